@@ -1,0 +1,77 @@
+"""Card: the rendered form of notices, and what a template may use to make it.
+
+Every template gets one variable, `card`. Its fields are the classes below; docs/templates.md shows them with
+examples. Texts in them are data: wherever a template puts them, they stay text.
+"""
+
+from dataclasses import dataclass
+
+from notifier.clock import Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bilingual:
+    """One text in the two languages of our cards; Feishu picks by the reader's language."""
+
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """open_id: for a person component. name: cleaned and shortened; never empty."""
+
+    open_id: str
+    name: Bilingual
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One asset on the card.
+
+    kind: points or cash. currency: ISO code, or as Feishu sent it; empty for points. label: its name.
+    after: the balance, as people write it (¥1,200.00). before, delta: the same, delta with its sign; None
+    where there is nothing to compare with. trend: up, down, or flat.
+    """
+
+    kind: str
+    currency: str
+    label: Bilingual
+    before: str | None
+    delta: str | None
+    after: str
+    trend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One of several changes that share this card. occurred_at: milliseconds since the epoch, UTC."""
+
+    occurred_at: Millis
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceChangeCard:
+    """What `balance_change.json.j2` and `balance_change_compact.json.j2` may use, as `card`.
+
+    direction: increase, decrease, mixed (some up, some down) or opening (first sight, no deltas).
+    audience: referrer (the card goes to the person) or group. account_id: Feishu's, numeric text.
+    referrer: whose account it is; None when Feishu does not say. lines: from before the first change to after
+    the last. steps: each change by itself, oldest first, when there are several; else empty.
+    steps_left_out: older steps not listed for want of room. occurred_at: of the latest change, milliseconds
+    since the epoch, UTC: put it into <local_datetime> and each reader sees the own time zone.
+    occurred_at_text: the same moment in the configured time zone, where a component cannot be used.
+    reroute_reason: why this did not go to the referrer; None when it did.
+    """
+
+    direction: str
+    audience: str
+    account_id: str
+    referrer: Person | None
+    lines: tuple[Line, ...]
+    steps: tuple[Step, ...] = ()
+    steps_left_out: int = 0
+    occurred_at: Millis
+    occurred_at_text: str
+    reroute_reason: Bilingual | None = None

@@ -1,0 +1,180 @@
+"""Delivery: one card to one recipient, its states and legal moves.
+
+waiting -> ready -> sending -> sent
+             ^         |-> ready       (not done: later, same key; or a simpler rung, own key)
+             |         |-> uncertain   (may have been seen, and Feishu's memory of the key is over)
+          operator     |-> rerouted    (this person cannot be reached: another delivery was born)
+             |         '-> dead        (repeating cannot help)
+             '-- uncertain, dead --> dropped (operator)
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from notifier.clock import Millis
+from notifier.errors import (
+    CallError,
+    CardRefused,
+    NotAuthorised,
+    NotDone,
+    OutcomeUnknown,
+    RecipientUnreachable,
+)
+
+HOUR_MS = 3_600_000
+UUID_WINDOW_MS = 55 * 60_000
+"""Feishu remembers a uuid for one hour (message page, read 2026-05); five minutes are kept as a margin."""
+
+FIRST_PAUSE_MS = 1_000
+LONGEST_PAUSE_MS = 10 * 60_000
+
+
+class DeliveryState(StrEnum):
+    WAITING = "waiting"
+    READY = "ready"
+    SENDING = "sending"
+    SENT = "sent"
+    UNCERTAIN = "uncertain"
+    REROUTED = "rerouted"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
+OPEN_STATES = (DeliveryState.WAITING, DeliveryState.READY, DeliveryState.SENDING)
+FOR_A_PERSON = (DeliveryState.UNCERTAIN, DeliveryState.DEAD)
+
+
+class Rung(StrEnum):
+    """How much of the card is left: each step down is simpler and safer."""
+
+    FULL = "full"
+    COMPACT = "compact"
+    TEXT = "text"
+
+    def below(self) -> "Rung | None":
+        return {Rung.FULL: Rung.COMPACT, Rung.COMPACT: Rung.TEXT, Rung.TEXT: None}[self]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What is sent, frozen before the first try so that every try with one key says the same.
+
+    msg_type: interactive or text. body: the JSON that goes into `content`.
+    """
+
+    rung: Rung
+    msg_type: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """id: ours. key: fixed at birth; the uuid that Feishu sees is key and rung together.
+
+    target: referrer or a group's name. receive_id: open_id or chat_id once known. attempts: calls made.
+    unknown_since: start of the first call whose outcome we do not know, None if there is none.
+    reroute_reason: why this went here instead of to the referrer, None if it did not.
+    """
+
+    id: int
+    key: str
+    account_ref: int
+    target: str
+    receive_id_type: str
+    receive_id: str
+    state: DeliveryState
+    rung: Rung
+    content: Content | None
+    attempts: int
+    created_at: Millis
+    unknown_since: Millis | None
+    reroute_reason: str | None
+    last_error: str | None = None
+
+    @property
+    def uuid(self) -> str:
+        """At most 50 characters; changes with the content, as Feishu asks."""
+        return f"{self.key}-{self.rung.value[0]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Where a delivery goes after a try. due_at: for READY. rung: the one to use from now on."""
+
+    state: DeliveryState
+    reason: str
+    due_at: Millis = 0
+    rung: Rung
+    unknown_since: Millis | None = None
+    code: int | None = None
+    log_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long we try before a person must look."""
+
+    give_up_after_ms: int = 72 * HOUR_MS
+
+
+def after_failure(
+    delivery: Delivery,
+    error: CallError,
+    *,
+    started_at: Millis,
+    now: Millis,
+    jitter: float,
+    patience: Patience,
+    fallback_exists: bool,
+) -> Move:
+    """What becomes of a delivery whose call failed.
+
+    started_at: when this call began. jitter: 0..1, drawn by the caller. fallback_exists: there is another
+    chat that may hear of it instead.
+    """
+    unknown_since = delivery.unknown_since
+    if isinstance(error, OutcomeUnknown) and unknown_since is None:
+        unknown_since = started_at
+
+    def move(state: DeliveryState, *, rung: Rung = delivery.rung, due_at: Millis = 0) -> Move:
+        return Move(
+            state=state,
+            reason=error.reason,
+            due_at=due_at,
+            rung=rung,
+            unknown_since=unknown_since,
+            code=error.code,
+            log_id=error.log_id,
+        )
+
+    match error:
+        case CardRefused():
+            unknown_since = None
+            below = delivery.rung.below()
+            return move(DeliveryState.READY, rung=below, due_at=now) if below else move(DeliveryState.DEAD)
+        case RecipientUnreachable():
+            reroutable = fallback_exists and delivery.reroute_reason is None
+            return move(DeliveryState.REROUTED if reroutable else DeliveryState.DEAD)
+        case NotDone() | OutcomeUnknown() | NotAuthorised():
+            due_at = now + _pause_after(error, attempts=delivery.attempts, jitter=jitter)
+            if unknown_since is not None and due_at - unknown_since >= UUID_WINDOW_MS:
+                return move(DeliveryState.UNCERTAIN)
+            if due_at - delivery.created_at >= patience.give_up_after_ms:
+                return move(DeliveryState.DEAD)
+            return move(DeliveryState.READY, due_at=due_at)
+        case _:
+            return move(DeliveryState.DEAD)
+
+
+def _pause_after(error: CallError, *, attempts: int, jitter: float) -> int:
+    """What Feishu asks for is the least. When it asks the whole app to wait, this delivery has no part in it."""
+    asked_ms = round(1000 * (error.retry_after_seconds or 0)) if isinstance(error, NotDone) else 0
+    if isinstance(error, NotDone) and error.whole_app and asked_ms:
+        return asked_ms + round(250 * jitter)
+    return max(asked_ms + round(250 * jitter), pause_ms(attempts=attempts, jitter=jitter))
+
+
+def pause_ms(*, attempts: int, jitter: float) -> int:
+    """How long to wait after this many tries: doubling from 1 s to 10 min, the upper half of it by jitter (0..1)."""
+    grown: int = min(FIRST_PAUSE_MS * 2 ** min(max(attempts - 1, 0), 20), LONGEST_PAUSE_MS)
+    return round(grown * (0.5 + 0.5 * jitter))

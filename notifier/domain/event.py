@@ -1,0 +1,50 @@
+"""Event: what Feishu told us, once per idempotency key. First thing on the way."""
+
+from dataclasses import dataclass, field
+
+from notifier.clock import Millis
+from notifier.domain.money import Amounts
+
+BALANCE_CHANGED = "hire.referral_account.assets_update_v1"
+CARD_CLICKED = "card.action.trigger"
+UNREADABLE = "unreadable"
+"""Our own event type for payloads that are no JSON object with a header."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One payload as received, before anybody has tried to understand it.
+
+    key: header.event_id (the same on redelivery), or a digest of the payload where there is none.
+    created_at: header.create_time, 0 where absent. payload: the bytes as they came.
+    """
+
+    key: str
+    event_type: str
+    tenant_key: str
+    app_id: str
+    created_at: Millis
+    payload: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountKey:
+    """A referral account is unique per person, tenant and app; its id alone is not promised to be."""
+
+    tenant_key: str
+    app_id: str
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceReport:
+    """The balance of one account after a change, as an event or a read of the account tells it.
+
+    modified_at: the only ordering hint Feishu gives. reported_at: when the event was made; it breaks ties.
+    amounts: the full set of holdings, canonical (no zeros).
+    """
+
+    account: AccountKey
+    modified_at: Millis
+    reported_at: Millis
+    amounts: Amounts

@@ -1,0 +1,38 @@
+"""Notice: one thing to tell, with its reason. Born with the ledger change it speaks of."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from notifier.clock import Millis
+from notifier.domain.event import AccountKey
+from notifier.domain.ledger import BalanceChange
+
+
+class NoticeReason(StrEnum):
+    OPENING = "opening"
+    """First sight of an account: there is a balance, but nothing it can have changed from."""
+    CHANGE = "change"
+
+
+class Direction(StrEnum):
+    INCREASE = "increase"
+    DECREASE = "decrease"
+    OPENING = "opening"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """changes: one per asset that differs from the balance last announced; at an opening, each `after` is the
+    balance and `before` means nothing. occurred_at: Feishu's modify_time.
+    """
+
+    key: str
+    account: AccountKey
+    reason: NoticeReason
+    occurred_at: Millis
+    changes: tuple[BalanceChange, ...]
+
+    def direction_of(self, change: BalanceChange) -> Direction:
+        if self.reason is NoticeReason.OPENING:
+            return Direction.OPENING
+        return Direction.INCREASE if change.delta > 0 else Direction.DECREASE

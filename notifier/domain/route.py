@@ -1,0 +1,112 @@
+"""Route: a rule that picks who is told about a notice."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from notifier.domain.account import Referrer
+from notifier.domain.ledger import BalanceChange
+from notifier.domain.money import Kind
+from notifier.domain.notice import Direction, Notice, NoticeReason
+
+REFERRER = "referrer"
+"""The target that means the person whose account it is; every other target is the name of a group."""
+
+
+class RerouteReason(StrEnum):
+    """Why a notice goes to the fallback group instead of to the referrer."""
+
+    ACCOUNT_UNKNOWN = "account_unknown"
+    """Feishu knows no such account, so nobody can say whose it is."""
+    UNREACHABLE = "unreachable"
+    """Feishu refuses to deliver to this person; the delivery's last error says more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """A chat or person. id_type: open_id or chat_id. reroute_reason: set when this is the fallback."""
+
+    id_type: str
+    id: str
+    reroute_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressBook:
+    """groups: chat_id by group name. fallback: name of the group that hears what the referrer cannot."""
+
+    groups: Mapping[str, str]
+    fallback: str | None
+
+    def recipient(self, target: str, referrer: Referrer | None) -> Recipient | None:
+        """None when nobody is left to tell: the referrer is unknown and there is no fallback, or the group is gone."""
+        if target != REFERRER:
+            return Recipient(id_type="chat_id", id=self.groups[target]) if target in self.groups else None
+        if referrer is not None:
+            return Recipient(id_type="open_id", id=referrer.open_id)
+        return self.instead(RerouteReason.ACCOUNT_UNKNOWN)
+
+    def instead(self, reason: str) -> Recipient | None:
+        """The fallback group, for a reason."""
+        if self.fallback is None:
+            return None
+        return Recipient(id_type="chat_id", id=self.groups[self.fallback], reroute_reason=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """All that are set must hold for one and the same change; an empty set means any.
+
+    least_amount: of the change, in the asset's own unit; of the balance at an opening.
+    """
+
+    directions: frozenset[Direction] = frozenset()
+    kinds: frozenset[Kind] = frozenset()
+    currencies: frozenset[str] = frozenset()
+    accounts: frozenset[str] = frozenset()
+    least_amount: Decimal | None = None
+
+    def holds_for(self, notice: Notice) -> bool:
+        if self.accounts and notice.account.account_id not in self.accounts:
+            return False
+        if not notice.changes:
+            return self._holds_for_nothing(notice)
+        return any(self._holds_for_change(notice, change) for change in notice.changes)
+
+    def _holds_for_change(self, notice: Notice, change: BalanceChange) -> bool:
+        amount = change.after if notice.reason is NoticeReason.OPENING else change.delta
+        return (
+            (not self.directions or notice.direction_of(change) in self.directions)
+            and (not self.kinds or change.asset.kind in self.kinds)
+            and (not self.currencies or change.asset.currency in self.currencies)
+            and (self.least_amount is None or abs(amount) >= self.least_amount)
+        )
+
+    def _holds_for_nothing(self, notice: Notice) -> bool:
+        """An empty account seen for the first time: only a rule that asks for nothing special speaks of it."""
+        direction_fits = not self.directions or (
+            notice.reason is NoticeReason.OPENING and Direction.OPENING in self.directions
+        )
+        return direction_fits and not self.kinds and not self.currencies and not self.least_amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """targets: REFERRER or group names. keep_going: later routes are asked too."""
+
+    name: str
+    when: Condition
+    targets: tuple[str, ...]
+    keep_going: bool = False
+
+
+def targets_of(notice: Notice, routes: Iterable[Route]) -> Sequence[str]:
+    """Who is told, each target once, in the order of the routes. Empty: nobody asked for this."""
+    found: dict[str, None] = {}
+    for route in routes:
+        if route.when.holds_for(notice):
+            found.update(dict.fromkeys(route.targets))
+            if not route.keep_going:
+                break
+    return tuple(found)

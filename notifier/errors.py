@@ -1,0 +1,88 @@
+"""All that can go wrong and that somebody above does something about, on one page."""
+
+
+class NotifierError(Exception):
+    """Something this program knows how to name."""
+
+
+class ConfigError(NotifierError):
+    """The configuration cannot be used. The message names file, key path and a way out; exit code 2."""
+
+
+class StoreBusy(NotifierError):
+    """Another notifier process already works on this database file."""
+
+
+class StoreOutdated(NotifierError):
+    """The database is newer than this program, or its migration failed."""
+
+
+class Parked(NotifierError):
+    """One thing cannot be worked on; a person must look. The rest goes on."""
+
+
+class TemplateBroken(NotifierError):
+    """A card template does not parse, does not render, or renders something that is no card."""
+
+
+class CallError(NotifierError):
+    """A call to Feishu did not give what was asked for.
+
+    code: Feishu's code, or None when no readable answer came. log_id: X-Tt-Logid, for Feishu's support.
+    """
+
+    def __init__(self, reason: str, *, code: int | None = None, log_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.code = code
+        self.log_id = log_id
+
+    def __str__(self) -> str:
+        code = f" (code {self.code})" if self.code is not None else ""
+        log_id = f" [log id {self.log_id}]" if self.log_id else ""
+        return f"{self.reason}{code}{log_id}"
+
+
+class NotDone(CallError):
+    """Feishu did not carry it out and may later: try again after a pause.
+
+    retry_after_seconds: how long Feishu asked us to wait, or None. whole_app: everybody must wait, not only
+    this recipient.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        code: int | None = None,
+        log_id: str | None = None,
+        retry_after_seconds: float | None = None,
+        whole_app: bool = False,
+    ) -> None:
+        super().__init__(reason, code=code, log_id=log_id)
+        self.retry_after_seconds = retry_after_seconds
+        self.whole_app = whole_app
+
+
+class OutcomeUnknown(CallError):
+    """It may have been carried out: ask again with the same key, never with a new one."""
+
+
+class RecipientUnreachable(CallError):
+    """The person or chat cannot be messaged by us; another recipient may be."""
+
+
+class CardRefused(CallError):
+    """Feishu does not take this content; a simpler one may pass."""
+
+
+class Refused(CallError):
+    """Repeating cannot help; a person must change something."""
+
+
+class AccountUnknown(Refused):
+    """Feishu does not know this referral account (1002553)."""
+
+
+class NotAuthorised(CallError):
+    """Feishu gives us no token: wrong id or secret, or the app is disabled."""
