@@ -1,0 +1,132 @@
+"""Who owns which account: the last answer from Feishu, and when to ask again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis
+from notifier.domain.account import Ownership, Referrer
+from notifier.domain.delivery import DeliveryState
+from notifier.domain.event import AccountKey
+from notifier.store.tables import accounts, deliveries
+
+LEASE_MS = 30_000
+"""A look-up that has not answered by then is due again: its process died."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupDue:
+    """attempts: failed tries so far."""
+
+    account_ref: int
+    account: AccountKey
+    attempts: int
+
+
+def ownership(connection: Connection, ref: int) -> Ownership | None:
+    """None when nobody has asked yet."""
+    row = connection.execute(
+        sa.select(
+            accounts.c.referrer_open_id,
+            accounts.c.referrer_name_zh,
+            accounts.c.referrer_name_en,
+            accounts.c.looked_up_at,
+        ).where(accounts.c.id == ref)
+    ).one()
+    if row.looked_up_at is None:
+        return None
+    referrer = None
+    if row.referrer_open_id is not None:
+        referrer = Referrer(
+            open_id=row.referrer_open_id, name_zh=row.referrer_name_zh, name_en=row.referrer_name_en
+        )
+    return Ownership(referrer=referrer, looked_up_at=row.looked_up_at)
+
+
+def key_of(connection: Connection, ref: int) -> AccountKey:
+    row = connection.execute(
+        sa.select(accounts.c.tenant_key, accounts.c.app_id, accounts.c.account_id).where(accounts.c.id == ref)
+    ).one()
+    return AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id)
+
+
+def claim_lookups(connection: Connection, *, now: Millis, limit: int) -> list[LookupDue]:
+    """Accounts for whose owner deliveries wait, longest wait first. A claim is a lease: see LEASE_MS."""
+    waiting = (
+        sa.select(deliveries.c.account_ref, sa.func.min(deliveries.c.id).label("first"))
+        .where(deliveries.c.state == DeliveryState.WAITING)
+        .group_by(deliveries.c.account_ref)
+        .subquery()
+    )
+    rows = connection.execute(
+        sa.select(accounts)
+        .join(waiting, waiting.c.account_ref == accounts.c.id)
+        .where(accounts.c.lookup_due_at <= now)
+        .order_by(waiting.c.first)
+        .limit(limit)
+    ).all()
+    if rows:
+        connection.execute(
+            sa.update(accounts)
+            .where(accounts.c.id.in_([row.id for row in rows]))
+            .values(lookup_due_at=now + LEASE_MS)
+        )
+    return [
+        LookupDue(
+            account_ref=row.id,
+            account=AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id),
+            attempts=row.lookup_attempts,
+        )
+        for row in rows
+    ]
+
+
+def next_lookup_at(connection: Connection) -> Millis | None:
+    """When the earliest look-up that somebody waits for is due."""
+    waiting = sa.select(deliveries.c.account_ref).where(deliveries.c.state == DeliveryState.WAITING)
+    return connection.execute(
+        sa.select(sa.func.min(accounts.c.lookup_due_at)).where(accounts.c.id.in_(waiting))
+    ).scalar()
+
+
+def keep_ownership(connection: Connection, ref: int, answer: Ownership) -> None:
+    referrer = answer.referrer
+    connection.execute(
+        sa.update(accounts)
+        .where(accounts.c.id == ref)
+        .values(
+            referrer_open_id=referrer.open_id if referrer else None,
+            referrer_name_zh=referrer.name_zh if referrer else "",
+            referrer_name_en=referrer.name_en if referrer else "",
+            looked_up_at=answer.looked_up_at,
+            lookup_due_at=0,
+            lookup_attempts=0,
+            lookup_error=None,
+        )
+    )
+
+
+def postpone_lookup(connection: Connection, ref: int, *, due_at: Millis, reason: str) -> None:
+    connection.execute(
+        sa.update(accounts)
+        .where(accounts.c.id == ref)
+        .values(lookup_due_at=due_at, lookup_attempts=accounts.c.lookup_attempts + 1, lookup_error=reason)
+    )
+
+
+def release_lookups(connection: Connection) -> None:
+    """At start: what a process before us had claimed is due at once."""
+    connection.execute(sa.update(accounts).where(accounts.c.lookup_attempts == 0).values(lookup_due_at=0))
+
+
+def failing_lookups(connection: Connection, *, limit: int) -> Sequence[tuple[str, int, str]]:
+    """(account_id, tries, reason) of look-ups that failed last time, most tries first."""
+    rows = connection.execute(
+        sa.select(accounts.c.account_id, accounts.c.lookup_attempts, accounts.c.lookup_error)
+        .where(accounts.c.lookup_error.is_not(None))
+        .order_by(accounts.c.lookup_attempts.desc())
+        .limit(limit)
+    )
+    return [(row.account_id, row.lookup_attempts, row.lookup_error) for row in rows]

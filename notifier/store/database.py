@@ -1,0 +1,150 @@
+"""Database: where rows live, how a transaction begins, and the one thread that writes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection, Engine, make_url
+
+from notifier.errors import ConfigError, StoreBusy
+from notifier.store import schema
+from notifier.store.writer import Writer
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+LOCK_WAIT_MS = 10_000
+
+
+class Database:
+    """One database, opened and at the right schema. close() when done.
+
+    write and write_many run on the writer thread; read runs where it is called.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writer = Writer(engine)
+
+    @classmethod
+    def open(cls, url: str) -> "Database":
+        """Raises ConfigError for an address that cannot be used, StoreOutdated when it is newer than we are."""
+        engine = make_engine(url)
+        try:
+            schema.bring_up(engine)
+        except sa.exc.OperationalError as error:
+            raise ConfigError(
+                f"store.url: the database at {show_url(url)} cannot be opened: {error.orig}."
+            ) from error
+        except sa.exc.DatabaseError as error:
+            raise ConfigError(
+                f"store.url: {show_url(url)} is not a usable database: {error.orig}."
+            ) from error
+        return cls(engine)
+
+    def write(self, work: Callable[[Connection], R]) -> "Future[R]":
+        return self._writer.submit(work)
+
+    def write_many(self, work: Callable[[Connection, Sequence[T]], Sequence[R]], item: T) -> "Future[R]":
+        """All items that wait for the same work are handed to it together."""
+        return self._writer.submit_many(work, item)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(read_only=True) as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        self._writer.close()
+        self.engine.dispose()
+
+
+def make_engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise ConfigError(
+            "store.url: this is no database address. Use sqlite:///path/to/notifier.db (relative to where you "
+            "start) or sqlite:////absolute/path/notifier.db."
+        ) from error
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigError(f"store.url: {parsed.get_backend_name()} is not supported yet. Use sqlite:///….")
+    if parsed.database and parsed.database != ":memory:":
+        try:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"store.url: the folder of {parsed.database} cannot be made: {error}."
+            ) from error
+    engine = sa.create_engine(
+        parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000, "check_same_thread": False}
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
+    connection.isolation_level = None  # we say BEGIN ourselves
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={LOCK_WAIT_MS}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes the lock at once: a transaction that reads first and writes later could be refused halfway."""
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def insert_ignoring(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert what is not there yet, by any unique key; what is there stays as it is."""
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    if rows:
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert, or where the primary key exists, set the other columns given."""
+    if not rows:
+        return
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    keys = [column.name for column in table.primary_key]
+    statement = dialect.insert(table)
+    others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), list(rows))
+
+
+def show_url(url: str) -> str:
+    return make_url(url).render_as_string(hide_password=True)
+
+
+@contextmanager
+def sole_process(url: str) -> Iterator[None]:
+    """Holds the right to run on this SQLite file; the operating system takes it back when we die.
+
+    Raises StoreBusy when another process holds it.
+    """
+    path = make_url(url).database
+    if not path or path == ":memory:":
+        yield
+        return
+    lock = FileLock(f"{path}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise StoreBusy(
+            f"Another notifier is already running on {path}. Stop it first, or give this one its own store.url."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

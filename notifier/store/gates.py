@@ -1,0 +1,64 @@
+"""Gates: how fast we may call, kept in the database so that a restart does not forget."""
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis
+from notifier.domain.pace import Gate, Pace
+from notifier.store.database import insert_ignoring, upsert
+from notifier.store.tables import gates
+
+SENDING = "im.messages"
+LOOKUPS = "hire.get_account_assets"
+
+
+def recipient_gate(receive_id: str) -> str:
+    return f"to:{receive_id}"
+
+
+def load(connection: Connection, name: str) -> Gate:
+    row = connection.execute(sa.select(gates).where(gates.c.name == name).with_for_update()).first()
+    if row is None:
+        return Gate(name=name)
+    return Gate(name=name, due_at_ms=row.due_at_ms, closed_until=row.closed_until)
+
+
+def keep(connection: Connection, each: Iterable[Gate]) -> None:
+    upsert(
+        connection,
+        gates,
+        [
+            {"name": gate.name, "due_at_ms": gate.due_at_ms, "closed_until": gate.closed_until}
+            for gate in each
+        ],
+    )
+
+
+def pass_through(
+    connection: Connection, name: str, pace: Pace, *, now: Millis, wanted: int
+) -> tuple[int, float]:
+    """How many of the wanted calls may go now, and when the next one may (milliseconds since the epoch)."""
+    gate = load(connection, name)
+    allowed = gate.passes(pace, now=now, wanted=wanted)
+    if allowed:
+        gate = gate.after(allowed, pace, now=now)
+        keep(connection, [gate])
+    return allowed, gate.opens_at(pace)
+
+
+def shut(connection: Connection, name: str, *, until: Millis, reason: str) -> None:
+    """Nobody passes before `until`; a gate that is shut for longer stays so."""
+    insert_ignoring(connection, gates, [{"name": name, "due_at_ms": 0.0, "closed_until": 0}])
+    connection.execute(
+        sa.update(gates)
+        .where(gates.c.name == name, gates.c.closed_until < until)
+        .values(closed_until=until, reason=reason)
+    )
+
+
+def shut_gates(connection: Connection, *, now: Millis) -> list[tuple[str, Millis, str]]:
+    """(name, until, reason) of the gates that the platform keeps closed now."""
+    rows = connection.execute(sa.select(gates).where(gates.c.closed_until > now).order_by(gates.c.name))
+    return [(row.name, row.closed_until, row.reason or "") for row in rows]

@@ -1,0 +1,122 @@
+"""The inbox: every event, once per key, kept as it came."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Clock, Millis, to_millis
+from notifier.domain.event import Event
+from notifier.store.database import insert_ignoring
+from notifier.store.tables import inbox
+
+
+class InboxState(StrEnum):
+    NEW = "new"
+    DONE = "done"
+    IGNORED = "ignored"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxEntry:
+    id: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of an entry. reason: for a person, when it was not worked on."""
+
+    entry_id: int
+    state: InboxState
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedEntry:
+    id: int
+    event_key: str
+    event_type: str
+    received_at: Millis
+    reason: str
+
+
+class AcceptEvents:
+    """Stores events, many at once. A key that is there already changes nothing."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def __call__(self, connection: Connection, events: Sequence[Event]) -> Sequence[None]:
+        now = to_millis(self._clock.now())
+        insert_ignoring(connection, inbox, [_row(event, received_at=now) for event in events])
+        return [None] * len(events)
+
+
+def _row(event: Event, *, received_at: Millis) -> dict[str, object]:
+    """Labels are cut to their columns; the payload keeps them whole."""
+    return {
+        "app_id": event.app_id[:64],
+        "event_key": event.key,
+        "event_type": event.event_type[:128],
+        "tenant_key": event.tenant_key[:64],
+        "created_at": event.created_at,
+        "received_at": received_at,
+        "payload": event.payload,
+        "state": InboxState.NEW,
+    }
+
+
+def new_entries(connection: Connection, *, limit: int) -> list[InboxEntry]:
+    """Oldest first."""
+    rows = connection.execute(
+        sa.select(inbox).where(inbox.c.state == InboxState.NEW).order_by(inbox.c.id).limit(limit)
+    )
+    return [
+        InboxEntry(
+            id=row.id,
+            event=Event(
+                key=row.event_key,
+                event_type=row.event_type,
+                tenant_key=row.tenant_key,
+                app_id=row.app_id,
+                created_at=row.created_at,
+                payload=row.payload,
+            ),
+        )
+        for row in rows
+    ]
+
+
+def settle(connection: Connection, verdicts: Iterable[Verdict]) -> None:
+    rows = [{"entry": v.entry_id, "new_state": v.state, "why": v.reason} for v in verdicts]
+    if rows:
+        connection.execute(
+            sa.update(inbox)
+            .where(inbox.c.id == sa.bindparam("entry"))
+            .values(state=sa.bindparam("new_state"), reason=sa.bindparam("why")),
+            rows,
+        )
+
+
+def parked_entries(connection: Connection, *, limit: int) -> list[ParkedEntry]:
+    """Newest first."""
+    rows = connection.execute(
+        sa.select(inbox.c.id, inbox.c.event_key, inbox.c.event_type, inbox.c.received_at, inbox.c.reason)
+        .where(inbox.c.state == InboxState.PARKED)
+        .order_by(inbox.c.id.desc())
+        .limit(limit)
+    )
+    return [ParkedEntry(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def count_by_state(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(sa.select(inbox.c.state, sa.func.count()).group_by(inbox.c.state))
+    return {state: count for state, count in rows}  # noqa: C416 - rows are not pairs to mypy
+
+
+def last_received_at(connection: Connection) -> Millis | None:
+    return connection.execute(sa.select(inbox.c.received_at).order_by(inbox.c.id.desc()).limit(1)).scalar()

@@ -1,0 +1,277 @@
+"""The ledger: snapshots, the changes between them, and the balance each account has now."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.domain.event import AccountKey, BalanceReport
+from notifier.domain.ledger import BalanceChange, Rewrite, Snapshot, content_of, place
+from notifier.domain.money import Amounts, Asset, Kind, from_units, to_units
+from notifier.store.database import insert_ignoring
+from notifier.store.tables import accounts, balances, changes, snapshots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entered:
+    """What a report did. rewrite is None when it told nothing new."""
+
+    account_ref: int
+    rewrite: Rewrite | None
+
+
+@dataclass(slots=True)
+class _Head:
+    ref: int
+    newest: Snapshot | None
+    dirty: bool = field(default=False)
+
+
+def enter(connection: Connection, reports: Sequence[tuple[int, BalanceReport]]) -> list[Entered]:
+    """Takes the reports (with the id of the inbox entry that told each) into the books, in the given order."""
+    heads = _heads(connection, {report.account for _, report in reports})
+    entered = [
+        _enter_one(connection, heads[report.account], inbox_id, report) for inbox_id, report in reports
+    ]
+    for head in heads.values():
+        if head.dirty and head.newest is not None:
+            _write_head(connection, head.ref, head.newest)
+    return entered
+
+
+def _enter_one(connection: Connection, head: _Head, inbox_id: int, report: BalanceReport) -> Entered:
+    snapshot = Snapshot(
+        modified_at=report.modified_at, reported_at=report.reported_at, content=content_of(report.amounts)
+    )
+    newest = head.newest
+    if newest is None or snapshot.modified_at > newest.modified_at:
+        rewrite = place(snapshot, earlier=newest, same_time=(), later=None)
+    else:
+        rewrite = place(
+            snapshot,
+            earlier=_neighbour(
+                connection, head.ref, snapshots.c.modified_at < snapshot.modified_at, newest_first=True
+            ),
+            same_time=_same_time(connection, head.ref, snapshot.modified_at),
+            later=_neighbour(
+                connection, head.ref, snapshots.c.modified_at > snapshot.modified_at, newest_first=False
+            ),
+        )
+    if rewrite is not None:
+        _write(connection, head.ref, snapshot, rewrite, inbox_id)
+        if rewrite.newest is not None:
+            head.newest, head.dirty = rewrite.newest, True
+    return Entered(account_ref=head.ref, rewrite=rewrite)
+
+
+def _heads(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, _Head]:
+    """Accounts are made where they are new, in one order everywhere, so that two writers cannot deadlock."""
+    ordered = sorted(keys, key=lambda key: (key.tenant_key, key.app_id, key.account_id))
+    insert_ignoring(
+        connection,
+        accounts,
+        [{"tenant_key": k.tenant_key, "app_id": k.app_id, "account_id": k.account_id} for k in ordered],
+    )
+    rows = connection.execute(
+        sa.select(
+            accounts.c.id,
+            accounts.c.tenant_key,
+            accounts.c.app_id,
+            accounts.c.account_id,
+            accounts.c.modified_at,
+            accounts.c.reported_at,
+        )
+        .where(accounts.c.account_id.in_([key.account_id for key in ordered]))
+        .order_by(accounts.c.id)
+        .with_for_update()
+    ).all()
+    amounts = balances_of(connection, [row.id for row in rows if row.modified_at is not None])
+    found: dict[AccountKey, _Head] = {}
+    for row in rows:
+        key = AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id)
+        newest = None
+        if row.modified_at is not None:
+            newest = Snapshot(
+                modified_at=row.modified_at,
+                reported_at=row.reported_at,
+                content=content_of(amounts.get(row.id, {})),
+            )
+        found[key] = _Head(ref=row.id, newest=newest)
+    return found
+
+
+def balances_of(connection: Connection, refs: Sequence[int]) -> dict[int, Amounts]:
+    found: dict[int, dict[Asset, object]] = {}
+    rows = connection.execute(sa.select(balances).where(balances.c.account_ref.in_(refs))) if refs else ()
+    for row in rows:
+        found.setdefault(row.account_ref, {})[Asset(Kind(row.kind), row.currency)] = from_units(row.amount)
+    return found  # type: ignore[return-value]
+
+
+def _neighbour(
+    connection: Connection, ref: int, where: sa.ColumnElement[bool], *, newest_first: bool
+) -> Snapshot | None:
+    columns = (snapshots.c.modified_at, snapshots.c.reported_at, snapshots.c.content)
+    rows = connection.execute(
+        sa.select(*columns).where(
+            snapshots.c.account_ref == ref,
+            snapshots.c.modified_at
+            == sa.select(
+                sa.func.max(snapshots.c.modified_at) if newest_first else sa.func.min(snapshots.c.modified_at)
+            )
+            .where(snapshots.c.account_ref == ref, where)
+            .scalar_subquery(),
+        )
+    )
+    group = sorted((_snapshot(row) for row in rows), key=lambda s: s.order)
+    return (group[-1] if newest_first else group[0]) if group else None
+
+
+def _same_time(connection: Connection, ref: int, modified_at: int) -> list[Snapshot]:
+    rows = connection.execute(
+        sa.select(snapshots).where(snapshots.c.account_ref == ref, snapshots.c.modified_at == modified_at)
+    )
+    return [_snapshot(row) for row in rows]
+
+
+def _snapshot(row: sa.Row[*tuple[Any, ...]]) -> Snapshot:
+    return Snapshot(modified_at=row.modified_at, reported_at=row.reported_at, content=row.content)
+
+
+def _write(connection: Connection, ref: int, report: Snapshot, rewrite: Rewrite, inbox_id: int) -> None:
+    insert_ignoring(
+        connection,
+        snapshots,
+        [
+            {
+                "account_ref": ref,
+                "modified_at": report.modified_at,
+                "reported_at": report.reported_at,
+                "content": report.content,
+                "inbox_id": inbox_id,
+            }
+        ],
+    )
+    ids = {
+        (row.modified_at, row.content): row
+        for row in connection.execute(
+            sa.select(snapshots).where(
+                snapshots.c.account_ref == ref,
+                snapshots.c.modified_at.in_(
+                    sorted({snapshot.modified_at for snapshot, _ in rewrite.changes})
+                ),
+            )
+        )
+    }
+    stored = ids[report.modified_at, report.content]
+    if stored.reported_at != report.reported_at:
+        connection.execute(
+            sa.update(snapshots).where(snapshots.c.id == stored.id).values(reported_at=report.reported_at)
+        )
+    rewritten = [(ids[snapshot.modified_at, snapshot.content].id, each) for snapshot, each in rewrite.changes]
+    if len(rewritten) > 1:
+        connection.execute(sa.delete(changes).where(changes.c.snapshot_id.in_([one for one, _ in rewritten])))
+    rows = [
+        _change_row(ref, snapshot_id, snapshot.modified_at, change)
+        for (snapshot_id, each), (snapshot, _) in zip(rewritten, rewrite.changes, strict=True)
+        for change in each
+    ]
+    if rows:
+        connection.execute(sa.insert(changes), rows)
+
+
+def _change_row(ref: int, snapshot_id: int, modified_at: int, change: BalanceChange) -> dict[str, object]:
+    return {
+        "snapshot_id": snapshot_id,
+        "account_ref": ref,
+        "kind": change.asset.kind,
+        "currency": change.asset.currency,
+        "before": to_units(change.before),
+        "after": to_units(change.after),
+        "modified_at": modified_at,
+    }
+
+
+def _write_head(connection: Connection, ref: int, newest: Snapshot) -> None:
+    connection.execute(
+        sa.update(accounts)
+        .where(accounts.c.id == ref)
+        .values(modified_at=newest.modified_at, reported_at=newest.reported_at)
+    )
+    connection.execute(sa.delete(balances).where(balances.c.account_ref == ref))
+    rows = [
+        {"account_ref": ref, "kind": asset.kind, "currency": asset.currency, "amount": to_units(amount)}
+        for asset, amount in newest.amounts.items()
+    ]
+    if rows:
+        connection.execute(sa.insert(balances), rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imbalance:
+    """An account whose changes do not add up to its balance: a broken promise, in units."""
+
+    account_ref: int
+    kind: str
+    currency: str
+    changes_sum: int
+    balance: int
+
+
+def imbalances(connection: Connection) -> list[Imbalance]:
+    """Proof that the books agree: empty when every account's changes add up to its balance."""
+    summed = sa.select(
+        changes.c.account_ref,
+        changes.c.kind,
+        changes.c.currency,
+        sa.func.sum(changes.c.after - changes.c.before).label("total"),
+    ).group_by(changes.c.account_ref, changes.c.kind, changes.c.currency)
+    sums = {(row.account_ref, row.kind, row.currency): int(row.total) for row in connection.execute(summed)}
+    held = {
+        (row.account_ref, row.kind, row.currency): int(row.amount)
+        for row in connection.execute(sa.select(balances))
+    }
+    wrong = [key for key in {*sums, *held} if sums.get(key, 0) != held.get(key, 0)]
+    return [
+        Imbalance(
+            account_ref=key[0],
+            kind=key[1],
+            currency=key[2],
+            changes_sum=sums.get(key, 0),
+            balance=held.get(key, 0),
+        )
+        for key in sorted(wrong)
+    ]
+
+
+def history(connection: Connection, key: AccountKey) -> list[tuple[Snapshot, tuple[BalanceChange, ...]]]:
+    """The account's whole history, oldest first."""
+    ref = connection.execute(
+        sa.select(accounts.c.id).where(
+            accounts.c.tenant_key == key.tenant_key,
+            accounts.c.app_id == key.app_id,
+            accounts.c.account_id == key.account_id,
+        )
+    ).scalar()
+    rows = connection.execute(sa.select(snapshots).where(snapshots.c.account_ref == ref)).all()
+    ordered = sorted(((_snapshot(row), row.id) for row in rows), key=lambda pair: pair[0].order)
+    steps = connection.execute(
+        sa.select(changes).where(changes.c.account_ref == ref).order_by(changes.c.kind, changes.c.currency)
+    ).all()
+    return [
+        (
+            snapshot,
+            tuple(
+                BalanceChange(
+                    asset=Asset(Kind(step.kind), step.currency),
+                    before=from_units(step.before),
+                    after=from_units(step.after),
+                )
+                for step in steps
+                if step.snapshot_id == snapshot_id
+            ),
+        )
+        for snapshot, snapshot_id in ordered
+    ]

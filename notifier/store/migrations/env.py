@@ -1,0 +1,11 @@
+"""What Alembic runs: on the connection it is handed, inside its transaction."""
+
+from alembic import context
+
+from notifier.store.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection, target_metadata=metadata, render_as_batch=True, transaction_per_migration=False
+)
+context.run_migrations()

@@ -1,0 +1,131 @@
+"""Notices and the deliveries born with them, in the transaction of the ledger change they speak of."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis
+from notifier.domain.delivery import DeliveryState, Rung
+from notifier.domain.event import AccountKey
+from notifier.domain.ledger import BalanceChange
+from notifier.domain.money import Asset, Kind
+from notifier.domain.notice import Notice, NoticeReason
+from notifier.domain.route import Recipient
+from notifier.store.tables import deliveries, delivery_notices, notices
+
+
+def add(connection: Connection, ref: int, notice: Notice, *, now: Millis) -> int | None:
+    """The notice's id, or None if it was told before (same key)."""
+    if connection.execute(sa.select(notices.c.id).where(notices.c.notice_key == notice.key)).first():
+        return None
+    return connection.execute(
+        sa.insert(notices)
+        .values(
+            notice_key=notice.key,
+            account_ref=ref,
+            reason=notice.reason,
+            occurred_at=notice.occurred_at,
+            created_at=now,
+            changes=_write_changes(notice.changes),
+        )
+        .returning(notices.c.id)
+    ).scalar_one()
+
+
+def attach(
+    connection: Connection,
+    notice_id: int,
+    *,
+    ref: int,
+    target: str,
+    recipient: Recipient | None,
+    key: str,
+    now: Millis,
+) -> int:
+    """The delivery that will tell it: one that still waits untouched for the same account and target, or a new
+    one. recipient: None while we do not know who the target is.
+    """
+    delivery_id = _untouched(connection, ref, target) or _born(
+        connection, ref=ref, target=target, recipient=recipient, key=key, now=now
+    )
+    connection.execute(sa.insert(delivery_notices).values(delivery_id=delivery_id, notice_id=notice_id))
+    return delivery_id
+
+
+def _untouched(connection: Connection, ref: int, target: str) -> int | None:
+    """Only before its first try: from then on what it says is frozen, as Feishu knows it by its uuid."""
+    return connection.execute(
+        sa.select(deliveries.c.id)
+        .where(
+            deliveries.c.account_ref == ref,
+            deliveries.c.target == target,
+            deliveries.c.state.in_([DeliveryState.WAITING, DeliveryState.READY]),
+            deliveries.c.body.is_(None),
+            deliveries.c.rerouted_from.is_(None),
+        )
+        .order_by(deliveries.c.id.desc())
+        .limit(1)
+        .with_for_update()
+    ).scalar()
+
+
+def _born(
+    connection: Connection, *, ref: int, target: str, recipient: Recipient | None, key: str, now: Millis
+) -> int:
+    return connection.execute(
+        sa.insert(deliveries)
+        .values(
+            delivery_key=key,
+            account_ref=ref,
+            target=target,
+            receive_id_type=recipient.id_type if recipient else "",
+            receive_id=recipient.id if recipient else "",
+            reroute_reason=recipient.reroute_reason if recipient else None,
+            state=DeliveryState.READY if recipient else DeliveryState.WAITING,
+            rung=Rung.FULL,
+            due_at=now,
+            created_at=now,
+            updated_at=now,
+        )
+        .returning(deliveries.c.id)
+    ).scalar_one()
+
+
+def delivery_key(*parts: str) -> str:
+    """32 hex characters: short enough for Feishu's uuid, the same for the same parts."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+
+
+def told_by(connection: Connection, delivery_id: int, account: AccountKey) -> list[Notice]:
+    """What a delivery tells, in the order in which it happened."""
+    rows = connection.execute(
+        sa.select(notices)
+        .join(delivery_notices, delivery_notices.c.notice_id == notices.c.id)
+        .where(delivery_notices.c.delivery_id == delivery_id)
+        .order_by(notices.c.id)
+    )
+    return [
+        Notice(
+            key=row.notice_key,
+            account=account,
+            reason=NoticeReason(row.reason),
+            occurred_at=row.occurred_at,
+            changes=_read_changes(row.changes),
+        )
+        for row in rows
+    ]
+
+
+def _write_changes(changes: Sequence[BalanceChange]) -> str:
+    return json.dumps([[c.asset.kind, c.asset.currency, str(c.before), str(c.after)] for c in changes])
+
+
+def _read_changes(text: str) -> tuple[BalanceChange, ...]:
+    return tuple(
+        BalanceChange(asset=Asset(Kind(kind), currency), before=Decimal(before), after=Decimal(after))
+        for kind, currency, before, after in json.loads(text)
+    )

@@ -1,0 +1,404 @@
+"""The outbox: deliveries, who may send which now, and what became of each try."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis
+from notifier.domain.account import Ownership
+from notifier.domain.delivery import Content, Delivery, DeliveryState, Move, Rung
+from notifier.domain.event import AccountKey
+from notifier.domain.notice import Notice
+from notifier.domain.pace import Gate, Pace
+from notifier.domain.route import Recipient
+from notifier.store import accounts, gates, notices
+from notifier.store.tables import attempts, deliveries, delivery_notices
+from notifier.store.tables import gates as gates_table
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingPace:
+    """app: over all recipients. chat: to one. per_minute: calls in any 60 seconds."""
+
+    app: Pace
+    chat: Pace
+    per_minute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A delivery that is ours to send, with all that its card needs."""
+
+    delivery: Delivery
+    attempt_id: int
+    account: AccountKey
+    owner: Ownership | None
+    told: tuple[Notice, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """deliveries: ours now. again_at: when it makes sense to ask again, None when nothing waits."""
+
+    deliveries: tuple[Claimed, ...]
+    again_at: float | None
+
+
+def claim(connection: Connection, *, owner: str, now: Millis, slots: int, pace: SendingPace) -> Claim:
+    """Leases the oldest due delivery of as many recipients as the pace allows; one per recipient at a time."""
+    gate = gates.load(connection, gates.SENDING)
+    wanted, minute_opens_at = _left_in_minute(connection, now=now, per_minute=pace.per_minute)
+    allowed = gate.passes(pace.app, now=now, wanted=min(slots, wanted))
+    if allowed == 0:
+        opens_at = max(gate.opens_at(pace.app), minute_opens_at) if slots else None
+        return Claim(deliveries=(), again_at=opens_at if _any_open(connection) else None)
+    rows = connection.execute(_heads_of_lines(now).limit(allowed)).all()
+    if rows:
+        chat_gates = [
+            Gate(name=gates.recipient_gate(row.receive_id), due_at_ms=row.line_due_at_ms or 0.0).after_one(
+                pace.chat, now=now
+            )
+            for row in rows
+        ]
+        gates.keep(connection, [gate.after(len(rows), pace.app, now=now), *chat_gates])
+    claimed = tuple(_lease(connection, row, owner=owner, now=now) for row in rows)
+    again_at = now if len(rows) == allowed else _next_due(connection)
+    return Claim(deliveries=claimed, again_at=again_at)
+
+
+def _left_in_minute(connection: Connection, *, now: Millis, per_minute: int) -> tuple[int, Millis]:
+    """How many calls the last 60 seconds leave, and when there will be one more."""
+    recent = sa.select(attempts.c.started_at).where(attempts.c.started_at > now - MINUTE_MS)
+    used = connection.execute(sa.select(sa.func.count()).select_from(recent.subquery())).scalar_one()
+    if used < per_minute:
+        return per_minute - used, now
+    oldest = connection.execute(
+        recent.order_by(attempts.c.started_at.desc()).offset(per_minute - 1).limit(1)
+    ).scalar_one()
+    return 0, oldest + MINUTE_MS
+
+
+def _heads_of_lines(now: Millis) -> sa.Select[*tuple[Any, ...]]:
+    """The first of each recipient's line, where it is due, nobody is being sent to and the gate is open."""
+    other = deliveries.alias()
+    ahead = sa.exists().where(
+        other.c.receive_id == deliveries.c.receive_id,
+        sa.or_(
+            sa.and_(other.c.state == DeliveryState.READY, other.c.id < deliveries.c.id),
+            other.c.state == DeliveryState.SENDING,
+        ),
+    )
+    return (
+        sa.select(deliveries, gates_table.c.due_at_ms.label("line_due_at_ms"))
+        .outerjoin(gates_table, gates_table.c.name == sa.literal("to:") + deliveries.c.receive_id)
+        .where(
+            deliveries.c.state == DeliveryState.READY,
+            deliveries.c.due_at <= now,
+            sa.func.coalesce(gates_table.c.due_at_ms, 0) <= now,
+            ~ahead,
+        )
+        .order_by(deliveries.c.id)
+    )
+
+
+def _lease(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, owner: str, now: Millis) -> Claimed:
+    connection.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.id == row.id)
+        .values(state=DeliveryState.SENDING, owner=owner, attempts=deliveries.c.attempts + 1, updated_at=now)
+    )
+    delivery = _delivery(row, state=DeliveryState.SENDING, attempts_made=row.attempts + 1)
+    attempt_id = connection.execute(
+        sa.insert(attempts)
+        .values(delivery_id=row.id, uuid=delivery.uuid, started_at=now)
+        .returning(attempts.c.id)
+    ).scalar_one()
+    account = accounts.key_of(connection, row.account_ref)
+    told = () if delivery.content else tuple(notices.told_by(connection, row.id, account))
+    return Claimed(
+        delivery=delivery,
+        attempt_id=attempt_id,
+        account=account,
+        owner=accounts.ownership(connection, row.account_ref),
+        told=told,
+    )
+
+
+def _delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_made: int) -> Delivery:
+    content = None
+    if row.body is not None:
+        content = Content(rung=Rung(row.rung), msg_type=row.msg_type, body=row.body)
+    return Delivery(
+        id=row.id,
+        key=row.delivery_key,
+        account_ref=row.account_ref,
+        target=row.target,
+        receive_id_type=row.receive_id_type,
+        receive_id=row.receive_id,
+        state=state,
+        rung=Rung(row.rung),
+        content=content,
+        attempts=attempts_made,
+        created_at=row.created_at,
+        unknown_since=row.unknown_since,
+        reroute_reason=row.reroute_reason,
+        last_error=row.last_error,
+    )
+
+
+def _any_open(connection: Connection) -> bool:
+    return (
+        connection.execute(
+            sa.select(deliveries.c.id).where(deliveries.c.state == DeliveryState.READY).limit(1)
+        ).first()
+        is not None
+    )
+
+
+def _next_due(connection: Connection) -> float | None:
+    """The earliest moment at which a delivery that is ready may go, as far as its own line is concerned."""
+    line_opens_at = sa.func.coalesce(gates_table.c.due_at_ms, 0)
+    earliest = sa.case((line_opens_at > deliveries.c.due_at, line_opens_at), else_=deliveries.c.due_at)
+    return connection.execute(
+        sa.select(sa.func.min(earliest))
+        .select_from(
+            deliveries.outerjoin(
+                gates_table, gates_table.c.name == sa.literal("to:") + deliveries.c.receive_id
+            )
+        )
+        .where(
+            deliveries.c.state == DeliveryState.READY,
+            deliveries.c.receive_id.not_in(
+                sa.select(deliveries.c.receive_id).where(deliveries.c.state == DeliveryState.SENDING)
+            ),
+        )
+    ).scalar()
+
+
+def freeze(connection: Connection, items: Sequence[tuple[int, Content, str]]) -> Sequence[None]:
+    """(delivery id, what it says, its uuid) of each: written before the first call, and never changed for that
+    uuid.
+    """
+    for delivery_id, content, uuid in items:
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.id == delivery_id)
+            .values(body=content.body, msg_type=content.msg_type, rung=content.rung)
+        )
+        connection.execute(
+            sa.update(attempts)
+            .where(attempts.c.delivery_id == delivery_id, attempts.c.ended_at.is_(None))
+            .values(uuid=uuid)
+        )
+    return [None] * len(items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    delivery_id: int
+    attempt_id: int
+    owner: str
+    message_id: str
+    chat_id: str
+    ended_at: Millis
+    log_id: str | None
+
+
+def finish_sent(connection: Connection, items: Sequence[Sent]) -> Sequence[bool]:
+    """False where the delivery was no longer ours."""
+    return [_finish_one(connection, sent) for sent in items]
+
+
+def _finish_one(connection: Connection, sent: Sent) -> bool:
+    _end_attempt(connection, sent.attempt_id, ended_at=sent.ended_at, outcome="sent", log_id=sent.log_id)
+    return _update_owned(
+        connection,
+        sent.delivery_id,
+        sent.owner,
+        {
+            "state": DeliveryState.SENT,
+            "message_id": sent.message_id,
+            "chat_id": sent.chat_id,
+            "updated_at": sent.ended_at,
+            "owner": None,
+            "last_error": None,
+            "last_code": None,
+            "log_id": sent.log_id,
+        },
+    )
+
+
+def finish_failed(
+    connection: Connection, delivery: Delivery, *, attempt_id: int, owner: str, move: Move, now: Millis
+) -> bool:
+    """False where the delivery was no longer ours."""
+    _end_attempt(
+        connection,
+        attempt_id,
+        ended_at=now,
+        outcome=move.state,
+        reason=move.reason,
+        code=move.code,
+        log_id=move.log_id,
+    )
+    values: dict[str, object] = {
+        "state": move.state,
+        "due_at": move.due_at,
+        "rung": move.rung,
+        "unknown_since": move.unknown_since,
+        "updated_at": now,
+        "owner": None,
+        "last_error": move.reason,
+        "last_code": move.code,
+        "log_id": move.log_id,
+    }
+    if move.rung is not delivery.rung:
+        values |= {"body": None, "msg_type": None}
+    return _update_owned(connection, delivery.id, owner, values)
+
+
+def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *, now: Millis) -> int:
+    """The delivery that tells the same to the fallback; made once however often it is asked for."""
+    key = notices.delivery_key(delivery.key, "reroute")
+    known = connection.execute(sa.select(deliveries.c.id).where(deliveries.c.delivery_key == key)).scalar()
+    if known is not None:
+        return known
+    new_id = connection.execute(
+        sa.insert(deliveries)
+        .values(
+            delivery_key=key,
+            account_ref=delivery.account_ref,
+            target=delivery.target,
+            receive_id_type=recipient.id_type,
+            receive_id=recipient.id,
+            state=DeliveryState.READY,
+            rung=Rung.FULL,
+            due_at=now,
+            created_at=now,
+            updated_at=now,
+            reroute_reason=recipient.reroute_reason,
+            rerouted_from=delivery.id,
+        )
+        .returning(deliveries.c.id)
+    ).scalar_one()
+    connection.execute(
+        sa.insert(delivery_notices).from_select(
+            ["delivery_id", "notice_id"],
+            sa.select(sa.literal(new_id), delivery_notices.c.notice_id).where(
+                delivery_notices.c.delivery_id == delivery.id
+            ),
+        )
+    )
+    return new_id
+
+
+def _end_attempt(
+    connection: Connection,
+    attempt_id: int,
+    *,
+    ended_at: Millis,
+    outcome: str,
+    reason: str | None = None,
+    code: int | None = None,
+    log_id: str | None = None,
+) -> None:
+    connection.execute(
+        sa.update(attempts)
+        .where(attempts.c.id == attempt_id)
+        .values(ended_at=ended_at, outcome=outcome, reason=reason, code=code, log_id=log_id)
+    )
+
+
+def _update_owned(connection: Connection, delivery_id: int, owner: str, values: Mapping[str, object]) -> bool:
+    changed = connection.execute(
+        sa.update(deliveries)
+        .where(
+            deliveries.c.id == delivery_id,
+            deliveries.c.owner == owner,
+            deliveries.c.state == DeliveryState.SENDING,
+        )
+        .values(**values)
+    )
+    return changed.rowcount == 1
+
+
+def reclaim(connection: Connection, *, now: Millis, window_ms: int) -> int:
+    """At start: whatever a process before us was sending goes back. How many that were.
+
+    Its call may have reached Feishu, so the same uuid is used again while Feishu remembers it (window_ms since
+    the first call of unknown outcome); after that a person must decide.
+    """
+    rows = connection.execute(
+        sa.select(deliveries.c.id, deliveries.c.unknown_since, deliveries.c.body, attempts.c.started_at)
+        .outerjoin(
+            attempts, sa.and_(attempts.c.delivery_id == deliveries.c.id, attempts.c.ended_at.is_(None))
+        )
+        .where(deliveries.c.state == DeliveryState.SENDING)
+        .order_by(deliveries.c.id)
+    ).all()
+    for row in rows:
+        unknown_since = row.unknown_since
+        if row.body is not None and unknown_since is None:
+            unknown_since = row.started_at or now
+        too_late = unknown_since is not None and now - unknown_since >= window_ms
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.id == row.id)
+            .values(
+                state=DeliveryState.UNCERTAIN if too_late else DeliveryState.READY,
+                unknown_since=unknown_since,
+                due_at=now,
+                owner=None,
+                updated_at=now,
+                last_error="the notifier stopped while it was being sent",
+            )
+        )
+    connection.execute(
+        sa.update(attempts)
+        .where(attempts.c.ended_at.is_(None))
+        .values(ended_at=now, outcome="unknown", reason="the notifier stopped while it was being sent")
+    )
+    return len(rows)
+
+
+def address(
+    connection: Connection, ref: int, target: str, recipient: Recipient | None, *, now: Millis
+) -> int:
+    """The deliveries of this account that wait for this target get their recipient, or die for want of one."""
+    if recipient is None:
+        values: dict[str, object] = {
+            "state": DeliveryState.DEAD,
+            "last_error": "nobody to tell: the recipient is unknown and there is no fallback group to tell instead",
+        }
+    else:
+        values = {
+            "state": DeliveryState.READY,
+            "receive_id_type": recipient.id_type,
+            "receive_id": recipient.id,
+            "reroute_reason": recipient.reroute_reason,
+            "due_at": now,
+        }
+    return connection.execute(
+        sa.update(deliveries)
+        .where(
+            deliveries.c.account_ref == ref,
+            deliveries.c.target == target,
+            deliveries.c.state == DeliveryState.WAITING,
+        )
+        .values(updated_at=now, **values)
+    ).rowcount
+
+
+def targets_waiting(connection: Connection, ref: int) -> list[str]:
+    return list(
+        connection.execute(
+            sa.select(deliveries.c.target)
+            .where(deliveries.c.account_ref == ref, deliveries.c.state == DeliveryState.WAITING)
+            .distinct()
+        ).scalars()
+    )

@@ -1,0 +1,44 @@
+"""Schema: brings a database to the tables this program knows. Alembic is imported only when there is work."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from notifier.errors import StoreOutdated
+
+NEWEST = "0001"
+"""The revision that store/tables.py describes; a test compares the two."""
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def stored_version(engine: Engine) -> str | None:
+    """None for an empty database."""
+    with engine.connect() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def bring_up(engine: Engine) -> None:
+    """Raises StoreOutdated when the database was written by a newer program."""
+    version = stored_version(engine)
+    if version == NEWEST:
+        return
+    if version is not None and version > NEWEST:
+        raise StoreOutdated(
+            f"The database has schema {version}; this program knows {NEWEST}. Install the newer notifier again."
+        )
+    upgrade(engine)
+
+
+def upgrade(engine: Engine) -> None:
+    from alembic import command  # noqa: PLC0415 - costs 0.3 s, needed once per release
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

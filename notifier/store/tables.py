@@ -1,0 +1,207 @@
+"""All tables. Times are milliseconds since the epoch (UTC); amounts are whole ten-thousandths (domain/money)."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only for plain INTEGER keys."""
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("app_id", String(64), nullable=False),
+    Column("event_key", String(128), nullable=False),
+    Column("event_type", String(128), nullable=False),
+    Column("tenant_key", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),  # new, done, ignored, parked
+    Column("reason", Text),
+    UniqueConstraint("app_id", "event_key"),
+)
+Index("ix_inbox_new", inbox.c.id, sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'"))
+Index(
+    "ix_inbox_parked",
+    inbox.c.id,
+    sqlite_where=text("state = 'parked'"),
+    postgresql_where=text("state = 'parked'"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("tenant_key", String(64), nullable=False),
+    Column("app_id", String(64), nullable=False),
+    Column("account_id", String(64), nullable=False),
+    Column("modified_at", BigInteger),  # of the newest snapshot, as is reported_at
+    Column("reported_at", BigInteger),
+    Column("referrer_open_id", String(64)),  # NULL with looked_up_at set: Feishu knows no such account
+    Column("referrer_name_zh", Text, nullable=False, server_default=""),
+    Column("referrer_name_en", Text, nullable=False, server_default=""),
+    Column("looked_up_at", BigInteger),
+    Column("lookup_due_at", BigInteger, nullable=False, server_default="0"),
+    Column("lookup_attempts", Integer, nullable=False, server_default="0"),
+    Column("lookup_error", Text),
+    UniqueConstraint("tenant_key", "app_id", "account_id"),
+)
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("account_ref", _Id, ForeignKey("accounts.id"), primary_key=True),
+    Column("kind", String(8), primary_key=True),
+    Column("currency", String(16), primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    Column("reported_at", BigInteger, nullable=False),
+    Column("content", Text, nullable=False),
+    Column(
+        "inbox_id", _Id
+    ),  # the entry that told it first; kept as a number, as inbox rows are pruned one day
+    UniqueConstraint("account_ref", "modified_at", "content"),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("snapshot_id", _Id, ForeignKey("snapshots.id"), nullable=False),
+    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("currency", String(16), nullable=False),
+    Column("before", BigInteger, nullable=False),
+    Column("after", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    UniqueConstraint("snapshot_id", "kind", "currency"),
+)
+Index("ix_changes_period", changes.c.modified_at, changes.c.account_ref)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("notice_key", String(64), nullable=False, unique=True),
+    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("changes", Text, nullable=False),  # [[kind, currency, before, after], ...], amounts as text
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("delivery_key", String(40), nullable=False, unique=True),
+    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("target", String(64), nullable=False),
+    Column("receive_id_type", String(16), nullable=False, server_default=""),
+    Column("receive_id", String(128), nullable=False, server_default=""),
+    Column("state", String(16), nullable=False),
+    Column("rung", String(16), nullable=False),
+    Column("msg_type", String(16)),
+    Column("body", Text),  # frozen before the first call; NULL until then
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("unknown_since", BigInteger),
+    Column("owner", String(40)),  # the process that is sending it
+    Column("reroute_reason", Text),
+    Column("rerouted_from", _Id, ForeignKey("deliveries.id")),
+    Column("message_id", String(64)),
+    Column("chat_id", String(64)),
+    Column("last_error", Text),
+    Column("last_code", Integer),
+    Column("log_id", String(128)),
+)
+_OPEN = text("state IN ('waiting', 'ready', 'sending')")
+Index(
+    "ix_deliveries_line", deliveries.c.receive_id, deliveries.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN
+)
+Index("ix_deliveries_open", deliveries.c.state, deliveries.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index(
+    "ix_deliveries_fold",
+    deliveries.c.account_ref,
+    deliveries.c.target,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
+Index("ix_deliveries_state", deliveries.c.state, deliveries.c.updated_at)
+
+delivery_notices = Table(
+    "delivery_notices",
+    metadata,
+    Column("delivery_id", _Id, ForeignKey("deliveries.id"), primary_key=True),
+    Column("notice_id", _Id, ForeignKey("notices.id"), primary_key=True),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("uuid", String(50), nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("outcome", String(16)),
+    Column("reason", Text),
+    Column("code", Integer),
+    Column("log_id", String(128)),
+)
+Index("ix_attempts_delivery", attempts.c.delivery_id)
+Index("ix_attempts_started", attempts.c.started_at)
+
+gates = Table(
+    "gates",
+    metadata,
+    Column("name", String(160), primary_key=True),
+    Column("due_at_ms", Float, nullable=False),
+    Column("closed_until", BigInteger, nullable=False),
+    Column("reason", Text),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("owner", String(40), primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("beat_at", BigInteger, nullable=False),
+    Column("stopped_at", BigInteger),
+    Column("connection", String(24), nullable=False),
+    Column("connection_since", BigInteger, nullable=False),
+    Column("connection_detail", Text),
+    Column("last_event_at", BigInteger),
+)

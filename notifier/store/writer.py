@@ -1,0 +1,129 @@
+"""Writer: one thread, group commit. Whoever waits is committed together, so a slow disk costs one sync for all."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy.engine import Connection, Engine
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+MOST_TOGETHER = 500
+
+Many = Callable[[Connection, Sequence[Any]], Sequence[Any]]
+
+
+class WriterClosed(RuntimeError):
+    """Work was handed in after close()."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """Either work for this job alone, or many + item to be done together with its likes."""
+
+    future: "Future[Any]"
+    work: Callable[[Connection], Any] | None = None
+    many: Many | None = None
+    item: Any = None
+    result: Any = None
+    error: BaseException | None = field(default=None)
+
+
+class Writer:
+    """A job's future resolves only after the commit that holds it. One failing job does not undo the others."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Connection], R]) -> "Future[R]":
+        return self._put(_Job(future=Future(), work=work))
+
+    def submit_many(self, work: Callable[[Connection, Sequence[T]], Sequence[R]], item: T) -> "Future[R]":
+        """work: takes the items in order and gives one result each; it may be called with fewer after a failure."""
+        return self._put(_Job(future=Future(), many=work, item=item))
+
+    def close(self) -> None:
+        """Finishes what was handed in, then ends. Safe to call twice."""
+        if not self._closed.is_set():
+            self._closed.set()
+            self._queue.put(None)
+        self._thread.join()
+
+    def _put(self, job: _Job) -> "Future[Any]":
+        if self._closed.is_set():
+            raise WriterClosed("the database is closed")
+        self._queue.put(job)
+        return job.future
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            jobs = self._next_jobs()
+            open_ = jobs[-1] is not None
+            waiting = [job for job in jobs if job is not None and job.future.set_running_or_notify_cancel()]
+            if waiting:
+                self._commit(waiting)
+
+    def _next_jobs(self) -> list[_Job | None]:
+        """Waits for one, then takes all that are there. No timer: alone, a job waits for nobody."""
+        jobs = [self._queue.get()]
+        with contextlib.suppress(queue.Empty):
+            while jobs[-1] is not None and len(jobs) < MOST_TOGETHER:
+                jobs.append(self._queue.get_nowait())
+        return jobs
+
+    def _commit(self, jobs: Sequence[_Job]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                for group in _groups(jobs):
+                    _do(connection, group)
+        except BaseException as error:  # noqa: BLE001 - the thread must live; whoever waits is told
+            for job in jobs:
+                job.future.set_exception(error)
+            return
+        for job in jobs:
+            if job.error is None:
+                job.future.set_result(job.result)
+            else:
+                job.future.set_exception(job.error)
+
+
+def _groups(jobs: Iterable[_Job]) -> list[list[_Job]]:
+    """Jobs that can be done together stand together, where the first of them stood."""
+    groups: list[list[_Job]] = []
+    by_work: dict[Many, list[_Job]] = {}
+    for job in jobs:
+        if job.many is not None and job.many in by_work:
+            by_work[job.many].append(job)
+            continue
+        groups.append([job])
+        if job.many is not None:
+            by_work[job.many] = groups[-1]
+    return groups
+
+
+def _do(connection: Connection, jobs: list[_Job]) -> None:
+    """Inside a savepoint; if a group fails, one by one, so that only the guilty one fails."""
+    first = jobs[0]
+    try:
+        with connection.begin_nested():
+            if first.work is not None:
+                first.result = first.work(connection)
+            elif first.many is not None:
+                for job, result in zip(jobs, first.many(connection, [job.item for job in jobs]), strict=True):
+                    job.result = result
+    except Exception as error:  # noqa: BLE001 - handed to whoever waits
+        if len(jobs) == 1:
+            first.error = error
+            return
+        for job in jobs:
+            _do(connection, [job])
