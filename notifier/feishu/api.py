@@ -1,0 +1,201 @@
+"""Calls to Feishu: one pooled HTTP client, one token, and every failure as one of our errors.
+
+Why not the SDK's client: its async call opens a new HTTP client each time (23 ms of CPU on the event loop), and
+it neither retries nor refreshes a token that Feishu rejects (docs/map.md, section Feishu).
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Self
+
+import aiohttp
+
+from notifier.clock import Clock
+from notifier.errors import CallError, NotDone, OutcomeUnknown, Refused
+from notifier.feishu.failures import asks_for_fresh_token, failure, shorten
+from notifier.feishu.wire import read_json
+
+TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - an address, not a secret
+REFRESH_EARLY = timedelta(minutes=10)
+MOST_CONNECTIONS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppAccess:
+    """base_url: https://open.feishu.cn, https://open.larksuite.com, or a stand-in; no slash at the end."""
+
+    base_url: str
+    app_id: str
+    app_secret: str = field(repr=False)
+    timeout_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """data: the `data` object of a body whose code is 0. log_id: X-Tt-Logid."""
+
+    data: Mapping[str, Any]
+    log_id: str | None
+
+
+class FeishuApi:
+    """Use as an async context manager: the connections live as long as it is open."""
+
+    def __init__(self, access: AppAccess, clock: Clock) -> None:
+        self._access = access
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+        self._token: str | None = None
+        self._token_ends_at = clock.now()
+        self._token_lock = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=self._access.timeout_seconds),
+            connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=30),
+            headers={"User-Agent": "referral-notifier"},
+            trust_env=True,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> Answer:
+        """One call with the tenant's token; once more with a fresh one if Feishu rejects it. Raises CallError."""
+        token = await self.token()
+        try:
+            return await self._once(method, path, query=query, body=body, token=token)
+        except CallError as error:
+            if not asks_for_fresh_token(error):
+                raise
+        fresh = await self.token(instead_of=token)
+        try:
+            return await self._once(method, path, query=query, body=body, token=fresh)
+        except CallError as error:
+            if asks_for_fresh_token(error):
+                raise Refused(
+                    f"a fresh token was rejected too: {error.reason}", code=error.code, log_id=error.log_id
+                ) from error
+            raise
+
+    async def token(self, *, instead_of: str | None = None) -> str:
+        """The tenant's token. instead_of: one that Feishu rejected. Raises NotAuthorised, or NotDone for now."""
+        async with self._token_lock:
+            stale = self._clock.now() >= self._token_ends_at - REFRESH_EARLY
+            if self._token is None or self._token == instead_of or stale:
+                await self._fetch_token()
+            if self._token is None:
+                raise NotDone("Feishu gave no token", whole_app=True)
+            return self._token
+
+    async def _fetch_token(self) -> None:
+        body = {"app_id": self._access.app_id, "app_secret": self._access.app_secret}
+        try:
+            document, log_id = await self._exchange("POST", TOKEN_PATH, query=None, body=body, token=None)
+        except OutcomeUnknown as error:  # asking for a token has no effect, so nothing is unknown
+            raise NotDone(f"no token: {error.reason}", whole_app=True, log_id=error.log_id) from error
+        token, lifetime = document.get("tenant_access_token"), document.get("expire")
+        if not isinstance(token, str) or not isinstance(lifetime, int):
+            raise NotDone("the token answer holds no token", whole_app=True, log_id=log_id)
+        self._token = token
+        self._token_ends_at = self._clock.now() + timedelta(seconds=lifetime)
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None,
+        body: Mapping[str, object] | None,
+        token: str,
+    ) -> Answer:
+        document, log_id = await self._exchange(method, path, query=query, body=body, token=token)
+        data = document.get("data")
+        return Answer(data=data if isinstance(data, dict) else {}, log_id=log_id)
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None,
+        body: Mapping[str, object] | None,
+        token: str | None,
+    ) -> tuple[Mapping[str, Any], str | None]:
+        """The JSON body of an answer that is a success: HTTP 2xx and body code 0."""
+        if self._session is None:
+            raise RuntimeError("FeishuApi is used outside its context")
+        headers = {"Content-Type": "application/json; charset=utf-8"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            async with self._session.request(
+                method,
+                self._access.base_url + path,
+                params=query,
+                data=json.dumps(body, ensure_ascii=False).encode() if body is not None else None,
+                headers=headers,
+                allow_redirects=False,
+            ) as response:
+                raw = await response.read()
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise NotDone(
+                f"no connection to {self._access.base_url}: {shorten(str(error))}", whole_app=True
+            ) from error
+        except TimeoutError as error:
+            raise OutcomeUnknown(f"no answer within {self._access.timeout_seconds:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise OutcomeUnknown(f"the connection broke: {type(error).__name__}") from error
+        return _sorted_answer(response.status, response.headers, raw)
+
+
+def _sorted_answer(
+    status: int, headers: Mapping[str, str], raw: bytes
+) -> tuple[Mapping[str, Any], str | None]:
+    """The document of a success; raises what the answer stands for otherwise."""
+    log_id = headers.get("X-Tt-Logid")
+    wait = _seconds(headers.get("x-ogw-ratelimit-reset"))
+    try:
+        document = read_json(raw)
+    except ValueError:
+        document = None
+    code = document.get("code") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(code, int):
+        raise _without_code(status, log_id=log_id, wait=wait)
+    if code != 0:
+        error = failure(code, str(document.get("msg", "")), log_id=log_id, retry_after_seconds=wait)
+        unsorted = type(error) is Refused and status >= 500
+        raise OutcomeUnknown(error.reason, code=code, log_id=log_id) if unsorted else error
+    if not 200 <= status < 300:
+        raise OutcomeUnknown(f"HTTP {status} with body code 0", log_id=log_id)
+    return document, log_id
+
+
+def _without_code(status: int, *, log_id: str | None, wait: float | None) -> CallError:
+    """A gateway spoke instead of Feishu (HTML, an empty body, half an answer)."""
+    if status == 429:
+        return NotDone("too many calls", log_id=log_id, retry_after_seconds=wait or 1, whole_app=True)
+    if 300 <= status < 500:
+        return NotDone(f"HTTP {status} without a Feishu answer", log_id=log_id)
+    return OutcomeUnknown(f"HTTP {status} without a Feishu answer", log_id=log_id)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        seconds = float(text or "")
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds <= 3600 else None

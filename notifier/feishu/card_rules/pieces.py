@@ -1,0 +1,154 @@
+"""Pieces that several components share: texts, icons, links, clicks, layout."""
+
+from collections.abc import Mapping
+
+from notifier.feishu.card_rules.texts import client_link, marked, plain, text_shape, web_link
+from notifier.feishu.card_rules.values import (
+    anything,
+    colour,
+    element_id,
+    filled_string,
+    flag,
+    list_of,
+    one_of,
+    pixels,
+    sides,
+    string,
+    text_size,
+    variant,
+    whole,
+)
+from notifier.feishu.card_rules.walk import Check, ObjectRule, Shape, Walk, shown
+
+LONGEST_PLACEHOLDER = 100
+
+
+def texts(*tags: str, longest: int | None = None, style: Mapping[str, Check] | None = None) -> Check:
+    contents = {"plain_text": plain(longest), "lark_md": marked, "markdown": marked}
+    return variant("tag", {tag: text_shape(tag, contents[tag], style or {}) for tag in tags})
+
+
+TEXT_STYLE: Mapping[str, Check] = {
+    "text_size": text_size,
+    "text_color": colour,
+    "text_align": one_of("left", "center", "right"),
+    "lines": whole(1, 9999),
+}
+plain_text = texts("plain_text")
+short_text = texts("plain_text", longest=LONGEST_PLACEHOLDER)
+any_text = texts("plain_text", "lark_md")
+
+
+def icons(**more: Check) -> Check:
+    standard: dict[str, Check] = {"tag": anything, "token": filled_string, "color": colour, **more}
+    custom: dict[str, Check] = {"tag": anything, "img_key": filled_string, **more}
+    return variant(
+        "tag",
+        {
+            "standard_icon": Shape(name="A standard_icon", attributes=standard, required=("token",)),
+            "custom_icon": Shape(name="A custom_icon", attributes=custom, required=("img_key",)),
+        },
+    )
+
+
+icon = icons()
+corner_radius = pixels(0, 9999, percent=True)
+
+
+_CLIENT_LINKS: Mapping[str, Check] = dict.fromkeys(("pc_url", "ios_url", "android_url"), client_link)
+
+
+def _every_client_is_served(walk: Walk, links: Mapping[str, object]) -> None:
+    if "url" not in links and not all(key in links for key in _CLIENT_LINKS):
+        walk.problem("missing", "A link needs url, or all of pc_url, ios_url and android_url.", "url")
+
+
+multi_url = Shape(
+    name="A link",
+    attributes={"url": client_link, **_CLIENT_LINKS},
+    also=_every_client_is_served,
+)
+link_action = Shape(name="An action", attributes={"multi_url": multi_url}, required=("multi_url",))
+
+
+def _callback_value(walk: Walk, value: object) -> None:
+    if not isinstance(value, dict):
+        walk.problem("wrong-type", f"The value a click sends back must be an object, not {shown(value)}.")
+
+
+_behavior = variant(
+    "type",
+    {
+        "callback": Shape(
+            name="A callback",
+            attributes={"type": anything, "value": _callback_value},
+            required=("value",),
+        ),
+        "open_url": Shape(
+            name="An open_url",
+            attributes={"type": anything, "default_url": web_link, **_CLIENT_LINKS},
+            required=("default_url",),
+        ),
+    },
+)
+_behaviors = list_of(_behavior)
+
+
+def some_behaviors(walk: Walk, value: object) -> None:
+    _behaviors(walk, value)
+    if value == []:
+        walk.problem("missing", "A click needs at least one behavior: callback or open_url.")
+
+
+confirm = Shape(
+    name="A confirm dialog",
+    attributes={"title": plain_text, "text": plain_text},
+    required=("title", "text"),
+)
+OLD_CLICK = {
+    "value": "use behaviors with {type: callback, value: {…}}",
+    "url": "use behaviors with {type: open_url, default_url: …}",
+    "multi_url": "use behaviors with {type: open_url, default_url: …, pc_url: …}",
+    "action_type": "use form_action_type",
+}
+press_width = pixels(100, 9999, "default", "fill")
+FIELD: Mapping[str, Check] = {
+    "name": string,
+    "required": flag,
+    "disabled": flag,
+    "disabled_tips": plain_text,
+    "width": press_width,
+    "behaviors": some_behaviors,
+    "confirm": confirm,
+}
+
+
+LAYOUT: Mapping[str, Check] = {
+    "padding": sides(0, 99),
+    "direction": one_of("vertical", "horizontal"),
+    "horizontal_spacing": pixels(0, 99, "small", "medium", "large", "extra_large"),
+    "vertical_spacing": pixels(0, 99, "small", "medium", "large", "extra_large"),
+    "horizontal_align": one_of("left", "center", "right"),
+    "vertical_align": one_of("top", "center", "bottom"),
+}
+
+
+def component_shape(
+    tag: str,
+    attributes: Mapping[str, Check],
+    *,
+    required: tuple[str, ...] = (),
+    old: Mapping[str, str] | None = None,
+    also: ObjectRule | None = None,
+    is_open: bool = False,
+) -> Shape:
+    common: dict[str, Check] = {"tag": anything, "element_id": element_id, "margin": sides(-99, 99)}
+    article = "An" if tag[0] in "aio" else "A"
+    return Shape(
+        name=f"{article} {tag}",
+        attributes={**common, **attributes},
+        required=required,
+        old=old,
+        also=also,
+        is_open=is_open,
+    )

@@ -1,0 +1,152 @@
+"""What visible text may not hold: contact data, a mention of everybody, links that Feishu refuses."""
+
+import html
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+
+from notifier.feishu.card_rules.values import anything, by_language, element_id
+from notifier.feishu.card_rules.walk import Check, Shape, Walk, wrong_type
+
+NO_LINK_HERE = "lark://msgcard/unsupported_action"  # switches a link off on one client
+
+_TAG = re.compile(r"</?(?:at|person|local_datetime|font|a|link|text_tag|number_tag|br)\b[^<>]*>")
+_AT = re.compile(r"<at\b([^<>]*)")
+_EVERYBODY = re.compile(
+    r"\b(?:id|ids|user_id) {0,3}= {0,3}[\"']?(?:[^\"'\s,]{1,64},){0,20}all\b", re.IGNORECASE
+)
+_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+_MARKDOWN_LINK = re.compile(r"(!?)\[[^\[\]\n]{0,2000}\]\( {0,9}<?([^()\s<>]*)")
+_LINK_TAG = re.compile(r"<(?:a|link|number_tag|local_datetime)\b([^<>]*)")
+_LINK_ATTRIBUTE = re.compile(
+    r"\b(?:href|link|url|pc_url|ios_url|android_url) {0,3}= {0,3}(?:'([^']*)'|\"([^\"]*)\"|([^\s'\"/]\S*))"
+)
+_WEB_LINK = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
+_TABLE_RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)* *:?-+:? *\|? *")
+
+_NOT_INSIDE = r"(?<![0-9A-Za-z_.,+¥￥$€£])(?<![0-9A-Za-z]-)"
+_NOT_MONEY = r"(?<!(?:CNY|USD|EUR|GBP|JPY|KRW|HKD|TWD|SGD|INR|IDR|VND|THB)[ \u00a0])"
+_ENDS = r"(?![0-9A-Za-z_]|[.,][0-9]| ?(?:元|积分|分|点))"
+_PHONE = re.compile(
+    rf"{_NOT_INSIDE}{_NOT_MONEY}"
+    r"(?:(?:\+|00)?86[ -]?)?1[3-9][0-9](?:[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4})"  # Chinese mobile
+    rf"{_ENDS}"
+    rf"|{_NOT_INSIDE}0[1-9][0-9]{{1,2}}-[0-9]{{7,8}}{_ENDS}"  # Chinese landline with its area code
+    r"|(?<![0-9A-Za-z_.,])\+[1-9](?:[ -]?[0-9]){9,14}" + _ENDS,  # any country: a plus and at least ten digits
+)
+_EMAIL = re.compile(r"[A-Za-z0-9_%+-]@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}")
+
+
+def contact_data(text: str) -> str | None:
+    """What kind of contact data stands in the text, or None.
+
+    Money with separators or a currency, ids of other lengths than a phone number and dates are none.
+    Feishu's data-leak audit refuses such messages (code 230028).
+    """
+    if "@" in text and _EMAIL.search(text):
+        return "an e-mail address"
+    return "a phone number" if _PHONE.search(text) else None
+
+
+def seen(markdown: str) -> str:
+    """Markdown as a reader sees its characters: without tags and their attributes, entities resolved."""
+    bare = _TAG.sub("", markdown) if "<" in markdown else markdown
+    return html.unescape(bare)
+
+
+def mentions_everybody(markdown: str) -> bool:
+    return any(_EVERYBODY.search(found[1]) for found in _AT.finditer(markdown))
+
+
+def is_web_link(link: str) -> bool:
+    return _WEB_LINK.fullmatch(link) is not None
+
+
+def refused_link(markdown: str) -> str | None:
+    """The first link in Markdown that is neither http(s) nor switched off, or None; code is no link."""
+    bare = _CODE.sub("", markdown)
+    links = [html.unescape(found[2]) for found in _MARKDOWN_LINK.finditer(bare) if not found[1]]
+    for tag in _LINK_TAG.finditer(bare):
+        links += [html.unescape("".join(parts)) for parts in _LINK_ATTRIBUTE.findall(tag[1])]
+    return next((link for link in links if link and link != NO_LINK_HERE and not is_web_link(link)), None)
+
+
+def markdown_tables(markdown: str) -> int:
+    """How many tables a Markdown text holds: a row of dashes under a row with a bar, outside code."""
+    if "|" not in markdown:
+        return 0
+    lines = _CODE.sub("", markdown).splitlines()
+    return sum("|" in above and _is_table_rule(below) for above, below in pairwise(lines))
+
+
+def _is_table_rule(line: str) -> bool:
+    return "|" in line and _TABLE_RULE.fullmatch(line) is not None
+
+
+def no_contact_data(walk: Walk, text: str) -> None:
+    kind = contact_data(text)
+    if kind is not None:
+        walk.problem(
+            "contact-data",
+            f"The text holds {kind}, which Feishu's data-leak audit may refuse; show a person instead.",
+        )
+
+
+def plain(longest: int | None = None) -> Check:
+    """Text that is shown as it is, up to a number of characters."""
+
+    def check(walk: Walk, value: object) -> None:
+        if not isinstance(value, str):
+            wrong_type(walk, "a string", value)
+            return
+        if longest is not None and len(value) > longest:
+            walk.problem("too-long", f"This text may have at most {longest} characters, not {len(value)}.")
+        no_contact_data(walk, value)
+
+    return check
+
+
+def marked(walk: Walk, value: object) -> None:
+    """Text in Markdown, in the full or the lark_md dialect."""
+    if not isinstance(value, str):
+        wrong_type(walk, "a string", value)
+        return
+    no_contact_data(walk, seen(value))
+    if mentions_everybody(value):
+        walk.problem(
+            "mention-all",
+            "A mention of everybody makes the send fail where the bot may not; leave it out.",
+        )
+    if refused_link(value) is not None:
+        walk.problem(
+            "bad-url", "A link in this text does not start with http:// or https://, as Feishu demands."
+        )
+
+
+def text_shape(tag: str, content: Check, style: Mapping[str, Check]) -> Shape:
+    """A text object: its tag, its content, and the same content in other languages."""
+    return Shape(
+        name=f"A {tag} text",
+        attributes={
+            "tag": anything,
+            "content": content,
+            "i18n_content": by_language(content),
+            "element_id": element_id,
+            **style,
+        },
+        required=("content",),
+        old={"i18n": "use i18n_content", "text": "use content"},
+    )
+
+
+def web_link(walk: Walk, value: object) -> None:
+    if not isinstance(value, str):
+        wrong_type(walk, "a link", value)
+    elif not is_web_link(value):
+        walk.problem("bad-url", "A link must start with http:// or https:// and name a host.")
+
+
+def client_link(walk: Walk, value: object) -> None:
+    """A web link, or the one address that switches a link off on a client."""
+    if value != NO_LINK_HERE:
+        web_link(walk, value)

@@ -1,0 +1,170 @@
+"""Walking a card: where we are, what is wrong there, and what an object looks like."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+Path = tuple[str | int, ...]
+
+MOST_NOTED = 200  # more than a person reads; bounds the work a hostile card can cause
+BIGGEST_NUMBER = 2**63  # and above: no number that every reader of JSON keeps exact
+LONGEST_SHOWN = 40  # characters of a key or value repeated in a message
+
+_KINDS = {str: "a string", int: "a number", float: "a number", list: "a list", dict: "an object"}
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """One problem with its path still in steps, so that it can be put in document order."""
+
+    path: Path
+    rule: str
+    message: str
+
+
+class Walk:
+    """One reading of one card.
+
+    path        keys and indexes from the card down to the value being read.
+    containers  tags of the container components around it, outermost first.
+    The sets of ids and names hold what must not come twice; own_… are names declared in config.style.
+    tables      how many so far, components and Markdown tables together.
+    """
+
+    __slots__ = (
+        *("containers", "element_ids", "field_names", "form_names", "noted", "own_colours", "own_text_sizes"),
+        *("path", "tables"),
+    )
+
+    def __init__(self, card: object) -> None:
+        self.path: list[str | int] = []
+        self.containers: list[str] = []
+        self.noted: list[Noted] = []
+        self.element_ids: set[str] = set()
+        self.form_names: set[str] = set()
+        self.field_names: set[str] = set()
+        self.tables = 0
+        self.own_text_sizes = _declared(card, "text_size")
+        self.own_colours = _declared(card, "color")
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.noted) >= MOST_NOTED
+
+    def problem(self, rule: str, message: str, *below: str | int) -> None:
+        """Note a problem at the current path, or at a place below it."""
+        if not self.is_full:
+            self.noted.append(Noted(path=(*self.path, *below), rule=rule, message=message))
+
+    def into(self, key: str | int, value: object, check: "Check") -> None:
+        """Check one member; a null is skipped here, since it is refused everywhere else already."""
+        if value is None:
+            return
+        self.path.append(key)
+        check(self, value)
+        self.path.pop()
+
+
+Check = Callable[[Walk, object], None]
+ObjectRule = Callable[[Walk, Mapping[str, object]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A check that an object has the right attributes, each with the right value.
+
+    name      as messages call the object.
+    old       attributes of card JSON 1.0 and what 2.0 has in their place.
+    also      a rule on several attributes together, run after each has been checked.
+    is_open   True where our list of attributes is incomplete: others then pass unread.
+    """
+
+    name: str
+    attributes: Mapping[str, Check]
+    required: tuple[str, ...] = ()
+    old: Mapping[str, str] | None = None
+    also: ObjectRule | None = None
+    is_open: bool = False
+
+    def __call__(self, walk: Walk, value: object) -> None:
+        if not isinstance(value, dict):
+            wrong_type(walk, "an object", value)
+            return
+        for key, member in value.items():
+            check = self.attributes.get(key)
+            if check is not None:
+                walk.into(key, member, check)
+            elif not self.is_open and not walk.is_full:
+                walk.problem("unknown-attribute", self._unknown(key), key)
+        for key in self.required:
+            if key not in value:
+                walk.problem("missing", f"{self.name} needs {key}.", key)
+        if self.also is not None:
+            self.also(walk, value)
+
+    def _unknown(self, key: str) -> str:
+        if self.old is not None and key in self.old:
+            return f"{self.name} has no {key} in card JSON 2.0: {self.old[key]}."
+        meant = close_name(key, self.attributes)
+        hint = f"did you mean {meant}?" if meant else f"it has {', '.join(self.attributes)}."
+        return f"{self.name} has no attribute {shown(key)}; {hint}"
+
+
+def close_name(name: str, known: Mapping[str, object]) -> str | None:
+    """The known name that was most likely meant, or None."""
+    if len(name) > LONGEST_SHOWN:
+        return None
+    return next(iter(difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)), None)
+
+
+def shown(value: object) -> str:
+    """A value as a message may repeat it: short strings and numbers as they are, the rest by kind."""
+    if isinstance(value, str):
+        start = "".join(char if char.isprintable() else "�" for char in value[:LONGEST_SHOWN])
+        return f"“{start}”" if len(value) <= LONGEST_SHOWN else f"“{start}…”"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float) and abs(value) < BIGGEST_NUMBER:
+        return str(value)
+    return _KINDS.get(type(value), "something else")
+
+
+def written(path: Path) -> str:
+    """A path as people write it: body.elements[2].text.content; the card itself is "card"."""
+    steps = [_step(step) for step in path]
+    return "".join(steps).removeprefix(".") or "card"
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if _PLAIN_KEY.fullmatch(step) else f"[{shown(step)}]"
+
+
+def objects(value: object, *, unread: frozenset[str] = frozenset()) -> Iterator[dict[str, object]]:
+    """Every object in a value at any depth, in no promised order, without what hangs on the unread keys."""
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(member for key, member in node.items() if key not in unread)
+        elif isinstance(node, list):
+            waiting.extend(node)
+
+
+def _declared(card: object, kind: str) -> frozenset[str]:
+    node = card
+    for key in ("config", "style", kind):
+        node = node.get(key) if isinstance(node, dict) else None
+    return frozenset(node) if isinstance(node, dict) else frozenset()
+
+
+def wrong_type(walk: Walk, wanted: str, value: object) -> None:
+    walk.problem("wrong-type", f"This must be {wanted}, not {shown(value)}.")
+
+
+def wrong_value(walk: Walk, wanted: str, value: object) -> None:
+    walk.problem("wrong-value", f"This must be {wanted}, not {shown(value)}.")

@@ -1,0 +1,209 @@
+"""lark-oapi's long-connection client, with the parts replaced that would lose or delay events.
+
+Importing this module imports the SDK (about 2 s and 170 MB). Only listener.py does, in the thread that runs it.
+
+Replaced, each for a defect seen in the source of lark-oapi 1.7.5:
+- a data frame is answered only after its event is stored, and waiting for that does not block pings and other
+  frames (the SDK runs handlers synchronously on its loop);
+- `type=card` frames are answered (the SDK swallows them);
+- frames that cannot be read are stored for a person to see (the SDK only logs them);
+- a ClientConfig with missing keys keeps the former values (the SDK sets None and dies of it later);
+- endpoint discovery runs beside the loop and has a time limit (the SDK blocks for ever);
+- the end of the receive loop is told to whoever runs us (the SDK's task dies unseen).
+"""
+
+import asyncio
+import base64
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import lark_oapi
+from lark_oapi.event.callback.model.p2_card_action_trigger import P2CardActionTriggerResponse
+from lark_oapi.core.exception import EventException
+from lark_oapi.ws import client as sdk
+from lark_oapi.ws.enum import FrameType, MessageType
+from lark_oapi.ws.exception import ClientException
+from lark_oapi.ws.model import ClientConfig
+from lark_oapi.ws.pb.pbbp2_pb2 import Frame
+
+from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, Event
+from notifier.feishu.wire import read_event
+
+log = logging.getLogger(__name__)
+
+DISCOVERY_SECONDS = 15.0
+CONNECT_SECONDS = 30.0
+
+Store = Callable[[Event], Awaitable[None]]
+"""Returns once the event is safe on disk; raises when it is not."""
+
+INBOUND_EVENTS = (
+    "im.message.receive_v1",
+    "im.message.message_read_v1",
+    "im.chat.access_event.bot_p2p_chat_entered_v1",
+    "im.chat.member.bot.added_v1",
+    "im.chat.member.bot.deleted_v1",
+    "im.chat.disbanded_v1",
+    "application.bot.menu_v6",
+)
+"""What a bot's app is commonly subscribed to beside our own event; stored, as all are."""
+
+
+def make_dispatcher() -> Any:  # noqa: ANN401 - the SDK is untyped here
+    """The SDK's dispatcher decides how each kind of payload is answered. Storing has happened before.
+
+    Both arguments of the builder must be empty on a long connection.
+    """
+    builder = lark_oapi.EventDispatcherHandler.builder("", "")
+    builder.register_p2_hire_referral_account_assets_update_v1(lambda _event: None)
+    builder.register_p2_card_action_trigger(lambda _click: P2CardActionTriggerResponse({}))
+    for event_type in INBOUND_EVENTS:
+        builder.register_p2_customized_event(event_type, lambda _event: None)
+    return builder.build()
+
+
+class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
+    """One connection: connect_once(), then ended() resolves when it is over. Never reconnects by itself."""
+
+    def __init__(self, *, app_id: str, app_secret: str, base_url: str, store: Store) -> None:
+        super().__init__(
+            app_id,
+            app_secret,
+            log_level=lark_oapi.LogLevel.ERROR,
+            event_handler=make_dispatcher(),
+            domain=base_url,
+            auto_reconnect=False,
+        )
+        self._store = store
+        self._found_url = ""
+        self._over = asyncio.Event()
+        self._told_unknown: set[str] = set()
+        self.last_frame_at = time.monotonic()
+
+    async def connect_once(self) -> None:
+        """Raises what the SDK raises: ClientException is final, all else may pass."""
+        self._found_url = await asyncio.wait_for(asyncio.to_thread(super()._get_conn_url), DISCOVERY_SECONDS)
+        await asyncio.wait_for(self._connect(), CONNECT_SECONDS)
+
+    async def serve(self) -> None:
+        """Answers frames and sends pings until the connection ends."""
+        pings = asyncio.ensure_future(self._ping_loop())
+        try:
+            await self._over.wait()
+        finally:
+            pings.cancel()
+
+    async def hang_up(self) -> None:
+        await self._disconnect()
+        self._over.set()
+
+    def _get_conn_url(self) -> str:
+        return self._found_url
+
+    def _configure(self, conf: ClientConfig) -> None:
+        for name in ("reconnect_count", "reconnect_interval", "reconnect_nonce", "ping_interval"):
+            value = getattr(conf, "".join(part.title() for part in name.split("_")))
+            if isinstance(value, int) and (value > 0 or name != "ping_interval"):
+                setattr(self, f"_{name}", value)
+
+    async def _receive_message_loop(self) -> None:
+        try:
+            await super()._receive_message_loop()
+        except Exception as error:  # noqa: BLE001 - whatever ended it, the connection is over
+            log.info("connection.ended", extra={"reason": f"{type(error).__name__}: {error}"})
+        finally:
+            self._over.set()
+
+    async def _handle_message(self, msg: bytes | str) -> None:
+        """Every frame ends here; an exception would only be seen by the SDK's logger."""
+        self.last_frame_at = time.monotonic()
+        raw = msg.encode() if isinstance(msg, str) else msg
+        try:
+            frame = Frame()
+            frame.ParseFromString(raw)
+            if frame.method == FrameType.CONTROL.value:
+                await self._handle_control_frame(frame)
+            else:
+                await self._handle_data_frame(frame)
+        except Exception as error:  # noqa: BLE001 - a bad frame must not end the connection
+            await self._keep_unreadable(raw, error)
+
+    async def _keep_unreadable(self, raw: bytes, error: Exception) -> None:
+        log.warning(
+            "frame.unreadable", extra={"reason": f"{type(error).__name__}: {error}", "size": len(raw)}
+        )
+        event = read_event(raw, app_id=self._app_id)
+        try:
+            await self._store(event)
+        except Exception:
+            log.exception("frame.not_stored", extra={"size": len(raw)})
+
+    async def _handle_data_frame(self, frame: Frame) -> None:
+        """Raises for a frame that lacks the transport's headers; answers every other one."""
+        headers = {header.key: header.value for header in frame.headers}
+        parts, part = int(headers["sum"]), int(headers["seq"])
+        kind = MessageType(headers["type"])
+        payload: bytes | None = frame.payload
+        if parts > 1:
+            payload = self._combine(headers["message_id"], parts, part, frame.payload)
+        if payload is None:
+            return
+        started = time.monotonic()
+        code, answer = await self._take(payload, kind)
+        took = frame.headers.add()
+        took.key, took.value = "biz_rt", str(round((time.monotonic() - started) * 1000))
+        body: dict[str, object] = {"code": code}
+        if answer is not None:
+            body["data"] = base64.b64encode(answer.encode()).decode()
+        frame.payload = json.dumps(body).encode()
+        await self._write_message(frame.SerializeToString())
+
+    async def _take(self, payload: bytes, kind: MessageType) -> tuple[int, str | None]:
+        """The code and the data of the answer: 200 only when the event is stored."""
+        event = read_event(payload, app_id=self._app_id)
+        try:
+            await self._store(event)
+        except Exception as error:  # noqa: BLE001 - Feishu sends it again when we say so
+            log.error(
+                "event.not_stored",
+                extra={"event_key": event.key, "reason": f"{type(error).__name__}: {error}"},
+            )
+            return 500, None
+        return 200, self._answer(event, payload, kind)
+
+    def _answer(self, event: Event, payload: bytes, kind: MessageType) -> str | None:
+        """A card callback wants data; an event wants none. What the SDK cannot parse is stored all the same."""
+        try:
+            result = self._event_handler._do_without_validation(payload)  # noqa: SLF001 - its public twin is deprecated
+        except EventException:
+            self._tell_unknown(event)
+            return None
+        except Exception as error:  # noqa: BLE001 - the SDK's models are strict; the stored bytes are what counts
+            if event.event_type != UNREADABLE:
+                log.warning(
+                    "event.model_rejected",
+                    extra={
+                        "event_type": event.event_type,
+                        "event_key": event.key,
+                        "reason": type(error).__name__,
+                    },
+                )
+            return "{}" if kind is MessageType.CARD else None
+        return lark_oapi.JSON.marshal(result) if result is not None else None
+
+    def _tell_unknown(self, event: Event) -> None:
+        """Once per type: the subscription is Feishu's to send and ours to answer, not to complain about."""
+        if event.event_type not in self._told_unknown:
+            self._told_unknown.add(event.event_type)
+            log.warning("event.type_unknown", extra={"event_type": event.event_type, "used": BALANCE_CHANGED})
+
+
+def use_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """The SDK schedules its tasks on one module-level loop, captured at import: make it the given one."""
+    sdk.loop = loop
+
+
+__all__ = ["ClientException", "StoringClient", "use_loop"]

@@ -1,0 +1,224 @@
+"""Feishu's JSON <-> domain values. Pure; numbers are read as Decimal from the raw text, never as floats."""
+
+import hashlib
+import json
+from decimal import Decimal
+from typing import Any
+
+from notifier.clock import Millis
+from notifier.domain.account import Referrer
+from notifier.domain.event import UNREADABLE, AccountKey, BalanceReport, Event
+from notifier.domain.money import POINTS, Amounts, Asset, Kind, exact_amount, without_zeros
+from notifier.errors import Parked
+from notifier.feishu.currency import currency_code
+
+LONGEST_KEY = 128
+LONGEST_ID = 64
+NUMBER_DIGITS = 400
+"""A number with more digits than this is an attack on the parser, not an amount."""
+
+
+def read_json(raw: bytes | str) -> Any:  # noqa: ANN401 - JSON has no narrower type
+    """Decimals for all fractions. Raises ValueError for anything that is not JSON (NaN and Infinity included)."""
+    try:
+        return json.loads(raw, parse_float=_decimal, parse_int=_whole, parse_constant=_no_constant)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"not readable as JSON: {error}") from error
+
+
+def _decimal(text: str) -> Decimal:
+    if len(text) > NUMBER_DIGITS:
+        raise ValueError(f"a number of {len(text)} characters")
+    return Decimal(text)
+
+
+def _whole(text: str) -> int:
+    if len(text) > NUMBER_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def read_event(payload: bytes, *, app_id: str) -> Event:
+    """The envelope of any payload; never raises. What cannot be read is an Event of type `unreadable`.
+
+    app_id: ours, for payloads that do not say.
+    """
+    header = _header_of(payload)
+    key = header.get("event_id") or header.get("uuid")
+    if not isinstance(key, str) or not key:
+        key = f"sha256:{hashlib.sha256(payload).hexdigest()}"
+    elif len(key) > LONGEST_KEY:
+        key = f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return Event(
+        key=_clean(key),
+        event_type=_text(header.get("event_type")) or UNREADABLE,
+        tenant_key=_text(header.get("tenant_key")),
+        app_id=_text(header.get("app_id")) or app_id,
+        created_at=_millis_or_zero(header.get("create_time")),
+        payload=payload,
+    )
+
+
+def _header_of(payload: bytes) -> dict[str, Any]:
+    """The 2.0 header, or what a 1.0 event has in its place."""
+    try:
+        body = read_json(payload)
+    except ValueError:
+        return {}
+    if not isinstance(body, dict):
+        return {}
+    header = body.get("header")
+    if isinstance(header, dict):
+        return header
+    event = body.get("event")
+    if isinstance(event, dict):  # schema 1.0
+        return {
+            "uuid": body.get("uuid"),
+            "event_type": event.get("type"),
+            "tenant_key": event.get("tenant_key"),
+            "app_id": event.get("app_id"),
+        }
+    return {}
+
+
+def _text(value: object) -> str:
+    return _clean(value) if isinstance(value, str) else ""
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates cannot be stored as UTF-8."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def read_balance_report(event: Event) -> BalanceReport:
+    """What a balance event says. Raises Parked, with the reason, when it does not say it properly."""
+    try:
+        body = read_json(event.payload)
+        return _balance_report(body, event)
+    except ValueError as error:
+        raise Parked(str(error)) from error
+
+
+def _balance_report(body: object, event: Event) -> BalanceReport:
+    inner = _object(_object(body, "the payload").get("event"), "event")
+    account_id = inner.get("account_id")
+    if isinstance(account_id, int) and not isinstance(account_id, bool):
+        account_id = str(account_id)
+    if not isinstance(account_id, str) or not account_id or len(account_id) > LONGEST_ID:
+        raise ValueError(f"event.account_id is {_shown(account_id)}, not the id of an account")
+    return BalanceReport(
+        account=AccountKey(tenant_key=event.tenant_key, app_id=event.app_id, account_id=_clean(account_id)),
+        modified_at=_modify_time(inner.get("modify_time")),
+        reported_at=event.created_at,
+        amounts=read_assets(inner.get("assets"), "event.assets"),
+    )
+
+
+def read_assets(assets: object, path: str) -> Amounts:
+    """`assets` of an event or account. An absent kind or currency is zero: encoders leave empty ones out.
+
+    Raises ValueError naming the path.
+    """
+    bonus = _object(_object(assets, path).get("confirmed_bonus"), f"{path}.confirmed_bonus")
+    where = f"{path}.confirmed_bonus"
+    amounts: dict[Asset, Decimal] = {POINTS: _points(bonus.get("point_bonus"), f"{where}.point_bonus")}
+    cash = bonus.get("cash_bonus")
+    if cash is None:
+        cash = []
+    if not isinstance(cash, list):
+        raise ValueError(f"{where}.cash_bonus is {_shown(cash)}, not a list")
+    for number, entry in enumerate(cash):
+        spot = f"{where}.cash_bonus[{number}]"
+        asset = Asset(
+            Kind.CASH,
+            _named(f"{spot}.currency_type", currency_code, _object(entry, spot).get("currency_type")),
+        )
+        if asset in amounts:
+            raise ValueError(f"{spot}: {asset.currency} stands there twice")
+        amounts[asset] = _amount(entry.get("amount"), f"{spot}.amount")
+    return without_zeros(amounts)
+
+
+def _points(value: object, path: str) -> Decimal:
+    if value is None:
+        return Decimal(0)
+    points = _amount(value, path)
+    if points != points.to_integral_value():
+        raise ValueError(f"{path} is {_shown(value)}, not a whole number of points")
+    return points
+
+
+def _amount(value: object, path: str) -> Decimal:
+    """A JSON number, or the same as text: the SDK's models do not coerce, so neither form can be ruled out."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        raise ValueError(f"{path} is {_shown(value)}, not a number")
+    return _named(path, _exact, value)
+
+
+def _exact(value: int | Decimal | str) -> Decimal:
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > NUMBER_DIGITS or not text.isascii():
+            raise ValueError(f"{_shown(value)} is not a number")
+        try:
+            value = _decimal(text)
+        except ArithmeticError as error:
+            raise ValueError(f"{_shown(value)} is not a number") from error
+    return exact_amount(Decimal(value))
+
+
+def _named(path: str, read: Any, value: object) -> Any:  # noqa: ANN401 - passes through what read gives
+    try:
+        return read(value)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _modify_time(value: object) -> Millis:
+    moment = _millis_or_zero(value)
+    if moment <= 0:
+        raise ValueError(f"event.modify_time is {_shown(value)}, not a time in milliseconds")
+    return moment
+
+
+def _millis_or_zero(value: object) -> Millis:
+    """13 digits are milliseconds, 16 are microseconds, 10 are seconds: Feishu's pages use all three."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not (value.isascii() and value.isdigit() and len(value) <= 16):
+        return 0
+    number = int(value)
+    if len(value) > 14:
+        return number // 1000
+    return number * 1000 if len(value) <= 10 else number
+
+
+def _object(value: object, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} is {_shown(value)}, not an object")
+    return value
+
+
+def _shown(value: object) -> str:
+    """A short, harmless view of a wrong value."""
+    if value is None:
+        return "missing"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def read_referrer(account: object) -> Referrer | None:
+    """The owner in a get_account_assets answer, or None when it names none."""
+    referrer = account.get("referrer") if isinstance(account, dict) else None
+    if not isinstance(referrer, dict):
+        return None
+    open_id = referrer.get("id")
+    name = referrer.get("name")
+    names = name if isinstance(name, dict) else {}
+    if not isinstance(open_id, str) or not open_id:
+        return None
+    return Referrer(open_id=open_id, name_zh=_text(names.get("zh_cn")), name_en=_text(names.get("en_us")))
