@@ -1,0 +1,1 @@
+"""The way, one step a file, in data order: receive, record, announce, render, deliver."""

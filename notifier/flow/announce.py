@@ -1,0 +1,112 @@
+"""Announce: deliveries that wait for a name and an address get them from Feishu, at no more than its pace."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Clock, to_millis
+from notifier.domain.account import Ownership
+from notifier.domain.delivery import pause_ms
+from notifier.domain.pace import Pace
+from notifier.domain.route import AddressBook
+from notifier.errors import AccountUnknown, CallError, NotDone
+from notifier.flow.outside import Accounts
+from notifier.store import accounts, gates, outbox
+from notifier.store.accounts import LookupDue
+from notifier.store.database import Database
+
+log = logging.getLogger(__name__)
+
+TOGETHER = 8
+IDLE_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnounceParts:
+    """outside: Feishu. pace: of look-ups. wake: told when deliveries became ready."""
+
+    outside: Accounts
+    book: AddressBook
+    max_age_ms: int
+    pace: Pace
+    clock: Clock
+    wake: Callable[[], None]
+
+
+async def announce(database: Database, parts: AnnounceParts) -> float:
+    """Looks up the owners that deliveries wait for, longest wait first. Seconds until there is more to do."""
+    now = to_millis(parts.clock.now())
+    due, again_at = await asyncio.wrap_future(database.write(lambda c: _claim(c, parts, now)))
+    if due:
+        await asyncio.gather(*(_look_up(database, each, parts) for each in due))
+        parts.wake()
+        return 0
+    return max(0.0, again_at - now) / 1000
+
+
+def _claim(connection: Connection, parts: AnnounceParts, now: int) -> tuple[list[LookupDue], float]:
+    """The look-ups that may go now; else when to ask again."""
+    next_at = accounts.next_lookup_at(connection)
+    if next_at is None:
+        return [], now + 60_000
+    if next_at > now:
+        return [], min(next_at, now + IDLE_MS)
+    gate = gates.load(connection, gates.LOOKUPS)
+    allowed = gate.passes(parts.pace, now=now, wanted=TOGETHER)
+    if not allowed:
+        return [], gate.opens_at(parts.pace)
+    due = accounts.claim_lookups(connection, now=now, limit=allowed)
+    gates.keep(connection, [gate.after(len(due), parts.pace, now=now)])
+    return due, now
+
+
+async def _look_up(database: Database, due: LookupDue, parts: AnnounceParts) -> None:
+    try:
+        referrer = await parts.outside.referrer(due.account.account_id)
+    except AccountUnknown as error:
+        log.warning("account.unknown", extra={"account_id": due.account.account_id, "reason": str(error)})
+        referrer = None
+    except CallError as error:
+        await _postpone(database, due, error, parts)
+        return
+    answer = Ownership(referrer=referrer, looked_up_at=to_millis(parts.clock.now()))
+    addressed = await asyncio.wrap_future(
+        database.write(lambda c: _address(c, due.account_ref, answer, parts))
+    )
+    log.info(
+        "account.looked_up",
+        extra={"account_id": due.account.account_id, "known": referrer is not None, "deliveries": addressed},
+    )
+
+
+def _address(connection: Connection, ref: int, answer: Ownership, parts: AnnounceParts) -> int:
+    accounts.keep_ownership(connection, ref, answer)
+    return sum(
+        outbox.address(
+            connection, ref, target, parts.book.recipient(target, answer.referrer), now=answer.looked_up_at
+        )
+        for target in outbox.targets_waiting(connection, ref)
+    )
+
+
+async def _postpone(database: Database, due: LookupDue, error: CallError, parts: AnnounceParts) -> None:
+    """A look-up that fails delays the notice, however often; it never loses it."""
+    now = to_millis(parts.clock.now())
+    pause = pause_ms(attempts=due.attempts + 1, jitter=random.random())  # noqa: S311 - spread, not secrecy
+    asked = round(1000 * (error.retry_after_seconds or 0)) if isinstance(error, NotDone) else 0
+    due_at = now + max(pause, asked)
+    log.warning(
+        "account.lookup_failed",
+        extra={"account_id": due.account.account_id, "reason": str(error), "again_in_ms": due_at - now},
+    )
+
+    def keep(connection: Connection) -> None:
+        accounts.postpone_lookup(connection, due.account_ref, due_at=due_at, reason=str(error))
+        if isinstance(error, NotDone) and error.whole_app:
+            gates.shut(connection, gates.LOOKUPS, until=now + max(asked, 1000), reason=error.reason)
+
+    await asyncio.wrap_future(database.write(keep))

@@ -1,0 +1,226 @@
+"""Deliver: due delivery -> pace -> card -> Feishu -> sent, later, elsewhere, or a person's to decide."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Clock, to_millis
+from notifier.domain.delivery import (
+    Content,
+    Delivery,
+    DeliveryState,
+    Move,
+    Patience,
+    Rung,
+    after_failure,
+)
+from notifier.domain.route import AddressBook, RerouteReason
+from notifier.errors import CallError, NotDone, OutcomeUnknown, TemplateBroken
+from notifier.flow.outside import Messenger, SentMessage
+from notifier.flow.render import Renderer
+from notifier.store import gates, outbox
+from notifier.store.database import Database
+from notifier.store.outbox import Claimed, SendingPace, Sent
+
+log = logging.getLogger(__name__)
+
+SLOTS = 64
+"""Calls in flight at most: enough for 50 a second while each takes a second."""
+
+IDLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverParts:
+    messenger: Messenger
+    renderer: Renderer
+    book: AddressBook
+    pace: SendingPace
+    patience: Patience
+    clock: Clock
+    owner: str
+
+
+class Deliverer:
+    """Holds the calls in flight. turn() starts what may go; each call ends by itself. wake: a slot is free."""
+
+    def __init__(self, database: Database, parts: DeliverParts, *, wake: Callable[[], None]) -> None:
+        self._database = database
+        self._parts = parts
+        self._wake = wake
+        self._in_flight: set[asyncio.Task[None]] = set()
+
+    async def turn(self) -> float:
+        """Seconds until it makes sense to ask again (or until woken)."""
+        now = to_millis(self._parts.clock.now())
+        slots = SLOTS - len(self._in_flight)
+        if slots <= 0:
+            return IDLE_SECONDS
+        claim = await asyncio.wrap_future(
+            self._database.write(
+                lambda c: outbox.claim(
+                    c, owner=self._parts.owner, now=now, slots=slots, pace=self._parts.pace
+                )
+            )
+        )
+        await self._freeze_and_send(claim.deliveries)
+        if claim.again_at is None:
+            return IDLE_SECONDS
+        return min(max(claim.again_at - now, 0) / 1000, IDLE_SECONDS)
+
+    async def drain(self, seconds: float) -> None:
+        """Lets calls in flight finish; those that do not are left as they are, to be asked again with their key."""
+        if self._in_flight:
+            _, late = await asyncio.wait(self._in_flight, timeout=seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    async def _freeze_and_send(self, claimed: tuple[Claimed, ...]) -> None:
+        """What a delivery says is on disk before Feishu hears it for the first time."""
+        ready: list[tuple[Claimed, Content, str]] = []
+        for each in claimed:
+            content = each.delivery.content or await self._rendered(each)
+            if content is not None:
+                ready.append((each, content, _uuid(each.delivery, content)))
+        fresh = [
+            (each.delivery.id, content, uuid)
+            for each, content, uuid in ready
+            if each.delivery.content is None
+        ]
+        if fresh:
+            await asyncio.wrap_future(self._database.write(lambda c: outbox.freeze(c, fresh)))
+        for each, content, uuid in ready:
+            task = asyncio.ensure_future(self._send(each, content, uuid))
+            self._in_flight.add(task)
+            task.add_done_callback(self._landed)
+
+    def _landed(self, task: "asyncio.Task[None]") -> None:
+        self._in_flight.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("delivery.lost_its_way", exc_info=error)
+        self._wake()
+
+    async def _rendered(self, each: Claimed) -> Content | None:
+        try:
+            return self._parts.renderer.content(each)
+        except TemplateBroken as error:
+            await self._failed(
+                each,
+                Move(
+                    state=DeliveryState.DEAD,
+                    reason=f"no card could be made: {error}",
+                    rung=each.delivery.rung,
+                ),
+            )
+            return None
+
+    async def _send(self, each: Claimed, content: Content, uuid: str) -> None:
+        delivery = each.delivery
+        started_at = to_millis(self._parts.clock.now())
+        try:
+            message = await self._parts.messenger.send(
+                content, id_type=delivery.receive_id_type, receive_id=delivery.receive_id, uuid=uuid
+            )
+        except CallError as error:
+            await self._refused(each, error, content.rung, started_at)
+        except asyncio.CancelledError:
+            await self._refused(
+                each, OutcomeUnknown("stopped before an answer came"), content.rung, started_at
+            )
+            raise
+        else:
+            await self._sent(each, content, message, started_at)
+
+    async def _sent(self, each: Claimed, content: Content, message: SentMessage, started_at: int) -> None:
+        now = to_millis(self._parts.clock.now())
+        sent = Sent(
+            delivery_id=each.delivery.id,
+            attempt_id=each.attempt_id,
+            owner=self._parts.owner,
+            message_id=message.message_id,
+            chat_id=message.chat_id,
+            ended_at=now,
+            log_id=message.log_id,
+        )
+        await asyncio.wrap_future(self._database.write_many(outbox.finish_sent, sent))
+        log.info(
+            "delivery.sent",
+            extra={
+                "delivery_id": each.delivery.id,
+                "target": each.delivery.target,
+                "rung": content.rung,
+                "attempt": each.delivery.attempts,
+                "took_ms": now - started_at,
+                "message_id": message.message_id,
+            },
+        )
+
+    async def _refused(self, each: Claimed, error: CallError, rung: Rung, started_at: int) -> None:
+        delivery = _on_rung(each.delivery, rung)
+        now = to_millis(self._parts.clock.now())
+        move = after_failure(
+            delivery,
+            error,
+            started_at=started_at,
+            now=now,
+            jitter=random.random(),  # noqa: S311 - spread, not secrecy
+            patience=self._parts.patience,
+            fallback_exists=self._fallback_for(delivery),
+        )
+        if isinstance(error, NotDone) and error.whole_app:
+            until = now + round(1000 * (error.retry_after_seconds or 1))
+            await asyncio.wrap_future(
+                self._database.write(lambda c: gates.shut(c, gates.SENDING, until=until, reason=error.reason))
+            )
+        await self._failed(each, move, delivery=delivery)
+
+    def _fallback_for(self, delivery: Delivery) -> bool:
+        instead = self._parts.book.instead(RerouteReason.UNREACHABLE)
+        return instead is not None and instead.id != delivery.receive_id
+
+    async def _failed(self, each: Claimed, move: Move, *, delivery: Delivery | None = None) -> None:
+        failed = delivery or each.delivery
+        now = to_millis(self._parts.clock.now())
+
+        def keep(connection: Connection) -> None:
+            ours = outbox.finish_failed(
+                connection, failed, attempt_id=each.attempt_id, owner=self._parts.owner, move=move, now=now
+            )
+            instead = self._parts.book.instead(f"{RerouteReason.UNREACHABLE}: {move.reason}")
+            if ours and move.state is DeliveryState.REROUTED and instead is not None:
+                outbox.reroute(connection, failed, instead, now=now)
+
+        await asyncio.wrap_future(self._database.write(keep))
+        _tell_failure(failed, move)
+
+
+def _uuid(delivery: Delivery, content: Content) -> str:
+    return _on_rung(delivery, content.rung).uuid
+
+
+def _on_rung(delivery: Delivery, rung: Rung) -> Delivery:
+    """The renderer may have stepped down by itself."""
+    return delivery if delivery.rung is rung else replace(delivery, rung=rung)
+
+
+def _tell_failure(delivery: Delivery, move: Move) -> None:
+    needs_person = move.state in (DeliveryState.DEAD, DeliveryState.UNCERTAIN)
+    log.log(
+        logging.ERROR if needs_person else logging.WARNING,
+        f"delivery.{move.state}" if move.state is not DeliveryState.READY else "delivery.again",
+        extra={
+            "delivery_id": delivery.id,
+            "target": delivery.target,
+            "attempt": delivery.attempts,
+            "rung": move.rung,
+            "reason": move.reason,
+            "code": move.code,
+            "log_id": move.log_id,
+        },
+    )

@@ -1,0 +1,61 @@
+"""The one engine under all steps: work while there is work, wait for a wake-up or the clock, live through failures."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Step:
+    """turn: does what is due and says how many seconds until there may be more (0: at once).
+
+    wake() is callable from any thread; stop() lets the turn under way finish. Both are safe to call twice.
+    """
+
+    def __init__(self, name: str, turn: Callable[[], Awaitable[float]]) -> None:
+        self.name = name
+        self._turn = turn
+        self._loop = asyncio.get_running_loop()
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.ensure_future(self._run())
+
+    def wake(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._woken.set)
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._woken.set()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        failures = 0
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                wait = await self._turn()
+                failures = 0
+            except Exception:  # the only broad catch on the way: the step lives, its rows are as they were
+                failures += 1
+                wait = min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
+                log.exception("step.failed", extra={"step": self.name, "again_in_s": wait})
+            if wait > 0 and not self._stopping:
+                await self._rest(wait, deaf=failures > 0)
+
+    async def _rest(self, seconds: float, *, deaf: bool) -> None:
+        """deaf: after a failure new work is no reason to hurry."""
+        if deaf:
+            self._woken.clear()
+        try:
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        except TimeoutError:
+            return

@@ -1,0 +1,165 @@
+"""Record: inbox entries become balance changes, notices and deliveries, in one transaction or not at all."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import OperationalError
+
+from notifier.clock import Clock, Millis, to_millis
+from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, BalanceReport, Event
+from notifier.domain.ledger import Rewrite
+from notifier.domain.notice import Notice, NoticeReason
+from notifier.domain.route import AddressBook, Recipient, Route, targets_of
+from notifier.errors import Parked
+from notifier.store import accounts, inbox, ledger, notices
+from notifier.store.database import Database
+from notifier.store.inbox import InboxEntry, InboxState, Verdict
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordParts:
+    """read: a balance event's meaning, raises Parked. max_age_ms: how long we trust who owns an account."""
+
+    read: Callable[[Event], BalanceReport]
+    routes: Sequence[Route]
+    book: AddressBook
+    max_age_ms: int
+    clock: Clock
+
+
+async def record(database: Database, parts: RecordParts) -> int:
+    """Works on the oldest new entries. How many there were; BATCH means there may be more."""
+    entries = await asyncio.wrap_future(database.write(lambda c: inbox.new_entries(c, limit=BATCH)))
+    if not entries:
+        return 0
+    try:
+        await asyncio.wrap_future(database.write(lambda c: _record(c, entries, parts)))
+    except OperationalError:
+        raise  # the database, not an entry: the loop tries again
+    except Exception:  # noqa: BLE001 - find the guilty one below; the others must not wait for it
+        for entry in entries:
+            await _record_alone(database, entry, parts)
+    return len(entries)
+
+
+async def _record_alone(database: Database, entry: InboxEntry, parts: RecordParts) -> None:
+    try:
+        await asyncio.wrap_future(database.write(lambda c: _record(c, [entry], parts)))
+    except OperationalError:
+        raise
+    except Exception as error:
+        log.exception("event.failed", extra={"inbox_id": entry.id, "event_key": entry.event.key})
+        verdict = Verdict(
+            entry_id=entry.id,
+            state=InboxState.PARKED,
+            reason=f"internal error: {type(error).__name__}: {error}",
+        )
+        await asyncio.wrap_future(database.write(lambda c: inbox.settle(c, [verdict])))
+
+
+def _record(connection: Connection, entries: Sequence[InboxEntry], parts: RecordParts) -> None:
+    """Entry by entry in the order of arrival; all of it commits together."""
+    now = to_millis(parts.clock.now())
+    verdicts: list[Verdict] = []
+    reports: list[tuple[int, BalanceReport]] = []
+    for entry in entries:
+        understood = _understand(entry, parts)
+        if isinstance(understood, Verdict):
+            verdicts.append(understood)
+        else:
+            reports.append((entry.id, understood))
+            verdicts.append(Verdict(entry_id=entry.id, state=InboxState.DONE))
+    for (_, report), entered in zip(reports, ledger.enter(connection, reports), strict=True):
+        if entered.rewrite is not None:
+            _tell(connection, entered.account_ref, report, entered.rewrite, parts, now)
+    inbox.settle(connection, verdicts)
+    for verdict in verdicts:
+        if verdict.state is InboxState.PARKED:
+            log.error("event.parked", extra={"inbox_id": verdict.entry_id, "reason": verdict.reason})
+
+
+def _understand(entry: InboxEntry, parts: RecordParts) -> BalanceReport | Verdict:
+    match entry.event.event_type:
+        case event_type if event_type == BALANCE_CHANGED:
+            try:
+                return parts.read(entry.event)
+            except Parked as reason:
+                return Verdict(entry_id=entry.id, state=InboxState.PARKED, reason=str(reason))
+        case event_type if event_type == UNREADABLE:
+            return Verdict(
+                entry_id=entry.id,
+                state=InboxState.PARKED,
+                reason="not an event: no JSON object with a header",
+            )
+        case other:
+            return Verdict(
+                entry_id=entry.id, state=InboxState.IGNORED, reason=f"nothing is done with {other}"
+            )
+
+
+def _tell(
+    connection: Connection, ref: int, report: BalanceReport, rewrite: Rewrite, parts: RecordParts, now: Millis
+) -> None:
+    if rewrite.announced is None:
+        log.info(
+            "balance.placed",
+            extra={
+                "account_id": report.account.account_id,
+                "why": "older than what we know, or no difference",
+            },
+        )
+        return
+    opening = rewrite.is_opening
+    notice = Notice(
+        key=notices.delivery_key(
+            report.account.tenant_key,
+            report.account.app_id,
+            report.account.account_id,
+            str(report.modified_at),
+            repr(sorted((a.kind, a.currency, str(v)) for a, v in report.amounts.items())),
+        ),
+        account=report.account,
+        reason=NoticeReason.OPENING if opening else NoticeReason.CHANGE,
+        occurred_at=report.modified_at,
+        changes=rewrite.announced,
+    )
+    notice_id = notices.add(connection, ref, notice, now=now)
+    if notice_id is None:
+        return
+    targets = targets_of(notice, parts.routes)
+    for target in targets:
+        notices.attach(
+            connection,
+            notice_id,
+            ref=ref,
+            target=target,
+            recipient=_known_recipient(connection, ref, target, parts, now),
+            key=notices.delivery_key(notice.key, target),
+            now=now,
+        )
+    log.info(
+        "notice.born",
+        extra={
+            "account_id": report.account.account_id,
+            "notice_id": notice_id,
+            "reason": notice.reason,
+            "targets": ",".join(targets) or "none",
+        },
+    )
+
+
+def _known_recipient(
+    connection: Connection, ref: int, target: str, parts: RecordParts, now: Millis
+) -> Recipient | None:
+    """Without a look-up, if the last one is fresh and leaves no question open."""
+    owner = accounts.ownership(connection, ref)
+    if owner is None or owner.referrer is None or not owner.is_fresh(now=now, max_age=parts.max_age_ms):
+        return None
+    return parts.book.recipient(target, owner.referrer)

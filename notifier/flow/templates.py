@@ -1,0 +1,226 @@
+"""Templates: Jinja text -> card JSON, such that data can never become JSON structure, markup or a mention.
+
+How: every text that a template puts out stands as a numbered placeholder while the JSON is parsed. It is put
+back into the parsed strings afterwards, and where Feishu would read Markdown (tag markdown or lark_md, such
+table cells), it is put back with Feishu's own escapes. Numbers and booleans are written as JSON literals.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
+
+from notifier.domain.delivery import Rung
+from notifier.errors import TemplateBroken
+
+SHIPPED_HERE = Path(__file__).resolve().parents[1] / "templates"
+"""In an installed package; in a checkout they lie beside the package."""
+
+OPEN, CLOSE = "\ue000", "\ue001"
+_SLOT = re.compile(f"{OPEN}(\\d+){CLOSE}")
+_slots: ContextVar[list[str]] = ContextVar("slots")
+
+TEMPLATES = {Rung.FULL: "balance_change.json.j2", Rung.COMPACT: "balance_change_compact.json.j2"}
+"""The templates we send ourselves; plain text, the last rung, needs none."""
+
+_MARKDOWN_TAGS = frozenset({"markdown", "lark_md"})
+_ESCAPED = "&<>*_~`[]()#:!-+/\\\"'$|{}@"
+_ENTITIES = {ord(char): f"&#{ord(char)};" for char in _ESCAPED}
+
+
+def shipped_templates() -> Path:
+    return SHIPPED_HERE if SHIPPED_HERE.is_dir() else SHIPPED_HERE.parents[1] / "templates"
+
+
+def escape_markdown(text: str) -> str:
+    """Text that Feishu's Markdown shows as it is. Source: escape table of the rich-text page, read 2026-05;
+    the ampersand, bar, braces and at sign are our addition.
+    """
+    return " ".join(text.split("\n")).translate(_ENTITIES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """line: in the template, from 1; None when it is not about a line."""
+
+    template: str
+    line: int | None
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.template}, line {self.line}" if self.line else self.template
+        return f"{place}: {self.message}"
+
+
+class CardTemplates:
+    """own: a folder whose files win, one by one, over the shipped ones."""
+
+    def __init__(self, own: Path | None = None) -> None:
+        folders = [*([own] if own else []), shipped_templates()]
+        self._own = own
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=jinja2.FileSystemLoader([str(folder) for folder in folders]),
+            undefined=jinja2.StrictUndefined,
+            autoescape=True,
+            finalize=_as_json,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=True,
+            cache_size=50,
+        )
+        for unsafe in ("safe", "xmlattr", "urlize", "pprint", "forceescape", "escape", "e"):
+            self._environment.filters.pop(unsafe, None)
+        self._environment.filters["tojson"] = _tojson
+
+    def names(self) -> list[str]:
+        """All card templates, shared parts (`_….j2`) left out."""
+        return [
+            name for name in self._environment.list_templates(extensions=["j2"]) if not name.startswith("_")
+        ]
+
+    def source_of(self, name: str) -> str:
+        """`own` or `shipped`."""
+        return "own" if self._own is not None and (self._own / name).is_file() else "shipped"
+
+    def render(self, name: str, context: Mapping[str, object]) -> dict[str, Any]:
+        """The card as parsed JSON. Raises TemplateBroken with file, line and reason."""
+        token = _slots.set([])
+        try:
+            text = self._environment.get_template(name).render(**context)
+            card = json.loads(_checked_literals(text, name), parse_constant=_no_constant)
+            if not isinstance(card, dict):
+                raise TemplateBroken(f"{name}: renders {type(card).__name__}, not a JSON object")
+            filled = _fill(card, _slots.get())
+        except TemplateBroken:
+            raise
+        except jinja2.TemplateSyntaxError as error:
+            raise TemplateBroken(
+                str(Fault(template=error.name or name, line=error.lineno, message=str(error.message)))
+            ) from error
+        except jinja2.TemplateNotFound as error:
+            raise TemplateBroken(f"{error.name}: there is no such template") from error
+        except json.JSONDecodeError as error:
+            raise TemplateBroken(f"{name}: renders invalid JSON: {_json_fault(error)}") from error
+        except Exception as error:
+            line = _line_in(error, name)
+            raise TemplateBroken(
+                str(Fault(template=name, line=line, message=f"{type(error).__name__}: {error}"))
+            ) from error
+        finally:
+            _slots.reset(token)
+        return filled
+
+
+def _as_json(value: object) -> Markup:
+    """What `{{ … }}` puts out: a placeholder for text, a literal for numbers; finished JSON passes."""
+    if isinstance(value, Markup):
+        return value
+    if value is None or isinstance(value, bool | int | float | Decimal):
+        return Markup(
+            json.dumps(value, default=str, allow_nan=False) if not isinstance(value, Decimal) else str(value)
+        )
+    if isinstance(value, jinja2.Undefined):
+        str(value)  # raises, naming what is undefined
+    return _slot(str(value))
+
+
+def _slot(text: str) -> Markup:
+    slots = _slots.get()
+    slots.append(text)
+    return Markup(f"{OPEN}{len(slots) - 1}{CLOSE}")  # noqa: S704 - a number between two marks
+
+
+def _tojson(value: object) -> Markup:
+    """A list or object as JSON; the texts in it stay data."""
+    return Markup(json.dumps(_slotted(value), default=str))  # noqa: S704 - all texts are placeholders
+
+
+def _slotted(value: object) -> object:
+    match value:
+        case str():
+            return str(_slot(value))
+        case Mapping():
+            return {str(_slot(str(key))): _slotted(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_slotted(each) for each in value]
+        case _:
+            return value
+
+
+def _checked_literals(text: str, name: str) -> str:
+    """Everything between the marks is ours: a template must not write them itself."""
+    if text.count(OPEN) != text.count(CLOSE) or len(_SLOT.findall(text)) != text.count(OPEN):
+        raise TemplateBroken(f"{name}: the characters U+E000 and U+E001 are reserved")
+    return text
+
+
+def _fill(node: Any, slots: Sequence[str], *, markdown: bool = False) -> Any:  # noqa: ANN401 - JSON
+    match node:
+        case str():
+            return _SLOT.sub(lambda m: _put_back(slots, int(m[1]), markdown=markdown), node)
+        case list():
+            return [_fill(each, slots, markdown=markdown) for each in node]
+        case dict():
+            return dict(_filled_items(node, slots, markdown=markdown))
+        case _:
+            return node
+
+
+def _filled_items(node: dict[str, Any], slots: Sequence[str], *, markdown: bool) -> Iterator[tuple[str, Any]]:
+    reads_markdown = node.get("tag") in _MARKDOWN_TAGS
+    cells = {
+        column["name"]
+        for column in (node.get("columns") if node.get("tag") == "table" else None) or ()
+        if isinstance(column, dict)
+        and column.get("data_type") in _MARKDOWN_TAGS
+        and isinstance(column.get("name"), str)
+    }
+    for key, value in node.items():
+        name = _fill(key, slots)
+        if name == "rows" and cells and isinstance(value, list):
+            yield (
+                name,
+                [
+                    {_fill(k, slots): _fill(v, slots, markdown=k in cells) for k, v in row.items()}
+                    if isinstance(row, dict)
+                    else row
+                    for row in value
+                ],
+            )
+        else:
+            inside = markdown or (reads_markdown and name in {"content", "i18n_content"})
+            yield name, _fill(value, slots, markdown=inside)
+
+
+def _put_back(slots: Sequence[str], number: int, *, markdown: bool) -> str:
+    if number >= len(slots):
+        raise TemplateBroken("the characters U+E000 and U+E001 are reserved")
+    return escape_markdown(slots[number]) if markdown else slots[number]
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _json_fault(error: json.JSONDecodeError) -> str:
+    rows = error.doc.splitlines() or [""]
+    row = _SLOT.sub("…", rows[min(error.lineno, len(rows)) - 1]).strip()
+    return f"{error.msg} at line {error.lineno} of the output: {row[:80]}"
+
+
+def _line_in(error: BaseException, name: str) -> int | None:
+    """Jinja rewrites tracebacks to template lines."""
+    line, trace = None, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename.endswith(name):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line

@@ -1,0 +1,190 @@
+"""Wording: domain values as people read them. The same figures in both languages, labels in each."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from datetime import tzinfo
+from decimal import Decimal
+
+from babel.core import UnknownLocaleError
+from babel.numbers import format_currency, format_decimal, get_currency_precision, list_currencies
+
+from notifier.clock import Millis, from_millis
+from notifier.domain.account import Referrer
+from notifier.domain.card import BalanceChangeCard, Bilingual, Line, Person, Step
+from notifier.domain.ledger import BalanceChange
+from notifier.domain.money import POINTS, Asset, Kind
+from notifier.domain.notice import Notice, NoticeReason
+from notifier.domain.route import RerouteReason
+
+FIGURES = "zh_CN"
+"""One way to write figures in both languages: ¥ is the yuan, US$ the dollar, JP¥ the yen."""
+
+LONGEST_NAME = 40
+MOST_STEPS = 10
+MOST_LINES = 12
+
+_EMAIL = re.compile(r"[^\s@<>()\[\]]+@[^\s@<>()\[\]]+\.[^\s@<>()\[\]]+")
+_PHONE = re.compile(r"\+?\d[\d\-. ()]{5,}\d")
+_MARKS = re.compile(
+    r"([\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff]{2})[\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff]+"
+)
+_KEPT_FORMATS = {"\u200d", "\ufe0f"}  # emoji are joined with these
+
+NO_NAME = Bilingual(zh="（未署名）", en="(no name)")
+
+
+def money(asset: Asset, amount: Decimal) -> str:
+    """`¥1,200.00`, `JP¥1,200`, `1,200` points, `XYZ 1,200.00` for what is no currency we know."""
+    decimals = _decimals(amount)
+    if asset.kind is Kind.POINTS:
+        return format_decimal(amount, format=_pattern(decimals), locale=FIGURES)
+    if asset.currency not in _iso_codes():
+        return f"{clean(asset.currency, 16)} {format_decimal(amount, format=_pattern(max(2, decimals)), locale=FIGURES)}"
+    digits = max(get_currency_precision(asset.currency), decimals)
+    return format_currency(
+        amount, asset.currency, format=f"¤{_pattern(digits)}", locale=FIGURES, currency_digits=False
+    )
+
+
+def _decimals(amount: Decimal) -> int:
+    exponent = amount.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _pattern(decimals: int) -> str:
+    return "#,##0" + ("." + "0" * decimals if decimals else "")
+
+
+def _iso_codes() -> set[str]:
+    try:
+        return list_currencies(FIGURES)
+    except UnknownLocaleError:
+        return set()
+
+
+def signed(asset: Asset, delta: Decimal) -> str:
+    return f"+{money(asset, delta)}" if delta > 0 else money(asset, delta)
+
+
+def clean(text: str, longest: int = LONGEST_NAME) -> str:
+    """Untrusted text as one short line: nothing invisible that turns or hides other text, no contact data."""
+    shown = "".join(" " if char.isspace() else char for char in text[: longest * 20] if _is_shown(char))
+    shown = _MARKS.sub(r"\1", " ".join(shown.split()))
+    shown = _PHONE.sub("***", _EMAIL.sub("***", shown))
+    return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def _is_shown(char: str) -> bool:
+    if char.isspace() or char in _KEPT_FORMATS:
+        return True
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def person(referrer: Referrer) -> Person:
+    """A missing name is taken from the other language."""
+    name_zh, name_en = clean(referrer.name_zh), clean(referrer.name_en)
+    return Person(
+        open_id=referrer.open_id,
+        name=Bilingual(zh=name_zh or name_en or NO_NAME.zh, en=name_en or name_zh or NO_NAME.en),
+    )
+
+
+def label(asset: Asset) -> Bilingual:
+    if asset.kind is Kind.POINTS:
+        return Bilingual(zh="积分", en="Points")
+    currency = clean(asset.currency, 16)
+    return Bilingual(zh=f"现金（{currency}）", en=f"Cash ({currency})")
+
+
+def reroute_reason(stored: str) -> Bilingual:
+    """stored: a RerouteReason, for UNREACHABLE followed by a colon and what Feishu said."""
+    if stored.startswith(RerouteReason.ACCOUNT_UNKNOWN):
+        return Bilingual(
+            zh="飞书查不到该内推账户，无法确认内推人，因此改发到本群。",
+            en="Feishu knows no such referral account, so the referrer cannot be told; sent here instead.",
+        )
+    said = clean(stored.partition(":")[2].strip(), 160)
+    return Bilingual(
+        zh=f"无法送达内推人本人，因此改发到本群。原因：{said}"
+        if said
+        else "无法送达内推人本人，因此改发到本群。",
+        en=f"The referrer cannot be reached, so this was sent here instead. Reason: {said}"
+        if said
+        else "The referrer cannot be reached, so this was sent here instead.",
+    )
+
+
+def balance_change_card(
+    told: Sequence[Notice], *, audience: str, referrer: Referrer | None, zone: tzinfo, reroute: str | None
+) -> BalanceChangeCard:
+    """told: at least one notice of one account, in the order in which they happened."""
+    first, last = told[0], told[-1]
+    opening = first.reason is NoticeReason.OPENING
+    steps = tuple(_step(notice) for notice in told) if len(told) > 1 else ()
+    lines = _net_lines(told, opening=opening)
+    return BalanceChangeCard(
+        direction=_direction(lines, opening=opening),
+        audience=audience,
+        account_id=clean(last.account.account_id, 64)
+        if not last.account.account_id.isdigit()
+        else last.account.account_id,
+        referrer=person(referrer) if referrer else None,
+        lines=lines[:MOST_LINES],
+        steps=steps[-MOST_STEPS:],
+        steps_left_out=max(0, len(steps) - MOST_STEPS),
+        occurred_at=last.occurred_at,
+        occurred_at_text=moment(last.occurred_at, zone),
+        reroute_reason=reroute_reason(reroute) if reroute else None,
+    )
+
+
+def moment(at: Millis, zone: tzinfo) -> str:
+    return from_millis(at).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+
+def _net_lines(told: Sequence[Notice], *, opening: bool) -> tuple[Line, ...]:
+    """Each asset from before the first change to after the last one."""
+    net: dict[Asset, BalanceChange] = {}
+    for notice in told:
+        for change in _changes(notice):
+            before = net[change.asset].before if change.asset in net else change.before
+            net[change.asset] = BalanceChange(asset=change.asset, before=before, after=change.after)
+    return tuple(
+        _line(net[asset], opening=opening) for asset in sorted(net, key=lambda a: (a.kind, a.currency))
+    )
+
+
+def _step(notice: Notice) -> Step:
+    opening = notice.reason is NoticeReason.OPENING
+    return Step(
+        occurred_at=notice.occurred_at,
+        lines=tuple(_line(change, opening=opening) for change in _changes(notice)[:MOST_LINES]),
+    )
+
+
+def _changes(notice: Notice) -> tuple[BalanceChange, ...]:
+    """An empty account seen for the first time shows its zero."""
+    return notice.changes or (BalanceChange(asset=POINTS, before=Decimal(0), after=Decimal(0)),)
+
+
+def _line(change: BalanceChange, *, opening: bool) -> Line:
+    delta = change.delta
+    return Line(
+        kind=change.asset.kind,
+        currency=clean(change.asset.currency, 16),
+        label=label(change.asset),
+        before=None if opening else money(change.asset, change.before),
+        delta=None if opening else signed(change.asset, delta),
+        after=money(change.asset, change.after),
+        trend="flat" if opening or delta == 0 else "up" if delta > 0 else "down",
+    )
+
+
+def _direction(lines: Sequence[Line], *, opening: bool) -> str:
+    if opening:
+        return "opening"
+    trends = {line.trend for line in lines} - {"flat"}
+    if trends == {"up"}:
+        return "increase"
+    return "decrease" if trends == {"down"} else "mixed"
