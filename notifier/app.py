@@ -1,0 +1,266 @@
+"""App: builds every part, starts them in order, stops them backwards. The only file that knows them all."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy.engine import Connection as SqlConnection
+
+from notifier.clock import Clock, SystemClock, to_millis
+from notifier.config import Config
+from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
+from notifier.domain.pace import Pace
+from notifier.domain.route import AddressBook, Condition, Route
+from notifier.errors import CallError, NotAuthorised
+from notifier.feishu.api import AppAccess, FeishuApi
+from notifier.feishu.card_rules import card_problems
+from notifier.feishu.hire import ReferralAccounts
+from notifier.feishu.listener import Connection, ConnectionState, Listener
+from notifier.feishu.messages import Messages
+from notifier.feishu.wire import read_balance_report
+from notifier.flow.announce import AnnounceParts, announce
+from notifier.flow.deliver import Deliverer, DeliverParts
+from notifier.flow.loop import Step
+from notifier.flow.outside import SentMessage
+from notifier.flow.receive import Receiver
+from notifier.flow.record import BATCH, RecordParts, record
+from notifier.flow.render import Renderer
+from notifier.flow.templates import CardTemplates
+from notifier.store import accounts, desk, outbox
+from notifier.store.database import Database, sole_process
+from notifier.store.desk import WorkerRow
+from notifier.store.outbox import SendingPace
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+BEAT_SECONDS = 5.0
+IDLE_SECONDS = 1.0
+STOP_SECONDS = 4.0
+"""For each of the two things a stop waits for: the listener's goodbye and the calls in flight."""
+
+
+def access(config: Config) -> AppAccess:
+    return AppAccess(
+        base_url=config.feishu.base_url,
+        app_id=config.feishu.app_id,
+        app_secret=config.feishu.app_secret.get_secret_value(),
+        timeout_seconds=config.feishu.timeout_seconds,
+    )
+
+
+def address_book(config: Config) -> AddressBook:
+    return AddressBook(
+        groups={name: group.chat_id for name, group in config.groups.items()}, fallback=config.fallback_group
+    )
+
+
+def routes(config: Config) -> tuple[Route, ...]:
+    return tuple(
+        Route(
+            name=route.name,
+            when=Condition(
+                directions=frozenset(route.when.direction),
+                kinds=frozenset(route.when.kind),
+                currencies=frozenset(route.when.currency),
+                accounts=frozenset(route.when.account),
+                least_amount=route.when.least_amount,
+            ),
+            targets=route.to,
+            keep_going=route.keep_going,
+        )
+        for route in config.routes
+    )
+
+
+def renderer(config: Config) -> Renderer:
+    return Renderer(
+        CardTemplates(config.cards.template_dir), check=card_problems, zone=config.cards.time_zone
+    )
+
+
+def sending_pace(config: Config) -> SendingPace:
+    sending = config.sending
+    return SendingPace(
+        app=Pace(per_second=sending.per_second, burst=4),
+        chat=Pace(per_second=sending.per_chat_per_second),
+        per_minute=sending.per_minute,
+    )
+
+
+class _Messenger:
+    """flow's view of sending, on Feishu's."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+
+    async def send(self, content: Content, *, id_type: str, receive_id: str, uuid: str) -> SentMessage:
+        created = await self._messages.create(
+            id_type=id_type, receive_id=receive_id, msg_type=content.msg_type, content=content.body, uuid=uuid
+        )
+        return SentMessage(message_id=created.message_id, chat_id=created.chat_id, log_id=created.log_id)
+
+
+@dataclass(slots=True)
+class _Pulse:
+    """What this process tells about itself; written by the listener's thread, read by the beat."""
+
+    connection: Connection
+    since: int
+
+
+async def run(  # noqa: PLR0915 - one straight line, see below
+    config: Config, *, clock: Clock | None = None, stop: asyncio.Event | None = None
+) -> None:
+    """Runs until stop is set, or SIGTERM or SIGINT. Raises ConfigError, StoreBusy, NotAuthorised at start.
+
+    One straight function on purpose: it is the map of the running program. Parts start in the order of the data's
+    way, backwards: whoever is woken exists before whoever wakes it.
+    """
+    clock = clock or SystemClock()
+    stop = stop or asyncio.Event()
+    owner = uuid.uuid4().hex
+    async with contextlib.AsyncExitStack() as parts:
+        parts.enter_context(_signals(stop))
+        parts.enter_context(sole_process(config.store.url))
+        database = Database.open(config.store.url)
+        parts.callback(database.close)
+        started = to_millis(clock.now())
+        left = await _write(database, lambda c: outbox.reclaim(c, now=started, window_ms=UUID_WINDOW_MS))
+        await _write(database, accounts.release_lookups)
+        await _write(database, lambda c: desk.enrol_worker(c, owner, now=started))
+        log.info(
+            "notifier.started",
+            extra={"owner": owner[:8], "reclaimed": left, "feishu": config.feishu.base_url},
+        )
+
+        api = await parts.enter_async_context(FeishuApi(access(config), clock))
+        await _first_token(api)
+        deliverer = Deliverer(
+            database,
+            DeliverParts(
+                messenger=_Messenger(Messages(api)),
+                renderer=renderer(config),
+                book=address_book(config),
+                pace=sending_pace(config),
+                patience=Patience(give_up_after_ms=round(config.sending.give_up_after_hours * HOUR_MS)),
+                clock=clock,
+                owner=owner,
+            ),
+            wake=lambda: delivering.wake(),  # noqa: PLW0108 - it is made two lines below
+        )
+        delivering = Step("deliver", deliverer.turn)
+        announcing_parts = AnnounceParts(
+            outside=ReferralAccounts(api),
+            book=address_book(config),
+            max_age_ms=round(config.referrers.max_age_hours * HOUR_MS),
+            pace=Pace(per_second=config.referrers.lookups_per_second),
+            clock=clock,
+            wake=delivering.wake,
+        )
+        announcing = Step("announce", lambda: announce(database, announcing_parts))
+        record_parts = RecordParts(
+            read=read_balance_report,
+            routes=routes(config),
+            book=address_book(config),
+            max_age_ms=announcing_parts.max_age_ms,
+            clock=clock,
+        )
+
+        async def record_turn() -> float:
+            entries = await record(database, record_parts)
+            if entries:
+                announcing.wake()
+                delivering.wake()
+            return 0 if entries == BATCH else IDLE_SECONDS
+
+        recording = Step("record", record_turn)
+        receiver = Receiver(database, clock, wake=recording.wake)
+        pulse = _Pulse(Connection(state=ConnectionState.CONNECTING), started)
+
+        def tell(connection: Connection) -> None:
+            if connection.state is not pulse.connection.state:
+                pulse.since = to_millis(clock.now())
+                log.log(
+                    logging.INFO if connection.state in _WELL else logging.WARNING,
+                    "connection.%s",
+                    connection.state,
+                    extra={"detail": connection.detail or None},
+                )
+            pulse.connection = connection
+            if connection.state is ConnectionState.CONNECTED:
+                gc.freeze()  # the SDK's 11,000 modules would cost 136 ms in every full collection
+            beating.wake()
+
+        async def beat(*, stopped: bool = False) -> float:
+            now = to_millis(clock.now())
+            row = WorkerRow(
+                owner=owner,
+                started_at=started,
+                beat_at=now,
+                stopped_at=now if stopped else None,
+                connection=pulse.connection.state,
+                connection_since=pulse.since,
+                connection_detail=pulse.connection.detail or None,
+                last_event_at=receiver.last_event_at,
+            )
+            await _write(database, lambda c: desk.beat(c, row))
+            return BEAT_SECONDS
+
+        beating = Step("beat", beat)
+        parts.push_async_callback(beat, stopped=True)
+        parts.push_async_callback(deliverer.drain, STOP_SECONDS)
+        for step in (beating, delivering, announcing, recording):
+            step.start()
+            parts.push_async_callback(step.stop)
+        listener = Listener(access(config), accept=receiver.accept, tell=tell)
+        listener.start()
+        parts.push_async_callback(asyncio.to_thread, listener.stop, seconds=STOP_SECONDS)
+        await stop.wait()
+        log.info("notifier.stopping")
+    log.info("notifier.stopped")
+
+
+_WELL = (ConnectionState.CONNECTING, ConnectionState.CONNECTED)
+
+
+async def _write(database: Database, work: Callable[[SqlConnection], R]) -> R:
+    return await asyncio.wrap_future(database.write(work))
+
+
+async def _first_token(api: FeishuApi) -> None:
+    """A wrong secret is said at once; a network that is away for now is not a reason to stop.
+
+    Raises NotAuthorised.
+    """
+    try:
+        await api.token()
+    except NotAuthorised:
+        raise
+    except CallError as error:
+        log.warning("feishu.unreachable", extra={"reason": str(error)})
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT ask for a clean stop; where signals cannot be had (another thread), stop is all there is."""
+    loop = asyncio.get_running_loop()
+    ours = (signal.SIGTERM, signal.SIGINT)
+    try:
+        for number in ours:
+            loop.add_signal_handler(number, stop.set)
+    except (NotImplementedError, RuntimeError, ValueError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number in ours:
+            loop.remove_signal_handler(number)

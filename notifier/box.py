@@ -1,0 +1,153 @@
+"""The sandbox command: the stand-in Feishu and, as a process of its own, the notifier wired to it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from notifier.errors import ConfigError
+from notifier.sandbox.server import serve
+from notifier.sandbox.settings import SandboxSettings
+
+STOP_SECONDS = 12
+
+CONFIG = """\
+# Made by `notifier sandbox`: the notifier wired to the stand-in Feishu on this machine.
+feishu:
+  base_url: {url}
+  app_id: {app_id}
+  app_secret: {app_secret}
+store:
+  url: sqlite:///{folder}/notifier.db
+groups:
+  hr:
+    chat_id: oc_sandbox_hr
+  fallback:
+    chat_id: oc_sandbox_fallback
+fallback_group: fallback
+routes:
+  - name: to the referrer
+    to: [referrer]
+    keep_going: true
+  - name: to HR, when it is worth a look
+    when:
+      kind: cash
+      least_amount: 500
+    to: [hr]
+"""
+
+
+async def run(*, port: int, only_feishu: bool, data: Path | None, say: Callable[[str], None]) -> None:
+    """Until SIGTERM, Ctrl-C, or the end of the notifier. Raises ConfigError when the port cannot be had."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    settings = SandboxSettings(port=port)
+    ready: asyncio.Future[str] = loop.create_future()
+    serving = asyncio.ensure_future(serve(settings, ready.set_result))
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await _first_of(serving, ready)
+        if not ready.done():
+            raise ConfigError(
+                f"the sandbox cannot listen on port {port}: {serving.exception()}. Try --port 0."
+            )
+        if only_feishu:
+            say(_welcome(ready.result(), settings))
+            await _first_of(serving, stopped)
+        else:
+            with _folder(data) as folder:
+                config = _write_config(folder, ready.result(), settings)
+                say(_welcome(ready.result(), settings, config=config))
+                await _with_notifier(config, stopped)
+    finally:
+        stopped.cancel()
+        serving.cancel()
+        await asyncio.gather(serving, stopped, return_exceptions=True)
+
+
+async def _first_of(*futures: "asyncio.Future[Any]") -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
+
+
+@contextlib.contextmanager
+def _folder(data: Path | None) -> Iterator[Path]:
+    if data is not None:
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"--data: {data} cannot be made: {error.strerror}.") from error
+        yield data.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="notifier-sandbox-") as made:
+        yield Path(made)
+
+
+def _write_config(folder: Path, url: str, settings: SandboxSettings) -> Path:
+    config = folder / "config.yaml"
+    config.write_text(
+        CONFIG.format(url=url, app_id=settings.app_id, app_secret=settings.app_secret, folder=folder),
+        encoding="utf-8",
+    )
+    return config
+
+
+async def _with_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
+    """As `notifier run` does it, in a process of its own, without the settings of this shell."""
+    hidden = ("NOTIFIER_", "FEISHU_", "LARK_")
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(hidden) and name not in {"APP_ID", "APP_SECRET"}
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "notifier",
+        "run",
+        "--config",
+        str(config),
+        env=environment,
+        start_new_session=True,
+    )
+    ended = asyncio.ensure_future(process.wait())
+    await _first_of(ended, stopped)
+    if not ended.done():
+        process.terminate()
+        try:
+            await asyncio.wait_for(asyncio.shield(ended), STOP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await ended
+    elif process.returncode:
+        raise ConfigError(
+            f"the notifier ended with exit code {process.returncode}; its last lines above say why."
+        )
+
+
+def _welcome(url: str, settings: SandboxSettings, *, config: Path | None = None) -> str:
+    lines = [
+        "",
+        f"  Feishu in a box:  {url}",
+        "",
+    ]
+    if config is None:
+        lines += [
+            "  Point a bot at it (both official SDKs work unchanged):",
+            f"    domain      {url}",
+            f"    app id      {settings.app_id}",
+            f"    app secret  {settings.app_secret}",
+        ]
+    else:
+        lines += [
+            "  Open it, pick an account, add a reward, and watch the card arrive in the referrer's chat.",
+            "  The notifier works beside it; in another terminal:",
+            f"    notifier status --config {config}",
+        ]
+    return "\n".join([*lines, "", "  Ctrl-C ends it.", ""])

@@ -1,0 +1,277 @@
+"""The command line: turns words into calls, and errors into one sentence and an exit code.
+
+Exit codes: 0 done; 1 something was found wrong (check, an unknown delivery); 2 the configuration or the command
+cannot be used. Heavy imports happen inside the commands, so that --help and the offline ones start at once.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from notifier import __version__
+from notifier.errors import CallError, ConfigError, NotifierError
+
+if TYPE_CHECKING:
+    from notifier.config import Config, Loaded
+    from notifier.store.database import Database
+
+CONFIG_OPTION = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration file. Default: config.yaml here, if there is one; the environment fills in and wins.",
+)
+
+
+class _Commands(click.Group):
+    """Errors that we know the name of become one sentence on stderr."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            _say_error(str(error))
+            ctx.exit(2)
+        except CallError as error:
+            _say_error(f"Feishu: {error}")
+            ctx.exit(2)
+        except NotifierError as error:
+            _say_error(str(error))
+            ctx.exit(2)
+
+
+def _say_error(text: str) -> None:
+    click.echo(f"notifier: {text}", err=True)
+
+
+@click.group(
+    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.version_option(__version__, prog_name="notifier")
+def cli() -> None:
+    """Tells people about their referral rewards in Feishu."""
+
+
+def main() -> None:
+    cli(prog_name="notifier")
+
+
+@cli.command()
+@CONFIG_OPTION
+def run(config_path: Path | None) -> None:
+    """Listen to Feishu and deliver, until SIGTERM or Ctrl-C."""
+    loaded = _load(config_path, credentials=True)
+    _set_up_logs(loaded.config)
+    from notifier import app  # noqa: PLC0415 - see above
+
+    asyncio.run(app.run(loaded.config))
+
+
+@cli.command()
+@CONFIG_OPTION
+@click.option(
+    "--online", is_flag=True, help="Also ask Feishu: token, scopes, and whether the bot is in each group."
+)
+def check(config_path: Path | None, *, online: bool) -> None:
+    """Is everything set up right? Offline: configuration and templates."""
+    from notifier import checks  # noqa: PLC0415 - see above
+
+    loaded = _load(config_path)
+    findings = checks.offline(loaded)
+    if online:
+        _need_credentials(loaded)
+        from notifier import online_checks  # noqa: PLC0415 - see above
+
+        findings += asyncio.run(online_checks.online(loaded.config))
+    for finding in findings:
+        click.echo(finding.line())
+    problems = sum(1 for finding in findings if not finding.good)
+    click.echo(f"\n{problems} problem{'s' if problems != 1 else ''} found." if problems else "\nAll good.")
+    sys.exit(1 if problems else 0)
+
+
+@cli.command()
+@CONFIG_OPTION
+@click.argument("template", required=False)
+@click.option(
+    "--sample",
+    "sample_name",
+    default="increase",
+    show_default=True,
+    help="Which sample data; `--list` names them.",
+)
+@click.option("--list", "list_only", is_flag=True, help="Name the templates and samples.")
+def preview(config_path: Path | None, template: str | None, sample_name: str, *, list_only: bool) -> None:
+    """Render a card template with sample data and print its JSON."""
+    from notifier import checks  # noqa: PLC0415 - see above
+
+    config = _load(config_path).config
+    if list_only:
+        click.echo("templates: " + ", ".join(checks.template_names(config)))
+        click.echo("samples:   " + ", ".join(checks.SAMPLES))
+        return
+    card = checks.preview(config, template or "balance_change.json.j2", sample_name)
+    click.echo(json.dumps(card, ensure_ascii=False, indent=2))
+
+
+@cli.command()
+@CONFIG_OPTION
+def migrate(config_path: Path | None) -> None:
+    """Bring the database to this program's schema (run does so by itself)."""
+    from notifier.store import schema  # noqa: PLC0415 - see above
+
+    with _database(_load(config_path).config):
+        click.echo(f"The database is at schema {schema.NEWEST}.")
+
+
+@cli.command()
+@CONFIG_OPTION
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(config_path: Path | None, *, as_json: bool) -> None:
+    """Connection, last event, what waits, what is stuck and why, time to drain."""
+    from notifier import reports  # noqa: PLC0415 - see above
+
+    config = _load(config_path).config
+    with _database(config) as database:
+        report = reports.status(database, per_minute=config.sending.per_minute)
+    click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if as_json else report.as_text())
+
+
+@cli.group()
+def deliveries() -> None:
+    """Look at cards on their way, and decide about those that are stuck."""
+
+
+@deliveries.command("list")
+@CONFIG_OPTION
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(["waiting", "ready", "sending", "sent", "uncertain", "rerouted", "dead", "dropped"]),
+    help="Only these; may be given several times.",
+)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def list_deliveries(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
+    """Newest first."""
+    from notifier import reports  # noqa: PLC0415 - see above
+
+    with _database(_load(config_path).config) as database:
+        click.echo(reports.deliveries(database, states=states, limit=limit, as_json=as_json))
+
+
+@deliveries.command("show")
+@CONFIG_OPTION
+@click.argument("delivery_id", type=int)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) -> None:
+    """One delivery with every try and what it says."""
+    from notifier import reports  # noqa: PLC0415 - see above
+
+    with _database(_load(config_path).config) as database:
+        shown = reports.delivery(database, delivery_id, as_json=as_json)
+    if shown is None:
+        _not_found(delivery_id)
+    click.echo(shown)
+
+
+@deliveries.command("retry")
+@CONFIG_OPTION
+@click.argument("delivery_ids", type=int, nargs=-1)
+@click.option(
+    "--all-dead", is_flag=True, help="All that are dead (never the uncertain ones: look at each of those)."
+)
+def retry_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...], *, all_dead: bool) -> None:
+    """Send dead or uncertain deliveries again, as new messages. An uncertain one may then be seen twice."""
+    from notifier import reports  # noqa: PLC0415 - see above
+
+    if all_dead == bool(delivery_ids):
+        raise click.UsageError("Name the deliveries, or say --all-dead.")
+    with _database(_load(config_path).config) as database:
+        done, not_stuck = reports.retry(database, None if all_dead else delivery_ids)
+    _say_decided("will be sent again", done, not_stuck)
+
+
+@deliveries.command("drop")
+@CONFIG_OPTION
+@click.argument("delivery_ids", type=int, nargs=-1, required=True)
+def drop_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...]) -> None:
+    """Dead or uncertain deliveries that need not be sent any more."""
+    from notifier import reports  # noqa: PLC0415 - see above
+
+    with _database(_load(config_path).config) as database:
+        done, not_stuck = reports.drop(database, delivery_ids)
+    _say_decided("dropped", done, not_stuck)
+
+
+def _say_decided(what: str, done: list[int], not_stuck: list[int]) -> None:
+    click.echo(f"{len(done)} {what}{': ' + ', '.join(map(str, done)) if done else ''}.")
+    if not_stuck:
+        _say_error(
+            f"{', '.join(map(str, not_stuck))}: neither dead nor uncertain, or there is no such delivery; "
+            "`notifier deliveries list --state dead --state uncertain` shows those that wait for you."
+        )
+        sys.exit(1)
+
+
+def _not_found(delivery_id: int) -> None:
+    _say_error(f"there is no delivery {delivery_id}; `notifier deliveries list` shows them.")
+    sys.exit(1)
+
+
+@cli.command()
+@click.option(
+    "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one."
+)
+@click.option("--only-feishu", is_flag=True, help="Only the stand-in, for a bot of your own.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the notifier's database and configuration here. Default: a folder that is gone afterwards.",
+)
+def sandbox(port: int, data: Path | None, *, only_feishu: bool) -> None:
+    """Feishu in a box: a stand-in with a web page, and the notifier wired to it."""
+    from notifier import box  # noqa: PLC0415 - see above
+
+    asyncio.run(box.run(port=port, only_feishu=only_feishu, data=data, say=click.echo))
+
+
+def _load(path: Path | None, *, credentials: bool = False) -> "Loaded":
+    from notifier import config  # noqa: PLC0415 - see above
+
+    loaded = config.load(path)
+    if credentials:
+        config.need_credentials(loaded)
+    return loaded
+
+
+def _need_credentials(loaded: "Loaded") -> None:
+    from notifier import config  # noqa: PLC0415 - see above
+
+    config.need_credentials(loaded)
+
+
+def _set_up_logs(config: "Config") -> None:
+    from notifier import logs  # noqa: PLC0415 - see above
+
+    logs.set_up(
+        level=config.log.level, form=config.log.format, secrets=[config.feishu.app_secret.get_secret_value()]
+    )
+
+
+@contextmanager
+def _database(config: "Config") -> "Iterator[Database]":
+    from notifier.store.database import Database  # noqa: PLC0415 - see above
+
+    database = Database.open(config.store.url)
+    try:
+        yield database
+    finally:
+        database.close()

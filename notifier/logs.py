@@ -1,0 +1,93 @@
+"""Logs: one line per change of state, a fixed name and fields; secrets never pass."""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+_STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
+    "message",
+    "asctime",
+    "taskName",
+}
+
+_SECRET = re.compile(
+    r"""(?ix)
+    (?P<name>access_key|ticket|app_?secret|tenant_access_token|verification_token|encrypt_key|authorization|bearer)
+    (?P<gap>["'\s:=]+(?:bearer\s+)?)
+    (?P<value>[^\s"'&,;}]+)
+    | \b[tu]-[A-Za-z0-9._-]{16,}
+    """
+)
+HIDDEN = "[hidden]"
+
+
+class Redaction:
+    """Takes known secrets, and whatever looks like one, out of a text."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = sorted((secret for secret in secrets if len(secret) >= 4), key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return _SECRET.sub(_hide, text)
+
+
+def _hide(match: re.Match[str]) -> str:
+    return f"{match['name']}{match['gap']}{HIDDEN}" if match["name"] else HIDDEN
+
+
+class _Lines(logging.Formatter):
+    def __init__(self, redact: Redaction) -> None:
+        super().__init__()
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redact(self._line(record, _fields(record)))
+
+    def _line(self, record: logging.LogRecord, fields: dict[str, object]) -> str:
+        pairs = "".join(f" {name}={_shown(value)}" for name, value in fields.items())
+        trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
+        return f"{_time(record)} {record.levelname.lower():7} {record.getMessage()}{pairs}{trace}"
+
+
+class _JsonLines(_Lines):
+    def _line(self, record: logging.LogRecord, fields: dict[str, object]) -> str:
+        line: dict[str, object] = {
+            "at": _time(record),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **fields,
+        }
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    return {
+        name: value for name, value in vars(record).items() if name not in _STANDARD and value is not None
+    }
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if text and not re.search(r"[\s\"=]", text) else json.dumps(text, ensure_ascii=False)
+
+
+def set_up(*, level: str, form: str, secrets: Iterable[str]) -> None:
+    """Everything goes to stderr; stdout belongs to what a command was asked for."""
+    redact = Redaction(secrets)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines(redact) if form == "json" else _Lines(redact))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("notifier").setLevel(level.upper())

@@ -1,0 +1,92 @@
+"""Checks that ask Feishu: token, scopes, and the bot's place in each group, each with the next step."""
+
+from notifier import app
+from notifier.checks import Finding
+from notifier.clock import SystemClock
+from notifier.config import Config
+from notifier.errors import CallError, NotAuthorised
+from notifier.feishu.api import FeishuApi
+from notifier.feishu.chats import bot_is_in
+from notifier.feishu.hire import ReferralAccounts
+
+NO_SUCH_ACCOUNT = "1"
+"""Asked for to see whether the hire scope is there: Feishu checks scopes before it looks for the account."""
+
+
+async def online(config: Config) -> list[Finding]:
+    """Token, scopes, and the bot's place in each group. Stops early where the rest could only fail too."""
+    async with FeishuApi(app.access(config), SystemClock()) as api:
+        try:
+            await api.token()
+        except NotAuthorised as error:
+            return [
+                Finding(
+                    good=False, what=f"token: {error}", step="correct feishu.app_id and feishu.app_secret"
+                )
+            ]
+        except CallError as error:
+            return [
+                Finding(
+                    good=False,
+                    what=f"token: {error}",
+                    step=f"is {config.feishu.base_url} reachable from this machine (proxy, firewall)?",
+                )
+            ]
+        findings = [Finding(good=True, what=f"token from {config.feishu.base_url}")]
+        findings.append(await _hire_scope(api))
+        findings.append(await _send_scope(api))
+        for name, group in config.groups.items():
+            findings.append(await _group(api, name, group.chat_id))
+        return findings
+
+
+PUBLISH = "in the developer console under Permissions, then create and publish an app version"
+SCOPE_MISSING = 99991672
+
+
+async def _hire_scope(api: FeishuApi) -> Finding:
+    scope = "hire:referral_account:readonly"
+    try:
+        await ReferralAccounts(api).referrer(NO_SUCH_ACCOUNT)
+    except CallError as error:
+        if error.code == SCOPE_MISSING:
+            return Finding(good=False, what=f"scope {scope}: {error.reason}", step=f"add {scope} {PUBLISH}")
+        if error.code is None:
+            return Finding(good=False, what=f"scope {scope}: could not be asked: {error}", step="try again")
+    return Finding(good=True, what=f"scope {scope}")
+
+
+async def _send_scope(api: FeishuApi) -> Finding:
+    """A send that can only be refused: Feishu checks the scope before it looks at the recipient."""
+    scope = "im:message:send_as_bot"
+    body = {"receive_id": "ou_nobody", "msg_type": "text", "content": '{"text":"."}'}
+    try:
+        await api.call("POST", "/open-apis/im/v1/messages", query={"receive_id_type": "open_id"}, body=body)
+    except CallError as error:
+        if error.code == SCOPE_MISSING:
+            return Finding(good=False, what=f"scope {scope}: {error.reason}", step=f"add {scope} {PUBLISH}")
+        if error.code == 230006:
+            return Finding(
+                good=False,
+                what="the app's bot ability is off",
+                step="add the ability Bot, then publish a version",
+            )
+        if error.code is None:
+            return Finding(good=False, what=f"scope {scope}: could not be asked: {error}", step="try again")
+    return Finding(good=True, what=f"scope {scope}, bot ability")
+
+
+async def _group(api: FeishuApi, name: str, chat_id: str) -> Finding:
+    what = f"group {name} ({chat_id})"
+    try:
+        if await bot_is_in(api, chat_id):
+            return Finding(good=True, what=f"{what}: the bot is a member")
+    except CallError as error:
+        if error.code == SCOPE_MISSING:
+            return Finding(good=False, what=f"{what}: {error.reason}", step=f"add im:chat:readonly {PUBLISH}")
+        return Finding(
+            good=False,
+            what=f"{what}: {error}",
+            step="compare the chat_id with the one in the group's settings",
+        )
+    return Finding(good=False, what=f"{what}: the bot is not a member", step="group settings, Bots, Add bot")

@@ -1,0 +1,260 @@
+"""Reports: what the operator's commands print."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from notifier.clock import Millis, SystemClock, from_millis, to_millis
+from notifier.store import accounts, desk, gates
+from notifier.store import inbox as inbox_table
+from notifier.store.database import Database
+from notifier.store.desk import DeliveryFile, DeliveryRow, WorkerRow
+from notifier.store.inbox import ParkedEntry
+
+BEAT_IS_OLD_MS = 20_000
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Milliseconds and counts. seconds_to_drain: what waits, at the pace the configuration allows."""
+
+    now: Millis
+    worker: WorkerRow | None
+    inbox: dict[str, int]
+    last_event_at: Millis | None
+    deliveries: dict[str, int]
+    oldest_waiting_ms: int | None
+    seconds_to_drain: float
+    stuck: list[tuple[str, int | None, str, int]]
+    parked: list[ParkedEntry]
+    lookups: list[tuple[str, int, str]]
+    held: list[tuple[str, Millis, str]]
+
+    @property
+    def process(self) -> str:
+        """running, stopped, silent (it should beat, and does not) or never."""
+        if self.worker is None:
+            return "never"
+        if self.worker.stopped_at is not None:
+            return "stopped"
+        return "silent" if self.now - self.worker.beat_at > BEAT_IS_OLD_MS else "running"
+
+    @property
+    def connection(self) -> str:
+        return self.worker.connection if self.worker and self.process == "running" else "none"
+
+    @property
+    def waiting(self) -> int:
+        return sum(self.deliveries.get(state, 0) for state in ("waiting", "ready", "sending"))
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "process": self.process,
+            "connection": self.connection,
+            "connection_detail": self.worker.connection_detail if self.worker else None,
+            "connection_since": _iso(self.worker.connection_since) if self.worker else None,
+            "last_event_at": _iso(self.last_event_at),
+            "inbox": self.inbox,
+            "deliveries": self.deliveries,
+            "waiting": self.waiting,
+            "oldest_waiting_seconds": None
+            if self.oldest_waiting_ms is None
+            else self.oldest_waiting_ms / 1000,
+            "dead": self.deliveries.get("dead", 0),
+            "uncertain": self.deliveries.get("uncertain", 0),
+            "seconds_to_drain": self.seconds_to_drain,
+            "stuck": [
+                {"state": state, "code": code, "reason": reason, "count": count}
+                for state, code, reason, count in self.stuck
+            ],
+            "parked": [dataclasses.asdict(entry) for entry in self.parked],
+            "failing_lookups": [
+                {"account_id": account, "tries": tries, "reason": reason}
+                for account, tries, reason in self.lookups
+            ],
+            "held_by_feishu": [
+                {"what": name, "until": _iso(until), "reason": reason} for name, until, reason in self.held
+            ],
+        }
+
+    def as_text(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterable[str]:
+        yield f"process       {self._process_text()}"
+        yield f"connection    {self._connection_text()}"
+        yield f"last event    {_ago(self.last_event_at, self.now)}"
+        yield f"events        {_counts(self.inbox)}"
+        yield f"deliveries    {_counts(self.deliveries)}"
+        oldest = f", oldest for {_span(self.oldest_waiting_ms)}" if self.oldest_waiting_ms is not None else ""
+        drain = f", {_span(round(self.seconds_to_drain * 1000))} to drain" if self.waiting else ""
+        yield f"waiting       {self.waiting}{oldest}{drain}"
+        yield f"dead          {self.deliveries.get('dead', 0)}"
+        yield f"uncertain     {self.deliveries.get('uncertain', 0)}"
+        for name, until, reason in self.held:
+            yield f"on hold       {name} for {_span(until - self.now)}: {reason}"
+        for state, code, reason, count in self.stuck:
+            yield f"  {count} {state}{f' (code {code})' if code else ''}: {reason}"
+        for account, tries, reason in self.lookups:
+            yield f"  look-up of account {account} failed {tries} times: {reason}"
+        if self.parked:
+            yield f"parked        {self.inbox.get('parked', 0)} events that could not be understood, the newest:"
+        for entry in self.parked:
+            yield f"  #{entry.id} {entry.event_type} {entry.event_key}, {_ago(entry.received_at, self.now)}: {entry.reason}"
+
+    def _process_text(self) -> str:
+        worker = self.worker
+        match self.process:
+            case "never":
+                return "has never run on this database"
+            case "stopped":
+                return f"stopped {_ago(worker.stopped_at if worker else None, self.now)}"
+            case "silent":
+                return f"no sign of life for {_span(self.now - (worker.beat_at if worker else 0))}; is it running?"
+            case _:
+                return f"running for {_span(self.now - (worker.started_at if worker else 0))}"
+
+    def _connection_text(self) -> str:
+        if self.worker is None or self.process != "running":
+            return "none"
+        detail = f": {self.worker.connection_detail}" if self.worker.connection_detail else ""
+        return f"{self.worker.connection} for {_span(self.now - self.worker.connection_since)}{detail}"
+
+
+def status(database: Database, *, per_minute: int) -> Status:
+    now = to_millis(SystemClock().now())
+    with database.read() as connection:
+        deliveries = desk.count_by_state(connection)
+        oldest = desk.oldest_open_at(connection)
+        waiting = sum(deliveries.get(state, 0) for state in ("waiting", "ready", "sending"))
+        return Status(
+            now=now,
+            worker=desk.last_worker(connection),
+            inbox=inbox_table.count_by_state(connection),
+            last_event_at=inbox_table.last_received_at(connection),
+            deliveries=deliveries,
+            oldest_waiting_ms=None if oldest is None else now - oldest,
+            seconds_to_drain=round(waiting / per_minute * 60, 1),
+            stuck=desk.stuck_reasons(connection, limit=SHOWN),
+            parked=inbox_table.parked_entries(connection, limit=SHOWN),
+            lookups=list(accounts.failing_lookups(connection, limit=SHOWN)),
+            held=gates.shut_gates(connection, now=now),
+        )
+
+
+def deliveries(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
+    with database.read() as connection:
+        rows = desk.list_deliveries(connection, states=states, limit=limit)
+    if as_json:
+        return json.dumps([_row_json(row) for row in rows], ensure_ascii=False, indent=2)
+    if not rows:
+        return "No deliveries."
+    heads = ("id", "state", "to", "account", "rung", "tries", "changed", "reason")
+    now = to_millis(SystemClock().now())
+    return _table(heads, [_row_cells(row, now) for row in rows])
+
+
+def _row_json(row: DeliveryRow) -> dict[str, Any]:
+    times = {name: _iso(getattr(row, name)) for name in ("created_at", "updated_at", "due_at")}
+    return dataclasses.asdict(row) | times
+
+
+def _row_cells(row: DeliveryRow, now: Millis) -> tuple[str, ...]:
+    reason = row.last_error or ""
+    return (
+        str(row.id),
+        row.state,
+        f"{row.target} {row.receive_id}".strip(),
+        row.account_id,
+        row.rung,
+        str(row.attempts),
+        _ago(row.updated_at, now),
+        reason if len(reason) <= 60 else f"{reason[:59]}…",
+    )
+
+
+def delivery(database: Database, delivery_id: int, *, as_json: bool) -> str | None:
+    with database.read() as connection:
+        found = desk.show_delivery(connection, delivery_id)
+    if found is None:
+        return None
+    if as_json:
+        return json.dumps(
+            dataclasses.asdict(found) | {"row": _row_json(found.row)}, ensure_ascii=False, indent=2
+        )
+    return "\n".join(_file_lines(found))
+
+
+def _file_lines(found: DeliveryFile) -> Iterable[str]:
+    row = found.row
+    yield f"delivery      {row.id}, {row.state}, {row.rung} card"
+    yield f"to            {row.target} {row.receive_id}".rstrip()
+    yield f"account       {row.account_id}, {found.notices} change{'s' if found.notices != 1 else ''} told"
+    yield f"born          {_iso(row.created_at)}, last changed {_iso(row.updated_at)}"
+    if row.state in {"waiting", "ready"}:
+        yield f"due           {_iso(row.due_at)}"
+    if found.rerouted_from:
+        yield f"instead of    delivery {found.rerouted_from}: {found.reroute_reason}"
+    elif found.reroute_reason:
+        yield f"rerouted      {found.reroute_reason}"
+    if row.message_id:
+        yield f"message       {row.message_id} in {found.chat_id}"
+    if row.last_error:
+        yield f"reason        {row.last_error}{f' (code {row.last_code})' if row.last_code else ''}"
+    for number, each in enumerate(found.tries, start=1):
+        took = f"{each.ended_at - each.started_at} ms" if each.ended_at is not None else "no end yet"
+        said = " ".join(
+            part for part in (each.outcome, each.reason, each.log_id and f"[log id {each.log_id}]") if part
+        )
+        yield f"try {number:<9} {_iso(each.started_at)}, {took}, uuid {each.uuid}: {said}"
+    if found.body:
+        yield f"says          {found.body}"
+
+
+def retry(database: Database, ids: Sequence[int] | None) -> tuple[list[int], list[int]]:
+    """ids: None means all that are dead. The ones done, and the ones that were not stuck."""
+    now = to_millis(SystemClock().now())
+    if ids is None:
+        with database.read() as connection:
+            ids = desk.stuck_ids(connection)
+    done = [one for one in ids if database.write(lambda c, one=one: desk.retry(c, one, now=now)).result()]  # type: ignore[misc]
+    return done, [one for one in ids if one not in done]
+
+
+def drop(database: Database, ids: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The ones done, and the ones that were not stuck."""
+    now = to_millis(SystemClock().now())
+    done = [one for one in ids if database.write(lambda c, one=one: desk.drop(c, one, now=now)).result()]  # type: ignore[misc]
+    return done, [one for one in ids if one not in done]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [heads, *rows]
+    )
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
+
+
+def _iso(at: Millis | None) -> str | None:
+    return None if at is None else from_millis(at).isoformat(timespec="seconds")
+
+
+def _ago(at: Millis | None, now: Millis) -> str:
+    return "never" if at is None else f"{_span(now - at)} ago"
+
+
+def _span(millis: int) -> str:
+    """Rounded to what a person wants to know."""
+    seconds = max(0, millis) // 1000
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
