@@ -1,0 +1,297 @@
+"""Box: Feishu in a box, for tests: the sandbox in a thread of its own, steered by plain calls."""
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from notifier.sandbox.accounts import parse_cash
+from notifier.sandbox.sandbox import Sandbox
+from notifier.sandbox.server import serving
+from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.state import account_json, message_json, state
+from notifier.sandbox.world import PersonStatus
+
+Json = dict[str, Any]
+_T = TypeVar("_T")
+START_SECONDS = 20.0
+
+
+class FeishuBox:
+    """A running sandbox. Every method may be called from any thread but the box's own.
+
+    The calls block for a moment; from a coroutine use `until` instead of `wait_for`, and `asyncio.to_thread`
+    for `click`.
+    """
+
+    def __init__(self, settings: SandboxSettings | None = None) -> None:
+        self.settings = settings or SandboxSettings()
+        self.url = ""
+        self._sandbox: Sandbox | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._changed = threading.Condition()
+        self._revision = 0
+
+    @property
+    def app_id(self) -> str:
+        return self.settings.app_id
+
+    @property
+    def app_secret(self) -> str:
+        return self.settings.app_secret
+
+    def start(self) -> Self:
+        started: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._thread = threading.Thread(target=self._run, args=(started,), name="feishu-box", daemon=True)
+        self._thread.start()
+        started.result(START_SECONDS)
+        return self
+
+    def stop(self) -> None:
+        """Safe to call twice."""
+        if self._thread is None:
+            return
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(START_SECONDS)
+        self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def change(
+        self,
+        account_id: str,
+        points: int = 0,
+        cash: Mapping[str, str] | None = None,
+        *,
+        send: str = "once",
+        currency_form: str = "iso",
+    ) -> list[str]:
+        """Changes a balance by deltas such as {"CNY": "+500.00"}; gives the ids of the events it makes."""
+        deltas = parse_cash(cash or {})
+
+        def do(sandbox: Sandbox) -> list[str]:
+            record = sandbox.change(account_id, points=points, cash=deltas, currency_form=currency_form)
+            return sandbox.push([record] if record else [], send=send)
+
+        return self._call(do)
+
+    def change_many(
+        self, changes: Iterable[tuple[str, int, Mapping[str, str]]], *, send: str = "once"
+    ) -> list[str]:
+        """Several (account_id, points, cash) at once, in order."""
+        wanted = [(account_id, points, parse_cash(cash)) for account_id, points, cash in changes]
+
+        def do(sandbox: Sandbox) -> list[str]:
+            records = [
+                sandbox.change(account_id, points=points, cash=cash, currency_form="iso")
+                for account_id, points, cash in wanted
+            ]
+            return sandbox.push([record for record in records if record], send=send)
+
+        return self._call(do)
+
+    def push_payload(self, text: str) -> str:
+        """Pushes any text as an event's payload; gives the record's event_id."""
+        return self._call(lambda sandbox: sandbox.push_verbatim(payload=text.encode(errors="surrogatepass")))
+
+    def push_frame(self, raw: bytes) -> str:
+        """Pushes raw bytes as one WebSocket message."""
+        return self._call(lambda sandbox: sandbox.push_verbatim(raw_frame=raw))
+
+    def hold(self) -> None:
+        """New events wait until `release`."""
+        self._call(lambda sandbox: setattr(sandbox.pusher, "on_hold", True))
+
+    def release(self) -> int:
+        return self._call(lambda sandbox: sandbox.pusher.release())
+
+    def messages(self, chat_id_or_open_id: str) -> list[Json]:
+        """The messages of one chat, oldest first."""
+
+        def do(sandbox: Sandbox) -> list[Json]:
+            person = sandbox.world.people.get(chat_id_or_open_id)
+            chat_id = person.chat_id if person else chat_id_or_open_id
+            return [message_json(message) for message in sandbox.world.chat_messages(chat_id)]
+
+        return self._read(do)
+
+    def all_messages(self) -> list[Json]:
+        return self._read(
+            lambda sandbox: [message_json(message) for message in sandbox.world.messages.values()]
+        )
+
+    def events(self) -> list[Json]:
+        """Every event with its pushes, oldest first."""
+        return self._read(lambda sandbox: [record.to_json() for record in sandbox.pusher.records.values()])
+
+    def event(self, event_id: str) -> Json:
+        return self._read(lambda sandbox: sandbox.pusher.records[event_id].to_json())
+
+    def push_codes(self, event_id: str) -> list[int | None]:
+        """What each finished or running push of an event was answered with, oldest first; None for no answer."""
+        return [push["code"] for push in self.event(event_id)["pushes"]]
+
+    def requests(self, path_beginning: str = "/") -> list[Json]:
+        """Calls of the app, oldest first."""
+        return self._read(
+            lambda sandbox: [
+                line.to_json() for line in sandbox.world.requests if line.path.startswith(path_beginning)
+            ]
+        )
+
+    def refusals(self) -> dict[int, int]:
+        """How often each code was answered because of a rule; faults on demand are not counted."""
+        return self._read(lambda sandbox: dict(sandbox.world.refusals))
+
+    def account(self, account_id: str) -> Json:
+        return self._read(lambda sandbox: account_json(sandbox.world.accounts[account_id]))
+
+    def accounts(self) -> list[Json]:
+        return self._read(
+            lambda sandbox: [account_json(account) for account in sandbox.world.accounts.values()]
+        )
+
+    def set_account(self, account_id: str, *, status: int) -> None:
+        """1 usable, 2 deactivated."""
+        self._call(lambda sandbox: setattr(sandbox.world.accounts[account_id], "status", status))
+
+    def set_person(self, open_id: str, *, status: str, resigned_code: int = 230029) -> None:
+        """status: active, resigned, bot_stopped, out_of_range or blocked."""
+
+        def do(sandbox: Sandbox) -> None:
+            person = sandbox.world.people[open_id]
+            person.status = PersonStatus(status)
+            person.resigned_code = resigned_code
+
+        self._call(do)
+
+    def set_group(
+        self, chat_id: str, *, bot_in: bool = True, muted: bool = False, dissolved: bool = False
+    ) -> None:
+        def do(sandbox: Sandbox) -> None:
+            group = sandbox.world.groups[chat_id]
+            group.bot_in, group.muted, group.dissolved = bot_in, muted, dissolved
+
+        self._call(do)
+
+    def set_scopes(self, granted: Iterable[str]) -> None:
+        scopes = set(granted)
+        self._call(lambda sandbox: setattr(sandbox.world, "granted_scopes", scopes))
+
+    def add_fault(self, rule: Json) -> str:
+        """See faults.py for the members; gives the fault's id."""
+        return self._call(lambda sandbox: sandbox.faults.add(rule).fault_id)
+
+    def clear_faults(self) -> None:
+        self._call(lambda sandbox: sandbox.faults.clear())
+
+    def expire_tokens(self) -> None:
+        self._call(lambda sandbox: sandbox.tokens.expire_all())
+
+    def connections(self) -> int:
+        return self._read(lambda sandbox: len(sandbox.connection.connections))
+
+    def disconnect_all(self) -> int:
+        return self._call(lambda sandbox: sandbox.connection.disconnect_all())
+
+    def silence(self, *, on: bool = True) -> None:
+        """Connections stay open, but nothing is answered or pushed: a half-open network."""
+        self._call(lambda sandbox: setattr(sandbox.connection, "silent", on))
+
+    def advance(self, seconds: float) -> None:
+        """Moves the sandbox's clock; redeliveries, quotas, tokens and windows follow it."""
+
+        def do(sandbox: Sandbox) -> None:
+            sandbox.world.clock.advance(seconds)
+            sandbox.pusher.wake()
+
+        self._call(do)
+
+    def click(
+        self, message_id: str, open_id: str, value: object, *, tag: str = "button", **action: object
+    ) -> Json:
+        """Presses a component and waits for the app's answer.
+
+        Gives {"code", "msg", "event_id", "toast", "card_updated"}; code is 0 or what the client would show.
+        """
+        pressed: Json = {"tag": tag, "value": value, **action}
+        return self._await(
+            lambda sandbox: sandbox.clicks.click(message_id=message_id, open_id=open_id, action=pressed)
+        )
+
+    def state(self) -> Json:
+        return self._read(lambda sandbox: state(sandbox, feishu_url=self.url))
+
+    def wait_for(self, predicate: Callable[[], _T], description: str, timeout: float = 10) -> _T:
+        """Waits until predicate gives something true, asking at every change of the sandbox; gives that.
+
+        Raises TimeoutError with the description. Looks ten times a second even without a change, since
+        the predicate may ask elsewhere too.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            with self._changed:
+                seen = self._revision
+            found = predicate()
+            if found:
+                return found
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"not within {timeout} s: {description}")
+            with self._changed:
+                self._changed.wait_for(lambda seen=seen: self._revision != seen, min(left, 0.1))  # type: ignore[misc]
+
+    async def until(self, predicate: Callable[[], _T], description: str, within_seconds: float = 10) -> _T:
+        """`wait_for` that leaves the caller's loop running; the predicate is called in another thread."""
+        return await asyncio.to_thread(self.wait_for, predicate, description, within_seconds)
+
+    def _read(self, do: Callable[[Sandbox], _T]) -> _T:
+        async def in_loop(sandbox: Sandbox) -> _T:
+            return do(sandbox)
+
+        return self._await(in_loop)
+
+    def _call(self, do: Callable[[Sandbox], _T]) -> _T:
+        async def in_loop(sandbox: Sandbox) -> _T:
+            result = do(sandbox)
+            sandbox.world.touch()
+            return result
+
+        return self._await(in_loop)
+
+    def _await(self, do: Callable[[Sandbox], Coroutine[Any, Any, _T]]) -> _T:
+        if self._loop is None or self._sandbox is None:
+            raise RuntimeError("the box is not started")
+        return asyncio.run_coroutine_threadsafe(do(self._sandbox), self._loop).result(60)
+
+    def _run(self, started: "concurrent.futures.Future[None]") -> None:
+        asyncio.run(self._serve(started))
+
+    async def _serve(self, started: "concurrent.futures.Future[None]") -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            async with serving(self.settings) as (self._sandbox, self.url):
+                self._sandbox.world.watchers.append(self._note)
+                started.set_result(None)
+                await self._stop.wait()
+        except OSError as error:  # the port is taken
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    def _note(self, revision: int) -> None:
+        with self._changed:
+            self._revision = revision
+            self._changed.notify_all()

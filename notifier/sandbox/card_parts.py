@@ -1,0 +1,205 @@
+"""Card parts: the components that show something or hold others."""
+
+import re
+
+from notifier.sandbox.card_text import div_text, icon, image_key, markdown, panel_title_text, plain_text
+from notifier.sandbox.card_values import (
+    anything,
+    boolean,
+    by_language,
+    colour,
+    element_id,
+    integer,
+    list_of,
+    margin,
+    one_of,
+    padding,
+    pixels,
+    shape,
+    spacing,
+    text,
+)
+from notifier.sandbox.card_walk import BAD_TAG, Check, Walk, as_object, as_text
+
+_IMAGE_SIZE = re.compile(r"\d{1,4}px \d{1,4}px")
+own = {"element_id": element_id, "margin": margin}
+layout: dict[str, Check] = {
+    "padding": padding,
+    "direction": one_of("vertical", "horizontal"),
+    "horizontal_spacing": spacing,
+    "vertical_spacing": spacing,
+    "horizontal_align": one_of("left", "center", "right"),
+    "vertical_align": one_of("top", "center", "bottom"),
+}
+
+
+def element(walk: Walk, value: object) -> None:
+    """One component among elements; its tag picks the check."""
+    tag = as_object(walk, value).get("tag")
+    if not isinstance(tag, str) or tag not in walk.components:
+        raise walk.refuse(BAD_TAG, f"unsupported tag {tag} in schema V2", tag)
+    walk.met()
+    walk.components[tag](walk, value)
+
+
+elements = list_of(element)
+
+
+def held(tag: str, check_inner: Check) -> Check:
+    """A container: its inside is one level deeper."""
+
+    def check(walk: Walk, value: object) -> None:
+        with walk.container(tag):
+            check_inner(walk, value)
+
+    return check
+
+
+def _person(walk: Walk, value: object) -> None:
+    walk.check_person(as_text(walk, value))
+
+
+def _person_list(walk: Walk, value: object) -> None:
+    """Bad ids are an error only while drop_invalid_user_id is not true."""
+    _person_list_shape(walk, value)
+    found = as_object(walk, value)
+    if found.get("drop_invalid_user_id") is True:
+        return
+    with walk.inside("persons"):
+        for person in found["persons"] if isinstance(found["persons"], list) else []:
+            walk.check_person(str(person["id"]))
+
+
+def _image_size(walk: Walk, value: object) -> None:
+    words = ("large", "medium", "small", "tiny", "stretch")
+    if as_text(walk, value) not in words and not _IMAGE_SIZE.fullmatch(str(value)):
+        raise walk.bad(f'should be one of {", ".join(words)} or "Wpx Hpx"', value)
+
+
+def link(walk: Walk, value: object) -> None:
+    """`url`, or all of the three for the clients."""
+    _link_shape(walk, value)
+    if "url" not in as_object(walk, value) and not {"pc_url", "ios_url", "android_url"} <= set(
+        as_object(walk, value)
+    ):
+        raise walk.bad("url is needed, or all of pc_url, ios_url and android_url", value)
+
+
+_url = text(least=1)
+_link_shape = shape({}, {"url": _url, "pc_url": _url, "ios_url": _url, "android_url": _url})
+_link_action = shape({"multi_url": link})
+_people_size = one_of("extra_small", "small", "medium", "large")
+
+div = shape(
+    {"tag": anything}, {**own, "text": div_text, "icon": icon, "width": pixels(16, 999, "fill", "auto")}
+)
+hr = shape({"tag": anything}, own)
+img = shape(
+    {"tag": anything, "img_key": image_key, "alt": plain_text()},
+    {
+        **own,
+        "i18n_img_key": by_language(image_key),
+        "title": plain_text(),
+        "scale_type": one_of("crop_center", "crop_top", "fit_horizontal"),
+        "size": _image_size,
+        "corner_radius": text(),
+        "transparent": boolean,
+        "preview": boolean,
+    },
+)
+person = shape(
+    {"tag": anything, "user_id": _person},
+    {
+        **own,
+        "size": _people_size,
+        "show_avatar": boolean,
+        "show_name": boolean,
+        "style": one_of("normal", "capsule"),
+    },
+)
+_person_list_shape = shape(
+    {"tag": anything, "persons": list_of(shape({"id": text(least=1)}), least=1)},
+    {
+        **own,
+        "lines": integer(1, 999),
+        "show_name": boolean,
+        "show_avatar": boolean,
+        "size": _people_size,
+        "drop_invalid_user_id": boolean,
+        "icon": icon,
+    },
+)
+
+_column = shape(
+    {"tag": one_of("column")},
+    {
+        **own,
+        **layout,
+        "width": pixels(16, 600, "auto", "weighted"),
+        "weight": integer(1, 5),
+        "background_style": colour,
+        "elements": elements,
+        "action": _link_action,
+    },
+)
+
+
+def _counted_column(walk: Walk, value: object) -> None:
+    walk.met()
+    _column(walk, value)
+
+
+column_set = held(
+    "column_set",
+    shape(
+        {"tag": anything, "columns": list_of(_counted_column, least=1)},
+        {
+            **own,
+            "flex_mode": one_of("none", "stretch", "flow", "bisect", "trisect"),
+            "background_style": colour,
+            "horizontal_spacing": spacing,
+            "horizontal_align": one_of("left", "center", "right"),
+            "action": _link_action,
+        },
+    ),
+)
+
+collapsible_panel = held(
+    "collapsible_panel",
+    shape(
+        {
+            "tag": anything,
+            "header": shape(
+                {"title": panel_title_text},
+                {
+                    "width": one_of("fill", "auto", "auto_when_fold"),
+                    "icon": icon,
+                    "icon_position": one_of("left", "right", "follow_text"),
+                    "icon_expanded_angle": one_of(-180, -90, 90, 180),
+                    "background_color": colour,
+                    "padding": padding,
+                    "vertical_align": one_of("top", "center", "bottom"),
+                },
+            ),
+            "elements": elements,
+        },
+        {
+            **own,
+            **layout,
+            "expanded": boolean,
+            "background_color": colour,
+            "border": shape({}, {"color": colour, "corner_radius": text()}),
+        },
+    ),
+)
+
+PARTS: dict[str, Check] = {
+    "div": div,
+    "markdown": markdown,
+    "hr": hr,
+    "img": img,
+    "person": person,
+    "person_list": _person_list,
+    "column_set": column_set,
+    "collapsible_panel": collapsible_panel,
+}

@@ -1,0 +1,109 @@
+"""Card rules: is this a card that Feishu takes? Strict for JSON 2.0, loose for 1.0 cards and templates.
+
+The sub codes are those the platform documents within 230099; where it names none, 200621 (card JSON) stands.
+"""
+
+from notifier.sandbox.card_inputs import INPUTS
+from notifier.sandbox.card_parts import PARTS, elements, layout, link
+from notifier.sandbox.card_tables import TABLES
+from notifier.sandbox.card_text import icon, text_tags, title_text
+from notifier.sandbox.card_values import (
+    LANGUAGES,
+    TEXT_SIZES,
+    anything,
+    boolean,
+    by_language,
+    list_of,
+    mapping,
+    one_of,
+    padding,
+    shape,
+    text,
+)
+from notifier.sandbox.card_walk import NOT_SHARED, CardRefusedError, Walk, as_text
+from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.settings import SandboxSettings
+
+__all__ = ["CardRefusedError", "check_card"]
+COMPONENTS = PARTS | INPUTS | TABLES
+
+
+def _update_multi(walk: Walk, value: object) -> None:
+    if value is not True:
+        raise walk.refuse(NOT_SHARED, "update_multi can only be true", value)
+
+
+def _rgba(walk: Walk, value: object) -> None:
+    if not as_text(walk, value).replace(" ", "").startswith(("rgba(", "rgb(")):
+        raise walk.bad("should be rgba(r,g,b,a)", value)
+
+
+_size = one_of(*sorted(TEXT_SIZES))
+_style = shape(
+    {},
+    {
+        "text_size": mapping(shape({}, {"default": _size, "pc": _size, "mobile": _size})),
+        "color": mapping(shape({"light_mode": _rgba, "dark_mode": _rgba})),
+    },
+)
+_config = shape(
+    {},
+    {
+        "update_multi": _update_multi,
+        "enable_forward": boolean,
+        "enable_forward_interaction": boolean,
+        "width_mode": one_of("default", "compact", "fill"),
+        "summary": shape({}, {"content": text(), "i18n_content": by_language(text())}),
+        "locales": list_of(one_of(*sorted(LANGUAGES))),
+        "use_custom_translation": boolean,
+        "style": _style,
+        "streaming_mode": boolean,
+        "streaming_config": anything,
+    },
+)
+_header = shape(
+    {"title": title_text},
+    {
+        "subtitle": title_text,
+        "text_tag_list": text_tags,
+        "i18n_text_tag_list": by_language(text_tags),
+        "template": one_of(
+            "blue",
+            "wathet",
+            "turquoise",
+            "green",
+            "yellow",
+            "orange",
+            "red",
+            "carmine",
+            "violet",
+            "purple",
+            "indigo",
+            "grey",
+            "default",
+        ),
+        "icon": icon,
+        "padding": padding,
+    },
+)
+_card = shape(
+    {"schema": one_of("2.0"), "body": shape({"elements": elements}, layout)},
+    {"config": _config, "card_link": link, "header": _header},
+)
+
+
+def check_card(card: JsonObject, *, settings: SandboxSettings, known_ids: frozenset[str]) -> None:
+    """Raises CardRefusedError at the first thing that is wrong. known_ids: the people a card may name."""
+    walk = Walk(COMPONENTS, settings=settings, known_ids=known_ids)
+    if card.get("schema", "1.0") == "1.0":
+        return
+    walk.colours, walk.text_sizes = _own_names(card, "color"), _own_names(card, "text_size")
+    _card(walk, card)
+
+
+def _own_names(card: JsonObject, kind: str) -> set[str]:
+    """Names the card's config.style adds. Its form is checked later, on the walk."""
+    found: object = card
+    for step in ("config", "style", kind):
+        found = found.get(step) if isinstance(found, dict) else None
+    return set(found) if isinstance(found, dict) else set()

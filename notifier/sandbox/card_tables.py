@@ -1,0 +1,182 @@
+"""Card tables: table and chart, whose content has rules of its own."""
+
+import re
+from collections.abc import Iterator
+
+from notifier.sandbox.card_parts import own
+from notifier.sandbox.card_text import markdown
+from notifier.sandbox.card_values import (
+    anything,
+    boolean,
+    colour,
+    integer,
+    list_of,
+    one_of,
+    pixels,
+    shape,
+    text,
+)
+from notifier.sandbox.card_walk import (
+    BAD_CHART,
+    BAD_JSON,
+    BAD_ROW_KEY,
+    BAD_ROWS,
+    Check,
+    Walk,
+    as_object,
+    as_text,
+)
+
+DATA_TYPES = ("text", "lark_md", "markdown", "number", "options", "persons", "date")
+CHARTS = (
+    "line",
+    "area",
+    "bar",
+    "pie",
+    "common",
+    "funnel",
+    "scatter",
+    "radar",
+    "linearProgress",
+    "circularProgress",
+    "wordCloud",
+)
+_COLUMN_WIDTH = re.compile(r"auto|(?:[89]\d|[1-5]\d\d|600)px|(?:100|[1-9]?\d)%")
+_align = one_of("left", "center", "right")
+
+
+def _width(walk: Walk, value: object) -> None:
+    if not _COLUMN_WIDTH.fullmatch(as_text(walk, value)):
+        raise walk.bad("should be auto, [80,600]px or a percentage", value)
+
+
+_column = shape(
+    {"name": text(least=1), "data_type": one_of(*DATA_TYPES)},
+    {
+        "display_name": text(),
+        "width": _width,
+        "vertical_align": one_of("top", "center", "bottom"),
+        "horizontal_align": _align,
+        "format": shape({}, {"symbol": text(1), "precision": integer(0, 10), "separator": boolean}),
+        "date_format": text(),
+    },
+)
+_table_shape = shape(
+    {"tag": anything, "columns": list_of(_column, least=1, most=50), "rows": anything},
+    {
+        **own,
+        "page_size": integer(1, 10),
+        "row_height": pixels(32, 124, "low", "middle", "high", "auto"),
+        "row_max_height": pixels(32, 999),
+        "freeze_first_column": boolean,
+        "header_style": shape(
+            {},
+            {
+                "text_align": _align,
+                "text_size": one_of("normal", "heading"),
+                "background_style": one_of("none", "grey"),
+                "text_color": one_of("default", "grey"),
+                "bold": boolean,
+                "lines": integer(1, 99),
+            },
+        ),
+    },
+)
+_options = list_of(shape({"text": text()}, {"color": colour}))
+
+
+def _table(walk: Walk, value: object) -> None:
+    if walk.containers:
+        raise walk.refuse(BAD_JSON, "table can only be placed at the root of the card", "table")
+    walk.met_tables(1)
+    _table_shape(walk, value)
+    found = as_object(walk, value)
+    columns = {str(column["name"]): str(column["data_type"]) for column in _objects(found["columns"])}
+    if isinstance(found["columns"], list) and len(columns) != len(found["columns"]):
+        raise walk.bad("column names are not unique", list(columns))
+    with walk.inside("rows"):
+        if not isinstance(found["rows"], list):
+            raise walk.refuse(BAD_ROWS, "rows should be an array", found["rows"])
+        for number, row in enumerate(found["rows"]):
+            with walk.inside(f"[{number}]"):
+                _row(walk, row, columns)
+
+
+def _objects(value: object) -> Iterator[dict[str, object]]:
+    yield from (item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+
+
+def _row(walk: Walk, row: object, columns: dict[str, str]) -> None:
+    if not isinstance(row, dict):
+        raise walk.refuse(BAD_ROWS, "a row should be an object", row)
+    for name, cell in row.items():
+        if name not in columns:
+            raise walk.refuse(BAD_ROW_KEY, "row key is not declared in columns", name)
+        with walk.inside(name):
+            if not _fits(walk, columns[name], cell):
+                raise walk.refuse(BAD_ROWS, f"cell does not fit data_type {columns[name]}", cell)
+
+
+def _fits(walk: Walk, data_type: str, cell: object) -> bool:
+    """Text columns convert numbers and booleans; a bad person id in a cell is shown as unknown user."""
+    match data_type:
+        case "text":
+            return isinstance(cell, str | int | float)
+        case "lark_md" | "markdown":
+            if isinstance(cell, str):
+                markdown(walk, {"tag": "markdown", "content": cell})
+            return isinstance(cell, str)
+        case "number" | "date":
+            return isinstance(cell, int | float) and not isinstance(cell, bool)
+        case "options":
+            if isinstance(cell, list):
+                _options(walk, cell)
+            return isinstance(cell, str | list)
+        case _:
+            one_or_many = cell if isinstance(cell, list) else [cell]
+            return all(isinstance(person, str) for person in one_or_many)
+
+
+def _chart_spec(walk: Walk, value: object) -> None:
+    """VChart's own JSON; what the platform is known to refuse in it."""
+    if not isinstance(value, dict) or value.get("type") not in CHARTS:
+        raise walk.refuse(
+            BAD_CHART, f"chart_spec is invalid, type should be one of {', '.join(CHARTS)}", value
+        )
+    if not isinstance(value.get("data"), dict | list):
+        raise walk.refuse(BAD_CHART, "chart_spec is invalid, data should be an object or an array", value)
+    null_at = next(_nulls(value, "chart_spec"), None)
+    if null_at is not None:
+        raise walk.refuse(BAD_CHART, f"chart_spec is invalid, {null_at} is null", None)
+
+
+def _nulls(value: object, path: str) -> Iterator[str]:
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from _nulls(item, f"{path}.{name}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _nulls(item, f"{path}[{number}]")
+
+
+_chart_shape = shape(
+    {"tag": anything, "chart_spec": _chart_spec},
+    {
+        **own,
+        "aspect_ratio": one_of("1:1", "2:1", "4:3", "16:9"),
+        "height": pixels(1, 999, "auto"),
+        "color_theme": one_of("brand", "rainbow", "complementary", "converse", "primary"),
+        "preview": boolean,
+    },
+)
+
+
+def _chart(walk: Walk, value: object) -> None:
+    if walk.in_form:
+        raise walk.refuse(BAD_JSON, "chart cannot be placed in a form", "chart")
+    _chart_shape(walk, value)
+
+
+TABLES: dict[str, Check] = {"table": _table, "chart": _chart}

@@ -1,0 +1,146 @@
+"""Card text: plain text, small Markdown and Markdown, with the people they mention and their tables."""
+
+import re
+
+from notifier.sandbox.card_values import (
+    by_language,
+    colour,
+    element_id,
+    integer,
+    list_of,
+    margin,
+    one_of,
+    shape,
+    tagged,
+    text,
+    text_size,
+)
+from notifier.sandbox.card_walk import BAD_IMAGE, BAD_PERSON, OVER_LIMIT, Check, Walk, as_text
+
+_AT = re.compile(r"<at\s+(id|ids|email|user_id)\s*=\s*(['\"]?)([^'\"<>\s]*)\2[^<>]*>", re.IGNORECASE)
+_PERSON = re.compile(r"<person\s[^<>]*?\bid\s*=\s*(['\"]?)([^'\"<>\s]*)\1[^<>]*>", re.IGNORECASE)
+_IMAGE = re.compile(r"!\[[^\[\]]*\]\(([^)\s]*)\)")
+_TABLE_RULE = frozenset("|:- \t")
+TABLES_PER_MARKDOWN = 4
+
+
+def _markdown(walk: Walk, value: object) -> None:
+    """Content of `markdown` components."""
+    _small_markdown(walk, value)
+    tables = _tables(str(value))
+    if tables > TABLES_PER_MARKDOWN:
+        raise walk.refuse(OVER_LIMIT, "card table number over limit", tables)
+    walk.met_tables(tables)
+
+
+def _tables(content: str) -> int:
+    """How many Markdown tables: a line with | and below it a line of - and |."""
+    lines = content.splitlines()
+    rules = [set(line) <= _TABLE_RULE and {"-", "|"} <= set(line) for line in lines]
+    return sum(is_rule and "|" in above for above, is_rule in zip(lines, rules[1:], strict=False))
+
+
+def _small_markdown(walk: Walk, value: object) -> None:
+    content = as_text(walk, value)
+    for kind, _, named in _AT.findall(content):
+        for one in named.split(","):
+            _check_mention(walk, kind.lower(), one)
+    for _, named in _PERSON.findall(content):
+        walk.check_person(named)
+    for key in _IMAGE.findall(content):
+        image_key(walk, key)
+
+
+def _check_mention(walk: Walk, kind: str, named: str) -> None:
+    if kind == "email":
+        return  # an address nobody has is shown as it is
+    if named == "all":
+        if not walk.settings.may_mention_all:
+            raise walk.refuse(BAD_PERSON, "the bot may not mention all", named)
+    else:
+        walk.check_person(named)
+
+
+def image_key(walk: Walk, value: object) -> None:
+    if not as_text(walk, value).startswith("img_"):
+        raise walk.refuse(BAD_IMAGE, "image key is invalid", value)
+
+
+def _plain(most: int | None = None) -> Check:
+    own = {"tag": one_of("plain_text"), "content": text(most)}
+    return shape(own, {"i18n_content": by_language(text(most)), "element_id": element_id})
+
+
+def plain_text(most: int | None = None) -> Check:
+    """A text object that takes no Markdown. most: characters."""
+    return tagged({"plain_text": _plain(most)})
+
+
+_LARK_MD = shape(
+    {"tag": one_of("lark_md"), "content": _small_markdown},
+    {"i18n_content": by_language(_small_markdown), "element_id": element_id},
+)
+title_text = tagged({"plain_text": _plain(), "lark_md": _LARK_MD})
+panel_title_text = tagged(
+    {
+        "plain_text": _plain(),
+        "lark_md": _LARK_MD,
+        "markdown": shape(
+            {"tag": one_of("markdown"), "content": _small_markdown},
+            {"i18n_content": by_language(_small_markdown), "element_id": element_id},
+        ),
+    }
+)
+
+_align = one_of("left", "center", "right")
+_size_and_place = {
+    "element_id": element_id,
+    "text_size": text_size,
+    "text_align": _align,
+    "lines": integer(1, 999),
+}
+div_text = tagged(
+    {
+        "plain_text": shape(
+            {"tag": one_of("plain_text"), "content": text()},
+            {"i18n_content": by_language(text()), "text_color": colour, **_size_and_place},
+        ),
+        "lark_md": shape(
+            {"tag": one_of("lark_md"), "content": _small_markdown},
+            {"i18n_content": by_language(_small_markdown), **_size_and_place},
+        ),
+    }
+)
+
+_icon_size = text(20, least=1)
+icon = tagged(
+    {
+        "standard_icon": shape(
+            {"tag": one_of("standard_icon"), "token": text(least=1)}, {"color": colour, "size": _icon_size}
+        ),
+        "custom_icon": shape({"tag": one_of("custom_icon"), "img_key": image_key}, {"size": _icon_size}),
+    }
+)
+
+markdown = shape(
+    {"tag": one_of("markdown"), "content": _markdown},
+    {
+        "i18n_content": by_language(_small_markdown),
+        "text_size": text_size,
+        "text_align": _align,
+        "icon": icon,
+        "element_id": element_id,
+        "margin": margin,
+    },
+)
+
+text_tags = list_of(
+    tagged(
+        {
+            "text_tag": shape(
+                {"tag": one_of("text_tag"), "text": plain_text()}, {"element_id": element_id, "color": colour}
+            )
+        }
+    ),
+    most=3,
+)

@@ -1,0 +1,123 @@
+"""Card walk: where in a card the check is, what it has met so far, and how it says no."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.settings import SandboxSettings
+
+BAD_JSON, BAD_TAG, BAD_PERSON, OVER_LIMIT = 200621, 200861, 100290, 11310
+BAD_IMAGE, BAD_CHART, BAD_ROWS, BAD_ROW_KEY, EMPTY_NAME, TWICE = (
+    200570,
+    200550,
+    200914,
+    200915,
+    200530,
+    300301,
+)
+NOT_SHARED = 300302
+ELEMENTS, LEVELS = 200, 5
+
+
+class CardRefusedError(Exception):
+    """The card cannot be made. err_code: the code within 230099; err_path: as Feishu writes it, from ROOT."""
+
+    def __init__(self, err_code: int, err_msg: str, *, err_path: str = "ROOT", value: object = "") -> None:
+        self.err_code = err_code
+        self.err_msg = err_msg
+        self.err_path = err_path
+        self.value = value
+        super().__init__(f"{err_code} at {err_path}: {err_msg}")
+
+
+class Walk:
+    """One check of one card.
+
+    components: the check for each tag that may stand among elements. colours and text_sizes: names the card's
+    own config adds. form_names: names taken by interactive components and forms.
+    """
+
+    def __init__(
+        self, components: Mapping[str, "Check"], *, settings: SandboxSettings, known_ids: frozenset[str]
+    ) -> None:
+        self.components = components
+        self.settings = settings
+        self.known_ids = known_ids
+        self.colours: set[str] = set()
+        self.text_sizes: set[str] = set()
+        self.element_ids: set[str] = set()
+        self.form_names: set[str] = set()
+        self.elements_met = 0
+        self.tables_met = 0
+        self.containers: list[str] = []
+        self.submit_buttons = 0
+        self._path = ["ROOT"]
+
+    @property
+    def in_form(self) -> bool:
+        return "form" in self.containers
+
+    @contextmanager
+    def inside(self, step: str) -> Iterator[None]:
+        self._path.append(step)
+        yield
+        self._path.pop()
+
+    @contextmanager
+    def container(self, tag: str) -> Iterator[None]:
+        """One level deeper. Raises when that is one too many, or for a form that is not at the root."""
+        if tag == "form" and self.containers:
+            raise self.refuse(BAD_JSON, "form can only be placed at the root of the card", tag)
+        if len(self.containers) >= LEVELS:
+            raise self.refuse(OVER_LIMIT, f"containers are nested more than {LEVELS} levels deep", tag)
+        self.containers.append(tag)
+        yield
+        self.containers.pop()
+
+    def refuse(self, err_code: int, err_msg: str, value: object = "") -> CardRefusedError:
+        """To be raised by the caller; knows the path."""
+        return CardRefusedError(err_code, err_msg, err_path=" -> ".join(self._path), value=value)
+
+    def bad(self, why: str, value: object) -> CardRefusedError:
+        return self.refuse(BAD_JSON, f"parse card json err, {why}", value)
+
+    def met(self, count: int = 1) -> None:
+        """Counts components and texts."""
+        self.elements_met += count
+        if self.elements_met > ELEMENTS:
+            raise self.refuse(OVER_LIMIT, f"element exceeds the limit, {ELEMENTS} at most")
+
+    def met_tables(self, count: int) -> None:
+        self.tables_met += count
+        if self.tables_met > self.settings.tables_per_card:
+            raise self.refuse(OVER_LIMIT, "card table number over limit", self.tables_met)
+
+    def met_name(self, name: str) -> None:
+        if name in self.form_names:
+            raise self.refuse(BAD_JSON, "parse card json err, name is not unique", name)
+        self.form_names.add(name)
+
+    def check_person(self, person_id: str) -> None:
+        if person_id not in self.known_ids:
+            raise self.refuse(BAD_PERSON, "invalid user id", person_id)
+
+
+Check = Callable[[Walk, object], None]
+
+
+def as_object(walk: Walk, value: object) -> JsonObject:
+    if not isinstance(value, dict):
+        raise walk.bad("should be an object", value)
+    return value
+
+
+def as_text(walk: Walk, value: object) -> str:
+    if not isinstance(value, str):
+        raise walk.bad("should be a string", value)
+    return value
+
+
+def as_list(walk: Walk, value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise walk.bad("should be an array", value)
+    return value

@@ -1,0 +1,148 @@
+"""Clicks: a person presses something on a card; the app is asked, and its answer shown."""
+
+import json
+import secrets
+
+from notifier.sandbox.long_connection import Ack, ConnectionGoneError, LongConnection, NobodyOnlineError
+from notifier.sandbox.messages import Messages
+from notifier.sandbox.refusals import JsonObject, RefusedError
+from notifier.sandbox.world import Message, Person, World, new_id
+
+NOT_ONLINE, NO_ANSWER, HANDLER_FAILED, BAD_ANSWER, BAD_CARD, OTHER_VERSION = (
+    200340,
+    200341,
+    200671,
+    200672,
+    200673,
+    200830,
+)
+TOAST_TYPES = ("info", "success", "error", "warning")
+
+
+class BadClickError(ValueError):
+    """A click nobody could make; the text is for the person who asked for it."""
+
+
+class AnswerError(Exception):
+    """What the app answered cannot be shown. code: what the user sees."""
+
+    def __init__(self, code: int, why: str) -> None:
+        self.code = code
+        super().__init__(why)
+
+
+class Clicks:
+    def __init__(self, world: World, connection: LongConnection, messages: Messages) -> None:
+        self._world = world
+        self._connection = connection
+        self._messages = messages
+
+    async def click(self, *, message_id: str, open_id: str, action: JsonObject) -> JsonObject:
+        """One `card.action.trigger` callback: asked once, never again, and answered in 3 s or not at all.
+
+        Returns {"code", "msg", "event_id", "toast", "card_updated"}; code is 0 or what the client would show.
+        """
+        message, person = self._world.messages.get(message_id), self._world.people.get(open_id)
+        if message is None or message.msg_type != "interactive":
+            raise BadClickError(f"there is no card message {message_id!r}")
+        if person is None:
+            raise BadClickError(f"there is no person {open_id!r}")
+        event_id = new_id("cb")
+        payload = json.dumps(self._payload(event_id, message, person, action), ensure_ascii=False).encode()
+        outcome: JsonObject = {
+            "event_id": event_id,
+            "code": 0,
+            "msg": "",
+            "toast": None,
+            "card_updated": False,
+        }
+
+        def settle(ack: Ack) -> None:
+            message.being_clicked = False
+            try:
+                answer = _read_answer(ack)
+                outcome["toast"] = answer.get("toast")
+                outcome["card_updated"] = self._show_card(message, answer.get("card"))
+            except AnswerError as error:
+                outcome.update(code=error.code, msg=str(error))
+
+        message.being_clicked = True
+        try:
+            connection = self._connection.pick()
+            await self._connection.ask(connection, payload, trace_id=event_id, answered=settle)
+        except NobodyOnlineError:
+            outcome |= {"code": NOT_ONLINE, "msg": "app not online"}
+        except (TimeoutError, ConnectionGoneError):
+            outcome |= {"code": NO_ANSWER, "msg": "no answer in time"}
+        finally:
+            message.being_clicked = False
+        if outcome["code"]:
+            self._world.refusals[int(str(outcome["code"]))] += 1
+        self._world.touch()
+        return outcome
+
+    def _payload(self, event_id: str, message: Message, person: Person, action: JsonObject) -> JsonObject:
+        settings = self._world.settings
+        operator = {"open_id": person.open_id, "union_id": person.union_id, "tenant_key": settings.tenant_key}
+        if "contact:user.employee_id:readonly" in self._world.granted_scopes:
+            operator["user_id"] = person.user_id
+        header = {
+            "event_id": event_id,
+            "event_type": "card.action.trigger",
+            "create_time": str(self._world.clock.now_ms() * 1000),  # microseconds, unlike events
+            "token": "",
+            "app_id": settings.app_id,
+            "tenant_key": settings.tenant_key,
+        }
+        event = {
+            "operator": operator,
+            "token": f"c-{secrets.token_hex(16)}",
+            "action": action,
+            "host": "im_message",
+            "context": {"open_message_id": message.message_id, "open_chat_id": message.chat_id},
+        }
+        return {"schema": "2.0", "header": header, "event": event}
+
+    def _show_card(self, message: Message, card: object) -> bool:
+        """Replaces the card for everyone who sees it; says whether there was one to show."""
+        if card is None:
+            return False
+        if not isinstance(card, dict) or card.get("type") not in ("raw", "template"):
+            raise AnswerError(BAD_ANSWER, 'card must be {"type": "raw" or "template", "data": {...}}')
+        new = card.get("data")
+        if not isinstance(new, dict):
+            raise AnswerError(BAD_ANSWER, "card.data must be an object")
+        if card["type"] == "template":
+            new = {"type": "template", "data": new}
+        elif new.get("schema", "1.0") != message.content.get("schema", "1.0"):
+            raise AnswerError(OTHER_VERSION, "the answered card has another schema than the one sent")
+        try:
+            self._messages.check_content("interactive", new)
+        except RefusedError as refused:
+            raise AnswerError(BAD_CARD, refused.msg) from refused
+        self._messages.replace_card(message, new, json.dumps(new, ensure_ascii=False))
+        return True
+
+
+def _read_answer(ack: Ack) -> JsonObject:
+    if ack.code != 200:
+        raise AnswerError(HANDLER_FAILED, f"the app acknowledged with code {ack.code}")
+    if ack.data is None:
+        return {}
+    try:
+        answer = json.loads(ack.data)
+    except ValueError as error:
+        raise AnswerError(BAD_ANSWER, "the answer is not JSON") from error
+    if not isinstance(answer, dict):
+        raise AnswerError(BAD_ANSWER, "the answer is not a JSON object")
+    _check_toast(answer.get("toast"))
+    return answer
+
+
+def _check_toast(toast: object) -> None:
+    if toast is None:
+        return
+    if not isinstance(toast, dict) or toast.get("type", "info") not in TOAST_TYPES:
+        raise AnswerError(BAD_ANSWER, f"toast.type must be one of {', '.join(TOAST_TYPES)}")
+    if not isinstance(toast.get("content", ""), str) or not isinstance(toast.get("i18n", {}), dict):
+        raise AnswerError(BAD_ANSWER, "toast.content must be text and toast.i18n an object")

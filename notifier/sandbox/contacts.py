@@ -1,0 +1,114 @@
+"""Contacts: the few contact and chat calls an app needs to know whom it talks to."""
+
+from notifier.sandbox.gateway import Api, Call
+from notifier.sandbox.quota import MESSAGES
+from notifier.sandbox.refusals import JsonObject, RefusedError, bad_field, wrong_type
+from notifier.sandbox.world import Person, PersonStatus, World
+
+CHAT_SCOPES = ("im:chat", "im:chat:readonly", "im:chat:read")
+MEMBER_SCOPES = ("im:chat", "im:chat:readonly", "im:chat.members:read")
+QUERIES_PER_KIND = 50
+
+
+class Contacts:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def apis(self) -> list[Api]:
+        users, chats = "/open-apis/contact/v3/users", "/open-apis/im/v1/chats"
+        by_id, base = ("contact:user.id:readonly",), ("contact:contact.base:readonly",)
+        in_chat = chats + "/{chat_id}/members/is_in_chat"
+        return [
+            Api(method="POST", path=users + "/batch_get_id", scopes=by_id, limits=MESSAGES, answer=self.find),
+            Api(method="GET", path=users + "/{user_id}", scopes=base, limits=MESSAGES, answer=self.user),
+            Api(method="GET", path=chats, scopes=CHAT_SCOPES, limits=MESSAGES, answer=self.chats),
+            Api(method="GET", path=in_chat, scopes=MEMBER_SCOPES, limits=MESSAGES, answer=self.is_in_chat),
+        ]
+
+    def find(self, call: Call) -> JsonObject:
+        """batch_get_id: what matches nobody comes back without an id and without an error."""
+        id_type = _id_type(call)
+        found: list[JsonObject] = []
+        for field, kind in (("emails", "email"), ("mobiles", "mobile")):
+            wanted = call.body.get(field) or []
+            if not isinstance(wanted, list) or not all(isinstance(item, str) for item in wanted):
+                raise wrong_type(field, wanted)
+            if len(wanted) > QUERIES_PER_KIND:
+                raise bad_field(field, f"at most {QUERIES_PER_KIND} entries", len(wanted))
+            found += [self._find_one(kind, item, id_type, call.body) for item in wanted]
+        return {"user_list": found}
+
+    def _find_one(self, kind: str, wanted: str, id_type: str, body: JsonObject) -> JsonObject:
+        full = f"+86{wanted}" if kind == "mobile" and not wanted.startswith("+") else wanted
+        for person in self._world.people.values():
+            hidden = person.status is PersonStatus.RESIGNED and not body.get("include_resigned")
+            if getattr(person, kind) == full and not hidden:
+                return {kind: wanted, "user_id": getattr(person, id_type)}
+        return {kind: wanted}
+
+    def user(self, call: Call) -> JsonObject:
+        id_type = _id_type(call)
+        for person in self._world.people.values():
+            if getattr(person, id_type) == call.path["user_id"]:
+                if person.status is PersonStatus.OUT_OF_RANGE:
+                    raise RefusedError(41050)
+                return {"user": self._user(person)}
+        raise RefusedError(99992351 if id_type == "open_id" else 41012)
+
+    def _user(self, person: Person) -> JsonObject:
+        """Each field has a scope of its own; without it the field is absent."""
+        granted = self._world.granted_scopes
+        user: JsonObject = {"open_id": person.open_id, "union_id": person.union_id}
+        if "contact:user.employee_id:readonly" in granted:
+            user["user_id"] = person.user_id
+        if "contact:user.base:readonly" in granted:
+            user |= {"name": person.name, "en_name": person.en_name}
+        if "contact:user.email:readonly" in granted:
+            user["email"] = person.email
+        if "contact:user.phone:readonly" in granted:
+            user["mobile"] = person.mobile
+        resigned = person.status is PersonStatus.RESIGNED
+        user["status"] = {
+            "is_frozen": False,
+            "is_resigned": resigned,
+            "is_activated": True,
+            "is_exited": resigned,
+        }
+        return user
+
+    def chats(self, call: Call) -> JsonObject:
+        """Groups the bot is in, paged; no p2p chats."""
+        size_text, token = call.query.get("page_size", "20"), call.query.get("page_token", "") or "0"
+        if not size_text.isdecimal() or not 1 <= int(size_text) <= 100 or not token.isdecimal():
+            raise bad_field("page_size", "must be from 1 to 100", size_text)
+        start, end = int(token), int(token) + int(size_text)
+        groups = [group for group in self._world.groups.values() if group.bot_in and not group.dissolved]
+        items = [
+            {
+                "chat_id": group.chat_id,
+                "name": group.name,
+                "description": "",
+                "external": False,
+                "tenant_key": self._world.settings.tenant_key,
+                "chat_status": "normal",
+            }
+            for group in groups[start:end]
+        ]
+        has_more = end < len(groups)
+        return {"items": items, "has_more": has_more, "page_token": str(end) if has_more else ""}
+
+    def is_in_chat(self, call: Call) -> JsonObject:
+        chat_id = call.path["chat_id"]
+        group = self._world.groups.get(chat_id)
+        if group is None:
+            raise RefusedError(99992356 if chat_id.startswith("oc_") else 232006)
+        if group.dissolved:
+            raise RefusedError(232009)
+        return {"is_in_chat": group.bot_in}
+
+
+def _id_type(call: Call) -> str:
+    id_type = call.query.get("user_id_type", "open_id")
+    if id_type not in ("open_id", "union_id", "user_id"):
+        raise bad_field("user_id_type", "must be open_id, union_id or user_id", id_type)
+    return id_type

@@ -1,0 +1,122 @@
+"""Events: what the stand-in has to tell the app, with every push of it and what became of them."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from notifier.sandbox.accounts import assets
+from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.world import Account, World, new_id
+
+BALANCE_EVENT = "hire.referral_account.assets_update_v1"
+
+
+@dataclass(slots=True)
+class Push:
+    """One try. connection None: nobody was online. code None: no answer (yet)."""
+
+    at_ms: int
+    connection: str | None = None
+    code: int | None = None
+    took_ms: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class EventRecord:
+    """state: waiting, acknowledged or given_up. failures counts scheduled pushes that were not acknowledged.
+
+    raw_frame: sent as it is instead of a frame around payload. next_push_at: None while held or done.
+    """
+
+    event_id: str
+    event_type: str
+    account_id: str | None
+    created_ms: int
+    payload: bytes
+    raw_frame: bytes | None = None
+    state: str = "waiting"
+    held: bool = False
+    failures: int = 0
+    next_push_at: float | None = None
+    pushes: list[Push] = field(default_factory=list)
+    in_flight: int = 0
+
+    def to_json(self) -> JsonObject:
+        return {
+            "event_id": self.event_id,
+            "event_type": self.event_type,
+            "account_id": self.account_id,
+            "created_ms": self.created_ms,
+            "state": self.state,
+            "held": self.held,
+            "pushes": [{name: getattr(push, name) for name in Push.__slots__} for push in self.pushes],
+        }
+
+
+def balance_event(world: World, account: Account, *, modify_time_ms: int) -> EventRecord:
+    """The event carries the balance after the change, no delta and no reason."""
+    event: JsonObject = {
+        "account_id": account.account_id,
+        "assets": assets(account),
+        "modify_time": str(modify_time_ms),
+    }
+    event_id = new_id("ev")
+    payload = {"schema": "2.0", "header": _header(world, event_id, BALANCE_EVENT), "event": event}
+    return EventRecord(
+        event_id=event_id,
+        event_type=BALANCE_EVENT,
+        account_id=account.account_id,
+        created_ms=world.clock.now_ms(),
+        payload=json.dumps(payload, ensure_ascii=False).encode(),
+    )
+
+
+def copy_of(record: EventRecord) -> EventRecord:
+    """The same content under an event_id of its own, as after a second subscription."""
+    content = json.loads(record.payload)
+    event_id = content["header"]["event_id"] = new_id("ev")
+    return EventRecord(
+        event_id=event_id,
+        event_type=record.event_type,
+        account_id=record.account_id,
+        created_ms=record.created_ms,
+        payload=json.dumps(content, ensure_ascii=False).encode(),
+    )
+
+
+def verbatim_event(world: World, *, payload: bytes = b"", raw_frame: bytes | None = None) -> EventRecord:
+    """Whatever was given, as it is. Its own event_id is used where it can be read."""
+    header = _readable_header(payload)
+    event_id, event_type = header.get("event_id"), header.get("event_type")
+    return EventRecord(
+        event_id=event_id if isinstance(event_id, str) and event_id else new_id("ev"),
+        event_type=event_type if isinstance(event_type, str) else "verbatim",
+        account_id=None,
+        created_ms=world.clock.now_ms(),
+        payload=payload,
+        raw_frame=raw_frame,
+    )
+
+
+def _readable_header(payload: bytes) -> JsonObject:
+    try:
+        content = json.loads(payload)
+    except ValueError:
+        return {}
+    header = content.get("header") if isinstance(content, dict) else None
+    return header if isinstance(header, dict) else {}
+
+
+def _header(world: World, event_id: str, event_type: str) -> JsonObject:
+    return {
+        "event_id": event_id,
+        "event_type": event_type,
+        "create_time": str(world.clock.now_ms()),
+        "token": "",  # empty over the long connection
+        "app_id": world.settings.app_id,
+        "tenant_key": world.settings.tenant_key,
+    }
+
+
+def held_events(records: Iterable[EventRecord]) -> list[EventRecord]:
+    return [record for record in records if record.held]

@@ -1,0 +1,131 @@
+"""Hire: the referral account calls, on the accounts of the world."""
+
+from collections.abc import Callable
+
+from notifier.sandbox.accounts import assets, cash_bonus
+from notifier.sandbox.gateway import Api, Call
+from notifier.sandbox.quota import PER_MINUTE_100, PER_SECOND_10
+from notifier.sandbox.refusals import JsonObject, RefusedError, bad_field, text_field, wrong_type
+from notifier.sandbox.world import DEACTIVATED, USABLE, Account, Person, World
+
+BASE = "/open-apis/hire/v1/referral_account"
+WRITE = ("hire:referral_account",)
+READ = ("hire:referral_account", "hire:referral_account:readonly")
+POINTS, CASH = 1, 2  # withdraw_bonus_type
+
+
+class Hire:
+    """`on_change` is told of an account whose balance a withdrawal changed."""
+
+    def __init__(self, world: World, on_change: Callable[[Account], None]) -> None:
+        self._world = world
+        self._on_change = on_change
+        self._orders: dict[str, JsonObject] = {}
+
+    def apis(self) -> list[Api]:
+        one = BASE + "/{account_id}"
+        minute, second = PER_MINUTE_100, PER_SECOND_10
+        return [
+            Api(method="POST", path=BASE, scopes=WRITE, limits=minute, answer=self.create),
+            Api(method="POST", path=BASE + "/enable", scopes=WRITE, limits=second, answer=self.enable),
+            Api(
+                method="GET", path=BASE + "/get_account_assets", scopes=READ, limits=second, answer=self.read
+            ),
+            Api(method="POST", path=one + "/deactivate", scopes=WRITE, limits=minute, answer=self.deactivate),
+            Api(method="POST", path=one + "/withdraw", scopes=WRITE, limits=minute, answer=self.withdraw),
+        ]
+
+    def create(self, call: Call) -> JsonObject:
+        """Registers a person. A second time gives the account there is (not documented; our choice)."""
+        person = self._person(call.body)
+        existing = [account for account in self._world.accounts.values() if account.open_id == person.open_id]
+        return {"account": _account(existing[0] if existing else self._world.add_account(person.open_id))}
+
+    def enable(self, call: Call) -> JsonObject:
+        account = self._account(text_field(call.body, "referral_account_id"))
+        account.status = USABLE
+        return {"account": _account(account)}
+
+    def deactivate(self, call: Call) -> JsonObject:
+        account = self._account(call.path["account_id"])
+        account.status = DEACTIVATED
+        return {"account": _account(account)}
+
+    def read(self, call: Call) -> JsonObject:
+        account_id = call.query.get("referral_account_id", "")
+        id_type = call.query.get("user_id_type", "open_id")
+        if not account_id:
+            raise bad_field("referral_account_id", "referral_account_id is required")
+        if id_type not in ("open_id", "union_id", "user_id"):
+            raise bad_field("user_id_type", "must be open_id, union_id or user_id", id_type)
+        account = self._account(account_id)
+        person = self._world.people[account.open_id]
+        referrer: JsonObject = {
+            "id": getattr(person, id_type),
+            "name": {"zh_cn": person.name, "en_us": person.en_name},
+        }
+        for scope, name in (
+            ("hire:employee.email:readonly", "email"),
+            ("hire:employee.mobile:readonly", "mobile"),
+        ):
+            if scope in self._world.granted_scopes:
+                referrer[name] = getattr(person, name)
+        return {"account": {**_account(account), "referrer": referrer}}
+
+    def withdraw(self, call: Call) -> JsonObject:
+        """Pays out everything of the chosen kinds. A repeated order id gives back the original order."""
+        kinds = call.body.get("withdraw_bonus_type")
+        order_id = text_field(call.body, "external_order_id")
+        account = self._account(call.path["account_id"])
+        if order_id in self._orders:
+            return self._orders[order_id]
+        if kinds is None:
+            raise bad_field("withdraw_bonus_type", "withdraw_bonus_type is required")
+        if not isinstance(kinds, list) or any(
+            isinstance(kind, bool) or not isinstance(kind, int) for kind in kinds
+        ):
+            raise wrong_type("withdraw_bonus_type", kinds)
+        if not kinds or not set(kinds) <= {POINTS, CASH}:
+            raise RefusedError(1002002, "withdraw_bonus_type")
+        if account.status != USABLE:
+            raise RefusedError(1002555)
+        order = self._orders[order_id] = self._pay_out(account, order_id, set(kinds))
+        return order
+
+    def _pay_out(self, account: Account, order_id: str, kinds: set[int]) -> JsonObject:
+        points = account.points if POINTS in kinds else 0
+        cash = {code: amount for code, amount in account.cash.items() if amount and CASH in kinds}
+        if not points and not cash and self._world.settings.empty_withdrawal_refused:
+            raise RefusedError(1002002, "nothing to withdraw")
+        account.points -= points
+        for code, amount in cash.items():
+            account.cash[code] -= amount
+        if (points or cash) and self._world.settings.withdrawal_emits_event:
+            self._on_change(account)
+        details = {"point_bonus": points, "cash_bonus": cash_bonus(cash, account.currency_form)}
+        return {
+            "external_order_id": order_id,
+            "trans_time": str(self._world.clock.now_ms()),
+            "withdrawal_details": details,
+        }
+
+    def _account(self, account_id: str) -> Account:
+        account = self._world.accounts.get(account_id)
+        if account is None:
+            raise RefusedError(1002553)
+        return account
+
+    def _person(self, body: JsonObject) -> Person:
+        """By email, or by mobile {code, number}."""
+        email, mobile = body.get("email"), body.get("mobile")
+        wanted = f"+{mobile.get('code')}{mobile.get('number')}" if isinstance(mobile, dict) else None
+        if not email and wanted is None:
+            raise RefusedError(1002002, "one of mobile and email is required")
+        for person in self._world.people.values():
+            if (email and person.email == email) or (wanted and person.mobile == wanted):
+                return person
+        raise RefusedError(1002551)
+
+
+def _account(account: Account) -> JsonObject:
+    return {"account_id": account.account_id, "assets": assets(account), "status": account.status}

@@ -1,0 +1,268 @@
+"""Messages: send, reply, update and read, with the checks Feishu makes, in its order."""
+
+import json
+from dataclasses import dataclass
+
+from notifier.sandbox.card_rules import CardRefusedError, check_card
+from notifier.sandbox.gateway import Api, Call
+from notifier.sandbox.leak_audit import leaks
+from notifier.sandbox.quota import MESSAGES, Quota
+from notifier.sandbox.recipients import chat_of, check_chat
+from notifier.sandbox.refusals import JsonObject, RefusedError, bad_field, optional_text, text_field
+from notifier.sandbox.world import Message, World, new_id
+
+SEND_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:send")
+PATCH_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:update")
+READ_SCOPES = ("im:message", "im:message:readonly", "im:message:send_as_bot")
+FILE_SCOPES = ("im:resource", "im:resource:upload")
+_MSG_TYPES = "text post image file audio media sticker interactive share_chat share_user system"
+MSG_TYPES = tuple(_MSG_TYPES.split())
+TEXT_BYTES, CARD_BYTES, FILE_BYTES, UUID_CHARS = 150 * 1024, 30 * 1024, 30 * 1024 * 1024, 50
+DEEPEST = 200  # levels of JSON; ours, to stay clear of the parser's own end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A message that passed the checks of its form."""
+
+    msg_type: str
+    content_text: str
+    content: JsonObject
+    uuid: str | None
+
+
+class Messages:
+    """The message API. `uuids` remembers which uuid made which message, and when."""
+
+    def __init__(self, world: World, quota: Quota) -> None:
+        self._world = world
+        self._quota = quota
+        self._uuids: dict[str, tuple[float, str]] = {}
+
+    def apis(self) -> list[Api]:
+        base = "/open-apis/im/v1/messages"
+        one = base + "/{message_id}"
+        return [
+            Api(method="POST", path=base, scopes=SEND_SCOPES, limits=MESSAGES, answer=self.send),
+            Api(method="POST", path=one + "/reply", scopes=SEND_SCOPES, limits=MESSAGES, answer=self.reply),
+            Api(method="PATCH", path=one, scopes=PATCH_SCOPES, limits=MESSAGES, answer=self.update),
+            Api(method="GET", path=one, scopes=READ_SCOPES, limits=MESSAGES, answer=self.read),
+            Api(
+                method="POST",
+                path="/open-apis/im/v1/files",
+                scopes=FILE_SCOPES,
+                limits=MESSAGES,
+                answer=self.upload,
+            ),
+        ]
+
+    def send(self, call: Call) -> JsonObject:
+        receive_id = text_field(call.body, "receive_id")
+        draft = read_draft(call.body)
+        earlier = self._sent_before(draft.uuid)
+        if earlier is not None:
+            return self._to_wire(earlier)
+        receive_id_type = call.query.get("receive_id_type", "")
+        return self._to_wire(
+            self._post(chat_of(self._world, receive_id_type, receive_id), draft, parent_id=None)
+        )
+
+    def reply(self, call: Call) -> JsonObject:
+        parent = self._message(call)
+        draft = read_draft(call.body)
+        earlier = self._sent_before(draft.uuid)
+        if earlier is not None:
+            return self._to_wire(earlier)
+        if parent.recalled:
+            raise RefusedError(230011)
+        check_chat(self._world, parent.chat_id)
+        return self._to_wire(self._post(parent.chat_id, draft, parent_id=parent.message_id))
+
+    def update(self, call: Call) -> JsonObject:
+        """PATCH: the whole card is replaced; no data comes back."""
+        message = self._message(call)
+        content_text = text_field(call.body, "content")
+        if message.recalled:
+            raise RefusedError(230011)
+        if message.msg_type != "interactive":
+            raise RefusedError(230054, "ext=only cards can be updated")
+        if (
+            self._world.clock.now_ms() - message.create_time_ms
+            > self._world.settings.patch_window_seconds * 1000
+        ):
+            raise RefusedError(230031)
+        content = _parse_content(content_text)
+        _check_size("interactive", content_text)
+        if not (_is_shared(message.content) and _is_shared(content)):
+            raise RefusedError(
+                230001, "ext=config.update_multi must be true in the old card and in the new one"
+            )
+        if message.being_clicked:
+            raise RefusedError(230099, _card_detail(CardRefusedError(11310, "card action is lock")))
+        self.check_content("interactive", content)
+        self._quota.take_target(message.message_id)
+        self.replace_card(message, content, content_text)
+        return {}
+
+    def read(self, call: Call) -> JsonObject:
+        return {"items": [self._to_wire(self._message(call))]}
+
+    def upload(self, call: Call) -> JsonObject:
+        """A file for a later message of type file. Only its name and size are kept."""
+        data, name = call.form.get("file"), call.form.get("file_name")
+        if not isinstance(data, bytes) or not isinstance(name, str) or not call.form.get("file_type"):
+            raise RefusedError(234001)
+        if not data:
+            raise RefusedError(234010)
+        if len(data) > FILE_BYTES:
+            raise RefusedError(234006)
+        file_key = new_id("file_v3")
+        self._world.files[file_key] = {"file_name": name, "bytes": len(data), "content": data}
+        return {"file_key": file_key}
+
+    def check_content(self, msg_type: str, content: JsonObject) -> None:
+        """Raises 230099 for a bad card, 230028 for a leak, 230017 for an unknown file."""
+        world = self._world
+        if msg_type == "interactive":
+            try:
+                check_card(content, settings=world.settings, known_ids=known_person_ids(world))
+            except CardRefusedError as refused:
+                raise RefusedError(230099, _card_detail(refused)) from refused
+        if msg_type == "file" and str(content.get("file_key")) not in world.files:
+            raise RefusedError(230017)
+        found = leaks(content) if world.settings.leak_audit else None
+        if found:
+            raise RefusedError(230028, f"ext=plain {found}")
+
+    def replace_card(self, message: Message, content: JsonObject, content_text: str) -> None:
+        message.content = content
+        message.content_text = content_text
+        message.update_time_ms = self._world.clock.now_ms()
+        self._world.touch()
+
+    def _sent_before(self, uuid: str | None) -> Message | None:
+        """The message this uuid made within the last hour, whomever that went to."""
+        if uuid is None or uuid not in self._uuids:
+            return None
+        sent_at, message_id = self._uuids[uuid]
+        is_fresh = self._world.clock.now() - sent_at < self._world.settings.uuid_window_seconds
+        return self._world.messages[message_id] if is_fresh else None
+
+    def _post(self, chat_id: str, draft: Draft, *, parent_id: str | None) -> Message:
+        self.check_content(draft.msg_type, draft.content)
+        self._quota.take_target(chat_id)
+        now_ms = self._world.clock.now_ms()
+        message = Message(
+            message_id=new_id("om"),
+            chat_id=chat_id,
+            msg_type=draft.msg_type,
+            content=draft.content,
+            content_text=draft.content_text,
+            uuid=draft.uuid,
+            create_time_ms=now_ms,
+            update_time_ms=now_ms,
+            parent_id=parent_id,
+        )
+        self._world.messages[message.message_id] = message
+        if draft.uuid is not None:
+            self._uuids[draft.uuid] = (self._world.clock.now(), message.message_id)
+        return message
+
+    def _message(self, call: Call) -> Message:
+        message = self._world.messages.get(call.path["message_id"])
+        if message is None:
+            raise RefusedError(99992354)
+        return message
+
+    def _to_wire(self, message: Message) -> JsonObject:
+        settings = self._world.settings
+        wire: JsonObject = {
+            "message_id": message.message_id,
+            "msg_type": message.msg_type,
+            "create_time": str(message.create_time_ms),
+            "update_time": str(message.update_time_ms),
+            "deleted": message.recalled,
+            "updated": message.update_time_ms != message.create_time_ms,
+            "chat_id": message.chat_id,
+            "sender": {
+                "id": settings.app_id,
+                "id_type": "app_id",
+                "sender_type": "app",
+                "tenant_key": settings.tenant_key,
+            },
+            "body": {"content": message.content_text},
+        }
+        if message.parent_id is not None:
+            wire |= {"root_id": message.parent_id, "parent_id": message.parent_id}
+        return wire
+
+
+def read_draft(body: JsonObject) -> Draft:
+    """The form of a message: types, JSON in a string, size, uuid."""
+    msg_type = text_field(body, "msg_type")
+    content_text = text_field(body, "content")
+    uuid = optional_text(body, "uuid") or None
+    if msg_type not in MSG_TYPES:
+        raise bad_field("msg_type", f"must be one of {', '.join(MSG_TYPES)}", msg_type)
+    if uuid is not None and len(uuid) > UUID_CHARS:
+        raise bad_field("uuid", f"at most {UUID_CHARS} characters", uuid)
+    content = _parse_content(content_text)
+    _check_size(msg_type, content_text)
+    if msg_type == "text" and not isinstance(content.get("text"), str):
+        raise RefusedError(230001, 'ext=text content must be {"text": "..."}')
+    return Draft(msg_type=msg_type, content_text=content_text, content=content, uuid=uuid)
+
+
+def _parse_content(content_text: str) -> JsonObject:
+    try:
+        content = json.loads(content_text)
+    except ValueError as error:
+        raise RefusedError(230001, f"ext=content is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise RefusedError(230001, "ext=content must be a JSON object in a string")
+    if _levels(content) > DEEPEST:
+        raise RefusedError(230001, "ext=content is nested too deeply")
+    return content
+
+
+def _levels(content: object) -> int:
+    """How deep it is nested, found without recursion."""
+    levels, level = 0, [content]
+    while level:
+        levels += 1
+        insides = [
+            item.values() if isinstance(item, dict) else item
+            for item in level
+            if isinstance(item, dict | list)
+        ]
+        level = [item for inside in insides for item in inside]
+    return levels
+
+
+def _check_size(msg_type: str, content_text: str) -> None:
+    limit = CARD_BYTES if msg_type in ("interactive", "post") else TEXT_BYTES
+    if len(content_text.encode()) > limit:
+        raise RefusedError(230025, f"ext=more than {limit} bytes")
+
+
+def _is_shared(card: JsonObject) -> bool:
+    """update_multi true, spelled out. A template or card entity has its own config and is taken as shared."""
+    if card.get("type") in ("template", "card"):
+        return True
+    config = card.get("config")
+    return isinstance(config, dict) and config.get("update_multi") is True
+
+
+def _card_detail(refused: CardRefusedError) -> str:
+    return (
+        f"ext=ErrCode: {refused.err_code}; ErrPath: {refused.err_path}; ErrMsg: {refused.err_msg}; "
+        f"ErrorValue: {refused.value!r:.100}"
+    )
+
+
+def known_person_ids(world: World) -> frozenset[str]:
+    """Every id by which a card may name a person."""
+    people = world.people.values()
+    return frozenset(
+        known for person in people for known in (person.open_id, person.union_id, person.user_id)
+    )

@@ -1,0 +1,76 @@
+// The server's API: calls, and a feed of the state that survives a lost server.
+
+import { t } from "./words.js";
+
+export async function post(path, body = {}) {
+  let response;
+  try {
+    response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+  } catch {
+    throw new Error(t("unreachable"));
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(answer.error ?? `HTTP ${response.status}`);
+  return answer;
+}
+
+const RETRY_MS = 1500;
+const FETCH_TIMEOUT_MS = 15_000;
+const HEARTBEAT_MS = 20_000;
+
+/** Calls `onState(state)` for each new state, `onLost()` and `onBack()` when the server goes and returns. */
+export function follow({ onState, onLost, onBack }) {
+  let stream = null;
+  let running = false;
+  let again = false;
+  let lost = false;
+  let lastTook = 0;
+  let timer = null;
+
+  /** Many changes in a row become one request; a slow (large) state is asked for less often. */
+  function refresh(soon = false) {
+    if (running) { again = true; return; }
+    if (timer && !soon) return;
+    clearTimeout(timer);
+    timer = setTimeout(load, soon ? 0 : Math.min(2000, Math.max(40, lastTook * 2)));
+  }
+
+  async function load() {
+    timer = null;
+    running = true;
+    again = false;
+    const started = performance.now();
+    try {
+      const response = await fetch("/sandbox/api/state", { cache: "no-store", signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
+      if (!response.ok) throw new Error(`HTTP ${response.status}`);
+      const state = await response.json();
+      if (lost) { lost = false; onBack(); }
+      if (!stream || stream.readyState === EventSource.CLOSED) listen();
+      try { onState(state); } catch (error) { console.error(error); }
+      lastTook = performance.now() - started;
+    } catch {
+      fail();
+    } finally {
+      running = false;
+    }
+    if (again && !lost) refresh();
+  }
+
+  function fail() {
+    if (!lost) { lost = true; onLost(); }
+    clearTimeout(timer);
+    timer = setTimeout(load, RETRY_MS);
+  }
+
+  function listen() {
+    stream?.close();
+    stream = new EventSource("/sandbox/api/stream");
+    stream.addEventListener("state", () => refresh());
+    stream.addEventListener("open", () => refresh());
+    stream.addEventListener("error", () => { stream.close(); if (!running) refresh(true); else again = true; });
+  }
+
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+  setInterval(() => { if (!document.hidden && !lost) refresh(); }, HEARTBEAT_MS); // a stream can die without a word
+  refresh(true);
+}

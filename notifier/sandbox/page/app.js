@@ -1,0 +1,218 @@
+// Joins the parts of the page: state in, chats and controls out, the reader's choices kept.
+
+import { byId, h, icon } from "./dom.js";
+import { applyWords, isEnglish, language, setLanguage, t } from "./words.js";
+import { personName } from "./markdown.js";
+import { follow, post } from "./api.js";
+import { chatName, Conversation, newestFirst, preview, showChatList, showEmpty, showHead, Unread } from "./chats.js";
+import { Cause, fillSelect, showConnection, showEvents, showPeople, showRequests, wireTrouble } from "./controls.js";
+
+const narrow = window.matchMedia("(max-width: 859px)");
+const choices = readChoices();
+const unread = new Unread();
+let state = null;
+let people = new Map();
+let skew = 0;
+
+const conversation = new Conversation({ host: cardHost, onSource: showSource });
+const cause = new Cause({ remember: (account) => keep({ account }) });
+
+// --- what the reader chose -----------------------------------------------------------------------------------------
+
+function readChoices() {
+  let stored = {};
+  try { stored = JSON.parse(localStorage.getItem("sandbox") ?? "{}"); } catch { /* storage is off */ }
+  const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
+  return { language: "zh_cn", theme: dark ? "dark" : "light", width: "desktop", identity: "", account: "", ...stored };
+}
+
+function keep(changes) {
+  Object.assign(choices, changes);
+  try { localStorage.setItem("sandbox", JSON.stringify(choices)); } catch { /* storage is off */ }
+}
+
+const selectedChat = () => new URLSearchParams(location.hash.slice(1)).get("chat");
+
+function chooseChat(chatId) {
+  if (selectedChat() === chatId) render();
+  else location.hash = new URLSearchParams({ chat: chatId }).toString();
+  setView("chat");
+}
+
+function setView(view) {
+  document.body.dataset.view = view;
+  for (const tab of document.querySelectorAll("[data-view-to]")) tab.setAttribute("aria-current", String(tab.dataset.viewTo === view));
+  if (view === "chat" && narrow.matches) { render(); conversation.toBottom(); }
+}
+
+const chatIsOnScreen = () => !document.hidden && (!narrow.matches || document.body.dataset.view === "chat");
+
+// --- drawing -------------------------------------------------------------------------------------------------------
+
+function applyChoices() {
+  setLanguage(choices.language);
+  document.documentElement.dataset.theme = choices.theme;
+  document.body.dataset.width = choices.width;
+  applyWords();
+  cause.words();
+  const dark = choices.theme === "dark";
+  const mobile = choices.width === "mobile";
+  dress("theme-toggle", dark ? "sun" : "moon", t(dark ? "theme_to_light" : "theme_to_dark"), dark);
+  dress("width-toggle", mobile ? "desktop" : "phone", t(mobile ? "width_to_desktop" : "width_to_mobile"), mobile);
+  const toggle = byId("lang-toggle");
+  toggle.setAttribute("aria-label", t("language_to"));
+  toggle.title = t("language_to");
+  toggle.firstElementChild.classList.toggle("on", !isEnglish());
+  toggle.lastElementChild.classList.toggle("on", isEnglish());
+  byId("banner").textContent = t("reconnecting");
+  render();
+}
+
+function dress(id, glyph, words, pressed) {
+  const button = byId(id);
+  button.replaceChildren(icon(glyph, 18));
+  button.setAttribute("aria-label", words);
+  button.setAttribute("aria-pressed", String(pressed));
+  button.title = words;
+}
+
+function render() {
+  if (!state) return;
+  const now = Date.now() + skew;
+  const chats = state.chats ?? [];
+  const groups = new Map((state.groups ?? []).map((one) => [one.chat_id, one]));
+  const accounts = new Map((state.accounts ?? []).map((one) => [one.account_id, one]));
+  const chat = chats.find((one) => one.chat_id === selectedChat()) ?? null;
+  showIdentity();
+  if (chat && chatIsOnScreen()) unread.mark(chat);
+  showChatList({ chats, people, unread, selected: chat?.chat_id, now, search: byId("chat-search").value, onChoose: chooseChat });
+  showUnreadTotal(chats);
+  showHead({ chat, people, groups, identity: choices.identity, onBack: () => setView("chats"), onBecome: become });
+  showEmpty(chat);
+  const names = [...people.values()].map((person) => [person.open_id, person.name, person.en_name]);
+  conversation.show(chat, { now, signature: `${language()}|${choices.width}|${JSON.stringify(names)}` });
+  cause.show(state.accounts ?? [], people, choices.account);
+  showConnection(state);
+  showEvents(state.events ?? [], accounts, people);
+  showRequests(state.requests ?? []);
+  showPeople(state.people ?? [], state.groups ?? []);
+}
+
+function showIdentity() {
+  const select = byId("identity");
+  const list = (state.people ?? []).map((person) => [person.open_id, personName(person)]);
+  fillSelect(select, list, choices.identity, "—");
+  if (select.value !== choices.identity) choices.identity = select.value;
+}
+
+function become(openId) {
+  byId("identity").value = openId;
+  keep({ identity: openId });
+  render();
+}
+
+function showUnreadTotal(chats) {
+  const total = chats.reduce((sum, chat) => sum + unread.count(chat), 0);
+  const badge = byId("tab-unread");
+  badge.hidden = total === 0;
+  badge.textContent = total > 99 ? "99+" : String(total);
+  document.title = `${total ? `(${total}) ` : ""}${t("page_title")}`;
+}
+
+/** Tell a screen reader about what came, once, whichever chat it came into. */
+function announce(before, after) {
+  if (!before) return;
+  const known = new Map(before.chats.map((chat) => [chat.chat_id, chat.messages.length]));
+  const lines = after.chats.filter((chat) => chat.messages.length > (known.get(chat.chat_id) ?? 0))
+    .map((chat) => t("announce", { chat: chatName(chat, people), text: preview(chat.messages.at(-1)).slice(0, 200) }));
+  if (lines.length) byId("announcer").textContent = lines.slice(0, 3).join("; ");
+}
+
+// --- cards act -----------------------------------------------------------------------------------------------------
+
+function cardHost(message) {
+  return {
+    people, sentMs: message.create_time_ms, mobile: choices.width === "mobile" || narrow.matches, tell: toast, ask,
+    act: (click) => sendClick(message, click),
+  };
+}
+
+async function sendClick(message, click) {
+  if (!choices.identity) { toast("warning", t("pick_identity")); return; }
+  try {
+    const answer = await post("/sandbox/api/clicks", { message_id: message.message_id, open_id: choices.identity, ...click });
+    const reply = answer.toast ? answer : answer.response ?? answer.answer ?? answer.data ?? answer;
+    const code = answer.code ?? reply?.code;
+    if (code && code !== 200) toast("error", `${t("clicked_code", { code })}${answer.msg ? ` (${answer.msg})` : ""}`);
+    else if (reply?.toast) toast(reply.toast.type, reply.toast.i18n?.[language()] ?? reply.toast.content ?? "");
+  } catch (error) {
+    toast("error", `${t("click_failed")}: ${error.message}`);
+  }
+}
+
+const TOAST_ICONS = { success: "check", error: "close", warning: "warn", info: "info" };
+
+function toast(type, text) {
+  const kind = Object.hasOwn(TOAST_ICONS, type) ? type : "info";
+  const node = h("div", { class: `toast ${kind}`, "data-testid": "toast", "data-type": kind }, h("span", { class: "toast-icon" }, icon(TOAST_ICONS[kind], 14)), h("span", {}, String(text)));
+  const box = byId("toasts");
+  box.append(node);
+  while (box.children.length > 4) box.firstChild.remove();
+  setTimeout(() => node.remove(), 5000);
+}
+
+function ask({ title, text }) {
+  const dialog = byId("ask");
+  byId("ask-title").textContent = title;
+  byId("ask-text").textContent = text;
+  return new Promise((resolve) => {
+    const finish = (answer) => { byId("ask-yes").onclick = null; byId("ask-no").onclick = null; dialog.onclose = null; dialog.close(); resolve(answer); };
+    byId("ask-yes").onclick = () => finish(true);
+    byId("ask-no").onclick = () => finish(false);
+    dialog.onclose = () => finish(false);
+    dialog.showModal();
+    byId("ask-yes").focus();
+  });
+}
+
+function showSource(message) {
+  byId("source-text").textContent = JSON.stringify(message, null, 2);
+  byId("source").showModal();
+}
+
+// --- start ---------------------------------------------------------------------------------------------------------
+
+for (const place of document.querySelectorAll("[data-icon]")) place.append(icon(place.dataset.icon, 20));
+for (const tab of document.querySelectorAll("[data-view-to]")) tab.addEventListener("click", () => setView(tab.dataset.viewTo));
+byId("identity").addEventListener("change", (event) => become(event.target.value));
+byId("lang-toggle").addEventListener("click", () => { keep({ language: isEnglish() ? "zh_cn" : "en_us" }); applyChoices(); });
+byId("theme-toggle").addEventListener("click", () => { keep({ theme: choices.theme === "dark" ? "light" : "dark" }); applyChoices(); });
+byId("width-toggle").addEventListener("click", () => { keep({ width: choices.width === "mobile" ? "desktop" : "mobile" }); applyChoices(); });
+byId("chat-search").addEventListener("input", render);
+byId("source-close").addEventListener("click", () => byId("source").close());
+byId("block-requests").addEventListener("toggle", () => state && showRequests(state.requests ?? []));
+window.addEventListener("hashchange", () => { if (selectedChat()) setView("chat"); render(); });
+document.addEventListener("visibilitychange", render);
+narrow.addEventListener("change", render);
+wireTrouble();
+setView(selectedChat() ? "chat" : "chats");
+applyChoices();
+
+follow({
+  onState: (next) => {
+    const before = state;
+    state = next;
+    skew = next.now_ms ? next.now_ms - Date.now() : 0;
+    people = new Map((next.people ?? []).map((person) => [person.open_id, person]));
+    unread.meet(next.chats ?? []);
+    if (!selectedChat() && !narrow.matches && next.chats?.length) {
+      const [newest] = newestFirst(next.chats);
+      history.replaceState(null, "", `#${new URLSearchParams({ chat: newest.chat_id })}`);
+    }
+    render();
+    announce(before, next);
+    document.body.dataset.revision = String(next.revision);
+  },
+  onLost: () => { byId("banner").hidden = false; },
+  onBack: () => { byId("banner").hidden = true; },
+});

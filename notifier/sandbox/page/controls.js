@@ -1,0 +1,336 @@
+// The right panel: cause an event, its logs, people and groups, trouble.
+
+import { append, byId, h, icon, syncList } from "./dom.js";
+import { CURRENCIES, clockSeconds, decimalsOf, group, language, money, t } from "./words.js";
+import { avatar, personName } from "./markdown.js";
+import { post } from "./api.js";
+
+const QUICK_POINTS = ["+100", "+10", "-50"];
+const QUICK_CASH = { CNY: ["+500", "+88.80", "-200"], USD: ["+50", "+9.99", "-20"], EUR: ["+50", "+9.99", "-20"], JPY: ["+5000", "+500", "-2000"] };
+const STATUSES = ["active", "resigned", "bot_stopped", "out_of_range", "blocked"];
+
+// --- cause an event ----------------------------------------------------------------------------------------------
+
+/** One line of "points and cash"; the second appears only for the out-of-order mode. */
+class Change {
+  constructor(number) {
+    const tail = number === 1 ? "" : `-${number}`;
+    const field = (name, testId, input) => h("div", { class: "field" }, h("label", { for: input.id, "data-t": name }, t(name)), input);
+    this.points = h("input", { id: `points${tail}`, type: "text", inputmode: "numeric", autocomplete: "off", placeholder: "+100", "data-testid": `delta-points${tail}` });
+    this.cash = h("input", { id: `cash${tail}`, type: "text", inputmode: "decimal", autocomplete: "off", placeholder: "+500.00", "data-testid": `delta-cash${tail}` });
+    this.currency = h("select", { id: `currency${tail}`, "data-testid": `currency-select${tail}`, onchange: () => this.words() },
+      CURRENCIES.map((currency) => h("option", { value: currency }, currency)));
+    this.quick = h("div", { class: "quick", role: "group" });
+    this.title = h("legend", { class: "change-title" });
+    this.number = number;
+    this.node = h("fieldset", { class: "change" }, this.title,
+      h("div", { class: "fields" }, field("delta_points", "", this.points),
+        h("div", { class: "field grow" }, h("label", { for: this.cash.id, "data-t": "delta_cash" }, t("delta_cash")), h("div", { class: "joined" }, this.currency, this.cash))),
+      this.quick);
+    this.currency.setAttribute("data-t-label", "currency");
+    this.words();
+  }
+
+  words() {
+    const currency = this.currency.value;
+    this.currency.setAttribute("aria-label", t("currency"));
+    this.title.textContent = t(this.number === 1 ? "first_change" : "second_change");
+    this.quick.setAttribute("aria-label", t("quick"));
+    this.cash.placeholder = decimalsOf(currency) ? "+500.00" : "+5000";
+    this.quick.replaceChildren(
+      ...QUICK_CASH[currency].map((amount) => this.chip(money(currency, amount, { sign: true }).replace(/\.00$/, ""), () => { this.cash.value = exact(currency, amount); }, `quick-cash${amount}`)),
+      ...QUICK_POINTS.map((points) => this.chip(t("points_n", { n: points }), () => { this.points.value = points; }, `quick-points${points}`)));
+  }
+
+  chip(text, press, testId) {
+    return h("button", { type: "button", class: `chip ${/-/.test(text) ? "minus" : "plus"}`, "data-testid": this.number === 1 ? testId : `${testId}-${this.number}`, onclick: press }, text);
+  }
+
+  /** -> {points, cash} as the API takes it; throws an error with words for the reader. */
+  read() {
+    const points = tidy(this.points.value);
+    const cash = tidy(this.cash.value);
+    if (points && !/^[+-]?\d{1,12}$/.test(points)) throw new Error(t("bad_points"));
+    if (cash && !/^[+-]?\d{1,12}(\.\d{1,2})?$/.test(cash)) throw new Error(t("bad_cash"));
+    if (cash && !decimalsOf(this.currency.value) && /\.\d*[1-9]/.test(cash)) throw new Error(t("bad_cash_whole"));
+    const change = { points: points ? Number(points) : 0, cash: {} };
+    if (cash && !/^[+-]?0+(\.0+)?$/.test(cash)) change.cash[this.currency.value] = exact(this.currency.value, cash);
+    if (!change.points && !Object.keys(change.cash).length) throw new Error(t("nothing_to_send"));
+    return change;
+  }
+
+  clear() {
+    this.points.value = "";
+    this.cash.value = "";
+  }
+}
+
+const tidy = (text) => text.replace(/[\s,，]/g, "").replace("＋", "+").replace(/[－−]/g, "-");
+
+/** "+500" -> "+500.00": always signed, with the decimals of the currency. */
+function exact(currency, text) {
+  const [, mark, whole, fraction = ""] = /^([+-]?)(\d+)(?:\.(\d+))?$/.exec(text);
+  const decimals = decimalsOf(currency);
+  return `${mark === "-" ? "-" : "+"}${whole}${decimals ? `.${fraction.padEnd(decimals, "0")}` : ""}`;
+}
+
+export class Cause {
+  constructor({ remember }) {
+    this.changes = [new Change(1), new Change(2)];
+    byId("changes").append(...this.changes.map((change) => change.node));
+    this.accounts = [];
+    this.account = byId("account");
+    this.mode = byId("mode");
+    this.account.addEventListener("change", () => { remember(this.account.value); this.showAccount(); });
+    this.mode.addEventListener("change", () => this.modeChanged());
+    byId("cause").addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
+    this.modeChanged();
+  }
+
+  modeChanged() {
+    const two = this.mode.value === "reversed";
+    this.changes[1].node.hidden = !two;
+    byId("changes").classList.toggle("two", two);
+    if (two && !this.changes[1].points.value && !this.changes[1].cash.value) this.changes[1].points.value = "+10";
+    byId("mode-hint").textContent = t(`hint_${this.mode.value}`);
+  }
+
+  words() {
+    byId("send-result").hidden = true;
+    byId("trouble-result").hidden = true;
+    for (const change of this.changes) change.words();
+    byId("mode-hint").textContent = t(`hint_${this.mode.value}`);
+  }
+
+  show(accounts, people, wanted) {
+    this.accounts = accounts;
+    this.people = people;
+    const list = accounts.map((account) => [account.account_id, `${personName(people.get(account.open_id))} · ${account.account_id}${account.status === 2 ? ` (${t("account_off")})` : ""}`]);
+    fillSelect(this.account, list, wanted, t("no_accounts"));
+    this.showAccount();
+  }
+
+  showAccount() {
+    const account = this.accounts.find((one) => one.account_id === this.account.value);
+    const box = byId("account-card");
+    const signature = JSON.stringify([language(), account, account && this.people.get(account.open_id)]);
+    if (box.dataset.signature === signature) return;
+    box.dataset.signature = signature;
+    box.replaceChildren();
+    box.hidden = !account;
+    if (!account) return;
+    const person = this.people.get(account.open_id);
+    const name = personName(person);
+    append(box, [
+      avatar(account.open_id, person ? name : "?"),
+      h("div", { class: "account-text" }, h("bdi", { class: "account-name" }, name),
+        h("div", { class: "balances" }, h("span", { class: "balance" }, t("points_n", { n: group(account.points) })),
+          account.cash.map((cash) => h("span", { class: "balance" }, money(cash.currency, cash.amount))),
+          account.cash.length === 0 && h("span", { class: "balance none" }, t("no_cash")))),
+      account.status === 2 && h("span", { class: "status-tag" }, t("account_off")),
+    ]);
+  }
+
+  async send() {
+    const result = byId("send-result");
+    const button = byId("send");
+    let changes;
+    try {
+      if (!this.account.value) throw new Error(t("choose_account"));
+      changes = this.changes.slice(0, this.mode.value === "reversed" ? 2 : 1).map((change) => ({ account_id: this.account.value, ...change.read() }));
+    } catch (error) {
+      say(result, error.message, true);
+      return;
+    }
+    button.disabled = true;
+    button.textContent = t("sending");
+    try {
+      const answer = await post("/sandbox/api/changes", { changes, send: this.mode.value });
+      const ids = [...new Set((answer.events ?? []).map((event) => event.event_id ?? event))];
+      say(result, t("sent", { ids: ids.map((id) => String(id).slice(0, 40)).join(", ") }), false);
+    } catch (error) {
+      say(result, t("failed", { error: error.message }), true);
+    } finally {
+      button.disabled = false;
+      button.textContent = t("send");
+    }
+  }
+}
+
+function say(node, text, bad) {
+  node.hidden = false;
+  node.classList.toggle("bad", bad);
+  node.setAttribute("role", bad ? "alert" : "status");
+  node.textContent = text;
+}
+
+/** Refill a select only when its options changed; keep the choice where it still exists. */
+export function fillSelect(select, list, wanted, nothing) {
+  const signature = JSON.stringify(list);
+  if (select.dataset.signature !== signature) {
+    const before = select.value;
+    select.dataset.signature = signature;
+    select.replaceChildren(...(list.length ? list.map(([value, text]) => h("option", { value }, text)) : [h("option", { value: "" }, nothing)]));
+    const keep = [before, wanted].find((value) => list.some(([known]) => known === value));
+    if (keep !== undefined) select.value = keep;
+    select.disabled = list.length === 0;
+  }
+}
+
+// --- logs --------------------------------------------------------------------------------------------------------
+
+const stateClass = (state) => (/ack/.test(state) ? "good" : /giv|fail|drop/.test(state) ? "bad" : "wait");
+
+export function stateWord(state) {
+  const key = `state_${String(state).replace(/[ -]/g, "_")}`;
+  const word = t(key);
+  return word === key ? String(state) : word;
+}
+
+export function showEvents(events, accounts, people) {
+  byId("event-count").textContent = events.length ? String(events.length) : "";
+  byId("event-empty").hidden = events.length > 0;
+  syncList(byId("event-list"), events, {
+    key: (event) => event.event_id,
+    sign: (event) => JSON.stringify([language(), event]),
+    create: (event) => h("li", { class: "log-item", "data-testid": `event-${event.event_id}` }),
+    fill: (node, event) => {
+      const owner = people.get(accounts.get(event.account_id)?.open_id);
+      node.replaceChildren();
+      append(node, [
+        h("div", { class: "log-top" }, h("span", { class: `state ${stateClass(event.state)}` }, stateWord(event.state)), event.held && event.state === "waiting" && h("span", { class: "status-tag" }, t("held")),
+          h("bdi", { class: "log-name" }, owner ? personName(owner) : event.account_id ?? ""), h("time", { class: "log-time" }, clockSeconds(event.created_ms))),
+        h("code", { class: "log-id", title: `${event.event_type ?? ""} ${event.event_id}` }, event.event_id),
+        h("div", { class: "pushes" }, event.pushes.length === 0 ? h("span", { class: "push" }, t("no_push"))
+          : event.pushes.map((push, index) => h("span", { class: `push ${push.code === 200 || push.code === 0 ? "good" : push.code === null || push.code === undefined ? "" : "bad"}`, title: `${clockSeconds(push.at_ms)} · ${push.connection ?? ""}` },
+            `#${index + 1} ${push.code ?? "…"}${push.took_ms === null || push.took_ms === undefined ? "" : ` · ${Math.round(push.took_ms * 10) / 10} ms`}`))),
+      ]);
+    },
+  });
+}
+
+export function showRequests(requests) {
+  byId("request-count").textContent = requests.length ? String(requests.length) : "";
+  byId("request-empty").hidden = requests.length > 0;
+  if (!byId("block-requests").open) return;
+  const seen = new Map();
+  const keyed = [...requests].reverse().map((request) => {
+    const base = `${request.at_ms} ${request.method} ${request.path}`;
+    seen.set(base, (seen.get(base) ?? 0) + 1);
+    return { request, key: `${base} ${seen.get(base)}` };
+  }).reverse();
+  syncList(byId("request-list"), keyed, {
+    key: ({ key }) => key,
+    sign: ({ request }) => JSON.stringify(request),
+    create: () => h("li", { class: "request" }),
+    fill: (node, { request }) => {
+      node.replaceChildren();
+      const bad = request.status >= 400 || (request.code !== null && request.code !== undefined && request.code !== 0);
+      append(node, [
+        h("time", { class: "log-time" }, clockSeconds(request.at_ms)), h("span", { class: "method" }, request.method),
+        h("span", { class: "path", title: request.path }, String(request.path).replace("/open-apis", "")),
+        h("span", { class: `code ${bad ? "bad" : ""}` }, `${request.status}${request.code ? ` · ${request.code}` : ""}`), h("span", { class: "took" }, `${Math.round(request.took_ms ?? 0)} ms`),
+      ]);
+    },
+  });
+}
+
+// --- people and groups ---------------------------------------------------------------------------------------------
+
+const PEOPLE_SHOWN = 100;
+
+export function showPeople(people, groups) {
+  byId("people-count").textContent = String(people.length + groups.length || "");
+  byId("people-more").hidden = people.length <= PEOPLE_SHOWN;
+  byId("people-more").textContent = t("more_people", { n: people.length - PEOPLE_SHOWN });
+  syncList(byId("people-list"), people.slice(0, PEOPLE_SHOWN), {
+    key: (person) => person.open_id,
+    sign: (person) => JSON.stringify([language(), person]),
+    create: (person) => {
+      const select = h("select", { "data-testid": `person-status-${person.open_id}`, onchange: () => change(select, `/sandbox/api/people/${encodeURIComponent(person.open_id)}`, { status: select.value }) });
+      return h("li", { class: "person-row" }, h("span", { class: "who" }), select);
+    },
+    fill: (node, person) => {
+      const [who, select] = node.children;
+      const name = personName(person);
+      who.replaceChildren(avatar(person.open_id, name, "mid"), h("bdi", {}, name));
+      const statuses = STATUSES.includes(person.status) ? STATUSES : [...STATUSES, person.status];
+      select.replaceChildren(...statuses.map((status) => h("option", { value: status }, t(`status_${status}`))));
+      select.value = person.status;
+      select.dataset.before = person.status;
+      select.setAttribute("aria-label", `${name}: ${t("status")}`);
+      select.classList.toggle("off", person.status !== "active");
+    },
+  });
+  syncList(byId("group-list"), groups, {
+    key: (one) => one.chat_id,
+    sign: (one) => JSON.stringify([language(), one]),
+    create: (one) => {
+      const box = h("input", { type: "checkbox", role: "switch", class: "switch", "data-testid": `group-bot-${one.chat_id}`, onchange: () => change(box, `/sandbox/api/groups/${encodeURIComponent(one.chat_id)}`, { bot_in: box.checked }) });
+      return h("li", { class: "person-row" }, h("span", { class: "who" }), h("label", { class: "switch-label" }, h("span"), box));
+    },
+    fill: (node, one) => {
+      const [who, label] = node.children;
+      who.replaceChildren(avatar(one.chat_id, one.name, "mid group"), h("bdi", {}, one.name));
+      label.firstChild.textContent = t("bot_in");
+      label.lastChild.checked = one.bot_in;
+      label.lastChild.setAttribute("aria-label", `${one.name}: ${t("bot_in")}`);
+    },
+  });
+}
+
+async function change(control, path, body) {
+  const error = byId("people-result");
+  error.hidden = true;
+  control.disabled = true;
+  try {
+    await post(path, body);
+  } catch (problem) {
+    say(error, t("failed", { error: problem.message }), true);
+    if (control.type === "checkbox") control.checked = !control.checked;
+    else control.value = control.dataset.before;
+  } finally {
+    control.disabled = false;
+  }
+}
+
+// --- connection and trouble ----------------------------------------------------------------------------------------
+
+export function showConnection(state) {
+  const n = state.app?.connections ?? 0;
+  const pill = byId("connection");
+  const text = n === 0 ? t("connected_none") : n === 1 ? t("connected_one") : t("connected_many", { n });
+  pill.classList.toggle("none", n === 0);
+  pill.dataset.connections = String(n);
+  if (pill.textContent !== text) pill.replaceChildren(h("span", { class: "dot", "aria-hidden": "true" }), h("span", {}, text));
+  pill.title = text;
+  const hint = byId("no-client");
+  hint.hidden = n > 0;
+  hint.replaceChildren(icon("warn", 18), h("div", {}, h("strong", {}, t("connected_none")), h("p", {}, t("connected_none_hint")),
+    h("p", {}, `${t("address")} `, h("code", {}, state.feishu_url ?? location.origin))));
+  byId("on-hold").hidden = !state.on_hold;
+  byId("on-hold").textContent = t("on_hold");
+  byId("hold").textContent = t(state.on_hold ? "release" : "hold");
+  byId("hold").setAttribute("aria-pressed", String(Boolean(state.on_hold)));
+  const refused = Object.entries(state.refusals ?? {});
+  byId("refusals").hidden = refused.length === 0;
+  byId("refusals").replaceChildren(h("span", {}, t("refusals")), ...refused.map(([code, count]) => h("code", {}, `${code} × ${count}`)));
+  const faults = state.faults ?? [];
+  byId("faults").hidden = faults.length === 0;
+  byId("faults").textContent = faults.map((fault) => JSON.stringify(fault)).join("\n");
+}
+
+export function wireTrouble() {
+  const act = (id, path) => byId(id).addEventListener("click", async () => {
+    const result = byId("trouble-result");
+    try {
+      await post(typeof path === "function" ? path() : path);
+      say(result, t("done"), false);
+    } catch (error) {
+      say(result, t("failed", { error: error.message }), true);
+    }
+  });
+  act("hold", () => (byId("hold").getAttribute("aria-pressed") === "true" ? "/sandbox/api/release" : "/sandbox/api/hold"));
+  act("disconnect", "/sandbox/api/disconnect");
+  act("expire", "/sandbox/api/tokens/expire");
+}

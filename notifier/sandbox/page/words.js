@@ -1,0 +1,232 @@
+// Every text of the page in both languages, and the small formats that depend on the reader's language.
+
+const WORDS = {
+  page_title: ["盒中飞书", "Feishu in a box"],
+  identity: ["我是", "I am"],
+  language_to: ["Switch to English", "切换到中文"],
+  theme_to_dark: ["切换到深色", "Switch to dark"],
+  theme_to_light: ["切换到浅色", "Switch to light"],
+  width_to_mobile: ["按手机宽度显示卡片", "Show cards at phone width"],
+  width_to_desktop: ["按桌面宽度显示卡片", "Show cards at desktop width"],
+  connected_one: ["1 个客户端已连接", "1 client connected"],
+  connected_many: ["{n} 个客户端已连接", "{n} clients connected"],
+  connected_none: ["没有客户端连接", "no client connected"],
+  connected_none_hint: [
+    "事件会排队等待，直到通知服务通过长连接连到这里。", "Events wait in line until the notifier opens its long connection to this address."],
+  address: ["地址", "Address"],
+  unreachable: ["无法连接服务器", "server unreachable"],
+  reconnecting: ["与服务器的连接断开，正在重新连接…", "Lost the server, reconnecting…"],
+  chats: ["消息", "Chats"],
+  chat: ["会话", "Chat"],
+  events: ["事件", "Events"],
+  people: ["人员", "People"],
+  views: ["视图", "Views"],
+  no_chats: ["还没有会话", "No chats yet"],
+  search: ["搜索", "Search"],
+  more_chats: ["还有 {n} 个会话，请用搜索", "{n} more chats, use the search"],
+  more_people: ["还有 {n} 人", "{n} more people"],
+  refusals: ["已拒绝的请求：", "Refused so far:"],
+  hold: ["暂停推送", "Hold pushes"],
+  release: ["恢复推送", "Release pushes"],
+  held: ["暂停", "held"],
+  on_hold: ["推送已暂停，新事件会等待放行。", "Pushes are on hold; new events wait until released."],
+  choose_chat: ["选择一个会话", "Choose a chat"],
+  choose_chat_hint: ["左侧是每个人与机器人的单聊，以及群聊。", "On the left: everybody's chat with the bot, and the groups."],
+  no_messages: ["还没有消息", "No messages yet"],
+  no_messages_hint: ["在右侧制造一个事件，卡片会出现在这里。", "Cause an event on the right and its card appears here."],
+  show_earlier: ["显示更早的 {n} 条消息", "Show {n} earlier messages"],
+  new_messages: ["{n} 条新消息", "{n} new"],
+  unread: ["{n} 条未读", "{n} unread"],
+  bot: ["机器人", "Bot"],
+  bot_name: ["内推奖励助手", "Referral Rewards"],
+  members: ["{n} 人", "{n} people"],
+  p2p_with: ["与机器人的单聊", "Chat with the bot"],
+  bot_left: ["机器人不在群里", "The bot is not in this group"],
+  not_your_chat: ["这是 {owner} 的单聊；点击按钮会以 {me} 的身份发送。", "This is {owner}'s chat; clicks are sent as {me}."],
+  become: ["切换为 {name}", "Become {name}"],
+  back: ["返回", "Back"],
+  updated: ["已更新 {time}", "updated {time}"],
+  show_source: ["查看消息 JSON", "Show message JSON"],
+  source: ["消息 JSON", "Message JSON"],
+  close: ["关闭", "Close"],
+  cancel: ["取消", "Cancel"],
+  confirm: ["确定", "Confirm"],
+  cause_event: ["制造事件", "Cause an event"],
+  account: ["内推账户", "Referral account"],
+  owner: ["账户所有人", "Owner"],
+  balance: ["当前余额", "Current balance"],
+  points: ["积分", "Points"],
+  points_n: ["{n} 积分", "{n} points"],
+  cash: ["现金", "Cash"],
+  no_cash: ["无现金", "no cash"],
+  currency: ["币种", "Currency"],
+  delta_points: ["积分变动", "Points change"],
+  delta_cash: ["现金变动", "Cash change"],
+  delta_hint: ["正数为增加，负数为扣减", "Positive adds, negative takes away"],
+  quick: ["快捷金额", "Quick amounts"],
+  account_off: ["账户已停用", "account deactivated"],
+  no_accounts: ["还没有账户", "No accounts yet"],
+  send_mode: ["发送方式", "How to send"],
+  mode_once: ["一次", "Once"],
+  mode_twice: ["两次（同一事件 ID）", "Twice (same event id)"],
+  mode_copy: ["复制（新 ID，内容相同）", "Copy (new id, same content)"],
+  mode_reversed: ["乱序（两次变动，后者先到）", "Out of order (two changes, later first)"],
+  hint_once: ["正常推送一次。", "Pushed once, the normal case."],
+  hint_twice: ["飞书可能重复推送；应只出现一张卡片。", "Feishu may push again; one card should appear."],
+  hint_copy: ["余额没有再变；不应出现第二张卡片。", "The balance did not move again; no second card should appear."],
+  hint_reversed: ["先发生 1 再发生 2，但 2 先送达；最终余额应以 2 为准。", "1 happens before 2, but 2 arrives first; the balance of 2 must stand."],
+  first_change: ["变动 1", "Change 1"],
+  second_change: ["变动 2（先送达）", "Change 2 (arrives first)"],
+  send: ["发送事件", "Send event"],
+  sending: ["发送中…", "Sending…"],
+  sent: ["已发送 {ids}", "Sent {ids}"],
+  bad_points: ["积分变动应为整数，例如 +100", "Points change must be a whole number, like +100"],
+  bad_cash: ["现金变动应为金额，例如 -200.50", "Cash change must be an amount, like -200.50"],
+  bad_cash_whole: ["该币种没有小数", "This currency has no decimals"],
+  nothing_to_send: ["请先填写积分或现金变动", "Fill in a points or cash change first"],
+  choose_account: ["请选择账户", "Choose an account"],
+  event_log: ["事件记录", "Event log"],
+  no_events: ["还没有事件", "No events yet"],
+  state_waiting: ["等待中", "waiting"],
+  state_acknowledged: ["已确认", "acknowledged"],
+  state_given_up: ["已放弃", "given up"],
+  no_push: ["尚未推送", "not pushed yet"],
+  request_log: ["请求记录", "Request log"],
+  no_requests: ["还没有请求", "No requests yet"],
+  people_groups: ["人员与群", "People and groups"],
+  status: ["状态", "Status"],
+  status_active: ["在职", "active"],
+  status_resigned: ["已离职", "resigned"],
+  status_bot_stopped: ["已停用机器人", "bot stopped"],
+  status_out_of_range: ["不在可用范围", "out of range"],
+  status_blocked: ["已屏蔽机器人", "bot blocked"],
+  bot_in: ["机器人在群", "Bot in group"],
+  disturb: ["制造故障", "Cause trouble"],
+  disconnect: ["断开全部长连接", "Drop all connections"],
+  expire_tokens: ["使令牌过期", "Expire tokens"],
+  done: ["完成", "Done"],
+  failed: ["失败：{error}", "Failed: {error}"],
+  click_failed: ["操作失败", "That did not work"],
+  clicked_code: ["出错了，请稍后重试 code: {code}", "Something went wrong, try later code: {code}"],
+  pick_identity: ["请先在右上角选择“我是”", "First choose who you are (top right)"],
+  image: ["图片", "Image"],
+  file: ["文件", "File"],
+  expand: ["展开全部（{n} 字）", "Show all ({n} characters)"],
+  collapse: ["收起", "Show less"],
+  card_preview: ["[卡片]", "[Card]"],
+  file_preview: ["[文件]", "[File]"],
+  unsupported: ["暂不支持显示此内容：{what}", "This content is not supported: {what}"],
+  unsupported_hint: ["旧版本客户端会提示升级", "Old clients show an upgrade hint here"],
+  unsupported_schema: ["卡片 JSON 1.0", "card JSON 1.0"],
+  unsupported_template: ["卡片模板 {id}", "card template {id}"],
+  broken_card: ["卡片无法显示：{error}", "This card cannot be shown: {error}"],
+  unknown_user: ["未知用户", "Unknown user"],
+  everyone: ["所有人", "everyone"],
+  page_of: ["{n}/{all}", "{n}/{all}"],
+  previous: ["上一页", "Previous page"],
+  next: ["下一页", "Next page"],
+  unsafe_link: ["链接不安全，未打开", "Unsafe link, not opened"],
+  required: ["请填写“{name}”", "“{name}” is required"],
+  choose: ["请选择", "Choose"],
+  today: ["今天", "Today"],
+  yesterday: ["昨天", "Yesterday"],
+  announce: ["{chat} 有新消息：{text}", "New message in {chat}: {text}"],
+};
+
+const CURRENCY_DECIMALS = { JPY: 0 };
+export const CURRENCIES = ["CNY", "USD", "JPY", "EUR"];
+
+let current = "zh_cn";
+
+export function language() {
+  return current;
+}
+
+export function setLanguage(code) {
+  current = code === "en_us" ? "en_us" : "zh_cn";
+  document.documentElement.lang = current === "en_us" ? "en" : "zh-CN";
+}
+
+export const isEnglish = () => current === "en_us";
+export const locale = () => (isEnglish() ? "en-US" : "zh-CN");
+
+/** Text from outside that stands inside a sentence of ours: without the marks that turn the direction of what follows. */
+export const calm = (text) => String(text ?? "").replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
+
+export function t(key, values = {}) {
+  const pair = WORDS[key];
+  if (!pair) return key;
+  return pair[isEnglish() ? 1 : 0].replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(values, name) ? calm(values[name]) : whole));
+}
+
+/** Write the words of the static parts: data-t is the text, data-t-label the accessible name. */
+export function applyWords(root = document) {
+  for (const node of root.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  for (const node of root.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
+  for (const node of root.querySelectorAll("[data-t-placeholder]")) node.placeholder = t(node.dataset.tPlaceholder);
+  for (const node of root.querySelectorAll("[data-t-title]")) node.title = t(node.dataset.tTitle);
+  document.title = t("page_title");
+}
+
+export const decimalsOf = (currency) => CURRENCY_DECIMALS[currency] ?? 2;
+
+/** An amount string ("-200.5") as people read it; the digits are grouped as text, so nothing is rounded. */
+export function money(currency, amount, { sign = false } = {}) {
+  const match = /^([+-]?)(\d+)(?:\.(\d+))?$/.exec(String(amount).trim());
+  if (!match) return `${currency} ${amount}`;
+  const [, mark, whole, fraction = ""] = match;
+  const decimals = decimalsOf(currency);
+  const tail = decimals ? `.${fraction.padEnd(decimals, "0")}` : fraction && !/^0+$/.test(fraction) ? `.${fraction}` : "";
+  const minus = mark === "-" ? "-" : sign ? "+" : "";
+  return `${minus}${symbolOf(currency)}${group(whole)}${tail}`;
+}
+
+export const group = (digits) => String(digits).replace(/^(\D?)0+(?=\d)/, "$1").replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+
+export function symbolOf(currency) {
+  return { CNY: "¥", USD: "$", EUR: "€", JPY: "JP¥" }[currency] ?? `${currency} `;
+}
+
+const formats = new Map();
+function format(options) {
+  const key = locale() + JSON.stringify(options);
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(locale(), options));
+  return formats.get(key);
+}
+
+const two = (n) => String(n).padStart(2, "0");
+export const clock = (ms) => { const d = new Date(ms); return `${two(d.getHours())}:${two(d.getMinutes())}`; };
+export const clockSeconds = (ms) => `${clock(ms)}:${two(new Date(ms).getSeconds())}`;
+export const dayKey = (ms) => { const d = new Date(ms); return `${d.getFullYear()}-${d.getMonth()}-${d.getDate()}`; };
+
+export function dayName(ms, now) {
+  if (dayKey(ms) === dayKey(now)) return t("today");
+  if (dayKey(ms) === dayKey(now - 86_400_000)) return t("yesterday");
+  const sameYear = new Date(ms).getFullYear() === new Date(now).getFullYear();
+  return format(sameYear ? { month: "short", day: "numeric" } : { year: "numeric", month: "short", day: "numeric" }).format(ms);
+}
+
+/** As in the chat list: the time today, else the day. */
+export const shortTime = (ms, now) => (dayKey(ms) === dayKey(now) ? clock(ms) : dayName(ms, now));
+
+/** <local_datetime>: in the reader's own zone and language. */
+export function localDatetime(ms, type) {
+  const date = new Date(ms);
+  if (Number.isNaN(date.getTime())) return "";
+  switch (type) {
+    case "date_short": return format({ month: "short", day: "numeric" }).format(date);
+    case "date": return format({ year: "numeric", month: isEnglish() ? "short" : "long", day: "numeric" }).format(date);
+    case "week": return format({ weekday: "long" }).format(date);
+    case "week_short": return format({ weekday: "short" }).format(date);
+    case "time": return clock(ms);
+    case "time_sec": return clockSeconds(ms);
+    case "timezone": return zoneName(date);
+    default: return `${date.getFullYear()}/${two(date.getMonth() + 1)}/${two(date.getDate())}`;
+  }
+}
+
+function zoneName(date) {
+  const minutes = -date.getTimezoneOffset();
+  const size = Math.abs(minutes);
+  return `GMT${minutes < 0 ? "-" : "+"}${Math.floor(size / 60)}${size % 60 ? `:${two(size % 60)}` : ""}`;
+}

@@ -1,0 +1,155 @@
+"""Pusher: sends what is due, takes acknowledgements, and tries again on Feishu's schedule."""
+
+import asyncio
+import base64
+from collections.abc import Iterable
+
+from notifier.sandbox.events import EventRecord, Push
+from notifier.sandbox.frames import Frame, FrameError
+from notifier.sandbox.long_connection import (
+    Ack,
+    Connection,
+    ConnectionGoneError,
+    LongConnection,
+    NobodyOnlineError,
+)
+from notifier.sandbox.world import World, new_id
+
+
+class Pusher:
+    """Every event ever made, newest last, and the loop that pushes them.
+
+    A push that is not acknowledged with code 200 in time is repeated after 15 s, 5 min, 1 h and 6 h
+    (settable), with the same event_id, then given up. Nobody online counts as a failed push. With
+    `push_waiting_on_connect` a new connection gets what waits at once; that extra push uses up no step.
+    """
+
+    def __init__(self, world: World, connection: LongConnection) -> None:
+        self._world = world
+        self._connection = connection
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.records: dict[str, EventRecord] = {}
+        self.on_hold = False
+
+    def add(self, records: Iterable[EventRecord], *, times: int = 1, hold: bool = False) -> list[str]:
+        """Takes the events in pushing order. times: pushes made at once of each."""
+        ids = []
+        for record in records:
+            self.records[record.event_id] = record
+            ids.append(record.event_id)
+            record.held = hold or self.on_hold
+            record.in_flight = 0
+            if not record.held:
+                for _ in range(times):
+                    self._start(record, counts=record.in_flight == 0)
+        self._world.touch()
+        return ids
+
+    def release(self) -> int:
+        """Ends every hold; says how many events it let go."""
+        self.on_hold = False
+        held = [record for record in self.records.values() if record.held]
+        for record in held:
+            record.held = False
+            self._start(record, counts=True)
+        self._world.touch()
+        return len(held)
+
+    def wake(self) -> None:
+        """Look again now: the clock was moved."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Pushes what becomes due, for ever."""
+        newcomers = asyncio.create_task(self._greet_newcomers())
+        try:
+            while True:
+                self._wake.clear()
+                due = self._push_due()
+                try:
+                    async with asyncio.timeout(due):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            newcomers.cancel()
+            for task in self._tasks:
+                task.cancel()
+
+    async def _greet_newcomers(self) -> None:
+        while True:
+            await self._connection.newcomer.wait()
+            self._connection.newcomer.clear()
+            if self._world.settings.push_waiting_on_connect:
+                for record in list(self.records.values()):
+                    if record.state == "waiting" and not record.held and not record.in_flight:
+                        self._start(record, counts=False)
+
+    def _push_due(self) -> float | None:
+        """Starts what is due; says in how many seconds the next one is."""
+        now = self._world.clock.now()
+        waits = []
+        for record in list(self.records.values()):
+            if record.next_push_at is None or record.state != "waiting":
+                continue
+            if record.next_push_at <= now:
+                self._start(record, counts=True)
+            else:
+                waits.append(record.next_push_at - now)
+        return min(waits, default=None)
+
+    def _start(self, record: EventRecord, *, counts: bool) -> None:
+        if counts:
+            record.next_push_at = None
+        record.in_flight += 1
+        task = asyncio.get_running_loop().create_task(self._push(record, counts=counts))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _push(self, record: EventRecord, *, counts: bool) -> None:
+        push = Push(self._world.clock.now_ms())
+        record.pushes.append(push)
+        try:
+            connection = self._connection.pick()
+            push.connection = connection.connection_id
+            ack = await self._ask(connection, record)
+            push.code = ack.code
+            push.took_ms = self._world.clock.now_ms() - push.at_ms
+        except (NobodyOnlineError, ConnectionGoneError, TimeoutError):
+            pass
+        finally:
+            record.in_flight -= 1
+        if push.code == 200:
+            record.state = "acknowledged"
+            record.next_push_at = None
+        elif counts and record.state == "waiting":
+            self._schedule(record)
+        self._world.touch()
+
+    async def _ask(self, connection: Connection, record: EventRecord) -> Ack:
+        if record.raw_frame is None:
+            return await self._connection.ask(connection, record.payload, trace_id=record.event_id)
+        message_id = _message_id(record.raw_frame) or new_id("msg")
+        return await self._connection.ask_raw(connection, [record.raw_frame], message_id=message_id)
+
+    def _schedule(self, record: EventRecord) -> None:
+        schedule = self._world.settings.redelivery_seconds
+        if record.failures >= len(schedule):
+            record.state = "given_up"
+            return
+        record.next_push_at = self._world.clock.now() + schedule[record.failures]
+        record.failures += 1
+        self._wake.set()
+
+
+def _message_id(raw: bytes) -> str | None:
+    try:
+        return Frame.from_bytes(raw).header("message_id")
+    except FrameError:
+        return None
+
+
+def decode_frame(frame_base64: str) -> bytes:
+    """Raises ValueError."""
+    return base64.b64decode(frame_base64, validate=True)

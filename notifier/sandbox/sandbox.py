@@ -1,0 +1,87 @@
+"""Sandbox: all parts of the stand-in put together, and what can be done to it from outside. No HTTP here."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from notifier.sandbox import accounts
+from notifier.sandbox.clicks import Clicks
+from notifier.sandbox.contacts import Contacts
+from notifier.sandbox.events import EventRecord, balance_event, copy_of, verbatim_event
+from notifier.sandbox.faults import Faults
+from notifier.sandbox.gateway import Api, Gateway
+from notifier.sandbox.hire import Hire
+from notifier.sandbox.long_connection import LongConnection
+from notifier.sandbox.messages import Messages
+from notifier.sandbox.pusher import Pusher
+from notifier.sandbox.quota import Quota
+from notifier.sandbox.sample import sample_world
+from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.tokens import Tokens
+from notifier.sandbox.world import USABLE, Account
+
+SENDINGS = ("once", "twice", "copy", "reversed", "hold")
+EVENT_SCOPE = "hire:referral_account:readonly"
+
+
+class Sandbox:
+    """One tenant with one app. Must be made and used inside the loop that serves it."""
+
+    def __init__(self, settings: SandboxSettings) -> None:
+        self.settings = settings
+        self.world = sample_world(settings)
+        self.quota = Quota(self.world.clock, enforced=settings.quotas)
+        self.tokens = Tokens(settings, self.world.clock)
+        self.faults = Faults(self.world)
+        self.connection = LongConnection(self.world)
+        self.pusher = Pusher(self.world, self.connection)
+        self.messages = Messages(self.world, self.quota)
+        self.hire = Hire(self.world, self._announce)
+        self.contacts = Contacts(self.world)
+        self.clicks = Clicks(self.world, self.connection, self.messages)
+        self.gateway = Gateway(self.world, self.tokens, self.quota)
+        self._last_modify_ms = 0
+
+    def apis(self) -> list[Api]:
+        return [*self.messages.apis(), *self.hire.apis(), *self.contacts.apis()]
+
+    def change(
+        self, account_id: str, *, points: int, cash: Mapping[str, Decimal], currency_form: str
+    ) -> EventRecord | None:
+        """Changes a balance and makes its event, which is not pushed yet; None for a deactivated account."""
+        account = self.world.accounts.get(account_id)
+        if account is None:
+            raise accounts.BadChangeError(f"there is no account {account_id!r}")
+        accounts.add(account, points=points, cash=cash)
+        account.currency_form = currency_form
+        self.world.touch()
+        return self._event(account)
+
+    def push(self, records: list[EventRecord], *, send: str = "once") -> list[str]:
+        """Pushes events as `send` says; gives their ids, in pushing order."""
+        match send:
+            case "twice":
+                return self.pusher.add(records, times=2)
+            case "copy":
+                return self.pusher.add([one for record in records for one in (record, copy_of(record))])
+            case "reversed":
+                return self.pusher.add(records[::-1])
+            case "hold":
+                return self.pusher.add(records, hold=True)
+            case _:
+                return self.pusher.add(records)
+
+    def push_verbatim(self, *, payload: bytes = b"", raw_frame: bytes | None = None) -> str:
+        """Pushes bytes as they are; redelivered like any event. Gives the id of the record."""
+        return self.pusher.add([verbatim_event(self.world, payload=payload, raw_frame=raw_frame)])[0]
+
+    def _announce(self, account: Account) -> None:
+        record = self._event(account)
+        if record is not None:
+            self.pusher.add([record])
+
+    def _event(self, account: Account) -> EventRecord | None:
+        """None for a deactivated account and for an app without the event's scope. Times never repeat."""
+        if account.status != USABLE or EVENT_SCOPE not in self.world.granted_scopes:
+            return None
+        self._last_modify_ms = max(self._last_modify_ms + 1, self.world.clock.now_ms())
+        return balance_event(self.world, account, modify_time_ms=self._last_modify_ms)

@@ -1,0 +1,74 @@
+"""Server: the sandbox over HTTP and WebSocket, on loopback."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from notifier.sandbox import long_connection
+from notifier.sandbox.control import Control
+from notifier.sandbox.guard import guards, say_log_id
+from notifier.sandbox.sandbox import Sandbox
+from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.stream import stream
+
+PAGE = Path(__file__).parent / "page"
+PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "frame-ancestors 'none'"}
+LARGEST_BODY = (
+    40 * 1024 * 1024
+)  # a file of 30 MB is allowed, and a larger one must be refused by its own code
+
+
+def build_app(sandbox: Sandbox) -> web.Application:
+    app = web.Application(middlewares=guards(sandbox), client_max_size=LARGEST_BODY)
+    app.on_response_prepare.append(say_log_id)
+    app.add_routes([sandbox.gateway.route(api) for api in sandbox.apis()])
+    app.add_routes(
+        [
+            web.post("/callback/ws/endpoint", sandbox.connection.discover),
+            web.get(long_connection.PATH, sandbox.connection.connect),
+            web.post("/open-apis/auth/v3/tenant_access_token/internal", sandbox.gateway.issue_token),
+            web.get("/sandbox/api/stream", stream(sandbox.world)),
+            web.get("/sandbox/static/{name}", page_file),
+            web.get("/", page_file),
+        ]
+    )
+    app.add_routes(Control(sandbox).routes())
+    return app
+
+
+async def page_file(request: web.Request) -> web.StreamResponse:
+    """A file of the page. Names are one path segment, so nothing outside the folder can be asked for."""
+    path = PAGE / request.match_info.get("name", "index.html")
+    if path.parent != PAGE or not path.is_file():
+        return web.json_response({"error": f"there is no file {path.name!r}"}, status=404)
+    return web.FileResponse(path, headers=PAGE_HEADERS)
+
+
+@asynccontextmanager
+async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str]]:
+    """Serves while the block runs; gives the sandbox and its address."""
+    sandbox = Sandbox(settings)
+    runner = web.AppRunner(build_app(sandbox), access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    site = web.TCPSite(runner, settings.host, settings.port)
+    await site.start()
+    port = runner.addresses[0][1]
+    pushing = asyncio.create_task(sandbox.pusher.run())
+    try:
+        yield sandbox, f"http://{settings.host}:{port}"
+    finally:
+        sandbox.world.stopping.set()
+        sandbox.connection.disconnect_all()
+        pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
+        await runner.cleanup()
+
+
+async def serve(settings: SandboxSettings, ready: Callable[[str], None]) -> None:
+    """Serves until cancelled. ready: called once with the address."""
+    async with serving(settings) as (_, url):
+        ready(url)
+        await asyncio.Event().wait()

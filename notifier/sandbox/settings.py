@@ -1,0 +1,83 @@
+"""Settings: everything about the stand-in Feishu that can be set, with its defaults."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+DEFAULT_SCOPES = frozenset(
+    {
+        "contact:contact.base:readonly",
+        "contact:user.base:readonly",
+        "contact:user.email:readonly",
+        "contact:user.employee_id:readonly",
+        "contact:user.id:readonly",
+        "hire:referral_account",
+        "hire:referral_account:readonly",
+        "im:chat:readonly",
+        "im:message:send_as_bot",
+        "im:resource",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig:
+    """What discovery and pongs tell a client about reconnecting and pinging. All in seconds but the count.
+
+    Quicker than the real platform (which was seen with pings of 90 or 120 s), so that local runs do not wait.
+    """
+
+    reconnect_count: int = -1
+    reconnect_interval_seconds: int = 1
+    reconnect_nonce_seconds: int = 0
+    ping_interval_seconds: int = 120
+
+    def to_wire(self) -> dict[str, object]:
+        return {
+            "ReconnectCount": self.reconnect_count,
+            "ReconnectInterval": self.reconnect_interval_seconds,
+            "ReconnectNonce": self.reconnect_nonce_seconds,
+            "PingInterval": self.ping_interval_seconds,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSettings:
+    """All switches of the stand-in.
+
+    app_id has the form `cli_` and 16 hex digits, because the Node SDK refuses to start with any other.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: any free one
+    app_id: str = "cli_5a4db0c05a4db0c0"
+    app_secret: str = "sandbox-secret"  # noqa: S105  # sample credential of a loopback stand-in
+    tenant_key: str = "sandbox-tenant"
+    clock: Callable[[], float] = time.time  # seconds since 1970; FeishuBox.advance() adds to it
+    extra_accounts: int = 0  # made up on top of the four sample people, for load
+    granted_scopes: frozenset[str] = DEFAULT_SCOPES
+    foreign_open_ids: frozenset[str] = frozenset({"ou_sandbox_of_another_app"})
+
+    client_config: ClientConfig = field(default_factory=ClientConfig)
+    connection_limit: int = 50
+    ticket_seconds: float = 60
+    pong_carries_config: bool = True
+    chunk_bytes: int = 200_000  # a larger payload travels in several frames
+
+    answer_seconds: float = 3.0  # how long an event or a callback may take
+    redelivery_seconds: tuple[float, ...] = (15, 300, 3600, 21600)
+    push_waiting_on_connect: bool = (
+        True  # our choice: what Feishu does with events nobody was online for is not documented
+    )
+
+    token_lifetime_seconds: int = 7200
+    token_renew_before_seconds: int = 1800
+    quotas: bool = True
+    uuid_window_seconds: float = 3600
+    patch_window_seconds: float = 14 * 86400
+    leak_audit: bool = True  # refuse plain phone numbers and e-mail addresses in messages
+    may_mention_all: bool = False
+    tables_per_card: int = 3  # the page says 5; more than 3 were seen refused
+
+    withdrawal_emits_event: bool = True  # not documented; the safe assumption
+    empty_withdrawal_refused: bool = False  # at balance 0: empty details, or code 1002002

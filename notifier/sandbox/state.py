@@ -1,0 +1,91 @@
+"""State: the whole sandbox as JSON, for the page and for tests."""
+
+from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.sandbox import Sandbox
+from notifier.sandbox.world import Account, Message, Person
+
+EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
+
+
+def state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
+    world = sandbox.world
+    return {
+        "revision": world.revision,
+        "now_ms": world.clock.now_ms(),
+        "feishu_url": feishu_url,
+        "app": {"app_id": world.settings.app_id, "connections": len(sandbox.connection.connections)},
+        "people": [person_json(person) for person in world.people.values()],
+        "groups": [
+            {
+                "chat_id": group.chat_id,
+                "name": group.name,
+                "bot_in": group.bot_in,
+                "muted": group.muted,
+                "dissolved": group.dissolved,
+                "members": group.members,
+            }
+            for group in world.groups.values()
+        ],
+        "accounts": [account_json(account) for account in world.accounts.values()],
+        "chats": _chats(sandbox),
+        "events": [
+            record.to_json() for record in reversed(list(sandbox.pusher.records.values())[-EVENTS_SHOWN:])
+        ],
+        "on_hold": sandbox.pusher.on_hold,
+        "requests": [line.to_json() for line in reversed(world.requests[-REQUESTS_SHOWN:])],
+        "refusals": {str(code): count for code, count in sorted(world.refusals.items())},
+        "scopes": sorted(world.granted_scopes),
+        "faults": [fault.to_json() for fault in sandbox.faults.rules],
+    }
+
+
+def person_json(person: Person) -> JsonObject:
+    return {
+        "open_id": person.open_id,
+        "name": person.name,
+        "en_name": person.en_name,
+        "status": person.status.value,
+        "chat_id": person.chat_id,
+    }
+
+
+def account_json(account: Account) -> JsonObject:
+    """Amounts as text with two decimals: exact, unlike on Feishu's wire."""
+    return {
+        "account_id": account.account_id,
+        "open_id": account.open_id,
+        "status": account.status,
+        "points": account.points,
+        "cash": [{"currency": code, "amount": f"{amount:.2f}"} for code, amount in account.cash.items()],
+    }
+
+
+def message_json(message: Message) -> JsonObject:
+    return {
+        "message_id": message.message_id,
+        "chat_id": message.chat_id,
+        "create_time_ms": message.create_time_ms,
+        "update_time_ms": message.update_time_ms,
+        "msg_type": message.msg_type,
+        "content": message.content,
+        "uuid": message.uuid,
+    }
+
+
+def _chats(sandbox: Sandbox) -> list[JsonObject]:
+    world = sandbox.world
+    by_chat: dict[str, list[JsonObject]] = {}
+    for message in world.messages.values():
+        by_chat.setdefault(message.chat_id, []).append(message_json(message))
+    groups = [(group.chat_id, "group", group.name, None) for group in world.groups.values()]
+    people = [(person.chat_id, "p2p", person.name, person.open_id) for person in world.people.values()]
+    return [
+        {
+            "chat_id": chat_id,
+            "kind": kind,
+            "name": name,
+            "open_id": open_id,
+            "messages": by_chat.get(chat_id, [])[-MESSAGES_SHOWN:],
+        }
+        for chat_id, kind, name, open_id in [*groups, *people]
+    ]

@@ -1,0 +1,59 @@
+"""Stream: server-sent events that tell a page when there is something new to fetch."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from notifier.sandbox.world import World
+
+SETTLE_SECONDS, KEEP_ALIVE_SECONDS = 0.05, 15
+
+
+def stream(world: World) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(request)
+        changed = asyncio.Event()
+
+        def watcher(_revision: int) -> None:
+            changed.set()
+
+        world.watchers.append(watcher)
+        try:
+            await _send_changes(world, response, changed)
+        except ConnectionError:  # the page was closed
+            pass
+        finally:
+            world.watchers.remove(watcher)
+        return response
+
+    return handle
+
+
+async def _send_changes(world: World, response: web.StreamResponse, changed: asyncio.Event) -> None:
+    stopping = asyncio.create_task(world.stopping.wait())
+    try:
+        while not world.stopping.is_set():
+            data = json.dumps({"revision": world.revision})
+            await response.write(f"event: state\ndata: {data}\n\n".encode())
+            changed.clear()
+            while not changed.is_set() and not world.stopping.is_set():
+                await _first_of(changed, stopping)
+                if not changed.is_set():
+                    await response.write(b": still here\n\n")
+            await asyncio.sleep(SETTLE_SECONDS)  # several changes at once make one line
+    finally:
+        stopping.cancel()
+
+
+async def _first_of(changed: asyncio.Event, stopping: "asyncio.Task[bool]") -> None:
+    waiting = asyncio.create_task(changed.wait())
+    try:
+        await asyncio.wait(
+            {waiting, stopping}, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        waiting.cancel()

@@ -1,0 +1,55 @@
+"""Tokens: tenant access tokens, handed out, renewed and expired as Feishu does."""
+
+import secrets
+
+from notifier.sandbox.clock import SandboxClock
+from notifier.sandbox.refusals import JsonObject, RefusedError
+from notifier.sandbox.settings import SandboxSettings
+
+
+class Tokens:
+    """Knows which tokens are good, and until when.
+
+    With at least 30 minutes left the same token is given again; after that a new one, and both stay good
+    until their own end.
+    """
+
+    def __init__(self, settings: SandboxSettings, clock: SandboxClock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._expires_at: dict[str, float] = {}
+        self._newest: str | None = None
+        self.app_disabled = False
+
+    def issue(self, body: JsonObject) -> JsonObject:
+        """The members of the answer beside `code` and `msg`. Raises 10003, 10014, 10015."""
+        app_id, app_secret = body.get("app_id"), body.get("app_secret")
+        if app_id != self._settings.app_id or not isinstance(app_secret, str) or not app_secret:
+            raise RefusedError(10003)
+        if self.app_disabled:
+            raise RefusedError(10014)
+        if app_secret != self._settings.app_secret:
+            raise RefusedError(10015)
+        now = self._clock.now()
+        left = self._expires_at.get(self._newest or "", 0) - now
+        if self._newest is None or left < min(
+            self._settings.token_renew_before_seconds, self._settings.token_lifetime_seconds
+        ):
+            self._newest = f"t-sandbox{secrets.token_hex(16)}"
+            self._expires_at[self._newest] = now + self._settings.token_lifetime_seconds
+            left = self._settings.token_lifetime_seconds
+        return {"tenant_access_token": self._newest, "expire": int(left)}
+
+    def check(self, authorization: str | None) -> None:
+        """Raises 99991661, 99991671, 99991663."""
+        if not authorization or not authorization.removeprefix("Bearer").strip():
+            raise RefusedError(99991661)
+        token = authorization.removeprefix("Bearer").strip()
+        if not token.startswith(("t-", "u-")):
+            raise RefusedError(99991671)
+        if self._expires_at.get(token, 0) <= self._clock.now():
+            raise RefusedError(99991663)
+
+    def expire_all(self) -> None:
+        self._expires_at.clear()
+        self._newest = None

@@ -1,0 +1,92 @@
+"""The official Node SDK, unchanged, against the sandbox: a second reading of the wire, by other people."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from sandbox.wire import card, send
+
+from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.settings import SandboxSettings
+
+ROOT = Path(__file__).parents[2]
+SOURCE, INSTALLED = ROOT / "tests" / "node", ROOT / ".cache" / "node"
+FILES = ("package.json", "package-lock.json", "client.js")
+LIN = "7000000000000000001"
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
+
+
+def installed() -> Path:
+    """A copy of the client with its packages, made again only when the lock file changed."""
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with FileLock(INSTALLED / ".lock"):
+        done = INSTALLED / ".installed"
+        lock = (SOURCE / "package-lock.json").read_text()
+        for name in FILES:
+            shutil.copy(SOURCE / name, INSTALLED / name)
+        if not done.exists() or done.read_text() != lock or shutil.which("node") is None:
+            subprocess.run(["node", "--version"], check=True, capture_output=True)
+            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+            subprocess.run(command, cwd=INSTALLED, check=True, capture_output=True, text=True)
+            done.write_text(lock)
+    return INSTALLED
+
+
+@pytest.fixture
+def node_folder() -> Path:
+    """Skips where Node.js or its packages cannot be had, unless they are said to be there."""
+    try:
+        return installed()
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        why = f"the Node SDK cannot be installed: {getattr(error, 'stderr', error)}"
+    if "node" in os.environ.get("NOTIFIER_TESTS_REQUIRE", ""):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+@contextmanager
+def sdk(box: FeishuBox, folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    command = ["node", "client.js", box.url, box.app_id, box.app_secret]
+    environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            box.wait_for(box.connections, "the SDK is connected", 60)
+            yield process
+        finally:
+            process.kill()
+
+
+def line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+@pytest.mark.parametrize("chunk_bytes", [200_000, 40])
+def test_the_node_sdk_receives_sends_clicks_and_comes_back(node_folder: Path, chunk_bytes: int) -> None:
+    with FeishuBox(SandboxSettings(chunk_bytes=chunk_bytes)) as box, sdk(box, node_folder) as process:
+        (event_id,) = box.change(LIN, points=3)
+        assert f"event {event_id} {LIN} 123 CNY 350.5" == line(process)
+        box.wait_for(lambda: box.event(event_id)["state"] == "acknowledged", "the ack has arrived")
+        assert "sent 0" == line(process)
+        assert [{"text": "balance changed"}] == [one["content"] for one in box.messages("ou_sandbox_lin")]
+
+        message_id = send(box, card()).data["message_id"]
+        outcome = box.click(message_id, "ou_sandbox_lin", {"op": "withdraw"})
+        assert (0, {"type": "info", "content": "withdraw"}, True) == (
+            outcome["code"],
+            outcome["toast"],
+            outcome["card_updated"],
+        )
+
+        box.disconnect_all()
+        box.wait_for(lambda: box.connections() == 0, "the connection broke")
+        box.wait_for(box.connections, "the SDK is back", 20)
+        (event_id,) = box.change(LIN, points=1)
+        box.wait_for(lambda: box.event(event_id)["state"] == "acknowledged", "the next ack has arrived")
+        assert {} == box.refusals()
