@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help sandbox test check format lint types rooms deps lock clean
+.PHONY: help sandbox test check format lint types rooms deps bench lock clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## ?/  make \1\t/'
@@ -40,6 +40,9 @@ deps: $(READY)     ## every dependency is used, every import is declared
 	$(BIN)/deptry notifier
 
 check: lint types rooms deps test  ## all of the above; what CI runs
+
+bench: $(READY)    ## figures, measured side by side in one run
+	PYTHONPATH=tests $(BIN)/python tests/bench/burst.py
 
 lock: $(READY)     ## pin the dependencies again, with hashes
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet uv

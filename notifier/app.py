@@ -43,6 +43,7 @@ R = TypeVar("R")
 
 BEAT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
+RUSH_PAUSE_SECONDS = 0.02
 STOP_SECONDS = 4.0
 """For each of the two things a stop waits for: the listener's goodbye and the calls in flight."""
 
@@ -175,6 +176,8 @@ async def run(  # noqa: PLR0915 - one straight line, see below
         )
 
         async def record_turn() -> float:
+            if receiver.rush.is_on():
+                return RUSH_PAUSE_SECONDS
             entries = await record(database, record_parts)
             if entries:
                 announcing.wake()

@@ -48,7 +48,7 @@ async def run(*, port: int, only_feishu: bool, data: Path | None, say: Callable[
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    settings = SandboxSettings(port=port)
+    settings = SandboxSettings(port=port, opening_events=not only_feishu)
     ready: asyncio.Future[str] = loop.create_future()
     serving = asyncio.ensure_future(serve(settings, ready.set_result))
     stopped = asyncio.ensure_future(stop.wait())

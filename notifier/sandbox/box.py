@@ -136,6 +136,12 @@ class FeishuBox:
         """Every event with its pushes, oldest first."""
         return self._read(lambda sandbox: [record.to_json() for record in sandbox.pusher.records.values()])
 
+    def unacknowledged(self) -> int:
+        """How many events still want an answer; cheap, for waiting under load."""
+        return self._read(
+            lambda sandbox: sum(record.state != "acknowledged" for record in sandbox.pusher.records.values())
+        )
+
     def event(self, event_id: str) -> Json:
         return self._read(lambda sandbox: sandbox.pusher.records[event_id].to_json())
 
@@ -174,6 +180,15 @@ class FeishuBox:
             person = sandbox.world.people[open_id]
             person.status = PersonStatus(status)
             person.resigned_code = resigned_code
+
+        self._call(do)
+
+    def rename(self, open_id: str, *, name: str, en_name: str) -> None:
+        """Any text, hostile ones too: names in HR data are what people typed."""
+
+        def do(sandbox: Sandbox) -> None:
+            person = sandbox.world.people[open_id]
+            person.name, person.en_name = name, en_name
 
         self._call(do)
 

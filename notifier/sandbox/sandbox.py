@@ -56,6 +56,11 @@ class Sandbox:
         self.world.touch()
         return self._event(account)
 
+    def tell_balances(self) -> None:
+        """One event for every account, with the balance it has."""
+        records = [self.change(one, points=0, cash={}, currency_form="iso") for one in self.world.accounts]
+        self.push([record for record in records if record is not None])
+
     def push(self, records: list[EventRecord], *, send: str = "once") -> list[str]:
         """Pushes events as `send` says; gives their ids, in pushing order."""
         match send:

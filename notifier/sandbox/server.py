@@ -57,6 +57,8 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
     await site.start()
     port = runner.addresses[0][1]
     pushing = asyncio.create_task(sandbox.pusher.run())
+    if settings.opening_events:
+        sandbox.tell_balances()
     try:
         yield sandbox, f"http://{settings.host}:{port}"
     finally:

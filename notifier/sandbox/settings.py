@@ -54,6 +54,7 @@ class SandboxSettings:
     app_secret: str = "sandbox-secret"  # noqa: S105  # sample credential of a loopback stand-in
     tenant_key: str = "sandbox-tenant"
     clock: Callable[[], float] = time.time  # seconds since 1970; FeishuBox.advance() adds to it
+    opening_events: bool = False  # at start, tell every account's balance once, as if it had just changed
     extra_accounts: int = 0  # made up on top of the four sample people, for load
     granted_scopes: frozenset[str] = DEFAULT_SCOPES
     foreign_open_ids: frozenset[str] = frozenset({"ou_sandbox_of_another_app"})

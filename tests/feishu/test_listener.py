@@ -1,0 +1,218 @@
+"""The long connection: the real SDK's client against the stand-in, over a real socket."""
+
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+
+import pytest
+
+from notifier.domain.event import Event
+from notifier.feishu.api import AppAccess
+from notifier.feishu.listener import Connection, ConnectionState, Listener
+from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.settings import SandboxSettings
+from support.waiting import wait_until
+
+LIN_ACCOUNT = "7000000000000000001"
+
+
+class Shelf:
+    """Stands for the inbox: keeps events, or refuses them while told to."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.states: list[Connection] = []
+        self.refusing = False
+        self.slow: threading.Event | None = None
+
+    def accept(self, event: Event) -> "Future[None]":
+        stored: Future[None] = Future()
+        if self.refusing:
+            stored.set_exception(OSError("disk full"))
+            return stored
+        if self.slow is not None:
+            threading.Thread(target=self._later, args=(event, stored, self.slow), daemon=True).start()
+            return stored
+        self._keep(event, stored)
+        return stored
+
+    def _later(self, event: Event, stored: "Future[None]", gate: threading.Event) -> None:
+        gate.wait(20)
+        self._keep(event, stored)
+
+    def _keep(self, event: Event, stored: "Future[None]") -> None:
+        self.events.append(event)
+        stored.set_result(None)
+
+
+@contextmanager
+def listening(
+    box: FeishuBox, shelf: Shelf, *, secret: str | None = None, connected: bool = True
+) -> Iterator[Listener]:
+    access = AppAccess(base_url=box.url, app_id=box.app_id, app_secret=secret or box.app_secret)
+    listener = Listener(access, accept=shelf.accept, tell=shelf.states.append)
+    listener.start()
+    try:
+        if connected:
+            box.wait_for(lambda: box.connections() == 1, "connected", timeout=40)
+        yield listener
+    finally:
+        assert listener.stop(seconds=10)
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+def codes(box: FeishuBox, event_id: str) -> list[int | None]:
+    return box.push_codes(event_id)
+
+
+def test_an_event_is_acknowledged_with_200_after_it_is_stored(feishu_box: FeishuBox, shelf: Shelf) -> None:
+    with listening(feishu_box, shelf):
+        [event_id] = feishu_box.change(LIN_ACCOUNT, points=5)
+        feishu_box.wait_for(lambda: codes(feishu_box, event_id) == [200], "acknowledged")
+
+    assert [event_id] == [event.key for event in shelf.events]
+
+
+def test_an_event_that_cannot_be_stored_is_answered_with_500_and_comes_again(shelf: Shelf) -> None:
+    with FeishuBox(SandboxSettings(redelivery_seconds=(0.2, 0.2, 0.2, 0.2))) as box, listening(box, shelf):
+        shelf.refusing = True
+        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        box.wait_for(lambda: codes(box, event_id)[:1] == [500], "refused")
+        shelf.refusing = False
+
+        box.wait_for(lambda: codes(box, event_id)[-1:] == [200], "acknowledged in the end")
+
+    assert [event_id] == [event.key for event in shelf.events]
+
+
+def test_no_answer_leaves_before_the_commit_and_others_are_not_held_up(
+    feishu_box: FeishuBox, shelf: Shelf
+) -> None:
+    with listening(feishu_box, shelf):
+        gate = shelf.slow = threading.Event()
+        [waiting] = feishu_box.change(LIN_ACCOUNT, points=5)
+        wait_until(lambda: feishu_box.event(waiting)["pushes"], "it was pushed")
+        shelf.slow = None
+        [quick] = feishu_box.change(LIN_ACCOUNT, points=5)
+
+        feishu_box.wait_for(lambda: codes(feishu_box, quick) == [200], "the second one is acknowledged")
+        assert [None] == codes(feishu_box, waiting)
+        gate.set()
+
+        feishu_box.wait_for(lambda: codes(feishu_box, waiting) == [200], "the first one too")
+
+
+def test_the_payload_is_kept_as_it_came(feishu_box: FeishuBox, shelf: Shelf) -> None:
+    payload = '{"schema":"2.0",  "header":{"event_id":"ev-é","event_type":"x"},\n "event":{"n":1.10}}'
+    with listening(feishu_box, shelf):
+        feishu_box.push_payload(payload)
+        feishu_box.wait_for(lambda: shelf.events, "stored")
+
+    assert payload.encode() == shelf.events[0].payload
+
+
+def test_a_payload_in_many_chunks_arrives_whole(shelf: Shelf) -> None:
+    with FeishuBox(SandboxSettings(chunk_bytes=50)) as box, listening(box, shelf):
+        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        box.wait_for(lambda: codes(box, event_id) == [200], "acknowledged")
+
+    assert [event_id] == [event.key for event in shelf.events]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["no JSON", "{}", '{"schema":"2.0","header":{"event_type":"moon.rises_v1","event_id":"m"},"event":{}}'],
+)
+def test_every_payload_gets_an_answer(feishu_box: FeishuBox, shelf: Shelf, payload: str) -> None:
+    with listening(feishu_box, shelf):
+        event_id = feishu_box.push_payload(payload)
+        feishu_box.wait_for(lambda: codes(feishu_box, event_id) == [200], "acknowledged")
+
+    assert payload.encode() == shelf.events[0].payload
+
+
+def test_a_click_is_answered(feishu_box: FeishuBox, shelf: Shelf) -> None:
+    with listening(feishu_box, shelf):
+        message = _send_a_card(feishu_box)
+        answer = feishu_box.click(message, "ou_sandbox_lin", {"ref": "abc"})
+
+    assert 0 == answer["code"]
+    assert ["card.action.trigger"] == [event.event_type for event in shelf.events]
+
+
+def _send_a_card(box: FeishuBox) -> str:
+    """A card with a button, sent as any client would."""
+
+    def post(path: str, body: dict[str, object], token: str = "") -> dict[str, object]:
+        request = urllib.request.Request(
+            box.url + path,
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Authorization": f"Bearer {token}"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            document: dict[str, object] = json.load(answer)
+            return document
+
+    token = post(
+        "/open-apis/auth/v3/tenant_access_token/internal",
+        {"app_id": box.app_id, "app_secret": box.app_secret},
+    )["tenant_access_token"]
+    button = {
+        "tag": "button",
+        "text": {"tag": "plain_text", "content": "x"},
+        "behaviors": [{"type": "callback", "value": {"ref": "abc"}}],
+    }
+    card = {"schema": "2.0", "config": {"update_multi": True}, "body": {"elements": [button]}}
+    post(
+        "/open-apis/im/v1/messages?receive_id_type=open_id",
+        {"receive_id": "ou_sandbox_lin", "msg_type": "interactive", "content": json.dumps(card)},
+        str(token),
+    )
+    return str(box.messages("ou_sandbox_lin")[0]["message_id"])
+
+
+def test_a_lost_connection_is_told_and_made_again(feishu_box: FeishuBox, shelf: Shelf) -> None:
+    with listening(feishu_box, shelf):
+        feishu_box.disconnect_all()
+        wait_until(lambda: _states(shelf).count(ConnectionState.CONNECTED) == 2, "connected again")
+
+    assert ConnectionState.LOST in _states(shelf)
+
+
+def test_a_wrong_secret_is_refused_with_the_next_step_and_without_the_secret(
+    feishu_box: FeishuBox, shelf: Shelf
+) -> None:
+    with listening(feishu_box, shelf, secret="not-the-secret", connected=False):
+        wait_until(lambda: ConnectionState.REFUSED in _states(shelf), "refused", seconds=40)
+
+    refused = next(each for each in shelf.states if each.state is ConnectionState.REFUSED)
+    assert "feishu.app_secret" in refused.detail
+    assert "not-the-secret" not in refused.detail
+
+
+def test_discovery_that_is_away_for_now_is_asked_again(feishu_box: FeishuBox, shelf: Shelf) -> None:
+    feishu_box.add_fault({"match": "POST /callback/ws/endpoint", "action": "http", "status": 502, "times": 1})
+    with listening(feishu_box, shelf):
+        pass
+
+    assert ConnectionState.LOST in _states(shelf)
+    assert ConnectionState.CONNECTED in _states(shelf)
+
+
+def _states(shelf: Shelf) -> list[ConnectionState]:
+    return [each.state for each in shelf.states]
+
+
+def test_a_listener_that_never_started_stops_at_once(feishu_box: FeishuBox, shelf: Shelf) -> None:
+    access = AppAccess(base_url=feishu_box.url, app_id="a", app_secret="s")
+    listener = Listener(access, accept=shelf.accept, tell=shelf.states.append)
+
+    assert listener.stop(seconds=1)
+    assert listener.stop(seconds=1)

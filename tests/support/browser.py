@@ -1,0 +1,50 @@
+"""A real browser, where there is one."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def find_browser() -> str:
+    """Where Chromium is. Skips the test where there is none, fails it where NOTIFIER_TESTS_REQUIRE wants one."""
+    found = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
+        None,
+    )
+    if found is not None:
+        return found
+    if "browser" in os.environ.get("NOTIFIER_TESTS_REQUIRE", ""):
+        pytest.fail("NOTIFIER_TESTS_REQUIRE wants a browser, and there is no Chromium")
+    pytest.skip("no Chromium here (Debian: apt-get install chromium)")
+
+
+@contextmanager
+def open_page(
+    url: str, *, width: int = 1440, height: int = 900, zone: str = "Asia/Shanghai"
+) -> Iterator[Page]:
+    """Errors of the page fail the test."""
+    executable = find_browser()
+    errors: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        page = browser.new_page(viewport={"width": width, "height": height}, timezone_id=zone, locale="zh-CN")
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        yield page
+        browser.close()
+    assert [] == errors

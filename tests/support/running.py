@@ -1,0 +1,183 @@
+"""The notifier as its user runs it: a process of its own, wired to the stand-in Feishu."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from notifier.sandbox.box import FeishuBox
+from notifier.store import desk, inbox
+from notifier.store.database import Database
+from support.waiting import wait_until
+
+STOP_SECONDS = 15
+START_SECONDS = 60
+
+CONFIG = """\
+feishu:
+  base_url: {url}
+  app_id: {app_id}
+  app_secret: {app_secret}
+  timeout_seconds: {timeout_seconds}
+store:
+  url: sqlite:///{folder}/notifier.db
+groups:
+  hr:
+    chat_id: oc_sandbox_hr
+  fallback:
+    chat_id: oc_sandbox_fallback
+fallback_group: fallback
+{more}
+"""
+
+
+def clean_environment() -> dict[str, str]:
+    """Without whatever the person running the tests has set for a notifier of their own."""
+    ours = ("NOTIFIER_", "FEISHU_", "LARK_", "APP_ID", "APP_SECRET")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+class RunningNotifier:
+    """config: the file it was started with. A killed one is started again with start()."""
+
+    def __init__(self, box: FeishuBox, folder: Path, *, more: str = "", timeout_seconds: float = 5) -> None:
+        self.box = box
+        self.folder = folder
+        self.config = folder / "config.yaml"
+        self.log_file = folder / "notifier.log"
+        self.config.write_text(
+            CONFIG.format(
+                url=box.url,
+                app_id=box.app_id,
+                app_secret=box.app_secret,
+                folder=folder,
+                more=more,
+                timeout_seconds=timeout_seconds,
+            ),
+            encoding="utf-8",
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def database_url(self) -> str:
+        return f"sqlite:///{self.folder}/notifier.db"
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8", errors="replace")
+
+    def start(self, *, connected: bool = True) -> None:
+        """Returns when Feishu sees its connection."""
+        before = self.box.connections()
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "notifier", "run", "--config", str(self.config)],
+                stdout=log,
+                stderr=log,
+                env=clean_environment(),
+            )
+        if connected:
+            self.box.wait_for(
+                lambda: self.box.connections() > before or self.ended,
+                "the notifier is connected",
+                timeout=START_SECONDS,
+            )
+            assert not self.ended, self.log
+
+    @property
+    def ended(self) -> bool:
+        return self._process is not None and self._process.poll() is not None
+
+    def kill(self) -> None:
+        """As with `kill -9`: no goodbye."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(STOP_SECONDS)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """A clean stop; the exit code."""
+        assert self._process is not None
+        if not self.ended:
+            self._process.send_signal(number)
+        return self._process.wait(STOP_SECONDS)
+
+    def wait_end(self, seconds: float = START_SECONDS) -> int:
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Another command on the same configuration, as an operator would type it."""
+        return subprocess.run(
+            [sys.executable, "-m", "notifier", *words, "--config", str(self.config)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=clean_environment(),
+            timeout=60,
+        )
+
+    def wait_until_settled(self, *, seconds: float = 90) -> None:
+        """All events are acknowledged and recorded, and nothing is on its way any more."""
+        self.box.wait_for(
+            lambda: self.box.unacknowledged() == 0,
+            "all events are acknowledged",
+            timeout=seconds,
+        )
+        with self.open_database() as database:
+            wait_until(lambda: _at_rest(database), "nothing is on its way", seconds=seconds)
+
+    @contextmanager
+    def open_database(self) -> Iterator[Database]:
+        """A second look at the same file, as the operator's commands take."""
+        database = Database.open(self.database_url)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    def status(self) -> dict[str, Any]:
+        ran = self.command("status", "--json")
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)
+
+
+def _at_rest(database: Database) -> bool:
+    with database.read() as connection:
+        on_the_way = desk.oldest_open_at(connection)
+        return on_the_way is None and not inbox.count_by_state(connection).get("new")
+
+
+@contextmanager
+def running_notifier(box: FeishuBox, folder: Path, **settings: Any) -> Iterator[RunningNotifier]:
+    notifier = RunningNotifier(box, folder, **settings)
+    notifier.start()
+    try:
+        yield notifier
+    finally:
+        if not notifier.ended:
+            notifier.kill()
+
+
+def texts(node: object, language: str = "zh_cn") -> list[str]:
+    """All that a reader of that language sees on a card, in order."""
+    match node:
+        case {"i18n_content": {**translations}, **rest} if language in translations:
+            return [
+                str(translations[language]),
+                *texts({k: v for k, v in rest.items() if k != "content"}, language),
+            ]
+        case dict():
+            shown = [node["content"]] if isinstance(node.get("content"), str) else []
+            return [
+                *shown,
+                *(t for k, v in node.items() if k not in {"content", "config"} for t in texts(v, language)),
+            ]
+        case list():
+            return [text for each in node for text in texts(each, language)]
+        case _:
+            return []

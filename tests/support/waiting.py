@@ -1,0 +1,23 @@
+"""Waiting for a condition: quick when it holds, a clear message when it does not."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+BETWEEN_LOOKS_SECONDS = 0.02
+
+
+def wait_until(condition: Callable[[], T | None], description: str, *, seconds: float = 20) -> T:
+    """The first true answer of the condition. For things that have no signal to wait for, such as a row that
+    another process writes.
+    """
+    ends_at = time.monotonic() + seconds
+    pause = threading.Event()
+    while not (answer := condition()):
+        if time.monotonic() > ends_at:
+            raise AssertionError(f"not within {seconds:g} s: {description}")
+        pause.wait(BETWEEN_LOOKS_SECONDS)
+    return answer
