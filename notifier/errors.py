@@ -29,13 +29,22 @@ class CallError(NotifierError):
     """A call to Feishu did not give what was asked for.
 
     code: Feishu's code, or None when no readable answer came. log_id: X-Tt-Logid, for Feishu's support.
+    retry_after_seconds: the least pause before a repeat that Feishu asked for, or None.
     """
 
-    def __init__(self, reason: str, *, code: int | None = None, log_id: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        code: int | None = None,
+        log_id: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.code = code
         self.log_id = log_id
+        self.retry_after_seconds = retry_after_seconds
 
     def __str__(self) -> str:
         code = f" (code {self.code})" if self.code is not None else ""
@@ -46,8 +55,7 @@ class CallError(NotifierError):
 class NotDone(CallError):
     """Feishu did not carry it out and may later: try again after a pause.
 
-    retry_after_seconds: how long Feishu asked us to wait, or None. whole_app: everybody must wait, not only
-    this recipient.
+    whole_app: everybody must wait, not only this recipient.
     """
 
     def __init__(
@@ -59,8 +67,7 @@ class NotDone(CallError):
         retry_after_seconds: float | None = None,
         whole_app: bool = False,
     ) -> None:
-        super().__init__(reason, code=code, log_id=log_id)
-        self.retry_after_seconds = retry_after_seconds
+        super().__init__(reason, code=code, log_id=log_id, retry_after_seconds=retry_after_seconds)
         self.whole_app = whole_app
 
 

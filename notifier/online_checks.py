@@ -4,7 +4,7 @@ from notifier import app
 from notifier.checks import Finding
 from notifier.clock import SystemClock
 from notifier.config import Config
-from notifier.errors import CallError, NotAuthorised
+from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.chats import bot_is_in
 from notifier.feishu.hire import ReferralAccounts
@@ -42,38 +42,50 @@ async def online(config: Config) -> list[Finding]:
 
 PUBLISH = "in the developer console under Permissions, then create and publish an app version"
 SCOPE_MISSING = 99991672
+BOT_OFF = 230006
+BAD_ACCOUNT_ID = 1002002
+BAD_RECIPIENT = {230001, 99992402, 9499}
 
 
 async def _hire_scope(api: FeishuApi) -> Finding:
+    """A look-up of an account that cannot exist: with the scope the answer is that there is no such account."""
     scope = "hire:referral_account:readonly"
     try:
         await ReferralAccounts(api).referrer(NO_SUCH_ACCOUNT)
+    except AccountUnknown:
+        return Finding(good=True, what=f"scope {scope}")
     except CallError as error:
-        if error.code == SCOPE_MISSING:
-            return Finding(good=False, what=f"scope {scope}: {error.reason}", step=f"add {scope} {PUBLISH}")
-        if error.code is None:
-            return Finding(good=False, what=f"scope {scope}: could not be asked: {error}", step="try again")
+        if error.code == BAD_ACCOUNT_ID:
+            return Finding(good=True, what=f"scope {scope}")
+        return _not_good(scope, error)
     return Finding(good=True, what=f"scope {scope}")
 
 
 async def _send_scope(api: FeishuApi) -> Finding:
-    """A send that can only be refused: Feishu checks the scope before it looks at the recipient."""
+    """A send that can only be refused: with the scope it is refused for its recipient."""
     scope = "im:message:send_as_bot"
     body = {"receive_id": "ou_nobody", "msg_type": "text", "content": '{"text":"."}'}
     try:
         await api.call("POST", "/open-apis/im/v1/messages", query={"receive_id_type": "open_id"}, body=body)
+    except RecipientUnreachable:
+        return Finding(good=True, what=f"scope {scope}, bot ability")
     except CallError as error:
-        if error.code == SCOPE_MISSING:
-            return Finding(good=False, what=f"scope {scope}: {error.reason}", step=f"add {scope} {PUBLISH}")
-        if error.code == 230006:
+        if error.code in BAD_RECIPIENT:
+            return Finding(good=True, what=f"scope {scope}, bot ability")
+        if error.code == BOT_OFF:
             return Finding(
                 good=False,
                 what="the app's bot ability is off",
                 step="add the ability Bot, then publish a version",
             )
-        if error.code is None:
-            return Finding(good=False, what=f"scope {scope}: could not be asked: {error}", step="try again")
+        return _not_good(scope, error)
     return Finding(good=True, what=f"scope {scope}, bot ability")
+
+
+def _not_good(scope: str, error: CallError) -> Finding:
+    if error.code == SCOPE_MISSING:
+        return Finding(good=False, what=f"scope {scope}: {error.reason}", step=f"add {scope} {PUBLISH}")
+    return Finding(good=False, what=f"scope {scope}: could not be asked: {error}", step="try again")
 
 
 async def _group(api: FeishuApi, name: str, chat_id: str) -> Finding:

@@ -2,9 +2,9 @@
 
 waiting -> ready -> sending -> sent
              ^         |-> ready       (not done: later, same key; or a simpler rung, own key)
-             |         |-> uncertain   (may have been seen, and Feishu's memory of the key is over)
+             |         |-> uncertain   (may have been seen, and asking again with the key tells nothing more)
           operator     |-> rerouted    (this person cannot be reached: another delivery was born)
-             |         '-> dead        (repeating cannot help)
+             |         '-> dead        (not seen, and repeating cannot help)
              '-- uncertain, dead --> dropped (operator)
 """
 
@@ -135,6 +135,7 @@ def after_failure(
     unknown_since = delivery.unknown_since
     if isinstance(error, OutcomeUnknown) and unknown_since is None:
         unknown_since = started_at
+    given_up = DeliveryState.DEAD if unknown_since is None else DeliveryState.UNCERTAIN
 
     def move(state: DeliveryState, *, rung: Rung = delivery.rung, due_at: Millis = 0) -> Move:
         return Move(
@@ -154,21 +155,21 @@ def after_failure(
             return move(DeliveryState.READY, rung=below, due_at=now) if below else move(DeliveryState.DEAD)
         case RecipientUnreachable():
             reroutable = fallback_exists and delivery.reroute_reason is None
-            return move(DeliveryState.REROUTED if reroutable else DeliveryState.DEAD)
+            return move(DeliveryState.REROUTED if reroutable else given_up)
         case NotDone() | OutcomeUnknown() | NotAuthorised():
             due_at = now + _pause_after(error, attempts=delivery.attempts, jitter=jitter)
             if unknown_since is not None and due_at - unknown_since >= UUID_WINDOW_MS:
                 return move(DeliveryState.UNCERTAIN)
             if due_at - delivery.created_at >= patience.give_up_after_ms:
-                return move(DeliveryState.DEAD)
+                return move(given_up)
             return move(DeliveryState.READY, due_at=due_at)
         case _:
-            return move(DeliveryState.DEAD)
+            return move(given_up)
 
 
 def _pause_after(error: CallError, *, attempts: int, jitter: float) -> int:
     """What Feishu asks for is the least. When it asks the whole app to wait, this delivery has no part in it."""
-    asked_ms = round(1000 * (error.retry_after_seconds or 0)) if isinstance(error, NotDone) else 0
+    asked_ms = round(1000 * (error.retry_after_seconds or 0))
     if isinstance(error, NotDone) and error.whole_app and asked_ms:
         return asked_ms + round(250 * jitter)
     return max(asked_ms + round(250 * jitter), pause_ms(attempts=attempts, jitter=jitter))

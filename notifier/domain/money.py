@@ -46,7 +46,7 @@ def exact_amount(number: Decimal) -> Decimal:
     """
     if not number.is_finite():
         raise ValueError(f"{number} is not a number")
-    if abs(number) > LARGEST:
+    if number.copy_abs() > LARGEST:  # abs() would overflow on 1e1000000
         raise ValueError(f"{number} is larger than {LARGEST:,} in size")
     try:
         kept = number.quantize(UNIT)

@@ -14,8 +14,8 @@ from typing import Any, Self
 import aiohttp
 
 from notifier.clock import Clock
-from notifier.errors import CallError, NotDone, OutcomeUnknown, Refused
-from notifier.feishu.failures import asks_for_fresh_token, failure, shorten
+from notifier.errors import CallError, NotDone, OutcomeUnknown
+from notifier.feishu.failures import TABLE, asks_for_fresh_token, failure, shorten
 from notifier.feishu.wire import read_json
 
 TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - an address, not a secret
@@ -82,21 +82,19 @@ class FeishuApi:
             if not asks_for_fresh_token(error):
                 raise
         fresh = await self.token(instead_of=token)
-        try:
-            return await self._once(method, path, query=query, body=body, token=fresh)
-        except CallError as error:
-            if asks_for_fresh_token(error):
-                raise Refused(
-                    f"a fresh token was rejected too: {error.reason}", code=error.code, log_id=error.log_id
-                ) from error
-            raise
+        return await self._once(method, path, query=query, body=body, token=fresh)
 
     async def token(self, *, instead_of: str | None = None) -> str:
         """The tenant's token. instead_of: one that Feishu rejected. Raises NotAuthorised, or NotDone for now."""
         async with self._token_lock:
-            stale = self._clock.now() >= self._token_ends_at - REFRESH_EARLY
-            if self._token is None or self._token == instead_of or stale:
-                await self._fetch_token()
+            left = self._token_ends_at - self._clock.now()
+            rejected = self._token is None or self._token == instead_of or left <= timedelta(0)
+            if rejected or left <= REFRESH_EARLY:
+                try:
+                    await self._fetch_token()
+                except NotDone:
+                    if rejected:
+                        raise  # else the one we have is good for a while yet
             if self._token is None:
                 raise NotDone("Feishu gave no token", whole_app=True)
             return self._token
@@ -177,8 +175,13 @@ def _sorted_answer(
         raise _without_code(status, log_id=log_id, wait=wait)
     if code != 0:
         error = failure(code, str(document.get("msg", "")), log_id=log_id, retry_after_seconds=wait)
-        unsorted = type(error) is Refused and status >= 500
-        raise OutcomeUnknown(error.reason, code=code, log_id=log_id) if unsorted else error
+        if code not in TABLE and status == 429:
+            raise NotDone(
+                error.reason, code=code, log_id=log_id, retry_after_seconds=wait or 1, whole_app=True
+            )
+        if code not in TABLE and status >= 500:
+            raise OutcomeUnknown(error.reason, code=code, log_id=log_id)
+        raise error
     if not 200 <= status < 300:
         raise OutcomeUnknown(f"HTTP {status} with body code 0", log_id=log_id)
     return document, log_id
@@ -198,4 +201,4 @@ def _seconds(text: str | None) -> float | None:
         seconds = float(text or "")
     except ValueError:
         return None
-    return seconds if 0 <= seconds <= 3600 else None
+    return min(seconds, 3600.0) if seconds >= 0 else None

@@ -189,7 +189,7 @@ def failure(  # noqa: PLR0911 - one return per row of the table reads best
                 whole_app=row.sort is Sort.APP_LATER,
             )
         case Sort.UNKNOWN:
-            return OutcomeUnknown(reason, code=code, log_id=log_id)
+            return OutcomeUnknown(reason, code=code, log_id=log_id, retry_after_seconds=wait)
         case Sort.UNREACHABLE:
             return RecipientUnreachable(reason, code=code, log_id=log_id)
         case Sort.CONTENT:

@@ -30,7 +30,8 @@ FATAL_STEPS = {
     1000040344: "app id or secret is empty: set feishu.app_id and feishu.app_secret",
     1000040345: "the app id or secret is wrong: check feishu.app_id and feishu.app_secret",
     1000040350: "50 connections of this app are open already: stop other clients of the same app",
-    1000040351: "the app belongs to the other side: use https://open.feishu.cn or https://open.larksuite.com as feishu.base_url",
+    1000040351: "a Feishu app at Lark's address or the reverse: try https://open.feishu.cn or "
+    "https://open.larksuite.com as feishu.base_url",
     403: "Feishu forbids the connection: is the app enabled, and is it a self-built one?",
 }
 

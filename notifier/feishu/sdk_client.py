@@ -21,8 +21,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import lark_oapi
-from lark_oapi.event.callback.model.p2_card_action_trigger import P2CardActionTriggerResponse
 from lark_oapi.core.exception import EventException
+from lark_oapi.event.callback.model.p2_card_action_trigger import P2CardActionTriggerResponse
 from lark_oapi.ws import client as sdk
 from lark_oapi.ws.enum import FrameType, MessageType
 from lark_oapi.ws.exception import ClientException

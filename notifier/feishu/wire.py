@@ -29,7 +29,10 @@ def read_json(raw: bytes | str) -> Any:  # noqa: ANN401 - JSON has no narrower t
 def _decimal(text: str) -> Decimal:
     if len(text) > NUMBER_DIGITS:
         raise ValueError(f"a number of {len(text)} characters")
-    return Decimal(text)
+    try:
+        return Decimal(text)
+    except ArithmeticError as error:  # also 1e99999999999999999999, which JSON allows
+        raise ValueError(f"{_shown(text)} is not a number") from error
 
 
 def _whole(text: str) -> int:
@@ -55,9 +58,9 @@ def read_event(payload: bytes, *, app_id: str) -> Event:
         key = f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
     return Event(
         key=_clean(key),
-        event_type=_text(header.get("event_type")) or UNREADABLE,
-        tenant_key=_text(header.get("tenant_key")),
-        app_id=_text(header.get("app_id")) or app_id,
+        event_type=_text(header.get("event_type"))[:LONGEST_KEY] or UNREADABLE,
+        tenant_key=_text(header.get("tenant_key"))[:LONGEST_ID],
+        app_id=_text(header.get("app_id"))[:LONGEST_ID] or app_id,
         created_at=_millis_or_zero(header.get("create_time")),
         payload=payload,
     )
@@ -90,8 +93,8 @@ def _text(value: object) -> str:
 
 
 def _clean(text: str) -> str:
-    """Lone surrogates cannot be stored as UTF-8."""
-    return text.encode("utf-8", "replace").decode()
+    """Lone surrogates cannot be stored as UTF-8, nor can PostgreSQL store a NUL."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def read_balance_report(event: Event) -> BalanceReport:
@@ -139,7 +142,7 @@ def read_assets(assets: object, path: str) -> Amounts:
         )
         if asset in amounts:
             raise ValueError(f"{spot}: {asset.currency} stands there twice")
-        amounts[asset] = _amount(entry.get("amount"), f"{spot}.amount")
+        amounts[asset] = _amount(entry.get("amount", 0), f"{spot}.amount")
     return without_zeros(amounts)
 
 
@@ -162,12 +165,9 @@ def _amount(value: object, path: str) -> Decimal:
 def _exact(value: int | Decimal | str) -> Decimal:
     if isinstance(value, str):
         text = value.strip()
-        if len(text) > NUMBER_DIGITS or not text.isascii():
+        if not text.isascii() or "_" in text:  # Python would take 1_000 and full-width digits
             raise ValueError(f"{_shown(value)} is not a number")
-        try:
-            value = _decimal(text)
-        except ArithmeticError as error:
-            raise ValueError(f"{_shown(value)} is not a number") from error
+        value = _decimal(text)
     return exact_amount(Decimal(value))
 
 
@@ -216,9 +216,9 @@ def read_referrer(account: object) -> Referrer | None:
     referrer = account.get("referrer") if isinstance(account, dict) else None
     if not isinstance(referrer, dict):
         return None
-    open_id = referrer.get("id")
+    open_id = _text(referrer.get("id"))
     name = referrer.get("name")
     names = name if isinstance(name, dict) else {}
-    if not isinstance(open_id, str) or not open_id:
+    if not open_id or len(open_id) > LONGEST_ID:
         return None
     return Referrer(open_id=open_id, name_zh=_text(names.get("zh_cn")), name_en=_text(names.get("en_us")))
