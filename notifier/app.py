@@ -90,7 +90,7 @@ def renderer(config: Config) -> Renderer:
 def sending_pace(config: Config) -> SendingPace:
     sending = config.sending
     return SendingPace(
-        app=Pace(per_second=sending.per_second, burst=4),
+        app=Pace(per_second=sending.per_second, burst=3),
         chat=Pace(per_second=sending.per_chat_per_second),
         per_minute=sending.per_minute,
     )

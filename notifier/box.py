@@ -106,6 +106,7 @@ async def _with_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
         for name, value in os.environ.items()
         if not name.startswith(hidden) and name not in {"APP_ID", "APP_SECRET"}
     }
+    environment |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

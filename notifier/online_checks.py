@@ -8,6 +8,7 @@ from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientU
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.chats import bot_is_in
 from notifier.feishu.hire import ReferralAccounts
+from notifier.feishu.listener import FATAL_STEPS as CONNECTION_STEPS
 
 NO_SUCH_ACCOUNT = "1"
 """Asked for to see whether the hire scope is there: Feishu checks scopes before it looks for the account."""
@@ -33,6 +34,7 @@ async def online(config: Config) -> list[Finding]:
                 )
             ]
         findings = [Finding(good=True, what=f"token from {config.feishu.base_url}")]
+        findings.append(await _long_connection(api))
         findings.append(await _hire_scope(api))
         findings.append(await _send_scope(api))
         for name, group in config.groups.items():
@@ -45,6 +47,17 @@ SCOPE_MISSING = 99991672
 BOT_OFF = 230006
 BAD_ACCOUNT_ID = 1002002
 BAD_RECIPIENT = {230001, 99992402, 9499}
+
+
+async def _long_connection(api: FeishuApi) -> Finding:
+    try:
+        await api.may_connect()
+    except CallError as error:
+        step = CONNECTION_STEPS.get(
+            error.code or 0, "is the app a self-built one, and enabled? Then try again"
+        )
+        return Finding(good=False, what=f"long connection: {error}", step=step)
+    return Finding(good=True, what="long connection")
 
 
 async def _hire_scope(api: FeishuApi) -> Finding:

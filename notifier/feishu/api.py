@@ -19,6 +19,7 @@ from notifier.feishu.failures import TABLE, asks_for_fresh_token, failure, short
 from notifier.feishu.wire import read_json
 
 TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - an address, not a secret
+DISCOVERY_PATH = "/callback/ws/endpoint"
 REFRESH_EARLY = timedelta(minutes=10)
 MOST_CONNECTIONS = 100
 
@@ -98,6 +99,11 @@ class FeishuApi:
             if self._token is None:
                 raise NotDone("Feishu gave no token", whole_app=True)
             return self._token
+
+    async def may_connect(self) -> None:
+        """Asks for the address of a long connection without opening one. Raises CallError when Feishu says no."""
+        body = {"AppID": self._access.app_id, "AppSecret": self._access.app_secret}
+        await self._exchange("POST", DISCOVERY_PATH, query=None, body=body, token=None)
 
     async def _fetch_token(self) -> None:
         body = {"app_id": self._access.app_id, "app_secret": self._access.app_secret}

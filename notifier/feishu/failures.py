@@ -1,7 +1,7 @@
 """The one table that sorts Feishu's answers into our errors. Above this room nobody reads a code.
 
-Source: message error codes, sub-codes of 230099, generic codes, hire codes (docs/feishu-codes.md lists the
-pages), read 2026-05. Each row says what a repeat of the same request can achieve.
+Source: error tables of the message, generic, chat and hire referral_account pages of Feishu's open platform, read
+2026-05. Each row says what a repeat of the same request can achieve.
 """
 
 import re

@@ -172,8 +172,8 @@ def _without_secrets(text: str) -> str:
 
 
 def _tame_sdk_logger() -> None:
-    """The SDK logs to stdout, with the whole address and its ticket: its errors go through our log instead."""
+    """The SDK logs to stdout, with the whole address and its ticket. What ends a connection, we tell ourselves."""
     sdk_log = logging.getLogger("Lark")
     for handler in list(sdk_log.handlers):
         sdk_log.removeHandler(handler)
-    sdk_log.setLevel(logging.ERROR)
+    sdk_log.setLevel(logging.CRITICAL)

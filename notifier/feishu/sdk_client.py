@@ -72,7 +72,7 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         super().__init__(
             app_id,
             app_secret,
-            log_level=lark_oapi.LogLevel.ERROR,
+            log_level=lark_oapi.LogLevel.CRITICAL,  # what it would say, we say ourselves
             event_handler=make_dispatcher(),
             domain=base_url,
             auto_reconnect=False,

@@ -39,7 +39,8 @@ fallback_group: fallback
 def clean_environment() -> dict[str, str]:
     """Without whatever the person running the tests has set for a notifier of their own."""
     ours = ("NOTIFIER_", "FEISHU_", "LARK_", "APP_ID", "APP_SECRET")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return kept | dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
 
 
 class RunningNotifier:
