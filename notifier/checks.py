@@ -17,6 +17,7 @@ from notifier.feishu.card_rules import card_problems
 from notifier.flow.templates import TEMPLATES, CardTemplates
 from notifier.flow.wording import balance_change_card
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing looked at. step: what to do about it, when it is not good."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CONFIG_OPTION = click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     help="The configuration file. Default: config.yaml here, if there is one; the environment fills in and wins.",
 )
 

@@ -50,7 +50,7 @@ def _as_zone(value: object) -> ZoneInfo:
         return value
     try:
         return ZoneInfo(str(value))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{value!r} is no IANA time zone; write for example Asia/Shanghai") from error
 
 
@@ -79,6 +79,7 @@ class FeishuConfig(_Section):
             raise ValueError(
                 "must be an address such as https://open.feishu.cn or https://open.larksuite.com"
             )
+        _ = parts.port  # raises for a port that is none
         if parts.path.strip("/"):
             raise ValueError(f"must be an address without a path; leave out {parts.path}")
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
@@ -97,6 +98,15 @@ def _is_loopback(host: str) -> bool:
 
 class StoreConfig(_Section):
     url: str = "sqlite:///data/notifier.db"
+
+    @field_validator("url")
+    @classmethod
+    def _sqlite(cls, value: str) -> str:
+        if not value.startswith("sqlite:///"):
+            raise ValueError(
+                "must be sqlite:///path/to/notifier.db (four slashes for an absolute path); there is no other yet"
+            )
+        return value
 
 
 class CardConfig(_Section):
@@ -158,7 +168,7 @@ class ReferrerConfig(_Section):
 
 
 class SendingConfig(_Section):
-    per_second: float = Field(default=45, gt=0, le=50)
+    per_second: float = Field(default=40, gt=0, le=50)
     per_minute: int = Field(default=975, gt=0, le=1000)
     per_chat_per_second: float = Field(default=4.5, gt=0, le=5)
     give_up_after_hours: float = Field(default=72, gt=0, le=24 * 30)
@@ -268,7 +278,7 @@ def _read(file: Path) -> dict[str, Any]:
         ) from None
     try:
         document = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # ValueError: a 13th month
         raise ConfigError(f"{file}: {_yaml_fault(error)}") from None
     if document is None:
         return {}

@@ -4,7 +4,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
@@ -16,8 +16,8 @@ _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
 _SECRET = re.compile(
     r"""(?ix)
     (?P<name>access_key|ticket|app_?secret|tenant_access_token|verification_token|encrypt_key|authorization|bearer)
-    (?P<gap>["'\s:=]+(?:bearer\s+)?)
-    (?P<value>[^\s"'&,;}]+)
+    (?P<gap>["'\\\s:=]+(?:bearer\s+)?)
+    (?P<value>[^\s"'\\&,;}]+)
     | \b[tu]-[A-Za-z0-9._-]{16,}
     """
 )
@@ -28,12 +28,20 @@ class Redaction:
     """Takes known secrets, and whatever looks like one, out of a text."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets = sorted((secret for secret in secrets if len(secret) >= 4), key=len, reverse=True)
+        forms = {form for secret in secrets if len(secret) >= 4 for form in _as_written(secret)}
+        self._secrets = sorted(forms, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return _SECRET.sub(_hide, text)
+
+
+def _as_written(secret: str) -> Iterator[str]:
+    """A secret with quotes or backslashes looks different inside JSON and in what Python shows of a list."""
+    for form in (secret, repr(secret)[1:-1]):
+        yield form
+        yield json.dumps(form, ensure_ascii=False)[1:-1]
 
 
 def _hide(match: re.Match[str]) -> str:

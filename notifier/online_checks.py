@@ -43,7 +43,7 @@ async def online(config: Config) -> list[Finding]:
 
 
 PUBLISH = "in the developer console under Permissions, then create and publish an app version"
-SCOPE_MISSING = 99991672
+SCOPE_MISSING = {99991672, 230027}
 BOT_OFF = 230006
 BAD_ACCOUNT_ID = 1002002
 BAD_RECIPIENT = {230001, 99992402, 9499}
@@ -96,7 +96,7 @@ async def _send_scope(api: FeishuApi) -> Finding:
 
 
 def _not_good(scope: str, error: CallError) -> Finding:
-    if error.code == SCOPE_MISSING:
+    if error.code in SCOPE_MISSING:
         return Finding(good=False, what=f"scope {scope}: {error.reason}", step=f"add {scope} {PUBLISH}")
     return Finding(good=False, what=f"scope {scope}: could not be asked: {error}", step="try again")
 
@@ -107,7 +107,7 @@ async def _group(api: FeishuApi, name: str, chat_id: str) -> Finding:
         if await bot_is_in(api, chat_id):
             return Finding(good=True, what=f"{what}: the bot is a member")
     except CallError as error:
-        if error.code == SCOPE_MISSING:
+        if error.code in SCOPE_MISSING:
             return Finding(good=False, what=f"{what}: {error.reason}", step=f"add im:chat:readonly {PUBLISH}")
         return Finding(
             good=False,

@@ -103,7 +103,8 @@ class Status:
         if self.parked:
             yield f"parked        {self.inbox.get('parked', 0)} events that could not be understood, the newest:"
         for entry in self.parked:
-            yield f"  #{entry.id} {entry.event_type} {entry.event_key}, {_ago(entry.received_at, self.now)}: {entry.reason}"
+            received = _ago(entry.received_at, self.now)
+            yield f"  #{entry.id} {entry.event_type} {entry.event_key}, {received}: {entry.reason}"
 
     def _process_text(self) -> str:
         worker = self.worker

@@ -5,7 +5,8 @@ waiting -> ready -> sending -> sent
              |         |-> uncertain   (may have been seen, and asking again with the key tells nothing more)
           operator     |-> rerouted    (this person cannot be reached: another delivery was born)
              |         '-> dead        (not seen, and repeating cannot help)
-             '-- uncertain, dead --> dropped (operator)
+             |-- uncertain, dead --> dropped (operator)
+             '-> uncertain      (it lay idle until Feishu's memory of its key was over)
 """
 
 from dataclasses import dataclass

@@ -97,7 +97,7 @@ async def _postpone(database: Database, due: LookupDue, error: CallError, parts:
     """A look-up that fails delays the notice, however often; it never loses it."""
     now = to_millis(parts.clock.now())
     pause = pause_ms(attempts=due.attempts + 1, jitter=random.random())  # noqa: S311 - spread, not secrecy
-    asked = round(1000 * (error.retry_after_seconds or 0)) if isinstance(error, NotDone) else 0
+    asked = round(1000 * (error.retry_after_seconds or 0))
     due_at = now + max(pause, asked)
     log.warning(
         "account.lookup_failed",

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
 from notifier.domain.delivery import (
+    UUID_WINDOW_MS,
     Content,
     Delivery,
     DeliveryState,
@@ -19,12 +20,12 @@ from notifier.domain.delivery import (
     after_failure,
 )
 from notifier.domain.route import AddressBook, RerouteReason
-from notifier.errors import CallError, NotDone, OutcomeUnknown, TemplateBroken
+from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer
 from notifier.store import gates, outbox
 from notifier.store.database import Database
-from notifier.store.outbox import Claimed, SendingPace, Sent
+from notifier.store.outbox import Claim, Claimed, SendingPace, Sent
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ SLOTS = 64
 """Calls in flight at most: enough for 50 a second while each takes a second."""
 
 IDLE_SECONDS = 1.0
+LOST_PAUSE_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ class Deliverer:
         self._database = database
         self._parts = parts
         self._wake = wake
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[asyncio.Task[None], int] = {}
 
     async def turn(self) -> float:
         """Seconds until it makes sense to ask again (or until woken)."""
@@ -60,22 +62,33 @@ class Deliverer:
         slots = SLOTS - len(self._in_flight)
         if slots <= 0:
             return IDLE_SECONDS
+        held = frozenset(self._in_flight.values())
         claim = await asyncio.wrap_future(
-            self._database.write(
-                lambda c: outbox.claim(
-                    c, owner=self._parts.owner, now=now, slots=slots, pace=self._parts.pace
-                )
-            )
+            self._database.write(lambda c: self._claim(c, now=now, slots=slots, held=held))
         )
         await self._freeze_and_send(claim.deliveries)
         if claim.again_at is None:
             return IDLE_SECONDS
         return min(max(claim.again_at - now, 0) / 1000, IDLE_SECONDS)
 
+    def _claim(self, connection: Connection, *, now: int, slots: int, held: frozenset[int]) -> Claim:
+        """First, what we no longer hold goes back: the database failed when its result was to be kept."""
+        lost = outbox.reclaim(
+            connection,
+            now=now,
+            window_ms=UUID_WINDOW_MS,
+            held=held,
+            due_at=now + LOST_PAUSE_MS,
+            reason=outbox.LOST,
+        )
+        if lost:
+            log.warning("delivery.reclaimed", extra={"how_many": lost})
+        return outbox.claim(connection, owner=self._parts.owner, now=now, slots=slots, pace=self._parts.pace)
+
     async def drain(self, seconds: float) -> None:
         """Lets calls in flight finish; those that do not are left as they are, to be asked again with their key."""
         if self._in_flight:
-            _, late = await asyncio.wait(self._in_flight, timeout=seconds)
+            _, late = await asyncio.wait(list(self._in_flight), timeout=seconds)
             for task in late:
                 task.cancel()
             if late:
@@ -97,11 +110,11 @@ class Deliverer:
             await asyncio.wrap_future(self._database.write(lambda c: outbox.freeze(c, fresh)))
         for each, content, uuid in ready:
             task = asyncio.ensure_future(self._send(each, content, uuid))
-            self._in_flight.add(task)
+            self._in_flight[task] = each.delivery.id
             task.add_done_callback(self._landed)
 
     def _landed(self, task: "asyncio.Task[None]") -> None:
-        self._in_flight.discard(task)
+        self._in_flight.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("delivery.lost_its_way", exc_info=error)
         self._wake()
@@ -109,12 +122,13 @@ class Deliverer:
     async def _rendered(self, each: Claimed) -> Content | None:
         try:
             return self._parts.renderer.content(each)
-        except TemplateBroken as error:
+        except Exception as error:  # one card that nobody foresaw must not hold up the others
+            log.exception("card.failed", extra={"delivery_id": each.delivery.id})
             await self._failed(
                 each,
                 Move(
                     state=DeliveryState.DEAD,
-                    reason=f"no card could be made: {error}",
+                    reason=f"no card could be made: {type(error).__name__}: {error}",
                     rung=each.delivery.rung,
                 ),
             )

@@ -21,6 +21,9 @@ from notifier.store.inbox import InboxEntry, InboxState, Verdict
 log = logging.getLogger(__name__)
 
 BATCH = 200
+DAY_MS = 86_400_000
+MOST_AHEAD_MS = 2 * DAY_MS
+"""Room for a clock that is off by a day, as after a wrong time zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,7 @@ def _understand(entry: InboxEntry, parts: RecordParts) -> BalanceReport | Verdic
     match entry.event.event_type:
         case event_type if event_type == BALANCE_CHANGED:
             try:
-                return parts.read(entry.event)
+                return _plausible(parts.read(entry.event), parts)
             except Parked as reason:
                 return Verdict(entry_id=entry.id, state=InboxState.PARKED, reason=str(reason))
         case event_type if event_type == UNREADABLE:
@@ -102,6 +105,14 @@ def _understand(entry: InboxEntry, parts: RecordParts) -> BalanceReport | Verdic
             return Verdict(
                 entry_id=entry.id, state=InboxState.IGNORED, reason=f"nothing is done with {other}"
             )
+
+
+def _plausible(report: BalanceReport, parts: RecordParts) -> BalanceReport:
+    """A time far ahead would make every later report look old, and silence the account for good."""
+    ahead = report.modified_at - to_millis(parts.clock.now())
+    if ahead > MOST_AHEAD_MS:
+        raise Parked(f"event.modify_time lies {ahead / DAY_MS:.0f} days ahead of this machine's clock")
+    return report
 
 
 def _tell(

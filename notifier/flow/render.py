@@ -16,6 +16,7 @@ from notifier.store.outbox import Claimed
 
 log = logging.getLogger(__name__)
 
+
 class Problem(Protocol):
     """What a card check finds; shown to a person."""
 
@@ -52,7 +53,7 @@ class Renderer:
             try:
                 return Content(rung=rung, msg_type="interactive", body=serialise(self.card(rung, card)))
             except TemplateBroken as error:
-                log.error(  # noqa: TRY400 - the reason says it all
+                log.error(
                     "card.broken", extra={"delivery_id": delivery.id, "rung": rung, "reason": str(error)}
                 )
                 rung = rung.below()

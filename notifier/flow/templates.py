@@ -5,9 +5,10 @@ back into the parsed strings afterwards, and where Feishu would read Markdown (t
 table cells), it is put back with Feishu's own escapes. Numbers and booleans are written as JSON literals.
 """
 
+import functools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from jinja2 import nodes
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -31,8 +36,11 @@ _slots: ContextVar[list[str]] = ContextVar("slots")
 TEMPLATES = {Rung.FULL: "balance_change.json.j2", Rung.COMPACT: "balance_change_compact.json.j2"}
 """The templates we send ourselves; plain text, the last rung, needs none."""
 
+_UNSAFE_FILTERS = ("safe", "xmlattr", "urlize", "pprint", "forceescape", "escape", "e")
+_FOR_FINISHED_JSON = frozenset({"trim", "length", "count", "default", "d", "string", "list", "first", "last"})
 _MARKDOWN_TAGS = frozenset({"markdown", "lark_md"})
-_ESCAPED = "&<>*_~`[]()#:!-+/\\\"'$|{}@"
+_MARKDOWN_KEYS = frozenset({"content", "i18n_content"})
+_ESCAPED = "&<>*_~`[]()#:!-+/\\\"'$|{}@.="
 _ENTITIES = {ord(char): f"&#{ord(char)};" for char in _ESCAPED}
 
 
@@ -42,9 +50,9 @@ def shipped_templates() -> Path:
 
 def escape_markdown(text: str) -> str:
     """Text that Feishu's Markdown shows as it is. Source: escape table of the rich-text page, read 2026-05;
-    the ampersand, bar, braces and at sign are our addition.
+    the ampersand, bar, braces, at, dot (bare links, numbered lists) and equals signs are our addition.
     """
-    return " ".join(text.split("\n")).translate(_ENTITIES)
+    return " ".join(text.splitlines()).translate(_ENTITIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +68,68 @@ class Fault:
         return f"{place}: {self.message}"
 
 
+class _Joining(CodeGenerator):
+    """`a ~ b` as a call of ours; Jinja's own join would HTML-escape a text that meets finished JSON."""
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name for it
+        self.write("environment.joined((")
+        for each in node.nodes:
+            self.visit(each, frame)
+            self.write(", ")
+        self.write("))")
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Finished JSON (Markup: what macros and blocks give) is put out or joined, and nothing else.
+
+    Any other way to mix a text into it would make the text part of the template. Joined, it is a placeholder.
+    """
+
+    code_generator_class = _Joining
+    intercepted_binops = frozenset({"+", "%"})
+
+    def joined(self, values: Sequence[object]) -> str:
+        if any(isinstance(value, Markup) for value in values):
+            return Markup("").join(_as_json(value) for value in values)
+        return "".join(str(value) for value in values)
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's own
+        if not isinstance(left, Markup) and not isinstance(right, Markup):
+            return super().call_binop(context, operator, left, right)
+        if operator == "+":
+            return self.joined((left, right))
+        raise SecurityError("finished JSON cannot be formatted; join it with ~")
+
+    def wrap_str_format(self, value: Any) -> Callable[..., str] | None:  # noqa: ANN401 - Jinja's own
+        return (
+            None if isinstance(getattr(value, "__self__", None), Markup) else super().wrap_str_format(value)
+        )
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:  # noqa: ANN401 - Jinja's own
+        return not isinstance(obj, Markup) and super().is_safe_attribute(obj, attr, value)
+
+
+def _for_texts(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
+    """The same filter, closed to finished JSON."""
+
+    @functools.wraps(filter_)
+    def checked(*values: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the filter takes
+        for value in (*values, *named.values()):
+            inside = value if isinstance(value, list | tuple) else (value,)
+            if any(isinstance(each, Markup) for each in inside):
+                raise SecurityError(f"finished JSON cannot go through the filter {name}; use it on texts")
+        return filter_(*values, **named)
+
+    return checked
+
+
 class CardTemplates:
     """own: a folder whose files win, one by one, over the shipped ones."""
 
     def __init__(self, own: Path | None = None) -> None:
         folders = [*([own] if own else []), shipped_templates()]
         self._own = own
-        self._environment = ImmutableSandboxedEnvironment(
+        self._environment = _Environment(
             loader=jinja2.FileSystemLoader([str(folder) for folder in folders]),
             undefined=jinja2.StrictUndefined,
             autoescape=True,
@@ -76,8 +139,11 @@ class CardTemplates:
             auto_reload=True,
             cache_size=50,
         )
-        for unsafe in ("safe", "xmlattr", "urlize", "pprint", "forceescape", "escape", "e"):
+        for unsafe in _UNSAFE_FILTERS:
             self._environment.filters.pop(unsafe, None)
+        for name, filter_ in self._environment.filters.items():
+            if name not in _FOR_FINISHED_JSON:
+                self._environment.filters[name] = _for_texts(name, filter_)
         self._environment.filters["tojson"] = _tojson
 
     def names(self) -> list[str]:
@@ -95,10 +161,7 @@ class CardTemplates:
         token = _slots.set([])
         try:
             text = self._environment.get_template(name).render(**context)
-            card = json.loads(_checked_literals(text, name), parse_constant=_no_constant)
-            if not isinstance(card, dict):
-                raise TemplateBroken(f"{name}: renders {type(card).__name__}, not a JSON object")
-            filled = _fill(card, _slots.get())
+            filled = _fill(_parsed(text, name), _slots.get())
         except TemplateBroken:
             raise
         except jinja2.TemplateSyntaxError as error:
@@ -123,10 +186,10 @@ def _as_json(value: object) -> Markup:
     """What `{{ … }}` puts out: a placeholder for text, a literal for numbers; finished JSON passes."""
     if isinstance(value, Markup):
         return value
-    if value is None or isinstance(value, bool | int | float | Decimal):
-        return Markup(
-            json.dumps(value, default=str, allow_nan=False) if not isinstance(value, Decimal) else str(value)
-        )
+    if isinstance(value, Decimal):
+        return Markup(str(value))  # noqa: S704 - a number
+    if value is None or isinstance(value, bool | int | float):
+        return Markup(json.dumps(value, allow_nan=False))  # noqa: S704 - a number, a boolean or null
     if isinstance(value, jinja2.Undefined):
         str(value)  # raises, naming what is undefined
     return _slot(str(value))
@@ -155,6 +218,13 @@ def _slotted(value: object) -> object:
             return value
 
 
+def _parsed(text: str, name: str) -> dict[str, Any]:
+    card = json.loads(_checked_literals(text, name), parse_constant=_no_constant)
+    if not isinstance(card, dict):
+        raise TemplateBroken(f"{name}: renders {type(card).__name__}, not a JSON object")
+    return card
+
+
 def _checked_literals(text: str, name: str) -> str:
     """Everything between the marks is ours: a template must not write them itself."""
     if text.count(OPEN) != text.count(CLOSE) or len(_SLOT.findall(text)) != text.count(OPEN):
@@ -169,35 +239,42 @@ def _fill(node: Any, slots: Sequence[str], *, markdown: bool = False) -> Any:  #
         case list():
             return [_fill(each, slots, markdown=markdown) for each in node]
         case dict():
-            return dict(_filled_items(node, slots, markdown=markdown))
+            return _filled(node, slots, markdown=markdown)
         case _:
             return node
 
 
-def _filled_items(node: dict[str, Any], slots: Sequence[str], *, markdown: bool) -> Iterator[tuple[str, Any]]:
-    reads_markdown = node.get("tag") in _MARKDOWN_TAGS
-    cells = {
-        column["name"]
-        for column in (node.get("columns") if node.get("tag") == "table" else None) or ()
-        if isinstance(column, dict)
-        and column.get("data_type") in _MARKDOWN_TAGS
-        and isinstance(column.get("name"), str)
+def _filled(node: dict[str, Any], slots: Sequence[str], *, markdown: bool) -> dict[str, Any]:
+    """Names first: what a value is depends on them, and a template may put them out too."""
+    named = {_fill(key, slots): value for key, value in node.items()}
+    tag = _fill(named["tag"], slots) if isinstance(named.get("tag"), str) else None
+    cells = _markdown_columns(_fill(named.get("columns"), slots)) if tag == "table" else frozenset()
+    return {
+        name: _filled_rows(value, slots, cells=cells)
+        if name == "rows" and isinstance(value, list)
+        else _fill(value, slots, markdown=markdown or (tag in _MARKDOWN_TAGS and name in _MARKDOWN_KEYS))
+        for name, value in named.items()
     }
-    for key, value in node.items():
-        name = _fill(key, slots)
-        if name == "rows" and cells and isinstance(value, list):
-            yield (
-                name,
-                [
-                    {_fill(k, slots): _fill(v, slots, markdown=k in cells) for k, v in row.items()}
-                    if isinstance(row, dict)
-                    else row
-                    for row in value
-                ],
-            )
-        else:
-            inside = markdown or (reads_markdown and name in {"content", "i18n_content"})
-            yield name, _fill(value, slots, markdown=inside)
+
+
+def _markdown_columns(columns: object) -> frozenset[object]:
+    return frozenset(
+        column.get("name")
+        for column in (columns if isinstance(columns, list) else ())
+        if isinstance(column, dict) and column.get("data_type") in _MARKDOWN_TAGS
+    )
+
+
+def _filled_rows(rows: list[Any], slots: Sequence[str], *, cells: frozenset[object]) -> list[Any]:
+    return [
+        {
+            name: _fill(value, slots, markdown=name in cells)
+            for name, value in ((_fill(key, slots), value) for key, value in row.items())
+        }
+        if isinstance(row, dict)
+        else _fill(row, slots)
+        for row in rows
+    ]
 
 
 def _put_back(slots: Sequence[str], number: int, *, markdown: bool) -> str:

@@ -29,7 +29,10 @@ _PHONE = re.compile(r"\+?\d[\d\-. ()]{5,}\d")
 _MARKS = re.compile(
     r"([\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff]{2})[\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff]+"
 )
-_KEPT_FORMATS = {"\u200d", "\ufe0f"}  # emoji are joined with these
+_JOINERS = "\u200d\ufe0f"
+"""Emoji are joined with these; by themselves they are nothing to see."""
+_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs to Unicode, nothing to see for people."""
 
 NO_NAME = Bilingual(zh="（未署名）", en="(no name)")
 
@@ -40,7 +43,8 @@ def money(asset: Asset, amount: Decimal) -> str:
     if asset.kind is Kind.POINTS:
         return format_decimal(amount, format=_pattern(decimals), locale=FIGURES)
     if asset.currency not in _iso_codes():
-        return f"{clean(asset.currency, 16)} {format_decimal(amount, format=_pattern(max(2, decimals)), locale=FIGURES)}"
+        figures = format_decimal(amount, format=_pattern(max(2, decimals)), locale=FIGURES)
+        return f"{clean(asset.currency, 16)} {figures}"
     digits = max(get_currency_precision(asset.currency), decimals)
     return format_currency(
         amount, asset.currency, format=f"¤{_pattern(digits)}", locale=FIGURES, currency_digits=False
@@ -72,13 +76,23 @@ def clean(text: str, longest: int = LONGEST_NAME) -> str:
     shown = "".join(" " if char.isspace() else char for char in text[: longest * 20] if _is_shown(char))
     shown = _MARKS.sub(r"\1", " ".join(shown.split()))
     shown = _PHONE.sub("***", _EMAIL.sub("***", shown))
+    if not shown.strip(f" {_JOINERS}"):
+        return ""
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
 
 
 def _is_shown(char: str) -> bool:
-    if char.isspace() or char in _KEPT_FORMATS:
+    if char.isspace() or char in _JOINERS:
         return True
-    return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    return char not in _BLANKS and unicodedata.category(char) not in {
+        "Cc",
+        "Cf",
+        "Cs",
+        "Co",
+        "Cn",
+        "Zl",
+        "Zp",
+    }
 
 
 def person(referrer: Referrer) -> Person:

@@ -166,12 +166,13 @@ def _write(connection: Connection, ref: int, report: Snapshot, rewrite: Rewrite,
         )
     }
     stored = ids[report.modified_at, report.content]
-    if stored.reported_at != report.reported_at:
+    known_before = stored.reported_at != report.reported_at
+    if known_before:
         connection.execute(
             sa.update(snapshots).where(snapshots.c.id == stored.id).values(reported_at=report.reported_at)
         )
     rewritten = [(ids[snapshot.modified_at, snapshot.content].id, each) for snapshot, each in rewrite.changes]
-    if len(rewritten) > 1:
+    if known_before or len(rewritten) > 1:
         connection.execute(sa.delete(changes).where(changes.c.snapshot_id.in_([one for one, _ in rewritten])))
     rows = [
         _change_row(ref, snapshot_id, snapshot.modified_at, change)

@@ -1,6 +1,6 @@
 """The outbox: deliveries, who may send which now, and what became of each try."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +9,13 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.account import Ownership
-from notifier.domain.delivery import Content, Delivery, DeliveryState, Move, Rung
+from notifier.domain.delivery import UUID_WINDOW_MS, Content, Delivery, DeliveryState, Move, Rung
 from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice
 from notifier.domain.pace import Gate, Pace
 from notifier.domain.route import Recipient
-from notifier.store import accounts, gates, notices
+from notifier.store import accounts, gates, lines, notices
 from notifier.store.tables import attempts, deliveries, delivery_notices
-from notifier.store.tables import gates as gates_table
 
 MINUTE_MS = 60_000
 
@@ -56,8 +55,8 @@ def claim(connection: Connection, *, owner: str, now: Millis, slots: int, pace: 
     allowed = gate.passes(pace.app, now=now, wanted=min(slots, wanted))
     if allowed == 0:
         opens_at = max(gate.opens_at(pace.app), minute_opens_at) if slots else None
-        return Claim(deliveries=(), again_at=opens_at if _any_open(connection) else None)
-    rows = connection.execute(_heads_of_lines(now).limit(allowed)).all()
+        return Claim(deliveries=(), again_at=opens_at if lines.any_ready(connection) else None)
+    rows = connection.execute(lines.heads(now).limit(allowed)).all()
     if rows:
         chat_gates = [
             Gate(name=gates.recipient_gate(row.receive_id), due_at_ms=row.line_due_at_ms or 0.0).after_one(
@@ -66,8 +65,12 @@ def claim(connection: Connection, *, owner: str, now: Millis, slots: int, pace: 
             for row in rows
         ]
         gates.keep(connection, [gate.after(len(rows), pace.app, now=now), *chat_gates])
-    claimed = tuple(_lease(connection, row, owner=owner, now=now) for row in rows)
-    again_at = now if len(rows) == allowed else _next_due(connection)
+    claimed = tuple(
+        _lease(connection, row, owner=owner, now=now)
+        for row in rows
+        if not _set_aside(connection, row, now=now)
+    )
+    again_at = now if len(rows) == allowed else lines.next_due(connection)
     return Claim(deliveries=claimed, again_at=again_at)
 
 
@@ -83,27 +86,19 @@ def _left_in_minute(connection: Connection, *, now: Millis, per_minute: int) -> 
     return 0, oldest + MINUTE_MS
 
 
-def _heads_of_lines(now: Millis) -> sa.Select[*tuple[Any, ...]]:
-    """The first of each recipient's line, where it is due, nobody is being sent to and the gate is open."""
-    other = deliveries.alias()
-    ahead = sa.exists().where(
-        other.c.receive_id == deliveries.c.receive_id,
-        sa.or_(
-            sa.and_(other.c.state == DeliveryState.READY, other.c.id < deliveries.c.id),
-            other.c.state == DeliveryState.SENDING,
-        ),
+def _set_aside(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: Millis) -> bool:
+    """True where Feishu has forgotten the key of a call that may have succeeded: a person must decide.
+
+    It lay idle for too long: the notifier was off, or a gate was shut.
+    """
+    if row.unknown_since is None or now - row.unknown_since < UUID_WINDOW_MS:
+        return False
+    connection.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.id == row.id)
+        .values(state=DeliveryState.UNCERTAIN, updated_at=now)
     )
-    return (
-        sa.select(deliveries, gates_table.c.due_at_ms.label("line_due_at_ms"))
-        .outerjoin(gates_table, gates_table.c.name == sa.literal("to:") + deliveries.c.receive_id)
-        .where(
-            deliveries.c.state == DeliveryState.READY,
-            deliveries.c.due_at <= now,
-            sa.func.coalesce(gates_table.c.due_at_ms, 0) <= now,
-            ~ahead,
-        )
-        .order_by(deliveries.c.id)
-    )
+    return True
 
 
 def _lease(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, owner: str, now: Millis) -> Claimed:
@@ -149,35 +144,6 @@ def _delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_m
         reroute_reason=row.reroute_reason,
         last_error=row.last_error,
     )
-
-
-def _any_open(connection: Connection) -> bool:
-    return (
-        connection.execute(
-            sa.select(deliveries.c.id).where(deliveries.c.state == DeliveryState.READY).limit(1)
-        ).first()
-        is not None
-    )
-
-
-def _next_due(connection: Connection) -> float | None:
-    """The earliest moment at which a delivery that is ready may go, as far as its own line is concerned."""
-    line_opens_at = sa.func.coalesce(gates_table.c.due_at_ms, 0)
-    earliest = sa.case((line_opens_at > deliveries.c.due_at, line_opens_at), else_=deliveries.c.due_at)
-    return connection.execute(
-        sa.select(sa.func.min(earliest))
-        .select_from(
-            deliveries.outerjoin(
-                gates_table, gates_table.c.name == sa.literal("to:") + deliveries.c.receive_id
-            )
-        )
-        .where(
-            deliveries.c.state == DeliveryState.READY,
-            deliveries.c.receive_id.not_in(
-                sa.select(deliveries.c.receive_id).where(deliveries.c.state == DeliveryState.SENDING)
-            ),
-        )
-    ).scalar()
 
 
 def freeze(connection: Connection, items: Sequence[tuple[int, Content, str]]) -> Sequence[None]:
@@ -327,18 +293,31 @@ def _update_owned(connection: Connection, delivery_id: int, owner: str, values: 
     return changed.rowcount == 1
 
 
-def reclaim(connection: Connection, *, now: Millis, window_ms: int) -> int:
-    """At start: whatever a process before us was sending goes back. How many that were.
+STOPPED = "the notifier stopped while it was being sent"
+LOST = "what became of it could not be kept"
 
-    Its call may have reached Feishu, so the same uuid is used again while Feishu remembers it (window_ms since
-    the first call of unknown outcome); after that a person must decide.
+
+def reclaim(
+    connection: Connection,
+    *,
+    now: Millis,
+    window_ms: int,
+    held: Collection[int] = (),
+    due_at: Millis | None = None,
+    reason: str = STOPPED,
+) -> int:
+    """Whatever is marked as being sent and is not held by anybody goes back. How many that were.
+
+    held: ids of the deliveries in flight; none at start, when a process before us had them all. due_at: when to
+    try again, by default now. A call may have reached Feishu, so the same uuid is used again while Feishu
+    remembers it (window_ms since the first call of unknown outcome); after that a person must decide.
     """
     rows = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.unknown_since, deliveries.c.body, attempts.c.started_at)
         .outerjoin(
             attempts, sa.and_(attempts.c.delivery_id == deliveries.c.id, attempts.c.ended_at.is_(None))
         )
-        .where(deliveries.c.state == DeliveryState.SENDING)
+        .where(deliveries.c.state == DeliveryState.SENDING, deliveries.c.id.not_in(held))
         .order_by(deliveries.c.id)
     ).all()
     for row in rows:
@@ -352,17 +331,17 @@ def reclaim(connection: Connection, *, now: Millis, window_ms: int) -> int:
             .values(
                 state=DeliveryState.UNCERTAIN if too_late else DeliveryState.READY,
                 unknown_since=unknown_since,
-                due_at=now,
+                due_at=now if due_at is None else due_at,
                 owner=None,
                 updated_at=now,
-                last_error="the notifier stopped while it was being sent",
+                last_error=reason,
             )
         )
-    connection.execute(
-        sa.update(attempts)
-        .where(attempts.c.ended_at.is_(None))
-        .values(ended_at=now, outcome="unknown", reason="the notifier stopped while it was being sent")
-    )
+        connection.execute(
+            sa.update(attempts)
+            .where(attempts.c.delivery_id == row.id, attempts.c.ended_at.is_(None))
+            .values(ended_at=now, outcome="unknown", reason=reason)
+        )
     return len(rows)
 
 

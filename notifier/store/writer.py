@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -112,18 +113,28 @@ def _groups(jobs: Iterable[_Job]) -> list[list[_Job]]:
 
 
 def _do(connection: Connection, jobs: list[_Job]) -> None:
-    """Inside a savepoint; if a group fails, one by one, so that only the guilty one fails."""
+    """Inside a savepoint; if a group fails, one by one, so that only the guilty one fails.
+
+    Raises where the savepoint is gone: on a full disk SQLite ends the whole transaction by itself, and everybody
+    in it must hear so.
+    """
     first = jobs[0]
+    savepoint = connection.begin_nested()
     try:
-        with connection.begin_nested():
-            if first.work is not None:
-                first.result = first.work(connection)
-            elif first.many is not None:
-                for job, result in zip(jobs, first.many(connection, [job.item for job in jobs]), strict=True):
-                    job.result = result
+        if first.work is not None:
+            first.result = first.work(connection)
+        elif first.many is not None:
+            for job, result in zip(jobs, first.many(connection, [job.item for job in jobs]), strict=True):
+                job.result = result
     except Exception as error:  # noqa: BLE001 - handed to whoever waits
+        try:
+            savepoint.rollback()
+        except DBAPIError:
+            raise error from None
         if len(jobs) == 1:
             first.error = error
             return
         for job in jobs:
             _do(connection, [job])
+    else:
+        savepoint.commit()

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sandbox.wire import card, send
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.card_rules import CardRefusedError, check_card
 from notifier.sandbox.settings import SandboxSettings
+from sandbox.wire import card, send
 
 IDS = frozenset({"ou_sandbox_lin", "ou_sandbox_chen"})
 

@@ -4,11 +4,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sandbox.wire import Listener, api, card, listening, send
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.clicks import BadClickError
 from notifier.sandbox.settings import SandboxSettings
+from sandbox.wire import Listener, api, card, listening, send
 
 VALUE = {"op": "withdraw", "ref": "abc"}
 

@@ -1,8 +1,7 @@
 """Contact and chat calls."""
 
-from sandbox.wire import api
-
 from notifier.sandbox.box import FeishuBox
+from sandbox.wire import api
 
 
 def test_people_are_found_by_address_and_number_and_strangers_come_back_without_id(

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sandbox.wire import Reply, call, card, listening, send
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.frames import Frame
 from notifier.sandbox.server import serve
 from notifier.sandbox.settings import SandboxSettings
+from sandbox.wire import Reply, call, card, listening, send
 
 LIN = "7000000000000000001"
 

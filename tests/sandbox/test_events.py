@@ -4,12 +4,12 @@ import itertools
 from typing import Any
 
 import pytest
-from sandbox.wire import Listener, listening
 
 from notifier.sandbox.accounts import BadChangeError
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.frames import Frame
 from notifier.sandbox.settings import SandboxSettings
+from sandbox.wire import Listener, listening
 
 LIN, CHEN = "7000000000000000001", "7000000000000000002"
 

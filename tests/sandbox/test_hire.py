@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from sandbox.wire import api, listening
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from sandbox.wire import api, listening
 
 BASE = "/hire/v1/referral_account"
 LIN, ZHOU = "7000000000000000001", "7000000000000000004"

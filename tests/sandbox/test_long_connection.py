@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from sandbox.wire import call, discover, listening
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.frames import Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
+from sandbox.wire import call, discover, listening
 
 
 def test_discovery_gives_an_address_and_the_client_settings() -> None:

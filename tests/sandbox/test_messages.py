@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from sandbox.wire import Reply, api, call, card, send, token
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from sandbox.wire import Reply, api, call, card, send, token
 
 
 def patch(box: FeishuBox, message_id: object, content: object) -> Reply:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from sandbox.wire import card, send
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from sandbox.wire import card, send
 
 ROOT = Path(__file__).parents[2]
 SOURCE, INSTALLED = ROOT / "tests" / "node", ROOT / ".cache" / "node"

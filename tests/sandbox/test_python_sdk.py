@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sandbox.wire import card, send
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from sandbox.wire import card, send
 
 CLIENT = Path(__file__).parent / "python_client.py"
 LIN = "7000000000000000001"

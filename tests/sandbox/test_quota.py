@@ -1,13 +1,13 @@
 """Quotas: exact sliding windows, driven by a clock that stands still."""
 
 import pytest
-from sandbox.wire import api, send
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.clock import SandboxClock
 from notifier.sandbox.quota import MESSAGES, PER_MINUTE_100, PER_SECOND_10, Limit, Quota
 from notifier.sandbox.refusals import RefusedError
 from notifier.sandbox.settings import SandboxSettings
+from sandbox.wire import api, send
 
 STILL = SandboxSettings(clock=lambda: 1_000_000.0)
 

@@ -1,13 +1,13 @@
 """Tenant access tokens."""
 
 import pytest
-from sandbox.wire import call, token
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.clock import SandboxClock
 from notifier.sandbox.refusals import RefusedError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.tokens import Tokens
+from sandbox.wire import call, token
 
 SETTINGS = SandboxSettings(clock=lambda: 1_000_000.0)
 GOOD: dict[str, object] = {"app_id": SETTINGS.app_id, "app_secret": SETTINGS.app_secret}

@@ -1,0 +1,41 @@
+"""Golden cards: every shipped template with every sample, as it is sent. A change shows itself as a diff.
+
+To accept what is rendered now: NOTIFIER_TESTS_UPDATE_GOLDEN=1 pytest tests/cards, then read the diff.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from notifier.checks import SAMPLES, preview
+from notifier.config import Config
+from notifier.feishu.card_rules import card_problems
+from notifier.flow.templates import TEMPLATES
+
+GOLDEN = Path(__file__).parent / "golden"
+CARDS = [(template, name) for template in TEMPLATES.values() for name in SAMPLES]
+
+
+def golden_file(template: str, name: str) -> Path:
+    return GOLDEN / f"{template.removesuffix('.json.j2')}-{name}.json"
+
+
+@pytest.mark.parametrize("template, name", CARDS)
+def test_a_card_is_rendered_as_its_golden_file_says(template: str, name: str) -> None:
+    card = preview(Config(), template, name)
+    file = golden_file(template, name)
+    if os.environ.get("NOTIFIER_TESTS_UPDATE_GOLDEN") == "1":
+        file.write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+    assert json.loads(file.read_text(encoding="utf-8")) == card
+
+
+@pytest.mark.parametrize("template, name", CARDS)
+def test_feishu_would_take_every_golden_card(template: str, name: str) -> None:
+    assert [] == card_problems(json.loads(golden_file(template, name).read_text(encoding="utf-8")))
+
+
+def test_there_is_no_golden_file_without_its_card() -> None:
+    assert {golden_file(*each) for each in CARDS} == set(GOLDEN.iterdir())

@@ -1,0 +1,500 @@
+"""Deliver: each card reaches its chat once, later, elsewhere, or a person hears why not."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
+from notifier.domain.event import AccountKey
+from notifier.domain.pace import Pace
+from notifier.domain.route import AddressBook, Recipient
+from notifier.feishu.api import FeishuApi
+from notifier.feishu.card_rules import card_problems
+from notifier.feishu.messages import Messages
+from notifier.flow.deliver import Deliverer, DeliverParts
+from notifier.flow.outside import SentMessage
+from notifier.flow.render import Renderer
+from notifier.flow.templates import CardTemplates
+from notifier.sandbox.box import FeishuBox
+from notifier.store import outbox
+from notifier.store.database import Database
+from notifier.store.outbox import SendingPace
+from notifier.store.tables import attempts
+from support.clock import FakeClock
+from support.outbox import OWNER, delivery, row, states, told
+
+SEND = "POST /open-apis/im/v1/messages"
+LIN = Recipient(id_type="open_id", id="ou_sandbox_lin")
+CHEN = Recipient(id_type="open_id", id="ou_sandbox_chen")
+HR = Recipient(id_type="chat_id", id="oc_sandbox_hr")
+BOOK = AddressBook(groups={"hr": HR.id, "fallback": "oc_sandbox_fallback"}, fallback="fallback")
+REFUSED_CARD = {
+    "action": "code",
+    "code": 230099,
+    "msg": "Failed to create card, ext=ErrCode: 11310; ErrMsg: no; ",
+}
+
+
+class Messenger:
+    """flow's view of sending on the real calls, as the app wires it."""
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+
+    async def send(self, content: Content, *, id_type: str, receive_id: str, uuid: str) -> SentMessage:
+        created = await self._messages.create(
+            id_type=id_type, receive_id=receive_id, msg_type=content.msg_type, content=content.body, uuid=uuid
+        )
+        return SentMessage(message_id=created.message_id, chat_id=created.chat_id, log_id=created.log_id)
+
+
+@pytest.fixture
+def parts(api: FeishuApi, clock: FakeClock) -> DeliverParts:
+    return DeliverParts(
+        messenger=Messenger(Messages(api)),
+        renderer=Renderer(CardTemplates(), check=card_problems, zone=ZoneInfo("Asia/Shanghai")),
+        book=BOOK,
+        pace=SendingPace(app=Pace(per_second=45, burst=4), chat=Pace(per_second=4.5), per_minute=975),
+        patience=Patience(give_up_after_ms=72 * HOUR_MS),
+        clock=clock,
+        owner=OWNER,
+    )
+
+
+@pytest.fixture
+async def deliverer(database: Database, parts: DeliverParts) -> AsyncIterator[Deliverer]:
+    made = Deliverer(database, parts, wake=lambda: None)
+    yield made
+    await made.drain(0)
+
+
+async def turn(deliverer: Deliverer) -> float:
+    """One turn, and the end of every call it started."""
+    again = await deliverer.turn()
+    await deliverer.drain(10)
+    return again
+
+
+def due(database: Database, clock: FakeClock, recipient: Recipient = LIN, key: str = "n-1") -> int:
+    """A delivery that may go now, about an account of its own."""
+    return delivery(database, recipient, key, now=clock.millis)
+
+
+def refuse(database: Database, what: str) -> None:
+    """From now on the database fails where this is written; until the trigger `broken` is dropped."""
+    trigger = f"CREATE TRIGGER broken BEFORE {what} BEGIN SELECT RAISE(ABORT, 'out of order'); END"
+    database.write(lambda c: c.exec_driver_sql(trigger)).result()
+
+
+def tries(database: Database) -> list[Any]:
+    with database.read() as connection:
+        return list(connection.execute(sa.select(attempts).order_by(attempts.c.id)))
+
+
+def texts(box: FeishuBox, chat: str) -> list[str]:
+    return [str(message["content"]) for message in box.messages(chat)]
+
+
+async def test_a_due_delivery_reaches_its_chat(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    one = due(database, clock)
+    await turn(deliverer)
+    (message,) = feishu_box.messages(LIN.id)
+
+    assert "+¥500.00" in str(message["content"])
+    assert ("sent", message["message_id"], message["chat_id"]) == (
+        row(database, one).state,
+        row(database, one).message_id,
+        row(database, one).chat_id,
+    )
+
+
+async def test_what_is_said_is_on_disk_with_its_uuid(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    one = due(database, clock)
+    await turn(deliverer)
+    (message,) = feishu_box.messages(LIN.id)
+
+    assert [message["uuid"]] == [each.uuid for each in tries(database)]
+    assert "+¥500.00" in row(database, one).body
+
+
+async def test_several_recipients_hear_at_once(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    ids = [due(database, clock, to, f"to {to.id}") for to in (LIN, CHEN, HR)]
+    await turn(deliverer)
+
+    assert ["sent"] * 3 == states(database, ids)
+    assert 3 == len(feishu_box.all_messages())
+
+
+async def test_one_recipient_hears_in_the_order_of_events(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    ids = [due(database, clock, LIN, f"n-{number}") for number in range(3)]
+    for _ in ids:
+        await turn(deliverer)
+        clock.advance(seconds=0.3)
+
+    assert [message["message_id"] for message in feishu_box.messages(LIN.id)] == [
+        row(database, one).message_id for one in ids
+    ]
+
+
+async def test_with_nothing_due_a_turn_asks_for_a_rest(deliverer: Deliverer) -> None:
+    assert 1 == await turn(deliverer)
+
+
+UNCLEAR = {
+    "a gateway's failure": {"action": "http", "status": 502, "body": "<h1>Bad Gateway</h1>"},
+    "Feishu's own failure": {"action": "code", "code": 2200, "http_status": 500},
+    "a cut connection": {"action": "reset"},
+    "an answer lost after the message was made": {"action": "reset_after"},
+    "half an answer after the message was made": {"action": "truncate"},
+    "no answer in time": {"action": "hang"},
+    "no answer in time, message made": {"action": "hang_after"},
+}
+
+
+@pytest.mark.parametrize("fault", UNCLEAR.values(), ids=UNCLEAR.keys())
+async def test_an_unclear_outcome_is_asked_again_with_the_same_uuid_and_seen_once(
+    database: Database,
+    feishu_box: FeishuBox,
+    clock: FakeClock,
+    deliverer: Deliverer,
+    fault: dict[str, object],
+) -> None:
+    feishu_box.add_fault({"match": SEND, "times": 1, **fault})
+    one = due(database, clock)
+    started = clock.millis
+    await turn(deliverer)
+    assert ("ready", started) == (row(database, one).state, row(database, one).unknown_since)
+
+    clock.advance(seconds=5)
+    await turn(deliverer)
+    assert ["sent"] == states(database, [one])
+    assert 1 == len({each.uuid for each in tries(database)})
+    assert 1 == len(feishu_box.messages(LIN.id))
+
+
+async def test_past_feishus_memory_of_a_uuid_a_person_must_decide(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    feishu_box.add_fault({"match": SEND, "action": "http", "status": 502})
+    one = due(database, clock)
+    started = clock.millis
+    while row(database, one).state == "ready" and clock.millis - started < 2 * UUID_WINDOW_MS:
+        await turn(deliverer)
+        clock.advance(seconds=300)
+    last = tries(database)[-1]
+
+    assert ["uncertain"] == states(database, [one])
+    assert UUID_WINDOW_MS > last.started_at - started
+
+
+async def test_what_lay_idle_past_feishus_memory_of_its_uuid_is_not_sent_again(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    """The notifier was off, or Feishu kept the gate shut: the message may be there, and a copy would be new."""
+    feishu_box.add_fault({"match": SEND, "action": "reset_after", "times": 1})
+    one = due(database, clock)
+    await turn(deliverer)
+    second = due(database, clock, LIN, "n-2")
+    clock.advance(seconds=UUID_WINDOW_MS / 1000)
+    for _ in range(2):
+        await turn(deliverer)
+        clock.advance(seconds=1)
+
+    assert ["uncertain", "sent"] == states(database, [one, second])
+    assert 2 == len(feishu_box.messages(LIN.id))
+
+
+async def test_too_many_messages_to_one_chat_holds_up_that_chat_only(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    feishu_box.add_fault({"match": SEND, "action": "code", "code": 230020, "receive_id": LIN.id, "times": 1})
+    first, second = due(database, clock, LIN, "a"), due(database, clock, CHEN, "b")
+    await turn(deliverer)
+
+    assert ["ready", "sent"] == states(database, [first, second])
+    assert row(database, first).unknown_since is None
+
+
+async def test_when_feishu_asks_the_app_to_wait_nobody_is_sent_to_until_then(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    limited = {
+        "action": "code",
+        "code": 99991400,
+        "http_status": 429,
+        "headers": {"x-ogw-ratelimit-reset": "20"},
+    }
+    feishu_box.add_fault({"match": SEND, "times": 1, **limited})
+    first = due(database, clock, LIN, "a")
+    await turn(deliverer)
+    second = due(database, clock, CHEN, "b")
+    clock.advance(seconds=19)
+    await turn(deliverer)
+    assert ["ready", "ready"] == states(database, [first, second])
+
+    clock.advance(seconds=2)
+    await turn(deliverer)
+    assert ["sent", "sent"] == states(database, [first, second])
+
+
+@pytest.mark.parametrize("status", ["resigned", "bot_stopped", "out_of_range", "blocked"])
+async def test_who_cannot_be_reached_is_told_of_in_the_fallback_group_with_the_reason(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer, status: str
+) -> None:
+    feishu_box.set_person(LIN.id, status=status)
+    one = due(database, clock)
+    await turn(deliverer)
+    await turn(deliverer)
+    (told_instead,) = texts(feishu_box, "oc_sandbox_fallback")
+
+    assert ["rerouted"] == states(database, [one])
+    assert "The referrer cannot be reached" in told_instead
+    assert [] == feishu_box.messages(LIN.id)
+
+
+async def test_without_a_fallback_who_cannot_be_reached_waits_for_a_person(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, parts: DeliverParts
+) -> None:
+    feishu_box.set_person(LIN.id, status="resigned")
+    one = due(database, clock)
+    await turn(
+        Deliverer(database, replace(parts, book=AddressBook(groups={}, fallback=None)), wake=lambda: None)
+    )
+
+    assert ("dead", 230029) == (row(database, one).state, row(database, one).last_code)
+
+
+async def test_a_fallback_group_that_cannot_be_reached_itself_is_not_tried_in_a_circle(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    feishu_box.set_person(LIN.id, status="resigned")
+    feishu_box.set_group("oc_sandbox_fallback", bot_in=False)
+    one = due(database, clock)
+    for _ in range(4):
+        await turn(deliverer)
+        clock.advance(seconds=60)
+
+    assert ["rerouted", "dead"] == states(database, [one, one + 1])
+    assert 2 == len(tries(database))
+
+
+@pytest.mark.parametrize(
+    "times, rung, msg_type", [(0, "full", "interactive"), (1, "compact", "interactive"), (2, "text", "text")]
+)
+async def test_a_card_that_feishu_refuses_is_said_more_simply(
+    database: Database,
+    feishu_box: FeishuBox,
+    clock: FakeClock,
+    deliverer: Deliverer,
+    times: int,
+    rung: str,
+    msg_type: str,
+) -> None:
+    feishu_box.add_fault({"match": SEND, "times": times, **REFUSED_CARD})
+    one = due(database, clock)
+    for _ in range(times + 1):
+        await turn(deliverer)
+        clock.advance(seconds=1)
+    (message,) = feishu_box.messages(LIN.id)
+
+    assert ("sent", rung, msg_type) == (
+        row(database, one).state,
+        row(database, one).rung,
+        message["msg_type"],
+    )
+    assert times + 1 == len({each.uuid for each in tries(database)})
+
+
+async def test_when_even_plain_text_is_refused_a_person_must_look(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    feishu_box.add_fault({"match": SEND, **REFUSED_CARD})
+    one = due(database, clock)
+    for _ in range(5):
+        await turn(deliverer)
+        clock.advance(seconds=1)
+
+    assert ("dead", 230099, 3) == (
+        row(database, one).state,
+        row(database, one).last_code,
+        len(tries(database)),
+    )
+
+
+async def test_what_only_a_person_can_change_is_not_repeated(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    feishu_box.set_scopes([])
+    one = due(database, clock)
+    for _ in range(3):
+        await turn(deliverer)
+        clock.advance(seconds=60)
+
+    assert ("dead", 99991672, 1) == (
+        row(database, one).state,
+        row(database, one).last_code,
+        len(tries(database)),
+    )
+    assert "next step: " in row(database, one).last_error
+
+
+async def test_a_network_that_is_away_delays_and_leaves_nothing_in_doubt(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    one = due(database, clock)
+    feishu_box.stop()
+    await turn(deliverer)
+
+    assert ("ready", None) == (row(database, one).state, row(database, one).unknown_since)
+
+
+async def test_after_days_without_success_a_person_must_look(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    feishu_box.add_fault({"match": SEND, "action": "code", "code": 230020})
+    one = due(database, clock)
+    clock.advance(seconds=72 * 3600)
+    await turn(deliverer)
+
+    assert ("dead", 230020) == (row(database, one).state, row(database, one).last_code)
+
+
+async def test_a_rejected_token_is_fetched_anew_and_the_card_sent(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    feishu_box.expire_tokens()
+    one = due(database, clock)
+    await turn(deliverer)
+
+    assert ("sent", 1) == (row(database, one).state, len(tries(database)))
+
+
+async def test_notices_of_one_account_that_waited_together_make_one_card(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    for key in ("n-1", "n-2"):
+        told(database, key, recipient=LIN, now=clock.millis)
+    await turn(deliverer)
+    (text,) = texts(feishu_box, LIN.id)
+
+    assert "2 changes" in text
+
+
+async def test_a_call_cut_off_by_a_stop_is_asked_again_with_its_uuid(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    feishu_box.add_fault({"match": SEND, "action": "hang", "times": 1})
+    one = due(database, clock)
+    await deliverer.turn()
+    await feishu_box.until(lambda: feishu_box.state()["faults"][0]["hits"] == 1, "the call hangs")
+    await deliverer.drain(0)
+
+    assert ("ready", clock.millis) == (row(database, one).state, row(database, one).unknown_since)
+
+
+class Unforeseen(Exception):
+    """What nobody expects of a card check."""
+
+
+async def test_a_card_that_breaks_in_an_unforeseen_way_holds_up_nobody_else(
+    database: Database, clock: FakeClock, parts: DeliverParts
+) -> None:
+    breaks = iter([True])
+
+    def check(_card: object) -> list[Any]:
+        if next(breaks, False):
+            raise Unforeseen("no such thing")
+        return []
+
+    poisoned, fine = due(database, clock, LIN, "a"), due(database, clock, CHEN, "b")
+    renderer = Renderer(CardTemplates(), check=check, zone=ZoneInfo("Asia/Shanghai"))
+    await turn(Deliverer(database, replace(parts, renderer=renderer), wake=lambda: None))
+
+    assert ["dead", "sent"] == states(database, [poisoned, fine])
+    assert "Unforeseen: no such thing" in row(database, poisoned).last_error
+
+
+async def test_a_success_that_could_not_be_kept_is_asked_again_with_the_same_uuid_and_seen_once(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    refuse(database, "UPDATE ON deliveries WHEN NEW.state = 'sent'")
+    one = due(database, clock)
+    await turn(deliverer)
+    assert ["sending"] == states(database, [one])
+
+    database.write(lambda c: c.exec_driver_sql("DROP TRIGGER broken")).result()
+    for _ in range(3):
+        await turn(deliverer)
+        clock.advance(seconds=10)
+    assert ["sent"] == states(database, [one])
+    assert 1 == len(feishu_box.messages(LIN.id))
+
+
+async def test_what_could_not_be_frozen_is_not_sent_and_goes_back(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    refuse(database, "UPDATE OF body ON deliveries")
+    one = due(database, clock)
+    with pytest.raises(sa.exc.IntegrityError):
+        await turn(deliverer)
+    assert [] == feishu_box.all_messages()
+
+    database.write(lambda c: c.exec_driver_sql("DROP TRIGGER broken")).result()
+    for _ in range(3):
+        await turn(deliverer)
+        clock.advance(seconds=10)
+    assert ["sent"] == states(database, [one])
+
+
+async def test_what_is_in_flight_is_not_taken_for_lost(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    feishu_box.add_fault({"match": SEND, "action": "hang", "times": 1})
+    one = due(database, clock)
+    await deliverer.turn()
+    clock.advance(seconds=60)
+    await deliverer.turn()
+
+    assert ["sending"] == states(database, [one])
+
+
+async def test_after_a_crash_the_same_words_go_out_with_the_same_uuid(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, parts: DeliverParts
+) -> None:
+    feishu_box.add_fault({"match": SEND, "action": "reset_after", "times": 1})
+    one = due(database, clock)
+    before_crash = Deliverer(database, parts, wake=lambda: None)
+    await turn(before_crash)
+    database.write(lambda c: c.exec_driver_sql("UPDATE deliveries SET state = 'sending'")).result()
+    database.write(lambda c: outbox.reclaim(c, now=clock.millis, window_ms=UUID_WINDOW_MS)).result()
+    clock.advance(seconds=5)
+    await turn(Deliverer(database, replace(parts, owner="next process"), wake=lambda: None))
+
+    assert ["sent"] == states(database, [one])
+    assert 1 == len({each.uuid for each in tries(database)})
+    assert 1 == len(feishu_box.messages(LIN.id))
+
+
+async def test_an_account_with_two_tenants_is_two_cards(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    for tenant in ("a", "b"):
+        account = AccountKey(tenant_key=tenant, app_id="cli_x", account_id="1")
+        told(database, tenant, recipient=LIN, account=account, now=clock.millis)
+    for _ in range(2):
+        await turn(deliverer)
+        clock.advance(seconds=1)
+
+    assert 2 == len(feishu_box.messages(LIN.id))

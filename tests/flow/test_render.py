@@ -1,0 +1,114 @@
+"""Render: the ladder from full card over compact card to plain text; never silence."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from notifier.checks import SAMPLES, sample
+from notifier.config import Config
+from notifier.domain.account import Ownership, Referrer
+from notifier.domain.delivery import Content, Delivery, DeliveryState, Rung
+from notifier.errors import TemplateBroken
+from notifier.feishu.card_rules import card_problems
+from notifier.flow.render import Renderer, plain_text
+from notifier.flow.templates import TEMPLATES, CardTemplates
+from notifier.store.outbox import Claimed
+from support.builders import ACCOUNT, MODIFIED_AT, notice
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+BROKEN = "{{ nothing }}"
+TOO_LARGE = '{"schema": "2.0", "body": {"elements": [{"tag": "markdown", "content": "%s"}]}}' % ("x" * 30_000)
+NOT_A_CARD = '{"schema": "2.0", "body": {"elements": [{"tag": "no_such_component"}]}}'
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    return folder
+
+
+def renderer(own: Path | None = None) -> Renderer:
+    return Renderer(CardTemplates(own), check=card_problems, zone=SHANGHAI)
+
+
+def claimed(*, rung: Rung = Rung.FULL, target: str = "referrer", reroute: str | None = None) -> Claimed:
+    delivery = Delivery(
+        id=1,
+        key="key",
+        account_ref=1,
+        target=target,
+        receive_id_type="open_id",
+        receive_id="ou_1",
+        state=DeliveryState.SENDING,
+        rung=rung,
+        content=None,
+        attempts=1,
+        created_at=MODIFIED_AT,
+        unknown_since=None,
+        reroute_reason=reroute,
+    )
+    referrer = Referrer(open_id="ou_1", name_zh="林小满", name_en="Lin")
+    owner = Ownership(referrer=referrer, looked_up_at=MODIFIED_AT)
+    return Claimed(delivery=delivery, attempt_id=1, account=ACCOUNT, owner=owner, told=(notice(),))
+
+
+def rungs(content: Content) -> tuple[Rung, str]:
+    return content.rung, content.msg_type
+
+
+def test_the_full_card_is_sent_where_nothing_speaks_against_it() -> None:
+    content = renderer().content(claimed())
+
+    assert (Rung.FULL, "interactive") == rungs(content)
+    assert "内推奖励到账" == json.loads(content.body)["header"]["title"]["content"]
+
+
+@pytest.mark.parametrize("source", [BROKEN, TOO_LARGE, NOT_A_CARD, "{{", "[]", "no json"])
+def test_where_the_full_card_cannot_be_made_the_compact_one_is_sent(own: Path, source: str) -> None:
+    (own / TEMPLATES[Rung.FULL]).write_text(source)
+
+    assert (Rung.COMPACT, "interactive") == rungs(renderer(own).content(claimed()))
+
+
+def test_where_no_card_can_be_made_plain_text_is_sent(own: Path) -> None:
+    for name in TEMPLATES.values():
+        (own / name).write_text(BROKEN)
+    content = renderer(own).content(claimed())
+
+    assert (Rung.TEXT, "text") == rungs(content)
+    assert "现金（CNY） / Cash (CNY): +¥500.00 → ¥1,200.00" in json.loads(content.body)["text"]
+
+
+def test_a_delivery_that_stepped_down_does_not_climb_again() -> None:
+    assert (Rung.COMPACT, "interactive") == rungs(renderer().content(claimed(rung=Rung.COMPACT)))
+
+
+def test_a_broken_card_says_what_feishu_would_refuse_and_where(own: Path) -> None:
+    (own / TEMPLATES[Rung.FULL]).write_text(NOT_A_CARD)
+
+    with pytest.raises(TemplateBroken, match=r"Feishu would refuse this card: body\.elements\[0\]"):
+        renderer(own).card(Rung.FULL, sample("increase", Config()))
+
+
+@pytest.mark.parametrize(
+    "target, reroute, has_name",
+    [("referrer", None, False), ("referrer", "unreachable: resigned", True), ("hr", None, True)],
+)
+def test_only_a_group_is_told_whose_account_it_is(
+    target: str, reroute: str | None, *, has_name: bool
+) -> None:
+    content = renderer().content(claimed(target=target, reroute=reroute))
+
+    assert has_name == ("林小满" in content.body)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_plain_text_names_nobody_and_holds_no_markup(name: str) -> None:
+    text = plain_text(replace(sample(name, Config()), account_id="<at id=all></at>"))
+
+    assert "示例同事" not in text
+    assert not {"<", ">"} & set(text)

@@ -1,0 +1,138 @@
+"""Schema: what migrations build is what tables.py describes, and a connection is set up to survive a power cut."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from notifier.errors import ConfigError, StoreBusy, StoreOutdated
+from notifier.store import schema
+from notifier.store.database import Database, make_engine, show_url, sole_process
+from notifier.store.tables import metadata
+
+
+@pytest.fixture
+def described(tmp_path: Path) -> Iterator[sa.Engine]:
+    """A database made from tables.py, without migrations."""
+    engine = make_engine(f"sqlite:///{tmp_path}/described.db")
+    metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_migrations_build_exactly_the_tables_we_describe(database: Database) -> None:
+    with database.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+
+        assert [] == compare_metadata(context, metadata)
+
+
+def test_migrations_build_the_very_columns_we_describe(database: Database, described: sa.Engine) -> None:
+    """compare_metadata does not know SQLite's defaults and keys; its own list of columns does."""
+    assert _columns(described) == _columns(database.engine)
+
+
+def test_migrations_build_the_very_indexes_we_describe(database: Database, described: sa.Engine) -> None:
+    """compare_metadata does not look into partial indexes; their SQL does."""
+    assert _indexes(described) == _indexes(database.engine)
+
+
+def _columns(engine: sa.Engine) -> dict[str, list[object]]:
+    with engine.connect() as connection:
+        return {
+            table: [tuple(row[1:]) for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")]
+            for table in metadata.tables
+        }
+
+
+def _indexes(engine: sa.Engine) -> dict[str, str]:
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''"
+        )
+        return {row.name: " ".join(row.sql.split()) for row in rows}
+
+
+def test_an_empty_database_has_no_version(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/empty.db")
+
+    assert schema.stored_version(engine) is None
+    engine.dispose()
+
+
+def test_bringing_up_twice_changes_nothing(database: Database) -> None:
+    before = _indexes(database.engine)
+    schema.bring_up(database.engine)
+    schema.upgrade(database.engine)
+
+    assert schema.NEWEST == schema.stored_version(database.engine)
+    assert before == _indexes(database.engine)
+
+
+def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0099'"))
+
+    with pytest.raises(StoreOutdated, match=r"has schema 0099; this program knows 0001"):
+        schema.bring_up(database.engine)
+
+
+@pytest.mark.parametrize(
+    "pragma, value",
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10_000)],
+)
+def test_every_connection_is_set_to_survive_a_power_cut(
+    database: Database, pragma: str, value: object
+) -> None:
+    def ask(connection: sa.Connection) -> object:
+        return connection.exec_driver_sql(f"PRAGMA {pragma}").scalar()
+
+    with database.read() as reading:
+        assert value == ask(reading)
+    assert value == database.write(ask).result()
+
+
+def test_a_second_process_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/notifier.db"
+    with sole_process(url), pytest.raises(StoreBusy, match="already running on"), sole_process(url):
+        pass
+
+
+def test_the_right_to_run_can_be_had_again_once_it_is_given_back(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/notifier.db"
+    with sole_process(url):
+        pass
+    with sole_process(url) as held:
+        assert held is None
+
+
+@pytest.mark.parametrize(
+    "url, complaint",
+    [
+        ("nonsense", "this is no database address"),
+        ("postgresql://someone@db.invalid/notifier", "postgresql is not supported yet"),
+        ("sqlite:////proc/notifier/x.db", "cannot be made"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_a_config_error(url: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        Database.open(url)
+
+
+def test_a_file_that_is_no_database_is_a_config_error(tmp_path: Path) -> None:
+    (tmp_path / "notifier.db").write_text("this is a letter, not a database" * 100)
+
+    with pytest.raises(ConfigError, match="is not a usable database"):
+        Database.open(f"sqlite:///{tmp_path}/notifier.db")
+
+
+def test_a_folder_where_the_database_should_be_is_a_config_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        Database.open(f"sqlite:///{tmp_path}")
+
+
+def test_an_address_is_shown_without_its_password() -> None:
+    assert "postgresql://someone:***@db.invalid/x" == show_url("postgresql://someone:pw@db.invalid/x")

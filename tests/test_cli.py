@@ -1,0 +1,486 @@
+"""The command line: what each command prints, and its exit code."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from notifier.checks import SAMPLES
+from notifier.cli import cli
+from notifier.clock import SystemClock, to_millis
+from notifier.domain.delivery import DeliveryState, Move, Rung
+from notifier.domain.route import Recipient
+from notifier.feishu.wire import read_event
+from notifier.flow.receive import Receiver
+from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.settings import DEFAULT_SCOPES
+from notifier.store import accounts, desk, gates, inbox
+from notifier.store.database import Database
+from notifier.store.desk import WorkerRow
+from notifier.store.inbox import InboxState, Verdict
+from support.outbox import CHEN, LIN, claim, dead, delivery, failed, frozen, sent, states, told
+
+HEAVY = ("lark_oapi", "aiohttp", "alembic", "jinja2", "babel")
+
+
+def now() -> int:
+    """What these commands ask is the time of this machine."""
+    return to_millis(SystemClock().now())
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A configuration for the database of the fixture `database`."""
+    written = tmp_path / "config.yaml"
+    written.write_text(f"store: {{url: 'sqlite:///{tmp_path}/notifier.db'}}", encoding="utf-8")
+    return written
+
+
+def run(file: Path, *words: str, **environ: str) -> Result:
+    """A command with this configuration, without the settings of this shell."""
+    hidden = {name: None for name in os.environ if name.startswith(("NOTIFIER_", "FEISHU_", "LARK_", "APP_"))}
+    return CliRunner().invoke(cli, [*words, "--config", str(file)], env={**hidden, **environ})
+
+
+def says(file: Path, *words: str) -> str:
+    """What a command that goes well prints."""
+    result = run(file, *words)
+    assert (0, "") == (result.exit_code, result.stderr), result.output
+    return result.stdout
+
+
+def stuck(database: Database, key: str, recipient: Recipient = LIN, *, move: Move | None = None) -> int:
+    born = now()
+    one = delivery(database, recipient, key, now=born)
+    claimed = next(each for each in claim(database, now=born).deliveries if each.delivery.id == one)
+    frozen(database, claimed)
+    failed(database, claimed, move or dead("this person has resigned", code=230029), now=born + 40)
+    return one
+
+
+UNCERTAIN = Move(state=DeliveryState.UNCERTAIN, reason="no answer", rung=Rung.FULL, unknown_since=1)
+
+
+# start-up
+
+
+@pytest.mark.parametrize(
+    "words, banned",
+    [
+        (["--help"], HEAVY),
+        (["--version"], HEAVY),
+        (["deliveries", "--help"], HEAVY),
+        (["status"], ("lark_oapi", "aiohttp", "jinja2")),
+        (["deliveries", "list"], ("lark_oapi", "aiohttp", "jinja2")),
+        (["migrate"], ("lark_oapi", "aiohttp", "jinja2")),
+        (["preview", "--list"], ("lark_oapi", "aiohttp")),
+        (["check"], ("lark_oapi", "aiohttp")),
+    ],
+)
+def test_a_command_imports_no_more_than_it_needs(
+    file: Path, words: list[str], banned: tuple[str, ...]
+) -> None:
+    arguments = words if "--help" in words or "--version" in words else [*words, "--config", str(file)]
+    program = (
+        "import json, sys\nfrom notifier.cli import cli\n"
+        f"try:\n    cli({arguments!r})\nexcept SystemExit:\n    pass\n"
+        f"print(json.dumps(sorted(set({banned!r}) & set(sys.modules))), file=sys.stderr)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert [] == json.loads(ended.stderr.splitlines()[-1])
+
+
+# status
+
+
+def test_a_new_database_has_nothing_to_tell(file: Path) -> None:
+    text = says(file, "status")
+
+    assert "process       has never run on this database\nconnection    none\nlast event    never\n" in text
+    assert "deliveries    none\nwaiting       0\ndead          0\nuncertain     0\n" in text
+
+
+def beat(database: Database, *, ago: dict[str, int | None], **values: str) -> None:
+    """What a process tells about itself. ago: its times, in milliseconds before now."""
+    born = now()
+    times = {"started_at": 3_700_000, "beat_at": 0, "stopped_at": None, "connection_since": 130_000} | ago
+    at: dict[str, Any] = {name: None if past is None else born - past for name, past in times.items()}
+    texts: dict[str, Any] = {"connection": "connected", "connection_detail": None} | values
+    database.write(lambda c: desk.enrol_worker(c, "me", now=at["started_at"])).result()
+    database.write(lambda c: desk.beat(c, WorkerRow(owner="me", last_event_at=None, **at, **texts))).result()
+
+
+@pytest.mark.parametrize(
+    "ago, texts, process, connection",
+    [
+        ({}, {}, "running for 1 h", "connected for 2 min"),
+        (
+            {},
+            {"connection": "lost", "connection_detail": "no network"},
+            "running for 1 h",
+            "lost for 2 min: no network",
+        ),
+        ({"stopped_at": 70_000}, {}, "stopped 1 min ago", "none"),
+        ({"beat_at": 310_000}, {}, "no sign of life for 5 min; is it running?", "none"),
+    ],
+)
+def test_status_tells_of_the_process_and_its_connection(
+    file: Path,
+    database: Database,
+    ago: dict[str, int | None],
+    texts: dict[str, str],
+    process: str,
+    connection: str,
+) -> None:
+    beat(database, ago=ago, **texts)
+
+    assert says(file, "status").startswith(f"process       {process}\nconnection    {connection}\n")
+
+
+def prepare(database: Database) -> None:
+    """One of everything that status speaks of."""
+    stuck(database, "a")
+    delivery(database, CHEN, "b", now=now())
+    event = read_event(b"not json", app_id="cli_x")
+    Receiver(database, SystemClock(), wake=lambda: None).accept(event).result(10)
+    park = Verdict(entry_id=1, state=InboxState.PARKED, reason="not an event")
+    database.write(lambda c: inbox.settle(c, [park])).result()
+    database.write(lambda c: accounts.postpone_lookup(c, 1, due_at=now(), reason="no scope")).result()
+    database.write(lambda c: gates.shut(c, gates.SENDING, until=now() + 600_000, reason="too often")).result()
+
+
+def test_status_tells_what_waits_and_what_is_stuck_and_why(file: Path, database: Database) -> None:
+    prepare(database)
+    text = says(file, "status")
+
+    for line in (
+        "events        1 parked",
+        "deliveries    1 dead, 1 ready",
+        "dead          1",
+        "  1 dead (code 230029): this person has resigned",
+        "failed 1 times: no scope",
+        "parked        1 events that could not be understood, the newest:",
+        ": not an event",
+    ):
+        assert line in text
+    assert re.search(r"^waiting       1, oldest for \d+ s, 0 s to drain$", text, re.MULTILINE)
+    assert re.search(r"^on hold       im.messages for 9 min: too often$", text, re.MULTILINE)
+
+
+def test_status_for_programs_is_json_with_the_same(file: Path, database: Database) -> None:
+    prepare(database)
+    told_ = json.loads(says(file, "status", "--json"))
+
+    assert ("never", 1, 1, 0) == (told_["process"], told_["waiting"], told_["dead"], told_["uncertain"])
+    assert [{"state": "dead", "code": 230029, "reason": "this person has resigned", "count": 1}] == told_[
+        "stuck"
+    ]
+    assert {"parked": 1} == told_["inbox"]
+    assert "im.messages" == told_["held_by_feishu"][0]["what"]
+
+
+def test_status_counts_how_long_a_crowd_takes(file: Path, database: Database) -> None:
+    for number in range(50):
+        delivery(database, LIN, f"n-{number}", now=now())
+    text = json.loads(run(file, "status", "--json", NOTIFIER_SENDING__PER_MINUTE="25").stdout)
+
+    assert 120 == text["seconds_to_drain"]
+
+
+# deliveries
+
+
+def test_without_deliveries_the_list_says_so(file: Path) -> None:
+    assert "No deliveries.\n" == says(file, "deliveries", "list")
+
+
+def test_deliveries_are_listed_as_a_table_newest_first(file: Path, database: Database) -> None:
+    stuck(database, "a")
+    told(database, "b", recipient=None, now=now())
+    head, first, second = says(file, "deliveries", "list").splitlines()
+
+    assert ["id", "state", "to", "account", "rung", "tries", "changed", "reason"] == head.split()
+    assert ["2", "waiting", "referrer"] == first.split()[:3]
+    assert second.endswith("this person has resigned")
+
+
+def test_deliveries_can_be_listed_by_state_and_for_programs(file: Path, database: Database) -> None:
+    one = stuck(database, "a")
+    delivery(database, CHEN, "b", now=now())
+    (row,) = json.loads(says(file, "deliveries", "list", "--state", "dead", "--json"))
+
+    assert (one, "dead", 230029) == (row["id"], row["state"], row["last_code"])
+
+
+def test_a_delivery_is_shown_with_every_try_and_what_it_says(file: Path, database: Database) -> None:
+    one = stuck(database, "a")
+    text = says(file, "deliveries", "show", str(one))
+
+    assert f"delivery      {one}, dead, full card" in text
+    assert "reason        this person has resigned (code 230029)" in text
+    assert re.search(
+        r"^try 1 .*, 40 ms, uuid [0-9a-f]{32}-f: dead this person has resigned$", text, re.MULTILINE
+    )
+    assert 'says          {"schema":"2.0"}' in text
+
+
+def test_a_delivery_is_shown_for_programs(file: Path, database: Database) -> None:
+    one = stuck(database, "a")
+    shown = json.loads(says(file, "deliveries", "show", str(one), "--json"))
+
+    assert (one, "dead", 1) == (shown["row"]["id"], shown["row"]["state"], len(shown["tries"]))
+
+
+def test_a_sent_delivery_names_its_message(file: Path, database: Database) -> None:
+    one = delivery(database, LIN, "a", now=now())
+    sent(database, claim(database, now=now()).deliveries[0])
+
+    assert f"message       om_{one} in oc_p2p" in says(file, "deliveries", "show", str(one))
+
+
+@pytest.mark.parametrize("words", [["show", "9"], ["retry", "9"], ["drop", "9"]])
+def test_a_delivery_that_is_not_there_is_an_error_of_one_line(file: Path, words: list[str]) -> None:
+    result = run(file, "deliveries", *words)
+
+    assert (1, 1) == (result.exit_code, len(result.stderr.splitlines()))
+    assert "9" in result.stderr
+
+
+def test_a_retry_says_what_will_be_sent_again(file: Path, database: Database) -> None:
+    one = stuck(database, "a")
+
+    assert f"1 will be sent again: {one}.\n" == says(file, "deliveries", "retry", str(one))
+    assert ["waiting"] == states(database, [one])
+
+
+def test_all_dead_are_retried_and_the_uncertain_left_alone(file: Path, database: Database) -> None:
+    gone, unknown = stuck(database, "a"), stuck(database, "b", CHEN, move=UNCERTAIN)
+
+    assert f"1 will be sent again: {gone}.\n" == says(file, "deliveries", "retry", "--all-dead")
+    assert ["waiting", "uncertain"] == states(database, [gone, unknown])
+
+
+def test_a_drop_says_what_was_dropped_and_what_could_not_be(file: Path, database: Database) -> None:
+    gone, ready = stuck(database, "a"), delivery(database, CHEN, "b", now=now())
+    result = run(file, "deliveries", "drop", str(gone), str(ready))
+
+    assert (1, f"1 dropped: {gone}.\n") == (result.exit_code, result.stdout)
+    assert f"{ready}: neither dead nor uncertain" in result.stderr
+    assert ["dropped", "ready"] == states(database, [gone, ready])
+
+
+@pytest.mark.parametrize(
+    "words", [["retry"], ["retry", "1", "--all-dead"], ["drop"], ["list", "--state", "odd"]]
+)
+def test_a_senseless_command_is_refused(file: Path, words: list[str]) -> None:
+    assert 2 == run(file, "deliveries", *words).exit_code
+
+
+# migrate
+
+
+def test_migrate_makes_the_database_and_says_its_schema(file: Path) -> None:
+    assert "The database is at schema 0001.\n" == says(file, "migrate")
+    assert (file.parent / "notifier.db").exists()
+
+
+def test_a_database_of_a_newer_program_is_an_error_of_one_line(file: Path, database: Database) -> None:
+    database.write(lambda c: c.execute(sa.text("UPDATE alembic_version SET version_num = '0099'"))).result()
+    result = run(file, "status")
+
+    assert (2, "") == (result.exit_code, result.stdout)
+    assert result.stderr.startswith("notifier: The database has schema 0099; this program knows ")
+
+
+# preview
+
+
+def test_preview_prints_the_card_as_json(file: Path) -> None:
+    assert "2.0" == json.loads(says(file, "preview"))["schema"]
+
+
+def test_preview_names_templates_and_samples(file: Path) -> None:
+    text = says(file, "preview", "--list")
+
+    assert "balance_change.json.j2, balance_change_compact.json.j2" in text
+    assert ", ".join(SAMPLES) in text
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["--sample", "odd"], "there is no sample 'odd'. There are: increase, "),
+        (["odd.json.j2"], "odd.json.j2: there is no such template"),
+    ],
+)
+def test_preview_of_something_that_is_not_there_is_an_error_of_one_line(
+    file: Path, words: list[str], said: str
+) -> None:
+    result = run(file, "preview", *words)
+
+    assert (2, 1) == (result.exit_code, len(result.stderr.splitlines()))
+    assert said in result.stderr
+
+
+# check
+
+
+def test_check_without_credentials_says_where_they_come_from(file: Path) -> None:
+    result = run(file, "check")
+
+    assert 1 == result.exit_code
+    assert "PROBLEM  feishu.app_id is missing -> set FEISHU_APP_ID" in result.stdout
+    assert "2 problems found." in result.stdout
+
+
+def test_check_says_which_variable_won(file: Path) -> None:
+    result = run(file, "check", FEISHU_APP_ID="a", LARK_APP_ID="b", APP_SECRET="very-secret")
+
+    assert 0 == result.exit_code
+    assert "feishu.app_id comes from FEISHU_APP_ID" in result.stdout
+    assert "LARK_APP_ID is set too, but FEISHU_APP_ID wins" in result.stdout
+    assert "very-secret" not in result.output
+    assert result.stdout.endswith("All good.\n")
+
+
+def test_check_finds_a_broken_template_of_ones_own(file: Path) -> None:
+    folder = file.parent / "templates"
+    folder.mkdir()
+    (folder / "balance_change.json.j2").write_text("{\n{{ oops }}", encoding="utf-8")
+    result = run(file, "check", NOTIFIER_CARDS__TEMPLATE_DIR=str(folder), APP_ID="a", APP_SECRET="b")
+
+    assert 1 == result.exit_code
+    assert "PROBLEM  template balance_change.json.j2, line 2: " in result.stdout
+    assert "see it with: notifier preview balance_change.json.j2 --sample increase" in result.stdout
+    assert "ok       template balance_change_compact.json.j2 (shipped)" in result.stdout
+
+
+def test_check_finds_a_card_that_feishu_would_refuse(file: Path) -> None:
+    folder = file.parent / "templates"
+    folder.mkdir()
+    (folder / "mine.json.j2").write_text(
+        '{"schema": "2.0", "body": {"elements": [{"tag": "odd"}]}}', encoding="utf-8"
+    )
+    result = run(file, "check", NOTIFIER_CARDS__TEMPLATE_DIR=str(folder), APP_ID="a", APP_SECRET="b")
+
+    assert 1 == result.exit_code
+    assert "PROBLEM  template mine.json.j2 (sample increase): body.elements[0]" in result.stdout
+
+
+# check --online
+
+
+@pytest.fixture
+def online(feishu_box: FeishuBox, tmp_path: Path) -> Path:
+    """A configuration for the stand-in, with both of its groups."""
+    written = tmp_path / "online.yaml"
+    written.write_text(
+        f"feishu:\n  base_url: {feishu_box.url}\n  app_id: {feishu_box.app_id}\n"
+        f"  app_secret: {feishu_box.app_secret}\n  timeout_seconds: 2\n"
+        "groups:\n  hr: {chat_id: oc_sandbox_hr}\n  fallback: {chat_id: oc_sandbox_fallback}\n",
+        encoding="utf-8",
+    )
+    return written
+
+
+def test_online_everything_is_good(online: Path) -> None:
+    result = run(online, "check", "--online")
+
+    assert 0 == result.exit_code, result.output
+    for good in (
+        "ok       token from http://127.0.0.1",
+        "ok       scope hire:referral_account:readonly",
+        "ok       scope im:message:send_as_bot",
+        "ok       group hr (oc_sandbox_hr): the bot is a member",
+        "ok       group fallback (oc_sandbox_fallback): the bot is a member",
+    ):
+        assert good in result.stdout
+
+
+def test_an_online_check_sends_nothing_to_anybody(online: Path, feishu_box: FeishuBox) -> None:
+    run(online, "check", "--online")
+
+    assert [] == feishu_box.all_messages()
+
+
+@pytest.mark.parametrize(
+    "gone, said",
+    [
+        (
+            {"hire:referral_account", "hire:referral_account:readonly"},
+            "PROBLEM  scope hire:referral_account:readonly",
+        ),
+        ({"im:message:send_as_bot"}, "PROBLEM  scope im:message:send_as_bot"),
+        ({"im:chat:readonly"}, "add im:chat:readonly in the developer console"),
+    ],
+)
+def test_a_missing_scope_is_named_with_what_to_do(
+    online: Path, feishu_box: FeishuBox, gone: set[str], said: str
+) -> None:
+    feishu_box.set_scopes(DEFAULT_SCOPES - gone)
+    result = run(online, "check", "--online")
+
+    assert 1 == result.exit_code
+    assert said in result.stdout
+    assert "create and publish an app version" in result.stdout
+
+
+def test_a_send_that_lacks_a_permission_is_no_good_scope(online: Path, feishu_box: FeishuBox) -> None:
+    feishu_box.add_fault({"match": "POST /open-apis/im/v1/messages", "action": "code", "code": 230027})
+
+    assert "PROBLEM  scope im:message:send_as_bot" in run(online, "check", "--online").stdout
+
+
+def test_a_group_without_the_bot_is_named_with_what_to_do(online: Path, feishu_box: FeishuBox) -> None:
+    feishu_box.set_group("oc_sandbox_hr", bot_in=False)
+    result = run(online, "check", "--online")
+
+    assert 1 == result.exit_code
+    assert (
+        "PROBLEM  group hr (oc_sandbox_hr): the bot is not a member -> group settings, Bots, Add bot"
+        in result.stdout
+    )
+    assert "ok       group fallback" in result.stdout
+
+
+def test_a_group_that_is_not_there_is_named(online: Path) -> None:
+    online.write_text(online.read_text().replace("oc_sandbox_hr", "oc_gone"), encoding="utf-8")
+    result = run(online, "check", "--online")
+
+    assert 1 == result.exit_code
+    assert "PROBLEM  group hr (oc_gone)" in result.stdout
+    assert "compare the chat_id" in result.stdout
+
+
+def test_a_wrong_secret_is_said_and_nothing_more_is_asked(online: Path, feishu_box: FeishuBox) -> None:
+    result = run(online, "check", "--online", FEISHU_APP_SECRET="wrong-secret")
+
+    assert 1 == result.exit_code
+    assert "PROBLEM  token: " in result.stdout
+    assert "correct feishu.app_id and feishu.app_secret" in result.stdout
+    assert "wrong-secret" not in result.output
+    assert [] == feishu_box.requests("/open-apis/hire")
+
+
+def test_a_feishu_that_cannot_be_reached_is_said_with_its_address(online: Path) -> None:
+    result = run(online, "check", "--online", NOTIFIER_FEISHU__BASE_URL="http://127.0.0.1:1")
+
+    assert 1 == result.exit_code
+    assert "is http://127.0.0.1:1 reachable from this machine (proxy, firewall)?" in result.stdout
+
+
+def test_online_without_credentials_is_refused(file: Path) -> None:
+    result = run(file, "check", "--online")
+
+    assert 2 == result.exit_code
+    assert "feishu.app_id is missing" in result.stderr

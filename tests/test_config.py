@@ -1,0 +1,413 @@
+"""Config: every wrong input is one sentence that names file and key; what is right means what it says."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from click.testing import CliRunner, Result
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from notifier import config
+from notifier.cli import cli
+from notifier.config import Config, GroupConfig, load, need_credentials
+from notifier.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[1] / "config.example.yaml"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "config.yaml"
+
+
+def check(file: Path, environ: Mapping[str, str] | None = None) -> Result:
+    """`notifier check`, without the settings of this shell."""
+    hidden = {name: None for name in os.environ if name.startswith(("NOTIFIER_", "FEISHU_", "LARK_", "APP_"))}
+    return CliRunner().invoke(cli, ["check", "--config", str(file)], env={**hidden, **(environ or {})})
+
+
+def complaint(file: Path, environ: Mapping[str, str] | None = None) -> str:
+    """The one line that a wrong configuration is answered with."""
+    result = check(file, environ)
+    lines = result.stderr.splitlines()
+    assert 2 == result.exit_code, result.output
+    assert 1 == len(lines), result.stderr
+    assert "" == result.stdout
+    assert "Traceback" not in result.stderr
+    return lines[0]
+
+
+WRONG = {
+    "an unknown key": ("feishu:\n  app_idd: x", "feishu.app_idd: there is no such key; did you mean app_id?"),
+    "an unknown section": ("feisu:\n  app_id: x", "feisu: there is no such key; did you mean feishu?"),
+    "an unknown key of a route": (
+        "routes:\n  - name: a\n    to: referrer\n    wenn: {}",
+        "routes[0].wenn: there is no such key; did you mean when?",
+    ),
+    "an unknown condition": (
+        "routes:\n  - {name: a, to: referrer, when: {curency: CNY}}",
+        "routes[0].when.curency: there is no such key; did you mean currency?",
+    ),
+    "an unknown key of a group": (
+        "groups:\n  hr:\n    chat_id: oc_1\n    chatid: oc_1",
+        "groups.hr.chatid: there is no such key; did you mean chat_id?",
+    ),
+    "a key far from all others": (
+        "log:\n  zzzzz: 1",
+        "log.zzzzz: there is no such key (there are: format, level)",
+    ),
+    "a word for a number": ("sending:\n  per_second: fast", "sending.per_second: "),
+    "a list for a text": ("feishu:\n  app_id: [a]", "feishu.app_id: "),
+    "more than Feishu allows": (
+        "sending:\n  per_second: 51",
+        "sending.per_second: input should be less than",
+    ),
+    "no limit at all": ("sending:\n  per_minute: 0", "sending.per_minute: input should be greater than 0"),
+    "not a number": ("sending:\n  give_up_after_hours: .nan", "sending.give_up_after_hours: "),
+    "a word that is none of ours": ("log:\n  level: loud", "log.level: input should be 'debug'"),
+    "a text for a section": ("feishu: cli_x", "feishu: must hold `key: value` lines"),
+    "an empty section": ("sending:", "sending: must hold `key: value` lines"),
+    "a list for the whole": ("- a\n- b", "must hold `key: value` lines"),
+    "a duplicate key": (
+        "log:\n  level: info\n  level: debug",
+        'line 3, column 3: found duplicate key "level" with value "debug"',
+    ),
+    "not YAML": ("feishu: [", "this is not YAML: "),
+    "a tab": ("feishu:\n\tapp_id: x", "line 2, column 1: this is not YAML: "),
+    "a control character": ("feishu: \x01", "this is not YAML: "),
+    "a date that is none": ("log:\n  level: 2001-13-45", "this is not YAML: "),
+    "a nesting without end": ("[" * 5_000, "this is not YAML: "),
+    "a YAML tag": ("feishu: !!python/object:os.system {}", "this is not YAML: "),
+    "two documents": ("log: {}\n---\nlog: {}", "this is not YAML: "),
+    "a number for a key": ("1: x", "1"),
+    "http over the network": (
+        "feishu:\n  base_url: http://open.feishu.cn",
+        "feishu.base_url: must use https, as the app secret travels over it",
+    ),
+    "an address with a path": (
+        "feishu:\n  base_url: https://open.feishu.cn/open-apis",
+        "feishu.base_url: must be an address without a path; leave out /open-apis",
+    ),
+    "an address without a scheme": (
+        "feishu:\n  base_url: open.feishu.cn",
+        "feishu.base_url: must be an address",
+    ),
+    "half an address": ("feishu:\n  base_url: 'https://['", "feishu.base_url: "),
+    "a port that is none": ("feishu:\n  base_url: https://a.invalid:99999", "feishu.base_url: "),
+    "a route to a group that is not there": (
+        "groups: {recruiting: {chat_id: oc_1}}\nroutes:\n  - {name: a, to: recruting}",
+        "routes[0].to: there is no group called 'recruting' under `groups`; did you mean recruiting?",
+    ),
+    "a fallback that is not there": (
+        "fallback_group: hr",
+        "fallback_group: there is no group called 'hr' under `groups` (there are: referrer)",
+    ),
+    "a fallback that is a person": (
+        "fallback_group: referrer",
+        "fallback_group: there is no group called 'referrer'",
+    ),
+    "a group with a taken name": (
+        "groups: {referrer: {chat_id: oc_1}}",
+        "groups.referrer: a group's name is lower-case letters",
+    ),
+    "a chat id that is none": ("groups: {hr: {chat_id: ou_1}}", "groups.hr.chat_id: is no chat id"),
+    "a group without a chat": ("groups: {hr: {}}", "groups.hr.chat_id: this key is missing"),
+    "a time zone that is none": (
+        "cards:\n  time_zone: Asia/Peking",
+        "cards.time_zone: 'Asia/Peking' is no IANA",
+    ),
+    "a time zone from elsewhere": ("cards:\n  time_zone: ../../etc/passwd", "cards.time_zone: "),
+    "a template folder that is not there": ("cards:\n  template_dir: gone", "cards.template_dir: "),
+    "a route to nobody": ("routes:\n  - {name: a, to: []}", "routes[0].to: "),
+    "two routes of one name": (
+        "routes:\n  - {name: a, to: referrer}\n  - {name: a, to: referrer}",
+        "routes: two of them are called 'a'",
+    ),
+    "a negative amount": (
+        "routes:\n  - {name: a, to: referrer, when: {least_amount: -1}}",
+        "routes[0].when.least_amount: ",
+    ),
+    "a direction that is none": (
+        "routes:\n  - {name: a, to: referrer, when: {direction: upwards}}",
+        "routes[0].when.direction[0]: input should be 'increase'",
+    ),
+    "a database that is not ours": (
+        "store:\n  url: postgresql://a:secret@db.invalid/x",
+        "store.url: must be sqlite:///path/to/notifier.db",
+    ),
+}
+
+
+@pytest.mark.parametrize("text, said", WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_said_in_one_line_with_file_and_key(file: Path, text: str, said: str) -> None:
+    file.write_text(text, encoding="utf-8")
+    line = complaint(file)
+
+    assert line.startswith(f"notifier: {file}: ")
+    assert said in line
+    assert "a:secret" not in line
+
+
+def test_a_file_that_is_not_there_is_named_with_a_way_out(file: Path) -> None:
+    assert f"notifier: {file}: there is no such file. Copy config.example.yaml" in complaint(file)
+
+
+def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    assert f"{tmp_path}: cannot be read: Is a directory" in complaint(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_named(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe\x00")
+
+    assert f"{file}: cannot be read: it is not UTF-8 text" in complaint(file)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(file: Path) -> None:
+    file.write_text("")
+    file.chmod(0)
+
+    assert f"{file}: cannot be read: Permission denied" in complaint(file)
+
+
+def test_an_empty_file_means_the_defaults(file: Path) -> None:
+    file.write_text("# nothing yet\n")
+
+    assert Config() == load(file, {}).config
+
+
+def test_a_wrong_configuration_leaves_no_traceback_in_a_process_of_its_own(file: Path) -> None:
+    file.write_text("feishu: [")
+    ended = subprocess.run(
+        [sys.executable, "-m", "notifier", "status", "--config", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (2, "", 1) == (ended.returncode, ended.stdout, len(ended.stderr.splitlines()))
+
+
+# the environment
+
+
+def test_a_wrong_value_from_the_environment_names_its_variable(file: Path) -> None:
+    file.write_text("")
+
+    assert "notifier: the environment (NOTIFIER_SENDING__PER_SECOND): sending.per_second: " in complaint(
+        file, {"NOTIFIER_SENDING__PER_SECOND": "fast"}
+    )
+
+
+@pytest.mark.parametrize(
+    "variable, hint",
+    [
+        ("NOTIFIER_FEISHU__APP_IDD", "; did you mean NOTIFIER_FEISHU__APP_ID?"),
+        ("NOTIFIER_FEISHU_APP_ID", "; did you mean NOTIFIER_FEISHU__APP_ID?"),
+        ("NOTIFIER_ZZZ", ""),
+    ],
+)
+def test_a_variable_of_ours_that_names_no_setting_is_refused(file: Path, variable: str, hint: str) -> None:
+    file.write_text("")
+
+    assert f"the environment: {variable} names no setting{hint}" in complaint(file, {variable: "x"})
+
+
+def test_variables_for_the_tests_are_none_of_the_settings(file: Path) -> None:
+    file.write_text("")
+
+    assert Config() == load(file, {"NOTIFIER_TESTS_REQUIRE": "browser"}).config
+
+
+@pytest.mark.parametrize(
+    "names, winner",
+    [
+        (("NOTIFIER_FEISHU__APP_ID", "FEISHU_APP_ID", "LARK_APP_ID", "APP_ID"), "NOTIFIER_FEISHU__APP_ID"),
+        (("FEISHU_APP_ID", "LARK_APP_ID", "APP_ID"), "FEISHU_APP_ID"),
+        (("LARK_APP_ID", "APP_ID"), "LARK_APP_ID"),
+        (("APP_ID",), "APP_ID"),
+    ],
+)
+def test_of_several_variables_the_first_that_is_set_wins_over_the_file(
+    file: Path, names: tuple[str, ...], winner: str
+) -> None:
+    file.write_text("feishu:\n  app_id: from the file")
+    loaded = load(file, {name: f"from {name}" for name in names})
+
+    assert f"from {winner}" == loaded.config.feishu.app_id
+    assert {"feishu.app_id": winner} == loaded.origins
+    assert {name: winner for name in names if name != winner} == loaded.overruled
+
+
+def test_an_empty_variable_counts_as_not_set(file: Path) -> None:
+    file.write_text("feishu:\n  app_id: from the file")
+
+    assert "from the file" == load(file, {"FEISHU_APP_ID": ""}).config.feishu.app_id
+
+
+def test_every_single_value_can_come_from_the_environment(file: Path) -> None:
+    file.write_text("groups: {hr: {chat_id: oc_1}}")
+    environ = {
+        "NOTIFIER_STORE__URL": "sqlite:///x.db",
+        "NOTIFIER_CARDS__TIME_ZONE": "Asia/Tokyo",
+        "NOTIFIER_FALLBACK_GROUP": "hr",
+        "NOTIFIER_REFERRERS__MAX_AGE_HOURS": "1.5",
+        "NOTIFIER_SENDING__PER_MINUTE": "500",
+        "NOTIFIER_LOG__FORMAT": "json",
+    }
+    found = load(file, environ).config
+
+    assert ("sqlite:///x.db", "Asia/Tokyo", "hr", 1.5, 500, "json") == (
+        found.store.url,
+        found.cards.time_zone.key,
+        found.fallback_group,
+        found.referrers.max_age_hours,
+        found.sending.per_minute,
+        found.log.format,
+    )
+
+
+@pytest.mark.parametrize("missing", ["app_id", "app_secret"])
+def test_missing_credentials_are_named_with_their_variable(file: Path, missing: str) -> None:
+    file.write_text(
+        "\n".join(["feishu:", *(f"  {key}: x" for key in ("app_id", "app_secret") if key != missing)])
+    )
+
+    with pytest.raises(ConfigError, match=rf"feishu\.{missing} is missing.*FEISHU_{missing.upper()}"):
+        need_credentials(load(file, {}))
+
+
+def test_the_secret_is_not_shown_with_the_configuration(file: Path) -> None:
+    file.write_text("feishu:\n  app_secret: very-secret")
+
+    assert "very-secret" not in repr(load(file, {}))
+
+
+# what is right
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "https://open.larksuite.com",
+        "https://open.feishu.cn/",
+        "http://127.0.0.1:8765",
+        "http://[::1]:1",
+        "http://localhost",
+    ],
+)
+def test_an_address_that_is_safe_for_the_secret_is_taken(file: Path, base_url: str) -> None:
+    file.write_text(f"feishu:\n  base_url: '{base_url}'")
+
+    assert base_url.rstrip("/") == load(file, {}).config.feishu.base_url
+
+
+def test_ids_may_stand_without_quotes(file: Path) -> None:
+    file.write_text(
+        "feishu: {app_id: 123}\nroutes:\n  - {name: a, to: referrer, when: {account: 7000000000000000001}}"
+    )
+    found = load(file, {}).config
+
+    assert ("123", ("7000000000000000001",)) == (found.feishu.app_id, found.routes[0].when.account)
+
+
+def test_a_fraction_means_exactly_what_is_written(file: Path) -> None:
+    file.write_text("routes:\n  - {name: a, to: referrer, when: {least_amount: 0.1}}")
+
+    assert Decimal("0.1") == load(file, {}).config.routes[0].when.least_amount
+
+
+def test_a_relative_template_folder_is_meant_from_the_file(file: Path) -> None:
+    (file.parent / "mine").mkdir()
+    file.write_text("cards: {template_dir: mine}")
+
+    assert file.parent / "mine" == load(file, {}).config.cards.template_dir
+
+
+def test_without_a_file_the_defaults_and_the_environment_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    loaded = load(None, {"APP_ID": "x"})
+
+    assert (None, "x") == (loaded.file, loaded.config.feishu.app_id)
+
+
+def test_config_yaml_in_the_working_folder_is_found_by_itself(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("feishu: {app_id: here}")
+    monkeypatch.chdir(file.parent)
+
+    assert "here" == load(None, {}).config.feishu.app_id
+
+
+# the example
+
+
+def test_the_example_says_the_defaults() -> None:
+    assert Config() == load(EXAMPLE, {}).config
+
+
+def test_the_example_names_every_setting() -> None:
+    written = re.sub(r"^#(?=  )", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    written = re.sub(r"^    #  ", "      ", written, flags=re.MULTILINE)
+    written = written.replace("groups: {}", "groups:").replace("when: {}", "when:")
+    document = YAML(typ="safe", pure=True).load(written)
+
+    assert [] == [path for path in settings() if not _stands_in(document, path)]
+
+
+def settings() -> list[tuple[str, ...]]:
+    """The path of every setting, with * for a name of the operator's choice or a place in a list."""
+    return [*_paths(Config, ())]
+
+
+def _paths(model: type[BaseModel], before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    for name, info in model.model_fields.items():
+        inner, steps = _model_in(info.annotation)
+        if inner is None:
+            yield (*before, name)
+        else:
+            yield from _paths(inner, (*before, name, *steps))
+
+
+def _model_in(annotation: Any) -> tuple[type[BaseModel] | None, tuple[str, ...]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ()
+    for each in get_args(annotation):
+        found, _ = _model_in(each)
+        if found is not None:
+            return found, ("*",)
+    return None, ()
+
+
+def _stands_in(document: Any, path: tuple[str, ...]) -> bool:
+    if not path:
+        return True
+    step, *rest = path
+    if step == "*":
+        inside = document.values() if isinstance(document, dict) else document
+        return any(_stands_in(each, tuple(rest)) for each in inside)
+    return isinstance(document, dict) and step in document and _stands_in(document[step], tuple(rest))
+
+
+def test_the_walk_over_the_settings_finds_the_deep_ones() -> None:
+    assert {("groups", "*", "chat_id"), ("routes", "*", "when", "least_amount"), ("log", "level")} <= {
+        *settings()
+    }
+
+
+def test_the_example_shows_each_well_known_name() -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+
+    assert all(name in text for name in config.WELL_KNOWN["feishu", "app_id"])
+    assert issubclass(GroupConfig, BaseModel)
