@@ -126,7 +126,7 @@ def migrate(config_path: Path | None) -> None:
     """Bring the database to this program's schema (run does so by itself)."""
     from notifier.store import schema  # noqa: PLC0415 - see above
 
-    with _database(_load(config_path).config):
+    with _database(_load(config_path).config, must_exist=False):
         click.echo(f"The database is at schema {schema.NEWEST}.")
 
 
@@ -267,10 +267,10 @@ def _set_up_logs(config: "Config") -> None:
 
 
 @contextmanager
-def _database(config: "Config") -> "Iterator[Database]":
+def _database(config: "Config", *, must_exist: bool = True) -> "Iterator[Database]":
     from notifier.store.database import Database  # noqa: PLC0415 - see above
 
-    database = Database.open(config.store.url)
+    database = Database.open(config.store.url, must_exist=must_exist)
     try:
         yield database
     finally:

@@ -103,6 +103,7 @@ def test_a_command_imports_no_more_than_it_needs(
 # status
 
 
+@pytest.mark.usefixtures("database")
 def test_a_new_database_has_nothing_to_tell(file: Path) -> None:
     text = says(file, "status")
 
@@ -200,6 +201,7 @@ def test_status_counts_how_long_a_crowd_takes(file: Path, database: Database) ->
 # deliveries
 
 
+@pytest.mark.usefixtures("database")
 def test_without_deliveries_the_list_says_so(file: Path) -> None:
     assert "No deliveries.\n" == says(file, "deliveries", "list")
 
@@ -249,6 +251,7 @@ def test_a_sent_delivery_names_its_message(file: Path, database: Database) -> No
 
 
 @pytest.mark.parametrize("words", [["show", "9"], ["retry", "9"], ["drop", "9"]])
+@pytest.mark.usefixtures("database")
 def test_a_delivery_that_is_not_there_is_an_error_of_one_line(file: Path, words: list[str]) -> None:
     result = run(file, "deliveries", *words)
 
@@ -484,3 +487,17 @@ def test_online_without_credentials_is_refused(file: Path) -> None:
 
     assert 2 == result.exit_code
     assert "feishu.app_id is missing" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["status"], ["deliveries", "list"], ["deliveries", "show", "1"]])
+def test_looking_at_a_database_that_is_not_there_says_so_and_makes_none(
+    tmp_path: Path, words: list[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"store: {{url: 'sqlite:///{tmp_path}/none/notifier.db'}}", encoding="utf-8")
+
+    ran = CliRunner().invoke(cli, [*words, "--config", str(config)])
+
+    assert 2 == ran.exit_code
+    assert "there is no database" in ran.stderr
+    assert not (tmp_path / "none").exists()

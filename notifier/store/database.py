@@ -34,8 +34,13 @@ class Database:
         self._writer = Writer(engine)
 
     @classmethod
-    def open(cls, url: str) -> "Database":
-        """Raises ConfigError for an address that cannot be used, StoreOutdated when it is newer than we are."""
+    def open(cls, url: str, *, must_exist: bool = False) -> "Database":
+        """Raises ConfigError for an address that cannot be used, StoreOutdated when it is newer than we are.
+
+        must_exist: for commands that look at what a running notifier wrote; they make no database of their own.
+        """
+        if must_exist:
+            _look_for(url)
         engine = make_engine(url)
         try:
             schema.bring_up(engine)
@@ -64,6 +69,15 @@ class Database:
     def close(self) -> None:
         self._writer.close()
         self.engine.dispose()
+
+
+def _look_for(url: str) -> None:
+    path = make_url(url).database
+    if path and path != ":memory:" and not Path(path).exists():
+        raise ConfigError(
+            f"store.url: there is no database at {path} (seen from {Path.cwd()}). Has `notifier run` been started "
+            "with this configuration? A relative path is meant from the folder where you start."
+        )
 
 
 def make_engine(url: str) -> Engine:

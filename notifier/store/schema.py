@@ -15,7 +15,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 def stored_version(engine: Engine) -> str | None:
     """None for an empty database."""
-    with engine.connect() as connection:
+    with engine.connect().execution_options(read_only=True) as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
         return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
