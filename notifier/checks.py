@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from notifier.config import WELL_KNOWN, Config, Loaded
+from notifier.config import Config
+from notifier.config_file import WELL_KNOWN, Loaded
 from notifier.domain.account import Referrer
 from notifier.domain.card import BalanceChangeCard
 from notifier.domain.event import AccountKey

@@ -18,7 +18,8 @@ from notifier import __version__
 from notifier.errors import CallError, ConfigError, NotifierError
 
 if TYPE_CHECKING:
-    from notifier.config import Config, Loaded
+    from notifier.config import Config
+    from notifier.config_file import Loaded
     from notifier.store.database import Database
 
 CONFIG_OPTION = click.option(
@@ -244,18 +245,18 @@ def sandbox(port: int, data: Path | None, *, only_feishu: bool) -> None:
 
 
 def _load(path: Path | None, *, credentials: bool = False) -> "Loaded":
-    from notifier import config  # noqa: PLC0415 - see above
+    from notifier import config_file  # noqa: PLC0415 - see above
 
-    loaded = config.load(path)
+    loaded = config_file.load(path)
     if credentials:
-        config.need_credentials(loaded)
+        config_file.need_credentials(loaded)
     return loaded
 
 
 def _need_credentials(loaded: "Loaded") -> None:
-    from notifier import config  # noqa: PLC0415 - see above
+    from notifier import config_file  # noqa: PLC0415 - see above
 
-    config.need_credentials(loaded)
+    config_file.need_credentials(loaded)
 
 
 def _set_up_logs(config: "Config") -> None:

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from notifier.config import Config, _Section
+from notifier.config import Config, Section
 from notifier.domain import card
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
 
 
-def settings_of(model: type[_Section], prefix: str = "") -> dict[str, Any]:
+def settings_of(model: type[Section], prefix: str = "") -> dict[str, Any]:
     """Every setting a file may hold, by key path, with its default."""
     found: dict[str, Any] = {}
     for name, info in model.model_fields.items():
         annotation = info.annotation
-        if isinstance(annotation, type) and issubclass(annotation, _Section):
+        if isinstance(annotation, type) and issubclass(annotation, Section):
             found |= settings_of(annotation, f"{prefix}{name}.")
         else:
             found[prefix + name] = info.default

@@ -189,6 +189,9 @@ def test_closing_twice_is_harmless(database: Database) -> None:
     database.close()
     database.close()
 
+    with pytest.raises(WriterClosed):
+        database.write(lambda connection: connection)
+
 
 def test_handing_in_work_after_closing_raises(database: Database) -> None:
     database.close()

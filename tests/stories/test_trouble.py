@@ -229,6 +229,7 @@ def test_expired_tokens_are_renewed_without_losing_a_card(notifier: RunningNotif
     box.change(LIN_ACCOUNT, points=5)
 
     box.wait_for(lambda: len(box.messages(LIN)) == 2, "the second card", timeout=20)
+    assert 2 == len(box.requests("/open-apis/auth"))
 
 
 def test_one_recipient_who_cannot_be_served_now_holds_nobody_else_up(notifier: RunningNotifier) -> None:

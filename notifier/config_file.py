@@ -1,0 +1,215 @@
+"""Config file: YAML and environment -> Config. Every complaint names file, key path and a way out."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from notifier.config import Config, GroupConfig, Section, did_you_mean
+from notifier.errors import ConfigError
+
+DEFAULT_FILE = "config.yaml"
+PREFIX = "NOTIFIER_"
+
+WELL_KNOWN: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("feishu", "app_id"): ("FEISHU_APP_ID", "LARK_APP_ID", "APP_ID"),
+    ("feishu", "app_secret"): ("FEISHU_APP_SECRET", "LARK_APP_SECRET", "APP_SECRET"),
+}
+"""Names from the environment that are honoured besides NOTIFIER_<SECTION>__<KEY>, the first that is set wins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """config, and where its values came from. origins: by key path, for what the environment set.
+    overruled: names in the environment that were set but not used, with the one that was.
+    """
+
+    config: Config
+    file: Path | None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    overruled: Mapping[str, str] = field(default_factory=dict)
+
+
+def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Loaded:
+    """path: None means config.yaml in the working folder if there is one. Raises ConfigError."""
+    environ = os.environ if environ is None else environ
+    file = path if path is not None else _default_file()
+    document = _read(file) if file is not None else {}
+    origins, overruled = _overlay(document, environ)
+    where = str(file) if file is not None else "the environment"
+    try:
+        config = Config.model_validate(_resolve_paths(document, file))
+    except ValidationError as error:
+        raise ConfigError(_complaint(error, where, origins)) from None
+    return Loaded(config=config, file=file, origins=origins, overruled=overruled)
+
+
+def _default_file() -> Path | None:
+    file = Path(DEFAULT_FILE)
+    return file if file.exists() else None
+
+
+def need_credentials(loaded: Loaded) -> None:
+    """Raises ConfigError when the app's id or secret is missing: without them nothing can talk to Feishu."""
+    feishu = loaded.config.feishu
+    for key, value in (("app_id", feishu.app_id), ("app_secret", feishu.app_secret.get_secret_value())):
+        if not value:
+            variable = WELL_KNOWN["feishu", key][0]
+            raise ConfigError(
+                f"{loaded.file or 'no config file'}: feishu.{key} is missing. Set it there, or in the environment as "
+                f"{variable} (you find it in the developer console under Credentials)."
+            )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML  # noqa: PLC0415 - not every command reads a file
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{file}: there is no such file. Copy config.example.yaml to {DEFAULT_FILE}, or name yours with --config."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(
+            f"{file}: cannot be read: {reason}. Check its permissions and that it is a text file."
+        ) from None
+    try:
+        document = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError, RecursionError) as error:  # ValueError: a 13th month
+        raise ConfigError(f"{file}: {_yaml_fault(error)}") from None
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{file}: must hold `key: value` lines, as config.example.yaml does.")
+    return document
+
+
+def _yaml_fault(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+    problem = str(getattr(error, "problem", "") or "").split("\n", 1)[0]
+    if "duplicate key" in problem:
+        return f"{place}{problem}. Keep one of the two."
+    return f"{place}this is not YAML: {problem or 'it cannot be parsed'}. Check the indentation and the colons there."
+
+
+def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Writes values of the environment into the document: NOTIFIER_FEISHU__APP_ID and the well-known names.
+
+    Returns what was set by which name, and which names lost.
+    """
+    origins: dict[str, str] = {}
+    overruled: dict[str, str] = {}
+    for path in _scalar_paths():
+        names = [_variable(path), *WELL_KNOWN.get(path, ())]
+        present = [name for name in names if environ.get(name)]
+        if not present:
+            continue
+        winner, *losers = present
+        _put(document, path, environ[winner])
+        origins[".".join(path)] = winner
+        overruled |= dict.fromkeys(losers, winner)
+    unknown = [name for name in sorted(environ) if name.startswith(PREFIX) and name not in _variables()]
+    unknown = [name for name in unknown if not name.startswith(f"{PREFIX}TESTS_")]
+    if unknown:
+        hint = did_you_mean(unknown[0], sorted(_variables()))
+        raise ConfigError(f"the environment: {unknown[0]} names no setting{hint}. Unset it or correct it.")
+    return origins, overruled
+
+
+def _scalar_paths() -> list[tuple[str, ...]]:
+    """Every setting that is one value, as (section, key)."""
+    paths: list[tuple[str, ...]] = []
+    for section, info in Config.model_fields.items():
+        annotation = info.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            paths += [(section, key) for key in annotation.model_fields]
+    return [*paths, ("fallback_group",)]
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    return PREFIX + "__".join(path).upper()
+
+
+def _variables() -> set[str]:
+    return {_variable(path) for path in _scalar_paths()}
+
+
+def _put(document: dict[str, Any], path: tuple[str, ...], value: str) -> None:
+    *sections, key = path
+    place = document
+    for section in sections:
+        inner = place.get(section)
+        if inner is None:
+            inner = place[section] = {}
+        if not isinstance(inner, dict):
+            return  # the check below says what is wrong with it
+        place = inner
+    place[key] = value
+
+
+def _resolve_paths(document: dict[str, Any], file: Path | None) -> dict[str, Any]:
+    """A relative template folder is meant from the config file, not from wherever one happens to stand."""
+    cards = document.get("cards")
+    if file is not None and isinstance(cards, dict) and isinstance(cards.get("template_dir"), str):
+        return {**document, "cards": {**cards, "template_dir": file.parent / cards["template_dir"]}}
+    return document
+
+
+def _complaint(error: ValidationError, where: str, origins: Mapping[str, str]) -> str:
+    """The first thing that is wrong, in one sentence."""
+    first = error.errors()[0]
+    path = _shown_path(first["loc"])
+    source = origins.get(path)
+    place = f"the environment ({source})" if source else where
+    message = str(first["msg"]).removeprefix("Value error, ")
+    match first["type"]:
+        case "extra_forbidden":
+            known = _known_keys(first["loc"])
+            return f"{place}: {path}: there is no such key{did_you_mean(str(first['loc'][-1]), known)}."
+        case "missing":
+            return f"{place}: {path}: this key is missing. Add it; config.example.yaml shows how."
+        case "value_error" if not path:
+            return f"{place}: {message}."
+        case "value_error":
+            return f"{place}: {path}: {message}."
+        case "model_type" | "dict_type" | "mapping_type":
+            return f"{place}: {path}: must hold `key: value` lines of its own, indented under it."
+        case _:
+            got = "" if "secret" in path else f" (it is {_short(first.get('input'))})"
+            return f"{place}: {path}: {message[:1].lower()}{message[1:]}{got}. See config.example.yaml."
+
+
+def _shown_path(loc: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
+    """The keys that may stand where an unknown one stood."""
+    model: Any = Config
+    for part in loc[:-1]:
+        if isinstance(part, int) or not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        info = model.model_fields.get(str(part))
+        model = _section_in(info.annotation) if info else GroupConfig
+    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _section_in(annotation: Any) -> Any:  # noqa: ANN401 - whatever an annotation may be
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for arg in get_args(annotation) if (found := _section_in(arg)) is not None), None)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
