@@ -6,7 +6,7 @@ import gc
 import logging
 import signal
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from notifier.domain.route import AddressBook, Condition, Route
 from notifier.errors import CallError, NotAuthorised
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.card_rules import card_problems
+from notifier.feishu.currency import currency_code
 from notifier.feishu.hire import ReferralAccounts
 from notifier.feishu.listener import Connection, ConnectionState, Listener
 from notifier.feishu.messages import Messages
@@ -44,8 +45,8 @@ R = TypeVar("R")
 BEAT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
 RUSH_PAUSE_SECONDS = 0.02
-STOP_SECONDS = 4.0
-"""For each of the two things a stop waits for: the listener's goodbye and the calls in flight."""
+STOP_SECONDS = 2.5
+"""For each of the three things a stop waits for: the listener's goodbye, the steps' turns, the calls in flight."""
 
 
 def access(config: Config) -> AppAccess:
@@ -70,7 +71,7 @@ def routes(config: Config) -> tuple[Route, ...]:
             when=Condition(
                 directions=frozenset(route.when.direction),
                 kinds=frozenset(route.when.kind),
-                currencies=frozenset(route.when.currency),
+                currencies=frozenset(currency_code(each) for each in route.when.currency),
                 accounts=frozenset(route.when.account),
                 least_amount=route.when.least_amount,
             ),
@@ -143,7 +144,8 @@ async def run(  # noqa: PLR0915 - one straight line, see below
         )
 
         api = await parts.enter_async_context(FeishuApi(access(config), clock))
-        await _first_token(api)
+        if await _stopped_before(stop, _first_token(api)):
+            return
         deliverer = Deliverer(
             database,
             DeliverParts(
@@ -220,9 +222,10 @@ async def run(  # noqa: PLR0915 - one straight line, see below
         beating = Step("beat", beat)
         parts.push_async_callback(beat, stopped=True)
         parts.push_async_callback(deliverer.drain, STOP_SECONDS)
-        for step in (beating, delivering, announcing, recording):
+        steps = (beating, delivering, announcing, recording)
+        for step in steps:
             step.start()
-            parts.push_async_callback(step.stop)
+        parts.push_async_callback(_stop_all, steps)
         listener = Listener(access(config), accept=receiver.accept, tell=tell)
         listener.start()
         parts.push_async_callback(asyncio.to_thread, listener.stop, seconds=STOP_SECONDS)
@@ -236,6 +239,23 @@ _WELL = (ConnectionState.CONNECTING, ConnectionState.CONNECTED)
 
 async def _write(database: Database, work: Callable[[SqlConnection], R]) -> R:
     return await asyncio.wrap_future(database.write(work))
+
+
+async def _stop_all(steps: Iterable[Step]) -> None:
+    await asyncio.gather(*(step.stop(seconds=STOP_SECONDS) for step in steps))
+
+
+async def _stopped_before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Does the work, unless we are asked to stop first. Raises what the work raises."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        await working
+        return False
+    working.cancel()
+    await asyncio.wait({working})
+    return True
 
 
 async def _first_token(api: FeishuApi) -> None:

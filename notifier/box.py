@@ -132,6 +132,12 @@ async def _with_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
         )
 
 
+def _this_program() -> str:
+    """How the person who started us can start us again: the command may not be on the path."""
+    typed = Path(sys.argv[0])
+    return str(typed) if typed.name.startswith("notifier") else f"{sys.executable} -m notifier"
+
+
 def _welcome(url: str, settings: SandboxSettings, *, config: Path | None = None) -> str:
     lines = [
         "",
@@ -149,6 +155,6 @@ def _welcome(url: str, settings: SandboxSettings, *, config: Path | None = None)
         lines += [
             "  Open it, pick an account, add a reward, and watch the card arrive in the referrer's chat.",
             "  The notifier works beside it; in another terminal:",
-            f"    notifier status --config {config}",
+            f"    {_this_program()} status --config {config}",
         ]
     return "\n".join([*lines, "", "  Ctrl-C ends it.", ""])

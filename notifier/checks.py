@@ -1,8 +1,10 @@
 """Checks that need no network: configuration, and every template with every sample."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from notifier.config import Config
@@ -103,7 +105,7 @@ def offline(loaded: Loaded) -> list[Finding]:
     config = loaded.config
     file = str(loaded.file) if loaded.file else "no file; defaults and the environment"
     findings = [Finding(good=True, what=f"configuration: {file}"), *_origins(loaded), *_credentials(config)]
-    findings += _templates(config)
+    findings += [_store(config), *_templates(config)]
     return findings
 
 
@@ -125,6 +127,17 @@ def _credentials(config: Config) -> Iterable[Finding]:
             what=f"feishu.{key} is {'set' if value else 'missing'}",
             step="" if value else f"set {name} in the environment (developer console, page Credentials)",
         )
+
+
+def _store(config: Config) -> Finding:
+    """Whether the database can be made or written where it is meant to be, without making it."""
+    path = Path(config.store.url.removeprefix("sqlite:///")).absolute()
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if (there.is_file() and there != path) or not os.access(there, os.W_OK):
+        return Finding(
+            good=False, what=f"store.url: {path} cannot be written", step="name a folder you may write to"
+        )
+    return Finding(good=True, what=f"database: {path}{'' if there == path else ' (will be made)'}")
 
 
 def _templates(config: Config) -> list[Finding]:

@@ -71,7 +71,8 @@ def run(config_path: Path | None) -> None:
     _set_up_logs(loaded.config)
     from notifier import app  # noqa: PLC0415 - see above
 
-    asyncio.run(app.run(loaded.config))
+    with _naming_the_file(loaded):
+        asyncio.run(app.run(loaded.config))
 
 
 @cli.command()
@@ -127,7 +128,7 @@ def migrate(config_path: Path | None) -> None:
     """Bring the database to this program's schema (run does so by itself)."""
     from notifier.store import schema  # noqa: PLC0415 - see above
 
-    with _database(_load(config_path).config, must_exist=False):
+    with _database(_load(config_path), must_exist=False):
         click.echo(f"The database is at schema {schema.NEWEST}.")
 
 
@@ -138,9 +139,9 @@ def status(config_path: Path | None, *, as_json: bool) -> None:
     """Connection, last event, what waits, what is stuck and why, time to drain."""
     from notifier import reports  # noqa: PLC0415 - see above
 
-    config = _load(config_path).config
-    with _database(config) as database:
-        report = reports.status(database, per_minute=config.sending.per_minute)
+    loaded = _load(config_path)
+    with _database(loaded) as database:
+        report = reports.status(database, per_minute=loaded.config.sending.per_minute)
     click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if as_json else report.as_text())
 
 
@@ -164,7 +165,7 @@ def list_deliveries(config_path: Path | None, states: tuple[str, ...], limit: in
     """Newest first."""
     from notifier import reports  # noqa: PLC0415 - see above
 
-    with _database(_load(config_path).config) as database:
+    with _database(_load(config_path)) as database:
         click.echo(reports.deliveries(database, states=states, limit=limit, as_json=as_json))
 
 
@@ -176,7 +177,7 @@ def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) 
     """One delivery with every try and what it says."""
     from notifier import reports  # noqa: PLC0415 - see above
 
-    with _database(_load(config_path).config) as database:
+    with _database(_load(config_path)) as database:
         shown = reports.delivery(database, delivery_id, as_json=as_json)
     if shown is None:
         _not_found(delivery_id)
@@ -195,7 +196,7 @@ def retry_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...], *,
 
     if all_dead == bool(delivery_ids):
         raise click.UsageError("Name the deliveries, or say --all-dead.")
-    with _database(_load(config_path).config) as database:
+    with _database(_load(config_path)) as database:
         done, not_stuck = reports.retry(database, None if all_dead else delivery_ids)
     _say_decided("will be sent again", done, not_stuck)
 
@@ -207,7 +208,7 @@ def drop_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...]) -> 
     """Dead or uncertain deliveries that need not be sent any more."""
     from notifier import reports  # noqa: PLC0415 - see above
 
-    with _database(_load(config_path).config) as database:
+    with _database(_load(config_path)) as database:
         done, not_stuck = reports.drop(database, delivery_ids)
     _say_decided("dropped", done, not_stuck)
 
@@ -268,10 +269,21 @@ def _set_up_logs(config: "Config") -> None:
 
 
 @contextmanager
-def _database(config: "Config", *, must_exist: bool = True) -> "Iterator[Database]":
+def _naming_the_file(loaded: "Loaded") -> "Iterator[None]":
+    """A setting that turns out wrong only when it is used is complained about like the others."""
+    try:
+        yield
+    except ConfigError as error:
+        place = loaded.origins.get(str(error).partition(":")[0]) or loaded.file or "the defaults"
+        raise ConfigError(f"{place}: {error}") from error
+
+
+@contextmanager
+def _database(loaded: "Loaded", *, must_exist: bool = True) -> "Iterator[Database]":
     from notifier.store.database import Database  # noqa: PLC0415 - see above
 
-    database = Database.open(config.store.url, must_exist=must_exist)
+    with _naming_the_file(loaded):
+        database = Database.open(loaded.config.store.url, must_exist=must_exist)
     try:
         yield database
     finally:

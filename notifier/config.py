@@ -55,11 +55,20 @@ def _as_text(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_as_text)]
 
 
+def _no_yes_or_no(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_yes_or_no)]
+
+
 class FeishuConfig(Section):
     base_url: str = "https://open.feishu.cn"
     app_id: Text = ""
     app_secret: Annotated[SecretStr, BeforeValidator(_as_text)] = SecretStr("")
-    timeout_seconds: float = Field(default=10.0, gt=0, le=30)
+    timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
 
     @field_validator("base_url")
     @classmethod
@@ -70,6 +79,8 @@ class FeishuConfig(Section):
                 "must be an address such as https://open.feishu.cn or https://open.larksuite.com"
             )
         _ = parts.port  # raises for a port that is none
+        if parts.username or parts.password:
+            raise ValueError("must be an address without a user name or password")
         if parts.path.strip("/"):
             raise ValueError(f"must be an address without a path; leave out {parts.path}")
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
@@ -96,6 +107,8 @@ class StoreConfig(Section):
             raise ValueError(
                 "must be sqlite:///path/to/notifier.db (four slashes for an absolute path); there is no other yet"
             )
+        if not value.removeprefix("sqlite:///").strip("/") or ":memory:" in value:
+            raise ValueError("must name a file, as what lies in memory is lost with the process")
         return value
 
 
@@ -153,15 +166,15 @@ class RouteConfig(Section):
 
 
 class ReferrerConfig(Section):
-    max_age_hours: float = Field(default=24, ge=0, le=24 * 365)
-    lookups_per_second: float = Field(default=9, gt=0, le=10)
+    max_age_hours: Number = Field(default=24, ge=0, le=24 * 365)
+    lookups_per_second: Number = Field(default=9, gt=0, le=10)
 
 
 class SendingConfig(Section):
-    per_second: float = Field(default=40, gt=0, le=50)
+    per_second: Number = Field(default=40, gt=0, le=50)
     per_minute: int = Field(default=975, gt=0, le=1000)
-    per_chat_per_second: float = Field(default=4.5, gt=0, le=5)
-    give_up_after_hours: float = Field(default=72, gt=0, le=24 * 30)
+    per_chat_per_second: Number = Field(default=4.5, gt=0, le=5)
+    give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
 
 
 class LogConfig(Section):
@@ -190,6 +203,8 @@ class Config(Section):
                     f"groups.{name}: a group's name is lower-case letters, digits, - and _, begins with a letter, "
                     f"and is not `{REFERRER}`"
                 )
+        if not self.routes:
+            raise ValueError("routes: nobody would ever be told; name at least one, or leave the key out")
         if self.fallback_group is not None and self.fallback_group not in self.groups:
             raise ValueError(f"fallback_group: {self._no_group(self.fallback_group)}")
         for number, route in enumerate(self.routes):
@@ -211,5 +226,5 @@ class Config(Section):
 def did_you_mean(word: str, known: list[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1)
     if close:
-        return f"; did you mean {close[0]}?"
+        return f" (did you mean {close[0]}?)"
     return f" (there are: {', '.join(known)})" if 0 < len(known) <= 12 else ""

@@ -162,7 +162,9 @@ def _resolve_paths(document: dict[str, Any], file: Path | None) -> dict[str, Any
     return document
 
 
-def _complaint(error: ValidationError, where: str, origins: Mapping[str, str]) -> str:
+def _complaint(  # noqa: PLR0911 - one return per kind of mistake
+    error: ValidationError, where: str, origins: Mapping[str, str]
+) -> str:
     """The first thing that is wrong, in one sentence."""
     first = error.errors()[0]
     path = _shown_path(first["loc"])
@@ -179,6 +181,10 @@ def _complaint(error: ValidationError, where: str, origins: Mapping[str, str]) -
             return f"{place}: {message}."
         case "value_error":
             return f"{place}: {path}: {message}."
+        case "tuple_type":
+            return f"{place}: {path}: must be one value or a list of them. See config.example.yaml."
+        case "too_short":
+            return f"{place}: {path}: must not be empty. See config.example.yaml."
         case "model_type" | "dict_type" | "mapping_type":
             return f"{place}: {path}: must hold `key: value` lines of its own, indented under it."
         case _:

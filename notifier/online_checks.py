@@ -95,9 +95,14 @@ async def _send_scope(api: FeishuApi) -> Finding:
     return Finding(good=True, what=f"scope {scope}, bot ability")
 
 
+def _short(error: CallError) -> str:
+    """The meaning alone: Feishu's own paragraph and our general step would say the next step twice."""
+    return f"{error.reason.partition(';')[0]} (code {error.code})"
+
+
 def _not_good(scope: str, error: CallError) -> Finding:
     if error.code in SCOPE_MISSING:
-        return Finding(good=False, what=f"scope {scope}: {error.reason}", step=f"add {scope} {PUBLISH}")
+        return Finding(good=False, what=f"scope {scope}: {_short(error)}", step=f"add {scope} {PUBLISH}")
     return Finding(good=False, what=f"scope {scope}: could not be asked: {error}", step="try again")
 
 
@@ -108,7 +113,9 @@ async def _group(api: FeishuApi, name: str, chat_id: str) -> Finding:
             return Finding(good=True, what=f"{what}: the bot is a member")
     except CallError as error:
         if error.code in SCOPE_MISSING:
-            return Finding(good=False, what=f"{what}: {error.reason}", step=f"add im:chat:readonly {PUBLISH}")
+            return Finding(
+                good=False, what=f"{what}: {_short(error)}", step=f"add im:chat:readonly {PUBLISH}"
+            )
         return Finding(
             good=False,
             what=f"{what}: {error}",

@@ -15,6 +15,7 @@ from notifier.store.inbox import ParkedEntry
 
 BEAT_IS_OLD_MS = 20_000
 SHOWN = 10
+WEEK_MS = 7 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Status:
     stuck: list[tuple[str, int | None, str, int]]
     parked: list[ParkedEntry]
     lookups: list[tuple[str, int, str]]
+    simpler: list[tuple[str, str, int]]
     held: list[tuple[str, Millis, str]]
 
     @property
@@ -75,6 +77,9 @@ class Status:
                 {"account_id": account, "tries": tries, "reason": reason}
                 for account, tries, reason in self.lookups
             ],
+            "simpler_cards": [
+                {"rung": rung, "reason": reason, "count": count} for rung, reason, count in self.simpler
+            ],
             "held_by_feishu": [
                 {"what": name, "until": _iso(until), "reason": reason} for name, until, reason in self.held
             ],
@@ -100,6 +105,10 @@ class Status:
             yield f"  {count} {state}{f' (code {code})' if code else ''}: {reason}"
         for account, tries, reason in self.lookups:
             yield f"  look-up of account {account} failed {tries} times: {reason}"
+        if self.simpler:
+            yield "simpler       cards of the last 7 days that went out simpler than they were meant:"
+        for rung, reason, count in self.simpler:
+            yield f"  {count} as {rung}: {reason}"
         if self.parked:
             yield f"parked        {self.inbox.get('parked', 0)} events that could not be understood, the newest:"
         for entry in self.parked:
@@ -143,6 +152,7 @@ def status(database: Database, *, per_minute: int) -> Status:
             parked=inbox_table.parked_entries(connection, limit=SHOWN),
             lookups=list(accounts.failing_lookups(connection, limit=SHOWN)),
             held=gates.shut_gates(connection, now=now),
+            simpler=desk.simpler_cards(connection, since=now - WEEK_MS, limit=SHOWN),
         )
 
 
@@ -203,6 +213,8 @@ def _file_lines(found: DeliveryFile) -> Iterable[str]:
         yield f"rerouted      {found.reroute_reason}"
     if row.message_id:
         yield f"message       {row.message_id} in {found.chat_id}"
+    if found.card_fault:
+        yield f"simpler       because {found.card_fault}"
     if row.last_error:
         yield f"reason        {row.last_error}{f' (code {row.last_code})' if row.last_code else ''}"
     for number, each in enumerate(found.tries, start=1):

@@ -46,19 +46,31 @@ def complaint(file: Path, environ: Mapping[str, str] | None = None) -> str:
 
 
 WRONG = {
-    "an unknown key": ("feishu:\n  app_idd: x", "feishu.app_idd: there is no such key; did you mean app_id?"),
-    "an unknown section": ("feisu:\n  app_id: x", "feisu: there is no such key; did you mean feishu?"),
+    "no routes at all": ("routes: []", "routes: nobody would ever be told"),
+    "yes where a number belongs": ("feishu:\n  timeout_seconds: true", "timeout_seconds: must be a number"),
+    "a password in the address": ("feishu:\n  base_url: https://me:pw@open.feishu.cn", "without a user name"),
+    "a database in memory": ("store:\n  url: 'sqlite:///:memory:'", "store.url: must name a file"),
+    "nobody to tell": ("routes:\n  - name: a\n    to: []", "routes[0].to: must not be empty"),
+    "nothing where names belong": (
+        "routes:\n  - name: a\n    to: null",
+        "routes[0].to: must be one value or a list",
+    ),
+    "an unknown key": (
+        "feishu:\n  app_idd: x",
+        "feishu.app_idd: there is no such key (did you mean app_id?)",
+    ),
+    "an unknown section": ("feisu:\n  app_id: x", "feisu: there is no such key (did you mean feishu?)"),
     "an unknown key of a route": (
         "routes:\n  - name: a\n    to: referrer\n    wenn: {}",
-        "routes[0].wenn: there is no such key; did you mean when?",
+        "routes[0].wenn: there is no such key (did you mean when?)",
     ),
     "an unknown condition": (
         "routes:\n  - {name: a, to: referrer, when: {curency: CNY}}",
-        "routes[0].when.curency: there is no such key; did you mean currency?",
+        "routes[0].when.curency: there is no such key (did you mean currency?)",
     ),
     "an unknown key of a group": (
         "groups:\n  hr:\n    chat_id: oc_1\n    chatid: oc_1",
-        "groups.hr.chatid: there is no such key; did you mean chat_id?",
+        "groups.hr.chatid: there is no such key (did you mean chat_id?)",
     ),
     "a key far from all others": (
         "log:\n  zzzzz: 1",
@@ -104,7 +116,7 @@ WRONG = {
     "a port that is none": ("feishu:\n  base_url: https://a.invalid:99999", "feishu.base_url: "),
     "a route to a group that is not there": (
         "groups: {recruiting: {chat_id: oc_1}}\nroutes:\n  - {name: a, to: recruting}",
-        "routes[0].to: there is no group called 'recruting' under `groups`; did you mean recruiting?",
+        "routes[0].to: there is no group called 'recruting' under `groups` (did you mean recruiting?)",
     ),
     "a fallback that is not there": (
         "fallback_group: hr",
@@ -211,8 +223,8 @@ def test_a_wrong_value_from_the_environment_names_its_variable(file: Path) -> No
 @pytest.mark.parametrize(
     "variable, hint",
     [
-        ("NOTIFIER_FEISHU__APP_IDD", "; did you mean NOTIFIER_FEISHU__APP_ID?"),
-        ("NOTIFIER_FEISHU_APP_ID", "; did you mean NOTIFIER_FEISHU__APP_ID?"),
+        ("NOTIFIER_FEISHU__APP_IDD", " (did you mean NOTIFIER_FEISHU__APP_ID?)"),
+        ("NOTIFIER_FEISHU_APP_ID", " (did you mean NOTIFIER_FEISHU__APP_ID?)"),
         ("NOTIFIER_ZZZ", ""),
     ],
 )

@@ -60,12 +60,14 @@ class Rung(StrEnum):
 class Content:
     """What is sent, frozen before the first try so that every try with one key says the same.
 
-    msg_type: interactive or text. body: the JSON that goes into `content`.
+    msg_type: interactive or text. body: the JSON that goes into `content`. fault: why this is simpler than what
+    was wanted, None if it is not.
     """
 
     rung: Rung
     msg_type: str
     body: str
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,7 @@ def after_failure(
             below = delivery.rung.below()
             return move(DeliveryState.READY, rung=below, due_at=now) if below else move(DeliveryState.DEAD)
         case RecipientUnreachable():
-            reroutable = fallback_exists and delivery.reroute_reason is None
+            reroutable = fallback_exists and delivery.reroute_reason is None and unknown_since is None
             return move(DeliveryState.REROUTED if reroutable else given_up)
         case NotDone() | OutcomeUnknown() | NotAuthorised():
             due_at = now + _pause_after(error, attempts=delivery.attempts, jitter=jitter)

@@ -70,6 +70,7 @@ class Listener:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._client: StoringClient | None = None
+        self._told_unknown: set[str] = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
@@ -141,6 +142,7 @@ class Listener:
             app_secret=self._access.app_secret,
             base_url=self._access.base_url,
             store=self._store,
+            told_unknown=self._told_unknown,
         )
         try:
             await client.connect_once()

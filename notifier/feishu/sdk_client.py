@@ -14,10 +14,13 @@ Replaced, each for a defect seen in the source of lark-oapi 1.7.5:
 
 import asyncio
 import base64
+import functools
 import json
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from typing import Any
 
 import lark_oapi
@@ -66,9 +69,14 @@ def make_dispatcher() -> Any:  # noqa: ANN401 - the SDK is untyped here
 
 
 class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
-    """One connection: connect_once(), then ended() resolves when it is over. Never reconnects by itself."""
+    """One connection: connect_once(), then serve() returns when it is over. Never reconnects by itself.
 
-    def __init__(self, *, app_id: str, app_secret: str, base_url: str, store: Store) -> None:
+    told_unknown: event types that were said to be unknown; it outlives the connection, so each is said once.
+    """
+
+    def __init__(
+        self, *, app_id: str, app_secret: str, base_url: str, store: Store, told_unknown: set[str]
+    ) -> None:
         super().__init__(
             app_id,
             app_secret,
@@ -80,12 +88,12 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         self._store = store
         self._found_url = ""
         self._over = asyncio.Event()
-        self._told_unknown: set[str] = set()
+        self._told_unknown = told_unknown
         self.last_frame_at = time.monotonic()
 
     async def connect_once(self) -> None:
         """Raises what the SDK raises: ClientException is final, all else may pass."""
-        self._found_url = await asyncio.wait_for(asyncio.to_thread(super()._get_conn_url), DISCOVERY_SECONDS)
+        self._found_url = await asyncio.wait_for(_in_daemon_thread(super()._get_conn_url), DISCOVERY_SECONDS)
         await asyncio.wait_for(self._connect(), CONNECT_SECONDS)
 
     async def serve(self) -> None:
@@ -126,10 +134,13 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
             frame.ParseFromString(raw)
             if frame.method == FrameType.CONTROL.value:
                 await self._handle_control_frame(frame)
-            else:
-                await self._handle_data_frame(frame)
+                return
+            whole = self._whole_payload(frame)
         except Exception as error:  # noqa: BLE001 - a bad frame must not end the connection
             await self._keep_unreadable(raw, error)
+            return
+        if whole is not None:
+            await self._answer_frame(frame, *whole)
 
     async def _keep_unreadable(self, raw: bytes, error: Exception) -> None:
         log.warning(
@@ -141,16 +152,17 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         except Exception:
             log.exception("frame.not_stored", extra={"size": len(raw)})
 
-    async def _handle_data_frame(self, frame: Frame) -> None:
-        """Raises for a frame that lacks the transport's headers; answers every other one."""
+    def _whole_payload(self, frame: Frame) -> tuple[bytes, MessageType] | None:
+        """None while parts are missing. Raises for a frame that lacks the transport's headers."""
         headers = {header.key: header.value for header in frame.headers}
         parts, part = int(headers["sum"]), int(headers["seq"])
         kind = MessageType(headers["type"])
         payload: bytes | None = frame.payload
         if parts > 1:
             payload = self._combine(headers["message_id"], parts, part, frame.payload)
-        if payload is None:
-            return
+        return None if payload is None else (payload, kind)
+
+    async def _answer_frame(self, frame: Frame, payload: bytes, kind: MessageType) -> None:
         started = time.monotonic()
         code, answer = await self._take(payload, kind)
         took = frame.headers.add()
@@ -159,7 +171,10 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         if answer is not None:
             body["data"] = base64.b64encode(answer.encode()).decode()
         frame.payload = json.dumps(body).encode()
-        await self._write_message(frame.SerializeToString())
+        try:
+            await self._write_message(frame.SerializeToString())
+        except Exception as error:  # noqa: BLE001 - the event is stored; Feishu sends it again and we know it then
+            log.info("answer.lost", extra={"reason": type(error).__name__})
 
     async def _take(self, payload: bytes, kind: MessageType) -> tuple[int, str | None]:
         """The code and the data of the answer: 200 only when the event is stored."""
@@ -196,14 +211,39 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
 
     def _tell_unknown(self, event: Event) -> None:
         """Once per type: the subscription is Feishu's to send and ours to answer, not to complain about."""
-        if event.event_type not in self._told_unknown:
+        if event.event_type not in {UNREADABLE, *self._told_unknown}:
             self._told_unknown.add(event.event_type)
             log.warning("event.type_unknown", extra={"event_type": event.event_type, "used": BALANCE_CHANGED})
+
+
+async def _in_daemon_thread(work: Callable[[], str]) -> str:
+    """A call that may hang, in a thread that nobody waits for at exit."""
+    found: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            if found.set_running_or_notify_cancel():
+                found.set_exception(error)
+            return
+        if found.set_running_or_notify_cancel():
+            found.set_result(result)
+
+    threading.Thread(target=run, name="discovery", daemon=True).start()
+    return await asyncio.wrap_future(found)
+
+
+class _LimitedRequests:
+    """What the SDK uses of `requests`, with the time limit that it leaves out."""
+
+    post = staticmethod(functools.partial(sdk.requests.post, timeout=DISCOVERY_SECONDS))
 
 
 def use_loop(loop: asyncio.AbstractEventLoop) -> None:
     """The SDK schedules its tasks on one module-level loop, captured at import: make it the given one."""
     sdk.loop = loop
+    sdk.requests = _LimitedRequests
 
 
 __all__ = ["ClientException", "StoringClient", "use_loop"]

@@ -13,7 +13,8 @@ LONGEST_PAUSE_SECONDS = 30.0
 class Step:
     """turn: does what is due and says how many seconds until there may be more (0: at once).
 
-    wake() is callable from any thread; stop() lets the turn under way finish. Both are safe to call twice.
+    wake() is callable from any thread; stop() lets the turn under way finish, for as long as it is given, and then
+    cancels it: what it had claimed comes back by itself. Both are safe to call twice.
     """
 
     def __init__(self, name: str, turn: Callable[[], Awaitable[float]]) -> None:
@@ -31,11 +32,16 @@ class Step:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._woken.set)
 
-    async def stop(self) -> None:
+    async def stop(self, *, seconds: float) -> None:
         self._stopping = True
         self._woken.set()
-        if self._task is not None:
-            await asyncio.wait({self._task})
+        if self._task is None:
+            return
+        _, late = await asyncio.wait({self._task}, timeout=seconds)
+        if late:
+            log.warning("step.cut_off", extra={"step": self.name})
+            self._task.cancel()
+            await asyncio.wait({self._task}, timeout=seconds)
 
     async def _run(self) -> None:
         failures = 0

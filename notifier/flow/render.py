@@ -49,15 +49,20 @@ class Renderer:
             reroute=delivery.reroute_reason,
         )
         rung: Rung | None = delivery.rung
+        fault: str | None = None
         while rung is not None and rung is not Rung.TEXT:
             try:
-                return Content(rung=rung, msg_type="interactive", body=serialise(self.card(rung, card)))
+                body = serialise(self.card(rung, card))
             except TemplateBroken as error:
                 log.error(
                     "card.broken", extra={"delivery_id": delivery.id, "rung": rung, "reason": str(error)}
                 )
-                rung = rung.below()
-        return Content(rung=Rung.TEXT, msg_type="text", body=serialise({"text": plain_text(card)}))
+                fault, rung = str(error), rung.below()
+            else:
+                return Content(rung=rung, msg_type="interactive", body=body, fault=fault)
+        return Content(
+            rung=Rung.TEXT, msg_type="text", body=serialise({"text": plain_text(card)}), fault=fault
+        )
 
     def card(self, rung: Rung, card: BalanceChangeCard) -> dict[str, Any]:
         """Raises TemplateBroken when the template fails or its card breaks a rule of Feishu."""

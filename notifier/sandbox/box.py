@@ -209,6 +209,12 @@ class FeishuBox:
         """See faults.py for the members; gives the fault's id."""
         return self._call(lambda sandbox: sandbox.faults.add(rule).fault_id)
 
+    def fault_hits(self, fault_id: str) -> int:
+        """How many calls a fault has met so far."""
+        return self._read(
+            lambda sandbox: sum(rule.hits for rule in sandbox.faults.rules if rule.fault_id == fault_id)
+        )
+
     def clear_faults(self) -> None:
         self._call(lambda sandbox: sandbox.faults.clear())
 

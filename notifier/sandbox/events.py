@@ -101,7 +101,7 @@ def verbatim_event(world: World, *, payload: bytes = b"", raw_frame: bytes | Non
 def _readable_header(payload: bytes) -> JsonObject:
     try:
         content = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     header = content.get("header") if isinstance(content, dict) else None
     return header if isinstance(header, dict) else {}

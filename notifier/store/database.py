@@ -95,7 +95,7 @@ def make_engine(url: str) -> Engine:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"store.url: the folder of {parsed.database} cannot be made: {error}."
+                f"store.url: the folder of {parsed.database} cannot be made: {error.strerror}. Name another."
             ) from error
     engine = sa.create_engine(
         parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000, "check_same_thread": False}

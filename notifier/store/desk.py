@@ -41,7 +41,9 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryFile:
-    """All we know of one delivery. body: what was or will be sent, None before the first try."""
+    """All we know of one delivery. body: what was or will be sent, None before the first try. card_fault:
+    why it is simpler than the full card.
+    """
 
     row: DeliveryRow
     key: str
@@ -49,6 +51,7 @@ class DeliveryFile:
     rerouted_from: int | None
     chat_id: str | None
     body: str | None
+    card_fault: str | None
     notices: int
     tries: tuple[AttemptRow, ...]
 
@@ -127,6 +130,7 @@ def show_delivery(connection: Connection, delivery_id: int) -> DeliveryFile | No
         rerouted_from=more.rerouted_from,
         chat_id=more.chat_id,
         body=more.body,
+        card_fault=more.card_fault,
         notices=told,
         tries=tuple(AttemptRow(**row._mapping) for row in tries),  # noqa: SLF001 - see above
     )
@@ -163,6 +167,7 @@ def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
             rung=Rung.FULL,
             body=None,
             msg_type=None,
+            card_fault=None,
             due_at=now,
             created_at=now,
             updated_at=now,
@@ -212,6 +217,19 @@ def stuck_reasons(connection: Connection, *, limit: int) -> list[tuple[str, int 
         .limit(limit)
     )
     return [(row.state, row.last_code, row.last_error or "", row.how_many) for row in rows]
+
+
+def simpler_cards(connection: Connection, *, since: Millis, limit: int) -> list[tuple[str, str, int]]:
+    """(rung, why, how many) of what went out simpler than the full card, commonest first."""
+    count = sa.func.count().label("how_many")
+    rows = connection.execute(
+        sa.select(deliveries.c.rung, deliveries.c.card_fault, count)
+        .where(deliveries.c.card_fault.is_not(None), deliveries.c.updated_at >= since)
+        .group_by(deliveries.c.rung, deliveries.c.card_fault)
+        .order_by(count.desc())
+        .limit(limit)
+    )
+    return [(row.rung, row.card_fault, row.how_many) for row in rows]
 
 
 def enrol_worker(connection: Connection, owner: str, *, now: Millis) -> None:

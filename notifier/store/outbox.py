@@ -154,7 +154,12 @@ def freeze(connection: Connection, items: Sequence[tuple[int, Content, str]]) ->
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == delivery_id)
-            .values(body=content.body, msg_type=content.msg_type, rung=content.rung)
+            .values(
+                body=content.body,
+                msg_type=content.msg_type,
+                rung=content.rung,
+                card_fault=sa.func.coalesce(content.fault, deliveries.c.card_fault),
+            )
         )
         connection.execute(
             sa.update(attempts)
@@ -224,34 +229,40 @@ def finish_failed(
         "log_id": move.log_id,
     }
     if move.rung is not delivery.rung:
-        values |= {"body": None, "msg_type": None}
+        values |= {"body": None, "msg_type": None, "card_fault": f"{move.reason} (code {move.code})"}
     return _update_owned(connection, delivery.id, owner, values)
 
 
 def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *, now: Millis) -> int:
-    """The delivery that tells the same to the fallback; made once however often it is asked for."""
+    """The delivery that tells the same to the fallback: one that waits there untouched for the same account, or a
+    new one; made once however often it is asked for.
+    """
     key = notices.delivery_key(delivery.key, "reroute")
     known = connection.execute(sa.select(deliveries.c.id).where(deliveries.c.delivery_key == key)).scalar()
     if known is not None:
         return known
-    new_id = connection.execute(
-        sa.insert(deliveries)
-        .values(
-            delivery_key=key,
-            account_ref=delivery.account_ref,
-            target=delivery.target,
-            receive_id_type=recipient.id_type,
-            receive_id=recipient.id,
-            state=DeliveryState.READY,
-            rung=Rung.FULL,
-            due_at=now,
-            created_at=now,
-            updated_at=now,
-            reroute_reason=recipient.reroute_reason,
-            rerouted_from=delivery.id,
-        )
-        .returning(deliveries.c.id)
-    ).scalar_one()
+    waiting = _untouched_reroute(connection, delivery.account_ref, recipient)
+    new_id = (
+        waiting
+        or connection.execute(
+            sa.insert(deliveries)
+            .values(
+                delivery_key=key,
+                account_ref=delivery.account_ref,
+                target=delivery.target,
+                receive_id_type=recipient.id_type,
+                receive_id=recipient.id,
+                state=DeliveryState.READY,
+                rung=Rung.FULL,
+                due_at=now,
+                created_at=now,
+                updated_at=now,
+                reroute_reason=recipient.reroute_reason,
+                rerouted_from=delivery.id,
+            )
+            .returning(deliveries.c.id)
+        ).scalar_one()
+    )
     connection.execute(
         sa.insert(delivery_notices).from_select(
             ["delivery_id", "notice_id"],
@@ -261,6 +272,22 @@ def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *,
         )
     )
     return new_id
+
+
+def _untouched_reroute(connection: Connection, ref: int, recipient: Recipient) -> int | None:
+    return connection.execute(
+        sa.select(deliveries.c.id)
+        .where(
+            deliveries.c.account_ref == ref,
+            deliveries.c.receive_id == recipient.id,
+            deliveries.c.state == DeliveryState.READY,
+            deliveries.c.body.is_(None),
+            deliveries.c.rerouted_from.is_not(None),
+        )
+        .order_by(deliveries.c.id)
+        .limit(1)
+        .with_for_update()
+    ).scalar()
 
 
 def _end_attempt(

@@ -133,6 +133,7 @@ deliveries = Table(
     Column("rung", String(16), nullable=False),
     Column("msg_type", String(16)),
     Column("body", Text),  # frozen before the first call; NULL until then
+    Column("card_fault", Text),  # why a simpler card than the full one is sent
     Column("due_at", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
@@ -159,7 +160,9 @@ Index(
     sqlite_where=_OPEN,
     postgresql_where=_OPEN,
 )
+_SIMPLER = text("card_fault IS NOT NULL")
 Index("ix_deliveries_state", deliveries.c.state, deliveries.c.updated_at)
+Index("ix_deliveries_simpler", deliveries.c.updated_at, sqlite_where=_SIMPLER, postgresql_where=_SIMPLER)
 
 delivery_notices = Table(
     "delivery_notices",

@@ -186,6 +186,13 @@ def test_patience_has_an_end(error: CallError, state: DeliveryState, spare_ms: i
     assert state is after(error, now=now, jitter=0).state
 
 
+def test_what_may_have_been_seen_is_not_told_to_somebody_else() -> None:
+    """The first call may have reached the person: the fallback group would hear that it could not."""
+    move = after(RecipientUnreachable("stopped the bot"), delivery(unknown_since=BORN), fallback_exists=True)
+
+    assert UNCERTAIN is move.state
+
+
 @pytest.mark.parametrize(
     "error", [OutcomeUnknown("no answer"), NotDone("busy"), Refused("scope"), RecipientUnreachable("muted")]
 )

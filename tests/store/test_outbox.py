@@ -370,6 +370,39 @@ def test_a_reroute_is_made_once_however_often_it_is_asked_for(database: Database
     assert first == second
 
 
+def test_reroutes_of_one_account_fold_while_they_wait(database: Database) -> None:
+    first = told(database, "n-1")
+    (one,) = claim(database).deliveries
+    frozen(database, one)
+    failed(database, one, Move(state=DeliveryState.REROUTED, reason="has resigned", rung=Rung.FULL))
+    second = told(database, "n-2")
+    (two,) = claim(database, now=NOW + 60_000).deliveries
+    rerouted = [
+        database.write(lambda c, d=each.delivery: outbox.reroute(c, d, FALLBACK, now=NOW)).result()  # type: ignore[misc]
+        for each in (one, two)
+    ]
+
+    assert rerouted[0] == rerouted[1]
+    assert notices_of(database, first) + notices_of(database, second) == notices_of(database, rerouted[0])
+
+
+def test_a_reroute_does_not_join_one_that_was_tried(database: Database) -> None:
+    told(database, "n-1")
+    (one,) = claim(database).deliveries
+    frozen(database, one)
+    failed(database, one, Move(state=DeliveryState.REROUTED, reason="has resigned", rung=Rung.FULL))
+    database.write(lambda c: outbox.reroute(c, one.delivery, FALLBACK, now=NOW)).result()
+    (tried,) = claim(database, now=NOW + 60_000).deliveries
+    frozen(database, tried)
+    told(database, "n-2")
+    (two,) = claim(database, now=NOW + 120_000).deliveries
+
+    assert (
+        tried.delivery.id
+        != database.write(lambda c: outbox.reroute(c, two.delivery, FALLBACK, now=NOW)).result()
+    )
+
+
 # after a crash
 
 

@@ -243,18 +243,26 @@ def test_one_recipient_who_cannot_be_served_now_holds_nobody_else_up(notifier: R
     assert [] == box.messages(LIN)
 
 
-def test_a_template_with_a_mistake_costs_its_looks_but_not_the_message(
-    feishu_box: FeishuBox, tmp_path: Path
+@pytest.mark.parametrize(
+    "template,fault", [("{% if %}", "balance_change.json.j2, line 1"), ('{"a": }', "renders invalid JSON")]
+)
+def test_a_template_with_a_mistake_costs_its_looks_but_not_the_message_and_status_tells(
+    feishu_box: FeishuBox, tmp_path: Path, template: str, fault: str
 ) -> None:
     own = tmp_path / "own"
     own.mkdir()
-    (own / "balance_change.json.j2").write_text("{% if %}", encoding="utf-8")
+    (own / "balance_change.json.j2").write_text(template, encoding="utf-8")
     with running_notifier(feishu_box, tmp_path, more="cards: {template_dir: own}") as notifier:
         feishu_box.change(LIN_ACCOUNT, points=5)
-
         feishu_box.wait_for(lambda: feishu_box.messages(LIN), "the compact card", timeout=20)
+        notifier.wait_until_settled()
+
+        [simpler] = notifier.status()["simpler_cards"]
         assert "内推奖励变动" in texts(feishu_box.messages(LIN)[0]["content"])
-        assert "balance_change.json.j2, line 1" in notifier.log
+        assert ("compact", 1) == (simpler["rung"], simpler["count"])
+        assert fault in simpler["reason"]
+        assert fault in notifier.command("status").stdout
+        assert fault in notifier.command("deliveries", "show", "1").stdout
 
 
 def test_a_companys_own_template_is_used(feishu_box: FeishuBox, tmp_path: Path) -> None:
@@ -284,6 +292,43 @@ def test_a_stop_ends_cleanly_while_a_call_hangs(notifier: RunningNotifier, numbe
     notifier.start()
     notifier.wait_until_settled()
     assert 1 == len(box.messages(LIN))
+
+
+@pytest.mark.parametrize(
+    "match",
+    ["POST /callback/ws/endpoint", "POST /open-apis/auth/*", HIRE],
+    ids=["discovery", "token", "look-up"],
+)
+def test_a_stop_ends_cleanly_while_anything_else_hangs(
+    feishu_box: FeishuBox, tmp_path: Path, match: str
+) -> None:
+    """RunningNotifier gives a stop 10 seconds, as the promise is."""
+    fault = feishu_box.add_fault({"match": match, "action": "hang", "seconds": 120})
+    notifier = RunningNotifier(feishu_box, tmp_path, timeout_seconds=30)
+    notifier.start(connected=match == HIRE)
+    try:
+        if match == HIRE:
+            feishu_box.change(LIN_ACCOUNT, points=5)
+        feishu_box.wait_for(lambda: feishu_box.fault_hits(fault), "a call hangs", timeout=60)
+
+        assert 0 == notifier.stop()
+    finally:
+        if not notifier.ended:
+            notifier.kill()
+
+
+def test_a_lost_connection_parks_nothing_that_was_stored(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    for _ in range(4):
+        box.change_many([(LIN_ACCOUNT, 1, {})] * 20)
+        box.disconnect_all()
+        box.wait_for(lambda: box.connections() == 1, "it is back", timeout=30)
+    box.advance(400)
+    notifier.wait_until_settled()
+
+    status = notifier.status()
+    assert {"done": 80} == status["inbox"]
+    assert [] == status["parked"]
 
 
 def test_a_second_process_on_the_same_database_is_refused(notifier: RunningNotifier) -> None:

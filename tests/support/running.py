@@ -15,7 +15,7 @@ from notifier.store import desk, inbox
 from notifier.store.database import Database
 from support.waiting import wait_until
 
-STOP_SECONDS = 15
+STOP_SECONDS = 10
 START_SECONDS = 60
 
 CONFIG = """\

@@ -102,6 +102,7 @@ def upgrade() -> None:
         sa.Column("rung", sa.String(length=16), nullable=False),
         sa.Column("msg_type", sa.String(length=16), nullable=True),
         sa.Column("body", sa.Text(), nullable=True),
+        sa.Column("card_fault", sa.Text(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -145,6 +146,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
         postgresql_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
+    )
+    op.create_index(
+        "ix_deliveries_simpler",
+        "deliveries",
+        ["updated_at"],
+        unique=False,
+        sqlite_where=sa.text("card_fault IS NOT NULL"),
+        postgresql_where=sa.text("card_fault IS NOT NULL"),
     )
     op.create_index("ix_deliveries_state", "deliveries", ["state", "updated_at"], unique=False)
     op.create_table(
