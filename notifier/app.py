@@ -25,7 +25,7 @@ from notifier.feishu.hire import ReferralAccounts
 from notifier.feishu.listener import Connection, ConnectionState, Listener
 from notifier.feishu.messages import Messages
 from notifier.feishu.wire import read_balance_report
-from notifier.flow.announce import AnnounceParts, announce
+from notifier.flow.announce import AnnounceParts, Announcer
 from notifier.flow.deliver import Deliverer, DeliverParts
 from notifier.flow.loop import Step
 from notifier.flow.outside import SentMessage
@@ -112,10 +112,14 @@ class _Messenger:
 
 @dataclass(slots=True)
 class _Pulse:
-    """What this process tells about itself; written by the listener's thread, read by the beat."""
+    """What this process tells about itself; written by the listener's thread, read by the beat.
+
+    frozen: whether the garbage collector has been told to leave alone what a start leaves behind.
+    """
 
     connection: Connection
     since: int
+    frozen: bool = False
 
 
 async def run(  # noqa: PLR0915 - one straight line, see below
@@ -168,7 +172,8 @@ async def run(  # noqa: PLR0915 - one straight line, see below
             clock=clock,
             wake=delivering.wake,
         )
-        announcing = Step("announce", lambda: announce(database, announcing_parts))
+        announcer = Announcer(database, announcing_parts, wake=lambda: announcing.wake())  # noqa: PLW0108 - as above
+        announcing = Step("announce", announcer.turn)
         record_parts = RecordParts(
             read=read_balance_report,
             routes=routes(config),
@@ -200,7 +205,9 @@ async def run(  # noqa: PLR0915 - one straight line, see below
                     extra={"detail": connection.detail or None},
                 )
             pulse.connection = connection
-            if connection.state is ConnectionState.CONNECTED:
+            if connection.state is ConnectionState.CONNECTED and not pulse.frozen:
+                pulse.frozen = True  # once: what is frozen is never collected again
+                gc.collect()
                 gc.freeze()  # the SDK's 11,000 modules would cost 136 ms in every full collection
             beating.wake()
 
@@ -221,7 +228,7 @@ async def run(  # noqa: PLR0915 - one straight line, see below
 
         beating = Step("beat", beat)
         parts.push_async_callback(beat, stopped=True)
-        parts.push_async_callback(deliverer.drain, STOP_SECONDS)
+        parts.push_async_callback(_drain_all, deliverer, announcer)
         steps = (beating, delivering, announcing, recording)
         for step in steps:
             step.start()
@@ -243,6 +250,10 @@ async def _write(database: Database, work: Callable[[SqlConnection], R]) -> R:
 
 async def _stop_all(steps: Iterable[Step]) -> None:
     await asyncio.gather(*(step.stop(seconds=STOP_SECONDS) for step in steps))
+
+
+async def _drain_all(deliverer: Deliverer, announcer: Announcer) -> None:
+    await asyncio.gather(deliverer.drain(STOP_SECONDS), announcer.drain(STOP_SECONDS))
 
 
 async def _stopped_before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:

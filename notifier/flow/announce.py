@@ -14,6 +14,7 @@ from notifier.domain.delivery import pause_ms
 from notifier.domain.pace import Pace
 from notifier.domain.route import AddressBook
 from notifier.errors import AccountUnknown, CallError, NotDone
+from notifier.flow.in_flight import InFlight
 from notifier.flow.outside import Accounts
 from notifier.store import accounts, gates, outbox
 from notifier.store.accounts import LookupDue
@@ -37,18 +38,35 @@ class AnnounceParts:
     wake: Callable[[], None]
 
 
-async def announce(database: Database, parts: AnnounceParts) -> float:
-    """Looks up the owners that deliveries wait for, longest wait first. Seconds until there is more to do."""
-    now = to_millis(parts.clock.now())
-    due, again_at = await asyncio.wrap_future(database.write(lambda c: _claim(c, parts, now)))
-    if due:
-        await asyncio.gather(*(_look_up(database, each, parts) for each in due))
-        parts.wake()
-        return 0
-    return max(0.0, again_at - now) / 1000
+class Announcer:
+    """Holds the look-ups in flight, so that one which hangs keeps nobody else waiting. wake: a slot is free."""
+
+    def __init__(self, database: Database, parts: AnnounceParts, *, wake: Callable[[], None]) -> None:
+        self._database = database
+        self._parts = parts
+        self._in_flight = InFlight(landed=wake)
+
+    async def turn(self) -> float:
+        """Starts the look-ups that may go now, longest wait first. Seconds until there may be more to do."""
+        slots = TOGETHER - len(self._in_flight)
+        if slots <= 0:
+            return IDLE_MS / 1000
+        now = to_millis(self._parts.clock.now())
+        due, again_at = await asyncio.wrap_future(
+            self._database.write(lambda c: _claim(c, self._parts, now=now, slots=slots))
+        )
+        for each in due:
+            self._in_flight.start(each.account_ref, _look_up(self._database, each, self._parts))
+        return 0 if due else max(0.0, again_at - now) / 1000
+
+    async def drain(self, seconds: float) -> None:
+        """Lets look-ups in flight finish; the others are made again after the next start."""
+        await self._in_flight.drain(seconds)
 
 
-def _claim(connection: Connection, parts: AnnounceParts, now: int) -> tuple[list[LookupDue], float]:
+def _claim(
+    connection: Connection, parts: AnnounceParts, *, now: int, slots: int
+) -> tuple[list[LookupDue], float]:
     """The look-ups that may go now; else when to ask again."""
     next_at = accounts.next_lookup_at(connection)
     if next_at is None:
@@ -56,7 +74,7 @@ def _claim(connection: Connection, parts: AnnounceParts, now: int) -> tuple[list
     if next_at > now:
         return [], min(next_at, now + IDLE_MS)
     gate = gates.load(connection, gates.LOOKUPS)
-    allowed = gate.passes(parts.pace, now=now, wanted=TOGETHER)
+    allowed = gate.passes(parts.pace, now=now, wanted=slots)
     if not allowed:
         return [], gate.opens_at(parts.pace)
     due = accounts.claim_lookups(connection, now=now, limit=allowed)
@@ -77,6 +95,7 @@ async def _look_up(database: Database, due: LookupDue, parts: AnnounceParts) -> 
     addressed = await asyncio.wrap_future(
         database.write(lambda c: _address(c, due.account_ref, answer, parts))
     )
+    parts.wake()
     log.info(
         "account.looked_up",
         extra={"account_id": due.account.account_id, "known": referrer is not None, "deliveries": addressed},

@@ -21,6 +21,7 @@ from notifier.domain.delivery import (
 )
 from notifier.domain.route import AddressBook, RerouteReason
 from notifier.errors import CallError, NotDone, OutcomeUnknown
+from notifier.flow.in_flight import InFlight
 from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer
 from notifier.store import gates, outbox
@@ -53,8 +54,7 @@ class Deliverer:
     def __init__(self, database: Database, parts: DeliverParts, *, wake: Callable[[], None]) -> None:
         self._database = database
         self._parts = parts
-        self._wake = wake
-        self._in_flight: dict[asyncio.Task[None], int] = {}
+        self._in_flight = InFlight(landed=wake)
 
     async def turn(self) -> float:
         """Seconds until it makes sense to ask again (or until woken)."""
@@ -62,7 +62,7 @@ class Deliverer:
         slots = SLOTS - len(self._in_flight)
         if slots <= 0:
             return IDLE_SECONDS
-        held = frozenset(self._in_flight.values())
+        held = self._in_flight.rows
         claim = await asyncio.wrap_future(
             self._database.write(lambda c: self._claim(c, now=now, slots=slots, held=held))
         )
@@ -86,13 +86,8 @@ class Deliverer:
         return outbox.claim(connection, owner=self._parts.owner, now=now, slots=slots, pace=self._parts.pace)
 
     async def drain(self, seconds: float) -> None:
-        """Lets calls in flight finish; those that do not are left as they are, to be asked again with their key."""
-        if self._in_flight:
-            _, late = await asyncio.wait(list(self._in_flight), timeout=seconds)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        """Lets calls in flight finish; the others are asked again after the next start, with their key."""
+        await self._in_flight.drain(seconds)
 
     async def _freeze_and_send(self, claimed: tuple[Claimed, ...]) -> None:
         """What a delivery says is on disk before Feishu hears it for the first time."""
@@ -109,15 +104,7 @@ class Deliverer:
         if fresh:
             await asyncio.wrap_future(self._database.write(lambda c: outbox.freeze(c, fresh)))
         for each, content, uuid in ready:
-            task = asyncio.ensure_future(self._send(each, content, uuid))
-            self._in_flight[task] = each.delivery.id
-            task.add_done_callback(self._landed)
-
-    def _landed(self, task: "asyncio.Task[None]") -> None:
-        self._in_flight.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("delivery.lost_its_way", exc_info=error)
-        self._wake()
+            self._in_flight.start(each.delivery.id, self._send(each, content, uuid))
 
     async def _rendered(self, each: Claimed) -> Content | None:
         try:

@@ -12,7 +12,7 @@ from notifier.domain.delivery import DeliveryState
 from notifier.domain.event import AccountKey
 from notifier.store.tables import accounts, deliveries
 
-LEASE_MS = 30_000
+LEASE_MS = 60_000
 """A look-up that has not answered by then is due again: its process died."""
 
 

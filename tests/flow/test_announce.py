@@ -8,7 +8,7 @@ from notifier.domain.pace import Pace
 from notifier.domain.route import AddressBook
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import ReferralAccounts
-from notifier.flow.announce import AnnounceParts, announce
+from notifier.flow.announce import AnnounceParts, Announcer
 from notifier.sandbox.box import FeishuBox
 from notifier.store import accounts
 from notifier.store.database import Database
@@ -17,6 +17,16 @@ from support.clock import FakeClock
 from support.outbox import account_ref, row, states, told
 
 LOOKUP = "GET /open-apis/hire/v1/referral_account/get_account_assets"
+
+
+async def announce(database: Database, parts: AnnounceParts) -> float:
+    """One turn, and the look-ups that it started."""
+    announcer = Announcer(database, parts, wake=lambda: None)
+    again = await announcer.turn()
+    await announcer.drain(20)
+    return again
+
+
 GROUPS = {"hr": "oc_hr", "fallback": "oc_fallback"}
 UNKNOWN = AccountKey(tenant_key="tk", app_id="cli_x", account_id="7999999999999999999")
 

@@ -243,6 +243,18 @@ def test_one_recipient_who_cannot_be_served_now_holds_nobody_else_up(notifier: R
     assert [] == box.messages(LIN)
 
 
+def test_a_look_up_that_hangs_keeps_nobody_else_waiting(feishu_box: FeishuBox, tmp_path: Path) -> None:
+    with running_notifier(feishu_box, tmp_path, timeout_seconds=30):
+        fault = feishu_box.add_fault({"match": HIRE, "action": "hang", "seconds": 60, "times": 1})
+        feishu_box.change(LIN_ACCOUNT, points=5)
+        feishu_box.wait_for(lambda: feishu_box.fault_hits(fault), "the look-up hangs")
+
+        feishu_box.change("7000000000000000002", points=5)
+
+        feishu_box.wait_for(lambda: feishu_box.messages("ou_sandbox_chen"), "the other's card", timeout=20)
+        assert [] == feishu_box.messages(LIN)
+
+
 @pytest.mark.parametrize(
     "template,fault", [("{% if %}", "balance_change.json.j2, line 1"), ('{"a": }', "renders invalid JSON")]
 )

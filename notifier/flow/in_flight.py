@@ -1,0 +1,42 @@
+"""In flight: calls that were started and are not over, each for one row. Shared by the steps that ask Feishu."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+
+log = logging.getLogger(__name__)
+
+
+class InFlight:
+    """landed: told whenever a call is over, however it ended."""
+
+    def __init__(self, *, landed: Callable[[], None]) -> None:
+        self._landed = landed
+        self._rows: dict[asyncio.Task[None], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def rows(self) -> frozenset[int]:
+        return frozenset(self._rows.values())
+
+    def start(self, row: int, call: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(call)
+        self._rows[task] = row
+        task.add_done_callback(self._over)
+
+    async def drain(self, seconds: float) -> None:
+        """Lets calls finish; those that do not are cancelled, and their rows left as they are."""
+        if self._rows:
+            _, late = await asyncio.wait(list(self._rows), timeout=seconds)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    def _over(self, task: "asyncio.Task[None]") -> None:
+        row = self._rows.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("call.lost_its_way", exc_info=error, extra={"row": row})
+        self._landed()
