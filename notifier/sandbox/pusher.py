@@ -31,6 +31,7 @@ class Pusher:
         self._tasks: set[asyncio.Task[None]] = set()
         self.records: dict[str, EventRecord] = {}
         self.on_hold = False
+        self.release_on_connect = False  # what was held before the first client came goes to it
 
     def add(self, records: Iterable[EventRecord], *, times: int = 1, hold: bool = False) -> list[str]:
         """Takes the events in pushing order. times: pushes made at once of each."""
@@ -81,6 +82,9 @@ class Pusher:
         while True:
             await self._connection.newcomer.wait()
             self._connection.newcomer.clear()
+            if self.release_on_connect:
+                self.release_on_connect = False
+                self.release()
             if self._world.settings.push_waiting_on_connect:
                 for record in list(self.records.values()):
                     if record.state == "waiting" and not record.held and not record.in_flight:

@@ -57,9 +57,10 @@ class Sandbox:
         return self._event(account)
 
     def tell_balances(self) -> None:
-        """One event for every account, with the balance it has."""
+        """One event for every account, with the balance it has, to the first client that connects."""
         records = [self.change(one, points=0, cash={}, currency_form="iso") for one in self.world.accounts]
-        self.push([record for record in records if record is not None])
+        self.pusher.release_on_connect = True
+        self.push([record for record in records if record is not None], send="hold")
 
     def push(self, records: list[EventRecord], *, send: str = "once") -> list[str]:
         """Pushes events as `send` says; gives their ids, in pushing order."""

@@ -214,3 +214,15 @@ def test_each_push_goes_to_one_client_and_all_clients_get_some(feishu_box: Feish
 
     assert len(connections) == 16
     assert len(set(connections)) == 2
+
+
+def test_opening_balances_are_told_to_the_first_client_once() -> None:
+    with FeishuBox(SandboxSettings(opening_events=True)) as box:
+        assert [] == [push for event in box.events() for push in event["pushes"]]
+
+        with listening(box) as listener:
+            told = {take(listener)["event"]["account_id"] for _ in box.accounts()}
+            box.wait_for(lambda: box.unacknowledged() == 0, "all acknowledged")
+
+        assert {account["account_id"] for account in box.accounts()} == told
+        assert [1, 1, 1, 1] == [len(event["pushes"]) for event in box.events()]
