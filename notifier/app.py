@@ -137,7 +137,7 @@ async def run(  # noqa: PLR0915 - one straight line, see below
         parts.enter_context(_signals(stop))
         parts.enter_context(sole_process(config.store.url))
         database = Database.open(config.store.url)
-        parts.callback(database.close)
+        parts.callback(database.close, STOP_SECONDS)
         started = to_millis(clock.now())
         left = await _write(database, lambda c: outbox.reclaim(c, now=started, window_ms=UUID_WINDOW_MS))
         await _write(database, accounts.release_lookups)
@@ -227,7 +227,7 @@ async def run(  # noqa: PLR0915 - one straight line, see below
             return BEAT_SECONDS
 
         beating = Step("beat", beat)
-        parts.push_async_callback(beat, stopped=True)
+        parts.push_async_callback(_last_beat, lambda: beat(stopped=True))
         parts.push_async_callback(_drain_all, deliverer, announcer)
         steps = (beating, delivering, announcing, recording)
         for step in steps:
@@ -250,6 +250,14 @@ async def _write(database: Database, work: Callable[[SqlConnection], R]) -> R:
 
 async def _stop_all(steps: Iterable[Step]) -> None:
     await asyncio.gather(*(step.stop(seconds=STOP_SECONDS) for step in steps))
+
+
+async def _last_beat(beat: Callable[[], Coroutine[None, None, float]]) -> None:
+    """A database that cannot be written now is no reason to end badly: nothing hangs on this."""
+    try:
+        await asyncio.wait_for(beat(), STOP_SECONDS / 2)
+    except Exception as error:  # noqa: BLE001 - see above
+        log.warning("notifier.last_beat_lost", extra={"reason": type(error).__name__})
 
 
 async def _drain_all(deliverer: Deliverer, announcer: Announcer) -> None:

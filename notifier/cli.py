@@ -141,7 +141,9 @@ def status(config_path: Path | None, *, as_json: bool) -> None:
 
     loaded = _load(config_path)
     with _database(loaded) as database:
-        report = reports.status(database, per_minute=loaded.config.sending.per_minute)
+        report = reports.status(
+            database, per_minute=min(loaded.config.sending.per_minute, 60 * loaded.config.sending.per_second)
+        )
     click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if as_json else report.as_text())
 
 

@@ -134,7 +134,7 @@ class Status:
         return f"{self.worker.connection} for {_span(self.now - self.worker.connection_since)}{detail}"
 
 
-def status(database: Database, *, per_minute: int) -> Status:
+def status(database: Database, *, per_minute: float) -> Status:
     now = to_millis(SystemClock().now())
     with database.read() as connection:
         deliveries = desk.count_by_state(connection)

@@ -87,3 +87,13 @@ def test_the_template_guide_names_every_field() -> None:
 
     assert set() == {name for name in of_card if f"`{name}`" not in text}
     assert set() == {name for name in of_line if f"`{name}" not in text}
+
+
+def test_the_operators_guide_names_every_log_line() -> None:
+    """Fixed names are written as text in the code: `log.info("delivery.sent", ...)`."""
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "notifier").rglob("*.py"))
+    written = set(re.findall(r"log\.(?:info|warning|error|exception)\(\s*\"([a-z]+\.[a-z_]+)\"", code))
+
+    assert written
+    assert set() == {name for name in written if f"`{name}`" not in text}

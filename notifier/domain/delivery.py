@@ -27,6 +27,7 @@ UUID_WINDOW_MS = 55 * 60_000
 """Feishu remembers a uuid for one hour (message page, read 2026-05); five minutes are kept as a margin."""
 
 FIRST_PAUSE_MS = 1_000
+CREDENTIALS_PAUSE_MS = 30_000
 LONGEST_PAUSE_MS = 10 * 60_000
 
 
@@ -74,6 +75,7 @@ class Content:
 class Delivery:
     """id: ours. key: fixed at birth; the uuid that Feishu sees is key and rung together.
 
+    first_tried_at: when patience began to run out.
     target: referrer or a group's name. receive_id: open_id or chat_id once known. attempts: calls made.
     unknown_since: start of the first call whose outcome we do not know, None if there is none.
     reroute_reason: why this went here instead of to the referrer, None if it did not.
@@ -90,6 +92,7 @@ class Delivery:
     content: Content | None
     attempts: int
     created_at: Millis
+    first_tried_at: Millis | None
     unknown_since: Millis | None
     reroute_reason: str | None
     last_error: str | None = None
@@ -163,11 +166,20 @@ def after_failure(
             due_at = now + _pause_after(error, attempts=delivery.attempts, jitter=jitter)
             if unknown_since is not None and due_at - unknown_since >= UUID_WINDOW_MS:
                 return move(DeliveryState.UNCERTAIN)
-            if due_at - delivery.created_at >= patience.give_up_after_ms:
+            if due_at - (delivery.first_tried_at or started_at) >= patience.give_up_after_ms:
                 return move(given_up)
             return move(DeliveryState.READY, due_at=due_at)
         case _:
             return move(given_up)
+
+
+def closes_gate_for_ms(error: CallError) -> int:
+    """For how long nobody may call after this failure; 0 if it is this delivery's alone."""
+    if isinstance(error, NotAuthorised):
+        return CREDENTIALS_PAUSE_MS
+    if isinstance(error, NotDone) and error.whole_app:
+        return round(1000 * (error.retry_after_seconds or 1))
+    return 0
 
 
 def _pause_after(error: CallError, *, attempts: int, jitter: float) -> int:

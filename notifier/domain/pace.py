@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from notifier.clock import Millis
 
+LONGEST_CLOSURE_MS = 3_660_000
+"""Feishu is never obeyed for more than an hour; see feishu/api.py."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
@@ -28,6 +31,12 @@ class Gate:
     name: str
     due_at_ms: float = 0.0
     closed_until: Millis = 0
+
+    def sane(self, pace: Pace, *, now: Millis) -> "Gate":
+        """Without what only a clock that was set back can explain: it would keep the gate shut for as long."""
+        latest = now + (pace.burst + 1) * pace.interval_ms
+        closed_until = self.closed_until if self.closed_until <= now + LONGEST_CLOSURE_MS else 0
+        return Gate(name=self.name, due_at_ms=min(self.due_at_ms, latest), closed_until=closed_until)
 
     def opens_at(self, pace: Pace) -> float:
         return max(self.due_at_ms - (pace.burst - 1) * pace.interval_ms, self.closed_until)

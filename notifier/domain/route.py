@@ -15,12 +15,14 @@ REFERRER = "referrer"
 
 
 class RerouteReason(StrEnum):
-    """Why a notice goes to the fallback group instead of to the referrer."""
+    """Why a notice goes to the fallback group and not where it was meant to go. A colon and details may follow."""
 
     ACCOUNT_UNKNOWN = "account_unknown"
     """Feishu knows no such account, so nobody can say whose it is."""
     UNREACHABLE = "unreachable"
-    """Feishu refuses to deliver to this person; the delivery's last error says more."""
+    """Feishu refuses to deliver to the referrer."""
+    GROUP_UNREACHABLE = "group_unreachable"
+    """Feishu refuses to deliver to the group, or the configuration names it no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +42,12 @@ class AddressBook:
     fallback: str | None
 
     def recipient(self, target: str, referrer: Referrer | None) -> Recipient | None:
-        """None when nobody is left to tell: the referrer is unknown and there is no fallback, or the group is gone."""
+        """None when nobody is left to tell: the referrer or the group is unknown, and there is no fallback."""
         if target != REFERRER:
-            return Recipient(id_type="chat_id", id=self.groups[target]) if target in self.groups else None
+            if target not in self.groups:
+                gone = f"the configuration names no group {target} any more"
+                return self.instead(f"{RerouteReason.GROUP_UNREACHABLE}: {gone}")
+            return Recipient(id_type="chat_id", id=self.groups[target])
         if referrer is not None:
             return Recipient(id_type="open_id", id=referrer.open_id)
         return self.instead(RerouteReason.ACCOUNT_UNKNOWN)

@@ -21,6 +21,7 @@ from notifier.feishu.wire import read_json
 TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - an address, not a secret
 DISCOVERY_PATH = "/callback/ws/endpoint"
 REFRESH_EARLY = timedelta(minutes=10)
+EARLY_REFRESH_PAUSE = timedelta(seconds=60)
 MOST_CONNECTIONS = 100
 
 
@@ -51,6 +52,7 @@ class FeishuApi:
         self._session: aiohttp.ClientSession | None = None
         self._token: str | None = None
         self._token_ends_at = clock.now()
+        self._no_early_refresh_before = clock.now()
         self._token_lock = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -90,12 +92,16 @@ class FeishuApi:
         async with self._token_lock:
             left = self._token_ends_at - self._clock.now()
             rejected = self._token is None or self._token == instead_of or left <= timedelta(0)
-            if rejected or left <= REFRESH_EARLY:
+            early = left <= REFRESH_EARLY and self._clock.now() >= self._no_early_refresh_before
+            if rejected or early:
                 try:
                     await self._fetch_token()
                 except NotDone:
                     if rejected:
-                        raise  # else the one we have is good for a while yet
+                        raise
+                    self._no_early_refresh_before = (
+                        self._clock.now() + EARLY_REFRESH_PAUSE
+                    )  # ours is still good
             if self._token is None:
                 raise NotDone("Feishu gave no token", whole_app=True)
             return self._token

@@ -219,5 +219,5 @@ def _detail(code: int, msg: str) -> str:
 
 def shorten(text: str, most: int = 300) -> str:
     """One line, bounded: it goes into logs and onto the operator's screen."""
-    line = " ".join(text.split())
+    line = " ".join(text.encode("utf-8", "replace").decode().split())
     return line if len(line) <= most else f"{line[: most - 1]}…"

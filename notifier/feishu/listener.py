@@ -124,13 +124,22 @@ class Listener:
         if self._client is not None:
             try:
                 await asyncio.wait_for(self._client.hang_up(), 2)
-            except TimeoutError:
-                log.warning("connection.slow_goodbye")
+            except Exception as error:  # noqa: BLE001 - it ends either way
+                log.warning("connection.slow_goodbye", extra={"reason": type(error).__name__})
         session.cancel()
         await asyncio.wait({session})
 
     async def _one_connection(self) -> "_Ended":
-        """From discovery to the end of one connection; never raises."""
+        """From discovery to the end of one connection. What nobody foresaw ends it too, and it is made again."""
+        try:
+            return await self._connect_and_serve()
+        except Exception as error:
+            log.exception("connection.failed")
+            return _Ended(
+                Connection(state=ConnectionState.LOST, detail=f"{type(error).__name__}; see the log"), 0
+            )
+
+    async def _connect_and_serve(self) -> "_Ended":
         from notifier.feishu import sdk_client  # noqa: PLC0415 - the SDK costs 2 s and 170 MB: only here
 
         loop = asyncio.get_running_loop()

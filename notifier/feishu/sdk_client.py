@@ -14,6 +14,7 @@ Replaced, each for a defect seen in the source of lark-oapi 1.7.5:
 
 import asyncio
 import base64
+import contextlib
 import functools
 import json
 import logging
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 
 DISCOVERY_SECONDS = 15.0
 CONNECT_SECONDS = 30.0
+GOODBYE_SECONDS = 2.0
+DEAF_PINGS = 2.5
+"""Every ping is answered by a pong; after this many without any frame the connection is dead, however it looks."""
 
 Store = Callable[[Event], Awaitable[None]]
 """Returns once the event is safe on disk; raises when it is not."""
@@ -97,12 +101,20 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         await asyncio.wait_for(self._connect(), CONNECT_SECONDS)
 
     async def serve(self) -> None:
-        """Answers frames and sends pings until the connection ends."""
+        """Answers frames and sends pings until the connection ends, or not even pongs come any more."""
         pings = asyncio.ensure_future(self._ping_loop())
         try:
-            await self._over.wait()
+            while not self._over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._over.wait(), self._ping_interval / 2)
+                silent_seconds = time.monotonic() - self.last_frame_at
+                if silent_seconds > DEAF_PINGS * self._ping_interval:
+                    log.warning("connection.silent", extra={"seconds": round(silent_seconds)})
+                    break
         finally:
             pings.cancel()
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._disconnect(), GOODBYE_SECONDS)
 
     async def hang_up(self) -> None:
         await self._disconnect()

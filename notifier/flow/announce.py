@@ -10,11 +10,11 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
-from notifier.domain.delivery import pause_ms
+from notifier.domain.delivery import closes_gate_for_ms, pause_ms
 from notifier.domain.pace import Pace
 from notifier.domain.route import AddressBook
-from notifier.errors import AccountUnknown, CallError, NotDone
-from notifier.flow.in_flight import InFlight
+from notifier.errors import AccountUnknown, CallError
+from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Accounts
 from notifier.store import accounts, gates, outbox
 from notifier.store.accounts import LookupDue
@@ -70,10 +70,10 @@ def _claim(
     """The look-ups that may go now; else when to ask again."""
     next_at = accounts.next_lookup_at(connection)
     if next_at is None:
-        return [], now + 60_000
+        return [], now + IDLE_MS
     if next_at > now:
         return [], min(next_at, now + IDLE_MS)
-    gate = gates.load(connection, gates.LOOKUPS)
+    gate = gates.load(connection, gates.LOOKUPS).sane(parts.pace, now=now)
     allowed = gate.passes(parts.pace, now=now, wanted=slots)
     if not allowed:
         return [], gate.opens_at(parts.pace)
@@ -92,9 +92,7 @@ async def _look_up(database: Database, due: LookupDue, parts: AnnounceParts) -> 
         await _postpone(database, due, error, parts)
         return
     answer = Ownership(referrer=referrer, looked_up_at=to_millis(parts.clock.now()))
-    addressed = await asyncio.wrap_future(
-        database.write(lambda c: _address(c, due.account_ref, answer, parts))
-    )
+    addressed = await kept(database.write(lambda c: _address(c, due.account_ref, answer, parts)))
     parts.wake()
     log.info(
         "account.looked_up",
@@ -125,7 +123,8 @@ async def _postpone(database: Database, due: LookupDue, error: CallError, parts:
 
     def keep(connection: Connection) -> None:
         accounts.postpone_lookup(connection, due.account_ref, due_at=due_at, reason=str(error))
-        if isinstance(error, NotDone) and error.whole_app:
-            gates.shut(connection, gates.LOOKUPS, until=now + max(asked, 1000), reason=error.reason)
+        closed_for = closes_gate_for_ms(error)
+        if closed_for:
+            gates.shut(connection, gates.LOOKUPS, until=now + closed_for, reason=error.reason)
 
-    await asyncio.wrap_future(database.write(keep))
+    await kept(database.write(keep))

@@ -18,10 +18,11 @@ from notifier.domain.delivery import (
     Patience,
     Rung,
     after_failure,
+    closes_gate_for_ms,
 )
-from notifier.domain.route import AddressBook, RerouteReason
-from notifier.errors import CallError, NotDone, OutcomeUnknown
-from notifier.flow.in_flight import InFlight
+from notifier.domain.route import REFERRER, AddressBook, RerouteReason
+from notifier.errors import CallError, OutcomeUnknown
+from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer
 from notifier.store import gates, outbox
@@ -149,7 +150,7 @@ class Deliverer:
             ended_at=now,
             log_id=message.log_id,
         )
-        await asyncio.wrap_future(self._database.write_many(outbox.finish_sent, sent))
+        await kept(self._database.write_many(outbox.finish_sent, sent))
         log.info(
             "delivery.sent",
             extra={
@@ -174,10 +175,12 @@ class Deliverer:
             patience=self._parts.patience,
             fallback_exists=self._fallback_for(delivery),
         )
-        if isinstance(error, NotDone) and error.whole_app:
-            until = now + round(1000 * (error.retry_after_seconds or 1))
-            await asyncio.wrap_future(
-                self._database.write(lambda c: gates.shut(c, gates.SENDING, until=until, reason=error.reason))
+        closed_for = closes_gate_for_ms(error)
+        if closed_for:
+            await kept(
+                self._database.write(
+                    lambda c: gates.shut(c, gates.SENDING, until=now + closed_for, reason=error.reason)
+                )
             )
         await self._failed(each, move, delivery=delivery)
 
@@ -193,11 +196,12 @@ class Deliverer:
             ours = outbox.finish_failed(
                 connection, failed, attempt_id=each.attempt_id, owner=self._parts.owner, move=move, now=now
             )
-            instead = self._parts.book.instead(f"{RerouteReason.UNREACHABLE}: {move.reason}")
+            why = RerouteReason.UNREACHABLE if failed.target == REFERRER else RerouteReason.GROUP_UNREACHABLE
+            instead = self._parts.book.instead(f"{why}: {move.reason}")
             if ours and move.state is DeliveryState.REROUTED and instead is not None:
                 outbox.reroute(connection, failed, instead, now=now)
 
-        await asyncio.wrap_future(self._database.write(keep))
+        await kept(self._database.write(keep))
         _tell_failure(failed, move)
 
 

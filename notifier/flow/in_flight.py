@@ -3,8 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import TypeVar
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+async def kept(writing: "Future[T]") -> T:
+    """Waits for a write that must happen even if the waiting is cancelled: what Feishu said is known by then."""
+    return await asyncio.shield(asyncio.wrap_future(writing))
 
 
 class InFlight:
@@ -33,7 +42,7 @@ class InFlight:
             for task in late:
                 task.cancel()
             if late:
-                await asyncio.wait(late)
+                await asyncio.wait(late, timeout=seconds + 1)
 
     def _over(self, task: "asyncio.Task[None]") -> None:
         row = self._rows.pop(task, None)

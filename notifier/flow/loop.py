@@ -22,7 +22,7 @@ class Step:
         self._turn = turn
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
-        self._stopping = False
+        self._stop_asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -33,7 +33,7 @@ class Step:
             self._loop.call_soon_threadsafe(self._woken.set)
 
     async def stop(self, *, seconds: float) -> None:
-        self._stopping = True
+        self._stop_asked.set()
         self._woken.set()
         if self._task is None:
             return
@@ -45,7 +45,7 @@ class Step:
 
     async def _run(self) -> None:
         failures = 0
-        while not self._stopping:
+        while not self._stop_asked.is_set():
             self._woken.clear()
             try:
                 wait = await self._turn()
@@ -54,14 +54,13 @@ class Step:
                 failures += 1
                 wait = min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
                 log.exception("step.failed", extra={"step": self.name, "again_in_s": wait})
-            if wait > 0 and not self._stopping:
+            if wait > 0 and not self._stop_asked.is_set():
                 await self._rest(wait, deaf=failures > 0)
 
     async def _rest(self, seconds: float, *, deaf: bool) -> None:
-        """deaf: after a failure new work is no reason to hurry."""
-        if deaf:
-            self._woken.clear()
+        """deaf: after a failure new work is no reason to hurry; only a stop is."""
+        awaited = self._stop_asked if deaf else self._woken
         try:
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            await asyncio.wait_for(awaited.wait(), seconds)
         except TimeoutError:
             return

@@ -71,5 +71,5 @@ class Receiver:
         return stored
 
     def _wake_next(self, stored: "Future[None]") -> None:
-        if stored.exception() is None:
+        if not stored.cancelled() and stored.exception() is None:
             self._wake()

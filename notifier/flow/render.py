@@ -89,7 +89,7 @@ def plain_text(card: BalanceChangeCard) -> str:
         card.occurred_at_text,
     ]
     if card.reroute_reason:
-        rows.append("未能送达内推人本人 / The referrer could not be reached")
+        rows.append("未能送达原定接收人 / The intended recipient could not be reached")
     return "\n".join(rows).replace("<", "＜").replace(">", "＞")
 
 

@@ -34,6 +34,9 @@ _JOINERS = "\u200d\ufe0f"
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 """Letters and signs to Unicode, nothing to see for people."""
 
+REFERRER_SELF = Bilingual(zh="内推人本人", en="The referrer")
+GROUP = Bilingual(zh="原定的群", en="The group it was meant for")
+
 NO_NAME = Bilingual(zh="（未署名）", en="(no name)")
 
 
@@ -112,20 +115,18 @@ def label(asset: Asset) -> Bilingual:
 
 
 def reroute_reason(stored: str) -> Bilingual:
-    """stored: a RerouteReason, for UNREACHABLE followed by a colon and what Feishu said."""
+    """stored: a RerouteReason; a colon and what Feishu said may follow."""
     if stored.startswith(RerouteReason.ACCOUNT_UNKNOWN):
         return Bilingual(
             zh="飞书查不到该内推账户，无法确认内推人，因此改发到本群。",
             en="Feishu knows no such referral account, so the referrer cannot be told; sent here instead.",
         )
     said = clean(stored.partition(":")[2].strip(), 160)
+    whom = GROUP if stored.startswith(RerouteReason.GROUP_UNREACHABLE) else REFERRER_SELF
     return Bilingual(
-        zh=f"无法送达内推人本人，因此改发到本群。原因：{said}"
-        if said
-        else "无法送达内推人本人，因此改发到本群。",
-        en=f"The referrer cannot be reached, so this was sent here instead. Reason: {said}"
-        if said
-        else "The referrer cannot be reached, so this was sent here instead.",
+        zh=f"无法送达{whom.zh}，因此改发到本群。" + (f"原因：{said}" if said else ""),
+        en=f"{whom.en} cannot be reached, so this was sent here instead."
+        + (f" Reason: {said}" if said else ""),
     )
 
 

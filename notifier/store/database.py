@@ -66,8 +66,9 @@ class Database:
         with self.engine.connect().execution_options(read_only=True) as connection, connection.begin():
             yield connection
 
-    def close(self) -> None:
-        self._writer.close()
+    def close(self, seconds: float | None = None) -> None:
+        """seconds: how long to wait for what is still being written; None for as long as it takes."""
+        self._writer.close(seconds)
         self.engine.dispose()
 
 

@@ -172,6 +172,7 @@ def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
             created_at=now,
             updated_at=now,
             attempts=0,
+            first_tried_at=None,
             unknown_since=None,
             **({} if keeps_recipient else {"receive_id": "", "receive_id_type": "", "reroute_reason": None}),
         )

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.pace import Gate, Pace
+from notifier.domain.pace import Gate
 from notifier.store.database import insert_ignoring, upsert
 from notifier.store.tables import gates
 
@@ -34,18 +34,6 @@ def keep(connection: Connection, each: Iterable[Gate]) -> None:
             for gate in each
         ],
     )
-
-
-def pass_through(
-    connection: Connection, name: str, pace: Pace, *, now: Millis, wanted: int
-) -> tuple[int, float]:
-    """How many of the wanted calls may go now, and when the next one may (milliseconds since the epoch)."""
-    gate = load(connection, name)
-    allowed = gate.passes(pace, now=now, wanted=wanted)
-    if allowed:
-        gate = gate.after(allowed, pace, now=now)
-        keep(connection, [gate])
-    return allowed, gate.opens_at(pace)
 
 
 def shut(connection: Connection, name: str, *, until: Millis, reason: str) -> None:

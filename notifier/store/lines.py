@@ -9,6 +9,8 @@ from notifier.clock import Millis
 from notifier.domain.delivery import DeliveryState
 from notifier.store.tables import deliveries, gates
 
+FAR_AHEAD_MS = 60_000
+
 
 def heads(now: Millis) -> sa.Select[*tuple[Any, ...]]:
     """The first of each recipient's line, where it is due, nobody is being sent to and the gate is open."""
@@ -18,7 +20,7 @@ def heads(now: Millis) -> sa.Select[*tuple[Any, ...]]:
         .where(
             deliveries.c.state == DeliveryState.READY,
             deliveries.c.due_at <= now,
-            sa.func.coalesce(gates.c.due_at_ms, 0) <= now,
+            _line_opens_at(now) <= now,
             ~_somebody_ahead(),
         )
         .order_by(deliveries.c.id)
@@ -46,9 +48,15 @@ def any_ready(connection: Connection) -> bool:
     )
 
 
-def next_due(connection: Connection) -> float | None:
+def _line_opens_at(now: Millis) -> sa.ColumnElement[float]:
+    """A moment far ahead can only come from a clock that was set back since: such a line is open."""
+    sane = sa.and_(gates.c.due_at_ms.is_not(None), gates.c.due_at_ms <= now + FAR_AHEAD_MS)
+    return sa.case((sane, gates.c.due_at_ms), else_=0.0)
+
+
+def next_due(connection: Connection, *, now: Millis) -> float | None:
     """The earliest moment at which the first of a line may go, as far as its own line is concerned."""
-    line_opens_at = sa.func.coalesce(gates.c.due_at_ms, 0)
+    line_opens_at = _line_opens_at(now)
     earliest = sa.case((line_opens_at > deliveries.c.due_at, line_opens_at), else_=deliveries.c.due_at)
     return connection.execute(
         sa.select(sa.func.min(earliest))

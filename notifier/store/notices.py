@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import DeliveryState, Rung
+from notifier.domain.delivery import OPEN_STATES, DeliveryState, Rung
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import Asset, Kind
@@ -57,20 +57,23 @@ def attach(
 
 
 def _untouched(connection: Connection, ref: int, target: str) -> int | None:
-    """Only before its first try: from then on what it says is frozen, as Feishu knows it by its uuid."""
-    return connection.execute(
-        sa.select(deliveries.c.id)
+    """The newest on its way, if it is before its first try: from then on what it says is frozen, as Feishu knows it
+    by its uuid. Never an older one: its changes would arrive after newer ones.
+    """
+    newest = connection.execute(
+        sa.select(deliveries.c.id, deliveries.c.state, deliveries.c.body)
         .where(
             deliveries.c.account_ref == ref,
             deliveries.c.target == target,
-            deliveries.c.state.in_([DeliveryState.WAITING, DeliveryState.READY]),
-            deliveries.c.body.is_(None),
+            deliveries.c.state.in_(OPEN_STATES),
             deliveries.c.rerouted_from.is_(None),
         )
         .order_by(deliveries.c.id.desc())
         .limit(1)
         .with_for_update()
-    ).scalar()
+    ).first()
+    untouched = newest is not None and newest.body is None and newest.state != DeliveryState.SENDING
+    return newest.id if newest is not None and untouched else None
 
 
 def _born(

@@ -50,7 +50,7 @@ class Claim:
 
 def claim(connection: Connection, *, owner: str, now: Millis, slots: int, pace: SendingPace) -> Claim:
     """Leases the oldest due delivery of as many recipients as the pace allows; one per recipient at a time."""
-    gate = gates.load(connection, gates.SENDING)
+    gate = gates.load(connection, gates.SENDING).sane(pace.app, now=now)
     wanted, minute_opens_at = _left_in_minute(connection, now=now, per_minute=pace.per_minute)
     allowed = gate.passes(pace.app, now=now, wanted=min(slots, wanted))
     if allowed == 0:
@@ -59,9 +59,9 @@ def claim(connection: Connection, *, owner: str, now: Millis, slots: int, pace: 
     rows = connection.execute(lines.heads(now).limit(allowed)).all()
     if rows:
         chat_gates = [
-            Gate(name=gates.recipient_gate(row.receive_id), due_at_ms=row.line_due_at_ms or 0.0).after_one(
-                pace.chat, now=now
-            )
+            Gate(
+                name=gates.recipient_gate(row.receive_id), due_at_ms=min(row.line_due_at_ms or 0.0, now)
+            ).after_one(pace.chat, now=now)
             for row in rows
         ]
         gates.keep(connection, [gate.after(len(rows), pace.app, now=now), *chat_gates])
@@ -70,13 +70,13 @@ def claim(connection: Connection, *, owner: str, now: Millis, slots: int, pace: 
         for row in rows
         if not _set_aside(connection, row, now=now)
     )
-    again_at = now if len(rows) == allowed else lines.next_due(connection)
+    again_at = now if len(rows) == allowed else lines.next_due(connection, now=now)
     return Claim(deliveries=claimed, again_at=again_at)
 
 
 def _left_in_minute(connection: Connection, *, now: Millis, per_minute: int) -> tuple[int, Millis]:
     """How many calls the last 60 seconds leave, and when there will be one more."""
-    recent = sa.select(attempts.c.started_at).where(attempts.c.started_at > now - MINUTE_MS)
+    recent = sa.select(attempts.c.started_at).where(attempts.c.started_at.between(now - MINUTE_MS + 1, now))
     used = connection.execute(sa.select(sa.func.count()).select_from(recent.subquery())).scalar_one()
     if used < per_minute:
         return per_minute - used, now
@@ -96,7 +96,11 @@ def _set_aside(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: Mi
     connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.id == row.id)
-        .values(state=DeliveryState.UNCERTAIN, updated_at=now)
+        .values(
+            state=DeliveryState.UNCERTAIN,
+            updated_at=now,
+            last_error="it lay idle until Feishu's memory of its key was over",
+        )
     )
     return True
 
@@ -105,7 +109,13 @@ def _lease(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, owner: str,
     connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.id == row.id)
-        .values(state=DeliveryState.SENDING, owner=owner, attempts=deliveries.c.attempts + 1, updated_at=now)
+        .values(
+            state=DeliveryState.SENDING,
+            owner=owner,
+            attempts=deliveries.c.attempts + 1,
+            first_tried_at=sa.func.coalesce(deliveries.c.first_tried_at, now),
+            updated_at=now,
+        )
     )
     delivery = _delivery(row, state=DeliveryState.SENDING, attempts_made=row.attempts + 1)
     attempt_id = connection.execute(
@@ -140,6 +150,7 @@ def _delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_m
         content=content,
         attempts=attempts_made,
         created_at=row.created_at,
+        first_tried_at=row.first_tried_at,
         unknown_since=row.unknown_since,
         reroute_reason=row.reroute_reason,
         last_error=row.last_error,
@@ -241,7 +252,7 @@ def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *,
     known = connection.execute(sa.select(deliveries.c.id).where(deliveries.c.delivery_key == key)).scalar()
     if known is not None:
         return known
-    waiting = _untouched_reroute(connection, delivery.account_ref, recipient)
+    waiting = _untouched_reroute(connection, delivery, recipient)
     new_id = (
         waiting
         or connection.execute(
@@ -274,11 +285,13 @@ def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *,
     return new_id
 
 
-def _untouched_reroute(connection: Connection, ref: int, recipient: Recipient) -> int | None:
+def _untouched_reroute(connection: Connection, delivery: Delivery, recipient: Recipient) -> int | None:
+    """Of the same target only: two targets of one notice tell it apart, for two reasons."""
     return connection.execute(
         sa.select(deliveries.c.id)
         .where(
-            deliveries.c.account_ref == ref,
+            deliveries.c.account_ref == delivery.account_ref,
+            deliveries.c.target == delivery.target,
             deliveries.c.receive_id == recipient.id,
             deliveries.c.state == DeliveryState.READY,
             deliveries.c.body.is_(None),

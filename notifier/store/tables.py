@@ -138,6 +138,7 @@ deliveries = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("first_tried_at", BigInteger),
     Column("unknown_since", BigInteger),
     Column("owner", String(40)),  # the process that is sending it
     Column("reroute_reason", Text),

@@ -52,12 +52,12 @@ class Writer:
         """work: takes the items in order and gives one result each; it may be called with fewer after a failure."""
         return self._put(_Job(future=Future(), many=work, item=item))
 
-    def close(self) -> None:
-        """Finishes what was handed in, then ends. Safe to call twice."""
+    def close(self, seconds: float | None = None) -> None:
+        """Finishes what was handed in, then ends; waits for that, at most the seconds given. Safe to call twice."""
         if not self._closed.is_set():
             self._closed.set()
             self._queue.put(None)
-        self._thread.join()
+        self._thread.join(seconds)
 
     def _put(self, job: _Job) -> "Future[Any]":
         if self._closed.is_set():

@@ -53,6 +53,7 @@ def delivery(
         content=None,
         attempts=attempts,
         created_at=BORN,
+        first_tried_at=BORN,
         unknown_since=unknown_since,
         reroute_reason=reroute_reason,
     )

@@ -202,5 +202,10 @@ def test_without_a_fallback_nobody_is_left_to_tell() -> None:
     assert NO_FALLBACK.instead(RerouteReason.UNREACHABLE) is None
 
 
-def test_a_group_that_left_the_configuration_is_nobody() -> None:
-    assert BOOK.recipient("gone", LIN) is None
+def test_for_a_group_that_left_the_configuration_the_fallback_hears_it_by_name() -> None:
+    instead = BOOK.recipient("gone", LIN)
+
+    assert instead is not None
+    assert BOOK.groups[str(BOOK.fallback)] == instead.id
+    assert instead.reroute_reason is not None
+    assert "group_unreachable: the configuration names no group gone" in instead.reroute_reason

@@ -13,7 +13,7 @@ from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
 from notifier.feishu.listener import Connection, ConnectionState, Listener
 from notifier.sandbox.box import FeishuBox
-from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from support.waiting import wait_until
 
 LIN_ACCOUNT = "7000000000000000001"
@@ -184,6 +184,21 @@ def test_a_lost_connection_is_told_and_made_again(feishu_box: FeishuBox, shelf: 
         wait_until(lambda: _states(shelf).count(ConnectionState.CONNECTED) == 2, "connected again")
 
     assert ConnectionState.LOST in _states(shelf)
+
+
+def test_a_connection_on_which_nothing_comes_any_more_is_given_up(shelf: Shelf) -> None:
+    """Half-open: the socket looks well, but not even pongs come."""
+    pings = ClientConfig(ping_interval_seconds=1)
+    with FeishuBox(SandboxSettings(client_config=pings)) as box, listening(box, shelf):
+        box.silence(on=True)
+        wait_until(lambda: ConnectionState.LOST in _states(shelf), "the silence is noticed", seconds=15)
+        box.silence(on=False)
+
+        wait_until(
+            lambda: _states(shelf).count(ConnectionState.CONNECTED) == 2, "connected again", seconds=40
+        )
+        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        box.wait_for(lambda: codes(box, event_id)[-1:] == [200], "acknowledged")
 
 
 def test_a_wrong_secret_is_refused_with_the_next_step_and_without_the_secret(

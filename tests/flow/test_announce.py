@@ -129,7 +129,7 @@ async def test_one_look_up_serves_all_targets_of_an_account(
 async def test_with_nobody_to_look_up_nothing_is_asked(
     database: Database, feishu_box: FeishuBox, parts: AnnounceParts
 ) -> None:
-    assert 60 == await announce(database, parts)
+    assert 1 == await announce(database, parts)
     assert 0 == lookups(feishu_box)
 
 

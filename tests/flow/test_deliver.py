@@ -365,6 +365,10 @@ async def test_after_days_without_success_a_person_must_look(
 ) -> None:
     feishu_box.add_fault({"match": SEND, "action": "code", "code": 230020})
     one = due(database, clock)
+    clock.advance(seconds=100 * 3600)
+    await turn(deliverer)
+    assert "ready" == row(database, one).state, "patience begins with the first try"
+
     clock.advance(seconds=72 * 3600)
     await turn(deliverer)
 
@@ -498,3 +502,15 @@ async def test_an_account_with_two_tenants_is_two_cards(
         clock.advance(seconds=1)
 
     assert 2 == len(feishu_box.messages(LIN.id))
+
+
+async def test_a_clock_that_is_set_back_does_not_shut_the_gates(
+    database: Database, clock: FakeClock, deliverer: Deliverer
+) -> None:
+    first = due(database, clock)
+    await turn(deliverer)
+    clock.advance(seconds=-3600)
+    second = due(database, clock, key="n-2")
+    await turn(deliverer)
+
+    assert ["sent", "sent"] == states(database, [first, second])

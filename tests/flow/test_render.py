@@ -48,6 +48,7 @@ def claimed(*, rung: Rung = Rung.FULL, target: str = "referrer", reroute: str | 
         content=None,
         attempts=1,
         created_at=MODIFIED_AT,
+        first_tried_at=None,
         unknown_since=None,
         reroute_reason=reroute,
     )

@@ -147,6 +147,30 @@ def test_who_cannot_be_reached_is_told_of_in_the_fallback_group_with_the_reason(
     assert 4 == len(set(reasons))
 
 
+BOTH = """\
+routes:
+  - name: both
+    to: [referrer, hr]
+"""
+
+
+def test_when_referrer_and_group_cannot_be_reached_the_fallback_hears_both_with_true_reasons(
+    feishu_box: FeishuBox, tmp_path: Path
+) -> None:
+    with running_notifier(feishu_box, tmp_path, more=BOTH) as notifier:
+        feishu_box.set_person(LIN, status="resigned")
+        feishu_box.set_group("oc_sandbox_hr", bot_in=False)
+
+        feishu_box.change(LIN_ACCOUNT, points=5)
+        notifier.wait_until_settled()
+
+        cards = [texts(message["content"]) for message in feishu_box.messages("oc_sandbox_fallback")]
+        assert 2 == len(cards)
+        assert 1 == sum("无法送达内推人本人" in text for card in cards for text in card)
+        assert 1 == sum("无法送达原定的群" in text for card in cards for text in card)
+        assert {"rerouted": 2, "sent": 2} == notifier.status()["deliveries"]
+
+
 def test_a_failing_lookup_delays_the_notice_and_folds_what_happens_meanwhile(
     notifier: RunningNotifier,
 ) -> None:

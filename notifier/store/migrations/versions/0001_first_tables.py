@@ -107,6 +107,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("first_tried_at", sa.BigInteger(), nullable=True),
         sa.Column("unknown_since", sa.BigInteger(), nullable=True),
         sa.Column("owner", sa.String(length=40), nullable=True),
         sa.Column("reroute_reason", sa.Text(), nullable=True),
