@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection as SqlConnection
 from notifier.clock import Clock, SystemClock, to_millis
 from notifier.config import Config
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
-from notifier.domain.pace import Pace
+from notifier.domain.pace import Pace, SendingPace
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.errors import CallError, NotAuthorised
 from notifier.feishu.api import AppAccess, FeishuApi
@@ -36,7 +36,6 @@ from notifier.flow.templates import CardTemplates
 from notifier.store import accounts, desk, outbox
 from notifier.store.database import Database, sole_process
 from notifier.store.desk import WorkerRow
-from notifier.store.outbox import SendingPace
 
 log = logging.getLogger(__name__)
 

@@ -21,6 +21,15 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendingPace:
+    """app: over all recipients. chat: to one. per_minute: calls in any 60 seconds."""
+
+    app: Pace
+    chat: Pace
+    per_minute: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """When the next call may pass.
 
@@ -36,7 +45,8 @@ class Gate:
         """Without what only a clock that was set back can explain: it would keep the gate shut for as long."""
         latest = now + (pace.burst + 1) * pace.interval_ms
         closed_until = self.closed_until if self.closed_until <= now + LONGEST_CLOSURE_MS else 0
-        return Gate(name=self.name, due_at_ms=min(self.due_at_ms, latest), closed_until=closed_until)
+        due_at_ms = self.due_at_ms if self.due_at_ms <= latest else now
+        return Gate(name=self.name, due_at_ms=due_at_ms, closed_until=closed_until)
 
     def opens_at(self, pace: Pace) -> float:
         return max(self.due_at_ms - (pace.burst - 1) * pace.interval_ms, self.closed_until)

@@ -20,6 +20,7 @@ from notifier.domain.delivery import (
     after_failure,
     closes_gate_for_ms,
 )
+from notifier.domain.pace import SendingPace
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
 from notifier.errors import CallError, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
@@ -27,7 +28,7 @@ from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer
 from notifier.store import gates, outbox
 from notifier.store.database import Database
-from notifier.store.outbox import Claim, Claimed, SendingPace, Sent
+from notifier.store.outbox import Claim, Claimed, Sent
 
 log = logging.getLogger(__name__)
 

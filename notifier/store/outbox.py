@@ -12,21 +12,12 @@ from notifier.domain.account import Ownership
 from notifier.domain.delivery import UUID_WINDOW_MS, Content, Delivery, DeliveryState, Move, Rung
 from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice
-from notifier.domain.pace import Gate, Pace
+from notifier.domain.pace import Gate, SendingPace
 from notifier.domain.route import Recipient
 from notifier.store import accounts, gates, lines, notices
 from notifier.store.tables import attempts, deliveries, delivery_notices
 
 MINUTE_MS = 60_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendingPace:
-    """app: over all recipients. chat: to one. per_minute: calls in any 60 seconds."""
-
-    app: Pace
-    chat: Pace
-    per_minute: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

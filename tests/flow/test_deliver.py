@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
 from notifier.domain.event import AccountKey
-from notifier.domain.pace import Pace
+from notifier.domain.pace import Pace, SendingPace
 from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.card_rules import card_problems
@@ -22,7 +22,6 @@ from notifier.flow.templates import CardTemplates
 from notifier.sandbox.box import FeishuBox
 from notifier.store import outbox
 from notifier.store.database import Database
-from notifier.store.outbox import SendingPace
 from notifier.store.tables import attempts
 from support.clock import FakeClock
 from support.outbox import OWNER, delivery, row, states, told
@@ -511,6 +510,7 @@ async def test_a_clock_that_is_set_back_does_not_shut_the_gates(
     await turn(deliverer)
     clock.advance(seconds=-3600)
     second = due(database, clock, key="n-2")
+    clock.advance(seconds=1)
     await turn(deliverer)
 
     assert ["sent", "sent"] == states(database, [first, second])

@@ -5,11 +5,10 @@ import sqlalchemy as sa
 
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import UUID_WINDOW_MS, Content, DeliveryState, Move, Rung
-from notifier.domain.pace import Pace
+from notifier.domain.pace import Pace, SendingPace
 from notifier.domain.route import Recipient
 from notifier.store import accounts, gates, outbox
 from notifier.store.database import Database
-from notifier.store.outbox import SendingPace
 from notifier.store.tables import attempts, delivery_notices
 from support.outbox import (
     CARD,
