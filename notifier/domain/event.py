@@ -6,7 +6,6 @@ from notifier.clock import Millis
 from notifier.domain.money import Amounts
 
 BALANCE_CHANGED = "hire.referral_account.assets_update_v1"
-CARD_CLICKED = "card.action.trigger"
 UNREADABLE = "unreadable"
 """Our own event type for payloads that are no JSON object with a header."""
 

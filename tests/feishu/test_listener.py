@@ -202,6 +202,8 @@ def test_a_connection_on_which_nothing_comes_any_more_is_given_up(shelf: Shelf) 
         [event_id] = box.change(LIN_ACCOUNT, points=5)
         box.wait_for(lambda: codes(box, event_id)[-1:] == [200], "acknowledged")
 
+    assert [event_id] == [event.key for event in shelf.events]
+
 
 def test_a_wrong_secret_is_refused_with_the_next_step_and_without_the_secret(
     feishu_box: FeishuBox, shelf: Shelf

@@ -70,6 +70,7 @@ async def test_a_failure_does_not_end_the_step() -> None:
 
     await turns.reach(2)
     await step.stop(seconds=5)
+    assert 2 == turns.number
 
 
 async def test_a_stop_cuts_off_a_turn_that_hangs() -> None:
