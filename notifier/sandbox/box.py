@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from notifier.sandbox.accounts import parse_cash
+from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.server import serving
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.state import account_json, message_json, state
+from notifier.sandbox.state import account_json, message_json, state, withdrawal_json
 from notifier.sandbox.world import PersonStatus
 
 Json = dict[str, Any]
@@ -169,6 +170,27 @@ class FeishuBox:
             lambda sandbox: [account_json(account) for account in sandbox.world.accounts.values()]
         )
 
+    def withdrawals(self) -> list[Json]:
+        """The withdrawals that were carried out, oldest first; `asked` says how often each was asked for."""
+        return self._read(lambda sandbox: [withdrawal_json(order) for order in sandbox.hire.orders.values()])
+
+    def payouts(self) -> list[Json]:
+        """What the payroll stand-in was given, oldest first."""
+        return self._read(lambda sandbox: [payout.to_json() for payout in sandbox.payroll.payouts.values()])
+
+    def set_payout_report_url(self, url: str) -> None:
+        """Where the payroll stand-in reports to: http on loopback; "" for nowhere."""
+        self._call(lambda sandbox: sandbox.payroll.set_report_url(url))
+
+    def report_payout(self, order_id: str, status: str, reference: str = "", reason: str = "") -> Json:
+        """Settles a payout as paid or failed and reports it.
+
+        Gives the payout with "http_status" (None where there was no answer) and "error".
+        """
+        return self._await(
+            lambda sandbox: sandbox.payroll.report(order_id, status, reference=reference, reason=reason)
+        )
+
     def set_account(self, account_id: str, *, status: int) -> None:
         """1 usable, 2 deactivated."""
         self._call(lambda sandbox: setattr(sandbox.world.accounts[account_id], "status", status))
@@ -307,7 +329,7 @@ class FeishuBox:
                 self._sandbox.world.watchers.append(self._note)
                 started.set_result(None)
                 await self._stop.wait()
-        except OSError as error:  # the port is taken
+        except (OSError, BadPayoutError) as error:  # the port is taken, or a setting makes no sense
             if started.done():
                 raise
             started.set_exception(error)

@@ -9,6 +9,7 @@ from aiohttp import web
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadChangeError, parse_cash
 from notifier.sandbox.clicks import BadClickError
 from notifier.sandbox.faults import BadFaultError
+from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.pusher import decode_frame
 from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.sandbox import SENDINGS, Sandbox
@@ -49,6 +50,8 @@ class Control:
             ("/silence", self.silence),
             ("/advance", self.advance),
             ("/faults", self.add_fault),
+            ("/payouts/report-url", self.set_report_url),
+            ("/payouts/{order_id}/report", self.report_payout),
         ]
         return [
             web.get(API + "/state", self.state),
@@ -206,6 +209,23 @@ class Control:
         self._sandbox.pusher.wake()
         return {"now_ms": self._world.clock.now_ms()}
 
+    def set_report_url(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """Where the payroll stand-in reports to; an empty text turns reports off."""
+        url = body.get("url")
+        if not isinstance(url, str):
+            raise BadRequestError('"url" must be text')
+        self._sandbox.payroll.set_report_url(url)
+        return {"url": url}
+
+    async def report_payout(self, request: web.Request, body: JsonObject) -> JsonObject:
+        order_id = request.match_info["order_id"]
+        if order_id not in self._sandbox.payroll.payouts:
+            raise NotFoundError(f"there is no payout {order_id!r}")
+        status, reference, reason = (body.get(name, "") for name in ("status", "reference", "reason"))
+        if not isinstance(status, str) or not isinstance(reference, str) or not isinstance(reason, str):
+            raise BadRequestError('"status", "reference" and "reason" must be text')
+        return await self._sandbox.payroll.report(order_id, status, reference=reference, reason=reason)
+
 
 def _json_handler(
     answer: Callable[[web.Request, JsonObject], JsonObject | Awaitable[JsonObject]],
@@ -220,7 +240,7 @@ def _json_handler(
             return web.json_response(result if isinstance(result, dict) else await result)
         except NotFoundError as error:
             return _error(str(error), status=404)
-        except (BadRequestError, BadChangeError, BadClickError, BadFaultError) as error:
+        except (BadRequestError, BadChangeError, BadClickError, BadFaultError, BadPayoutError) as error:
             return _error(str(error), status=400)
         except (ValueError, RecursionError):
             return _error("the body is not JSON that can be read", status=400)

@@ -1,6 +1,8 @@
 """Hire: the referral account calls, on the accounts of the world."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
 
 from notifier.sandbox.accounts import assets, cash_bonus
 from notifier.sandbox.gateway import Api, Call
@@ -14,13 +16,27 @@ READ = ("hire:referral_account", "hire:referral_account:readonly")
 POINTS, CASH = 1, 2  # withdraw_bonus_type
 
 
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """One withdrawal that was carried out. asked: how often it was asked for. answer: what was answered."""
+
+    external_order_id: str
+    account_id: str
+    kinds: frozenset[int]
+    points: int
+    cash: dict[str, Decimal]
+    at_ms: int
+    answer: JsonObject
+    asked: int = 1
+
+
 class Hire:
-    """`on_change` is told of an account whose balance a withdrawal changed."""
+    """`on_change` is told of an account whose balance a withdrawal changed. orders: oldest first."""
 
     def __init__(self, world: World, on_change: Callable[[Account], None]) -> None:
         self._world = world
         self._on_change = on_change
-        self._orders: dict[str, JsonObject] = {}
+        self.orders: dict[str, Order] = {}
 
     def apis(self) -> list[Api]:
         one = BASE + "/{account_id}"
@@ -73,26 +89,25 @@ class Hire:
         return {"account": {**_account(account), "referrer": referrer}}
 
     def withdraw(self, call: Call) -> JsonObject:
-        """Pays out everything of the chosen kinds. A repeated order id gives back the original order."""
-        kinds = call.body.get("withdraw_bonus_type")
+        """Pays out everything of the chosen kinds. A repeated order id gives back the original order.
+
+        The id of another account's order is refused (not documented; our choice).
+        """
         order_id = text_field(call.body, "external_order_id")
         account = self._account(call.path["account_id"])
-        if order_id in self._orders:
-            return self._orders[order_id]
-        if kinds is None:
-            raise bad_field("withdraw_bonus_type", "withdraw_bonus_type is required")
-        if not isinstance(kinds, list) or any(
-            isinstance(kind, bool) or not isinstance(kind, int) for kind in kinds
-        ):
-            raise wrong_type("withdraw_bonus_type", kinds)
-        if not kinds or not set(kinds) <= {POINTS, CASH}:
-            raise RefusedError(1002002, "withdraw_bonus_type")
+        known = self.orders.get(order_id)
+        if known is not None:
+            if known.account_id != account.account_id:
+                raise RefusedError(1002002, "external_order_id belongs to another account")
+            known.asked += 1
+            return known.answer
+        kinds = _kinds(call.body)
         if account.status != USABLE:
             raise RefusedError(1002555)
-        order = self._orders[order_id] = self._pay_out(account, order_id, set(kinds))
-        return order
+        order = self.orders[order_id] = self._pay_out(account, order_id, kinds)
+        return order.answer
 
-    def _pay_out(self, account: Account, order_id: str, kinds: set[int]) -> JsonObject:
+    def _pay_out(self, account: Account, order_id: str, kinds: frozenset[int]) -> Order:
         points = account.points if POINTS in kinds else 0
         cash = {code: amount for code, amount in account.cash.items() if amount and CASH in kinds}
         if not points and not cash and self._world.settings.empty_withdrawal_refused:
@@ -102,12 +117,21 @@ class Hire:
             account.cash[code] -= amount
         if (points or cash) and self._world.settings.withdrawal_emits_event:
             self._on_change(account)
+        at_ms = self._world.clock.now_ms()
         details = {"point_bonus": points, "cash_bonus": cash_bonus(cash, account.currency_form)}
-        return {
-            "external_order_id": order_id,
-            "trans_time": str(self._world.clock.now_ms()),
-            "withdrawal_details": details,
-        }
+        return Order(
+            external_order_id=order_id,
+            account_id=account.account_id,
+            kinds=kinds,
+            points=points,
+            cash=cash,
+            at_ms=at_ms,
+            answer={
+                "external_order_id": order_id,
+                "trans_time": str(at_ms),
+                "withdrawal_details": details,
+            },
+        )
 
     def _account(self, account_id: str) -> Account:
         account = self._world.accounts.get(account_id)
@@ -125,6 +149,19 @@ class Hire:
             if (email and person.email == email) or (wanted and person.mobile == wanted):
                 return person
         raise RefusedError(1002551)
+
+
+def _kinds(body: JsonObject) -> frozenset[int]:
+    kinds = body.get("withdraw_bonus_type")
+    if kinds is None:
+        raise bad_field("withdraw_bonus_type", "withdraw_bonus_type is required")
+    if not isinstance(kinds, list) or any(
+        isinstance(kind, bool) or not isinstance(kind, int) for kind in kinds
+    ):
+        raise wrong_type("withdraw_bonus_type", kinds)
+    if not kinds or not set(kinds) <= {POINTS, CASH}:
+        raise RefusedError(1002002, "withdraw_bonus_type")
+    return frozenset(kinds)
 
 
 def _account(account: Account) -> JsonObject:

@@ -12,6 +12,7 @@ from notifier.sandbox.gateway import Api, Gateway
 from notifier.sandbox.hire import Hire
 from notifier.sandbox.long_connection import LongConnection
 from notifier.sandbox.messages import Messages
+from notifier.sandbox.payroll import Payroll
 from notifier.sandbox.pusher import Pusher
 from notifier.sandbox.quota import Quota
 from notifier.sandbox.sample import sample_world
@@ -36,6 +37,7 @@ class Sandbox:
         self.pusher = Pusher(self.world, self.connection)
         self.messages = Messages(self.world, self.quota)
         self.hire = Hire(self.world, self._announce)
+        self.payroll = Payroll(self.world)
         self.contacts = Contacts(self.world)
         self.clicks = Clicks(self.world, self.connection, self.messages)
         self.gateway = Gateway(self.world, self.tokens, self.quota)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from notifier.sandbox import long_connection
+from notifier.sandbox import long_connection, payroll
 from notifier.sandbox.control import Control
 from notifier.sandbox.guard import guards, say_log_id
 from notifier.sandbox.sandbox import Sandbox
@@ -30,6 +30,7 @@ def build_app(sandbox: Sandbox) -> web.Application:
             web.post("/callback/ws/endpoint", sandbox.connection.discover),
             web.get(long_connection.PATH, sandbox.connection.connect),
             web.post("/open-apis/auth/v3/tenant_access_token/internal", sandbox.gateway.issue_token),
+            web.post(payroll.PATH, sandbox.payroll.receive),
             web.get("/sandbox/api/stream", stream(sandbox.world)),
             web.get("/sandbox/static/{name}", page_file),
             web.get("/", page_file),

@@ -82,3 +82,6 @@ class SandboxSettings:
 
     withdrawal_emits_event: bool = True  # not documented; the safe assumption
     empty_withdrawal_refused: bool = False  # at balance 0: empty details, or code 1002002
+
+    payout_secret: str = "sandbox-payout-secret"  # noqa: S105  # sample credential of a loopback stand-in
+    payout_report_url: str = ""  # where the payroll stand-in reports to: http on loopback, or nowhere

@@ -1,10 +1,15 @@
 """State: the whole sandbox as JSON, for the page and for tests."""
 
+from collections.abc import Mapping
+from decimal import Decimal
+
+from notifier.sandbox.hire import Order
 from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.world import Account, Message, Person
 
 EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
+WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200
 
 
 def state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
@@ -31,6 +36,14 @@ def state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "events": [
             record.to_json() for record in reversed(list(sandbox.pusher.records.values())[-EVENTS_SHOWN:])
         ],
+        "withdrawals": [
+            withdrawal_json(order)
+            for order in reversed(list(sandbox.hire.orders.values())[-WITHDRAWALS_SHOWN:])
+        ],
+        "payouts": [
+            payout.to_json() for payout in reversed(list(sandbox.payroll.payouts.values())[-PAYOUTS_SHOWN:])
+        ],
+        "payout_report_url": sandbox.payroll.report_url,
         "on_hold": sandbox.pusher.on_hold,
         "requests": [line.to_json() for line in reversed(world.requests[-REQUESTS_SHOWN:])],
         "refusals": {str(code): count for code, count in sorted(world.refusals.items())},
@@ -56,7 +69,18 @@ def account_json(account: Account) -> JsonObject:
         "open_id": account.open_id,
         "status": account.status,
         "points": account.points,
-        "cash": [{"currency": code, "amount": f"{amount:.2f}"} for code, amount in account.cash.items()],
+        "cash": _cash(account.cash),
+    }
+
+
+def withdrawal_json(order: Order) -> JsonObject:
+    return {
+        "order_id": order.external_order_id,
+        "account_id": order.account_id,
+        "points": order.points,
+        "cash": _cash(order.cash),
+        "at_ms": order.at_ms,
+        "asked": order.asked,
     }
 
 
@@ -70,6 +94,10 @@ def message_json(message: Message) -> JsonObject:
         "content": message.content,
         "uuid": message.uuid,
     }
+
+
+def _cash(cash: Mapping[str, Decimal]) -> list[JsonObject]:
+    return [{"currency": code, "amount": f"{amount:.2f}"} for code, amount in cash.items()]
 
 
 def _chats(sandbox: Sandbox) -> list[JsonObject]:

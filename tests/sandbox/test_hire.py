@@ -91,6 +91,36 @@ def test_a_repeated_order_id_gives_back_the_original_order(feishu_box: FeishuBox
     assert feishu_box.account(LIN)["points"] == 50
 
 
+def test_every_withdrawal_is_kept_with_how_often_it_was_asked_for(feishu_box: FeishuBox) -> None:
+    at_ms = int(withdraw(feishu_box).data["trans_time"])
+    feishu_box.set_account(LIN, status=2)
+    withdraw(feishu_box)
+    withdraw(feishu_box, "o-2", account=ZHOU)
+    withdraw(feishu_box, "o-3", account="1")
+
+    first, second = feishu_box.withdrawals()
+    expected = {
+        "order_id": "o-1",
+        "account_id": LIN,
+        "points": 120,
+        "cash": [{"currency": "CNY", "amount": "350.50"}],
+        "at_ms": at_ms,
+        "asked": 2,
+    }
+    assert expected == first
+    assert ("o-2", 0, [], 1) == (second["order_id"], second["points"], second["cash"], second["asked"])
+    assert [second, first] == feishu_box.state()["withdrawals"]
+
+
+def test_the_order_id_of_another_account_is_refused(feishu_box: FeishuBox) -> None:
+    withdraw(feishu_box)
+    feishu_box.change(ZHOU, points=7)
+
+    assert 1002002 == withdraw(feishu_box, account=ZHOU).code
+    assert 7 == feishu_box.account(ZHOU)["points"]
+    assert [1] == [order["asked"] for order in feishu_box.withdrawals()]
+
+
 def test_one_kind_alone_can_be_withdrawn(feishu_box: FeishuBox) -> None:
     details = withdraw(feishu_box, kinds=(1,)).data["withdrawal_details"]
 

@@ -6,6 +6,7 @@ import { personName } from "./markdown.js";
 import { follow, post } from "./api.js";
 import { chatName, Conversation, newestFirst, preview, showChatList, showEmpty, showHead, Unread } from "./chats.js";
 import { Cause, fillSelect, showConnection, showEvents, showPeople, showRequests, wireTrouble } from "./controls.js";
+import { showPayouts, showWithdrawals } from "./payouts.js";
 
 const narrow = window.matchMedia("(max-width: 859px)");
 const choices = readChoices();
@@ -94,6 +95,8 @@ function render() {
   cause.show(state.accounts ?? [], people, choices.account);
   showConnection(state);
   showEvents(state.events ?? [], accounts, people);
+  showWithdrawals(state.withdrawals ?? [], accounts, people);
+  showPayouts(state.payouts ?? [], state.payout_report_url ?? "", people);
   showRequests(state.requests ?? []);
   showPeople(state.people ?? [], state.groups ?? []);
 }

@@ -1,0 +1,93 @@
+// The right panel: what was withdrawn, and the payroll stand-in with its payouts.
+
+import { append, byId, h, syncList } from "./dom.js";
+import { calm, clockSeconds, group, language, money, t } from "./words.js";
+import { personName } from "./markdown.js";
+import { post } from "./api.js";
+import { stateWord } from "./controls.js";
+
+const STATE_CLASS = { paid: "good", failed: "bad" };
+
+export function showWithdrawals(withdrawals, accounts, people) {
+  byId("withdrawal-count").textContent = withdrawals.length ? String(withdrawals.length) : "";
+  byId("withdrawal-empty").hidden = withdrawals.length > 0;
+  syncList(byId("withdrawal-list"), withdrawals, {
+    key: (order) => order.order_id,
+    sign: (order) => JSON.stringify([language(), order, nameOf(people, accounts.get(order.account_id)?.open_id)]),
+    create: (order) => h("li", { class: "log-item", "data-testid": `withdrawal-row-${order.order_id}` }),
+    fill: (node, order) => {
+      const cash = order.cash.map((one) => money(one.currency, one.amount));
+      const amounts = [order.points ? t("points_n", { n: group(order.points) }) : "", ...cash].filter(Boolean);
+      node.replaceChildren();
+      append(node, [
+        head(nameOf(people, accounts.get(order.account_id)?.open_id) ?? order.account_id, order.at_ms),
+        h("code", { class: "log-id", title: order.order_id }, order.order_id),
+        h("div", { class: "pushes" }, h("span", { "data-testid": `withdrawal-amounts-${order.order_id}` }, amounts.join(" · ") || t("nothing_paid")),
+          h("span", { "data-testid": `withdrawal-asked-${order.order_id}` }, t("asked_n", { n: order.asked }))),
+      ]);
+    },
+  });
+}
+
+export function showPayouts(payouts, reportUrl, people) {
+  byId("payout-count").textContent = payouts.length ? String(payouts.length) : "";
+  byId("payout-empty").hidden = payouts.length > 0;
+  byId("payout-report-url").textContent = reportUrl ? t("report_to", { url: reportUrl }) : t("report_nowhere");
+  syncList(byId("payout-list"), payouts, {
+    key: (payout) => payout.order_id,
+    sign: (payout) => JSON.stringify([language(), payout, nameOf(people, payout.body.referrer_open_id)]),
+    create: (payout) => h("li", { class: "log-item", "data-testid": `payout-row-${payout.order_id}` }),
+    fill: (node, payout) => {
+      const state = h("span", { class: `state ${STATE_CLASS[payout.state] ?? "wait"}`, "data-testid": `payout-state-${payout.order_id}` }, stateWord(payout.state));
+      node.replaceChildren();
+      append(node, [
+        head(nameOf(people, payout.body.referrer_open_id) ?? payout.body.account_id, payout.at_ms, state),
+        h("code", { class: "log-id", title: payout.order_id }, payout.order_id),
+        h("div", { class: "pushes" }, h("span", {}, payout.body.amounts.map(amountText).join(" · ") || t("nothing_paid")),
+          h("span", {}, t("received_n", { n: payout.received })), payout.reference && h("span", {}, calm(payout.reference)), payout.reason && h("span", {}, calm(payout.reason)), outcome(payout)),
+        (payout.state === "accepted" || wasMissed(payout)) && buttons(payout),
+      ]);
+    },
+  });
+}
+
+const nameOf = (people, openId) => (people.has(openId) ? personName(people.get(openId)) : undefined);
+
+const head = (name, atMs, state) => h("div", { class: "log-top" }, state, h("bdi", { class: "log-name" }, name), h("time", { class: "log-time" }, clockSeconds(atMs)));
+
+/** Amounts come with four decimals; zeros at the end say nothing. */
+function amountText({ kind, currency, amount }) {
+  const short = amount.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  return kind === "points" ? t("points_n", { n: group(short) }) : money(calm(currency), short);
+}
+
+const wasTaken = (payout) => payout.report_status >= 200 && payout.report_status < 300;
+/** The report came to nothing, so it may be made again. */
+const wasMissed = (payout) => Boolean(payout.report_error || payout.report_status) && !wasTaken(payout);
+
+function outcome(payout) {
+  if (payout.state === "accepted") return null;
+  const status = payout.report_status;
+  const text = payout.report_error ? t("report_failed", { error: payout.report_error }) : !status ? t("reporting") : t(wasTaken(payout) ? "reported" : "report_refused", { status });
+  return h("span", { class: `push ${wasTaken(payout) ? "good" : wasMissed(payout) ? "bad" : ""}`, "data-testid": `payout-outcome-${payout.order_id}` }, text);
+}
+
+function buttons(payout) {
+  const row = h("div", { class: "row-buttons" });
+  const button = (status) => h("button", { type: "button", class: "button", "data-testid": `payout-${status}-${payout.order_id}`, "aria-label": `${t(`payout_${status}`)} ${payout.order_id}`, onclick: () => report(row, payout.order_id, status) }, t(`payout_${status}`));
+  return append(row, [button("paid"), button("failed")]);
+}
+
+async function report(row, orderId, status) {
+  const error = byId("payout-result");
+  error.hidden = true;
+  for (const button of row.children) button.disabled = true;
+  try {
+    await post(`/sandbox/api/payouts/${encodeURIComponent(orderId)}/report`, { status });
+  } catch (problem) {
+    error.hidden = false;
+    error.textContent = t("failed", { error: problem.message });
+  } finally {
+    for (const button of row.children) button.disabled = false;
+  }
+}

@@ -1,0 +1,226 @@
+"""Payroll: a small stand-in for a company's payroll system: takes signed payouts, and reports how they went."""
+
+import hashlib
+import hmac
+import ipaddress
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp import web
+
+from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.world import World
+
+PATH = "/payroll/payouts"
+LARGEST_BODY = 64 * 1024
+CLOCK_TOLERANCE_SECONDS = 300
+REPORT_SECONDS = 5.0
+STATUSES = ("paid", "failed")
+TEXTS = ("order_id", "account_id", "tenant_key", "referrer_open_id", "withdrawn_at")
+
+
+class BadPayoutError(ValueError):
+    """What was asked of the payroll system from outside makes no sense; the text says why."""
+
+
+class _RefusedError(Exception):
+    """The caller gets this HTTP status and sentence."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        self.status = status
+        super().__init__(sentence)
+
+
+@dataclass(slots=True, kw_only=True)
+class Payout:
+    """One payout. canonical: the body in one spelling, to compare a repetition with.
+
+    received: how often it was asked for. report_status and report_error: what became of the last report.
+    """
+
+    order_id: str
+    body: JsonObject
+    canonical: str
+    at_ms: int
+    received: int = 1
+    state: str = "accepted"
+    reference: str = ""
+    reason: str = ""
+    report_status: int | None = None
+    report_error: str = ""
+
+    def to_json(self) -> JsonObject:
+        return {name: getattr(self, name) for name in self.__slots__ if name != "canonical"}
+
+
+class Payroll:
+    """report_url: where reports go; empty for nowhere."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._secret = world.settings.payout_secret
+        self.payouts: dict[str, Payout] = {}
+        self.report_url = ""
+        self.set_report_url(world.settings.payout_report_url)
+
+    def set_report_url(self, url: str) -> None:
+        """Raises BadPayoutError for anything but http on loopback; an empty text turns reports off."""
+        if url and not _is_loopback(url):
+            raise BadPayoutError(
+                "reports go to loopback http addresses only, such as http://127.0.0.1:8080/x"
+            )
+        self.report_url = url
+        self._world.touch()
+
+    async def receive(self, request: web.Request) -> web.Response:
+        raw = await request.read()
+        try:
+            _check_size(raw)
+            self._check_signature(request.headers, raw)
+            body, canonical = _read_body(raw)
+            _check_key(request.headers.get("Idempotency-Key"), body)
+            return self._take(body, canonical)
+        except _RefusedError as refused:
+            return web.json_response({"error": str(refused)}, status=refused.status)
+
+    def _check_signature(self, headers: Mapping[str, str], raw: bytes) -> None:
+        timestamp, signature = headers.get("X-Payout-Timestamp", ""), headers.get("X-Payout-Signature", "")
+        if re.fullmatch("[0-9]{1,12}", timestamp) is None:
+            raise _RefusedError(401, "X-Payout-Timestamp must be the seconds since 1970")
+        expected = sign(self._secret, timestamp, raw).encode()
+        if not hmac.compare_digest(expected, signature.encode(errors="surrogateescape")):
+            raise _RefusedError(401, "X-Payout-Signature is missing or wrong")
+        if abs(int(timestamp) - self._world.clock.now()) > CLOCK_TOLERANCE_SECONDS:
+            raise _RefusedError(401, f"X-Payout-Timestamp is more than {CLOCK_TOLERANCE_SECONDS} s off")
+
+    def _take(self, body: JsonObject, canonical: str) -> web.Response:
+        order_id = str(body["order_id"])
+        answer = {"order_id": order_id, "state": "accepted"}
+        known = self.payouts.get(order_id)
+        if known is None:
+            _check_order(body)
+            self.payouts[order_id] = Payout(
+                order_id=order_id, body=body, canonical=canonical, at_ms=self._world.clock.now_ms()
+            )
+            return web.json_response(answer, status=202)
+        if known.canonical != canonical:
+            raise _RefusedError(409, f"order {order_id!r} was given before with another body")
+        known.received += 1
+        return web.json_response(answer)
+
+    async def report(
+        self, order_id: str, status: str, *, reference: str = "", reason: str = ""
+    ) -> JsonObject:
+        """Settles a payout and tells `report_url`; may be done again. Raises BadPayoutError.
+
+        Gives the payout with "http_status" (None where there was no answer) and "error".
+        """
+        payout = self.payouts.get(order_id)
+        if payout is None:
+            raise BadPayoutError(f"there is no payout {order_id!r}")
+        if status not in STATUSES:
+            raise BadPayoutError(f'"status" must be one of: {", ".join(STATUSES)}')
+        if not self.report_url:
+            raise BadPayoutError("there is no address to report to; set one first")
+        payout.state, payout.reference, payout.reason = status, reference, reason
+        payout.report_status, payout.report_error = None, ""
+        self._world.touch()
+        content = {"order_id": order_id, "status": status, "reference": reference, "reason": reason}
+        try:
+            payout.report_status = await self._post(self.report_url, json.dumps(content).encode())
+        except (aiohttp.ClientError, OSError) as error:
+            payout.report_error = f"{type(error).__name__}: {error}".removesuffix(": ")
+        self._world.touch()
+        return {**payout.to_json(), "http_status": payout.report_status, "error": payout.report_error}
+
+    async def _post(self, url: str, raw: bytes) -> int:
+        timestamp = str(int(self._world.clock.now()))
+        headers = {
+            "Content-Type": "application/json",
+            "X-Payout-Timestamp": timestamp,
+            "X-Payout-Signature": sign(self._secret, timestamp, raw),
+        }
+        timeout = aiohttp.ClientTimeout(total=REPORT_SECONDS)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            # a redirect could lead away from this machine
+            session.post(url, data=raw, headers=headers, allow_redirects=False) as response,
+        ):
+            return response.status
+
+
+def sign(secret: str, timestamp: str, raw: bytes) -> str:
+    """What X-Payout-Signature must be."""
+    signed = timestamp.encode() + b"." + raw
+    return "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        plain = url.isascii() and url.isprintable() and not set(url) & set(' \\"<>')
+        if parts.scheme != "http" or "@" in parts.netloc or not plain:
+            return False
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # no address, or a port that is none
+        return False
+
+
+def _check_size(raw: bytes) -> None:
+    if len(raw) > LARGEST_BODY:
+        raise _RefusedError(413, f"the body is larger than {LARGEST_BODY} bytes")
+
+
+def _read_body(raw: bytes) -> tuple[JsonObject, str]:
+    """The JSON object and its one spelling; numbers JSON does not have are refused."""
+    try:
+        body = json.loads(raw)
+        canonical = json.dumps(body, sort_keys=True, allow_nan=False)
+    except (ValueError, RecursionError) as error:
+        raise _RefusedError(400, "the body is not JSON that can be read") from error
+    if not isinstance(body, dict):
+        raise _RefusedError(400, "the body must be a JSON object")
+    return body, canonical
+
+
+def _check_key(key: str | None, body: JsonObject) -> None:
+    if not key:
+        raise _RefusedError(400, "Idempotency-Key is missing")
+    if key != body.get("order_id"):
+        raise _RefusedError(400, "Idempotency-Key must be the order_id of the body")
+
+
+def _check_order(body: JsonObject) -> None:
+    """The members a payout needs; more of them are fine."""
+    for name in TEXTS:
+        if not isinstance(body.get(name), str):
+            raise _RefusedError(400, f'"{name}" must be text')
+    if not _is_utc(str(body["withdrawn_at"])):
+        raise _RefusedError(400, '"withdrawn_at" must be a moment in UTC, such as 2026-01-31T08:00:00Z')
+    amounts = body.get("amounts")
+    if not isinstance(amounts, list) or not all(_is_amount(one) for one in amounts):
+        wanted = '{"kind": "points" or "cash", "currency": "CNY" or "", "amount": "350.5000"}'
+        raise _RefusedError(400, f'"amounts" must be a list of {wanted}')
+
+
+def _is_amount(one: object) -> bool:
+    return (
+        isinstance(one, dict)
+        and one.get("kind") in ("points", "cash")
+        and isinstance(one.get("currency"), str)
+        and isinstance(one.get("amount"), str)
+        and re.fullmatch(r"[0-9]+(\.[0-9]+)?", one["amount"]) is not None
+    )
+
+
+def _is_utc(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).utcoffset() == timedelta(0)
+    except ValueError:
+        return False
