@@ -103,6 +103,9 @@ TABLE: Mapping[int, Row] = {
     18121: _row(Sort.UNKNOWN, "the same message is still being created", pause_seconds=2),
     11232: _row(Sort.APP_LATER, "Feishu limits the creation of messages just now", pause_seconds=5),
     11233: _row(Sort.LATER, "Feishu limits the creation of messages in this chat just now", pause_seconds=2),
+    # changing a card
+    11310: _row(Sort.LATER, "the card is being used by somebody", pause_seconds=1),
+    11311: _row(Sort.CONTENT, "the card's form was refused"),
     # generic
     99991400: _row(Sort.APP_LATER, "the app calls too often"),
     99991401: _row(Sort.NO, "this machine's address is not allowed", "add it to the app's IP allow-list"),

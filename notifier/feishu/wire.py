@@ -32,7 +32,7 @@ def _decimal(text: str) -> Decimal:
     try:
         return Decimal(text)
     except ArithmeticError as error:  # also 1e99999999999999999999, which JSON allows
-        raise ValueError(f"{_shown(text)} is not a number") from error
+        raise ValueError(f"{shown(text)} is not a number") from error
 
 
 def _whole(text: str) -> int:
@@ -57,11 +57,11 @@ def read_event(payload: bytes, *, app_id: str) -> Event:
     elif len(key) > LONGEST_KEY:
         key = f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
     return Event(
-        key=_clean(key),
+        key=clean(key),
         event_type=_text(header.get("event_type"))[:LONGEST_KEY] or UNREADABLE,
         tenant_key=_text(header.get("tenant_key"))[:LONGEST_ID],
         app_id=_text(header.get("app_id"))[:LONGEST_ID] or app_id,
-        created_at=_millis_or_zero(header.get("create_time")),
+        created_at=millis_or_zero(header.get("create_time")),
         payload=payload,
     )
 
@@ -89,10 +89,10 @@ def _header_of(payload: bytes) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    return _clean(value) if isinstance(value, str) else ""
+    return clean(value) if isinstance(value, str) else ""
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Lone surrogates cannot be stored as UTF-8, nor can PostgreSQL store a NUL."""
     return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
@@ -107,14 +107,14 @@ def read_balance_report(event: Event) -> BalanceReport:
 
 
 def _balance_report(body: object, event: Event) -> BalanceReport:
-    inner = _object(_object(body, "the payload").get("event"), "event")
+    inner = json_object(json_object(body, "the payload").get("event"), "event")
     account_id = inner.get("account_id")
     if isinstance(account_id, int) and not isinstance(account_id, bool):
         account_id = str(account_id)
     if not isinstance(account_id, str) or not account_id or len(account_id) > LONGEST_ID:
-        raise ValueError(f"event.account_id is {_shown(account_id)}, not the id of an account")
+        raise ValueError(f"event.account_id is {shown(account_id)}, not the id of an account")
     return BalanceReport(
-        account=AccountKey(tenant_key=event.tenant_key, app_id=event.app_id, account_id=_clean(account_id)),
+        account=AccountKey(tenant_key=event.tenant_key, app_id=event.app_id, account_id=clean(account_id)),
         modified_at=_modify_time(inner.get("modify_time")),
         reported_at=event.created_at,
         amounts=read_assets(inner.get("assets"), "event.assets"),
@@ -126,19 +126,23 @@ def read_assets(assets: object, path: str) -> Amounts:
 
     Raises ValueError naming the path.
     """
-    bonus = _object(_object(assets, path).get("confirmed_bonus"), f"{path}.confirmed_bonus")
-    where = f"{path}.confirmed_bonus"
+    return read_bonus(json_object(assets, path).get("confirmed_bonus"), f"{path}.confirmed_bonus")
+
+
+def read_bonus(bonus: object, where: str) -> Amounts:
+    """`point_bonus` and `cash_bonus` of one object, as `read_assets`. Raises ValueError naming the path."""
+    bonus = json_object(bonus, where)
     amounts: dict[Asset, Decimal] = {POINTS: _points(bonus.get("point_bonus"), f"{where}.point_bonus")}
     cash = bonus.get("cash_bonus")
     if cash is None:
         cash = []
     if not isinstance(cash, list):
-        raise ValueError(f"{where}.cash_bonus is {_shown(cash)}, not a list")
+        raise ValueError(f"{where}.cash_bonus is {shown(cash)}, not a list")
     for number, entry in enumerate(cash):
         spot = f"{where}.cash_bonus[{number}]"
         asset = Asset(
             Kind.CASH,
-            _named(f"{spot}.currency_type", currency_code, _object(entry, spot).get("currency_type")),
+            _named(f"{spot}.currency_type", currency_code, json_object(entry, spot).get("currency_type")),
         )
         if asset in amounts:
             raise ValueError(f"{spot}: {asset.currency} stands there twice")
@@ -151,14 +155,14 @@ def _points(value: object, path: str) -> Decimal:
         return Decimal(0)
     points = _amount(value, path)
     if points != points.to_integral_value():
-        raise ValueError(f"{path} is {_shown(value)}, not a whole number of points")
+        raise ValueError(f"{path} is {shown(value)}, not a whole number of points")
     return points
 
 
 def _amount(value: object, path: str) -> Decimal:
     """A JSON number, or the same as text: the SDK's models do not coerce, so neither form can be ruled out."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError(f"{path} is {_shown(value)}, not a number")
+        raise ValueError(f"{path} is {shown(value)}, not a number")
     return _named(path, _exact, value)
 
 
@@ -166,7 +170,7 @@ def _exact(value: int | Decimal | str) -> Decimal:
     if isinstance(value, str):
         text = value.strip()
         if not text.isascii() or "_" in text:  # Python would take 1_000 and full-width digits
-            raise ValueError(f"{_shown(value)} is not a number")
+            raise ValueError(f"{shown(value)} is not a number")
         value = _decimal(text)
     return exact_amount(Decimal(value))
 
@@ -179,13 +183,13 @@ def _named(path: str, read: Any, value: object) -> Any:  # noqa: ANN401 - passes
 
 
 def _modify_time(value: object) -> Millis:
-    moment = _millis_or_zero(value)
+    moment = millis_or_zero(value)
     if moment <= 0:
-        raise ValueError(f"event.modify_time is {_shown(value)}, not a time in milliseconds")
+        raise ValueError(f"event.modify_time is {shown(value)}, not a time in milliseconds")
     return moment
 
 
-def _millis_or_zero(value: object) -> Millis:
+def millis_or_zero(value: object) -> Millis:
     """13 digits are milliseconds, 16 are microseconds, 10 are seconds: Feishu's pages use all three."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -197,13 +201,13 @@ def _millis_or_zero(value: object) -> Millis:
     return number * 1000 if len(value) <= 10 else number
 
 
-def _object(value: object, path: str) -> dict[str, Any]:
+def json_object(value: object, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{path} is {_shown(value)}, not an object")
+        raise ValueError(f"{path} is {shown(value)}, not an object")
     return value
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A short, harmless view of a wrong value."""
     if value is None:
         return "missing"

@@ -64,6 +64,8 @@ MESSAGES = {
     18121: UNKNOWN,
     11232: Row(NotDone, whole_app=True, pause=5),
     11233: Row(NotDone, pause=2),
+    11310: Row(NotDone, pause=1),
+    11311: SIMPLER,
 }
 """Codes of the message pages, read 2026-05."""
 

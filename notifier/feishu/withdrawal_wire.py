@@ -1,0 +1,90 @@
+"""Feishu's JSON of clicks, account answers and withdrawals -> domain values. Pure."""
+
+from typing import Any
+
+from notifier.domain.click import Click
+from notifier.domain.event import Event
+from notifier.domain.hire import AccountState, Withdrawn
+from notifier.feishu.wire import (
+    LONGEST_KEY,
+    clean,
+    json_object,
+    millis_or_zero,
+    read_assets,
+    read_bonus,
+    read_json,
+    read_referrer,
+    shown,
+)
+
+LONGEST_REF = 64
+USABLE = 1
+"""`status` of an account; 2 is deactivated."""
+
+
+def read_click(event: Event) -> Click:
+    """What a card callback says; never raises. Every part that is missing or of the wrong form is "".
+
+    tenant_key and app_id are those of the payload itself: an event's own may stand in for what it leaves out.
+    """
+    body = _payload(event)
+    header, inner = _member(body, "header"), _member(body, "event")
+    operator, context = _member(inner, "operator"), _member(inner, "context")
+    value = _member(_member(inner, "action"), "value")
+    return Click(
+        key=event.key,
+        ref=_short(value.get("ref"), LONGEST_REF),
+        open_id=_short(operator.get("open_id")),
+        operator_tenant=_short(operator.get("tenant_key")),
+        tenant_key=_short(header.get("tenant_key")),
+        app_id=_short(header.get("app_id")),
+        message_id=_short(context.get("open_message_id")),
+        chat_id=_short(context.get("open_chat_id")),
+    )
+
+
+def _payload(event: Event) -> object:
+    try:
+        return read_json(event.payload)
+    except ValueError:
+        return None
+
+
+def _member(parent: object, name: str) -> dict[str, Any]:
+    child = parent.get(name) if isinstance(parent, dict) else None
+    return child if isinstance(child, dict) else {}
+
+
+def _short(value: object, most: int = LONGEST_KEY) -> str:
+    """Never cut off: a part of an id is another id."""
+    return clean(value) if isinstance(value, str) and len(value) <= most else ""
+
+
+def read_account(account: object) -> AccountState:
+    """`account` of a get_account_assets answer. Raises ValueError, with the path, when its assets are unreadable."""
+    account = json_object(account, "account")
+    status = account.get("status")
+    return AccountState(
+        amounts=read_assets(account.get("assets"), "account.assets"),
+        usable=isinstance(status, int) and not isinstance(status, bool) and status == USABLE,
+        referrer=read_referrer(account),
+    )
+
+
+def read_withdrawn(data: object) -> Withdrawn:
+    """`data` of a withdraw answer. Absent details are nothing taken. Raises ValueError when unreadable."""
+    data = json_object(data, "data")
+    details = data.get("withdrawal_details")
+    return Withdrawn(
+        order_id=_echo(data.get("external_order_id")),
+        at=millis_or_zero(data.get("trans_time")) or None,
+        amounts={} if details is None else read_bonus(details, "withdrawal_details"),
+    )
+
+
+def _echo(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError(f"external_order_id is {shown(value)}, not text")
+    return clean(value)

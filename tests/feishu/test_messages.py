@@ -1,0 +1,117 @@
+"""Changing a card that was sent, at the stand-in."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from notifier.errors import CardRefused, NotDone, OutcomeUnknown, Refused
+from notifier.feishu.api import AppAccess, FeishuApi
+from notifier.feishu.messages import Messages
+from notifier.sandbox.box import FeishuBox
+from support.clock import FakeClock
+
+LIN = "ou_sandbox_lin"
+PATCH_PATH = "/open-apis/im/v1/messages/om"
+PATCH = f"PATCH {PATCH_PATH}"
+DAY_SECONDS = 86_400
+
+
+@pytest.fixture
+async def messages(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[Messages]:
+    access = AppAccess(base_url=feishu_box.url, app_id=feishu_box.app_id, app_secret=feishu_box.app_secret)
+    async with FeishuApi(access, clock) as api:
+        yield Messages(api)
+
+
+def card(text: str) -> str:
+    elements = [{"tag": "div", "text": {"tag": "plain_text", "content": text}}]
+    return json.dumps({"schema": "2.0", "config": {"update_multi": True}, "body": {"elements": elements}})
+
+
+async def sent(messages: Messages) -> str:
+    created = await messages.create(
+        id_type="open_id", receive_id=LIN, msg_type="interactive", content=card("before"), uuid="u-1"
+    )
+    return created.message_id
+
+
+async def test_a_card_is_replaced_where_it_hangs(feishu_box: FeishuBox, messages: Messages) -> None:
+    message_id = await sent(messages)
+    log_id = await messages.update(message_id, content=card("余额 0 “ok”"))
+
+    (message,) = feishu_box.messages(LIN)
+    (line,) = [line for line in feishu_box.requests(PATCH_PATH) if line["method"] == "PATCH"]
+    assert (message_id, json.loads(card("余额 0 “ok”"))) == (message["message_id"], message["content"])
+    assert line["log_id"] == log_id
+
+
+async def test_the_same_change_twice_does_no_harm(feishu_box: FeishuBox, messages: Messages) -> None:
+    message_id = await sent(messages)
+    for _ in range(2):
+        await messages.update(message_id, content=card("after"))
+
+    (message,) = feishu_box.messages(LIN)
+    assert json.loads(card("after")) == message["content"]
+
+
+async def test_a_card_older_than_14_days_stays_as_it_is(feishu_box: FeishuBox, messages: Messages) -> None:
+    message_id = await sent(messages)
+    feishu_box.advance(15 * DAY_SECONDS)
+    with pytest.raises(Refused) as refused:
+        await messages.update(message_id, content=card("after"))
+
+    (message,) = feishu_box.messages(LIN)
+    assert 230031 == refused.value.code
+    assert json.loads(card("before")) == message["content"]
+
+
+@pytest.mark.parametrize("message_id", ["om_nobody", "om_a/reply", "om a?b#c%2F"])
+async def test_a_message_feishu_does_not_know_is_refused(messages: Messages, message_id: str) -> None:
+    with pytest.raises(Refused) as refused:
+        await messages.update(message_id, content=card("after"))
+
+    assert 99992354 == refused.value.code
+
+
+@pytest.mark.parametrize(
+    "code, msg", [(11310, "lock"), (230099, "ErrCode: 11310; ErrMsg: card action is lock")]
+)
+async def test_a_card_that_somebody_uses_is_changed_a_second_later(
+    feishu_box: FeishuBox, messages: Messages, code: int, msg: str
+) -> None:
+    message_id = await sent(messages)
+    feishu_box.add_fault({"match": PATCH, "action": "code", "code": code, "msg": msg, "times": 1})
+    with pytest.raises(NotDone) as put_off:
+        await messages.update(message_id, content=card("after"))
+
+    assert (1, False) == (put_off.value.retry_after_seconds, put_off.value.whole_app)
+    await messages.update(message_id, content=card("after"))
+
+
+async def test_a_card_that_is_not_shared_is_refused(messages: Messages) -> None:
+    message_id = await sent(messages)
+    with pytest.raises(Refused) as refused:
+        await messages.update(message_id, content='{"schema": "2.0", "body": {"elements": []}}')
+
+    assert 230001 == refused.value.code
+
+
+async def test_a_card_of_the_wrong_form_may_be_made_simpler(
+    feishu_box: FeishuBox, messages: Messages
+) -> None:
+    message_id = await sent(messages)
+    feishu_box.add_fault({"match": PATCH, "action": "code", "code": 11311})
+    with pytest.raises(CardRefused):
+        await messages.update(message_id, content=card("after"))
+
+
+async def test_a_change_whose_answer_is_lost_is_made_again(feishu_box: FeishuBox, messages: Messages) -> None:
+    message_id = await sent(messages)
+    feishu_box.add_fault({"match": PATCH, "action": "reset_after", "times": 1})
+    with pytest.raises(OutcomeUnknown):
+        await messages.update(message_id, content=card("after"))
+
+    await messages.update(message_id, content=card("after"))
+    (message,) = feishu_box.messages(LIN)
+    assert json.loads(card("after")) == message["content"]
