@@ -7,11 +7,11 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
@@ -53,7 +53,10 @@ class Connection:
 
 
 class Listener:
-    """accept: stores an event and resolves once it is committed; called from the listener's thread.
+    """accept: stores an event; called from the listener's thread. Its future resolves once the event is committed,
+    and fails when it could not be. The result is a Mapping[str, Any] to answer a card callback with ({"toast": {...},
+    "card": {...}}, both optional, plain dicts inside), or None: nothing to say, and for all other events. A card
+    callback is answered without the result if that takes longer than Feishu waits; the future is never cancelled.
     tell: hears each change of the connection; called from the listener's thread.
     """
 
@@ -61,7 +64,7 @@ class Listener:
         self,
         access: AppAccess,
         *,
-        accept: Callable[[Event], "Future[None]"],
+        accept: Callable[[Event], "Future[Any]"],
         tell: Callable[[Connection], None],
     ) -> None:
         self._access = access
@@ -167,8 +170,10 @@ class Listener:
             Connection(state=ConnectionState.LOST, detail="the connection ended"), loop.time() - started
         )
 
-    async def _store(self, event: Event) -> None:
-        await asyncio.wrap_future(self._accept(event))
+    async def _store(self, event: Event) -> Mapping[str, Any] | None:
+        """Shielded: the end of the connection must not take back what waits for its commit: a click comes once."""
+        document: Mapping[str, Any] | None = await asyncio.shield(asyncio.wrap_future(self._accept(event)))
+        return document
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ Replaced, each for a defect seen in the source of lark-oapi 1.7.5:
 - a data frame is answered only after its event is stored, and waiting for that does not block pings and other
   frames (the SDK runs handlers synchronously on its loop);
 - `type=card` frames are answered (the SDK swallows them);
+- card callbacks are answered with what the storing step gives back, within Feishu's 3 seconds and without the SDK's
+  model of them (it rejects payloads that Feishu sends, and a handler on its loop can have no time limit);
 - frames that cannot be read are stored for a person to see (the SDK only logs them);
 - a ClientConfig with missing keys keeps the former values (the SDK sets None and dies of it later);
 - endpoint discovery runs beside the loop and has a time limit (the SDK blocks for ever);
@@ -20,9 +22,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
 import lark_oapi
 from lark_oapi.core.exception import EventException
@@ -33,6 +35,7 @@ from lark_oapi.ws.exception import ClientException
 from lark_oapi.ws.model import ClientConfig
 from lark_oapi.ws.pb.pbbp2_pb2 import Frame
 
+from notifier.domain.click import CARD_CLICKED
 from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, Event
 from notifier.feishu.wire import read_event
 
@@ -44,8 +47,31 @@ GOODBYE_SECONDS = 2.0
 DEAF_PINGS = 2.5
 """Every ping is answered by a pong; after this many without any frame the connection is dead, however it looks."""
 
-Store = Callable[[Event], Awaitable[None]]
-"""Returns once the event is safe on disk; raises when it is not."""
+ANSWER_SECONDS = 2.5
+"""How long a card callback may wait for its document: Feishu allows 3 s, the way there and back included."""
+
+Document = Mapping[str, Any]
+"""What a card callback is answered with: {"toast": {...}, "card": {...}}, both optional; plain dicts inside."""
+
+Store = Callable[[Event], Awaitable[Document | None]]
+"""Returns once the event is safe on disk; raises when it is not.
+
+The result is the document to answer a card callback with; None: nothing to say, and for all other events.
+"""
+
+
+def _toast(kind: str, *, zh: str, en: str) -> Document:
+    return {"toast": {"type": kind, "content": zh, "i18n": {"zh_cn": zh, "en_us": en}}}
+
+
+RECEIVED: Final = _toast("warning", zh="收到，请稍候查看卡片。", en="Received; please watch the card.")
+"""Promises nothing: whether it is stored, and what comes of it, is not known yet."""
+
+NOT_NOW: Final = _toast(
+    "error",
+    zh="暂时无法处理，请稍后再点一次。",
+    en="This cannot be done right now; please press again later.",
+)
 
 INBOUND_EVENTS = (
     "im.message.receive_v1",
@@ -60,13 +86,12 @@ INBOUND_EVENTS = (
 
 
 def make_dispatcher() -> Any:  # noqa: ANN401 - the SDK is untyped here
-    """The SDK's dispatcher decides how each kind of payload is answered. Storing has happened before.
+    """The SDK's dispatcher knows which events there are. Storing has happened before; card callbacks never come here.
 
     Both arguments of the builder must be empty on a long connection.
     """
     builder = lark_oapi.EventDispatcherHandler.builder("", "")
     builder.register_p2_hire_referral_account_assets_update_v1(lambda _event: None)
-    builder.register_p2_card_action_trigger(lambda _click: P2CardActionTriggerResponse({}))
     for event_type in INBOUND_EVENTS:
         builder.register_p2_customized_event(event_type, lambda _event: None)
     return builder.build()
@@ -93,6 +118,7 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         self._found_url = ""
         self._over = asyncio.Event()
         self._told_unknown = told_unknown
+        self._late: set[asyncio.Future[Document | None]] = set()
         self.last_frame_at = time.monotonic()
 
     async def connect_once(self) -> None:
@@ -189,25 +215,48 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
             log.info("answer.lost", extra={"reason": type(error).__name__})
 
     async def _take(self, payload: bytes, kind: MessageType) -> tuple[int, str | None]:
-        """The code and the data of the answer: 200 only when the event is stored."""
+        """The code and the data of the answer: 200 only when the event is stored, but always for a card callback."""
         event = read_event(payload, app_id=self._app_id)
+        if event.event_type == CARD_CLICKED:
+            return 200, _written(event, await self._take_click(event))
         try:
             await self._store(event)
         except Exception as error:  # noqa: BLE001 - Feishu sends it again when we say so
-            log.error(
-                "event.not_stored",
-                extra={"event_key": event.key, "reason": f"{type(error).__name__}: {error}"},
-            )
+            _tell_not_stored(event, error)
             return 500, None
         return 200, self._answer(event, payload, kind)
 
+    async def _take_click(self, event: Event) -> Document:
+        """What the person who clicked is shown, after ANSWER_SECONDS at most; storing goes on after that.
+
+        Callbacks are never sent again, so code 500 would only show an error number.
+        """
+        storing = asyncio.ensure_future(self._store(event))
+        await asyncio.wait({storing}, timeout=ANSWER_SECONDS)  # unlike wait_for, it cancels nothing
+        if not storing.done():
+            log.warning("callback.slow", extra={"event_key": event.key, "seconds": ANSWER_SECONDS})
+            self._late.add(storing)
+            storing.add_done_callback(functools.partial(self._end_late, event))
+            return RECEIVED
+        error = _failure(storing)
+        if error is not None:
+            _tell_not_stored(event, error)
+            return NOT_NOW
+        document = storing.result()
+        return {} if document is None else document
+
+    def _end_late(self, event: Event, storing: "asyncio.Future[Document | None]") -> None:
+        self._late.discard(storing)
+        error = _failure(storing)
+        if error is not None:
+            _tell_not_stored(event, error)
+
     def _answer(self, event: Event, payload: bytes, kind: MessageType) -> str | None:
-        """A card callback wants data; an event wants none. What the SDK cannot parse is stored all the same."""
+        """An event wants no data, a `card` frame does. What the SDK cannot parse is stored all the same."""
         try:
-            result = self._event_handler._do_without_validation(payload)  # noqa: SLF001 - its public twin is deprecated
+            self._event_handler._do_without_validation(payload)  # noqa: SLF001 - its public twin is deprecated
         except EventException:
             self._tell_unknown(event)
-            return None
         except Exception as error:  # noqa: BLE001 - the SDK's models are strict; the stored bytes are what counts
             if event.event_type != UNREADABLE:
                 log.warning(
@@ -219,13 +268,36 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
                     },
                 )
             return "{}" if kind is MessageType.CARD else None
-        return lark_oapi.JSON.marshal(result) if result is not None else None
+        return None
 
     def _tell_unknown(self, event: Event) -> None:
         """Once per type: the subscription is Feishu's to send and ours to answer, not to complain about."""
         if event.event_type not in {UNREADABLE, *self._told_unknown}:
             self._told_unknown.add(event.event_type)
             log.warning("event.type_unknown", extra={"event_type": event.event_type, "used": BALANCE_CHANGED})
+
+
+def _failure(storing: "asyncio.Future[Document | None]") -> BaseException | None:
+    """Why a finished storing did not succeed; None when it did."""
+    return asyncio.CancelledError() if storing.cancelled() else storing.exception()
+
+
+def _tell_not_stored(event: Event, error: BaseException) -> None:
+    log.error(
+        "event.not_stored",
+        extra={"event_key": event.key, "reason": f"{type(error).__name__}: {error}"},
+    )
+
+
+def _written(event: Event, document: Document) -> str:
+    """The document as Feishu reads it. One that cannot be written is our mistake; the click is stored all the same."""
+    try:
+        text = str(lark_oapi.JSON.marshal(P2CardActionTriggerResponse(dict(document))))
+        text.encode()  # lone surrogates
+    except Exception:
+        log.exception("answer.unwritable", extra={"event_key": event.key})
+        return str(lark_oapi.JSON.marshal(P2CardActionTriggerResponse(dict(RECEIVED))))
+    return text
 
 
 async def _in_daemon_thread(work: Callable[[], str]) -> str:
