@@ -52,6 +52,10 @@ class AddressBook:
             return Recipient(id_type="open_id", id=referrer.open_id)
         return self.instead(RerouteReason.ACCOUNT_UNKNOWN)
 
+    def group_at(self, chat_id: str) -> str | None:
+        """The name of the group that meets in this chat."""
+        return next((name for name, chat in self.groups.items() if chat == chat_id), None)
+
     def instead(self, reason: str) -> Recipient | None:
         """The fallback group, for a reason."""
         if self.fallback is None:

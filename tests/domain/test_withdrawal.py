@@ -1,0 +1,336 @@
+"""Withdrawal: who may, what a click means, what becomes of a call that failed."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notifier.domain.account import Ownership, Referrer
+from notifier.domain.click import Click
+from notifier.domain.delivery import LONGEST_PAUSE_MS
+from notifier.domain.money import POINTS, Amounts, Kind
+from notifier.domain.withdrawal import (
+    CARD_LIVES_MS,
+    Button,
+    Denied,
+    Meaning,
+    Role,
+    Verdict,
+    Withdrawal,
+    WithdrawalState,
+    after_failure,
+    authorise,
+    meaning,
+    takeable,
+)
+from notifier.errors import AccountUnknown, CallError, NotAuthorised, NotDone, OutcomeUnknown, Refused
+from support.builders import ACCOUNT, CNY, USD
+
+NOW = 1_700_000_100_000
+OPERATORS = {"hr": ("ou_op",), "sales": ("ou_sales",)}
+CLICK = Click(
+    key="ck-1",
+    ref="ref-1",
+    open_id="ou_lin",
+    operator_tenant="tk",
+    tenant_key="tk",
+    app_id="cli_x",
+    message_id="om_1",
+    chat_id="oc_1",
+)
+BUTTON = Button(
+    ref="ref-1",
+    delivery_id=1,
+    account_ref=1,
+    account=ACCOUNT,
+    epoch=0,
+    drawn_at=NOW - 60_000,
+    message_id="om_1",
+    group="hr",
+    owner=Ownership(referrer=Referrer(open_id="ou_lin"), looked_up_at=NOW),
+    active=True,
+)
+ORDER = Withdrawal(
+    id=1,
+    order_id="rn-1",
+    account_ref=1,
+    account=ACCOUNT,
+    kinds=(Kind.CASH,),
+    state=WithdrawalState.REQUESTED,
+    epoch=0,
+    requested_by="ou_lin",
+    role=Role.REFERRER,
+    requested_at=NOW,
+    attempts=1,
+)
+
+
+# who may
+
+DENIALS = [
+    pytest.param(Denied.NOBODY, replace(CLICK, open_id=""), BUTTON, id="no operator"),
+    pytest.param(Denied.UNKNOWN_BUTTON, CLICK, None, id="no such button"),
+    pytest.param(
+        Denied.FOREIGN, replace(CLICK, operator_tenant="other"), BUTTON, id="operator of another tenant"
+    ),
+    pytest.param(Denied.FOREIGN, replace(CLICK, operator_tenant=""), BUTTON, id="operator without tenant"),
+    pytest.param(Denied.FOREIGN, replace(CLICK, tenant_key="other"), BUTTON, id="callback of another tenant"),
+    pytest.param(Denied.FOREIGN, replace(CLICK, tenant_key=""), BUTTON, id="callback without tenant"),
+    pytest.param(Denied.FOREIGN, replace(CLICK, app_id="cli_y"), BUTTON, id="another app"),
+    pytest.param(Denied.FOREIGN, replace(CLICK, app_id=""), BUTTON, id="no app"),
+    pytest.param(
+        Denied.FOREIGN,
+        CLICK,
+        replace(BUTTON, account=replace(ACCOUNT, tenant_key="other")),
+        id="account of another tenant",
+    ),
+    pytest.param(
+        Denied.OTHER_MESSAGE, CLICK, replace(BUTTON, message_id=None), id="message not known to us yet"
+    ),
+    pytest.param(Denied.OTHER_MESSAGE, replace(CLICK, message_id="om_2"), BUTTON, id="forwarded card"),
+    pytest.param(Denied.OTHER_MESSAGE, replace(CLICK, message_id=""), BUTTON, id="callback without message"),
+    pytest.param(Denied.EXPIRED, CLICK, replace(BUTTON, drawn_at=NOW - CARD_LIVES_MS), id="14 days old"),
+    pytest.param(Denied.OWNER_UNKNOWN, CLICK, replace(BUTTON, owner=None), id="nobody asked for the owner"),
+    pytest.param(
+        Denied.OWNER_UNKNOWN,
+        CLICK,
+        replace(BUTTON, owner=Ownership(referrer=None, looked_up_at=NOW)),
+        id="Feishu knows no owner",
+    ),
+    pytest.param(
+        Denied.OWNER_UNKNOWN,
+        replace(CLICK, open_id="ou_op"),
+        replace(BUTTON, owner=None),
+        id="operator, owner unknown",
+    ),
+    pytest.param(Denied.NOT_YOURS, replace(CLICK, open_id="ou_stranger"), BUTTON, id="stranger"),
+    pytest.param(
+        Denied.NOT_YOURS, replace(CLICK, open_id="ou_sales"), BUTTON, id="operator of another group"
+    ),
+    pytest.param(
+        Denied.NOT_YOURS,
+        replace(CLICK, open_id="ou_op"),
+        replace(BUTTON, group=None),
+        id="operator on a card in a person's chat",
+    ),
+    pytest.param(
+        Denied.NOT_YOURS,
+        replace(CLICK, open_id="ou_op"),
+        replace(BUTTON, group="unlisted"),
+        id="group without operators",
+    ),
+    pytest.param(Denied.DEACTIVATED, CLICK, replace(BUTTON, active=False), id="deactivated account"),
+    pytest.param(
+        Denied.DEACTIVATED,
+        replace(CLICK, open_id="ou_op"),
+        replace(BUTTON, active=False),
+        id="operator, deactivated account",
+    ),
+]
+
+
+@pytest.mark.parametrize("denied, click, button", DENIALS)
+def test_one_thing_that_is_wrong_is_a_no(denied: Denied, click: Click, button: Button | None) -> None:
+    assert Verdict(denied=denied) == authorise(click, button, operators=OPERATORS, now=NOW)
+
+
+def test_every_reason_for_a_no_has_its_click_above() -> None:
+    assert set(Denied) == {parameters.values[0] for parameters in DENIALS}
+
+
+@pytest.mark.parametrize(
+    "role, open_id, button",
+    [
+        pytest.param(Role.REFERRER, "ou_lin", BUTTON, id="referrer in a group"),
+        pytest.param(Role.REFERRER, "ou_lin", replace(BUTTON, group=None), id="referrer in their own chat"),
+        pytest.param(Role.REFERRER, "ou_lin", replace(BUTTON, active=None), id="nobody asked if active"),
+        pytest.param(Role.OPERATOR, "ou_op", BUTTON, id="operator of the group"),
+        pytest.param(Role.OPERATOR, "ou_sales", replace(BUTTON, group="sales"), id="the other group's"),
+        pytest.param(
+            Role.REFERRER, "ou_lin", replace(BUTTON, drawn_at=NOW - CARD_LIVES_MS + 1), id="just in time"
+        ),
+    ],
+)
+def test_who_may_is_told_as_whom(role: Role, open_id: str, button: Button) -> None:
+    click = replace(CLICK, open_id=open_id)
+
+    assert Verdict(role=role) == authorise(click, button, operators=OPERATORS, now=NOW)
+
+
+def test_a_referrer_who_is_an_operator_too_acts_as_the_referrer() -> None:
+    assert Role.REFERRER is authorise(CLICK, BUTTON, operators={"hr": ("ou_lin",)}, now=NOW).role
+
+
+def test_an_account_of_no_tenant_belongs_to_no_callback() -> None:
+    """Two that say nothing are not the same."""
+    click = replace(CLICK, tenant_key="", operator_tenant="")
+    button = replace(BUTTON, account=replace(ACCOUNT, tenant_key=""))
+
+    assert Denied.FOREIGN is authorise(click, button, operators=OPERATORS, now=NOW).denied
+
+
+def test_a_message_of_no_name_is_no_message_of_ours() -> None:
+    click, button = replace(CLICK, message_id=""), replace(BUTTON, message_id="")
+
+    assert Denied.OTHER_MESSAGE is authorise(click, button, operators=OPERATORS, now=NOW).denied
+
+
+_people = st.sampled_from(["", "ou_lin", "ou_op", "ou_sales", "ou_stranger"])
+_groups = st.sampled_from(["hr", "sales"])
+
+
+@given(
+    open_id=_people,
+    owner=st.none() | _people,
+    group=st.none() | _groups,
+    operators=st.dictionaries(_groups, st.sets(_people)),
+    active=st.none() | st.booleans(),
+    message_id=st.none() | st.sampled_from(["", "om_1", "om_2"]),
+)
+def test_nobody_but_the_owner_and_the_groups_operators_is_ever_permitted(
+    open_id: str,
+    owner: str | None,
+    group: str | None,
+    operators: dict[str, set[str]],
+    active: bool | None,  # noqa: FBT001 - Hypothesis hands it over
+    message_id: str | None,
+) -> None:
+    known = Referrer(open_id=owner) if owner is not None else None
+    button = replace(
+        BUTTON,
+        owner=Ownership(referrer=known, looked_up_at=NOW),
+        group=group,
+        active=active,
+        message_id=message_id,
+    )
+    verdict = authorise(replace(CLICK, open_id=open_id), button, operators=operators, now=NOW)
+
+    is_owner = open_id == owner
+    is_listed = group is not None and open_id in operators.get(group, set())
+    assert (verdict.role is None) != (verdict.denied is None)
+    if verdict.role is not None:
+        assert is_owner or is_listed
+        assert (open_id, message_id) != ("", "om_2")
+        assert message_id == CLICK.message_id
+        assert open_id
+
+
+# what a click means
+
+CASH = {CNY: Decimal(350)}
+NOTHING: Amounts = {}
+ONLY_POINTS = {POINTS: Decimal(120)}
+MINUS = {CNY: Decimal(-5)}
+BOTH = (Kind.POINTS, Kind.CASH)
+
+
+@pytest.mark.parametrize(
+    "means, button_epoch, unfinished, holdings, kinds",
+    [
+        (Meaning.BEGIN, 2, False, CASH, BOTH),
+        (Meaning.BEGIN, 2, False, CASH, (Kind.CASH,)),
+        (Meaning.BEGIN, 2, False, ONLY_POINTS, (Kind.POINTS,)),
+        (Meaning.BEGIN, 2, False, {CNY: Decimal(-5), USD: Decimal("0.01")}, (Kind.CASH,)),
+        (Meaning.EMPTY, 2, False, NOTHING, BOTH),
+        (Meaning.EMPTY, 2, False, MINUS, BOTH),
+        (Meaning.EMPTY, 2, False, {CNY: Decimal(0)}, BOTH),
+        (Meaning.EMPTY, 2, False, ONLY_POINTS, (Kind.CASH,)),
+        (Meaning.EMPTY, 2, False, CASH, (Kind.POINTS,)),
+        (Meaning.EMPTY, 2, False, CASH, ()),
+        (Meaning.STALE, 1, False, CASH, BOTH),
+        (Meaning.DONE, 1, False, NOTHING, BOTH),
+        (Meaning.DONE, 1, False, MINUS, BOTH),
+        (Meaning.DONE, 1, False, ONLY_POINTS, (Kind.CASH,)),
+        (Meaning.BUSY, 2, True, CASH, BOTH),
+        (Meaning.BUSY, 2, True, NOTHING, BOTH),
+        (Meaning.BUSY, 1, True, CASH, BOTH),
+        (Meaning.BUSY, 1, True, NOTHING, BOTH),
+    ],
+)
+def test_what_a_permitted_click_comes_to(
+    means: Meaning,
+    button_epoch: int,
+    unfinished: bool,  # noqa: FBT001 - one column of the table
+    holdings: Amounts,
+    kinds: tuple[Kind, ...],
+) -> None:
+    assert means is meaning(
+        button_epoch=button_epoch, epoch=2, unfinished=unfinished, holdings=holdings, kinds=kinds
+    )
+
+
+def test_only_positive_holdings_of_the_chosen_kinds_are_taken() -> None:
+    holdings = {CNY: Decimal("350.5"), USD: Decimal(-1), POINTS: Decimal(120)}
+
+    assert {CNY: Decimal("350.5")} == takeable(holdings, (Kind.CASH,))
+
+
+# what becomes of a call that failed
+
+
+def test_a_clear_no_ends_the_order() -> None:
+    step = after_failure(ORDER, Refused("no", code=1002555, log_id="log-1"), now=NOW, jitter=0)
+
+    assert (WithdrawalState.REFUSED, None, "no", 1002555, "log-1") == (
+        step.state,
+        step.unknown_since,
+        step.reason,
+        step.code,
+        step.log_id,
+    )
+
+
+@pytest.mark.parametrize("error", [Refused("no"), AccountUnknown("no such account")])
+def test_a_no_after_an_unknown_outcome_ends_nothing(error: CallError) -> None:
+    """The first call may have moved the money."""
+    step = after_failure(replace(ORDER, unknown_since=NOW - 5_000), error, now=NOW, jitter=0)
+
+    assert (WithdrawalState.REQUESTED, NOW - 5_000) == (step.state, step.unknown_since)
+    assert step.due_at > NOW
+
+
+@pytest.mark.parametrize(
+    "error, unknown_since",
+    [(OutcomeUnknown("timeout"), NOW), (NotDone("busy"), None), (NotAuthorised("no token"), None)],
+)
+def test_what_is_not_a_clear_no_is_asked_again(error: CallError, unknown_since: int | None) -> None:
+    step = after_failure(ORDER, error, now=NOW, jitter=0)
+
+    assert (WithdrawalState.REQUESTED, unknown_since) == (step.state, step.unknown_since)
+
+
+@pytest.mark.parametrize("error", [OutcomeUnknown("timeout"), NotDone("busy"), NotAuthorised("no token")])
+def test_the_first_unknown_outcome_is_remembered(error: CallError) -> None:
+    step = after_failure(replace(ORDER, unknown_since=7), error, now=NOW, jitter=0)
+
+    assert (WithdrawalState.REQUESTED, 7) == (step.state, step.unknown_since)
+
+
+def test_the_pause_that_feishu_asks_for_is_the_least() -> None:
+    step = after_failure(ORDER, NotDone("slow", retry_after_seconds=42.5), now=NOW, jitter=0)
+
+    assert NOW + 42_500 == step.due_at
+
+
+def test_a_short_pause_that_feishu_asks_for_does_not_shorten_ours() -> None:
+    late = replace(ORDER, attempts=30)
+    step = after_failure(late, NotDone("slow", retry_after_seconds=1), now=NOW, jitter=1)
+
+    assert NOW + LONGEST_PAUSE_MS == step.due_at
+
+
+def test_the_pause_grows_and_is_bounded() -> None:
+    pauses = [
+        after_failure(replace(ORDER, attempts=tries), OutcomeUnknown("?"), now=0, jitter=1).due_at
+        for tries in (1, 2, 3, 5, 10, 40, 10_000)
+    ]
+
+    assert sorted(pauses) == pauses
+    assert [1_000, 2_000, 4_000, 16_000] == pauses[:4]
+    assert LONGEST_PAUSE_MS == pauses[-1]
+
+
+def test_an_order_is_known_to_feishu_from_its_first_call_on() -> None:
+    assert (False, True) == (replace(ORDER, attempts=0).called, ORDER.called)
