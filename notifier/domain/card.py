@@ -52,6 +52,35 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One amount of a withdrawal. label: what it is of. text: the amount as people write it (¥1,200.00)."""
+
+    label: Bilingual
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalPanel:
+    """What the card says about withdrawing the balance.
+
+    state: offered, processing, withdrawn, nothing (there was nothing to take) or refused. ref: the opaque id that
+    goes into the button's value, alone; "" where there is no button. amounts: what can be, is being or was taken;
+    in refused, what the button would take. order_id, by: the order and the open_id of who asked for it; "" while
+    there is no order. at: when Feishu booked it, milliseconds since the epoch, UTC; at_text: the same moment in
+    the configured time zone, "" when at is None. reason: why Feishu refused; None in every other state.
+    """
+
+    state: str
+    ref: str = ""
+    amounts: tuple[Figure, ...] = ()
+    order_id: str = ""
+    by: str = ""
+    at: Millis | None = None
+    at_text: str = ""
+    reason: Bilingual | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceChangeCard:
     """What `balance_change.json.j2` and `balance_change_compact.json.j2` may use, as `card`.
 
@@ -62,7 +91,8 @@ class BalanceChangeCard:
     steps_left_out: older steps not listed for want of room. occurred_at: of the latest change, milliseconds
     since the epoch, UTC: put it into <local_datetime> and each reader sees the own time zone.
     occurred_at_text: the same moment in the configured time zone, where a component cannot be used.
-    reroute_reason: why this did not go to the referrer; None when it did.
+    reroute_reason: why this did not go to the referrer; None when it did. withdrawal: what the card says about
+    withdrawing the balance; None where it says nothing.
     """
 
     direction: str
@@ -75,3 +105,4 @@ class BalanceChangeCard:
     occurred_at: Millis
     occurred_at_text: str
     reroute_reason: Bilingual | None = None
+    withdrawal: WithdrawalPanel | None = None

@@ -108,6 +108,12 @@ def keep_ownership(connection: Connection, ref: int, answer: Ownership) -> None:
     )
 
 
+def keep_usable(connection: Connection, ref: int, *, usable: bool, now: Millis) -> None:
+    """Whether Feishu says that the account may withdraw."""
+    deactivated_at = None if usable else now
+    connection.execute(sa.update(accounts).where(accounts.c.id == ref).values(deactivated_at=deactivated_at))
+
+
 def postpone_lookup(connection: Connection, ref: int, *, due_at: Millis, reason: str) -> None:
     connection.execute(
         sa.update(accounts)

@@ -12,6 +12,8 @@ from notifier.store.tables import gates
 
 SENDING = "im.messages"
 LOOKUPS = "hire.get_account_assets"
+WITHDRAWALS = "hire.withdraw"
+UPDATES = "im.messages.patch"
 
 
 def recipient_gate(receive_id: str) -> str:

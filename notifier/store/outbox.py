@@ -15,6 +15,7 @@ from notifier.domain.notice import Notice
 from notifier.domain.pace import Gate, SendingPace
 from notifier.domain.route import Recipient
 from notifier.store import accounts, gates, lines, notices
+from notifier.store.faces import Face
 from notifier.store.tables import attempts, deliveries, delivery_notices
 
 MINUTE_MS = 60_000
@@ -29,6 +30,7 @@ class Claimed:
     account: AccountKey
     owner: Ownership | None
     told: tuple[Notice, ...]
+    face: Face | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

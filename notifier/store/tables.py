@@ -67,6 +67,7 @@ accounts = Table(
     Column("lookup_due_at", BigInteger, nullable=False, server_default="0"),
     Column("lookup_attempts", Integer, nullable=False, server_default="0"),
     Column("lookup_error", Text),
+    Column("deactivated_at", BigInteger),  # when Feishu last said so; NULL where it did not
     UniqueConstraint("tenant_key", "app_id", "account_id"),
 )
 
@@ -209,3 +210,81 @@ workers = Table(
     Column("connection_detail", Text),
     Column("last_event_at", BigInteger),
 )
+
+buttons = Table(
+    "buttons",
+    metadata,
+    Column("ref", String(40), primary_key=True),
+    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("drawn_at", BigInteger, nullable=False),
+    UniqueConstraint("delivery_id", "epoch"),
+)
+
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("order_id", String(64), nullable=False, unique=True),
+    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("kinds", String(32), nullable=False),  # comma-separated
+    Column("state", String(16), nullable=False),
+    Column("epoch", Integer, nullable=False),  # withdrawals of the account that were over before this one
+    Column("role", String(16), nullable=False),
+    Column("requested_by", String(64), nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("click_key", String(128), nullable=False, unique=True),
+    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),  # the card that was pressed
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_at", BigInteger, nullable=False),
+    Column("owner", String(40)),  # the process that is asking Feishu
+    Column("expected", Text),  # the balance just before the call, as the ledger writes it
+    Column("taken", Text),
+    Column("withdrawn_at", BigInteger),  # Feishu's trans_time
+    Column("ended_at", BigInteger),
+    Column("unknown_since", BigInteger),
+    Column("seen_in_ledger", Integer, nullable=False, server_default="0"),  # 1: its balance event has come
+    Column("reason", Text),
+    Column("code", Integer),
+    Column("log_id", String(128)),
+)
+_UNFINISHED = text("state = 'requested'")
+Index(
+    "ix_withdrawals_unfinished",  # what makes a second one impossible
+    withdrawals.c.account_ref,
+    unique=True,
+    sqlite_where=_UNFINISHED,
+    postgresql_where=_UNFINISHED,
+)
+Index("ix_withdrawals_account", withdrawals.c.account_ref, withdrawals.c.id)
+
+card_updates = Table(
+    "card_updates",
+    metadata,
+    Column("delivery_id", _Id, ForeignKey("deliveries.id"), primary_key=True),
+    Column("wanted", Integer, nullable=False),  # grows with every change of what the card should show
+    Column("shown", Integer, nullable=False, server_default="0"),  # the newest that Feishu has taken
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("given_up", Text),  # why this card will not be changed any more
+    Column("last_error", Text),
+)
+_BEHIND = text("shown < wanted AND given_up IS NULL")
+Index("ix_card_updates_behind", card_updates.c.due_at, sqlite_where=_BEHIND, postgresql_where=_BEHIND)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("actor", String(64), nullable=False),  # an open_id, "feishu", "notifier", or "operator"
+    Column("account_ref", _Id),
+    Column("order_id", String(64)),
+    Column("delivery_id", _Id),
+    Column("message_id", String(64)),
+    Column("outcome", Text, nullable=False),
+)
+Index("ix_audit_order", audit.c.order_id)
+Index("ix_audit_account", audit.c.account_ref, audit.c.id)

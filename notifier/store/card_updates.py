@@ -1,0 +1,112 @@
+"""Cards to be changed: which of those that hang in chats do not show the newest state yet.
+
+A row counts wishes, not contents: what a card shows is made when it is sent, so many wishes become one change.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis
+from notifier.domain.withdrawal import CARD_LIVES_MS
+from notifier.store.tables import buttons, card_updates, deliveries
+
+SETTLE_MS = 700
+"""Feishu undoes a change that arrives before the answer to a click has been shown; half a second was advised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardUpdate:
+    """wanted: what this change brings the card up to. attempts: failed tries for it so far."""
+
+    delivery_id: int
+    message_id: str
+    wanted: int
+    attempts: int
+
+
+def want(connection: Connection, account_ref: int, *, now: Millis) -> None:
+    """Every live card of the account that ever had a button is to show the newest state."""
+    known = sa.select(card_updates.c.delivery_id)
+    with_buttons = sa.select(buttons.c.delivery_id).where(buttons.c.account_ref == account_ref).distinct()
+    live = sa.select(deliveries.c.id).where(
+        deliveries.c.id.in_(with_buttons),
+        deliveries.c.created_at > now - CARD_LIVES_MS,
+    )
+    connection.execute(
+        sa.update(card_updates)
+        .where(card_updates.c.delivery_id.in_(live))
+        .values(wanted=card_updates.c.wanted + 1, attempts=0, due_at=now + SETTLE_MS)
+    )
+    connection.execute(
+        sa.insert(card_updates).from_select(
+            ["delivery_id", "wanted", "due_at"],
+            sa.select(deliveries.c.id, sa.literal(1), sa.literal(now + SETTLE_MS)).where(
+                deliveries.c.id.in_(live), deliveries.c.id.not_in(known)
+            ),
+        )
+    )
+
+
+def due(connection: Connection, *, now: Millis, limit: int, held: Collection[int]) -> list[CardUpdate]:
+    """The cards that may be changed now, longest wait first; one change per message at a time (held)."""
+    rows = connection.execute(
+        sa.select(
+            card_updates.c.delivery_id,
+            deliveries.c.message_id,
+            card_updates.c.wanted,
+            card_updates.c.attempts,
+        )
+        .join(deliveries, deliveries.c.id == card_updates.c.delivery_id)
+        .where(
+            card_updates.c.shown < card_updates.c.wanted,
+            card_updates.c.given_up.is_(None),
+            card_updates.c.due_at <= now,
+            card_updates.c.delivery_id.not_in(held),
+            deliveries.c.message_id.is_not(None),
+        )
+        .order_by(card_updates.c.due_at, card_updates.c.delivery_id)
+        .limit(max(limit, 0))
+    )
+    return [CardUpdate(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def shown(connection: Connection, update: CardUpdate) -> None:
+    """A wish that came while it was sent stays open."""
+    connection.execute(
+        sa.update(card_updates)
+        .where(card_updates.c.delivery_id == update.delivery_id)
+        .values(shown=update.wanted, attempts=0, last_error=None)
+    )
+
+
+def postpone(connection: Connection, update: CardUpdate, *, due_at: Millis, reason: str) -> None:
+    connection.execute(
+        sa.update(card_updates)
+        .where(card_updates.c.delivery_id == update.delivery_id)
+        .values(due_at=due_at, attempts=card_updates.c.attempts + 1, last_error=reason)
+    )
+
+
+def give_up(connection: Connection, update: CardUpdate, *, reason: str) -> None:
+    """The message cannot be changed any more: too old, recalled, or not ours."""
+    connection.execute(
+        sa.update(card_updates)
+        .where(card_updates.c.delivery_id == update.delivery_id)
+        .values(given_up=reason)
+    )
+
+
+def behind(connection: Connection) -> int:
+    """How many cards that hang in chats do not show the newest state yet."""
+    return connection.execute(
+        sa.select(sa.func.count())
+        .select_from(card_updates.join(deliveries, deliveries.c.id == card_updates.c.delivery_id))
+        .where(
+            card_updates.c.shown < card_updates.c.wanted,
+            card_updates.c.given_up.is_(None),
+            deliveries.c.message_id.is_not(None),
+        )
+    ).scalar_one()

@@ -1,0 +1,106 @@
+"""Faces: all that one card needs to be drawn, for its first sending and for every change after it."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis
+from notifier.domain.account import Ownership
+from notifier.domain.delivery import Rung
+from notifier.domain.event import AccountKey
+from notifier.domain.money import Amounts
+from notifier.domain.notice import Notice
+from notifier.domain.offer import Offer
+from notifier.domain.route import REFERRER, AddressBook
+from notifier.domain.withdrawal import Withdrawal, WithdrawalState
+from notifier.store import accounts, buttons, ledger, notices, withdrawals
+from notifier.store.tables import buttons as buttons_table
+from notifier.store.tables import deliveries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """ref: of the card's button, "" for none. withdrawal: the one that the card tells about."""
+
+    ref: str
+    holdings: Amounts
+    withdrawal: Withdrawal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HungCard:
+    """A card that hangs in a chat. rung: how much of it Feishu took."""
+
+    delivery_id: int
+    target: str
+    reroute_reason: str | None
+    rung: Rung
+    message_id: str | None
+    account: AccountKey
+    owner: Ownership | None
+    told: tuple[Notice, ...]
+    face: Face
+
+
+def first_face(
+    connection: Connection,
+    *,
+    delivery_id: int,
+    account_ref: int,
+    seen_by: str | None,
+    offer: Offer,
+    now: Millis,
+) -> Face | None:
+    """With a button where the offer says so; None for a card without one. seen_by: referrer or a group's name."""
+    if seen_by is None or not offer.targets:
+        return None
+    holdings = ledger.balances_of(connection, [account_ref]).get(account_ref, {})
+    unfinished = withdrawals.unfinished(connection, account_ref)
+    if unfinished is None and not offer.is_for(seen_by, holdings):
+        return None
+    if unfinished is not None and seen_by not in offer.targets:
+        return None
+    epoch = withdrawals.epoch_of(connection, account_ref)
+    ref = buttons.draw(connection, delivery_id=delivery_id, account_ref=account_ref, epoch=epoch, now=now)
+    return Face(ref=ref, holdings=holdings, withdrawal=unfinished)
+
+
+def seen_by(target: str, receive_id_type: str, receive_id: str, book: AddressBook) -> str | None:
+    """Who really reads a delivery: a rerouted one is read by the group it went to."""
+    if receive_id_type == "chat_id":
+        return book.group_at(receive_id)
+    return REFERRER if target == REFERRER else None
+
+
+def hung_card(connection: Connection, delivery_id: int, *, redraw: bool, now: Millis) -> HungCard | None:
+    """The card as it should look now. redraw: with a button for the present epoch, where the old one is stale.
+
+    None when it never had a button.
+    """
+    epochs = connection.execute(
+        sa.select(sa.func.max(buttons_table.c.epoch)).where(buttons_table.c.delivery_id == delivery_id)
+    ).scalar()
+    if epochs is None:
+        return None
+    row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
+    account = accounts.key_of(connection, row.account_ref)
+    epoch = withdrawals.epoch_of(connection, row.account_ref) if redraw else epochs
+    ref = buttons.draw(connection, delivery_id=delivery_id, account_ref=row.account_ref, epoch=epoch, now=now)
+    withdrawal = withdrawals.newest_of_epoch(connection, row.account_ref, epoch)
+    over = withdrawal is not None and withdrawal.state is WithdrawalState.WITHDRAWN
+    return HungCard(
+        delivery_id=delivery_id,
+        target=row.target,
+        reroute_reason=row.reroute_reason,
+        rung=Rung(row.rung),
+        message_id=row.message_id,
+        account=account,
+        owner=accounts.ownership(connection, row.account_ref),
+        told=tuple(notices.told_by(connection, delivery_id, account)),
+        face=Face(
+            ref="" if over else ref,
+            holdings=ledger.balances_of(connection, [row.account_ref]).get(row.account_ref, {}),
+            withdrawal=withdrawal,
+        ),
+    )
