@@ -10,14 +10,16 @@ from typing import Any
 from notifier.config import Config
 from notifier.config_file import WELL_KNOWN, Loaded
 from notifier.domain.account import Referrer
-from notifier.domain.card import BalanceChangeCard
+from notifier.domain.card import BalanceChangeCard, WithdrawalPanel
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
+from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.errors import ConfigError, TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.templates import TEMPLATES, CardTemplates
+from notifier.flow.withdrawal_wording import panel
 from notifier.flow.wording import balance_change_card
 
 
@@ -66,9 +68,28 @@ _TOLD: dict[str, tuple[Notice, ...]] = {
     "group": (_notice(_change(_CNY, "700", "1200")),),
     "rerouted": (_notice(_change(_CNY, "700", "1200")),),
     "nobody": (_notice(_change(_CNY, "700", "1200")),),
+    "withdraw": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
+    "withdrawn": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
     "hostile": (_notice(_change(Asset(Kind.CASH, "[x](http:"), "1", "2")),),
 }
 SAMPLES = tuple(_TOLD)
+
+_HELD = {_CNY: Decimal(1200), POINTS: Decimal(120)}
+_WITHDRAWN = Withdrawal(
+    id=1,
+    order_id="sample-order",
+    account_ref=1,
+    account=_ACCOUNT,
+    kinds=tuple(Kind),
+    state=WithdrawalState.WITHDRAWN,
+    epoch=0,
+    requested_by=_SAMPLE_PERSON.open_id,
+    role=Role.REFERRER,
+    requested_at=_AT + 60_000,
+    attempts=1,
+    taken=_HELD,
+    withdrawn_at=_AT + 62_000,
+)
 
 _HOSTILE_NAME = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **b** 🎉" + "长" * 100_000
 
@@ -82,12 +103,26 @@ def sample(name: str, config: Config) -> BalanceChangeCard:
         person = replace(_SAMPLE_PERSON, name_zh=_HOSTILE_NAME, name_en=_HOSTILE_NAME)
     if name == "nobody":
         person = None
-    return balance_change_card(
+    card = balance_change_card(
         _TOLD[name],
-        audience="group" if name in {"group", "rerouted", "nobody", "hostile"} else "referrer",
+        audience="group" if name in {"group", "rerouted", "nobody", "withdrawn", "hostile"} else "referrer",
         referrer=person,
         zone=config.cards.time_zone,
         reroute={"rerouted": "unreachable: this person has resigned", "nobody": "account_unknown"}.get(name),
+    )
+    return replace(card, withdrawal=_withdrawal_panel(name, config))
+
+
+def _withdrawal_panel(name: str, config: Config) -> WithdrawalPanel | None:
+    """The button on one sample, what it leads to on another."""
+    if name not in {"withdraw", "withdrawn"}:
+        return None
+    return panel(
+        ref="sample" if name == "withdraw" else "",
+        holdings=_HELD if name == "withdraw" else {},
+        kinds=tuple(Kind),
+        withdrawal=None if name == "withdraw" else _WITHDRAWN,
+        zone=config.cards.time_zone,
     )
 
 

@@ -1,0 +1,196 @@
+"""Withdrawal wording: what a card says about withdrawing, and the short answers to a press of its button.
+
+A toast is {"type": "info" | "success" | "warning" | "error", "content": zh, "i18n": {"zh_cn": zh, "en_us": en}}.
+"""
+
+from collections.abc import Collection
+from datetime import tzinfo
+from typing import Any
+
+from notifier.domain.card import Bilingual, Figure, WithdrawalPanel
+from notifier.domain.money import Amounts, Kind, without_zeros
+from notifier.domain.withdrawal import Denied, Meaning, Withdrawal, WithdrawalState, takeable
+from notifier.flow.wording import MOST_LINES, clean, label, moment, money
+
+LONGEST_REASON = 160
+
+KNOWN_REASONS = {
+    1002553: Bilingual(zh="飞书查不到该内推账户", en="Feishu knows no such referral account"),
+    1002555: Bilingual(zh="内推账户已停用", en="The referral account is deactivated"),
+    99991672: Bilingual(
+        zh="应用缺少提现权限，请联系管理员",
+        en="The app lacks the permission to withdraw; tell the administrator",
+    ),
+}
+"""By Feishu's code."""
+
+NO_REASON = Bilingual(zh="飞书没有说明原因", en="Feishu gave no reason")
+
+_DENIED = {
+    Denied.NOBODY: (
+        "error",
+        Bilingual(
+            zh="无法确认你的身份，请在飞书客户端里打开这张卡片再试。",
+            en="We cannot tell who you are. Open this card in the Feishu app and try again.",
+        ),
+    ),
+    Denied.FOREIGN: (
+        "error",
+        Bilingual(
+            zh="只有本企业的成员可以提现，请换用企业内的账号。",
+            en="Only members of this organisation can withdraw. Use your account there.",
+        ),
+    ),
+    Denied.UNKNOWN_BUTTON: (
+        "error",
+        Bilingual(
+            zh="这个按钮已失效，请使用最新的内推奖励卡片。",
+            en="This button no longer works. Use your latest referral reward card.",
+        ),
+    ),
+    Denied.OTHER_MESSAGE: (
+        "error",
+        Bilingual(
+            zh="请在机器人发给你的原卡片上操作，转发的卡片不能提现。",
+            en="Use the original card from the bot. A forwarded card cannot withdraw.",
+        ),
+    ),
+    Denied.EXPIRED: (
+        "warning",
+        Bilingual(
+            zh="这张卡片已过期，请使用更新的内推奖励卡片。",
+            en="This card has expired. Use a newer referral reward card.",
+        ),
+    ),
+    Denied.OWNER_UNKNOWN: (
+        "warning",
+        Bilingual(
+            zh="暂时无法确认账户归属，请稍后再试；若一直如此，请联系管理员。",
+            en="We cannot yet tell whose account this is. Try again later; if it persists, tell the administrator.",
+        ),
+    ),
+    Denied.NOT_YOURS: (
+        "error",
+        Bilingual(
+            zh="只有内推人本人或本群的授权人员可以提现，请联系他们操作。",
+            en="Only the referrer or an authorised member of this group can withdraw. Ask one of them.",
+        ),
+    ),
+    Denied.DEACTIVATED: (
+        "warning",
+        Bilingual(
+            zh="内推账户已停用，不能提现，请联系招聘管理员。",
+            en="The referral account is deactivated and cannot withdraw. Ask your recruiting administrator.",
+        ),
+    ),
+}
+
+_MEANING = {
+    Meaning.BEGIN: ("info", Bilingual(zh="提现处理中…", en="Withdrawal in progress…")),
+    Meaning.BUSY: (
+        "info",
+        Bilingual(
+            zh="提现已在处理中，无需重复点击，结果会显示在卡片上。",
+            en="A withdrawal is already under way. No need to press again; the card will show the result.",
+        ),
+    ),
+    Meaning.STALE: (
+        "warning",
+        Bilingual(
+            zh="余额已有变化，请核对更新后的金额，再点一次提现。",
+            en="The balance has changed. Check the updated amounts, then press Withdraw again.",
+        ),
+    ),
+    Meaning.DONE: (
+        "success",
+        Bilingual(
+            zh="此前的余额已经提现，目前没有新的可提现余额，无需再操作。",
+            en="That balance has been withdrawn already and nothing new has come in. Nothing left to do.",
+        ),
+    ),
+    Meaning.EMPTY: (
+        "info",
+        Bilingual(
+            zh="目前没有可提现的余额，有新奖励到账后再试。",
+            en="There is nothing to withdraw now. Try again when a new reward has arrived.",
+        ),
+    ),
+}
+
+
+def panel(
+    *, ref: str, holdings: Amounts, kinds: Collection[Kind], withdrawal: Withdrawal | None, zone: tzinfo
+) -> WithdrawalPanel | None:
+    """What the card says; None where there is nothing to say.
+
+    ref: the button's id, "" where no button may be. holdings: the balance as the ledger knows it. withdrawal: the
+    one this card tells about, None for a card that offers one.
+    """
+    available = takeable(holdings, kinds)
+    if withdrawal is None:
+        return (
+            WithdrawalPanel(state="offered", ref=ref, amounts=_figures(available))
+            if ref and available
+            else None
+        )
+    order_id, by = withdrawal.order_id, withdrawal.requested_by
+    match withdrawal.state:
+        case WithdrawalState.REQUESTED:
+            asked = takeable(withdrawal.expected or holdings, withdrawal.kinds)
+            return WithdrawalPanel(state="processing", amounts=_figures(asked), order_id=order_id, by=by)
+        case WithdrawalState.WITHDRAWN:
+            at = withdrawal.withdrawn_at if withdrawal.withdrawn_at is not None else withdrawal.ended_at
+            return WithdrawalPanel(
+                state="withdrawn",
+                amounts=_figures(withdrawal.taken or {}),
+                order_id=order_id,
+                by=by,
+                at=at,
+                at_text="" if at is None else moment(at, zone),
+            )
+        case WithdrawalState.NOTHING:
+            return WithdrawalPanel(state="nothing", order_id=order_id, by=by)
+        case WithdrawalState.REFUSED:
+            again = ref if available else ""
+            return WithdrawalPanel(
+                state="refused",
+                ref=again,
+                amounts=_figures(available) if again else (),
+                order_id=order_id,
+                by=by,
+                reason=_reason(withdrawal),
+            )
+
+
+def denied_toast(denied: Denied) -> dict[str, Any]:
+    """What to do instead. The same for everybody: no amount, name or id is told to who may not act."""
+    return _toast(*_DENIED[denied])
+
+
+def meaning_toast(meaning: Meaning) -> dict[str, Any]:
+    return _toast(*_MEANING[meaning])
+
+
+def _toast(kind: str, words: Bilingual) -> dict[str, Any]:
+    return {"type": kind, "content": words.zh, "i18n": {"zh_cn": words.zh, "en_us": words.en}}
+
+
+def _figures(amounts: Amounts) -> tuple[Figure, ...]:
+    """Cash before points. Of very many currencies the last figure says how many more there are."""
+    shown = tuple(
+        Figure(label=label(asset), text=money(asset, amount))
+        for asset, amount in without_zeros(amounts).items()
+    )
+    if len(shown) <= MOST_LINES:
+        return shown
+    kept = shown[: MOST_LINES - 1]
+    return (*kept, Figure(label=Bilingual(zh="其余项目", en="Others"), text=f"× {len(shown) - len(kept)}"))
+
+
+def _reason(withdrawal: Withdrawal) -> Bilingual:
+    """What we know of the code, else what Feishu said."""
+    known = KNOWN_REASONS.get(withdrawal.code) if withdrawal.code is not None else None
+    if known:
+        return known
+    said = clean(withdrawal.reason or "", LONGEST_REASON)
+    return Bilingual(zh=said, en=said) if said else NO_REASON

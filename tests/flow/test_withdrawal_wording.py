@@ -1,0 +1,196 @@
+"""Withdrawal wording: what a card says about withdrawing, and what answers a press of its button."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from notifier.domain.card import WithdrawalPanel
+from notifier.domain.money import POINTS, Amounts, Asset, Kind
+from notifier.domain.withdrawal import Denied, Meaning, Role, Withdrawal, WithdrawalState
+from notifier.flow.withdrawal_wording import (
+    KNOWN_REASONS,
+    LONGEST_REASON,
+    NO_REASON,
+    denied_toast,
+    meaning_toast,
+    panel,
+)
+from notifier.flow.wording import MOST_LINES
+from support.builders import ACCOUNT, CNY, MODIFIED_AT, USD
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+HELD: Amounts = {POINTS: Decimal(120), CNY: Decimal(1200), USD: Decimal(-5)}
+BOTH = tuple(Kind)
+ORDER = Withdrawal(
+    id=1,
+    order_id="order-1",
+    account_ref=1,
+    account=ACCOUNT,
+    kinds=BOTH,
+    state=WithdrawalState.REQUESTED,
+    epoch=0,
+    requested_by="ou_asked",
+    role=Role.REFERRER,
+    requested_at=MODIFIED_AT,
+)
+
+
+def said(
+    withdrawal: Withdrawal | None = None,
+    *,
+    ref: str = "ref",
+    holdings: Amounts = HELD,
+    kinds: Collection[Kind] = BOTH,
+) -> WithdrawalPanel | None:
+    return panel(ref=ref, holdings=holdings, kinds=kinds, withdrawal=withdrawal, zone=SHANGHAI)
+
+
+def told(state: WithdrawalState, *, holdings: Amounts = HELD, **values: Any) -> WithdrawalPanel:
+    found = said(replace(ORDER, state=state, **values), holdings=holdings)
+    assert found is not None
+    return found
+
+
+def texts(found: WithdrawalPanel | None) -> list[str]:
+    return [] if found is None else [f"{each.label.en} {each.text}" for each in found.amounts]
+
+
+def test_what_can_be_taken_is_offered() -> None:
+    found = said()
+
+    assert found is not None
+    assert ("offered", "ref", "") == (found.state, found.ref, found.order_id)
+    assert ["Cash (CNY) ¥1,200.00", "Points 120"] == texts(found)
+
+
+def test_only_the_chosen_kinds_are_offered() -> None:
+    assert ["Points 120"] == texts(said(kinds=[Kind.POINTS]))
+
+
+@pytest.mark.parametrize(
+    "values", [{"ref": ""}, {"holdings": {}}, {"holdings": {CNY: Decimal(-1)}}, {"kinds": ()}]
+)
+def test_nothing_is_said_where_there_is_no_button_or_nothing_to_take(values: dict[str, Any]) -> None:
+    assert said(**values) is None
+
+
+@pytest.mark.parametrize("state", WithdrawalState)
+def test_every_state_says_which_order_it_is_and_who_asked(state: WithdrawalState) -> None:
+    found = told(state)
+
+    assert ("order-1", "ou_asked") == (found.order_id, found.by)
+    assert (found.state == "refused") == bool(found.ref)
+    assert (found.state == "refused") == (found.reason is not None)
+
+
+@pytest.mark.parametrize(
+    "expected, shown",
+    [(None, ["Cash (CNY) ¥1,200.00", "Points 120"]), ({CNY: Decimal(1500)}, ["Cash (CNY) ¥1,500.00"])],
+)
+def test_under_way_it_shows_what_was_read_just_before_the_call(
+    expected: Amounts | None, shown: list[str]
+) -> None:
+    found = told(WithdrawalState.REQUESTED, expected=expected)
+
+    assert ("processing", shown) == (found.state, texts(found))
+
+
+def test_afterwards_it_shows_what_feishu_took_and_when() -> None:
+    found = told(
+        WithdrawalState.WITHDRAWN,
+        taken={CNY: Decimal(1300)},
+        withdrawn_at=MODIFIED_AT,
+        ended_at=MODIFIED_AT + 9,
+    )
+
+    assert ("withdrawn", MODIFIED_AT, "2023-11-15 06:13") == (found.state, found.at, found.at_text)
+    assert ["Cash (CNY) ¥1,300.00"] == texts(found)
+
+
+def test_the_end_stands_in_for_a_moment_that_feishu_did_not_tell() -> None:
+    assert MODIFIED_AT + 9 == told(WithdrawalState.WITHDRAWN, ended_at=MODIFIED_AT + 9).at
+
+
+def test_nothing_to_take_shows_no_amounts() -> None:
+    found = told(WithdrawalState.NOTHING)
+
+    assert ("nothing", ()) == (found.state, found.amounts)
+
+
+def test_after_a_no_the_button_comes_back_while_there_is_something_to_take() -> None:
+    assert "ref" == told(WithdrawalState.REFUSED).ref
+    assert ("", ()) == (
+        told(WithdrawalState.REFUSED, holdings={}).ref,
+        told(WithdrawalState.REFUSED, holdings={}).amounts,
+    )
+
+
+@pytest.mark.parametrize("code", KNOWN_REASONS)
+def test_a_no_we_know_is_explained_in_both_languages(code: int) -> None:
+    assert KNOWN_REASONS[code] == told(WithdrawalState.REFUSED, code=code, reason="raw").reason
+
+
+def test_any_other_no_is_quoted_short_and_without_contact_data() -> None:
+    reason = told(WithdrawalState.REFUSED, code=1, reason="ask\n\u202ehr@example.com " + "x" * 500).reason
+
+    assert reason is not None
+    assert reason.zh == reason.en
+    assert reason.zh.startswith("ask *** x")
+    assert LONGEST_REASON == len(reason.zh)
+
+
+@pytest.mark.parametrize("reason", [None, "", "\u200b"])
+def test_a_no_without_a_word_says_so(reason: str | None) -> None:
+    assert NO_REASON == told(WithdrawalState.REFUSED, reason=reason).reason
+
+
+def test_of_very_many_currencies_it_says_how_many_more_there_are() -> None:
+    held = {Asset(Kind.CASH, f"X{number:02}"): Decimal(1) for number in range(20)}
+    found = said(holdings=held)
+
+    assert found is not None
+    assert MOST_LINES == len(found.amounts)
+    assert "× 9" == found.amounts[-1].text
+
+
+def is_toast(toast: dict[str, Any]) -> bool:
+    return (
+        set(toast) == {"type", "content", "i18n"}
+        and toast["type"] in {"info", "success", "warning", "error"}
+        and set(toast["i18n"]) == {"zh_cn", "en_us"}
+        and bool(toast["content"])
+        and toast["content"] == toast["i18n"]["zh_cn"] != toast["i18n"]["en_us"]
+    )
+
+
+@pytest.mark.parametrize("denied", Denied)
+def test_every_no_is_answered_without_a_figure_or_an_id(denied: Denied) -> None:
+    toast = denied_toast(denied)
+
+    assert is_toast(toast)
+    assert toast["type"] in {"warning", "error"}
+    assert not any(char.isdigit() for words in toast["i18n"].values() for char in words)
+
+
+@pytest.mark.parametrize("meaning", Meaning)
+def test_every_permitted_press_is_answered(meaning: Meaning) -> None:
+    assert is_toast(meaning_toast(meaning))
+
+
+def test_each_answer_is_its_own_sentence() -> None:
+    toasts = [*map(denied_toast, Denied), *map(meaning_toast, Meaning)]
+
+    assert len(toasts) == len({toast["i18n"]["zh_cn"] for toast in toasts})
+    assert len(toasts) == len({toast["i18n"]["en_us"] for toast in toasts})
+
+
+def test_the_beginning_is_told_as_such() -> None:
+    assert {
+        "type": "info",
+        "content": "提现处理中…",
+        "i18n": {"zh_cn": "提现处理中…", "en_us": "Withdrawal in progress…"},
+    } == meaning_toast(Meaning.BEGIN)
