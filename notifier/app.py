@@ -7,14 +7,18 @@ import logging
 import signal
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection as SqlConnection
 
 from notifier.clock import Clock, SystemClock, to_millis
 from notifier.config import Config
+from notifier.domain.click import CARD_CLICKED
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
+from notifier.domain.event import Event
+from notifier.domain.offer import Offer
 from notifier.domain.pace import Pace, SendingPace
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.errors import CallError, NotAuthorised
@@ -25,7 +29,9 @@ from notifier.feishu.hire import ReferralAccounts
 from notifier.feishu.listener import Connection, ConnectionState, Listener
 from notifier.feishu.messages import Messages
 from notifier.feishu.wire import read_balance_report
+from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.announce import AnnounceParts, Announcer
+from notifier.flow.click import ClickParts, Clicks
 from notifier.flow.deliver import Deliverer, DeliverParts
 from notifier.flow.loop import Step
 from notifier.flow.outside import SentMessage
@@ -33,7 +39,9 @@ from notifier.flow.receive import Receiver
 from notifier.flow.record import BATCH, RecordParts, record
 from notifier.flow.render import Renderer
 from notifier.flow.templates import CardTemplates
-from notifier.store import accounts, desk, outbox
+from notifier.flow.update_cards import CardUpdater, UpdateParts
+from notifier.flow.withdraw import Withdrawer, WithdrawParts
+from notifier.store import accounts, desk, outbox, withdrawals
 from notifier.store.database import Database, sole_process
 from notifier.store.desk import WorkerRow
 
@@ -83,7 +91,17 @@ def routes(config: Config) -> tuple[Route, ...]:
 
 def renderer(config: Config) -> Renderer:
     return Renderer(
-        CardTemplates(config.cards.template_dir), check=card_problems, zone=config.cards.time_zone
+        CardTemplates(config.cards.template_dir),
+        check=card_problems,
+        zone=config.cards.time_zone,
+        offer=offer(config),
+    )
+
+
+def offer(config: Config) -> Offer:
+    wanted = config.withdrawals
+    return Offer(
+        targets=frozenset(wanted.offer_to), kinds=tuple(wanted.kinds), least_amount=wanted.least_amount
     )
 
 
@@ -108,6 +126,9 @@ class _Messenger:
         )
         return SentMessage(message_id=created.message_id, chat_id=created.chat_id, log_id=created.log_id)
 
+    async def update(self, message_id: str, body: str) -> None:
+        await self._messages.update(message_id, content=body)
+
 
 @dataclass(slots=True)
 class _Pulse:
@@ -121,7 +142,7 @@ class _Pulse:
     frozen: bool = False
 
 
-async def run(  # noqa: PLR0915 - one straight line, see below
+async def run(  # noqa: C901, PLR0915 - one straight line, see below
     config: Config, *, clock: Clock | None = None, stop: asyncio.Event | None = None
 ) -> None:
     """Runs until stop is set, or SIGTERM or SIGINT. Raises ConfigError, StoreBusy, NotAuthorised at start.
@@ -140,6 +161,7 @@ async def run(  # noqa: PLR0915 - one straight line, see below
         started = to_millis(clock.now())
         left = await _write(database, lambda c: outbox.reclaim(c, now=started, window_ms=UUID_WINDOW_MS))
         await _write(database, accounts.release_lookups)
+        await _write(database, lambda c: withdrawals.reclaim(c, now=started))
         await _write(database, lambda c: desk.enrol_worker(c, owner, now=started))
         log.info(
             "notifier.started",
@@ -149,12 +171,15 @@ async def run(  # noqa: PLR0915 - one straight line, see below
         api = await parts.enter_async_context(FeishuApi(access(config), clock))
         if await _stopped_before(stop, _first_token(api)):
             return
+        messenger, drawing, book = _Messenger(Messages(api)), renderer(config), address_book(config)
+        treasury = ReferralAccounts(api)
         deliverer = Deliverer(
             database,
             DeliverParts(
-                messenger=_Messenger(Messages(api)),
-                renderer=renderer(config),
-                book=address_book(config),
+                messenger=messenger,
+                renderer=drawing,
+                book=book,
+                offer=offer(config),
                 pace=sending_pace(config),
                 patience=Patience(give_up_after_ms=round(config.sending.give_up_after_hours * HOUR_MS)),
                 clock=clock,
@@ -164,8 +189,8 @@ async def run(  # noqa: PLR0915 - one straight line, see below
         )
         delivering = Step("deliver", deliverer.turn)
         announcing_parts = AnnounceParts(
-            outside=ReferralAccounts(api),
-            book=address_book(config),
+            outside=treasury,
+            book=book,
             max_age_ms=round(config.referrers.max_age_hours * HOUR_MS),
             pace=Pace(per_second=config.referrers.lookups_per_second),
             clock=clock,
@@ -176,7 +201,7 @@ async def run(  # noqa: PLR0915 - one straight line, see below
         record_parts = RecordParts(
             read=read_balance_report,
             routes=routes(config),
-            book=address_book(config),
+            book=book,
             max_age_ms=announcing_parts.max_age_ms,
             clock=clock,
         )
@@ -192,6 +217,47 @@ async def run(  # noqa: PLR0915 - one straight line, see below
 
         recording = Step("record", record_turn)
         receiver = Receiver(database, clock, wake=recording.wake)
+        updater = CardUpdater(
+            database,
+            UpdateParts(
+                outside=messenger,
+                renderer=drawing,
+                pace=Pace(per_second=min(config.sending.per_second, 15), burst=5),
+                clock=clock,
+            ),
+            wake=lambda: updating.wake(),  # noqa: PLW0108 - it is made two lines below
+        )
+        updating = Step("update cards", updater.turn)
+        withdrawer = Withdrawer(
+            database,
+            WithdrawParts(
+                outside=treasury,
+                pace=Pace(per_second=config.withdrawals.per_minute / 60),
+                clock=clock,
+                owner=owner,
+                wake=updating.wake,
+            ),
+            wake=lambda: withdrawing.wake(),  # noqa: PLW0108 - as above
+        )
+        withdrawing = Step("withdraw", withdrawer.turn)
+        clicks = Clicks(
+            database,
+            ClickParts(
+                read=read_click,
+                offer=offer(config),
+                book=book,
+                operators={name: group.operators for name, group in config.groups.items()},
+                renderer=drawing,
+                clock=clock,
+                wake=withdrawing.wake,
+            ),
+        )
+        parts.callback(clicks.close)
+
+        def accept(event: Event) -> "Future[Any]":
+            """A click is decided in the transaction that stores it; everything else is only stored."""
+            return clicks.accept(event) if event.event_type == CARD_CLICKED else receiver.accept(event)
+
         pulse = _Pulse(Connection(state=ConnectionState.CONNECTING), started)
 
         def tell(connection: Connection) -> None:
@@ -227,12 +293,12 @@ async def run(  # noqa: PLR0915 - one straight line, see below
 
         beating = Step("beat", beat)
         parts.push_async_callback(_last_beat, lambda: beat(stopped=True))
-        parts.push_async_callback(_drain_all, deliverer, announcer)
-        steps = (beating, delivering, announcing, recording)
+        parts.push_async_callback(_drain_all, deliverer, announcer, withdrawer, updater)
+        steps = (beating, delivering, announcing, recording, withdrawing, updating)
         for step in steps:
             step.start()
         parts.push_async_callback(_stop_all, steps)
-        listener = Listener(access(config), accept=receiver.accept, tell=tell)
+        listener = Listener(access(config), accept=accept, tell=tell)
         listener.start()
         parts.push_async_callback(asyncio.to_thread, listener.stop, seconds=STOP_SECONDS)
         await stop.wait()
@@ -259,8 +325,8 @@ async def _last_beat(beat: Callable[[], Coroutine[None, None, float]]) -> None:
         log.warning("notifier.last_beat_lost", extra={"reason": type(error).__name__})
 
 
-async def _drain_all(deliverer: Deliverer, announcer: Announcer) -> None:
-    await asyncio.gather(deliverer.drain(STOP_SECONDS), announcer.drain(STOP_SECONDS))
+async def _drain_all(*steps: Deliverer | Announcer | Withdrawer | CardUpdater) -> None:
+    await asyncio.gather(*(step.drain(STOP_SECONDS) for step in steps))
 
 
 async def _stopped_before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:

@@ -27,9 +27,12 @@ store:
 groups:
   hr:
     chat_id: oc_sandbox_hr
+    operators: [ou_sandbox_zhou]
   fallback:
     chat_id: oc_sandbox_fallback
 fallback_group: fallback
+withdrawals:
+  offer_to: [referrer, hr]
 routes:
   - name: to the referrer
     to: [referrer]

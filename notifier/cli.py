@@ -230,6 +230,85 @@ def _not_found(delivery_id: int) -> None:
     sys.exit(1)
 
 
+@cli.group()
+def withdrawals() -> None:
+    """Look at withdrawals, and hurry one that waits."""
+
+
+@withdrawals.command("list")
+@CONFIG_OPTION
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(["requested", "withdrawn", "nothing", "refused"]),
+    help="Only these; may be given several times.",
+)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def list_withdrawals(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
+    """Newest first."""
+    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
+
+    with _database(_load(config_path)) as database:
+        click.echo(withdrawal_reports.listed(database, states=states, limit=limit, as_json=as_json))
+
+
+@withdrawals.command("show")
+@CONFIG_OPTION
+@click.argument("order_id")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def show_withdrawal(config_path: Path | None, order_id: str, *, as_json: bool) -> None:
+    """One withdrawal with its audit trail."""
+    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
+
+    with _database(_load(config_path)) as database:
+        shown = withdrawal_reports.shown(database, order_id, as_json=as_json)
+    if shown is None:
+        _no_order(order_id)
+    click.echo(shown)
+
+
+@withdrawals.command("resume")
+@CONFIG_OPTION
+@click.argument("order_id")
+def resume_withdrawal(config_path: Path | None, order_id: str) -> None:
+    """Ask Feishu again now, with the same order id."""
+    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
+
+    with _database(_load(config_path)) as database:
+        resumed = withdrawal_reports.resume(database, order_id)
+    if not resumed:
+        _say_error(f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.")
+        sys.exit(1)
+    click.echo(f"{order_id} is asked again now, with the same order id.")
+
+
+def _no_order(order_id: str) -> None:
+    _say_error(f"there is no withdrawal {order_id}; `notifier withdrawals list` shows them.")
+    sys.exit(1)
+
+
+@cli.command()
+@CONFIG_OPTION
+@click.option("--account", "account_id", help="Only this referral account.")
+@click.option("--order", "order_id", help="Only this withdrawal.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def audit(
+    config_path: Path | None, account_id: str | None, order_id: str | None, limit: int, *, as_json: bool
+) -> None:
+    """Who clicked, what was refused, ordered and answered. Newest first."""
+    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
+
+    with _database(_load(config_path)) as database:
+        click.echo(
+            withdrawal_reports.trail(
+                database, account_id=account_id, order_id=order_id, limit=limit, as_json=as_json
+            )
+        )
+
+
 @cli.command()
 @click.option(
     "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one."

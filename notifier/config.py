@@ -126,8 +126,14 @@ class CardConfig(Section):
         return value
 
 
+def _as_list(value: object) -> object:
+    """One value may stand without brackets."""
+    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
+
+
 class GroupConfig(Section):
     chat_id: Text
+    operators: Annotated[tuple[Text, ...], BeforeValidator(_as_list)] = ()
 
     @field_validator("chat_id")
     @classmethod
@@ -138,10 +144,13 @@ class GroupConfig(Section):
             )
         return value
 
-
-def _as_list(value: object) -> object:
-    """One value may stand without brackets."""
-    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
+    @field_validator("operators")
+    @classmethod
+    def _open_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            if not re.fullmatch(r"ou_[A-Za-z0-9_]{1,61}", each):
+                raise ValueError(f"{each!r} is no open_id; it starts with ou_")
+        return value
 
 
 class WhenConfig(Section):
@@ -163,6 +172,20 @@ class RouteConfig(Section):
     when: WhenConfig = WhenConfig()
     to: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(min_length=1)
     keep_going: bool = False
+
+
+class WithdrawalConfig(Section):
+    offer_to: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
+    kinds: Annotated[tuple[Kind, ...], BeforeValidator(_as_list)] = Field(
+        default=(Kind.POINTS, Kind.CASH), min_length=1
+    )
+    least_amount: Decimal = Field(default=Decimal(0), ge=0)
+    per_minute: int = Field(default=90, gt=0, le=100)
+
+    @field_validator("least_amount", mode="before")
+    @classmethod
+    def _exactly(cls, value: object) -> object:
+        return str(value) if isinstance(value, float) else value
 
 
 class ReferrerConfig(Section):
@@ -191,6 +214,7 @@ class Config(Section):
     groups: Mapping[str, GroupConfig] = Field(default_factory=dict)
     fallback_group: str | None = None
     routes: tuple[RouteConfig, ...] = (RouteConfig(name="to the referrer", to=(REFERRER,)),)
+    withdrawals: WithdrawalConfig = WithdrawalConfig()
     referrers: ReferrerConfig = ReferrerConfig()
     sending: SendingConfig = SendingConfig()
     log: LogConfig = LogConfig()
@@ -215,6 +239,13 @@ class Config(Section):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise ValueError(f"routes: two of them are called {twice!r}; give each a name of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _offers_fit(self) -> Self:
+        for target in self.withdrawals.offer_to:
+            if target != REFERRER and target not in self.groups:
+                raise ValueError(f"withdrawals.offer_to: {self._no_group(target)}")
         return self
 
     def _no_group(self, name: str) -> str:

@@ -57,8 +57,8 @@ class Status:
             "process": self.process,
             "connection": self.connection,
             "connection_detail": self.worker.connection_detail if self.worker else None,
-            "connection_since": _iso(self.worker.connection_since) if self.worker else None,
-            "last_event_at": _iso(self.last_event_at),
+            "connection_since": iso(self.worker.connection_since) if self.worker else None,
+            "last_event_at": iso(self.last_event_at),
             "inbox": self.inbox,
             "deliveries": self.deliveries,
             "waiting": self.waiting,
@@ -81,7 +81,7 @@ class Status:
                 {"rung": rung, "reason": reason, "count": count} for rung, reason, count in self.simpler
             ],
             "held_by_feishu": [
-                {"what": name, "until": _iso(until), "reason": reason} for name, until, reason in self.held
+                {"what": name, "until": iso(until), "reason": reason} for name, until, reason in self.held
             ],
         }
 
@@ -91,7 +91,7 @@ class Status:
     def _lines(self) -> Iterable[str]:
         yield f"process       {self._process_text()}"
         yield f"connection    {self._connection_text()}"
-        yield f"last event    {_ago(self.last_event_at, self.now)}"
+        yield f"last event    {ago(self.last_event_at, self.now)}"
         yield f"events        {_counts(self.inbox)}"
         yield f"deliveries    {_counts(self.deliveries)}"
         oldest = f", oldest for {_span(self.oldest_waiting_ms)}" if self.oldest_waiting_ms is not None else ""
@@ -112,7 +112,7 @@ class Status:
         if self.parked:
             yield f"parked        {self.inbox.get('parked', 0)} events that could not be understood, the newest:"
         for entry in self.parked:
-            received = _ago(entry.received_at, self.now)
+            received = ago(entry.received_at, self.now)
             yield f"  #{entry.id} {entry.event_type} {entry.event_key}, {received}: {entry.reason}"
 
     def _process_text(self) -> str:
@@ -121,7 +121,7 @@ class Status:
             case "never":
                 return "has never run on this database"
             case "stopped":
-                return f"stopped {_ago(worker.stopped_at if worker else None, self.now)}"
+                return f"stopped {ago(worker.stopped_at if worker else None, self.now)}"
             case "silent":
                 return f"no sign of life for {_span(self.now - (worker.beat_at if worker else 0))}; is it running?"
             case _:
@@ -165,11 +165,11 @@ def deliveries(database: Database, *, states: Sequence[str], limit: int, as_json
         return "No deliveries."
     heads = ("id", "state", "to", "account", "rung", "tries", "changed", "reason")
     now = to_millis(SystemClock().now())
-    return _table(heads, [_row_cells(row, now) for row in rows])
+    return table(heads, [_row_cells(row, now) for row in rows])
 
 
 def _row_json(row: DeliveryRow) -> dict[str, Any]:
-    times = {name: _iso(getattr(row, name)) for name in ("created_at", "updated_at", "due_at")}
+    times = {name: iso(getattr(row, name)) for name in ("created_at", "updated_at", "due_at")}
     return dataclasses.asdict(row) | times
 
 
@@ -182,7 +182,7 @@ def _row_cells(row: DeliveryRow, now: Millis) -> tuple[str, ...]:
         row.account_id,
         row.rung,
         str(row.attempts),
-        _ago(row.updated_at, now),
+        ago(row.updated_at, now),
         reason if len(reason) <= 60 else f"{reason[:59]}…",
     )
 
@@ -204,9 +204,9 @@ def _file_lines(found: DeliveryFile) -> Iterable[str]:
     yield f"delivery      {row.id}, {row.state}, {row.rung} card"
     yield f"to            {row.target} {row.receive_id}".rstrip()
     yield f"account       {row.account_id}, {found.notices} change{'s' if found.notices != 1 else ''} told"
-    yield f"born          {_iso(row.created_at)}, last changed {_iso(row.updated_at)}"
+    yield f"born          {iso(row.created_at)}, last changed {iso(row.updated_at)}"
     if row.state in {"waiting", "ready"}:
-        yield f"due           {_iso(row.due_at)}"
+        yield f"due           {iso(row.due_at)}"
     if found.rerouted_from:
         yield f"instead of    delivery {found.rerouted_from}: {found.reroute_reason}"
     elif found.reroute_reason:
@@ -222,7 +222,7 @@ def _file_lines(found: DeliveryFile) -> Iterable[str]:
         said = " ".join(
             part for part in (each.outcome, each.reason, each.log_id and f"[log id {each.log_id}]") if part
         )
-        yield f"try {number:<9} {_iso(each.started_at)}, {took}, uuid {each.uuid}: {said}"
+        yield f"try {number:<9} {iso(each.started_at)}, {took}, uuid {each.uuid}: {said}"
     if found.body:
         yield f"says          {found.body}"
 
@@ -244,7 +244,7 @@ def drop(database: Database, ids: Sequence[int]) -> tuple[list[int], list[int]]:
     return done, [one for one in ids if one not in done]
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -256,11 +256,11 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
 
 
-def _iso(at: Millis | None) -> str | None:
+def iso(at: Millis | None) -> str | None:
     return None if at is None else from_millis(at).isoformat(timespec="seconds")
 
 
-def _ago(at: Millis | None, now: Millis) -> str:
+def ago(at: Millis | None, now: Millis) -> str:
     return "never" if at is None else f"{_span(now - at)} ago"
 
 

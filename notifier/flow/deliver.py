@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.engine import Connection
 
@@ -20,13 +20,14 @@ from notifier.domain.delivery import (
     after_failure,
     closes_gate_for_ms,
 )
+from notifier.domain.offer import Offer
 from notifier.domain.pace import SendingPace
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
 from notifier.errors import CallError, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer
-from notifier.store import gates, outbox
+from notifier.store import faces, gates, outbox
 from notifier.store.database import Database
 from notifier.store.outbox import Claim, Claimed, Sent
 
@@ -48,6 +49,7 @@ class DeliverParts:
     patience: Patience
     clock: Clock
     owner: str
+    offer: Offer = field(default_factory=Offer)
 
 
 class Deliverer:
@@ -85,7 +87,27 @@ class Deliverer:
         )
         if lost:
             log.warning("delivery.reclaimed", extra={"how_many": lost})
-        return outbox.claim(connection, owner=self._parts.owner, now=now, slots=slots, pace=self._parts.pace)
+        claim = outbox.claim(connection, owner=self._parts.owner, now=now, slots=slots, pace=self._parts.pace)
+        faced = tuple(self._with_face(connection, each, now) for each in claim.deliveries)
+        return replace(claim, deliveries=faced)
+
+    def _with_face(self, connection: Connection, each: Claimed, now: int) -> Claimed:
+        """A card that is about to be frozen gets its button, on disk with it."""
+        delivery, parts = each.delivery, self._parts
+        if delivery.content is not None:
+            return each
+        reader = faces.seen_by(delivery.target, delivery.receive_id_type, delivery.receive_id, parts.book)
+        return replace(
+            each,
+            face=faces.first_face(
+                connection,
+                delivery_id=delivery.id,
+                account_ref=delivery.account_ref,
+                seen_by=reader,
+                offer=parts.offer,
+                now=now,
+            ),
+        )
 
     async def drain(self, seconds: float) -> None:
         """Lets calls in flight finish; the others are asked again after the next start, with their key."""

@@ -1,10 +1,13 @@
 """How the way sees Feishu. The real parts are in `feishu/`; `app.py` puts them in."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from notifier.domain.account import Referrer
 from notifier.domain.delivery import Content
+from notifier.domain.hire import AccountState, Withdrawn
+from notifier.domain.money import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,19 @@ class Messenger(Protocol):
         """At most one message per uuid within an hour. Raises CallError."""
 
 
+class HungCards(Protocol):
+    async def update(self, message_id: str, body: str) -> None:
+        """Replaces the card for everyone who sees it; at most 5 a second per message. Raises CallError."""
+
+
 class Accounts(Protocol):
     async def referrer(self, account_id: str) -> Referrer | None:
         """Whose account it is; None if Feishu names nobody. Raises CallError (AccountUnknown among them)."""
+
+
+class Treasury(Protocol):
+    async def read(self, account_id: str) -> AccountState:
+        """What the account holds now, whose it is, and whether it may withdraw. Raises CallError."""
+
+    async def withdraw(self, account_id: str, *, order_id: str, kinds: Collection[Kind]) -> Withdrawn:
+        """Takes everything of these kinds; a repeated order id gives back the original order. Raises CallError."""

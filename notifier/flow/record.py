@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
@@ -13,8 +13,9 @@ from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, BalanceReport, Ev
 from notifier.domain.ledger import Rewrite
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import AddressBook, Recipient, Route, targets_of
+from notifier.domain.withdrawal import reflects, taken_by, without_own
 from notifier.errors import Parked
-from notifier.store import accounts, inbox, ledger, notices
+from notifier.store import accounts, inbox, ledger, notices, withdrawals
 from notifier.store.database import Database
 from notifier.store.inbox import InboxEntry, InboxState, Verdict
 
@@ -81,7 +82,8 @@ def _record(connection: Connection, entries: Sequence[InboxEntry], parts: Record
             verdicts.append(Verdict(entry_id=entry.id, state=InboxState.DONE))
     for (_, report), entered in zip(reports, ledger.enter(connection, reports), strict=True):
         if entered.rewrite is not None:
-            _tell(connection, entered.account_ref, report, entered.rewrite, parts, now)
+            rewrite = _without_our_own(connection, entered.account_ref, report, entered.rewrite)
+            _tell(connection, entered.account_ref, report, rewrite, parts, now)
     inbox.settle(connection, verdicts)
     for verdict in verdicts:
         if verdict.state is InboxState.PARKED:
@@ -113,6 +115,18 @@ def _plausible(report: BalanceReport, parts: RecordParts) -> BalanceReport:
     if ahead > MOST_AHEAD_MS:
         raise Parked(f"event.modify_time lies {ahead / DAY_MS:.0f} days ahead of this machine's clock")
     return report
+
+
+def _without_our_own(connection: Connection, ref: int, report: BalanceReport, rewrite: Rewrite) -> Rewrite:
+    """What our own withdrawal took is no loss to tell; what came besides is."""
+    if rewrite.announced is None or rewrite.is_opening:
+        return rewrite
+    announced = rewrite.announced
+    for withdrawal in withdrawals.unseen(connection, ref):
+        if reflects(withdrawal, announced, modified_at=report.modified_at):
+            announced = without_own(announced, report.amounts, taken_by(withdrawal))
+            withdrawals.mark_seen(connection, [withdrawal.id])
+    return replace(rewrite, announced=announced or None)
 
 
 def _tell(

@@ -3,15 +3,19 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from typing import Any, Protocol
 
-from notifier.domain.card import BalanceChangeCard
+from notifier.domain.card import BalanceChangeCard, WithdrawalPanel
 from notifier.domain.delivery import Content, Rung
+from notifier.domain.offer import Offer
 from notifier.domain.route import REFERRER
 from notifier.errors import TemplateBroken
 from notifier.flow.templates import TEMPLATES, CardTemplates
+from notifier.flow.withdrawal_wording import panel
 from notifier.flow.wording import balance_change_card
+from notifier.store.faces import Face, HungCard
 from notifier.store.outbox import Claimed
 
 log = logging.getLogger(__name__)
@@ -33,8 +37,11 @@ Check = Callable[[object], Sequence[Problem]]
 class Renderer:
     """zone: for the places where Feishu cannot show the reader's own."""
 
-    def __init__(self, templates: CardTemplates, *, check: Check, zone: tzinfo) -> None:
+    def __init__(
+        self, templates: CardTemplates, *, check: Check, zone: tzinfo, offer: Offer | None = None
+    ) -> None:
         self._templates = templates
+        self._offer = offer or Offer()
         self._check = check
         self._zone = zone
 
@@ -48,6 +55,7 @@ class Renderer:
             zone=self._zone,
             reroute=delivery.reroute_reason,
         )
+        card = replace(card, withdrawal=self._panel(claimed.face))
         rung: Rung | None = delivery.rung
         fault: str | None = None
         while rung is not None and rung is not Rung.TEXT:
@@ -62,6 +70,38 @@ class Renderer:
                 return Content(rung=rung, msg_type="interactive", body=body, fault=fault)
         return Content(
             rung=Rung.TEXT, msg_type="text", body=serialise({"text": plain_text(card)}), fault=fault
+        )
+
+    def hung(self, hung: HungCard) -> dict[str, Any] | None:
+        """The card as it should look now, on its rung or below; None for what is no card. Never raises for a
+        template at fault: the simpler one is taken.
+        """
+        card = balance_change_card(
+            hung.told,
+            audience="referrer" if hung.target == REFERRER and not hung.reroute_reason else "group",
+            referrer=hung.owner.referrer if hung.owner else None,
+            zone=self._zone,
+            reroute=hung.reroute_reason,
+        )
+        card = replace(card, withdrawal=self._panel(hung.face))
+        rung: Rung | None = hung.rung
+        while rung is not None and rung is not Rung.TEXT:
+            try:
+                return self.card(rung, card)
+            except TemplateBroken as error:
+                log.error("card.broken", extra={"delivery_id": hung.delivery_id, "reason": str(error)})
+                rung = rung.below()
+        return None
+
+    def _panel(self, face: Face | None) -> WithdrawalPanel | None:
+        if face is None:
+            return None
+        return panel(
+            ref=face.ref,
+            holdings=face.holdings,
+            kinds=self._offer.kinds,
+            withdrawal=face.withdrawal,
+            zone=self._zone,
         )
 
     def card(self, rung: Rung, card: BalanceChangeCard) -> dict[str, Any]:

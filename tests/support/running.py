@@ -29,6 +29,7 @@ store:
 groups:
   hr:
     chat_id: oc_sandbox_hr
+    operators: [ou_sandbox_zhou]
   fallback:
     chat_id: oc_sandbox_fallback
 fallback_group: fallback

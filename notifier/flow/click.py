@@ -1,0 +1,194 @@
+"""Click: who pressed what -> may they? -> an order on disk -> toast and card, all from local state.
+
+The click, the verdict, the order and the audit entry are one transaction; the answer leaves after its commit and
+before anybody asks Feishu anything.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Clock, to_millis
+from notifier.domain.click import Click
+from notifier.domain.event import Event
+from notifier.domain.money import Kind
+from notifier.domain.offer import Offer
+from notifier.domain.route import AddressBook
+from notifier.domain.withdrawal import Button, Denied, Meaning, Role, Verdict, authorise, meaning
+from notifier.flow.render import Renderer
+from notifier.flow.withdrawal_wording import denied_toast, meaning_toast
+from notifier.store import audit, buttons, faces, inbox, ledger, withdrawals
+from notifier.store.audit import What
+from notifier.store.database import Database
+from notifier.store.faces import HungCard
+from notifier.store.withdrawals import Order
+
+log = logging.getLogger(__name__)
+
+Answer = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickParts:
+    """read: never raises. operators: by group, the open_ids that may act. wake: told when an order was born."""
+
+    read: Callable[[Event], Click]
+    offer: Offer
+    book: AddressBook
+    operators: Mapping[str, Collection[str]]
+    renderer: Renderer
+    clock: Clock
+    wake: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """card: the one to be shown, None to leave it as it is."""
+
+    toast: Answer
+    card: HungCard | None = None
+    begun: bool = False
+
+
+class Clicks:
+    """accept() may be called from any thread."""
+
+    def __init__(self, database: Database, parts: ClickParts) -> None:
+        self._database = database
+        self._parts = parts
+        self._accept = inbox.AcceptEvents(parts.clock)
+        self._drawing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="click")
+
+    def accept(self, event: Event) -> "Future[Answer]":
+        """Resolves, after the commit, to what Feishu shows the clicker. Fails when it could not be stored."""
+        answer: Future[Answer] = Future()
+        decided = self._database.write(lambda c: self._decide(c, event))
+        decided.add_done_callback(lambda done: self._hand_over(done, answer))
+        return answer
+
+    def close(self) -> None:
+        self._drawing.shutdown(wait=False, cancel_futures=True)
+
+    def _hand_over(self, decided: "Future[Decision]", answer: "Future[Answer]") -> None:
+        """Off the writer's thread: drawing a card takes milliseconds that others wait for."""
+        error = decided.exception()
+        if error is not None:
+            answer.set_exception(error)
+            return
+        decision = decided.result()
+        try:
+            self._drawing.submit(self._answer, decision, answer)
+        except RuntimeError:  # closed: the order is on disk, the card follows after the next start
+            answer.set_result({"toast": dict(decision.toast)})
+
+    def _answer(self, decision: Decision, answer: "Future[Answer]") -> None:
+        """A card that cannot be drawn costs the picture, never the answer."""
+        document: dict[str, Any] = {"toast": dict(decision.toast)}
+        try:
+            if decision.card is not None:
+                card = self._parts.renderer.hung(decision.card)
+                if card is not None:
+                    document["card"] = {"type": "raw", "data": card}
+        except Exception:
+            log.exception("click.card_failed")
+        answer.set_result(document)
+        if decision.begun:
+            self._parts.wake()
+
+    def _decide(self, connection: Connection, event: Event) -> Decision:
+        now = to_millis(self._parts.clock.now())
+        self._accept(connection, [event])
+        click = self._parts.read(event)
+        button = buttons.find(connection, click.ref, book=self._parts.book, now=now) if click.ref else None
+        verdict = authorise(click, button, operators=self._parts.operators, now=now)
+        if button is None or verdict.role is None:
+            return self._refuse(connection, click, button, verdict, now)
+        means = self._meaning(connection, click, button)
+        if means is Meaning.BEGIN and not self._begin(connection, click, button, verdict.role, now):
+            means = Meaning.BUSY
+        self._note(connection, click, button, What.CLICK, means.value, now)
+        redraw = means in {Meaning.STALE, Meaning.DONE}
+        card = faces.hung_card(connection, button.delivery_id, redraw=means is Meaning.STALE, now=now)
+        shows = redraw or means in {Meaning.BEGIN, Meaning.BUSY}
+        return Decision(
+            toast=meaning_toast(means), card=card if shows else None, begun=means is Meaning.BEGIN
+        )
+
+    def _meaning(self, connection: Connection, click: Click, button: Button) -> Meaning:
+        if withdrawals.by_click(connection, click.key) is not None:
+            return Meaning.BUSY  # a replayed callback: its order exists
+        holdings = ledger.balances_of(connection, [button.account_ref]).get(button.account_ref, {})
+        return meaning(
+            button_epoch=button.epoch,
+            epoch=withdrawals.epoch_of(connection, button.account_ref),
+            unfinished=withdrawals.unfinished(connection, button.account_ref) is not None,
+            holdings=holdings,
+            kinds=self._kinds,
+        )
+
+    @property
+    def _kinds(self) -> tuple[Kind, ...]:
+        return self._parts.offer.kinds
+
+    def _begin(self, connection: Connection, click: Click, button: Button, role: Role, now: int) -> bool:
+        order = Order(
+            order_id=f"rn-{uuid.uuid4().hex}",
+            button=button,
+            kinds=self._kinds,
+            role=role,
+            requested_by=click.open_id,
+            click_key=click.key,
+            now=now,
+        )
+        begun = withdrawals.begin(connection, order)
+        if begun is None:
+            return False
+        audit.write(
+            connection,
+            audit.Entry(
+                at=now,
+                what=What.ORDER,
+                actor=click.open_id,
+                outcome=f"requested as {role}",
+                account_ref=button.account_ref,
+                order_id=begun.order_id,
+                delivery_id=button.delivery_id,
+                message_id=click.message_id,
+            ),
+        )
+        return True
+
+    def _refuse(
+        self, connection: Connection, click: Click, button: Button | None, verdict: Verdict, now: int
+    ) -> Decision:
+        denied = verdict.denied or Denied.UNKNOWN_BUTTON
+        self._note(connection, click, button, What.DENIED, denied.value, now)
+        log.warning("click.denied", extra={"why": denied, "open_id": click.open_id or None})
+        return Decision(toast=denied_toast(denied))
+
+    def _note(
+        self,
+        connection: Connection,
+        click: Click,
+        button: Button | None,
+        what: What,
+        outcome: str,
+        now: int,
+    ) -> None:
+        audit.write(
+            connection,
+            audit.Entry(
+                at=now,
+                what=what,
+                actor=click.open_id,
+                outcome=outcome,
+                account_ref=button.account_ref if button else None,
+                delivery_id=button.delivery_id if button else None,
+                message_id=click.message_id or None,
+            ),
+        )

@@ -1,0 +1,115 @@
+"""Update cards: what hangs in chats and is out of date -> drawn anew -> Feishu. One change per message at a time."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Clock, to_millis
+from notifier.domain.delivery import closes_gate_for_ms, pause_ms
+from notifier.domain.pace import Pace
+from notifier.errors import CallError, NotAuthorised, NotDone, OutcomeUnknown
+from notifier.flow.in_flight import InFlight, kept
+from notifier.flow.outside import HungCards
+from notifier.flow.render import Renderer, serialise
+from notifier.store import card_updates, faces, gates
+from notifier.store.card_updates import CardUpdate
+from notifier.store.database import Database
+from notifier.store.faces import HungCard
+
+log = logging.getLogger(__name__)
+
+TOGETHER = 32
+IDLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateParts:
+    """outside: Feishu. pace: of changes, all cards together."""
+
+    outside: HungCards
+    renderer: Renderer
+    pace: Pace
+    clock: Clock
+
+
+class CardUpdater:
+    """Holds the changes in flight. wake: a slot is free."""
+
+    def __init__(self, database: Database, parts: UpdateParts, *, wake: Callable[[], None]) -> None:
+        self._database = database
+        self._parts = parts
+        self._in_flight = InFlight(landed=wake)
+
+    async def turn(self) -> float:
+        """Seconds until it makes sense to look again (or until woken)."""
+        now = self._now()
+        held = self._in_flight.rows
+        slots = TOGETHER - len(held)
+        updates = await asyncio.wrap_future(
+            self._database.write(lambda c: self._claim(c, now=now, slots=slots, held=held))
+        )
+        for update, card in updates:
+            self._in_flight.start(update.delivery_id, self._change(update, card))
+        return IDLE_SECONDS / 10 if updates else IDLE_SECONDS / 2
+
+    async def drain(self, seconds: float) -> None:
+        """Lets changes in flight finish; the others are made after the next start."""
+        await self._in_flight.drain(seconds)
+
+    def _claim(
+        self, connection: Connection, *, now: int, slots: int, held: frozenset[int]
+    ) -> list[tuple[CardUpdate, HungCard | None]]:
+        due = card_updates.due(connection, now=now, limit=slots, held=held)
+        if not due:
+            return []
+        pace = self._parts.pace
+        gate = gates.load(connection, gates.UPDATES).sane(pace, now=now)
+        allowed = gate.passes(pace, now=now, wanted=len(due))
+        if allowed:
+            gates.keep(connection, [gate.after(allowed, pace, now=now)])
+        return [
+            (each, faces.hung_card(connection, each.delivery_id, redraw=False, now=now))
+            for each in due[:allowed]
+        ]
+
+    async def _change(self, update: CardUpdate, hung: HungCard | None) -> None:
+        card = self._parts.renderer.hung(hung) if hung is not None else None
+        if card is None:
+            await self._keep(lambda c: card_updates.give_up(c, update, reason="this message is no card"))
+            return
+        try:
+            await self._parts.outside.update(update.message_id, serialise(card))
+        except (NotDone, OutcomeUnknown, NotAuthorised) as error:
+            await self._later(update, error)
+        except CallError as error:
+            reason = str(error)
+            await self._keep(lambda c: card_updates.give_up(c, update, reason=reason))
+            log.warning("card.update_refused", extra={"delivery_id": update.delivery_id, "reason": reason})
+        else:
+            await self._keep(lambda c: card_updates.shown(c, update))
+            log.info(
+                "card.updated", extra={"delivery_id": update.delivery_id, "message_id": update.message_id}
+            )
+
+    async def _later(self, update: CardUpdate, error: CallError) -> None:
+        now = self._now()
+        pause = pause_ms(attempts=update.attempts + 1, jitter=random.random())  # noqa: S311 - spread, not secrecy
+        due_at = now + max(pause, round(1000 * (error.retry_after_seconds or 0)))
+        closed_for = closes_gate_for_ms(error)
+
+        def keep(connection: Connection) -> None:
+            card_updates.postpone(connection, update, due_at=due_at, reason=str(error))
+            if closed_for:
+                gates.shut(connection, gates.UPDATES, until=now + closed_for, reason=error.reason)
+
+        await self._keep(keep)
+
+    async def _keep(self, work: Callable[[Connection], None]) -> None:
+        await kept(self._database.write(work))
+
+    def _now(self) -> int:
+        return to_millis(self._parts.clock.now())

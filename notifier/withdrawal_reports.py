@@ -1,0 +1,151 @@
+"""Withdrawal reports: what `notifier withdrawals` and `notifier audit` print. No names, no contact data."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from notifier.clock import Millis, SystemClock, to_millis
+from notifier.domain.money import Amounts
+from notifier.domain.withdrawal import Withdrawal
+from notifier.reports import ago, iso, table
+from notifier.store import audit, withdrawals
+from notifier.store.audit import AuditRow, Entry, What
+from notifier.store.database import Database
+
+
+def listed(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
+    with database.read() as connection:
+        orders = withdrawals.listed(connection, states=states, limit=limit)
+    if as_json:
+        return _json([_order_json(order) for order in orders])
+    if not orders:
+        return "No withdrawals."
+    heads = ("order id", "state", "account", "by", "requested", "tries", "amounts", "reason")
+    now = _now()
+    return table(heads, [_cells(order, now) for order in orders])
+
+
+def shown(database: Database, order_id: str, *, as_json: bool) -> str | None:
+    """None when there is no such order."""
+    with database.read() as connection:
+        order = withdrawals.by_order(connection, order_id)
+        if order is None:
+            return None
+        trail_rows = audit.rows(connection, order_id=order_id, limit=1000)[::-1]
+    if as_json:
+        return _json(_order_json(order) | {"audit": [_row_json(row) for row in trail_rows]})
+    lines = [
+        f"withdrawal    {order.order_id}, {order.state}",
+        f"account       {order.account.account_id}",
+        f"asked for by  {order.requested_by} as {order.role}, {iso(order.requested_at)}",
+        f"kinds         {', '.join(order.kinds)}",
+        f"expected      {_amounts(order.expected)}",
+        f"taken         {_amounts(order.taken)}",
+        f"tries         {order.attempts}" + (", the outcome is not known" if _is_unknown(order) else ""),
+    ]
+    if order.withdrawn_at is not None:
+        lines.append(f"withdrawn     {iso(order.withdrawn_at)} by Feishu's clock")
+    if order.reason:
+        lines.append(f"reason        {order.reason}" + (f" (code {order.code})" if order.code else ""))
+    lines += ["", *(f"  {iso(row.at)}  {row.what}  {row.actor or '-'}  {row.outcome}" for row in trail_rows)]
+    return "\n".join(lines)
+
+
+def resume(database: Database, order_id: str) -> bool:
+    """False when it is not waiting."""
+    now = _now()
+
+    def write(connection: Any) -> bool:  # noqa: ANN401 - the store's own connection
+        if not withdrawals.hurry(connection, order_id, now=now):
+            return False
+        entry = Entry(
+            at=now, what=What.MANUAL, actor="command line", outcome="to be asked again now", order_id=order_id
+        )
+        audit.write(connection, entry)
+        return True
+
+    return database.write(write).result()
+
+
+def trail(
+    database: Database, *, account_id: str | None, order_id: str | None, limit: int, as_json: bool
+) -> str:
+    with database.read() as connection:
+        found = audit.rows(connection, account_id=account_id, order_id=order_id, limit=limit)
+    if as_json:
+        return _json([_row_json(row) for row in found])
+    if not found:
+        return "Nothing in the audit trail."
+    heads = ("at", "what", "who", "account", "order", "message", "outcome")
+    return table(heads, [_trail_cells(row) for row in found])
+
+
+def _cells(order: Withdrawal, now: Millis) -> tuple[str, ...]:
+    return (
+        order.order_id,
+        order.state,
+        order.account.account_id,
+        order.requested_by,
+        ago(order.requested_at, now),
+        str(order.attempts),
+        _amounts(order.taken if order.taken is not None else order.expected),
+        order.reason or "",
+    )
+
+
+def _trail_cells(row: AuditRow) -> tuple[str, ...]:
+    return (
+        str(iso(row.at)),
+        row.what,
+        row.actor or "-",
+        row.account_id or "-",
+        row.order_id or "-",
+        row.message_id or "-",
+        row.outcome,
+    )
+
+
+def _is_unknown(order: Withdrawal) -> bool:
+    return order.state == "requested" and order.unknown_since is not None
+
+
+def _amounts(amounts: Amounts | None) -> str:
+    if amounts is None:
+        return "-"
+    shown_amounts = [f"{amount:f} {asset.currency or asset.kind}" for asset, amount in amounts.items()]
+    return ", ".join(shown_amounts) or "nothing"
+
+
+def _order_json(order: Withdrawal) -> dict[str, Any]:
+    plain = {
+        name: getattr(order, name)
+        for name in ("order_id", "state", "role", "requested_by", "attempts", "reason", "code", "log_id")
+    }
+    times = {
+        name: iso(getattr(order, name))
+        for name in ("requested_at", "due_at", "withdrawn_at", "ended_at", "unknown_since")
+    }
+    amounts = {name: _amounts_json(getattr(order, name)) for name in ("expected", "taken")}
+    return {"account_id": order.account.account_id, "kinds": list(order.kinds), **plain, **times, **amounts}
+
+
+def _amounts_json(amounts: Amounts | None) -> list[dict[str, str]] | None:
+    if amounts is None:
+        return None
+    return [
+        {"kind": asset.kind, "currency": asset.currency, "amount": f"{amount:f}"}
+        for asset, amount in amounts.items()
+    ]
+
+
+def _row_json(row: AuditRow) -> dict[str, Any]:
+    return dataclasses.asdict(row) | {"at": iso(row.at)}
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=2)
+
+
+def _now() -> Millis:
+    return to_millis(SystemClock().now())

@@ -1,0 +1,297 @@
+"""Withdrawals as people make them: the real program, clicks over a real socket, and Feishu's own ledger as judge."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.sandbox.box import FeishuBox
+from notifier.store import audit, card_updates, withdrawals
+from support.running import RunningNotifier, running_notifier, texts
+from support.waiting import wait_until
+
+LIN, ZHOU, CHEN = "ou_sandbox_lin", "ou_sandbox_zhou", "ou_sandbox_chen"
+LIN_ACCOUNT = "7000000000000000001"
+HR = "oc_sandbox_hr"
+WITHDRAW = "POST /open-apis/hire/v1/referral_account/*/withdraw"
+SETTINGS = """\
+withdrawals:
+  offer_to: [referrer, hr]
+routes:
+  - name: everybody
+    to: [referrer, hr]
+"""
+
+
+@pytest.fixture
+def notifier(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[RunningNotifier]:
+    with running_notifier(feishu_box, tmp_path, more=SETTINGS, timeout_seconds=2) as running:
+        config = running.config.read_text(encoding="utf-8")
+        assert "operators" in config
+        yield running
+
+
+def reward(notifier: RunningNotifier, cash: str = "+500.00") -> None:
+    notifier.box.change(LIN_ACCOUNT, cash={"CNY": cash})
+    notifier.wait_until_settled()
+
+
+def newest(box: FeishuBox, chat: str) -> dict[str, Any]:
+    return box.messages(chat)[-1]
+
+
+def ref_on(message: dict[str, Any]) -> str | None:
+    """The opaque id in the button's value, found anywhere on the card."""
+
+    def find(node: object) -> str | None:
+        match node:
+            case {"type": "callback", "value": {"ref": str(ref), **rest}}:
+                assert not rest, "the value holds nothing but the opaque id"
+                return ref
+            case dict():
+                return next((found for each in node.values() if (found := find(each))), None)
+            case list():
+                return next((found for each in node if (found := find(each))), None)
+            case _:
+                return None
+
+    return find(message["content"])
+
+
+def press(box: FeishuBox, chat: str, who: str) -> dict[str, Any]:
+    message = newest(box, chat)
+    return box.click(message["message_id"], who, {"ref": ref_on(message)})
+
+
+def shows(box: FeishuBox, chat: str, words: str) -> bool:
+    return any(words in text for text in texts(newest(box, chat)["content"]))
+
+
+def balance(box: FeishuBox) -> tuple[int, str]:
+    account = box.account(LIN_ACCOUNT)
+    cash = {entry["currency"]: entry["amount"] for entry in account["cash"]}
+    return account["points"], cash.get("CNY", "0.00")
+
+
+def orders(notifier: RunningNotifier) -> list[str]:
+    with notifier.open_database() as database, database.read() as connection:
+        return [each.state.value for each in withdrawals.listed(connection, states=(), limit=100)]
+
+
+def wait_for_cards(notifier: RunningNotifier) -> None:
+    def at_rest() -> bool:
+        with database.read() as connection:
+            unfinished = withdrawals.listed(connection, states=("requested",), limit=1)
+            return not unfinished and card_updates.behind(connection) == 0
+
+    with notifier.open_database() as database:
+        wait_until(at_rest, "every card shows the end", seconds=60)
+
+
+def test_the_referrer_withdraws_and_every_card_shows_it(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+
+    clicked = press(box, LIN, LIN)
+
+    assert 0 == clicked["code"]
+    assert clicked["card_updated"]
+    assert "提现处理中" in clicked["toast"]["content"]
+    wait_for_cards(notifier)
+    assert (0, "0.00") == balance(box)
+    assert ["withdrawn"] == orders(notifier)
+    for chat in (LIN, HR):
+        assert shows(box, chat, "已提现")
+        assert shows(box, chat, "¥850.50")
+        assert ref_on(newest(box, chat)) is None
+
+
+def test_our_own_withdrawal_is_no_loss_to_tell(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+    told = len(box.messages(LIN)), len(box.messages(HR))
+    press(box, LIN, LIN)
+    wait_for_cards(notifier)
+    notifier.wait_until_settled()
+
+    assert told == (len(box.messages(LIN)), len(box.messages(HR)))
+
+    reward(notifier, "+70.00")
+
+    assert told[0] + 1 == len(box.messages(LIN))
+    assert shows(box, LIN, "+¥70.00")
+
+
+def test_an_operator_withdraws_in_the_group(notifier: RunningNotifier) -> None:
+    reward(notifier)
+
+    assert 0 == press(notifier.box, HR, ZHOU)["code"]
+
+    wait_for_cards(notifier)
+    assert (0, "0.00") == balance(notifier.box)
+    assert shows(notifier.box, LIN, "已提现")
+
+
+def test_a_stranger_is_refused_and_the_card_stays(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+    before = newest(box, HR)
+
+    clicked = press(box, HR, CHEN)
+
+    assert "error" == clicked["toast"]["type"]
+    assert not clicked["card_updated"]
+    assert before == newest(box, HR)
+    assert [] == orders(notifier)
+    with notifier.open_database() as database, database.read() as connection:
+        entry = audit.rows(connection, limit=1)[0]
+    assert ("denied", CHEN, "not_yours") == (entry.what, entry.actor, entry.outcome)
+
+
+@pytest.mark.parametrize("value", [{"ref": "0" * 32}, {}, {"op": "withdraw"}, {"ref": 7}, "ref", None])
+def test_a_tampered_button_does_nothing(notifier: RunningNotifier, value: object) -> None:
+    box = notifier.box
+    reward(notifier)
+
+    clicked = box.click(newest(box, LIN)["message_id"], LIN, value)
+
+    assert 0 == clicked["code"]
+    assert "error" == clicked["toast"]["type"]
+    assert [] == orders(notifier)
+
+
+def test_a_button_on_another_message_is_a_forwarded_card(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+    ref = ref_on(newest(box, LIN))
+
+    clicked = box.click(newest(box, HR)["message_id"], LIN, {"ref": ref})
+
+    assert "error" == clicked["toast"]["type"]
+    assert [] == orders(notifier)
+
+
+def test_twenty_clicks_at_once_on_two_cards_are_one_withdrawal(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+    answers: list[dict[str, Any]] = []
+    cards = {chat: (newest(box, chat)["message_id"], ref_on(newest(box, chat))) for chat in (LIN, HR)}
+
+    def click(chat: str, who: str) -> None:
+        message_id, ref = cards[chat]
+        answers.append(box.click(message_id, who, {"ref": ref}))
+
+    people = [(LIN, LIN), (HR, ZHOU)] * 10
+    threads = [threading.Thread(target=click, args=each) for each in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert {0} == {each["code"] for each in answers}
+    assert 20 == len(answers)
+    wait_for_cards(notifier)
+    assert ["withdrawn"] == orders(notifier)
+    assert 1 == len([each for each in box.requests("/open-apis/hire") if each["path"].endswith("/withdraw")])
+
+
+@pytest.mark.parametrize("action", ["hang_after", "reset_after", "truncate"])
+def test_an_answer_that_is_lost_after_the_money_moved(notifier: RunningNotifier, action: str) -> None:
+    box = notifier.box
+    reward(notifier)
+    box.add_fault({"match": WITHDRAW, "action": action, "times": 2, "seconds": 5})
+
+    press(box, LIN, LIN)
+
+    wait_for_cards(notifier)
+    assert ["withdrawn"] == orders(notifier)
+    assert (0, "0.00") == balance(box)
+    assert shows(box, LIN, "¥850.50")
+
+
+def test_a_server_in_trouble_is_asked_again_with_the_same_order(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+    box.add_fault({"match": WITHDRAW, "action": "http", "http_status": 502, "body": "<html>", "times": 2})
+    box.expire_tokens()
+
+    press(box, LIN, LIN)
+
+    wait_for_cards(notifier)
+    assert ["withdrawn"] == orders(notifier)
+
+
+def test_a_deactivated_account_is_refused_and_the_button_comes_back(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+    box.set_account(LIN_ACCOUNT, status=2)
+
+    press(box, LIN, LIN)
+
+    wait_for_cards(notifier)
+    assert ["refused"] == orders(notifier)
+    assert shows(box, LIN, "停用")
+    assert ref_on(newest(box, LIN)) is not None
+    assert "停用" in press(box, LIN, LIN)["toast"]["content"]
+    assert ["refused"] == orders(notifier)
+
+
+def test_a_card_from_before_the_last_withdrawal_asks_again(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+    old = newest(box, LIN)
+    old_ref = ref_on(old)
+    press(box, LIN, LIN)
+    wait_for_cards(notifier)
+    reward(notifier, "+70.00")
+
+    clicked = box.click(old["message_id"], LIN, {"ref": old_ref})
+
+    assert clicked["card_updated"]
+    assert ["withdrawn"] == orders(notifier)
+    again = next(each for each in box.messages(LIN) if each["message_id"] == old["message_id"])
+    assert any("¥70.00" in text for text in texts(again["content"]))
+    assert ref_on(again) not in {None, old_ref}
+    box.click(old["message_id"], LIN, {"ref": ref_on(again)})
+    wait_for_cards(notifier)
+    assert ["withdrawn", "withdrawn"] == orders(notifier)
+
+
+@pytest.mark.parametrize("fault", ["hang", "hang_after"])
+def test_a_kill_in_the_middle_of_the_call(notifier: RunningNotifier, fault: str) -> None:
+    """hang: the call never got through. hang_after: the money moved, and nobody heard the answer."""
+    box = notifier.box
+    reward(notifier)
+    waiting = box.add_fault({"match": WITHDRAW, "action": fault, "times": 1, "seconds": 30})
+    press(box, LIN, LIN)
+    box.wait_for(lambda: box.fault_hits(waiting) == 1, "the call is under way")
+
+    notifier.kill()
+    notifier.start()
+
+    wait_for_cards(notifier)
+    assert ["withdrawn"] == orders(notifier)
+    assert (0, "0.00") == balance(box)
+    assert shows(box, LIN, "¥850.50")
+    assert shows(box, HR, "已提现")
+
+
+def test_the_books_agree(notifier: RunningNotifier) -> None:
+    """Ours and Feishu's: the same order ids, each once, with the same amounts."""
+    box = notifier.box
+    for _ in range(3):
+        reward(notifier, "+10.00")
+        press(box, LIN, LIN)
+        wait_for_cards(notifier)
+
+    theirs = {each["order_id"]: each["cash"] for each in box.withdrawals()}
+    with notifier.open_database() as database, database.read() as connection:
+        ours = withdrawals.listed(connection, states=("withdrawn",), limit=100)
+        log = connection.execute(sa.text("SELECT count(*) FROM audit WHERE what = 'order'")).scalar()
+    assert sorted(theirs) == sorted(each.order_id for each in ours)
+    assert len(ours) == 3 == log
+    assert "sandbox-secret" not in json.dumps([str(each) for each in ours])
