@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 Answer = Mapping[str, Any]
 
+ANSWER_FIRST_MS = 300
+"""The answer to the click leaves before anybody asks Feishu anything."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickParts:
@@ -144,6 +147,7 @@ class Clicks:
             requested_by=click.open_id,
             click_key=click.key,
             now=now,
+            wait_ms=ANSWER_FIRST_MS,
         )
         begun = withdrawals.begin(connection, order)
         if begun is None:

@@ -91,9 +91,6 @@ class Withdrawer:
                 await self._call(order)
         except CallError as error:
             await self._failed(order, error)
-        except asyncio.CancelledError:
-            await self._failed(order, OutcomeUnknown("stopped before an answer came"))
-            raise
 
     async def _is_worth_a_call(self, order: Withdrawal) -> bool:
         """The balance as Feishu knows it now, kept beside the order; an order for nothing ends here."""

@@ -18,7 +18,7 @@ from notifier.store.tables import withdrawals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a permitted click asks for. order_id: new, ours."""
+    """What a permitted click asks for. order_id: new, ours. wait_ms: before Feishu is asked."""
 
     order_id: str
     button: Button
@@ -27,6 +27,7 @@ class Order:
     requested_by: str
     click_key: str
     now: Millis
+    wait_ms: int = 0
 
 
 def epoch_of(connection: Connection, account_ref: int) -> int:
@@ -81,7 +82,7 @@ def begin(connection: Connection, order: Order) -> Withdrawal | None:
                     requested_at=order.now,
                     click_key=order.click_key,
                     delivery_id=button.delivery_id,
-                    due_at=order.now,
+                    due_at=order.now + order.wait_ms,
                 )
                 .returning(withdrawals)
             ).one()
