@@ -91,5 +91,9 @@ class AccountUnknown(Refused):
     """Feishu does not know this referral account (1002553)."""
 
 
+class MessageGone(Refused):
+    """The message cannot be changed any more: too old, recalled, deleted, or not ours."""
+
+
 class NotAuthorised(CallError):
     """Feishu gives us no token: wrong id or secret, or the app is disabled."""

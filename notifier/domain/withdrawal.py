@@ -244,8 +244,10 @@ def reflects(withdrawal: Withdrawal, changes: Sequence[BalanceChange], *, modifi
         return False
     if withdrawal.withdrawn_at is not None and modified_at > began + NEAR_MS:
         return True
-    after = {change.asset: change.after - change.before for change in changes}
-    return all(after.get(asset, Decimal(0)) < 0 for asset in took)
+    deltas = {change.asset: change.delta for change in changes}
+    if withdrawal.withdrawn_at is None:
+        return all(deltas.get(asset, Decimal(0)) <= -amount for asset, amount in took.items())
+    return all(deltas.get(asset, Decimal(0)) < 0 for asset in took)
 
 
 def taken_by(withdrawal: Withdrawal) -> Amounts:

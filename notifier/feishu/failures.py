@@ -13,6 +13,7 @@ from notifier.errors import (
     AccountUnknown,
     CallError,
     CardRefused,
+    MessageGone,
     NotAuthorised,
     NotDone,
     OutcomeUnknown,
@@ -38,6 +39,8 @@ class Sort(Enum):
     """No such referral account."""
     CREDENTIALS = auto()
     """Wrong id or secret, or the app is disabled."""
+    GONE = auto()
+    """The message is there no more, or too old to be changed."""
     NO = auto()
     """A person must change something."""
 
@@ -63,7 +66,7 @@ TABLE: Mapping[int, Row] = {
     230001: _row(Sort.NO, "bad parameter"),
     230002: _row(Sort.UNREACHABLE, "the bot is not in the group", "add the bot to the group"),
     230006: _row(Sort.NO, "the app's bot ability is off", f"turn on the bot ability, {PUBLISH}"),
-    230011: _row(Sort.NO, "the message was recalled"),
+    230011: _row(Sort.GONE, "the message was recalled"),
     230013: _row(
         Sort.UNREACHABLE,
         "this person is outside the app's availability range, or has resigned",
@@ -81,7 +84,7 @@ TABLE: Mapping[int, Row] = {
     230027: _row(Sort.NO, "a permission is missing", f"add the scope im:message:send_as_bot, {PUBLISH}"),
     230028: _row(Sort.CONTENT, "the data-leak audit refused the content"),
     230029: _row(Sort.UNREACHABLE, "this person has resigned"),
-    230031: _row(Sort.NO, "the message is older than 14 days"),
+    230031: _row(Sort.GONE, "the message is older than 14 days"),
     230034: _row(Sort.UNREACHABLE, "the recipient id is invalid", "check the id in the configuration"),
     230035: _row(
         Sort.UNREACHABLE, "sending is not allowed: the group is muted, or the person blocked the bot"
@@ -89,7 +92,7 @@ TABLE: Mapping[int, Row] = {
     230036: _row(Sort.NO, "the tenant's encryption key was deleted"),
     230038: _row(Sort.UNREACHABLE, "this person belongs to another company"),
     230049: _row(Sort.UNKNOWN, "the same message is still being sent", pause_seconds=2),
-    230050: _row(Sort.NO, "the message is invisible to the bot"),
+    230050: _row(Sort.GONE, "the message is invisible to the bot"),
     230053: _row(Sort.UNREACHABLE, "this person told the bot to stop"),
     230054: _row(Sort.CONTENT, "this kind of message is not available there"),
     230055: _row(Sort.NO, "the upload's type does not fit the message"),
@@ -97,8 +100,8 @@ TABLE: Mapping[int, Row] = {
     230072: _row(Sort.NO, "an aggregated message cannot be replied to"),
     230075: _row(Sort.UNREACHABLE, "bots cannot speak in a secret chat"),
     230099: _row(Sort.CONTENT, "the card was refused"),
-    230110: _row(Sort.NO, "the message was deleted"),
-    230111: _row(Sort.NO, "the message is about to destroy itself"),
+    230110: _row(Sort.GONE, "the message was deleted"),
+    230111: _row(Sort.GONE, "the message is about to destroy itself"),
     232009: _row(Sort.UNREACHABLE, "the group was dissolved"),
     18121: _row(Sort.UNKNOWN, "the same message is still being created", pause_seconds=2),
     11232: _row(Sort.APP_LATER, "Feishu limits the creation of messages just now", pause_seconds=5),
@@ -127,7 +130,7 @@ TABLE: Mapping[int, Row] = {
     99991676: _row(Sort.NO, "the token lacks a permission", f"check the app's scopes, {PUBLISH}"),
     99991679: _row(Sort.NO, "a user must consent first"),
     99992351: _row(Sort.UNREACHABLE, "no such open_id"),
-    99992354: _row(Sort.NO, "no such message"),
+    99992354: _row(Sort.GONE, "no such message"),
     99992356: _row(Sort.UNREACHABLE, "no such chat", "check the chat_id in the configuration"),
     99992361: _row(Sort.UNREACHABLE, "the open_id belongs to another app"),
     99992402: _row(Sort.NO, "a field is not valid"),
@@ -165,7 +168,7 @@ _SUB_CODE = re.compile(r"ErrCode:\s*(\d+)")
 _SUB_TEXT = re.compile(r"ErrMsg:\s*([^;]+)")
 
 
-def failure(  # noqa: PLR0911 - one return per row of the table reads best
+def failure(  # noqa: C901, PLR0911 - one return per row of the table reads best
     code: int,
     msg: str,
     *,
@@ -201,6 +204,8 @@ def failure(  # noqa: PLR0911 - one return per row of the table reads best
             return AccountUnknown(reason, code=code, log_id=log_id)
         case Sort.CREDENTIALS | Sort.TOKEN:
             return NotAuthorised(reason, code=code, log_id=log_id)
+        case Sort.GONE:
+            return MessageGone(reason, code=code, log_id=log_id)
         case Sort.NO:
             return Refused(reason, code=code, log_id=log_id)
 

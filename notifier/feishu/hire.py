@@ -8,8 +8,9 @@ from urllib.parse import quote
 from notifier.domain.account import Referrer
 from notifier.domain.hire import AccountState, Withdrawn
 from notifier.domain.money import Kind
-from notifier.errors import NotDone, OutcomeUnknown
+from notifier.errors import NotDone, OutcomeUnknown, Refused
 from notifier.feishu.api import Answer, FeishuApi
+from notifier.feishu.failures import TABLE
 from notifier.feishu.wire import read_referrer
 from notifier.feishu.withdrawal_wire import read_account, read_withdrawn
 
@@ -48,6 +49,11 @@ class ReferralAccounts:
         }
         try:
             answer = await self._api.call("POST", f"{BASE}/{quote(account_id, safe='')}/withdraw", body=body)
+        except Refused as error:
+            if error.code in TABLE:
+                raise
+            # a code that nobody has explained to us is no proof that nothing moved
+            raise OutcomeUnknown(error.reason, code=error.code, log_id=error.log_id) from error
         except NotDone as error:
             if error.code is not None or error.whole_app:
                 raise

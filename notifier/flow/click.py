@@ -22,11 +22,12 @@ from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Button, Denied, Meaning, Role, Verdict, authorise, meaning
 from notifier.flow.render import Renderer
 from notifier.flow.withdrawal_wording import denied_toast, meaning_toast
-from notifier.store import audit, buttons, faces, inbox, ledger, withdrawals
+from notifier.store import audit, buttons, card_updates, faces, inbox, withdrawals
 from notifier.store.audit import What
 from notifier.store.database import Database
 from notifier.store.faces import HungCard
 from notifier.store.withdrawals import Order
+from notifier.store.writer import WriterClosed
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +52,12 @@ class ClickParts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """card: the one to be shown, None to leave it as it is."""
+    """card: the one to be shown, None to leave it as it is. delivery_id: whose card was pressed, if it is ours."""
 
     toast: Answer
     card: HungCard | None = None
     begun: bool = False
+    delivery_id: int | None = None
 
 
 class Clicks:
@@ -100,8 +102,19 @@ class Clicks:
         except Exception:
             log.exception("click.card_failed")
         answer.set_result(document)
+        self._show_again(decision.delivery_id)
         if decision.begun:
             self._parts.wake()
+
+    def _show_again(self, delivery_id: int | None) -> None:
+        """A change that Feishu got while the click was unanswered is undone by it: make it once more."""
+        if delivery_id is None:
+            return
+        now = to_millis(self._parts.clock.now())
+        try:
+            self._database.write(lambda c: card_updates.again(c, delivery_id, now=now))
+        except WriterClosed:
+            log.info("click.after_the_end")
 
     def _decide(self, connection: Connection, event: Event) -> Decision:
         now = to_millis(self._parts.clock.now())
@@ -119,13 +132,16 @@ class Clicks:
         card = faces.hung_card(connection, button.delivery_id, redraw=means is Meaning.STALE, now=now)
         shows = redraw or means in {Meaning.BEGIN, Meaning.BUSY}
         return Decision(
-            toast=meaning_toast(means), card=card if shows else None, begun=means is Meaning.BEGIN
+            toast=meaning_toast(means),
+            card=card if shows else None,
+            begun=means is Meaning.BEGIN,
+            delivery_id=button.delivery_id,
         )
 
     def _meaning(self, connection: Connection, click: Click, button: Button) -> Meaning:
         if withdrawals.by_click(connection, click.key) is not None:
             return Meaning.BUSY  # a replayed callback: its order exists
-        holdings = ledger.balances_of(connection, [button.account_ref]).get(button.account_ref, {})
+        holdings = withdrawals.holdings(connection, button.account_ref)
         return meaning(
             button_epoch=button.epoch,
             epoch=withdrawals.epoch_of(connection, button.account_ref),
@@ -173,7 +189,11 @@ class Clicks:
         denied = verdict.denied or Denied.UNKNOWN_BUTTON
         self._note(connection, click, button, What.DENIED, denied.value, now)
         log.warning("click.denied", extra={"why": denied, "open_id": click.open_id or None})
-        return Decision(toast=denied_toast(denied))
+        ours = button is not None and button.message_id == click.message_id
+        return Decision(
+            toast=denied_toast(denied),
+            delivery_id=button.delivery_id if button is not None and ours else None,
+        )
 
     def _note(
         self,

@@ -4,14 +4,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
-from notifier.domain.delivery import closes_gate_for_ms, pause_ms
+from notifier.domain.delivery import Rung, closes_gate_for_ms, pause_ms
 from notifier.domain.pace import Pace
-from notifier.errors import CallError, NotAuthorised, NotDone, OutcomeUnknown
+from notifier.errors import CallError, CardRefused, MessageGone, NotDone
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import HungCards
 from notifier.flow.render import Renderer, serialise
@@ -77,23 +77,37 @@ class CardUpdater:
         ]
 
     async def _change(self, update: CardUpdate, hung: HungCard | None) -> None:
-        card = self._parts.renderer.hung(hung) if hung is not None else None
+        try:
+            card = self._parts.renderer.hung(hung) if hung is not None else None
+        except Exception as error:  # one card that nobody foresaw must not hold up the others
+            log.exception("card.failed", extra={"delivery_id": update.delivery_id})
+            await self._later(update, NotDone(f"no card could be made: {type(error).__name__}"))
+            return
         if card is None:
             await self._keep(lambda c: card_updates.give_up(c, update, reason="this message is no card"))
             return
         try:
             await self._parts.outside.update(update.message_id, serialise(card))
-        except (NotDone, OutcomeUnknown, NotAuthorised) as error:
-            await self._later(update, error)
-        except CallError as error:
+        except CardRefused as error:
+            await self._simpler(update, hung, error)
+        except MessageGone as error:
             reason = str(error)
             await self._keep(lambda c: card_updates.give_up(c, update, reason=reason))
             log.warning("card.update_refused", extra={"delivery_id": update.delivery_id, "reason": reason})
+        except CallError as error:
+            await self._later(update, error)
         else:
             await self._keep(lambda c: card_updates.shown(c, update))
             log.info(
                 "card.updated", extra={"delivery_id": update.delivery_id, "message_id": update.message_id}
             )
+
+    async def _simpler(self, update: CardUpdate, hung: HungCard | None, error: CallError) -> None:
+        """The compact card may pass where the full one does not; else later, as a template may be mended."""
+        if hung is not None and hung.rung is Rung.FULL:
+            await self._change(update, replace(hung, rung=Rung.COMPACT))
+        else:
+            await self._later(update, error)
 
     async def _later(self, update: CardUpdate, error: CallError) -> None:
         now = self._now()

@@ -17,7 +17,7 @@ from notifier.domain.account import Ownership
 from notifier.domain.delivery import closes_gate_for_ms
 from notifier.domain.hire import AccountState
 from notifier.domain.pace import Pace
-from notifier.domain.withdrawal import Withdrawal, WithdrawalState, after_failure, takeable
+from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, after_failure, takeable
 from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Treasury
@@ -99,6 +99,13 @@ class Withdrawer:
         except OutcomeUnknown as error:  # reading moves nothing, so nothing is unknown
             raise NotDone(error.reason, code=error.code, log_id=error.log_id) from error
         expected = takeable(state.amounts, order.kinds)
+        owner = state.referrer.open_id if state.referrer else None
+        if order.role is Role.REFERRER and owner != order.requested_by:
+            reason = "the account is not theirs who asked"
+            await self._end(
+                order, Ending(state=WithdrawalState.REFUSED, now=self._now(), reason=reason), state
+            )
+            return False
         if not expected and state.usable:
             await self._end(
                 order,
@@ -163,7 +170,8 @@ class Withdrawer:
 
     async def _failed(self, order: Withdrawal, error: CallError) -> None:
         now = self._now()
-        tried = replace(order, attempts=order.attempts + 1)
+        age_seconds = max(0, now - order.requested_at) // 1000
+        tried = replace(order, attempts=max(order.attempts + 1, age_seconds.bit_length()))
         step = after_failure(tried, error, now=now, jitter=random.random())  # noqa: S311 - spread, not secrecy
         if step.state is WithdrawalState.REFUSED:
             ending = Ending(state=step.state, now=now, reason=step.reason, code=step.code, log_id=step.log_id)

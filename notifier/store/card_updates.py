@@ -30,10 +30,10 @@ class CardUpdate:
 def want(connection: Connection, account_ref: int, *, now: Millis) -> None:
     """Every live card of the account that ever had a button is to show the newest state."""
     known = sa.select(card_updates.c.delivery_id)
-    with_buttons = sa.select(buttons.c.delivery_id).where(buttons.c.account_ref == account_ref).distinct()
-    live = sa.select(deliveries.c.id).where(
-        deliveries.c.id.in_(with_buttons),
-        deliveries.c.created_at > now - CARD_LIVES_MS,
+    live = (
+        sa.select(buttons.c.delivery_id)
+        .where(buttons.c.account_ref == account_ref, buttons.c.drawn_at > now - CARD_LIVES_MS)
+        .distinct()
     )
     connection.execute(
         sa.update(card_updates)
@@ -47,6 +47,15 @@ def want(connection: Connection, account_ref: int, *, now: Millis) -> None:
                 deliveries.c.id.in_(live), deliveries.c.id.not_in(known)
             ),
         )
+    )
+
+
+def again(connection: Connection, delivery_id: int, *, now: Millis) -> None:
+    """A card that was changed before is to be changed once more. One that never was stays as it is."""
+    connection.execute(
+        sa.update(card_updates)
+        .where(card_updates.c.delivery_id == delivery_id)
+        .values(wanted=card_updates.c.wanted + 1, due_at=now + SETTLE_MS)
     )
 
 

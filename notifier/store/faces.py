@@ -14,7 +14,7 @@ from notifier.domain.notice import Notice
 from notifier.domain.offer import Offer
 from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
-from notifier.store import accounts, buttons, ledger, notices, withdrawals
+from notifier.store import accounts, buttons, notices, withdrawals
 from notifier.store.tables import buttons as buttons_table
 from notifier.store.tables import deliveries
 
@@ -55,7 +55,7 @@ def first_face(
     """With a button where the offer says so; None for a card without one. seen_by: referrer or a group's name."""
     if seen_by is None or not offer.targets:
         return None
-    holdings = ledger.balances_of(connection, [account_ref]).get(account_ref, {})
+    holdings = withdrawals.holdings(connection, account_ref)
     unfinished = withdrawals.unfinished(connection, account_ref)
     if unfinished is None and not offer.is_for(seen_by, holdings):
         return None
@@ -100,7 +100,7 @@ def hung_card(connection: Connection, delivery_id: int, *, redraw: bool, now: Mi
         told=tuple(notices.told_by(connection, delivery_id, account)),
         face=Face(
             ref="" if over else ref,
-            holdings=ledger.balances_of(connection, [row.account_ref]).get(row.account_ref, {}),
+            holdings=withdrawals.holdings(connection, row.account_ref),
             withdrawal=withdrawal,
         ),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,8 @@ from notifier.clock import Millis
 from notifier.domain.ledger import content_of, read_content
 from notifier.domain.money import Amounts, Kind
 from notifier.domain.withdrawal import Button, Role, Step, Withdrawal, WithdrawalState
-from notifier.store import accounts, card_updates
+from notifier.store import accounts, card_updates, ledger
+from notifier.store.tables import accounts as accounts_table
 from notifier.store.tables import withdrawals
 
 
@@ -37,6 +39,19 @@ def epoch_of(connection: Connection, account_ref: int) -> int:
         .select_from(withdrawals)
         .where(withdrawals.c.account_ref == account_ref, withdrawals.c.state == WithdrawalState.WITHDRAWN)
     ).scalar_one()
+
+
+def holdings(connection: Connection, account_ref: int) -> Amounts:
+    """What the account holds as far as we know: the ledger, less what was withdrawn since its newest report."""
+    held = dict(ledger.balances_of(connection, [account_ref]).get(account_ref, {}))
+    reported_at = connection.execute(
+        sa.select(accounts_table.c.modified_at).where(accounts_table.c.id == account_ref)
+    ).scalar()
+    for each in unseen(connection, account_ref):
+        if each.taken is not None and (each.withdrawn_at or each.requested_at) > (reported_at or 0):
+            for asset, amount in each.taken.items():
+                held[asset] = max(held.get(asset, Decimal(0)) - amount, Decimal(0))
+    return {asset: amount for asset, amount in held.items() if amount}
 
 
 def unfinished(connection: Connection, account_ref: int) -> Withdrawal | None:

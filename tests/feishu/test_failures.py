@@ -8,6 +8,7 @@ from notifier.errors import (
     AccountUnknown,
     CallError,
     CardRefused,
+    MessageGone,
     NotAuthorised,
     NotDone,
     OutcomeUnknown,
@@ -25,14 +26,14 @@ class Row(NamedTuple):
     pause: float | None = None
 
 
-NO, NEXT, SIMPLER = Row(Refused), Row(RecipientUnreachable), Row(CardRefused)
+GONE, NO, NEXT, SIMPLER = Row(MessageGone), Row(Refused), Row(RecipientUnreachable), Row(CardRefused)
 UNKNOWN, TOKEN = Row(OutcomeUnknown), Row(NotAuthorised)
 
 MESSAGES = {
     230001: NO,
     230002: NEXT,
     230006: NO,
-    230011: NO,
+    230011: GONE,
     230013: NEXT,
     230015: NO,
     230017: NO,
@@ -44,13 +45,13 @@ MESSAGES = {
     230027: NO,
     230028: SIMPLER,
     230029: NEXT,
-    230031: NO,
+    230031: GONE,
     230034: NEXT,
     230035: NEXT,
     230036: NO,
     230038: NEXT,
     230049: UNKNOWN,
-    230050: NO,
+    230050: GONE,
     230053: NEXT,
     230054: SIMPLER,
     230055: NO,
@@ -58,8 +59,8 @@ MESSAGES = {
     230072: NO,
     230075: NEXT,
     230099: SIMPLER,
-    230110: NO,
-    230111: NO,
+    230110: GONE,
+    230111: GONE,
     232009: NEXT,
     18121: UNKNOWN,
     11232: Row(NotDone, whole_app=True, pause=5),
@@ -86,7 +87,7 @@ GENERIC = {
     99991676: NO,
     99991679: NO,
     99992351: NEXT,
-    99992354: NO,
+    99992354: GONE,
     99992356: NEXT,
     99992361: NEXT,
     99992402: NO,

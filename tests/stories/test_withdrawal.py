@@ -295,3 +295,46 @@ def test_the_books_agree(notifier: RunningNotifier) -> None:
     assert sorted(theirs) == sorted(each.order_id for each in ours)
     assert len(ours) == 3 == log
     assert "sandbox-secret" not in json.dumps([str(each) for each in ours])
+
+
+def test_what_was_just_withdrawn_is_not_offered_again(notifier: RunningNotifier) -> None:
+    """Until the balance event comes, the ledger still shows the money."""
+    box = notifier.box
+    reward(notifier)
+    old, ref = newest(box, LIN), ref_on(newest(box, LIN))
+    box.hold()
+    press(box, LIN, LIN)
+    wait_for_cards(notifier)
+
+    clicked = box.click(old["message_id"], LIN, {"ref": ref})
+
+    assert 0 == clicked["code"]
+    assert ref_on(newest(box, LIN)) is None
+    assert shows(box, LIN, "已提现")
+    assert ["withdrawn"] == orders(notifier)
+
+
+@pytest.mark.parametrize("code", [99991403, 230099, 11310])
+def test_a_card_that_feishu_will_not_change_for_now_is_changed_later(
+    notifier: RunningNotifier, code: int
+) -> None:
+    box = notifier.box
+    reward(notifier)
+    box.add_fault({"match": "PATCH /open-apis/im/v1/messages/*", "action": "code", "code": code, "times": 3})
+
+    press(box, LIN, LIN)
+
+    wait_for_cards(notifier)
+    assert shows(box, LIN, "已提现")
+    assert shows(box, HR, "已提现")
+
+
+def test_a_code_that_nobody_explained_is_no_proof_that_nothing_moved(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+    box.add_fault({"match": WITHDRAW, "action": "code", "code": 1009999, "times": 1})
+
+    press(box, LIN, LIN)
+
+    wait_for_cards(notifier)
+    assert ["withdrawn"] == orders(notifier)
