@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,10 @@ def test_a_kill_at_any_moment_loses_no_money_and_moves_none_twice(
         theirs = {each["order_id"]: each for each in feishu_box.withdrawals()}
         assert [] == unbalanced
         assert {each.order_id for each in ours} == {key for key, each in theirs.items() if each["cash"]}
-        earned = 350.50 + sum(range(1, KILLS + 1))
-        taken = sum(float(cash["amount"]) for each in theirs.values() for cash in each["cash"])
-        left = sum(float(cash["amount"]) for cash in feishu_box.account(LIN_ACCOUNT)["cash"])
-        assert earned == pytest.approx(taken + left)
+        earned = Decimal("350.50") + sum(range(1, KILLS + 1))
+        taken = sum(Decimal(cash["amount"]) for each in theirs.values() for cash in each["cash"])
+        left = sum(Decimal(cash["amount"]) for cash in feishu_box.account(LIN_ACCOUNT)["cash"])
+        assert earned == taken + left
         for order in ours:
             assert _cards_showing(feishu_box, order.order_id), order.order_id
 
