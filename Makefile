@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help sandbox test check format lint types rooms deps bench lock clean
+.PHONY: help sandbox test check format lint types rooms deps bench kills lock clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## ?/  make \1\t/'
@@ -43,6 +43,9 @@ check: lint types rooms deps test  ## all of the above; what CI runs
 
 bench: $(READY)    ## figures, measured side by side in one run
 	PYTHONPATH=tests $(BIN)/python tests/bench/burst.py
+
+kills: $(READY)    ## 200 kills between a click and the last card; half an hour
+	NOTIFIER_TESTS_KILLS=200 $(BIN)/pytest tests/stories/test_withdrawal_kills.py
 
 lock: $(READY)     ## pin the dependencies again, with hashes
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet uv

@@ -14,17 +14,14 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection as SqlConnection
 
 from notifier.clock import Clock, SystemClock, to_millis
-from notifier.config import Config
+from notifier.config import Config, listen_address
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
 from notifier.domain.event import Event
-from notifier.domain.offer import Offer
-from notifier.domain.pace import Pace, SendingPace
-from notifier.domain.route import AddressBook, Condition, Route
+from notifier.domain.pace import Pace
+from notifier.domain.payout import PayoutReport, Taken
 from notifier.errors import CallError, NotAuthorised
-from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.card_rules import card_problems
-from notifier.feishu.currency import currency_code
+from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import ReferralAccounts
 from notifier.feishu.listener import Connection, ConnectionState, Listener
 from notifier.feishu.messages import Messages
@@ -33,15 +30,27 @@ from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.announce import AnnounceParts, Announcer
 from notifier.flow.click import ClickParts, Clicks
 from notifier.flow.deliver import Deliverer, DeliverParts
+from notifier.flow.hand_over import HandOver, HandOverParts
 from notifier.flow.loop import Step
 from notifier.flow.outside import SentMessage
 from notifier.flow.receive import Receiver
 from notifier.flow.record import BATCH, RecordParts, record
-from notifier.flow.render import Renderer
-from notifier.flow.templates import CardTemplates
+from notifier.flow.settle import log_settled, settle
 from notifier.flow.update_cards import CardUpdater, UpdateParts
 from notifier.flow.withdraw import Withdrawer, WithdrawParts
-from notifier.store import accounts, desk, outbox, withdrawals
+from notifier.parts import (
+    access,
+    address_book,
+    offer,
+    payroll_access,
+    renderer,
+    routes,
+    sending_pace,
+    telling,
+)
+from notifier.payroll.client import PayrollClient
+from notifier.payroll.endpoint import ReportEndpoint
+from notifier.store import accounts, audit, desk, outbox, withdrawals
 from notifier.store.database import Database, sole_process
 from notifier.store.desk import WorkerRow
 
@@ -54,64 +63,6 @@ IDLE_SECONDS = 1.0
 RUSH_PAUSE_SECONDS = 0.02
 STOP_SECONDS = 2.5
 """For each of the three things a stop waits for: the listener's goodbye, the steps' turns, the calls in flight."""
-
-
-def access(config: Config) -> AppAccess:
-    return AppAccess(
-        base_url=config.feishu.base_url,
-        app_id=config.feishu.app_id,
-        app_secret=config.feishu.app_secret.get_secret_value(),
-        timeout_seconds=config.feishu.timeout_seconds,
-    )
-
-
-def address_book(config: Config) -> AddressBook:
-    return AddressBook(
-        groups={name: group.chat_id for name, group in config.groups.items()}, fallback=config.fallback_group
-    )
-
-
-def routes(config: Config) -> tuple[Route, ...]:
-    return tuple(
-        Route(
-            name=route.name,
-            when=Condition(
-                directions=frozenset(route.when.direction),
-                kinds=frozenset(route.when.kind),
-                currencies=frozenset(currency_code(each) for each in route.when.currency),
-                accounts=frozenset(route.when.account),
-                least_amount=route.when.least_amount,
-            ),
-            targets=route.to,
-            keep_going=route.keep_going,
-        )
-        for route in config.routes
-    )
-
-
-def renderer(config: Config) -> Renderer:
-    return Renderer(
-        CardTemplates(config.cards.template_dir),
-        check=card_problems,
-        zone=config.cards.time_zone,
-        offer=offer(config),
-    )
-
-
-def offer(config: Config) -> Offer:
-    wanted = config.withdrawals
-    return Offer(
-        targets=frozenset(wanted.offer_to), kinds=tuple(wanted.kinds), least_amount=wanted.least_amount
-    )
-
-
-def sending_pace(config: Config) -> SendingPace:
-    sending = config.sending
-    return SendingPace(
-        app=Pace(per_second=sending.per_second, burst=3),
-        chat=Pace(per_second=sending.per_chat_per_second),
-        per_minute=sending.per_minute,
-    )
 
 
 class _Messenger:
@@ -171,8 +122,8 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         api = await parts.enter_async_context(FeishuApi(access(config), clock))
         if await _stopped_before(stop, _first_token(api)):
             return
-        messenger, drawing, book = _Messenger(Messages(api)), renderer(config), address_book(config)
-        treasury = ReferralAccounts(api)
+        messenger, drawing, book = _Messenger(Messages(api)), renderer(config, clock), address_book(config)
+        treasury, telling_ = ReferralAccounts(api), telling(config)
         deliverer = Deliverer(
             database,
             DeliverParts(
@@ -191,7 +142,6 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         announcing_parts = AnnounceParts(
             outside=treasury,
             book=book,
-            max_age_ms=round(config.referrers.max_age_hours * HOUR_MS),
             pace=Pace(per_second=config.referrers.lookups_per_second),
             clock=clock,
             wake=delivering.wake,
@@ -201,8 +151,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         record_parts = RecordParts(
             read=read_balance_report,
             routes=routes(config),
-            book=book,
-            max_age_ms=announcing_parts.max_age_ms,
+            telling=telling_,
             clock=clock,
         )
 
@@ -221,6 +170,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             database,
             UpdateParts(
                 outside=messenger,
+                telling=telling_,
                 renderer=drawing,
                 pace=Pace(per_second=min(config.sending.per_second, 15), burst=5),
                 clock=clock,
@@ -228,14 +178,42 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             wake=lambda: updating.wake(),  # noqa: PLW0108 - it is made two lines below
         )
         updating = Step("update cards", updater.turn)
+
+        def wake_tellers() -> None:
+            for step in (updating, announcing, delivering):
+                step.wake()
+
+        payroll = None
+        if config.payouts.url:
+            payroll = await parts.enter_async_context(PayrollClient(payroll_access(config), clock))
+        days = config.payouts.alarm_after_days
+        hand_over = HandOver(
+            database,
+            HandOverParts(
+                outside=payroll,
+                telling=telling_,
+                give_up_after_ms=round(config.payouts.give_up_after_hours * HOUR_MS),
+                late_after_ms=None if days is None else round(days * 24 * HOUR_MS),
+                clock=clock,
+                wake=wake_tellers,
+            ),
+            wake=lambda: handing_over.wake(),  # noqa: PLW0108 - it is made two lines below
+        )
+        handing_over = Step("hand over", hand_over.turn)
+
+        def wake_followers() -> None:
+            wake_tellers()
+            handing_over.wake()
+
         withdrawer = Withdrawer(
             database,
             WithdrawParts(
                 outside=treasury,
+                telling=telling_,
                 pace=Pace(per_second=config.withdrawals.per_minute / 60),
                 clock=clock,
                 owner=owner,
-                wake=updating.wake,
+                wake=wake_followers,
             ),
             wake=lambda: withdrawing.wake(),  # noqa: PLW0108 - as above
         )
@@ -293,11 +271,28 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
 
         beating = Step("beat", beat)
         parts.push_async_callback(_last_beat, lambda: beat(stopped=True))
-        parts.push_async_callback(_drain_all, deliverer, announcer, withdrawer, updater)
-        steps = (beating, delivering, announcing, recording, withdrawing, updating)
+        parts.push_async_callback(_drain_all, deliverer, announcer, withdrawer, updater, hand_over)
+        steps = (beating, delivering, announcing, recording, withdrawing, updating, handing_over)
         for step in steps:
             step.start()
         parts.push_async_callback(_stop_all, steps)
+
+        async def take(report: PayoutReport) -> Taken:
+            now = to_millis(clock.now())
+            taken = await _write(
+                database,
+                lambda c: settle(c, report, telling_, actor=audit.PAYROLL, what=audit.What.PAYOUT, now=now),
+            )
+            log_settled(report, taken)
+            wake_tellers()
+            return taken
+
+        if config.payouts.listen:
+            endpoint = ReportEndpoint(config.payouts.secret.get_secret_value(), take, clock)
+            host, port = listen_address(config.payouts.listen)
+            bound = await endpoint.start(host, port)
+            parts.push_async_callback(endpoint.stop)
+            log.info("payouts.listening", extra={"host": host, "port": bound})
         listener = Listener(access(config), accept=accept, tell=tell)
         listener.start()
         parts.push_async_callback(asyncio.to_thread, listener.stop, seconds=STOP_SECONDS)
@@ -325,7 +320,7 @@ async def _last_beat(beat: Callable[[], Coroutine[None, None, float]]) -> None:
         log.warning("notifier.last_beat_lost", extra={"reason": type(error).__name__})
 
 
-async def _drain_all(*steps: Deliverer | Announcer | Withdrawer | CardUpdater) -> None:
+async def _drain_all(*steps: Deliverer | Announcer | Withdrawer | CardUpdater | HandOver) -> None:
     await asyncio.gather(*(step.drain(STOP_SECONDS) for step in steps))
 
 

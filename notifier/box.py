@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -33,6 +34,11 @@ groups:
 fallback_group: fallback
 withdrawals:
   offer_to: [referrer, hr]
+payouts:
+  url: {url}/payroll/payouts
+  secret: {payout_secret}
+  listen: 127.0.0.1:{report_port}
+  alarm_group: hr
 routes:
   - name: to the referrer
     to: [referrer]
@@ -51,7 +57,12 @@ async def run(*, port: int, only_feishu: bool, data: Path | None, say: Callable[
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    settings = SandboxSettings(port=port, opening_events=not only_feishu)
+    report_port = _free_port()
+    settings = SandboxSettings(
+        port=port,
+        opening_events=not only_feishu,
+        payout_report_url="" if only_feishu else f"http://127.0.0.1:{report_port}/payouts/report",
+    )
     ready: asyncio.Future[str] = loop.create_future()
     serving = asyncio.ensure_future(serve(settings, ready.set_result))
     stopped = asyncio.ensure_future(stop.wait())
@@ -66,7 +77,7 @@ async def run(*, port: int, only_feishu: bool, data: Path | None, say: Callable[
             await _first_of(serving, stopped)
         else:
             with _folder(data) as folder:
-                config = _write_config(folder, ready.result(), settings)
+                config = _write_config(folder, ready.result(), settings, report_port)
                 say(_welcome(ready.result(), settings, config=config))
                 await _with_notifier(config, stopped)
     finally:
@@ -92,10 +103,25 @@ def _folder(data: Path | None) -> Iterator[Path]:
         yield Path(made)
 
 
-def _write_config(folder: Path, url: str, settings: SandboxSettings) -> Path:
+def _free_port() -> int:
+    """The stand-in must know where the notifier will listen before either of them runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port: int) -> Path:
     config = folder / "config.yaml"
     config.write_text(
-        CONFIG.format(url=url, app_id=settings.app_id, app_secret=settings.app_secret, folder=folder),
+        CONFIG.format(
+            url=url,
+            app_id=settings.app_id,
+            app_secret=settings.app_secret,
+            payout_secret=settings.payout_secret,
+            report_port=report_port,
+            folder=folder,
+        ),
         encoding="utf-8",
     )
     return config

@@ -2,25 +2,16 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from notifier.config import Config
 from notifier.config_file import WELL_KNOWN, Loaded
-from notifier.domain.account import Referrer
-from notifier.domain.card import BalanceChangeCard, WithdrawalPanel
-from notifier.domain.event import AccountKey
-from notifier.domain.ledger import BalanceChange
-from notifier.domain.money import POINTS, Asset, Kind
-from notifier.domain.notice import Notice, NoticeReason
-from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
-from notifier.errors import ConfigError, TemplateBroken
+from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.templates import TEMPLATES, CardTemplates
-from notifier.flow.withdrawal_wording import panel
-from notifier.flow.wording import balance_change_card
+from notifier.flow.templates import BALANCE_TEMPLATES, WITHDRAWAL_TEMPLATES, CardTemplates
+from notifier.samples import sample, samples_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,102 +28,15 @@ class Finding:
         )
 
 
-_CNY, _USD, _JPY = (Asset(Kind.CASH, code) for code in ("CNY", "USD", "JPY"))
-_ACCOUNT = AccountKey(tenant_key="sample", app_id="sample", account_id="7000000000000000001")
-_SAMPLE_PERSON = Referrer(open_id="ou_sample", name_zh="示例同事", name_en="Sample Colleague")
-_AT = 1_700_000_000_000
-
-
-def _change(asset: Asset, before: str, after: str) -> BalanceChange:
-    return BalanceChange(asset=asset, before=Decimal(before), after=Decimal(after))
-
-
-def _notice(*changes: BalanceChange, reason: NoticeReason = NoticeReason.CHANGE, minutes: int = 0) -> Notice:
-    return Notice(
-        key="sample", account=_ACCOUNT, reason=reason, occurred_at=_AT + minutes * 60_000, changes=changes
-    )
-
-
-_TOLD: dict[str, tuple[Notice, ...]] = {
-    "increase": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
-    "decrease": (_notice(_change(_CNY, "1200", "900.50")),),
-    "mixed": (_notice(_change(_CNY, "0", "500"), _change(POINTS, "120", "0")),),
-    "opening": (
-        _notice(_change(_CNY, "0", "350.50"), _change(POINTS, "0", "120"), reason=NoticeReason.OPENING),
-    ),
-    "folded": (
-        _notice(_change(_CNY, "0", "500")),
-        _notice(_change(_CNY, "500", "800"), minutes=5),
-        _notice(_change(_USD, "0", "80"), _change(_JPY, "0", "12000"), minutes=9),
-    ),
-    "group": (_notice(_change(_CNY, "700", "1200")),),
-    "rerouted": (_notice(_change(_CNY, "700", "1200")),),
-    "nobody": (_notice(_change(_CNY, "700", "1200")),),
-    "withdraw": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
-    "withdrawn": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
-    "hostile": (_notice(_change(Asset(Kind.CASH, "[x](http:"), "1", "2")),),
-}
-SAMPLES = tuple(_TOLD)
-
-_HELD = {_CNY: Decimal(1200), POINTS: Decimal(120)}
-_WITHDRAWN = Withdrawal(
-    id=1,
-    order_id="sample-order",
-    account_ref=1,
-    account=_ACCOUNT,
-    kinds=tuple(Kind),
-    state=WithdrawalState.WITHDRAWN,
-    epoch=0,
-    requested_by=_SAMPLE_PERSON.open_id,
-    role=Role.REFERRER,
-    requested_at=_AT + 60_000,
-    attempts=1,
-    taken=_HELD,
-    withdrawn_at=_AT + 62_000,
-)
-
-_HOSTILE_NAME = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **b** 🎉" + "长" * 100_000
-
-
-def sample(name: str, config: Config) -> BalanceChangeCard:
-    """Raises ConfigError for a name that is not among SAMPLES."""
-    if name not in _TOLD:
-        raise ConfigError(f"--sample: there is no sample {name!r}. There are: {', '.join(SAMPLES)}.")
-    person: Referrer | None = _SAMPLE_PERSON
-    if name == "hostile":
-        person = replace(_SAMPLE_PERSON, name_zh=_HOSTILE_NAME, name_en=_HOSTILE_NAME)
-    if name == "nobody":
-        person = None
-    card = balance_change_card(
-        _TOLD[name],
-        audience="group" if name in {"group", "rerouted", "nobody", "withdrawn", "hostile"} else "referrer",
-        referrer=person,
-        zone=config.cards.time_zone,
-        reroute={"rerouted": "unreachable: this person has resigned", "nobody": "account_unknown"}.get(name),
-    )
-    return replace(card, withdrawal=_withdrawal_panel(name, config))
-
-
-def _withdrawal_panel(name: str, config: Config) -> WithdrawalPanel | None:
-    """The button on one sample, what it leads to on another."""
-    if name not in {"withdraw", "withdrawn"}:
-        return None
-    return panel(
-        ref="sample" if name == "withdraw" else "",
-        holdings=_HELD if name == "withdraw" else {},
-        kinds=tuple(Kind),
-        withdrawal=None if name == "withdraw" else _WITHDRAWN,
-        zone=config.cards.time_zone,
-    )
-
-
 def template_names(config: Config) -> list[str]:
     return CardTemplates(config.cards.template_dir).names()
 
 
-def preview(config: Config, template: str, sample_name: str) -> dict[str, Any]:
-    """Raises TemplateBroken, ConfigError."""
-    return CardTemplates(config.cards.template_dir).render(template, {"card": sample(sample_name, config)})
+def preview(config: Config, template: str, sample_name: str | None) -> dict[str, Any]:
+    """sample_name: None for the first that fits. Raises TemplateBroken, ConfigError."""
+    fitting = samples_for(template)
+    card = sample(sample_name or fitting[0], config, among=fitting)
+    return CardTemplates(config.cards.template_dir).render(template, {"card": card})
 
 
 def offline(loaded: Loaded) -> list[Finding]:
@@ -177,13 +81,14 @@ def _store(config: Config) -> Finding:
 
 def _templates(config: Config) -> list[Finding]:
     templates = CardTemplates(config.cards.template_dir)
-    return [_template(templates, name, config) for name in TEMPLATES.values()] + [
-        _template(templates, name, config) for name in templates.names() if name not in TEMPLATES.values()
-    ]
+    ours = [*BALANCE_TEMPLATES.values(), *WITHDRAWAL_TEMPLATES.values()]
+    own = [name for name in templates.names() if name not in ours]
+    return [_template(templates, name, config) for name in [*ours, *own]]
 
 
 def _template(templates: CardTemplates, name: str, config: Config) -> Finding:
-    for sample_name in SAMPLES:
+    fitting = samples_for(name)
+    for sample_name in fitting:
         try:
             card = templates.render(name, {"card": sample(sample_name, config)})
         except TemplateBroken as error:
@@ -199,4 +104,4 @@ def _template(templates: CardTemplates, name: str, config: Config) -> Finding:
                 what=f"template {name} (sample {sample_name}): {problems[0].path}: {problems[0].message}",
                 step=f"see it with: notifier preview {name} --sample {sample_name}",
             )
-    return Finding(good=True, what=f"template {name} ({templates.source_of(name)}), {len(SAMPLES)} samples")
+    return Finding(good=True, what=f"template {name} ({templates.source_of(name)}), {len(fitting)} samples")

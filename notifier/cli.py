@@ -7,27 +7,18 @@ cannot be used. Heavy imports happen inside the commands, so that --help and the
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from notifier import __version__
+from notifier import __version__, cli_money
+from notifier.cli_tools import CONFIG_OPTION, load, naming_the_file, open_database, say_error
 from notifier.errors import CallError, ConfigError, NotifierError
 
 if TYPE_CHECKING:
     from notifier.config import Config
     from notifier.config_file import Loaded
-    from notifier.store.database import Database
-
-CONFIG_OPTION = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    help="The configuration file. Default: config.yaml here, if there is one; the environment fills in and wins.",
-)
 
 
 class _Commands(click.Group):
@@ -37,18 +28,14 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except ConfigError as error:
-            _say_error(str(error))
+            say_error(str(error))
             ctx.exit(2)
         except CallError as error:
-            _say_error(f"Feishu: {error}")
+            say_error(f"Feishu: {error}")
             ctx.exit(2)
         except NotifierError as error:
-            _say_error(str(error))
+            say_error(str(error))
             ctx.exit(2)
-
-
-def _say_error(text: str) -> None:
-    click.echo(f"notifier: {text}", err=True)
 
 
 @click.group(
@@ -67,11 +54,11 @@ def main() -> None:
 @CONFIG_OPTION
 def run(config_path: Path | None) -> None:
     """Listen to Feishu and deliver, until SIGTERM or Ctrl-C."""
-    loaded = _load(config_path, credentials=True)
+    loaded = load(config_path, credentials=True)
     _set_up_logs(loaded.config)
     from notifier import app  # noqa: PLC0415 - see above
 
-    with _naming_the_file(loaded):
+    with naming_the_file(loaded):
         asyncio.run(app.run(loaded.config))
 
 
@@ -84,7 +71,7 @@ def check(config_path: Path | None, *, online: bool) -> None:
     """Is everything set up right? Offline: configuration and templates."""
     from notifier import checks  # noqa: PLC0415 - see above
 
-    loaded = _load(config_path)
+    loaded = load(config_path)
     findings = checks.offline(loaded)
     if online:
         _need_credentials(loaded)
@@ -104,19 +91,19 @@ def check(config_path: Path | None, *, online: bool) -> None:
 @click.option(
     "--sample",
     "sample_name",
-    default="increase",
-    show_default=True,
-    help="Which sample data; `--list` names them.",
+    help="Which sample data; `--list` names them. Default: the first that fits.",
 )
 @click.option("--list", "list_only", is_flag=True, help="Name the templates and samples.")
-def preview(config_path: Path | None, template: str | None, sample_name: str, *, list_only: bool) -> None:
+def preview(
+    config_path: Path | None, template: str | None, sample_name: str | None, *, list_only: bool
+) -> None:
     """Render a card template with sample data and print its JSON."""
-    from notifier import checks  # noqa: PLC0415 - see above
+    from notifier import checks, samples  # noqa: PLC0415 - see above
 
-    config = _load(config_path).config
+    config = load(config_path).config
     if list_only:
-        click.echo("templates: " + ", ".join(checks.template_names(config)))
-        click.echo("samples:   " + ", ".join(checks.SAMPLES))
+        for name in checks.template_names(config):
+            click.echo(f"{name}: {', '.join(samples.samples_for(name))}")
         return
     card = checks.preview(config, template or "balance_change.json.j2", sample_name)
     click.echo(json.dumps(card, ensure_ascii=False, indent=2))
@@ -128,7 +115,7 @@ def migrate(config_path: Path | None) -> None:
     """Bring the database to this program's schema (run does so by itself)."""
     from notifier.store import schema  # noqa: PLC0415 - see above
 
-    with _database(_load(config_path), must_exist=False):
+    with open_database(load(config_path), must_exist=False):
         click.echo(f"The database is at schema {schema.NEWEST}.")
 
 
@@ -139,8 +126,8 @@ def status(config_path: Path | None, *, as_json: bool) -> None:
     """Connection, last event, what waits, what is stuck and why, time to drain."""
     from notifier import reports  # noqa: PLC0415 - see above
 
-    loaded = _load(config_path)
-    with _database(loaded) as database:
+    loaded = load(config_path)
+    with open_database(loaded) as database:
         report = reports.status(
             database, per_minute=min(loaded.config.sending.per_minute, 60 * loaded.config.sending.per_second)
         )
@@ -167,7 +154,7 @@ def list_deliveries(config_path: Path | None, states: tuple[str, ...], limit: in
     """Newest first."""
     from notifier import reports  # noqa: PLC0415 - see above
 
-    with _database(_load(config_path)) as database:
+    with open_database(load(config_path)) as database:
         click.echo(reports.deliveries(database, states=states, limit=limit, as_json=as_json))
 
 
@@ -179,7 +166,7 @@ def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) 
     """One delivery with every try and what it says."""
     from notifier import reports  # noqa: PLC0415 - see above
 
-    with _database(_load(config_path)) as database:
+    with open_database(load(config_path)) as database:
         shown = reports.delivery(database, delivery_id, as_json=as_json)
     if shown is None:
         _not_found(delivery_id)
@@ -198,7 +185,7 @@ def retry_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...], *,
 
     if all_dead == bool(delivery_ids):
         raise click.UsageError("Name the deliveries, or say --all-dead.")
-    with _database(_load(config_path)) as database:
+    with open_database(load(config_path)) as database:
         done, not_stuck = reports.retry(database, None if all_dead else delivery_ids)
     _say_decided("will be sent again", done, not_stuck)
 
@@ -210,7 +197,7 @@ def drop_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...]) -> 
     """Dead or uncertain deliveries that need not be sent any more."""
     from notifier import reports  # noqa: PLC0415 - see above
 
-    with _database(_load(config_path)) as database:
+    with open_database(load(config_path)) as database:
         done, not_stuck = reports.drop(database, delivery_ids)
     _say_decided("dropped", done, not_stuck)
 
@@ -218,7 +205,7 @@ def drop_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...]) -> 
 def _say_decided(what: str, done: list[int], not_stuck: list[int]) -> None:
     click.echo(f"{len(done)} {what}{': ' + ', '.join(map(str, done)) if done else ''}.")
     if not_stuck:
-        _say_error(
+        say_error(
             f"{', '.join(map(str, not_stuck))}: neither dead nor uncertain, or there is no such delivery; "
             "`notifier deliveries list --state dead --state uncertain` shows those that wait for you."
         )
@@ -226,87 +213,8 @@ def _say_decided(what: str, done: list[int], not_stuck: list[int]) -> None:
 
 
 def _not_found(delivery_id: int) -> None:
-    _say_error(f"there is no delivery {delivery_id}; `notifier deliveries list` shows them.")
+    say_error(f"there is no delivery {delivery_id}; `notifier deliveries list` shows them.")
     sys.exit(1)
-
-
-@cli.group()
-def withdrawals() -> None:
-    """Look at withdrawals, and hurry one that waits."""
-
-
-@withdrawals.command("list")
-@CONFIG_OPTION
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Choice(["requested", "withdrawn", "nothing", "refused"]),
-    help="Only these; may be given several times.",
-)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def list_withdrawals(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
-    """Newest first."""
-    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
-
-    with _database(_load(config_path)) as database:
-        click.echo(withdrawal_reports.listed(database, states=states, limit=limit, as_json=as_json))
-
-
-@withdrawals.command("show")
-@CONFIG_OPTION
-@click.argument("order_id")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def show_withdrawal(config_path: Path | None, order_id: str, *, as_json: bool) -> None:
-    """One withdrawal with its audit trail."""
-    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
-
-    with _database(_load(config_path)) as database:
-        shown = withdrawal_reports.shown(database, order_id, as_json=as_json)
-    if shown is None:
-        _no_order(order_id)
-    click.echo(shown)
-
-
-@withdrawals.command("resume")
-@CONFIG_OPTION
-@click.argument("order_id")
-def resume_withdrawal(config_path: Path | None, order_id: str) -> None:
-    """Ask Feishu again now, with the same order id."""
-    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
-
-    with _database(_load(config_path)) as database:
-        resumed = withdrawal_reports.resume(database, order_id)
-    if not resumed:
-        _say_error(f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.")
-        sys.exit(1)
-    click.echo(f"{order_id} is asked again now, with the same order id.")
-
-
-def _no_order(order_id: str) -> None:
-    _say_error(f"there is no withdrawal {order_id}; `notifier withdrawals list` shows them.")
-    sys.exit(1)
-
-
-@cli.command()
-@CONFIG_OPTION
-@click.option("--account", "account_id", help="Only this referral account.")
-@click.option("--order", "order_id", help="Only this withdrawal.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000))
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def audit(
-    config_path: Path | None, account_id: str | None, order_id: str | None, limit: int, *, as_json: bool
-) -> None:
-    """Who clicked, what was refused, ordered and answered. Newest first."""
-    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
-
-    with _database(_load(config_path)) as database:
-        click.echo(
-            withdrawal_reports.trail(
-                database, account_id=account_id, order_id=order_id, limit=limit, as_json=as_json
-            )
-        )
 
 
 @cli.command()
@@ -326,15 +234,6 @@ def sandbox(port: int, data: Path | None, *, only_feishu: bool) -> None:
     asyncio.run(box.run(port=port, only_feishu=only_feishu, data=data, say=click.echo))
 
 
-def _load(path: Path | None, *, credentials: bool = False) -> "Loaded":
-    from notifier import config_file  # noqa: PLC0415 - see above
-
-    loaded = config_file.load(path)
-    if credentials:
-        config_file.need_credentials(loaded)
-    return loaded
-
-
 def _need_credentials(loaded: "Loaded") -> None:
     from notifier import config_file  # noqa: PLC0415 - see above
 
@@ -345,27 +244,14 @@ def _set_up_logs(config: "Config") -> None:
     from notifier import logs  # noqa: PLC0415 - see above
 
     logs.set_up(
-        level=config.log.level, form=config.log.format, secrets=[config.feishu.app_secret.get_secret_value()]
+        level=config.log.level,
+        form=config.log.format,
+        secrets=[
+            config.feishu.app_secret.get_secret_value(),
+            config.payouts.secret.get_secret_value(),
+        ],
     )
 
 
-@contextmanager
-def _naming_the_file(loaded: "Loaded") -> "Iterator[None]":
-    """A setting that turns out wrong only when it is used is complained about like the others."""
-    try:
-        yield
-    except ConfigError as error:
-        place = loaded.origins.get(str(error).partition(":")[0]) or loaded.file or "the defaults"
-        raise ConfigError(f"{place}: {error}") from error
-
-
-@contextmanager
-def _database(loaded: "Loaded", *, must_exist: bool = True) -> "Iterator[Database]":
-    from notifier.store.database import Database  # noqa: PLC0415 - see above
-
-    with _naming_the_file(loaded):
-        database = Database.open(loaded.config.store.url, must_exist=must_exist)
-    try:
-        yield database
-    finally:
-        database.close()
+for _group in (cli_money.withdrawals, cli_money.payouts, cli_money.audit):
+    cli.add_command(_group)

@@ -188,6 +188,67 @@ class WithdrawalConfig(Section):
         return str(value) if isinstance(value, float) else value
 
 
+SHORTEST_SECRET = 16
+
+
+class PayoutConfig(Section):
+    url: str = ""
+    secret: Annotated[SecretStr, BeforeValidator(_as_text)] = SecretStr("")
+    listen: str = ""
+    timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
+    give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
+    alarm_after_days: Number | None = Field(default=7, gt=0, le=365)
+    alarm_group: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
+            raise ValueError("must be an address such as https://payroll.example.com/payouts")
+        _ = parts.port  # raises for a port that is none
+        if parts.username or parts.password:
+            raise ValueError("must be an address without a user name or password; calls are signed")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname):
+            raise ValueError("must use https, as it says who gets how much; http is for this machine")
+        return value
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SHORTEST_SECRET:
+            raise ValueError(f"must have at least {SHORTEST_SECRET} characters, or it can be guessed")
+        return value
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if value:
+            listen_address(value)
+        return value
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        for name in ("url", "listen"):
+            if getattr(self, name) and not self.secret.get_secret_value():
+                raise ValueError(
+                    f"{name} needs payouts.secret, which signs what passes between the two systems; set "
+                    "NOTIFIER_PAYOUTS__SECRET in the environment"
+                )
+        return self
+
+
+def listen_address(text: str) -> tuple[str, int]:
+    """`127.0.0.1:8080` or `[::1]:8080`, as host and port. Raises ValueError."""
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError("must be host:port, such as 127.0.0.1:8080")
+    return host, int(port)
+
+
 class ReferrerConfig(Section):
     max_age_hours: Number = Field(default=24, ge=0, le=24 * 365)
     lookups_per_second: Number = Field(default=9, gt=0, le=10)
@@ -215,6 +276,7 @@ class Config(Section):
     fallback_group: str | None = None
     routes: tuple[RouteConfig, ...] = (RouteConfig(name="to the referrer", to=(REFERRER,)),)
     withdrawals: WithdrawalConfig = WithdrawalConfig()
+    payouts: PayoutConfig = PayoutConfig()
     referrers: ReferrerConfig = ReferrerConfig()
     sending: SendingConfig = SendingConfig()
     log: LogConfig = LogConfig()
@@ -246,6 +308,9 @@ class Config(Section):
         for target in self.withdrawals.offer_to:
             if target != REFERRER and target not in self.groups:
                 raise ValueError(f"withdrawals.offer_to: {self._no_group(target)}")
+        alarm_group = self.payouts.alarm_group
+        if alarm_group is not None and alarm_group not in self.groups:
+            raise ValueError(f"payouts.alarm_group: {self._no_group(alarm_group)}")
         return self
 
     def _no_group(self, name: str) -> str:

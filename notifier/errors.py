@@ -26,9 +26,9 @@ class TemplateBroken(NotifierError):
 
 
 class CallError(NotifierError):
-    """A call to Feishu did not give what was asked for.
+    """A call to Feishu, or to the company's paying system, did not give what was asked for.
 
-    code: Feishu's code, or None when no readable answer came. log_id: X-Tt-Logid, for Feishu's support.
+    code: Feishu's code or the HTTP status, None when no readable answer came. log_id: X-Tt-Logid, for Feishu's support.
     retry_after_seconds: the least pause before a repeat that Feishu asked for, or None.
     """
 
@@ -89,6 +89,10 @@ class Refused(CallError):
 
 class AccountUnknown(Refused):
     """Feishu does not know this referral account (1002553)."""
+
+
+class AccountDeactivated(Refused):
+    """The referral account may not withdraw (1002555)."""
 
 
 class MessageGone(Refused):

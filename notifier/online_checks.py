@@ -1,6 +1,6 @@
 """Checks that ask Feishu: token, scopes, and the bot's place in each group, each with the next step."""
 
-from notifier import app
+from notifier import parts
 from notifier.checks import Finding
 from notifier.clock import SystemClock
 from notifier.config import Config
@@ -16,7 +16,7 @@ NO_SUCH_ACCOUNT = "1"
 
 async def online(config: Config) -> list[Finding]:
     """Token, scopes, and the bot's place in each group. Stops early where the rest could only fail too."""
-    async with FeishuApi(app.access(config), SystemClock()) as api:
+    async with FeishuApi(parts.access(config), SystemClock()) as api:
         try:
             await api.token()
         except NotAuthorised as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from notifier.clock import Millis, SystemClock, from_millis, to_millis
-from notifier.store import accounts, desk, gates
+from notifier.store import accounts, desk, gates, payouts
 from notifier.store import inbox as inbox_table
 from notifier.store.database import Database
 from notifier.store.desk import DeliveryFile, DeliveryRow, WorkerRow
@@ -34,6 +34,7 @@ class Status:
     lookups: list[tuple[str, int, str]]
     simpler: list[tuple[str, str, int]]
     held: list[tuple[str, Millis, str]]
+    payouts: dict[str, int]
 
     @property
     def process(self) -> str:
@@ -80,6 +81,7 @@ class Status:
             "simpler_cards": [
                 {"rung": rung, "reason": reason, "count": count} for rung, reason, count in self.simpler
             ],
+            "payouts": self.payouts,
             "held_by_feishu": [
                 {"what": name, "until": iso(until), "reason": reason} for name, until, reason in self.held
             ],
@@ -99,6 +101,8 @@ class Status:
         yield f"waiting       {self.waiting}{oldest}{drain}"
         yield f"dead          {self.deliveries.get('dead', 0)}"
         yield f"uncertain     {self.deliveries.get('uncertain', 0)}"
+        if self.payouts:
+            yield f"payouts       {_counts(self.payouts)}"
         for name, until, reason in self.held:
             yield f"on hold       {name} for {_span(until - self.now)}: {reason}"
         for state, code, reason, count in self.stuck:
@@ -152,6 +156,7 @@ def status(database: Database, *, per_minute: float) -> Status:
             parked=inbox_table.parked_entries(connection, limit=SHOWN),
             lookups=list(accounts.failing_lookups(connection, limit=SHOWN)),
             held=gates.shut_gates(connection, now=now),
+            payouts=payouts.count_by_state(connection),
             simpler=desk.simpler_cards(connection, since=now - WEEK_MS, limit=SHOWN),
         )
 

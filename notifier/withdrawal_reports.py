@@ -9,7 +9,7 @@ from notifier.clock import Millis, SystemClock, to_millis
 from notifier.domain.money import Amounts
 from notifier.domain.withdrawal import Withdrawal
 from notifier.reports import ago, iso, table
-from notifier.store import audit, withdrawals
+from notifier.store import audit, payouts, withdrawals
 from notifier.store.audit import AuditRow, Entry, What
 from notifier.store.database import Database
 
@@ -33,8 +33,10 @@ def shown(database: Database, order_id: str, *, as_json: bool) -> str | None:
         if order is None:
             return None
         trail_rows = audit.rows(connection, order_id=order_id, limit=1000)[::-1]
+        payout = payouts.of_order(connection, order_id)
     if as_json:
-        return _json(_order_json(order) | {"audit": [_row_json(row) for row in trail_rows]})
+        money = {"state": payout.state, "reference": payout.reference} if payout else None
+        return _json(_order_json(order) | {"payout": money, "audit": [_row_json(row) for row in trail_rows]})
     lines = [
         f"withdrawal    {order.order_id}, {order.state}",
         f"account       {order.account.account_id}",
@@ -46,6 +48,8 @@ def shown(database: Database, order_id: str, *, as_json: bool) -> str | None:
     ]
     if order.withdrawn_at is not None:
         lines.append(f"withdrawn     {iso(order.withdrawn_at)} by Feishu's clock")
+    if payout is not None:
+        lines.append(f"payout        {payout.state}" + (f", {payout.reference}" if payout.reference else ""))
     if order.reason:
         lines.append(f"reason        {order.reason}" + (f" (code {order.code})" if order.code else ""))
     lines += ["", *(f"  {iso(row.at)}  {row.what}  {row.actor or '-'}  {row.outcome}" for row in trail_rows)]
@@ -60,7 +64,11 @@ def resume(database: Database, order_id: str) -> bool:
         if not withdrawals.hurry(connection, order_id, now=now):
             return False
         entry = Entry(
-            at=now, what=What.MANUAL, actor="command line", outcome="to be asked again now", order_id=order_id
+            at=now,
+            what=What.MANUAL,
+            actor=audit.COMMAND_LINE,
+            outcome="to be asked again now",
+            order_id=order_id,
         )
         audit.write(connection, entry)
         return True

@@ -12,13 +12,13 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
-from notifier.checks import SAMPLES
 from notifier.cli import cli
 from notifier.clock import SystemClock, to_millis
 from notifier.domain.delivery import DeliveryState, Move, Rung
 from notifier.domain.route import Recipient
 from notifier.feishu.wire import read_event
 from notifier.flow.receive import Receiver
+from notifier.samples import SAMPLES, WITHDRAWAL_SAMPLES
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import DEFAULT_SCOPES
 from notifier.store import accounts, desk, gates, inbox
@@ -293,7 +293,7 @@ def test_a_senseless_command_is_refused(file: Path, words: list[str]) -> None:
 
 
 def test_migrate_makes_the_database_and_says_its_schema(file: Path) -> None:
-    assert "The database is at schema 0002.\n" == says(file, "migrate")
+    assert "The database is at schema 0003.\n" == says(file, "migrate")
     assert (file.parent / "notifier.db").exists()
 
 
@@ -315,14 +315,22 @@ def test_preview_prints_the_card_as_json(file: Path) -> None:
 def test_preview_names_templates_and_samples(file: Path) -> None:
     text = says(file, "preview", "--list")
 
-    assert "balance_change.json.j2, balance_change_compact.json.j2" in text
-    assert ", ".join(SAMPLES) in text
+    assert f"balance_change.json.j2: {', '.join(SAMPLES)}\n" in text
+    assert f"withdrawal_compact.json.j2: {', '.join(WITHDRAWAL_SAMPLES)}\n" in text
+
+
+def test_preview_shows_a_withdrawal_and_refuses_a_sample_of_another_kind(file: Path) -> None:
+    assert "WIRE-2026-0042" in says(file, "preview", "withdrawal.json.j2", "--sample", "paid")
+    result = run(file, "preview", "withdrawal.json.j2", "--sample", "increase")
+
+    assert 2 == result.exit_code
+    assert f"There are: {', '.join(WITHDRAWAL_SAMPLES)}." in result.stderr
 
 
 @pytest.mark.parametrize(
     "words, said",
     [
-        (["--sample", "odd"], "there is no sample 'odd'. There are: increase, "),
+        (["--sample", "odd"], "there is no sample 'odd' for this. There are: increase, "),
         (["odd.json.j2"], "odd.json.j2: there is no such template"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from notifier.config import Config, Section
 from notifier.domain import card
+from notifier.payroll import signature
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -97,3 +98,20 @@ def test_the_operators_guide_names_every_log_line() -> None:
 
     assert written
     assert set() == {name for name in written if f"`{name}`" not in text}
+
+
+def test_the_example_for_the_paying_system_signs_and_verifies_as_we_do() -> None:
+    """Whoever copies it can check our calls, and we theirs."""
+    text = (ROOT / "docs" / "payouts.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    example: dict[str, Any] = {}
+    exec(code, example)  # noqa: S102 - our own page
+    raw, secret = b'{"order_id":"rn-1","status":"paid"}', "an-example-secret"
+
+    assert raw.decode() in text
+    ours = signature.sign(secret, "1700000000", raw)
+    assert ours in text
+    assert ours == example["sign"](secret, "1700000000", raw)
+    assert example["is_right"](secret, "1700000000", raw, ours, 1_700_000_300)
+    assert not example["is_right"](secret, "1700000000", raw, ours, 1_700_000_301)
+    assert not example["is_right"](secret, "1700000000", raw + b" ", ours, 1_700_000_000)

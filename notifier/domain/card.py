@@ -63,11 +63,14 @@ class Figure:
 class WithdrawalPanel:
     """What the card says about withdrawing the balance.
 
-    state: offered, processing, withdrawn, nothing (there was nothing to take) or refused. ref: the opaque id that
-    goes into the button's value, alone; "" where there is no button. amounts: what can be, is being or was taken;
-    in refused, what the button would take. order_id, by: the order and the open_id of who asked for it; "" while
+    state: offered, processing, withdrawn, nothing (there was nothing to take) or refused; after withdrawn come
+    sent (the company's system has it), paid and failed (that system says so). ref: the opaque id that goes into
+    the button's value, alone; "" where there is no button. amounts: what can be, is being or was taken; in
+    refused, what the button would take. order_id, by: the order and the open_id of who asked for it; "" while
     there is no order. at: when Feishu booked it, milliseconds since the epoch, UTC; at_text: the same moment in
-    the configured time zone, "" when at is None. reason: why Feishu refused; None in every other state.
+    the configured time zone, "" when at is None. settled_at, settled_at_text: the same for when it was reported
+    paid or failed. reference: the paying system's, in paid and failed; "" when it gave none. reason: why Feishu
+    refused, or why the payment failed; None in every other state.
     """
 
     state: str
@@ -77,6 +80,9 @@ class WithdrawalPanel:
     by: str = ""
     at: Millis | None = None
     at_text: str = ""
+    settled_at: Millis | None = None
+    settled_at_text: str = ""
+    reference: str = ""
     reason: Bilingual | None = None
 
 
@@ -106,3 +112,21 @@ class BalanceChangeCard:
     occurred_at_text: str
     reroute_reason: Bilingual | None = None
     withdrawal: WithdrawalPanel | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalCard:
+    """What `withdrawal.json.j2` and `withdrawal_compact.json.j2` may use, as `card`: one withdrawal and its money.
+
+    alarm: "" for a card that only tells how it stands; late (not paid for days) or dead (the company's system will
+    not take it) for one that calls for somebody. days: since the withdrawal, for late. audience, account_id,
+    referrer, reroute_reason: as on a BalanceChangeCard. withdrawal: how it stands now. Its ref is always "".
+    """
+
+    alarm: str
+    days: int
+    audience: str
+    account_id: str
+    referrer: Person | None
+    withdrawal: WithdrawalPanel
+    reroute_reason: Bilingual | None = None

@@ -78,7 +78,8 @@ class Delivery:
     first_tried_at: when patience began to run out.
     target: referrer or a group's name. receive_id: open_id or chat_id once known. attempts: calls made.
     unknown_since: start of the first call whose outcome we do not know, None if there is none.
-    reroute_reason: why this went here instead of to the referrer, None if it did not.
+    reroute_reason: why this went here instead of to the referrer, None if it did not. order_id: of the withdrawal
+    that it tells of, None for a balance change.
     """
 
     id: int
@@ -96,6 +97,7 @@ class Delivery:
     unknown_since: Millis | None
     reroute_reason: str | None
     last_error: str | None = None
+    order_id: str | None = None
 
     @property
     def uuid(self) -> str:

@@ -64,8 +64,9 @@ class Button:
     """What an opaque id stands for.
 
     epoch: how many withdrawals of the account were over when it was drawn; it is stale once there are more.
-    message_id: of the card it hangs on, None until Feishu has told us. group: name of the group that sees the
-    card, None for a person's own chat. active: what Feishu last said of the account; None while nobody asked.
+    hung_at: when Feishu took the card; a button drawn anew on it makes it no younger. message_id: of the card it
+    hangs on, None until Feishu has told us. group: name of the group that sees the card, None for a person's own
+    chat. active: what Feishu last said of the account; None while nobody asked.
     """
 
     ref: str
@@ -73,7 +74,7 @@ class Button:
     account_ref: int
     account: AccountKey
     epoch: int
-    drawn_at: Millis
+    hung_at: Millis
     message_id: str | None
     group: str | None
     owner: Ownership | None
@@ -103,7 +104,7 @@ def authorise(  # noqa: PLR0911 - one return per rule reads as the list it is
         return Verdict(denied=Denied.FOREIGN)
     if not click.message_id or click.message_id != button.message_id:
         return Verdict(denied=Denied.OTHER_MESSAGE)
-    if now - button.drawn_at >= CARD_LIVES_MS:
+    if now - button.hung_at >= CARD_LIVES_MS:
         return Verdict(denied=Denied.EXPIRED)
     owner = button.owner.referrer if button.owner else None
     if owner is None:
@@ -235,19 +236,23 @@ def after_failure(withdrawal: Withdrawal, error: CallError, *, now: Millis, jitt
 NEAR_MS = 5_000
 """Feishu stamps a withdrawal and its balance event separately; this far apart they may still be one."""
 
+SKEW_MS = 10 * 60_000
+"""Until Feishu has told its own time, ours stands in; so far off it may be, where the figures are the very ones."""
+
 
 def reflects(withdrawal: Withdrawal, changes: Sequence[BalanceChange], *, modified_at: Millis) -> bool:
     """Whether a balance report was made after this withdrawal: by its time, or near that time by its figures."""
     took = taken_by(withdrawal)
-    began = withdrawal.withdrawn_at or withdrawal.requested_at
-    if not took or modified_at < began - NEAR_MS:
-        return False
-    if withdrawal.withdrawn_at is not None and modified_at > began + NEAR_MS:
-        return True
     deltas = {change.asset: change.delta for change in changes}
-    if withdrawal.withdrawn_at is None:
-        return all(deltas.get(asset, Decimal(0)) <= -amount for asset, amount in took.items())
-    return all(deltas.get(asset, Decimal(0)) < 0 for asset in took)
+    at = withdrawal.withdrawn_at
+    if not took:
+        return False
+    if at is None:
+        late_enough = modified_at >= withdrawal.requested_at - SKEW_MS
+        return late_enough and all(deltas.get(asset, Decimal(0)) <= -amount for asset, amount in took.items())
+    if modified_at > at + NEAR_MS:
+        return True
+    return modified_at >= at - NEAR_MS and all(deltas.get(asset, Decimal(0)) < 0 for asset in took)
 
 
 def taken_by(withdrawal: Withdrawal) -> Amounts:
@@ -256,9 +261,15 @@ def taken_by(withdrawal: Withdrawal) -> Amounts:
 
 
 def without_own(changes: Sequence[BalanceChange], after: Amounts, took: Amounts) -> tuple[BalanceChange, ...]:
-    """The changes that are left to tell when our own withdrawal is no news: counted from the balance it left."""
+    """The changes that are left to tell when our own withdrawal is no news: counted from the balance it left.
+
+    It never left less than nothing: where we held less than it took, our ledger was behind, or had seen it already.
+    """
     before = {change.asset: change.before for change in changes}
     assets = sorted({*before, *took})
     held = {asset: before.get(asset, after.get(asset, Decimal(0))) for asset in assets}
-    left = {asset: held[asset] - took.get(asset, Decimal(0)) for asset in assets}
+    left = {
+        asset: max(held[asset] - took[asset], Decimal(0)) if took.get(asset) else held[asset]
+        for asset in assets
+    }
     return differences(left, {asset: after.get(asset, Decimal(0)) for asset in assets})

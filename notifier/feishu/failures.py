@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from notifier.errors import (
+    AccountDeactivated,
     AccountUnknown,
     CallError,
     CardRefused,
@@ -37,6 +38,8 @@ class Sort(Enum):
     """A simpler card may pass."""
     ACCOUNT = auto()
     """No such referral account."""
+    DEACTIVATED = auto()
+    """The referral account may not withdraw."""
     CREDENTIALS = auto()
     """Wrong id or secret, or the app is disabled."""
     GONE = auto()
@@ -160,7 +163,7 @@ TABLE: Mapping[int, Row] = {
     10_20_001: _row(Sort.UNKNOWN, "system error"),
     1002002: _row(Sort.NO, "bad parameter"),
     1002553: _row(Sort.ACCOUNT, "Feishu knows no such referral account"),
-    1002555: _row(Sort.NO, "the referral account is deactivated"),
+    1002555: _row(Sort.DEACTIVATED, "the referral account is deactivated"),
 }
 
 LOCKED_CARD = "card action is lock"
@@ -202,6 +205,8 @@ def failure(  # noqa: C901, PLR0911 - one return per row of the table reads best
             return CardRefused(reason, code=code, log_id=log_id)
         case Sort.ACCOUNT:
             return AccountUnknown(reason, code=code, log_id=log_id)
+        case Sort.DEACTIVATED:
+            return AccountDeactivated(reason, code=code, log_id=log_id)
         case Sort.CREDENTIALS | Sort.TOKEN:
             return NotAuthorised(reason, code=code, log_id=log_id)
         case Sort.GONE:

@@ -16,7 +16,7 @@ from notifier.domain.route import AddressBook
 from notifier.errors import AccountUnknown, CallError
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Accounts
-from notifier.store import accounts, gates, outbox
+from notifier.store import accounts, addressing, gates
 from notifier.store.accounts import LookupDue
 from notifier.store.database import Database
 
@@ -32,7 +32,6 @@ class AnnounceParts:
 
     outside: Accounts
     book: AddressBook
-    max_age_ms: int
     pace: Pace
     clock: Clock
     wake: Callable[[], None]
@@ -103,10 +102,10 @@ async def _look_up(database: Database, due: LookupDue, parts: AnnounceParts) -> 
 def _address(connection: Connection, ref: int, answer: Ownership, parts: AnnounceParts) -> int:
     accounts.keep_ownership(connection, ref, answer)
     return sum(
-        outbox.address(
+        addressing.address(
             connection, ref, target, parts.book.recipient(target, answer.referrer), now=answer.looked_up_at
         )
-        for target in outbox.targets_waiting(connection, ref)
+        for target in addressing.targets_waiting(connection, ref)
     )
 
 

@@ -27,7 +27,7 @@ from notifier.errors import CallError, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer
-from notifier.store import faces, gates, outbox
+from notifier.store import addressing, faces, gates, outbox
 from notifier.store.database import Database
 from notifier.store.outbox import Claim, Claimed, Sent
 
@@ -96,6 +96,8 @@ class Deliverer:
         delivery, parts = each.delivery, self._parts
         if delivery.content is not None:
             return each
+        if delivery.order_id is not None:
+            return replace(each, face=faces.order_face(connection, delivery.order_id))
         reader = faces.seen_by(delivery.target, delivery.receive_id_type, delivery.receive_id, parts.book)
         return replace(
             each,
@@ -222,7 +224,7 @@ class Deliverer:
             why = RerouteReason.UNREACHABLE if failed.target == REFERRER else RerouteReason.GROUP_UNREACHABLE
             instead = self._parts.book.instead(f"{why}: {move.reason}")
             if ours and move.state is DeliveryState.REROUTED and instead is not None:
-                outbox.reroute(connection, failed, instead, now=now)
+                addressing.reroute(connection, failed, instead, now=now)
 
         await kept(self._database.write(keep))
         _tell_failure(failed, move)

@@ -12,10 +12,11 @@ from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, BalanceReport, Event
 from notifier.domain.ledger import Rewrite
 from notifier.domain.notice import Notice, NoticeReason
-from notifier.domain.route import AddressBook, Recipient, Route, targets_of
+from notifier.domain.route import Route, targets_of
 from notifier.domain.withdrawal import reflects, taken_by, without_own
 from notifier.errors import Parked
-from notifier.store import accounts, inbox, ledger, notices, withdrawals
+from notifier.flow.tell import Telling
+from notifier.store import inbox, ledger, notices, withdrawals
 from notifier.store.database import Database
 from notifier.store.inbox import InboxEntry, InboxState, Verdict
 
@@ -29,12 +30,11 @@ MOST_AHEAD_MS = 2 * DAY_MS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordParts:
-    """read: a balance event's meaning, raises Parked. max_age_ms: how long we trust who owns an account."""
+    """read: a balance event's meaning, raises Parked."""
 
     read: Callable[[Event], BalanceReport]
     routes: Sequence[Route]
-    book: AddressBook
-    max_age_ms: int
+    telling: Telling
     clock: Clock
 
 
@@ -155,20 +155,10 @@ def _tell(
         occurred_at=report.modified_at,
         changes=rewrite.announced,
     )
-    notice_id = notices.add(connection, ref, notice, now=now)
+    targets = targets_of(notice, parts.routes)
+    notice_id = parts.telling.tell(connection, ref, notice, targets, now=now)
     if notice_id is None:
         return
-    targets = targets_of(notice, parts.routes)
-    for target in targets:
-        notices.attach(
-            connection,
-            notice_id,
-            ref=ref,
-            target=target,
-            recipient=_known_recipient(connection, ref, target, parts, now),
-            key=notices.delivery_key(notice.key, target),
-            now=now,
-        )
     log.info(
         "notice.born",
         extra={
@@ -178,13 +168,3 @@ def _tell(
             "targets": ",".join(targets) or "none",
         },
     )
-
-
-def _known_recipient(
-    connection: Connection, ref: int, target: str, parts: RecordParts, now: Millis
-) -> Recipient | None:
-    """Without a look-up, if the last one is fresh and leaves no question open."""
-    owner = accounts.ownership(connection, ref)
-    if owner is None or owner.referrer is None or not owner.is_fresh(now=now, max_age=parts.max_age_ms):
-        return None
-    return parts.book.recipient(target, owner.referrer)

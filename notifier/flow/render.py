@@ -7,13 +7,16 @@ from dataclasses import replace
 from datetime import tzinfo
 from typing import Any, Protocol
 
-from notifier.domain.card import BalanceChangeCard, WithdrawalPanel
+from notifier.clock import Clock, to_millis
+from notifier.domain.account import Ownership
+from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
 from notifier.domain.delivery import Content, Rung
+from notifier.domain.notice import Notice
 from notifier.domain.offer import Offer
 from notifier.domain.route import REFERRER
 from notifier.errors import TemplateBroken
-from notifier.flow.templates import TEMPLATES, CardTemplates
-from notifier.flow.withdrawal_wording import panel
+from notifier.flow.templates import BALANCE_TEMPLATES, WITHDRAWAL_TEMPLATES, CardTemplates
+from notifier.flow.withdrawal_wording import panel, withdrawal_card
 from notifier.flow.wording import balance_change_card
 from notifier.store.faces import Face, HungCard
 from notifier.store.outbox import Claimed
@@ -33,65 +36,93 @@ class Problem(Protocol):
 Check = Callable[[object], Sequence[Problem]]
 """Whether Feishu would take a card, as far as we know its rules. Empty: it would."""
 
+Card = BalanceChangeCard | WithdrawalCard
+
 
 class Renderer:
     """zone: for the places where Feishu cannot show the reader's own."""
 
     def __init__(
-        self, templates: CardTemplates, *, check: Check, zone: tzinfo, offer: Offer | None = None
+        self,
+        templates: CardTemplates,
+        *,
+        check: Check,
+        zone: tzinfo,
+        clock: Clock,
+        offer: Offer | None = None,
     ) -> None:
         self._templates = templates
         self._offer = offer or Offer()
         self._check = check
         self._zone = zone
+        self._clock = clock
 
     def content(self, claimed: Claimed) -> Content:
         """From the delivery's rung downwards, the first that can be made. Plain text always can."""
         delivery = claimed.delivery
-        card = balance_change_card(
+        card = self._card(
             claimed.told,
-            audience="referrer" if delivery.target == REFERRER and not delivery.reroute_reason else "group",
-            referrer=claimed.owner.referrer if claimed.owner else None,
-            zone=self._zone,
+            face=claimed.face,
+            owner=claimed.owner,
+            target=delivery.target,
             reroute=delivery.reroute_reason,
         )
-        card = replace(card, withdrawal=self._panel(claimed.face))
-        rung: Rung | None = delivery.rung
-        fault: str | None = None
-        while rung is not None and rung is not Rung.TEXT:
-            try:
-                body = serialise(self.card(rung, card))
-            except TemplateBroken as error:
-                log.error(
-                    "card.broken", extra={"delivery_id": delivery.id, "rung": rung, "reason": str(error)}
-                )
-                fault, rung = str(error), rung.below()
-            else:
-                return Content(rung=rung, msg_type="interactive", body=body, fault=fault)
-        return Content(
-            rung=Rung.TEXT, msg_type="text", body=serialise({"text": plain_text(card)}), fault=fault
-        )
+        made, rung, fault = self._ladder(card, delivery.rung, delivery_id=delivery.id)
+        if made is None:
+            body = serialise({"text": plain_text(card)})
+            return Content(rung=Rung.TEXT, msg_type="text", body=body, fault=fault)
+        return Content(rung=rung, msg_type="interactive", body=serialise(made), fault=fault)
 
     def hung(self, hung: HungCard) -> dict[str, Any] | None:
         """The card as it should look now, on its rung or below; None for what is no card. Never raises for a
         template at fault: the simpler one is taken.
         """
-        card = balance_change_card(
-            hung.told,
-            audience="referrer" if hung.target == REFERRER and not hung.reroute_reason else "group",
-            referrer=hung.owner.referrer if hung.owner else None,
-            zone=self._zone,
-            reroute=hung.reroute_reason,
+        card = self._card(
+            hung.told, face=hung.face, owner=hung.owner, target=hung.target, reroute=hung.reroute_reason
         )
-        card = replace(card, withdrawal=self._panel(hung.face))
-        rung: Rung | None = hung.rung
+        return self._ladder(card, hung.rung, delivery_id=hung.delivery_id)[0]
+
+    def _ladder(
+        self, card: Card, start: Rung, *, delivery_id: int
+    ) -> tuple[dict[str, Any] | None, Rung, str | None]:
+        """The card and its rung, or None and plain text; with what was wrong with a better one."""
+        rung: Rung | None = start
+        fault: str | None = None
         while rung is not None and rung is not Rung.TEXT:
             try:
-                return self.card(rung, card)
+                return self.card(rung, card), rung, fault
             except TemplateBroken as error:
-                log.error("card.broken", extra={"delivery_id": hung.delivery_id, "reason": str(error)})
-                rung = rung.below()
-        return None
+                log.error(
+                    "card.broken", extra={"delivery_id": delivery_id, "rung": rung, "reason": str(error)}
+                )
+                fault, rung = str(error), rung.below()
+        return None, Rung.TEXT, fault
+
+    def _card(
+        self,
+        told: Sequence[Notice],
+        *,
+        face: Face | None,
+        owner: Ownership | None,
+        target: str,
+        reroute: str | None,
+    ) -> Card:
+        audience = "referrer" if target == REFERRER and not reroute else "group"
+        referrer = owner.referrer if owner else None
+        panel = self._panel(face)
+        if told[-1].order_id is None or panel is None:
+            card = balance_change_card(
+                told, audience=audience, referrer=referrer, zone=self._zone, reroute=reroute
+            )
+            return replace(card, withdrawal=panel)
+        return withdrawal_card(
+            told,
+            now_shown=panel,
+            audience=audience,
+            referrer=referrer,
+            reroute=reroute,
+            asked_at=to_millis(self._clock.now()),
+        )
 
     def _panel(self, face: Face | None) -> WithdrawalPanel | None:
         if face is None:
@@ -101,12 +132,14 @@ class Renderer:
             holdings=face.holdings,
             kinds=self._offer.kinds,
             withdrawal=face.withdrawal,
+            payout=face.payout,
             zone=self._zone,
         )
 
-    def card(self, rung: Rung, card: BalanceChangeCard) -> dict[str, Any]:
+    def card(self, rung: Rung, card: Card) -> dict[str, Any]:
         """Raises TemplateBroken when the template fails or its card breaks a rule of Feishu."""
-        name = TEMPLATES[rung]
+        templates = WITHDRAWAL_TEMPLATES if isinstance(card, WithdrawalCard) else BALANCE_TEMPLATES
+        name = templates[rung]
         rendered = self._templates.render(name, {"card": card})
         problems = self._check(rendered)
         if problems:
@@ -120,17 +153,51 @@ def serialise(document: object) -> str:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
-def plain_text(card: BalanceChangeCard) -> str:
+STATES = {
+    "offered": "可提现 / Available to withdraw",
+    "processing": "提现处理中 / Withdrawal in progress",
+    "withdrawn": "已提现，等待打款 / Withdrawn, payment follows",
+    "sent": "打款处理中 / Payment on its way",
+    "paid": "已打款 / Paid",
+    "failed": "打款失败 / Payment failed",
+    "nothing": "没有可提现的余额 / Nothing to withdraw",
+    "refused": "提现未成功 / Withdrawal failed",
+}
+"""What plain text says of a withdrawal."""
+
+ALARMS = {
+    "late": "提现后长时间未打款，请处理 / Withdrawn, but not paid for days: please see to it",
+    "dead": "打款系统未接收，请处理 / The paying system did not take it: please see to it",
+}
+
+
+def plain_text(card: Card) -> str:
     """The last rung: figures only, no names, nothing that could be refused or become a mention."""
-    rows = [
-        "内推奖励变动 / Referral reward update",
-        f"账户 / Account {card.account_id}",
-        *(f"{line.label.zh} / {line.label.en}: {_figures(line.delta, line.after)}" for line in card.lines),
-        card.occurred_at_text,
-    ]
+    if isinstance(card, WithdrawalCard):
+        rows = ["内推奖励提现 / Referral reward withdrawal", f"账户 / Account {card.account_id}"]
+        rows += [ALARMS[card.alarm]] if card.alarm else []
+        rows += _withdrawal_rows(card.withdrawal)
+    else:
+        rows = [
+            "内推奖励变动 / Referral reward update",
+            f"账户 / Account {card.account_id}",
+            *(
+                f"{line.label.zh} / {line.label.en}: {_figures(line.delta, line.after)}"
+                for line in card.lines
+            ),
+            card.occurred_at_text,
+        ]
+        if card.withdrawal is not None and card.withdrawal.state != "offered":  # a text has no button
+            rows += _withdrawal_rows(card.withdrawal)
     if card.reroute_reason:
         rows.append("未能送达原定接收人 / The intended recipient could not be reached")
     return "\n".join(rows).replace("<", "＜").replace(">", "＞")
+
+
+def _withdrawal_rows(panel: WithdrawalPanel) -> list[str]:
+    rows = [STATES[panel.state]]
+    rows += [f"{each.label.zh} / {each.label.en}: {each.text}" for each in panel.amounts]
+    return [*rows, f"订单号 / Order {panel.order_id}"] if panel.order_id else rows
 
 
 def _figures(delta: str | None, after: str) -> str:

@@ -33,7 +33,8 @@ OPEN, CLOSE = "\ue000", "\ue001"
 _SLOT = re.compile(f"{OPEN}(\\d+){CLOSE}")
 _slots: ContextVar[list[str]] = ContextVar("slots")
 
-TEMPLATES = {Rung.FULL: "balance_change.json.j2", Rung.COMPACT: "balance_change_compact.json.j2"}
+BALANCE_TEMPLATES = {Rung.FULL: "balance_change.json.j2", Rung.COMPACT: "balance_change_compact.json.j2"}
+WITHDRAWAL_TEMPLATES = {Rung.FULL: "withdrawal.json.j2", Rung.COMPACT: "withdrawal_compact.json.j2"}
 """The templates we send ourselves; plain text, the last rung, needs none."""
 
 _UNSAFE_FILTERS = ("safe", "xmlattr", "urlize", "pprint", "forceescape", "escape", "e")

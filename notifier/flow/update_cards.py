@@ -11,10 +11,12 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Clock, to_millis
 from notifier.domain.delivery import Rung, closes_gate_for_ms, pause_ms
 from notifier.domain.pace import Pace
+from notifier.domain.route import REFERRER
 from notifier.errors import CallError, CardRefused, MessageGone, NotDone
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import HungCards
 from notifier.flow.render import Renderer, serialise
+from notifier.flow.tell import Telling, end_of
 from notifier.store import card_updates, faces, gates
 from notifier.store.card_updates import CardUpdate
 from notifier.store.database import Database
@@ -31,6 +33,7 @@ class UpdateParts:
     """outside: Feishu. pace: of changes, all cards together."""
 
     outside: HungCards
+    telling: Telling
     renderer: Renderer
     pace: Pace
     clock: Clock
@@ -91,9 +94,7 @@ class CardUpdater:
         except CardRefused as error:
             await self._simpler(update, hung, error)
         except MessageGone as error:
-            reason = str(error)
-            await self._keep(lambda c: card_updates.give_up(c, update, reason=reason))
-            log.warning("card.update_refused", extra={"delivery_id": update.delivery_id, "reason": reason})
+            await self._gone(update, hung, error)
         except CallError as error:
             await self._later(update, error)
         else:
@@ -101,6 +102,23 @@ class CardUpdater:
             log.info(
                 "card.updated", extra={"delivery_id": update.delivery_id, "message_id": update.message_id}
             )
+
+    async def _gone(self, update: CardUpdate, hung: HungCard | None, error: MessageGone) -> None:
+        """In a group a new message tells the end instead; the referrer hears of every end by a message anyway."""
+        reason, now = str(error), self._now()
+
+        def keep(connection: Connection) -> None:
+            card_updates.give_up(connection, update, reason=reason)
+            withdrawal = hung.face.withdrawal if hung is not None else None
+            if hung is None or withdrawal is None or hung.target == REFERRER:
+                return
+            payout = hung.face.payout
+            end = end_of(withdrawal.state, payout.state if payout else None)
+            if end is not None:
+                self._parts.telling.tell_instead(connection, withdrawal, end, hung.target, now=now)
+
+        await self._keep(keep)
+        log.warning("card.update_refused", extra={"delivery_id": update.delivery_id, "reason": reason})
 
     async def _simpler(self, update: CardUpdate, hung: HungCard | None, error: CallError) -> None:
         """The compact card may pass where the full one does not; else later, as a template may be mended."""

@@ -1,4 +1,4 @@
-"""Withdraw: a requested order -> the balance as it is now -> Feishu's answer -> every card of the account.
+"""Withdraw: a requested order -> the balance as it is now -> Feishu's answer -> payout, receipt, cards.
 
 The order id is on disk before the first call and the same in every call. Only a clear no ends an order that took
 nothing; what is unknown is asked again, for ever.
@@ -17,11 +17,13 @@ from notifier.domain.account import Ownership
 from notifier.domain.delivery import closes_gate_for_ms
 from notifier.domain.hire import AccountState
 from notifier.domain.pace import Pace
+from notifier.domain.payout import body_of
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, after_failure, takeable
-from notifier.errors import CallError, NotDone, OutcomeUnknown
+from notifier.errors import AccountDeactivated, CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Treasury
-from notifier.store import accounts, audit, gates, withdrawals
+from notifier.flow.tell import Telling, end_of
+from notifier.store import accounts, audit, gates, payouts, withdrawals
 from notifier.store.audit import What
 from notifier.store.database import Database
 from notifier.store.withdrawals import Ending
@@ -30,14 +32,14 @@ log = logging.getLogger(__name__)
 
 TOGETHER = 8
 IDLE_MS = 1_000
-DEACTIVATED = 1002555
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawParts:
-    """outside: Feishu. pace: of withdrawals. wake: told when cards are to be changed."""
+    """outside: Feishu. pace: of withdrawals. wake: told when cards are to be changed, people told, and money paid."""
 
     outside: Treasury
+    telling: Telling
     pace: Pace
     clock: Clock
     owner: str
@@ -144,16 +146,24 @@ class Withdrawer:
         state = WithdrawalState.WITHDRAWN if taken else WithdrawalState.NOTHING
         await self._end(order, Ending(state=state, now=self._now(), taken=taken, at=done.at))
 
-    async def _end(self, order: Withdrawal, ending: Ending, state: AccountState | None = None) -> None:
+    async def _end(
+        self,
+        order: Withdrawal,
+        ending: Ending,
+        state: AccountState | None = None,
+        *,
+        deactivated: bool = False,
+    ) -> None:
         def keep(connection: Connection) -> bool:
             if state is not None:
                 self._keep_state(connection, order, state)
-            if ending.code == DEACTIVATED:
+            if deactivated:
                 accounts.keep_usable(connection, order.account_ref, usable=False, now=ending.now)
             if not withdrawals.end(connection, order, ending):
                 return False
             outcome = ending.state.value + (f": {ending.reason}" if ending.reason else "")
             self._note(connection, order, outcome, ending.now)
+            self._follow_up(connection, order, ending)
             return True
 
         if await kept(self._database.write(keep)):
@@ -168,6 +178,21 @@ class Withdrawer:
             )
         self._parts.wake()
 
+    def _follow_up(self, connection: Connection, order: Withdrawal, ending: Ending) -> None:
+        """What was taken must be paid and told; both are born with it."""
+        reason = end_of(ending.state, None)
+        if reason is None:
+            return
+        if ending.state is WithdrawalState.WITHDRAWN:
+            owner = accounts.ownership(connection, order.account_ref)
+            at = ending.at if ending.at is not None else ending.now
+            referrer = owner.referrer if owner else None
+            body = body_of(order, taken=ending.taken or {}, at=at, referrer=referrer)
+            payouts.begin(connection, order, body=body, now=ending.now)
+            self._parts.telling.tell_the_end(connection, order, reason, now=ending.now)
+        else:
+            self._parts.telling.tell_out_of_reach(connection, order, reason, now=ending.now)
+
     async def _failed(self, order: Withdrawal, error: CallError) -> None:
         now = self._now()
         age_seconds = max(0, now - order.requested_at) // 1000
@@ -175,7 +200,7 @@ class Withdrawer:
         step = after_failure(tried, error, now=now, jitter=random.random())  # noqa: S311 - spread, not secrecy
         if step.state is WithdrawalState.REFUSED:
             ending = Ending(state=step.state, now=now, reason=step.reason, code=step.code, log_id=step.log_id)
-            await self._end(order, ending)
+            await self._end(order, ending, deactivated=isinstance(error, AccountDeactivated))
             return
 
         def keep(connection: Connection) -> None:

@@ -3,14 +3,19 @@
 A toast is {"type": "info" | "success" | "warning" | "error", "content": zh, "i18n": {"zh_cn": zh, "en_us": en}}.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from typing import Any
 
-from notifier.domain.card import Bilingual, Figure, WithdrawalPanel
+from notifier.clock import Millis
+from notifier.domain.account import Referrer
+from notifier.domain.card import Bilingual, Figure, WithdrawalCard, WithdrawalPanel
 from notifier.domain.money import Amounts, Kind, without_zeros
+from notifier.domain.notice import Notice, NoticeReason
+from notifier.domain.payout import SETTLED, Payout, PayoutState
 from notifier.domain.withdrawal import Denied, Meaning, Withdrawal, WithdrawalState, takeable
-from notifier.flow.wording import MOST_LINES, clean, label, moment, money
+from notifier.flow.wording import MOST_LINES, account_id, clean, label, moment, money, person, reroute_reason
 
 LONGEST_REASON = 160
 
@@ -25,6 +30,9 @@ KNOWN_REASONS = {
 """By Feishu's code."""
 
 NO_REASON = Bilingual(zh="飞书没有说明原因", en="Feishu gave no reason")
+NO_PAYOUT_REASON = Bilingual(zh="打款系统没有说明原因", en="The paying system gave no reason")
+LONGEST_REFERENCE = 64
+DAY_MS = 86_400_000
 
 _DENIED = {
     Denied.NOBODY: (
@@ -119,12 +127,18 @@ _MEANING = {
 
 
 def panel(
-    *, ref: str, holdings: Amounts, kinds: Collection[Kind], withdrawal: Withdrawal | None, zone: tzinfo
+    *,
+    ref: str,
+    holdings: Amounts,
+    kinds: Collection[Kind],
+    withdrawal: Withdrawal | None,
+    payout: Payout | None = None,
+    zone: tzinfo,
 ) -> WithdrawalPanel | None:
     """What the card says; None where there is nothing to say.
 
     ref: the button's id, "" where no button may be. holdings: the balance as the ledger knows it. withdrawal: the
-    one this card tells about, None for a card that offers one.
+    one this card tells about, None for a card that offers one. payout: of that withdrawal, None before there is one.
     """
     available = takeable(holdings, kinds)
     if withdrawal is None:
@@ -140,7 +154,7 @@ def panel(
             return WithdrawalPanel(state="processing", amounts=_figures(asked), order_id=order_id, by=by)
         case WithdrawalState.WITHDRAWN:
             at = withdrawal.withdrawn_at if withdrawal.withdrawn_at is not None else withdrawal.ended_at
-            return WithdrawalPanel(
+            booked = WithdrawalPanel(
                 state="withdrawn",
                 amounts=_figures(withdrawal.taken or {}),
                 order_id=order_id,
@@ -148,6 +162,7 @@ def panel(
                 at=at,
                 at_text="" if at is None else moment(at, zone),
             )
+            return booked if payout is None else _paying(booked, payout, zone)
         case WithdrawalState.NOTHING:
             return WithdrawalPanel(state="nothing", order_id=order_id, by=by)
         case WithdrawalState.REFUSED:
@@ -160,6 +175,55 @@ def panel(
                 by=by,
                 reason=_reason(withdrawal),
             )
+
+
+def _paying(booked: WithdrawalPanel, payout: Payout, zone: tzinfo) -> WithdrawalPanel:
+    """Where the money is. A payout that nobody takes is ours to mend: to its owner it is still on its way."""
+    if payout.state is PayoutState.SENT:
+        return replace(booked, state="sent")
+    if payout.state not in SETTLED:
+        return booked
+    said = clean(payout.reason or "", LONGEST_REASON)
+    why = Bilingual(zh=said, en=said) if said else NO_PAYOUT_REASON
+    return replace(
+        booked,
+        state=payout.state.value,
+        settled_at=payout.settled_at,
+        settled_at_text="" if payout.settled_at is None else moment(payout.settled_at, zone),
+        reference=reference(payout.reference),
+        reason=why if payout.state is PayoutState.FAILED else None,
+    )
+
+
+def reference(text: str) -> str:
+    """The other system's own words, as one short line. Long digits are what it is made of: they are no phone here."""
+    shown = "".join(char for char in text if char.isprintable())[:LONGEST_REFERENCE]
+    return " ".join(shown.split())
+
+
+def withdrawal_card(
+    told: Sequence[Notice],
+    *,
+    now_shown: WithdrawalPanel,
+    audience: str,
+    referrer: Referrer | None,
+    reroute: str | None,
+    asked_at: Millis,
+) -> WithdrawalCard:
+    """told: at least one notice of one order. asked_at: when this is drawn, to count the days of a late one."""
+    last = told[-1]
+    alarm = {NoticeReason.PAYOUT_LATE: "late", NoticeReason.PAYOUT_DEAD: "dead"}.get(last.reason, "")
+    open_still = now_shown.state not in {"paid", "failed"}
+    since = now_shown.at if now_shown.at is not None else last.occurred_at
+    return WithdrawalCard(
+        alarm=alarm if open_still and not (alarm == "dead" and now_shown.state == "sent") else "",
+        days=max(0, asked_at - since) // DAY_MS,
+        audience=audience,
+        account_id=account_id(last.account),
+        referrer=person(referrer) if referrer else None,
+        withdrawal=now_shown,
+        reroute_reason=reroute_reason(reroute) if reroute else None,
+    )
 
 
 def denied_toast(denied: Denied) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from babel.numbers import format_currency, format_decimal, get_currency_precisio
 from notifier.clock import Millis, from_millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import BalanceChangeCard, Bilingual, Line, Person, Step
+from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
@@ -141,9 +142,7 @@ def balance_change_card(
     return BalanceChangeCard(
         direction=_direction(lines, opening=opening),
         audience=audience,
-        account_id=clean(last.account.account_id, 64)
-        if not last.account.account_id.isdigit()
-        else last.account.account_id,
+        account_id=account_id(last.account),
         referrer=person(referrer) if referrer else None,
         lines=lines[:MOST_LINES],
         steps=steps[-MOST_STEPS:],
@@ -152,6 +151,11 @@ def balance_change_card(
         occurred_at_text=moment(last.occurred_at, zone),
         reroute_reason=reroute_reason(reroute) if reroute else None,
     )
+
+
+def account_id(account: AccountKey) -> str:
+    """Feishu's are digits; anything else is cleaned like any text."""
+    return account.account_id if account.account_id.isdigit() else clean(account.account_id, 64)
 
 
 def moment(at: Millis, zone: tzinfo) -> str:

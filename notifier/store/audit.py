@@ -14,6 +14,9 @@ from notifier.store.tables import accounts, audit
 
 FEISHU = "feishu"
 NOTIFIER = "notifier"
+PAYROLL = "payroll"
+"""The company's own system that pays."""
+COMMAND_LINE = "command line"
 
 
 class What(StrEnum):
@@ -21,12 +24,13 @@ class What(StrEnum):
     DENIED = "denied"
     ORDER = "order"
     ANSWER = "answer"
+    PAYOUT = "payout"
     MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """actor: an open_id, FEISHU or NOTIFIER; "" where Feishu named nobody. outcome: one line for a person."""
+    """actor: an open_id, or one of the names above; "" where Feishu named nobody. outcome: one line for a person."""
 
     at: Millis
     what: What

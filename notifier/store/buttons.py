@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
+from notifier.domain.delivery import DeliveryState
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Button
 from notifier.store import accounts
@@ -47,6 +48,8 @@ def find(connection: Connection, ref: str, *, book: AddressBook, now: Millis) ->
         sa.select(
             buttons,
             deliveries.c.message_id,
+            deliveries.c.state,
+            deliveries.c.updated_at,
             deliveries.c.receive_id_type,
             deliveries.c.receive_id,
             accounts_table.c.deactivated_at,
@@ -63,7 +66,7 @@ def find(connection: Connection, ref: str, *, book: AddressBook, now: Millis) ->
         account_ref=row.account_ref,
         account=accounts.key_of(connection, row.account_ref),
         epoch=row.epoch,
-        drawn_at=row.drawn_at,
+        hung_at=row.updated_at if row.state == DeliveryState.SENT else row.drawn_at,
         message_id=row.message_id,
         group=book.group_at(row.receive_id) if row.receive_id_type == "chat_id" else None,
         owner=accounts.ownership(connection, row.account_ref),

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
+from notifier.domain.delivery import OPEN_STATES, DeliveryState
+from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import CARD_LIVES_MS
 from notifier.store.tables import buttons, card_updates, deliveries
 
@@ -27,13 +29,17 @@ class CardUpdate:
     attempts: int
 
 
-def want(connection: Connection, account_ref: int, *, now: Millis) -> None:
-    """Every live card of the account that ever had a button is to show the newest state."""
+def want(connection: Connection, account_ref: int, *, epoch: int, order_id: str, now: Millis) -> None:
+    """Every live card that shows this withdrawal is to show its newest state: those that offered it, and those
+    that tell of it.
+    """
     known = sa.select(card_updates.c.delivery_id)
     live = (
-        sa.select(buttons.c.delivery_id)
-        .where(buttons.c.account_ref == account_ref, buttons.c.drawn_at > now - CARD_LIVES_MS)
-        .distinct()
+        sa.select(deliveries.c.id)
+        .where(_shows(account_ref, epoch, order_id))
+        .where(
+            sa.or_(deliveries.c.state != DeliveryState.SENT, deliveries.c.updated_at > now - CARD_LIVES_MS)
+        )
     )
     connection.execute(
         sa.update(card_updates)
@@ -48,6 +54,33 @@ def want(connection: Connection, account_ref: int, *, now: Millis) -> None:
             ),
         )
     )
+
+
+def beyond_reach(
+    connection: Connection, account_ref: int, *, epoch: int, order_id: str, now: Millis
+) -> list[str]:
+    """The groups in which every card about this withdrawal is too old to be changed: they need a new message."""
+    touched = sa.case((deliveries.c.state == DeliveryState.SENT, deliveries.c.updated_at), else_=now)
+    return list(
+        connection.execute(
+            sa.select(deliveries.c.target)
+            .where(
+                _shows(account_ref, epoch, order_id),
+                deliveries.c.target != REFERRER,
+                deliveries.c.state.in_((*OPEN_STATES, DeliveryState.SENT)),
+            )
+            .group_by(deliveries.c.target)
+            .having(sa.func.max(touched) <= now - CARD_LIVES_MS)
+            .order_by(deliveries.c.target)
+        ).scalars()
+    )
+
+
+def _shows(account_ref: int, epoch: int, order_id: str) -> sa.ColumnElement[bool]:
+    offered = sa.select(buttons.c.delivery_id).where(
+        buttons.c.account_ref == account_ref, buttons.c.epoch == epoch
+    )
+    return sa.or_(deliveries.c.id.in_(offered), deliveries.c.order_id == order_id)
 
 
 def again(connection: Connection, delivery_id: int, *, now: Millis) -> None:

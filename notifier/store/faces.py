@@ -8,24 +8,25 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.account import Ownership
 from notifier.domain.delivery import Rung
-from notifier.domain.event import AccountKey
 from notifier.domain.money import Amounts
 from notifier.domain.notice import Notice
 from notifier.domain.offer import Offer
+from notifier.domain.payout import Payout
 from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
-from notifier.store import accounts, buttons, notices, withdrawals
+from notifier.store import accounts, buttons, notices, payouts, withdrawals
 from notifier.store.tables import buttons as buttons_table
 from notifier.store.tables import deliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Face:
-    """ref: of the card's button, "" for none. withdrawal: the one that the card tells about."""
+    """ref: of the card's button, "" for none. withdrawal: the one that the card tells about; payout: its money."""
 
     ref: str
     holdings: Amounts
     withdrawal: Withdrawal | None
+    payout: Payout | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +34,11 @@ class HungCard:
     """A card that hangs in a chat. rung: how much of it Feishu took."""
 
     delivery_id: int
+    account_ref: int
     target: str
     reroute_reason: str | None
     rung: Rung
     message_id: str | None
-    account: AccountKey
     owner: Ownership | None
     told: tuple[Notice, ...]
     face: Face
@@ -66,6 +67,15 @@ def first_face(
     return Face(ref=ref, holdings=holdings, withdrawal=unfinished)
 
 
+def order_face(connection: Connection, order_id: str) -> Face:
+    """For a card that tells of one withdrawal. Raises LookupError when there is no such order."""
+    withdrawal = withdrawals.by_order(connection, order_id)
+    if withdrawal is None:
+        raise LookupError(f"no withdrawal {order_id}")
+    payout = payouts.of_order(connection, order_id)
+    return Face(ref="", holdings={}, withdrawal=withdrawal, payout=payout)
+
+
 def seen_by(target: str, receive_id_type: str, receive_id: str, book: AddressBook) -> str | None:
     """Who really reads a delivery: a rerouted one is read by the group it went to."""
     if receive_id_type == "chat_id":
@@ -76,31 +86,45 @@ def seen_by(target: str, receive_id_type: str, receive_id: str, book: AddressBoo
 def hung_card(connection: Connection, delivery_id: int, *, redraw: bool, now: Millis) -> HungCard | None:
     """The card as it should look now. redraw: with a button for the present epoch, where the old one is stale.
 
-    None when it never had a button.
+    None when it neither tells of a withdrawal nor ever had a button.
     """
-    epochs = connection.execute(
-        sa.select(sa.func.max(buttons_table.c.epoch)).where(buttons_table.c.delivery_id == delivery_id)
-    ).scalar()
-    if epochs is None:
-        return None
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
+    face = (
+        _offering_face(connection, delivery_id, row.account_ref, redraw=redraw, now=now)
+        if row.order_id is None
+        else order_face(connection, row.order_id)
+    )
+    if face is None:
+        return None
     account = accounts.key_of(connection, row.account_ref)
-    epoch = withdrawals.epoch_of(connection, row.account_ref) if redraw else epochs
-    ref = buttons.draw(connection, delivery_id=delivery_id, account_ref=row.account_ref, epoch=epoch, now=now)
-    withdrawal = withdrawals.newest_of_epoch(connection, row.account_ref, epoch)
-    over = withdrawal is not None and withdrawal.state is WithdrawalState.WITHDRAWN
     return HungCard(
         delivery_id=delivery_id,
+        account_ref=row.account_ref,
         target=row.target,
         reroute_reason=row.reroute_reason,
         rung=Rung(row.rung),
         message_id=row.message_id,
-        account=account,
         owner=accounts.ownership(connection, row.account_ref),
         told=tuple(notices.told_by(connection, delivery_id, account)),
-        face=Face(
-            ref="" if over else ref,
-            holdings=withdrawals.holdings(connection, row.account_ref),
-            withdrawal=withdrawal,
-        ),
+        face=face,
+    )
+
+
+def _offering_face(
+    connection: Connection, delivery_id: int, account_ref: int, *, redraw: bool, now: Millis
+) -> Face | None:
+    drawn_for = connection.execute(
+        sa.select(sa.func.max(buttons_table.c.epoch)).where(buttons_table.c.delivery_id == delivery_id)
+    ).scalar()
+    if drawn_for is None:
+        return None
+    epoch = withdrawals.epoch_of(connection, account_ref) if redraw else drawn_for
+    ref = buttons.draw(connection, delivery_id=delivery_id, account_ref=account_ref, epoch=epoch, now=now)
+    withdrawal = withdrawals.newest_of_epoch(connection, account_ref, epoch)
+    over = withdrawal is not None and withdrawal.state is WithdrawalState.WITHDRAWN
+    return Face(
+        ref="" if over else ref,
+        holdings=withdrawals.holdings(connection, account_ref),
+        withdrawal=withdrawal,
+        payout=payouts.of_order(connection, withdrawal.order_id) if withdrawal and over else None,
     )

@@ -19,7 +19,7 @@ from notifier.store.tables import deliveries, delivery_notices, notices
 
 
 def add(connection: Connection, ref: int, notice: Notice, *, now: Millis) -> int | None:
-    """The notice's id, or None if it was told before (same key)."""
+    """The notice's id, or None if it was born before (same key)."""
     if connection.execute(sa.select(notices.c.id).where(notices.c.notice_key == notice.key)).first():
         return None
     return connection.execute(
@@ -45,23 +45,25 @@ def attach(
     recipient: Recipient | None,
     key: str,
     now: Millis,
+    order_id: str | None = None,
 ) -> int:
     """The delivery that will tell it: one that still waits untouched for the same account and target, or a new
-    one. recipient: None while we do not know who the target is.
+    one. recipient: None while we do not know who the target is. order_id: of the withdrawal that it tells of; what
+    tells of another thing shares no card with it.
     """
-    delivery_id = _untouched(connection, ref, target) or _born(
-        connection, ref=ref, target=target, recipient=recipient, key=key, now=now
+    delivery_id = _untouched(connection, ref, target, order_id) or _born(
+        connection, ref=ref, target=target, recipient=recipient, key=key, now=now, order_id=order_id
     )
     connection.execute(sa.insert(delivery_notices).values(delivery_id=delivery_id, notice_id=notice_id))
     return delivery_id
 
 
-def _untouched(connection: Connection, ref: int, target: str) -> int | None:
+def _untouched(connection: Connection, ref: int, target: str, order_id: str | None) -> int | None:
     """The newest on its way, if it is before its first try: from then on what it says is frozen, as Feishu knows it
     by its uuid. Never an older one: its changes would arrive after newer ones.
     """
     newest = connection.execute(
-        sa.select(deliveries.c.id, deliveries.c.state, deliveries.c.body)
+        sa.select(deliveries.c.id, deliveries.c.state, deliveries.c.body, deliveries.c.order_id)
         .where(
             deliveries.c.account_ref == ref,
             deliveries.c.target == target,
@@ -72,12 +74,20 @@ def _untouched(connection: Connection, ref: int, target: str) -> int | None:
         .limit(1)
         .with_for_update()
     ).first()
-    untouched = newest is not None and newest.body is None and newest.state != DeliveryState.SENDING
-    return newest.id if newest is not None and untouched else None
+    if newest is None or newest.body is not None or newest.state == DeliveryState.SENDING:
+        return None
+    return newest.id if newest.order_id == order_id else None
 
 
 def _born(
-    connection: Connection, *, ref: int, target: str, recipient: Recipient | None, key: str, now: Millis
+    connection: Connection,
+    *,
+    ref: int,
+    target: str,
+    recipient: Recipient | None,
+    key: str,
+    now: Millis,
+    order_id: str | None,
 ) -> int:
     return connection.execute(
         sa.insert(deliveries)
@@ -93,6 +103,7 @@ def _born(
             due_at=now,
             created_at=now,
             updated_at=now,
+            order_id=order_id,
         )
         .returning(deliveries.c.id)
     ).scalar_one()
@@ -106,8 +117,9 @@ def delivery_key(*parts: str) -> str:
 def told_by(connection: Connection, delivery_id: int, account: AccountKey) -> list[Notice]:
     """What a delivery tells, in the order in which it happened."""
     rows = connection.execute(
-        sa.select(notices)
+        sa.select(notices, deliveries.c.order_id)
         .join(delivery_notices, delivery_notices.c.notice_id == notices.c.id)
+        .join(deliveries, deliveries.c.id == delivery_notices.c.delivery_id)
         .where(delivery_notices.c.delivery_id == delivery_id)
         .order_by(notices.c.id)
     )
@@ -118,6 +130,7 @@ def told_by(connection: Connection, delivery_id: int, account: AccountKey) -> li
             reason=NoticeReason(row.reason),
             occurred_at=row.occurred_at,
             changes=_read_changes(row.changes),
+            order_id=row.order_id,
         )
         for row in rows
     ]

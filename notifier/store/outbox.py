@@ -13,10 +13,9 @@ from notifier.domain.delivery import UUID_WINDOW_MS, Content, Delivery, Delivery
 from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice
 from notifier.domain.pace import Gate, SendingPace
-from notifier.domain.route import Recipient
 from notifier.store import accounts, gates, lines, notices
 from notifier.store.faces import Face
-from notifier.store.tables import attempts, deliveries, delivery_notices
+from notifier.store.tables import attempts, deliveries
 
 MINUTE_MS = 60_000
 
@@ -147,6 +146,7 @@ def _delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_m
         unknown_since=row.unknown_since,
         reroute_reason=row.reroute_reason,
         last_error=row.last_error,
+        order_id=row.order_id,
     )
 
 
@@ -237,65 +237,6 @@ def finish_failed(
     return _update_owned(connection, delivery.id, owner, values)
 
 
-def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *, now: Millis) -> int:
-    """The delivery that tells the same to the fallback: one that waits there untouched for the same account, or a
-    new one; made once however often it is asked for.
-    """
-    key = notices.delivery_key(delivery.key, "reroute")
-    known = connection.execute(sa.select(deliveries.c.id).where(deliveries.c.delivery_key == key)).scalar()
-    if known is not None:
-        return known
-    waiting = _untouched_reroute(connection, delivery, recipient)
-    new_id = (
-        waiting
-        or connection.execute(
-            sa.insert(deliveries)
-            .values(
-                delivery_key=key,
-                account_ref=delivery.account_ref,
-                target=delivery.target,
-                receive_id_type=recipient.id_type,
-                receive_id=recipient.id,
-                state=DeliveryState.READY,
-                rung=Rung.FULL,
-                due_at=now,
-                created_at=now,
-                updated_at=now,
-                reroute_reason=recipient.reroute_reason,
-                rerouted_from=delivery.id,
-            )
-            .returning(deliveries.c.id)
-        ).scalar_one()
-    )
-    connection.execute(
-        sa.insert(delivery_notices).from_select(
-            ["delivery_id", "notice_id"],
-            sa.select(sa.literal(new_id), delivery_notices.c.notice_id).where(
-                delivery_notices.c.delivery_id == delivery.id
-            ),
-        )
-    )
-    return new_id
-
-
-def _untouched_reroute(connection: Connection, delivery: Delivery, recipient: Recipient) -> int | None:
-    """Of the same target only: two targets of one notice tell it apart, for two reasons."""
-    return connection.execute(
-        sa.select(deliveries.c.id)
-        .where(
-            deliveries.c.account_ref == delivery.account_ref,
-            deliveries.c.target == delivery.target,
-            deliveries.c.receive_id == recipient.id,
-            deliveries.c.state == DeliveryState.READY,
-            deliveries.c.body.is_(None),
-            deliveries.c.rerouted_from.is_not(None),
-        )
-        .order_by(deliveries.c.id)
-        .limit(1)
-        .with_for_update()
-    ).scalar()
-
-
 def _end_attempt(
     connection: Connection,
     attempt_id: int,
@@ -376,41 +317,3 @@ def reclaim(
             .values(ended_at=now, outcome="unknown", reason=reason)
         )
     return len(rows)
-
-
-def address(
-    connection: Connection, ref: int, target: str, recipient: Recipient | None, *, now: Millis
-) -> int:
-    """The deliveries of this account that wait for this target get their recipient, or die for want of one."""
-    if recipient is None:
-        values: dict[str, object] = {
-            "state": DeliveryState.DEAD,
-            "last_error": "nobody to tell: the recipient is unknown and there is no fallback group to tell instead",
-        }
-    else:
-        values = {
-            "state": DeliveryState.READY,
-            "receive_id_type": recipient.id_type,
-            "receive_id": recipient.id,
-            "reroute_reason": recipient.reroute_reason,
-            "due_at": now,
-        }
-    return connection.execute(
-        sa.update(deliveries)
-        .where(
-            deliveries.c.account_ref == ref,
-            deliveries.c.target == target,
-            deliveries.c.state == DeliveryState.WAITING,
-        )
-        .values(updated_at=now, **values)
-    ).rowcount
-
-
-def targets_waiting(connection: Connection, ref: int) -> list[str]:
-    return list(
-        connection.execute(
-            sa.select(deliveries.c.target)
-            .where(deliveries.c.account_ref == ref, deliveries.c.state == DeliveryState.WAITING)
-            .distinct()
-        ).scalars()
-    )

@@ -149,6 +149,7 @@ deliveries = Table(
     Column("last_error", Text),
     Column("last_code", Integer),
     Column("log_id", String(128)),
+    Column("order_id", String(64)),  # the withdrawal that it tells of; NULL for a balance change
 )
 _OPEN = text("state IN ('waiting', 'ready', 'sending')")
 Index(
@@ -164,6 +165,8 @@ Index(
 )
 _SIMPLER = text("card_fault IS NOT NULL")
 Index("ix_deliveries_state", deliveries.c.state, deliveries.c.updated_at)
+_OF_ORDER = text("order_id IS NOT NULL")
+Index("ix_deliveries_order", deliveries.c.order_id, sqlite_where=_OF_ORDER, postgresql_where=_OF_ORDER)
 Index("ix_deliveries_simpler", deliveries.c.updated_at, sqlite_where=_SIMPLER, postgresql_where=_SIMPLER)
 
 delivery_notices = Table(
@@ -221,6 +224,7 @@ buttons = Table(
     Column("drawn_at", BigInteger, nullable=False),
     UniqueConstraint("delivery_id", "epoch"),
 )
+Index("ix_buttons_account", buttons.c.account_ref, buttons.c.epoch)
 
 withdrawals = Table(
     "withdrawals",
@@ -258,6 +262,29 @@ Index(
     postgresql_where=_UNFINISHED,
 )
 Index("ix_withdrawals_account", withdrawals.c.account_ref, withdrawals.c.id)
+
+payouts = Table(
+    "payouts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("order_id", String(64), ForeignKey("withdrawals.order_id"), nullable=False, unique=True),
+    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("body", Text, nullable=False),  # what is handed over, the same in every call
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("first_tried_at", BigInteger),
+    Column("sent_at", BigInteger),
+    Column("exported_at", BigInteger),  # first export
+    Column("settled_at", BigInteger),
+    Column("reported_at", BigInteger),  # when the other system signed its newest report
+    Column("reference", String(128), nullable=False, server_default=""),
+    Column("reason", Text),
+    Column("alarmed_at", BigInteger),  # when HR was told that it is late
+)
+Index("ix_payouts_state", payouts.c.state, payouts.c.due_at)
+Index("ix_payouts_created", payouts.c.created_at)
 
 card_updates = Table(
     "card_updates",

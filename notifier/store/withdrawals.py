@@ -80,7 +80,9 @@ def newest_of_epoch(connection: Connection, account_ref: int, epoch: int) -> Wit
 
 
 def begin(connection: Connection, order: Order) -> Withdrawal | None:
-    """The order, on disk with the commit; None where another one of this account is unfinished."""
+    """The order, on disk with the commit; None where another one of this account is unfinished, or this click has
+    its order already.
+    """
     button = order.button
     try:
         with connection.begin_nested():
@@ -102,8 +104,13 @@ def begin(connection: Connection, order: Order) -> Withdrawal | None:
                 .returning(withdrawals)
             ).one()
     except IntegrityError:
+        known = unfinished(connection, button.account_ref) or by_click(connection, order.click_key)
+        if known is None:
+            raise  # not what the two unique rows are there for
         return None
-    card_updates.want(connection, button.account_ref, now=order.now)
+    card_updates.want(
+        connection, button.account_ref, epoch=button.epoch, order_id=order.order_id, now=order.now
+    )
     return _read(connection, row)
 
 
@@ -196,7 +203,13 @@ def end(connection: Connection, withdrawal: Withdrawal, ending: Ending) -> bool:
     )
     if changed.rowcount != 1:
         return False
-    card_updates.want(connection, withdrawal.account_ref, now=ending.now)
+    card_updates.want(
+        connection,
+        withdrawal.account_ref,
+        epoch=withdrawal.epoch,
+        order_id=withdrawal.order_id,
+        now=ending.now,
+    )
     return True
 
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from notifier.checks import sample
 from notifier.config import Config
 from notifier.domain.card import BalanceChangeCard, Bilingual, Figure, WithdrawalPanel
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.templates import TEMPLATES, CardTemplates
+from notifier.flow.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.flow.withdrawal_wording import LONGEST_REASON
 from notifier.flow.wording import MOST_LINES
+from notifier.samples import sample
 
 GOLDEN = Path(__file__).parent / "golden_withdrawal"
 REF = "0123456789abcdef0123456789abcdef"
@@ -30,10 +30,15 @@ AMOUNTS = (
 REASON = Bilingual(zh="内推账户已停用", en="The referral account is deactivated")
 ASKED = WithdrawalPanel(state="processing", amounts=AMOUNTS, order_id=ORDER, by="ou_sample")
 REFUSED = WithdrawalPanel(state="refused", order_id=ORDER, by="ou_sample", reason=REASON)
+WITHDRAWN = replace(ASKED, state="withdrawn", at=1_700_000_060_000, at_text="2023-11-15 06:14")
+PAID = replace(WITHDRAWN, state="paid", settled_at=1_700_100_060_000, settled_at_text="2023-11-16 10:01")
 PANELS = {
     "offered": WithdrawalPanel(state="offered", ref=REF, amounts=AMOUNTS),
     "processing": ASKED,
-    "withdrawn": replace(ASKED, state="withdrawn", at=1_700_000_060_000, at_text="2023-11-15 06:14"),
+    "withdrawn": WITHDRAWN,
+    "sent": replace(WITHDRAWN, state="sent"),
+    "paid": replace(PAID, reference="WIRE-42"),
+    "failed": replace(PAID, state="failed", reason=REASON),
     "nothing": replace(ASKED, state="nothing", amounts=()),
     "refused": replace(REFUSED, ref=REF, amounts=AMOUNTS),
     "refused_for_good": REFUSED,
@@ -41,7 +46,7 @@ PANELS = {
 AUDIENCES = {"referrer": "increase", "group": "group"}
 CARDS = [
     (template, state, audience)
-    for template in TEMPLATES.values()
+    for template in BALANCE_TEMPLATES.values()
     for state in PANELS
     for audience in AUDIENCES
 ]
@@ -49,7 +54,9 @@ HOSTILE = '<at id=all></at> [x](http://x.invalid) "}],{"tag":"button"} {{ 7*7 }}
 
 
 def rendered(template: str, panel: WithdrawalPanel | None, audience: str = "referrer") -> dict[str, Any]:
-    card: BalanceChangeCard = replace(sample(AUDIENCES[audience], Config()), withdrawal=panel)
+    made = sample(AUDIENCES[audience], Config())
+    assert isinstance(made, BalanceChangeCard)
+    card = replace(made, withdrawal=panel)
     return CardTemplates().render(template, {"card": card})
 
 
@@ -99,7 +106,7 @@ def test_the_button_is_there_with_its_id_and_carries_nothing_else(
     assert expected == [button["behaviors"] for button in buttons]
 
 
-@pytest.mark.parametrize("template", TEMPLATES.values())
+@pytest.mark.parametrize("template", BALANCE_TEMPLATES.values())
 def test_the_question_before_it_names_every_amount_in_both_languages(template: str) -> None:
     (button,) = tagged(rendered(template, PANELS["offered"]), "button")
     asked = button["confirm"]["text"]["i18n_content"]
@@ -110,15 +117,28 @@ def test_the_question_before_it_names_every_amount_in_both_languages(template: s
     assert "cannot be undone" in asked["en_us"]
 
 
-@pytest.mark.parametrize("template, audience", [(t, a) for t in TEMPLATES.values() for a in AUDIENCES])
-def test_who_asked_is_shown_to_groups_on_the_full_card_alone(template: str, audience: str) -> None:
-    card = rendered(template, replace(PANELS["withdrawn"], by="ou_asked"), audience)
+@pytest.mark.parametrize("template", BALANCE_TEMPLATES.values())
+@pytest.mark.parametrize(
+    "audience, by, named",
+    [
+        ("group", "ou_asked", True),
+        ("group", "ou_sample", True),
+        ("referrer", "ou_asked", True),
+        ("referrer", "ou_sample", False),
+    ],
+)
+def test_who_asked_is_shown_on_the_full_card_to_everybody_else(
+    template: str, audience: str, by: str, *, named: bool
+) -> None:
+    """ou_sample is the referrer."""
+    card = rendered(template, replace(PANELS["withdrawn"], by=by), audience)
 
-    shown = audience == "group" and template == "balance_change.json.j2"
-    assert shown == ("ou_asked" in json.dumps(card))
+    people = [each["user_id"] for each in tagged(card, "person") if each["size"] == "extra_small"]
+    full = template == "balance_change.json.j2"
+    assert ([by] if named and full else []) == people
 
 
-@pytest.mark.parametrize("template", TEMPLATES.values())
+@pytest.mark.parametrize("template", BALANCE_TEMPLATES.values())
 def test_hostile_text_stays_text(template: str) -> None:
     hostile = replace(
         PANELS["refused"], reason=Bilingual(zh=HOSTILE, en=HOSTILE), order_id=HOSTILE, ref=HOSTILE
@@ -132,7 +152,7 @@ def test_hostile_text_stays_text(template: str) -> None:
     assert [] == card_problems(card)
 
 
-@pytest.mark.parametrize("template", TEMPLATES.values())
+@pytest.mark.parametrize("template", BALANCE_TEMPLATES.values())
 def test_the_largest_panel_leaves_most_of_the_room_to_the_rest(template: str) -> None:
     amount = Figure(
         label=Bilingual(zh=f"现金（{'长' * 16}）", en=f"Cash ({'W' * 16})"), text="-¥10,000,000,000,000.1234"

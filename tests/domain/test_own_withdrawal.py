@@ -44,6 +44,9 @@ GAIN = (change(CNY, "850", "900"),)
         (WITHDRAWN, GAIN, AT + 60_000, True),
         (UNDER_WAY, LOSS, AT, True),
         (UNDER_WAY, GAIN, AT + 60_000, False),
+        (UNDER_WAY, LOSS, AT - 5 * 60_000, True),  # our clock is ahead of Feishu's
+        (UNDER_WAY, LOSS, AT - 11 * 60_000, False),
+        (UNDER_WAY, (change(CNY, "850", "10"),), AT, False),
         (replace(WITHDRAWN, taken={}), LOSS, AT, False),
     ],
 )
@@ -72,6 +75,15 @@ def test_what_was_not_withdrawn_is_told_as_ever() -> None:
     changes = (change(CNY, "850", "0"), change(USD, "10", "4"))
 
     assert (change(USD, "10", "4"),) == without_own(changes, {USD: Decimal(4)}, TOOK)
+
+
+def test_what_the_ledger_had_seen_before_is_not_counted_twice() -> None:
+    """The withdrawal's own event was not recognised; the reward after it is told as what it is."""
+    assert (change(CNY, "0", "50"),) == without_own((change(CNY, "0", "50"),), {CNY: Decimal(50)}, TOOK)
+
+
+def test_a_ledger_that_was_behind_is_owed_no_less_than_nothing() -> None:
+    assert () == without_own((change(CNY, "800", "0"),), {}, TOOK)
 
 
 AMOUNTS = st.dictionaries(

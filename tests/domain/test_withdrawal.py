@@ -46,7 +46,7 @@ BUTTON = Button(
     account_ref=1,
     account=ACCOUNT,
     epoch=0,
-    drawn_at=NOW - 60_000,
+    hung_at=NOW - 60_000,
     message_id="om_1",
     group="hr",
     owner=Ownership(referrer=Referrer(open_id="ou_lin"), looked_up_at=NOW),
@@ -91,7 +91,7 @@ DENIALS = [
     ),
     pytest.param(Denied.OTHER_MESSAGE, replace(CLICK, message_id="om_2"), BUTTON, id="forwarded card"),
     pytest.param(Denied.OTHER_MESSAGE, replace(CLICK, message_id=""), BUTTON, id="callback without message"),
-    pytest.param(Denied.EXPIRED, CLICK, replace(BUTTON, drawn_at=NOW - CARD_LIVES_MS), id="14 days old"),
+    pytest.param(Denied.EXPIRED, CLICK, replace(BUTTON, hung_at=NOW - CARD_LIVES_MS), id="14 days old"),
     pytest.param(Denied.OWNER_UNKNOWN, CLICK, replace(BUTTON, owner=None), id="nobody asked for the owner"),
     pytest.param(
         Denied.OWNER_UNKNOWN,
@@ -149,7 +149,7 @@ def test_every_reason_for_a_no_has_its_click_above() -> None:
         pytest.param(Role.OPERATOR, "ou_op", BUTTON, id="operator of the group"),
         pytest.param(Role.OPERATOR, "ou_sales", replace(BUTTON, group="sales"), id="the other group's"),
         pytest.param(
-            Role.REFERRER, "ou_lin", replace(BUTTON, drawn_at=NOW - CARD_LIVES_MS + 1), id="just in time"
+            Role.REFERRER, "ou_lin", replace(BUTTON, hung_at=NOW - CARD_LIVES_MS + 1), id="just in time"
         ),
     ],
 )

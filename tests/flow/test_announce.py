@@ -62,7 +62,6 @@ def make_parts(
     return AnnounceParts(
         outside=ReferralAccounts(api),
         book=AddressBook(groups=GROUPS, fallback=fallback),
-        max_age_ms=3_600_000,
         pace=Pace(per_second=per_second),
         clock=clock,
         wake=woken,

@@ -55,7 +55,7 @@ class Messenger:
 def parts(api: FeishuApi, clock: FakeClock) -> DeliverParts:
     return DeliverParts(
         messenger=Messenger(Messages(api)),
-        renderer=Renderer(CardTemplates(), check=card_problems, zone=ZoneInfo("Asia/Shanghai")),
+        renderer=Renderer(CardTemplates(), check=card_problems, zone=ZoneInfo("Asia/Shanghai"), clock=clock),
         book=BOOK,
         pace=SendingPace(app=Pace(per_second=45, burst=4), chat=Pace(per_second=4.5), per_minute=975),
         patience=Patience(give_up_after_ms=72 * HOUR_MS),
@@ -422,7 +422,7 @@ async def test_a_card_that_breaks_in_an_unforeseen_way_holds_up_nobody_else(
         return []
 
     poisoned, fine = due(database, clock, LIN, "a"), due(database, clock, CHEN, "b")
-    renderer = Renderer(CardTemplates(), check=check, zone=ZoneInfo("Asia/Shanghai"))
+    renderer = Renderer(CardTemplates(), check=check, zone=ZoneInfo("Asia/Shanghai"), clock=clock)
     await turn(Deliverer(database, replace(parts, renderer=renderer), wake=lambda: None))
 
     assert ["dead", "sent"] == states(database, [poisoned, fine])

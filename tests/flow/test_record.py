@@ -16,6 +16,7 @@ from notifier.domain.route import AddressBook, Condition, Route
 from notifier.feishu.wire import read_balance_report, read_event
 from notifier.flow.receive import Receiver
 from notifier.flow.record import BATCH, RecordParts, record
+from notifier.flow.tell import Telling
 from notifier.store import accounts, inbox, ledger
 from notifier.store.database import Database
 from notifier.store.tables import deliveries, notices
@@ -31,7 +32,10 @@ LIN = Referrer(open_id="ou_lin", name_zh="林小满")
 @pytest.fixture
 def parts(clock: FakeClock) -> RecordParts:
     return RecordParts(
-        read=read_balance_report, routes=(TO_REFERRER,), book=BOOK, max_age_ms=24 * HOUR_MS, clock=clock
+        read=read_balance_report,
+        routes=(TO_REFERRER,),
+        telling=Telling(book=BOOK, max_age_ms=24 * HOUR_MS),
+        clock=clock,
     )
 
 

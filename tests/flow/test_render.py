@@ -7,14 +7,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifier.checks import SAMPLES, sample
+from notifier.clock import SystemClock
 from notifier.config import Config
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import Content, Delivery, DeliveryState, Rung
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.render import Renderer, plain_text
-from notifier.flow.templates import TEMPLATES, CardTemplates
+from notifier.flow.templates import BALANCE_TEMPLATES, CardTemplates
+from notifier.samples import SAMPLES, sample
 from notifier.store.outbox import Claimed
 from support.builders import ACCOUNT, MODIFIED_AT, notice
 
@@ -32,7 +33,7 @@ def own(tmp_path: Path) -> Path:
 
 
 def renderer(own: Path | None = None) -> Renderer:
-    return Renderer(CardTemplates(own), check=card_problems, zone=SHANGHAI)
+    return Renderer(CardTemplates(own), check=card_problems, zone=SHANGHAI, clock=SystemClock())
 
 
 def claimed(*, rung: Rung = Rung.FULL, target: str = "referrer", reroute: str | None = None) -> Claimed:
@@ -70,13 +71,13 @@ def test_the_full_card_is_sent_where_nothing_speaks_against_it() -> None:
 
 @pytest.mark.parametrize("source", [BROKEN, TOO_LARGE, NOT_A_CARD, "{{", "[]", "no json"])
 def test_where_the_full_card_cannot_be_made_the_compact_one_is_sent(own: Path, source: str) -> None:
-    (own / TEMPLATES[Rung.FULL]).write_text(source)
+    (own / BALANCE_TEMPLATES[Rung.FULL]).write_text(source)
 
     assert (Rung.COMPACT, "interactive") == rungs(renderer(own).content(claimed()))
 
 
 def test_where_no_card_can_be_made_plain_text_is_sent(own: Path) -> None:
-    for name in TEMPLATES.values():
+    for name in BALANCE_TEMPLATES.values():
         (own / name).write_text(BROKEN)
     content = renderer(own).content(claimed())
 
@@ -89,7 +90,7 @@ def test_a_delivery_that_stepped_down_does_not_climb_again() -> None:
 
 
 def test_a_broken_card_says_what_feishu_would_refuse_and_where(own: Path) -> None:
-    (own / TEMPLATES[Rung.FULL]).write_text(NOT_A_CARD)
+    (own / BALANCE_TEMPLATES[Rung.FULL]).write_text(NOT_A_CARD)
 
     with pytest.raises(TemplateBroken, match=r"Feishu would refuse this card: body\.elements\[0\]"):
         renderer(own).card(Rung.FULL, sample("increase", Config()))

@@ -13,15 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.checks import sample
 from notifier.config import Config
 from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual
 from notifier.domain.delivery import Rung
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.templates import TEMPLATES, CardTemplates, escape_markdown, shipped_templates
+from notifier.flow.templates import (
+    BALANCE_TEMPLATES,
+    WITHDRAWAL_TEMPLATES,
+    CardTemplates,
+    escape_markdown,
+    shipped_templates,
+)
 from notifier.flow.wording import person
+from notifier.samples import sample
 
 HOSTILE = [
     'quotes " and \' and \\ backslashes \\" \\u0022',
@@ -334,9 +340,8 @@ def test_an_own_template_is_read_again_after_a_change(own: Path) -> None:
 def test_shared_parts_are_no_templates_of_their_own(own: Path) -> None:
     (own / "mine.json.j2").write_text("{}")
 
-    assert ["balance_change.json.j2", "balance_change_compact.json.j2", "mine.json.j2"] == CardTemplates(
-        own
-    ).names()
+    ours = [*BALANCE_TEMPLATES.values(), *WITHDRAWAL_TEMPLATES.values()]
+    assert sorted([*ours, "mine.json.j2"]) == CardTemplates(own).names()
 
 
 # any name at all
@@ -349,7 +354,7 @@ SHIPPED = CardTemplates()
 def test_any_name_is_shown_cleaned_and_never_as_markup(name_zh: str, name_en: str) -> None:
     referrer = Referrer(open_id="ou_1", name_zh=name_zh, name_en=name_en)
     card = replace(sample("group", Config()), referrer=person(referrer))
-    rendered = SHIPPED.render(TEMPLATES[Rung.FULL], {"card": card})
+    rendered = SHIPPED.render(BALANCE_TEMPLATES[Rung.FULL], {"card": card})
     shown = rendered["header"]["subtitle"]["i18n_content"]
 
     assert person(referrer).name == Bilingual(zh=shown["zh_cn"], en=shown["en_us"])

@@ -35,7 +35,7 @@ def card(
     ref = account_ref(database, account)
 
     def finish(connection: sa.Connection) -> None:
-        values = {"state": "sent", "message_id": f"om_{one}" if hangs else None}
+        values = {"state": "sent", "message_id": f"om_{one}" if hangs else None, "updated_at": now}
         connection.execute(sa.update(deliveries).where(deliveries.c.id == one).values(values))
         for epoch in range(2 if with_button else 0):
             buttons.draw(connection, delivery_id=one, account_ref=ref, epoch=epoch, now=now)
@@ -46,7 +46,7 @@ def card(
 
 def want(database: Database, *, account: AccountKey = ACCOUNT, now: int = NOW) -> None:
     ref = account_ref(database, account)
-    database.write(lambda c: card_updates.want(c, ref, now=now)).result()
+    database.write(lambda c: card_updates.want(c, ref, epoch=0, order_id="rn-1", now=now)).result()
 
 
 def due(

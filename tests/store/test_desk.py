@@ -6,7 +6,7 @@ import pytest
 
 from notifier.domain.delivery import DeliveryState, Move, Rung
 from notifier.domain.route import Recipient
-from notifier.store import desk, outbox
+from notifier.store import addressing, desk
 from notifier.store.database import Database
 from notifier.store.desk import WorkerRow
 from support.builders import ACCOUNT_ID
@@ -65,7 +65,7 @@ def test_a_second_retry_counts_on(database: Database) -> None:
     old_key = row(database, one).delivery_key
     retry(database, one)
     ref = row(database, one).account_ref
-    database.write(lambda c: outbox.address(c, ref, "referrer", None, now=LATER)).result()
+    database.write(lambda c: addressing.address(c, ref, "referrer", None, now=LATER)).result()
     retry(database, one)
 
     assert f"{old_key}.2" == row(database, one).delivery_key
@@ -76,7 +76,7 @@ def test_a_retried_key_still_fits_into_feishus_uuid(database: Database) -> None:
     for _ in range(3):
         retry(database, one)
         ref = row(database, one).account_ref
-        database.write(lambda c, ref=ref: outbox.address(c, ref, "referrer", None, now=LATER)).result()  # type: ignore[misc]
+        database.write(lambda c, ref=ref: addressing.address(c, ref, "referrer", None, now=LATER)).result()  # type: ignore[misc]
 
     assert 50 >= len(f"{row(database, one).delivery_key}-f")
 
@@ -84,7 +84,7 @@ def test_a_retried_key_still_fits_into_feishus_uuid(database: Database) -> None:
 def test_a_retried_reroute_keeps_its_recipient_and_reason(database: Database) -> None:
     told(database, "n-1")
     (first,) = claim(database).deliveries
-    instead = database.write(lambda c: outbox.reroute(c, first.delivery, FALLBACK, now=NOW)).result()
+    instead = database.write(lambda c: addressing.reroute(c, first.delivery, FALLBACK, now=NOW)).result()
     (second,) = claim(database, now=NOW + 1_000).deliveries
     failed(database, second, dead())
     retry(database, instead)

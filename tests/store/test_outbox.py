@@ -7,7 +7,7 @@ from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import UUID_WINDOW_MS, Content, DeliveryState, Move, Rung
 from notifier.domain.pace import Pace, SendingPace
 from notifier.domain.route import Recipient
-from notifier.store import accounts, gates, outbox
+from notifier.store import accounts, addressing, gates, outbox
 from notifier.store.database import Database
 from notifier.store.tables import attempts, delivery_notices
 from support.outbox import (
@@ -346,7 +346,7 @@ def test_a_reroute_tells_the_same_notices_to_somebody_else(database: Database) -
     told(database, "n-1")
     one = told(database, "n-2")
     (claimed,) = claim(database).deliveries
-    new_id = database.write(lambda c: outbox.reroute(c, claimed.delivery, FALLBACK, now=NOW)).result()
+    new_id = database.write(lambda c: addressing.reroute(c, claimed.delivery, FALLBACK, now=NOW)).result()
     kept = row(database, new_id)
 
     assert notices_of(database, one) == notices_of(database, new_id)
@@ -362,7 +362,7 @@ def test_a_reroute_is_made_once_however_often_it_is_asked_for(database: Database
     told(database, "n-1")
     (claimed,) = claim(database).deliveries
     first, second = (
-        database.write(lambda c: outbox.reroute(c, claimed.delivery, FALLBACK, now=NOW)).result()
+        database.write(lambda c: addressing.reroute(c, claimed.delivery, FALLBACK, now=NOW)).result()
         for _ in range(2)
     )
 
@@ -377,7 +377,7 @@ def test_reroutes_of_one_account_fold_while_they_wait(database: Database) -> Non
     second = told(database, "n-2")
     (two,) = claim(database, now=NOW + 60_000).deliveries
     rerouted = [
-        database.write(lambda c, d=each.delivery: outbox.reroute(c, d, FALLBACK, now=NOW)).result()  # type: ignore[misc]
+        database.write(lambda c, d=each.delivery: addressing.reroute(c, d, FALLBACK, now=NOW)).result()  # type: ignore[misc]
         for each in (one, two)
     ]
 
@@ -390,7 +390,7 @@ def test_a_reroute_does_not_join_one_that_was_tried(database: Database) -> None:
     (one,) = claim(database).deliveries
     frozen(database, one)
     failed(database, one, Move(state=DeliveryState.REROUTED, reason="has resigned", rung=Rung.FULL))
-    database.write(lambda c: outbox.reroute(c, one.delivery, FALLBACK, now=NOW)).result()
+    database.write(lambda c: addressing.reroute(c, one.delivery, FALLBACK, now=NOW)).result()
     (tried,) = claim(database, now=NOW + 60_000).deliveries
     frozen(database, tried)
     told(database, "n-2")
@@ -398,7 +398,7 @@ def test_a_reroute_does_not_join_one_that_was_tried(database: Database) -> None:
 
     assert (
         tried.delivery.id
-        != database.write(lambda c: outbox.reroute(c, two.delivery, FALLBACK, now=NOW)).result()
+        != database.write(lambda c: addressing.reroute(c, two.delivery, FALLBACK, now=NOW)).result()
     )
 
 
@@ -482,7 +482,7 @@ def test_nothing_is_reclaimed_after_a_clean_stop(database: Database) -> None:
 
 def address(database: Database, target: str, recipient: Recipient | None) -> int:
     ref = account_ref(database)
-    return database.write(lambda c: outbox.address(c, ref, target, recipient, now=NOW)).result()
+    return database.write(lambda c: addressing.address(c, ref, target, recipient, now=NOW)).result()
 
 
 def test_an_address_makes_what_waited_for_it_ready(database: Database) -> None:
@@ -522,7 +522,7 @@ def test_the_targets_that_wait_are_named_once_each(database: Database) -> None:
     told(database, "n-3", recipient=None)
     ref = account_ref(database)
     with database.read() as connection:
-        assert ["hr", "referrer"] == sorted(outbox.targets_waiting(connection, ref))
+        assert ["hr", "referrer"] == sorted(addressing.targets_waiting(connection, ref))
 
 
 # folding
@@ -563,6 +563,6 @@ def test_a_notice_does_not_join_a_delivery_to_somebody_else(database: Database) 
 def test_a_notice_does_not_join_a_reroute(database: Database) -> None:
     told(database, "n-1")
     (claimed,) = claim(database).deliveries
-    rerouted = database.write(lambda c: outbox.reroute(c, claimed.delivery, FALLBACK, now=NOW)).result()
+    rerouted = database.write(lambda c: addressing.reroute(c, claimed.delivery, FALLBACK, now=NOW)).result()
 
     assert rerouted != told(database, "n-2")

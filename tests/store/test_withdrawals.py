@@ -547,7 +547,7 @@ def test_a_button_tells_where_it_hangs_and_whose_it_is(database: Database) -> No
         account_ref=ref,
         account=ACCOUNT,
         epoch=3,
-        drawn_at=NOW,
+        hung_at=NOW,
         message_id="om_x",
         group="hr",
         owner=owner,

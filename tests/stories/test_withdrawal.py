@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from notifier.sandbox.box import FeishuBox
 from notifier.store import audit, card_updates, withdrawals
+from support.cards import balance_card, press, receipts, ref_on
 from support.running import RunningNotifier, running_notifier, texts
 from support.waiting import wait_until
 
@@ -40,35 +41,8 @@ def reward(notifier: RunningNotifier, cash: str = "+500.00") -> None:
     notifier.wait_until_settled()
 
 
-def newest(box: FeishuBox, chat: str) -> dict[str, Any]:
-    return box.messages(chat)[-1]
-
-
-def ref_on(message: dict[str, Any]) -> str | None:
-    """The opaque id in the button's value, found anywhere on the card."""
-
-    def find(node: object) -> str | None:
-        match node:
-            case {"type": "callback", "value": {"ref": str(ref), **rest}}:
-                assert not rest, "the value holds nothing but the opaque id"
-                return ref
-            case dict():
-                return next((found for each in node.values() if (found := find(each))), None)
-            case list():
-                return next((found for each in node if (found := find(each))), None)
-            case _:
-                return None
-
-    return find(message["content"])
-
-
-def press(box: FeishuBox, chat: str, who: str) -> dict[str, Any]:
-    message = newest(box, chat)
-    return box.click(message["message_id"], who, {"ref": ref_on(message)})
-
-
 def shows(box: FeishuBox, chat: str, words: str) -> bool:
-    return any(words in text for text in texts(newest(box, chat)["content"]))
+    return any(words in text for text in texts(balance_card(box, chat)["content"]))
 
 
 def balance(box: FeishuBox) -> tuple[int, str]:
@@ -107,7 +81,7 @@ def test_the_referrer_withdraws_and_every_card_shows_it(notifier: RunningNotifie
     for chat in (LIN, HR):
         assert shows(box, chat, "已提现")
         assert shows(box, chat, "¥850.50")
-        assert ref_on(newest(box, chat)) is None
+        assert ref_on(balance_card(box, chat)) is None
 
 
 def test_our_own_withdrawal_is_no_loss_to_tell(notifier: RunningNotifier) -> None:
@@ -118,11 +92,12 @@ def test_our_own_withdrawal_is_no_loss_to_tell(notifier: RunningNotifier) -> Non
     wait_for_cards(notifier)
     notifier.wait_until_settled()
 
-    assert told == (len(box.messages(LIN)), len(box.messages(HR)))
+    assert (told[0] + 1, told[1]) == (len(box.messages(LIN)), len(box.messages(HR)))
+    assert 1 == len(receipts(box, LIN))
 
     reward(notifier, "+70.00")
 
-    assert told[0] + 1 == len(box.messages(LIN))
+    assert told[0] + 2 == len(box.messages(LIN))
     assert shows(box, LIN, "+¥70.00")
 
 
@@ -132,20 +107,25 @@ def test_an_operator_withdraws_in_the_group(notifier: RunningNotifier) -> None:
     assert 0 == press(notifier.box, HR, ZHOU)["code"]
 
     wait_for_cards(notifier)
+    notifier.wait_until_settled()
     assert (0, "0.00") == balance(notifier.box)
     assert shows(notifier.box, LIN, "已提现")
+    (receipt,) = receipts(notifier.box, LIN)
+    assert any("¥850.50" in text for text in texts(receipt["content"]))
+    assert ZHOU in json.dumps(receipt["content"]), "who withdrew it is said"
+    assert [] == receipts(notifier.box, HR)
 
 
 def test_a_stranger_is_refused_and_the_card_stays(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier)
-    before = newest(box, HR)
+    before = balance_card(box, HR)
 
     clicked = press(box, HR, CHEN)
 
     assert "error" == clicked["toast"]["type"]
     assert not clicked["card_updated"]
-    assert before == newest(box, HR)
+    assert before == balance_card(box, HR)
     assert [] == orders(notifier)
     with notifier.open_database() as database, database.read() as connection:
         entry = audit.rows(connection, limit=1)[0]
@@ -157,7 +137,7 @@ def test_a_tampered_button_does_nothing(notifier: RunningNotifier, value: object
     box = notifier.box
     reward(notifier)
 
-    clicked = box.click(newest(box, LIN)["message_id"], LIN, value)
+    clicked = box.click(balance_card(box, LIN)["message_id"], LIN, value)
 
     assert 0 == clicked["code"]
     assert "error" == clicked["toast"]["type"]
@@ -167,9 +147,9 @@ def test_a_tampered_button_does_nothing(notifier: RunningNotifier, value: object
 def test_a_button_on_another_message_is_a_forwarded_card(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier)
-    ref = ref_on(newest(box, LIN))
+    ref = ref_on(balance_card(box, LIN))
 
-    clicked = box.click(newest(box, HR)["message_id"], LIN, {"ref": ref})
+    clicked = box.click(balance_card(box, HR)["message_id"], LIN, {"ref": ref})
 
     assert "error" == clicked["toast"]["type"]
     assert [] == orders(notifier)
@@ -179,7 +159,9 @@ def test_twenty_clicks_at_once_on_two_cards_are_one_withdrawal(notifier: Running
     box = notifier.box
     reward(notifier)
     answers: list[dict[str, Any]] = []
-    cards = {chat: (newest(box, chat)["message_id"], ref_on(newest(box, chat))) for chat in (LIN, HR)}
+    cards = {
+        chat: (balance_card(box, chat)["message_id"], ref_on(balance_card(box, chat))) for chat in (LIN, HR)
+    }
 
     def click(chat: str, who: str) -> None:
         message_id, ref = cards[chat]
@@ -235,7 +217,7 @@ def test_a_deactivated_account_is_refused_and_the_button_comes_back(notifier: Ru
     wait_for_cards(notifier)
     assert ["refused"] == orders(notifier)
     assert shows(box, LIN, "停用")
-    assert ref_on(newest(box, LIN)) is not None
+    assert ref_on(balance_card(box, LIN)) is not None
     assert "停用" in press(box, LIN, LIN)["toast"]["content"]
     assert ["refused"] == orders(notifier)
 
@@ -243,7 +225,7 @@ def test_a_deactivated_account_is_refused_and_the_button_comes_back(notifier: Ru
 def test_a_card_from_before_the_last_withdrawal_asks_again(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier)
-    old = newest(box, LIN)
+    old = balance_card(box, LIN)
     old_ref = ref_on(old)
     press(box, LIN, LIN)
     wait_for_cards(notifier)
@@ -301,7 +283,7 @@ def test_what_was_just_withdrawn_is_not_offered_again(notifier: RunningNotifier)
     """Until the balance event comes, the ledger still shows the money."""
     box = notifier.box
     reward(notifier)
-    old, ref = newest(box, LIN), ref_on(newest(box, LIN))
+    old, ref = balance_card(box, LIN), ref_on(balance_card(box, LIN))
     box.hold()
     press(box, LIN, LIN)
     wait_for_cards(notifier)
@@ -309,7 +291,7 @@ def test_what_was_just_withdrawn_is_not_offered_again(notifier: RunningNotifier)
     clicked = box.click(old["message_id"], LIN, {"ref": ref})
 
     assert 0 == clicked["code"]
-    assert ref_on(newest(box, LIN)) is None
+    assert ref_on(balance_card(box, LIN)) is None
     assert shows(box, LIN, "已提现")
     assert ["withdrawn"] == orders(notifier)
 

@@ -1,94 +1,191 @@
-"""kill -9 at any moment between a click and the last card: the money moves once, and every card shows the end."""
+"""kill -9 at every step between a click and the last card: money moves once, is paid once, and every card shows it.
+
+NOTIFIER_TESTS_KILLS says how many; `make kills` runs 200.
+"""
 
 import os
 import random
 import threading
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from notifier.domain.withdrawal import Withdrawal
 from notifier.sandbox.box import FeishuBox
-from notifier.store import card_updates, ledger, withdrawals
-from support.running import running_notifier, texts
+from notifier.store import card_updates, ledger, payouts, withdrawals
+from notifier.store.database import Database
+from support.cards import balance_card, is_about_a_balance, ref_on, says
+from support.ports import free_port
+from support.running import RunningNotifier, running_notifier
 from support.waiting import wait_until
 
-KILLS = int(os.environ.get("NOTIFIER_TESTS_KILLS", "5"))
+KILLS = int(os.environ.get("NOTIFIER_TESTS_KILLS", "7"))
 LONGEST_SECONDS = 1.6
-"""From the click to the last card it takes about a second here, so kills fall before, into and after each step."""
+"""From the click to the last card it takes about a second here: a kill at random falls before, into or after it."""
 
 LIN, LIN_ACCOUNT = "ou_sandbox_lin", "7000000000000000001"
+WITHDRAW = "POST /open-apis/hire/v1/referral_account/*/withdraw"
+PATCH = "PATCH /open-apis/im/v1/messages/*"
 SETTINGS = """\
 withdrawals:
   offer_to: [referrer, hr]
 routes:
   - name: everybody
     to: [referrer, hr]
+payouts:
+  url: {url}/payroll/payouts
+  listen: 127.0.0.1:{port}
+  secret: sandbox-payout-secret
 """
 
 
-def refs(node: object) -> list[str]:
-    match node:
-        case {"type": "callback", "value": {"ref": str(ref)}}:
-            return [ref]
-        case dict():
-            return [ref for each in node.values() for ref in refs(each)]
-        case list():
-            return [ref for each in node for ref in refs(each)]
-        case _:
-            return []
+class Scene:
+    """One notifier that is killed again and again."""
+
+    def __init__(self, notifier: RunningNotifier, database: Database, chance: random.Random) -> None:
+        self.notifier, self.box, self.database, self.chance = notifier, notifier.box, database, chance
+
+    def newest(self) -> Withdrawal | None:
+        with self.database.read() as connection:
+            return next(iter(withdrawals.listed(connection, states=(), limit=1)), None)
+
+    def wait_for_fault(self, match: str, action: str) -> None:
+        """Returns while the call hangs, so that the kill falls into it."""
+        fault = self.box.add_fault({"match": match, "action": action, "times": 1, "seconds": 30})
+        self.click()
+        self.box.wait_for(lambda: self.box.fault_hits(fault) == 1, f"{match} is under way", timeout=30)
+
+    def click(self) -> None:
+        """Its answer may never come, as the notifier dies meanwhile."""
+        card = balance_card(self.box, LIN)
+        click = (card["message_id"], LIN, {"ref": ref_on(card)})
+        threading.Thread(target=self.box.click, args=click, daemon=True).start()
+
+    def at_rest(self) -> bool:
+        """No order open, no payout waiting, no card behind."""
+        with self.database.read() as connection:
+            waiting = withdrawals.listed(connection, states=("requested",), limit=1)
+            unpaid = payouts.listed(connection, states=("pending",), limit=1)
+            return not waiting and not unpaid and card_updates.behind(connection) == 0
 
 
-@pytest.mark.timeout(120 + 20 * KILLS)
-def test_a_kill_at_any_moment_loses_no_money_and_moves_none_twice(
-    feishu_box: FeishuBox, tmp_path: Path
-) -> None:
-    chance = random.Random(7)
-    with running_notifier(feishu_box, tmp_path, more=SETTINGS, timeout_seconds=2) as notifier:
-
-        def at_rest() -> bool:
-            with notifier.open_database() as database, database.read() as connection:
-                waiting = withdrawals.listed(connection, states=("requested",), limit=1)
-                return not waiting and card_updates.behind(connection) == 0
-
-        for number in range(KILLS):
-            feishu_box.change(LIN_ACCOUNT, cash={"CNY": f"+{number + 1}.00"})
-            notifier.wait_until_settled()
-            card = feishu_box.messages(LIN)[-1]
-            for ref in refs(card["content"]):
-                _click_beside(feishu_box, card, ref)
-            threading.Event().wait(
-                chance.uniform(0, LONGEST_SECONDS)
-            )  # the moment of the kill is the input here
-            notifier.kill()
-            notifier.start()
-            wait_until(at_rest, "orders are over and cards show it", seconds=60)
-            notifier.wait_until_settled()
-
-        with notifier.open_database() as database, database.read() as connection:
-            ours = withdrawals.listed(connection, states=("withdrawn",), limit=10_000)
-            unbalanced = ledger.imbalances(connection)
-        theirs = {each["order_id"]: each for each in feishu_box.withdrawals()}
-        assert [] == unbalanced
-        assert {each.order_id for each in ours} == {key for key, each in theirs.items() if each["cash"]}
-        earned = Decimal("350.50") + sum(range(1, KILLS + 1))
-        taken = sum(Decimal(cash["amount"]) for each in theirs.values() for cash in each["cash"])
-        left = sum(Decimal(cash["amount"]) for cash in feishu_box.account(LIN_ACCOUNT)["cash"])
-        assert earned == taken + left
-        for order in ours:
-            assert _cards_showing(feishu_box, order.order_id), order.order_id
+def at_any_moment(scene: Scene) -> None:
+    scene.click()
+    threading.Event().wait(
+        scene.chance.uniform(0, LONGEST_SECONDS)
+    )  # the moment of the kill is the input here
 
 
-def _click_beside(box: FeishuBox, card: dict[str, Any], ref: str) -> None:
-    """A click whose answer may never come, as the notifier dies meanwhile."""
-    threading.Thread(target=box.click, args=(card["message_id"], LIN, {"ref": ref}), daemon=True).start()
+def when_the_intent_is_on_disk(scene: Scene) -> None:
+    before = scene.newest()
+    scene.click()
+    wait_until(lambda: scene.newest() != before, "the order is on disk")
 
 
-def _cards_showing(box: FeishuBox, order_id: str) -> int:
+def in_the_call(scene: Scene) -> None:
+    scene.wait_for_fault(WITHDRAW, "hang")
+
+
+def before_the_answer(scene: Scene) -> None:
+    scene.wait_for_fault(WITHDRAW, "hang_after")
+
+
+def when_the_payout_arrives(scene: Scene) -> None:
+    before = len(scene.box.payouts())
+    scene.click()
+    scene.box.wait_for(lambda: len(scene.box.payouts()) > before, "the payout arrives", timeout=30)
+
+
+def when_it_is_reported_paid(scene: Scene) -> None:
+    when_the_payout_arrives(scene)
+    order_id = scene.box.payouts()[-1]["order_id"]
+    threading.Thread(target=scene.box.report_payout, args=(order_id, "paid", order_id), daemon=True).start()
+    threading.Event().wait(scene.chance.uniform(0, 0.05))  # as above
+
+
+def in_the_change_of_a_card(scene: Scene) -> None:
+    scene.wait_for_fault(PATCH, "hang")
+
+
+STEPS: tuple[Callable[[Scene], None], ...] = (
+    when_the_intent_is_on_disk,
+    in_the_call,
+    before_the_answer,
+    when_the_payout_arrives,
+    in_the_change_of_a_card,
+    when_it_is_reported_paid,
+    at_any_moment,
+)
+
+
+@pytest.fixture
+def scene(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[Scene]:
+    port = free_port()
+    feishu_box.set_payout_report_url(f"http://127.0.0.1:{port}/payouts/report")
+    settings = SETTINGS.format(url=feishu_box.url, port=port)
+    with (
+        running_notifier(feishu_box, tmp_path, more=settings, timeout_seconds=2) as notifier,
+        notifier.open_database() as database,
+    ):
+        yield Scene(notifier, database, random.Random(7))
+
+
+@pytest.mark.timeout(120 + 30 * KILLS)
+def test_a_kill_at_any_step_loses_no_money_and_moves_none_twice(scene: Scene) -> None:
+    box, notifier = scene.box, scene.notifier
+    for number in range(KILLS):
+        box.change(LIN_ACCOUNT, cash={"CNY": f"+{number + 1}.00"})
+        notifier.wait_until_settled()
+        STEPS[number % len(STEPS)](scene)
+        notifier.kill()
+        box.clear_faults()
+        notifier.start()
+        wait_until(scene.at_rest, "orders are over, handed over and shown", seconds=60)
+        notifier.wait_until_settled()
+        _pay_what_was_withdrawn(scene)
+    wait_until(scene.at_rest, "every card shows the end", seconds=60)
+    notifier.wait_until_settled()
+
+    with scene.database.read() as connection:
+        ours = withdrawals.listed(connection, states=("withdrawn",), limit=10_000)
+        unbalanced = ledger.imbalances(connection)
+        paid = payouts.listed(connection, states=("paid",), limit=10_000)
+    theirs = {each["order_id"]: each for each in box.withdrawals()}
+    handed_over = box.payouts()
+    assert KILLS - KILLS // len(STEPS) <= len(ours), "a kill at random may come before the click"
+    assert [] == unbalanced
+    assert {each.order_id for each in ours} == {key for key, each in theirs.items() if each["cash"]}
+    assert sorted(each.order_id for each in ours) == sorted(each["order_id"] for each in handed_over)
+    assert {each.order_id for each in ours} == {each.order_id for each in paid}
+    earned = Decimal("350.50") + sum(range(1, KILLS + 1))
+    taken = sum(_cash(each["cash"]) for each in theirs.values())
+    assert earned == taken + _cash(box.account(LIN_ACCOUNT)["cash"])
+    assert taken == sum(_cash(each["body"]["amounts"]) for each in handed_over)
+    messages = box.all_messages()
+    for order in ours:
+        about = [each for each in messages if says(each, order.order_id)]
+        assert about, order.order_id
+        assert all(says(each, "已打款") for each in about), order.order_id
+        assert _told_once(about), order.order_id
+
+
+def _pay_what_was_withdrawn(scene: Scene) -> None:
+    for payout in scene.box.payouts():
+        if payout["report_status"] != 200:
+            answer = scene.box.report_payout(payout["order_id"], "paid", payout["order_id"])
+            assert 200 == answer["http_status"], answer
+
+
+def _told_once(about: list[dict[str, Any]]) -> bool:
+    """Besides the cards that offered it: to the referrer the receipt and `paid`, or both in one; nobody else."""
+    told = [each for each in about if not is_about_a_balance(each)]
+    return 1 <= len(told) <= 2 and len({each["chat_id"] for each in told}) == 1
+
+
+def _cash(entries: list[dict[str, Any]]) -> Decimal:
     return sum(
-        any(order_id in text for text in texts(message["content"]))
-        and any("已提现" in text for text in texts(message["content"]))
-        for message in box.all_messages()
-        if message["msg_type"] == "interactive"
+        (Decimal(each["amount"]) for each in entries if each.get("kind", "cash") == "cash"), Decimal(0)
     )

@@ -1,0 +1,56 @@
+"""What the files of the command line share: the configuration, the database, and one sentence for an error."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from notifier.errors import ConfigError
+
+if TYPE_CHECKING:
+    from notifier.config_file import Loaded
+    from notifier.store.database import Database
+
+CONFIG_OPTION = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="The configuration file. Default: config.yaml here, if there is one; the environment fills in and wins.",
+)
+
+
+def say_error(text: str) -> None:
+    click.echo(f"notifier: {text}", err=True)
+
+
+def load(path: Path | None, *, credentials: bool = False) -> "Loaded":
+    from notifier import config_file  # noqa: PLC0415 - heavy imports happen where they are needed
+
+    loaded = config_file.load(path)
+    if credentials:
+        config_file.need_credentials(loaded)
+    return loaded
+
+
+@contextmanager
+def naming_the_file(loaded: "Loaded") -> "Iterator[None]":
+    """A setting that turns out wrong only when it is used is complained about like the others."""
+    try:
+        yield
+    except ConfigError as error:
+        place = loaded.origins.get(str(error).partition(":")[0]) or loaded.file or "the defaults"
+        raise ConfigError(f"{place}: {error}") from error
+
+
+@contextmanager
+def open_database(loaded: "Loaded", *, must_exist: bool = True) -> "Iterator[Database]":
+    from notifier.store.database import Database  # noqa: PLC0415 - heavy imports happen where they are needed
+
+    with naming_the_file(loaded):
+        database = Database.open(loaded.config.store.url, must_exist=must_exist)
+    try:
+        yield database
+    finally:
+        database.close()

@@ -1,0 +1,90 @@
+"""Parts: what the configuration says, as the values that the program is built from."""
+
+from notifier.clock import Clock
+from notifier.config import Config
+from notifier.domain.delivery import HOUR_MS
+from notifier.domain.offer import Offer
+from notifier.domain.pace import Pace, SendingPace
+from notifier.domain.route import AddressBook, Condition, Route
+from notifier.feishu.api import AppAccess
+from notifier.feishu.card_rules import card_problems
+from notifier.feishu.currency import currency_code
+from notifier.flow.render import Renderer
+from notifier.flow.tell import Telling
+from notifier.flow.templates import CardTemplates
+from notifier.payroll.client import PayrollAccess
+
+
+def access(config: Config) -> AppAccess:
+    return AppAccess(
+        base_url=config.feishu.base_url,
+        app_id=config.feishu.app_id,
+        app_secret=config.feishu.app_secret.get_secret_value(),
+        timeout_seconds=config.feishu.timeout_seconds,
+    )
+
+
+def address_book(config: Config) -> AddressBook:
+    return AddressBook(
+        groups={name: group.chat_id for name, group in config.groups.items()}, fallback=config.fallback_group
+    )
+
+
+def routes(config: Config) -> tuple[Route, ...]:
+    return tuple(
+        Route(
+            name=route.name,
+            when=Condition(
+                directions=frozenset(route.when.direction),
+                kinds=frozenset(route.when.kind),
+                currencies=frozenset(currency_code(each) for each in route.when.currency),
+                accounts=frozenset(route.when.account),
+                least_amount=route.when.least_amount,
+            ),
+            targets=route.to,
+            keep_going=route.keep_going,
+        )
+        for route in config.routes
+    )
+
+
+def renderer(config: Config, clock: Clock) -> Renderer:
+    return Renderer(
+        CardTemplates(config.cards.template_dir),
+        check=card_problems,
+        zone=config.cards.time_zone,
+        clock=clock,
+        offer=offer(config),
+    )
+
+
+def offer(config: Config) -> Offer:
+    wanted = config.withdrawals
+    return Offer(
+        targets=frozenset(wanted.offer_to), kinds=tuple(wanted.kinds), least_amount=wanted.least_amount
+    )
+
+
+def telling(config: Config) -> Telling:
+    return Telling(
+        book=address_book(config),
+        max_age_ms=round(config.referrers.max_age_hours * HOUR_MS),
+        alarm_group=config.payouts.alarm_group or config.fallback_group,
+    )
+
+
+def payroll_access(config: Config) -> PayrollAccess:
+    return PayrollAccess(
+        url=config.payouts.url,
+        secret=config.payouts.secret.get_secret_value(),
+        timeout_seconds=config.payouts.timeout_seconds,
+    )
+
+
+def sending_pace(config: Config) -> SendingPace:
+    sending = config.sending
+    return SendingPace(
+        app=Pace(per_second=sending.per_second, burst=3),
+        chat=Pace(per_second=sending.per_chat_per_second),
+        per_minute=sending.per_minute,
+    )

@@ -1,0 +1,162 @@
+"""Payout export: a file for a paying system that is not called. A row leaves as new once, and again when asked."""
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, tzinfo
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis, SystemClock, to_millis
+from notifier.domain.payout import Payout, PayoutState
+from notifier.errors import ConfigError
+from notifier.reports import iso
+from notifier.store import audit, payouts
+from notifier.store.audit import What
+from notifier.store.database import Database
+
+COLUMNS = (
+    "order_id",
+    "account_id",
+    "tenant_key",
+    "referrer_open_id",
+    "kind",
+    "currency",
+    "amount",
+    "withdrawn_at",
+    "exported_at",
+)
+FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet would run what begins so."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Withdrawn in [since, until)."""
+
+    since: Millis
+    until: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """rows: as handed over by call, with `exported_at`, None for what leaves for the first time. under_way: how
+    many were left out because a call is handing them over.
+    """
+
+    rows: list[Row]
+    under_way: int
+
+    def summary(self, *, again: bool) -> str:
+        count = len(self.rows)
+        said = f"{count} payout{'s' if count != 1 else ''} {'listed again' if again else 'exported'}."
+        if self.under_way:
+            said += f" {self.under_way} left out: payouts.url is set, and they are being handed over there."
+        return said
+
+
+def period(since: str | None, until: str | None, *, zone: tzinfo) -> Period:
+    """Dates mean midnight in the zone. Raises ConfigError for what is no time, or the wrong way round."""
+    found = Period(
+        since=0 if since is None else _moment("--since", since, zone),
+        until=to_millis(SystemClock().now()) + 1 if until is None else _moment("--until", until, zone),
+    )
+    if found.since >= found.until:
+        raise ConfigError("--since must be before --until.")
+    return found
+
+
+def _moment(name: str, text: str, zone: tzinfo) -> Millis:
+    try:
+        if len(text) == len("2026-11-01"):
+            return to_millis(datetime.combine(date.fromisoformat(text), time(), tzinfo=zone))
+        at = datetime.fromisoformat(text)
+        return to_millis(at if at.tzinfo else at.replace(tzinfo=zone))
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"{name}: {text!r} is no time. Write 2026-11-01, or 2026-11-01T08:00 with or without +08:00."
+        ) from error
+
+
+def take(database: Database, wanted: Period, *, again: bool, called: bool) -> Batch:
+    """Marked as exported before anybody sees them; a crash in between is repaired by `again`.
+
+    called: payouts.url is set, so that what is pending is on its way there already.
+    """
+    now = to_millis(SystemClock().now())
+    states = (PayoutState.DEAD,) if called else (PayoutState.PENDING, PayoutState.DEAD)
+
+    def mark(connection: Connection) -> Batch:
+        found = payouts.exportable(
+            connection, since=wanted.since, until=wanted.until, states=None if again else states
+        )
+        if again:
+            return Batch([_row(each) for each in found], 0)
+        for each in found:
+            payouts.exported(connection, each, now=now)
+            audit.write(connection, _entry(each, now))
+        pending = payouts.count_by_state(connection).get(PayoutState.PENDING, 0) if called else 0
+        return Batch([_row(each) for each in found], pending)
+
+    return database.write(mark).result()
+
+
+def _entry(payout: Payout, now: Millis) -> audit.Entry:
+    return audit.Entry(
+        at=now,
+        what=What.PAYOUT,
+        actor=audit.COMMAND_LINE,
+        outcome="exported",
+        account_ref=payout.account_ref,
+        order_id=payout.order_id,
+    )
+
+
+def _row(payout: Payout) -> Row:
+    return json.loads(payout.body) | {"exported_at": iso(payout.exported_at)}
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """One line per amount; with a byte order mark, for Excel."""
+    made = io.StringIO(newline="")
+    writer = csv.writer(made, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        for amount in row["amounts"]:
+            cells = row | amount
+            writer.writerow([_harmless(cells.get(name)) for name in COLUMNS])
+    return "\ufeff" + made.getvalue()
+
+
+def _harmless(value: object) -> str:
+    text = "" if value is None else str(value)
+    return f"'{text}" if text.startswith(FORMULA_BEGINNINGS) else text
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    return json.dumps(list(rows), ensure_ascii=False, indent=2) + "\n"
+
+
+def check_writable(output: Path) -> None:
+    """Before anything is marked. Raises ConfigError."""
+    folder = output.absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK) or output.is_dir():
+        raise ConfigError(f"--output: {output} cannot be written; name a file in a folder you may write to.")
+
+
+def write(output: Path, text: str) -> None:
+    """All or nothing."""
+    folder = output.absolute().parent
+    with tempfile.NamedTemporaryFile("wb", dir=folder, delete=False) as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    Path(file.name).replace(output)

@@ -1,0 +1,32 @@
+"""Signature: HMAC-SHA256 over time and raw body, the same in both directions. docs/payouts.md has an example."""
+
+import hashlib
+import hmac
+import re
+
+TIMESTAMP_HEADER = "X-Payout-Timestamp"
+SIGNATURE_HEADER = "X-Payout-Signature"
+KEY_HEADER = "Idempotency-Key"
+TOLERANCE_SECONDS = 300
+"""So far the two systems' clocks may be apart; an older call is a replay."""
+
+
+def sign(secret: str, timestamp: str, raw: bytes) -> str:
+    """`v1=` and hex. timestamp: whole seconds since the epoch, as text."""
+    signed = timestamp.encode() + b"." + raw
+    return "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+
+
+def signed_at(
+    secret: str, *, timestamp: str | None, signature: str | None, raw: bytes, now_seconds: float
+) -> int | None:
+    """When it was signed, in seconds since the epoch; None for whatever is not rightly and freshly signed."""
+    if not secret or not timestamp or not signature or re.fullmatch("[0-9]{1,12}", timestamp) is None:
+        return None
+    if not timestamp.isascii():
+        return None
+    expected = sign(secret, timestamp, raw).encode()
+    if not hmac.compare_digest(expected, signature.encode(errors="replace")):
+        return None
+    at = int(timestamp)
+    return at if abs(at - now_seconds) <= TOLERANCE_SECONDS else None

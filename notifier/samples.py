@@ -1,0 +1,205 @@
+"""Samples: made-up data for every kind of card, for `notifier check`, `notifier preview` and the tests."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from notifier.config import Config
+from notifier.domain.account import Referrer
+from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
+from notifier.domain.event import AccountKey
+from notifier.domain.ledger import BalanceChange
+from notifier.domain.money import POINTS, Asset, Kind
+from notifier.domain.notice import Notice, NoticeReason
+from notifier.domain.payout import Payout, PayoutState
+from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
+from notifier.errors import ConfigError
+from notifier.flow.templates import WITHDRAWAL_TEMPLATES
+from notifier.flow.withdrawal_wording import panel, withdrawal_card
+from notifier.flow.wording import balance_change_card
+
+_CNY, _USD, _JPY = (Asset(Kind.CASH, code) for code in ("CNY", "USD", "JPY"))
+_ACCOUNT = AccountKey(tenant_key="sample", app_id="sample", account_id="7000000000000000001")
+_SAMPLE_PERSON = Referrer(open_id="ou_sample", name_zh="示例同事", name_en="Sample Colleague")
+_AT = 1_700_000_000_000
+_DAY_MS = 86_400_000
+
+
+def _change(asset: Asset, before: str, after: str) -> BalanceChange:
+    return BalanceChange(asset=asset, before=Decimal(before), after=Decimal(after))
+
+
+def _notice(*changes: BalanceChange, reason: NoticeReason = NoticeReason.CHANGE, minutes: int = 0) -> Notice:
+    return Notice(
+        key="sample", account=_ACCOUNT, reason=reason, occurred_at=_AT + minutes * 60_000, changes=changes
+    )
+
+
+_TOLD: dict[str, tuple[Notice, ...]] = {
+    "increase": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
+    "decrease": (_notice(_change(_CNY, "1200", "900.50")),),
+    "mixed": (_notice(_change(_CNY, "0", "500"), _change(POINTS, "120", "0")),),
+    "opening": (
+        _notice(_change(_CNY, "0", "350.50"), _change(POINTS, "0", "120"), reason=NoticeReason.OPENING),
+    ),
+    "folded": (
+        _notice(_change(_CNY, "0", "500")),
+        _notice(_change(_CNY, "500", "800"), minutes=5),
+        _notice(_change(_USD, "0", "80"), _change(_JPY, "0", "12000"), minutes=9),
+    ),
+    "group": (_notice(_change(_CNY, "700", "1200")),),
+    "rerouted": (_notice(_change(_CNY, "700", "1200")),),
+    "nobody": (_notice(_change(_CNY, "700", "1200")),),
+    "withdraw": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
+    "withdrawn": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
+    "hostile": (_notice(_change(Asset(Kind.CASH, "[x](http:"), "1", "2")),),
+}
+SAMPLES = tuple(_TOLD)
+"""For the cards about a balance."""
+
+_HELD = {_CNY: Decimal(1200), POINTS: Decimal(120)}
+_WITHDRAWN = Withdrawal(
+    id=1,
+    order_id="sample-order",
+    account_ref=1,
+    account=_ACCOUNT,
+    kinds=tuple(Kind),
+    state=WithdrawalState.WITHDRAWN,
+    epoch=0,
+    requested_by=_SAMPLE_PERSON.open_id,
+    role=Role.REFERRER,
+    requested_at=_AT + 60_000,
+    attempts=1,
+    taken=_HELD,
+    withdrawn_at=_AT + 62_000,
+)
+
+_ASKED_BY_HR = replace(_WITHDRAWN, requested_by="ou_sample_hr", role=Role.OPERATOR)
+_PAYOUT = Payout(
+    id=1,
+    order_id="sample-order",
+    account_ref=1,
+    account=_ACCOUNT,
+    state=PayoutState.PENDING,
+    body="{}",
+    created_at=_AT + 63_000,
+    due_at=_AT,
+)
+_SENT = replace(_PAYOUT, state=PayoutState.SENT, sent_at=_AT + 64_000)
+_PAID = replace(_SENT, state=PayoutState.PAID, settled_at=_AT + 3 * _DAY_MS, reference="WIRE-2026-0042")
+_FAILED = replace(_PAID, state=PayoutState.FAILED, reference="", reason="收款账户已注销")
+_NO_MONEY = replace(_WITHDRAWN, taken=None, withdrawn_at=None)
+
+
+_HOSTILE_NAME = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **b** 🎉" + "长" * 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """A withdrawal, its money, and how it is told."""
+
+    withdrawal: Withdrawal
+    payout: Payout | None = None
+    audience: str = "group"
+    reason: NoticeReason = NoticeReason.WITHDRAWN
+    reroute: str | None = None
+    hostile: bool = False
+
+
+_ORDERS: dict[str, _Order] = {
+    "receipt": _Order(withdrawal=_ASKED_BY_HR, payout=_PAYOUT, audience="referrer"),
+    "sent": _Order(withdrawal=_WITHDRAWN, payout=_SENT, audience="referrer"),
+    "paid": _Order(withdrawal=_WITHDRAWN, payout=_PAID, audience="referrer"),
+    "failed": _Order(withdrawal=_WITHDRAWN, payout=_FAILED, audience="referrer"),
+    "failed-for-hr": _Order(withdrawal=_ASKED_BY_HR, payout=_FAILED),
+    "late": _Order(withdrawal=_WITHDRAWN, payout=_SENT, reason=NoticeReason.PAYOUT_LATE),
+    "dead": _Order(
+        withdrawal=_WITHDRAWN,
+        payout=replace(_PAYOUT, state=PayoutState.DEAD),
+        reason=NoticeReason.PAYOUT_DEAD,
+    ),
+    "refused": _Order(withdrawal=replace(_NO_MONEY, state=WithdrawalState.REFUSED, code=1002555)),
+    "nothing": _Order(withdrawal=replace(_NO_MONEY, state=WithdrawalState.NOTHING)),
+    "processing": _Order(withdrawal=replace(_NO_MONEY, state=WithdrawalState.REQUESTED, expected=_HELD)),
+    "receipt-rerouted": _Order(
+        withdrawal=_ASKED_BY_HR, payout=_PAYOUT, reroute="unreachable: this person has resigned"
+    ),
+    "failed-hostile": _Order(
+        withdrawal=_WITHDRAWN,
+        payout=replace(_FAILED, reference=_HOSTILE_NAME[:128], reason=_HOSTILE_NAME[:500]),
+        hostile=True,
+    ),
+}
+WITHDRAWAL_SAMPLES = tuple(_ORDERS)
+"""For the cards about a withdrawal."""
+
+
+def samples_for(template: str) -> tuple[str, ...]:
+    """Those that fit a template; one of another name than ours is taken for one about a balance."""
+    return WITHDRAWAL_SAMPLES if template in WITHDRAWAL_TEMPLATES.values() else SAMPLES
+
+
+def sample(
+    name: str, config: Config, *, among: Collection[str] = (*SAMPLES, *WITHDRAWAL_SAMPLES)
+) -> BalanceChangeCard | WithdrawalCard:
+    """Raises ConfigError for a name that is not among those that fit."""
+    if name not in among:
+        raise ConfigError(f"--sample: there is no sample {name!r} for this. There are: {', '.join(among)}.")
+    return _balance_card(name, config) if name in _TOLD else _order_card(_ORDERS[name], config)
+
+
+def _order_card(order: _Order, config: Config) -> WithdrawalCard:
+    shown = panel(
+        ref="",
+        holdings={},
+        kinds=tuple(Kind),
+        withdrawal=order.withdrawal,
+        payout=order.payout,
+        zone=config.cards.time_zone,
+    )
+    if shown is None:
+        raise LookupError("a withdrawal always has something to say")
+    person = _SAMPLE_PERSON
+    if order.hostile:
+        person = replace(person, name_zh=_HOSTILE_NAME, name_en=_HOSTILE_NAME)
+    return withdrawal_card(
+        [
+            Notice(
+                key="sample", account=_ACCOUNT, reason=order.reason, occurred_at=_AT, order_id="sample-order"
+            )
+        ],
+        now_shown=shown,
+        audience=order.audience,
+        referrer=person,
+        reroute=order.reroute,
+        asked_at=_AT + 8 * _DAY_MS,
+    )
+
+
+def _balance_card(name: str, config: Config) -> BalanceChangeCard:
+    person: Referrer | None = _SAMPLE_PERSON
+    if name == "hostile":
+        person = replace(_SAMPLE_PERSON, name_zh=_HOSTILE_NAME, name_en=_HOSTILE_NAME)
+    if name == "nobody":
+        person = None
+    card = balance_change_card(
+        _TOLD[name],
+        audience="group" if name in {"group", "rerouted", "nobody", "withdrawn", "hostile"} else "referrer",
+        referrer=person,
+        zone=config.cards.time_zone,
+        reroute={"rerouted": "unreachable: this person has resigned", "nobody": "account_unknown"}.get(name),
+    )
+    return replace(card, withdrawal=_withdrawal_panel(name, config))
+
+
+def _withdrawal_panel(name: str, config: Config) -> WithdrawalPanel | None:
+    """The button on one sample, what it leads to on another."""
+    if name not in {"withdraw", "withdrawn"}:
+        return None
+    return panel(
+        ref="sample" if name == "withdraw" else "",
+        holdings=_HELD if name == "withdraw" else {},
+        kinds=tuple(Kind),
+        withdrawal=None if name == "withdraw" else _WITHDRAWN,
+        zone=config.cards.time_zone,
+    )

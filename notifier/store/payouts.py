@@ -1,0 +1,206 @@
+"""Payouts: what waits to be paid, who has it, and what became of it. One per withdrawal, for ever."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis
+from notifier.domain.payout import Payout, PayoutReport, PayoutState, Step, Taken, weigh
+from notifier.domain.withdrawal import Withdrawal
+from notifier.store import accounts, card_updates
+from notifier.store.database import insert_ignoring
+from notifier.store.tables import payouts, withdrawals
+
+
+def begin(connection: Connection, withdrawal: Withdrawal, *, body: str, now: Millis) -> None:
+    """In the transaction that keeps what Feishu took, so that no withdrawn money is without a payout."""
+    insert_ignoring(
+        connection,
+        payouts,
+        [
+            {
+                "order_id": withdrawal.order_id,
+                "account_ref": withdrawal.account_ref,
+                "state": PayoutState.PENDING,
+                "body": body,
+                "created_at": now,
+                "due_at": now,
+            }
+        ],
+    )
+
+
+def of_order(connection: Connection, order_id: str) -> Payout | None:
+    row = connection.execute(sa.select(payouts).where(payouts.c.order_id == order_id)).first()
+    return _read(connection, row) if row else None
+
+
+def claim(connection: Connection, *, now: Millis, limit: int, held: Collection[int]) -> list[Payout]:
+    """Due ones that we are not handing over right now (held). The first try starts their patience."""
+    rows = connection.execute(
+        sa.select(payouts)
+        .where(payouts.c.state == PayoutState.PENDING, payouts.c.due_at <= now, payouts.c.id.not_in(held))
+        .order_by(payouts.c.due_at, payouts.c.id)
+        .limit(max(limit, 0))
+    ).all()
+    first = [row.id for row in rows if row.first_tried_at is None]
+    connection.execute(sa.update(payouts).where(payouts.c.id.in_(first)).values(first_tried_at=now))
+    claimed = [_read(connection, row) for row in rows]
+    return [replace(each, first_tried_at=each.first_tried_at or now) for each in claimed]
+
+
+def next_due(connection: Connection, *, held: Collection[int]) -> Millis | None:
+    return connection.execute(
+        sa.select(sa.func.min(payouts.c.due_at)).where(
+            payouts.c.state == PayoutState.PENDING, payouts.c.id.not_in(held)
+        )
+    ).scalar()
+
+
+def handed_over(connection: Connection, payout: Payout, *, now: Millis) -> bool:
+    """The other system has it. False where it has said more than that meanwhile."""
+    changed = connection.execute(
+        sa.update(payouts)
+        .where(payouts.c.id == payout.id, payouts.c.state == PayoutState.PENDING)
+        .values(state=PayoutState.SENT, sent_at=now, attempts=payouts.c.attempts + 1, reason=None)
+    )
+    if changed.rowcount != 1:
+        return False
+    _show(connection, payout.order_id, now)
+    return True
+
+
+def not_handed_over(connection: Connection, payout: Payout, step: Step) -> bool:
+    """False where the other system has said more meanwhile."""
+    changed = connection.execute(
+        sa.update(payouts)
+        .where(payouts.c.id == payout.id, payouts.c.state == PayoutState.PENDING)
+        .values(
+            state=step.state, due_at=step.due_at, attempts=payouts.c.attempts + 1, reason=step.reason[:500]
+        )
+    )
+    return changed.rowcount == 1
+
+
+def settle(connection: Connection, report: PayoutReport, *, now: Millis) -> Taken:
+    """Once per report, whatever the state: see domain.payout.weigh."""
+    payout = of_order(connection, report.order_id)
+    if payout is None:
+        return Taken.UNKNOWN
+    taken = weigh(payout, report)
+    if taken is not Taken.NEW:
+        return taken
+    connection.execute(
+        sa.update(payouts)
+        .where(payouts.c.id == payout.id)
+        .values(
+            state=report.status,
+            reference=report.reference,
+            reason=report.reason or None,
+            settled_at=now,
+            reported_at=report.at,
+            sent_at=sa.func.coalesce(payouts.c.sent_at, now),
+        )
+    )
+    _show(connection, report.order_id, now)
+    return taken
+
+
+def retry(connection: Connection, order_id: str, *, now: Millis) -> bool:
+    """A person wants it handed over again, with the same key and body. False when it is not given up."""
+    changed = connection.execute(
+        sa.update(payouts)
+        .where(payouts.c.order_id == order_id, payouts.c.state == PayoutState.DEAD)
+        .values(state=PayoutState.PENDING, due_at=now, first_tried_at=None, attempts=0)
+    )
+    return changed.rowcount == 1
+
+
+def exportable(
+    connection: Connection, *, since: Millis, until: Millis, states: Collection[PayoutState] | None
+) -> list[Payout]:
+    """Withdrawn in [since, until), oldest first. states: None for all."""
+    query = sa.select(payouts).where(payouts.c.created_at >= since, payouts.c.created_at < until)
+    if states is not None:
+        query = query.where(payouts.c.state.in_(states), payouts.c.exported_at.is_(None))
+    return [_read(connection, row) for row in connection.execute(query.order_by(payouts.c.id)).all()]
+
+
+def exported(connection: Connection, payout: Payout, *, now: Millis) -> None:
+    """It leaves in a file: from here on the other system has it."""
+    connection.execute(
+        sa.update(payouts)
+        .where(payouts.c.id == payout.id)
+        .values(
+            state=PayoutState.SENT,
+            sent_at=sa.func.coalesce(payouts.c.sent_at, now),
+            exported_at=sa.func.coalesce(payouts.c.exported_at, now),
+            reason=None,
+        )
+    )
+    _show(connection, payout.order_id, now)
+
+
+def late(connection: Connection, *, before: Millis, limit: int) -> list[Payout]:
+    """Withdrawn before then, still not paid, and nobody was told so."""
+    rows = connection.execute(
+        sa.select(payouts)
+        .where(
+            payouts.c.state.in_([state for state in PayoutState if state is not PayoutState.PAID]),
+            payouts.c.created_at < before,
+            payouts.c.alarmed_at.is_(None),
+        )
+        .order_by(payouts.c.id)
+        .limit(limit)
+    ).all()
+    return [_read(connection, row) for row in rows]
+
+
+def alarmed(connection: Connection, payout: Payout, *, now: Millis) -> None:
+    connection.execute(sa.update(payouts).where(payouts.c.id == payout.id).values(alarmed_at=now))
+
+
+def listed(connection: Connection, *, states: Collection[str], limit: int) -> list[Payout]:
+    """Newest first; all states when none are named."""
+    query = sa.select(payouts)
+    if states:
+        query = query.where(payouts.c.state.in_(states))
+    rows = connection.execute(query.order_by(payouts.c.id.desc()).limit(limit)).all()
+    return [_read(connection, row) for row in rows]
+
+
+def count_by_state(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(sa.select(payouts.c.state, sa.func.count()).group_by(payouts.c.state))
+    return {row[0]: row[1] for row in rows}
+
+
+def _show(connection: Connection, order_id: str, now: Millis) -> None:
+    row = connection.execute(
+        sa.select(withdrawals.c.account_ref, withdrawals.c.epoch).where(withdrawals.c.order_id == order_id)
+    ).one()
+    card_updates.want(connection, row.account_ref, epoch=row.epoch, order_id=order_id, now=now)
+
+
+def _read(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Payout:
+    return Payout(
+        id=row.id,
+        order_id=row.order_id,
+        account_ref=row.account_ref,
+        account=accounts.key_of(connection, row.account_ref),
+        state=PayoutState(row.state),
+        body=row.body,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        attempts=row.attempts,
+        first_tried_at=row.first_tried_at,
+        sent_at=row.sent_at,
+        exported_at=row.exported_at,
+        settled_at=row.settled_at,
+        reported_at=row.reported_at,
+        reference=row.reference,
+        reason=row.reason,
+        alarmed_at=row.alarmed_at,
+    )

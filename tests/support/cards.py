@@ -1,0 +1,51 @@
+"""Cards as a reader sees them in the stand-in: which tell of a balance, which of a withdrawal, and their buttons."""
+
+from typing import Any
+
+from notifier.sandbox.box import FeishuBox
+from support.running import texts
+
+
+def balance_card(box: FeishuBox, chat: str) -> dict[str, Any]:
+    """The newest card about a balance."""
+    return [each for each in box.messages(chat) if is_about_a_balance(each)][-1]
+
+
+def receipts(box: FeishuBox, chat: str) -> list[dict[str, Any]]:
+    """The cards that tell of a withdrawal by themselves, oldest first."""
+    return [each for each in box.messages(chat) if not is_about_a_balance(each)]
+
+
+BALANCE_TITLES = {"内推奖励到账", "内推奖励减少", "内推奖励变动", "内推奖励余额"}
+
+
+def is_about_a_balance(message: dict[str, Any]) -> bool:
+    return message["content"]["header"]["title"]["content"] in BALANCE_TITLES
+
+
+def says(message: dict[str, Any], words: str) -> bool:
+    return any(words in text for text in texts(message["content"]))
+
+
+def ref_on(message: dict[str, Any]) -> str | None:
+    """The opaque id in the button's value, found anywhere on the card."""
+
+    def find(node: object) -> str | None:
+        match node:
+            case {"type": "callback", "value": {"ref": str(ref), **rest}}:
+                assert not rest, "the value holds nothing but the opaque id"
+                return ref
+            case dict():
+                return next((found for each in node.values() if (found := find(each))), None)
+            case list():
+                return next((found for each in node if (found := find(each))), None)
+            case _:
+                return None
+
+    return find(message["content"])
+
+
+def press(box: FeishuBox, chat: str, who: str) -> dict[str, Any]:
+    """The button of the newest balance card there."""
+    message = balance_card(box, chat)
+    return box.click(message["message_id"], who, {"ref": ref_on(message)})
