@@ -66,7 +66,7 @@ class PayrollClient:
             async with self._session.post(
                 self._access.url, data=body, headers=headers, allow_redirects=False
             ) as response:
-                await response.content.read(LARGEST_ANSWER)
+                await _read_to_the_end(response)
                 status, wait = response.status, response.headers.get("Retry-After")
         except aiohttp.ClientConnectorError as error:
             raise NotDone(f"the paying system cannot be reached: {_kind(error)}") from error
@@ -78,6 +78,13 @@ class PayrollClient:
         if 200 <= status < 300:
             return status
         raise _failure(status, _seconds(wait, self._clock.now()))
+
+
+async def _read_to_the_end(response: aiohttp.ClientResponse) -> None:
+    """A half answer is none. Of a very long one the beginning will do."""
+    left = LARGEST_ANSWER
+    while left > 0 and (chunk := await response.content.read(left)):
+        left -= len(chunk)
 
 
 def _failure(status: int, wait: float | None) -> CallError:

@@ -1,0 +1,127 @@
+"""Payout: what a report means, what follows a failed call, and what is handed over."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from notifier.domain.account import Referrer
+from notifier.domain.money import POINTS, Kind
+from notifier.domain.payout import Payout, PayoutReport, PayoutState, Taken, after_failure, body_of, weigh
+from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
+from notifier.errors import CallError, NotAuthorised, NotDone, OutcomeUnknown, Refused
+from support.builders import ACCOUNT, ACCOUNT_ID, CNY, MODIFIED_AT
+
+NOW = MODIFIED_AT
+DAY_MS = 86_400_000
+PAYOUT = Payout(
+    id=1,
+    order_id="rn-1",
+    account_ref=1,
+    account=ACCOUNT,
+    state=PayoutState.SENT,
+    body="{}",
+    created_at=NOW,
+    due_at=NOW,
+)
+PAID = replace(PAYOUT, state=PayoutState.PAID, reference="W-1", reported_at=NOW)
+FAILED = replace(PAYOUT, state=PayoutState.FAILED, reason="closed", reported_at=NOW)
+
+
+def report(status: str = "paid", reference: str = "W-1", reason: str = "", at: int = NOW) -> PayoutReport:
+    return PayoutReport(
+        order_id="rn-1", status=PayoutState(status), reference=reference, reason=reason, at=at
+    )
+
+
+@pytest.mark.parametrize(
+    "payout, said, taken",
+    [
+        *(
+            (replace(PAYOUT, state=PayoutState(state)), report(), Taken.NEW)
+            for state in ("pending", "sent", "dead")
+        ),
+        (PAID, report(), Taken.SAME),
+        (PAID, report(at=NOW - 5), Taken.SAME),
+        (PAID, report(reference="W-2", at=NOW + 5), Taken.CONFLICT),
+        (PAID, report(reference="W-2", at=NOW - 5), Taken.OLDER),
+        (PAID, report("failed", "", "returned", at=NOW + 5), Taken.NEW),
+        (PAID, report("failed", "", "returned", at=NOW - 5), Taken.OLDER),
+        (FAILED, report("failed", "", "closed"), Taken.SAME),
+        (FAILED, report("failed", "", "blocked", at=NOW + 5), Taken.NEW),
+        (FAILED, report(at=NOW + 5), Taken.NEW),
+        (FAILED, report(at=NOW - 5), Taken.OLDER),
+    ],
+)
+def test_what_a_report_comes_to(payout: Payout, said: PayoutReport, taken: Taken) -> None:
+    assert taken is weigh(payout, said)
+
+
+@pytest.mark.parametrize(
+    "error, state",
+    [
+        (NotDone("busy"), PayoutState.PENDING),
+        (OutcomeUnknown("no answer"), PayoutState.PENDING),
+        (Refused("422"), PayoutState.DEAD),
+        (NotAuthorised("?"), PayoutState.DEAD),
+    ],
+)
+def test_only_what_repeating_can_help_is_repeated(error: CallError, state: PayoutState) -> None:
+    step = after_failure(PAYOUT, error, now=NOW, jitter=1, give_up_after_ms=DAY_MS)
+
+    assert (state, error.reason) == (step.state, step.reason)
+
+
+@pytest.mark.parametrize("tries, pause", [(0, 1_000), (1, 2_000), (5, 32_000), (50, 600_000)])
+def test_pauses_grow_to_ten_minutes(tries: int, pause: int) -> None:
+    payout = replace(PAYOUT, attempts=tries)
+    step = after_failure(payout, NotDone("busy"), now=NOW, jitter=1, give_up_after_ms=DAY_MS)
+
+    assert NOW + pause == step.due_at
+
+
+def test_the_other_system_may_ask_for_a_longer_pause() -> None:
+    busy = NotDone("busy", retry_after_seconds=90)
+
+    assert NOW + 90_000 == after_failure(PAYOUT, busy, now=NOW, jitter=0, give_up_after_ms=DAY_MS).due_at
+
+
+@pytest.mark.parametrize("since, state", [(DAY_MS - 2_001, "pending"), (DAY_MS - 1_000, "dead")])
+def test_patience_runs_out_counted_from_the_first_try(since: int, state: str) -> None:
+    payout = replace(PAYOUT, first_tried_at=NOW - since)
+    step = after_failure(payout, OutcomeUnknown("?"), now=NOW, jitter=1, give_up_after_ms=DAY_MS)
+
+    assert state == step.state
+
+
+def test_what_is_handed_over() -> None:
+    withdrawal = Withdrawal(
+        id=1,
+        order_id="rn-1",
+        account_ref=1,
+        account=ACCOUNT,
+        kinds=tuple(Kind),
+        state=WithdrawalState.WITHDRAWN,
+        epoch=0,
+        requested_by="ou_hr",
+        role=Role.OPERATOR,
+        requested_at=NOW,
+    )
+    taken = {POINTS: Decimal(120), CNY: Decimal("350.5000")}
+    lin = Referrer(open_id="ou_lin", name_zh="林小满")
+    body = body_of(withdrawal, taken=taken, at=NOW, referrer=lin)
+
+    assert {
+        "order_id": "rn-1",
+        "account_id": ACCOUNT_ID,
+        "tenant_key": "tk",
+        "referrer_open_id": "ou_lin",
+        "amounts": [
+            {"kind": "cash", "currency": "CNY", "amount": "350.5000"},
+            {"kind": "points", "currency": "", "amount": "120"},
+        ],
+        "withdrawn_at": "2023-11-14T22:13:20.000Z",
+    } == json.loads(body)
+    assert "林小满" not in body
+    assert body == body_of(withdrawal, taken=dict(reversed(taken.items())), at=NOW, referrer=lin)

@@ -1,0 +1,183 @@
+"""Payouts on disk: one per withdrawal, whatever is said about it and however often."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.domain.payout import PayoutReport, PayoutState, Step, Taken
+from notifier.store import payouts
+from notifier.store.database import Database
+from notifier.store.tables import card_updates
+from support.orders import payout, payout_of, stored
+from support.outbox import NOW
+
+R = TypeVar("R")
+
+
+def run(database: Database, work: Callable[[sa.Connection], R]) -> R:
+    return database.write(work).result()
+
+
+def report(
+    status: str = "paid", reference: str = "W-1", *, order: str = "rn-1", at: int = NOW
+) -> PayoutReport:
+    return PayoutReport(order_id=order, status=PayoutState(status), reference=reference, reason="", at=at)
+
+
+def settle(database: Database, said: PayoutReport) -> Taken:
+    return run(database, lambda c: payouts.settle(c, said, now=NOW + 9))
+
+
+def claimed(database: Database, *, now: int = NOW, limit: int = 8, held: tuple[int, ...] = ()) -> list[str]:
+    return [
+        each.order_id for each in run(database, lambda c: payouts.claim(c, now=now, limit=limit, held=held))
+    ]
+
+
+def wishes(database: Database) -> int:
+    """How often cards were asked to show something newer."""
+    with database.read() as connection:
+        return connection.execute(sa.select(sa.func.sum(card_updates.c.wanted))).scalar() or 0
+
+
+def dead(database: Database, order_id: str = "rn-1") -> None:
+    step = Step(state=PayoutState.DEAD, due_at=NOW, reason="422")
+    run(database, lambda c: payouts.not_handed_over(c, payout_of(database, order_id), step))
+
+
+def test_a_withdrawal_has_one_payout_for_ever(database: Database) -> None:
+    first = payout(database)
+    run(database, lambda c: payouts.begin(c, stored(database, "rn-1"), body="other", now=NOW + 1))
+
+    assert first == payout_of(database, "rn-1")
+
+
+def test_the_oldest_due_ones_are_claimed_and_none_that_is_under_way(database: Database) -> None:
+    first = payout(database, "rn-1", at=NOW)
+    payout(database, "rn-2", at=NOW + 1)
+    payout(database, "rn-3", at=NOW + 2)
+
+    assert ["rn-1"] == claimed(database, now=NOW)
+    assert ["rn-1", "rn-2"] == claimed(database, now=NOW + 5, limit=2)
+    assert ["rn-2", "rn-3"] == claimed(database, now=NOW + 5, held=(first.id,))
+    assert [] == claimed(database, now=NOW + 5, limit=0)
+    with database.read() as connection:
+        assert NOW + 1 == payouts.next_due(connection, held=[first.id])
+
+
+def test_patience_begins_with_the_first_try(database: Database) -> None:
+    payout(database)
+    claimed(database, now=NOW + 7)
+    claimed(database, now=NOW + 70)
+
+    assert NOW + 7 == payout_of(database, "rn-1").first_tried_at
+
+
+def test_what_was_handed_over_waits_no_more_and_its_cards_change(database: Database) -> None:
+    one = payout(database)
+    before = wishes(database)
+
+    assert run(database, lambda c: payouts.handed_over(c, one, now=NOW + 3))
+    assert before < wishes(database)
+    assert [] == claimed(database, now=NOW + 10**9)
+    kept = payout_of(database, "rn-1")
+    assert (PayoutState.SENT, NOW + 3, 1) == (kept.state, kept.sent_at, kept.attempts)
+
+
+def test_a_report_that_comes_before_the_answer_to_the_call_stands(database: Database) -> None:
+    one = payout(database)
+    settle(database, report())
+    step = Step(state=PayoutState.PENDING, due_at=NOW, reason="late")
+
+    assert not run(database, lambda c: payouts.handed_over(c, one, now=NOW))
+    assert not run(database, lambda c: payouts.not_handed_over(c, one, step))
+    assert PayoutState.PAID is payout_of(database, "rn-1").state
+
+
+def test_a_failed_call_is_due_again_with_its_reason(database: Database) -> None:
+    one = payout(database)
+    step = Step(state=PayoutState.PENDING, due_at=NOW + 50, reason="busy")
+    run(database, lambda c: payouts.not_handed_over(c, one, step))
+
+    assert [] == claimed(database, now=NOW + 49)
+    assert ["rn-1"] == claimed(database, now=NOW + 50)
+    assert ("busy", 1) == (payout_of(database, "rn-1").reason, payout_of(database, "rn-1").attempts)
+
+
+def test_a_report_counts_once_and_changes_the_cards_once(database: Database) -> None:
+    payout(database)
+
+    assert Taken.NEW is settle(database, report())
+    after = wishes(database)
+    assert [Taken.SAME, Taken.CONFLICT, Taken.OLDER, Taken.UNKNOWN] == [
+        settle(database, report()),
+        settle(database, report(reference="W-2", at=NOW + 1)),
+        settle(database, report("failed", at=NOW - 1)),
+        settle(database, report(order="rn-9")),
+    ]
+    assert after == wishes(database)
+    kept = payout_of(database, "rn-1")
+    assert (PayoutState.PAID, "W-1", NOW + 9) == (kept.state, kept.reference, kept.settled_at)
+
+
+def test_only_what_was_given_up_is_handed_over_again(database: Database) -> None:
+    payout(database)
+
+    assert not run(database, lambda c: payouts.retry(c, "rn-1", now=NOW))
+    dead(database)
+    assert run(database, lambda c: payouts.retry(c, "rn-1", now=NOW + 5))
+    assert not run(database, lambda c: payouts.retry(c, "rn-9", now=NOW))
+    kept = payout_of(database, "rn-1")
+    assert (PayoutState.PENDING, 0, None) == (kept.state, kept.attempts, kept.first_tried_at)
+
+
+WAITING: Any = (PayoutState.PENDING, PayoutState.DEAD)
+
+
+def exportable(database: Database, since: int, until: int, states: Any = WAITING) -> list[str]:
+    with database.read() as connection:
+        found = payouts.exportable(connection, since=since, until=until, states=states)
+        return [each.order_id for each in found]
+
+
+def test_an_export_takes_the_period_half_open_and_each_row_once(database: Database) -> None:
+    for number in range(3):
+        payout(database, f"rn-{number}", at=NOW + number)
+    dead(database, "rn-1")
+
+    assert ["rn-0", "rn-1"] == exportable(database, NOW, NOW + 2)
+    run(database, lambda c: payouts.exported(c, payout_of(database, "rn-1"), now=NOW + 7))
+    assert ["rn-0"] == exportable(database, NOW, NOW + 2)
+    assert ["rn-0", "rn-1"] == exportable(database, NOW, NOW + 2, states=None)
+    kept = payout_of(database, "rn-1")
+    assert (PayoutState.SENT, NOW + 7, NOW + 7, None) == (
+        kept.state,
+        kept.exported_at,
+        kept.sent_at,
+        kept.reason,
+    )
+
+
+def late(database: Database, before: int) -> list[str]:
+    with database.read() as connection:
+        return [each.order_id for each in payouts.late(connection, before=before, limit=10)]
+
+
+@pytest.mark.parametrize("state", ["sent", "failed", "dead"])
+def test_whatever_is_not_paid_is_late_one_day_and_told_once(database: Database, state: str) -> None:
+    one = payout(database)
+    run(database, lambda c: c.execute(sa.text("UPDATE payouts SET state = :s"), {"s": state}))
+
+    assert [] == late(database, NOW)
+    assert ["rn-1"] == late(database, NOW + 1)
+    run(database, lambda c: payouts.alarmed(c, one, now=NOW))
+    assert [] == late(database, NOW + 1)
+
+
+def test_what_is_paid_is_never_late(database: Database) -> None:
+    payout(database)
+    settle(database, report())
+
+    assert [] == late(database, NOW + 10**9)
