@@ -8,7 +8,7 @@ import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -16,16 +16,15 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Clock, to_millis
 from notifier.domain.click import Click
 from notifier.domain.event import Event
-from notifier.domain.money import Kind
 from notifier.domain.offer import Offer
 from notifier.domain.route import AddressBook
-from notifier.domain.withdrawal import Button, Denied, Meaning, Role, Verdict, authorise, meaning
+from notifier.domain.withdrawal import Button, Denied, Meaning, Role, Verdict, Withdrawal, authorise, meaning
 from notifier.flow.render import Renderer
 from notifier.flow.withdrawal_wording import denied_toast, meaning_toast
 from notifier.store import audit, buttons, card_updates, faces, inbox, withdrawals
 from notifier.store.audit import What
 from notifier.store.database import Database
-from notifier.store.faces import HungCard
+from notifier.store.faces import Face, HungCard
 from notifier.store.withdrawals import Order
 from notifier.store.writer import WriterClosed
 
@@ -120,74 +119,69 @@ class Clicks:
         now = to_millis(self._parts.clock.now())
         self._accept(connection, [event])
         click = self._parts.read(event)
-        button = buttons.find(connection, click.ref, book=self._parts.book, now=now) if click.ref else None
+        pressed = (
+            buttons.pressed(connection, click.ref, book=self._parts.book, now=now) if click.ref else None
+        )
+        button = pressed.button if pressed else None
         verdict = authorise(click, button, operators=self._parts.operators, now=now)
-        if button is None or verdict.role is None:
+        if pressed is None or verdict.role is None:
             return self._refuse(connection, click, button, verdict, now)
-        means = self._meaning(connection, click, button)
-        if means is Meaning.BEGIN and not self._begin(connection, click, button, verdict.role, now):
-            means = Meaning.BUSY
-        self._note(connection, click, button, What.CLICK, means.value, now)
-        redraw = means in {Meaning.STALE, Meaning.DONE}
-        card = faces.hung_card(connection, button.delivery_id, redraw=means is Meaning.STALE, now=now)
-        shows = redraw or means in {Meaning.BEGIN, Meaning.BUSY}
+        button = pressed.button
+        history = withdrawals.History(connection, button.account_ref, button.account)
+        holdings = withdrawals.holdings_now(
+            connection, button.account_ref, reported_at=pressed.reported_at, since=history.unseen
+        )
+        under_way = history.unfinished
+        means = meaning(
+            button_epoch=button.epoch,
+            epoch=history.epoch,
+            unfinished=under_way is not None,
+            holdings=holdings,
+            kinds=self._parts.offer.kinds,
+        )
+        if means is Meaning.BEGIN:
+            under_way = withdrawals.begin(connection, self._order(click, button, verdict.role, now))
+            means = Meaning.BEGIN if under_way else Meaning.BUSY  # a replayed callback: its order exists
+        audit.write(connection, *self._entries(click, button, means, verdict.role, under_way, now))
+        if under_way is not None and button.epoch == history.epoch:
+            face = Face(ref=button.ref, holdings=holdings, withdrawal=under_way)
+            card: HungCard | None = faces.pressed_card(connection, pressed, face)
+        else:
+            redraw = means is Meaning.STALE
+            card = faces.hung_card(connection, button.delivery_id, redraw=redraw, now=now)
         return Decision(
             toast=meaning_toast(means),
-            card=card if shows else None,
+            card=None if means is Meaning.EMPTY else card,
             begun=means is Meaning.BEGIN,
             delivery_id=button.delivery_id,
         )
 
-    def _meaning(self, connection: Connection, click: Click, button: Button) -> Meaning:
-        if withdrawals.by_click(connection, click.key) is not None:
-            return Meaning.BUSY  # a replayed callback: its order exists
-        holdings = withdrawals.holdings(connection, button.account_ref)
-        return meaning(
-            button_epoch=button.epoch,
-            epoch=withdrawals.epoch_of(connection, button.account_ref),
-            unfinished=withdrawals.unfinished(connection, button.account_ref) is not None,
-            holdings=holdings,
-            kinds=self._kinds,
-        )
-
-    @property
-    def _kinds(self) -> tuple[Kind, ...]:
-        return self._parts.offer.kinds
-
-    def _begin(self, connection: Connection, click: Click, button: Button, role: Role, now: int) -> bool:
-        order = Order(
+    def _order(self, click: Click, button: Button, role: Role, now: int) -> Order:
+        return Order(
             order_id=f"rn-{uuid.uuid4().hex}",
             button=button,
-            kinds=self._kinds,
+            kinds=self._parts.offer.kinds,
             role=role,
             requested_by=click.open_id,
             click_key=click.key,
             now=now,
             wait_ms=ANSWER_FIRST_MS,
         )
-        begun = withdrawals.begin(connection, order)
-        if begun is None:
-            return False
-        audit.write(
-            connection,
-            audit.Entry(
-                at=now,
-                what=What.ORDER,
-                actor=click.open_id,
-                outcome=f"requested as {role}",
-                account_ref=button.account_ref,
-                order_id=begun.order_id,
-                delivery_id=button.delivery_id,
-                message_id=click.message_id,
-            ),
-        )
-        return True
+
+    def _entries(
+        self, click: Click, button: Button, means: Meaning, role: Role, begun: Withdrawal | None, now: int
+    ) -> list[audit.Entry]:
+        clicked = _entry(click, button, What.CLICK, means.value, now)
+        if means is not Meaning.BEGIN or begun is None:
+            return [clicked]
+        ordered = replace(clicked, what=What.ORDER, outcome=f"requested as {role}", order_id=begun.order_id)
+        return [ordered, clicked]
 
     def _refuse(
         self, connection: Connection, click: Click, button: Button | None, verdict: Verdict, now: int
     ) -> Decision:
         denied = verdict.denied or Denied.UNKNOWN_BUTTON
-        self._note(connection, click, button, What.DENIED, denied.value, now)
+        audit.write(connection, _entry(click, button, What.DENIED, denied.value, now))
         log.warning("click.denied", extra={"why": denied, "open_id": click.open_id or None})
         ours = button is not None and button.message_id == click.message_id
         return Decision(
@@ -195,24 +189,14 @@ class Clicks:
             delivery_id=button.delivery_id if button is not None and ours else None,
         )
 
-    def _note(
-        self,
-        connection: Connection,
-        click: Click,
-        button: Button | None,
-        what: What,
-        outcome: str,
-        now: int,
-    ) -> None:
-        audit.write(
-            connection,
-            audit.Entry(
-                at=now,
-                what=what,
-                actor=click.open_id,
-                outcome=outcome,
-                account_ref=button.account_ref if button else None,
-                delivery_id=button.delivery_id if button else None,
-                message_id=click.message_id or None,
-            ),
-        )
+
+def _entry(click: Click, button: Button | None, what: What, outcome: str, now: int) -> audit.Entry:
+    return audit.Entry(
+        at=now,
+        what=what,
+        actor=click.open_id,
+        outcome=outcome,
+        account_ref=button.account_ref if button else None,
+        delivery_id=button.delivery_id if button else None,
+        message_id=click.message_id or None,
+    )

@@ -16,7 +16,7 @@ from notifier.domain.offer import Offer
 from notifier.domain.route import REFERRER
 from notifier.errors import TemplateBroken
 from notifier.flow.templates import BALANCE_TEMPLATES, WITHDRAWAL_TEMPLATES, CardTemplates
-from notifier.flow.withdrawal_wording import panel, withdrawal_card
+from notifier.flow.withdrawal_wording import not_yours_any_more, panel, withdrawal_card
 from notifier.flow.wording import balance_change_card
 from notifier.store.faces import Face, HungCard
 from notifier.store.outbox import Claimed
@@ -80,6 +80,8 @@ class Renderer:
         card = self._card(
             hung.told, face=hung.face, owner=hung.owner, target=hung.target, reroute=hung.reroute_reason
         )
+        if hung.is_anothers:
+            card = replace(card, withdrawal=not_yours_any_more())
         return self._ladder(card, hung.rung, delivery_id=hung.delivery_id)[0]
 
     def _ladder(

@@ -86,8 +86,11 @@ class CardUpdater:
             log.exception("card.failed", extra={"delivery_id": update.delivery_id})
             await self._later(update, NotDone(f"no card could be made: {type(error).__name__}"))
             return
-        if card is None:
+        if hung is None or hung.rung is Rung.TEXT:
             await self._keep(lambda c: card_updates.give_up(c, update, reason="this message is no card"))
+            return
+        if card is None:  # its templates are at fault, and may be mended
+            await self._later(update, NotDone("no card could be made: its templates are at fault"))
             return
         try:
             await self._parts.outside.update(update.message_id, serialise(card))

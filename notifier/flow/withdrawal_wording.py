@@ -195,6 +195,15 @@ def _paying(booked: WithdrawalPanel, payout: Payout, zone: tzinfo) -> Withdrawal
     )
 
 
+def not_yours_any_more() -> WithdrawalPanel:
+    """For the private chat of somebody who owned the account once: no amount, order or name is theirs to read."""
+    gone = Bilingual(
+        zh="该内推账户现已不归你所有，后续变动不再显示。",
+        en="This referral account is no longer yours; what happens to it since is not shown here.",
+    )
+    return WithdrawalPanel(state="nothing", reason=gone)
+
+
 def reference(text: str) -> str:
     """The other system's own words, as one short line. Long digits are what it is made of: they are no phone here."""
     shown = "".join(char for char in text if char.isprintable())[:LONGEST_REFERENCE]

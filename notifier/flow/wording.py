@@ -1,12 +1,13 @@
 """Wording: domain values as people read them. The same figures in both languages, labels in each."""
 
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import tzinfo
 from decimal import Decimal
 
-from babel.core import UnknownLocaleError
+from babel.core import Locale
 from babel.numbers import format_currency, format_decimal, get_currency_precision, list_currencies
 
 from notifier.clock import Millis, from_millis
@@ -18,7 +19,7 @@ from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import RerouteReason
 
-FIGURES = "zh_CN"
+FIGURES = Locale.parse("zh_CN")
 """One way to write figures in both languages: ¥ is the yuan, US$ the dollar, JP¥ the yen."""
 
 LONGEST_NAME = 40
@@ -64,11 +65,9 @@ def _pattern(decimals: int) -> str:
     return "#,##0" + ("." + "0" * decimals if decimals else "")
 
 
-def _iso_codes() -> set[str]:
-    try:
-        return list_currencies(FIGURES)
-    except UnknownLocaleError:
-        return set()
+@functools.cache
+def _iso_codes() -> frozenset[str]:
+    return frozenset(list_currencies(FIGURES))
 
 
 def signed(asset: Asset, delta: Decimal) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -35,6 +36,11 @@ def ownership(connection: Connection, ref: int) -> Ownership | None:
             accounts.c.looked_up_at,
         ).where(accounts.c.id == ref)
     ).one()
+    return read_ownership(row)
+
+
+def read_ownership(row: sa.Row[*tuple[Any, ...]]) -> Ownership | None:
+    """From a row that has the accounts' columns."""
     if row.looked_up_at is None:
         return None
     referrer = None

@@ -55,18 +55,22 @@ class AuditRow:
     outcome: str
 
 
-def write(connection: Connection, entry: Entry) -> None:
+def write(connection: Connection, *entries: Entry) -> None:
     connection.execute(
-        sa.insert(audit).values(
-            at=entry.at,
-            what=entry.what,
-            actor=entry.actor[:64],
-            account_ref=entry.account_ref,
-            order_id=entry.order_id,
-            delivery_id=entry.delivery_id,
-            message_id=entry.message_id[:64] if entry.message_id else None,
-            outcome=entry.outcome,
-        )
+        sa.insert(audit),
+        [
+            {
+                "at": entry.at,
+                "what": entry.what,
+                "actor": entry.actor[:64],
+                "account_ref": entry.account_ref,
+                "order_id": entry.order_id,
+                "delivery_id": entry.delivery_id,
+                "message_id": entry.message_id[:64] if entry.message_id else None,
+                "outcome": entry.outcome,
+            }
+            for entry in entries
+        ],
     )
 
 

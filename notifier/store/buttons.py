@@ -1,12 +1,14 @@
 """Buttons: what the opaque id on a card stands for. One per card and epoch, however often the card is drawn."""
 
 import secrets
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import DeliveryState
+from notifier.domain.delivery import DeliveryState, Rung
+from notifier.domain.event import AccountKey
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Button
 from notifier.store import accounts
@@ -42,17 +44,37 @@ def _lately(at: Millis | None, now: Millis) -> bool:
     return at is not None and now - at < DEACTIVATED_FOR_MS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressed:
+    """A button with the card it hangs on. reported_at: when Feishu stamped the newest balance we know."""
+
+    button: Button
+    target: str
+    rung: Rung
+    reroute_reason: str | None
+    reported_at: Millis | None
+
+
 def find(connection: Connection, ref: str, *, book: AddressBook, now: Millis) -> Button | None:
     """None when we never drew it."""
+    found = pressed(connection, ref, book=book, now=now)
+    return found.button if found else None
+
+
+def pressed(connection: Connection, ref: str, *, book: AddressBook, now: Millis) -> Pressed | None:
+    """In one look, as a person waits for it. None when we never drew it."""
     row = connection.execute(
         sa.select(
             buttons,
+            deliveries.c.target,
+            deliveries.c.rung,
+            deliveries.c.reroute_reason,
             deliveries.c.message_id,
             deliveries.c.state,
             deliveries.c.updated_at,
             deliveries.c.receive_id_type,
             deliveries.c.receive_id,
-            accounts_table.c.deactivated_at,
+            *(column for column in accounts_table.c if column.name != "id"),
         )
         .join(deliveries, deliveries.c.id == buttons.c.delivery_id)
         .join(accounts_table, accounts_table.c.id == buttons.c.account_ref)
@@ -60,15 +82,22 @@ def find(connection: Connection, ref: str, *, book: AddressBook, now: Millis) ->
     ).first()
     if row is None:
         return None
-    return Button(
+    button = Button(
         ref=row.ref,
         delivery_id=row.delivery_id,
         account_ref=row.account_ref,
-        account=accounts.key_of(connection, row.account_ref),
+        account=AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id),
         epoch=row.epoch,
         hung_at=row.updated_at if row.state == DeliveryState.SENT else row.drawn_at,
         message_id=row.message_id,
         group=book.group_at(row.receive_id) if row.receive_id_type == "chat_id" else None,
-        owner=accounts.ownership(connection, row.account_ref),
+        owner=accounts.read_ownership(row),
         active=False if _lately(row.deactivated_at, now) else None,
+    )
+    return Pressed(
+        button=button,
+        target=row.target,
+        rung=Rung(row.rung),
+        reroute_reason=row.reroute_reason,
+        reported_at=row.modified_at,
     )

@@ -127,6 +127,16 @@ def insert_ignoring(connection: Connection, table: sa.Table, rows: Sequence[Mapp
         connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
 
 
+def insert_returning(
+    connection: Connection, table: sa.Table, row: Mapping[str, object]
+) -> sa.Row[*tuple[Any, ...]] | None:
+    """The row as it is kept; None where a unique key stands against it, which leaves everything as it was."""
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(table)
+    found: sa.Row[*tuple[Any, ...]] | None = connection.execute(statement).first()
+    return found
+
+
 def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert, or where the primary key exists, set the other columns given."""
     if not rows:

@@ -15,6 +15,7 @@ from notifier.domain.payout import Payout
 from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
 from notifier.store import accounts, buttons, notices, payouts, withdrawals
+from notifier.store.buttons import Pressed
 from notifier.store.tables import buttons as buttons_table
 from notifier.store.tables import deliveries
 
@@ -31,7 +32,9 @@ class Face:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HungCard:
-    """A card that hangs in a chat. rung: how much of it Feishu took."""
+    """A card that hangs in a chat. rung: how much of it Feishu took. is_anothers: it offered a balance in
+    the private chat of somebody whose account this is no more; what happens to it since is not theirs to read.
+    """
 
     delivery_id: int
     account_ref: int
@@ -42,6 +45,7 @@ class HungCard:
     owner: Ownership | None
     told: tuple[Notice, ...]
     face: Face
+    is_anothers: bool = False
 
 
 def first_face(
@@ -83,6 +87,22 @@ def seen_by(target: str, receive_id_type: str, receive_id: str, book: AddressBoo
     return REFERRER if target == REFERRER else None
 
 
+def pressed_card(connection: Connection, pressed: Pressed, face: Face) -> HungCard:
+    """The card whose button was pressed, from what the press has read already."""
+    button = pressed.button
+    return HungCard(
+        delivery_id=button.delivery_id,
+        account_ref=button.account_ref,
+        target=pressed.target,
+        reroute_reason=pressed.reroute_reason,
+        rung=pressed.rung,
+        message_id=button.message_id,
+        owner=button.owner,
+        told=tuple(notices.told_by(connection, button.delivery_id, button.account)),
+        face=face,
+    )
+
+
 def hung_card(connection: Connection, delivery_id: int, *, redraw: bool, now: Millis) -> HungCard | None:
     """The card as it should look now. redraw: with a button for the present epoch, where the old one is stale.
 
@@ -97,6 +117,7 @@ def hung_card(connection: Connection, delivery_id: int, *, redraw: bool, now: Mi
     if face is None:
         return None
     account = accounts.key_of(connection, row.account_ref)
+    owner = accounts.ownership(connection, row.account_ref)
     return HungCard(
         delivery_id=delivery_id,
         account_ref=row.account_ref,
@@ -104,10 +125,17 @@ def hung_card(connection: Connection, delivery_id: int, *, redraw: bool, now: Mi
         reroute_reason=row.reroute_reason,
         rung=Rung(row.rung),
         message_id=row.message_id,
-        owner=accounts.ownership(connection, row.account_ref),
+        owner=owner,
         told=tuple(notices.told_by(connection, delivery_id, account)),
         face=face,
+        is_anothers=row.order_id is None
+        and row.receive_id_type == "open_id"
+        and _is_anothers(row.receive_id, owner),
     )
+
+
+def _is_anothers(open_id: str, owner: Ownership | None) -> bool:
+    return owner is not None and owner.referrer is not None and owner.referrer.open_id != open_id
 
 
 def _offering_face(

@@ -7,13 +7,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
 
 from notifier.clock import Millis
+from notifier.domain.event import AccountKey
 from notifier.domain.ledger import content_of, read_content
 from notifier.domain.money import Amounts, Kind
 from notifier.domain.withdrawal import Button, Role, Step, Withdrawal, WithdrawalState
 from notifier.store import accounts, card_updates, ledger
+from notifier.store.database import insert_returning
 from notifier.store.tables import accounts as accounts_table
 from notifier.store.tables import withdrawals
 
@@ -41,13 +42,52 @@ def epoch_of(connection: Connection, account_ref: int) -> int:
     ).scalar_one()
 
 
+class History:
+    """All withdrawals of one account, read at once: what a click must know."""
+
+    def __init__(self, connection: Connection, account_ref: int, account: AccountKey) -> None:
+        query = sa.select(withdrawals).where(withdrawals.c.account_ref == account_ref)
+        self._rows = connection.execute(query.order_by(withdrawals.c.id)).all()
+        self._account = account
+
+    @property
+    def epoch(self) -> int:
+        """As epoch_of."""
+        return sum(row.state == WithdrawalState.WITHDRAWN for row in self._rows)
+
+    @property
+    def unfinished(self) -> Withdrawal | None:
+        open_ones = (row for row in self._rows if row.state == WithdrawalState.REQUESTED)
+        row = next(open_ones, None)
+        return _with_account(row, self._account) if row else None
+
+    @property
+    def unseen(self) -> list[Withdrawal]:
+        """As unseen."""
+        return [
+            _with_account(row, self._account)
+            for row in self._rows
+            if not row.seen_in_ledger
+            and row.attempts > 0
+            and row.state in {WithdrawalState.REQUESTED, WithdrawalState.WITHDRAWN}
+        ]
+
+
 def holdings(connection: Connection, account_ref: int) -> Amounts:
     """What the account holds as far as we know: the ledger, less what was withdrawn since its newest report."""
-    held = dict(ledger.balances_of(connection, [account_ref]).get(account_ref, {}))
     reported_at = connection.execute(
         sa.select(accounts_table.c.modified_at).where(accounts_table.c.id == account_ref)
     ).scalar()
-    for each in unseen(connection, account_ref):
+    since = unseen(connection, account_ref)
+    return holdings_now(connection, account_ref, reported_at=reported_at, since=since)
+
+
+def holdings_now(
+    connection: Connection, account_ref: int, *, reported_at: Millis | None, since: Sequence[Withdrawal]
+) -> Amounts:
+    """The same for who knows the rest already. since: the withdrawals whose balance event has not come."""
+    held = dict(ledger.balances_of(connection, [account_ref]).get(account_ref, {}))
+    for each in since:
         if each.taken is not None and (each.withdrawn_at or each.requested_at) > (reported_at or 0):
             for asset, amount in each.taken.items():
                 held[asset] = max(held.get(asset, Decimal(0)) - amount, Decimal(0))
@@ -84,34 +124,32 @@ def begin(connection: Connection, order: Order) -> Withdrawal | None:
     its order already.
     """
     button = order.button
-    try:
-        with connection.begin_nested():
-            row = connection.execute(
-                sa.insert(withdrawals)
-                .values(
-                    order_id=order.order_id,
-                    account_ref=button.account_ref,
-                    kinds=",".join(order.kinds),
-                    state=WithdrawalState.REQUESTED,
-                    epoch=button.epoch,
-                    role=order.role,
-                    requested_by=order.requested_by,
-                    requested_at=order.now,
-                    click_key=order.click_key,
-                    delivery_id=button.delivery_id,
-                    due_at=order.now + order.wait_ms,
-                )
-                .returning(withdrawals)
-            ).one()
-    except IntegrityError:
+    row = insert_returning(
+        connection,
+        withdrawals,
+        {
+            "order_id": order.order_id,
+            "account_ref": button.account_ref,
+            "kinds": ",".join(order.kinds),
+            "state": WithdrawalState.REQUESTED,
+            "epoch": button.epoch,
+            "role": order.role,
+            "requested_by": order.requested_by,
+            "requested_at": order.now,
+            "click_key": order.click_key,
+            "delivery_id": button.delivery_id,
+            "due_at": order.now + order.wait_ms,
+        },
+    )
+    if row is None:
         known = unfinished(connection, button.account_ref) or by_click(connection, order.click_key)
         if known is None:
-            raise  # not what the two unique rows are there for
+            raise LookupError(f"order {order.order_id} was not taken, and nothing stands against it")
         return None
     card_updates.want(
         connection, button.account_ref, epoch=button.epoch, order_id=order.order_id, now=order.now
     )
-    return _read(connection, row)
+    return _with_account(row, button.account)
 
 
 def claim(
@@ -282,11 +320,15 @@ def by_order(connection: Connection, order_id: str) -> Withdrawal | None:
 
 
 def _read(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Withdrawal:
+    return _with_account(row, accounts.key_of(connection, row.account_ref))
+
+
+def _with_account(row: sa.Row[*tuple[Any, ...]], account: AccountKey) -> Withdrawal:
     return Withdrawal(
         id=row.id,
         order_id=row.order_id,
         account_ref=row.account_ref,
-        account=accounts.key_of(connection, row.account_ref),
+        account=account,
         kinds=tuple(Kind(kind) for kind in row.kinds.split(",")),
         state=WithdrawalState(row.state),
         epoch=row.epoch,
