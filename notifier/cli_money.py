@@ -131,11 +131,15 @@ def export_payouts(
         called = bool(loaded.config.payouts.url)
         batch = payout_export.take(opened, period, again=again, called=called)
     text = payout_export.as_csv(batch.rows) if form == "csv" else payout_export.as_json(batch.rows)
-    if output is None:
-        sys.stdout.buffer.write(text.encode())
-        sys.stdout.buffer.flush()
-    else:
-        payout_export.write(output, text)
+    try:
+        if output is None:
+            sys.stdout.buffer.write(text.encode())
+            sys.stdout.buffer.flush()
+        else:
+            payout_export.write(output, text)
+    except OSError as error:
+        say_error(f"not all was written: {error.strerror}. What is marked as exported is listed by --again.")
+        sys.exit(1)
     click.echo(batch.summary(again=again), err=True)
 
 
@@ -156,8 +160,10 @@ def mark_payout(config_path: Path | None, order_id: str, status: str, reference:
         )
     if said is None:
         _no_payout(order_id)
-    click.echo(said.text, err=not said.good)
-    sys.exit(0 if said.good else 1)
+    if not said.good:
+        say_error(said.text)
+        sys.exit(1)
+    click.echo(said.text)
 
 
 @payouts.command("retry")

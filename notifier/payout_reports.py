@@ -19,7 +19,7 @@ from notifier.store.audit import What
 from notifier.store.database import Database
 
 LONGEST_REFERENCE, LONGEST_REASON = 128, 500
-TIMES = ("created_at", "due_at", "sent_at", "exported_at", "settled_at")
+TIMES = ("created_at", "due_at", "sent_at", "exported_at", "settled_at", "alarmed_at")
 
 
 def listed(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
@@ -82,21 +82,33 @@ def mark(
             raise click.UsageError(f"{name} is longer than {longest} characters.")
     now = _now()
     report = PayoutReport(
-        order_id=order_id, status=PayoutState(status), reference=reference, reason=reason, at=now
+        order_id=order_id,
+        status=PayoutState(status),
+        reference=_one_line(reference),
+        reason=_one_line(reason),
+        at=now,
     )
     telling = parts.telling(config)
-    taken = database.write(
-        lambda c: settle(c, report, telling, actor=audit.COMMAND_LINE, what=What.MANUAL, now=now)
-    ).result()
+
+    def write(connection: Connection) -> tuple[Taken, str]:
+        """What came of it, and under which reference it is known now."""
+        taken = settle(connection, report, telling, actor=audit.COMMAND_LINE, what=What.MANUAL, now=now)
+        known = payouts.of_order(connection, order_id)
+        return taken, known.reference if known else ""
+
+    taken, reference_known = database.write(write).result()
     match taken:
         case Taken.NEW:
             return Said(good=True, text=f"{order_id} is {status}; the referrer is told.")
         case Taken.SAME:
             return Said(good=True, text=f"{order_id} was {status} already; nothing changed.")
         case Taken.CONFLICT:
+            under = (
+                f"under another reference, {reference_known}" if reference_known else "without a reference"
+            )
             return Said(
                 good=False,
-                text=f"{order_id} was paid already, under another reference. Was it paid twice? Nothing changed.",
+                text=f"{order_id} was paid already, {under}. Was it paid twice? Nothing changed.",
             )
         case Taken.OLDER:
             return Said(
@@ -115,13 +127,15 @@ def retry(database: Database, ids: Sequence[str] | None) -> tuple[list[str], lis
         ids = [each.order_id for each in dead]
 
     def again(connection: Connection, order_id: str) -> bool:
-        if not payouts.retry(connection, order_id, now=now):
+        payout = payouts.of_order(connection, order_id)
+        if payout is None or not payouts.retry(connection, order_id, now=now):
             return False
         entry = audit.Entry(
             at=now,
             what=What.MANUAL,
             actor=audit.COMMAND_LINE,
             outcome="to be handed over again",
+            account_ref=payout.account_ref,
             order_id=order_id,
         )
         audit.write(connection, entry)
@@ -153,6 +167,11 @@ def _as_json(payout: Payout) -> dict[str, Any]:
     plain = {name: getattr(payout, name) for name in ("order_id", "state", "attempts", "reference", "reason")}
     times = {name: iso(getattr(payout, name)) for name in TIMES}
     return plain | times | {"body": json.loads(payout.body)}
+
+
+def _one_line(text: str) -> str:
+    """As a signed report is read, so that the same reference is the same by either way."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
 def _json(document: object) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Clock, to_millis
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import Payout, PayoutState, after_failure
-from notifier.errors import CallError
+from notifier.errors import CallError, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.tell import Telling
 from notifier.store import audit, payouts, withdrawals
@@ -87,6 +87,10 @@ class HandOver:
             status = await outside.hand_over(payout.order_id, payout.body.encode())
         except CallError as error:
             await self._failed(payout, error)
+            return
+        except Exception as error:  # whatever nobody foresaw is a try like any other, with its pause
+            log.exception("payout.call_failed", extra={"order_id": payout.order_id})
+            await self._failed(payout, OutcomeUnknown(f"the call broke: {type(error).__name__}"))
             return
         now = self._now()
 

@@ -38,7 +38,8 @@ class PayrollClient:
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=self._access.timeout_seconds)
-        self._session = aiohttp.ClientSession(timeout=timeout)
+        # nobody reads the answer's body, so nothing is unpacked
+        self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
         return self
 
     async def __aexit__(
@@ -68,7 +69,7 @@ class PayrollClient:
             ) as response:
                 await _read_to_the_end(response)
                 status, wait = response.status, response.headers.get("Retry-After")
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, UnicodeError) as error:
             raise NotDone(f"the paying system cannot be reached: {_kind(error)}") from error
         except TimeoutError as error:
             seconds = f"{self._access.timeout_seconds:g}"
@@ -107,7 +108,7 @@ def _seconds(retry_after: str | None, now: datetime) -> float | None:
         return min(float(text[:9]), LONGEST_WAIT_SECONDS)
     try:
         at = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return min(max((at - now).total_seconds(), 0.0), LONGEST_WAIT_SECONDS)

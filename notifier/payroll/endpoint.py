@@ -19,6 +19,8 @@ PATH = "/payouts/report"
 LARGEST_BODY = 64 * 1024
 LONGEST_ORDER_ID, LONGEST_REFERENCE, LONGEST_REASON = 64, 128, 500
 STOP_SECONDS = 2.0
+READ_SECONDS = 10.0
+"""For a whole body: nobody who has not signed anything may keep a connection busy for longer."""
 STATUSES = {"paid": PayoutState.PAID, "failed": PayoutState.FAILED}
 
 
@@ -45,7 +47,13 @@ class ReportEndpoint:
         """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
         app = web.Application(client_max_size=LARGEST_BODY)
         app.router.add_post(PATH, self._report)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
+        app.on_response_prepare.append(_without_versions)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=STOP_SECONDS / 2,  # spent twice: until it ends, until it is cancelled
+            auto_decompress=False,  # signed is what was sent; and nobody unsigned gets anything unpacked
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         try:
@@ -69,9 +77,14 @@ class ReportEndpoint:
 
     async def _report(self, request: web.Request) -> web.Response:
         try:
-            raw = await request.read()
+            async with asyncio.timeout(READ_SECONDS):
+                raw = await request.read()
+        except TimeoutError:
+            return web.Response(status=408)
         except web.HTTPRequestEntityTooLarge:
             return web.Response(status=413)
+        except OSError:  # half a body: nothing to check a signature with
+            return web.Response(status=400)
         at = signed_at(
             self._secret,
             timestamp=request.headers.get(TIMESTAMP_HEADER),
@@ -94,6 +107,10 @@ class ReportEndpoint:
             )
         answer = _answer(report, taken)
         return web.json_response(answer.body, status=answer.status)
+
+
+async def _without_versions(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.pop("Server", None)
 
 
 def read_report(raw: bytes, *, at: int) -> PayoutReport:

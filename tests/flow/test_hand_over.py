@@ -106,6 +106,27 @@ async def test_a_system_that_is_away_is_asked_until_patience_runs_out(
     assert [f"given up: {kept.reason}"] == said(database)
 
 
+async def test_what_nobody_foresaw_is_a_try_with_a_pause(database: Database, clock: FakeClock) -> None:
+    """No real part breaks so; without this the call would be made again at once, for ever."""
+
+    class Broken:
+        calls = 0
+
+        async def hand_over(self, order_id: str, body: bytes) -> int:
+            self.calls += 1
+            raise KeyError(order_id, body)
+
+    payout(database, "rn-1", at=to_millis(clock.now()))
+    outside = Broken()
+    hand_over = made(database, clock, outside)
+    for _ in range(3):
+        await turn(hand_over)
+
+    kept = payout_of(database, "rn-1")
+    assert (1, "pending", 1) == (outside.calls, kept.state, kept.attempts)
+    assert "KeyError" in (kept.reason or "")
+
+
 async def test_hr_hears_once_that_money_is_late(database: Database, clock: FakeClock) -> None:
     payout(database, "rn-1", at=to_millis(clock.now()))
     hand_over = made(database, clock, None, days=7)

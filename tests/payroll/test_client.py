@@ -1,12 +1,18 @@
 """Client: the real call to the stand-in payroll, and to systems that answer oddly."""
 
 import asyncio
+import hashlib
+import hmac
+import socket
+import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from email.utils import format_datetime
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from notifier.clock import SystemClock
 from notifier.errors import CallError, NotDone, OutcomeUnknown, Refused
@@ -39,8 +45,8 @@ async def failure(to: PayrollAccess, body: bytes = BODY) -> CallError:
 
 
 @asynccontextmanager
-async def answering(reply: bytes, *, hang: bool = False) -> AsyncIterator[PayrollAccess]:
-    """A server that answers every request with these very bytes, and hangs up, or does not."""
+async def answering(reply: bytes, *, hang: bool = False, reset: bool = False) -> AsyncIterator[PayrollAccess]:
+    """A server that answers every request with these very bytes, and hangs up, does not, or resets."""
     forever = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,6 +55,9 @@ async def answering(reply: bytes, *, hang: bool = False) -> AsyncIterator[Payrol
         await writer.drain()
         if hang:
             await forever.wait()
+        if reset:
+            at_once = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -63,6 +72,29 @@ async def answering(reply: bytes, *, hang: bool = False) -> AsyncIterator[Payrol
 def status(code: int, *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {code} Text", "Content-Length: 0", "Connection: close", *headers, "", ""]
     return "\r\n".join(lines).encode()
+
+
+async def test_what_is_sent_is_signed_to_the_second_and_carries_its_key(clock: FakeClock) -> None:
+    seen: list[tuple[dict[str, str], bytes]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        seen.append((dict(request.headers), await request.read()))
+        return web.Response(status=202)
+
+    app = web.Application()
+    app.router.add_post("/payouts", take)
+    clock.advance(seconds=0.9)
+    async with (
+        TestServer(app) as server,
+        PayrollClient(access(str(server.make_url("/payouts"))), clock) as client,
+    ):
+        assert 202 == await client.hand_over(ORDER, BODY)
+
+    ((headers, raw),) = seen
+    by_hand = hmac.new(SECRET.encode(), b"1768464000." + BODY, hashlib.sha256).hexdigest()
+    assert BODY == raw
+    assert ("1768464000", f"v1={by_hand}") == (headers["X-Payout-Timestamp"], headers["X-Payout-Signature"])
+    assert (ORDER, "application/json") == (headers["Idempotency-Key"], headers["Content-Type"])
 
 
 async def test_the_stand_in_payroll_takes_it_once_however_often_it_is_asked(feishu_box: FeishuBox) -> None:
@@ -116,9 +148,19 @@ async def test_every_yes_is_one(code: int) -> None:
 
 @pytest.mark.parametrize(
     "wait, seconds",
-    [("7", 7), ("999999", 3600), ("soon", None), ("-3", None), ("", None), ("１", None)],
+    [
+        ("7", 7),
+        ("999999", 3600),
+        ("9" * 5000, 3600),
+        ("soon", None),
+        ("-3", None),
+        ("", None),
+        ("１", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2026 00:00:00 +99999999999999", None),
+    ],
 )
-async def test_retry_after_in_seconds(wait: str, seconds: float | None) -> None:
+async def test_retry_after_in_seconds_or_in_no_form_at_all(wait: str, seconds: float | None) -> None:
     async with answering(status(503, f"Retry-After: {wait}")) as to:
         assert seconds == (await failure(to)).retry_after_seconds
 
@@ -143,6 +185,43 @@ async def test_a_system_that_is_not_there_was_not_told() -> None:
     assert "hidden" not in str(error)
 
 
+async def test_a_name_that_does_not_resolve_was_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    error = await failure(access("http://payroll.invalid/payouts?key=hidden"))
+
+    assert isinstance(error, NotDone)
+    assert "hidden" not in str(error)
+
+
+@pytest.mark.parametrize("host", ["x" * 70 + ".invalid", "127.0.0.1:99999"])
+async def test_an_address_that_cannot_be_called_was_not_told(host: str) -> None:
+    error = await failure(access(f"http://{host}/payouts?key=hidden"))
+
+    assert isinstance(error, NotDone)
+    assert "hidden" not in str(error)
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"])
+async def test_a_reset_leaves_it_open(sent: bytes) -> None:
+    async with answering(sent, reset=True) as to:
+        assert isinstance(await failure(to), OutcomeUnknown)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 100000000\r\n\r\n" + b"x" * 100_000,
+        b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+    ],
+)
+async def test_what_a_yes_says_besides_does_not_matter(rest: bytes) -> None:
+    async with answering(b"HTTP/1.1 200 OK\r\n" + rest, hang=True) as to:
+        assert 200 == await handed_over(to)
+
+
 @pytest.mark.parametrize(
     "reply, hang",
     [
@@ -157,6 +236,11 @@ async def test_a_system_that_is_not_there_was_not_told() -> None:
 async def test_an_answer_that_never_comes_or_is_cut_leaves_it_open(reply: bytes, *, hang: bool) -> None:
     async with answering(reply, hang=hang) as to:
         assert isinstance(await failure(to), OutcomeUnknown)
+
+
+async def test_how_long_was_waited_is_said() -> None:
+    async with answering(b"", hang=True) as to:
+        assert "did not answer within 0.5 s" in (await failure(to)).reason
 
 
 def test_the_secret_is_not_shown_with_the_access() -> None:

@@ -34,6 +34,14 @@ def test_what_is_rightly_and_freshly_signed_tells_its_time(off: int) -> None:
 
 
 @pytest.mark.parametrize(
+    "odd",
+    ["0001700000000", "+1700000000", " 1700000000", "1700000000\n", "1_700_000_000", "１７００００００００"],
+)
+def test_another_spelling_of_the_time_is_refused_though_rightly_signed(odd: str) -> None:
+    assert read(timestamp=odd, signature=sign(SECRET, odd, RAW)) is None
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"now": AT + TOLERANCE_SECONDS + 1},
