@@ -1,14 +1,19 @@
 """The documents say what the code does."""
 
+import http.server
 import re
+import threading
+from email.message import Message
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from notifier.config import Config, Section
 from notifier.domain import card
-from notifier.payroll import signature
+from notifier.domain.payout import PayoutState
+from notifier.errors import NotDone
+from notifier.payroll import client, endpoint, signature
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
@@ -115,3 +120,67 @@ def test_the_example_for_the_paying_system_signs_and_verifies_as_we_do() -> None
     assert example["is_right"](secret, "1700000000", raw, ours, 1_700_000_300)
     assert not example["is_right"](secret, "1700000000", raw, ours, 1_700_000_301)
     assert not example["is_right"](secret, "1700000000", raw + b" ", ours, 1_700_000_000)
+
+
+class _PayrollThatReports(http.server.BaseHTTPRequestHandler):
+    """Stands where `payouts.listen` is, and keeps what was said there."""
+
+    heard: ClassVar[list[tuple[Message, bytes]]] = []
+
+    def do_POST(self) -> None:
+        self.heard.append((self.headers, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_example_reports_in_words_that_we_take() -> None:
+    text = (ROOT / "docs" / "payouts.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    example: dict[str, Any] = {}
+    exec(code, example)  # noqa: S102 - our own page
+    server = http.server.HTTPServer(("127.0.0.1", 0), _PayrollThatReports)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/payouts/report"
+        assert 200 == example["report"](url, "an-example-secret", "rn-1", "failed", reason="closed")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+    ((headers, raw),) = _PayrollThatReports.heard
+    timestamp = headers[signature.TIMESTAMP_HEADER]
+    at = signature.signed_at(
+        "an-example-secret",
+        timestamp=timestamp,
+        signature=headers[signature.SIGNATURE_HEADER],
+        raw=raw,
+        now_seconds=float(timestamp),
+    )
+    assert int(timestamp) == at
+    said = endpoint.read_report(raw, at=1000 * int(timestamp))
+    assert ("rn-1", PayoutState.FAILED, "", "closed") == (
+        said.order_id,
+        said.status,
+        said.reference,
+        said.reason,
+    )
+
+
+@pytest.mark.parametrize(
+    "status, words",
+    [(code, "the same call again") for code in sorted(client.AGAIN)] + [(422, "given up at once")],
+)
+def test_the_page_for_the_paying_system_says_what_each_answer_leads_to(status: int, words: str) -> None:
+    text = (ROOT / "docs" / "payouts.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| (the same call again|given up at once)", text, flags=re.MULTILINE)
+    named = next((follows for answers, follows in rows if str(status) in answers), "given up at once")
+
+    assert words == named
+    helps = isinstance(client._failure(status, None), NotDone)
+    assert helps == (words == "the same call again")

@@ -95,22 +95,49 @@ def test_patience_runs_out_counted_from_the_first_try(since: int, state: str) ->
     assert state == step.state
 
 
+@pytest.mark.parametrize("asked", [0, 1, 1.9])
+def test_a_pause_shorter_than_ours_is_not_taken(asked: float) -> None:
+    payout = replace(PAYOUT, attempts=1)
+    busy = NotDone("busy", retry_after_seconds=asked)
+
+    assert NOW + 2_000 == after_failure(payout, busy, now=NOW, jitter=1, give_up_after_ms=DAY_MS).due_at
+
+
+def test_a_pause_past_our_patience_is_not_waited_for() -> None:
+    busy = NotDone("busy", retry_after_seconds=DAY_MS / 1000)
+
+    assert PayoutState.DEAD is after_failure(PAYOUT, busy, now=NOW, jitter=0, give_up_after_ms=DAY_MS).state
+
+
+WITHDRAWAL = Withdrawal(
+    id=1,
+    order_id="rn-1",
+    account_ref=1,
+    account=ACCOUNT,
+    kinds=tuple(Kind),
+    state=WithdrawalState.WITHDRAWN,
+    epoch=0,
+    requested_by="ou_hr",
+    role=Role.OPERATOR,
+    requested_at=NOW,
+)
+
+
+def test_the_very_text_that_is_handed_over() -> None:
+    """Signed and stored as it is; amounts are never in powers of ten, and nobody known is an empty id."""
+    taken = {POINTS: Decimal("1E+3"), CNY: Decimal("0.0100")}
+
+    assert (
+        f'{{"order_id":"rn-1","account_id":"{ACCOUNT_ID}","tenant_key":"tk","referrer_open_id":"",'
+        '"amounts":[{"kind":"cash","currency":"CNY","amount":"0.0100"},'
+        '{"kind":"points","currency":"","amount":"1000"}],"withdrawn_at":"2023-11-14T22:13:20.007Z"}'
+    ) == body_of(WITHDRAWAL, taken=taken, at=NOW + 7, referrer=None)
+
+
 def test_what_is_handed_over() -> None:
-    withdrawal = Withdrawal(
-        id=1,
-        order_id="rn-1",
-        account_ref=1,
-        account=ACCOUNT,
-        kinds=tuple(Kind),
-        state=WithdrawalState.WITHDRAWN,
-        epoch=0,
-        requested_by="ou_hr",
-        role=Role.OPERATOR,
-        requested_at=NOW,
-    )
     taken = {POINTS: Decimal(120), CNY: Decimal("350.5000")}
     lin = Referrer(open_id="ou_lin", name_zh="林小满")
-    body = body_of(withdrawal, taken=taken, at=NOW, referrer=lin)
+    body = body_of(WITHDRAWAL, taken=taken, at=NOW, referrer=lin)
 
     assert {
         "order_id": "rn-1",
@@ -124,4 +151,4 @@ def test_what_is_handed_over() -> None:
         "withdrawn_at": "2023-11-14T22:13:20.000Z",
     } == json.loads(body)
     assert "林小满" not in body
-    assert body == body_of(withdrawal, taken=dict(reversed(taken.items())), at=NOW, referrer=lin)
+    assert body == body_of(WITHDRAWAL, taken=dict(reversed(taken.items())), at=NOW, referrer=lin)

@@ -165,7 +165,7 @@ def late(database: Database, before: int) -> list[str]:
         return [each.order_id for each in payouts.late(connection, before=before, limit=10)]
 
 
-@pytest.mark.parametrize("state", ["sent", "failed", "dead"])
+@pytest.mark.parametrize("state", ["pending", "sent", "failed", "dead"])
 def test_whatever_is_not_paid_is_late_one_day_and_told_once(database: Database, state: str) -> None:
     one = payout(database)
     run(database, lambda c: c.execute(sa.text("UPDATE payouts SET state = :s"), {"s": state}))
@@ -181,3 +181,78 @@ def test_what_is_paid_is_never_late(database: Database) -> None:
     settle(database, report())
 
     assert [] == late(database, NOW + 10**9)
+
+
+def test_only_so_many_are_told_late_at_a_time_the_oldest_first(database: Database) -> None:
+    for number in range(3):
+        payout(database, f"rn-{number}", at=NOW + number)
+
+    with database.read() as connection:
+        found = payouts.late(connection, before=NOW + 9, limit=2)
+    assert ["rn-0", "rn-1"] == [each.order_id for each in found]
+
+
+def test_what_leaves_in_a_file_changes_its_cards(database: Database) -> None:
+    one = payout(database)
+    before = wishes(database)
+    run(database, lambda c: payouts.exported(c, one, now=NOW))
+
+    assert before < wishes(database)
+    assert [] == claimed(database, now=NOW + 10**9), "and no call hands it over too"
+
+
+def test_the_first_export_and_the_first_hand_over_are_remembered(database: Database) -> None:
+    payout(database)
+    for later in (1, 2):
+        run(database, lambda c, at=NOW + later: payouts.exported(c, payout_of(database, "rn-1"), now=at))  # type: ignore[misc]
+    settle(database, report())
+    kept = payout_of(database, "rn-1")
+
+    assert (NOW + 1, NOW + 1) == (kept.exported_at, kept.sent_at)
+
+
+def test_a_report_without_our_hand_over_counts_as_one(database: Database) -> None:
+    """They have it, however they got it."""
+    payout(database)
+    settle(database, report("failed", ""))
+    kept = payout_of(database, "rn-1")
+
+    assert (NOW + 9, NOW, None) == (kept.sent_at, kept.reported_at, kept.reason)
+
+
+def test_a_failure_that_is_paid_after_all_loses_its_reason(database: Database) -> None:
+    payout(database)
+    said = PayoutReport(
+        order_id="rn-1", status=PayoutState.FAILED, reference="", reason="account closed", at=NOW
+    )
+    settle(database, said)
+    assert "account closed" == payout_of(database, "rn-1").reason
+
+    assert Taken.NEW is settle(database, report(at=NOW + 1))
+    kept = payout_of(database, "rn-1")
+    assert (PayoutState.PAID, "W-1", None, NOW + 1) == (
+        kept.state,
+        kept.reference,
+        kept.reason,
+        kept.reported_at,
+    )
+
+
+def test_a_very_long_reason_of_a_failed_call_is_cut(database: Database) -> None:
+    one = payout(database)
+    step = Step(state=PayoutState.DEAD, due_at=NOW, reason="x" * 2000)
+    run(database, lambda c: payouts.not_handed_over(c, one, step))
+
+    assert "x" * 500 == payout_of(database, "rn-1").reason
+
+
+def test_lists_and_counts(database: Database) -> None:
+    for number in range(3):
+        payout(database, f"rn-{number}")
+    dead(database, "rn-1")
+
+    with database.read() as connection:
+        assert {"pending": 2, "dead": 1} == payouts.count_by_state(connection)
+        assert ["rn-2", "rn-1"] == [each.order_id for each in payouts.listed(connection, states=(), limit=2)]
+        named = payouts.listed(connection, states=("dead",), limit=9)
+    assert ["rn-1"] == [each.order_id for each in named]

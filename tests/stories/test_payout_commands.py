@@ -1,0 +1,354 @@
+"""What an operator sees of payouts where something goes wrong between marking, writing and paying.
+
+tests/test_cli_money.py has what each command prints and refuses.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from notifier.cli import cli
+from notifier.domain.money import POINTS, Amounts
+from notifier.domain.notice import NoticeReason
+from notifier.domain.payout import PayoutReport, PayoutState, Step, body_of
+from notifier.store import audit, payouts
+from notifier.store.database import Database
+from notifier.store.tables import deliveries, delivery_notices, notices
+from support.builders import CNY
+from support.orders import OWNER, payout, payout_of, withdrawn
+from support.running import clean_environment
+
+# 2026-03-01 00:00 in Shanghai
+MARCH = 1_772_294_400_000
+DAY_MS = 86_400_000
+FULL_DISK = Path("/dev/full")
+CALLED = {
+    "NOTIFIER_PAYOUTS__URL": "https://payroll.example.com/",
+    "NOTIFIER_PAYOUTS__SECRET": "a-secret-of-16-chars",
+}
+HEAD = "order_id,account_id,tenant_key,referrer_open_id,kind,currency,amount,withdrawn_at,exported_at"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    written = tmp_path / "config.yaml"
+    written.write_text(
+        f"store: {{url: 'sqlite:///{tmp_path}/notifier.db'}}\n"
+        "groups: {hr: {chat_id: oc_hr}}\nfallback_group: hr\n",
+        encoding="utf-8",
+    )
+    return written
+
+
+def run(file: Path, *words: str, **environ: str) -> Result:
+    hidden = {name: None for name in os.environ if name.startswith(("NOTIFIER_", "FEISHU_", "LARK_", "APP_"))}
+    return CliRunner().invoke(cli, [*words, "--config", str(file)], env={**hidden, **environ})
+
+
+def says(file: Path, *words: str) -> str:
+    result = run(file, *words)
+    assert 0 == result.exit_code, result.output
+    return result.stdout
+
+
+def typed(file: Path, *words: str) -> list[str]:
+    """As a shell would start it."""
+    return [sys.executable, "-m", "notifier", *words, "--config", str(file)]
+
+
+def in_state(database: Database, order_id: str, state: str, *, at: int = MARCH) -> None:
+    """A payout brought there by the way it takes in life."""
+    one = payout(database, order_id, at=at)
+    dead = Step(state=PayoutState.DEAD, due_at=0, reason="422")
+    ways: dict[str, Any] = {
+        "pending": lambda _: None,
+        "sent": lambda c: payouts.handed_over(c, one, now=at),
+        "dead": lambda c: payouts.not_handed_over(c, one, dead),
+    }
+    said = PayoutReport(
+        order_id=order_id, status=PayoutState(state), reference=f"W-{order_id}", reason="", at=at
+    )
+    database.write(ways.get(state, lambda c: payouts.settle(c, said, now=at))).result()
+
+
+def with_amounts(database: Database, order_id: str, taken: Amounts) -> None:
+    one = withdrawn(database, order_id, at=MARCH)
+    body = body_of(one, taken=taken, at=MARCH, referrer=OWNER)
+    database.write(lambda c: payouts.begin(c, one, body=body, now=MARCH)).result()
+
+
+def ids(text: str) -> list[str]:
+    return [row["order_id"] for row in json.loads(text)]
+
+
+def told(database: Database, order_id: str) -> list[tuple[str, str]]:
+    """Who is to hear what of an order."""
+    query = (
+        sa.select(deliveries.c.target, notices.c.reason)
+        .join(delivery_notices, delivery_notices.c.delivery_id == deliveries.c.id)
+        .join(notices, notices.c.id == delivery_notices.c.notice_id)
+        .where(deliveries.c.order_id == order_id)
+        .order_by(notices.c.id, deliveries.c.id)
+    )
+    with database.read() as connection:
+        return [(row.target, row.reason) for row in connection.execute(query)]
+
+
+def trail_of(database: Database, order_id: str) -> list[tuple[str, str | None]]:
+    with database.read() as connection:
+        return [(row.outcome, row.account_id) for row in audit.rows(connection, order_id=order_id, limit=99)]
+
+
+# export
+
+
+def test_a_csv_to_the_last_byte(file: Path, database: Database) -> None:
+    with_amounts(database, "rn-1", {POINTS: Decimal("1E+3"), CNY: Decimal("0.0100")})
+    ran = subprocess.run(
+        typed(file, "payouts", "export"), capture_output=True, check=True, env=clean_environment(), timeout=60
+    )
+    before = "rn-1,acc-1,tk,ou_lin".replace("acc-1", payout_of(database, "rn-1").account.account_id)
+
+    assert (
+        f"\ufeff{HEAD}\r\n"
+        f"{before},cash,CNY,0.0100,2026-02-28T16:00:00.000Z,\r\n"
+        f"{before},points,,1000,2026-02-28T16:00:00.000Z,\r\n"
+    ).encode() == ran.stdout, "and nothing else is there"
+    assert b"1 payout exported." == ran.stderr.strip()
+
+
+@pytest.mark.parametrize("beginning", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_is_run_by_a_spreadsheet(file: Path, database: Database, beginning: str) -> None:
+    payout(database, f"{beginning}SUM(A1)", at=MARCH)
+
+    assert f"'{beginning}SUM(A1)" in says(file, "payouts", "export")
+
+
+def test_json_has_what_a_call_would_have_handed_over(file: Path, database: Database) -> None:
+    one = payout(database, "rn-1", at=MARCH)
+
+    (row,) = json.loads(says(file, "payouts", "export", "--format", "json"))
+    assert json.loads(one.body) | {"exported_at": None} == row
+    (again,) = json.loads(says(file, "payouts", "export", "--format", "json", "--again"))
+    assert {key for key in row if row[key] != again[key]} == {"exported_at"}
+
+
+def test_nothing_to_export_as_json_is_an_empty_list(file: Path, database: Database) -> None:
+    in_state(database, "rn-1", "paid")
+    result = run(file, "payouts", "export", "--format", "json")
+
+    assert (0, [], "0 payouts exported.\n") == (result.exit_code, json.loads(result.stdout), result.stderr)
+
+
+def test_only_what_nobody_has_leaves_as_new(file: Path, database: Database) -> None:
+    for state in PayoutState:
+        in_state(database, f"rn-{state}", state)
+
+    assert ["rn-pending", "rn-dead"] == ids(says(file, "payouts", "export", "--format", "json"))
+
+
+def test_again_lists_all_of_the_period_and_changes_nothing(file: Path, database: Database) -> None:
+    for state in PayoutState:
+        in_state(database, f"rn-{state}", state)
+    payout(database, "rn-next-day", at=MARCH + DAY_MS)
+    period = ("--since", "2026-03-01", "--until", "2026-03-02")
+    before = [
+        (payout_of(database, f"rn-{state}"), trail_of(database, f"rn-{state}")) for state in PayoutState
+    ]
+
+    assert [f"rn-{state}" for state in PayoutState] == ids(
+        says(file, "payouts", "export", "--format", "json", "--again", *period)
+    )
+    assert before == [
+        (payout_of(database, f"rn-{state}"), trail_of(database, f"rn-{state}")) for state in PayoutState
+    ]
+
+
+def test_two_who_export_at_once_never_get_the_same_row(file: Path, database: Database) -> None:
+    orders = [f"rn-{number}" for number in range(20)]
+    for each in orders:
+        payout(database, each, at=MARCH)
+
+    def export(_: int) -> list[str]:
+        words = typed(file, "payouts", "export", "--format", "json")
+        ran = subprocess.run(words, capture_output=True, check=True, env=clean_environment(), timeout=60)
+        return ids(ran.stdout.decode())
+
+    with ThreadPoolExecutor(3) as pool:
+        taken = [order for part in pool.map(export, range(3)) for order in part]
+
+    assert sorted(orders) == sorted(taken)
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="this system has no /dev/full")
+def test_what_was_marked_and_could_not_be_written_is_said_and_listed_again(
+    file: Path, database: Database
+) -> None:
+    payout(database, "rn-1", at=MARCH)
+    with FULL_DISK.open("wb") as full:
+        ran = subprocess.run(
+            typed(file, "payouts", "export", "--format", "json"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=clean_environment(),
+            timeout=60,
+        )
+
+    assert 0 != ran.returncode
+    assert "not all was written" in ran.stderr
+    assert "--again" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert [] == ids(says(file, "payouts", "export", "--format", "json"))
+    assert ["rn-1"] == ids(says(file, "payouts", "export", "--format", "json", "--again"))
+
+
+# mark
+
+
+def test_a_doubt_names_the_reference_that_is_known(file: Path, database: Database) -> None:
+    in_state(database, "rn-1", "paid")
+    result = run(file, "payouts", "mark", "rn-1", "paid", "--reference", "W-2")
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert "notifier: rn-1 was paid already, under another reference, W-rn-1." in result.stderr
+    assert [] == told(database, "rn-1")
+
+
+def test_paid_twice_where_the_first_had_no_reference(file: Path, database: Database) -> None:
+    payout(database, "rn-1", at=MARCH)
+    says(file, "payouts", "mark", "rn-1", "paid")
+    result = run(file, "payouts", "mark", "rn-1", "paid", "--reference", "W-2")
+
+    assert 1 == result.exit_code
+    assert "was paid already, without a reference." in result.stderr
+
+
+@pytest.mark.parametrize("written", [" W-rn-1 ", "W-rn-1\n", "W-rn-1\udcff"])
+def test_a_reference_is_read_as_in_a_report(file: Path, database: Database, written: str) -> None:
+    """Else a blank at its end would look like a second payment."""
+    in_state(database, "rn-1", "paid")
+
+    assert "nothing changed" in says(file, "payouts", "mark", "rn-1", "paid", "--reference", written)
+
+
+def test_a_mark_tells_the_referrer_and_of_a_failure_the_group_too(file: Path, database: Database) -> None:
+    payout(database, "rn-1", at=MARCH)
+    payout(database, "rn-2", at=MARCH)
+    says(file, "payouts", "mark", "rn-1", "failed", "--reason", "account\nclosed")
+    says(file, "payouts", "mark", "rn-2", "paid")
+    says(file, "payouts", "mark", "rn-2", "paid")
+
+    failed, paid = NoticeReason.PAYOUT_FAILED, NoticeReason.PAID
+    assert [("referrer", failed), ("hr", failed)] == told(database, "rn-1")
+    assert [("referrer", paid)] == told(database, "rn-2"), "once"
+    assert "account closed" == payout_of(database, "rn-1").reason
+
+
+def test_a_mark_with_a_clock_that_was_set_back_is_not_taken(file: Path, database: Database) -> None:
+    payout(database, "rn-1", at=MARCH)
+    tomorrow = PayoutReport(
+        order_id="rn-1", status=PayoutState.FAILED, reference="", reason="", at=MARCH + 365_000 * DAY_MS
+    )
+    database.write(lambda c: payouts.settle(c, tomorrow, now=MARCH)).result()
+    result = run(file, "payouts", "mark", "rn-1", "paid")
+
+    assert 1 == result.exit_code
+    assert "clock" in result.stderr
+    assert PayoutState.FAILED is payout_of(database, "rn-1").state
+
+
+# retry
+
+
+def test_a_retry_keeps_key_and_words_and_is_in_the_account_s_trail(file: Path, database: Database) -> None:
+    in_state(database, "rn-1", "dead")
+    in_state(database, "rn-2", "sent")
+    before = payout_of(database, "rn-1")
+
+    assert 0 == run(file, "payouts", "retry", "--all-dead", **CALLED).exit_code
+    after = payout_of(database, "rn-1")
+    assert (before.order_id, before.body, "pending") == (after.order_id, after.body, after.state)
+    assert [("to be handed over again", before.account.account_id)] == trail_of(database, "rn-1")
+    assert "to be handed over again" in says(file, "audit", "--account", before.account.account_id)
+    assert PayoutState.SENT is payout_of(database, "rn-2").state
+
+
+@pytest.mark.parametrize("words", [[], ["rn-1", "--all-dead"]])
+def test_a_retry_names_them_or_takes_all(file: Path, database: Database, words: list[str]) -> None:
+    in_state(database, "rn-1", "dead")
+
+    assert 2 == run(file, "payouts", "retry", *words, **CALLED).exit_code
+    assert PayoutState.DEAD is payout_of(database, "rn-1").state
+
+
+# what other commands say of payouts
+
+
+def test_the_status_counts_payouts_only_where_there_are_any(file: Path, database: Database) -> None:
+    assert "payouts" not in says(file, "status")
+    assert {} == json.loads(says(file, "status", "--json"))["payouts"]
+
+    in_state(database, "rn-1", "dead")
+    in_state(database, "rn-2", "sent")
+    assert "payouts       1 dead, 1 sent\n" in says(file, "status")
+    assert {"dead": 1, "sent": 1} == json.loads(says(file, "status", "--json"))["payouts"]
+
+
+def test_a_withdrawal_shows_its_payout(file: Path, database: Database) -> None:
+    withdrawn(database, "rn-0", at=MARCH)
+    in_state(database, "rn-1", "paid")
+    in_state(database, "rn-2", "pending")
+
+    assert "payout" not in says(file, "withdrawals", "show", "rn-0"), "it is from before there were payouts"
+    assert json.loads(says(file, "withdrawals", "show", "rn-0", "--json"))["payout"] is None
+    assert "payout        paid, W-rn-1\n" in says(file, "withdrawals", "show", "rn-1")
+    assert "payout        pending\n" in says(file, "withdrawals", "show", "rn-2")
+    assert {"state": "paid", "reference": "W-rn-1"} == json.loads(
+        says(file, "withdrawals", "show", "rn-1", "--json")
+    )["payout"]
+
+
+def test_a_payout_shows_every_time_that_is_known(file: Path, database: Database) -> None:
+    in_state(database, "rn-1", "dead")
+    says(file, "payouts", "export")
+    says(file, "payouts", "mark", "rn-1", "failed", "--reason", "closed")
+    one = payout_of(database, "rn-1")
+    database.write(lambda c: payouts.alarmed(c, one, now=MARCH)).result()
+
+    shown = says(file, "payouts", "show", "rn-1")
+    words = (
+        "handed over ",
+        "exported ",
+        "settled ",
+        "HR alarmed ",
+        "reason        closed",
+        "  exported",
+        "failed",
+    )
+    assert [] == [each for each in words if each not in shown]
+    in_json = json.loads(says(file, "payouts", "show", "rn-1", "--json"))
+    times = ("created_at", "sent_at", "exported_at", "settled_at", "alarmed_at")
+    assert [] == [name for name in times if in_json[name] is None]
+    assert ["exported", "failed"] == [row["outcome"] for row in in_json["audit"]]
+
+
+def test_lists_are_narrowed_by_state_and_number_newest_first(file: Path, database: Database) -> None:
+    for number, state in enumerate(("dead", "sent", "dead", "dead")):
+        in_state(database, f"rn-{number}", state)
+
+    def listed(*words: str) -> list[str]:
+        return ids(says(file, "payouts", "list", "--json", *words))
+
+    assert ["rn-3", "rn-2", "rn-1", "rn-0"] == listed("--state", "dead", "--state", "sent")
+    assert ["rn-3", "rn-2"] == listed("--state", "dead", "--limit", "2")
