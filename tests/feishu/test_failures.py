@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from notifier.errors import (
+    AccountDeactivated,
     AccountUnknown,
     CallError,
     CardRefused,
@@ -119,7 +120,7 @@ HIRE = {
     1020001: UNKNOWN,
     1002002: NO,
     1002553: Row(AccountUnknown),
-    1002555: NO,
+    1002555: Row(AccountDeactivated),
 }
 """Codes of the referral account pages, read 2026-05; of "create", which we never call, see NOT_LISTED."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from notifier.domain.account import Referrer
 from notifier.domain.money import POINTS, Asset, Kind
-from notifier.errors import AccountUnknown, CallError, NotDone, OutcomeUnknown, Refused
+from notifier.errors import AccountDeactivated, AccountUnknown, CallError, NotDone, OutcomeUnknown, Refused
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.hire import ReferralAccounts
 from notifier.sandbox.box import FeishuBox
@@ -229,7 +229,7 @@ async def test_a_token_that_ends_before_the_call_costs_one_more_call_and_no_mone
     "error, code, http_status",
     [
         (Refused, 1002002, 400),
-        (Refused, 1002555, 400),
+        (AccountDeactivated, 1002555, 400),
         (AccountUnknown, 1002553, 400),
         (Refused, 99991672, 400),
         (NotDone, 99991400, 429),

@@ -15,8 +15,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
+from pydantic import SecretStr
 
+from notifier import cli as cli_module
 from notifier.cli import cli
+from notifier.config import Config, PayoutConfig
 from notifier.domain.money import POINTS, Amounts
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import PayoutReport, PayoutState, Step, body_of
@@ -213,6 +216,20 @@ def test_what_was_marked_and_could_not_be_written_is_said_and_listed_again(
     assert ["rn-1"] == ids(says(file, "payouts", "export", "--format", "json", "--again"))
 
 
+def test_a_withdrawal_whose_answer_came_late_is_not_lost_between_two_months(
+    file: Path, database: Database
+) -> None:
+    """Feishu booked it before the month's end, we learned of it after the month had left."""
+    one = withdrawn(database, "rn-1", at=MARCH)
+    body = body_of(one, taken={CNY: Decimal(5)}, at=MARCH - 1, referrer=OWNER)
+    database.write(lambda c: payouts.begin(c, one, body=body, now=MARCH + 5)).result()
+    words = ("payouts", "export", "--format", "json")
+
+    assert [] == ids(says(file, *words, "--until", "2026-03-01"))
+    (row,) = json.loads(says(file, *words, "--since", "2026-03-01"))
+    assert ("rn-1", "2026-02-28T15:59:59.999Z") == (row["order_id"], row["withdrawn_at"])
+
+
 # mark
 
 
@@ -352,3 +369,11 @@ def test_lists_are_narrowed_by_state_and_number_newest_first(file: Path, databas
 
     assert ["rn-3", "rn-2", "rn-1", "rn-0"] == listed("--state", "dead", "--state", "sent")
     assert ["rn-3", "rn-2"] == listed("--state", "dead", "--limit", "2")
+
+
+def test_the_logs_know_the_secret_that_they_must_hide(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("notifier.logs.set_up", given.update)
+    cli_module._set_up_logs(Config(payouts=PayoutConfig(secret=SecretStr("a-secret-of-16-chars"))))
+
+    assert "a-secret-of-16-chars" in given["secrets"]
