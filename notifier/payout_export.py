@@ -103,8 +103,14 @@ def take(database: Database, wanted: Period, *, again: bool, called: bool) -> Ba
         for each in found:
             payouts.exported(connection, each, now=now)
             audit.write(connection, _entry(each, now))
-        pending = payouts.count_by_state(connection).get(PayoutState.PENDING, 0) if called else 0
-        return Batch([_row(each) for each in found], pending)
+        pending = (
+            payouts.exportable(
+                connection, since=wanted.since, until=wanted.until, states=(PayoutState.PENDING,)
+            )
+            if called
+            else []
+        )
+        return Batch([_row(each) for each in found], len(pending))
 
     return database.write(mark).result()
 
@@ -148,7 +154,11 @@ def as_json(rows: Sequence[Row]) -> str:
 def check_writable(output: Path) -> None:
     """Before anything is marked. Raises ConfigError."""
     folder = output.absolute().parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK) or output.is_dir():
+    try:
+        usable = folder.is_dir() and os.access(folder, os.W_OK) and not output.is_dir()
+    except OSError:  # such as a name that is too long
+        usable = False
+    if not usable:
         raise ConfigError(f"--output: {output} cannot be written; name a file in a folder you may write to.")
 
 
@@ -156,7 +166,12 @@ def write(output: Path, text: str) -> None:
     """All or nothing."""
     folder = output.absolute().parent
     with tempfile.NamedTemporaryFile("wb", dir=folder, delete=False) as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).replace(output)
+        written = Path(file.name)
+        try:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+            written.replace(output)
+        except OSError:
+            written.unlink(missing_ok=True)
+            raise

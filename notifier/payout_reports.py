@@ -103,12 +103,10 @@ def mark(
         case Taken.SAME:
             return Said(good=True, text=f"{order_id} was {status} already; nothing changed.")
         case Taken.CONFLICT:
-            under = (
-                f"under another reference, {reference_known}" if reference_known else "without a reference"
-            )
             return Said(
                 good=False,
-                text=f"{order_id} was paid already, {under}. Was it paid twice? Nothing changed.",
+                text=f"{order_id} was paid already, under another reference, {reference_known}. Was it paid "
+                "twice? Nothing changed.",
             )
         case Taken.OLDER:
             return Said(

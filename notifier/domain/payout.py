@@ -93,9 +93,12 @@ def weigh(payout: Payout, report: PayoutReport) -> Taken:
     same = (payout.state, payout.reference) == (report.status, report.reference)
     if same and (report.status is PayoutState.PAID or payout.reason == (report.reason or None)):
         return Taken.SAME
+    both_paid = payout.state is PayoutState.PAID and report.status is PayoutState.PAID
+    if both_paid and "" in {payout.reference, report.reference}:
+        return Taken.SAME  # one of the two says no reference, which is no other one
     if payout.reported_at is not None and report.at < payout.reported_at:
         return Taken.OLDER
-    if payout.state is PayoutState.PAID and report.status is PayoutState.PAID:
+    if both_paid:
         return Taken.CONFLICT
     return Taken.NEW
 

@@ -91,6 +91,11 @@ def settle(connection: Connection, report: PayoutReport, *, now: Millis) -> Take
     if payout is None:
         return Taken.UNKNOWN
     taken = weigh(payout, report)
+    if taken is Taken.SAME and report.reference and not payout.reference:
+        connection.execute(
+            sa.update(payouts).where(payouts.c.id == payout.id).values(reference=report.reference)
+        )
+        _show(connection, report.order_id, now)
     if taken is not Taken.NEW:
         return taken
     connection.execute(

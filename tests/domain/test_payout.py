@@ -46,6 +46,8 @@ def report(status: str = "paid", reference: str = "W-1", reason: str = "", at: i
         (PAID, report(at=NOW - 5), Taken.SAME),
         (PAID, report(reference="W-2", at=NOW + 5), Taken.CONFLICT),
         (PAID, report(reference="W-2", at=NOW - 5), Taken.OLDER),
+        (PAID, report(reference="", at=NOW + 5), Taken.SAME),
+        (replace(PAID, reference=""), report(reference="W-2", at=NOW + 5), Taken.SAME),
         (PAID, report("failed", "", "returned", at=NOW + 5), Taken.NEW),
         (PAID, report("failed", "", "returned", at=NOW - 5), Taken.OLDER),
         (FAILED, report("failed", "", "closed"), Taken.SAME),

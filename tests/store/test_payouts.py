@@ -108,9 +108,11 @@ def test_a_failed_call_is_due_again_with_its_reason(database: Database) -> None:
 
 def test_a_report_counts_once_and_changes_the_cards_once(database: Database) -> None:
     payout(database)
+    before = wishes(database)
 
     assert Taken.NEW is settle(database, report())
     after = wishes(database)
+    assert before < after
     assert [Taken.SAME, Taken.CONFLICT, Taken.OLDER, Taken.UNKNOWN] == [
         settle(database, report()),
         settle(database, report(reference="W-2", at=NOW + 1)),
@@ -126,7 +128,9 @@ def test_only_what_was_given_up_is_handed_over_again(database: Database) -> None
     payout(database)
 
     assert not run(database, lambda c: payouts.retry(c, "rn-1", now=NOW))
+    claimed(database)
     dead(database)
+    assert payout_of(database, "rn-1").first_tried_at is not None
     assert run(database, lambda c: payouts.retry(c, "rn-1", now=NOW + 5))
     assert not run(database, lambda c: payouts.retry(c, "rn-9", now=NOW))
     kept = payout_of(database, "rn-1")
@@ -256,3 +260,14 @@ def test_lists_and_counts(database: Database) -> None:
         assert ["rn-2", "rn-1"] == [each.order_id for each in payouts.listed(connection, states=(), limit=2)]
         named = payouts.listed(connection, states=("dead",), limit=9)
     assert ["rn-1"] == [each.order_id for each in named]
+
+
+def test_a_reference_that_comes_later_is_kept_and_shown_and_told_to_nobody(database: Database) -> None:
+    payout(database)
+    settle(database, report(reference=""))
+    before = wishes(database)
+
+    assert Taken.SAME is settle(database, report(reference="W-7", at=NOW + 5))
+    assert "W-7" == payout_of(database, "rn-1").reference
+    assert before < wishes(database)
+    assert Taken.CONFLICT is settle(database, report(reference="W-8", at=NOW + 6))
