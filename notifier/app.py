@@ -22,14 +22,17 @@ from notifier.domain.pace import Pace
 from notifier.domain.payout import PayoutReport, Taken
 from notifier.errors import CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
+from notifier.feishu.files import Files
 from notifier.feishu.hire import ReferralAccounts
 from notifier.feishu.listener import Connection, ConnectionState, Listener
 from notifier.feishu.messages import Messages
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.announce import AnnounceParts, Announcer
+from notifier.flow.batch import Batcher, BatchParts
 from notifier.flow.click import ClickParts, Clicks
 from notifier.flow.deliver import Deliverer, DeliverParts
+from notifier.flow.digest import Digester, schedule
 from notifier.flow.hand_over import HandOver, HandOverParts
 from notifier.flow.loop import Step
 from notifier.flow.outside import SentMessage
@@ -41,8 +44,10 @@ from notifier.flow.withdraw import Withdrawer, WithdrawParts
 from notifier.parts import (
     access,
     address_book,
+    digest_parts,
     offer,
     payroll_access,
+    plans,
     renderer,
     routes,
     sending_pace,
@@ -68,14 +73,18 @@ STOP_SECONDS = 2.5
 class _Messenger:
     """flow's view of sending, on Feishu's."""
 
-    def __init__(self, messages: Messages) -> None:
-        self._messages = messages
+    def __init__(self, api: FeishuApi) -> None:
+        self._messages = Messages(api)
+        self._files = Files(api)
 
     async def send(self, content: Content, *, id_type: str, receive_id: str, uuid: str) -> SentMessage:
         created = await self._messages.create(
             id_type=id_type, receive_id=receive_id, msg_type=content.msg_type, content=content.body, uuid=uuid
         )
         return SentMessage(message_id=created.message_id, chat_id=created.chat_id, log_id=created.log_id)
+
+    async def upload(self, name: str, content: bytes) -> str:
+        return await self._files.upload(name=name, content=content)
 
     async def update(self, message_id: str, body: str) -> None:
         await self._messages.update(message_id, content=body)
@@ -122,7 +131,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         api = await parts.enter_async_context(FeishuApi(access(config), clock))
         if await _stopped_before(stop, _first_token(api)):
             return
-        messenger, drawing, book = _Messenger(Messages(api)), renderer(config, clock), address_book(config)
+        messenger, drawing, book = _Messenger(api), renderer(config, clock), address_book(config)
         treasury, telling_ = ReferralAccounts(api), telling(config)
         deliverer = Deliverer(
             database,
@@ -218,16 +227,34 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             wake=lambda: withdrawing.wake(),  # noqa: PLW0108 - as above
         )
         withdrawing = Step("withdraw", withdrawer.turn)
+        operators = {name: group.operators for name, group in config.groups.items()}
+
+        def wake_withdrawing() -> None:
+            withdrawing.wake()
+            updating.wake()
+
+        batcher = Batcher(
+            database,
+            BatchParts(
+                offer=offer(config), book=book, operators=operators, clock=clock, wake=wake_withdrawing
+            ),
+        )
+        batching = Step("batch", batcher.turn)
+
+        def wake_asked() -> None:
+            batching.wake()
+            withdrawing.wake()
+
         clicks = Clicks(
             database,
             ClickParts(
                 read=read_click,
                 offer=offer(config),
                 book=book,
-                operators={name: group.operators for name, group in config.groups.items()},
+                operators=operators,
                 renderer=drawing,
                 clock=clock,
-                wake=withdrawing.wake,
+                wake=wake_asked,
             ),
         )
         parts.callback(clicks.close)
@@ -272,10 +299,26 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         beating = Step("beat", beat)
         parts.push_async_callback(_last_beat, lambda: beat(stopped=True))
         parts.push_async_callback(_drain_all, deliverer, announcer, withdrawer, updater, hand_over)
-        steps = (beating, delivering, announcing, recording, withdrawing, updating, handing_over)
+        digesting = Step(
+            "digest", Digester(database, digest_parts(config, drawing, clock, wake_tellers)).turn
+        )
+        steps = (
+            beating,
+            delivering,
+            announcing,
+            recording,
+            withdrawing,
+            batching,
+            updating,
+            handing_over,
+            digesting,
+        )
         for step in steps:
             step.start()
         parts.push_async_callback(_stop_all, steps)
+        timetable = schedule(plans(config), digesting.wake)
+        timetable.start()
+        parts.callback(timetable.shutdown, wait=False)
 
         async def take(report: PayoutReport) -> Taken:
             now = to_millis(clock.now())

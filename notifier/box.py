@@ -16,6 +16,8 @@ from notifier.sandbox.server import serve
 from notifier.sandbox.settings import SandboxSettings
 
 STOP_SECONDS = 12
+CONFIG_FILE = "config.yaml"
+CLOCK_FILE = "clock"
 
 CONFIG = """\
 # Made by `notifier sandbox`: the notifier wired to the stand-in Feishu on this machine.
@@ -34,6 +36,13 @@ groups:
 fallback_group: fallback
 withdrawals:
   offer_to: [referrer, hr]
+digests:
+  - name: hr-daily
+    to: [hr]
+    file: always
+  - name: my-week
+    to: [referrer]
+    period: week
 payouts:
   url: {url}/payroll/payouts
   secret: {payout_secret}
@@ -58,28 +67,52 @@ async def run(*, port: int, only_feishu: bool, data: Path | None, say: Callable[
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     report_port = _free_port()
-    settings = SandboxSettings(
-        port=port,
-        opening_events=not only_feishu,
-        payout_report_url="" if only_feishu else f"http://127.0.0.1:{report_port}/payouts/report",
-    )
     ready: asyncio.Future[str] = loop.create_future()
-    serving = asyncio.ensure_future(serve(settings, ready.set_result))
     stopped = asyncio.ensure_future(stop.wait())
+    with contextlib.ExitStack() as kept:
+        folder = None if only_feishu else kept.enter_context(_folder(data))
+        settings = _settings(port, folder, report_port)
+        serving = asyncio.ensure_future(serve(settings, ready.set_result))
+        await _until_stopped(settings, folder, report_port, serving, ready, stopped, say)
+
+
+def _settings(port: int, folder: Path | None, report_port: int) -> SandboxSettings:
+    """folder: the notifier's, None for the stand-in alone."""
+    if folder is None:
+        return SandboxSettings(port=port)
+    config, clock = str(folder / CONFIG_FILE), str(folder / CLOCK_FILE)
+    by_hand = ("digest", "send", "hr-daily", "--for", "today", "--again", "--config", config)
+    return SandboxSettings(
+        port=port,
+        opening_events=True,
+        payout_report_url=f"http://127.0.0.1:{report_port}/payouts/report",
+        clock_file=clock,
+        digest_command=(sys.executable, "-m", "notifier", *by_hand, "--clock-file", clock),
+    )
+
+
+async def _until_stopped(
+    settings: SandboxSettings,
+    folder: Path | None,
+    report_port: int,
+    serving: "asyncio.Future[None]",
+    ready: "asyncio.Future[str]",
+    stopped: "asyncio.Future[Any]",
+    say: Callable[[str], None],
+) -> None:
     try:
         await _first_of(serving, ready)
         if not ready.done():
             raise ConfigError(
-                f"the sandbox cannot listen on port {port}: {serving.exception()}. Try --port 0."
+                f"the sandbox cannot listen on port {settings.port}: {serving.exception()}. Try --port 0."
             )
-        if only_feishu:
+        if folder is None:
             say(_welcome(ready.result(), settings))
             await _first_of(serving, stopped)
         else:
-            with _folder(data) as folder:
-                config = _write_config(folder, ready.result(), settings, report_port)
-                say(_welcome(ready.result(), settings, config=config))
-                await _with_notifier(config, stopped)
+            config = _write_config(folder, ready.result(), settings, report_port)
+            say(_welcome(ready.result(), settings, config=config))
+            await _with_notifier(config, stopped)
     finally:
         stopped.cancel()
         serving.cancel()
@@ -112,7 +145,10 @@ def _free_port() -> int:
 
 
 def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port: int) -> Path:
-    config = folder / "config.yaml"
+    config = folder / CONFIG_FILE
+    (folder / CLOCK_FILE).unlink(
+        missing_ok=True
+    )  # of an earlier run: this sandbox's clock starts at the real time
     config.write_text(
         CONFIG.format(
             url=url,
@@ -143,6 +179,8 @@ async def _with_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
         "run",
         "--config",
         str(config),
+        "--clock-file",
+        str(config.parent / CLOCK_FILE),
         env=environment,
         start_new_session=True,
     )

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from notifier import __version__, cli_money
-from notifier.cli_tools import CONFIG_OPTION, load, naming_the_file, open_database, say_error
+from notifier import __version__, cli_digest, cli_money
+from notifier.cli_tools import (
+    CLOCK_OPTION,
+    CONFIG_OPTION,
+    clock_of,
+    load,
+    naming_the_file,
+    open_database,
+    say_error,
+)
 from notifier.errors import CallError, ConfigError, NotifierError
 
 if TYPE_CHECKING:
@@ -52,14 +60,15 @@ def main() -> None:
 
 @cli.command()
 @CONFIG_OPTION
-def run(config_path: Path | None) -> None:
+@CLOCK_OPTION
+def run(config_path: Path | None, clock_file: Path | None) -> None:
     """Listen to Feishu and deliver, until SIGTERM or Ctrl-C."""
     loaded = load(config_path, credentials=True)
     _set_up_logs(loaded.config)
     from notifier import app  # noqa: PLC0415 - see above
 
     with naming_the_file(loaded):
-        asyncio.run(app.run(loaded.config))
+        asyncio.run(app.run(loaded.config, clock=clock_of(clock_file)))
 
 
 @cli.command()
@@ -253,5 +262,5 @@ def _set_up_logs(config: "Config") -> None:
     )
 
 
-for _group in (cli_money.withdrawals, cli_money.payouts, cli_money.audit):
+for _group in (cli_digest.digest, cli_money.withdrawals, cli_money.payouts, cli_money.audit):
     cli.add_command(_group)

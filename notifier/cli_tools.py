@@ -10,6 +10,7 @@ import click
 from notifier.errors import ConfigError
 
 if TYPE_CHECKING:
+    from notifier.clock import Clock
     from notifier.config_file import Loaded
     from notifier.store.database import Database
 
@@ -19,6 +20,20 @@ CONFIG_OPTION = click.option(
     type=click.Path(path_type=Path),
     help="The configuration file. Default: config.yaml here, if there is one; the environment fills in and wins.",
 )
+
+
+CLOCK_OPTION = click.option(
+    "--clock-file",
+    type=click.Path(path_type=Path),
+    hidden=True,
+    help="For the sandbox: how many seconds to be ahead of this machine's clock.",
+)
+
+
+def clock_of(file: Path | None) -> "Clock":
+    from notifier.clock import FollowingClock, SystemClock  # noqa: PLC0415 - with the others
+
+    return SystemClock() if file is None else FollowingClock(file)
 
 
 def say_error(text: str) -> None:

@@ -1,6 +1,7 @@
 """Time, handed in: whoever needs now() gets a Clock, so tests own it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
 
 Millis = int
@@ -15,6 +16,27 @@ class Clock(Protocol):
 class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+
+class FollowingClock:
+    """As far ahead of the system's as a file says, in seconds: how a notifier in the sandbox follows its clock. A file
+    that is not there, or cannot be read, changes nothing.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._read_at_ns = 0
+        self._ahead = timedelta()
+
+    def now(self) -> datetime:
+        try:
+            changed_at_ns = self._file.stat().st_mtime_ns
+            if changed_at_ns != self._read_at_ns:
+                self._ahead = timedelta(seconds=float(self._file.read_text(encoding="ascii")))
+                self._read_at_ns = changed_at_ns
+        except (OSError, ValueError, OverflowError):
+            pass
+        return datetime.now(UTC) + self._ahead
 
 
 def to_millis(moment: datetime) -> Millis:

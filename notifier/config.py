@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,8 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from notifier.cron import trigger
 from notifier.domain.money import Kind
 from notifier.domain.notice import Direction
+from notifier.domain.period import Span
 from notifier.domain.route import REFERRER
 
 GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -249,6 +252,67 @@ def listen_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+class CalendarConfig(Section):
+    closed_on: tuple[date, ...] = ()
+    open_on: tuple[date, ...] = ()
+
+
+class DigestConfig(Section):
+    name: str
+    to: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(min_length=1)
+    at: str = "09:07"
+    cron: str | None = None
+    time_zone: Zone | None = None
+    period: Span = Span.DAY
+    working_days: bool = False
+    when_empty: Literal["say", "skip"] = "say"
+    jitter_seconds: int = Field(default=120, ge=0, le=3600)
+    chart_days: Literal[0, 7, 30] = 7
+    rows: int = Field(default=20, ge=1, le=50)
+    file: Literal["always", "when_cut", "never"] = "when_cut"
+    withdraw: bool = True
+    catch_up_hours: Number = Field(default=72, ge=0, le=24 * 31)
+
+    @field_validator("name")
+    @classmethod
+    def _short(cls, value: str) -> str:
+        if not GROUP_NAME.fullmatch(value):
+            raise ValueError("is lower-case letters, digits, - and _, and begins with a letter")
+        return value
+
+    @field_validator("at")
+    @classmethod
+    def _time_of_day(cls, value: str) -> str:
+        if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", value):
+            raise ValueError('must be a time of day in quotes, such as "09:07"')
+        return value
+
+    @field_validator("cron")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                trigger(value, ZoneInfo("UTC"))
+            except ValueError as error:
+                raise ValueError(f"is no cron expression: {error}. Write for example 7 9 * * 1-5") from error
+        return value
+
+    @model_validator(mode="after")
+    def _one_time(self) -> Self:
+        if self.cron is not None and "at" in self.model_fields_set:
+            raise ValueError("say either at or cron, not both")
+        return self
+
+    @property
+    def expression(self) -> str:
+        """As cron. Without one: every day, every Monday, or the first of every month."""
+        if self.cron is not None:
+            return self.cron
+        hour, minute = (int(part) for part in self.at.split(":"))
+        days = {Span.DAY: "* * *", Span.WEEK: "* * mon", Span.MONTH: "1 * *"}[self.period]
+        return f"{minute} {hour} {days}"
+
+
 class ReferrerConfig(Section):
     max_age_hours: Number = Field(default=24, ge=0, le=24 * 365)
     lookups_per_second: Number = Field(default=9, gt=0, le=10)
@@ -277,6 +341,8 @@ class Config(Section):
     routes: tuple[RouteConfig, ...] = (RouteConfig(name="to the referrer", to=(REFERRER,)),)
     withdrawals: WithdrawalConfig = WithdrawalConfig()
     payouts: PayoutConfig = PayoutConfig()
+    digests: tuple[DigestConfig, ...] = ()
+    calendar: CalendarConfig = CalendarConfig()
     referrers: ReferrerConfig = ReferrerConfig()
     sending: SendingConfig = SendingConfig()
     log: LogConfig = LogConfig()
@@ -311,6 +377,18 @@ class Config(Section):
         alarm_group = self.payouts.alarm_group
         if alarm_group is not None and alarm_group not in self.groups:
             raise ValueError(f"payouts.alarm_group: {self._no_group(alarm_group)}")
+        return self
+
+    @model_validator(mode="after")
+    def _digests_fit(self) -> Self:
+        names = [digest.name for digest in self.digests]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"digests: two of them are called {twice!r}; give each a name of its own")
+        for number, digest in enumerate(self.digests):
+            for target in digest.to:
+                if target != REFERRER and target not in self.groups:
+                    raise ValueError(f"digests[{number}].to: {self._no_group(target)}")
         return self
 
     def _no_group(self, name: str) -> str:

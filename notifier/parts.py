@@ -1,17 +1,23 @@
 """Parts: what the configuration says, as the values that the program is built from."""
 
+from collections.abc import Callable
+
 from notifier.clock import Clock
 from notifier.config import Config
 from notifier.domain.delivery import HOUR_MS
 from notifier.domain.offer import Offer
 from notifier.domain.pace import Pace, SendingPace
-from notifier.domain.route import AddressBook, Condition, Route
+from notifier.domain.period import working_days
+from notifier.domain.route import REFERRER, AddressBook, Condition, Route
 from notifier.feishu.api import AppAccess
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code
+from notifier.flow.digest import DigestParts
+from notifier.flow.digest_fit import fitting
 from notifier.flow.render import Renderer
 from notifier.flow.tell import Telling
 from notifier.flow.templates import CardTemplates
+from notifier.flow.timetable import Plan
 from notifier.payroll.client import PayrollAccess
 
 
@@ -55,6 +61,7 @@ def renderer(config: Config, clock: Clock) -> Renderer:
         zone=config.cards.time_zone,
         clock=clock,
         offer=offer(config),
+        per_minute=config.withdrawals.per_minute,
     )
 
 
@@ -62,6 +69,42 @@ def offer(config: Config) -> Offer:
     wanted = config.withdrawals
     return Offer(
         targets=frozenset(wanted.offer_to), kinds=tuple(wanted.kinds), least_amount=wanted.least_amount
+    )
+
+
+def plans(config: Config) -> tuple[Plan, ...]:
+    working = working_days(config.calendar.closed_on, config.calendar.open_on)
+    return tuple(
+        Plan(
+            name=digest.name,
+            groups=tuple(target for target in digest.to if target != REFERRER),
+            to_referrers=REFERRER in digest.to,
+            cron=digest.expression,
+            zone=digest.time_zone or config.cards.time_zone,
+            span=digest.period,
+            working=working if digest.working_days else None,
+            skip_quiet=digest.when_empty == "skip",
+            jitter_ms=digest.jitter_seconds * 1000,
+            chart_days=digest.chart_days,
+            rows=digest.rows,
+            file=digest.file,
+            withdraw=digest.withdraw,
+            catch_up_ms=round(digest.catch_up_hours * HOUR_MS),
+        )
+        for digest in config.digests
+    )
+
+
+def digest_parts(config: Config, drawing: Renderer, clock: Clock, wake: Callable[[], None]) -> DigestParts:
+    days = config.payouts.alarm_after_days
+    return DigestParts(
+        plans=plans(config),
+        telling=telling(config),
+        fit=fitting(drawing),
+        kinds=tuple(config.withdrawals.kinds),
+        late_after_ms=None if days is None else round(days * 24 * HOUR_MS),
+        clock=clock,
+        wake=wake,
     )
 
 

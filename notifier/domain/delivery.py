@@ -79,12 +79,13 @@ class Delivery:
     target: referrer or a group's name. receive_id: open_id or chat_id once known. attempts: calls made.
     unknown_since: start of the first call whose outcome we do not know, None if there is none.
     reroute_reason: why this went here instead of to the referrer, None if it did not. order_id: of the withdrawal
-    that it tells of, None for a balance change.
+    that it tells of, None for a balance change. run_id: of the digest that it tells, None for a notice; file_id: of
+    the digest's file, where it is that. account_ref: None where it tells of no single account.
     """
 
     id: int
     key: str
-    account_ref: int
+    account_ref: int | None
     target: str
     receive_id_type: str
     receive_id: str
@@ -98,6 +99,8 @@ class Delivery:
     reroute_reason: str | None
     last_error: str | None = None
     order_id: str | None = None
+    run_id: int | None = None
+    file_id: int | None = None
 
     @property
     def uuid(self) -> str:

@@ -109,6 +109,15 @@ TABLE: Mapping[int, Row] = {
     18121: _row(Sort.UNKNOWN, "the same message is still being created", pause_seconds=2),
     11232: _row(Sort.APP_LATER, "Feishu limits the creation of messages just now", pause_seconds=5),
     11233: _row(Sort.LATER, "Feishu limits the creation of messages in this chat just now", pause_seconds=2),
+    # uploading a file
+    234001: _row(Sort.NO, "a parameter of the upload is not valid"),
+    234002: _row(Sort.NO, "the app may not upload", f"add the scope im:resource, {PUBLISH}"),
+    234006: _row(Sort.NO, "the file is larger than 30 MB"),
+    234007: _row(Sort.NO, "the app's bot ability is off", f"turn on the bot ability, {PUBLISH}"),
+    234010: _row(Sort.NO, "the file is empty"),
+    234041: _row(Sort.NO, "the tenant's encryption key was deleted"),
+    234042: _row(Sort.NO, "the tenant's storage is full", "ask the administrator to make room"),
+    232096: _row(Sort.LATER, "Feishu takes no files just now", pause_seconds=30),
     # changing a card
     11310: _row(Sort.LATER, "the card is being used by somebody", pause_seconds=1),
     11311: _row(Sort.CONTENT, "the card's form was refused"),

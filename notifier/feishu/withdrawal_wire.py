@@ -18,6 +18,8 @@ from notifier.feishu.wire import (
 )
 
 LONGEST_REF = 64
+CHOSEN = "account"
+"""Name of the select on a digest's card."""
 USABLE = 1
 """`status` of an account; 2 is deactivated."""
 
@@ -30,7 +32,8 @@ def read_click(event: Event) -> Click:
     body = _payload(event)
     header, inner = _member(body, "header"), _member(body, "event")
     operator, context = _member(inner, "operator"), _member(inner, "context")
-    value = _member(_member(inner, "action"), "value")
+    action = _member(inner, "action")
+    value, form = _member(action, "value"), _member(action, "form_value")
     return Click(
         key=event.key,
         ref=_short(value.get("ref"), LONGEST_REF),
@@ -40,6 +43,7 @@ def read_click(event: Event) -> Click:
         app_id=_short(header.get("app_id")),
         message_id=_short(context.get("open_message_id")),
         chat_id=_short(context.get("open_chat_id")),
+        option=_short(form.get(CHOSEN), LONGEST_REF),
     )
 
 

@@ -14,15 +14,18 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
+from notifier.domain.board import Action, Lever
 from notifier.domain.click import Click
 from notifier.domain.event import Event
 from notifier.domain.offer import Offer
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Button, Denied, Meaning, Role, Verdict, Withdrawal, authorise, meaning
+from notifier.flow import board_click
 from notifier.flow.render import Renderer
-from notifier.flow.withdrawal_wording import denied_toast, meaning_toast
-from notifier.store import audit, buttons, card_updates, faces, inbox, withdrawals
+from notifier.flow.withdrawal_wording import Said, board_toast, denied_toast, meaning_toast
+from notifier.store import audit, batches, boards, buttons, card_updates, faces, inbox, withdrawals
 from notifier.store.audit import What
+from notifier.store.buttons import Pressed
 from notifier.store.database import Database
 from notifier.store.faces import Face, HungCard
 from notifier.store.withdrawals import Order
@@ -122,6 +125,14 @@ class Clicks:
         pressed = (
             buttons.pressed(connection, click.ref, book=self._parts.book, now=now) if click.ref else None
         )
+        if pressed is None and (lever := self._lever(connection, click)) is not None:
+            return self._decide_on_board(connection, click, lever, now)
+        return self._decide_for(connection, click, pressed, now)
+
+    def _decide_for(
+        self, connection: Connection, click: Click, pressed: Pressed | None, now: int
+    ) -> Decision:
+        """One account: whose button was pressed, or which was chosen on a board."""
         button = pressed.button if pressed else None
         verdict = authorise(click, button, operators=self._parts.operators, now=now)
         if pressed is None or verdict.role is None:
@@ -143,7 +154,7 @@ class Clicks:
             under_way = withdrawals.begin(connection, self._order(click, button, verdict.role, now))
             means = Meaning.BEGIN if under_way else Meaning.BUSY  # a replayed callback: its order exists
         audit.write(connection, *self._entries(click, button, means, verdict.role, under_way, now))
-        if under_way is not None and button.epoch == history.epoch:
+        if under_way is not None and button.epoch == history.epoch and not pressed.tells_digest:
             face = Face(ref=button.ref, holdings=holdings, withdrawal=under_way)
             card: HungCard | None = faces.pressed_card(connection, pressed, face)
         else:
@@ -155,6 +166,29 @@ class Clicks:
             begun=means is Meaning.BEGIN,
             delivery_id=button.delivery_id,
         )
+
+    def _lever(self, connection: Connection, click: Click) -> Lever | None:
+        return boards.pulled(connection, click.ref, book=self._parts.book) if click.ref else None
+
+    def _decide_on_board(self, connection: Connection, click: Click, lever: Lever, now: int) -> Decision:
+        if lever.action is Action.ONE:
+            return self._decide_chosen(connection, click, lever, now)
+        pull = board_click.pull(connection, click, lever, operators=self._parts.operators, now=now)
+        card = None
+        if pull.show:
+            card = faces.hung_card(connection, lever.delivery_id, redraw=True, now=now)
+        return Decision(toast=pull.toast, card=card, begun=pull.begun, delivery_id=lever.delivery_id)
+
+    def _decide_chosen(self, connection: Connection, click: Click, lever: Lever, now: int) -> Decision:
+        """The chosen account's own button decides, as if it had been pressed; it must hang on the same card."""
+        if not click.option:
+            return Decision(toast=board_toast(Said.CHOOSE))
+        chosen = buttons.pressed(connection, click.option, book=self._parts.book, now=now)
+        if chosen is not None and chosen.button.delivery_id != lever.delivery_id:
+            chosen = None
+        if chosen is not None and batches.runs_on(connection, lever.delivery_id):
+            return Decision(toast=board_toast(Said.BUSY))
+        return self._decide_for(connection, click, chosen, now)
 
     def _order(self, click: Click, button: Button, role: Role, now: int) -> Order:
         return Order(

@@ -20,14 +20,15 @@ from notifier.domain.delivery import (
     after_failure,
     closes_gate_for_ms,
 )
+from notifier.domain.digest import Digest
 from notifier.domain.offer import Offer
 from notifier.domain.pace import SendingPace
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
-from notifier.errors import CallError, OutcomeUnknown
+from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage
-from notifier.flow.render import Renderer
-from notifier.store import addressing, faces, gates, outbox
+from notifier.flow.render import Renderer, serialise
+from notifier.store import addressing, digest_runs, faces, gates, outbox
 from notifier.store.database import Database
 from notifier.store.outbox import Claim, Claimed, Sent
 
@@ -99,8 +100,12 @@ class Deliverer:
         if delivery.order_id is not None:
             return replace(each, face=faces.order_face(connection, delivery.order_id))
         reader = faces.seen_by(delivery.target, delivery.receive_id_type, delivery.receive_id, parts.book)
+        digest = digest_runs.content_of(connection, delivery.run_id) if delivery.run_id is not None else None
+        if delivery.account_ref is None:
+            return self._with_board(connection, each, digest, reader, now)
         return replace(
             each,
+            digest=digest,
             face=faces.first_face(
                 connection,
                 delivery_id=delivery.id,
@@ -111,6 +116,17 @@ class Deliverer:
             ),
         )
 
+    def _with_board(
+        self, connection: Connection, each: Claimed, digest: Digest | None, reader: str | None, now: int
+    ) -> Claimed:
+        """A digest's card gets its buttons, on disk with it; its file needs none."""
+        if digest is None or each.delivery.file_id is not None:
+            return replace(each, digest=digest)
+        board = faces.first_board(
+            connection, each.delivery.id, digest, seen_by=reader, offer=self._parts.offer, now=now
+        )
+        return replace(each, digest=digest, board=board)
+
     async def drain(self, seconds: float) -> None:
         """Lets calls in flight finish; the others are asked again after the next start, with their key."""
         await self._in_flight.drain(seconds)
@@ -119,6 +135,9 @@ class Deliverer:
         """What a delivery says is on disk before Feishu hears it for the first time."""
         ready: list[tuple[Claimed, Content, str]] = []
         for each in claimed:
+            if each.delivery.content is None and each.delivery.file_id is not None:
+                self._in_flight.start(each.delivery.id, self._send_file(each, each.delivery.file_id))
+                continue
             content = each.delivery.content or await self._rendered(each)
             if content is not None:
                 ready.append((each, content, _uuid(each.delivery, content)))
@@ -131,6 +150,28 @@ class Deliverer:
             await asyncio.wrap_future(self._database.write(lambda c: outbox.freeze(c, fresh)))
         for each, content, uuid in ready:
             self._in_flight.start(each.delivery.id, self._send(each, content, uuid))
+
+    async def _send_file(self, each: Claimed, file_id: int) -> None:
+        """Feishu must have the file before a message can show it. Nobody sees an upload, so it may happen twice."""
+        started_at = to_millis(self._parts.clock.now())
+        try:
+            key = await self._uploaded(file_id)
+        except CallError as error:
+            await self._refused(each, _unseen(error), each.delivery.rung, started_at)
+            return
+        content = Content(rung=each.delivery.rung, msg_type="file", body=serialise({"file_key": key}))
+        fresh = [(each.delivery.id, content, _uuid(each.delivery, content))]
+        await kept(self._database.write(lambda c: outbox.freeze(c, fresh)))
+        await self._send(each, content, fresh[0][2])
+
+    async def _uploaded(self, file_id: int) -> str:
+        with self._database.read() as connection:
+            kept_file = digest_runs.file(connection, file_id)
+        if kept_file.file_key is not None:
+            return kept_file.file_key
+        key = await self._parts.messenger.upload(kept_file.name, kept_file.content or b"")
+        await kept(self._database.write(lambda c: digest_runs.uploaded(c, file_id, file_key=key)))
+        return key
 
     async def _rendered(self, each: Claimed) -> Content | None:
         try:
@@ -228,6 +269,13 @@ class Deliverer:
 
         await kept(self._database.write(keep))
         _tell_failure(failed, move)
+
+
+def _unseen(error: CallError) -> CallError:
+    """An upload whose outcome is unknown has shown nobody anything."""
+    if isinstance(error, OutcomeUnknown):
+        return NotDone(error.reason, code=error.code, log_id=error.log_id)
+    return error
 
 
 def _uuid(delivery: Delivery, content: Content) -> str:

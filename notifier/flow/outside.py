@@ -23,6 +23,9 @@ class Messenger(Protocol):
     async def send(self, content: Content, *, id_type: str, receive_id: str, uuid: str) -> SentMessage:
         """At most one message per uuid within an hour. Raises CallError."""
 
+    async def upload(self, name: str, content: bytes) -> str:
+        """A file that a message may show, as its key. Seen by nobody. Raises CallError."""
+
 
 class HungCards(Protocol):
     async def update(self, message_id: str, body: str) -> None:

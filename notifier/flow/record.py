@@ -125,7 +125,7 @@ def _without_our_own(connection: Connection, ref: int, report: BalanceReport, re
     for withdrawal in withdrawals.unseen(connection, ref):
         if reflects(withdrawal, announced, modified_at=report.modified_at):
             announced = without_own(announced, report.amounts, taken_by(withdrawal))
-            withdrawals.mark_seen(connection, [withdrawal.id])
+            withdrawals.mark_seen(connection, [withdrawal.id], modified_at=report.modified_at)
     return replace(rewrite, announced=announced or None)
 
 

@@ -9,15 +9,25 @@ from typing import Any, Protocol
 
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
+from notifier.domain.board import Board
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
 from notifier.domain.delivery import Content, Rung
+from notifier.domain.digest import Digest
+from notifier.domain.digest_card import DigestCard
 from notifier.domain.notice import Notice
 from notifier.domain.offer import Offer
 from notifier.domain.route import REFERRER
 from notifier.errors import TemplateBroken
-from notifier.flow.templates import BALANCE_TEMPLATES, WITHDRAWAL_TEMPLATES, CardTemplates
+from notifier.flow.digest_wording import digest_card
+from notifier.flow.templates import (
+    BALANCE_TEMPLATES,
+    DIGEST_TEMPLATES,
+    PERSONAL_TEMPLATES,
+    WITHDRAWAL_TEMPLATES,
+    CardTemplates,
+)
 from notifier.flow.withdrawal_wording import not_yours_any_more, panel, withdrawal_card
-from notifier.flow.wording import balance_change_card
+from notifier.flow.wording import account_id, balance_change_card
 from notifier.store.faces import Face, HungCard
 from notifier.store.outbox import Claimed
 
@@ -36,11 +46,13 @@ class Problem(Protocol):
 Check = Callable[[object], Sequence[Problem]]
 """Whether Feishu would take a card, as far as we know its rules. Empty: it would."""
 
-Card = BalanceChangeCard | WithdrawalCard
+Card = BalanceChangeCard | WithdrawalCard | DigestCard
 
 
 class Renderer:
-    """zone: for the places where Feishu cannot show the reader's own."""
+    """zone: for the places where Feishu cannot show the reader's own. per_minute: withdrawals, to say how long many of
+    them take.
+    """
 
     def __init__(
         self,
@@ -50,8 +62,10 @@ class Renderer:
         zone: tzinfo,
         clock: Clock,
         offer: Offer | None = None,
+        per_minute: int = 90,
     ) -> None:
         self._templates = templates
+        self._per_minute = per_minute
         self._offer = offer or Offer()
         self._check = check
         self._zone = zone
@@ -60,13 +74,23 @@ class Renderer:
     def content(self, claimed: Claimed) -> Content:
         """From the delivery's rung downwards, the first that can be made. Plain text always can."""
         delivery = claimed.delivery
-        card = self._card(
-            claimed.told,
-            face=claimed.face,
-            owner=claimed.owner,
-            target=delivery.target,
-            reroute=delivery.reroute_reason,
-        )
+        if claimed.digest is not None:
+            card: Card = self.digest(
+                claimed.digest,
+                claimed.board,
+                face=claimed.face,
+                owner=claimed.owner,
+                account=account_id(claimed.account) if claimed.account else "",
+                reroute=delivery.reroute_reason,
+            )
+        else:
+            card = self._card(
+                claimed.told,
+                face=claimed.face,
+                owner=claimed.owner,
+                target=delivery.target,
+                reroute=delivery.reroute_reason,
+            )
         made, rung, fault = self._ladder(card, delivery.rung, delivery_id=delivery.id)
         if made is None:
             body = serialise({"text": plain_text(card)})
@@ -77,9 +101,19 @@ class Renderer:
         """The card as it should look now, on its rung or below; None for what is no card. Never raises for a
         template at fault: the simpler one is taken.
         """
-        card = self._card(
-            hung.told, face=hung.face, owner=hung.owner, target=hung.target, reroute=hung.reroute_reason
-        )
+        if hung.digest is not None:
+            card: Card = self.digest(
+                hung.digest,
+                hung.board,
+                face=hung.face,
+                owner=hung.owner,
+                account=account_id(hung.account) if hung.account else "",
+                reroute=hung.reroute_reason,
+            )
+        else:
+            card = self._card(
+                hung.told, face=hung.face, owner=hung.owner, target=hung.target, reroute=hung.reroute_reason
+            )
         if hung.is_anothers:
             card = replace(card, withdrawal=not_yours_any_more())
         return self._ladder(card, hung.rung, delivery_id=hung.delivery_id)[0]
@@ -126,6 +160,28 @@ class Renderer:
             asked_at=to_millis(self._clock.now()),
         )
 
+    def digest(
+        self,
+        digest: Digest,
+        board: Board | None = None,
+        *,
+        face: Face | None = None,
+        owner: Ownership | None = None,
+        account: str = "",
+        reroute: str | None = None,
+    ) -> DigestCard:
+        """account: whose own it is; "" for a group's."""
+        return digest_card(
+            digest,
+            board or Board(),
+            zone=self._zone,
+            per_minute=self._per_minute,
+            reroute=reroute,
+            account=account,
+            referrer=owner.referrer if owner else None,
+            withdrawal=self._panel(face),
+        )
+
     def _panel(self, face: Face | None) -> WithdrawalPanel | None:
         if face is None:
             return None
@@ -140,8 +196,7 @@ class Renderer:
 
     def card(self, rung: Rung, card: Card) -> dict[str, Any]:
         """Raises TemplateBroken when the template fails or its card breaks a rule of Feishu."""
-        templates = WITHDRAWAL_TEMPLATES if isinstance(card, WithdrawalCard) else BALANCE_TEMPLATES
-        name = templates[rung]
+        name = _templates_for(card)[rung]
         rendered = self._templates.render(name, {"card": card})
         problems = self._check(rendered)
         if problems:
@@ -173,12 +228,20 @@ ALARMS = {
 }
 
 
+def _templates_for(card: Card) -> dict[Rung, str]:
+    if isinstance(card, DigestCard):
+        return PERSONAL_TEMPLATES if card.account_id else DIGEST_TEMPLATES
+    return WITHDRAWAL_TEMPLATES if isinstance(card, WithdrawalCard) else BALANCE_TEMPLATES
+
+
 def plain_text(card: Card) -> str:
     """The last rung: figures only, no names, nothing that could be refused or become a mention."""
     if isinstance(card, WithdrawalCard):
         rows = ["内推奖励提现 / Referral reward withdrawal", f"账户 / Account {card.account_id}"]
         rows += [ALARMS[card.alarm]] if card.alarm else []
         rows += _withdrawal_rows(card.withdrawal)
+    elif isinstance(card, DigestCard):
+        rows = _digest_rows(card)
     else:
         rows = [
             "内推奖励变动 / Referral reward update",
@@ -194,6 +257,20 @@ def plain_text(card: Card) -> str:
     if card.reroute_reason:
         rows.append("未能送达原定接收人 / The intended recipient could not be reached")
     return "\n".join(rows).replace("<", "＜").replace(">", "＞")
+
+
+def _digest_rows(card: DigestCard) -> list[str]:
+    rows = [f"内推奖励摘要 / Referral rewards digest {card.period.en}"]
+    rows += [] if card.adds_up else ["账目不平，请联系管理员 / The books do not agree; ask the administrator"]
+    rows += [f"更正 / Correction {card.correction}"] if card.correction else []
+    rows += [f"补发，原定 / Late, due at {card.late_text}"] if card.late_text else []
+    rows += [f"截至 / Up to {card.until_text}"] if card.until_text else []
+    rows += [f"账户 / Account {card.account_id}"] if card.account_id else []
+    rows += [
+        f"{flow.label.zh} / {flow.label.en}: {flow.opening} → {flow.closing} ({flow.net})"
+        for flow in card.flows
+    ]
+    return [*rows, card.born_at_text]
 
 
 def _withdrawal_rows(panel: WithdrawalPanel) -> list[str]:

@@ -36,7 +36,7 @@ class Telling:
                 notice_id,
                 ref=ref,
                 target=target,
-                recipient=self._known_recipient(connection, ref, target, now),
+                recipient=self.known_recipient(connection, ref, target, now),
                 key=notices.delivery_key(notice.key, target),
                 now=now,
                 order_id=notice.order_id,
@@ -124,9 +124,7 @@ class Telling:
         self.tell_instead(connection, withdrawal, reason, self.alarm_group, now=now, which=which)
         return True
 
-    def _known_recipient(
-        self, connection: Connection, ref: int, target: str, now: Millis
-    ) -> Recipient | None:
+    def known_recipient(self, connection: Connection, ref: int, target: str, now: Millis) -> Recipient | None:
         """Without a look-up, if the last one is fresh and leaves no question open."""
         owner = accounts.ownership(connection, ref)
         if owner is None or owner.referrer is None or not owner.is_fresh(now=now, max_age=self.max_age_ms):

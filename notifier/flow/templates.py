@@ -35,6 +35,8 @@ _slots: ContextVar[list[str]] = ContextVar("slots")
 
 BALANCE_TEMPLATES = {Rung.FULL: "balance_change.json.j2", Rung.COMPACT: "balance_change_compact.json.j2"}
 WITHDRAWAL_TEMPLATES = {Rung.FULL: "withdrawal.json.j2", Rung.COMPACT: "withdrawal_compact.json.j2"}
+DIGEST_TEMPLATES = {Rung.FULL: "digest.json.j2", Rung.COMPACT: "digest_compact.json.j2"}
+PERSONAL_TEMPLATES = {Rung.FULL: "personal_digest.json.j2", Rung.COMPACT: "digest_compact.json.j2"}
 """The templates we send ourselves; plain text, the last rung, needs none."""
 
 _UNSAFE_FILTERS = ("safe", "xmlattr", "urlize", "pprint", "forceescape", "escape", "e")

@@ -112,10 +112,11 @@ class CardUpdater:
 
         def keep(connection: Connection) -> None:
             card_updates.give_up(connection, update, reason=reason)
-            withdrawal = hung.face.withdrawal if hung is not None else None
-            if hung is None or withdrawal is None or hung.target == REFERRER:
+            if hung is None or hung.face is None or hung.target == REFERRER:
                 return
-            payout = hung.face.payout
+            withdrawal, payout = hung.face.withdrawal, hung.face.payout
+            if withdrawal is None:
+                return
             end = end_of(withdrawal.state, payout.state if payout else None)
             if end is not None:
                 self._parts.telling.tell_instead(connection, withdrawal, end, hung.target, now=now)

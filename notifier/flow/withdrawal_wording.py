@@ -6,6 +6,7 @@ A toast is {"type": "info" | "success" | "warning" | "error", "content": zh, "i1
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import tzinfo
+from enum import StrEnum
 from typing import Any
 
 from notifier.clock import Millis
@@ -126,6 +127,48 @@ _MEANING = {
 }
 
 
+class Said(StrEnum):
+    """What a press on a digest's card comes to, besides what a press on any card does."""
+
+    BEGUN = "begun"
+    BUSY = "busy"
+    OVER = "over"
+    NOTHING = "nothing"
+    CHOOSE = "choose"
+
+
+_SAID = {
+    Said.BEGUN: (
+        "info",
+        Bilingual(zh="批量提现已开始，进度显示在卡片上。", en="Withdrawals begun; progress shows here."),
+    ),
+    Said.BUSY: (
+        "info",
+        Bilingual(
+            zh="批量提现正在进行，请等它结束后再操作。",
+            en="Withdrawals are running on this card. Wait until they are over.",
+        ),
+    ),
+    Said.OVER: (
+        "warning",
+        Bilingual(
+            zh="卡片内容已更新，请核对后再操作。",
+            en="The card has changed. Look at it again, then press once more.",
+        ),
+    ),
+    Said.NOTHING: (
+        "info",
+        Bilingual(
+            zh="没有可处理的账户，无需再操作。", en="There is no account left to do this for. Nothing to do."
+        ),
+    ),
+    Said.CHOOSE: (
+        "warning",
+        Bilingual(zh="请先选择一个账户，再点提现。", en="Choose an account first, then press Withdraw."),
+    ),
+}
+
+
 def panel(
     *,
     ref: str,
@@ -233,6 +276,10 @@ def withdrawal_card(
         withdrawal=now_shown,
         reroute_reason=reroute_reason(reroute) if reroute else None,
     )
+
+
+def board_toast(said: Said) -> dict[str, Any]:
+    return _toast(*_SAID[said])
 
 
 def denied_toast(denied: Denied) -> dict[str, Any]:

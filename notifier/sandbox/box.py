@@ -124,13 +124,15 @@ class FeishuBox:
         def do(sandbox: Sandbox) -> list[Json]:
             person = sandbox.world.people.get(chat_id_or_open_id)
             chat_id = person.chat_id if person else chat_id_or_open_id
-            return [message_json(message) for message in sandbox.world.chat_messages(chat_id)]
+            return [message_json(message, sandbox.world) for message in sandbox.world.chat_messages(chat_id)]
 
         return self._read(do)
 
     def all_messages(self) -> list[Json]:
         return self._read(
-            lambda sandbox: [message_json(message) for message in sandbox.world.messages.values()]
+            lambda sandbox: [
+                message_json(message, sandbox.world) for message in sandbox.world.messages.values()
+            ]
         )
 
     def events(self) -> list[Json]:
@@ -177,6 +179,15 @@ class FeishuBox:
     def payouts(self) -> list[Json]:
         """What the payroll stand-in was given, oldest first."""
         return self._read(lambda sandbox: [payout.to_json() for payout in sandbox.payroll.payouts.values()])
+
+    def file(self, file_key: str) -> bytes:
+        """What was uploaded under this key."""
+
+        def do(sandbox: Sandbox) -> bytes:
+            content = sandbox.world.files[file_key]["content"]
+            return content if isinstance(content, bytes) else b""
+
+        return self._read(do)
 
     def set_payout_report_url(self, url: str) -> None:
         """Where the payroll stand-in reports to: http on loopback; "" for nowhere."""

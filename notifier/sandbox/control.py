@@ -3,11 +3,13 @@
 import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from urllib.parse import quote
 
 from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadChangeError, parse_cash
 from notifier.sandbox.clicks import BadClickError
+from notifier.sandbox.commands import CommandFailedError, run_command
 from notifier.sandbox.faults import BadFaultError
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.pusher import decode_frame
@@ -49,6 +51,7 @@ class Control:
             ("/disconnect", self.disconnect),
             ("/silence", self.silence),
             ("/advance", self.advance),
+            ("/digest", self.send_digest),
             ("/faults", self.add_fault),
             ("/payouts/report-url", self.set_report_url),
             ("/payouts/{order_id}/report", self.report_payout),
@@ -56,6 +59,7 @@ class Control:
         return [
             web.get(API + "/state", self.state),
             web.get(API + "/faults", self.faults),
+            web.get(API + "/files/{file_key}", self.file),
             web.delete(API + "/faults", self.clear_faults),
             web.delete(API + "/faults/{fault_id}", self.clear_faults),
             *(web.post(API + path, _json_handler(answer)) for path, answer in posts),
@@ -207,7 +211,28 @@ class Control:
             raise BadRequestError('"seconds" must be a number from 0')
         self._world.clock.advance(seconds)
         self._sandbox.pusher.wake()
+        self._world.touch()
         return {"now_ms": self._world.clock.now_ms()}
+
+    async def send_digest(self, _request: web.Request, _body: JsonObject) -> JsonObject:
+        """Runs the app's own command for it; what it says last is the answer."""
+        try:
+            return {"said": await run_command(self._world.settings.digest_command)}
+        except CommandFailedError as error:
+            raise BadRequestError(str(error)) from error
+
+    async def file(self, request: web.Request) -> web.Response:
+        """An uploaded file, to be saved."""
+        file = self._world.files.get(request.match_info["file_key"])
+        content = file["content"] if file else None
+        if not isinstance(content, bytes) or file is None:
+            return _error("there is no such file", status=404)
+        name = quote(str(file["file_name"]), safe="")
+        headers = {
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return web.Response(body=content, content_type="application/octet-stream", headers=headers)
 
     def set_report_url(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """Where the payroll stand-in reports to; an empty text turns reports off."""

@@ -84,4 +84,10 @@ class SandboxSettings:
     empty_withdrawal_refused: bool = False  # at balance 0: empty details, or code 1002002
 
     payout_secret: str = "sandbox-payout-secret"  # noqa: S105  # sample credential of a loopback stand-in
+    clock_file: str = (
+        ""  # where to write how many seconds the clock is ahead, for whoever follows it; "" for nowhere
+    )
+    digest_command: tuple[
+        str, ...
+    ] = ()  # what the page's button "send today's digest" runs; empty for no button
     payout_report_url: str = ""  # where the payroll stand-in reports to: http on loopback, or nowhere

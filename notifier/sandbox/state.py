@@ -6,7 +6,7 @@ from decimal import Decimal
 from notifier.sandbox.hire import Order
 from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.world import Account, Message, Person
+from notifier.sandbox.world import Account, Message, Person, World
 
 EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
 WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200
@@ -17,6 +17,8 @@ def state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
     return {
         "revision": world.revision,
         "now_ms": world.clock.now_ms(),
+        "ahead_seconds": world.clock.ahead_seconds,
+        "sends_digest": bool(world.settings.digest_command),
         "feishu_url": feishu_url,
         "app": {"app_id": world.settings.app_id, "connections": len(sandbox.connection.connections)},
         "people": [person_json(person) for person in world.people.values()],
@@ -84,7 +86,10 @@ def withdrawal_json(order: Order) -> JsonObject:
     }
 
 
-def message_json(message: Message) -> JsonObject:
+def message_json(message: Message, world: World) -> JsonObject:
+    """A message that shows a file says which one, beside the content that was sent."""
+    file = world.files.get(str(message.content.get("file_key"))) if message.msg_type == "file" else None
+    shown = {"file": {"name": file["file_name"], "bytes": file["bytes"]}} if file else {}
     return {
         "message_id": message.message_id,
         "chat_id": message.chat_id,
@@ -93,6 +98,7 @@ def message_json(message: Message) -> JsonObject:
         "msg_type": message.msg_type,
         "content": message.content,
         "uuid": message.uuid,
+        **shown,
     }
 
 
@@ -104,7 +110,7 @@ def _chats(sandbox: Sandbox) -> list[JsonObject]:
     world = sandbox.world
     by_chat: dict[str, list[JsonObject]] = {}
     for message in world.messages.values():
-        by_chat.setdefault(message.chat_id, []).append(message_json(message))
+        by_chat.setdefault(message.chat_id, []).append(message_json(message, world))
     groups = [(group.chat_id, "group", group.name, None) for group in world.groups.values()]
     people = [(person.chat_id, "p2p", person.name, person.open_id) for person in world.people.values()]
     return [

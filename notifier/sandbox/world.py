@@ -100,7 +100,7 @@ class World:
 
     def __init__(self, settings: SandboxSettings) -> None:
         self.settings = settings
-        self.clock = SandboxClock(settings.clock)
+        self.clock = SandboxClock(settings.clock, settings.clock_file)
         self.people: dict[str, Person] = {}
         self.groups: dict[str, Group] = {}
         self.accounts: dict[str, Account] = {}

@@ -56,7 +56,7 @@ def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *,
     known = connection.execute(sa.select(deliveries.c.id).where(deliveries.c.delivery_key == key)).scalar()
     if known is not None:
         return known
-    waiting = _untouched_reroute(connection, delivery, recipient)
+    waiting = _untouched_reroute(connection, delivery, recipient) if delivery.run_id is None else None
     new_id = (
         waiting
         or connection.execute(
@@ -75,6 +75,8 @@ def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *,
                 reroute_reason=recipient.reroute_reason,
                 rerouted_from=delivery.id,
                 order_id=delivery.order_id,
+                run_id=delivery.run_id,
+                file_id=delivery.file_id,
             )
             .returning(deliveries.c.id)
         ).scalar_one()
@@ -104,6 +106,7 @@ def _untouched_reroute(connection: Connection, delivery: Delivery, recipient: Re
             deliveries.c.state == DeliveryState.READY,
             deliveries.c.body.is_(None),
             deliveries.c.rerouted_from.is_not(None),
+            deliveries.c.run_id.is_(None),
         )
         .order_by(deliveries.c.id)
         .limit(1)

@@ -22,6 +22,7 @@ COMMAND_LINE = "command line"
 class What(StrEnum):
     CLICK = "click"
     DENIED = "denied"
+    BATCH = "batch"
     ORDER = "order"
     ANSWER = "answer"
     PAYOUT = "payout"

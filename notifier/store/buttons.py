@@ -36,7 +36,11 @@ def draw(connection: Connection, *, delivery_id: int, account_ref: int, epoch: i
         ],
     )
     return connection.execute(
-        sa.select(buttons.c.ref).where(buttons.c.delivery_id == delivery_id, buttons.c.epoch == epoch)
+        sa.select(buttons.c.ref).where(
+            buttons.c.delivery_id == delivery_id,
+            buttons.c.account_ref == account_ref,
+            buttons.c.epoch == epoch,
+        )
     ).scalar_one()
 
 
@@ -46,13 +50,16 @@ def _lately(at: Millis | None, now: Millis) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressed:
-    """A button with the card it hangs on. reported_at: when Feishu stamped the newest balance we know."""
+    """A button with the card it hangs on. reported_at: when Feishu stamped the newest balance we know. tells_digest:
+    the card is a digest's.
+    """
 
     button: Button
     target: str
     rung: Rung
     reroute_reason: str | None
     reported_at: Millis | None
+    tells_digest: bool = False
 
 
 def find(connection: Connection, ref: str, *, book: AddressBook, now: Millis) -> Button | None:
@@ -68,6 +75,7 @@ def pressed(connection: Connection, ref: str, *, book: AddressBook, now: Millis)
             buttons,
             deliveries.c.target,
             deliveries.c.rung,
+            deliveries.c.run_id,
             deliveries.c.reroute_reason,
             deliveries.c.message_id,
             deliveries.c.state,
@@ -100,4 +108,5 @@ def pressed(connection: Connection, ref: str, *, book: AddressBook, now: Millis)
         rung=Rung(row.rung),
         reroute_reason=row.reroute_reason,
         reported_at=row.modified_at,
+        tells_digest=row.run_id is not None,
     )

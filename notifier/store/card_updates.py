@@ -13,6 +13,7 @@ from notifier.clock import Millis
 from notifier.domain.delivery import OPEN_STATES, DeliveryState
 from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import CARD_LIVES_MS
+from notifier.store.database import insert_ignoring
 from notifier.store.tables import buttons, card_updates, deliveries
 
 SETTLE_MS = 700
@@ -44,7 +45,7 @@ def want(connection: Connection, account_ref: int, *, epoch: int, order_id: str,
     connection.execute(
         sa.update(card_updates)
         .where(card_updates.c.delivery_id.in_(live))
-        .values(wanted=card_updates.c.wanted + 1, attempts=0, due_at=now + SETTLE_MS)
+        .values(wanted=card_updates.c.wanted + 1, attempts=0, due_at=_no_later_than(now + SETTLE_MS))
     )
     connection.execute(
         sa.insert(card_updates).from_select(
@@ -54,6 +55,24 @@ def want(connection: Connection, account_ref: int, *, epoch: int, order_id: str,
             ),
         )
     )
+
+
+def want_one(connection: Connection, delivery_id: int, *, now: Millis) -> None:
+    """The card is to show its newest state."""
+    insert_ignoring(
+        connection, card_updates, [{"delivery_id": delivery_id, "wanted": 0, "due_at": now + SETTLE_MS}]
+    )
+    connection.execute(
+        sa.update(card_updates)
+        .where(card_updates.c.delivery_id == delivery_id)
+        .values(wanted=card_updates.c.wanted + 1, attempts=0, due_at=_no_later_than(now + SETTLE_MS))
+    )
+
+
+def _no_later_than(due_at: Millis) -> sa.ColumnElement[int]:
+    """A card for which news keeps coming is changed all the same: what waits already does not wait longer."""
+    waits = sa.and_(card_updates.c.shown < card_updates.c.wanted, card_updates.c.due_at < due_at)
+    return sa.case((waits, card_updates.c.due_at), else_=due_at)
 
 
 def beyond_reach(

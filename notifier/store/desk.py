@@ -75,7 +75,7 @@ _ROW = (
     deliveries.c.state,
     deliveries.c.target,
     deliveries.c.receive_id,
-    accounts.c.account_id,
+    sa.func.coalesce(accounts.c.account_id, "").label("account_id"),
     deliveries.c.rung,
     deliveries.c.attempts,
     deliveries.c.created_at,
@@ -89,7 +89,7 @@ _ROW = (
 
 def list_deliveries(connection: Connection, *, states: Sequence[str], limit: int) -> list[DeliveryRow]:
     """Newest first; all states when none are named."""
-    query = sa.select(*_ROW).join(accounts, accounts.c.id == deliveries.c.account_ref)
+    query = sa.select(*_ROW).outerjoin(accounts, accounts.c.id == deliveries.c.account_ref)
     if states:
         query = query.where(deliveries.c.state.in_(states))
     rows = connection.execute(query.order_by(deliveries.c.id.desc()).limit(limit))
@@ -99,7 +99,7 @@ def list_deliveries(connection: Connection, *, states: Sequence[str], limit: int
 def show_delivery(connection: Connection, delivery_id: int) -> DeliveryFile | None:
     found = connection.execute(
         sa.select(*_ROW)
-        .join(accounts, accounts.c.id == deliveries.c.account_ref)
+        .outerjoin(accounts, accounts.c.id == deliveries.c.account_ref)
         .where(deliveries.c.id == delivery_id)
     ).first()
     if found is None:
@@ -150,14 +150,15 @@ def stuck_ids(connection: Connection) -> list[int]:
 def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
     """A person decided: send it again, as new, with a key that Feishu has not seen. False if it is not stuck.
 
-    It goes back to the look-up, as its recipient may have changed; a reroute keeps its recipient.
+    It goes back to the look-up, as its recipient may have changed; a reroute, and what tells of no single account,
+    keeps its recipient.
     """
     row = connection.execute(
         sa.select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state.in_(FOR_A_PERSON))
     ).first()
     if row is None:
         return False
-    keeps_recipient = row.rerouted_from is not None and row.receive_id
+    keeps_recipient = (row.rerouted_from is not None or row.account_ref is None) and row.receive_id
     connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.id == delivery_id)

@@ -1,20 +1,24 @@
 """Faces: all that one card needs to be drawn, for its first sending and for every change after it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.account import Ownership
+from notifier.domain.board import Board
 from notifier.domain.delivery import Rung
+from notifier.domain.digest import Digest
+from notifier.domain.event import AccountKey
 from notifier.domain.money import Amounts
 from notifier.domain.notice import Notice
 from notifier.domain.offer import Offer
 from notifier.domain.payout import Payout
 from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
-from notifier.store import accounts, buttons, notices, payouts, withdrawals
+from notifier.store import accounts, boards, buttons, digest_runs, notices, payouts, withdrawals
 from notifier.store.buttons import Pressed
 from notifier.store.tables import buttons as buttons_table
 from notifier.store.tables import deliveries
@@ -37,15 +41,18 @@ class HungCard:
     """
 
     delivery_id: int
-    account_ref: int
+    account_ref: int | None
     target: str
     reroute_reason: str | None
     rung: Rung
     message_id: str | None
     owner: Ownership | None
     told: tuple[Notice, ...]
-    face: Face
+    face: Face | None
+    account: AccountKey | None = None
     is_anothers: bool = False
+    digest: Digest | None = None
+    board: Board | None = None
 
 
 def first_face(
@@ -109,6 +116,8 @@ def hung_card(connection: Connection, delivery_id: int, *, redraw: bool, now: Mi
     None when it neither tells of a withdrawal nor ever had a button.
     """
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
+    if row.account_ref is None:
+        return _digest_card(connection, row, now=now)
     face = (
         _offering_face(connection, delivery_id, row.account_ref, redraw=redraw, now=now)
         if row.order_id is None
@@ -128,10 +137,48 @@ def hung_card(connection: Connection, delivery_id: int, *, redraw: bool, now: Mi
         owner=owner,
         told=tuple(notices.told_by(connection, delivery_id, account)),
         face=face,
+        account=account,
+        digest=digest_runs.content_of(connection, row.run_id) if row.run_id is not None else None,
         is_anothers=row.order_id is None
         and row.receive_id_type == "open_id"
         and _is_anothers(row.receive_id, owner),
     )
+
+
+def _digest_card(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: Millis) -> HungCard | None:
+    """None for what is no card: a digest's file."""
+    if row.run_id is None or row.file_id is not None:
+        return None
+    digest = digest_runs.content_of(connection, row.run_id)
+    return HungCard(
+        delivery_id=row.id,
+        account_ref=None,
+        target=row.target,
+        reroute_reason=row.reroute_reason,
+        rung=Rung(row.rung),
+        message_id=row.message_id,
+        owner=None,
+        told=(),
+        face=None,
+        digest=digest,
+        board=boards.board(connection, row.id, digest, now=now),
+    )
+
+
+def first_board(
+    connection: Connection,
+    delivery_id: int,
+    digest: Digest,
+    *,
+    seen_by: str | None,
+    offer: Offer,
+    now: Millis,
+) -> Board:
+    """With buttons for the accounts that this group may act for."""
+    if digest.offers and seen_by is not None:
+        wanted = [each for each in digest.holders if offer.is_for(seen_by, each.amounts)]
+        boards.hang(connection, delivery_id, wanted, now=now)
+    return boards.board(connection, delivery_id, digest, now=now)
 
 
 def _is_anothers(open_id: str, owner: Ownership | None) -> bool:

@@ -69,6 +69,7 @@ def _untouched(connection: Connection, ref: int, target: str, order_id: str | No
             deliveries.c.target == target,
             deliveries.c.state.in_(OPEN_STATES),
             deliveries.c.rerouted_from.is_(None),
+            deliveries.c.run_id.is_(None),
         )
         .order_by(deliveries.c.id.desc())
         .limit(1)

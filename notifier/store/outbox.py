@@ -9,7 +9,9 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.account import Ownership
+from notifier.domain.board import Board
 from notifier.domain.delivery import UUID_WINDOW_MS, Content, Delivery, DeliveryState, Move, Rung
+from notifier.domain.digest import Digest
 from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice
 from notifier.domain.pace import Gate, SendingPace
@@ -26,10 +28,12 @@ class Claimed:
 
     delivery: Delivery
     attempt_id: int
-    account: AccountKey
+    account: AccountKey | None
     owner: Ownership | None
     told: tuple[Notice, ...]
     face: Face | None = None
+    digest: Digest | None = None
+    board: Board | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,14 +119,15 @@ def _lease(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, owner: str,
         .values(delivery_id=row.id, uuid=delivery.uuid, started_at=now)
         .returning(attempts.c.id)
     ).scalar_one()
-    account = accounts.key_of(connection, row.account_ref)
-    told = () if delivery.content else tuple(notices.told_by(connection, row.id, account))
+    ref = row.account_ref
+    account = accounts.key_of(connection, ref) if ref is not None else None
+    tells = account is not None and row.run_id is None and delivery.content is None
     return Claimed(
         delivery=delivery,
         attempt_id=attempt_id,
         account=account,
-        owner=accounts.ownership(connection, row.account_ref),
-        told=told,
+        owner=accounts.ownership(connection, ref) if ref is not None else None,
+        told=tuple(notices.told_by(connection, row.id, account)) if account and tells else (),
     )
 
 
@@ -147,6 +152,8 @@ def _delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_m
         reroute_reason=row.reroute_reason,
         last_error=row.last_error,
         order_id=row.order_id,
+        run_id=row.run_id,
+        file_id=row.file_id,
     )
 
 

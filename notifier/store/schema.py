@@ -1,13 +1,15 @@
 """Schema: brings a database to the tables this program knows. Alembic is imported only when there is work."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from notifier.errors import StoreOutdated
 
-NEWEST = "0003"
+NEWEST = "0004"
 """The revision that store/tables.py describes; a test compares the two."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -39,6 +41,22 @@ def upgrade(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
+    with engine.connect() as connection, _rebuilding(connection), connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if broken is not None:
+            raise StoreOutdated(f"The database does not hold together: a row of {broken[0]} points nowhere.")
+
+
+@contextmanager
+def _rebuilding(connection: Connection) -> Iterator[None]:
+    """SQLite changes a column only by making the table anew; rows that point at the old one must bear it meanwhile.
+    What they point at is checked before the commit.
+    """
+    driver = connection.connection.driver_connection
+    driver.execute("PRAGMA foreign_keys=OFF")  # type: ignore[union-attr]
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")  # type: ignore[union-attr]

@@ -126,7 +126,7 @@ deliveries = Table(
     metadata,
     Column("id", _Id, primary_key=True),
     Column("delivery_key", String(40), nullable=False, unique=True),
-    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("account_ref", _Id, ForeignKey("accounts.id")),  # NULL: it tells of no single account
     Column("target", String(64), nullable=False),
     Column("receive_id_type", String(16), nullable=False, server_default=""),
     Column("receive_id", String(128), nullable=False, server_default=""),
@@ -150,6 +150,8 @@ deliveries = Table(
     Column("last_code", Integer),
     Column("log_id", String(128)),
     Column("order_id", String(64)),  # the withdrawal that it tells of; NULL for a balance change
+    Column("run_id", _Id, ForeignKey("digest_runs.id")),  # the digest that it tells; NULL for a notice
+    Column("file_id", _Id, ForeignKey("digest_files.id")),  # the digest's file, where it is that and no card
 )
 _OPEN = text("state IN ('waiting', 'ready', 'sending')")
 Index(
@@ -167,6 +169,8 @@ _SIMPLER = text("card_fault IS NOT NULL")
 Index("ix_deliveries_state", deliveries.c.state, deliveries.c.updated_at)
 _OF_ORDER = text("order_id IS NOT NULL")
 Index("ix_deliveries_order", deliveries.c.order_id, sqlite_where=_OF_ORDER, postgresql_where=_OF_ORDER)
+_OF_RUN = text("run_id IS NOT NULL")
+Index("ix_deliveries_run", deliveries.c.run_id, sqlite_where=_OF_RUN, postgresql_where=_OF_RUN)
 Index("ix_deliveries_simpler", deliveries.c.updated_at, sqlite_where=_SIMPLER, postgresql_where=_SIMPLER)
 
 delivery_notices = Table(
@@ -222,7 +226,7 @@ buttons = Table(
     Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("drawn_at", BigInteger, nullable=False),
-    UniqueConstraint("delivery_id", "epoch"),
+    UniqueConstraint("delivery_id", "account_ref", "epoch"),
 )
 Index("ix_buttons_account", buttons.c.account_ref, buttons.c.epoch)
 
@@ -252,6 +256,7 @@ withdrawals = Table(
     Column("reason", Text),
     Column("code", Integer),
     Column("log_id", String(128)),
+    Column("seen_modified_at", BigInteger),  # of the balance report that showed it first
 )
 _UNFINISHED = text("state = 'requested'")
 Index(
@@ -262,6 +267,7 @@ Index(
     postgresql_where=_UNFINISHED,
 )
 Index("ix_withdrawals_account", withdrawals.c.account_ref, withdrawals.c.id)
+Index("ix_withdrawals_seen", withdrawals.c.seen_modified_at)
 
 payouts = Table(
     "payouts",
@@ -315,3 +321,85 @@ audit = Table(
 )
 Index("ix_audit_order", audit.c.order_id)
 Index("ix_audit_account", audit.c.account_ref, audit.c.id)
+
+digest_clocks = Table(
+    "digest_clocks",
+    metadata,
+    Column("digest", String(32), primary_key=True),
+    Column("known_since", BigInteger, nullable=False),  # no period that was due before is told
+)
+
+digest_runs = Table(
+    "digest_runs",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("digest", String(32), nullable=False),
+    Column("period", String(64), nullable=False),
+    Column("recipient", String(64), nullable=False),  # a group's name, referrers, or account:<accounts.id>
+    Column("edition", Integer, nullable=False, server_default="0"),  # higher for every time it is told again
+    Column("from_at", BigInteger, nullable=False),
+    Column("to_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),  # NULL: asked for by hand
+    Column("born_at", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # spreading, told, quiet, missed
+    Column("content", Text),  # the figures as told
+    Column("next_ref", _Id),  # spreading: the first account that has not been told
+    UniqueConstraint("digest", "period", "recipient", "edition"),
+)
+Index("ix_digest_runs_born", digest_runs.c.born_at)
+
+digest_files = Table(
+    "digest_files",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("packed", LargeBinary),  # zlib
+    Column("file_key", String(128)),
+)
+
+boards = Table(
+    "boards",
+    metadata,
+    Column("ref", String(40), primary_key=True),  # of one button on a digest's card
+    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("action", String(8), nullable=False),  # one, all, retry
+    Column("round", Integer, nullable=False),  # how many batches of the card were over when it was drawn
+    Column("drawn_at", BigInteger, nullable=False),
+    UniqueConstraint("delivery_id", "action", "round"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("click_key", String(128), nullable=False, unique=True),
+    Column("round", Integer, nullable=False),
+    Column("requested_by", String(64), nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    UniqueConstraint("delivery_id", "round"),
+)
+_RUNNING = text("ended_at IS NULL")
+Index(
+    "ix_batches_running",  # what makes a second one on the same card impossible
+    batches.c.delivery_id,
+    unique=True,
+    sqlite_where=_RUNNING,
+    postgresql_where=_RUNNING,
+)
+
+batch_items = Table(
+    "batch_items",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("batch_id", _Id, ForeignKey("batches.id"), nullable=False),
+    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("button", String(40), ForeignKey("buttons.ref"), nullable=False),
+    Column("order_id", String(64)),  # once it is ordered
+    Column("left_out", String(32)),  # why it was not ordered
+    UniqueConstraint("batch_id", "account_ref"),
+)
+_TO_DO = text("order_id IS NULL AND left_out IS NULL")
+Index("ix_batch_items_to_do", batch_items.c.id, sqlite_where=_TO_DO, postgresql_where=_TO_DO)

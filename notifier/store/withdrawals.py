@@ -301,8 +301,13 @@ def unseen(connection: Connection, account_ref: int) -> list[Withdrawal]:
     return [_read(connection, row) for row in rows]
 
 
-def mark_seen(connection: Connection, ids: Sequence[int]) -> None:
-    connection.execute(sa.update(withdrawals).where(withdrawals.c.id.in_(ids)).values(seen_in_ledger=1))
+def mark_seen(connection: Connection, ids: Sequence[int], *, modified_at: Millis) -> None:
+    """modified_at: of the balance report that shows them."""
+    connection.execute(
+        sa.update(withdrawals)
+        .where(withdrawals.c.id.in_(ids))
+        .values(seen_in_ledger=1, seen_modified_at=modified_at)
+    )
 
 
 def listed(connection: Connection, *, states: Collection[str], limit: int) -> list[Withdrawal]:

@@ -30,6 +30,16 @@ class Row(NamedTuple):
 GONE, NO, NEXT, SIMPLER = Row(MessageGone), Row(Refused), Row(RecipientUnreachable), Row(CardRefused)
 UNKNOWN, TOKEN = Row(OutcomeUnknown), Row(NotAuthorised)
 
+FILES = {
+    234001: NO,
+    234002: NO,
+    234006: NO,
+    234007: NO,
+    234010: NO,
+    234041: NO,
+    234042: NO,
+    232096: Row(NotDone, pause=30),
+}
 MESSAGES = {
     230001: NO,
     230002: NEXT,

@@ -478,7 +478,7 @@ def test_what_may_have_taken_something_is_unseen_until_its_event_comes(database:
     assert ["rn-1"] == unseen(database, one.account_ref)
     ended(database, one, WithdrawalState.WITHDRAWN)
     assert ["rn-1"] == unseen(database, one.account_ref)
-    run(database, lambda c: withdrawals.mark_seen(c, [one.id]))
+    run(database, lambda c: withdrawals.mark_seen(c, [one.id], modified_at=NOW))
     assert [] == unseen(database, one.account_ref)
 
 
@@ -496,7 +496,7 @@ def test_marking_nothing_changes_nothing(database: Database) -> None:
     one = first(database)
     claimed(database)
     calling(database, one)
-    run(database, lambda c: withdrawals.mark_seen(c, []))
+    run(database, lambda c: withdrawals.mark_seen(c, [], modified_at=NOW))
 
     assert ["rn-1"] == unseen(database, one.account_ref)
 

@@ -7,6 +7,7 @@ import { follow, post } from "./api.js";
 import { chatName, Conversation, newestFirst, preview, showChatList, showEmpty, showHead, Unread } from "./chats.js";
 import { Cause, fillSelect, showConnection, showEvents, showPeople, showRequests, wireTrouble } from "./controls.js";
 import { showPayouts, showWithdrawals } from "./payouts.js";
+import { showTime, wireTime } from "./time.js";
 
 const narrow = window.matchMedia("(max-width: 859px)");
 const choices = readChoices();
@@ -99,6 +100,7 @@ function render() {
   showPayouts(state.payouts ?? [], state.payout_report_url ?? "", people);
   showRequests(state.requests ?? []);
   showPeople(state.people ?? [], state.groups ?? []);
+  showTime(state);
 }
 
 function showIdentity() {
@@ -198,6 +200,7 @@ window.addEventListener("hashchange", () => { if (selectedChat()) setView("chat"
 document.addEventListener("visibilitychange", render);
 narrow.addEventListener("change", render);
 wireTrouble();
+wireTime();
 setView(selectedChat() ? "chat" : "chats");
 applyChoices();
 

@@ -19,7 +19,7 @@ export function chatName(chat, people) {
 export function preview(message) {
   const { content } = message;
   if (message.msg_type === "interactive") return cardPreview(content);
-  if (message.msg_type === "file") return `${t("file_preview")} ${content?.file_name ?? ""}`;
+  if (message.msg_type === "file") return `${t("file_preview")} ${message.file?.name ?? ""}`;
   if (message.msg_type === "text") return String(content?.text ?? "").slice(0, 300).replace(/<at [^<>]*>([^<>]*)<\/at>/g, "@$1");
   return `[${message.msg_type}]`;
 }
@@ -203,7 +203,7 @@ export class Conversation {
     const { content } = message;
     if (message.msg_type === "interactive") return renderCard(content, host);
     if (message.msg_type === "text") return textBubble(String(content?.text ?? ""), host);
-    if (message.msg_type === "file") return fileBubble(content);
+    if (message.msg_type === "file") return fileBubble(message);
     return h("div", { class: "bubble" }, unsupported(message.msg_type));
   }
 }
@@ -236,10 +236,14 @@ function withMentions(text, host) {
   return out;
 }
 
-function fileBubble(content) {
-  return h("div", { class: "bubble file" }, h("span", { class: "file-icon", "aria-hidden": "true" }, icon("file", 22)),
-    h("span", { class: "file-text" }, h("bdi", { class: "file-name" }, content?.file_name ?? t("file")), h("small", {}, content?.file_key ?? "")));
+function fileBubble({ content, file }) {
+  const key = String(content?.file_key ?? "");
+  return h("a", { class: "bubble file", href: `/sandbox/api/files/${encodeURIComponent(key)}`, download: file?.name ?? key, "data-testid": "file-link" },
+    h("span", { class: "file-icon", "aria-hidden": "true" }, icon("file", 22)),
+    h("span", { class: "file-text" }, h("bdi", { class: "file-name" }, file?.name ?? t("file")), h("small", {}, file ? fileSize(file.bytes) : key)));
 }
+
+const fileSize = (bytes) => (bytes < 1024 ? `${bytes} B` : bytes < 1024 ** 2 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1024 ** 2).toFixed(1)} MB`);
 
 export function showHead({ chat, people, groups, identity, onBack, onBecome }) {
   const head = byId("chat-head");

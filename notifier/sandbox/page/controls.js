@@ -157,7 +157,7 @@ export class Cause {
   }
 }
 
-function say(node, text, bad) {
+export function say(node, text, bad) {
   node.hidden = false;
   node.classList.toggle("bad", bad);
   node.setAttribute("role", bad ? "alert" : "status");

@@ -1,0 +1,62 @@
+"""Card page: one card as a page in the browser, drawn by the sandbox's own painter. Serves this machine only."""
+
+import asyncio
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from notifier.errors import ConfigError
+from notifier.sandbox.server import PAGE, page_file
+
+HOST = "127.0.0.1"
+
+
+def show(
+    card: Mapping[str, Any],
+    *,
+    title: str,
+    people: Sequence[Mapping[str, str]],
+    port: int,
+    browse: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Until Ctrl-C. people: open_id, name, en_name of whoever the card shows. Raises ConfigError for a taken port."""
+    page = {"title": title, "card": card, "people": list(people)}
+    try:
+        asyncio.run(_serve(page, port, browse=browse, say=say))
+    except KeyboardInterrupt:
+        say("")
+
+
+async def _serve(page: Mapping[str, Any], port: int, *, browse: bool, say: Callable[[str], None]) -> None:
+    async def as_json(_request: web.Request) -> web.Response:
+        return web.json_response(page)
+
+    async def index(_request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(PAGE / "preview.html")
+
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/", index),
+            web.get("/card.json", as_json),
+            web.get("/sandbox/static/{name}", page_file),
+        ]
+    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, HOST, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigError(f"--port: {port} cannot be had: {error.strerror}. Try --port 0.") from error
+    address = f"http://{HOST}:{runner.addresses[0][1]}/"
+    say(f"{page['title']}: {address} (Ctrl-C ends it; nothing is sent)")
+    if browse:
+        webbrowser.open(address)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()

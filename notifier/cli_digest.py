@@ -1,0 +1,109 @@
+"""The commands about digests. Heavy imports happen inside them."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from notifier.cli_tools import CLOCK_OPTION, CONFIG_OPTION, clock_of, load, open_database, say_error
+
+FOR_OPTION = click.option(
+    "--for", "day", required=True, help="A day of the period: 2026-11-23, today or yesterday."
+)
+
+
+@click.group()
+def digest() -> None:
+    """Digests: when they come, what they would say, and sending one by hand."""
+
+
+@digest.command("list")
+@CONFIG_OPTION
+@CLOCK_OPTION
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def list_digests(config_path: Path | None, clock_file: Path | None, *, as_json: bool) -> None:
+    """Every digest, when it comes next, and the last ones that were told."""
+    from notifier import digest_desk  # noqa: PLC0415 - see above
+
+    loaded = load(config_path)
+    with open_database(loaded) as opened:
+        found = digest_desk.listed(opened, loaded.config, clock_of(clock_file))
+    if as_json:
+        click.echo(digest_desk.as_json(found))
+        return
+    nothing = "There are no digests; config.example.yaml shows how to set one up."
+    click.echo("\n\n".join(each.as_text() for each in found) or nothing)
+
+
+@digest.command("preview")
+@CONFIG_OPTION
+@CLOCK_OPTION
+@click.argument("name")
+@FOR_OPTION
+@click.option("--json", "as_json", is_flag=True, help="Print the card's JSON; open nothing.")
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of the page; 0 takes any free one.")
+@click.option("--no-browser", is_flag=True, help="Only print the page's address.")
+def preview_digest(
+    config_path: Path | None,
+    clock_file: Path | None,
+    name: str,
+    day: str,
+    port: int,
+    *,
+    as_json: bool,
+    no_browser: bool,
+) -> None:
+    """Show the card as it would be sent now, as a page. Sends nothing."""
+    from notifier import digest_desk  # noqa: PLC0415 - see above
+
+    loaded, clock = load(config_path), clock_of(clock_file)
+    plan = digest_desk.plan_called(loaded.config, name)
+    period = digest_desk.period_for(plan, day, clock)
+    with open_database(loaded) as opened:
+        figures = digest_desk.figures(opened, loaded.config, plan, period, clock)
+    card = digest_desk.preview(loaded.config, figures.digest, clock)
+    if as_json:
+        click.echo(json.dumps(card, ensure_ascii=False, indent=2))
+        return
+    from notifier import card_page  # noqa: PLC0415 - see above
+
+    card_page.show(
+        card,
+        title=f"{name} {period.label}",
+        people=digest_desk.people(figures.digest),
+        port=port,
+        browse=not no_browser,
+        say=click.echo,
+    )
+
+
+@digest.command("send")
+@CONFIG_OPTION
+@CLOCK_OPTION
+@click.argument("name")
+@FOR_OPTION
+@click.option("--dry-run", is_flag=True, help="Print the figures; send nothing.")
+@click.option("--again", is_flag=True, help="Send a period that was told already, as a correction.")
+def send_digest(
+    config_path: Path | None, clock_file: Path | None, name: str, day: str, *, dry_run: bool, again: bool
+) -> None:
+    """Send a digest by hand. A running notifier delivers it."""
+    from notifier import digest_desk  # noqa: PLC0415 - see above
+
+    loaded, clock = load(config_path), clock_of(clock_file)
+    plan = digest_desk.plan_called(loaded.config, name)
+    period = digest_desk.period_for(plan, day, clock)
+    with open_database(loaded) as opened:
+        if dry_run:
+            figures = digest_desk.figures(opened, loaded.config, plan, period, clock)
+            click.echo(digest_desk.summary(figures.digest))
+            for file in figures.files:
+                click.echo(f"  file {file.name}: {file.rows} rows")
+            return
+        said = digest_desk.send(opened, loaded.config, plan, period, clock, again=again)
+    for line in said:
+        click.echo(line)
+    if any("already" in line for line in said):
+        say_error("not everything was sent; see above.")
+        sys.exit(1)

@@ -1,0 +1,198 @@
+"""Digest figures: one period out of the books, and the complete list behind it. Reads only; may take seconds."""
+
+import csv
+import io
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis
+from notifier.domain.digest import DayFlow, Digest, Flow
+from notifier.domain.money import POINTS, Asset, Kind
+from notifier.domain.period import ONE_DAY, Period, days_before, midnight
+from notifier.flow.timetable import Plan
+from notifier.flow.wording import clean
+from notifier.store import books, digest_runs
+from notifier.store.books import BookRow, Stretch
+
+LARGEST_FILE = 25_000_000
+"""Feishu takes 30 MB."""
+
+COLUMNS = (
+    "账户 account_id",
+    "内推人 referrer",
+    "open_id",
+    "类别 kind",
+    "币种 currency",
+    "期初 opening",
+    "首次登记 first_seen",
+    "新增 rewards",
+    "已提现 withdrawn",
+    "更正 corrections",
+    "净变动 net",
+    "期末 closing",
+)
+FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
+"""A spreadsheet would run what begins so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFile:
+    """packed: deflated."""
+
+    name: str
+    rows: int
+    packed: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    digest: Digest
+    files: tuple[ListFile, ...] = ()
+
+
+Fit = Callable[[Digest], Digest]
+"""Takes rows away until the card is one that Feishu takes."""
+
+
+def gather(
+    connection: Connection,
+    plan: Plan,
+    period: Period,
+    *,
+    due_at: Millis | None,
+    now: Millis,
+    late_before: Millis | None,
+    kinds: tuple[Kind, ...],
+    fit: Fit,
+) -> Figures:
+    """Within one transaction, so that all figures are of one moment. late_before: as digest_runs.stuck."""
+    stretch = Stretch(from_at=period.from_at, to_at=period.to_at)
+    changed = books.most_changed(connection, stretch, limit=plan.rows)
+    holders = books.largest_holders(connection, kinds=kinds, limit=plan.rows)
+    people = books.people(connection, stretch)
+    flows = books.flows(connection, stretch)
+    charted = _charted(flows)
+    digest = Digest(
+        name=plan.name,
+        period=period,
+        due_at=due_at,
+        born_at=now,
+        flows=flows,
+        people=people,
+        changed=changed,
+        holders=holders,
+        more_changed=max(0, people - len(changed)),
+        more_holders=max(0, books.count_holders(connection, kinds=kinds) - len(holders)),
+        charted=charted if plan.chart_days else None,
+        chart=_chart(connection, plan, period, charted) if charted and plan.chart_days else (),
+        stuck=digest_runs.stuck(connection, late_before=late_before),
+        offers=plan.withdraw,
+    )
+    fitted = fit(digest)
+    cut = bool(fitted.more_changed or fitted.more_holders)
+    if plan.file == "never" or (plan.file == "when_cut" and not cut):
+        return Figures(digest=fitted)
+    files = tuple(_files(books.book_rows(connection, stretch), period))
+    return Figures(digest=replace(fitted, file_rows=sum(file.rows for file in files)), files=files)
+
+
+def _charted(flows: dict[Asset, Flow]) -> Asset | None:
+    """The cash that moved most; points where there is no cash."""
+    cash = [asset for asset, flow in flows.items() if asset.kind is Kind.CASH and not flow.is_empty]
+    if cash:
+        return max(
+            cash, key=lambda asset: (flows[asset].rewards + flows[asset].withdrawn, flows[asset].closing)
+        )
+    return POINTS if POINTS in flows else None
+
+
+def _chart(connection: Connection, plan: Plan, period: Period, asset: Asset) -> tuple[DayFlow, ...]:
+    """Up to and with the period's last day, or today where that has not come."""
+    days = days_before(period.last + ONE_DAY, plan.chart_days)
+    found = []
+    for day in days:
+        end = min(midnight(day + ONE_DAY, plan.zone), period.to_at)
+        start = midnight(day, plan.zone)
+        moved = books.moves(connection, Stretch(from_at=start, to_at=end)) if start < end else {}
+        flow = moved.get(asset, Flow())
+        found.append(DayFlow(label=f"{day:%m-%d}", rewards=flow.rewards, withdrawn=flow.withdrawn))
+    return tuple(found)
+
+
+def _files(rows: Iterable[BookRow], period: Period) -> Iterator[ListFile]:
+    """Written into a deflated buffer, row by row: a hundred thousand accounts are a few megabytes in memory."""
+    number, rows = 0, iter(rows)
+    row = next(rows, None)
+    while row is not None or number == 0:
+        number += 1
+        sheet = _Sheet()
+        while row is not None and sheet.size < LARGEST_FILE:
+            sheet.add(_cells(row))
+            row = next(rows, None)
+        days = f"{period.first}" if period.first == period.last else f"{period.first}_{period.last}"
+        name = f"内推奖励_{days}{f'_{number}' if number > 1 else ''}.csv"
+        yield ListFile(name=name, rows=sheet.rows, packed=sheet.close())
+
+
+class _Sheet:
+    """CSV with a byte order mark, which is how Excel knows that Chinese text is UTF-8."""
+
+    def __init__(self) -> None:
+        self._packer = zlib.compressobj(6)
+        self._packed: list[bytes] = []
+        self.size = 0
+        self.rows = 0
+        self._put("\ufeff")
+        self._put(_line(COLUMNS))
+
+    def add(self, cells: Iterable[str]) -> None:
+        self.rows += 1
+        self._put(_line(cells))
+
+    def close(self) -> bytes:
+        return b"".join([*self._packed, self._packer.flush()])
+
+    def _put(self, text: str) -> None:
+        data = text.encode()
+        self.size += len(data)
+        if packed := self._packer.compress(data):
+            self._packed.append(packed)
+
+
+def _line(cells: Iterable[str]) -> str:
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue()
+
+
+def _cells(row: BookRow) -> list[str]:
+    """Ids and names are somebody else's text; amounts are ours."""
+    flow, who = row.flow, row.referrer
+    amounts = (
+        flow.opening,
+        flow.first_seen,
+        flow.rewards,
+        flow.withdrawn,
+        flow.corrections,
+        flow.net,
+        flow.closing,
+    )
+    return [
+        _text(row.account_id, 64),
+        _text(who.name_zh or who.name_en if who else "", 40),
+        _text(who.open_id if who else "", 64),
+        row.asset.kind,
+        _text(row.asset.currency, 16),
+        *(f"{amount.normalize():f}" for amount in amounts),
+    ]
+
+
+def _text(text: str, most: int) -> str:
+    """A long number stays text in a spreadsheet only behind an apostrophe-free sign: the tab that Excel swallows."""
+    shown = text if text.isdigit() else clean(text, most)
+    if len(shown) > 15 and shown.isdigit():
+        return f"{shown}\t"
+    return f"'{shown}" if shown.startswith(FORMULA_BEGINNINGS) else shown

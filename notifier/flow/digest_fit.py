@@ -1,0 +1,113 @@
+"""Digest fit: how many rows a digest's card can bear, whatever becomes of its withdrawals later."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from notifier.domain.board import Board, LeftOut, Option, Progress, Result
+from notifier.domain.delivery import Rung
+from notifier.domain.digest import Digest, Holder
+from notifier.domain.digest_card import DigestCard
+from notifier.domain.withdrawal import WithdrawalState
+from notifier.errors import TemplateBroken
+
+STEPS = (50, 40, 30, 20, 15, 10, 7, 5, 3, 1)
+_LONG_REF, _ORDER = "f" * 32, "rn-" + "f" * 32
+
+
+class Drawing(Protocol):
+    """The renderer, as far as it is needed here."""
+
+    def digest(self, digest: Digest, board: Board | None = None) -> DigestCard: ...
+    def card(self, rung: Rung, card: DigestCard) -> object: ...
+
+
+def fitting(drawing: Drawing) -> Callable[[Digest], Digest]:
+    """Takes rows away until every face that the card may show later is one that Feishu takes."""
+
+    def fit(digest: Digest) -> Digest:
+        for changed, holders in _sizes(len(digest.changed), len(digest.holders)):
+            tried = _cut(digest, changed, holders)
+            if all(_passes(drawing, tried, board) for board in _faces(tried)):
+                return tried
+        return _cut(digest, 1, 1)
+
+    return fit
+
+
+def _sizes(changed: int, holders: int) -> Iterator[tuple[int, int]]:
+    """The accounts that can be withdrawn are worth more room than those that are only shown."""
+    for most in sorted({holders, *(step for step in STEPS if step < holders)}, reverse=True):
+        for shown in sorted({min(changed, max(most, 1)), min(changed, 10), min(changed, 5)}, reverse=True):
+            yield shown, most
+
+
+def _cut(digest: Digest, changed: int, holders: int) -> Digest:
+    return replace(
+        digest,
+        changed=digest.changed[:changed],
+        holders=digest.holders[:holders],
+        more_changed=digest.more_changed + len(digest.changed[changed:]),
+        more_holders=digest.more_holders + len(digest.holders[holders:]),
+    )
+
+
+def _passes(drawing: Drawing, digest: Digest, board: Board) -> bool:
+    """With room for the remark that a file follows, which nobody knows yet."""
+    try:
+        drawing.card(Rung.FULL, drawing.digest(replace(digest, file_rows=1_000_000), board))
+    except TemplateBroken:
+        return False
+    return True
+
+
+def _faces(digest: Digest) -> Sequence[Board]:
+    """Nothing asked yet; all asked and running; all over with half of them failed."""
+    if not digest.offers or not digest.holders:
+        return [Board()]
+    total = len(digest.holders)
+    options = tuple(_option(each, number) for number, each in enumerate(digest.holders))
+    progress = Progress(
+        total=total,
+        done=total,
+        failed=total,
+        left_out=dict.fromkeys(LeftOut, total),
+        running=True,
+        by="ou_" + "f" * 32,
+    )
+    return [
+        Board(one=_LONG_REF, all=_LONG_REF, options=options),
+        Board(
+            one=_LONG_REF,
+            all=_LONG_REF,
+            retry=_LONG_REF,
+            options=options[: total // 2],
+            results=tuple(_result(each) for each in digest.holders[total // 2 :]),
+            progress=progress,
+        ),
+        Board(
+            retry=_LONG_REF,
+            results=tuple(_result(each) for each in digest.holders),
+            progress=replace(progress, running=False),
+        ),
+    ]
+
+
+def _option(holder: Holder, number: int) -> Option:
+    return Option(
+        ref=f"{number:016x}",
+        account_ref=holder.account_ref,
+        account_id=holder.account_id,
+        referrer=holder.referrer,
+        amounts=holder.amounts,
+    )
+
+
+def _result(holder: Holder) -> Result:
+    return Result(
+        account_id=holder.account_id,
+        referrer=holder.referrer,
+        state=WithdrawalState.REQUESTED,
+        order_id=_ORDER,
+        amounts=holder.amounts,
+    )

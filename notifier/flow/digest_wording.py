@@ -1,0 +1,253 @@
+"""Digest wording: a digest's figures and its board as people read them."""
+
+import math
+from collections.abc import Sequence
+from datetime import date, tzinfo
+from decimal import Decimal
+from itertools import starmap
+
+from notifier.domain.account import Referrer
+from notifier.domain.board import Board, LeftOut, Option, Progress, Result
+from notifier.domain.card import Bilingual, WithdrawalPanel
+from notifier.domain.digest import ZERO, DayFlow, Digest, Flow, Holder, Stuck, StuckPayout
+from notifier.domain.digest_card import (
+    BoardView,
+    DigestCard,
+    FlowBlock,
+    ProgressView,
+    ResultRow,
+    Row,
+    StuckView,
+)
+from notifier.domain.money import POINTS, Amounts, Asset
+from notifier.domain.payout import PayoutState
+from notifier.domain.withdrawal import WithdrawalState
+from notifier.flow.wording import clean, label, moment, money, person, reroute_reason, signed
+
+MOST_FLOWS = 5
+MOST_AMOUNTS = 4
+POINTS_IN_A_CELL = "积分/pts"
+DAY_MS = 86_400_000
+
+_PAYOUTS = {
+    "dead": Bilingual(zh="打款系统未接收", en="not accepted by the paying system"),
+    "failed": Bilingual(zh="打款失败", en="payment failed"),
+    "late": Bilingual(zh="提现后一直未打款", en="withdrawn and not paid for long"),
+}
+_LEFT_OUT = {
+    LeftOut.BUSY: Bilingual(zh="提现已在处理中", en="already under way"),
+    LeftOut.DONE: Bilingual(zh="已提现", en="withdrawn already"),
+    LeftOut.EMPTY: Bilingual(zh="无可提现余额", en="nothing to withdraw"),
+    LeftOut.DENIED: Bilingual(
+        zh="无法确认归属、已停用或无权限", en="owner unknown, deactivated or not allowed"
+    ),
+}
+
+
+def digest_card(
+    digest: Digest,
+    board: Board,
+    *,
+    zone: tzinfo,
+    per_minute: int,
+    reroute: str | None = None,
+    account: str = "",
+    referrer: Referrer | None = None,
+    withdrawal: WithdrawalPanel | None = None,
+) -> DigestCard:
+    """account, referrer, withdrawal: for a referrer's own."""
+    period = digest.period
+    ordered = _ordered(digest)
+    return DigestCard(
+        audience="referrer" if account else "group",
+        name=clean(digest.name, 32),
+        span=period.label.partition(":")[0],
+        period=_period(period.first, period.last),
+        until_text=moment(period.to_at, zone) if period.so_far else "",
+        late_text=moment(digest.due_at, zone) if digest.is_late and digest.due_at is not None else "",
+        correction=digest.edition,
+        born_at=digest.born_at,
+        born_at_text=moment(digest.born_at, zone),
+        people=digest.people,
+        flows=tuple(_block(digest, asset) for asset in ordered[:MOST_FLOWS]),
+        more_flows=max(0, len(ordered) - MOST_FLOWS),
+        adds_up=digest.adds_up,
+        quiet=digest.is_quiet,
+        changed=tuple(_row(each, sign=True) for each in digest.changed),
+        more_changed=digest.more_changed,
+        holders=tuple(_row(each) for each in digest.holders),
+        more_holders=digest.more_holders,
+        chart=_chart(digest.charted, digest.chart) if digest.charted else None,
+        stuck=_stuck(digest.stuck),
+        file_rows=digest.file_rows,
+        board=_board(board, per_minute),
+        account_id=account,
+        referrer=person(referrer) if referrer else None,
+        withdrawal=withdrawal,
+        reroute_reason=reroute_reason(reroute) if reroute else None,
+    )
+
+
+def _ordered(digest: Digest) -> list[Asset]:
+    """Cash before points; of the cash, what moved most comes first."""
+    told = {
+        asset: flow
+        for asset, flow in digest.flows.items()
+        if not flow.is_empty or asset in digest.told_before
+    }
+    return sorted(told, key=lambda asset: (asset == POINTS, asset != digest.charted, asset.currency))
+
+
+def _period(first: date, last: date) -> Bilingual:
+    days = (last - first).days + 1
+    if days == 1:
+        return Bilingual(zh=f"{first}", en=f"{first}")
+    return Bilingual(zh=f"{first} 至 {last}（{days} 天）", en=f"{first} to {last} ({days} days)")
+
+
+def _block(digest: Digest, asset: Asset) -> FlowBlock:
+    flow = digest.flows.get(asset, Flow())
+    told = digest.told_before.get(asset, ZERO)
+    return FlowBlock(
+        label=label(asset),
+        opening=money(asset, flow.opening),
+        first_seen=signed(asset, flow.first_seen) if flow.first_seen else None,
+        rewards=signed(asset, flow.rewards) if flow.rewards else money(asset, ZERO),
+        withdrawn=signed(asset, -flow.withdrawn) if flow.withdrawn else None,
+        corrections=signed(asset, flow.corrections) if flow.corrections else None,
+        net=signed(asset, flow.net) if flow.net else money(asset, ZERO),
+        net_signed=f"{'−' if flow.net < 0 else '+'} {money(asset, abs(flow.net))}",
+        trend="up" if flow.net > 0 else "down" if flow.net < 0 else "flat",
+        closing=money(asset, flow.closing),
+        told_before=money(asset, told) if digest.told_before and told != flow.opening else None,
+        adds_up=flow.adds_up,
+    )
+
+
+def _row(holder: Holder, *, sign: bool = False, ref: str = "") -> Row:
+    shown = person(holder.referrer).name.zh if holder.referrer else ""
+    return Row(
+        open_id=holder.referrer.open_id if holder.referrer else "",
+        account_id=clean(holder.account_id, 64) if not holder.account_id.isdigit() else holder.account_id,
+        name=shown,
+        amounts=amounts_text(holder.amounts, sign=sign),
+        ref=ref,
+    )
+
+
+def amounts_text(amounts: Amounts, *, sign: bool = False) -> str:
+    """One cell, the same in every language: ¥1,200.00 · 120 积分/pts"""
+    write = signed if sign else money
+    parts = [
+        f"{write(asset, amount)} {POINTS_IN_A_CELL}" if asset == POINTS else write(asset, amount)
+        for asset, amount in amounts.items()
+    ]
+    kept = parts[:MOST_AMOUNTS]
+    return " · ".join(kept) + (f" · +{len(parts) - len(kept)}" if len(parts) > len(kept) else "")
+
+
+def _chart(asset: Asset, days: Sequence[DayFlow]) -> dict[str, object]:
+    """VChart: for each day a bar of what came in beside one of what was withdrawn, in one asset."""
+    kinds = (("新增 Rewards", "rewards"), ("提现 Withdrawn", "withdrawn"))
+    unit = POINTS_IN_A_CELL if asset == POINTS else clean(asset.currency, 16)
+    return {
+        "type": "bar",
+        "title": {"visible": True, "text": f"每日 Daily · {unit}"},
+        "data": [
+            {
+                "id": "days",
+                "values": [
+                    {"day": day.label, "kind": name, "amount": _number(getattr(day, part))}
+                    for day in days
+                    for name, part in kinds
+                ],
+            }
+        ],
+        "xField": ["day", "kind"],
+        "yField": "amount",
+        "seriesField": "kind",
+        "legends": {"visible": True, "orient": "bottom"},
+    }
+
+
+def _number(amount: Decimal) -> int | float:
+    """For drawing only: a chart knows no decimals."""
+    return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
+def _stuck(stuck: Stuck) -> StuckView:
+    return StuckView(
+        undelivered=stuck.undelivered,
+        undelivered_accounts="、".join(
+            clean(each, 64) if not each.isdigit() else each for each in stuck.undelivered_accounts
+        ),
+        payouts=stuck.payouts,
+        lines=tuple(_payout_line(each) for each in stuck.payout_examples),
+    )
+
+
+def _payout_line(each: StuckPayout) -> Bilingual:
+    said = _PAYOUTS[each.state]
+    return Bilingual(
+        zh=f"{said.zh}：账户 {each.account_id}，订单 {each.order_id}",
+        en=f"{said.en}: account {each.account_id}, order {each.order_id}",
+    )
+
+
+def _board(board: Board, per_minute: int) -> BoardView:
+    total: dict[Asset, Decimal] = {}
+    for option in board.options:
+        for asset, amount in option.amounts.items():
+            total[asset] = total.get(asset, ZERO) + amount
+    return BoardView(
+        one=board.one,
+        all=board.all,
+        retry=board.retry,
+        options=tuple(_option(each) for each in board.options),
+        total=amounts_text(dict(sorted(total.items()))),
+        retry_count=board.failed,
+        results=tuple(_result(each) for each in board.results),
+        progress=_progress(board.progress, per_minute) if board.progress else None,
+    )
+
+
+def _option(option: Option) -> Row:
+    holder = Holder(
+        account_ref=option.account_ref,
+        account_id=option.account_id,
+        referrer=option.referrer,
+        amounts=option.amounts,
+    )
+    return _row(holder, ref=option.ref)
+
+
+def _result(result: Result) -> ResultRow:
+    if result.state is WithdrawalState.WITHDRAWN:
+        paid = {PayoutState.SENT: "sent", PayoutState.PAID: "paid", PayoutState.FAILED: "failed"}
+        state = paid.get(result.payout, "withdrawn") if result.payout else "withdrawn"
+    else:
+        state = "processing" if result.state is WithdrawalState.REQUESTED else result.state.value
+    return ResultRow(
+        open_id=result.referrer.open_id if result.referrer else "",
+        account_id=result.account_id,
+        amounts=amounts_text(result.amounts),
+        state=state,
+    )
+
+
+def _progress(progress: Progress, per_minute: int) -> ProgressView:
+    return ProgressView(
+        total=progress.total,
+        done=progress.done,
+        failed=progress.failed,
+        left_out=tuple(starmap(_left_out, progress.left_out.items())),
+        left_out_count=sum(progress.left_out.values()),
+        running=progress.running,
+        minutes=max(1, math.ceil(progress.remaining / per_minute)),
+        by=progress.by,
+    )
+
+
+def _left_out(why: LeftOut, count: int) -> Bilingual:
+    said = _LEFT_OUT[why]
+    return Bilingual(zh=f"{said.zh} {count} 个", en=f"{said.en}: {count}")

@@ -1,0 +1,31 @@
+// One card, given by /card.json, drawn as on a desktop and as on a phone. Its buttons stand for nothing.
+
+import { byId, h } from "./dom.js";
+import { isEnglish, setLanguage } from "./words.js";
+import { renderCard } from "./card.js";
+
+const { title, card, people } = await (await fetch("/card.json", { cache: "no-store" })).json();
+const known = new Map(people.map((person) => [person.open_id, person]));
+
+function draw() {
+  for (const [id, mobile] of [["desktop", false], ["mobile", true]]) {
+    const host = { people: known, sentMs: Date.now(), mobile, tell: toast, ask: async () => true, act: async () => toast("info", "预览中的按钮不会提现 · Buttons of a preview withdraw nothing") };
+    byId(id).replaceChildren(renderCard(card, host));
+  }
+}
+
+function toast(_type, text) {
+  const node = h("div", { class: "toast info", "data-testid": "toast" }, h("span", {}, String(text)));
+  byId("toasts").replaceChildren(node);
+  setTimeout(() => node.remove(), 4000);
+}
+
+byId("title").textContent = title;
+byId("language").addEventListener("click", () => { setLanguage(isEnglish() ? "zh_cn" : "en_us"); draw(); });
+byId("theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+});
+setLanguage("zh_cn");
+draw();
+document.body.dataset.ready = "true";

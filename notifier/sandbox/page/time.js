@@ -1,0 +1,47 @@
+// The right panel: the sandbox's clock, which can be moved forward, and the digest of today at a press.
+
+import { byId } from "./dom.js";
+import { t } from "./words.js";
+import { post } from "./api.js";
+import { say } from "./controls.js";
+
+let ahead = 0;
+
+export function showTime(state) {
+  ahead = state.ahead_seconds ?? 0;
+  byId("send-digest").hidden = !state.sends_digest;
+  byId("sandbox-ahead").textContent = ahead ? t("ahead", { n: Math.round(ahead / 360) / 10 }) : "";
+  tick();
+}
+
+function tick() {
+  const two = (part) => String(part).padStart(2, "0");
+  const at = new Date(Date.now() + ahead * 1000);
+  const text = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  byId("sandbox-clock").textContent = text;
+  byId("sandbox-clock").dateTime = at.toISOString();
+}
+
+export function wireTime() {
+  setInterval(tick, 1000);
+  const result = byId("time-result");
+  for (const button of document.querySelectorAll("[data-advance]")) {
+    button.addEventListener("click", () => act(button, () => post("/sandbox/api/advance", { seconds: Number(button.dataset.advance) }).then(() => t("done"))));
+  }
+  const send = byId("send-digest");
+  send.addEventListener("click", () => {
+    say(result, t("sending_digest"), false);
+    return act(send, () => post("/sandbox/api/digest").then((answer) => answer.said));
+  });
+
+  async function act(button, work) {
+    button.disabled = true;
+    try {
+      say(result, await work(), false);
+    } catch (error) {
+      say(result, t("failed", { error: error.message }), true);
+    } finally {
+      button.disabled = false;
+    }
+  }
+}

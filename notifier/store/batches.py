@@ -1,0 +1,155 @@
+"""Batches: many withdrawals asked for by one press. One runs per card; its items are ordered one by one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis
+from notifier.domain.board import LeftOut, Progress
+from notifier.domain.withdrawal import WithdrawalState
+from notifier.store import card_updates
+from notifier.store.database import insert_returning
+from notifier.store.tables import batch_items, batches, deliveries, withdrawals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One account of a batch that nothing has been asked for yet. button: its ref."""
+
+    id: int
+    batch_id: int
+    click_key: str
+    delivery_id: int
+    message_id: str | None
+    account_ref: int
+    button: str
+    requested_by: str
+
+
+def rounds(connection: Connection, delivery_id: int) -> int:
+    """How many batches this card has had."""
+    return connection.execute(
+        sa.select(sa.func.count()).select_from(batches).where(batches.c.delivery_id == delivery_id)
+    ).scalar_one()
+
+
+def begin(
+    connection: Connection,
+    *,
+    delivery_id: int,
+    click_key: str,
+    requested_by: str,
+    items: Mapping[int, str],
+    now: Millis,
+) -> int | None:
+    """items: button by account. None where one runs on this card, or this click has its batch already."""
+    row = insert_returning(
+        connection,
+        batches,
+        {
+            "delivery_id": delivery_id,
+            "click_key": click_key,
+            "round": rounds(connection, delivery_id),
+            "requested_by": requested_by,
+            "requested_at": now,
+        },
+    )
+    if row is None:
+        return None
+    connection.execute(
+        sa.insert(batch_items),
+        [{"batch_id": row.id, "account_ref": ref, "button": button} for ref, button in items.items()],
+    )
+    card_updates.want_one(connection, delivery_id, now=now)
+    return int(row.id)
+
+
+def to_do(connection: Connection, *, limit: int) -> list[Item]:
+    rows = connection.execute(
+        sa.select(
+            batch_items.c.id,
+            batch_items.c.batch_id,
+            batch_items.c.account_ref,
+            batch_items.c.button,
+            batches.c.click_key,
+            batches.c.delivery_id,
+            batches.c.requested_by,
+            deliveries.c.message_id,
+        )
+        .join(batches, batches.c.id == batch_items.c.batch_id)
+        .join(deliveries, deliveries.c.id == batches.c.delivery_id)
+        .where(batch_items.c.order_id.is_(None), batch_items.c.left_out.is_(None))
+        .order_by(batch_items.c.id)
+        .limit(limit)
+    )
+    return [Item(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def ordered(connection: Connection, item: Item, order_id: str) -> None:
+    connection.execute(sa.update(batch_items).where(batch_items.c.id == item.id).values(order_id=order_id))
+
+
+def leave_out(connection: Connection, item: Item, why: LeftOut, *, now: Millis) -> None:
+    connection.execute(sa.update(batch_items).where(batch_items.c.id == item.id).values(left_out=why))
+    card_updates.want_one(connection, item.delivery_id, now=now)
+
+
+def end_finished(connection: Connection, *, now: Millis) -> list[int]:
+    """Batches of which nothing is left to do are over; their ids."""
+    open_items = (
+        sa.select(batch_items.c.id)
+        .outerjoin(withdrawals, withdrawals.c.order_id == batch_items.c.order_id)
+        .where(
+            batch_items.c.batch_id == batches.c.id,
+            batch_items.c.left_out.is_(None),
+            sa.or_(batch_items.c.order_id.is_(None), withdrawals.c.state == WithdrawalState.REQUESTED),
+        )
+    )
+    over = connection.execute(
+        sa.select(batches.c.id, batches.c.delivery_id).where(
+            batches.c.ended_at.is_(None), ~open_items.exists()
+        )
+    ).all()
+    for row in over:
+        connection.execute(sa.update(batches).where(batches.c.id == row.id).values(ended_at=now))
+        card_updates.want_one(connection, row.delivery_id, now=now)
+    return [row.id for row in over]
+
+
+def runs_on(connection: Connection, delivery_id: int) -> bool:
+    """Whether a batch runs on this card."""
+    query = sa.select(batches.c.id).where(batches.c.delivery_id == delivery_id, batches.c.ended_at.is_(None))
+    return connection.execute(query).first() is not None
+
+
+def any_running(connection: Connection) -> bool:
+    query = sa.select(batches.c.id).where(batches.c.ended_at.is_(None)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def progress(connection: Connection, delivery_id: int) -> Progress | None:
+    """Of the newest batch on this card."""
+    batch = connection.execute(
+        sa.select(batches).where(batches.c.delivery_id == delivery_id).order_by(batches.c.id.desc()).limit(1)
+    ).first()
+    if batch is None:
+        return None
+    rows = connection.execute(
+        sa.select(batch_items.c.left_out, withdrawals.c.state, sa.func.count().label("how_many"))
+        .outerjoin(withdrawals, withdrawals.c.order_id == batch_items.c.order_id)
+        .where(batch_items.c.batch_id == batch.id)
+        .group_by(batch_items.c.left_out, withdrawals.c.state)
+    ).all()
+    over = [
+        row for row in rows if row.left_out is not None or row.state not in {None, WithdrawalState.REQUESTED}
+    ]
+    return Progress(
+        total=sum(row.how_many for row in rows),
+        done=sum(row.how_many for row in over),
+        failed=sum(row.how_many for row in over if row.state == WithdrawalState.REFUSED),
+        left_out={LeftOut(row.left_out): row.how_many for row in over if row.left_out is not None},
+        running=batch.ended_at is None,
+        by=batch.requested_by,
+    )
