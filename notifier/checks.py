@@ -10,7 +10,7 @@ from notifier.config import Config
 from notifier.config_file import WELL_KNOWN, Loaded
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.templates import BALANCE_TEMPLATES, WITHDRAWAL_TEMPLATES, CardTemplates
+from notifier.flow.templates import OUR_TEMPLATES, CardTemplates
 from notifier.samples import sample, samples_for
 
 
@@ -81,9 +81,8 @@ def _store(config: Config) -> Finding:
 
 def _templates(config: Config) -> list[Finding]:
     templates = CardTemplates(config.cards.template_dir)
-    ours = [*BALANCE_TEMPLATES.values(), *WITHDRAWAL_TEMPLATES.values()]
-    own = [name for name in templates.names() if name not in ours]
-    return [_template(templates, name, config) for name in [*ours, *own]]
+    own = [name for name in templates.names() if name not in OUR_TEMPLATES]
+    return [_template(templates, name, config) for name in [*OUR_TEMPLATES, *own]]
 
 
 def _template(templates: CardTemplates, name: str, config: Config) -> Finding:

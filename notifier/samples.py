@@ -5,8 +5,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from notifier.config import Config
+from notifier.digest_samples import DIGEST_SAMPLES, PERSONAL_SAMPLES, digest_sample
 from notifier.domain.account import Referrer
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
+from notifier.domain.delivery import Rung
+from notifier.domain.digest_card import DigestCard
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import POINTS, Asset, Kind
@@ -14,7 +17,7 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import Payout, PayoutState
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.errors import ConfigError
-from notifier.flow.templates import WITHDRAWAL_TEMPLATES
+from notifier.flow.templates import DIGEST_TEMPLATES, PERSONAL_TEMPLATES, WITHDRAWAL_TEMPLATES
 from notifier.flow.withdrawal_wording import panel, withdrawal_card
 from notifier.flow.wording import balance_change_card
 
@@ -134,18 +137,29 @@ WITHDRAWAL_SAMPLES = tuple(_ORDERS)
 """For the cards about a withdrawal."""
 
 
+_FITTING = {
+    **dict.fromkeys(WITHDRAWAL_TEMPLATES.values(), WITHDRAWAL_SAMPLES),
+    **dict.fromkeys(DIGEST_TEMPLATES.values(), DIGEST_SAMPLES),
+    PERSONAL_TEMPLATES[Rung.FULL]: PERSONAL_SAMPLES,
+    PERSONAL_TEMPLATES[Rung.COMPACT]: (*DIGEST_SAMPLES, *PERSONAL_SAMPLES),
+}
+EVERY_SAMPLE = (*SAMPLES, *WITHDRAWAL_SAMPLES, *DIGEST_SAMPLES, *PERSONAL_SAMPLES)
+
+
 def samples_for(template: str) -> tuple[str, ...]:
     """Those that fit a template; one of another name than ours is taken for one about a balance."""
-    return WITHDRAWAL_SAMPLES if template in WITHDRAWAL_TEMPLATES.values() else SAMPLES
+    return _FITTING.get(template, SAMPLES)
 
 
 def sample(
-    name: str, config: Config, *, among: Collection[str] = (*SAMPLES, *WITHDRAWAL_SAMPLES)
-) -> BalanceChangeCard | WithdrawalCard:
+    name: str, config: Config, *, among: Collection[str] = EVERY_SAMPLE
+) -> BalanceChangeCard | WithdrawalCard | DigestCard:
     """Raises ConfigError for a name that is not among those that fit."""
     if name not in among:
         raise ConfigError(f"--sample: there is no sample {name!r} for this. There are: {', '.join(among)}.")
-    return _balance_card(name, config) if name in _TOLD else _order_card(_ORDERS[name], config)
+    if name in _TOLD:
+        return _balance_card(name, config)
+    return _order_card(_ORDERS[name], config) if name in _ORDERS else digest_sample(name, config)
 
 
 def _order_card(order: _Order, config: Config) -> WithdrawalCard:

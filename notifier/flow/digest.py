@@ -296,11 +296,12 @@ def _recipients(plan: Plan) -> tuple[str, ...]:
 
 def _log(plan: Plan, period: Period, told: Told) -> None:
     log.info(
-        "digest.told" if told.recipients else "digest.quiet",
+        "digest.told",
         extra={
             "digest": plan.name,
             "period": period.label,
             "groups": ",".join(told.recipients) or None,
+            "quiet": ",".join(told.quiet) or None,
             "known": ",".join(told.known) or None,
         },
     )

@@ -37,6 +37,13 @@ BALANCE_TEMPLATES = {Rung.FULL: "balance_change.json.j2", Rung.COMPACT: "balance
 WITHDRAWAL_TEMPLATES = {Rung.FULL: "withdrawal.json.j2", Rung.COMPACT: "withdrawal_compact.json.j2"}
 DIGEST_TEMPLATES = {Rung.FULL: "digest.json.j2", Rung.COMPACT: "digest_compact.json.j2"}
 PERSONAL_TEMPLATES = {Rung.FULL: "personal_digest.json.j2", Rung.COMPACT: "digest_compact.json.j2"}
+OUR_TEMPLATES = tuple(
+    dict.fromkeys(
+        name
+        for kind in (BALANCE_TEMPLATES, WITHDRAWAL_TEMPLATES, DIGEST_TEMPLATES, PERSONAL_TEMPLATES)
+        for name in kind.values()
+    )
+)
 """The templates we send ourselves; plain text, the last rung, needs none."""
 
 _UNSAFE_FILTERS = ("safe", "xmlattr", "urlize", "pprint", "forceescape", "escape", "e")

@@ -12,12 +12,11 @@ import pytest
 from notifier.checks import preview
 from notifier.config import Config
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.templates import BALANCE_TEMPLATES, WITHDRAWAL_TEMPLATES
+from notifier.flow.templates import OUR_TEMPLATES
 from notifier.samples import samples_for
 
 GOLDEN = Path(__file__).parent / "golden"
-TEMPLATES = [*BALANCE_TEMPLATES.values(), *WITHDRAWAL_TEMPLATES.values()]
-CARDS = [(template, name) for template in TEMPLATES for name in samples_for(template)]
+CARDS = [(template, name) for template in OUR_TEMPLATES for name in samples_for(template)]
 
 
 def golden_file(template: str, name: str) -> Path:

@@ -21,7 +21,7 @@ from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.templates import (
     BALANCE_TEMPLATES,
-    WITHDRAWAL_TEMPLATES,
+    OUR_TEMPLATES,
     CardTemplates,
     escape_markdown,
     shipped_templates,
@@ -340,8 +340,7 @@ def test_an_own_template_is_read_again_after_a_change(own: Path) -> None:
 def test_shared_parts_are_no_templates_of_their_own(own: Path) -> None:
     (own / "mine.json.j2").write_text("{}")
 
-    ours = [*BALANCE_TEMPLATES.values(), *WITHDRAWAL_TEMPLATES.values()]
-    assert sorted([*ours, "mine.json.j2"]) == CardTemplates(own).names()
+    assert sorted([*OUR_TEMPLATES, "mine.json.j2"]) == CardTemplates(own).names()
 
 
 # any name at all

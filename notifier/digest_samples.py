@@ -1,0 +1,188 @@
+"""Digest samples: made-up digests for `notifier check`, `notifier preview` and the tests."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+from notifier.config import Config
+from notifier.domain.account import Referrer
+from notifier.domain.board import Board, LeftOut, Option, Progress, Result
+from notifier.domain.card import WithdrawalPanel
+from notifier.domain.digest import DayFlow, Digest, Flow, Holder, Stuck, StuckPayout
+from notifier.domain.digest_card import DigestCard
+from notifier.domain.money import POINTS, Amounts, Asset, Kind
+from notifier.domain.payout import PayoutState
+from notifier.domain.period import Span, whole
+from notifier.domain.withdrawal import WithdrawalState
+from notifier.flow.digest_wording import digest_card
+
+_CNY, _USD = Asset(Kind.CASH, "CNY"), Asset(Kind.CASH, "USD")
+_DAY = date(2023, 11, 14)
+_BORN_AT = 1_700_010_420_000
+_HOUR_MS = 3_600_000
+_HOSTILE = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **b** =1+1"
+
+
+def _flow(opening: str, closing: str, **parts: str) -> Flow:
+    given = {name: Decimal(amount) for name, amount in parts.items()}
+    return Flow(
+        opening=Decimal(opening), closing=Decimal(closing), net=Decimal(closing) - Decimal(opening), **given
+    )
+
+
+def _holder(number: int, amounts: Amounts, *, name: str = "示例同事", known: bool = True) -> Holder:
+    who = Referrer(open_id=f"ou_sample_{number}", name_zh=f"{name}{number}", name_en=f"Colleague {number}")
+    return Holder(
+        account_ref=number,
+        account_id=str(7_000_000_000_000_000_000 + number),
+        referrer=who if known else None,
+        amounts=amounts,
+    )
+
+
+_DIGEST = Digest(
+    name="hr-daily",
+    period=whole(Span.DAY, _DAY, _DAY, Config().cards.time_zone),
+    due_at=_BORN_AT,
+    born_at=_BORN_AT,
+    flows={
+        _CNY: _flow("8000", "9150", first_seen="350", rewards="2000", withdrawn="1150", corrections="-50"),
+        POINTS: _flow("420", "500", rewards="80"),
+    },
+    people=6,
+    changed=tuple(_holder(n, {_CNY: Decimal(1000 - 300 * n), POINTS: Decimal(20)}) for n in (1, 2, 4)),
+    holders=tuple(
+        _holder(n, {_CNY: Decimal(5000 // n), POINTS: Decimal(100)}, known=n != 4) for n in (1, 2, 3, 4)
+    ),
+    more_changed=3,
+    more_holders=8,
+    charted=_CNY,
+    chart=tuple(
+        DayFlow(label=f"11-{day:02d}", rewards=Decimal(100 * day), withdrawn=Decimal(40 * day))
+        for day in range(8, 15)
+    ),
+    file_rows=24,
+    offers=True,
+)
+_QUIET = replace(
+    _DIGEST,
+    people=0,
+    flows={_CNY: _flow("8000", "8000")},
+    changed=(),
+    holders=(),
+    more_changed=0,
+    more_holders=0,
+    chart=(),
+    charted=None,
+    file_rows=0,
+)
+_STUCK = Stuck(
+    undelivered=2,
+    undelivered_accounts=("7000000000000000001",),
+    payouts=3,
+    payout_examples=tuple(
+        StuckPayout(
+            account_id="7000000000000000002", order_id=f"rn-sample-{state}", state=state, since=_BORN_AT
+        )
+        for state in ("dead", "failed", "late")
+    ),
+)
+_OFF = replace(_DIGEST.flows[_CNY], closing=Decimal(9000))
+
+
+def _options(holders: tuple[Holder, ...]) -> tuple[Option, ...]:
+    return tuple(
+        Option(
+            ref=f"sample{each.account_ref}",
+            account_ref=each.account_ref,
+            account_id=each.account_id,
+            referrer=each.referrer,
+            amounts=each.amounts,
+        )
+        for each in holders
+    )
+
+
+def _result(holder: Holder, state: WithdrawalState, payout: PayoutState | None = None) -> Result:
+    return Result(
+        account_id=holder.account_id,
+        referrer=holder.referrer,
+        state=state,
+        order_id="rn-sample",
+        amounts=holder.amounts,
+        payout=payout,
+    )
+
+
+_OFFERED = Board(one="sample-one", all="sample-all", options=_options(_DIGEST.holders))
+_RUNNING = Board(
+    results=(
+        _result(_DIGEST.holders[0], WithdrawalState.WITHDRAWN),
+        _result(_DIGEST.holders[1], WithdrawalState.REQUESTED),
+    ),
+    progress=Progress(total=4, done=1, failed=0, left_out={}, running=True, by="ou_sample_hr"),
+)
+_OVER = Board(
+    one="sample-one",
+    retry="sample-retry",
+    options=_options(_DIGEST.holders[3:]),
+    results=(
+        _result(_DIGEST.holders[0], WithdrawalState.WITHDRAWN, PayoutState.PAID),
+        _result(_DIGEST.holders[1], WithdrawalState.REFUSED),
+        _result(_DIGEST.holders[2], WithdrawalState.NOTHING),
+    ),
+    progress=Progress(
+        total=4, done=4, failed=1, left_out={LeftOut.DENIED: 1}, running=False, by="ou_sample_hr"
+    ),
+)
+_GROUP: dict[str, tuple[Digest, Board]] = {
+    "daily": (_DIGEST, _OFFERED),
+    "quiet": (_QUIET, Board()),
+    "late-digest": (replace(_DIGEST, due_at=_BORN_AT - 26 * _HOUR_MS), Board()),
+    "correction": (replace(_DIGEST, edition=2, told_before={_CNY: Decimal(7900)}), Board()),
+    "so-far": (replace(_DIGEST, due_at=None, period=replace(_DIGEST.period, so_far=True)), Board()),
+    "stuck": (replace(_DIGEST, stuck=_STUCK), Board()),
+    "unbalanced": (replace(_DIGEST, flows={_CNY: _OFF}), Board()),
+    "running": (_DIGEST, _RUNNING),
+    "over": (_DIGEST, _OVER),
+    "month": (
+        replace(
+            _DIGEST, period=whole(Span.MONTH, date(2023, 10, 1), date(2023, 10, 31), Config().cards.time_zone)
+        ),
+        Board(),
+    ),
+    "hostile-digest": (
+        replace(
+            _DIGEST,
+            holders=(_holder(1, {Asset(Kind.CASH, "[x](http:"): Decimal(1)}, name=_HOSTILE),),
+            changed=(_holder(1, {_USD: Decimal(-1)}, name=_HOSTILE),),
+        ),
+        Board(
+            one="sample-one",
+            options=_options((_holder(1, {Asset(Kind.CASH, "[x](http:"): Decimal(1)}, name=_HOSTILE),)),
+        ),
+    ),
+}
+DIGEST_SAMPLES = tuple(_GROUP)
+_PERSONAL = {
+    "my-week": replace(_DIGEST, people=1, changed=(), holders=(), charted=None, chart=(), file_rows=0),
+    "my-quiet-week": _QUIET,
+}
+PERSONAL_SAMPLES = tuple(_PERSONAL)
+
+
+def digest_sample(name: str, config: Config) -> DigestCard:
+    """Raises KeyError for a name that is none of ours."""
+    zone = config.cards.time_zone
+    if name in _GROUP:
+        digest, board = _GROUP[name]
+        return digest_card(digest, board, zone=zone, per_minute=config.withdrawals.per_minute)
+    return digest_card(
+        _PERSONAL[name],
+        Board(),
+        zone=zone,
+        per_minute=config.withdrawals.per_minute,
+        account="7000000000000000001",
+        referrer=_holder(1, {}).referrer,
+        withdrawal=WithdrawalPanel(state="offered", ref="sample"),
+    )
