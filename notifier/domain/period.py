@@ -38,10 +38,10 @@ class WorkCalendar:
         return self._next(day, ONE_DAY)
 
     def _next(self, day: date, step: timedelta) -> date:
-        for _ in range(MOST_DAYS_OFF):
-            day += step
-            if self.works_on(day):
-                return day
+        for count in range(1, MOST_DAYS_OFF + 1):
+            found = day + count * step
+            if self.works_on(found):
+                return found
         raise ValueError(f"no working day within {MOST_DAYS_OFF} days of {day}")
 
 

@@ -36,6 +36,8 @@ LOOK_BACK_MS = 62 * DAY_MS
 TOGETHER = 100
 """Referrers told in one transaction."""
 IDLE_SECONDS = 1.0
+AGAIN_MS = 30_000
+"""A digest that could not be made is tried again after this."""
 REFERRERS = "referrers"
 """The recipient that stands for all of them in the books."""
 
@@ -83,11 +85,18 @@ class Digester:
         if self._last_look <= now < self._asleep_until:
             return IDLE_SECONDS
         self._last_look = now
+        self._asleep_until = now + DAY_MS
         for plan in self._parts.plans:
-            if await self._tell_due(plan, now):
-                return 0
-        coming = [due.at for plan in self._parts.plans if (due := next_due(plan, now)) is not None]
-        self._asleep_until = min([*coming, now + DAY_MS])
+            try:
+                if await self._tell_due(plan, now):
+                    self._asleep_until = now
+                    return 0
+                coming = next_due(plan, now)
+                next_at = coming.at if coming is not None else now + DAY_MS
+            except Exception:  # one digest that cannot be made must not keep the others from being told
+                log.exception("digest.failed", extra={"digest": plan.name})
+                next_at = now + AGAIN_MS
+            self._asleep_until = min(self._asleep_until, next_at)
         return IDLE_SECONDS
 
     async def _tell_due(self, plan: Plan, now: Millis) -> bool:

@@ -1,0 +1,509 @@
+"""Digest: what is due is told once, whoever asks, however often, and whatever the clock does."""
+
+import asyncio
+import csv
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.domain.digest import Digest
+from notifier.domain.money import POINTS
+from notifier.domain.period import Span, WorkCalendar, finished, holding, so_far
+from notifier.flow import digest as step
+from notifier.flow.digest import Digester, schedule, tell
+from notifier.store import digest_content, digest_runs
+from notifier.store.database import Database
+from notifier.store.digest_runs import Right, RunState
+from notifier.store.tables import balances, deliveries
+from support.builders import CNY, USD
+from support.digests import (
+    BEFORE,
+    DAY,
+    HOUR,
+    PLAN,
+    a_clock,
+    balance,
+    digester,
+    files,
+    parts,
+    runs,
+    sent,
+    told,
+    until_idle,
+    weekly,
+)
+
+SUNDAY = BEFORE - timedelta(hours=12)
+DUE_AFTER = HOUR + 7 * 60
+"""Seconds from BEFORE until the digest of Sunday."""
+TOLD = ("day:2026-11-22", "hr", 0, "told")
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+async def test_a_digest_is_told_at_its_time_and_not_before(database: Database) -> None:
+    clock = a_clock()
+    one = digester(database, clock)
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER - 1)
+    await until_idle(one)
+    before = runs(database)
+    clock.advance(seconds=1)
+    await until_idle(one)
+
+    assert [] == before
+    assert [TOLD] == runs(database)
+    assert [("hr", "oc_hr", "ready", None)] == [
+        (row.target, row.receive_id, row.state, row.account_ref) for row in sent(database)
+    ]
+
+
+async def test_what_was_due_before_the_digest_was_known_is_not_made_up_for(database: Database) -> None:
+    clock = a_clock(BEFORE + timedelta(hours=5))
+    await until_idle(digester(database, clock))
+
+    assert [] == runs(database)
+
+
+@pytest.mark.parametrize("offset", [-1.0, -0.001, 0.0, 0.001, 1.0])
+async def test_a_restart_around_the_time_tells_it_once(database: Database, offset: float) -> None:
+    clock = a_clock()
+    await until_idle(digester(database, clock))
+    clock.advance(seconds=DUE_AFTER + offset)
+    await until_idle(digester(database, clock))
+    clock.advance(seconds=2)
+    await until_idle(digester(database, clock))
+    await until_idle(digester(database, clock))
+
+    assert [TOLD] == runs(database)
+    assert 1 == len(sent(database))
+
+
+async def test_after_26_hours_every_missed_day_is_told_late_and_says_so(database: Database) -> None:
+    clock = a_clock()
+    await until_idle(digester(database, clock))
+    clock.advance(seconds=26 * HOUR)
+    await until_idle(digester(database, clock))
+
+    assert ["day:2026-11-22", "day:2026-11-23"] == [period for period, *_ in runs(database)]
+    assert [True, True] == [digest.is_late for digest in told(database)]
+
+
+async def test_what_comes_in_time_does_not_say_that_it_is_late(database: Database) -> None:
+    clock = a_clock()
+    one = digester(database, clock)
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER + 5 * 60)
+    await until_idle(one)
+
+    assert [False] == [digest.is_late for digest in told(database)]
+
+
+async def test_what_is_older_than_the_catch_up_is_noted_as_missed_and_not_sent(database: Database) -> None:
+    clock = a_clock()
+    plan = replace(PLAN, catch_up_ms=DAY * 1000)
+    await until_idle(digester(database, clock, plan))
+    clock.advance(seconds=3 * DAY)
+    await until_idle(digester(database, clock, plan))
+
+    states = [(period, state) for period, _, _, state in runs(database)]
+    assert [
+        ("day:2026-11-22", "missed"),
+        ("day:2026-11-23", "missed"),
+        ("day:2026-11-24", "told"),
+    ] == sorted(states)
+    assert 1 == len(sent(database))
+
+
+async def test_a_clock_that_is_set_back_tells_nothing_twice(database: Database) -> None:
+    clock = a_clock()
+    one = digester(database, clock)
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER)
+    await until_idle(one)
+    for seconds in (-HOUR, HOUR, -26 * HOUR, 26 * HOUR):
+        clock.advance(seconds=seconds)
+        await until_idle(one)
+        await until_idle(digester(database, clock))
+
+    assert [TOLD] == runs(database)
+
+
+async def test_a_clock_that_was_ahead_and_is_set_back_tells_the_real_day_when_it_comes(
+    database: Database,
+) -> None:
+    clock = a_clock()
+    one = digester(database, clock)
+    await until_idle(one)
+    clock.advance(seconds=-DAY)
+    await until_idle(one)
+    clock.advance(seconds=DAY + DUE_AFTER)
+    await until_idle(one)
+
+    assert TOLD in runs(database)
+
+
+async def test_two_at_once_on_one_database_tell_it_once(tmp_path: Path) -> None:
+    """Two programs: each with its own writer on the same file."""
+    url = f"sqlite:///{tmp_path}/shared.db"
+    first, second = Database.open(url), Database.open(url)
+    try:
+        clock = a_clock()
+        await until_idle(digester(first, clock))
+        clock.advance(seconds=DUE_AFTER)
+        await asyncio.gather(*(until_idle(digester(one, clock)) for one in (first, second) * 3))
+
+        assert [TOLD] == runs(first)
+        assert 1 == len(sent(second))
+    finally:
+        first.close()
+        second.close()
+
+
+@pytest.mark.parametrize(
+    "cron, start",
+    [
+        ("30 2 * * *", datetime(2026, 3, 7, 12, tzinfo=UTC)),  # 02:30 does not exist on the 8th
+        ("30 1 * * *", datetime(2026, 10, 31, 12, tzinfo=UTC)),  # 01:30 exists twice on 1 November
+    ],
+)
+async def test_days_on_which_clocks_change_are_told_once_each(
+    database: Database, cron: str, start: datetime
+) -> None:
+    clock = a_clock(start)
+    one = digester(database, clock, replace(PLAN, cron=cron, zone=NEW_YORK))
+    for _ in range(4 * 24 * 4):
+        await until_idle(one)
+        clock.advance(seconds=15 * 60)
+
+    days = [period for period, *_ in runs(database)]
+    assert len(days) == len(set(days)) == 4
+
+
+async def test_a_quiet_period_says_so_or_nothing(database: Database) -> None:
+    clock = a_clock()
+    silent = replace(PLAN, name="silent", skip_quiet=True)
+    one = digester(database, clock, PLAN, silent)
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER)
+    await until_idle(one)
+
+    assert {("hr", "told"), ("hr", "quiet")} == {(to, state) for _, to, _, state in runs(database)}
+    assert 1 == len(sent(database))
+    assert told(database)[0].is_quiet
+
+
+async def test_where_money_is_stuck_even_a_quiet_digest_is_told(database: Database) -> None:
+    clock = a_clock()
+    ref = balance(database, 1, SUNDAY - timedelta(days=9), CNY="10")
+    _dead_delivery(database, ref)
+    one = digester(database, clock, replace(PLAN, skip_quiet=True))
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER)
+    await until_idle(one)
+
+    assert [TOLD] == runs(database)
+    assert 1 == told(database)[0].stuck.undelivered
+
+
+def _dead_delivery(database: Database, ref: int) -> None:
+    row = {
+        "delivery_key": "dead",
+        "account_ref": ref,
+        "target": "referrer",
+        "state": "dead",
+        "rung": "full",
+        "due_at": 0,
+        "created_at": 0,
+        "updated_at": 0,
+    }
+    database.write(lambda c: c.execute(sa.insert(deliveries).values(**row)).rowcount).result()
+
+
+async def test_one_account_alone(database: Database) -> None:
+    balance(database, 1, SUNDAY, CNY="100")
+    balance(database, 1, SUNDAY + timedelta(minutes=1), CNY="350.50", points=3)
+    digest = await _told(database)
+
+    assert (1, 1, 1) == (digest.people, len(digest.changed), len(digest.holders))
+    assert (Decimal(100), Decimal("250.5")) == (digest.flows[CNY].first_seen, digest.flows[CNY].rewards)
+    assert Decimal(3) == digest.flows[POINTS].rewards
+    assert digest.adds_up
+    assert [Decimal(0)] * 6 + [Decimal("250.5")] == [day.rewards for day in digest.chart]
+    assert ["11-16", "11-22"] == [digest.chart[0].label, digest.chart[-1].label]
+
+
+async def test_figures_are_those_of_the_period_whatever_came_after(database: Database) -> None:
+    balance(database, 1, SUNDAY, CNY="100")
+    balance(database, 1, BEFORE, CNY="999")  # Monday, before the digest is made
+    digest = await _told(database)
+
+    assert Decimal(100) == digest.flows[CNY].closing
+    assert Decimal(999) == digest.holders[0].amounts[CNY]  # what can be withdrawn is what is there now
+
+
+async def test_the_next_digest_names_what_was_booked_late(database: Database) -> None:
+    clock = a_clock()
+    balance(database, 1, SUNDAY, CNY="100")
+    one = digester(database, clock)
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER)
+    await until_idle(one)
+    balance(database, 1, SUNDAY + timedelta(minutes=1), CNY="130")  # heard of only now
+    clock.advance(seconds=DAY)
+    await until_idle(one)
+    first, second = told(database)
+
+    assert {} == first.told_before
+    assert Decimal(100) == second.told_before[CNY]
+    assert Decimal(130) == second.flows[CNY].opening
+    assert second.adds_up
+
+
+async def test_books_that_were_tampered_with_are_told_as_such(database: Database) -> None:
+    balance(database, 1, SUNDAY, CNY="100")
+    database.write(lambda c: c.execute(sa.update(balances).values(amount=5)).rowcount).result()
+
+    assert not (await _told(database)).adds_up
+
+
+async def test_stuck_payouts_and_chart_of_another_currency(database: Database) -> None:
+    balance(database, 1, SUNDAY, USD="100")
+    balance(database, 1, SUNDAY + timedelta(minutes=5), USD="180")
+    digest = await _told(database, replace(PLAN, chart_days=30))
+
+    assert USD == digest.charted
+    assert 30 == len(digest.chart)
+    assert Decimal(80) == digest.chart[-1].rewards
+
+
+async def test_no_chart_where_none_is_wanted(database: Database) -> None:
+    balance(database, 1, SUNDAY, CNY="100")
+    digest = await _told(database, replace(PLAN, chart_days=0))
+
+    assert (None, ()) == (digest.charted, digest.chart)
+
+
+async def _told(database: Database, plan: object = PLAN) -> Digest:
+    clock = a_clock()
+    one = digester(database, clock, plan)  # type: ignore[arg-type]
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER)
+    await until_idle(one)
+    return told(database)[-1]
+
+
+async def test_what_is_told_is_kept_word_for_word(database: Database) -> None:
+    balance(database, 1, SUNDAY, CNY="100", points=7)
+    digest = await _told(database)
+
+    assert digest == digest_content.read(digest_content.write(digest))
+
+
+async def test_rows_that_do_not_fit_follow_as_a_file(database: Database) -> None:
+    for number in range(1, 8):
+        balance(database, number, SUNDAY, CNY=str(100 * number), points=number)
+    digest = await _told(database, replace(PLAN, rows=3))
+    card, file = sent(database)
+
+    assert (3, 3, 4, 4) == (
+        len(digest.changed),
+        len(digest.holders),
+        digest.more_changed,
+        digest.more_holders,
+    )
+    assert (None, True) == (card.file_id, file.file_id is not None)
+    assert 14 == digest.file_rows == files(database)[0].rows
+    assert "内推奖励_2026-11-22.csv" == files(database)[0].name
+
+
+@pytest.mark.parametrize("wanted, expected", [("always", 1), ("when_cut", 0), ("never", 0)])
+async def test_when_there_is_a_file(database: Database, wanted: str, expected: int) -> None:
+    balance(database, 1, SUNDAY, CNY="100")
+    await _told(database, replace(PLAN, file=wanted))
+
+    assert expected == len(files(database))
+
+
+async def test_the_file_opens_in_excel_and_holds_every_account(database: Database) -> None:
+    for number in (1, 2):
+        balance(database, number, SUNDAY, CNY=f"{number}.50")
+    await _told(database, replace(PLAN, file="always"))
+    raw = zlib.decompress(files(database)[0].packed)
+    rows = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"))))
+
+    assert raw.startswith(b"\xef\xbb\xbf")
+    assert raw.endswith(b"\r\n")
+    assert "账户 account_id" == rows[0][0]
+    assert ["7000000000000000001\t", "同事1", "ou_1", "cash", "CNY"] == rows[1][:5]
+    assert [["0", "1.5", "0", "0", "0", "1.5", "1.5"], ["0", "2.5", "0", "0", "0", "2.5", "2.5"]] == [
+        row[5:] for row in rows[1:]
+    ]
+
+
+async def test_a_file_that_is_too_large_for_feishu_is_split(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is lowered: 25 MB of rows would take minutes to make."""
+    monkeypatch.setattr("notifier.flow.digest_figures.LARGEST_FILE", 400)
+    for number in range(1, 7):
+        balance(database, number, SUNDAY, CNY="5")
+    digest = await _told(database, replace(PLAN, file="always"))
+    kept = files(database)
+
+    assert len(kept) > 1
+    assert 6 == digest.file_rows == sum(file.rows for file in kept)
+    assert 1 + len(kept) == len(sent(database))
+    assert len(kept) == len({file.name for file in kept})
+
+
+async def test_several_groups_get_one_card_each(database: Database) -> None:
+    balance(database, 1, SUNDAY, CNY="100")
+    await _told(database, replace(PLAN, groups=("hr", "finance"), file="always"))
+
+    assert ["hr", "hr", "finance", "finance"] == [row.target for row in sent(database)]
+    assert 1 == len(files(database))
+
+
+async def test_a_digest_that_fails_keeps_no_other_from_being_told(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed = WorkCalendar(
+        closed=frozenset((SUNDAY + timedelta(days=number)).date() for number in range(-90, 90))
+    )
+    clock = a_clock()
+    broken = replace(PLAN, name="broken", working=closed)
+    one = digester(database, clock, broken, PLAN)
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER)
+    await until_idle(one)
+
+    assert [TOLD] == runs(database)
+    assert "digest.failed" in caplog.messages
+
+
+async def test_telling_again_is_a_correction_with_figures_of_now(database: Database) -> None:
+    balance(database, 1, SUNDAY, CNY="100")
+    first = await _told(database)
+    balance(database, 1, SUNDAY + timedelta(minutes=1), CNY="130")
+    clock = a_clock(BEFORE + timedelta(hours=8))
+    known = await tell(database, parts(clock), PLAN, first.period)
+    again = await tell(database, parts(clock), PLAN, first.period, again=True)
+    twice = await tell(database, parts(clock), PLAN, first.period, again=True)
+
+    assert (("hr",), ("hr",), ("hr",)) == (known.known, again.recipients, twice.recipients)
+    assert [0, 1, 2] == [digest.edition for digest in told(database)]
+    assert [Decimal(100), Decimal(130), Decimal(130)] == [
+        digest.flows[CNY].closing for digest in told(database)
+    ]
+    assert 3 == len({row.delivery_key for row in sent(database)})
+
+
+async def test_a_part_of_a_period_takes_nothing_from_the_whole(database: Database) -> None:
+    clock = a_clock()
+    balance(database, 1, SUNDAY, CNY="100")
+    one = digester(database, clock)
+    await until_idle(one)
+    today = holding(Span.DAY, BEFORE.date(), PLAN.zone)
+    await tell(database, parts(clock), PLAN, so_far(today, clock.now()))
+    clock.advance(seconds=DAY + DUE_AFTER)
+    await until_idle(one)
+
+    assert 3 == len(runs(database))
+    assert ("day:2026-11-23", "hr", 0, "told") in runs(database)
+
+
+async def test_every_referrer_hears_of_the_own_week(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More referrers than one transaction takes; the number is lowered, as a hundred more would show nothing more."""
+    monkeypatch.setattr(step, "TOGETHER", 2)
+    for number in range(1, 6):
+        balance(database, number, SUNDAY - timedelta(days=1), CNY=str(100 * number))
+    plan = weekly(groups=(), to_referrers=True)
+    clock = a_clock()
+    one = digester(database, clock, plan)
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER)
+    assert 0 == await one.turn()  # two of them
+    half = len(sent(database))
+    await until_idle(digester(database, clock, plan))  # a restart in between
+
+    assert 2 == half
+    assert [f"ou_{number}" for number in range(1, 6)] == [row.receive_id for row in sent(database)]
+    assert 5 == len({row.account_ref for row in sent(database)})
+    assert [100, 200, 300, 400, 500] == [int(digest.flows[CNY].closing) for digest in told(database)]
+    assert ("week:2026-11-16", "referrers", 0, "told") in runs(database)
+
+
+async def test_a_referrer_whom_nobody_knows_is_looked_up_first(database: Database) -> None:
+    ref = balance(database, 1, SUNDAY - timedelta(days=1), CNY="100")
+    database.write(lambda c: c.execute(sa.text("UPDATE accounts SET looked_up_at = NULL")).rowcount).result()
+    clock = a_clock()
+    one = digester(database, clock, weekly(groups=(), to_referrers=True))
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER)
+    await until_idle(one)
+
+    assert [(ref, "waiting")] == [(row.account_ref, row.state) for row in sent(database)]
+
+
+async def test_referrers_without_money_or_news_hear_nothing(database: Database) -> None:
+    balance(database, 1, SUNDAY - timedelta(days=30))
+    balance(database, 2, SUNDAY - timedelta(days=30), CNY="5")
+    say, skip = weekly(groups=(), to_referrers=True), weekly(groups=(), to_referrers=True, skip_quiet=True)
+    clock = a_clock()
+    one = digester(database, clock, say, replace(skip, name="skip"))
+    await until_idle(one)
+    clock.advance(seconds=DUE_AFTER)
+    await until_idle(one)
+
+    assert [2] == [row.account_ref for row in sent(database)]
+
+
+async def test_the_scheduler_wakes_at_every_time_of_every_plan() -> None:
+    woken: list[int] = []
+    scheduler = schedule([PLAN, weekly()], lambda: woken.append(1))
+
+    assert ["hr-daily", "my-week"] == [job.id for job in scheduler.get_jobs()]
+    assert "cron[month='*', day='*', day_of_week='*', hour='9', minute='7']" == str(
+        scheduler.get_jobs()[0].trigger
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_leftovers(database: Database) -> Iterator[None]:
+    """After every test the rows say what they should: a told run has its deliveries."""
+    yield
+    with database.read() as connection:
+        orphans = connection.execute(
+            sa.text(
+                "SELECT id FROM digest_runs WHERE state = 'told' AND recipient != 'referrers'"
+                " AND id NOT IN (SELECT run_id FROM deliveries WHERE run_id IS NOT NULL)"
+            )
+        ).all()
+    assert [] == orphans
+
+
+def test_the_right_is_unique_in_the_database_itself(database: Database) -> None:
+    period = finished(Span.DAY, BEFORE.date(), PLAN.zone)
+    right = Right(digest="hr-daily", period=period, recipient="hr", born_at=0)
+
+    def take(connection: sa.Connection) -> int | None:
+        return digest_runs.take(connection, right, state=RunState.MISSED, content=None)
+
+    assert database.write(take).result() is not None
+    assert database.write(take).result() is None
+
+
+async def test_no_digest_is_no_work(database: Database) -> None:
+    one = Digester(database, replace(parts(a_clock()), plans=()))
+
+    assert await one.turn() > 1
