@@ -5,6 +5,7 @@ it neither retries nor refreshes a token that Feishu rejects (docs/map.md, secti
 """
 
 import asyncio
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -91,7 +92,9 @@ class FeishuApi:
             made = aiohttp.FormData()
             for name, value in fields.items():
                 made.add_field(name, value)
-            made.add_field("file", content, filename=file_name, content_type="application/octet-stream")
+            made.add_field(
+                "file", io.BytesIO(content), filename=file_name, content_type="application/octet-stream"
+            )
             return made
 
         return await self._with_token("POST", path, query=None, send=form, seconds=UPLOAD_SECONDS)

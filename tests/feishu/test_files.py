@@ -37,12 +37,10 @@ async def test_a_token_that_feishu_rejects_is_renewed_and_the_file_sent_again(
     assert b"x" == feishu_box.file(await Files(api).upload(name=NAME, content=b"x"))
 
 
-@pytest.mark.parametrize(
-    "content, meaning", [(b"", "empty"), (b"0" * (30 * 1024 * 1024 + 1), "larger than 30 MB")]
-)
-async def test_what_feishu_does_not_take_is_said(api: FeishuApi, content: bytes, meaning: str) -> None:
+@pytest.mark.parametrize("size, meaning", [(0, "empty"), (30 * 1024 * 1024 + 1, "larger than 30 MB")])
+async def test_what_feishu_does_not_take_is_said(api: FeishuApi, size: int, meaning: str) -> None:
     with pytest.raises(Refused, match=meaning):
-        await Files(api).upload(name=NAME, content=content)
+        await Files(api).upload(name=NAME, content=bytes(size))
 
 
 async def test_a_missing_scope_is_named(api: FeishuApi, feishu_box: FeishuBox) -> None:
