@@ -1,0 +1,285 @@
+"""Boards and batches: what a digest's card offers, and how far its withdrawals are."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeVar
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.domain.board import Action, Board, LeftOut
+from notifier.domain.digest import Digest, Holder
+from notifier.domain.money import Kind
+from notifier.domain.period import Span, finished
+from notifier.domain.route import Recipient
+from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
+from notifier.store import batches, boards, buttons, card_updates, digest_runs, withdrawals
+from notifier.store.database import Database
+from notifier.store.digest_runs import Right, RunState
+from notifier.store.tables import deliveries
+from notifier.store.tables import withdrawals as orders
+from notifier.store.withdrawals import Ending, Order
+from support.builders import CNY
+from support.digests import BEFORE, BOOK, PLAN, balance
+
+T = TypeVar("T")
+NOW = round(BEFORE.timestamp() * 1000)
+HR = Recipient(id_type="chat_id", id="oc_hr")
+
+
+def run(database: Database, work: Callable[[sa.Connection], T]) -> T:
+    return database.write(work).result()
+
+
+@pytest.fixture
+def card(database: Database) -> tuple[int, Digest]:
+    """A digest's card that hangs in the group, with buttons for three accounts."""
+    refs = [balance(database, number, _long_ago(), CNY=str(100 * number)) for number in (1, 2, 3)]
+    digest = Digest(
+        name="hr-daily",
+        period=finished(Span.DAY, BEFORE.date(), PLAN.zone),
+        due_at=None,
+        born_at=NOW,
+        holders=tuple(
+            Holder(account_ref=ref, account_id=str(ref), referrer=None, amounts={CNY: Decimal(100)})
+            for ref in refs
+        ),
+        offers=True,
+    )
+    return hung(database, digest), digest
+
+
+def _long_ago() -> datetime:
+    return datetime.fromtimestamp(0, BEFORE.tzinfo)
+
+
+def hung(database: Database, digest: Digest, edition: int = 0) -> int:
+    right = Right(digest="hr-daily", period=digest.period, recipient="hr", born_at=NOW, edition=edition)
+
+    def make(connection: sa.Connection) -> int:
+        run_id = digest_runs.take(connection, right, state=RunState.TOLD, content=digest)
+        assert run_id is not None
+        digest_runs.add_delivery(connection, right, run_id, target="hr", recipient=HR)
+        delivery_id = connection.execute(sa.select(sa.func.max(deliveries.c.id))).scalar_one()
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.id == delivery_id)
+            .values(state="sent", message_id=f"om_{delivery_id}", updated_at=NOW)
+        )
+        boards.hang(connection, delivery_id, digest.holders, now=NOW)
+        return int(delivery_id)
+
+    return run(database, make)
+
+
+def shown(database: Database, card: tuple[int, Digest]) -> Board:
+    return run(database, lambda c: boards.board(c, card[0], card[1], now=NOW))
+
+
+def order(database: Database, ref: str, number: int = 1) -> Withdrawal:
+    def make(connection: sa.Connection) -> Withdrawal:
+        button = buttons.find(connection, ref, book=BOOK, now=NOW)
+        assert button is not None
+        begun = withdrawals.begin(
+            connection,
+            Order(
+                order_id=f"rn-{ref}-{number}",
+                button=button,
+                kinds=tuple(Kind),
+                role=Role.OPERATOR,
+                requested_by="ou_hr",
+                click_key=f"click {ref} {number}",
+                now=NOW,
+            ),
+        )
+        assert begun is not None
+        return begun
+
+    return run(database, make)
+
+
+def end(database: Database, one: Withdrawal, state: WithdrawalState) -> None:
+    taken = {CNY: Decimal(100)} if state is WithdrawalState.WITHDRAWN else None
+    run(database, lambda c: withdrawals.end(c, one, Ending(state=state, now=NOW, taken=taken, at=NOW)))
+
+
+def test_a_fresh_card_offers_every_account(database: Database, card: tuple[int, Digest]) -> None:
+    board = shown(database, card)
+
+    assert 3 == len(board.options) == len({option.ref for option in board.options})
+    assert board.one
+    assert board.all
+    assert ("", (), None) == (board.retry, board.results, board.progress)
+    assert board == shown(database, card)
+
+
+def test_hanging_it_again_makes_no_second_button(database: Database, card: tuple[int, Digest]) -> None:
+    before = shown(database, card)
+    run(database, lambda c: boards.hang(c, card[0], card[1].holders, now=NOW + 1))
+
+    assert before == shown(database, card)
+
+
+def test_an_account_under_way_is_no_option_but_a_result(database: Database, card: tuple[int, Digest]) -> None:
+    first = shown(database, card).options[0]
+    order(database, first.ref)
+    board = shown(database, card)
+
+    assert first.ref not in {option.ref for option in board.options}
+    assert [WithdrawalState.REQUESTED] == [result.state for result in board.results]
+
+
+@pytest.mark.parametrize(
+    "state, offered, retry",
+    [
+        (WithdrawalState.WITHDRAWN, 2, False),
+        (WithdrawalState.NOTHING, 2, False),
+        (WithdrawalState.REFUSED, 2, True),
+    ],
+)
+def test_what_became_of_an_account(
+    database: Database,
+    card: tuple[int, Digest],
+    state: WithdrawalState,
+    offered: int,
+    retry: bool,  # noqa: FBT001
+) -> None:
+    end(database, order(database, shown(database, card).options[0].ref), state)
+    board = shown(database, card)
+
+    assert (offered, [state], retry) == (
+        len(board.options),
+        [result.state for result in board.results],
+        bool(board.retry),
+    )
+
+
+def test_what_failed_is_retried_and_nothing_else(database: Database, card: tuple[int, Digest]) -> None:
+    refs = [option.ref for option in shown(database, card).options]
+    for ref, state in zip(refs, (WithdrawalState.REFUSED, WithdrawalState.WITHDRAWN), strict=False):
+        end(database, order(database, ref), state)
+
+    def candidates(action: Action) -> list[str]:
+        return list(run(database, lambda c: boards.candidates(c, card[0], card[1], action)).values())
+
+    assert [refs[0]] == candidates(Action.RETRY)
+    assert [refs[2]] == candidates(Action.ALL)
+
+
+def test_a_second_failure_after_a_retry_can_be_retried_again(
+    database: Database, card: tuple[int, Digest]
+) -> None:
+    ref = shown(database, card).options[0].ref
+    for number in (1, 2):
+        end(database, order(database, ref, number), WithdrawalState.REFUSED)
+
+    assert 1 == len(run(database, lambda c: boards.candidates(c, card[0], card[1], Action.RETRY)))
+
+
+def test_a_balance_that_was_withdrawn_and_is_still_in_the_ledger_is_not_offered_again(
+    database: Database, card: tuple[int, Digest]
+) -> None:
+    """Its balance event has not come yet: the next digest would list money that is gone."""
+    end(database, order(database, shown(database, card).options[0].ref), WithdrawalState.WITHDRAWN)
+    second = (hung(database, card[1], edition=1), card[1])
+
+    assert 2 == len(shown(database, second).options)
+    run(database, lambda c: c.execute(sa.update(orders).values(seen_in_ledger=1)).rowcount)
+    third = (hung(database, card[1], edition=2), card[1])
+    assert 3 == len(shown(database, third).options)
+
+
+def begin(database: Database, card: tuple[int, Digest], click: str = "click") -> int | None:
+    items = run(database, lambda c: boards.candidates(c, card[0], card[1], Action.ALL))
+    return run(
+        database,
+        lambda c: batches.begin(
+            c, delivery_id=card[0], click_key=click, requested_by="ou_hr", items=items, now=NOW
+        ),
+    )
+
+
+def test_one_batch_runs_on_a_card(database: Database, card: tuple[int, Digest]) -> None:
+    assert begin(database, card) is not None
+    assert begin(database, card, "another click") is None
+    assert 3 == len(run(database, lambda c: batches.to_do(c, limit=10)))
+
+
+def test_a_replayed_click_makes_no_second_batch(database: Database, card: tuple[int, Digest]) -> None:
+    begin(database, card)
+    run(database, lambda c: c.exec_driver_sql("UPDATE batches SET ended_at = 1").rowcount)
+
+    assert begin(database, card) is None
+
+
+def test_while_a_batch_runs_nothing_else_can_be_pressed(database: Database, card: tuple[int, Digest]) -> None:
+    begin(database, card)
+    board = shown(database, card)
+
+    assert ("", "", "", ()) == (board.one, board.all, board.retry, board.options)
+    assert board.progress is not None
+    assert (3, 0, True) == (board.progress.total, board.progress.done, board.progress.running)
+
+
+def test_a_batch_ends_when_the_last_of_it_has_an_end(database: Database, card: tuple[int, Digest]) -> None:
+    begin(database, card)
+    first, second, third = run(database, lambda c: batches.to_do(c, limit=10))
+    one, two = order(database, first.button), order(database, second.button)
+    run(database, lambda c: batches.ordered(c, first, one.order_id))
+    run(database, lambda c: batches.ordered(c, second, two.order_id))
+    run(database, lambda c: batches.leave_out(c, third, LeftOut.DENIED, now=NOW))
+    end(database, one, WithdrawalState.REFUSED)
+    still = run(database, lambda c: batches.end_finished(c, now=NOW))
+    end(database, two, WithdrawalState.WITHDRAWN)
+    over = run(database, lambda c: batches.end_finished(c, now=NOW))
+    progress = shown(database, card).progress
+
+    assert ([], 1) == (still, len(over))
+    assert progress is not None
+    assert (3, 3, 1, {LeftOut.DENIED: 1}, False) == (
+        progress.total,
+        progress.done,
+        progress.failed,
+        progress.left_out,
+        progress.running,
+    )
+    assert [] == run(database, lambda c: batches.end_finished(c, now=NOW))
+
+
+def test_after_a_batch_the_buttons_are_new_ones(database: Database, card: tuple[int, Digest]) -> None:
+    before = shown(database, card)
+    begin(database, card)
+    for item in run(database, lambda c: batches.to_do(c, limit=10)):
+        run(database, lambda c, i=item: batches.leave_out(c, i, LeftOut.BUSY, now=NOW))  # type: ignore[misc]
+    run(database, lambda c: batches.end_finished(c, now=NOW))
+    after = shown(database, card)
+
+    assert after.all
+    assert before.all != after.all
+    lever = run(database, lambda c: boards.pulled(c, before.all, book=BOOK))
+    assert lever is not None
+    assert (0, "hr", "tk", "cli_x", f"om_{card[0]}") == (
+        lever.round,
+        lever.group,
+        lever.tenant_key,
+        lever.app_id,
+        lever.message_id,
+    )
+
+
+@pytest.mark.usefixtures("card")
+def test_a_ref_that_we_never_drew_is_no_lever(database: Database) -> None:
+    assert run(database, lambda c: boards.pulled(c, "f" * 32, book=BOOK)) is None
+
+
+def test_a_card_for_which_news_keeps_coming_is_changed_all_the_same(
+    database: Database, card: tuple[int, Digest]
+) -> None:
+    """News every 0.3 s for two seconds: it would never be due if each put it off by 0.7 s."""
+    for number in range(8):
+        run(database, lambda c, n=number: card_updates.want_one(c, card[0], now=NOW + 300 * n))  # type: ignore[misc]
+    due = run(database, lambda c: card_updates.due(c, now=NOW + 700, limit=9, held=()))
+
+    assert [card[0]] == [each.delivery_id for each in due]
+    assert [8] == [each.wanted for each in due]
