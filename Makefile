@@ -44,6 +44,7 @@ check: lint types rooms deps test  ## all of the above; what CI runs
 bench: $(READY)    ## figures, measured side by side in one run
 	PYTHONPATH=tests $(BIN)/python tests/bench/burst.py
 	PYTHONPATH=tests $(BIN)/python tests/bench/clicks.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/digest.py
 
 kills: $(READY)    ## 200 kills between a click and the last card; half an hour
 	NOTIFIER_TESTS_KILLS=200 $(BIN)/pytest tests/stories/test_withdrawal_kills.py

@@ -25,9 +25,8 @@ _HOSTILE = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **
 
 def _flow(opening: str, closing: str, **parts: str) -> Flow:
     given = {name: Decimal(amount) for name, amount in parts.items()}
-    return Flow(
-        opening=Decimal(opening), closing=Decimal(closing), net=Decimal(closing) - Decimal(opening), **given
-    )
+    flow = Flow(opening=Decimal(opening), closing=Decimal(closing), net=Decimal(closing) - Decimal(opening))
+    return replace(flow, **given)
 
 
 def _holder(number: int, amounts: Amounts, *, name: str = "示例同事", known: bool = True) -> Holder:

@@ -7,6 +7,7 @@ from notifier.config import Config
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.chats import bot_is_in
+from notifier.feishu.files import Files
 from notifier.feishu.hire import ReferralAccounts
 from notifier.feishu.listener import FATAL_STEPS as CONNECTION_STEPS
 
@@ -37,15 +38,18 @@ async def online(config: Config) -> list[Finding]:
         findings.append(await _long_connection(api))
         findings.append(await _hire_scope(api))
         findings.append(await _send_scope(api))
+        if any(digest.file != "never" for digest in config.digests):
+            findings.append(await _file_scope(api))
         for name, group in config.groups.items():
             findings.append(await _group(api, name, group.chat_id))
         return findings
 
 
 PUBLISH = "in the developer console under Permissions, then create and publish an app version"
-SCOPE_MISSING = {99991672, 230027}
+SCOPE_MISSING = {99991672, 230027, 234002}
 BOT_OFF = 230006
 BAD_ACCOUNT_ID = 1002002
+EMPTY_UPLOAD = {234001, 234010}
 BAD_RECIPIENT = {230001, 99992402, 9499}
 
 
@@ -93,6 +97,18 @@ async def _send_scope(api: FeishuApi) -> Finding:
             )
         return _not_good(scope, error)
     return Finding(good=True, what=f"scope {scope}, bot ability")
+
+
+async def _file_scope(api: FeishuApi) -> Finding:
+    """An upload of nothing: with the scope it is refused for being empty."""
+    scope = "im:resource"
+    try:
+        await Files(api).upload(name="check.csv", content=b"")
+    except CallError as error:
+        if error.code in EMPTY_UPLOAD:
+            return Finding(good=True, what=f"scope {scope}")
+        return _not_good(scope, error)
+    return Finding(good=True, what=f"scope {scope}")
 
 
 def _short(error: CallError) -> str:

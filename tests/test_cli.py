@@ -398,7 +398,8 @@ def online(feishu_box: FeishuBox, tmp_path: Path) -> Path:
     written.write_text(
         f"feishu:\n  base_url: {feishu_box.url}\n  app_id: {feishu_box.app_id}\n"
         f"  app_secret: {feishu_box.app_secret}\n  timeout_seconds: 2\n"
-        "groups:\n  hr: {chat_id: oc_sandbox_hr}\n  fallback: {chat_id: oc_sandbox_fallback}\n",
+        "groups:\n  hr: {chat_id: oc_sandbox_hr}\n  fallback: {chat_id: oc_sandbox_fallback}\n"
+        "digests: [{name: daily, to: hr}]\n",
         encoding="utf-8",
     )
     return written
@@ -412,6 +413,7 @@ def test_online_everything_is_good(online: Path) -> None:
         "ok       token from http://127.0.0.1",
         "ok       scope hire:referral_account:readonly",
         "ok       scope im:message:send_as_bot",
+        "ok       scope im:resource",
         "ok       group hr (oc_sandbox_hr): the bot is a member",
         "ok       group fallback (oc_sandbox_fallback): the bot is a member",
     ):
@@ -432,6 +434,7 @@ def test_an_online_check_sends_nothing_to_anybody(online: Path, feishu_box: Feis
             "PROBLEM  scope hire:referral_account:readonly",
         ),
         ({"im:message:send_as_bot"}, "PROBLEM  scope im:message:send_as_bot"),
+        ({"im:resource"}, "PROBLEM  scope im:resource"),
         ({"im:chat:readonly"}, "add im:chat:readonly in the developer console"),
     ],
 )

@@ -19,7 +19,7 @@ class Flow:
     """One asset over a period. opening: the sum of all changes before it. closing: what accounts held at its end, by
     their balances. first_seen: balances of accounts that were heard of for the first time, of which nobody can say
     when they were earned. rewards: what came in. withdrawn: what our withdrawals took, as a positive amount.
-    corrections: every other decrease, negative. net: the sum of the changes.
+    corrections: every other decrease, negative. net: the sum of the changes. steps: how many changes there were.
     """
 
     opening: Decimal = ZERO
@@ -29,6 +29,7 @@ class Flow:
     corrections: Decimal = ZERO
     net: Decimal = ZERO
     closing: Decimal = ZERO
+    steps: int = 0
 
     @property
     def adds_up(self) -> bool:

@@ -3,7 +3,7 @@
 import csv
 import io
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
@@ -87,7 +87,7 @@ def gather(
         more_changed=max(0, people - len(changed)),
         more_holders=max(0, books.count_holders(connection, kinds=kinds) - len(holders)),
         charted=charted if plan.chart_days else None,
-        chart=_chart(connection, plan, period, charted) if charted and plan.chart_days else (),
+        chart=_chart(connection, plan, period, charted, flows) if charted and plan.chart_days else (),
         stuck=digest_runs.stuck(connection, late_before=late_before),
         offers=plan.withdraw,
     )
@@ -100,23 +100,27 @@ def gather(
 
 
 def _charted(flows: dict[Asset, Flow]) -> Asset | None:
-    """The cash that moved most; points where there is no cash."""
+    """The cash that moved most often, as amounts of two currencies cannot be compared; points where there is none."""
     cash = [asset for asset, flow in flows.items() if asset.kind is Kind.CASH and not flow.is_empty]
     if cash:
-        return max(
-            cash, key=lambda asset: (flows[asset].rewards + flows[asset].withdrawn, flows[asset].closing)
-        )
+        return max(cash, key=lambda asset: (flows[asset].steps, flows[asset].closing, asset.currency))
     return POINTS if POINTS in flows else None
 
 
-def _chart(connection: Connection, plan: Plan, period: Period, asset: Asset) -> tuple[DayFlow, ...]:
-    """Up to and with the period's last day, or today where that has not come."""
+def _chart(
+    connection: Connection, plan: Plan, period: Period, asset: Asset, flows: Mapping[Asset, Flow]
+) -> tuple[DayFlow, ...]:
+    """Up to and with the period's last day, or today where that has not come. flows: of the period."""
     days = days_before(period.last + ONE_DAY, plan.chart_days)
     found = []
     for day in days:
         end = min(midnight(day + ONE_DAY, plan.zone), period.to_at)
         start = midnight(day, plan.zone)
-        moved = books.moves(connection, Stretch(from_at=start, to_at=end)) if start < end else {}
+        moved: Mapping[Asset, Flow] = {}
+        if (start, end) == (period.from_at, period.to_at):
+            moved = flows
+        elif start < end:
+            moved = books.moves(connection, Stretch(from_at=start, to_at=end))
         flow = moved.get(asset, Flow())
         found.append(DayFlow(label=f"{day:%m-%d}", rewards=flow.rewards, withdrawn=flow.withdrawn))
     return tuple(found)

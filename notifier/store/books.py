@@ -46,54 +46,67 @@ class _Shares:
 
 def flows(connection: Connection, stretch: Stretch) -> dict[Asset, Flow]:
     """Of every asset that anybody has or had."""
-    opening = _by_asset(connection, sa.func.sum(_DELTA), changes.c.modified_at < stretch.from_at)
-    net = _by_asset(connection, sa.func.sum(_DELTA), stretch.holds(changes.c.modified_at))
+    opening = _by_asset(connection, changes.c.modified_at < stretch.from_at)
     moved = moves(connection, stretch)
-    since = _by_asset(connection, sa.func.sum(_DELTA), changes.c.modified_at >= stretch.to_at)
+    since = _by_asset(connection, changes.c.modified_at >= stretch.to_at)
     held = _held(connection)
     return {
         asset: replace(
             moved.get(asset, Flow()),
             opening=opening.get(asset, ZERO),
-            net=net.get(asset, ZERO),
             closing=held.get(asset, ZERO) - since.get(asset, ZERO),
         )
-        for asset in sorted({*opening, *net, *held, *since})
+        for asset in sorted({*opening, *moved, *held, *since})
     }
 
 
 def moves(connection: Connection, stretch: Stretch) -> dict[Asset, Flow]:
-    """What came in and what went, without the balances around it."""
-    within = stretch.holds(changes.c.modified_at)
-    net = _by_asset(connection, sa.func.sum(_DELTA), within)
-    up = _by_asset(connection, sa.func.sum(_UP), within)
-    first = _by_asset(connection, sa.func.sum(_DELTA), within, _is_first())
-    first_up = _by_asset(connection, sa.func.sum(_UP), within, _is_first())
-    shares = _shares(connection, stretch)
-    found = {}
-    for asset in sorted({*net, *shares}):
-        share = shares.get(asset, _Shares())
-        rewards = up.get(asset, ZERO) - first_up.get(asset, ZERO) + share.hidden
-        seen = first.get(asset, ZERO)
-        found[asset] = Flow(
-            first_seen=seen,
-            rewards=rewards,
-            withdrawn=share.withdrawn,
-            corrections=net.get(asset, ZERO) - seen - rewards + share.withdrawn,
-            net=net.get(asset, ZERO),
-        )
-    return found
-
-
-def _by_asset(
-    connection: Connection, what: sa.ColumnElement[Any], *where: sa.ColumnElement[bool]
-) -> dict[Asset, Decimal]:
+    """What came in and what went, without the balances around it. One pass over the changes."""
+    first = _is_first()
     rows = connection.execute(
-        sa.select(changes.c.kind, changes.c.currency, what.label("units"))
-        .where(*where)
+        sa.select(
+            changes.c.kind,
+            changes.c.currency,
+            sa.func.sum(_DELTA).label("net"),
+            sa.func.sum(_UP).label("up"),
+            sa.func.sum(sa.case((first, _DELTA), else_=0)).label("first"),
+            sa.func.sum(sa.case((first, _UP), else_=0)).label("first_up"),
+            sa.func.count().label("moved"),
+        )
+        .where(stretch.holds(changes.c.modified_at))
+        .group_by(changes.c.kind, changes.c.currency)
+    ).all()
+    sums = {Asset(Kind(row.kind), row.currency): row for row in rows}
+    shares = _shares(connection, stretch)
+    return {asset: _flow(sums.get(asset), shares.get(asset, _Shares())) for asset in sorted({*sums, *shares})}
+
+
+def _flow(sums: sa.Row[*tuple[Any, ...]] | None, share: "_Shares") -> Flow:
+    """sums: of net, up, first, first_up in units, and how many moved; None for an asset without a change."""
+    net, up, first, first_up = (
+        (from_units(int(getattr(sums, name))) for name in ("net", "up", "first", "first_up"))
+        if sums is not None
+        else (ZERO, ZERO, ZERO, ZERO)
+    )
+    rewards = up - first_up + share.hidden
+    return Flow(
+        first_seen=first,
+        rewards=rewards,
+        withdrawn=share.withdrawn,
+        corrections=net - first - rewards + share.withdrawn,
+        net=net,
+        steps=int(sums.moved) if sums is not None else 0,
+    )
+
+
+def _by_asset(connection: Connection, where: sa.ColumnElement[bool]) -> dict[Asset, Decimal]:
+    """The sum of these changes."""
+    rows = connection.execute(
+        sa.select(changes.c.kind, changes.c.currency, sa.func.sum(_DELTA).label("units"))
+        .where(where)
         .group_by(changes.c.kind, changes.c.currency)
     )
-    return {Asset(Kind(row.kind), row.currency): from_units(int(row.units or 0)) for row in rows}
+    return {Asset(Kind(row.kind), row.currency): from_units(int(row.units)) for row in rows}
 
 
 def _held(connection: Connection) -> dict[Asset, Decimal]:
@@ -304,23 +317,14 @@ def book_rows(
     for row in connection.execution_options(yield_per=STREAM).execute(_book_query(stretch, refs)):
         asset = Asset(Kind(row.kind), row.currency)
         share = shares.get((row.account_ref, row.kind, row.currency), _Shares())
-        net, seen = from_units(int(row.net)), from_units(int(row.first_seen))
-        rewards = from_units(int(row.up) - int(row.first_up)) + share.hidden
+        moved = _flow(row, share)
         closing = from_units(int(row.held) - int(row.since))
         yield BookRow(
             account_ref=row.account_ref,
             account_id=row.account_id,
             referrer=_referrer(row),
             asset=asset,
-            flow=Flow(
-                opening=closing - net,
-                first_seen=seen,
-                rewards=rewards,
-                withdrawn=share.withdrawn,
-                corrections=net - seen - rewards + share.withdrawn,
-                net=net,
-                closing=closing,
-            ),
+            flow=replace(moved, opening=closing - moved.net, closing=closing),
         )
 
 
@@ -347,7 +351,7 @@ def _book_query(stretch: Stretch, refs: Collection[int] | None) -> sa.Select[*tu
         changes.c.currency,
         sa.case((within, _DELTA), else_=0).label("net"),
         sa.case((within, _UP), else_=0).label("up"),
-        sa.case((first, _DELTA), else_=0).label("first_seen"),
+        sa.case((first, _DELTA), else_=0).label("first"),
         sa.case((first, _UP), else_=0).label("first_up"),
         sa.case((within, zero), else_=_DELTA).label("since"),
         zero.label("held"),
@@ -370,7 +374,7 @@ def _book_query(stretch: Stretch, refs: Collection[int] | None) -> sa.Select[*tu
         moved = moved.where(changes.c.snapshot_id.in_(of_theirs))
         held = held.where(balances.c.account_ref.in_(refs))
     both = sa.union_all(moved, held).subquery()
-    sums = ("net", "up", "first_seen", "first_up", "since", "held", "moved")
+    sums = ("net", "up", "first", "first_up", "since", "held", "moved")
     summed = (
         sa.select(
             both.c.account_ref,

@@ -58,10 +58,7 @@ def read(text: str) -> Digest:
         due_at=kept["due_at"],
         born_at=kept["born_at"],
         edition=kept["edition"],
-        flows={
-            _read_asset(kind, currency): Flow(**{name: Decimal(value) for name, value in parts.items()})
-            for kind, currency, parts in kept["flows"]
-        },
+        flows={_read_asset(kind, currency): _read_flow(parts) for kind, currency, parts in kept["flows"]},
         people=kept["people"],
         changed=tuple(_read_holder(each) for each in kept["changed"]),
         holders=tuple(_read_holder(each) for each in kept["holders"]),
@@ -82,6 +79,12 @@ def read(text: str) -> Digest:
         file_rows=kept["file_rows"],
         offers=kept["offers"],
     )
+
+
+def _read_flow(kept: Json) -> Flow:
+    steps = int(kept["steps"])
+    amounts = {name: Decimal(value) for name, value in kept.items() if name != "steps"}
+    return Flow(**amounts, steps=steps)
 
 
 def _asset(asset: Asset) -> list[str]:

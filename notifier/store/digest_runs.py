@@ -202,13 +202,15 @@ def file(connection: Connection, file_id: int) -> KeptFile:
         id=row.id,
         name=row.name,
         file_key=row.file_key,
-        content=zlib.decompress(row.packed) if row.packed is not None and row.file_key is None else None,
+        content=zlib.decompress(row.packed) if row.packed is not None else None,
     )
 
 
 def uploaded(connection: Connection, file_id: int, *, file_key: str) -> None:
-    """Feishu keeps it from now on. Ours stays for as long as a message may have to be sent anew."""
-    connection.execute(sa.update(digest_files).where(digest_files.c.id == file_id).values(file_key=file_key))
+    """Feishu keeps it from now on, also for a message that has to be sent anew."""
+    connection.execute(
+        sa.update(digest_files).where(digest_files.c.id == file_id).values(file_key=file_key, packed=None)
+    )
 
 
 def spreading(connection: Connection, right: Right) -> tuple[int, int] | None:

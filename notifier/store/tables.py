@@ -354,7 +354,7 @@ digest_files = Table(
     Column("id", _Id, primary_key=True),
     Column("name", String(128), nullable=False),
     Column("rows", Integer, nullable=False),
-    Column("packed", LargeBinary),  # zlib
+    Column("packed", LargeBinary),  # zlib; NULL once Feishu has it
     Column("file_key", String(128)),
 )
 

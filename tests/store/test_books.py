@@ -50,6 +50,7 @@ def test_a_period_is_split_into_what_came_what_went_and_what_was_there(database:
         corrections=Decimal("-50.5"),
         net=Decimal(280),
         closing=Decimal(380),
+        steps=3,
     )
     assert found[POINTS].first_seen == Decimal(5)
     assert all(flow.adds_up for flow in found.values())
