@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from notifier.config import Config
 from notifier.domain.account import Referrer
@@ -24,7 +25,7 @@ _HOSTILE = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **
 
 
 def _flow(opening: str, closing: str, **parts: str) -> Flow:
-    given = {name: Decimal(amount) for name, amount in parts.items()}
+    given: dict[str, Any] = {name: Decimal(amount) for name, amount in parts.items()}
     flow = Flow(opening=Decimal(opening), closing=Decimal(closing), net=Decimal(closing) - Decimal(opening))
     return replace(flow, **given)
 
