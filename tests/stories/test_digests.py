@@ -128,6 +128,11 @@ def test_one_account_is_chosen_and_withdrawn(notifier: RunningNotifier, feishu_b
 
     assert "提现处理中…" == answer["toast"]["content"]
     assert 3 == len(parts(card(feishu_box), "select_static")[0]["options"])
+    assert not says(card(feishu_box), "已提现")  # figures are those that were told
+
+    notifier.wait_until_settled()
+    send(notifier)
+    assert says(card(feishu_box), "已提现\n净变动")  # by us, and so no correction
 
 
 def test_nothing_chosen_withdraws_nothing_and_says_so(
