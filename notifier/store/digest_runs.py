@@ -59,8 +59,19 @@ class RunRow:
 
 
 def known_since(connection: Connection, digest: str, *, now: Millis) -> Millis:
-    """Since when a running notifier knows this digest; what was due before is not made up for."""
+    """Since when a running notifier knows this digest; what was due before is not made up for. Before
+    anything was told, a moment that has not come yet can only have been written while the clock was ahead.
+    """
     insert_ignoring(connection, digest_clocks, [{"digest": digest, "known_since": now}])
+    connection.execute(
+        sa.update(digest_clocks)
+        .where(
+            digest_clocks.c.digest == digest,
+            digest_clocks.c.known_since > now,
+            ~sa.exists().where(digest_runs.c.digest == digest),
+        )
+        .values(known_since=now)
+    )
     return connection.execute(
         sa.select(digest_clocks.c.known_since).where(digest_clocks.c.digest == digest)
     ).scalar_one()

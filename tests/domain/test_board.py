@@ -69,6 +69,13 @@ def test_a_card_that_is_not_right(lever: dict[str, object], denied: Denied) -> N
     assert denied is may_pull(CLICK, replace(LEVER, **lever), operators=OPERATORS, now=NOW)  # type: ignore[arg-type]
 
 
+def test_where_nobody_says_who_they_are_the_same_silence_on_both_sides_is_no_match() -> None:
+    silent = replace(CLICK, app_id="", tenant_key="", operator_tenant="")
+    nameless = replace(LEVER, app_id="", tenant_key="")
+
+    assert Denied.FOREIGN is may_pull(silent, nameless, operators=OPERATORS, now=NOW)
+
+
 def test_nobody_may_where_nobody_is_listed() -> None:
     assert Denied.NOT_YOURS is may_pull(CLICK, LEVER, operators={}, now=NOW)
 

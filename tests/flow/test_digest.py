@@ -136,18 +136,18 @@ async def test_a_clock_that_is_set_back_tells_nothing_twice(database: Database) 
     assert [TOLD] == runs(database)
 
 
-async def test_a_clock_that_was_ahead_and_is_set_back_tells_the_real_day_when_it_comes(
+async def test_a_clock_that_was_ahead_at_the_first_start_and_is_set_back_keeps_nobody_waiting(
     database: Database,
 ) -> None:
-    clock = a_clock()
+    clock = a_clock(BEFORE + timedelta(days=10))
     one = digester(database, clock)
     await until_idle(one)
-    clock.advance(seconds=-DAY)
+    clock.advance(seconds=-10 * DAY)
     await until_idle(one)
-    clock.advance(seconds=DAY + DUE_AFTER)
+    clock.advance(seconds=DUE_AFTER)
     await until_idle(one)
 
-    assert TOLD in runs(database)
+    assert [TOLD] == runs(database)
 
 
 async def test_two_at_once_on_one_database_tell_it_once(tmp_path: Path) -> None:
@@ -282,6 +282,23 @@ async def test_stuck_payouts_and_chart_of_another_currency(database: Database) -
     assert USD == digest.charted
     assert 30 == len(digest.chart)
     assert Decimal(80) == digest.chart[-1].rewards
+
+
+async def test_the_chart_is_of_what_moved_most_often_not_of_the_largest_number(database: Database) -> None:
+    balance(database, 1, SUNDAY, JPY="1000000")
+    for minute in (1, 2, 3):
+        balance(database, 2, SUNDAY + timedelta(minutes=minute), CNY=str(minute))
+
+    assert CNY == (await _told(database)).charted
+
+
+async def test_a_name_that_looks_like_a_formula_is_harmless_in_the_file(database: Database) -> None:
+    balance(database, 1, SUNDAY, CNY="1")
+    statement = sa.text("UPDATE accounts SET referrer_name_zh = '=HYPERLINK(1)', referrer_name_en = ''")
+    database.write(lambda c: c.execute(statement).rowcount).result()
+    await _told(database, replace(PLAN, file="always"))
+
+    assert "'=HYPERLINK(1)" in zlib.decompress(files(database)[0].packed).decode()
 
 
 async def test_no_chart_where_none_is_wanted(database: Database) -> None:
