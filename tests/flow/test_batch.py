@@ -1,0 +1,178 @@
+"""Batch: each account is judged when its turn comes, and nothing is asked for it but once."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.domain.board import Action, LeftOut
+from notifier.domain.digest import Digest, Holder
+from notifier.domain.offer import Offer
+from notifier.domain.period import Span, finished
+from notifier.domain.route import Recipient
+from notifier.domain.withdrawal import WithdrawalState
+from notifier.flow.batch import TOGETHER, Batcher, BatchParts
+from notifier.store import audit, batches, boards, digest_runs, withdrawals
+from notifier.store.database import Database
+from notifier.store.digest_runs import Right, RunState
+from notifier.store.tables import accounts, balances, deliveries
+from notifier.store.withdrawals import Ending
+from support.builders import CNY
+from support.clock import FakeClock
+from support.digests import BEFORE, BOOK, PLAN, a_clock, balance
+
+CLOCK = a_clock()
+NOW = CLOCK.millis
+DIGEST = Digest(
+    name="hr-daily",
+    period=finished(Span.DAY, BEFORE.date(), PLAN.zone),
+    due_at=None,
+    born_at=NOW,
+    offers=True,
+)
+
+
+def batcher(
+    database: Database, *, operators: Mapping[str, Collection[str]] | None = None, clock: FakeClock = CLOCK
+) -> Batcher:
+    known = {"hr": ("ou_hr",)} if operators is None else operators
+    parts = BatchParts(
+        offer=Offer(targets=frozenset({"hr"})), book=BOOK, operators=known, clock=clock, wake=lambda: None
+    )
+    return Batcher(database, parts)
+
+
+def begun(database: Database, count: int) -> list[int]:
+    """A digest's card with a batch for so many accounts; their rows."""
+    refs = [balance(database, number, BEFORE, CNY="100") for number in range(1, count + 1)]
+    digest = replace(
+        DIGEST,
+        holders=tuple(
+            Holder(account_ref=ref, account_id=str(ref), referrer=None, amounts={CNY: Decimal(100)})
+            for ref in refs
+        ),
+    )
+    right = Right(digest="hr-daily", period=digest.period, recipient="hr", born_at=NOW)
+
+    def make(connection: sa.Connection) -> None:
+        run_id = digest_runs.take(connection, right, state=RunState.TOLD, content=digest)
+        assert run_id is not None
+        hr = Recipient(id_type="chat_id", id="oc_hr")
+        digest_runs.add_delivery(connection, right, run_id, target="hr", recipient=hr)
+        connection.execute(sa.update(deliveries).values(state="sent", message_id="om_1", updated_at=NOW))
+        card = connection.execute(sa.select(deliveries.c.id)).scalar_one()
+        boards.hang(connection, card, digest.holders, now=NOW)
+        items = boards.candidates(connection, card, digest, Action.ALL)
+        assert batches.begin(
+            connection, delivery_id=card, click_key="click", requested_by="ou_hr", items=items, now=NOW
+        )
+
+    database.write(make).result()
+    return refs
+
+
+def orders(database: Database) -> list[tuple[int, str, str]]:
+    with database.read() as connection:
+        return [
+            (each.account_ref, each.role, each.requested_by)
+            for each in reversed(withdrawals.listed(connection, states=(), limit=100))
+        ]
+
+
+def left_out(database: Database) -> Mapping[LeftOut, int]:
+    with database.read() as connection:
+        progress = batches.progress(connection, 1)
+    assert progress is not None
+    return progress.left_out
+
+
+async def test_every_account_gets_one_order_and_one_audit_entry(database: Database) -> None:
+    refs = begun(database, TOGETHER + 2)
+    one = batcher(database)
+    waits = [await one.turn() for _ in range(3)]
+
+    assert [0, 0] == waits[:2]
+    assert waits[2] > 0
+    assert [(ref, "operator", "ou_hr") for ref in refs] == orders(database)
+    with database.read() as connection:
+        rows = audit.rows(connection, limit=100)
+    assert len(refs) == len([row for row in rows if row.outcome == "requested as operator, batch 1"])
+    assert len(refs) == len({row.order_id for row in rows})
+
+
+async def test_a_restart_after_any_turn_asks_for_nothing_twice(database: Database) -> None:
+    refs = begun(database, 2 * TOGETHER)
+    for _ in range(4):
+        await batcher(database).turn()
+
+    assert refs == [ref for ref, *_ in orders(database)]
+
+
+async def test_who_is_an_operator_no_more_asks_for_nothing_more(database: Database) -> None:
+    begun(database, 3)
+    await batcher(database, operators={"hr": ("ou_somebody_else",)}).turn()
+
+    assert ([], {LeftOut.DENIED: 3}) == (orders(database), left_out(database))
+
+
+async def test_an_account_whose_owner_nobody_knows_is_left_out(database: Database) -> None:
+    refs = begun(database, 2)
+    statement = sa.update(accounts).where(accounts.c.id == refs[0]).values(looked_up_at=None)
+    database.write(lambda c: c.execute(statement).rowcount).result()
+    await batcher(database).turn()
+
+    assert [refs[1]] == [ref for ref, *_ in orders(database)]
+    assert {LeftOut.DENIED: 1} == left_out(database)
+
+
+@pytest.mark.parametrize(
+    "state, why",
+    [(None, LeftOut.BUSY), (WithdrawalState.WITHDRAWN, LeftOut.DONE)],
+)
+async def test_what_somebody_else_asked_for_meanwhile_is_not_asked_for_again(
+    database: Database, state: WithdrawalState | None, why: LeftOut
+) -> None:
+    begun(database, 1)
+    await batcher(database).turn()
+    if state is not None:
+        with database.read() as connection:
+            (order,) = withdrawals.listed(connection, states=(), limit=1)
+        ending = Ending(state=state, now=NOW, taken={CNY: Decimal(100)}, at=NOW)
+        database.write(lambda c: withdrawals.end(c, order, ending)).result()
+    _once_more(database)
+    await batcher(database).turn()
+
+    assert 1 == len(orders(database))
+    assert {why: 1} == left_out(database)
+
+
+def _once_more(database: Database) -> None:
+    """As if the batch had come to this account only now."""
+    database.write(lambda c: c.exec_driver_sql("UPDATE batch_items SET order_id = NULL").rowcount).result()
+
+
+async def test_an_account_that_holds_nothing_any_more_is_left_out(database: Database) -> None:
+    (ref,) = begun(database, 1)
+    statement = sa.delete(balances).where(balances.c.account_ref == ref)
+    database.write(lambda c: c.execute(statement).rowcount).result()
+    await batcher(database).turn()
+
+    assert ([], {LeftOut.EMPTY: 1}) == (orders(database), left_out(database))
+
+
+async def test_a_batch_of_which_nothing_can_be_asked_for_is_over_at_once(database: Database) -> None:
+    begun(database, 2)
+    one = batcher(database, operators={})
+    for _ in range(2):
+        await one.turn()
+    with database.read() as connection:
+        progress = batches.progress(connection, 1)
+
+    assert progress is not None
+    assert (2, 2, False) == (progress.total, progress.done, progress.running)
+
+
+async def test_no_batch_is_no_work(database: Database) -> None:
+    assert await batcher(database).turn() >= 1
