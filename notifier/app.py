@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection as SqlConnection
 
 from notifier.clock import Clock, SystemClock, to_millis
 from notifier.config import Config, listen_address
+from notifier.digest_plans import plans
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
 from notifier.domain.event import Event
@@ -47,7 +48,6 @@ from notifier.parts import (
     digest_parts,
     offer,
     payroll_access,
-    plans,
     renderer,
     routes,
     sending_pace,

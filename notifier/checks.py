@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from notifier.clock import SystemClock, from_millis, to_millis
 from notifier.config import Config
 from notifier.config_file import WELL_KNOWN, Loaded
+from notifier.digest_plans import plans
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.templates import OUR_TEMPLATES, CardTemplates
+from notifier.flow.timetable import next_due
 from notifier.samples import sample, samples_for
 
 
@@ -44,8 +47,25 @@ def offline(loaded: Loaded) -> list[Finding]:
     config = loaded.config
     file = str(loaded.file) if loaded.file else "no file; defaults and the environment"
     findings = [Finding(good=True, what=f"configuration: {file}"), *_origins(loaded), *_credentials(config)]
-    findings += [_store(config), *_templates(config)]
+    findings += [_store(config), *_digests(config), *_templates(config)]
     return findings
+
+
+def _digests(config: Config) -> Iterable[Finding]:
+    """When each comes next; and that the calendar leaves days on which it can."""
+    now = SystemClock().now()
+    for plan in plans(config):
+        try:
+            coming = next_due(plan, to_millis(now))
+        except ValueError as error:
+            yield Finding(good=False, what=f"digest {plan.name}: {error}", step="look at calendar.closed_on")
+            continue
+        if coming is None:
+            step = f"look at its cron expression, {plan.cron}"
+            yield Finding(good=False, what=f"digest {plan.name} never comes", step=step)
+        else:
+            at = f"{from_millis(coming.at).astimezone(plan.zone):%Y-%m-%d %H:%M}"
+            yield Finding(good=True, what=f"digest {plan.name}: next {at} {plan.zone}")
 
 
 def _origins(loaded: Loaded) -> Iterable[Finding]:

@@ -5,10 +5,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from notifier.clock import Clock, Millis, from_millis, to_millis
 from notifier.config import Config
+from notifier.digest_plans import plans
 from notifier.domain.board import Board, Option
 from notifier.domain.delivery import Rung
 from notifier.domain.digest import Digest
@@ -18,7 +20,7 @@ from notifier.flow.digest import REFERRERS, DigestParts, figures_of, spread, tel
 from notifier.flow.digest_figures import Figures
 from notifier.flow.timetable import Plan, next_due
 from notifier.flow.wording import person
-from notifier.parts import digest_parts, offer, plans, renderer
+from notifier.parts import digest_parts, offer, renderer
 from notifier.reports import iso
 from notifier.store import digest_runs
 from notifier.store.database import Database
@@ -163,13 +165,25 @@ def summary(digest: Digest) -> str:
     """For a dry run: the figures, and whether they prove themselves."""
     rows = [f"{digest.period.label}: {digest.people} people with a change"]
     for asset, flow in digest.flows.items():
-        name = asset.currency or asset.kind
+        parts = " ".join(
+            f"{sign} {name} {_plain(amount)}"
+            for sign, name, amount in (
+                ("+", "first seen", flow.first_seen),
+                ("+", "rewards", flow.rewards),
+                ("-", "withdrawn", flow.withdrawn),
+                ("+", "corrections", flow.corrections),
+            )
+        )
+        proof = "(adds up)" if flow.adds_up else "(DOES NOT ADD UP)"
         rows.append(
-            f"  {name}: opening {flow.opening:f} + first seen {flow.first_seen:f} + rewards {flow.rewards:f}"
-            f" - withdrawn {flow.withdrawn:f} + corrections {flow.corrections:f} = closing {flow.closing:f}"
-            f" {'(adds up)' if flow.adds_up else '(DOES NOT ADD UP)'}"
+            f"  {asset.currency or asset.kind}: opening {_plain(flow.opening)} {parts}"
+            f" = closing {_plain(flow.closing)} {proof}"
         )
     return "\n".join(rows)
+
+
+def _plain(amount: Decimal) -> str:
+    return f"{amount.normalize():f}"
 
 
 def send(

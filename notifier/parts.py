@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from notifier.clock import Clock
 from notifier.config import Config
+from notifier.digest_plans import plans
 from notifier.domain.delivery import HOUR_MS
 from notifier.domain.offer import Offer
 from notifier.domain.pace import Pace, SendingPace
-from notifier.domain.period import working_days
-from notifier.domain.route import REFERRER, AddressBook, Condition, Route
+from notifier.domain.route import AddressBook, Condition, Route
 from notifier.feishu.api import AppAccess
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code
@@ -17,7 +17,6 @@ from notifier.flow.digest_fit import fitting
 from notifier.flow.render import Renderer
 from notifier.flow.tell import Telling
 from notifier.flow.templates import CardTemplates
-from notifier.flow.timetable import Plan
 from notifier.payroll.client import PayrollAccess
 
 
@@ -69,29 +68,6 @@ def offer(config: Config) -> Offer:
     wanted = config.withdrawals
     return Offer(
         targets=frozenset(wanted.offer_to), kinds=tuple(wanted.kinds), least_amount=wanted.least_amount
-    )
-
-
-def plans(config: Config) -> tuple[Plan, ...]:
-    working = working_days(config.calendar.closed_on, config.calendar.open_on)
-    return tuple(
-        Plan(
-            name=digest.name,
-            groups=tuple(target for target in digest.to if target != REFERRER),
-            to_referrers=REFERRER in digest.to,
-            cron=digest.expression,
-            zone=digest.time_zone or config.cards.time_zone,
-            span=digest.period,
-            working=working if digest.working_days else None,
-            skip_quiet=digest.when_empty == "skip",
-            jitter_ms=digest.jitter_seconds * 1000,
-            chart_days=digest.chart_days,
-            rows=digest.rows,
-            file=digest.file,
-            withdraw=digest.withdraw,
-            catch_up_ms=round(digest.catch_up_hours * HOUR_MS),
-        )
-        for digest in config.digests
     )
 
 

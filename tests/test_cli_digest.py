@@ -28,6 +28,7 @@ digests:
   - {{name: hr-work, to: [hr, referrer], working_days: true, cron: "7 9 * * 1-5"}}
   - {{name: month, to: hr, period: month, at: "8:41", time_zone: America/New_York}}
 """
+EVERY_DAY = ", ".join(f"{datetime.now(UTC) + timedelta(days=number):%Y-%m-%d}" for number in range(-150, 150))
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
 
 
@@ -104,8 +105,8 @@ def test_a_dry_run_prints_figures_that_prove_themselves(file: Path, books: Datab
     said = says(file, "send", "hr-daily", "--for", f"{_local_day(YESTERDAY)}", "--dry-run")
 
     assert "1 people with a change" in said
-    assert "CNY: opening 100.0000 + first seen 0 + rewards 250.5000" in said
-    assert "= closing 350.5000 (adds up)" in said
+    assert "CNY: opening 100 + first seen 0 + rewards 250.5 - withdrawn 0 + corrections 0" in said
+    assert "= closing 350.5 (adds up)" in said
     assert [] == runs(books)
 
 
@@ -150,6 +151,25 @@ def test_no_digests_is_said(tmp_path: Path) -> None:
 
     assert "There are no digests; config.example.yaml shows how to set one up.\n" == says(file, "list")
     assert "There are none yet" in run(file, "send", "x", "--for", "today").stderr
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ("", "ok       digest hr-daily: next 20"),
+        ("  - {name: never, to: hr, cron: 7 9 30 2 *}\n", "PROBLEM  digest never never comes"),
+        (
+            f"  - {{name: off, to: hr, working_days: true}}\ncalendar: {{closed_on: [{EVERY_DAY}]}}\n",
+            "PROBLEM  digest off: no working day within 60 days of",
+        ),
+    ],
+)
+def test_check_says_when_digests_come_and_which_never_do(file: Path, more: str, said: str) -> None:
+    file.write_text(file.read_text(encoding="utf-8") + more, encoding="utf-8")
+    hidden = {name: None for name in os.environ if name.startswith(("NOTIFIER_", "FEISHU_", "LARK_", "APP_"))}
+    result = CliRunner().invoke(cli, ["check", "--config", str(file)], env=hidden)
+
+    assert said in result.stdout
 
 
 @pytest.mark.browser

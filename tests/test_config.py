@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from notifier import config_file
 from notifier.cli import cli
-from notifier.config import Config, GroupConfig
+from notifier.config import Config, DigestConfig, GroupConfig
 from notifier.config_file import load, need_credentials
 from notifier.errors import ConfigError
 
@@ -428,3 +428,53 @@ def test_the_example_shows_each_well_known_name() -> None:
 
     assert all(name in text for name in config_file.WELL_KNOWN["feishu", "app_id"])
     assert issubclass(GroupConfig, BaseModel)
+
+
+@pytest.mark.parametrize(
+    "digest, complaint",
+    [
+        ("{name: Daily, to: hr}", "digests[0].name"),
+        ("{name: d, to: nobody}", "digests[0].to: there is no group called 'nobody'"),
+        ("{name: d, to: []}", "digests[0].to"),
+        ("{name: d, to: hr, at: '25:00'}", "must be a time of day in quotes"),
+        ("{name: d, to: hr, cron: 99 9 * * *}", "is no cron expression"),
+        ("{name: d, to: hr, cron: 7 9 * * *, at: '09:07'}", "say either at or cron, not both"),
+        ("{name: d, to: hr, time_zone: Mars/Base}", "is no IANA time zone"),
+        ("{name: d, to: hr, period: year}", "digests[0].period"),
+        ("{name: d, to: hr, rows: 51}", "digests[0].rows"),
+        ("{name: d, to: hr, chart_days: 8}", "digests[0].chart_days"),
+        ("{name: d, to: hr, file: sometimes}", "digests[0].file"),
+        ("{name: d, to: hr, jitter_seconds: -1}", "digests[0].jitter_seconds"),
+        ("{name: d, to: hr, withdrwa: true}", "withdrwa"),
+        ("{name: d, to: hr}, {name: d, to: hr}", "two of them are called 'd'"),
+    ],
+)
+def test_a_digest_that_cannot_be_is_refused_by_name(tmp_path: Path, digest: str, complaint: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"groups: {{hr: {{chat_id: oc_1}}}}\ndigests: [{digest}]\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "digest, cron",
+    [
+        ({}, "7 9 * * *"),
+        ({"at": "8:41"}, "41 8 * * *"),
+        ({"period": "week"}, "7 9 * * mon"),
+        ({"period": "month", "at": "23:59"}, "59 23 1 * *"),
+        ({"cron": "17 10 * * 5"}, "17 10 * * 5"),
+    ],
+)
+def test_when_a_digest_comes(digest: dict[str, str], cron: str) -> None:
+    assert cron == DigestConfig(name="d", to=("referrer",), **digest).expression  # type: ignore[arg-type]
+
+
+def test_a_digest_avoids_the_busiest_minutes_by_default() -> None:
+    """Feishu is most loaded at :00 and :30."""
+    default = DigestConfig(name="d", to=("referrer",))
+
+    assert default.at[-2:] not in {"00", "30"}
+    assert default.jitter_seconds > 0
