@@ -91,14 +91,14 @@ class Listed:
         if self.next_at is None:
             rows.append("  never comes again: look at its cron expression")
         else:
-            rows.append(f"  next  {_local(self.next_at, plan)}  {self.next_period}")
+            rows.append(f"  next      {_local(self.next_at, plan)}  {self.next_period}")
         rows += [_run_line(run, plan) for run in self.runs]
         return "\n".join(rows)
 
 
 def _run_line(run: RunRow, plan: Plan) -> str:
     again = f", correction {run.edition}" if run.edition else ""
-    return f"  {run.state:<6}{_local(run.born_at, plan)}  {run.period} to {run.recipient}{again}"
+    return f"  {run.state:<10}{_local(run.born_at, plan)}  {run.period} to {run.recipient}{again}"
 
 
 def _local(at: Millis, plan: Plan) -> str:

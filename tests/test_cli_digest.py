@@ -65,7 +65,7 @@ def test_the_list_says_when_each_comes(file: Path) -> None:
     assert "hr-daily: day to hr; `7 9 * * *` Asia/Shanghai" in said
     assert "hr-work: day to hr, referrer; `7 9 * * 1-5` Asia/Shanghai, working days only" in said
     assert "month: month to hr; `41 8 1 * *` America/New_York" in said
-    assert 3 == len(re.findall(r"  next  20\d\d-\d\d-\d\d \d\d:\d\d  \w+:20", said))
+    assert 3 == len(re.findall(r"  next      20\d\d-\d\d-\d\d \d\d:\d\d  \w+:20", said))
 
 
 @pytest.mark.usefixtures("books")

@@ -12,6 +12,7 @@ from notifier.clock import Millis
 from notifier.domain.digest import DayFlow, Digest, Flow
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import ONE_DAY, Period, days_before, midnight
+from notifier.flow.digest_wording import MOST_FLOWS
 from notifier.flow.timetable import Plan
 from notifier.flow.wording import clean
 from notifier.store import books, digest_runs
@@ -74,7 +75,10 @@ def gather(
     holders = books.largest_holders(connection, kinds=kinds, limit=plan.rows)
     people = books.people(connection, stretch)
     flows = books.flows(connection, stretch)
-    charted = _charted(flows)
+    charted = _charted(flows) if plan.chart_days else None
+    chart = _chart(connection, plan, period, charted, flows) if charted is not None else ()
+    if not any(day.rewards or day.withdrawn for day in chart):
+        charted, chart = None, ()  # an empty chart says nothing
     digest = Digest(
         name=plan.name,
         period=period,
@@ -86,13 +90,13 @@ def gather(
         holders=holders,
         more_changed=max(0, people - len(changed)),
         more_holders=max(0, books.count_holders(connection, kinds=kinds) - len(holders)),
-        charted=charted if plan.chart_days else None,
-        chart=_chart(connection, plan, period, charted, flows) if charted and plan.chart_days else (),
+        charted=charted,
+        chart=chart,
         stuck=digest_runs.stuck(connection, late_before=late_before),
         offers=plan.withdraw,
     )
     fitted = fit(digest)
-    cut = bool(fitted.more_changed or fitted.more_holders)
+    cut = bool(fitted.more_changed or fitted.more_holders or len(flows) > MOST_FLOWS)
     if plan.file == "never" or (plan.file == "when_cut" and not cut):
         return Figures(digest=fitted)
     files = tuple(_files(books.book_rows(connection, stretch), period))

@@ -301,6 +301,14 @@ async def test_a_name_that_looks_like_a_formula_is_harmless_in_the_file(database
     assert "'=HYPERLINK(1)" in zlib.decompress(files(database)[0].packed).decode()
 
 
+async def test_no_chart_where_there_is_nothing_to_draw(database: Database) -> None:
+    balance(database, 1, SUNDAY - timedelta(days=40), CNY="100")
+    digest = await _told(database)
+
+    assert (None, ()) == (digest.charted, digest.chart)
+    assert Decimal(100) == digest.flows[CNY].closing
+
+
 async def test_no_chart_where_none_is_wanted(database: Database) -> None:
     balance(database, 1, SUNDAY, CNY="100")
     digest = await _told(database, replace(PLAN, chart_days=0))

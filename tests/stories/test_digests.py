@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,18 @@ def test_telling_a_period_again_needs_to_be_asked_for_and_says_so(
     assert 0 == corrected.returncode
     assert says(card(feishu_box), "更正")
     assert 2 == len([each for each in feishu_box.messages(HR) if is_digest(each)])
+
+
+def test_two_processes_at_once_tell_a_period_once(notifier: RunningNotifier, feishu_box: FeishuBox) -> None:
+    """Real processes, started together, and the notifier beside them."""
+    words = ("digest", "send", "hr-daily", "--for", "yesterday")
+    with ThreadPoolExecutor(4) as together:
+        said = list(together.map(lambda _: notifier.command(*words).stdout, range(4)))
+    notifier.wait_until_settled()
+
+    assert 1 == sum("on its way" in each for each in said)
+    assert 3 == sum("already" in each for each in said)
+    assert 1 == len([each for each in feishu_box.messages(HR) if is_digest(each)])
 
 
 def _yesterday(notifier: RunningNotifier) -> str:
