@@ -1,7 +1,5 @@
 """Payout export: a file for a paying system that is not called. A row leaves as new once, and again when asked."""
 
-import csv
-import io
 import json
 import os
 import tempfile
@@ -16,6 +14,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis, SystemClock, to_millis
 from notifier.domain.payout import Payout, PayoutState
 from notifier.errors import ConfigError
+from notifier.flow.spreadsheet import BYTE_ORDER_MARK, harmless, line
 from notifier.reports import iso
 from notifier.store import audit, payouts
 from notifier.store.audit import What
@@ -32,8 +31,6 @@ COLUMNS = (
     "withdrawn_at",
     "exported_at",
 )
-FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet would run what begins so."""
 
 Row = dict[str, Any]
 
@@ -131,20 +128,14 @@ def _row(payout: Payout) -> Row:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """One line per amount; with a byte order mark, for Excel."""
-    made = io.StringIO(newline="")
-    writer = csv.writer(made, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        for amount in row["amounts"]:
-            cells = row | amount
-            writer.writerow([_harmless(cells.get(name)) for name in COLUMNS])
-    return "\ufeff" + made.getvalue()
+    """One line per amount."""
+    cells = (row | amount for row in rows for amount in row["amounts"])
+    lines = (line(_cell(each.get(name)) for name in COLUMNS) for each in cells)
+    return "".join([BYTE_ORDER_MARK, line(COLUMNS), *lines])
 
 
-def _harmless(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA_BEGINNINGS) else text
+def _cell(value: object) -> str:
+    return harmless("" if value is None else str(value))
 
 
 def as_json(rows: Sequence[Row]) -> str:

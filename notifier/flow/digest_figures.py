@@ -1,7 +1,5 @@
 """Digest figures: one period out of the books, and the complete list behind it. Reads only; may take seconds."""
 
-import csv
-import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +11,7 @@ from notifier.domain.digest import DayFlow, Digest, Flow
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import ONE_DAY, Period, days_before, midnight
 from notifier.flow.digest_wording import MOST_FLOWS
+from notifier.flow.spreadsheet import BYTE_ORDER_MARK, harmless, line
 from notifier.flow.timetable import Plan
 from notifier.flow.wording import clean
 from notifier.store import books, digest_runs
@@ -35,8 +34,6 @@ COLUMNS = (
     "净变动 net",
     "期末 closing",
 )
-FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet would run what begins so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,19 +143,19 @@ def _files(rows: Iterable[BookRow], period: Period) -> Iterator[ListFile]:
 
 
 class _Sheet:
-    """CSV with a byte order mark, which is how Excel knows that Chinese text is UTF-8."""
+    """One file, deflated while it is written."""
 
     def __init__(self) -> None:
         self._packer = zlib.compressobj(6)
         self._packed: list[bytes] = []
         self.size = 0
         self.rows = 0
-        self._put("\ufeff")
-        self._put(_line(COLUMNS))
+        self._put(BYTE_ORDER_MARK)
+        self._put(line(COLUMNS))
 
     def add(self, cells: Iterable[str]) -> None:
         self.rows += 1
-        self._put(_line(cells))
+        self._put(line(cells))
 
     def close(self) -> bytes:
         return b"".join([*self._packed, self._packer.flush()])
@@ -168,12 +165,6 @@ class _Sheet:
         self.size += len(data)
         if packed := self._packer.compress(data):
             self._packed.append(packed)
-
-
-def _line(cells: Iterable[str]) -> str:
-    line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="\r\n").writerow(cells)
-    return line.getvalue()
 
 
 def _cells(row: BookRow) -> list[str]:
@@ -203,4 +194,4 @@ def _text(text: str, most: int) -> str:
     shown = text if text.isdigit() else clean(text, most)
     if len(shown) > 15 and shown.isdigit():
         return f"{shown}\t"
-    return f"'{shown}" if shown.startswith(FORMULA_BEGINNINGS) else shown
+    return harmless(shown)

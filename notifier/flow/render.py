@@ -74,23 +74,7 @@ class Renderer:
     def content(self, claimed: Claimed) -> Content:
         """From the delivery's rung downwards, the first that can be made. Plain text always can."""
         delivery = claimed.delivery
-        if claimed.digest is not None:
-            card: Card = self.digest(
-                claimed.digest,
-                claimed.board,
-                face=claimed.face,
-                owner=claimed.owner,
-                account=account_id(claimed.account) if claimed.account else "",
-                reroute=delivery.reroute_reason,
-            )
-        else:
-            card = self._card(
-                claimed.told,
-                face=claimed.face,
-                owner=claimed.owner,
-                target=delivery.target,
-                reroute=delivery.reroute_reason,
-            )
+        card = self._shown(claimed, target=delivery.target, reroute=delivery.reroute_reason)
         made, rung, fault = self._ladder(card, delivery.rung, delivery_id=delivery.id)
         if made is None:
             body = serialise({"text": plain_text(card)})
@@ -101,22 +85,22 @@ class Renderer:
         """The card as it should look now, on its rung or below; None for what is no card. Never raises for a
         template at fault: the simpler one is taken.
         """
-        if hung.digest is not None:
-            card: Card = self.digest(
-                hung.digest,
-                hung.board,
-                face=hung.face,
-                owner=hung.owner,
-                account=account_id(hung.account) if hung.account else "",
-                reroute=hung.reroute_reason,
-            )
-        else:
-            card = self._card(
-                hung.told, face=hung.face, owner=hung.owner, target=hung.target, reroute=hung.reroute_reason
-            )
+        card = self._shown(hung, target=hung.target, reroute=hung.reroute_reason)
         if hung.is_anothers:
             card = replace(card, withdrawal=not_yours_any_more())
         return self._ladder(card, hung.rung, delivery_id=hung.delivery_id)[0]
+
+    def _shown(self, what: Claimed | HungCard, *, target: str, reroute: str | None) -> Card:
+        if what.digest is None:
+            return self._card(what.told, face=what.face, owner=what.owner, target=target, reroute=reroute)
+        return self.digest(
+            what.digest,
+            what.board,
+            face=what.face,
+            owner=what.owner,
+            account=account_id(what.account) if what.account else "",
+            reroute=reroute,
+        )
 
     def _ladder(
         self, card: Card, start: Rung, *, delivery_id: int

@@ -11,24 +11,9 @@ from notifier.clock import from_millis, to_millis
 from notifier.cron import trigger
 from notifier.domain.period import Span, WorkCalendar
 from notifier.flow.timetable import Due, Plan, due_between, next_due
+from support.digests import PLAN
 
 NEW_YORK, SHANGHAI = ZoneInfo("America/New_York"), ZoneInfo("Asia/Shanghai")
-PLAN = Plan(
-    name="hr-daily",
-    groups=("hr",),
-    to_referrers=False,
-    cron="7 9 * * *",
-    zone=SHANGHAI,
-    span=Span.DAY,
-    working=None,
-    skip_quiet=False,
-    jitter_ms=0,
-    chart_days=7,
-    rows=20,
-    file="when_cut",
-    withdraw=True,
-    catch_up_ms=72 * 3_600_000,
-)
 SECOND = 1000
 DAY = 86_400 * SECOND
 
