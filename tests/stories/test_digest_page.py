@@ -27,6 +27,9 @@ def test_a_digest_on_the_page(tmp_path: Path) -> None:
     ):
         for number, account in enumerate(box.accounts()):
             box.change(account["account_id"], cash={"CNY": f"+{100 + number}.00"})
+            box.change(
+                account["account_id"], cash={"CNY": "+5.00"}
+            )  # after the first sight, a reward to draw
         notifier.wait_until_settled()
         notifier.command("digest", "send", "hr-daily", "--for", "today")
         notifier.wait_until_settled()
