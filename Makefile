@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Tests at a time; most of them wait for other processes, so a few more than cores are well used.
+WORKERS ?= 3
 
 .PHONY: help sandbox test check format lint types rooms deps bench kills lock clean
 
@@ -20,7 +22,7 @@ sandbox: $(READY)  ## Feishu in a box plus the notifier: open the printed addres
 	$(BIN)/notifier sandbox
 
 test: $(READY)     ## the tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 format: $(READY)   ## put the code into its one layout
 	$(BIN)/ruff format .
