@@ -41,6 +41,7 @@ def list_digests(config_path: Path | None, clock_file: Path | None, *, as_json: 
 @CLOCK_OPTION
 @click.argument("name")
 @FOR_OPTION
+@click.option("--account", help="Of a digest to referrers: whose card. Left out: the first one's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the card's JSON; open nothing.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of the page; 0 takes any free one.")
 @click.option("--no-browser", is_flag=True, help="Only print the page's address.")
@@ -49,6 +50,7 @@ def preview_digest(
     clock_file: Path | None,
     name: str,
     day: str,
+    account: str | None,
     port: int,
     *,
     as_json: bool,
@@ -61,8 +63,14 @@ def preview_digest(
     plan = digest_desk.plan_called(loaded.config, name)
     period = digest_desk.period_for(plan, day, clock)
     with open_database(loaded) as opened:
-        figures = digest_desk.figures(opened, loaded.config, plan, period, clock)
-    card = digest_desk.preview(loaded.config, figures.digest, clock)
+        if account or not plan.groups:
+            card, people = digest_desk.own_preview(opened, loaded.config, plan, period, clock, account)
+        else:
+            figures = digest_desk.figures(opened, loaded.config, plan, period, clock)
+            card, people = (
+                digest_desk.preview(loaded.config, figures.digest, clock),
+                digest_desk.people(figures.digest),
+            )
     if as_json:
         click.echo(json.dumps(card, ensure_ascii=False, indent=2))
         return
@@ -71,7 +79,7 @@ def preview_digest(
     card_page.show(
         card,
         title=f"{name} {period.label}",
-        people=digest_desk.people(figures.digest),
+        people=people,
         port=port,
         browse=not no_browser,
         say=click.echo,
@@ -96,10 +104,8 @@ def send_digest(
     period = digest_desk.period_for(plan, day, clock)
     with open_database(loaded) as opened:
         if dry_run:
-            figures = digest_desk.figures(opened, loaded.config, plan, period, clock)
-            click.echo(digest_desk.summary(figures.digest))
-            for file in figures.files:
-                click.echo(f"  file {file.name}: {file.rows} rows")
+            for line in digest_desk.dry_run(opened, loaded.config, plan, period, clock):
+                click.echo(line)
             return
         said = digest_desk.send(opened, loaded.config, plan, period, clock, again=again)
     for line in said:

@@ -183,7 +183,7 @@ class WithdrawalConfig(Section):
         default=(Kind.POINTS, Kind.CASH), min_length=1
     )
     least_amount: Decimal = Field(default=Decimal(0), ge=0)
-    per_minute: int = Field(default=90, gt=0, le=100)
+    per_minute: int = Field(default=98, gt=0, le=100)
 
     @field_validator("least_amount", mode="before")
     @classmethod

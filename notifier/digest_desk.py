@@ -2,31 +2,35 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from notifier.clock import Clock, Millis, from_millis, to_millis
 from notifier.config import Config
 from notifier.digest_plans import plans
+from notifier.domain.account import Referrer
 from notifier.domain.board import Board, Option
 from notifier.domain.delivery import Rung
 from notifier.domain.digest import Digest
-from notifier.domain.period import Period, holding, so_far
+from notifier.domain.period import Period, so_far
 from notifier.errors import ConfigError
-from notifier.flow.digest import REFERRERS, DigestParts, figures_of, spread, tell
+from notifier.flow.digest import REFERRERS, DigestParts, figures_of, own_digest, spread, tell
 from notifier.flow.digest_figures import Figures
-from notifier.flow.timetable import Plan, next_due
+from notifier.flow.timetable import Plan, next_due, telling_of
 from notifier.flow.wording import person
 from notifier.parts import digest_parts, offer, renderer
 from notifier.reports import iso
-from notifier.store import digest_runs
+from notifier.store import accounts, books, digest_runs
+from notifier.store.books import Stretch
 from notifier.store.database import Database
 from notifier.store.digest_runs import Right, RunRow
 
 LATEST = 5
+EARLIEST = date(2000, 1, 1)
 
 
 def plan_called(config: Config, name: str) -> Plan:
@@ -46,10 +50,17 @@ def period_for(plan: Plan, text: str, clock: Clock) -> Period:
     words = {"today": today, "yesterday": today - timedelta(days=1)}
     try:
         day = words[text] if text in words else date.fromisoformat(text)
-        return so_far(holding(plan.span, day, plan.zone, plan.working), now)
-    except (ValueError, OverflowError) as error:
-        reason = str(error) if "begun" in str(error) or "working day" in str(error) else "this is no date"
-        raise ConfigError(f"--for: {text!r}: {reason}. Write 2026-11-23, today or yesterday.") from error
+    except ValueError as error:
+        raise ConfigError(
+            f"--for: {text!r}: this is no date. Write 2026-11-23, today or yesterday."
+        ) from error
+    if not EARLIEST <= day <= today:
+        reason = f"{day} has not begun yet" if day > today else "this is too long ago"
+        raise ConfigError(f"--for: {text!r}: {reason}. Write 2026-11-23, today or yesterday.")
+    try:
+        return so_far(telling_of(plan, day), now)
+    except ValueError as error:
+        raise ConfigError(f"--for: {text!r}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +158,41 @@ def preview(config: Config, digest: Digest, clock: Clock) -> Mapping[str, Any]:
     return drawing.card(Rung.FULL, drawing.digest(digest, board))
 
 
+def own_preview(
+    database: Database, config: Config, plan: Plan, period: Period, clock: Clock, account_id: str | None
+) -> tuple[Mapping[str, Any], list[dict[str, str]]]:
+    """The card that one referrer gets, and whom it shows; account_id: None for the first that gets one. Raises
+    ConfigError when nobody does.
+    """
+    right = Right(digest=plan.name, period=period, recipient=REFERRERS, born_at=to_millis(clock.now()))
+    stretch = Stretch(from_at=period.from_at, to_at=period.to_at)
+    with database.read() as connection:
+        refs = None if account_id is None else accounts.called(connection, account_id)
+        of_one = groupby(books.book_rows(connection, stretch, refs=refs), key=lambda row: row.account_ref)
+        ref, rows = next(((ref, list(rows)) for ref, rows in of_one), (None, []))
+        if ref is None:
+            whom = f"account {account_id}" if account_id else "any account"
+            raise ConfigError(f"{plan.name}: {period.label} has nothing to tell about {whom}.")
+        owner, key = accounts.ownership(connection, ref), accounts.key_of(connection, ref)
+    drawing = renderer(config, clock)
+    digest = own_digest(plan, right, {row.asset: row.flow for row in rows})
+    card = drawing.card(Rung.FULL, drawing.digest(digest, owner=owner, account=key.account_id))
+    return card, _named([owner.referrer] if owner is not None and owner.referrer is not None else [])
+
+
+def dry_run(database: Database, config: Config, plan: Plan, period: Period, clock: Clock) -> Iterable[str]:
+    """What would be told to groups, and to how many referrers."""
+    if plan.groups:
+        found = figures(database, config, plan, period, clock)
+        yield summary(found.digest)
+        yield from (f"  file {file.name}: {file.rows} rows" for file in found.files)
+    if plan.to_referrers:
+        with database.read() as connection:
+            stretch = Stretch(from_at=period.from_at, to_at=period.to_at)
+            count = len({row.account_ref for row in books.book_rows(connection, stretch)})
+        yield f"{period.label}: to each of {count} referrers the own figures"
+
+
 def _offers(config: Config, amounts: Mapping[Any, Any]) -> bool:
     wanted = offer(config)
     return any(wanted.is_for(target, amounts) for target in wanted.targets)
@@ -154,10 +200,11 @@ def _offers(config: Config, amounts: Mapping[Any, Any]) -> bool:
 
 def people(digest: Digest) -> list[dict[str, str]]:
     """Whom the card shows, for a page that must put names to ids."""
-    shown = {
-        each.referrer.open_id: each.referrer for each in (*digest.changed, *digest.holders) if each.referrer
-    }
-    names = {open_id: person(who).name for open_id, who in shown.items()}
+    return _named(each.referrer for each in (*digest.changed, *digest.holders) if each.referrer)
+
+
+def _named(shown: Iterable[Referrer]) -> list[dict[str, str]]:
+    names = {who.open_id: person(who).name for who in shown}
     return [{"open_id": open_id, "name": name.zh, "en_name": name.en} for open_id, name in names.items()]
 
 

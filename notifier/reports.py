@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from notifier.clock import Millis, SystemClock, from_millis, to_millis
-from notifier.store import accounts, desk, gates, payouts
+from notifier.store import accounts, desk, digest_runs, gates, payouts
 from notifier.store import inbox as inbox_table
 from notifier.store.database import Database
 from notifier.store.desk import DeliveryFile, DeliveryRow, WorkerRow
+from notifier.store.digest_runs import RunRow
 from notifier.store.inbox import ParkedEntry
 
 BEAT_IS_OLD_MS = 20_000
@@ -35,6 +36,7 @@ class Status:
     simpler: list[tuple[str, str, int]]
     held: list[tuple[str, Millis, str]]
     payouts: dict[str, int]
+    missed: list[RunRow]
 
     @property
     def process(self) -> str:
@@ -82,6 +84,9 @@ class Status:
                 {"rung": rung, "reason": reason, "count": count} for rung, reason, count in self.simpler
             ],
             "payouts": self.payouts,
+            "missed_digests": [
+                {"digest": run.digest, "period": run.period, "to": run.recipient} for run in self.missed
+            ],
             "held_by_feishu": [
                 {"what": name, "until": iso(until), "reason": reason} for name, until, reason in self.held
             ],
@@ -103,6 +108,8 @@ class Status:
         yield f"uncertain     {self.deliveries.get('uncertain', 0)}"
         if self.payouts:
             yield f"payouts       {_counts(self.payouts)}"
+        for run in self.missed:
+            yield f"  digest {run.digest} of {run.period} came too late and was not told to {run.recipient}"
         for name, until, reason in self.held:
             yield f"on hold       {name} for {_span(until - self.now)}: {reason}"
         for state, code, reason, count in self.stuck:
@@ -157,6 +164,7 @@ def status(database: Database, *, per_minute: float) -> Status:
             lookups=list(accounts.failing_lookups(connection, limit=SHOWN)),
             held=gates.shut_gates(connection, now=now),
             payouts=payouts.count_by_state(connection),
+            missed=digest_runs.missed(connection, since=now - WEEK_MS, limit=SHOWN),
             simpler=desk.simpler_cards(connection, since=now - WEEK_MS, limit=SHOWN),
         )
 

@@ -199,3 +199,53 @@ def test_a_preview_is_a_page_that_sends_nothing(file: Path, tmp_path: Path) -> N
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.mark.usefixtures("books")
+def test_a_personal_digest_is_shown_as_its_reader_gets_it(file: Path) -> None:
+    _personal(file)
+    card = json.loads(says(file, "preview", "mine", "--for", "yesterday", "--json"))
+    same = json.loads(
+        says(file, "preview", "mine", "--for", "yesterday", "--json", "--account", "7000000000000000001")
+    )
+
+    assert "我的" in card["header"]["title"]["content"]
+    assert card["body"]["elements"][:2] == same["body"]["elements"][:2]
+
+
+@pytest.mark.usefixtures("books")
+def test_a_personal_digest_of_nobody_says_so(file: Path) -> None:
+    _personal(file)
+    result = run(file, "preview", "mine", "--for", "yesterday", "--json", "--account", "7")
+
+    assert 2 == result.exit_code
+    assert "has nothing to tell about account 7" in result.stderr
+
+
+@pytest.mark.usefixtures("books")
+def test_a_dry_run_says_how_many_referrers_there_are(file: Path) -> None:
+    _personal(file)
+    said = says(file, "send", "mine", "--for", "yesterday", "--dry-run")
+
+    assert "to each of 1 referrers the own figures" in said
+    assert "file" not in said
+
+
+def _personal(file: Path) -> None:
+    file.write_text(
+        file.read_text(encoding="utf-8") + "  - {name: mine, to: [referrer], time_zone: UTC}\n",
+        encoding="utf-8",
+    )
+
+
+@pytest.mark.parametrize(
+    "day, reason",
+    [("0001-01-01", "too long ago"), ("9999-12-31", "has not begun yet"), ("1999-12-31", "ago")],
+)
+@pytest.mark.usefixtures("books")
+def test_a_day_out_of_reach_is_refused_in_a_sentence(file: Path, day: str, reason: str) -> None:
+    result = run(file, "send", "hr-daily", "--for", day)
+
+    assert 2 == result.exit_code
+    assert reason in result.stderr
+    assert 1 == len(result.stderr.strip().splitlines())

@@ -61,39 +61,39 @@ class Period:
     so_far: bool = False
 
 
-def finished(span: Span, day: date, zone: tzinfo, working: WorkCalendar | None = None) -> Period:
-    """The last one that was over when this day began. working: only on working days is told, so that a day's digest
-    covers everything since the working day before.
-    """
+def beginning(span: Span, day: date) -> date:
+    """The first day of the day, week or month in which this one lies: all before it is over when the day begins."""
     match span:
         case Span.DAY:
-            first = working.before(day) if working else day - ONE_DAY
-            return whole(span, first, day - ONE_DAY, zone)
+            return day
         case Span.WEEK:
-            monday = day - timedelta(days=day.weekday())
-            return whole(span, monday - 7 * ONE_DAY, monday - ONE_DAY, zone)
+            return day - timedelta(days=day.weekday())
         case Span.MONTH:
-            last = day.replace(day=1) - ONE_DAY
-            return whole(span, last.replace(day=1), last, zone)
+            return day.replace(day=1)
 
 
-def holding(span: Span, day: date, zone: tzinfo, working: WorkCalendar | None = None) -> Period:
+def finished(span: Span, day: date, zone: tzinfo) -> Period:
+    """The last one that was over when this day began."""
+    return holding(span, beginning(span, day) - ONE_DAY, zone)
+
+
+def ended_between(span: Span, since: date, day: date, zone: tzinfo) -> Period | None:
+    """All that ended after the first of these days had begun, and before the second had. None where nothing did."""
+    begin, end = beginning(span, since), beginning(span, day)
+    return whole(span, begin, end - ONE_DAY, zone) if begin < end else None
+
+
+def holding(span: Span, day: date, zone: tzinfo) -> Period:
     """The one in which this day lies."""
-    match span:
-        case Span.DAY if working:
-            return finished(span, working.after(day), zone, working)
-        case Span.DAY:
-            return whole(span, day, day, zone)
-        case Span.WEEK:
-            monday = day - timedelta(days=day.weekday())
-            return whole(span, monday, monday + 6 * ONE_DAY, zone)
-        case Span.MONTH:
-            following = (day.replace(day=28) + 4 * ONE_DAY).replace(day=1)
-            return whole(span, day.replace(day=1), following - ONE_DAY, zone)
+    first = beginning(span, day)
+    longest = {Span.DAY: ONE_DAY, Span.WEEK: 7 * ONE_DAY, Span.MONTH: 31 * ONE_DAY}[span]
+    return whole(span, first, beginning(span, first + longest) - ONE_DAY, zone)
 
 
 def so_far(period: Period, now: datetime) -> Period:
-    """The same, up to now; itself where it is over. Raises ValueError where it has not begun."""
+    """The same, up to now; itself where it is over. Its label does not say up to when, so that telling it once more is
+    telling it again. Raises ValueError where it has not begun.
+    """
     at = to_millis(now)
     if at >= period.to_at:
         return period
@@ -104,13 +104,14 @@ def so_far(period: Period, now: datetime) -> Period:
         last=period.last,
         from_at=period.from_at,
         to_at=at,
-        label=f"{period.label}@{at}",
+        label=f"{period.label} so far",
         so_far=True,
     )
 
 
 def whole(span: Span, first: date, last: date, zone: tzinfo) -> Period:
-    label = f"{span}:{first}" if first == last or span is not Span.DAY else f"{span}:{first}..{last}"
+    single = last + ONE_DAY == beginning(span, last + ONE_DAY) and first == beginning(span, last)
+    label = f"{span}:{first}" if single else f"{span}:{first}..{last}"
     return Period(
         first=first,
         last=last,

@@ -269,10 +269,22 @@ def _tell_one(
     flows: Mapping[Asset, Flow],
 ) -> None:
     """Who has nothing and had no change is not in the books of the period, and hears nothing."""
-    moved = any(flow.net or flow.rewards or flow.withdrawn for flow in flows.values())
-    if plan.skip_quiet and not moved:
+    digest = own_digest(plan, right, flows)
+    if plan.skip_quiet and digest.is_quiet:
         return
-    digest = Digest(
+    own = replace(right, recipient=f"account:{ref}")
+    run_id = digest_runs.take(connection, own, state=RunState.TOLD, content=digest)
+    if run_id is not None:
+        recipient = parts.telling.known_recipient(connection, ref, REFERRER, right.born_at)
+        digest_runs.add_delivery(
+            connection, own, run_id, target=REFERRER, recipient=recipient, account_ref=ref
+        )
+
+
+def own_digest(plan: Plan, right: Right, flows: Mapping[Asset, Flow]) -> Digest:
+    """A referrer's own. flows: of the own account in the period."""
+    moved = any(flow.net or flow.rewards or flow.withdrawn for flow in flows.values())
+    return Digest(
         name=plan.name,
         period=right.period,
         due_at=right.due_at,
@@ -282,13 +294,6 @@ def _tell_one(
         people=1 if moved else 0,
         offers=plan.withdraw,
     )
-    own = replace(right, recipient=f"account:{ref}")
-    run_id = digest_runs.take(connection, own, state=RunState.TOLD, content=digest)
-    if run_id is not None:
-        recipient = parts.telling.known_recipient(connection, ref, REFERRER, right.born_at)
-        digest_runs.add_delivery(
-            connection, own, run_id, target=REFERRER, recipient=recipient, account_ref=ref
-        )
 
 
 def _right(

@@ -3,12 +3,21 @@
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from notifier.clock import Millis, from_millis, to_millis
 from notifier.cron import trigger
-from notifier.domain.period import MOST_DAYS_OFF, Period, Span, WorkCalendar, finished
+from notifier.domain.period import (
+    MOST_DAYS_OFF,
+    Period,
+    Span,
+    WorkCalendar,
+    ended_between,
+    finished,
+    holding,
+    midnight,
+)
 
 DAY_MS = 86_400_000
 LOOK_AHEAD_DAYS = 800
@@ -48,43 +57,91 @@ def due_between(plan: Plan, after: Millis, until: Millis) -> list[Due]:
     """What came due in (after, until], oldest first; each period once, at its first time."""
     if until <= after:
         return []
-    early = after - plan.jitter_ms - (MOST_DAYS_OFF * DAY_MS if plan.working else DAY_MS)
-    found: dict[str, Due] = {}
-    for due in _upcoming(plan, early):
-        if due.at - plan.jitter_ms > until:
+    found: list[Due] = []
+    for due in _upcoming(plan, after - plan.jitter_ms):
+        if due.at - plan.jitter_ms > until + _SLACK_MS:
             break
-        found.setdefault(due.period.label, due)
-    return sorted((due for due in found.values() if after < due.at <= until), key=lambda due: due.at)
+        found.append(due)
+    return sorted((due for due in found if after < due.at <= until), key=lambda due: due.at)
 
 
 def next_due(plan: Plan, after: Millis) -> Due | None:
     """The first that comes due later than this; None where the expression never comes again."""
-    told = {due.period.label for due in due_between(plan, after - 40 * DAY_MS, after)}
-    early = after - plan.jitter_ms - (MOST_DAYS_OFF * DAY_MS if plan.working else DAY_MS)
-    for due in _upcoming(plan, early):
-        if due.at > after and due.period.label not in told:
-            return due
-    return None
+    soon: list[Due] = []
+    for due in _upcoming(plan, after - plan.jitter_ms):
+        if due.at > after:
+            soon.append(due)
+        if soon and due.at - plan.jitter_ms - _SLACK_MS > soon[0].at:
+            break
+    return min(soon, key=lambda due: due.at, default=None)
+
+
+def telling_of(plan: Plan, day: date) -> Period:
+    """The period in which this day is told: more than one day, week or month where the times lie further apart."""
+    for due in _upcoming(plan, midnight(day, plan.zone)):
+        if due.period.last >= day:
+            return due.period if due.period.first <= day else holding(plan.span, day, plan.zone)
+    return holding(plan.span, day, plan.zone)
+
+
+_SLACK_MS = DAY_MS
+"""Clock changes may turn two neighbours round; never by so much."""
 
 
 def _upcoming(plan: Plan, after: Millis) -> Iterator[Due]:
-    """Every firing from then on, with the period that it tells. One on a day off moves to the next working day."""
-    fires = trigger(plan.cron, plan.zone)
-    now = from_millis(after).astimezone(plan.zone)
-    last = now + timedelta(days=LOOK_AHEAD_DAYS)
-    previous: datetime | None = None
-    while (fired := fires.get_next_fire_time(previous, now)) is not None and fired < last:
+    """Every time from then on (and some before) at which something has ended since the time before, with all of that:
+    so whatever the times are, no day is left out and none is told twice.
+    """
+    early = _wall(after, plan) - timedelta(days=MOST_DAYS_OFF if plan.working else 1)
+    last = early + timedelta(days=LOOK_AHEAD_DAYS)
+    before = _time_before(plan, early)
+    since = None if before is None else _moved(before, plan).date()
+    for fired in _fires(plan, early, last):
         at = _moved(fired, plan)
-        period = finished(plan.span, at.date(), plan.zone, plan.working)
-        yield Due(at=to_millis(at) + _jitter(plan, period), period=period)
+        day = at.date()
+        period = (
+            finished(plan.span, day, plan.zone)
+            if since is None
+            else ended_between(plan.span, since, day, plan.zone)
+        )
+        since = day
+        if period is not None:
+            yield Due(at=to_millis(at) + _jitter(plan, period), period=period)
+
+
+def _fires(plan: Plan, early: datetime, last: datetime) -> Iterator[datetime]:
+    """As a clock on the wall shows them, which knows no clock changes; APScheduler forgets times after one."""
+    fires = trigger(plan.cron, UTC)
+    previous: datetime | None = None
+    now = early
+    while (fired := fires.get_next_fire_time(previous, now)) is not None and fired < last:
+        yield fired
         previous = now = fired
 
 
+def _time_before(plan: Plan, moment: datetime) -> datetime | None:
+    """The last time before this one; None where there was none for LOOK_AHEAD_DAYS."""
+    for days in (2, 9, 35, 100, LOOK_AHEAD_DAYS):
+        found = None
+        for found in _fires(plan, moment - timedelta(days=days), moment):  # noqa: B007 - the last one counts
+            pass
+        if found is not None:
+            return found
+    return None
+
+
+def _wall(at: Millis, plan: Plan) -> datetime:
+    return from_millis(at).astimezone(plan.zone).replace(tzinfo=UTC)
+
+
 def _moved(fired: datetime, plan: Plan) -> datetime:
+    """The moment. One on a day off moves to the next working day; one that clocks skip comes an hour later, one that
+    they repeat the first time.
+    """
     day = fired.date()
-    if plan.working is None or plan.working.works_on(day):
-        return fired
-    return datetime.combine(plan.working.after(day), time(fired.hour, fired.minute), tzinfo=plan.zone)
+    if plan.working is not None and not plan.working.works_on(day):
+        day = plan.working.after(day)
+    return datetime.combine(day, fired.time(), tzinfo=plan.zone)
 
 
 def _jitter(plan: Plan, period: Period) -> Millis:

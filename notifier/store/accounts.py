@@ -58,8 +58,17 @@ def key_of(connection: Connection, ref: int) -> AccountKey:
     return AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id)
 
 
+def called(connection: Connection, account_id: str) -> list[int]:
+    """Every account with this id: it is unique per tenant and app only."""
+    return list(
+        connection.execute(sa.select(accounts.c.id).where(accounts.c.account_id == account_id)).scalars()
+    )
+
+
 def claim_lookups(connection: Connection, *, now: Millis, limit: int) -> list[LookupDue]:
-    """Accounts for whose owner deliveries wait, longest wait first. A claim is a lease: see LEASE_MS."""
+    """Accounts for whose owner deliveries wait, longest wait first; then those of which nobody has asked yet, as
+    digests show them and withdrawals need them. A claim is a lease: see LEASE_MS.
+    """
     waiting = (
         sa.select(deliveries.c.account_ref, sa.func.min(deliveries.c.id).label("first"))
         .where(deliveries.c.state == DeliveryState.WAITING)
@@ -73,6 +82,7 @@ def claim_lookups(connection: Connection, *, now: Millis, limit: int) -> list[Lo
         .order_by(waiting.c.first)
         .limit(limit)
     ).all()
+    rows = [*rows, *_never_asked(connection, now=now, limit=limit, but=[row.id for row in rows])][:limit]
     if rows:
         connection.execute(
             sa.update(accounts)
@@ -89,12 +99,29 @@ def claim_lookups(connection: Connection, *, now: Millis, limit: int) -> list[Lo
     ]
 
 
+def _never_asked(
+    connection: Connection, *, now: Millis, limit: int, but: Sequence[int]
+) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    query = sa.select(accounts).where(
+        accounts.c.looked_up_at.is_(None),
+        accounts.c.lookup_due_at <= now,
+        accounts.c.modified_at.is_not(None),
+        accounts.c.id.not_in(but),
+    )
+    return connection.execute(query.order_by(accounts.c.lookup_due_at).limit(limit)).all()
+
+
 def next_lookup_at(connection: Connection) -> Millis | None:
-    """When the earliest look-up that somebody waits for is due."""
+    """When the earliest look-up is due: one that a delivery waits for, or the first of an account."""
     waiting = sa.select(deliveries.c.account_ref).where(deliveries.c.state == DeliveryState.WAITING)
-    return connection.execute(
-        sa.select(sa.func.min(accounts.c.lookup_due_at)).where(accounts.c.id.in_(waiting))
-    ).scalar()
+    earliest = sa.select(sa.func.min(accounts.c.lookup_due_at))
+    found = (
+        connection.execute(earliest.where(accounts.c.id.in_(waiting))).scalar(),
+        connection.execute(
+            earliest.where(accounts.c.looked_up_at.is_(None), accounts.c.modified_at.is_not(None))
+        ).scalar(),
+    )
+    return min((at for at in found if at is not None), default=None)
 
 
 def keep_ownership(connection: Connection, ref: int, answer: Ownership) -> None:

@@ -256,6 +256,25 @@ def listed(connection: Connection, digest: str, *, limit: int) -> list[RunRow]:
     return [RunRow(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
+def missed(connection: Connection, *, since: Millis, limit: int) -> list[RunRow]:
+    """Those that nobody was told and no hand has sent since, newest first."""
+    columns = [column for column in digest_runs.c if column.name not in {"content", "next_ref"}]
+    later = digest_runs.alias()
+    sent_since = sa.exists().where(
+        later.c.digest == digest_runs.c.digest,
+        later.c.period == digest_runs.c.period,
+        later.c.recipient == digest_runs.c.recipient,
+        later.c.id > digest_runs.c.id,
+    )
+    rows = connection.execute(
+        sa.select(*columns)
+        .where(digest_runs.c.born_at >= since, digest_runs.c.state == RunState.MISSED, ~sent_since)
+        .order_by(digest_runs.c.id.desc())
+        .limit(limit)
+    )
+    return [RunRow(**row._mapping) for row in rows]  # noqa: SLF001 - as above
+
+
 MOST_EXAMPLES = 3
 
 

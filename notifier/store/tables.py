@@ -70,6 +70,13 @@ accounts = Table(
     Column("deactivated_at", BigInteger),  # when Feishu last said so; NULL where it did not
     UniqueConstraint("tenant_key", "app_id", "account_id"),
 )
+_OWNER_UNKNOWN = text("looked_up_at IS NULL")
+Index(
+    "ix_accounts_owner_unknown",
+    accounts.c.lookup_due_at,
+    sqlite_where=_OWNER_UNKNOWN,
+    postgresql_where=_OWNER_UNKNOWN,
+)
 
 balances = Table(
     "balances",

@@ -12,6 +12,7 @@ from notifier.domain.period import (
     Span,
     WorkCalendar,
     days_before,
+    ended_between,
     finished,
     holding,
     midnight,
@@ -19,9 +20,6 @@ from notifier.domain.period import (
 )
 
 SHANGHAI, NEW_YORK = ZoneInfo("Asia/Shanghai"), ZoneInfo("America/New_York")
-OCTOBER_HOLIDAYS = WorkCalendar(
-    closed=frozenset(date(2026, 10, day) for day in range(1, 8)), opened=frozenset({date(2026, 10, 10)})
-)
 
 
 def days(period: Period) -> tuple[str, str]:
@@ -58,34 +56,37 @@ def test_the_period_that_a_day_lies_in(span: Span, day: date, expected: tuple[st
 
 
 @pytest.mark.parametrize(
-    "day, expected",
+    "span, since, day, expected",
     [
-        (date(2026, 11, 23), ("2026-11-20", "2026-11-22")),  # Monday covers Friday and the weekend
-        (date(2026, 11, 24), ("2026-11-23", "2026-11-23")),
-        (date(2026, 10, 8), ("2026-09-30", "2026-10-07")),  # after the holidays
-        (date(2026, 10, 10), ("2026-10-09", "2026-10-09")),  # a Saturday that is worked
-        (date(2026, 10, 12), ("2026-10-10", "2026-10-11")),
+        (Span.DAY, date(2026, 11, 20), date(2026, 11, 23), ("2026-11-20", "2026-11-22")),
+        (Span.DAY, date(2026, 11, 23), date(2026, 11, 24), ("2026-11-23", "2026-11-23")),
+        (Span.WEEK, date(2026, 9, 25), date(2026, 10, 8), ("2026-09-21", "2026-10-04")),
+        (Span.MONTH, date(2026, 1, 31), date(2026, 3, 31), ("2026-01-01", "2026-02-28")),
+        (Span.MONTH, date(2026, 1, 30), date(2026, 2, 28), ("2026-01-01", "2026-01-31")),
     ],
 )
-def test_on_working_days_a_day_covers_everything_since_the_last_one(
-    day: date, expected: tuple[str, str]
+def test_all_that_ended_since_the_telling_before(
+    span: Span, since: date, day: date, expected: tuple[str, str]
 ) -> None:
-    assert expected == days(finished(Span.DAY, day, SHANGHAI, OCTOBER_HOLIDAYS))
+    period = ended_between(span, since, day, SHANGHAI)
+
+    assert period is not None
+    assert expected == days(period)
+
+
+def test_nothing_has_ended_on_the_same_day() -> None:
+    assert ended_between(Span.DAY, date(2026, 11, 23), date(2026, 11, 23), SHANGHAI) is None
+    assert ended_between(Span.MONTH, date(2026, 11, 1), date(2026, 11, 30), SHANGHAI) is None
 
 
 @pytest.mark.parametrize("zone", [SHANGHAI, NEW_YORK, ZoneInfo("America/Sao_Paulo"), ZoneInfo("Asia/Beirut")])
 @pytest.mark.parametrize("span", list(Span))
-@pytest.mark.parametrize("working", [None, OCTOBER_HOLIDAYS])
-def test_periods_follow_each_other_without_gap_or_overlap(
-    zone: ZoneInfo, span: Span, working: WorkCalendar | None
-) -> None:
+def test_periods_follow_each_other_without_gap_or_overlap(zone: ZoneInfo, span: Span) -> None:
     """For two years, day by day, clock changes included: also where midnight does not exist."""
     told: dict[str, Period] = {}
     for number in range(730):
-        day = date(2026, 1, 5) + timedelta(days=number)
-        if working is None or working.works_on(day):
-            period = finished(span, day, zone, working)
-            told.setdefault(period.label, period)
+        period = finished(span, date(2026, 1, 5) + timedelta(days=number), zone)
+        told.setdefault(period.label, period)
     in_order = list(told.values())
 
     assert [one.to_at for one in in_order[:-1]] == [one.from_at for one in in_order[1:]]

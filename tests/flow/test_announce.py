@@ -10,9 +10,9 @@ from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import ReferralAccounts
 from notifier.flow.announce import AnnounceParts, Announcer
 from notifier.sandbox.box import FeishuBox
-from notifier.store import accounts
+from notifier.store import accounts, ledger
 from notifier.store.database import Database
-from support.builders import ACCOUNT, ACCOUNT_ID
+from support.builders import ACCOUNT, ACCOUNT_ID, balance_report
 from support.clock import FakeClock
 from support.outbox import account_ref, row, states, told
 
@@ -318,3 +318,40 @@ async def test_a_look_up_whose_answer_never_came_is_due_when_its_lease_ends(
     await announce(database, parts)
 
     assert ["ready"] == states(database, [one])
+
+
+async def test_an_account_that_no_card_waits_for_is_looked_up_too(
+    database: Database, clock: FakeClock, parts: AnnounceParts, feishu_box: FeishuBox
+) -> None:
+    """A digest shows whose it is, and nobody may withdraw for an owner who is not known."""
+    database.write(lambda c: ledger.enter(c, [(1, balance_report(cash={"CNY": "5"}))])).result()
+    waits(database, clock, UNKNOWN)
+    await announce(database, parts)
+    clock.advance(seconds=1)
+    await announce(database, parts)
+
+    known = owner(database)
+    assert known is not None
+    assert known.referrer is not None
+    assert "ou_sandbox_lin" == known.referrer.open_id
+    assert 2 == lookups(feishu_box)
+
+
+def test_a_card_that_waits_goes_before_an_account_that_nobody_asked_of(
+    database: Database, clock: FakeClock
+) -> None:
+    database.write(lambda c: ledger.enter(c, [(1, balance_report(cash={"CNY": "5"}))])).result()
+    waits(database, clock, UNKNOWN)
+
+    due = database.write(lambda c: accounts.claim_lookups(c, now=clock.millis, limit=1)).result()
+    assert [UNKNOWN.account_id] == [each.account.account_id for each in due]
+
+
+def test_the_accounts_to_ask_of_are_found_by_their_index(database: Database) -> None:
+    with database.read() as connection:
+        plan = connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN SELECT * FROM accounts WHERE looked_up_at IS NULL AND lookup_due_at <= 5"
+            " AND modified_at IS NOT NULL ORDER BY lookup_due_at LIMIT 8"
+        ).all()
+
+    assert "ix_accounts_owner_unknown" in str(plan)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from notifier.clock import from_millis, to_millis
 from notifier.cron import trigger
 from notifier.domain.period import Span, WorkCalendar
-from notifier.flow.timetable import Due, Plan, due_between, next_due
+from notifier.flow.timetable import Due, Plan, due_between, next_due, telling_of
 from support.digests import PLAN
 
 NEW_YORK, SHANGHAI = ZoneInfo("America/New_York"), ZoneInfo("Asia/Shanghai")
@@ -46,7 +47,7 @@ def test_wherever_a_stretch_is_cut_nothing_comes_twice_or_never(cut: int) -> Non
     assert ["day:2026-11-23"] == labels([*due_between(PLAN, *before), *due_between(PLAN, *after)])
 
 
-@pytest.mark.parametrize("clock", ["30 1", "30 2", "0 2", "59 1", "0 3", "7 9"])
+@pytest.mark.parametrize("clock", ["30 1", "30 2", "0 2", "59 1", "0 3", "7 9", "7 0"])
 @pytest.mark.parametrize("zone", [NEW_YORK, SHANGHAI, ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Beirut")])
 def test_every_day_of_a_year_comes_exactly_once_over_clock_changes(clock: str, zone: ZoneInfo) -> None:
     plan = replace(PLAN, cron=f"{clock} * * *", zone=zone)
@@ -92,7 +93,108 @@ def test_a_month_end_that_not_every_month_has() -> None:
     plan = replace(PLAN, span=Span.MONTH, cron="7 9 31 * *")
     found = due_between(plan, at("2026-01-01 00:00"), at("2026-06-01 00:00"))
 
-    assert ["month:2025-12-01", "month:2026-02-01", "month:2026-04-01"] == labels(found)
+    assert [
+        "month:2025-12-01",
+        "month:2026-01-01..2026-02-28",
+        "month:2026-03-01..2026-04-30",
+    ] == labels(found)
+
+
+OCTOBER_HOLIDAYS = WorkCalendar(
+    closed=frozenset(date(2026, 10, day) for day in range(1, 8)), opened=frozenset({date(2026, 10, 10)})
+)
+
+
+@pytest.mark.parametrize(
+    "day, expected",
+    [
+        ("2026-11-23", "day:2026-11-20..2026-11-22"),  # Monday covers Friday and the weekend
+        ("2026-11-24", "day:2026-11-23"),
+        ("2026-10-08", "day:2026-09-30..2026-10-07"),  # after the holidays
+        ("2026-10-10", "day:2026-10-09"),  # a Saturday that is worked
+        ("2026-10-12", "day:2026-10-10..2026-10-11"),
+    ],
+)
+def test_on_working_days_a_day_covers_everything_since_the_last_one(day: str, expected: str) -> None:
+    plan = replace(PLAN, working=OCTOBER_HOLIDAYS)
+
+    assert [expected] == labels(due_between(plan, at(f"{day} 00:00"), at(f"{day} 23:59")))
+
+
+@pytest.mark.parametrize("working", [None, OCTOBER_HOLIDAYS])
+@pytest.mark.parametrize(
+    "span, cron",
+    [
+        (Span.DAY, "7 9 * * *"),
+        (Span.DAY, "7 0 * * *"),
+        (Span.DAY, "7 9 * * 1-5"),
+        (Span.DAY, "7 9,15 * * */2"),
+        (Span.DAY, "59 23 */3 * *"),
+        (Span.WEEK, "7 9 * * 5"),
+        (Span.WEEK, "7 0 * * 1"),
+        (Span.WEEK, "7 9 1 * *"),
+        (Span.MONTH, "7 9 30 * *"),
+        (Span.MONTH, "7 9 31 * *"),
+        (Span.MONTH, "7 0 1 * *"),
+    ],
+)
+@pytest.mark.parametrize(
+    "zone", [NEW_YORK, SHANGHAI, ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Asia/Beirut")]
+)
+def test_no_day_is_left_out_and_none_is_told_twice(
+    zone: ZoneInfo, span: Span, cron: str, working: WorkCalendar | None
+) -> None:
+    """Whatever the times are, asked for month by month as a process that was restarted does."""
+    plan = replace(PLAN, cron=cron, zone=zone, span=span, working=working, jitter_ms=120 * SECOND)
+    looks = [at(f"2026-{month:02}-11 12:00", zone) for month in range(1, 13)]
+    found = [due for one, other in pairwise(looks) for due in due_between(plan, one, other)]
+
+    assert found
+    assert [due.period.to_at for due in found[:-1]] == [due.period.from_at for due in found[1:]]
+    assert all(due.at >= due.period.to_at for due in found)
+
+
+def test_a_day_is_told_with_its_neighbours_where_the_times_lie_further_apart() -> None:
+    weekdays = replace(PLAN, cron="7 9 * * 1-5")
+
+    assert "day:2026-11-20..2026-11-22" == telling_of(weekdays, date(2026, 11, 21)).label
+    assert "day:2026-11-23" == telling_of(weekdays, date(2026, 11, 23)).label
+    assert "day:2026-11-21" == telling_of(PLAN, date(2026, 11, 21)).label
+    assert "day:2026-11-21" == telling_of(replace(PLAN, cron="7 9 30 2 *"), date(2026, 11, 21)).label
+
+
+@pytest.mark.parametrize(
+    "days, expected",
+    [
+        ("1-5", "Mon Tue Wed Thu Fri"),
+        ("*/2", "Tue Thu Sat Sun"),
+        ("1-5/2", "Mon Wed Fri"),
+        ("0-6", "Mon Tue Wed Thu Fri Sat Sun"),
+        ("5-7", "Fri Sat Sun"),
+        ("6-0", "Sat Sun"),
+        ("0,7", "Sun"),
+        ("mon-fri", "Mon Tue Wed Thu Fri"),
+        ("SUN,wed", "Wed Sun"),
+        ("2/2", "Tue Thu Sat"),
+    ],
+)
+def test_weekdays_count_as_cron_counts_them(days: str, expected: str) -> None:
+    fires = trigger(f"7 9 * * {days}", SHANGHAI)
+    monday = datetime(2026, 11, 23, tzinfo=SHANGHAI)
+    week = [
+        fired.strftime("%a")
+        for number in range(7)
+        for fired in [fires.get_next_fire_time(None, monday + timedelta(days=number))]
+        if fired is not None and fired.date() == (monday + timedelta(days=number)).date()
+    ]
+
+    assert expected == " ".join(week)
+
+
+@pytest.mark.parametrize("days", ["8", "5-2", "x", "mon-", "1-5/0", "", "1;2", "-1"])
+def test_what_is_no_weekday_is_refused(days: str) -> None:
+    with pytest.raises(ValueError, match=r"day of the week|before it begins|five fields"):
+        trigger(f"7 9 * * {days}", SHANGHAI)
 
 
 def test_a_time_on_a_day_off_moves_to_the_next_working_day() -> None:

@@ -1,6 +1,7 @@
 """Digests as their users meet them: the card in the group, its buttons, the file, and the commands."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,9 @@ import sqlalchemy as sa
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.store.database import Database
 from support.running import RunningNotifier, running_notifier, texts
+from support.waiting import wait_until
 
 HR, OPERATOR, LIN = "oc_sandbox_hr", "ou_sandbox_zhou", "ou_sandbox_lin"
 MORE = """\
@@ -133,7 +136,7 @@ def test_one_account_is_chosen_and_withdrawn(notifier: RunningNotifier, feishu_b
     assert not says(card(feishu_box), "已提现")  # figures are those that were told
 
     notifier.wait_until_settled()
-    send(notifier)
+    send(notifier, "--again")
     assert says(card(feishu_box), "已提现\n净变动")  # by us, and so no correction
 
 
@@ -274,6 +277,42 @@ def test_every_referrer_gets_the_own_digest_and_withdraws_from_it(
     assert not says(mine, "陈知行")
     assert "info" == answer["toast"]["type"]
     assert 1 == len(feishu_box.withdrawals())
+
+
+def test_where_only_digests_are_told_people_have_names_and_money_moves(
+    feishu_box: FeishuBox, tmp_path: Path
+) -> None:
+    """No card about a single change has asked whose account it is."""
+    nobody = "routes: [{name: never, when: {least_amount: 99999999}, to: [hr]}]\n"
+    with running_notifier(feishu_box, tmp_path, more=MORE + nobody) as notifier:
+        for account in feishu_box.accounts():
+            feishu_box.change(account["account_id"], cash={"CNY": "+40.00"})
+        notifier.wait_until_settled()
+        with notifier.open_database() as database:
+            wait_until(lambda: _owners_known(database) == 4, "all owners are known", seconds=30)
+        send(notifier)
+        told = card(feishu_box)
+        press(feishu_box, "提现所列")
+        feishu_box.wait_for(lambda: says(card(feishu_box), "批量提现已结束 4/4"), "it is over", 40)
+
+        assert {LIN, OPERATOR} <= set(re.findall(r"ou_sandbox_\w+", json.dumps(told["content"])))
+        assert 4 == len(feishu_box.withdrawals())
+
+
+def _owners_known(database: Database) -> int:
+    with database.read() as connection:
+        return connection.execute(
+            sa.text("SELECT count(*) FROM accounts WHERE referrer_open_id IS NOT NULL")
+        ).scalar_one()
+
+
+def test_today_told_twice_is_a_correction(notifier: RunningNotifier, feishu_box: FeishuBox) -> None:
+    send(notifier)
+    twice = notifier.command("digest", "send", "hr-daily", "--for", "today")
+    send(notifier, "--again")
+
+    assert 1 == twice.returncode
+    assert says(card(feishu_box), "更正")
 
 
 REFUSED = {

@@ -123,7 +123,7 @@ const WORDS = {
   advance_hour: ["快进 1 小时", "Forward 1 hour"],
   advance_day: ["快进 1 天", "Forward 1 day"],
   advance_week: ["快进 1 周", "Forward 1 week"],
-  time_hint: ["快进后机器人的时钟随之前进，到点的摘要会立即发出。", "The notifier's clock follows; digests that are due by then come at once."],
+  time_hint: ["快进后机器人的时钟随之前进，到点的摘要会立即发出；早于补发时限（默认 72 小时）的只记为错过。", "The notifier's clock follows; digests that are due by then come at once, those of more than 72 hours ago are noted as missed."],
   ahead: ["比真实时间快 {n} 小时", "{n} h ahead of real time"],
   send_digest: ["立即发送今日摘要", "Send today's digest now"],
   sending_digest: ["正在生成摘要…", "Making the digest…"],
