@@ -244,7 +244,7 @@ def plain_text(card: Card) -> str:
 
 
 def _digest_rows(card: DigestCard) -> list[str]:
-    rows = [f"内推奖励摘要 / Referral rewards digest {card.period.en}"]
+    rows = [f"内推奖励摘要 / Referral rewards digest {card.name} {card.period.en}"]
     rows += [] if card.adds_up else ["账目不平，请联系管理员 / The books do not agree; ask the administrator"]
     rows += [f"更正 / Correction {card.correction}"] if card.correction else []
     rows += [f"补发，原定 / Late, due at {card.late_text}"] if card.late_text else []
