@@ -103,7 +103,14 @@ def _options(holders: tuple[Holder, ...]) -> tuple[Option, ...]:
     )
 
 
-def _result(holder: Holder, state: WithdrawalState, payout: PayoutState | None = None) -> Result:
+def _result(
+    holder: Holder,
+    state: WithdrawalState | None,
+    payout: PayoutState | None = None,
+    *,
+    left_out: LeftOut | None = None,
+    code: int | None = None,
+) -> Result:
     return Result(
         account_id=holder.account_id,
         referrer=holder.referrer,
@@ -111,6 +118,9 @@ def _result(holder: Holder, state: WithdrawalState, payout: PayoutState | None =
         order_id="rn-sample",
         amounts=holder.amounts,
         payout=payout,
+        left_out=left_out,
+        code=code,
+        again=left_out is not None or code is not None,
     )
 
 
@@ -120,19 +130,24 @@ _RUNNING = Board(
         _result(_DIGEST.holders[0], WithdrawalState.WITHDRAWN),
         _result(_DIGEST.holders[1], WithdrawalState.REQUESTED),
     ),
-    progress=Progress(total=4, done=1, failed=0, left_out={}, running=True, by="ou_sample_hr"),
+    progress=Progress(total=4, done=1, failed=0, left_out={}, running=True, by="ou_sample_hr", withdrawn=1),
 )
 _OVER = Board(
-    one="sample-one",
     retry="sample-retry",
-    options=_options(_DIGEST.holders[3:]),
     results=(
         _result(_DIGEST.holders[0], WithdrawalState.WITHDRAWN, PayoutState.PAID),
-        _result(_DIGEST.holders[1], WithdrawalState.REFUSED),
+        _result(_DIGEST.holders[1], WithdrawalState.REFUSED, code=1002555),
         _result(_DIGEST.holders[2], WithdrawalState.NOTHING),
+        _result(_DIGEST.holders[3], None, left_out=LeftOut.OWNER_UNKNOWN),
     ),
     progress=Progress(
-        total=4, done=4, failed=1, left_out={LeftOut.DENIED: 1}, running=False, by="ou_sample_hr"
+        total=4,
+        done=4,
+        failed=1,
+        left_out={LeftOut.OWNER_UNKNOWN: 1},
+        running=False,
+        by="ou_sample_hr",
+        withdrawn=1,
     ),
 )
 _GROUP: dict[str, tuple[Digest, Board]] = {

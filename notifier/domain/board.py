@@ -50,14 +50,21 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of an account on this card. payout: of the money, None while there is none."""
+    """What became of an account on this card. state: of its newest order from this card, None where the batch asked
+    nothing for it; left_out says why. order_id: "" for none. payout: of the money, None while there is none. code,
+    reason: of Feishu's refusal. again: the retry asks for it.
+    """
 
     account_id: str
     referrer: Referrer | None
-    state: WithdrawalState
+    state: WithdrawalState | None
     order_id: str
     amounts: Amounts
     payout: PayoutState | None = None
+    left_out: "LeftOut | None" = None
+    code: int | None = None
+    reason: str = ""
+    again: bool = False
 
 
 class LeftOut(StrEnum):
@@ -68,13 +75,30 @@ class LeftOut(StrEnum):
     DONE = "done"
     """It was withdrawn since it was listed."""
     EMPTY = "empty"
+    OWNER_UNKNOWN = "owner_unknown"
+    DEACTIVATED = "deactivated"
+    NOT_ALLOWED = "not_allowed"
+    """Who asked is no operator of the group any more."""
+    EXPIRED = "expired"
+    """The card is too old by now."""
     DENIED = "denied"
-    """Nobody knows whose it is, it is deactivated, or who asked may not any more."""
+    """For any other reason to say no."""
+
+    @property
+    def is_denial(self) -> bool:
+        return self not in {LeftOut.BUSY, LeftOut.DONE, LeftOut.EMPTY}
+
+    @property
+    def may_pass(self) -> bool:
+        """Asking again makes sense."""
+        return self is LeftOut.BUSY or self.is_denial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A batch. done: over, however it ended; failed and left_out are among them. running: not over yet. by: open_id."""
+    """A batch. done: over, however it ended; withdrawn, failed and left_out are among them. running: not over yet. by:
+    open_id.
+    """
 
     total: int
     done: int
@@ -82,6 +106,7 @@ class Progress:
     left_out: Mapping[LeftOut, int]
     running: bool
     by: str
+    withdrawn: int = 0
 
     @property
     def remaining(self) -> int:
@@ -101,7 +126,7 @@ class Board:
 
     @property
     def failed(self) -> int:
-        return sum(each.state is WithdrawalState.REFUSED for each in self.results)
+        return sum(each.again for each in self.results)
 
 
 def may_pull(

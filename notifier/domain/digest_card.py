@@ -43,32 +43,39 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRow:
-    """state: processing, withdrawn, sent, paid, failed (the money), nothing or refused."""
+    """state: processing, withdrawn, sent, paid, failed (the money), nothing, refused or left_out (nothing was asked for
+    it). reason: of what was refused or left out, in both languages at once; else "".
+    """
 
     open_id: str
     account_id: str
     amounts: str
     state: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressView:
-    """done of total are over; failed and left_out are among them. minutes: how long the rest takes, at least 1."""
+    """done of total are over; failed, left_out and nothing are among them. all_withdrawn: every chosen account was.
+    nothing: how many had nothing to take. time_left: how long the rest takes.
+    """
 
     total: int
     done: int
     failed: int
     left_out: tuple[Bilingual, ...]
     left_out_count: int
+    nothing: int
     running: bool
-    minutes: int
+    all_withdrawn: bool
+    time_left: Bilingual
     by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardView:
     """one, all, retry: refs of the buttons, "" for none. total: what "all" takes, as far as is known; retry_count: how
-    many "retry" asks for.
+    many "retry" asks for. results: what went wrong comes first.
     """
 
     one: str = ""

@@ -17,7 +17,7 @@ from notifier.domain.board import LeftOut
 from notifier.domain.click import Click
 from notifier.domain.offer import Offer
 from notifier.domain.route import AddressBook
-from notifier.domain.withdrawal import Meaning, Role, authorise, meaning
+from notifier.domain.withdrawal import Denied, Meaning, Role, authorise, meaning
 from notifier.store import audit, batches, buttons, withdrawals
 from notifier.store.audit import What
 from notifier.store.batches import Item
@@ -39,6 +39,12 @@ _LEFT_OUT = {
     Meaning.STALE: LeftOut.DONE,
     Meaning.DONE: LeftOut.DONE,
     Meaning.EMPTY: LeftOut.EMPTY,
+}
+_DENIALS = {
+    Denied.OWNER_UNKNOWN: LeftOut.OWNER_UNKNOWN,
+    Denied.DEACTIVATED: LeftOut.DEACTIVATED,
+    Denied.NOT_YOURS: LeftOut.NOT_ALLOWED,
+    Denied.EXPIRED: LeftOut.EXPIRED,
 }
 
 
@@ -87,7 +93,9 @@ class Batcher:
             _as_click(item, pressed), pressed.button, operators=self._parts.operators, now=now
         )
         if verdict.role is None:
-            self._leave_out(connection, item, LeftOut.DENIED, f"{verdict.denied}", now)
+            denied = verdict.denied or Denied.NOBODY
+            why = _DENIALS.get(denied, LeftOut.DENIED)
+            self._leave_out(connection, item, why, denied.value, now)
             return
         means = self._meaning(connection, pressed)
         order = self._order_for(item, pressed, verdict.role, now)
@@ -126,7 +134,7 @@ class Batcher:
 
     def _leave_out(self, connection: Connection, item: Item, why: LeftOut, outcome: str, now: int) -> None:
         batches.leave_out(connection, item, why, now=now)
-        self._note(connection, item, What.DENIED if why is LeftOut.DENIED else What.CLICK, outcome, now)
+        self._note(connection, item, What.DENIED if why.is_denial else What.CLICK, outcome, now)
 
     def _note(
         self,

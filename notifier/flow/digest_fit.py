@@ -10,6 +10,7 @@ from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_card import DigestCard
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.errors import TemplateBroken
+from notifier.flow.digest_wording import LONGEST_REASON_BYTES
 
 STEPS = (50, 40, 30, 20, 15, 10, 7, 5, 3, 1)
 _LONG_REF, _ORDER = "f" * 32, "rn-" + "f" * 32
@@ -62,7 +63,7 @@ def _passes(drawing: Drawing, digest: Digest, board: Board) -> bool:
 
 
 def _faces(digest: Digest) -> Sequence[Board]:
-    """Nothing asked yet; all asked and running; all over with half of them failed."""
+    """Nothing asked yet; half of them asked, and all that can be said of it; all over and failed, with reasons."""
     if not digest.offers or not digest.holders:
         return [Board()]
     total = len(digest.holders)
@@ -107,7 +108,10 @@ def _result(holder: Holder) -> Result:
     return Result(
         account_id=holder.account_id,
         referrer=holder.referrer,
-        state=WithdrawalState.REQUESTED,
+        state=WithdrawalState.REFUSED,
         order_id=_ORDER,
         amounts=holder.amounts,
+        code=10**8,
+        reason="长" * (LONGEST_REASON_BYTES // 3),
+        again=True,
     )

@@ -38,10 +38,22 @@ _LEFT_OUT = {
     LeftOut.BUSY: Bilingual(zh="提现已在处理中", en="already under way"),
     LeftOut.DONE: Bilingual(zh="已提现", en="withdrawn already"),
     LeftOut.EMPTY: Bilingual(zh="无可提现余额", en="nothing to withdraw"),
-    LeftOut.DENIED: Bilingual(
-        zh="无法确认归属、已停用或无权限", en="owner unknown, deactivated or not allowed"
-    ),
+    LeftOut.OWNER_UNKNOWN: Bilingual(zh="归属未知", en="owner unknown"),
+    LeftOut.DEACTIVATED: Bilingual(zh="账户已停用", en="account deactivated"),
+    LeftOut.NOT_ALLOWED: Bilingual(zh="操作人已无权限", en="who asked may not any more"),
+    LeftOut.EXPIRED: Bilingual(zh="卡片已过期", en="the card is too old"),
+    LeftOut.DENIED: Bilingual(zh="未获许可", en="not allowed"),
 }
+_REFUSED = {
+    1002553: Bilingual(zh="飞书查不到该账户", en="no such account"),
+    1002555: Bilingual(zh="账户已停用", en="account deactivated"),
+    99991672: Bilingual(zh="应用缺少提现权限", en="the app lacks the permission"),
+}
+"""By Feishu's code; a cell has less room than a panel."""
+LONGEST_REASON_BYTES = 48
+"""Of Feishu's own words in a table; a card has room for forty of them."""
+_FIRST = ("refused", "left_out", "failed", "nothing", "processing")
+"""Of the results: what somebody must look at stands on the first page of the table."""
 
 
 def digest_card(
@@ -206,7 +218,7 @@ def _board(board: Board, per_minute: int) -> BoardView:
         options=tuple(_option(each) for each in board.options),
         total=amounts_text(dict(sorted(total.items()))),
         retry_count=board.failed,
-        results=tuple(_result(each) for each in board.results),
+        results=tuple(sorted(map(_result, board.results), key=_urgency)),
         progress=_progress(board.progress, per_minute) if board.progress else None,
     )
 
@@ -221,17 +233,46 @@ def _option(option: Option) -> Row:
     return _row(holder, ref=option.ref)
 
 
-def _result(result: Result) -> ResultRow:
+def _urgency(row: ResultRow) -> int:
+    return _FIRST.index(row.state) if row.state in _FIRST else len(_FIRST)
+
+
+def _result_state(result: Result) -> str:
+    if result.state is None:
+        return "left_out"
     if result.state is WithdrawalState.WITHDRAWN:
         paid = {PayoutState.SENT: "sent", PayoutState.PAID: "paid", PayoutState.FAILED: "failed"}
-        state = paid.get(result.payout, "withdrawn") if result.payout else "withdrawn"
-    else:
-        state = "processing" if result.state is WithdrawalState.REQUESTED else result.state.value
+        return paid.get(result.payout, "withdrawn") if result.payout else "withdrawn"
+    return "processing" if result.state is WithdrawalState.REQUESTED else result.state.value
+
+
+def _result_reason(result: Result) -> str:
+    """A cell is the same in every language, so it says it in both."""
+    if result.left_out is not None:
+        said = _LEFT_OUT[result.left_out]
+        return f"{said.zh} {said.en}"
+    if result.state is not WithdrawalState.REFUSED:
+        return ""
+    number = "" if result.code is None else f" {result.code}"
+    known = _REFUSED.get(result.code) if result.code is not None else None
+    if known is not None:
+        return f"{known.zh} {known.en}{number}"
+    return f"飞书拒绝 refused{number} {_cut(result.reason)}".strip()
+
+
+def _cut(said: str) -> str:
+    """Words only: a sign takes six bytes in a cell with Markdown."""
+    words = "".join(char if char.isalnum() else " " for char in clean(said, LONGEST_REASON_BYTES))
+    return " ".join(words.split()).encode()[:LONGEST_REASON_BYTES].decode(errors="ignore").strip()
+
+
+def _result(result: Result) -> ResultRow:
     return ResultRow(
         open_id=result.referrer.open_id if result.referrer else "",
         account_id=result.account_id,
         amounts=amounts_text(result.amounts),
-        state=state,
+        state=_result_state(result),
+        reason=_result_reason(result),
     )
 
 
@@ -243,9 +284,18 @@ def _progress(progress: Progress, per_minute: int) -> ProgressView:
         left_out=tuple(starmap(_left_out, progress.left_out.items())),
         left_out_count=sum(progress.left_out.values()),
         running=progress.running,
-        minutes=max(1, math.ceil(progress.remaining / per_minute)),
+        nothing=progress.done - progress.withdrawn - progress.failed - sum(progress.left_out.values()),
+        all_withdrawn=progress.withdrawn == progress.total,
+        time_left=_time_left(math.ceil(60 * progress.remaining / per_minute)),
         by=progress.by,
     )
+
+
+def _time_left(seconds: int) -> Bilingual:
+    if seconds < 60:
+        return Bilingual(zh=f"{seconds} 秒", en=f"{seconds} s")
+    minutes = math.ceil(seconds / 60)
+    return Bilingual(zh=f"{minutes} 分钟", en=f"{minutes} min")
 
 
 def _left_out(why: LeftOut, count: int) -> Bilingual:

@@ -152,4 +152,27 @@ def progress(connection: Connection, delivery_id: int) -> Progress | None:
         left_out={LeftOut(row.left_out): row.how_many for row in over if row.left_out is not None},
         running=batch.ended_at is None,
         by=batch.requested_by,
+        withdrawn=sum(row.how_many for row in over if row.state == WithdrawalState.WITHDRAWN),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    why: LeftOut
+    asked_at: Millis
+
+
+def left_out(connection: Connection, delivery_id: int) -> dict[int, Skip]:
+    """Accounts that the newest batch of this card which had them asked nothing for."""
+    rows = connection.execute(
+        sa.select(batch_items.c.account_ref, batch_items.c.left_out, batches.c.requested_at)
+        .join(batches, batches.c.id == batch_items.c.batch_id)
+        .where(batches.c.delivery_id == delivery_id)
+        .order_by(batch_items.c.id)
+    ).all()
+    newest = {row.account_ref: row for row in rows}
+    return {
+        ref: Skip(LeftOut(row.left_out), row.requested_at)
+        for ref, row in newest.items()
+        if row.left_out is not None
+    }

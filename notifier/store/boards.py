@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.board import Action, Board, Lever, Option, Result
+from notifier.domain.board import Action, Board, LeftOut, Lever, Option, Result
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.ledger import read_content
@@ -27,18 +27,30 @@ Row = sa.Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A listed account: its button on this card, and what was asked for it from here on."""
+    """A listed account: its button on this card, all that was ever asked for it, and why a batch of this card left it
+    out.
+    """
 
     ref: str
     epoch: int
+    delivery_id: int
     holder: Holder
     orders: tuple[Row, ...]
+    skip: batches.Skip | None
 
     @property
     def newest(self) -> Row | None:
-        """The last one begun at the epoch that this card shows."""
-        own = [row for row in self.orders if row.epoch == self.epoch]
+        """The last one begun on this card, at the epoch that it shows. What failed on another is no result of this."""
+        own = [row for row in self.orders if (row.delivery_id, row.epoch) == (self.delivery_id, self.epoch)]
         return own[-1] if own else None
+
+    @property
+    def left_out(self) -> LeftOut | None:
+        """None also where it was asked for later."""
+        newest = self.newest
+        if self.skip is None or (newest is not None and newest.requested_at >= self.skip.asked_at):
+            return None
+        return self.skip.why
 
     @property
     def is_open(self) -> bool:
@@ -47,10 +59,14 @@ class _Line:
         busy = any(row.state == WithdrawalState.REQUESTED for row in self.orders)
         newest = self.newest
         ended_empty = newest is not None and newest.state == WithdrawalState.NOTHING
+        ended_empty = ended_empty or self.left_out is LeftOut.EMPTY
         return taken == self.epoch and not busy and not ended_empty
 
     @property
     def failed(self) -> bool:
+        """To be asked for again by the retry, not by the select."""
+        if self.left_out is not None:
+            return self.left_out.may_pass and self.is_open
         return self.newest is not None and self.newest.state == WithdrawalState.REFUSED and self.is_open
 
 
@@ -93,6 +109,10 @@ def _orders(connection: Connection, refs: Collection[int]) -> Mapping[int, tuple
             withdrawals.c.expected,
             withdrawals.c.taken,
             withdrawals.c.seen_in_ledger,
+            withdrawals.c.delivery_id,
+            withdrawals.c.requested_at,
+            withdrawals.c.code,
+            withdrawals.c.reason,
             payouts.c.state.label("payout"),
         )
         .outerjoin(payouts, payouts.c.order_id == withdrawals.c.order_id)
@@ -114,8 +134,9 @@ def _lines(connection: Connection, delivery_id: int, digest: Digest) -> list[_Li
         ).all()
     }
     orders = _orders(connection, list(drawn))
+    skips = batches.left_out(connection, delivery_id)
     return [
-        _Line(drawn[ref].ref, drawn[ref].epoch, holder, orders.get(ref, ()))
+        _Line(drawn[ref].ref, drawn[ref].epoch, delivery_id, holder, orders.get(ref, ()), skips.get(ref))
         for holder in digest.holders
         if (ref := holder.account_ref) in drawn
     ]
@@ -149,12 +170,26 @@ def board(connection: Connection, delivery_id: int, digest: Digest, *, now: Mill
         all=lever(Action.ALL, wanted=len(options) > 1 and free),
         retry=lever(Action.RETRY, wanted=failed and free),
         options=options if free else (),
-        results=tuple(_result(line, line.newest) for line in lines if line.newest is not None),
+        results=tuple(result for line in lines if (result := _result(line)) is not None),
         progress=progress,
     )
 
 
-def _result(line: _Line, order: Row) -> Result:
+def _result(line: _Line) -> Result | None:
+    """None where nothing was asked for on this card."""
+    order = line.newest
+    if line.left_out is not None:
+        return Result(
+            account_id=line.holder.account_id,
+            referrer=line.holder.referrer,
+            state=None,
+            order_id="",
+            amounts=line.holder.amounts,
+            left_out=line.left_out,
+            again=line.failed,
+        )
+    if order is None:
+        return None
     return Result(
         account_id=line.holder.account_id,
         referrer=line.holder.referrer,
@@ -162,6 +197,9 @@ def _result(line: _Line, order: Row) -> Result:
         order_id=order.order_id,
         amounts=_amounts(order, line.holder.amounts),
         payout=PayoutState(order.payout) if order.payout else None,
+        code=order.code,
+        reason=order.reason or "",
+        again=line.failed,
     )
 
 

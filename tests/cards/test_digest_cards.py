@@ -1,27 +1,42 @@
 """Digest cards: what a reader must find on every one of them, whatever its size and width."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from notifier.checks import preview
 from notifier.config import Config
+from notifier.domain.account import Referrer
+from notifier.domain.board import Board, LeftOut, Progress, Result
+from notifier.domain.digest import Digest
 from notifier.domain.digest_card import DigestCard
+from notifier.domain.period import Span, whole
+from notifier.domain.withdrawal import WithdrawalState
+from notifier.flow.digest_wording import digest_card
 from notifier.flow.templates import CardTemplates
-from notifier.samples import sample
 
 LANGUAGES = ("zh_cn", "en_us")
-
-
-def digest(name: str) -> DigestCard:
-    found = sample(name, Config())
-    assert isinstance(found, DigestCard)
-    return found
+ZONE = ZoneInfo("Asia/Shanghai")
+A_DIGEST = Digest(
+    name="hr-daily",
+    period=whole(Span.DAY, date(2026, 11, 22), date(2026, 11, 22), ZONE),
+    due_at=None,
+    born_at=1_795_400_000_000,
+)
 
 
 def rendered(card: DigestCard, template: str = "digest.json.j2") -> dict[str, Any]:
     return CardTemplates().render(template, {"card": card})
+
+
+def tagged(node: object, tag: str) -> Iterator[dict[str, Any]]:
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from tagged(each, tag)
+    if isinstance(node, dict) and node.get("tag") == tag:
+        yield node
 
 
 def lines(card: object, language: str) -> Iterator[str]:
@@ -46,7 +61,9 @@ MOVES = {
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_figure_stands_in_one_line_with_its_name(template: str, language: str) -> None:
     """In columns of their own, names that wrap moved away from their figures on a phone."""
-    found = list(lines(preview(Config(), template, "my-week" if "personal" in template else "daily"), language))
+    found = list(
+        lines(preview(Config(), template, "my-week" if "personal" in template else "daily"), language)
+    )
     start = found.index(MOVES[language][0])
 
     assert MOVES[language] == found[start : start + 4]
@@ -71,3 +88,79 @@ def test_the_compact_card_says_which_digest_it_is_and_all_its_figures(name: str,
     for language in LANGUAGES:
         found = " / ".join(lines(card, language))
         assert [] == [each for each in MOVES[language] if each not in found]
+
+
+def over(*results: Result, chosen: int = 3, withdrawn: int, left_out: int = 0) -> DigestCard:
+    """The card after a batch."""
+    progress = Progress(
+        total=chosen,
+        done=chosen,
+        failed=chosen - withdrawn - left_out,
+        left_out={LeftOut.DEACTIVATED: left_out} if left_out else {},
+        running=False,
+        by="ou_hr",
+        withdrawn=withdrawn,
+    )
+    return digest_card(A_DIGEST, Board(results=results, progress=progress), zone=ZONE, per_minute=90)
+
+
+def result(account: str, state: WithdrawalState | None, **more: Any) -> Result:
+    who = Referrer(open_id=f"ou_{account}", name_zh="", name_en="")
+    return Result(account_id=account, referrer=who, state=state, order_id="", amounts={}, **more)
+
+
+@pytest.mark.parametrize(
+    "withdrawn, left_out, colour", [(3, 0, "green"), (2, 0, "orange"), (2, 1, "orange"), (0, 3, "orange")]
+)
+def test_the_end_of_a_batch_is_green_only_when_every_account_was_withdrawn(
+    withdrawn: int, left_out: int, colour: str
+) -> None:
+    card = rendered(over(withdrawn=withdrawn, left_out=left_out))
+    (headline,) = [
+        each["text"] for each in tagged(card, "div") if "批量提现已结束" in each["text"]["content"]
+    ]
+
+    assert colour == headline["text_color"]
+
+
+def test_what_failed_comes_first_with_its_reason_in_both_languages() -> None:
+    card = over(
+        result("1", WithdrawalState.WITHDRAWN),
+        result("2", WithdrawalState.REQUESTED),
+        result("3", None, left_out=LeftOut.OWNER_UNKNOWN),
+        result("4", None, left_out=LeftOut.BUSY),
+        result("5", WithdrawalState.REFUSED, code=1002555),
+        result("6", WithdrawalState.REFUSED, code=4711, reason="no [such](http://x.invalid) luck"),
+        withdrawn=1,
+    )
+    table = list(tagged(rendered(card), "table"))[-1]
+
+    assert [
+        "<font color='red'>未成功 Failed</font> 账户已停用 account deactivated 1002555",
+        "<font color='red'>未成功 Failed</font> 飞书拒绝 refused 4711 no such http x invalid luck",
+        "<font color='orange'>跳过 Left out</font> 归属未知 owner unknown",
+        "<font color='orange'>跳过 Left out</font> 提现已在处理中 already under way",
+        "<font color='blue'>处理中 In progress</font>",
+        "<font color='green'>已提现 Withdrawn</font>",
+    ] == [row["state"] for row in table["rows"]]
+    assert ["who", "state", "amount"] == [column["name"] for column in table["columns"]]
+
+
+def test_every_reason_has_words() -> None:
+    rows = over(*(result(why, None, left_out=why) for why in LeftOut), withdrawn=0).board.results
+
+    assert [] == [row for row in rows if not row.reason]
+
+
+@pytest.mark.parametrize(
+    "remaining, zh, en",
+    [(1, "1 秒", "1 s"), (30, "20 秒", "20 s"), (90, "1 分钟", "1 min"), (91, "2 分钟", "2 min")],
+)
+def test_the_time_left_is_said_in_seconds_below_a_minute(remaining: int, zh: str, en: str) -> None:
+    progress = Progress(total=100, done=100 - remaining, failed=0, left_out={}, running=True, by="ou_hr")
+    card = rendered(digest_card(A_DIGEST, Board(progress=progress), zone=ZONE, per_minute=90))
+
+    assert [f"预计还需约 {zh}；可以离开，进度会在此更新。"] == [
+        line for line in lines(card, "zh_cn") if "预计还需" in line
+    ]
+    assert f"About {en} left. You can leave; progress shows here." in lines(card, "en_us")

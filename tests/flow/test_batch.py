@@ -114,7 +114,7 @@ async def test_who_is_an_operator_no_more_asks_for_nothing_more(database: Databa
     begun(database, 3)
     await batcher(database, operators={"hr": ("ou_somebody_else",)}).turn()
 
-    assert ([], {LeftOut.DENIED: 3}) == (orders(database), left_out(database))
+    assert ([], {LeftOut.NOT_ALLOWED: 3}) == (orders(database), left_out(database))
 
 
 async def test_an_account_whose_owner_nobody_knows_is_left_out(database: Database) -> None:
@@ -124,7 +124,16 @@ async def test_an_account_whose_owner_nobody_knows_is_left_out(database: Databas
     await batcher(database).turn()
 
     assert [refs[1]] == [ref for ref, *_ in orders(database)]
-    assert {LeftOut.DENIED: 1} == left_out(database)
+    assert {LeftOut.OWNER_UNKNOWN: 1} == left_out(database)
+
+
+async def test_a_deactivated_account_is_left_out_as_such(database: Database) -> None:
+    refs = begun(database, 2)
+    statement = sa.update(accounts).where(accounts.c.id == refs[0]).values(deactivated_at=NOW)
+    database.write(lambda c: c.execute(statement).rowcount).result()
+    await batcher(database).turn()
+
+    assert {LeftOut.DEACTIVATED: 1} == left_out(database)
 
 
 @pytest.mark.parametrize(

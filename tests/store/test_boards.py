@@ -177,6 +177,61 @@ def test_a_second_failure_after_a_retry_can_be_retried_again(
     assert 1 == len(run(database, lambda c: boards.candidates(c, card[0], card[1], Action.RETRY)))
 
 
+def test_a_new_card_shows_nothing_of_what_failed_on_another_and_offers_the_account_again(
+    database: Database, card: tuple[int, Digest]
+) -> None:
+    option = shown(database, card).options[0]
+    end(database, order(database, option.ref), WithdrawalState.REFUSED)
+    second = (hung(database, card[1], edition=1), card[1])
+    board = shown(database, second)
+
+    assert ((), "") == (board.results, board.retry)
+    assert [each.account_ref for each in card[1].holders] == [each.account_ref for each in board.options]
+    taken = run(database, lambda c: boards.candidates(c, second[0], card[1], Action.ALL))
+    assert option.account_ref in taken
+    assert shown(database, card).retry
+
+
+@pytest.mark.parametrize(
+    "why, again",
+    [
+        (LeftOut.BUSY, True),
+        (LeftOut.OWNER_UNKNOWN, True),
+        (LeftOut.DEACTIVATED, True),
+        (LeftOut.EMPTY, False),
+    ],
+)
+def test_what_a_batch_left_out_is_a_result_with_its_reason(
+    database: Database,
+    card: tuple[int, Digest],
+    why: LeftOut,
+    again: bool,  # noqa: FBT001
+) -> None:
+    begin(database, card)
+    first, *others = run(database, lambda c: batches.to_do(c, limit=10))
+    run(database, lambda c: batches.leave_out(c, first, why, now=NOW))
+    for item in others:
+        one = order(database, item.button)
+        run(database, lambda c, i=item, o=one: batches.ordered(c, i, o.order_id))  # type: ignore[misc]
+        end(database, one, WithdrawalState.WITHDRAWN)
+    run(database, lambda c: batches.end_finished(c, now=NOW))
+    board = shown(database, card)
+
+    assert (why, None, again) == (board.results[0].left_out, board.results[0].state, board.results[0].again)
+    assert (int(again), again, ()) == (board.failed, bool(board.retry), board.options)
+    assert board.progress is not None
+    assert 2 == board.progress.withdrawn
+
+
+def test_a_refusal_is_a_result_with_its_code_and_reason(database: Database, card: tuple[int, Digest]) -> None:
+    one = order(database, shown(database, card).options[0].ref)
+    ending = Ending(state=WithdrawalState.REFUSED, now=NOW, reason="disabled", code=1002555)
+    run(database, lambda c: withdrawals.end(c, one, ending))
+    (result,) = shown(database, card).results
+
+    assert (1002555, "disabled", True) == (result.code, result.reason, result.again)
+
+
 def test_a_balance_that_was_withdrawn_and_is_still_in_the_ledger_is_not_offered_again(
     database: Database, card: tuple[int, Digest]
 ) -> None:
@@ -255,8 +310,8 @@ def test_after_a_batch_the_buttons_are_new_ones(database: Database, card: tuple[
     run(database, lambda c: batches.end_finished(c, now=NOW))
     after = shown(database, card)
 
-    assert after.all
-    assert before.all != after.all
+    assert after.retry
+    assert after.retry not in {"", before.all}
     lever = run(database, lambda c: boards.pulled(c, before.all, book=BOOK))
     assert lever is not None
     assert (0, "hr", "tk", "cli_x", f"om_{card[0]}") == (
