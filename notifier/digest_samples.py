@@ -58,11 +58,17 @@ _DIGEST = Digest(
     more_holders=8,
     charted=_CNY,
     chart=tuple(
-        DayFlow(label=f"11-{day:02d}", rewards=Decimal(100 * day), withdrawn=Decimal(40 * day))
+        DayFlow(
+            label=f"11-{day:02d}",
+            rewards=Decimal(100 * day),
+            withdrawn=Decimal(40 * day),
+            first_seen=Decimal(350 * (day == 14)),
+        )
         for day in range(8, 15)
     ),
     file_rows=24,
     offers=True,
+    zone=str(Config().cards.time_zone),
 )
 _QUIET = replace(
     _DIGEST,

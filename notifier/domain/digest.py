@@ -54,11 +54,12 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayFlow:
-    """label: the local day, as 11-24."""
+    """label: the local day, as 11-24. first_seen: as in Flow."""
 
     label: str
     rewards: Decimal
     withdrawn: Decimal
+    first_seen: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +84,13 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
-    """name: from the configuration. due_at: when it should have been told, None for one asked for by hand. edition: 0,
-    and higher for each time it is told again. people: accounts with a change. changed: the largest changes. holders:
-    the largest balances when it was born; the withdrawals that it offers. more_changed, more_holders: how many are not
-    listed. charted: the asset of the chart, None for no chart. told_before: the closing that the digest of the period
-    before told, where it differs from this opening; what came late makes the difference. file_rows: of the file
-    that follows, 0 for none. offers: whether accounts can be withdrawn on its card.
+    """name: from the configuration. zone: its time zone by name, "" for one told before that was kept. due_at: when it
+    should have been told, None for one asked for by hand. edition: 0, and higher for each time it is told
+    again. people: accounts with a change. changed: the largest changes. holders: the largest balances when it
+    was born; the withdrawals that it offers. more_changed, more_holders: how many are not listed. charted: the
+    asset of the chart, None for no chart. told_before: the closing that the digest of the period before told,
+    where it differs from this opening; what came late makes the difference. file_rows: of the file that
+    follows, 0 for none. offers: whether accounts can be withdrawn on its card.
     """
 
     name: str
@@ -108,6 +110,7 @@ class Digest:
     told_before: Amounts = field(default_factory=dict)
     file_rows: int = 0
     offers: bool = False
+    zone: str = ""
 
     @property
     def is_late(self) -> bool:

@@ -103,9 +103,10 @@ class DigestCard:
     """What `digest.json.j2`, `personal_digest.json.j2` and their compact forms may use, as `card`.
 
     audience: group or referrer. name: the digest's, from the configuration. span: day, week or month. period: from
-    first to last day. until_text: where the period is not over, up to when it is told; "" where it is. late_text: when
-    it should have come, where it is late; else "". correction: 0, or how often it is told again. born_at: when the
-    figures were taken. flows: one per asset, the cash that most people have first; more_flows are not shown. chart: a
+    first to last day. Times as text are in the digest's own zone and name it. until_text: where the period is not
+    over, up to when it is told; "" where it is. late_text: when it should have come, where it is late; else "".
+    correction: 0, or how often it is told again. born_at: when the figures were taken, which is also what holders
+    are as of. flows: one per asset, the cash that most people have first; more_flows are not shown. chart: a
     VChart specification, None for no chart. file_rows: of the list that follows as a file, 0 for none. account_id,
     referrer, withdrawal: for a referrer's own.
     """

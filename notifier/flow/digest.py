@@ -293,6 +293,7 @@ def own_digest(plan: Plan, right: Right, flows: Mapping[Asset, Flow]) -> Digest:
         flows=flows,
         people=1 if moved else 0,
         offers=plan.withdraw,
+        zone=plan.zone.key,
     )
 
 

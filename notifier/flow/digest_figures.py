@@ -74,7 +74,7 @@ def gather(
     flows = books.flows(connection, stretch)
     charted = _charted(flows) if plan.chart_days else None
     chart = _chart(connection, plan, period, charted, flows) if charted is not None else ()
-    if not any(day.rewards or day.withdrawn for day in chart):
+    if not any(day.rewards or day.withdrawn or day.first_seen for day in chart):
         charted, chart = None, ()  # an empty chart says nothing
     digest = Digest(
         name=plan.name,
@@ -91,6 +91,7 @@ def gather(
         chart=chart,
         stuck=digest_runs.stuck(connection, late_before=late_before),
         offers=plan.withdraw,
+        zone=plan.zone.key,
     )
     fitted = fit(digest)
     cut = bool(fitted.more_changed or fitted.more_holders or len(flows) > MOST_FLOWS)
@@ -123,7 +124,14 @@ def _chart(
         elif start < end:
             moved = books.moves(connection, Stretch(from_at=start, to_at=end))
         flow = moved.get(asset, Flow())
-        found.append(DayFlow(label=f"{day:%m-%d}", rewards=flow.rewards, withdrawn=flow.withdrawn))
+        found.append(
+            DayFlow(
+                label=f"{day:%m-%d}",
+                rewards=flow.rewards,
+                withdrawn=flow.withdrawn,
+                first_seen=flow.first_seen,
+            )
+        )
     return tuple(found)
 
 

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from datetime import date, tzinfo
 from decimal import Decimal
 from itertools import starmap
+from zoneinfo import ZoneInfo
 
+from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.board import Board, LeftOut, Option, Progress, Result
 from notifier.domain.card import Bilingual, WithdrawalPanel
@@ -67,19 +69,24 @@ def digest_card(
     referrer: Referrer | None = None,
     withdrawal: WithdrawalPanel | None = None,
 ) -> DigestCard:
-    """account, referrer, withdrawal: for a referrer's own."""
+    """zone: where the digest has kept none of its own. account, referrer, withdrawal: for a referrer's own."""
     period = digest.period
+
+    def named(at: Millis) -> str:
+        own = ZoneInfo(digest.zone) if digest.zone else zone
+        return f"{moment(at, own)} {own}"
+
     ordered = _ordered(digest)
     return DigestCard(
         audience="referrer" if account else "group",
         name=clean(digest.name, 32),
         span=period.label.partition(":")[0],
         period=_period(period.first, period.last),
-        until_text=moment(period.to_at, zone) if period.so_far else "",
-        late_text=moment(digest.due_at, zone) if digest.is_late and digest.due_at is not None else "",
+        until_text=named(period.to_at) if period.so_far else "",
+        late_text=named(digest.due_at) if digest.is_late and digest.due_at is not None else "",
         correction=digest.edition,
         born_at=digest.born_at,
-        born_at_text=moment(digest.born_at, zone),
+        born_at_text=named(digest.born_at),
         people=digest.people,
         flows=tuple(_block(digest, asset) for asset in ordered[:MOST_FLOWS]),
         more_flows=max(0, len(ordered) - MOST_FLOWS),
@@ -101,13 +108,15 @@ def digest_card(
 
 
 def _ordered(digest: Digest) -> list[Asset]:
-    """Cash before points; of the cash, what moved most comes first."""
+    """Cash before points; of the cash, what moved most comes first. Where there was nothing at all, that is shown."""
     told = {
         asset: flow
         for asset, flow in digest.flows.items()
         if not flow.is_empty or asset in digest.told_before
     }
-    return sorted(told, key=lambda asset: (asset == POINTS, asset != digest.charted, asset.currency))
+    return sorted(
+        told or digest.flows, key=lambda asset: (asset == POINTS, asset != digest.charted, asset.currency)
+    )
 
 
 def _period(first: date, last: date) -> Bilingual:
@@ -159,8 +168,14 @@ def amounts_text(amounts: Amounts, *, sign: bool = False) -> str:
 
 
 def _chart(asset: Asset, days: Sequence[DayFlow]) -> dict[str, object]:
-    """VChart: for each day a bar of what came in beside one of what was withdrawn, in one asset."""
-    kinds = (("新增 Rewards", "rewards"), ("提现 Withdrawn", "withdrawn"))
+    """VChart: for each day a bar of what came in beside one of what was withdrawn, in one asset; and one of balances
+    heard of for the first time, on days with such: they are in the net, so a reader looks for them.
+    """
+    kinds = (
+        ("新增 Rewards", "rewards"),
+        ("提现 Withdrawn", "withdrawn"),
+        ("首次登记 First seen", "first_seen"),
+    )
     unit = POINTS_IN_A_CELL if asset == POINTS else clean(asset.currency, 16)
     return {
         "type": "bar",
@@ -172,6 +187,7 @@ def _chart(asset: Asset, days: Sequence[DayFlow]) -> dict[str, object]:
                     {"day": day.label, "kind": name, "amount": _number(getattr(day, part))}
                     for day in days
                     for name, part in kinds
+                    if part != "first_seen" or day.first_seen
                 ],
             }
         ],

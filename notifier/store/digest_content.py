@@ -34,11 +34,14 @@ def write(digest: Digest) -> str:
             "more_changed": digest.more_changed,
             "more_holders": digest.more_holders,
             "charted": _asset(digest.charted) if digest.charted else None,
-            "chart": [[day.label, str(day.rewards), str(day.withdrawn)] for day in digest.chart],
+            "chart": [
+                [day.label, str(day.rewards), str(day.withdrawn), str(day.first_seen)] for day in digest.chart
+            ],
             "stuck": asdict(digest.stuck),
             "told_before": _amounts(digest.told_before),
             "file_rows": digest.file_rows,
             "offers": digest.offers,
+            "zone": digest.zone,
         },
         ensure_ascii=False,
         separators=(",", ":"),
@@ -65,10 +68,7 @@ def read(text: str) -> Digest:
         more_changed=kept["more_changed"],
         more_holders=kept["more_holders"],
         charted=_read_asset(*kept["charted"]) if kept["charted"] else None,
-        chart=tuple(
-            DayFlow(label=label, rewards=Decimal(rewards), withdrawn=Decimal(withdrawn))
-            for label, rewards, withdrawn in kept["chart"]
-        ),
+        chart=tuple(_read_day(*day) for day in kept["chart"]),
         stuck=Stuck(
             undelivered=stuck["undelivered"],
             undelivered_accounts=tuple(stuck["undelivered_accounts"]),
@@ -78,6 +78,13 @@ def read(text: str) -> Digest:
         told_before=_read_amounts(kept["told_before"]),
         file_rows=kept["file_rows"],
         offers=kept["offers"],
+        zone=kept.get("zone", ""),  # what was told before this was kept has none
+    )
+
+
+def _read_day(label: str, rewards: str, withdrawn: str, first_seen: str = "0") -> DayFlow:
+    return DayFlow(
+        label=label, rewards=Decimal(rewards), withdrawn=Decimal(withdrawn), first_seen=Decimal(first_seen)
     )
 
 

@@ -1,7 +1,9 @@
 """Digest cards: what a reader must find on every one of them, whatever its size and width."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,12 +13,14 @@ from notifier.checks import preview
 from notifier.config import Config
 from notifier.domain.account import Referrer
 from notifier.domain.board import Board, LeftOut, Progress, Result
-from notifier.domain.digest import Digest
+from notifier.domain.digest import Digest, Flow
 from notifier.domain.digest_card import DigestCard
+from notifier.domain.money import Asset
 from notifier.domain.period import Span, whole
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.flow.digest_wording import digest_card
 from notifier.flow.templates import CardTemplates
+from support.builders import CNY
 
 LANGUAGES = ("zh_cn", "en_us")
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -164,3 +168,42 @@ def test_the_time_left_is_said_in_seconds_below_a_minute(remaining: int, zh: str
         line for line in lines(card, "zh_cn") if "预计还需" in line
     ]
     assert f"About {en} left. You can leave; progress shows here." in lines(card, "en_us")
+
+
+def test_times_are_in_the_zone_of_the_digest_and_name_it() -> None:
+    """09:07 in New York is 22:07 in the zone of the other cards."""
+    due_at = 1_795_356_420_000
+    late = replace(A_DIGEST, due_at=due_at, born_at=due_at + 26 * 3_600_000, zone="America/New_York")
+    card = rendered(digest_card(late, Board(), zone=ZONE, per_minute=90))
+
+    assert "补发：本摘要晚于原定时间发出，原定于 2026-11-22 09:07 America/New_York。" in lines(card, "zh_cn")
+    assert "Late: this digest was due at 2026-11-22 09:07 America/New_York." in lines(card, "en_us")
+
+
+def test_a_digest_of_before_zones_were_kept_is_told_in_that_of_the_cards() -> None:
+    old = replace(A_DIGEST, period=replace(A_DIGEST.period, so_far=True, to_at=1_795_356_420_000))
+
+    assert "2026-11-22 22:07 Asia/Shanghai" == digest_card(old, Board(), zone=ZONE, per_minute=90).until_text
+
+
+def test_the_table_of_balances_says_as_of_when_it_is() -> None:
+    card = preview(Config(), "digest.json.j2", "daily")
+
+    assert "未提取余额最多（截至 2023-11-15 09:07 Asia/Shanghai）" in lines(card, "zh_cn")
+    assert "Largest outstanding balances as of 2023-11-15 09:07 Asia/Shanghai" in lines(card, "en_us")
+
+
+@pytest.mark.parametrize(
+    "flows, proof",
+    [
+        ({}, "No balance yet: 0 + 0 = 0 ✓"),
+        ({CNY: Flow()}, "Cash (CNY): ¥0.00 + ¥0.00 = ¥0.00 ✓"),
+        ({CNY: Flow(opening=Decimal(80), closing=Decimal(80))}, "Cash (CNY): ¥80.00 + ¥0.00 = ¥80.00 ✓"),
+    ],
+)
+def test_the_proof_is_there_in_a_period_without_changes(flows: dict[Asset, Flow], proof: str) -> None:
+    for account in ("", "7000000000000000001"):
+        card = digest_card(replace(A_DIGEST, flows=flows), Board(), zone=ZONE, per_minute=90, account=account)
+        template = "personal_digest.json.j2" if account else "digest.json.j2"
+
+        assert proof in lines(rendered(card, template), "en_us")

@@ -14,11 +14,13 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
+from notifier.config import Config
 from notifier.domain.digest import Digest
 from notifier.domain.money import POINTS
 from notifier.domain.period import Span, WorkCalendar, finished, holding, so_far
 from notifier.flow import digest as step
 from notifier.flow.digest import Digester, schedule, tell
+from notifier.parts import renderer
 from notifier.store import digest_content, digest_runs
 from notifier.store.database import Database
 from notifier.store.digest_runs import Right, RunState
@@ -299,6 +301,24 @@ async def test_a_name_that_looks_like_a_formula_is_harmless_in_the_file(database
     await _told(database, replace(PLAN, file="always"))
 
     assert "'=HYPERLINK(1)" in zlib.decompress(files(database)[0].packed).decode()
+
+
+async def test_balances_heard_of_for_the_first_time_are_in_the_chart(database: Database) -> None:
+    """They are in the net of the card: without a bar for them, the first digest had no chart at all."""
+    balance(database, 1, SUNDAY, CNY="350.50")
+    clock = a_clock()
+    digest = await _told(database)
+    chart = renderer(Config(), clock).digest(digest).chart
+
+    assert (CNY, Decimal("350.5")) == (digest.charted, digest.chart[-1].first_seen)
+    assert chart is not None
+    assert "'kind': '首次登记 First seen', 'amount': 350.5" in str(chart)
+
+
+async def test_a_digest_keeps_its_own_zone(database: Database) -> None:
+    balance(database, 1, SUNDAY, CNY="1")
+
+    assert "Asia/Shanghai" == (await _told(database)).zone
 
 
 async def test_no_chart_where_there_is_nothing_to_draw(database: Database) -> None:

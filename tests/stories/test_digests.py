@@ -118,7 +118,7 @@ def test_a_digest_has_figures_tables_chart_file_and_buttons(
     assert not says(message, "✗")
     assert 4 == len(changed["rows"]) == len(holders["rows"])
     assert {"who", "amount"} == set(holders["rows"][0])
-    assert ("bar", 14) == (chart["type"], len(chart["data"][0]["values"]))
+    assert ("bar", 15) == (chart["type"], len(chart["data"][0]["values"]))
     assert 4 == len(parts(message, "select_static")[0]["options"])
     assert "file" == file["msg_type"]
     assert feishu_box.file(file["content"]["file_key"]).startswith("\ufeff账户 account_id".encode())
