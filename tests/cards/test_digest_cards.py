@@ -207,3 +207,20 @@ def test_the_proof_is_there_in_a_period_without_changes(flows: dict[Asset, Flow]
         template = "personal_digest.json.j2" if account else "digest.json.j2"
 
         assert proof in lines(rendered(card, template), "en_us")
+
+
+@pytest.mark.parametrize("name", ["daily", "over"])
+def test_the_amount_stands_beside_the_person_and_nothing_is_cut(name: str) -> None:
+    """On a phone a second column is the last one in sight."""
+    tables = list(tagged(preview(Config(), "digest.json.j2", name), "table"))
+
+    assert {("who", "40%"), ("amount", "60%")} == {
+        (column["name"], column["width"]) for table in tables[:2] for column in table["columns"][:2]
+    }
+    assert {"auto"} == {table["row_height"] for table in tables}
+
+
+def test_an_account_must_be_chosen_before_anything_is_asked() -> None:
+    (select,) = tagged(preview(Config(), "digest.json.j2", "daily"), "select_static")
+
+    assert select["required"] is True

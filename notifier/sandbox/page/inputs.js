@@ -22,17 +22,17 @@ export function button(element, reader) {
 
   node.addEventListener("click", async () => {
     const { confirm } = element;
-    if (confirm && !(await reader.ask({ title: reader.text(confirm.title), text: reader.text(confirm.text) }))) return;
-    if (formAction === "reset") return resetForm(reader.form);
-    if (opens) openUrl(opens, reader);
-    if (formAction === "submit") {
+    if (formAction === "submit") { // what is missing is said before anybody is asked to confirm it
       const missing = [...reader.form.fields.values()].find((field) => field.required && !String(field.read() ?? "").trim());
       if (missing) {
-        reader.tell("error", t("required", { name: missing.label }));
+        reader.tell("error", t(missing.chosen ? "choose_first" : "required", { name: missing.label }));
         missing.focus();
         return undefined;
       }
     }
+    if (confirm && !(await reader.ask({ title: reader.text(confirm.title), text: reader.text(confirm.text) }))) return;
+    if (formAction === "reset") return resetForm(reader.form);
+    if (opens) openUrl(opens, reader);
     if (!calls && formAction !== "submit") return undefined;
     const click = { tag: "button", value: calls?.value ?? {} };
     if (element.name) click.name = element.name;
@@ -98,7 +98,7 @@ export function selectStatic(element, reader) {
     h("option", { value: "" }, reader.text(element.placeholder) || t("choose")),
     options.map((option) => h("option", { value: String(option?.value ?? "") }, reader.text(option?.text))));
   field.value = String(initial);
-  register(element, reader, { read: () => field.value, reset: () => { field.value = String(initial); }, label: reader.text(element.placeholder) || element.name, focus: () => field.focus() });
+  register(element, reader, { read: () => field.value, reset: () => { field.value = String(initial); }, label: reader.text(element.placeholder) || element.name, focus: () => field.focus(), chosen: true });
   const call = callbackOf(element);
   if (!reader.form && call) {
     field.addEventListener("change", () => field.value && reader.act({ tag: "select_static", value: call.value ?? {}, name: element.name, option: field.value }));

@@ -1,7 +1,7 @@
 // The table component: every data type, paged as the client does.
 
 import { h } from "./dom.js";
-import { clockSeconds, group } from "./words.js";
+import { clockSeconds, group, t } from "./words.js";
 import { markdown, pages, smallMarkdown, textTag } from "./markdown.js";
 import { oneOf, pixels } from "./looks.js";
 import { personChip } from "./card.js";
@@ -24,14 +24,31 @@ export function table(element, reader) {
     },
   }, String(reader.pick(column, "display_name") ?? column.name ?? ""))));
   const body = h("tbody");
+  const scroller = h("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": "table" }, h("table", {}, h("thead", {}, head), body));
+  const frame = h("div", { class: "c-table-frame" }, scroller);
   const node = h("div", { class: `c-table ${element.freeze_first_column === true ? "frozen" : ""} ${auto ? "auto" : ""}` },
-    h("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": "table" }, h("table", {}, h("thead", {}, head), body)));
+frame);
+  hintScroll(scroller, frame);
   pages(node, rows.length, size, (from, to) => {
     body.replaceChildren(...rows.slice(from, to).map((row) => h("tr", {}, columns.map((column) => h("td", {
       style: { "text-align": sideOf(column), "vertical-align": oneOf(column.vertical_align, ["top", "center", "bottom"], "center").replace("center", "middle"), height: height ? `${height}px` : "" },
     }, h("div", { class: "cell", style: { "max-height": `${auto ? limit : Math.max(24, (height ?? 40) - 8)}px` } }, cell(row?.[column.name], column, reader)))))));
   });
   return node;
+}
+
+/** A shade at the right edge while there is more of the table beyond it. */
+function hintScroll(scroller, frame) {
+  const look = () => {
+    const more = scroller.scrollWidth - scroller.clientWidth - scroller.scrollLeft > 2;
+    frame.classList.toggle("more-right", more);
+    if (more) frame.title = t("more_columns");
+    else frame.removeAttribute("title");
+  };
+  scroller.addEventListener("scroll", look, { passive: true });
+  const watcher = new ResizeObserver(look);
+  watcher.observe(scroller);
+  watcher.observe(scroller.firstElementChild);
 }
 
 const sideOf = (column) => oneOf(column.horizontal_align, ["left", "center", "right"], column.data_type === "number" ? "right" : "left");

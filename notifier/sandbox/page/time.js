@@ -22,6 +22,14 @@ function tick() {
   byId("sandbox-clock").dateTime = at.toISOString();
 }
 
+/** What the app's command says, in the page's language; what is not known is shown as it is. */
+function inWords(said) {
+  const [, whom, what] = /^([^:]+): (on (?:its|their) way|nothing changed|(?:was|were) told)/.exec(said) ?? [];
+  if (!what) return said;
+  const key = what.startsWith("on ") ? "digest_on_its_way" : what.startsWith("nothing") ? "digest_quiet" : "digest_told";
+  return t(key, { whom: whom === "referrers" ? t("digest_referrers") : whom });
+}
+
 export function wireTime() {
   setInterval(tick, 1000);
   const result = byId("time-result");
@@ -31,7 +39,7 @@ export function wireTime() {
   const send = byId("send-digest");
   send.addEventListener("click", () => {
     say(result, t("sending_digest"), false);
-    return act(send, () => post("/sandbox/api/digest").then((answer) => answer.said));
+    return act(send, () => post("/sandbox/api/digest").then((answer) => inWords(String(answer.said))));
   });
 
   async function act(button, work) {

@@ -1,0 +1,62 @@
+"""What the sandbox's page does with a digest's card that nobody has pressed yet, on a phone, and with its button."""
+
+import re
+import sys
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from notifier.checks import preview
+from notifier.config import Config
+from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.settings import SandboxSettings
+from sandbox.wire import send
+from support.browser import open_page
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def box() -> Iterator[FeishuBox]:
+    said = (sys.executable, "-c", "print('hr: on its way')")
+    with FeishuBox(SandboxSettings(digest_command=said)) as running:
+        assert 0 == send(running, preview(Config(), "digest.json.j2", "daily"), to="oc_sandbox_hr").code
+        yield running
+
+
+def test_nothing_is_asked_before_an_account_is_chosen(box: FeishuBox) -> None:
+    with open_page(f"{box.url}/#chat=oc_sandbox_hr", height=1600) as page:
+        page.get_by_test_id("identity-select").select_option("ou_sandbox_zhou")
+        page.locator(".card").last.get_by_role("button", name="提现所选账户").click()
+
+        expect(page.get_by_test_id("toasts")).to_contain_text("请先选择：选择一个账户")
+        expect(page.get_by_test_id("confirm-yes")).not_to_be_visible()
+
+
+def test_amounts_are_in_sight_on_a_phone_and_a_shade_says_where_there_is_more(box: FeishuBox) -> None:
+    """Of the two tables the second has a person that nobody knows, and so a column for the account."""
+    with open_page(f"{box.url}/#chat=oc_sandbox_hr", width=390, height=900) as page:
+        changed, holders = page.locator(".card").last.locator(".c-table-frame").all()
+        for table in (changed, holders):
+            edge = _right(table)
+            assert [] == [cell for cell in table.locator("td:nth-child(2)").all() if _right(cell) > edge + 1]
+        expect(changed).not_to_have_class(re.compile("more-right"))
+        expect(holders).to_have_class(re.compile("more-right"))
+        holders.locator(".scroll-x").evaluate("node => { node.scrollLeft = 9999; }")
+        expect(holders).not_to_have_class(re.compile("more-right"))
+
+
+def _right(node: Locator) -> float:
+    box = node.bounding_box()
+    assert box is not None
+    return box["x"] + box["width"]
+
+
+def test_what_the_digest_button_came_to_is_said_in_the_language_of_the_page(box: FeishuBox) -> None:
+    with open_page(box.url) as page:
+        page.get_by_test_id("send-digest").click()
+        expect(page.get_by_test_id("time-result")).to_have_text("hr：摘要已生成，正在发送")
+        page.get_by_test_id("lang-toggle").click()
+        page.get_by_test_id("send-digest").click()
+        expect(page.get_by_test_id("time-result")).to_have_text("hr: on its way")
