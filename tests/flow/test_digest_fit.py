@@ -108,6 +108,6 @@ def test_what_fits_is_left_as_it_is() -> None:
 
 
 def test_rows_that_can_be_withdrawn_are_kept_before_those_that_are_only_shown() -> None:
-    fitted = fitting(DRAWING)(digest(50, days=30))
+    fitted = fitting(DRAWING)(replace(digest(50), stuck=Stuck(), edition=0))
 
     assert len(fitted.holders) > len(fitted.changed) > 0
