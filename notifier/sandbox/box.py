@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import itertools
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -138,6 +139,15 @@ class FeishuBox:
     def events(self) -> list[Json]:
         """Every event with its pushes, oldest first."""
         return self._read(lambda sandbox: [record.to_json() for record in sandbox.pusher.records.values()])
+
+    def newest_events(self, limit: int) -> list[Json]:
+        """The newest ones, newest first; cheap, for looking under load."""
+        return self._read(
+            lambda sandbox: [
+                record.to_json()
+                for record in itertools.islice(reversed(sandbox.pusher.records.values()), limit)
+            ]
+        )
 
     def unacknowledged(self) -> int:
         """How many events still want an answer; cheap, for waiting under load."""

@@ -41,6 +41,11 @@ class EventRecord:
     pushes: list[Push] = field(default_factory=list)
     in_flight: int = 0
 
+    @property
+    def is_finished(self) -> bool:
+        """Nothing will become of it any more."""
+        return self.state != "waiting" and not self.in_flight
+
     def to_json(self) -> JsonObject:
         return {
             "event_id": self.event_id,

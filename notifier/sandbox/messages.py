@@ -9,7 +9,7 @@ from notifier.sandbox.leak_audit import leaks
 from notifier.sandbox.quota import MESSAGES, Quota
 from notifier.sandbox.recipients import chat_of, check_chat
 from notifier.sandbox.refusals import JsonObject, RefusedError, bad_field, optional_text, text_field
-from notifier.sandbox.world import Message, World, new_id
+from notifier.sandbox.world import Message, World, forget, new_id
 
 SEND_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:send")
 PATCH_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:update")
@@ -166,7 +166,14 @@ class Messages:
         self._world.messages[message.message_id] = message
         if draft.uuid is not None:
             self._uuids[draft.uuid] = (self._world.clock.now(), message.message_id)
+        self._forget_old()
         return message
+
+    def _forget_old(self) -> None:
+        """A uuid goes with its message: there would be nothing to answer a repeat with."""
+        gone = set(forget(self._world.messages, self._world.settings.keep_records))
+        if gone:
+            self._uuids = {uuid: made for uuid, made in self._uuids.items() if made[1] not in gone}
 
     def _message(self, call: Call) -> Message:
         message = self._world.messages.get(call.path["message_id"])

@@ -13,7 +13,7 @@ from notifier.sandbox.long_connection import (
     LongConnection,
     NobodyOnlineError,
 )
-from notifier.sandbox.world import World, new_id
+from notifier.sandbox.world import World, forget, new_id
 
 
 class Pusher:
@@ -44,6 +44,7 @@ class Pusher:
             if not record.held:
                 for _ in range(times):
                     self._start(record, counts=record.in_flight == 0)
+        forget(self.records, self._world.settings.keep_records, finished=lambda record: record.is_finished)
         self._world.touch()
         return ids
 

@@ -56,6 +56,9 @@ class SandboxSettings:
     clock: Callable[[], float] = time.time  # seconds since 1970; FeishuBox.advance() adds to it
     opening_events: bool = False  # at start, tell every account's balance once, as if it had just changed
     extra_accounts: int = 0  # made up on top of the four sample people, for load
+    keep_records: int = (
+        0  # finished events and messages kept of each, the newest; 0 keeps all. See world.forget
+    )
     granted_scopes: frozenset[str] = DEFAULT_SCOPES
     foreign_open_ids: frozenset[str] = frozenset({"ou_sandbox_of_another_app"})
 

@@ -1,16 +1,20 @@
 """World: the people, groups, accounts and messages of the stand-in tenant. Plain state; no wire, no I/O."""
 
 import asyncio
+import itertools
 import secrets
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from typing import TypeVar
 
 from notifier.sandbox.clock import SandboxClock
 from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.settings import SandboxSettings
+
+_T = TypeVar("_T")
 
 
 class PersonStatus(Enum):
@@ -145,6 +149,20 @@ class World:
 
     def chat_messages(self, chat_id: str) -> list[Message]:
         return [message for message in self.messages.values() if message.chat_id == chat_id]
+
+
+def forget(kept: dict[str, _T], most: int, *, finished: Callable[[_T], bool] = lambda _: True) -> list[str]:
+    """Takes out the oldest that are finished, so that `most` are left; gives their keys. most 0: takes out nothing.
+
+    Waits until there are twice as many, so that a long run spends next to nothing on it.
+    """
+    if not most or len(kept) < 2 * most:
+        return []
+    old = itertools.islice(kept.items(), len(kept) - most)
+    gone = [key for key, each in old if finished(each)]
+    for key in gone:
+        del kept[key]
+    return gone
 
 
 def new_id(prefix: str) -> str:
