@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,22 @@ def clean_environment() -> dict[str, str]:
 
 
 class RunningNotifier:
-    """config: the file it was started with. A killed one is started again with start()."""
+    """config: the file it was started with. A killed one is started again with start().
 
-    def __init__(self, box: FeishuBox, folder: Path, *, more: str = "", timeout_seconds: float = 5) -> None:
+    program: what Python is told to run; the words of `notifier run` follow.
+    """
+
+    def __init__(
+        self,
+        box: FeishuBox,
+        folder: Path,
+        *,
+        more: str = "",
+        timeout_seconds: float = 5,
+        program: Sequence[str] = ("-m", "notifier"),
+    ) -> None:
         self.box = box
+        self.program = program
         self.folder = folder
         self.config = folder / "config.yaml"
         self.log_file = folder / "notifier.log"
@@ -73,15 +85,15 @@ class RunningNotifier:
     def log(self) -> str:
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
-    def start(self, *, connected: bool = True) -> None:
-        """Returns when Feishu sees its connection."""
+    def start(self, *, connected: bool = True, environment: Mapping[str, str] | None = None) -> None:
+        """Returns when Feishu sees its connection. environment: on top of the clean one."""
         before = self.box.connections()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "notifier", "run", "--config", str(self.config)],
+                [sys.executable, *self.program, "run", "--config", str(self.config)],
                 stdout=log,
                 stderr=log,
-                env=clean_environment(),
+                env={**clean_environment(), **(environment or {})},
             )
         if connected:
             self.box.wait_for(
@@ -90,6 +102,11 @@ class RunningNotifier:
                 timeout=START_SECONDS,
             )
             assert not self.ended, self.log
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     @property
     def ended(self) -> bool:
