@@ -9,15 +9,15 @@ import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from notifier.domain.withdrawal import Withdrawal
 from notifier.sandbox.box import FeishuBox
-from notifier.store import card_updates, ledger, payouts, withdrawals
+from notifier.store import ledger, withdrawals
 from notifier.store.database import Database
-from support.cards import balance_card, is_about_a_balance, ref_on, says
+from support import money_moves as money
+from support.cards import balance_card, ref_on
 from support.ports import free_port
 from support.running import RunningNotifier, running_notifier
 from support.waiting import wait_until
@@ -27,18 +27,10 @@ LONGEST_SECONDS = 1.6
 """From the click to the last card it takes about a second here: a kill at random falls before, into or after it."""
 
 LIN, LIN_ACCOUNT = "ou_sandbox_lin", "7000000000000000001"
-WITHDRAW = "POST /open-apis/hire/v1/referral_account/*/withdraw"
-PATCH = "PATCH /open-apis/im/v1/messages/*"
-SETTINGS = """\
-withdrawals:
-  offer_to: [referrer, hr]
+ROUTES = """\
 routes:
   - name: everybody
     to: [referrer, hr]
-payouts:
-  url: {url}/payroll/payouts
-  listen: 127.0.0.1:{port}
-  secret: sandbox-payout-secret
 """
 
 
@@ -65,11 +57,7 @@ class Scene:
         threading.Thread(target=self.box.click, args=click, daemon=True).start()
 
     def at_rest(self) -> bool:
-        """No order open, no payout waiting, no card behind."""
-        with self.database.read() as connection:
-            waiting = withdrawals.listed(connection, states=("requested",), limit=1)
-            unpaid = payouts.listed(connection, states=("pending",), limit=1)
-            return not waiting and not unpaid and card_updates.behind(connection) == 0
+        return money.at_rest(self.database)
 
 
 def at_any_moment(scene: Scene) -> None:
@@ -86,11 +74,11 @@ def when_the_intent_is_on_disk(scene: Scene) -> None:
 
 
 def in_the_call(scene: Scene) -> None:
-    scene.wait_for_fault(WITHDRAW, "hang")
+    scene.wait_for_fault(money.WITHDRAW, "hang")
 
 
 def before_the_answer(scene: Scene) -> None:
-    scene.wait_for_fault(WITHDRAW, "hang_after")
+    scene.wait_for_fault(money.WITHDRAW, "hang_after")
 
 
 def when_the_payout_arrives(scene: Scene) -> None:
@@ -107,7 +95,7 @@ def when_it_is_reported_paid(scene: Scene) -> None:
 
 
 def in_the_change_of_a_card(scene: Scene) -> None:
-    scene.wait_for_fault(PATCH, "hang")
+    scene.wait_for_fault(money.PATCH, "hang")
 
 
 STEPS: tuple[Callable[[Scene], None], ...] = (
@@ -125,7 +113,7 @@ STEPS: tuple[Callable[[Scene], None], ...] = (
 def scene(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[Scene]:
     port = free_port()
     feishu_box.set_payout_report_url(f"http://127.0.0.1:{port}/payouts/report")
-    settings = SETTINGS.format(url=feishu_box.url, port=port)
+    settings = ROUTES + money.SETTINGS.format(url=feishu_box.url, port=port)
     with (
         running_notifier(feishu_box, tmp_path, more=settings, timeout_seconds=2) as notifier,
         notifier.open_database() as database,
@@ -145,47 +133,16 @@ def test_a_kill_at_any_step_loses_no_money_and_moves_none_twice(scene: Scene) ->
         notifier.start()
         wait_until(scene.at_rest, "orders are over, handed over and shown", seconds=60)
         notifier.wait_until_settled()
-        _pay_what_was_withdrawn(scene)
+        money.pay_what_was_withdrawn(box)
     wait_until(scene.at_rest, "every card shows the end", seconds=60)
     notifier.wait_until_settled()
 
     with scene.database.read() as connection:
         ours = withdrawals.listed(connection, states=("withdrawn",), limit=10_000)
         unbalanced = ledger.imbalances(connection)
-        paid = payouts.listed(connection, states=("paid",), limit=10_000)
-    theirs = {each["order_id"]: each for each in box.withdrawals()}
-    handed_over = box.payouts()
     assert KILLS - KILLS // len(STEPS) <= len(ours), "a kill at random may come before the click"
     assert [] == unbalanced
-    assert {each.order_id for each in ours} == {key for key, each in theirs.items() if each["cash"]}
-    assert sorted(each.order_id for each in ours) == sorted(each["order_id"] for each in handed_over)
-    assert {each.order_id for each in ours} == {each.order_id for each in paid}
+    assert [] == money.problems(box, scene.database)
     earned = Decimal("350.50") + sum(range(1, KILLS + 1))
-    taken = sum(_cash(each["cash"]) for each in theirs.values())
-    assert earned == taken + _cash(box.account(LIN_ACCOUNT)["cash"])
-    assert taken == sum(_cash(each["body"]["amounts"]) for each in handed_over)
-    messages = box.all_messages()
-    for order in ours:
-        about = [each for each in messages if says(each, order.order_id)]
-        assert about, order.order_id
-        assert all(says(each, "已打款") for each in about), order.order_id
-        assert _told_once(about), order.order_id
-
-
-def _pay_what_was_withdrawn(scene: Scene) -> None:
-    for payout in scene.box.payouts():
-        if payout["report_status"] != 200:
-            answer = scene.box.report_payout(payout["order_id"], "paid", payout["order_id"])
-            assert 200 == answer["http_status"], answer
-
-
-def _told_once(about: list[dict[str, Any]]) -> bool:
-    """Besides the cards that offered it: to the referrer the receipt and `paid`, or both in one; nobody else."""
-    told = [each for each in about if not is_about_a_balance(each)]
-    return 1 <= len(told) <= 2 and len({each["chat_id"] for each in told}) == 1
-
-
-def _cash(entries: list[dict[str, Any]]) -> Decimal:
-    return sum(
-        (Decimal(each["amount"]) for each in entries if each.get("kind", "cash") == "cash"), Decimal(0)
-    )
+    taken = sum(money.cash(each["cash"]) for each in box.withdrawals())
+    assert earned == taken + money.cash(box.account(LIN_ACCOUNT)["cash"])

@@ -1,0 +1,46 @@
+"""kill -9 in every gap between two durable steps, while events come and people press: nothing lost, nothing twice.
+
+NOTIFIER_TESTS_SWEEP_KILLS says how many kills; `make torture` does 1,000, over more than 10,000 events.
+"""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from notifier.sandbox.box import FeishuBox
+from support import figures, sweep
+from support import money_moves as money
+from support.forking import forked_notifier
+from support.ports import free_port
+
+KILLS = int(os.environ.get("NOTIFIER_TESTS_SWEEP_KILLS", "25"))
+SEED = int(os.environ.get("NOTIFIER_TESTS_SWEEP_SEED", "20260115"))
+
+
+@pytest.mark.timeout(120 + 5 * KILLS)
+def test_a_kill_in_any_gap_loses_nothing_and_repeats_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = time.monotonic()
+    with FeishuBox(sweep.settings(KILLS)) as box:
+        port = free_port()
+        box.set_payout_report_url(f"http://127.0.0.1:{port}/payouts/report")
+        more = sweep.ROUTES + money.SETTINGS.format(url=box.url, port=port)
+        with (
+            forked_notifier(box, tmp_path, more=more, timeout_seconds=2) as notifier,
+            notifier.open_database() as database,
+        ):
+            swept = sweep.Sweep(notifier, database, random.Random(SEED))
+            swept.run(KILLS)
+        counted, zeros = swept.counted(), swept.zeros()
+    seconds = time.monotonic() - started
+    figures.keep("kill sweep", counted=counted, zeros=zeros, seconds=seconds)
+    with capsys.disabled():
+        print(f"\n{counted} {zeros} in {seconds:.0f} s")  # noqa: T201 - figures are for whoever runs it
+
+    assert dict.fromkeys(zeros, 0) == zeros, swept.found()
+    if len(sweep.GAPS) * 4 <= KILLS:
+        assert set() == set(sweep.GAPS) - set(swept.hit), "every gap was hit"

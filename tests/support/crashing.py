@@ -1,0 +1,147 @@
+"""Crashing: the notifier's own command line, forked from a process that has imported everything once, and killed by
+itself at a step that was chosen. Orders come on stdin, answers go to stdout, a line of JSON each:
+
+    {"start": ["run", ...], "log": file, "crash": {"step", "when", "nth"} or null, "hit": file}  ->  {"pid"}
+    {"poll": pid}, {"wait": pid}  ->  {"status"}, null while it runs
+
+A step is a transaction that writes, told by what it writes. `when` says on which side of its COMMIT the process sends
+itself SIGKILL: "before", so that all of it is undone, or "after", so that it stays and nobody has heard of it. Which
+gap it was is put into `hit` first. Nothing of this is in the notifier: it is hung into SQLAlchemy from here.
+
+Forked while there is one thread and no running loop, so that a child is as good as a new process, without the seconds
+that the imports take.
+"""
+
+import gc
+import importlib
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine.default import DefaultDialect
+
+from notifier.cli import cli
+
+MODULES = (
+    "notifier.app",
+    "notifier.feishu.sdk_client",
+    "notifier.store.schema",
+    "sqlalchemy.dialects.sqlite",
+)
+"""All that a run imports while it starts."""
+
+STEPS = {
+    "start: enrolled": r"INSERT INTO workers",
+    "start: look-ups let go": r"UPDATE accounts SET lookup_due_at=\? WHERE accounts.lookup_attempts",
+    "beat": r"UPDATE workers",
+    "event stored": r"INSERT INTO inbox",
+    "event recorded": r"UPDATE inbox SET state",
+    "notice born": r"INSERT INTO notices",
+    "look-up begun": r"UPDATE accounts SET lookup_due_at=\? WHERE accounts.id",
+    "owner known": r"UPDATE deliveries SET receive_id_type",
+    "card claimed": r"INSERT INTO attempts",
+    "card frozen": r"UPDATE deliveries SET rung=",
+    "card sent": r"UPDATE deliveries SET state=\?, updated_at=\?, owner=\?, message_id=",
+    "order on disk": r"INSERT INTO withdrawals",
+    "withdrawal claimed": r"UPDATE withdrawals SET owner=\? WHERE withdrawals.id",
+    "withdrawal call begun": r"UPDATE withdrawals SET attempts=.* expected=",
+    "withdrawal over": r"UPDATE withdrawals SET state=\?, owner=\?, taken=",
+    "own withdrawal seen": r"UPDATE withdrawals SET seen_in_ledger",
+    "payout claimed": r"UPDATE payouts SET first_tried_at",
+    "payout handed over": r"UPDATE payouts SET state=\?, attempts=",
+    "payout reported": r"UPDATE payouts SET state=\?, sent_at=",
+    "card change shown": r"UPDATE card_updates SET shown",
+}
+"""What a transaction is called by a statement in it; one transaction may be several steps at once."""
+
+_WRITE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b")
+
+
+class Crash:
+    """Kills this process at the nth time that a step is committed."""
+
+    def __init__(self, *, step: str, when: str, nth: int, hit: Path) -> None:
+        self._pattern = re.compile(STEPS[step], re.DOTALL)
+        self._gap = {"step": step, "when": when}
+        self._when, self._left, self._hit = when, nth, hit
+        self._written = threading.local()
+
+    def install(self) -> None:
+        commit: Any = DefaultDialect.do_commit
+
+        def do_commit(dialect: DefaultDialect, connection: Any) -> None:
+            written, self._written.statements = getattr(self._written, "statements", []), []
+            if not self._comes_true(written):
+                commit(dialect, connection)
+                return
+            if self._when == "after":
+                commit(dialect, connection)
+            self._hit.write_text(json.dumps(self._gap), encoding="utf-8")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if _WRITE.match(statement):
+                self._written.statements = [*getattr(self._written, "statements", []), statement]
+
+        DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
+        sa.event.listen(sa.Engine, "before_cursor_execute", note)
+
+    def _comes_true(self, written: list[str]) -> bool:
+        if not any(self._pattern.match(statement) for statement in written):
+            return False
+        self._left -= 1
+        return self._left <= 0
+
+
+def _become(order: dict[str, Any]) -> None:
+    """The child: never returns."""
+    code = 1
+    try:
+        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        if order["crash"]:
+            Crash(**order["crash"], hit=Path(order["hit"])).install()
+        cli(order["start"], prog_name="notifier")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:  # noqa: BLE001 - whatever it is, it belongs into the log, and this process must end
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _answer(order: dict[str, Any]) -> dict[str, Any]:
+    if "wait" in order:
+        return {"status": os.waitpid(order["wait"], 0)[1]}
+    if "poll" in order:
+        pid, status = os.waitpid(order["poll"], os.WNOHANG)
+        return {"status": status if pid else None}
+    if threading.active_count() > 1:
+        raise RuntimeError("a process with several threads must not be forked")
+    pid = os.fork()
+    if not pid:
+        _become(order)
+    return {"pid": pid}
+
+
+def main() -> None:
+    for module in MODULES:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+    for line in sys.stdin:
+        print(json.dumps(_answer(json.loads(line))), flush=True)  # noqa: T201 - read by the parent
+
+
+if __name__ == "__main__":
+    main()
