@@ -1,0 +1,57 @@
+"""The table of `make torture`: zeros where zeros belong, and nothing passes in silence."""
+
+from pathlib import Path
+
+import pytest
+
+from support import figures
+from torture import table
+from torture.table import LongTest
+
+GOOD: table.Line = {"test": "sweep", "counted": {"kills": 1000}, "zeros": {"lost": 0}, "seconds": 3.5}
+
+
+def test_what_a_test_keeps_is_a_line_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "figures.jsonl"
+    monkeypatch.setenv(figures.FIGURES_FILE, str(file))
+
+    figures.keep("sweep", counted={"kills": 1000}, zeros={"lost": 0}, seconds=3.5)
+
+    assert [GOOD] == table.lines_of(file)
+
+
+def test_the_table_shows_every_figure_under_its_test() -> None:
+    shown = table.table([GOOD, {**GOOD, "test": "soak"}])
+
+    assert [
+        ["sweep", "kills", "1,000"],
+        ["seconds", "3.5"],
+        ["lost", "0"],
+        ["soak", "kills", "1,000"],
+        ["seconds", "3.5"],
+        ["lost", "0"],
+    ] == [row.split() for row in shown.splitlines()]
+    assert table.all_zero([GOOD])
+
+
+def test_a_figure_that_should_be_zero_and_is_not_stands_out_and_fails() -> None:
+    bad = {**GOOD, "zeros": {"lost": 2}}
+
+    assert ["lost", "2", "NOT", "ZERO"] == table.table([GOOD, bad]).splitlines()[-1].split()
+    assert not table.all_zero([GOOD, bad])
+
+
+@pytest.mark.parametrize("code, failed", [("pass", 0), ("raise SystemExit(1)", 1)])
+def test_a_test_that_leaves_no_figures_is_a_row_that_fails(tmp_path: Path, code: str, failed: int) -> None:
+    line = table.run(LongTest(name="mute", words=("-c", code)), tmp_path / "figures.jsonl")
+
+    assert line is not None
+    assert {"failed": failed, "without figures": 1} == line["zeros"]
+    assert not table.all_zero([line])
+
+
+def test_every_long_test_that_is_named_is_there() -> None:
+    files = [word for test in table.LONG_TESTS for word in test.words if word.endswith(".py")]
+
+    assert len(table.LONG_TESTS) == len(files)
+    assert [] == [file for file in files if not (table.ROOT / file).exists()]
