@@ -1,11 +1,12 @@
 """The table of `make torture`: zeros where zeros belong, and nothing passes in silence."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from support import figures
-from torture import table
+from torture import soak, table
 from torture.table import LongTest
 
 GOOD: table.Line = {"test": "sweep", "counted": {"kills": 1000}, "zeros": {"lost": 0}, "seconds": 3.5}
@@ -55,3 +56,34 @@ def test_every_long_test_that_is_named_is_there() -> None:
 
     assert len(table.LONG_TESTS) == len(files)
     assert [] == [file for file in files if not (table.ROOT / file).exists()]
+
+
+def samples(**figures: Callable[[int], float]) -> list[soak.Sample]:
+    """An hour of a soak in which everything stands still but the figures that are named, by the sample's number."""
+    still = dict.fromkeys(soak.Sample.__dataclass_fields__, 10.0)
+    return [
+        soak.Sample(**{**still, "at": number * 10.0, **{name: of(number) for name, of in figures.items()}})  # type: ignore[arg-type]
+        for number in range(360)
+    ]
+
+
+def test_a_soak_in_which_nothing_grows_is_good() -> None:
+    assert 0 == soak.verdicts(samples(rss_mb=lambda number: 245 + number % 3))[1]
+
+
+@pytest.mark.parametrize(
+    "name, of",
+    [
+        ("rss_mb", lambda number: 245 + number / 10),
+        ("files", lambda number: 20 + number // 30),
+        ("threads", lambda number: 10 + number // 30),
+        ("tasks", lambda number: 30 + number // 20),
+        ("oldest_seconds", float),
+        ("inbox_new", lambda number: 2 * number),
+    ],
+)
+def test_a_soak_in_which_one_figure_grows_says_so(name: str, of: Callable[[int], float]) -> None:
+    lines, bad = soak.verdicts(samples(**{name: of}))
+
+    assert 1 == bad
+    assert 1 == sum("GROWS" in line for line in lines)

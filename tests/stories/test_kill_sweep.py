@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from notifier.sandbox.box import FeishuBox
+from notifier.store import inbox
 from support import figures, sweep
 from support import money_moves as money
 from support.forking import forked_notifier
 from support.ports import free_port
+from support.waiting import wait_until
 
 KILLS = int(os.environ.get("NOTIFIER_TESTS_SWEEP_KILLS", "25"))
 SEED = int(os.environ.get("NOTIFIER_TESTS_SWEEP_SEED", "20260115"))
@@ -44,3 +46,18 @@ def test_a_kill_in_any_gap_loses_nothing_and_repeats_nothing(
     assert dict.fromkeys(zeros, 0) == zeros, swept.found()
     if len(sweep.GAPS) * 4 <= KILLS:
         assert set() == set(sweep.GAPS) - set(swept.hit), "every gap was hit"
+
+
+@pytest.mark.parametrize("when, stored", [("before", 0), ("after", 1)])
+def test_a_crash_falls_on_the_side_of_the_commit_that_was_chosen(
+    feishu_box: FeishuBox, tmp_path: Path, when: str, stored: int
+) -> None:
+    with forked_notifier(feishu_box, tmp_path) as notifier, notifier.open_database() as database:
+        notifier.start(crash={"step": "event stored", "when": when, "nth": 1})
+        (event_id,) = feishu_box.change("7000000000000000001", points=5)
+        wait_until(lambda: notifier.ended, "it has killed itself")
+
+        with database.read() as connection:
+            assert stored == sum(inbox.count_by_state(connection).values())
+    assert ("event stored", when) == notifier.gap
+    assert "waiting" == feishu_box.event(event_id)["state"], "nobody told Feishu that we have it"
