@@ -1,6 +1,6 @@
 """The table of `make torture`: zeros where zeros belong, and nothing passes in silence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -58,17 +58,17 @@ def test_every_long_test_that_is_named_is_there() -> None:
     assert [] == [file for file in files if not (table.ROOT / file).exists()]
 
 
-def samples(**figures: Callable[[int], float]) -> list[soak.Sample]:
-    """An hour of a soak in which everything stands still but the figures that are named, by the sample's number."""
+def samples(figures: Mapping[str, Callable[[int], float]], how_many: int = 360) -> list[soak.Sample]:
+    """Of a soak in which everything stands still but these figures, told by the sample's number; an hour of it."""
     still = dict.fromkeys(soak.Sample.__dataclass_fields__, 10.0)
     return [
         soak.Sample(**{**still, "at": number * 10.0, **{name: of(number) for name, of in figures.items()}})  # type: ignore[arg-type]
-        for number in range(360)
+        for number in range(how_many)
     ]
 
 
 def test_a_soak_in_which_nothing_grows_is_good() -> None:
-    assert 0 == soak.verdicts(samples(rss_mb=lambda number: 245 + number % 3))[1]
+    assert 0 == soak.verdicts(samples({"rss_mb": lambda number: 245 + number % 3}))[1]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,14 @@ def test_a_soak_in_which_nothing_grows_is_good() -> None:
     ],
 )
 def test_a_soak_in_which_one_figure_grows_says_so(name: str, of: Callable[[int], float]) -> None:
-    lines, bad = soak.verdicts(samples(**{name: of}))
+    lines, bad = soak.verdicts(samples({name: of}))
 
     assert 1 == bad
     assert 1 == sum("GROWS" in line for line in lines)
+
+
+def test_a_soak_of_a_minute_says_nothing_about_growth() -> None:
+    lines, bad = soak.verdicts(samples({"files": lambda number: 20 + 5 * number}, how_many=6))
+
+    assert 0 == bad
+    assert 1 == sum("too short a run to tell" in line for line in lines)
