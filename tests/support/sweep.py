@@ -62,9 +62,9 @@ OF_NEW_ACCOUNTS = ("look-up begun", "owner known", "call: look-up")
 OFTEN = ("notice born", "card claimed", "card frozen", "card sent")
 """Several a round: the first or the second is taken."""
 
-BUSY, LIN_ACCOUNT = 20, "7000000000000000001"
+BUSY, LIN_ACCOUNT = 40, "7000000000000000001"
 CHANGES = 11
-"""Of a round, each of another account."""
+"""Of a round, each of another account; fewer where orders keep many accounts still."""
 
 SENDINGS = ("once", "once", "twice", "copy", "reversed")
 LOOKED_BACK = 300
@@ -145,7 +145,8 @@ class Sweep:
     def changes(self, step: str, presser: str | None) -> tuple[list[str], list[str]]:
         """The accounts that change while nobody listens, and those that change afterwards."""
         still = {*self.under_way(), presser}
-        changing = self.chance.sample([each for each in self.busy if each not in still], CHANGES)
+        free = [each for each in self.busy if each not in still]
+        changing = self.chance.sample(free, min(CHANGES, len(free)))
         if step in OF_NEW_ACCOUNTS and self.unheard:
             changing += [self.unheard.pop()]
         self.chance.shuffle(changing)

@@ -4,8 +4,7 @@
 
 500 accounts, each of which changes every 10 s. Sending is paced at 975 a minute, so an account is told about twice a
 minute, of what has come since: at most one untouched card waits for each account, and that bounds the outbox. The
-stand-in forgets what is long over. The database keeps everything for as long as `retention` says, so its size is shown
-and not judged.
+stand-in forgets what is long over. The database keeps what came and what was told, so its size is shown and not judged.
 
 A line a minute, then a verdict for each figure; ends with 1 where one is bad.
 """
