@@ -264,6 +264,32 @@ class FeishuBox:
     def expire_tokens(self) -> None:
         self._call(lambda sandbox: sandbox.tokens.expire_all())
 
+    def trouble(self, kind: str, **options: object) -> str:
+        """Starts a trouble of trouble_kinds.py, such as ("429", times=2, header=False); gives its id.
+
+        It ends by itself after `seconds` of real time or `times` hits, where given. Raises BadTroubleError.
+        """
+        return self._call(lambda sandbox: sandbox.troubles.start({**options, "kind": kind}).trouble_id)
+
+    def end_trouble(self, trouble_id: str) -> None:
+        """Raises NoSuchTroubleError, as for one that is over."""
+        self._call(lambda sandbox: sandbox.troubles.end(trouble_id))
+
+    def end_troubles(self) -> None:
+        self._call(lambda sandbox: sandbox.troubles.end_all())
+
+    def troubles(self) -> list[Json]:
+        """Those that are running, with hits and what is left of them."""
+        return self._read(lambda sandbox: [trouble.to_json() for trouble in sandbox.troubles.running()])
+
+    def link(self) -> Json:
+        """How the app's connection fares: {"listening", "lost_at_ms", "away_seconds", "reconnects", "dead", ...}."""
+        return self._read(lambda sandbox: sandbox.connection.to_json())
+
+    def set_foreign(self, count: int) -> None:
+        """As if somebody else had so many more connections of this app."""
+        self._call(lambda sandbox: setattr(sandbox.connection, "foreign", count))
+
     def connections(self) -> int:
         return self._read(lambda sandbox: len(sandbox.connection.connections))
 
@@ -272,16 +298,11 @@ class FeishuBox:
 
     def silence(self, *, on: bool = True) -> None:
         """Connections stay open, but nothing is answered or pushed: a half-open network."""
-        self._call(lambda sandbox: setattr(sandbox.connection, "silent", on))
+        self._call(lambda sandbox: sandbox.connection.silence(on=on))
 
     def advance(self, seconds: float) -> None:
-        """Moves the sandbox's clock; redeliveries, quotas, tokens and windows follow it."""
-
-        def do(sandbox: Sandbox) -> None:
-            sandbox.world.clock.advance(seconds)
-            sandbox.pusher.wake()
-
-        self._call(do)
+        """Moves the sandbox's clock; redeliveries, quotas, tokens and windows follow it, but never back."""
+        self._call(lambda sandbox: sandbox.move_clock(seconds))
 
     def click(
         self, message_id: str, open_id: str, value: object, *, tag: str = "button", **action: object

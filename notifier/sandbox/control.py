@@ -16,9 +16,12 @@ from notifier.sandbox.pusher import decode_frame
 from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.sandbox import SENDINGS, Sandbox
 from notifier.sandbox.state import account_json, person_json, state
+from notifier.sandbox.trouble_kinds import KINDS
+from notifier.sandbox.troubles import BadTroubleError, NoSuchTroubleError
 from notifier.sandbox.world import DEACTIVATED, USABLE, Person, PersonStatus
 
 API = "/sandbox/api"
+MOST_FOREIGN = 50  # the platform's limit for one app
 Change = tuple[str, int, dict[str, Decimal], str]
 
 
@@ -53,12 +56,17 @@ class Control:
             ("/advance", self.advance),
             ("/digest", self.send_digest),
             ("/faults", self.add_fault),
+            ("/troubles", self.start_trouble),
+            ("/foreign", self.set_foreign),
             ("/payouts/report-url", self.set_report_url),
             ("/payouts/{order_id}/report", self.report_payout),
         ]
         return [
             web.get(API + "/state", self.state),
             web.get(API + "/faults", self.faults),
+            web.get(API + "/troubles", self.troubles),
+            web.delete(API + "/troubles", self.end_troubles),
+            web.delete(API + "/troubles/{trouble_id}", self.end_troubles),
             web.get(API + "/files/{file_key}", self.file),
             web.delete(API + "/faults", self.clear_faults),
             web.delete(API + "/faults/{fault_id}", self.clear_faults),
@@ -77,6 +85,39 @@ class Control:
 
     def add_fault(self, _request: web.Request, body: JsonObject) -> JsonObject:
         return self._sandbox.faults.add(body).to_json()
+
+    async def troubles(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._troubles_json())
+
+    def start_trouble(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        return self._sandbox.troubles.start(body).to_json()
+
+    async def end_troubles(self, request: web.Request) -> web.Response:
+        trouble_id = request.match_info.get("trouble_id")
+        try:
+            if trouble_id is None:
+                self._sandbox.troubles.end_all()
+            else:
+                self._sandbox.troubles.end(trouble_id)
+        except NoSuchTroubleError as error:
+            return _error(str(error), status=404)
+        return web.json_response(self._troubles_json())
+
+    def _troubles_json(self) -> JsonObject:
+        """What is running, and what can be ordered."""
+        return {
+            "troubles": [trouble.to_json() for trouble in self._sandbox.troubles.running()],
+            "kinds": {name: kind.to_json() for name, kind in KINDS.items()},
+        }
+
+    def set_foreign(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """{"count": 2}: as if somebody else had two more connections of this app."""
+        count = body.get("count")
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST_FOREIGN:
+            raise BadRequestError(f'"count" must be a whole number from 0 to {MOST_FOREIGN}')
+        self._sandbox.connection.foreign = count
+        self._world.touch()
+        return {"count": count}
 
     def changes(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """All changes are read before the first is made, so a bad one changes nothing."""
@@ -201,17 +242,16 @@ class Control:
 
     def silence(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """{"on": true}: connections stay open, but nothing is answered or pushed."""
-        self._sandbox.connection.silent = body.get("on") is not False
-        return {"on": self._sandbox.connection.silent}
+        on = body.get("on") is not False
+        self._sandbox.connection.silence(on=on)
+        return {"on": on}
 
     def advance(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """{"seconds": 15}: the sandbox's clock moves forward; what falls due happens."""
         seconds = body.get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
             raise BadRequestError('"seconds" must be a number from 0')
-        self._world.clock.advance(seconds)
-        self._sandbox.pusher.wake()
-        self._world.touch()
+        self._sandbox.move_clock(seconds)
         return {"now_ms": self._world.clock.now_ms()}
 
     async def send_digest(self, _request: web.Request, _body: JsonObject) -> JsonObject:
@@ -265,7 +305,14 @@ def _json_handler(
             return web.json_response(result if isinstance(result, dict) else await result)
         except NotFoundError as error:
             return _error(str(error), status=404)
-        except (BadRequestError, BadChangeError, BadClickError, BadFaultError, BadPayoutError) as error:
+        except (
+            BadRequestError,
+            BadChangeError,
+            BadClickError,
+            BadFaultError,
+            BadPayoutError,
+            BadTroubleError,
+        ) as error:
             return _error(str(error), status=400)
         except (ValueError, RecursionError):
             return _error("the body is not JSON that can be read", status=400)

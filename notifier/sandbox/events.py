@@ -25,7 +25,8 @@ class Push:
 class EventRecord:
     """state: waiting, acknowledged or given_up. failures counts scheduled pushes that were not acknowledged.
 
-    raw_frame: sent as it is instead of a frame around payload. next_push_at: None while held or done.
+    raw_frame: sent as it is instead of a frame around payload. next_push_at: None while held or done; on the clock
+    that only goes forward. held_by: the trouble that holds it. spoilt: a push of it was damaged on purpose.
     """
 
     event_id: str
@@ -36,6 +37,8 @@ class EventRecord:
     raw_frame: bytes | None = None
     state: str = "waiting"
     held: bool = False
+    held_by: str | None = None
+    spoilt: bool = False
     failures: int = 0
     next_push_at: float | None = None
     pushes: list[Push] = field(default_factory=list)
@@ -54,6 +57,7 @@ class EventRecord:
             "created_ms": self.created_ms,
             "state": self.state,
             "held": self.held,
+            "failures": self.failures,
             "pushes": [{name: getattr(push, name) for name in Push.__slots__} for push in self.pushes],
         }
 
@@ -76,8 +80,11 @@ def balance_event(world: World, account: Account, *, modify_time_ms: int) -> Eve
     )
 
 
-def copy_of(record: EventRecord) -> EventRecord:
-    """The same content under an event_id of its own, as after a second subscription."""
+def copy_of(record: EventRecord) -> EventRecord | None:
+    """The same content under an event_id of its own, as after a second subscription; None where it has none."""
+    header = _readable_header(record.payload)
+    if record.raw_frame is not None or not header:
+        return None
     content = json.loads(record.payload)
     event_id = content["header"]["event_id"] = new_id("ev")
     return EventRecord(

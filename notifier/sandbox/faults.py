@@ -22,6 +22,9 @@ MEMBERS = frozenset(_MEMBERS.split())
 ACTIONS = ("code", "http", "hang", "reset", "reset_after", "hang_after", "truncate", "delay")
 
 
+LOOK_SECONDS = 0.1
+
+
 class BadFaultError(ValueError):
     """A rule that makes no sense; the text is for the person who wrote it."""
 
@@ -129,6 +132,17 @@ def reset(request: web.Request) -> None:
     if sock is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     request.transport.abort()
+
+
+def is_gone(request: web.Request) -> bool:
+    """The caller has hung up."""
+    return request.transport is None or request.transport.is_closing()
+
+
+async def wait_while(lasts: Callable[[], bool], request: web.Request, world: World) -> None:
+    """Until it lasts no more, the caller is gone, or the server stops."""
+    while lasts() and not is_gone(request) and not world.stopping.is_set():  # noqa: ASYNC110 - a caller's going has no signal
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _half(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:

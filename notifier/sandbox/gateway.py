@@ -28,7 +28,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """One call of the platform. scopes: any one is enough. answer gives `data` or raises RefusedError."""
+    """One call of the platform. answer gives `data` or raises RefusedError.
+
+    scopes: any one is enough; where there are none, none is needed.
+    """
 
     method: str
     path: str
@@ -80,7 +83,7 @@ class Gateway:
         return web.json_response(content, status=refused.http_status, headers=refused.headers)
 
     def _check_scopes(self, api: Api) -> None:
-        if self._world.granted_scopes.isdisjoint(api.scopes):
+        if api.scopes and self._world.granted_scopes.isdisjoint(api.scopes):
             names = ", ".join(api.scopes)
             link = f"https://open.feishu.cn/app/{self._world.settings.app_id}/auth?q={','.join(api.scopes)}"
             raise RefusedError(

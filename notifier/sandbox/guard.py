@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from notifier.sandbox.faults import reset, wait_while
 from notifier.sandbox.notes import CODE, LOG_ID
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.world import RequestLine
@@ -32,6 +33,8 @@ def guards(sandbox: Sandbox) -> list[Middleware]:
     async def with_faults_and_log(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/sandbox") or request.path == "/":
             return await handler(request)
+        if sandbox.troubles.running("black_hole"):
+            return await _swallow(sandbox, request)
         started = time.monotonic()
         request[LOG_ID] = time.strftime("%Y%m%d%H%M%S") + secrets.token_hex(9).upper()
         status = 0
@@ -80,7 +83,20 @@ async def _answer(sandbox: Sandbox, request: web.Request, handler: Handler) -> w
             body = None
         receive_id = body.get("receive_id") if isinstance(body, dict) else None
     fault = sandbox.faults.take(request.method, request.path, receive_id)
-    return await answer() if fault is None else await sandbox.faults.carry_out(fault, request, answer)
+    fault = fault or sandbox.troubles.take_rule(request.method, request.path)
+    response = await answer() if fault is None else await sandbox.faults.carry_out(fault, request, answer)
+    if sandbox.troubles.running("black_hole") and not response.prepared:
+        return await _swallow(sandbox, request)  # it began while the call was carried out
+    return response
+
+
+async def _swallow(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
+    """The call was never heard; it is cut off when the network is back, unless the caller gave up before."""
+    for trouble in sandbox.troubles.running("black_hole"):
+        sandbox.troubles.hit(trouble)
+    await wait_while(lambda: bool(sandbox.troubles.running("black_hole")), request, sandbox.world)
+    reset(request)
+    return web.Response(status=500)
 
 
 def _foreign(request: web.Request) -> str | None:

@@ -9,9 +9,15 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
 
+from notifier.sandbox.damage import damaged
+from notifier.sandbox.faults import is_gone, reset, wait_while
 from notifier.sandbox.frames import CONTROL, DATA, Frame, FrameError
+from notifier.sandbox.gateway import Api, Call
 from notifier.sandbox.notes import CODE
+from notifier.sandbox.presence import Presence
+from notifier.sandbox.quota import PER_SECOND_10
 from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.troubles import Trouble, Troubles
 from notifier.sandbox.world import World, new_id
 
 PATH = "/ws/v2"
@@ -29,17 +35,26 @@ class Ack:
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """waiting: by message_id, who waits for its ack, and what is to be called the moment it is read."""
+    """waiting: by message_id, who waits for its ack, and what is to be called the moment it is read.
+
+    dead_by: the id of the trouble that made it open but dead, None while it works. closing: its goodbye, once begun.
+    """
 
     connection_id: str
     socket: web.WebSocketResponse
     request: web.Request
     waiting: dict[str, tuple[asyncio.Future[Ack], Callable[[Ack], None]]] = field(default_factory=dict)
+    dead_by: str | None = None
+    closing: asyncio.Task[bool] | None = None
 
     def abort(self) -> None:
         """Ends the TCP connection without a WebSocket goodbye, as a broken network does."""
-        if self.request.transport is not None:
-            self.request.transport.abort()
+        reset(self.request)
+
+    def close(self, code: int) -> None:
+        """Begins to say goodbye."""
+        if self.closing is None:
+            self.closing = asyncio.get_running_loop().create_task(self.socket.close(code=code))
 
 
 class NobodyOnlineError(Exception):
@@ -51,15 +66,69 @@ class ConnectionGoneError(Exception):
 
 
 class LongConnection:
-    """All connections of the app. `newcomer` is set whenever there is a new one."""
+    """All connections of the app. `newcomer` is set whenever there is a new one.
 
-    def __init__(self, world: World) -> None:
+    foreign: how many more there are elsewhere, as the platform would count them; they take no events here.
+    """
+
+    def __init__(self, world: World, troubles: Troubles) -> None:
         self._world = world
+        self._troubles = troubles
         self._settings = world.settings
         self._tickets: dict[str, float] = {}
+        self._silent = False
         self.connections: list[Connection] = []
-        self.silent = False  # connections stay open but nothing is answered: a half-open network
+        self.foreign = 0
+        self.presence = Presence(world.clock)
         self.newcomer = asyncio.Event()
+
+    @property
+    def count(self) -> int:
+        """All of the app, as the platform sees them: a dead one is not known to be dead."""
+        return len(self.connections) + self.foreign
+
+    @property
+    def dead(self) -> int:
+        return sum(self._is_dead(one) for one in self.connections)
+
+    def to_json(self) -> JsonObject:
+        return {**self.presence.to_json(), "dead": self.dead, "foreign": self.foreign}
+
+    def apis(self) -> list[Api]:
+        """What the platform tells of live connections. Not documented: known from clients that call it."""
+        if not self._settings.connection_count_known:
+            return []
+        path = "/open-apis/event/v1/connection"
+        return [Api(method="GET", path=path, scopes=(), limits=PER_SECOND_10, answer=self.tell_count)]
+
+    def tell_count(self, _call: Call) -> JsonObject:
+        return {"online_instance_cnt": self.count}
+
+    def silence(self, *, on: bool) -> None:
+        """Connections stay open, but nothing is answered or pushed: a half-open network."""
+        self._silent = on
+        self.changed()
+
+    def changed(self) -> None:
+        """Some connection came, went, died or came back to life."""
+        self.presence.note(len(self.connections) - self.dead)
+        self._world.touch()
+
+    def kill(self, trouble: Trouble) -> None:
+        """Every connection there is stays open, but dead."""
+        for connection in self.connections:
+            connection.dead_by = connection.dead_by or trouble.trouble_id
+        self.changed()
+
+    def revive(self, trouble: Trouble) -> None:
+        """What this trouble killed and nobody closed works again."""
+        for connection in self.connections:
+            if connection.dead_by == trouble.trouble_id:
+                connection.dead_by = None
+        self.changed()
+
+    def _is_dead(self, connection: Connection) -> bool:
+        return self._silent or connection.dead_by is not None or bool(self._troubles.running("black_hole"))
 
     async def discover(self, request: web.Request) -> web.Response:
         """`POST /callback/ws/endpoint`: always HTTP 200, the outcome is in `code`."""
@@ -74,50 +143,80 @@ class LongConnection:
             self._world.refusals[code] += 1
             return web.json_response({"code": code, "msg": f"refused with {code}", "data": {}})
         ticket = secrets.token_hex(16)
-        self._tickets[ticket] = self._world.clock.now() + self._settings.ticket_seconds
+        self._tickets[ticket] = self._world.clock.elapsed() + self._settings.ticket_seconds
         query = (
             f"fpid=493&aid=552564&device_id={secrets.randbelow(10**18)}&access_key={secrets.token_hex(16)}"
         )
         url = f"ws://{request.host}{PATH}?{query}&service_id={SERVICE_ID}&ticket={ticket}"
-        data = {"URL": url, "ClientConfig": self._settings.client_config.to_wire()}
+        data = {"URL": url, "ClientConfig": self._client_config()}
+        for trouble in self._troubles.running("finite_reconnect_count", "client_config"):
+            self._troubles.hit(trouble)
         return web.json_response({"code": 0, "msg": "", "data": data})
+
+    def _client_config(self) -> JsonObject:
+        config = self._settings.client_config.to_wire()
+        for trouble in self._troubles.running("finite_reconnect_count"):
+            config["ReconnectCount"] = trouble.options["count"]
+        for trouble in self._troubles.running("client_config"):
+            if trouble.options["ping_interval_seconds"] is not None:
+                config["PingInterval"] = trouble.options["ping_interval_seconds"]
+            for key in trouble.options["without"]:
+                config.pop(key, None)
+        return config
 
     def _discovery_code(self, body: JsonObject) -> int:
         if not body.get("AppID") or not body.get("AppSecret"):
             return EMPTY_CREDENTIAL
         if (body["AppID"], body["AppSecret"]) != (self._settings.app_id, self._settings.app_secret):
             return BAD_CREDENTIAL
-        return TOO_MANY if len(self.connections) >= self._settings.connection_limit else 0
+        return TOO_MANY if self.count >= self._settings.connection_limit else 0
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """The WebSocket itself. A ticket is good once, and for a minute."""
         expires_at = self._tickets.pop(request.query.get("ticket", ""), 0)
-        if expires_at <= self._world.clock.now():
+        if expires_at <= self._world.clock.elapsed():
             return _handshake_failure(514, "ticket is invalid", auth_code=BAD_CREDENTIAL)
-        if len(self.connections) >= self._settings.connection_limit:
+        if self.count >= self._settings.connection_limit:
             return _handshake_failure(514, "connection limit reached", auth_code=TOO_MANY)
-        socket = web.WebSocketResponse(autoping=False, max_msg_size=0)
+        socket = web.WebSocketResponse(autoping=False, autoclose=False, max_msg_size=0)
         await socket.prepare(request)
         connection = Connection(request.query.get("device_id", ""), socket, request)
+        closed_at_once = self._troubles.take("close_code")
+        if closed_at_once is not None:
+            await socket.close(code=closed_at_once.options["code"])
+            return socket
+        dead_at_once = self._troubles.take("goes_silent_after_connect")
+        connection.dead_by = dead_at_once.trouble_id if dead_at_once else None
         self.connections.append(connection)
-        self._world.touch()
+        self.changed()
         self.newcomer.set()
         try:
             await self._listen(connection)
+            await self._say_goodbye(connection)
         finally:
             self.connections.remove(connection)
             for future, _ in connection.waiting.values():
                 if not future.done():
                     future.set_exception(ConnectionGoneError())
-            self._world.touch()
+            self.changed()
         return socket
+
+    async def _say_goodbye(self, connection: Connection) -> None:
+        """A dead connection answers no close frame either: the client has to give up by itself."""
+        await wait_while(lambda: self._is_dead(connection), connection.request, self._world)
+        if connection.closing is not None:
+            await connection.closing
+        elif not is_gone(connection.request):
+            await connection.socket.close()
 
     async def _listen(self, connection: Connection) -> None:
         async for message in connection.socket:
-            if self.silent:
+            if self._is_dead(connection):
                 continue
             if message.type == WSMsgType.PING:
-                await connection.socket.pong(message.data)
+                mute = self._troubles.running("no_pongs")
+                if not mute or mute[0].options["websocket_pongs"]:
+                    await connection.socket.pong(message.data)
             elif message.type == WSMsgType.BINARY:
                 await self._receive(connection, message.data)
 
@@ -128,6 +227,8 @@ class LongConnection:
             await connection.socket.close(code=1002, message=b"not a frame")
             return
         if frame.method == CONTROL and frame.header("type") == "ping":
+            if self._troubles.take("no_pongs"):
+                return
             await connection.socket.send_bytes(self._pong(frame).to_bytes())
         elif frame.method == DATA:
             future, answered = connection.waiting.get(frame.header("message_id") or "", (None, None))
@@ -137,7 +238,7 @@ class LongConnection:
                 answered(ack)
 
     def _pong(self, ping: Frame) -> Frame:
-        config = json.dumps(self._settings.client_config.to_wire()).encode()
+        config = json.dumps(self._client_config()).encode()
         payload = config if self._settings.pong_carries_config else None
         return Frame(service=ping.service, method=CONTROL, headers=(("type", "pong"),), payload=payload)
 
@@ -154,10 +255,11 @@ class LongConnection:
         *,
         trace_id: str,
         answered: Callable[[Ack], None] = lambda _ack: None,
+        damage: str | None = None,
     ) -> Ack:
         """Sends one payload and waits for its ack. Raises TimeoutError, ConnectionGoneError.
 
-        answered: called with the ack before anything else that came in is looked at.
+        answered: called with the ack before anything else that came in is looked at. damage: how it is spoilt.
         """
         message_id = new_id("msg")
         size = max(1, self._settings.chunk_bytes)
@@ -174,10 +276,11 @@ class LongConnection:
                     ("seq", str(seq)),
                 ),
                 payload=chunk,
-            ).to_bytes()
+            )
             for seq, chunk in enumerate(chunks)
         ]
-        return await self.ask_raw(connection, frames, message_id=message_id, answered=answered)
+        raw = damaged(frames, damage) if damage else [frame.to_bytes() for frame in frames]
+        return await self.ask_raw(connection, raw, message_id=message_id, answered=answered)
 
     async def ask_raw(
         self,
@@ -192,7 +295,7 @@ class LongConnection:
         connection.waiting[message_id] = future, answered
         try:
             async with asyncio.timeout(self._settings.answer_seconds):
-                if not self.silent:
+                if not self._is_dead(connection):
                     for frame in frames:
                         await connection.socket.send_bytes(frame)
                 return await future
@@ -207,6 +310,12 @@ class LongConnection:
         for connection in found:
             connection.abort()
         return len(found)
+
+    def close_all(self, code: int) -> None:
+        """Every connection is closed with a WebSocket goodbye; a dead one hears nothing of it."""
+        for connection in self.connections:
+            if not self._is_dead(connection):
+                connection.close(code)
 
 
 def _ack(payload: bytes) -> Ack:

@@ -145,7 +145,7 @@ class Messages:
         if uuid is None or uuid not in self._uuids:
             return None
         sent_at, message_id = self._uuids[uuid]
-        is_fresh = self._world.clock.now() - sent_at < self._world.settings.uuid_window_seconds
+        is_fresh = self._world.clock.elapsed() - sent_at < self._world.settings.uuid_window_seconds
         return self._world.messages[message_id] if is_fresh else None
 
     def _post(self, chat_id: str, draft: Draft, *, parent_id: str | None) -> Message:
@@ -165,7 +165,7 @@ class Messages:
         )
         self._world.messages[message.message_id] = message
         if draft.uuid is not None:
-            self._uuids[draft.uuid] = (self._world.clock.now(), message.message_id)
+            self._uuids[draft.uuid] = (self._world.clock.elapsed(), message.message_id)
         self._forget_old()
         return message
 

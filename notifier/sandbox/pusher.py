@@ -4,7 +4,7 @@ import asyncio
 import base64
 from collections.abc import Iterable
 
-from notifier.sandbox.events import EventRecord, Push
+from notifier.sandbox.events import EventRecord, Push, copy_of
 from notifier.sandbox.frames import Frame, FrameError
 from notifier.sandbox.long_connection import (
     Ack,
@@ -13,6 +13,8 @@ from notifier.sandbox.long_connection import (
     LongConnection,
     NobodyOnlineError,
 )
+from notifier.sandbox.trouble_kinds import DAMAGES
+from notifier.sandbox.troubles import Trouble, Troubles
 from notifier.sandbox.world import World, forget, new_id
 
 
@@ -24,8 +26,9 @@ class Pusher:
     `push_waiting_on_connect` a new connection gets what waits at once; that extra push uses up no step.
     """
 
-    def __init__(self, world: World, connection: LongConnection) -> None:
+    def __init__(self, world: World, connection: LongConnection, troubles: Troubles) -> None:
         self._world = world
+        self._troubles = troubles
         self._connection = connection
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -37,16 +40,34 @@ class Pusher:
         """Takes the events in pushing order. times: pushes made at once of each."""
         ids = []
         for record in records:
-            self.records[record.event_id] = record
             ids.append(record.event_id)
-            record.held = hold or self.on_hold
-            record.in_flight = 0
-            if not record.held:
-                for _ in range(times):
-                    self._start(record, counts=record.in_flight == 0)
+            doubled = self._troubles.take("duplicate")
+            self._add(record, times=max(times, 2) if doubled else times, hold=hold)
+            copy = copy_of(record) if doubled else None
+            if copy is not None:
+                self._add(copy, times=1, hold=hold)
         forget(self.records, self._world.settings.keep_records, finished=lambda record: record.is_finished)
         self._world.touch()
         return ids
+
+    def _add(self, record: EventRecord, *, times: int, hold: bool) -> None:
+        self.records[record.event_id] = record
+        backwards = next(iter(self._troubles.running("reorder")), None)
+        record.held = hold or self.on_hold or backwards is not None
+        record.in_flight = 0
+        if backwards is not None and not hold:
+            record.held_by = backwards.trouble_id
+            self._troubles.hit(backwards)  # may let it go again
+        elif not record.held:
+            for _ in range(times):
+                self._start(record, counts=record.in_flight == 0)
+
+    def release_reversed(self, trouble: Trouble) -> None:
+        """What this trouble held back is pushed, newest first."""
+        for record in reversed(list(self.records.values())):
+            if record.held and record.held_by == trouble.trouble_id:
+                record.held = False
+                self._start(record, counts=True)
 
     def release(self) -> int:
         """Ends every hold; says how many events it let go."""
@@ -93,7 +114,7 @@ class Pusher:
 
     def _push_due(self) -> float | None:
         """Starts what is due; says in how many seconds the next one is."""
-        now = self._world.clock.now()
+        now = self._world.clock.elapsed()
         waits = []
         for record in list(self.records.values()):
             if record.next_push_at is None or record.state != "waiting":
@@ -114,13 +135,14 @@ class Pusher:
 
     async def _push(self, record: EventRecord, *, counts: bool) -> None:
         push = Push(self._world.clock.now_ms())
+        started = self._world.clock.elapsed()
         record.pushes.append(push)
         try:
             connection = self._connection.pick()
             push.connection = connection.connection_id
             ack = await self._ask(connection, record)
             push.code = ack.code
-            push.took_ms = self._world.clock.now_ms() - push.at_ms
+            push.took_ms = round((self._world.clock.elapsed() - started) * 1000)
         except (NobodyOnlineError, ConnectionGoneError, TimeoutError):
             pass
         finally:
@@ -134,16 +156,27 @@ class Pusher:
 
     async def _ask(self, connection: Connection, record: EventRecord) -> Ack:
         if record.raw_frame is None:
-            return await self._connection.ask(connection, record.payload, trace_id=record.event_id)
+            damage = self._damage(record)
+            return await self._connection.ask(
+                connection, record.payload, trace_id=record.event_id, damage=damage
+            )
         message_id = _message_id(record.raw_frame) or new_id("msg")
         return await self._connection.ask_raw(connection, [record.raw_frame], message_id=message_id)
+
+    def _damage(self, record: EventRecord) -> str | None:
+        """How this push is spoilt; an event that was spoilt once comes whole the next time."""
+        trouble = None if record.spoilt else self._troubles.take("corrupt")
+        if trouble is None:
+            return None
+        record.spoilt = True
+        return trouble.options["damage"] or DAMAGES[(trouble.hits - 1) % len(DAMAGES)]
 
     def _schedule(self, record: EventRecord) -> None:
         schedule = self._world.settings.redelivery_seconds
         if record.failures >= len(schedule):
             record.state = "given_up"
             return
-        record.next_push_at = self._world.clock.now() + schedule[record.failures]
+        record.next_push_at = self._world.clock.elapsed() + schedule[record.failures]
         record.failures += 1
         self._wake.set()
 

@@ -32,7 +32,7 @@ class Quota:
         """Counts one call; or, if that is one too many, names the limit and the whole seconds until room."""
         if not self._enforced:
             return None
-        now = self._clock.now()
+        now = self._clock.elapsed()
         taken = self._taken.setdefault(key, deque())
         longest = max(limit.seconds for limit in limits)
         while taken and taken[0] <= now - longest:

@@ -18,6 +18,7 @@ from notifier.sandbox.quota import Quota
 from notifier.sandbox.sample import sample_world
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.tokens import Tokens
+from notifier.sandbox.troubles import Trouble, Troubles
 from notifier.sandbox.world import USABLE, Account
 
 SENDINGS = ("once", "twice", "copy", "reversed", "hold")
@@ -33,8 +34,9 @@ class Sandbox:
         self.quota = Quota(self.world.clock, enforced=settings.quotas)
         self.tokens = Tokens(settings, self.world.clock)
         self.faults = Faults(self.world)
-        self.connection = LongConnection(self.world)
-        self.pusher = Pusher(self.world, self.connection)
+        self.troubles = Troubles(self.world)
+        self.connection = LongConnection(self.world, self.troubles)
+        self.pusher = Pusher(self.world, self.connection, self.troubles)
         self.messages = Messages(self.world, self.quota)
         self.hire = Hire(self.world, self._announce)
         self.payroll = Payroll(self.world)
@@ -42,9 +44,53 @@ class Sandbox:
         self.clicks = Clicks(self.world, self.connection, self.messages)
         self.gateway = Gateway(self.world, self.tokens, self.quota)
         self._last_modify_ms = 0
+        self._arm_troubles()
 
     def apis(self) -> list[Api]:
-        return [*self.messages.apis(), *self.hire.apis(), *self.contacts.apis()]
+        return [
+            *self.messages.apis(),
+            *self.hire.apis(),
+            *self.contacts.apis(),
+            *self.connection.apis(),
+        ]
+
+    def move_clock(self, seconds: float) -> None:
+        """What falls due happens. seconds may be negative; nothing becomes due later by that."""
+        self.world.clock.advance(seconds)
+        self.pusher.wake()
+        self.world.touch()
+
+    def _arm_troubles(self) -> None:
+        """What the named troubles do beside putting faults on calls."""
+        connection = self.connection
+
+        def drop(_trouble: Trouble) -> None:
+            connection.disconnect_all()
+
+        def refuse_tokens(trouble: Trouble) -> None:
+            if trouble.options["expire"]:
+                self.tokens.expire_all()
+
+        def revive_unless_used_up(trouble: Trouble) -> None:
+            """A connection that was promised to be dead stays so; an order that was ended takes that back."""
+            if trouble.times is None or trouble.hits < trouble.times:
+                connection.revive(trouble)
+
+        self.troubles.at_start = {
+            "drop": drop,
+            "close_code": lambda trouble: connection.close_all(trouble.options["code"]),
+            "black_hole": lambda _: connection.changed(),
+            "half_open": connection.kill,
+            "expire_tokens": lambda _: self.tokens.expire_all(),
+            "refuse_tokens": refuse_tokens,
+            "clock": lambda trouble: self.move_clock(trouble.options["seconds"]),
+        }
+        self.troubles.at_end = {
+            "black_hole": lambda _: connection.changed(),
+            "half_open": connection.revive,
+            "goes_silent_after_connect": revive_unless_used_up,
+            "reorder": self.pusher.release_reversed,
+        }
 
     def change(
         self, account_id: str, *, points: int, cash: Mapping[str, Decimal], currency_form: str
@@ -70,7 +116,8 @@ class Sandbox:
             case "twice":
                 return self.pusher.add(records, times=2)
             case "copy":
-                return self.pusher.add([one for record in records for one in (record, copy_of(record))])
+                copies = [(record, copy_of(record)) for record in records]
+                return self.pusher.add([one for pair in copies for one in pair if one is not None])
             case "reversed":
                 return self.pusher.add(records[::-1])
             case "hold":

@@ -66,6 +66,9 @@ class SandboxSettings:
     connection_limit: int = 50
     ticket_seconds: float = 60
     pong_carries_config: bool = True
+    connection_count_known: bool = (
+        True  # GET /event/v1/connection, undocumented: 404 where the platform has it not
+    )
     chunk_bytes: int = 200_000  # a larger payload travels in several frames
 
     answer_seconds: float = 3.0  # how long an event or a callback may take

@@ -21,6 +21,8 @@ def state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "sends_digest": bool(world.settings.digest_command),
         "feishu_url": feishu_url,
         "app": {"app_id": world.settings.app_id, "connections": len(sandbox.connection.connections)},
+        "link": sandbox.connection.to_json(),
+        "troubles": [trouble.to_json() for trouble in sandbox.troubles.running()],
         "people": [person_json(person) for person in world.people.values()],
         "groups": [
             {

@@ -30,7 +30,7 @@ class Tokens:
             raise RefusedError(10014)
         if app_secret != self._settings.app_secret:
             raise RefusedError(10015)
-        now = self._clock.now()
+        now = self._clock.elapsed()
         left = self._expires_at.get(self._newest or "", 0) - now
         if self._newest is None or left < min(
             self._settings.token_renew_before_seconds, self._settings.token_lifetime_seconds
@@ -47,7 +47,7 @@ class Tokens:
         token = authorization.removeprefix("Bearer").strip()
         if not token.startswith(("t-", "u-")):
             raise RefusedError(99991671)
-        if self._expires_at.get(token, 0) <= self._clock.now():
+        if self._expires_at.get(token, 0) <= self._clock.elapsed():
             raise RefusedError(99991663)
 
     def expire_all(self) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.clock import SandboxClock
-from notifier.sandbox.quota import MESSAGES, PER_MINUTE_100, PER_SECOND_10, Limit, Quota
+from notifier.sandbox.quota import MESSAGES, PER_MINUTE_100, PER_SECOND_10, PER_TARGET, Limit, Quota
 from notifier.sandbox.refusals import RefusedError
 from notifier.sandbox.settings import SandboxSettings
 from sandbox.wire import api, send
@@ -109,3 +109,15 @@ def test_a_person_has_one_quota_by_whatever_id_they_are_named() -> None:
             assert send(box, "hello", to=to).code == 0
 
         assert send(box, "hello", to="oc_sandbox_p2p_lin").code == 230020
+
+
+def test_a_clock_that_steps_back_makes_nobody_wait_longer() -> None:
+    quota, clock = still_quota()
+    limit = PER_TARGET[0]
+    for _ in range(limit.calls):
+        assert quota.take("lin", PER_TARGET) is None
+
+    clock.advance(-3600)
+    assert quota.take("lin", PER_TARGET) == (limit, 1)
+    clock.advance(limit.seconds)
+    assert quota.take("lin", PER_TARGET) is None

@@ -95,3 +95,12 @@ def test_expired_tokens_are_refused_and_a_new_one_is_good(feishu_box: FeishuBox)
         return call(feishu_box, "GET", "/open-apis/im/v1/chats", Authorization=f"Bearer {one}").code
 
     assert (99991663, 0) == (code(old), code(new))
+
+
+def test_a_clock_that_steps_back_makes_no_token_last_longer() -> None:
+    clock = SandboxClock(SETTINGS.clock)
+    tokens = Tokens(SETTINGS, clock)
+    tokens.issue(GOOD)
+    clock.advance(-7200)
+
+    assert 7200 == tokens.issue(GOOD)["expire"]

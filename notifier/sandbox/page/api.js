@@ -2,10 +2,13 @@
 
 import { t } from "./words.js";
 
-export async function post(path, body = {}) {
+export const post = (path, body = {}) => ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const remove = (path) => ask(path, { method: "DELETE" });
+
+async function ask(path, init) {
   let response;
   try {
-    response = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    response = await fetch(path, init);
   } catch {
     throw new Error(t("unreachable"));
   }

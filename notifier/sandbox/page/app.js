@@ -5,8 +5,9 @@ import { applyWords, isEnglish, language, setLanguage, t } from "./words.js";
 import { personName } from "./markdown.js";
 import { follow, post } from "./api.js";
 import { chatName, Conversation, newestFirst, preview, showChatList, showEmpty, showHead, Unread } from "./chats.js";
-import { Cause, fillSelect, showConnection, showEvents, showPeople, showRequests, wireTrouble } from "./controls.js";
+import { Cause, fillSelect, showConnection, showEvents, showPeople, showRequests } from "./controls.js";
 import { showPayouts, showWithdrawals } from "./payouts.js";
+import { showTrouble, troubleWords, wireTrouble } from "./trouble.js";
 import { showTime, wireTime } from "./time.js";
 
 const narrow = window.matchMedia("(max-width: 859px)");
@@ -57,6 +58,7 @@ function applyChoices() {
   document.body.dataset.width = choices.width;
   applyWords();
   cause.words();
+  troubleWords();
   const dark = choices.theme === "dark";
   const mobile = choices.width === "mobile";
   dress("theme-toggle", dark ? "sun" : "moon", t(dark ? "theme_to_light" : "theme_to_dark"), dark);
@@ -100,6 +102,7 @@ function render() {
   showPayouts(state.payouts ?? [], state.payout_report_url ?? "", people);
   showRequests(state.requests ?? []);
   showPeople(state.people ?? [], state.groups ?? []);
+  showTrouble(state);
   showTime(state);
 }
 

@@ -1,4 +1,4 @@
-// The right panel: cause an event, its logs, people and groups, trouble.
+// The right panel: cause an event, its logs, people and groups; and who is connected.
 
 import { append, byId, h, icon, syncList } from "./dom.js";
 import { CURRENCIES, clockSeconds, decimalsOf, group, language, money, t } from "./words.js";
@@ -97,7 +97,6 @@ export class Cause {
 
   words() {
     byId("send-result").hidden = true;
-    byId("trouble-result").hidden = true;
     for (const change of this.changes) change.words();
     byId("mode-hint").textContent = t(`hint_${this.mode.value}`);
   }
@@ -294,13 +293,15 @@ async function change(control, path, body) {
   }
 }
 
-// --- connection and trouble ----------------------------------------------------------------------------------------
+// --- connection ----------------------------------------------------------------------------------------------------
 
 export function showConnection(state) {
   const n = state.app?.connections ?? 0;
   const pill = byId("connection");
-  const text = n === 0 ? t("connected_none") : n === 1 ? t("connected_one") : t("connected_many", { n });
-  pill.classList.toggle("none", n === 0);
+  const dead = n > 0 && state.link?.listening === false;
+  const counted = n === 0 ? t("connected_none") : n === 1 ? t("connected_one") : t("connected_many", { n });
+  const text = dead ? `${counted} · ${t("link_dead")}` : counted;
+  pill.classList.toggle("none", n === 0 || dead);
   pill.dataset.connections = String(n);
   if (pill.textContent !== text) pill.replaceChildren(h("span", { class: "dot", "aria-hidden": "true" }), h("span", {}, text));
   pill.title = text;
@@ -308,29 +309,4 @@ export function showConnection(state) {
   hint.hidden = n > 0;
   hint.replaceChildren(icon("warn", 18), h("div", {}, h("strong", {}, t("connected_none")), h("p", {}, t("connected_none_hint")),
     h("p", {}, `${t("address")} `, h("code", {}, state.feishu_url ?? location.origin))));
-  byId("on-hold").hidden = !state.on_hold;
-  byId("on-hold").textContent = t("on_hold");
-  byId("hold").textContent = t(state.on_hold ? "release" : "hold");
-  byId("hold").setAttribute("aria-pressed", String(Boolean(state.on_hold)));
-  const refused = Object.entries(state.refusals ?? {});
-  byId("refusals").hidden = refused.length === 0;
-  byId("refusals").replaceChildren(h("span", {}, t("refusals")), ...refused.map(([code, count]) => h("code", {}, `${code} × ${count}`)));
-  const faults = state.faults ?? [];
-  byId("faults").hidden = faults.length === 0;
-  byId("faults").textContent = faults.map((fault) => JSON.stringify(fault)).join("\n");
-}
-
-export function wireTrouble() {
-  const act = (id, path) => byId(id).addEventListener("click", async () => {
-    const result = byId("trouble-result");
-    try {
-      await post(typeof path === "function" ? path() : path);
-      say(result, t("done"), false);
-    } catch (error) {
-      say(result, t("failed", { error: error.message }), true);
-    }
-  });
-  act("hold", () => (byId("hold").getAttribute("aria-pressed") === "true" ? "/sandbox/api/release" : "/sandbox/api/hold"));
-  act("disconnect", "/sandbox/api/disconnect");
-  act("expire", "/sandbox/api/tokens/expire");
 }

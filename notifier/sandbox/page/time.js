@@ -10,7 +10,7 @@ let ahead = 0;
 export function showTime(state) {
   ahead = state.ahead_seconds ?? 0;
   byId("send-digest").hidden = !state.sends_digest;
-  byId("sandbox-ahead").textContent = ahead ? t("ahead", { n: Math.round(ahead / 360) / 10 }) : "";
+  byId("sandbox-ahead").textContent = ahead ? t(ahead > 0 ? "ahead" : "behind", { n: Math.round(Math.abs(ahead) / 360) / 10 }) : "";
   tick();
 }
 

@@ -1,0 +1,387 @@
+"""Named troubles: ordered, listed, ended; and what each does to calls, tokens, events and the clock."""
+
+import http.client
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.frames import Frame, FrameError
+from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.trouble_kinds import DAMAGES, KINDS
+from notifier.sandbox.troubles import NoSuchTroubleError
+from sandbox.wire import Reply, api, call, discover, listening, send, token
+
+LIN = "7000000000000000001"
+HASTY = SandboxSettings(answer_seconds=0.05, redelivery_seconds=(0.01,) * 50)
+
+
+def order(box: FeishuBox, body: object) -> Reply:
+    return call(box, "POST", "/sandbox/api/troubles", body)
+
+
+def test_a_trouble_is_listed_with_what_is_left_of_it_and_can_be_ended(feishu_box: FeishuBox) -> None:
+    ordered = order(feishu_box, {"kind": "429", "seconds": 60, "times": 3, "header": False})
+    (listed,) = call(feishu_box, "GET", "/sandbox/api/troubles").content["troubles"]
+
+    assert (200, "429", 3, 0) == (ordered.status, listed["kind"], listed["left_times"], listed["hits"])
+    assert 0 < listed["left_seconds"] <= 60
+    assert {"header": False, "reset_seconds": 1, "match": "* /open-apis/*"} == listed["options"]
+    assert [listed["trouble_id"]] == [one["trouble_id"] for one in feishu_box.state()["troubles"]]
+
+    path = f"/sandbox/api/troubles/{listed['trouble_id']}"
+    assert [] == call(feishu_box, "DELETE", path).content["troubles"]
+    again = call(feishu_box, "DELETE", path)
+    assert (404, f"there is no trouble '{listed['trouble_id']}'; it may be over") == (
+        again.status,
+        again.content["error"],
+    )
+    assert 0 == send(feishu_box, "hi").code
+
+
+def test_all_troubles_can_be_ended_together(feishu_box: FeishuBox) -> None:
+    for kind in ("no_pongs", "slow", "black_hole"):
+        feishu_box.trouble(kind)
+
+    assert [] == call(feishu_box, "DELETE", "/sandbox/api/troubles").content["troubles"]
+    assert 0 == send(feishu_box, "hi").code
+
+
+def test_the_table_of_kinds_can_be_asked_for(feishu_box: FeishuBox) -> None:
+    kinds = call(feishu_box, "GET", "/sandbox/api/troubles").content["kinds"]
+
+    assert list(KINDS) == list(kinds)
+    assert all(kind["does"].endswith(".") for kind in kinds.values())
+
+
+def test_the_document_lists_every_kind_with_its_options() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[^|]*`) \| [^|]+ \| ([^|]*)\|$", text, flags=re.MULTILINE)
+    listed = {
+        kind: re.findall(r"`(\w+)`", options)
+        for kinds, options in rows
+        for kind in kinds.replace("`", "").split(", ")
+    }
+
+    assert list(KINDS) == list(listed)
+    assert all(set(kind.options) == set(listed[name]) - set(DAMAGES) for name, kind in KINDS.items())
+
+
+def test_a_trouble_ends_by_itself_after_seconds_of_real_time(feishu_box: FeishuBox) -> None:
+    lasting = feishu_box.trouble("slow", seconds=600, delay_seconds=0)
+    feishu_box.trouble("429", seconds=0.05)
+
+    feishu_box.advance(86_400)
+
+    feishu_box.wait_for(lambda: len(feishu_box.troubles()) == 1, "the short one is over")
+    assert [lasting] == [one["trouble_id"] for one in feishu_box.troubles()]
+    assert 0 == send(feishu_box, "hi").code
+
+
+def test_a_trouble_ends_by_itself_after_as_many_hits_as_ordered(feishu_box: FeishuBox) -> None:
+    tenant_token = token(feishu_box)
+    feishu_box.trouble("429", times=2)
+
+    seen = [
+        call(feishu_box, "GET", "/open-apis/event/v1/connection", Authorization=f"Bearer {tenant_token}").code
+        for _ in range(3)
+    ]
+
+    assert [99991400, 99991400, 0] == seen
+    assert [] == feishu_box.troubles()
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.at_once])
+def test_what_happens_at_once_is_not_running_afterwards(feishu_box: FeishuBox, kind: str) -> None:
+    assert order(feishu_box, {"kind": kind}).content["running"] is False
+    assert [] == feishu_box.troubles()
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.at_once])
+def test_every_other_kind_lasts_until_it_is_ended(feishu_box: FeishuBox, kind: str) -> None:
+    trouble_id = feishu_box.trouble(kind)
+    assert [kind] == [one["kind"] for one in feishu_box.troubles()]
+    feishu_box.end_trouble(trouble_id)
+
+    assert [] == feishu_box.troubles()
+    with pytest.raises(NoSuchTroubleError):
+        feishu_box.end_trouble(trouble_id)
+
+
+@pytest.mark.parametrize(
+    "body, sentence",
+    [
+        ([], "the body must be a JSON object"),
+        ({}, '"kind" must be one of: drop, black_hole'),
+        ({"kind": "flood"}, '"kind" must be one of: drop'),
+        ({"kind": ["drop"]}, '"kind" must be one of: drop'),
+        ({"kind": 429}, '"kind" must be one of: drop'),
+        ({"kind": "drop", "seconds": 0}, '"seconds" must be a number above 0, up to 86400, not 0'),
+        ({"kind": "drop", "seconds": -1}, '"seconds" must be a number above 0'),
+        ({"kind": "drop", "seconds": "30"}, "not '30'"),
+        ({"kind": "drop", "seconds": True}, '"seconds" must be a number above 0'),
+        ({"kind": "drop", "seconds": float("nan")}, "not nan"),
+        ({"kind": "drop", "seconds": float("inf")}, "not inf"),
+        ({"kind": "drop", "times": 0}, '"times" must be a whole number from 1 to 1000000, not 0'),
+        ({"kind": "drop", "times": 1.5}, "not 1.5"),
+        ({"kind": "drop", "times": True}, "not True"),
+        ({"kind": "drop", "second": 3}, "drop has no option 'second'; it takes none"),
+        ({"kind": "429", "headers": 1}, "429 has no option 'headers'; it takes header, reset_seconds, match"),
+        ({"kind": "429", "header": "no"}, "\"header\" must be true or false, not 'no'"),
+        ({"kind": "429", "match": "/open-apis"}, '"match" must be a method and a path'),
+        ({"kind": "500", "body": "xml"}, "\"body\" must be one of: json, html, not 'xml'"),
+        ({"kind": "slow", "delay_seconds": -1}, '"delay_seconds" must be a number from 0 to 3600, not -1'),
+        ({"kind": "discovery_refused", "code": 0}, '"code" must be a whole number from 1 to'),
+        ({"kind": "client_config", "without": ["Colour"]}, '"without" must be a list of any of: ReconnectC'),
+        ({"kind": "client_config", "without": "PingInterval"}, '"without" must be a list of any of'),
+        ({"kind": "close_code", "code": 1006}, '"code" must be a close code that can be sent'),
+        ({"kind": "corrupt", "damage": "glue"}, '"damage" must be one of: bytes, header, chunk'),
+        ({"kind": "black_hole", "times": 1}, 'black_hole takes no "times": it lasts for seconds, or until'),
+        ({"kind": "expire_tokens", "seconds": 1}, 'expire_tokens takes no "seconds": it happens at once'),
+        ({"kind": "clock", "seconds": "soon"}, '"seconds" must be a number from -'),
+        ({"kind": "clock", "times": 1}, 'clock takes no "times": it happens at once'),
+    ],
+)
+def test_a_senseless_order_is_refused_with_a_sentence(
+    feishu_box: FeishuBox, body: object, sentence: str
+) -> None:
+    refused = order(feishu_box, body)
+
+    assert 400 == refused.status
+    assert sentence in refused.content["error"]
+    assert [] == feishu_box.troubles()
+    assert 0 == feishu_box.state()["ahead_seconds"]
+
+
+# --- calls and tokens ---
+
+
+@pytest.mark.parametrize("header, waits", [(True, "7"), (False, None)])
+def test_429_comes_with_or_without_the_header_that_says_how_long(
+    feishu_box: FeishuBox, *, header: bool, waits: str | None
+) -> None:
+    feishu_box.trouble("429", header=header, reset_seconds=7, match="POST /open-apis/im/*")
+    reply = send(feishu_box, "hi")
+
+    assert (429, 99991400) == (reply.status, reply.code)
+    assert waits == reply.headers["x-ogw-ratelimit-reset"]
+
+
+def test_500_is_json_or_html(feishu_box: FeishuBox) -> None:
+    as_json = feishu_box.trouble("500", match="POST /open-apis/im/*")
+    reply = send(feishu_box, "hi")
+    assert (500, 2200) == (reply.status, reply.code)
+
+    feishu_box.end_trouble(as_json)
+    feishu_box.trouble("500", match="POST /open-apis/im/*", body="html")
+    reply = send(feishu_box, "hi")
+    assert (500, None) == (reply.status, reply.code)
+    assert reply.text.startswith("<html>")
+
+
+def test_a_slow_platform_answers_all_the_same(feishu_box: FeishuBox) -> None:
+    feishu_box.trouble("slow", delay_seconds=0.05)
+
+    assert 0 == send(feishu_box, "hi").code
+    assert all(line["took_ms"] >= 50 for line in feishu_box.requests("/open-apis"))
+
+
+@pytest.mark.parametrize("kind", ["timeout_after_success", "reset_after_success", "truncate"])
+def test_an_answer_can_be_lost_after_the_call_was_carried_out(feishu_box: FeishuBox, kind: str) -> None:
+    headers = {"Authorization": f"Bearer {token(feishu_box)}", "Content-Type": "application/json"}
+    text = {"receive_id": "ou_sandbox_lin", "msg_type": "text", "content": json.dumps({"text": "hi"})}
+    feishu_box.trouble(kind, times=1)
+
+    caller = http.client.HTTPConnection(feishu_box.url.removeprefix("http://"), timeout=0.3)
+    caller.request("POST", "/open-apis/im/v1/messages?receive_id_type=open_id", json.dumps(text), headers)
+    feishu_box.wait_for(feishu_box.all_messages, "the message is there")
+    with pytest.raises((OSError, http.client.HTTPException)):
+        caller.getresponse().read()
+    caller.close()
+
+    assert 1 == len(feishu_box.all_messages())
+    assert 0 == send(feishu_box, "hi").code
+
+
+def test_tokens_expire_at_once(feishu_box: FeishuBox) -> None:
+    old = token(feishu_box)
+    feishu_box.trouble("expire_tokens")
+    refused = call(feishu_box, "GET", "/open-apis/event/v1/connection", Authorization=f"Bearer {old}")
+
+    assert 99991663 == refused.code
+    assert 0 == api(feishu_box, "GET", "/event/v1/connection").code
+
+
+def test_tokens_are_refused_and_those_handed_out_expire_too(feishu_box: FeishuBox) -> None:
+    old = token(feishu_box)
+    feishu_box.trouble("refuse_tokens", times=1)
+    secret = {"app_id": feishu_box.app_id, "app_secret": feishu_box.app_secret}
+
+    refused = call(feishu_box, "POST", "/open-apis/auth/v3/tenant_access_token/internal", secret)
+    assert (200, 10014) == (refused.status, refused.code)
+    with_old = call(feishu_box, "GET", "/open-apis/event/v1/connection", Authorization=f"Bearer {old}")
+    assert 99991663 == with_old.code
+    assert 0 == api(feishu_box, "GET", "/event/v1/connection").code
+
+
+# --- events ---
+
+
+def test_a_duplicated_event_comes_twice_and_once_more_under_a_new_id(feishu_box: FeishuBox) -> None:
+    with listening(feishu_box) as listener:
+        feishu_box.trouble("duplicate", times=1)
+        (event_id,) = feishu_box.change(LIN, points=1)
+        feishu_box.change(LIN, points=1)
+        contents = [listener.event()[1] for _ in range(4)]
+
+    ids = [content["header"]["event_id"] for content in contents]
+    copy, after = (one for one in contents if one["header"]["event_id"] != event_id)
+    assert 2 == ids.count(event_id)
+    assert [content["event"] for content in contents if content["header"]["event_id"] == event_id] == [
+        copy["event"]
+    ] * 2
+    assert copy["event"] != after["event"]
+
+
+def test_what_cannot_be_copied_is_duplicated_without_the_copy(feishu_box: FeishuBox) -> None:
+    with listening(feishu_box) as listener:
+        feishu_box.trouble("duplicate")
+        feishu_box.push_payload("no JSON")
+
+        assert [b"no JSON", b"no JSON"] == [listener.receive().payload for _ in range(2)]
+        assert 1 == len(feishu_box.events())
+
+
+@pytest.mark.parametrize("by_hits", [True, False])
+def test_events_are_held_and_come_in_reverse_at_the_end(feishu_box: FeishuBox, *, by_hits: bool) -> None:
+    with listening(feishu_box) as listener:
+        trouble_id = feishu_box.trouble("reorder", **({"times": 3} if by_hits else {}))
+        ids = [feishu_box.change(LIN, points=1)[0] for _ in range(3)]
+        if not by_hits:
+            assert [True] * 3 == [event["held"] for event in feishu_box.events()]
+            feishu_box.end_trouble(trouble_id)
+
+        assert ids[::-1] == [listener.event()[1]["header"]["event_id"] for _ in range(3)]
+
+
+def received(raw: str | bytes) -> Any:
+    """The payload of a whole frame; None for bytes that are no frame, or a frame that is not whole."""
+    assert isinstance(raw, bytes)
+    try:
+        frame = Frame.from_bytes(raw)
+    except FrameError:
+        return None
+    if frame.header("message_id") is None or frame.header("sum") != "1":
+        return None
+    return json.loads(frame.payload or b"")
+
+
+@pytest.mark.parametrize("chosen", [{"damage": "bytes"}, {"damage": "header"}, {"damage": "chunk"}, {}])
+def test_a_damaged_push_cannot_be_read_and_the_next_one_is_whole(chosen: dict[str, str]) -> None:
+    with FeishuBox(HASTY) as box, listening(box) as listener:
+        box.trouble("corrupt", **chosen)
+        for _ in range(3):
+            (event_id,) = box.change(LIN, points=1)
+            first = listener.socket.recv(timeout=10)
+            again = listener.socket.recv(timeout=10)
+            assert isinstance(again, bytes)
+
+            assert received(first) is None
+            assert event_id == received(again)["header"]["event_id"]
+            listener.acknowledge(Frame.from_bytes(again))
+            box.wait_for(lambda: box.unacknowledged() == 0, "it is acknowledged")
+            while True:
+                try:
+                    listener.socket.recv(timeout=0)  # pushed again before the ack came
+                except TimeoutError:
+                    break
+
+        assert 3 == box.troubles()[0]["hits"]
+
+
+def test_without_a_choice_the_damages_take_turns() -> None:
+    with FeishuBox(HASTY) as box, listening(box) as listener:
+        box.trouble("corrupt", times=3)
+        seen: list[bytes] = []
+        for _ in range(3):
+            box.change(LIN, points=1)
+        while len(seen) < 3:
+            raw = listener.socket.recv(timeout=10)
+            if isinstance(raw, bytes) and received(raw) is None:
+                seen.append(raw)
+
+    with pytest.raises(FrameError):
+        Frame.from_bytes(seen[0])
+    frames = [Frame.from_bytes(raw) for raw in seen[1:]]
+    assert (None, "1") == (frames[0].header("message_id"), frames[0].header("sum"))
+    assert ("2", "0") == (frames[1].header("sum"), frames[1].header("seq"))
+
+
+# --- the clock ---
+
+
+def test_the_clock_steps_forward_and_back(feishu_box: FeishuBox) -> None:
+    for seconds, ahead in [(7200, 7200), (-10_800, -3600), (0.5, -3599.5)]:
+        feishu_box.trouble("clock", seconds=seconds)
+        assert ahead == feishu_box.state()["ahead_seconds"]
+
+
+def test_nothing_waits_longer_because_the_clock_stepped_back() -> None:
+    with FeishuBox(SandboxSettings(answer_seconds=0.05)) as box, listening(box):
+        (event_id,) = box.change(LIN, points=1)
+        url_before = discover(box).data["URL"]
+        old = token(box)
+        assert {0} == {api(box, "GET", "/event/v1/connection").code for _ in range(9)}
+
+        box.trouble("clock", seconds=-3600)
+
+        assert {0} == {api(box, "GET", "/event/v1/connection").code}
+        assert old == token(box)
+        box.wait_for(lambda: box.event(event_id)["failures"] == 1, "the first push has failed")
+        box.advance(16)
+        box.wait_for(lambda: len(box.event(event_id)["pushes"]) >= 2, "the event comes again after 15 s")
+        box.advance(60)
+        ticket = url_before.removeprefix("ws://").partition("/")[2]
+        assert 403 == call(box, "GET", f"/{ticket}").status
+        box.advance(7200)
+        assert old != token(box)
+
+
+# --- how many connections there are ---
+
+
+def test_the_platform_counts_the_connections_of_the_app_also_foreign_ones(feishu_box: FeishuBox) -> None:
+    def counted() -> object:
+        return api(feishu_box, "GET", "/event/v1/connection").data
+
+    assert {"online_instance_cnt": 0} == counted()
+    with listening(feishu_box):
+        assert {"online_instance_cnt": 1} == counted()
+        call(feishu_box, "POST", "/sandbox/api/foreign", {"count": 2})
+        assert {"online_instance_cnt": 3} == counted()
+        assert 2 == feishu_box.link()["foreign"]
+        feishu_box.set_foreign(50)
+        assert 1000040350 == discover(feishu_box).code
+        feishu_box.set_foreign(0)
+        assert {"online_instance_cnt": 1} == counted()
+
+
+@pytest.mark.parametrize("count", [-1, 51, 1.5, "2", True, None])
+def test_a_senseless_number_of_foreign_connections_is_refused(feishu_box: FeishuBox, count: object) -> None:
+    refused = call(feishu_box, "POST", "/sandbox/api/foreign", {"count": count})
+
+    assert (400, '"count" must be a whole number from 0 to 50') == (refused.status, refused.content["error"])
+
+
+def test_counting_needs_a_token(feishu_box: FeishuBox) -> None:
+    assert 99991661 == call(feishu_box, "GET", "/open-apis/event/v1/connection").code
+
+
+def test_a_platform_that_does_not_know_the_count_answers_404_in_plain_text() -> None:
+    with FeishuBox(SandboxSettings(connection_count_known=False)) as box:
+        reply = api(box, "GET", "/event/v1/connection")
+
+    assert (404, "text/plain") == (reply.status, reply.headers.get_content_type())

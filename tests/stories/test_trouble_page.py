@@ -1,0 +1,109 @@
+"""A person orders trouble on the sandbox's page, sees it run and end, and watches the notifier heal."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.trouble_kinds import KINDS
+from sandbox.wire import listening, send
+from support.browser import open_page
+from support.running import RunningNotifier
+
+pytestmark = pytest.mark.browser
+
+
+def choose_end(page: Page, value: str) -> None:
+    page.get_by_test_id("trouble-end").select_option(value)
+
+
+def test_every_kind_is_ordered_with_one_press_and_ended_with_another(feishu_box: FeishuBox) -> None:
+    with open_page(feishu_box.url) as page:
+        choose_end(page, "until")
+        page.get_by_test_id("trouble-how-drop").select_option(label="持续")
+        for kind, about in KINDS.items():
+            page.get_by_test_id(f"trouble-{kind}").click()
+            expect(page.get_by_test_id("trouble-result")).to_contain_text("已开始")
+            if not about.at_once or kind == "drop":
+                expect(page.get_by_test_id(f"running-{kind}")).to_contain_text("直到手动结束")
+                page.get_by_test_id(f"end-{kind}").click()
+                expect(page.get_by_test_id(f"running-{kind}")).to_have_count(0)
+
+        expect(page.get_by_test_id("sandbox-ahead")).to_have_text("比真实时间慢 1 小时")
+        assert [] == feishu_box.troubles()
+
+
+def test_a_trouble_counts_down_and_is_gone_from_the_page_when_it_ends(feishu_box: FeishuBox) -> None:
+    with open_page(feishu_box.url) as page:
+        choose_end(page, "seconds-10")
+        page.get_by_test_id("trouble-black_hole").click()
+        timer = page.get_by_test_id("running-black_hole").get_by_role("timer")
+        expect(timer).to_have_text(re.compile(r"还剩 (9|10) 秒"))
+        expect(timer).to_have_text(re.compile(r"还剩 [1-8] 秒"))
+        page.get_by_test_id("lang-toggle").click()
+        expect(page.get_by_test_id("running-black_hole")).to_contain_text("Black hole")
+        expect(timer).to_have_text(re.compile(r"\d s left"))
+        expect(page.get_by_test_id("running-black_hole")).to_have_count(0)
+
+
+def test_a_trouble_with_hits_tells_how_many_are_left_and_ends_with_the_last(feishu_box: FeishuBox) -> None:
+    with open_page(feishu_box.url) as page:
+        choose_end(page, "times-3")
+        expect(page.get_by_test_id("trouble-black_hole")).to_be_disabled()
+        page.get_by_test_id("trouble-how-429").select_option(label="无等待时间")
+        page.get_by_test_id("trouble-429").click()
+        expect(page.get_by_test_id("running-429")).to_contain_text("还剩 3 次")
+        for _ in range(2):
+            with pytest.raises(KeyError):
+                send(feishu_box, "hi")  # the token call is refused already
+        expect(page.get_by_test_id("running-429")).to_contain_text("还剩 1 次 · 已影响 2 次")
+        with pytest.raises(KeyError):
+            send(feishu_box, "hi")
+        expect(page.get_by_test_id("running-429")).to_have_count(0)
+        expect(page.get_by_test_id("trouble-429")).to_be_enabled()
+
+
+def test_all_can_be_ended_together_and_a_dead_connection_is_told(feishu_box: FeishuBox) -> None:
+    with listening(feishu_box), open_page(feishu_box.url) as page:
+        expect(page.get_by_test_id("link-state")).to_have_text("正常")
+        page.get_by_test_id("trouble-half_open").click()
+        page.get_by_test_id("trouble-slow").click()
+        expect(page.get_by_test_id("link-state")).to_have_text("无响应")
+        expect(page.get_by_test_id("connection-status")).to_contain_text("无响应")
+
+        page.get_by_test_id("end-all-troubles").click()
+        expect(page.get_by_test_id("running-troubles")).to_contain_text("没有进行中的故障")
+        expect(page.get_by_test_id("link-state")).to_have_text("正常")
+        expect(page.get_by_test_id("connection-status")).to_have_text("1 个客户端已连接")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_trouble_block_fits_the_page(feishu_box: FeishuBox, width: int, language: str) -> None:
+    with open_page(feishu_box.url, width=width) as page:
+        if width < 860:
+            page.get_by_test_id("tab-events").click()
+        if language == "en":
+            page.get_by_test_id("lang-toggle").click()
+        page.get_by_test_id("trouble-half_open").click()
+        expect(page.get_by_test_id("running-half_open")).to_be_visible()
+        panel = page.locator(".panel")
+        assert panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth")
+        cut_off = "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth + 1).map(node => node.textContent)"
+        assert [] == page.locator("#trouble-kinds button, #link dd, #trouble-list .state").evaluate_all(
+            cut_off
+        )
+
+
+def test_a_person_watches_the_notifier_heal(notifier: RunningNotifier) -> None:
+    with open_page(notifier.box.url) as page:
+        expect(page.get_by_test_id("link-state")).to_have_text("正常")
+        expect(page.get_by_test_id("link-reconnects")).to_have_text("0")
+
+        page.get_by_test_id("trouble-drop").click()
+
+        expect(page.get_by_test_id("link-reconnects")).to_have_text("1", timeout=30_000)
+        expect(page.get_by_test_id("link-state")).to_have_text("正常")
+        expect(page.get_by_test_id("link-lost")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+        expect(page.get_by_test_id("link-away")).to_have_text(re.compile(r"\d+\.\d 秒"))
