@@ -67,7 +67,7 @@ def test_the_document_lists_every_kind_with_its_options() -> None:
     }
 
     assert list(KINDS) == list(listed)
-    assert all(set(kind.options) == set(listed[name]) - set(DAMAGES) for name, kind in KINDS.items())
+    assert all(set(kind.options) == set(listed[name]) for name, kind in KINDS.items())
 
 
 def test_a_trouble_ends_by_itself_after_seconds_of_real_time(feishu_box: FeishuBox) -> None:
@@ -279,27 +279,15 @@ def received(raw: str | bytes) -> Any:
     return json.loads(frame.payload or b"")
 
 
-@pytest.mark.parametrize("chosen", [{"damage": "bytes"}, {"damage": "header"}, {"damage": "chunk"}, {}])
-def test_a_damaged_push_cannot_be_read_and_the_next_one_is_whole(chosen: dict[str, str]) -> None:
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_push_cannot_be_read_and_the_next_one_is_whole(damage: str) -> None:
     with FeishuBox(HASTY) as box, listening(box) as listener:
-        box.trouble("corrupt", **chosen)
-        for _ in range(3):
-            (event_id,) = box.change(LIN, points=1)
-            first = listener.socket.recv(timeout=10)
-            again = listener.socket.recv(timeout=10)
-            assert isinstance(again, bytes)
+        box.trouble("corrupt", damage=damage)
+        (event_id,) = box.change(LIN, points=1)
 
-            assert received(first) is None
-            assert event_id == received(again)["header"]["event_id"]
-            listener.acknowledge(Frame.from_bytes(again))
-            box.wait_for(lambda: box.unacknowledged() == 0, "it is acknowledged")
-            while True:
-                try:
-                    listener.socket.recv(timeout=0)  # pushed again before the ack came
-                except TimeoutError:
-                    break
-
-        assert 3 == box.troubles()[0]["hits"]
+        assert received(listener.socket.recv(timeout=10)) is None
+        assert event_id == received(listener.socket.recv(timeout=10))["header"]["event_id"]
+        assert 1 == box.troubles()[0]["hits"]
 
 
 def test_without_a_choice_the_damages_take_turns() -> None:

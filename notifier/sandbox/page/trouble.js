@@ -5,10 +5,13 @@ import { clockSeconds, language, t } from "./words.js";
 import { post, remove } from "./api.js";
 import { say } from "./controls.js";
 
-/** once: over as soon as it is done, so the choice of an end does not count. timed: only time ends it, no count of hits. */
+const LONGEST_SECONDS = 86_400;
+
+/** once: over as soon as it is done, so the choice of an end does not count. timed: only time ends it, no count of hits. least: what it is
+ * given when no end was chosen, as it would be over at once without. */
 const GROUPS = [
   ["network", [
-    { kind: "drop", choices: [["drop_once", {}, { once: true }], ["drop_lasting", {}]] },
+    { kind: "drop", choices: [["drop_once", {}, { once: true }], ["drop_lasting", {}, { least: { seconds: LONGEST_SECONDS } }]] },
     { kind: "black_hole", timed: true },
     { kind: "half_open", timed: true },
     { kind: "goes_silent_after_connect" },
@@ -47,7 +50,7 @@ const GROUPS = [
     { kind: "clock", once: true, choices: [["hour_back", { seconds: -3600 }], ["hour_on", { seconds: 3600 }]] },
   ]],
 ];
-const ENDS = [["seconds", 10], ["seconds", 30], ["seconds", 60], ["seconds", 300], ["times", 1], ["times", 3], ["until", null]];
+const ENDS = [["seconds", 10], ["seconds", 30], ["seconds", 60], ["seconds", 300], ["times", 1], ["times", 3], ["until"]];
 const FIRST_END = "seconds-30";
 
 let state = null;
@@ -74,7 +77,8 @@ function orderRow(entry) {
   button.addEventListener("mouseenter", explain);
   button.addEventListener("click", () => {
     const [, options, flags = {}] = entry.choices?.[Number(select.value)] ?? [null, {}];
-    const end = entry.once || flags.once ? {} : endChosen();
+    const end = entry.once || flags.once ? {} : { ...endChosen() };
+    if (!Object.keys(end).length) Object.assign(end, flags.least);
     return act(button, () => post("/sandbox/api/troubles", { kind, ...end, ...options }), t("trouble_started", { name: t(`trouble_${kind}`) }));
   });
   return h("div", { class: select ? "order joined" : "order" }, button, select);
