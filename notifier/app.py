@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 import gc
 import logging
-import signal
+import time
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection as SqlConnection
@@ -21,12 +20,13 @@ from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
 from notifier.domain.event import Event
 from notifier.domain.pace import Pace
 from notifier.domain.payout import PayoutReport, Taken
-from notifier.errors import CallError, NotAuthorised
+from notifier.errors import NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.files import Files
 from notifier.feishu.hire import ReferralAccounts
 from notifier.feishu.listener import Connection, ConnectionState, Listener
 from notifier.feishu.messages import Messages
+from notifier.feishu.presence import live_connections
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.announce import AnnounceParts, Announcer
@@ -37,17 +37,30 @@ from notifier.flow.digest import Digester, schedule
 from notifier.flow.hand_over import HandOver, HandOverParts
 from notifier.flow.loop import Step
 from notifier.flow.outside import SentMessage
+from notifier.flow.presence import Presence
 from notifier.flow.receive import Receiver
 from notifier.flow.record import BATCH, RecordParts, record
+from notifier.flow.refresh import Refresher
 from notifier.flow.settle import log_settled, settle
 from notifier.flow.update_cards import CardUpdater, UpdateParts
 from notifier.flow.withdraw import Withdrawer, WithdrawParts
+from notifier.health import HealthEndpoint
+from notifier.lifecycle import (
+    STOP_SECONDS,
+    drain_all,
+    first_token,
+    last_beat,
+    signals,
+    stop_all,
+    stopped_before,
+)
 from notifier.parts import (
     access,
     address_book,
     digest_parts,
     offer,
     payroll_access,
+    refresh_parts,
     renderer,
     routes,
     sending_pace,
@@ -55,6 +68,7 @@ from notifier.parts import (
 )
 from notifier.payroll.client import PayrollClient
 from notifier.payroll.endpoint import ReportEndpoint
+from notifier.pulse import LEVELS, Pulse
 from notifier.store import accounts, audit, desk, outbox, withdrawals
 from notifier.store.database import Database, sole_process
 from notifier.store.desk import WorkerRow
@@ -66,8 +80,6 @@ R = TypeVar("R")
 BEAT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
 RUSH_PAUSE_SECONDS = 0.02
-STOP_SECONDS = 2.5
-"""For each of the three things a stop waits for: the listener's goodbye, the steps' turns, the calls in flight."""
 
 
 class _Messenger:
@@ -90,18 +102,6 @@ class _Messenger:
         await self._messages.update(message_id, content=body)
 
 
-@dataclass(slots=True)
-class _Pulse:
-    """What this process tells about itself; written by the listener's thread, read by the beat.
-
-    frozen: whether the garbage collector has been told to leave alone what a start leaves behind.
-    """
-
-    connection: Connection
-    since: int
-    frozen: bool = False
-
-
 async def run(  # noqa: C901, PLR0915 - one straight line, see below
     config: Config, *, clock: Clock | None = None, stop: asyncio.Event | None = None
 ) -> None:
@@ -114,10 +114,11 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
     stop = stop or asyncio.Event()
     owner = uuid.uuid4().hex
     async with contextlib.AsyncExitStack() as parts:
-        parts.enter_context(_signals(stop))
+        parts.enter_context(signals(stop))
         parts.enter_context(sole_process(config.store.url))
         database = Database.open(config.store.url)
         parts.callback(database.close, STOP_SECONDS)
+        running = asyncio.get_running_loop()
         started = to_millis(clock.now())
         left = await _write(database, lambda c: outbox.reclaim(c, now=started, window_ms=UUID_WINDOW_MS))
         await _write(database, accounts.release_lookups)
@@ -129,7 +130,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         )
 
         api = await parts.enter_async_context(FeishuApi(access(config), clock))
-        if await _stopped_before(stop, _first_token(api)):
+        if await stopped_before(stop, first_token(api, config.feishu.when_refused)):
             return
         messenger, drawing, book = _Messenger(api), renderer(config, clock), address_book(config)
         treasury, telling_ = ReferralAccounts(api), telling(config)
@@ -259,22 +260,43 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         )
         parts.callback(clicks.close)
 
+        refresher = Refresher(
+            database,
+            refresh_parts(
+                config,
+                treasury,
+                clock,
+                connected_since=lambda: pulse.connected_since,
+                wake=recording.wake,
+                deaf=lambda: listener.reconnect(),  # noqa: PLW0108 - it is made further down
+            ),
+        )
+        refreshing = Step("refresh", refresher.turn)
+        presence = Presence(
+            lambda: live_connections(api), is_connected=lambda: pulse.connected_since is not None
+        )
+
         def accept(event: Event) -> "Future[Any]":
             """A click is decided in the transaction that stores it; everything else is only stored."""
             return clicks.accept(event) if event.event_type == CARD_CLICKED else receiver.accept(event)
 
-        pulse = _Pulse(Connection(state=ConnectionState.CONNECTING), started)
+        pulse = Pulse(Connection(state=ConnectionState.CONNECTING), started)
 
         def tell(connection: Connection) -> None:
             if connection.state is not pulse.connection.state:
                 pulse.since = to_millis(clock.now())
                 log.log(
-                    logging.INFO if connection.state in _WELL else logging.WARNING,
+                    LEVELS[connection.state],
                     "connection.%s",
                     connection.state,
                     extra={"detail": connection.detail or None},
                 )
             pulse.connection = connection
+            if connection.state is ConnectionState.CONNECTED:
+                refresher.connected()
+                refreshing.wake()
+            if connection.state is ConnectionState.REFUSED and config.feishu.when_refused == "exit":
+                running.call_soon_threadsafe(stop.set)
             if connection.state is ConnectionState.CONNECTED and not pulse.frozen:
                 pulse.frozen = True  # once: what is frozen is never collected again
                 gc.collect()
@@ -292,13 +314,21 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
                 connection_since=pulse.since,
                 connection_detail=pulse.connection.detail or None,
                 last_event_at=receiver.last_event_at,
+                live_connections=presence.seen,
             )
             await _write(database, lambda c: desk.beat(c, row))
+            pulse.kept_at = time.monotonic()
             return BEAT_SECONDS
 
         beating = Step("beat", beat)
-        parts.push_async_callback(_last_beat, lambda: beat(stopped=True))
-        parts.push_async_callback(_drain_all, deliverer, announcer, withdrawer, updater, hand_over)
+        listener = Listener(access(config), accept=accept, tell=tell)
+
+        async def watch() -> float:
+            listener.watch()
+            return BEAT_SECONDS
+
+        parts.push_async_callback(last_beat, lambda: beat(stopped=True))
+        parts.push_async_callback(drain_all, deliverer, announcer, withdrawer, updater, hand_over)
         digesting = Step(
             "digest", Digester(database, digest_parts(config, drawing, clock, wake_tellers)).turn
         )
@@ -312,10 +342,13 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             updating,
             handing_over,
             digesting,
+            refreshing,
+            Step("presence", presence.turn),
+            Step("watch", watch),
         )
         for step in steps:
             step.start()
-        parts.push_async_callback(_stop_all, steps)
+        parts.push_async_callback(stop_all, steps)
         timetable = schedule(plans(config), digesting.wake)
         timetable.start()
         parts.callback(timetable.shutdown, wait=False)
@@ -336,76 +369,20 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             bound = await endpoint.start(host, port)
             parts.push_async_callback(endpoint.stop)
             log.info("payouts.listening", extra={"host": host, "port": bound})
-        listener = Listener(access(config), accept=accept, tell=tell)
+        if config.health.listen:
+            health = HealthEndpoint(pulse.readiness)
+            host, port = listen_address(config.health.listen)
+            bound = await health.start(host, port)
+            parts.push_async_callback(health.stop)
+            log.info("health.listening", extra={"host": host, "port": bound})
         listener.start()
         parts.push_async_callback(asyncio.to_thread, listener.stop, seconds=STOP_SECONDS)
         await stop.wait()
         log.info("notifier.stopping")
     log.info("notifier.stopped")
-
-
-_WELL = (ConnectionState.CONNECTING, ConnectionState.CONNECTED)
+    if pulse.connection.state is ConnectionState.REFUSED and config.feishu.when_refused == "exit":
+        raise NotAuthorised(pulse.connection.detail)
 
 
 async def _write(database: Database, work: Callable[[SqlConnection], R]) -> R:
     return await asyncio.wrap_future(database.write(work))
-
-
-async def _stop_all(steps: Iterable[Step]) -> None:
-    await asyncio.gather(*(step.stop(seconds=STOP_SECONDS) for step in steps))
-
-
-async def _last_beat(beat: Callable[[], Coroutine[None, None, float]]) -> None:
-    """A database that cannot be written now is no reason to end badly: nothing hangs on this."""
-    try:
-        await asyncio.wait_for(beat(), STOP_SECONDS / 2)
-    except Exception as error:  # noqa: BLE001 - see above
-        log.warning("notifier.last_beat_lost", extra={"reason": type(error).__name__})
-
-
-async def _drain_all(*steps: Deliverer | Announcer | Withdrawer | CardUpdater | HandOver) -> None:
-    await asyncio.gather(*(step.drain(STOP_SECONDS) for step in steps))
-
-
-async def _stopped_before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    """Does the work, unless we are asked to stop first. Raises what the work raises."""
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if working.done():
-        await working
-        return False
-    working.cancel()
-    await asyncio.wait({working})
-    return True
-
-
-async def _first_token(api: FeishuApi) -> None:
-    """A wrong secret is said at once; a network that is away for now is not a reason to stop.
-
-    Raises NotAuthorised.
-    """
-    try:
-        await api.token()
-    except NotAuthorised:
-        raise
-    except CallError as error:
-        log.warning("feishu.unreachable", extra={"reason": str(error)})
-
-
-@contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT ask for a clean stop; where signals cannot be had (another thread), stop is all there is."""
-    loop = asyncio.get_running_loop()
-    ours = (signal.SIGTERM, signal.SIGINT)
-    try:
-        for number in ours:
-            loop.add_signal_handler(number, stop.set)
-    except (NotImplementedError, RuntimeError, ValueError):
-        yield
-        return
-    try:
-        yield
-    finally:
-        for number in ours:
-            loop.remove_signal_handler(number)

@@ -72,6 +72,7 @@ class FeishuConfig(Section):
     app_id: Text = ""
     app_secret: Annotated[SecretStr, BeforeValidator(_as_text)] = SecretStr("")
     timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
+    when_refused: Literal["exit_at_start", "exit", "retry"] = "exit_at_start"
 
     @field_validator("base_url")
     @classmethod
@@ -318,11 +319,29 @@ class ReferrerConfig(Section):
     lookups_per_second: Number = Field(default=9, gt=0, le=10)
 
 
+class RefreshConfig(Section):
+    on_connect: bool = True
+    every_hours: Number | None = Field(default=6, gt=0, le=24 * 31)
+    reads_per_second: Number = Field(default=5, gt=0, le=10)
+    grace_seconds: Number = Field(default=20, ge=0, le=3600)
+
+
 class SendingConfig(Section):
     per_second: Number = Field(default=40, gt=0, le=50)
     per_minute: int = Field(default=975, gt=0, le=1000)
     per_chat_per_second: Number = Field(default=4.5, gt=0, le=5)
     give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
+
+
+class HealthConfig(Section):
+    listen: str = ""
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if value:
+            listen_address(value)
+        return value
 
 
 class LogConfig(Section):
@@ -344,7 +363,9 @@ class Config(Section):
     digests: tuple[DigestConfig, ...] = ()
     calendar: CalendarConfig = CalendarConfig()
     referrers: ReferrerConfig = ReferrerConfig()
+    refresh: RefreshConfig = RefreshConfig()
     sending: SendingConfig = SendingConfig()
+    health: HealthConfig = HealthConfig()
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")

@@ -7,9 +7,9 @@ from notifier.config import Config
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.chats import bot_is_in
+from notifier.feishu.discovery import ConnectionRefused, NotNow, discover
 from notifier.feishu.files import Files
 from notifier.feishu.hire import ReferralAccounts
-from notifier.feishu.listener import FATAL_STEPS as CONNECTION_STEPS
 
 NO_SUCH_ACCOUNT = "1"
 """Asked for to see whether the hire scope is there: Feishu checks scopes before it looks for the account."""
@@ -35,7 +35,7 @@ async def online(config: Config) -> list[Finding]:
                 )
             ]
         findings = [Finding(good=True, what=f"token from {config.feishu.base_url}")]
-        findings.append(await _long_connection(api))
+        findings.append(await _long_connection(config))
         findings.append(await _hire_scope(api))
         findings.append(await _send_scope(api))
         if any(digest.file != "never" for digest in config.digests):
@@ -53,14 +53,15 @@ EMPTY_UPLOAD = {234001, 234010}
 BAD_RECIPIENT = {230001, 99992402, 9499}
 
 
-async def _long_connection(api: FeishuApi) -> Finding:
+async def _long_connection(config: Config) -> Finding:
+    """Asks for the address of one, without opening it."""
     try:
-        await api.may_connect()
-    except CallError as error:
-        step = CONNECTION_STEPS.get(
-            error.code or 0, "is the app a self-built one, and enabled? Then try again"
-        )
-        return Finding(good=False, what=f"long connection: {error}", step=step)
+        await discover(parts.access(config))
+    except ConnectionRefused as refused:
+        return Finding(good=False, what="long connection: Feishu refuses it", step=str(refused))
+    except NotNow as reason:
+        step = "is the app a self-built one, and enabled? Then try again"
+        return Finding(good=False, what=f"long connection: {reason}", step=step)
     return Finding(good=True, what="long connection")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from notifier.clock import Clock
+from notifier.clock import Clock, Millis
 from notifier.config import Config
 from notifier.digest_plans import plans
 from notifier.domain.delivery import HOUR_MS
@@ -12,8 +12,11 @@ from notifier.domain.route import AddressBook, Condition, Route
 from notifier.feishu.api import AppAccess
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code
+from notifier.feishu.wire import write_reading
 from notifier.flow.digest import DigestParts
 from notifier.flow.digest_fit import fitting
+from notifier.flow.outside import Treasury
+from notifier.flow.refresh import RefreshParts
 from notifier.flow.render import Renderer
 from notifier.flow.tell import Telling
 from notifier.flow.templates import CardTemplates
@@ -50,6 +53,32 @@ def routes(config: Config) -> tuple[Route, ...]:
             keep_going=route.keep_going,
         )
         for route in config.routes
+    )
+
+
+def refresh_parts(
+    config: Config,
+    treasury: Treasury,
+    clock: Clock,
+    *,
+    connected_since: Callable[[], Millis | None],
+    wake: Callable[[], None],
+    deaf: Callable[[], None],
+) -> RefreshParts:
+    wanted = config.refresh
+    return RefreshParts(
+        outside=treasury,
+        app_id=config.feishu.app_id,
+        pace=Pace(per_second=config.referrers.lookups_per_second),
+        own_pace=Pace(per_second=wanted.reads_per_second),
+        every_ms=None if wanted.every_hours is None else round(wanted.every_hours * HOUR_MS),
+        on_connect=wanted.on_connect,
+        grace_ms=round(wanted.grace_seconds * 1000),
+        write=write_reading,
+        connected_since=connected_since,
+        clock=clock,
+        wake=wake,
+        deaf=deaf,
     )
 
 

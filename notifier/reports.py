@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from notifier.clock import Millis, SystemClock, from_millis, to_millis
-from notifier.store import accounts, desk, digest_runs, gates, payouts
+from notifier.store import accounts, desk, digest_runs, gates, payouts, sweeps
 from notifier.store import inbox as inbox_table
 from notifier.store.database import Database
 from notifier.store.desk import DeliveryFile, DeliveryRow, WorkerRow
 from notifier.store.digest_runs import RunRow
 from notifier.store.inbox import ParkedEntry
+from notifier.store.sweeps import Sweep
 
 BEAT_IS_OLD_MS = 20_000
 SHOWN = 10
@@ -37,6 +38,7 @@ class Status:
     held: list[tuple[str, Millis, str]]
     payouts: dict[str, int]
     missed: list[RunRow]
+    sweep: Sweep | None
 
     @property
     def process(self) -> str:
@@ -61,6 +63,8 @@ class Status:
             "connection": self.connection,
             "connection_detail": self.worker.connection_detail if self.worker else None,
             "connection_since": iso(self.worker.connection_since) if self.worker else None,
+            "live_connections": self.worker.live_connections if self.worker else None,
+            "last_sweep": dataclasses.asdict(self.sweep) if self.sweep else None,
             "last_event_at": iso(self.last_event_at),
             "inbox": self.inbox,
             "deliveries": self.deliveries,
@@ -98,7 +102,9 @@ class Status:
     def _lines(self) -> Iterable[str]:
         yield f"process       {self._process_text()}"
         yield f"connection    {self._connection_text()}"
+        yield from self._foreign_lines()
         yield f"last event    {ago(self.last_event_at, self.now)}"
+        yield f"balances      {self._sweep_text()}"
         yield f"events        {_counts(self.inbox)}"
         yield f"deliveries    {_counts(self.deliveries)}"
         oldest = f", oldest for {_span(self.oldest_waiting_ms)}" if self.oldest_waiting_ms is not None else ""
@@ -125,6 +131,19 @@ class Status:
         for entry in self.parked:
             received = ago(entry.received_at, self.now)
             yield f"  #{entry.id} {entry.event_type} {entry.event_key}, {received}: {entry.reason}"
+
+    def _foreign_lines(self) -> Iterable[str]:
+        live = self.worker.live_connections if self.worker and self.process == "running" else None
+        if live is not None and live > 1:
+            yield f"  {live} connections of this app are live, {live - 1} not ours: somebody else takes our events"
+
+    def _sweep_text(self) -> str:
+        sweep = self.sweep
+        if sweep is None:
+            return "never read"
+        when = "being read" if sweep.ended_at is None else f"read {ago(sweep.ended_at, self.now)}"
+        found = f"{sweep.read} accounts, {sweep.failed} failed, {sweep.recovered} recovered"
+        return f"{when}: {found}" + (f", {sweep.unheard} UNHEARD while connected" if sweep.unheard else "")
 
     def _process_text(self) -> str:
         worker = self.worker
@@ -165,6 +184,7 @@ def status(database: Database, *, per_minute: float) -> Status:
             held=gates.shut_gates(connection, now=now),
             payouts=payouts.count_by_state(connection),
             missed=digest_runs.missed(connection, since=now - WEEK_MS, limit=SHOWN),
+            sweep=sweeps.newest(connection),
             simpler=desk.simpler_cards(connection, since=now - WEEK_MS, limit=SHOWN),
         )
 

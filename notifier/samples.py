@@ -55,6 +55,7 @@ _TOLD: dict[str, tuple[Notice, ...]] = {
     "nobody": (_notice(_change(_CNY, "700", "1200")),),
     "withdraw": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
     "withdrawn": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
+    "recovered": (replace(_notice(_change(_CNY, "700", "1200")), recovered=True),),
     "hostile": (_notice(_change(Asset(Kind.CASH, "[x](http:"), "1", "2")),),
 }
 SAMPLES = tuple(_TOLD)

@@ -42,11 +42,17 @@ def test_the_readme_lists_every_setting_and_no_other(readme: str) -> None:
     assert set(settings_of(Config)) == set(table_of(readme))
 
 
+def _as_yaml(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
 @pytest.mark.parametrize("readme", READMES)
 def test_the_readme_shows_the_real_defaults(readme: str) -> None:
     shown = table_of(readme)
     plain = {
-        key: str(default) if not isinstance(default, float) else f"{default:g}"
+        key: _as_yaml(default)
         for key, default in settings_of(Config).items()
         if isinstance(default, str | int | float) and str(default)
     }

@@ -98,7 +98,8 @@ class BalanceChangeCard:
     since the epoch, UTC: put it into <local_datetime> and each reader sees the own time zone.
     occurred_at_text: the same moment in the configured time zone, where a component cannot be used.
     reroute_reason: why this did not go to the referrer; None when it did. withdrawal: what the card says about
-    withdrawing the balance; None where it says nothing.
+    withdrawing the balance; None where it says nothing. recovered: no event told us of the latest change; a read of
+    the account did, and occurred_at is when.
     """
 
     direction: str
@@ -112,6 +113,7 @@ class BalanceChangeCard:
     occurred_at_text: str
     reroute_reason: Bilingual | None = None
     withdrawal: WithdrawalPanel | None = None
+    recovered: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,11 @@ from notifier.clock import Millis
 from notifier.domain.money import Amounts
 
 BALANCE_CHANGED = "hire.referral_account.assets_update_v1"
+BALANCE_READ = "notifier.balance_read"
+"""Our own event type for a balance that no event told us: a read of the account did."""
+BALANCE_UNHEARD = "notifier.balance_unheard"
+"""The same, where it is the first proof that we are deaf: it changed while we were connected."""
+READINGS = frozenset({BALANCE_READ, BALANCE_UNHEARD})
 UNREADABLE = "unreadable"
 """Our own event type for payloads that are no JSON object with a header."""
 

@@ -11,12 +11,14 @@ from notifier.domain.money import Amounts
 class AccountState:
     """An account at one moment. usable: Feishu says so in as many words; anything else is a no.
 
-    referrer is None when the answer names nobody.
+    referrer is None when the answer names nobody. at: when, by Feishu's clock (whole seconds); None when it
+    does not say.
     """
 
     amounts: Amounts
     usable: bool
     referrer: Referrer | None
+    at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ class Direction(StrEnum):
 class Notice:
     """changes: one per asset that differs from the balance last announced; at an opening, each `after` is the
     balance and `before` means nothing. occurred_at: Feishu's modify_time. order_id: of the withdrawal that it
-    tells of; None for a balance change.
+    tells of; None for a balance change. recovered: no event told us, so occurred_at is when we read the account.
     """
 
     key: str
@@ -43,6 +43,7 @@ class Notice:
     occurred_at: Millis
     changes: tuple[BalanceChange, ...] = ()
     order_id: str | None = None
+    recovered: bool = False
 
     def direction_of(self, change: BalanceChange) -> Direction:
         if self.reason is NoticeReason.OPENING:

@@ -9,12 +9,13 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import aiohttp
 
-from notifier.clock import Clock
+from notifier.clock import Clock, Millis, to_millis
 from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.feishu.failures import TABLE, asks_for_fresh_token, failure, shorten
 from notifier.feishu.wire import read_json
@@ -42,10 +43,13 @@ class AppAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """data: the `data` object of a body whose code is 0. log_id: X-Tt-Logid."""
+    """data: the `data` object of a body whose code is 0. log_id: X-Tt-Logid. served_at: by Feishu's clock, from the
+    header Date; None where it is missing or unreadable.
+    """
 
     data: Mapping[str, Any]
     log_id: str | None
+    served_at: Millis | None = None
 
 
 class FeishuApi:
@@ -137,22 +141,15 @@ class FeishuApi:
                 raise NotDone("Feishu gave no token", whole_app=True)
             return self._token
 
-    async def may_connect(self) -> None:
-        """Asks for the address of a long connection without opening one. Raises CallError when Feishu says no."""
-        body = {"AppID": self._access.app_id, "AppSecret": self._access.app_secret}
-        await self._exchange("POST", DISCOVERY_PATH, query=None, sent=_as_json(body), token=None)
-
     async def _fetch_token(self) -> None:
         body = {"app_id": self._access.app_id, "app_secret": self._access.app_secret}
         try:
-            document, log_id = await self._exchange(
-                "POST", TOKEN_PATH, query=None, sent=_as_json(body), token=None
-            )
+            got = await self._exchange("POST", TOKEN_PATH, query=None, sent=_as_json(body), token=None)
         except OutcomeUnknown as error:  # asking for a token has no effect, so nothing is unknown
             raise NotDone(f"no token: {error.reason}", whole_app=True, log_id=error.log_id) from error
-        token, lifetime = document.get("tenant_access_token"), document.get("expire")
+        token, lifetime = got.document.get("tenant_access_token"), got.document.get("expire")
         if not isinstance(token, str) or not isinstance(lifetime, int):
-            raise NotDone("the token answer holds no token", whole_app=True, log_id=log_id)
+            raise NotDone("the token answer holds no token", whole_app=True, log_id=got.log_id)
         self._token = token
         self._token_ends_at = self._clock.now() + timedelta(seconds=lifetime)
 
@@ -166,11 +163,9 @@ class FeishuApi:
         token: str,
         seconds: float | None,
     ) -> Answer:
-        document, log_id = await self._exchange(
-            method, path, query=query, sent=sent, token=token, seconds=seconds
-        )
-        data = document.get("data")
-        return Answer(data=data if isinstance(data, dict) else {}, log_id=log_id)
+        got = await self._exchange(method, path, query=query, sent=sent, token=token, seconds=seconds)
+        data = got.document.get("data")
+        return Answer(data=data if isinstance(data, dict) else {}, log_id=got.log_id, served_at=got.served_at)
 
     async def _exchange(
         self,
@@ -181,8 +176,8 @@ class FeishuApi:
         sent: Payload,
         token: str | None,
         seconds: float | None = None,
-    ) -> tuple[Mapping[str, Any], str | None]:
-        """The JSON body of an answer that is a success: HTTP 2xx and body code 0."""
+    ) -> "_Success":
+        """An answer that is a success: HTTP 2xx and body code 0."""
         if self._session is None:
             raise RuntimeError("FeishuApi is used outside its context")
         headers = {} if isinstance(sent, aiohttp.FormData) else {"Content-Type": JSON}
@@ -215,10 +210,23 @@ def _as_json(body: Mapping[str, object] | None) -> bytes | None:
     return json.dumps(body, ensure_ascii=False).encode() if body is not None else None
 
 
-def _sorted_answer(
-    status: int, headers: Mapping[str, str], raw: bytes
-) -> tuple[Mapping[str, Any], str | None]:
-    """The document of a success; raises what the answer stands for otherwise."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Success:
+    document: Mapping[str, Any]
+    log_id: str | None
+    served_at: Millis | None
+
+
+def _served_at(date: str | None) -> Millis | None:
+    """The header Date. Its seconds are whole, so it is at most a second before the answer was made."""
+    try:
+        return to_millis(parsedate_to_datetime(date or "").astimezone(UTC))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _sorted_answer(status: int, headers: Mapping[str, str], raw: bytes) -> _Success:
+    """A success; raises what the answer stands for otherwise."""
     log_id = headers.get("X-Tt-Logid")
     wait = _seconds(headers.get("x-ogw-ratelimit-reset"))
     try:
@@ -239,7 +247,7 @@ def _sorted_answer(
         raise error
     if not 200 <= status < 300:
         raise OutcomeUnknown(f"HTTP {status} with body code 0", log_id=log_id)
-    return document, log_id
+    return _Success(document=document, log_id=log_id, served_at=_served_at(headers.get("Date")))
 
 
 def _without_code(status: int, *, log_id: str | None, wait: float | None) -> CallError:

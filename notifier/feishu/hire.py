@@ -31,7 +31,7 @@ class ReferralAccounts:
         """The account as it is now. Raises CallError as `referrer`; OutcomeUnknown when the balance is unreadable."""
         answer = await self._ask(account_id)
         try:
-            return read_account(answer.data.get("account"))
+            return read_account(answer.data.get("account"), at=answer.served_at)
         except ValueError as error:
             raise OutcomeUnknown(
                 f"the answer about an account cannot be read: {error}", log_id=answer.log_id

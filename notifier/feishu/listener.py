@@ -1,12 +1,14 @@
 """The listener: keeps one long connection open, in a thread and an event loop of its own.
 
-Neither a slow database nor the SDK's habits can hold up the rest, and the rest cannot hold up pings and answers.
+Neither a slow database nor the SDK's habits can hold up the rest, and the rest cannot hold up pings and answers. A
+thread whose loop turns no more is left behind, and another takes its place.
 """
 
 import asyncio
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
+from notifier.feishu.discovery import ConnectionRefused, NotNow, discover
 
 if TYPE_CHECKING:
     from notifier.feishu.sdk_client import StoringClient
@@ -22,18 +25,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 20.0
+"""With discovery's and the handshake's limits a try takes 45 s at most, so we are back within a minute."""
+
 STEADY_SECONDS = 60.0
 """A connection that lived this long earns the short pause again."""
 
-FATAL_STEPS = {
-    1000040344: "app id or secret is empty: set feishu.app_id and feishu.app_secret",
-    1000040345: "the app id or secret is wrong: check feishu.app_id and feishu.app_secret",
-    1000040350: "50 connections of this app are open already: stop other clients of the same app",
-    1000040351: "a Feishu app at Lark's address or the reverse: try https://open.feishu.cn or "
-    "https://open.larksuite.com as feishu.base_url",
-    403: "Feishu forbids the connection: is the app enabled, and is it a self-built one?",
-}
+TICK_SECONDS = 1.0
+STALLED_SECONDS = 30.0
+"""A loop that has not turned for so long is taken for dead."""
+
+SDK_SECONDS = 60.0
+"""Importing the SDK holds the loop up: 2 s, and much more on a machine that is starting everything at once."""
 
 
 class ConnectionState(StrEnum):
@@ -52,6 +55,10 @@ class Connection:
     detail: str = ""
 
 
+Accept = Callable[[Event], "Future[Any]"]
+Tell = Callable[[Connection], None]
+
+
 class Listener:
     """accept: stores an event; called from the listener's thread. Its future resolves once the event is committed,
     and fails when it could not be. The result is a Mapping[str, Any] to answer a card callback with ({"toast": {...},
@@ -61,27 +68,72 @@ class Listener:
     """
 
     def __init__(
-        self,
-        access: AppAccess,
-        *,
-        accept: Callable[[Event], "Future[Any]"],
-        tell: Callable[[Connection], None],
+        self, access: AppAccess, *, accept: Accept, tell: Tell, stalled_seconds: float = STALLED_SECONDS
     ) -> None:
         self._access = access
         self._accept = accept
         self._tell = tell
+        self._stalled_seconds = stalled_seconds
+        self._ear = self._new_ear()
+
+    def start(self) -> None:
+        self._ear.start()
+
+    def stop(self, *, seconds: float) -> bool:
+        """Hangs up and ends the thread. False if it did not end in time. Safe to call twice."""
+        return self._ear.stop(seconds=seconds)
+
+    def reconnect(self) -> None:
+        """Gives up the connection there is, as events do not come through it; another is made at once."""
+        self._ear.reconnect()
+
+    def watch(self) -> None:
+        """To be called every few seconds: replaces a thread whose loop turns no more."""
+        silent_seconds = self._ear.silent_seconds
+        if silent_seconds < self._stalled_seconds:
+            return
+        log.error("listener.stalled", extra={"seconds": round(silent_seconds)})
+        self._ear.abandon()
+        self._tell(
+            Connection(
+                state=ConnectionState.LOST, detail=f"the listener stood still for {silent_seconds:.0f} s"
+            )
+        )
+        self._ear = self._new_ear()
+        self._ear.start()
+
+    def _new_ear(self) -> "_Ear":
+        return _Ear(self._access, accept=self._accept, tell=self._tell)
+
+
+class _Ear:
+    """One thread with one loop, which makes one connection after the other."""
+
+    def __init__(self, access: AppAccess, *, accept: Accept, tell: Tell) -> None:
+        self._access = access
+        self._accept = accept
+        self._tell_on = tell
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._client: StoringClient | None = None
         self._told_unknown: set[str] = set()
         self._ready = threading.Event()
+        self._abandoned = False
+        self._turned_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
     def start(self) -> None:
+        self._turned_at = time.monotonic()
         self._thread.start()
 
+    @property
+    def silent_seconds(self) -> float:
+        """0 for a thread that has not been started, or was stopped."""
+        if self._thread.ident is None or (self._stopping is not None and self._stopping.is_set()):
+            return 0
+        return time.monotonic() - self._turned_at
+
     def stop(self, *, seconds: float) -> bool:
-        """Hangs up and ends the thread. False if it did not end in time. Safe to call twice."""
         if not self._thread.is_alive():
             return True
         self._ready.wait(seconds)
@@ -90,6 +142,27 @@ class Listener:
             loop.call_soon_threadsafe(stopping.set)
         self._thread.join(seconds)
         return not self._thread.is_alive()
+
+    def reconnect(self) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._give_up_connection)
+
+    def abandon(self) -> None:
+        """Its loop does not turn, so nothing can be asked of it; should it turn again, it finds that it is over."""
+        self._abandoned = True
+        if self._client is not None:
+            self._client.cut()
+        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def _tell(self, connection: Connection) -> None:
+        if not self._abandoned:
+            self._tell_on(connection)
+
+    def _give_up_connection(self) -> None:
+        if self._client is not None:
+            self._client.cut()
 
     def _run(self) -> None:
         loop = asyncio.new_event_loop()
@@ -107,7 +180,13 @@ class Listener:
             loop.run_until_complete(asyncio.sleep(0))
             loop.close()
 
+    async def _tick(self) -> None:
+        while True:
+            self._turned_at = time.monotonic()
+            await asyncio.sleep(TICK_SECONDS)
+
     async def _listen(self, stopping: asyncio.Event) -> None:
+        ticking = asyncio.ensure_future(self._tick())
         stop = asyncio.ensure_future(stopping.wait())
         pause = FIRST_PAUSE_SECONDS
         while not stopping.is_set():
@@ -116,12 +195,13 @@ class Listener:
             await asyncio.wait({session, stop}, return_when=asyncio.FIRST_COMPLETED)
             if stopping.is_set():
                 await self._hang_up(session)
-                return
+                break
             ended = session.result()
             self._tell(ended.connection)
             pause = FIRST_PAUSE_SECONDS if ended.lived_seconds >= STEADY_SECONDS else pause
             await asyncio.wait({stop}, timeout=pause * random.uniform(0.5, 1.0))  # noqa: S311 - spread, not secrecy
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        ticking.cancel()
 
     async def _hang_up(self, session: "asyncio.Future[_Ended]") -> None:
         if self._client is not None:
@@ -136,19 +216,22 @@ class Listener:
         """From discovery to the end of one connection. What nobody foresaw ends it too, and it is made again."""
         try:
             return await self._connect_and_serve()
+        except ConnectionRefused as step:
+            return _Ended(Connection(state=ConnectionState.REFUSED, detail=str(step)), 0)
+        except NotNow as reason:
+            return _lost(f"cannot connect: {_without_secrets(str(reason))}")
         except Exception as error:
             log.exception("connection.failed")
-            return _Ended(
-                Connection(state=ConnectionState.LOST, detail=f"{type(error).__name__}; see the log"), 0
-            )
+            return _lost(f"{type(error).__name__}; see the log")
 
     async def _connect_and_serve(self) -> "_Ended":
+        self._turned_at += SDK_SECONDS
         from notifier.feishu import sdk_client  # noqa: PLC0415 - the SDK costs 2 s and 170 MB: only here
 
+        endpoint = await discover(self._access)
         loop = asyncio.get_running_loop()
         sdk_client.use_loop(loop)
         _tame_sdk_logger()
-        started = loop.time()
         client = self._client = sdk_client.StoringClient(
             app_id=self._access.app_id,
             app_secret=self._access.app_secret,
@@ -157,18 +240,15 @@ class Listener:
             told_unknown=self._told_unknown,
         )
         try:
-            await client.connect_once()
-        except sdk_client.ClientException as error:
-            step = FATAL_STEPS.get(error.code, "check the app in the developer console")
-            return _Ended(Connection(state=ConnectionState.REFUSED, detail=f"{step} (code {error.code})"), 0)
-        except Exception as error:  # noqa: BLE001 - whatever kept us from connecting, we try again
-            detail = f"{type(error).__name__}: {_without_secrets(str(error))}"
-            return _Ended(Connection(state=ConnectionState.LOST, detail=f"cannot connect: {detail}"), 0)
+            await client.connect_once(endpoint)
+        except ConnectionRefused:
+            raise
+        except Exception as error:  # whatever kept us from connecting, we try again
+            raise NotNow(f"{type(error).__name__}: {error}") from error
+        started = loop.time()
         self._tell(Connection(state=ConnectionState.CONNECTED))
-        await client.serve()
-        return _Ended(
-            Connection(state=ConnectionState.LOST, detail="the connection ended"), loop.time() - started
-        )
+        why = await client.serve()
+        return _lost(why, lived_seconds=loop.time() - started)
 
     async def _store(self, event: Event) -> Mapping[str, Any] | None:
         """Shielded: the end of the connection must not take back what waits for its commit: a click comes once."""
@@ -180,6 +260,10 @@ class Listener:
 class _Ended:
     connection: Connection
     lived_seconds: float
+
+
+def _lost(why: str, *, lived_seconds: float = 0) -> _Ended:
+    return _Ended(Connection(state=ConnectionState.LOST, detail=why), lived_seconds)
 
 
 def _without_secrets(text: str) -> str:

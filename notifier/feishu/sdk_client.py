@@ -9,9 +9,12 @@ Replaced, each for a defect seen in the source of lark-oapi 1.7.5:
 - card callbacks are answered with what the storing step gives back, within Feishu's 3 seconds and without the SDK's
   model of them (it rejects payloads that Feishu sends, and a handler on its loop can have no time limit);
 - frames that cannot be read are stored for a person to see (the SDK only logs them);
-- a ClientConfig with missing keys keeps the former values (the SDK sets None and dies of it later);
-- endpoint discovery runs beside the loop and has a time limit (the SDK blocks for ever);
-- the end of the receive loop is told to whoever runs us (the SDK's task dies unseen).
+- a ClientConfig with missing keys keeps the former values, one out of range is held within it, and what it says about
+  reconnecting is not needed (the SDK sets None and dies of it later; a finite count ends it for good);
+- endpoint discovery is discovery.py's: awaited, with a time limit (the SDK blocks its loop for ever);
+- every ping wants a pong in time (the SDK does not look at pongs, so a half-open connection lives on);
+- the receive loop runs on the loop that it was started on, and its end is told to whoever runs us (the SDK's task dies
+  unseen, and uses one loop captured at import).
 """
 
 import asyncio
@@ -20,10 +23,9 @@ import contextlib
 import functools
 import json
 import logging
-import threading
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Future
 from typing import Any, Final
 
 import lark_oapi
@@ -37,15 +39,19 @@ from lark_oapi.ws.pb.pbbp2_pb2 import Frame
 
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, Event
+from notifier.feishu.discovery import Endpoint, refusal
 from notifier.feishu.wire import read_event
 
 log = logging.getLogger(__name__)
 
-DISCOVERY_SECONDS = 15.0
-CONNECT_SECONDS = 30.0
+CONNECT_SECONDS = 15.0
 GOODBYE_SECONDS = 2.0
-DEAF_PINGS = 2.5
-"""Every ping is answered by a pong; after this many without any frame the connection is dead, however it looks."""
+SEND_SECONDS = 10.0
+SHORTEST_PING_SECONDS, LONGEST_PING_SECONDS = 1, 120
+PONG_SECONDS = 30.0
+"""Every ping is answered by a pong: where no frame at all has come so long after one, or half an interval if that is
+less, the connection is dead, however it looks.
+"""
 
 ANSWER_SECONDS = 2.5
 """How long a card callback may wait for its document: Feishu allows 3 s, the way there and back included."""
@@ -119,45 +125,83 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         self._over = asyncio.Event()
         self._told_unknown = told_unknown
         self._late: set[asyncio.Future[Document | None]] = set()
+        self._handling: set[asyncio.Task[None]] = set()
         self.last_frame_at = time.monotonic()
 
-    async def connect_once(self) -> None:
-        """Raises what the SDK raises: ClientException is final, all else may pass."""
-        self._found_url = await asyncio.wait_for(_in_daemon_thread(super()._get_conn_url), DISCOVERY_SECONDS)
-        await asyncio.wait_for(self._connect(), CONNECT_SECONDS)
-
-    async def serve(self) -> None:
-        """Answers frames and sends pings until the connection ends, or not even pongs come any more."""
-        pings = asyncio.ensure_future(self._ping_loop())
+    async def connect_once(self, endpoint: Endpoint) -> None:
+        """Raises ConnectionRefused, or anything else that may pass."""
+        self._configure_from(endpoint.config)
+        self._found_url = endpoint.url
         try:
-            while not self._over.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._over.wait(), self._ping_interval / 2)
-                silent_seconds = time.monotonic() - self.last_frame_at
-                if silent_seconds > DEAF_PINGS * self._ping_interval:
+            await asyncio.wait_for(self._connect(), CONNECT_SECONDS)
+        except ClientException as error:
+            raise refusal(error.code, str(error)) from error
+
+    async def serve(self) -> str:
+        """Answers frames and sends pings until the connection is over. Why it is, for a person."""
+        try:
+            while not await self._over_within(0):
+                sent_at = time.monotonic()
+                await self._ping()
+                patience = min(self._ping_interval / 2, PONG_SECONDS)
+                if await self._over_within(patience):
+                    break
+                if self.last_frame_at < sent_at:
+                    silent_seconds = time.monotonic() - self.last_frame_at
                     log.warning("connection.silent", extra={"seconds": round(silent_seconds)})
+                    return f"silent for {silent_seconds:.0f} s; not even pongs came"
+                if await self._over_within(self._ping_interval - patience):
                     break
         finally:
-            pings.cancel()
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._disconnect(), GOODBYE_SECONDS)
+        return "the connection ended"
+
+    async def _over_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
+        return self._over.is_set()
+
+    async def _ping(self) -> None:
+        """A ping that cannot be sent is one without a pong."""
+        frame = sdk._new_ping_frame(int(self._service_id or 0))  # noqa: SLF001 - the wire form is the SDK's
+        try:
+            await asyncio.wait_for(self._write_message(frame.SerializeToString()), SEND_SECONDS)
+        except Exception as error:  # noqa: BLE001 - see above
+            log.info("ping.lost", extra={"reason": type(error).__name__})
 
     async def hang_up(self) -> None:
-        await self._disconnect()
         self._over.set()
+        await self._disconnect()
+
+    def cut(self) -> None:
+        """Ends the connection from another thread, where our own loop does not turn any more."""
+        transport = getattr(self._conn, "transport", None)
+        found = transport.get_extra_info("socket") if transport is not None else None
+        if found is not None:
+            with contextlib.suppress(OSError):
+                found.shutdown(socket.SHUT_RDWR)
 
     def _get_conn_url(self) -> str:
         return self._found_url
 
     def _configure(self, conf: ClientConfig) -> None:
-        for name in ("reconnect_count", "reconnect_interval", "reconnect_nonce", "ping_interval"):
-            value = getattr(conf, "".join(part.title() for part in name.split("_")))
-            if isinstance(value, int) and (value > 0 or name != "ping_interval"):
-                setattr(self, f"_{name}", value)
+        """A pong may carry it too."""
+        self._configure_from({"PingInterval": conf.PingInterval})
+
+    def _configure_from(self, config: Mapping[str, Any]) -> None:
+        """Reconnecting is ours, so only the pings' interval counts."""
+        seconds = config.get("PingInterval")
+        if isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0:
+            self._ping_interval = min(max(seconds, SHORTEST_PING_SECONDS), LONGEST_PING_SECONDS)
 
     async def _receive_message_loop(self) -> None:
         try:
-            await super()._receive_message_loop()
+            while self._conn is not None:
+                message = await self._conn.recv()
+                handling = asyncio.ensure_future(self._handle_message(message))
+                self._handling.add(handling)
+                handling.add_done_callback(self._handling.discard)
         except Exception as error:  # noqa: BLE001 - whatever ended it, the connection is over
             log.info("connection.ended", extra={"reason": f"{type(error).__name__}: {error}"})
         finally:
@@ -300,34 +344,9 @@ def _written(event: Event, document: Document) -> str:
     return text
 
 
-async def _in_daemon_thread(work: Callable[[], str]) -> str:
-    """A call that may hang, in a thread that nobody waits for at exit."""
-    found: Future[str] = Future()
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            if found.set_running_or_notify_cancel():
-                found.set_exception(error)
-            return
-        if found.set_running_or_notify_cancel():
-            found.set_result(result)
-
-    threading.Thread(target=run, name="discovery", daemon=True).start()
-    return await asyncio.wrap_future(found)
-
-
-class _LimitedRequests:
-    """What the SDK uses of `requests`, with the time limit that it leaves out."""
-
-    post = staticmethod(functools.partial(sdk.requests.post, timeout=DISCOVERY_SECONDS))
-
-
 def use_loop(loop: asyncio.AbstractEventLoop) -> None:
     """The SDK schedules its tasks on one module-level loop, captured at import: make it the given one."""
     sdk.loop = loop
-    sdk.requests = _LimitedRequests
 
 
-__all__ = ["ClientException", "StoringClient", "use_loop"]
+__all__ = ["StoringClient", "use_loop"]

@@ -106,6 +106,29 @@ def read_balance_report(event: Event) -> BalanceReport:
         raise Parked(str(error)) from error
 
 
+def write_reading(report: BalanceReport, *, event_type: str) -> Event:
+    """A balance that was read, in the form of a balance event, so that it goes the same way."""
+    account = report.account
+    cash = [
+        {"currency_type": asset.currency, "amount": format(amount, "f")}
+        for asset, amount in sorted(report.amounts.items())
+        if asset.kind is Kind.CASH
+    ]
+    bonus = {"point_bonus": format(report.amounts.get(POINTS, Decimal(0)), "f"), "cash_bonus": cash}
+    moment = str(report.modified_at)
+    inner = {"account_id": account.account_id, "assets": {"confirmed_bonus": bonus}, "modify_time": moment}
+    said = json.dumps([account.tenant_key, inner], sort_keys=True)
+    header = {
+        "event_id": f"read:{hashlib.sha256(said.encode()).hexdigest()}",
+        "event_type": event_type,
+        "create_time": str(report.reported_at),
+        "app_id": account.app_id,
+        "tenant_key": account.tenant_key,
+    }
+    document = {"schema": "2.0", "header": header, "event": inner}
+    return read_event(json.dumps(document, ensure_ascii=False).encode(), app_id=account.app_id)
+
+
 def _balance_report(body: object, event: Event) -> BalanceReport:
     inner = json_object(json_object(body, "the payload").get("event"), "event")
     account_id = inner.get("account_id")

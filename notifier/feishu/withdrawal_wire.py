@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from notifier.clock import Millis
 from notifier.domain.click import Click
 from notifier.domain.event import Event
 from notifier.domain.hire import AccountState, Withdrawn
@@ -64,14 +65,17 @@ def _short(value: object, most: int = LONGEST_KEY) -> str:
     return clean(value) if isinstance(value, str) and len(value) <= most else ""
 
 
-def read_account(account: object) -> AccountState:
-    """`account` of a get_account_assets answer. Raises ValueError, with the path, when its assets are unreadable."""
+def read_account(account: object, *, at: Millis | None = None) -> AccountState:
+    """`account` of a get_account_assets answer, given at. Raises ValueError, with the path, when its assets are
+    unreadable.
+    """
     account = json_object(account, "account")
     status = account.get("status")
     return AccountState(
         amounts=read_assets(account.get("assets"), "account.assets"),
         usable=isinstance(status, int) and not isinstance(status, bool) and status == USABLE,
         referrer=read_referrer(account),
+        at=at,
     )
 
 

@@ -9,14 +9,21 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, BalanceReport, Event
+from notifier.domain.event import (
+    BALANCE_CHANGED,
+    BALANCE_UNHEARD,
+    READINGS,
+    UNREADABLE,
+    BalanceReport,
+    Event,
+)
 from notifier.domain.ledger import Rewrite
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Route, targets_of
 from notifier.domain.withdrawal import reflects, taken_by, without_own
 from notifier.errors import Parked
 from notifier.flow.tell import Telling
-from notifier.store import inbox, ledger, notices, withdrawals
+from notifier.store import inbox, ledger, notices, sweeps, withdrawals
 from notifier.store.database import Database
 from notifier.store.inbox import InboxEntry, InboxState, Verdict
 
@@ -73,17 +80,22 @@ def _record(connection: Connection, entries: Sequence[InboxEntry], parts: Record
     now = to_millis(parts.clock.now())
     verdicts: list[Verdict] = []
     reports: list[tuple[int, BalanceReport]] = []
+    kinds: list[str] = []
     for entry in entries:
         understood = _understand(entry, parts)
         if isinstance(understood, Verdict):
             verdicts.append(understood)
         else:
             reports.append((entry.id, understood))
+            kinds.append(entry.event.event_type)
             verdicts.append(Verdict(entry_id=entry.id, state=InboxState.DONE))
-    for (_, report), entered in zip(reports, ledger.enter(connection, reports), strict=True):
+    entries_made = ledger.enter(connection, reports)
+    for (_, report), kind, entered in zip(reports, kinds, entries_made, strict=True):
         if entered.rewrite is not None:
             rewrite = _without_our_own(connection, entered.account_ref, report, entered.rewrite)
-            _tell(connection, entered.account_ref, report, rewrite, parts, now)
+            _tell(connection, entered.account_ref, _Heard(report, kind), rewrite, parts, now)
+            if rewrite.newest is None:
+                sweeps.doubt_recovered(connection, entered.account_ref, at=now)
     inbox.settle(connection, verdicts)
     for verdict in verdicts:
         if verdict.state is InboxState.PARKED:
@@ -92,7 +104,7 @@ def _record(connection: Connection, entries: Sequence[InboxEntry], parts: Record
 
 def _understand(entry: InboxEntry, parts: RecordParts) -> BalanceReport | Verdict:
     match entry.event.event_type:
-        case event_type if event_type == BALANCE_CHANGED:
+        case event_type if event_type == BALANCE_CHANGED or event_type in READINGS:
             try:
                 return _plausible(parts.read(entry.event), parts)
             except Parked as reason:
@@ -129,9 +141,18 @@ def _without_our_own(connection: Connection, ref: int, report: BalanceReport, re
     return replace(rewrite, announced=announced or None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A report, and the type of the event that told it: Feishu's, or one of our own for a read."""
+
+    report: BalanceReport
+    kind: str
+
+
 def _tell(
-    connection: Connection, ref: int, report: BalanceReport, rewrite: Rewrite, parts: RecordParts, now: Millis
+    connection: Connection, ref: int, heard: _Heard, rewrite: Rewrite, parts: RecordParts, now: Millis
 ) -> None:
+    report = heard.report
     if rewrite.announced is None:
         log.info(
             "balance.placed",
@@ -154,8 +175,9 @@ def _tell(
         reason=NoticeReason.OPENING if opening else NoticeReason.CHANGE,
         occurred_at=report.modified_at,
         changes=rewrite.announced,
+        recovered=heard.kind in READINGS,
     )
-    targets = targets_of(notice, parts.routes)
+    targets = _targets(notice, heard, parts)
     notice_id = parts.telling.tell(connection, ref, notice, targets, now=now)
     if notice_id is None:
         return
@@ -168,3 +190,12 @@ def _tell(
             "targets": ",".join(targets) or "none",
         },
     )
+
+
+def _targets(notice: Notice, heard: _Heard, parts: RecordParts) -> list[str]:
+    """As routed; the first proof that events do not reach us goes to the alarm group too."""
+    targets = list(targets_of(notice, parts.routes))
+    alarm_group = parts.telling.alarm_group
+    if heard.kind == BALANCE_UNHEARD and alarm_group is not None and alarm_group not in targets:
+        targets.append(alarm_group)
+    return targets

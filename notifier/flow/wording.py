@@ -149,6 +149,7 @@ def balance_change_card(
         occurred_at=last.occurred_at,
         occurred_at_text=moment(last.occurred_at, zone),
         reroute_reason=reroute_reason(reroute) if reroute else None,
+        recovered=last.recovered,
     )
 
 

@@ -158,6 +158,10 @@ class FeishuBox:
     def event(self, event_id: str) -> Json:
         return self._read(lambda sandbox: sandbox.pusher.records[event_id].to_json())
 
+    def payload(self, event_id: str) -> bytes:
+        """What is pushed, as it goes over the wire."""
+        return self._read(lambda sandbox: sandbox.pusher.records[event_id].payload)
+
     def push_codes(self, event_id: str) -> list[int | None]:
         """What each finished or running push of an event was answered with, oldest first; None for no answer."""
         return [push["code"] for push in self.event(event_id)["pushes"]]

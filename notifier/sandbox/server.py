@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from pathlib import Path
 
 from aiohttp import web
@@ -24,6 +25,11 @@ LARGEST_BODY = (
 def build_app(sandbox: Sandbox) -> web.Application:
     app = web.Application(middlewares=guards(sandbox), client_max_size=LARGEST_BODY)
     app.on_response_prepare.append(say_log_id)
+
+    async def say_date(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(sandbox.world.clock.now(), usegmt=True)
+
+    app.on_response_prepare.append(say_date)
     app.add_routes([sandbox.gateway.route(api) for api in sandbox.apis()])
     app.add_routes(
         [

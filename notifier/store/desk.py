@@ -58,7 +58,9 @@ class DeliveryFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow:
-    """connection: connecting, connected, lost or refused. beat_at: the process's last sign of life."""
+    """connection: connecting, connected, lost or refused. beat_at: the process's last sign of life.
+    live_connections: of the app, as Feishu counts them; None where it does not say.
+    """
 
     owner: str
     started_at: Millis
@@ -68,6 +70,7 @@ class WorkerRow:
     connection_since: Millis
     connection_detail: str | None
     last_event_at: Millis | None
+    live_connections: int | None = None
 
 
 _ROW = (
@@ -253,6 +256,7 @@ def beat(connection: Connection, row: WorkerRow) -> None:
             connection_since=row.connection_since,
             connection_detail=row.connection_detail,
             last_event_at=row.last_event_at,
+            live_connections=row.live_connections,
         )
     )
 

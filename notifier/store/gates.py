@@ -14,6 +14,7 @@ SENDING = "im.messages"
 LOOKUPS = "hire.get_account_assets"
 WITHDRAWALS = "hire.withdraw"
 UPDATES = "im.messages.patch"
+SWEEPS = "hire.get_account_assets.sweep"
 
 
 def recipient_gate(receive_id: str) -> str:

@@ -31,6 +31,7 @@ def add(connection: Connection, ref: int, notice: Notice, *, now: Millis) -> int
             occurred_at=notice.occurred_at,
             created_at=now,
             changes=_write_changes(notice.changes),
+            recovered=int(notice.recovered),
         )
         .returning(notices.c.id)
     ).scalar_one()
@@ -132,6 +133,7 @@ def told_by(connection: Connection, delivery_id: int, account: AccountKey) -> li
             occurred_at=row.occurred_at,
             changes=_read_changes(row.changes),
             order_id=row.order_id,
+            recovered=bool(row.recovered),
         )
         for row in rows
     ]

@@ -8,7 +8,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -16,17 +15,43 @@ from sqlalchemy import (
     text,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+from notifier.store.digest_tables import (
+    batch_items,
+    batches,
+    boards,
+    digest_clocks,
+    digest_files,
+    digest_runs,
 )
+from notifier.store.metadata import Id as _Id
+from notifier.store.metadata import metadata
 
-_Id = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite numbers rows by itself only for plain INTEGER keys."""
+__all__ = [
+    "accounts",
+    "attempts",
+    "audit",
+    "balances",
+    "batch_items",
+    "batches",
+    "boards",
+    "buttons",
+    "card_updates",
+    "changes",
+    "deliveries",
+    "delivery_notices",
+    "digest_clocks",
+    "digest_files",
+    "digest_runs",
+    "gates",
+    "inbox",
+    "metadata",
+    "notices",
+    "payouts",
+    "snapshots",
+    "sweeps",
+    "withdrawals",
+    "workers",
+]
 
 inbox = Table(
     "inbox",
@@ -68,6 +93,12 @@ accounts = Table(
     Column("lookup_attempts", Integer, nullable=False, server_default="0"),
     Column("lookup_error", Text),
     Column("deactivated_at", BigInteger),  # when Feishu last said so; NULL where it did not
+    Column("agreed_at", BigInteger),  # when a read of the account last gave what our books say
+    Column("suspected_at", BigInteger),  # modified_at of the books when a read first gave something else
+    Column("reread_at", BigInteger),  # when to read it again, out of turn
+    Column(
+        "recovered_at", BigInteger
+    ),  # modified_at of the newest balance that a read, not an event, told us
     UniqueConstraint("tenant_key", "app_id", "account_id"),
 )
 _OWNER_UNKNOWN = text("looked_up_at IS NULL")
@@ -77,6 +108,9 @@ Index(
     sqlite_where=_OWNER_UNKNOWN,
     postgresql_where=_OWNER_UNKNOWN,
 )
+Index("ix_accounts_newest", accounts.c.modified_at, accounts.c.id)
+_TO_REREAD = text("reread_at IS NOT NULL")
+Index("ix_accounts_reread", accounts.c.reread_at, sqlite_where=_TO_REREAD, postgresql_where=_TO_REREAD)
 
 balances = Table(
     "balances",
@@ -126,6 +160,7 @@ notices = Table(
     Column("occurred_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("changes", Text, nullable=False),  # [[kind, currency, before, after], ...], amounts as text
+    Column("recovered", Integer, nullable=False, server_default="0"),  # 1: no event told us, a read did
 )
 
 deliveries = Table(
@@ -223,6 +258,23 @@ workers = Table(
     Column("connection_since", BigInteger, nullable=False),
     Column("connection_detail", Text),
     Column("last_event_at", BigInteger),
+    Column("live_connections", Integer),  # of the app, as Feishu counts them; NULL where it does not say
+)
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("why", String(16), nullable=False),  # connected, schedule
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Column("cursor_at", BigInteger),  # modified_at and id of the account that was read last; NULL: none yet
+    Column("cursor_ref", _Id),
+    Column("again", Integer, nullable=False, server_default="0"),  # 1: asked for while it ran
+    Column("read", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("recovered", Integer, nullable=False, server_default="0"),
+    Column("unheard", Integer, nullable=False, server_default="0"),  # of those, while we were connected
 )
 
 buttons = Table(
@@ -328,85 +380,3 @@ audit = Table(
 )
 Index("ix_audit_order", audit.c.order_id)
 Index("ix_audit_account", audit.c.account_ref, audit.c.id)
-
-digest_clocks = Table(
-    "digest_clocks",
-    metadata,
-    Column("digest", String(32), primary_key=True),
-    Column("known_since", BigInteger, nullable=False),  # no period that was due before is told
-)
-
-digest_runs = Table(
-    "digest_runs",
-    metadata,
-    Column("id", _Id, primary_key=True),
-    Column("digest", String(32), nullable=False),
-    Column("period", String(64), nullable=False),
-    Column("recipient", String(64), nullable=False),  # a group's name, referrers, or account:<accounts.id>
-    Column("edition", Integer, nullable=False, server_default="0"),  # higher for every time it is told again
-    Column("from_at", BigInteger, nullable=False),
-    Column("to_at", BigInteger, nullable=False),
-    Column("due_at", BigInteger),  # NULL: asked for by hand
-    Column("born_at", BigInteger, nullable=False),
-    Column("state", String(16), nullable=False),  # spreading, told, quiet, missed
-    Column("content", Text),  # the figures as told
-    Column("next_ref", _Id),  # spreading: the first account that has not been told
-    UniqueConstraint("digest", "period", "recipient", "edition"),
-)
-Index("ix_digest_runs_born", digest_runs.c.born_at)
-
-digest_files = Table(
-    "digest_files",
-    metadata,
-    Column("id", _Id, primary_key=True),
-    Column("name", String(128), nullable=False),
-    Column("rows", Integer, nullable=False),
-    Column("packed", LargeBinary),  # zlib; NULL once Feishu has it
-    Column("file_key", String(128)),
-)
-
-boards = Table(
-    "boards",
-    metadata,
-    Column("ref", String(40), primary_key=True),  # of one button on a digest's card
-    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
-    Column("action", String(8), nullable=False),  # one, all, retry
-    Column("round", Integer, nullable=False),  # how many batches of the card were over when it was drawn
-    Column("drawn_at", BigInteger, nullable=False),
-    UniqueConstraint("delivery_id", "action", "round"),
-)
-
-batches = Table(
-    "batches",
-    metadata,
-    Column("id", _Id, primary_key=True),
-    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
-    Column("click_key", String(128), nullable=False, unique=True),
-    Column("round", Integer, nullable=False),
-    Column("requested_by", String(64), nullable=False),
-    Column("requested_at", BigInteger, nullable=False),
-    Column("ended_at", BigInteger),
-    UniqueConstraint("delivery_id", "round"),
-)
-_RUNNING = text("ended_at IS NULL")
-Index(
-    "ix_batches_running",  # what makes a second one on the same card impossible
-    batches.c.delivery_id,
-    unique=True,
-    sqlite_where=_RUNNING,
-    postgresql_where=_RUNNING,
-)
-
-batch_items = Table(
-    "batch_items",
-    metadata,
-    Column("id", _Id, primary_key=True),
-    Column("batch_id", _Id, ForeignKey("batches.id"), nullable=False),
-    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
-    Column("button", String(40), ForeignKey("buttons.ref"), nullable=False),
-    Column("order_id", String(64)),  # once it is ordered
-    Column("left_out", String(32)),  # why it was not ordered
-    UniqueConstraint("batch_id", "account_ref"),
-)
-_TO_DO = text("order_id IS NULL AND left_out IS NULL")
-Index("ix_batch_items_to_do", batch_items.c.id, sqlite_where=_TO_DO, postgresql_where=_TO_DO)

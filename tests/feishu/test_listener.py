@@ -1,5 +1,7 @@
 """The long connection: the real SDK's client against the stand-in, over a real socket."""
 
+import asyncio
+import functools
 import json
 import threading
 import urllib.request
@@ -235,3 +237,152 @@ def test_a_listener_that_never_started_stops_at_once(feishu_box: FeishuBox, shel
 
     assert listener.stop(seconds=1)
     assert listener.stop(seconds=1)
+
+
+def _connected_often(shelf: Shelf, times: int) -> bool:
+    return _states(shelf).count(ConnectionState.CONNECTED) >= times
+
+
+def _connected_again(shelf: Shelf) -> bool:
+    return _connected_often(shelf, 2)
+
+
+def _heard(box: FeishuBox, shelf: Shelf) -> None:
+    """The next event comes through."""
+    [event_id] = box.change(LIN_ACCOUNT, points=1)
+    box.wait_for(lambda: codes(box, event_id)[-1:] == [200], "acknowledged", timeout=30)
+
+    assert event_id in [event.key for event in shelf.events]
+
+
+def test_a_listener_that_stands_still_is_replaced_and_its_socket_closed(
+    feishu_box: FeishuBox, shelf: Shelf
+) -> None:
+    gate = threading.Event()
+
+    def accept(event: Event) -> "Future[None]":
+        if not shelf.events:
+            shelf.events.append(event)
+            gate.wait(60)  # what must not happen: the loop is held up
+        return shelf.accept(event)
+
+    access = AppAccess(base_url=feishu_box.url, app_id=feishu_box.app_id, app_secret=feishu_box.app_secret)
+    listener = Listener(access, accept=accept, tell=shelf.states.append, stalled_seconds=3)
+    listener.start()
+    wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected", seconds=40)
+    feishu_box.change(LIN_ACCOUNT, points=1)
+    wait_until(lambda: shelf.events, "the loop is held up")
+
+    def replaced() -> bool:
+        listener.watch()
+        return _connected_again(shelf)
+
+    wait_until(replaced, "another listener is connected", seconds=100)
+    _heard(feishu_box, shelf)
+    gate.set()
+    assert listener.stop(seconds=10)
+    assert "stood still" in next(each.detail for each in shelf.states if each.state is ConnectionState.LOST)
+
+
+def test_a_connection_that_is_proved_deaf_is_made_anew(feishu_box: FeishuBox, shelf: Shelf) -> None:
+    with listening(feishu_box, shelf) as listener:
+        wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected")
+        listener.reconnect()
+        wait_until(lambda: _connected_again(shelf), "connected again", seconds=20)
+        _heard(feishu_box, shelf)
+
+
+@pytest.mark.parametrize(
+    "code, state, words",
+    [
+        (1000040344, ConnectionState.REFUSED, "feishu.app_id"),
+        (1000040345, ConnectionState.REFUSED, "feishu.app_secret"),
+        (1000040351, ConnectionState.REFUSED, "feishu.base_url"),
+        (403, ConnectionState.REFUSED, "is the app enabled"),
+        (1000040350, ConnectionState.LOST, "stop other clients"),
+        (1, ConnectionState.LOST, "code 1"),
+        (1000040343, ConnectionState.LOST, "code 1000040343"),
+        (7, ConnectionState.LOST, "code 7"),
+    ],
+)
+def test_whatever_discovery_says_it_is_asked_again(
+    feishu_box: FeishuBox, shelf: Shelf, code: int, state: ConnectionState, words: str
+) -> None:
+    """The SDK's client ends for good at a code that it does not know."""
+    feishu_box.add_fault(
+        {
+            "match": "POST /callback/ws/endpoint",
+            "action": "code",
+            "http_status": 200,
+            "code": code,
+            "times": 1,
+        }
+    )
+    with listening(feishu_box, shelf):
+        _heard(feishu_box, shelf)
+
+    assert words in next(each.detail for each in shelf.states if each.state is state)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"action": "hang", "seconds": 30},
+        {"action": "reset"},
+        {"action": "truncate"},
+        {"action": "http", "http_status": 200, "body": "<html>gateway</html>"},
+        {"action": "http", "http_status": 200, "body": '{"code": 0, "data": {}}'},
+        {"action": "http", "http_status": 200, "body": '{"code": 0, "data": {"URL": "http://x"}}'},
+        {"action": "http", "http_status": 500, "body": ""},
+    ],
+    ids=str,
+)
+def test_discovery_that_hangs_or_talks_nonsense_is_asked_again(
+    feishu_box: FeishuBox, shelf: Shelf, fault: dict[str, object]
+) -> None:
+    feishu_box.add_fault({"match": "POST /callback/ws/endpoint", "times": 1, **fault})
+    with listening(feishu_box, shelf):
+        _heard(feishu_box, shelf)
+
+    assert ConnectionState.LOST in _states(shelf)
+
+
+@pytest.mark.parametrize("fault", [{"action": "hang", "seconds": 60}, {"action": "reset"}], ids=str)
+def test_a_handshake_that_hangs_or_breaks_is_tried_again(
+    feishu_box: FeishuBox, shelf: Shelf, fault: dict[str, object]
+) -> None:
+    feishu_box.add_fault({"match": "GET /ws/v2", "times": 1, **fault})
+    with listening(feishu_box, shelf):
+        _heard(feishu_box, shelf)
+
+    assert ConnectionState.LOST in _states(shelf)
+
+
+@pytest.mark.parametrize("count", [0, 1, -1])
+def test_a_finite_reconnect_count_ends_nothing(shelf: Shelf, count: int) -> None:
+    config = ClientConfig(reconnect_count=count, reconnect_interval_seconds=3600)
+    with FeishuBox(SandboxSettings(client_config=config)) as box, listening(box, shelf):
+        for lost in (1, 2):
+            box.disconnect_all()
+            wait_until(functools.partial(_connected_often, shelf, lost + 1), "back again", seconds=30)
+        _heard(box, shelf)
+
+
+def test_pings_of_any_interval_are_held_within_bounds() -> None:
+    """A server that asks for a ping an hour would leave us deaf for hours."""
+    from notifier.feishu.sdk_client import LONGEST_PING_SECONDS, StoringClient  # noqa: PLC0415 - the SDK
+
+    async def store(_event: Event) -> None:
+        return None
+
+    async def intervals() -> list[int]:
+        client = StoringClient(
+            app_id="a", app_secret="s", base_url="http://127.0.0.1", store=store, told_unknown=set()
+        )
+        found: list[int] = []
+        for seconds in (None, 0, -5, True, "90", 10**9, 90):
+            client._configure_from({"PingInterval": seconds} if seconds is not None else {})
+            found.append(client._ping_interval)
+        return found
+
+    assert [120, 120, 120, 120, 120, LONGEST_PING_SECONDS, 90] == asyncio.run(intervals())

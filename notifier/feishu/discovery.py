@@ -1,0 +1,91 @@
+"""Discovery: where the long connection is to be made, asked anew for every connect.
+
+The SDK's own is one blocking call without a time limit, on the loop that answers pings (lark-oapi 1.7.5; a bot was deaf
+for three and a half days of it). Source: SDK source and the long-connection pages, read 2026-05.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from notifier.feishu.api import DISCOVERY_PATH, AppAccess
+from notifier.feishu.failures import shorten
+from notifier.feishu.wire import read_json
+
+SECONDS = 10.0
+
+REFUSALS: Mapping[int, str] = {
+    1000040344: "app id or secret is empty: set feishu.app_id and feishu.app_secret",
+    1000040345: "the app id or secret is wrong: check feishu.app_id and feishu.app_secret",
+    1000040351: "a Feishu app at Lark's address or the reverse: try https://open.feishu.cn or "
+    "https://open.larksuite.com as feishu.base_url",
+    403: "Feishu forbids the connection: is the app enabled, is it a self-built one, and is the long connection chosen "
+    "in the developer console?",
+}
+"""What time alone does not mend, with the next step. Every other code may pass, also one that nobody has explained."""
+
+TOO_MANY = frozenset({1000040350, 514})
+TOO_MANY_STEP = "50 connections of this app are open already: stop other clients of the same app"
+
+
+class ConnectionRefused(Exception):
+    """Feishu said no for a reason that a person must mend. The text is the next step."""
+
+
+class NotNow(Exception):
+    """It did not work, and may the next time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """url: holds a ticket, so it is a secret. config: ClientConfig as Feishu sent it, {} where it did not."""
+
+    url: str
+    config: Mapping[str, Any]
+
+
+async def discover(access: AppAccess) -> Endpoint:
+    """Raises ConnectionRefused or NotNow. Takes SECONDS at most, however slowly the answer drips."""
+    body = {"AppID": access.app_id, "AppSecret": access.app_secret}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS), trust_env=True) as session,
+            session.post(
+                access.base_url + DISCOVERY_PATH, json=body, headers={"locale": "zh"}, allow_redirects=False
+            ) as response,
+        ):
+            status, raw = response.status, await response.read()
+    except TimeoutError as error:
+        raise NotNow(f"no answer within {SECONDS:g} s") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise NotNow(f"{type(error).__name__}: {shorten(str(error))}") from error
+    return read_endpoint(status, raw)
+
+
+def read_endpoint(status: int, raw: bytes) -> Endpoint:
+    try:
+        document = read_json(raw)
+    except ValueError:
+        document = None
+    code = document.get("code") if isinstance(document, dict) else None
+    if status != 200 or not isinstance(document, dict) or not isinstance(code, int):
+        raise NotNow(f"HTTP {status}" + (f", code {code}" if code else " without a Feishu answer"))
+    if code:
+        raise refusal(code, str(document.get("msg", "")))
+    data = document.get("data")
+    url = data.get("URL") if isinstance(data, dict) else None
+    if not isinstance(url, str) or not url.startswith(("wss://", "ws://")):
+        raise NotNow("the answer names no address")
+    config = data.get("ClientConfig") if isinstance(data, dict) else None
+    return Endpoint(url=url, config=config if isinstance(config, dict) else {})
+
+
+def refusal(code: int, msg: str = "") -> ConnectionRefused | NotNow:
+    """What a code other than 0 stands for, from discovery or from the handshake."""
+    if code in REFUSALS:
+        return ConnectionRefused(f"{REFUSALS[code]} (code {code})")
+    if code in TOO_MANY:
+        return NotNow(f"{TOO_MANY_STEP} (code {code})")
+    return NotNow(f"Feishu says: {shorten(msg) or 'no reason given'} (code {code})")

@@ -1,0 +1,47 @@
+"""Presence: whether somebody else is connected as our app. Feishu gives each event to one random connection."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger(__name__)
+
+OURS = 1
+OFTEN_SECONDS, SELDOM_SECONDS = 15.0, 300.0
+
+
+class Presence:
+    """ask: how many connections of the app are live, None where Feishu does not say. is_connected: whether ours is.
+    seen: the newest count, for `status`.
+    """
+
+    def __init__(self, ask: Callable[[], Awaitable[int | None]], *, is_connected: Callable[[], bool]) -> None:
+        self._ask = ask
+        self._is_connected = is_connected
+        self._suspected = 0
+        self._told = OURS
+        self.seen: int | None = None
+
+    async def turn(self) -> float:
+        """Seconds until it is worth asking again. A count is believed when it is seen twice: a connection of ours that
+        just broke may be counted for a while.
+        """
+        if not self._is_connected():
+            return OFTEN_SECONDS
+        count = await self._ask()
+        if count is None:
+            self.seen = None
+            return SELDOM_SECONDS
+        if count > OURS and count != self._suspected:
+            self._suspected = count
+            return OFTEN_SECONDS
+        self.seen = count
+        self._suspected = 0 if count <= OURS else count
+        self._tell(max(count, OURS))
+        return SELDOM_SECONDS
+
+    def _tell(self, count: int) -> None:
+        if count != self._told:
+            foreign = count - OURS
+            level = logging.WARNING if foreign else logging.INFO
+            log.log(level, "connection.foreign", extra={"live": count, "not_ours": foreign})
+            self._told = count

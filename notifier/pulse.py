@@ -1,0 +1,46 @@
+"""Pulse: what this process tells about itself: to its row in the database, and to whoever asks whether it is ready."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from notifier.feishu.listener import Connection, ConnectionState
+from notifier.health import Readiness
+
+STORE_LATE_SECONDS = 20.0
+
+LEVELS = {
+    ConnectionState.CONNECTING: logging.INFO,
+    ConnectionState.CONNECTED: logging.INFO,
+    ConnectionState.LOST: logging.WARNING,
+    ConnectionState.REFUSED: logging.ERROR,
+}
+
+
+@dataclass(slots=True)
+class Pulse:
+    """What this process tells about itself; written by the listener's thread, read by the beat.
+
+    frozen: whether the garbage collector has been told to leave alone what a start leaves behind. kept_at: when the
+    database last took a write of ours, by the monotonic clock.
+    """
+
+    connection: Connection
+    since: int
+    frozen: bool = False
+    kept_at: float = field(default_factory=time.monotonic)
+
+    def readiness(self) -> Readiness:
+        troubles = {}
+        if self.connected_since is None:
+            detail = f": {self.connection.detail}" if self.connection.detail else ""
+            troubles["connection"] = f"{self.connection.state}{detail}"
+        unkept_seconds = time.monotonic() - self.kept_at
+        if unkept_seconds > STORE_LATE_SECONDS:
+            troubles["store"] = f"the database has taken nothing for {unkept_seconds:.0f} s"
+        facts = {"connection": self.connection.state, "connection_since": self.since}
+        return Readiness(troubles=troubles, facts=facts)
+
+    @property
+    def connected_since(self) -> int | None:
+        return self.since if self.connection.state is ConnectionState.CONNECTED else None

@@ -1,0 +1,100 @@
+"""The tables of digests: what was told to whom, and the withdrawals asked for on their cards."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from notifier.store.metadata import Id as _Id
+from notifier.store.metadata import metadata
+
+digest_clocks = Table(
+    "digest_clocks",
+    metadata,
+    Column("digest", String(32), primary_key=True),
+    Column("known_since", BigInteger, nullable=False),  # no period that was due before is told
+)
+
+digest_runs = Table(
+    "digest_runs",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("digest", String(32), nullable=False),
+    Column("period", String(64), nullable=False),
+    Column("recipient", String(64), nullable=False),  # a group's name, referrers, or account:<accounts.id>
+    Column("edition", Integer, nullable=False, server_default="0"),  # higher for every time it is told again
+    Column("from_at", BigInteger, nullable=False),
+    Column("to_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),  # NULL: asked for by hand
+    Column("born_at", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),  # spreading, told, quiet, missed
+    Column("content", Text),  # the figures as told
+    Column("next_ref", _Id),  # spreading: the first account that has not been told
+    UniqueConstraint("digest", "period", "recipient", "edition"),
+)
+Index("ix_digest_runs_born", digest_runs.c.born_at)
+
+digest_files = Table(
+    "digest_files",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("packed", LargeBinary),  # zlib; NULL once Feishu has it
+    Column("file_key", String(128)),
+)
+
+boards = Table(
+    "boards",
+    metadata,
+    Column("ref", String(40), primary_key=True),  # of one button on a digest's card
+    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("action", String(8), nullable=False),  # one, all, retry
+    Column("round", Integer, nullable=False),  # how many batches of the card were over when it was drawn
+    Column("drawn_at", BigInteger, nullable=False),
+    UniqueConstraint("delivery_id", "action", "round"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("click_key", String(128), nullable=False, unique=True),
+    Column("round", Integer, nullable=False),
+    Column("requested_by", String(64), nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    UniqueConstraint("delivery_id", "round"),
+)
+_RUNNING = text("ended_at IS NULL")
+Index(
+    "ix_batches_running",  # what makes a second one on the same card impossible
+    batches.c.delivery_id,
+    unique=True,
+    sqlite_where=_RUNNING,
+    postgresql_where=_RUNNING,
+)
+
+batch_items = Table(
+    "batch_items",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("batch_id", _Id, ForeignKey("batches.id"), nullable=False),
+    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("button", String(40), ForeignKey("buttons.ref"), nullable=False),
+    Column("order_id", String(64)),  # once it is ordered
+    Column("left_out", String(32)),  # why it was not ordered
+    UniqueConstraint("batch_id", "account_ref"),
+)
+_TO_DO = text("order_id IS NULL AND left_out IS NULL")
+Index("ix_batch_items_to_do", batch_items.c.id, sqlite_where=_TO_DO, postgresql_where=_TO_DO)

@@ -1,0 +1,181 @@
+"""The connection heals from whatever the stand-in does to it, and what was missed meanwhile is told once."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.settings import ClientConfig, SandboxSettings
+from support.ports import free_port
+from support.running import RunningNotifier, running_notifier, texts
+from support.waiting import wait_until
+
+LIN, ACCOUNT = "ou_sandbox_lin", "7000000000000000001"
+PING_SECONDS = 2
+MORE = """\
+health:
+  listen: 127.0.0.1:{port}
+refresh:
+  grace_seconds: 2
+  every_hours: 0.002
+payouts:
+  alarm_group: hr
+"""
+
+
+class Watched(RunningNotifier):
+    """With the address where it says how it is."""
+
+    port: int
+
+    def readyz(self) -> tuple[int, dict[str, Any]]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as answer:
+            return answer.code, json.load(answer)
+        except OSError:
+            return 0, {}
+
+    def is_ready(self) -> bool:
+        return self.readyz()[0] == 200
+
+
+@pytest.fixture
+def box() -> Iterator[FeishuBox]:
+    config = ClientConfig(ping_interval_seconds=PING_SECONDS)
+    with FeishuBox(SandboxSettings(client_config=config, redelivery_seconds=(600,) * 4)) as started:
+        yield started
+
+
+@pytest.fixture
+def notifier(box: FeishuBox, tmp_path: Path) -> Iterator[Watched]:
+    port = free_port()
+    running = Watched(box, tmp_path, more=MORE.format(port=port))
+    running.port = port
+    running.start()
+    wait_until(running.is_ready, "it is ready", seconds=30)
+    yield running
+    if not running.ended:
+        running.kill()
+
+
+def cards(box: FeishuBox, chat: str = LIN) -> list[str]:
+    return [" ".join(texts(each["content"])) for each in box.messages(chat)]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"kind": "drop"},
+        {"kind": "black_hole", "seconds": 8},
+        {"kind": "half_open"},
+        {"kind": "close_code", "code": 1011},
+        {"kind": "goes_silent_after_connect", "seconds": 8},
+        {"kind": "discovery_hangs", "times": 1},
+        {"kind": "discovery_refused", "code": 7, "times": 2},
+        {"kind": "discovery_html", "times": 2},
+        {"kind": "handshake_refused", "times": 1},
+    ],
+    ids=lambda trouble: str(trouble["kind"]),
+)
+def test_the_connection_comes_back_by_itself_and_the_next_event_is_told(
+    box: FeishuBox, notifier: Watched, trouble: dict[str, Any]
+) -> None:
+    kind = trouble.pop("kind")
+    box.trouble(kind, **trouble)
+    if kind not in {"drop", "black_hole", "half_open", "close_code"}:
+        box.disconnect_all()
+    wait_until(lambda: not notifier.is_ready(), "the loss is noticed", seconds=40)
+    if kind == "half_open":
+        box.end_troubles()
+    wait_until(notifier.is_ready, "it is back", seconds=60)
+    box.change(ACCOUNT, points=7)
+
+    box.wait_for(lambda: cards(box), "the card", timeout=30)
+    assert 0 == notifier.stop()
+
+
+def test_what_feishu_gave_up_on_is_recovered_after_the_connect(box: FeishuBox, notifier: Watched) -> None:
+    box.change(ACCOUNT, points=1)
+    notifier.wait_until_settled()
+    assert 0 == notifier.stop()
+    box.hold()  # the event of this one never comes
+    box.change(ACCOUNT, cash={"CNY": "+500.00"})
+    notifier.start()
+
+    box.wait_for(lambda: len(cards(box)) == 2, "the missed change is told", timeout=60)
+    assert "850.50" in cards(box)[-1]
+    assert "余额核对" in cards(box)[-1]
+    box.release()
+    box.wait_for(lambda: box.unacknowledged() == 0, "the event came after all", timeout=30)
+    notifier.wait_until_settled()
+    assert 2 == len(cards(box)), "and is not told a second time"
+    assert "recovered" in notifier.command("status").stdout
+
+
+def test_a_change_unheard_while_connected_alarms_and_makes_the_connection_anew(
+    box: FeishuBox, notifier: Watched
+) -> None:
+    box.change(ACCOUNT, points=1)
+    notifier.wait_until_settled()
+    wait_until(lambda: '"read": 1' in json.dumps(notifier.status()["last_sweep"]), "it was read", seconds=40)
+    box.hold()
+    box.change(ACCOUNT, cash={"CNY": "+500.00"})
+
+    box.wait_for(lambda: len(cards(box)) == 2, "it is told all the same", timeout=60)
+    box.wait_for(lambda: cards(box, "oc_sandbox_hr"), "the alarm group hears of it", timeout=30)
+    wait_until(lambda: "balance.unheard" in notifier.log, "the log says so")
+    assert notifier.status()["last_sweep"] is not None
+
+
+def test_somebody_else_on_the_same_app_is_a_warning(box: FeishuBox, notifier: Watched) -> None:
+    box.set_foreign(2)
+    box.disconnect_all()
+
+    wait_until(lambda: "connection.foreign" in notifier.log, "it is logged", seconds=60)
+    wait_until(lambda: "2 not ours" in notifier.command("status").stdout, "status says so", seconds=30)
+
+
+def test_a_platform_that_does_not_count_connections_is_fine(tmp_path: Path) -> None:
+    with (
+        FeishuBox(SandboxSettings(connection_count_known=False)) as box,
+        running_notifier(box, tmp_path) as notifier,
+    ):
+        box.wait_for(lambda: box.requests("/open-apis/event/v1/connection"), "it was asked", timeout=30)
+        box.change(ACCOUNT, points=7)
+        box.wait_for(lambda: cards(box), "the card", timeout=30)
+
+        assert "connection.foreign" not in notifier.log
+        assert notifier.status()["live_connections"] is None
+
+
+@pytest.mark.parametrize("choice, code", [("exit_at_start", 2), ("exit", 2), ("retry", None)])
+def test_a_wrong_secret_is_loud_and_ends_or_goes_on_as_set(
+    box: FeishuBox, tmp_path: Path, choice: str, code: int | None
+) -> None:
+    port = free_port()
+    running = Watched(box, tmp_path, more=MORE.format(port=port))
+    running.port = port
+    text = running.config.read_text(encoding="utf-8").replace(box.app_secret, "not-the-secret")
+    running.config.write_text(
+        text.replace("feishu:\n", f"feishu:\n  when_refused: {choice}\n"), encoding="utf-8"
+    )
+    running.start(connected=False)
+    try:
+        if code is not None:
+            assert code == running.wait_end(60)
+        else:
+            wait_until(lambda: "refused" in json.dumps(running.readyz()[1]), "it says so", seconds=40)
+            assert 503 == running.readyz()[0]
+            assert not running.ended
+        assert "feishu.app_secret" in running.log
+        assert "not-the-secret" not in running.log
+    finally:
+        if not running.ended:
+            running.kill()
