@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection as SqlConnection
 
 from notifier.clock import Clock, SystemClock, to_millis
-from notifier.config import Config, listen_address
+from notifier.config import Config
+from notifier.config_types import listen_address
 from notifier.digest_plans import plans
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience

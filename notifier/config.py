@@ -11,16 +11,9 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from notifier.config_types import Number, Secret, Section, Text, Zone, listen_address
 from notifier.cron import trigger
 from notifier.domain.money import Kind
 from notifier.domain.notice import Direction
@@ -30,47 +23,10 @@ from notifier.domain.route import REFERRER
 GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-class Section(BaseModel):
-    """A group of settings: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, validate_default=True
-    )
-
-
-def _as_zone(value: object) -> ZoneInfo:
-    if isinstance(value, ZoneInfo):
-        return value
-    try:
-        return ZoneInfo(str(value))
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{value!r} is no IANA time zone; write for example Asia/Shanghai") from error
-
-
-Zone = Annotated[ZoneInfo, BeforeValidator(_as_zone)]
-
-
-def _as_text(value: object) -> object:
-    """YAML reads unquoted digits as numbers; ids are text."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Text = Annotated[str, BeforeValidator(_as_text)]
-
-
-def _no_yes_or_no(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_no_yes_or_no)]
-
-
 class FeishuConfig(Section):
     base_url: str = "https://open.feishu.cn"
     app_id: Text = ""
-    app_secret: Annotated[SecretStr, BeforeValidator(_as_text)] = SecretStr("")
+    app_secret: Secret = SecretStr("")
     timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
 
     @field_validator("base_url")
@@ -196,7 +152,7 @@ SHORTEST_SECRET = 16
 
 class PayoutConfig(Section):
     url: str = ""
-    secret: Annotated[SecretStr, BeforeValidator(_as_text)] = SecretStr("")
+    secret: Secret = SecretStr("")
     listen: str = ""
     timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
     give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
@@ -241,15 +197,6 @@ class PayoutConfig(Section):
                     "NOTIFIER_PAYOUTS__SECRET in the environment"
                 )
         return self
-
-
-def listen_address(text: str) -> tuple[str, int]:
-    """`127.0.0.1:8080` or `[::1]:8080`, as host and port. Raises ValueError."""
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise ValueError("must be host:port, such as 127.0.0.1:8080")
-    return host, int(port)
 
 
 class CalendarConfig(Section):
