@@ -8,11 +8,11 @@ from notifier.sandbox.events import EventRecord, Push
 from notifier.sandbox.frames import Frame, FrameError
 from notifier.sandbox.long_connection import (
     Ack,
-    Connection,
     ConnectionGoneError,
     LongConnection,
     NobodyOnlineError,
 )
+from notifier.sandbox.webhook import Webhook
 from notifier.sandbox.world import World, new_id
 
 
@@ -24,9 +24,10 @@ class Pusher:
     `push_waiting_on_connect` a new connection gets what waits at once; that extra push uses up no step.
     """
 
-    def __init__(self, world: World, connection: LongConnection) -> None:
+    def __init__(self, world: World, connection: LongConnection, webhook: Webhook) -> None:
         self._world = world
         self._connection = connection
+        self._webhook = webhook
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.records: dict[str, EventRecord] = {}
@@ -115,9 +116,7 @@ class Pusher:
         push = Push(self._world.clock.now_ms())
         record.pushes.append(push)
         try:
-            connection = self._connection.pick()
-            push.connection = connection.connection_id
-            ack = await self._ask(connection, record)
+            ack = await self._ask(push, record)
             push.code = ack.code
             push.took_ms = self._world.clock.now_ms() - push.at_ms
         except (NobodyOnlineError, ConnectionGoneError, TimeoutError):
@@ -131,7 +130,12 @@ class Pusher:
             self._schedule(record)
         self._world.touch()
 
-    async def _ask(self, connection: Connection, record: EventRecord) -> Ack:
+    async def _ask(self, push: Push, record: EventRecord) -> Ack:
+        if self._webhook.url:
+            push.connection = "webhook"
+            return await self._webhook.ask(record.payload if record.raw_frame is None else record.raw_frame)
+        connection = self._connection.pick()
+        push.connection = connection.connection_id
         if record.raw_frame is None:
             return await self._connection.ask(connection, record.payload, trace_id=record.event_id)
         message_id = _message_id(record.raw_frame) or new_id("msg")

@@ -299,13 +299,14 @@ async function change(control, path, body) {
 export function showConnection(state) {
   const n = state.app?.connections ?? 0;
   const pill = byId("connection");
-  const text = n === 0 ? t("connected_none") : n === 1 ? t("connected_one") : t("connected_many", { n });
-  pill.classList.toggle("none", n === 0);
+  const posted = Boolean(state.webhook_url);
+  const text = posted ? t("connected_webhook", { url: state.webhook_url }) : n === 0 ? t("connected_none") : n === 1 ? t("connected_one") : t("connected_many", { n });
+  pill.classList.toggle("none", n === 0 && !posted);
   pill.dataset.connections = String(n);
   if (pill.textContent !== text) pill.replaceChildren(h("span", { class: "dot", "aria-hidden": "true" }), h("span", {}, text));
   pill.title = text;
   const hint = byId("no-client");
-  hint.hidden = n > 0;
+  hint.hidden = n > 0 || posted;
   hint.replaceChildren(icon("warn", 18), h("div", {}, h("strong", {}, t("connected_none")), h("p", {}, t("connected_none_hint")),
     h("p", {}, `${t("address")} `, h("code", {}, state.feishu_url ?? location.origin))));
   byId("on-hold").hidden = !state.on_hold;
