@@ -26,7 +26,7 @@ from notifier.errors import CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.files import Files
 from notifier.feishu.hire import ReferralAccounts
-from notifier.feishu.listener import Connection, ConnectionState, Listener
+from notifier.feishu.listener import Connection, ConnectionState
 from notifier.feishu.messages import Messages
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
@@ -59,6 +59,7 @@ from notifier.payroll.endpoint import ReportEndpoint
 from notifier.store import accounts, audit, desk, outbox, withdrawals
 from notifier.store.database import Database, sole_process
 from notifier.store.desk import WorkerRow
+from notifier.transport import listen
 
 log = logging.getLogger(__name__)
 
@@ -337,15 +338,13 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             bound = await endpoint.start(host, port)
             parts.push_async_callback(endpoint.stop)
             log.info("payouts.listening", extra={"host": host, "port": bound})
-        listener = Listener(access(config), accept=accept, tell=tell)
-        listener.start()
-        parts.push_async_callback(asyncio.to_thread, listener.stop, seconds=STOP_SECONDS)
+        await listen(parts, config, clock, accept=accept, tell=tell, stop_seconds=STOP_SECONDS)
         await stop.wait()
         log.info("notifier.stopping")
     log.info("notifier.stopped")
 
 
-_WELL = (ConnectionState.CONNECTING, ConnectionState.CONNECTED)
+_WELL = (ConnectionState.CONNECTING, ConnectionState.CONNECTED, ConnectionState.LISTENING)
 
 
 async def _write(database: Database, work: Callable[[SqlConnection], R]) -> R:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -23,10 +24,16 @@ from notifier.domain.route import REFERRER
 GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
+class Transport(StrEnum):
+    LONG_CONNECTION = "long_connection"
+    WEBHOOK = "webhook"
+
+
 class FeishuConfig(Section):
     base_url: str = "https://open.feishu.cn"
     app_id: Text = ""
     app_secret: Secret = SecretStr("")
+    transport: Transport = Transport.LONG_CONNECTION
     timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
 
     @field_validator("base_url")
@@ -54,6 +61,28 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+class WebhookConfig(Section):
+    listen: str = ""
+    path: str = "/feishu/events"
+    encrypt_key: Secret = SecretStr("")
+    verification_token: Secret = SecretStr("")
+    replay_window_seconds: int = Field(default=300, ge=1, le=3600)
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if value:
+            listen_address(value)
+        return value
+
+    @field_validator("path")
+    @classmethod
+    def _one_path(cls, value: str) -> str:
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+            raise ValueError("must be a path such as /feishu/events, with letters, digits, - . _ ~ in it")
+        return value
 
 
 class StoreConfig(Section):
@@ -281,6 +310,7 @@ class Config(Section):
     """All settings. config.example.yaml explains each."""
 
     feishu: FeishuConfig = FeishuConfig()
+    webhook: WebhookConfig = WebhookConfig()
     store: StoreConfig = StoreConfig()
     cards: CardConfig = CardConfig()
     groups: Mapping[str, GroupConfig] = Field(default_factory=dict)
@@ -293,6 +323,21 @@ class Config(Section):
     referrers: ReferrerConfig = ReferrerConfig()
     sending: SendingConfig = SendingConfig()
     log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _webhook_fits(self) -> Self:
+        if self.feishu.transport is not Transport.WEBHOOK:
+            return self
+        if not self.webhook.listen:
+            raise ValueError("webhook.listen: feishu.transport is webhook; name host:port to listen on")
+        if not any(
+            each.get_secret_value() for each in (self.webhook.encrypt_key, self.webhook.verification_token)
+        ):
+            raise ValueError(
+                "webhook.encrypt_key: one of webhook.encrypt_key and webhook.verification_token is needed, or anybody "
+                "could post events; set NOTIFIER_WEBHOOK__ENCRYPT_KEY in the environment"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

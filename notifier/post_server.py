@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from notifier.errors import ConfigError
 
@@ -13,6 +14,17 @@ log = logging.getLogger(__name__)
 STOP_SECONDS = 2.0
 READ_SECONDS = 10.0
 """For a whole body: nobody who has not signed anything may keep a connection busy for longer."""
+
+
+class _NoGarbage(logging.Filter):
+    """What is no HTTP is answered with 400; anybody may send it, and a traceback for each would bury the log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+http_log = logging.getLogger(f"{__name__}.http")
+http_log.addFilter(_NoGarbage())
 
 
 class PostServer:
@@ -40,6 +52,7 @@ class PostServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
+            logger=http_log,
             shutdown_timeout=STOP_SECONDS / 2,  # spent twice: until it ends, until it is cancelled
             auto_decompress=False,  # signed is what was sent; and nobody unsigned gets anything unpacked
         )

@@ -53,6 +53,14 @@ class Answers:
         """
         return _written(event, await self._document(event))
 
+    async def stored(self, event: Event, seconds: float) -> bool:
+        """Whether the event is on disk after so long at most. If not, Feishu must send it again."""
+        storing = await self._storing(event, seconds)
+        if not storing.done():
+            log.warning("event.slow", extra={"event_key": event.key, "seconds": seconds})
+            return False
+        return _failure(storing) is None
+
     async def _document(self, event: Event) -> Document:
         storing = await self._storing(event, ANSWER_SECONDS)
         if not storing.done():

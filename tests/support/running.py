@@ -13,6 +13,7 @@ from typing import Any
 from notifier.sandbox.box import FeishuBox
 from notifier.store import desk, inbox
 from notifier.store.database import Database
+from support.ports import free_port
 from support.waiting import wait_until
 
 STOP_SECONDS = 10
@@ -24,7 +25,7 @@ feishu:
   app_id: {app_id}
   app_secret: {app_secret}
   timeout_seconds: {timeout_seconds}
-store:
+{webhook}store:
   url: sqlite:///{folder}/notifier.db
 groups:
   hr:
@@ -36,6 +37,14 @@ fallback_group: fallback
 {more}
 """
 
+WEBHOOK = """\
+  transport: webhook
+webhook:
+  listen: 127.0.0.1:{port}
+  encrypt_key: {encrypt_key}
+  verification_token: {verification_token}
+"""
+
 
 def clean_environment() -> dict[str, str]:
     """Without whatever the person running the tests has set for a notifier of their own."""
@@ -45,9 +54,22 @@ def clean_environment() -> dict[str, str]:
 
 
 class RunningNotifier:
-    """config: the file it was started with. A killed one is started again with start()."""
+    """config: the file it was started with. A killed one is started again with start().
 
-    def __init__(self, box: FeishuBox, folder: Path, *, more: str = "", timeout_seconds: float = 5) -> None:
+    webhook: events are posted to it instead of coming over its long connection.
+    """
+
+    def __init__(
+        self,
+        box: FeishuBox,
+        folder: Path,
+        *,
+        more: str = "",
+        timeout_seconds: float = 5,
+        webhook: bool = False,
+    ) -> None:
+        port = free_port() if webhook else 0
+        self.webhook_url = f"http://127.0.0.1:{port}/feishu/events" if webhook else ""
         self.box = box
         self.folder = folder
         self.config = folder / "config.yaml"
@@ -58,6 +80,7 @@ class RunningNotifier:
                 app_id=box.app_id,
                 app_secret=box.app_secret,
                 folder=folder,
+                webhook=_webhook(box, port) if webhook else "",
                 more=more,
                 timeout_seconds=timeout_seconds,
             ),
@@ -74,7 +97,7 @@ class RunningNotifier:
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
     def start(self, *, connected: bool = True) -> None:
-        """Returns when Feishu sees its connection."""
+        """Returns when Feishu sees its connection, or has checked its address."""
         before = self.box.connections()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -85,11 +108,16 @@ class RunningNotifier:
             )
         if connected:
             self.box.wait_for(
-                lambda: self.box.connections() > before or self.ended,
+                lambda: self._is_connected(before) or self.ended,
                 "the notifier is connected",
                 timeout=START_SECONDS,
             )
             assert not self.ended, self.log
+
+    def _is_connected(self, before: int) -> bool:
+        if self.webhook_url:
+            return not self.box.set_webhook(self.webhook_url)
+        return self.box.connections() > before
 
     @property
     def ended(self) -> bool:
@@ -146,6 +174,14 @@ class RunningNotifier:
         ran = self.command("status", "--json")
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout)
+
+
+def _webhook(box: FeishuBox, port: int) -> str:
+    return WEBHOOK.format(
+        port=port,
+        encrypt_key=box.settings.webhook_encrypt_key,
+        verification_token=box.settings.webhook_verification_token,
+    )
 
 
 def _at_rest(database: Database) -> bool:
