@@ -123,6 +123,11 @@ class RunningNotifier:
     def ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """As with `kill -9`: no goodbye."""
         assert self._process is not None
