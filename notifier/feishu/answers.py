@@ -39,7 +39,7 @@ NOT_NOW: Final = _toast(
 
 
 class Answers:
-    """store: must not be cancelled along with who waits for it: a click comes once."""
+    """The end of whoever waits for an answer does not take back what is being stored: a click comes once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -74,8 +74,7 @@ class Webhook:
         return web.Response(status=500)
 
     async def _store(self, event: Event) -> Document | None:
-        """Shielded: the end of the server must not take back what waits for its commit: a click comes once."""
-        document: Document | None = await asyncio.shield(asyncio.wrap_future(self._accept(event)))
+        document: Document | None = await asyncio.wrap_future(self._accept(event))
         return document
 
     def _tell(self, why: Why, now: Millis) -> None:
