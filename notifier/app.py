@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection as SqlConnection
 
 from notifier.clock import Clock, SystemClock, to_millis
-from notifier.config import Config, listen_address
+from notifier.config import Config
+from notifier.config_types import listen_address
 from notifier.digest_plans import plans
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
@@ -72,6 +73,7 @@ from notifier.pulse import LEVELS, Pulse
 from notifier.store import accounts, audit, desk, outbox, withdrawals
 from notifier.store.database import Database, sole_process
 from notifier.store.desk import WorkerRow
+from notifier.transport import listen
 
 log = logging.getLogger(__name__)
 
@@ -273,7 +275,8 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         )
         refreshing = Step("refresh", refresher.turn)
         presence = Presence(
-            lambda: live_connections(api), is_connected=lambda: pulse.connected_since is not None
+            lambda: live_connections(api),
+            is_connected=lambda: pulse.connection.state is ConnectionState.CONNECTED,
         )
 
         def accept(event: Event) -> "Future[Any]":
@@ -292,7 +295,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
                     extra={"detail": connection.detail or None},
                 )
             pulse.connection = connection
-            if connection.state is ConnectionState.CONNECTED:
+            if pulse.connected_since is not None:
                 refresher.connected()
                 refreshing.wake()
             if connection.state is ConnectionState.REFUSED and config.feishu.when_refused == "exit":
@@ -375,8 +378,9 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             bound = await health.start(host, port)
             parts.push_async_callback(health.stop)
             log.info("health.listening", extra={"host": host, "port": bound})
-        listener.start()
-        parts.push_async_callback(asyncio.to_thread, listener.stop, seconds=STOP_SECONDS)
+        await listen(
+            parts, config, clock, listener=listener, accept=accept, tell=tell, stop_seconds=STOP_SECONDS
+        )
         await stop.wait()
         log.info("notifier.stopping")
     log.info("notifier.stopped")

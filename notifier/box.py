@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from notifier.errors import ConfigError
 from notifier.sandbox.server import serve
@@ -25,7 +26,7 @@ feishu:
   base_url: {url}
   app_id: {app_id}
   app_secret: {app_secret}
-store:
+{webhook}store:
   url: sqlite:///{folder}/notifier.db
 groups:
   hr:
@@ -59,8 +60,18 @@ routes:
     to: [hr]
 """
 
+WEBHOOK = """\
+  transport: webhook
+webhook:
+  listen: {address}
+  encrypt_key: {encrypt_key}
+  verification_token: {verification_token}
+"""
 
-async def run(*, port: int, only_feishu: bool, data: Path | None, say: Callable[[str], None]) -> None:
+
+async def run(
+    *, port: int, only_feishu: bool, webhook: bool, data: Path | None, say: Callable[[str], None]
+) -> None:
     """Until SIGTERM, Ctrl-C, or the end of the notifier. Raises ConfigError when the port cannot be had."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -71,12 +82,12 @@ async def run(*, port: int, only_feishu: bool, data: Path | None, say: Callable[
     stopped = asyncio.ensure_future(stop.wait())
     with contextlib.ExitStack() as kept:
         folder = None if only_feishu else kept.enter_context(_folder(data))
-        settings = _settings(port, folder, report_port)
+        settings = _settings(port, folder, report_port, webhook=webhook)
         serving = asyncio.ensure_future(serve(settings, ready.set_result))
         await _until_stopped(settings, folder, report_port, serving, ready, stopped, say)
 
 
-def _settings(port: int, folder: Path | None, report_port: int) -> SandboxSettings:
+def _settings(port: int, folder: Path | None, report_port: int, *, webhook: bool) -> SandboxSettings:
     """folder: the notifier's, None for the stand-in alone."""
     if folder is None:
         return SandboxSettings(port=port)
@@ -86,6 +97,7 @@ def _settings(port: int, folder: Path | None, report_port: int) -> SandboxSettin
         port=port,
         opening_events=True,
         payout_report_url=f"http://127.0.0.1:{report_port}/payouts/report",
+        webhook_url=f"http://127.0.0.1:{_free_port()}/feishu/events" if webhook else "",
         clock_file=clock,
         digest_command=(sys.executable, "-m", "notifier", *by_hand, "--clock-file", clock),
     )
@@ -156,11 +168,23 @@ def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port
             app_secret=settings.app_secret,
             payout_secret=settings.payout_secret,
             report_port=report_port,
+            webhook=_webhook(settings),
             folder=folder,
         ),
         encoding="utf-8",
     )
     return config
+
+
+def _webhook(settings: SandboxSettings) -> str:
+    """Where the stand-in will post to, as the notifier's settings; nothing for the long connection."""
+    if not settings.webhook_url:
+        return ""
+    return WEBHOOK.format(
+        address=urlsplit(settings.webhook_url).netloc,
+        encrypt_key=settings.webhook_encrypt_key,
+        verification_token=settings.webhook_verification_token,
+    )
 
 
 async def _with_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from notifier.clock import SystemClock, from_millis, to_millis
-from notifier.config import Config
+from notifier.config import Config, Transport
 from notifier.config_file import WELL_KNOWN, Loaded
 from notifier.digest_plans import plans
 from notifier.errors import TemplateBroken
@@ -47,7 +47,7 @@ def offline(loaded: Loaded) -> list[Finding]:
     config = loaded.config
     file = str(loaded.file) if loaded.file else "no file; defaults and the environment"
     findings = [Finding(good=True, what=f"configuration: {file}"), *_origins(loaded), *_credentials(config)]
-    findings += [_store(config), *_digests(config), *_templates(config)]
+    findings += [*_webhook(config), _store(config), *_digests(config), *_templates(config)]
     return findings
 
 
@@ -86,6 +86,16 @@ def _credentials(config: Config) -> Iterable[Finding]:
             what=f"feishu.{key} is {'set' if value else 'missing'}",
             step="" if value else f"set {name} in the environment (developer console, page Credentials)",
         )
+
+
+def _webhook(config: Config) -> Iterable[Finding]:
+    """Whether Feishu gets through to it only the developer console can say."""
+    webhook = config.webhook
+    if config.feishu.transport is Transport.WEBHOOK:
+        names = ("encrypt_key", "verification_token")
+        shown = [name for name in names if getattr(webhook, name).get_secret_value()]
+        what = f"webhook: {webhook.listen}{webhook.path}, checked by {' and '.join(shown)}"
+        yield Finding(good=True, what=what)
 
 
 def _store(config: Config) -> Finding:

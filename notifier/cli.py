@@ -232,15 +232,24 @@ def _not_found(delivery_id: int) -> None:
 )
 @click.option("--only-feishu", is_flag=True, help="Only the stand-in, for a bot of your own.")
 @click.option(
+    "--webhook",
+    is_flag=True,
+    help="Events and clicks are posted to the notifier, not sent over its connection.",
+)
+@click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the notifier's database and configuration here. Default: a folder that is gone afterwards.",
 )
-def sandbox(port: int, data: Path | None, *, only_feishu: bool) -> None:
+def sandbox(port: int, data: Path | None, *, only_feishu: bool, webhook: bool) -> None:
     """Feishu in a box: a stand-in with a web page, and the notifier wired to it."""
     from notifier import box  # noqa: PLC0415 - see above
 
-    asyncio.run(box.run(port=port, only_feishu=only_feishu, data=data, say=click.echo))
+    if webhook and only_feishu:
+        raise click.UsageError(
+            "--webhook is about the notifier beside the stand-in; leave out --only-feishu."
+        )
+    asyncio.run(box.run(port=port, only_feishu=only_feishu, webhook=webhook, data=data, say=click.echo))
 
 
 def _need_credentials(loaded: "Loaded") -> None:
@@ -258,6 +267,8 @@ def _set_up_logs(config: "Config") -> None:
         secrets=[
             config.feishu.app_secret.get_secret_value(),
             config.payouts.secret.get_secret_value(),
+            config.webhook.encrypt_key.get_secret_value(),
+            config.webhook.verification_token.get_secret_value(),
         ],
     )
 

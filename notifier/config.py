@@ -5,22 +5,16 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from notifier.config_types import Number, Secret, Section, Text, Zone, listen_address
 from notifier.cron import trigger
 from notifier.domain.money import Kind
 from notifier.domain.notice import Direction
@@ -30,47 +24,16 @@ from notifier.domain.route import REFERRER
 GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-class Section(BaseModel):
-    """A group of settings: unknown keys are errors, values do not change."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, validate_default=True
-    )
-
-
-def _as_zone(value: object) -> ZoneInfo:
-    if isinstance(value, ZoneInfo):
-        return value
-    try:
-        return ZoneInfo(str(value))
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{value!r} is no IANA time zone; write for example Asia/Shanghai") from error
-
-
-Zone = Annotated[ZoneInfo, BeforeValidator(_as_zone)]
-
-
-def _as_text(value: object) -> object:
-    """YAML reads unquoted digits as numbers; ids are text."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-Text = Annotated[str, BeforeValidator(_as_text)]
-
-
-def _no_yes_or_no(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
-    return value
-
-
-Number = Annotated[float, BeforeValidator(_no_yes_or_no)]
+class Transport(StrEnum):
+    LONG_CONNECTION = "long_connection"
+    WEBHOOK = "webhook"
 
 
 class FeishuConfig(Section):
     base_url: str = "https://open.feishu.cn"
     app_id: Text = ""
-    app_secret: Annotated[SecretStr, BeforeValidator(_as_text)] = SecretStr("")
+    app_secret: Secret = SecretStr("")
+    transport: Transport = Transport.LONG_CONNECTION
     timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
     when_refused: Literal["exit_at_start", "exit", "retry"] = "exit_at_start"
 
@@ -99,6 +62,28 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+class WebhookConfig(Section):
+    listen: str = ""
+    path: str = "/feishu/events"
+    encrypt_key: Secret = SecretStr("")
+    verification_token: Secret = SecretStr("")
+    replay_window_seconds: int = Field(default=300, ge=1, le=3600)
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if value:
+            listen_address(value)
+        return value
+
+    @field_validator("path")
+    @classmethod
+    def _one_path(cls, value: str) -> str:
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
+            raise ValueError("must be a path such as /feishu/events, with letters, digits, - . _ ~ in it")
+        return value
 
 
 class StoreConfig(Section):
@@ -197,7 +182,7 @@ SHORTEST_SECRET = 16
 
 class PayoutConfig(Section):
     url: str = ""
-    secret: Annotated[SecretStr, BeforeValidator(_as_text)] = SecretStr("")
+    secret: Secret = SecretStr("")
     listen: str = ""
     timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
     give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
@@ -242,15 +227,6 @@ class PayoutConfig(Section):
                     "NOTIFIER_PAYOUTS__SECRET in the environment"
                 )
         return self
-
-
-def listen_address(text: str) -> tuple[str, int]:
-    """`127.0.0.1:8080` or `[::1]:8080`, as host and port. Raises ValueError."""
-    host, _, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise ValueError("must be host:port, such as 127.0.0.1:8080")
-    return host, int(port)
 
 
 class CalendarConfig(Section):
@@ -353,6 +329,7 @@ class Config(Section):
     """All settings. config.example.yaml explains each."""
 
     feishu: FeishuConfig = FeishuConfig()
+    webhook: WebhookConfig = WebhookConfig()
     store: StoreConfig = StoreConfig()
     cards: CardConfig = CardConfig()
     groups: Mapping[str, GroupConfig] = Field(default_factory=dict)
@@ -367,6 +344,21 @@ class Config(Section):
     sending: SendingConfig = SendingConfig()
     health: HealthConfig = HealthConfig()
     log: LogConfig = LogConfig()
+
+    @model_validator(mode="after")
+    def _webhook_fits(self) -> Self:
+        if self.feishu.transport is not Transport.WEBHOOK:
+            return self
+        if not self.webhook.listen:
+            raise ValueError("webhook.listen: feishu.transport is webhook; name host:port to listen on")
+        if not any(
+            each.get_secret_value() for each in (self.webhook.encrypt_key, self.webhook.verification_token)
+        ):
+            raise ValueError(
+                "webhook.encrypt_key: one of webhook.encrypt_key and webhook.verification_token is needed, or anybody "
+                "could post events; set NOTIFIER_WEBHOOK__ENCRYPT_KEY in the environment"
+            )
+        return self
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

@@ -3,7 +3,7 @@
 from notifier import parts
 from notifier.checks import Finding
 from notifier.clock import SystemClock
-from notifier.config import Config
+from notifier.config import Config, Transport
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.chats import bot_is_in
@@ -35,7 +35,8 @@ async def online(config: Config) -> list[Finding]:
                 )
             ]
         findings = [Finding(good=True, what=f"token from {config.feishu.base_url}")]
-        findings.append(await _long_connection(config))
+        if config.feishu.transport is Transport.LONG_CONNECTION:
+            findings.append(await _long_connection(config))
         findings.append(await _hire_scope(api))
         findings.append(await _send_scope(api))
         if any(digest.file != "never" for digest in config.digests):

@@ -12,6 +12,7 @@ from notifier.domain.route import AddressBook, Condition, Route
 from notifier.feishu.api import AppAccess
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code
+from notifier.feishu.webhook_request import WebhookAccess
 from notifier.feishu.wire import write_reading
 from notifier.flow.digest import DigestParts
 from notifier.flow.digest_fit import fitting
@@ -29,6 +30,17 @@ def access(config: Config) -> AppAccess:
         app_id=config.feishu.app_id,
         app_secret=config.feishu.app_secret.get_secret_value(),
         timeout_seconds=config.feishu.timeout_seconds,
+    )
+
+
+def webhook_access(config: Config) -> WebhookAccess:
+    webhook = config.webhook
+    return WebhookAccess(
+        app_id=config.feishu.app_id,
+        path=webhook.path,
+        encrypt_key=webhook.encrypt_key.get_secret_value(),
+        verification_token=webhook.verification_token.get_secret_value(),
+        replay_window_seconds=webhook.replay_window_seconds,
     )
 
 

@@ -12,6 +12,7 @@ STORE_LATE_SECONDS = 20.0
 LEVELS = {
     ConnectionState.CONNECTING: logging.INFO,
     ConnectionState.CONNECTED: logging.INFO,
+    ConnectionState.LISTENING: logging.INFO,
     ConnectionState.LOST: logging.WARNING,
     ConnectionState.REFUSED: logging.ERROR,
 }
@@ -43,4 +44,6 @@ class Pulse:
 
     @property
     def connected_since(self) -> int | None:
-        return self.since if self.connection.state is ConnectionState.CONNECTED else None
+        """Since when events can reach us; None while they cannot."""
+        reachable = (ConnectionState.CONNECTED, ConnectionState.LISTENING)
+        return self.since if self.connection.state in reachable else None

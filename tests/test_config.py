@@ -19,6 +19,7 @@ from notifier.cli import cli
 from notifier.config import Config, DigestConfig, GroupConfig
 from notifier.config_file import load, need_credentials
 from notifier.errors import ConfigError
+from notifier.parts import webhook_access
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.yaml"
 
@@ -150,6 +151,29 @@ WRONG = {
     "a direction that is none": (
         "routes:\n  - {name: a, to: referrer, when: {direction: upwards}}",
         "routes[0].when.direction[0]: input should be 'increase'",
+    ),
+    "a way to listen that is none": (
+        "feishu:\n  transport: carrier pigeon",
+        "feishu.transport: input should be 'long_connection' or 'webhook'",
+    ),
+    "a webhook without an address": (
+        "feishu:\n  transport: webhook\nwebhook:\n  encrypt_key: k",
+        "webhook.listen: feishu.transport is webhook; name host:port",
+    ),
+    "a webhook without a secret": (
+        "feishu:\n  transport: webhook\nwebhook:\n  listen: 127.0.0.1:1",
+        "webhook.encrypt_key: one of webhook.encrypt_key and webhook.verification_token is needed",
+    ),
+    "a webhook's address that is none": ("webhook:\n  listen: here", "webhook.listen: must be host:port"),
+    "a webhook's path with a pattern": ("webhook:\n  path: '/{x}'", "webhook.path: must be a path such as"),
+    "a webhook's path at the top": ("webhook:\n  path: /", "webhook.path: must be a path such as"),
+    "a replay window without an end": (
+        "webhook:\n  replay_window_seconds: 86400",
+        "webhook.replay_window_seconds: input should be less than or equal to 3600",
+    ),
+    "no replay window": (
+        "webhook:\n  replay_window_seconds: 0",
+        "webhook.replay_window_seconds: input should be greater than or equal to 1",
     ),
     "a database that is not ours": (
         "store:\n  url: postgresql://a:secret@db.invalid/x",
@@ -300,8 +324,23 @@ def test_missing_credentials_are_named_with_their_variable(file: Path, missing: 
 
 def test_the_secret_is_not_shown_with_the_configuration(file: Path) -> None:
     file.write_text("feishu:\n  app_secret: very-secret")
+    environ = {
+        "NOTIFIER_WEBHOOK__ENCRYPT_KEY": "very-secret-key",
+        "NOTIFIER_WEBHOOK__VERIFICATION_TOKEN": "very-secret-token",
+    }
 
-    assert "very-secret" not in repr(load(file, {}))
+    assert "very-secret" not in repr(load(file, environ))
+    assert "very-secret" not in repr(webhook_access(load(file, environ).config))
+
+
+@pytest.mark.parametrize("secret", ["ENCRYPT_KEY", "VERIFICATION_TOKEN"])
+def test_one_secret_is_enough_for_a_webhook(file: Path, secret: str) -> None:
+    file.write_text("feishu:\n  transport: webhook\nwebhook:\n  listen: 127.0.0.1:8081")
+    loaded = load(file, {f"NOTIFIER_WEBHOOK__{secret}": "12345"})
+    access = webhook_access(loaded.config)
+
+    assert "12345" == getattr(access, secret.lower())
+    assert ("/feishu/events", 300) == (access.path, access.replay_window_seconds)
 
 
 # what is right

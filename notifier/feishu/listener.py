@@ -42,6 +42,8 @@ SDK_SECONDS = 60.0
 class ConnectionState(StrEnum):
     CONNECTING = "connecting"
     CONNECTED = "connected"
+    LISTENING = "listening"
+    """No connection of ours: Feishu posts to an address here, which is open."""
     LOST = "lost"
     REFUSED = "refused"
     """Feishu said no for a reason that time alone does not change; we keep asking, slowly."""

@@ -20,17 +20,15 @@ Replaced, each for a defect seen in the source of lark-oapi 1.7.5:
 import asyncio
 import base64
 import contextlib
-import functools
 import json
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import lark_oapi
 from lark_oapi.core.exception import EventException
-from lark_oapi.event.callback.model.p2_card_action_trigger import P2CardActionTriggerResponse
 from lark_oapi.ws import client as sdk
 from lark_oapi.ws.enum import FrameType, MessageType
 from lark_oapi.ws.exception import ClientException
@@ -39,6 +37,7 @@ from lark_oapi.ws.pb.pbbp2_pb2 import Frame
 
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, Event
+from notifier.feishu.answers import Answers, Store, tell_not_stored
 from notifier.feishu.discovery import Endpoint, refusal
 from notifier.feishu.wire import read_event
 
@@ -52,32 +51,6 @@ PONG_SECONDS = 30.0
 """Every ping is answered by a pong: where no frame at all has come so long after one, or half an interval if that is
 less, the connection is dead, however it looks.
 """
-
-ANSWER_SECONDS = 2.5
-"""How long a card callback may wait for its document: Feishu allows 3 s, the way there and back included."""
-
-Document = Mapping[str, Any]
-"""What a card callback is answered with: {"toast": {...}, "card": {...}}, both optional; plain dicts inside."""
-
-Store = Callable[[Event], Awaitable[Document | None]]
-"""Returns once the event is safe on disk; raises when it is not.
-
-The result is the document to answer a card callback with; None: nothing to say, and for all other events.
-"""
-
-
-def _toast(kind: str, *, zh: str, en: str) -> Document:
-    return {"toast": {"type": kind, "content": zh, "i18n": {"zh_cn": zh, "en_us": en}}}
-
-
-RECEIVED: Final = _toast("warning", zh="收到，请稍候查看卡片。", en="Received; please watch the card.")
-"""Promises nothing: whether it is stored, and what comes of it, is not known yet."""
-
-NOT_NOW: Final = _toast(
-    "error",
-    zh="暂时无法处理，请稍后再点一次。",
-    en="This cannot be done right now; please press again later.",
-)
 
 INBOUND_EVENTS = (
     "im.message.receive_v1",
@@ -121,10 +94,10 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
             auto_reconnect=False,
         )
         self._store = store
+        self._answers = Answers(store)
         self._found_url = ""
         self._over = asyncio.Event()
         self._told_unknown = told_unknown
-        self._late: set[asyncio.Future[Document | None]] = set()
         self._handling: set[asyncio.Task[None]] = set()
         self.last_frame_at = time.monotonic()
 
@@ -262,38 +235,13 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         """The code and the data of the answer: 200 only when the event is stored, but always for a card callback."""
         event = read_event(payload, app_id=self._app_id)
         if event.event_type == CARD_CLICKED:
-            return 200, _written(event, await self._take_click(event))
+            return 200, await self._answers.click(event)
         try:
             await self._store(event)
         except Exception as error:  # noqa: BLE001 - Feishu sends it again when we say so
-            _tell_not_stored(event, error)
+            tell_not_stored(event, error)
             return 500, None
         return 200, self._answer(event, payload, kind)
-
-    async def _take_click(self, event: Event) -> Document:
-        """What the person who clicked is shown, after ANSWER_SECONDS at most; storing goes on after that.
-
-        Callbacks are never sent again, so code 500 would only show an error number.
-        """
-        storing = asyncio.ensure_future(self._store(event))
-        await asyncio.wait({storing}, timeout=ANSWER_SECONDS)  # unlike wait_for, it cancels nothing
-        if not storing.done():
-            log.warning("callback.slow", extra={"event_key": event.key, "seconds": ANSWER_SECONDS})
-            self._late.add(storing)
-            storing.add_done_callback(functools.partial(self._end_late, event))
-            return RECEIVED
-        error = _failure(storing)
-        if error is not None:
-            _tell_not_stored(event, error)
-            return NOT_NOW
-        document = storing.result()
-        return {} if document is None else document
-
-    def _end_late(self, event: Event, storing: "asyncio.Future[Document | None]") -> None:
-        self._late.discard(storing)
-        error = _failure(storing)
-        if error is not None:
-            _tell_not_stored(event, error)
 
     def _answer(self, event: Event, payload: bytes, kind: MessageType) -> str | None:
         """An event wants no data, a `card` frame does. What the SDK cannot parse is stored all the same."""
@@ -319,29 +267,6 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         if event.event_type not in {UNREADABLE, *self._told_unknown}:
             self._told_unknown.add(event.event_type)
             log.warning("event.type_unknown", extra={"event_type": event.event_type, "used": BALANCE_CHANGED})
-
-
-def _failure(storing: "asyncio.Future[Document | None]") -> BaseException | None:
-    """Why a finished storing did not succeed; None when it did."""
-    return asyncio.CancelledError() if storing.cancelled() else storing.exception()
-
-
-def _tell_not_stored(event: Event, error: BaseException) -> None:
-    log.error(
-        "event.not_stored",
-        extra={"event_key": event.key, "reason": f"{type(error).__name__}: {error}"},
-    )
-
-
-def _written(event: Event, document: Document) -> str:
-    """The document as Feishu reads it. One that cannot be written is our mistake; the click is stored all the same."""
-    try:
-        text = str(lark_oapi.JSON.marshal(P2CardActionTriggerResponse(dict(document))))
-        text.encode()  # lone surrogates
-    except Exception:
-        log.exception("answer.unwritable", extra={"event_key": event.key})
-        return str(lark_oapi.JSON.marshal(P2CardActionTriggerResponse(dict(RECEIVED))))
-    return text
 
 
 def use_loop(loop: asyncio.AbstractEventLoop) -> None:

@@ -1,6 +1,5 @@
 """Endpoint: where the paying system reports `paid` or `failed`, signed. A bad signature gets a 401 and nothing else."""
 
-import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -10,17 +9,14 @@ from aiohttp import web
 
 from notifier.clock import Clock
 from notifier.domain.payout import PayoutReport, PayoutState, Taken
-from notifier.errors import ConfigError
 from notifier.payroll.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_at
+from notifier.post_server import PostServer
 
 log = logging.getLogger(__name__)
 
 PATH = "/payouts/report"
 LARGEST_BODY = 64 * 1024
 LONGEST_ORDER_ID, LONGEST_REFERENCE, LONGEST_REASON = 64, 128, 500
-STOP_SECONDS = 2.0
-READ_SECONDS = 10.0
-"""For a whole body: nobody who has not signed anything may keep a connection busy for longer."""
 STATUSES = {"paid": PayoutState.PAID, "failed": PayoutState.FAILED}
 
 
@@ -41,44 +37,16 @@ class ReportEndpoint:
         self._secret = secret
         self._take = take
         self._clock = clock
-        self._runner: web.AppRunner | None = None
+        self._server = PostServer(PATH, self._report, largest_body=LARGEST_BODY, setting="payouts.listen")
 
     async def start(self, host: str, port: int) -> int:
         """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
-        app = web.Application(client_max_size=LARGEST_BODY)
-        app.router.add_post(PATH, self._report)
-        app.on_response_prepare.append(_without_versions)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            shutdown_timeout=STOP_SECONDS / 2,  # spent twice: until it ends, until it is cancelled
-            auto_decompress=False,  # signed is what was sent; and nobody unsigned gets anything unpacked
-        )
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self.stop()
-            raise ConfigError(
-                f"payouts.listen: cannot listen on {host}:{port}: {error.strerror or error}. Name another."
-            ) from error
-        bound: int = self._runner.addresses[0][1]
-        return bound
+        return await self._server.start(host, port)
 
     async def stop(self) -> None:
-        if self._runner is None:
-            return
-        runner, self._runner = self._runner, None
-        try:
-            await asyncio.wait_for(runner.cleanup(), STOP_SECONDS + 1)
-        except TimeoutError:
-            log.warning("payouts.slow_goodbye")
+        await self._server.stop()
 
-    async def _report(self, request: web.Request) -> web.Response:
-        raw = await _whole_body(request)
-        if isinstance(raw, web.Response):
-            return raw
+    async def _report(self, request: web.Request, raw: bytes) -> web.Response:
         at = signed_at(
             self._secret,
             timestamp=request.headers.get(TIMESTAMP_HEADER),
@@ -101,23 +69,6 @@ class ReportEndpoint:
             )
         answer = _answer(report, taken)
         return web.json_response(answer.body, status=answer.status)
-
-
-async def _whole_body(request: web.Request) -> bytes | web.Response:
-    """Or the answer to who sends none that can be checked."""
-    try:
-        async with asyncio.timeout(READ_SECONDS):
-            return await request.read()
-    except TimeoutError:
-        return web.Response(status=408)
-    except web.HTTPRequestEntityTooLarge:
-        return web.Response(status=413)
-    except OSError:  # half a body
-        return web.Response(status=400)
-
-
-async def _without_versions(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.pop("Server", None)
 
 
 def read_report(raw: bytes, *, at: int) -> PayoutReport:

@@ -15,6 +15,7 @@ from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.server import serving
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.state import account_json, message_json, state, withdrawal_json
+from notifier.sandbox.webhook import BadWebhookError
 from notifier.sandbox.world import PersonStatus
 
 Json = dict[str, Any]
@@ -216,6 +217,13 @@ class FeishuBox:
             lambda sandbox: sandbox.payroll.report(order_id, status, reference=reference, reason=reason)
         )
 
+    def set_webhook(self, url: str) -> str:
+        """Events and callbacks are posted there from now on: http on loopback; "" for the long connection.
+
+        Gives why the check of the address failed, then nothing changes; "" when all is well.
+        """
+        return self._await(lambda sandbox: sandbox.set_webhook(url))
+
     def set_account(self, account_id: str, *, status: int) -> None:
         """1 usable, 2 deactivated."""
         self._call(lambda sandbox: setattr(sandbox.world.accounts[account_id], "status", status))
@@ -375,7 +383,11 @@ class FeishuBox:
                 self._sandbox.world.watchers.append(self._note)
                 started.set_result(None)
                 await self._stop.wait()
-        except (OSError, BadPayoutError) as error:  # the port is taken, or a setting makes no sense
+        except (
+            OSError,
+            BadPayoutError,
+            BadWebhookError,
+        ) as error:  # the port is taken, or a setting makes no sense
             if started.done():
                 raise
             started.set_exception(error)

@@ -2,15 +2,18 @@
 
 import json
 import secrets
+from collections.abc import Callable
 
 from notifier.sandbox.long_connection import Ack, ConnectionGoneError, LongConnection, NobodyOnlineError
 from notifier.sandbox.messages import Messages
 from notifier.sandbox.refusals import JsonObject, RefusedError
+from notifier.sandbox.webhook import Webhook
 from notifier.sandbox.world import Message, Person, World, new_id
 
-NOT_ONLINE, NO_ANSWER, HANDLER_FAILED, BAD_ANSWER, BAD_CARD, OTHER_VERSION = (
+NOT_ONLINE, NO_ANSWER, NOT_REACHED, HANDLER_FAILED, BAD_ANSWER, BAD_CARD, OTHER_VERSION = (
     200340,
     200341,
+    200342,
     200671,
     200672,
     200673,
@@ -32,9 +35,12 @@ class AnswerError(Exception):
 
 
 class Clicks:
-    def __init__(self, world: World, connection: LongConnection, messages: Messages) -> None:
+    def __init__(
+        self, world: World, connection: LongConnection, webhook: Webhook, messages: Messages
+    ) -> None:
         self._world = world
         self._connection = connection
+        self._webhook = webhook
         self._messages = messages
 
     async def click(self, *, message_id: str, open_id: str, action: JsonObject) -> JsonObject:
@@ -68,10 +74,10 @@ class Clicks:
 
         message.being_clicked = True
         try:
-            connection = self._connection.pick()
-            await self._connection.ask(connection, payload, trace_id=event_id, answered=settle)
+            await self._ask(payload, event_id, settle)
         except NobodyOnlineError:
-            outcome |= {"code": NOT_ONLINE, "msg": "app not online"}
+            over_webhook = {"code": NOT_REACHED, "msg": "the app's address cannot be reached"}
+            outcome |= over_webhook if self._webhook.url else {"code": NOT_ONLINE, "msg": "app not online"}
         except (TimeoutError, ConnectionGoneError):
             outcome |= {"code": NO_ANSWER, "msg": "no answer in time"}
         finally:
@@ -80,6 +86,13 @@ class Clicks:
             self._world.refusals[int(str(outcome["code"]))] += 1
         self._world.touch()
         return outcome
+
+    async def _ask(self, payload: bytes, event_id: str, settle: Callable[[Ack], None]) -> None:
+        if self._webhook.url:
+            await self._webhook.ask(payload, answered=settle)
+        else:
+            connection = self._connection.pick()
+            await self._connection.ask(connection, payload, trace_id=event_id, answered=settle)
 
     def _payload(self, event_id: str, message: Message, person: Person, action: JsonObject) -> JsonObject:
         settings = self._world.settings

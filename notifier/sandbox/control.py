@@ -17,7 +17,8 @@ from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.sandbox import SENDINGS, Sandbox
 from notifier.sandbox.state import account_json, person_json, state
 from notifier.sandbox.trouble_kinds import KINDS
-from notifier.sandbox.troubles import BadTroubleError, NoSuchTroubleError
+from notifier.sandbox.troubles import NoSuchTroubleError
+from notifier.sandbox.webhook import BadWebhookError
 from notifier.sandbox.world import DEACTIVATED, USABLE, Person, PersonStatus
 
 API = "/sandbox/api"
@@ -31,6 +32,17 @@ class BadRequestError(ValueError):
 
 class NotFoundError(BadRequestError):
     """It names something that is not there."""
+
+
+NONSENSE = (
+    BadRequestError,
+    BadChangeError,
+    BadClickError,
+    BadFaultError,
+    BadPayoutError,
+    BadWebhookError,
+)
+"""What the person who asked is told of, as a 400."""
 
 
 class Control:
@@ -58,6 +70,7 @@ class Control:
             ("/faults", self.add_fault),
             ("/troubles", self.start_trouble),
             ("/foreign", self.set_foreign),
+            ("/webhook", self.set_webhook),
             ("/payouts/report-url", self.set_report_url),
             ("/payouts/{order_id}/report", self.report_payout),
         ]
@@ -274,6 +287,16 @@ class Control:
         }
         return web.Response(body=content, content_type="application/octet-stream", headers=headers)
 
+    async def set_webhook(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """{"url": ...}, "" for the long connection. As in the developer console the address must pass a check."""
+        url = body.get("url")
+        if not isinstance(url, str):
+            raise BadRequestError('"url" must be text')
+        refused = await self._sandbox.set_webhook(url)
+        if refused:
+            raise BadRequestError(f"the address did not pass the check: {refused}")
+        return {"url": url}
+
     def set_report_url(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """Where the payroll stand-in reports to; an empty text turns reports off."""
         url = body.get("url")
@@ -305,14 +328,7 @@ def _json_handler(
             return web.json_response(result if isinstance(result, dict) else await result)
         except NotFoundError as error:
             return _error(str(error), status=404)
-        except (
-            BadRequestError,
-            BadChangeError,
-            BadClickError,
-            BadFaultError,
-            BadPayoutError,
-            BadTroubleError,
-        ) as error:
+        except NONSENSE as error:
             return _error(str(error), status=400)
         except (ValueError, RecursionError):
             return _error("the body is not JSON that can be read", status=400)

@@ -2,17 +2,16 @@
 
 import hashlib
 import hmac
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 
+from notifier.sandbox.loopback import is_loopback
 from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.world import World
 
@@ -70,7 +69,7 @@ class Payroll:
 
     def set_report_url(self, url: str) -> None:
         """Raises BadPayoutError for anything but http on loopback; an empty text turns reports off."""
-        if url and not _is_loopback(url):
+        if url and not is_loopback(url):
             raise BadPayoutError(
                 "reports go to loopback http addresses only, such as http://127.0.0.1:8080/x"
             )
@@ -158,18 +157,6 @@ def sign(secret: str, timestamp: str, raw: bytes) -> str:
     """What X-Payout-Signature must be."""
     signed = timestamp.encode() + b"." + raw
     return "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-
-
-def _is_loopback(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-        plain = url.isascii() and url.isprintable() and not set(url) & set(' \\"<>')
-        if parts.scheme != "http" or "@" in parts.netloc or not plain:
-            return False
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # no address, or a port that is none
-        return False
 
 
 def _check_size(raw: bytes) -> None:

@@ -8,13 +8,13 @@ from notifier.sandbox.events import EventRecord, Push, copy_of
 from notifier.sandbox.frames import Frame, FrameError
 from notifier.sandbox.long_connection import (
     Ack,
-    Connection,
     ConnectionGoneError,
     LongConnection,
     NobodyOnlineError,
 )
 from notifier.sandbox.trouble_kinds import DAMAGES
 from notifier.sandbox.troubles import Trouble, Troubles
+from notifier.sandbox.webhook import Webhook
 from notifier.sandbox.world import World, forget, new_id
 
 
@@ -26,10 +26,13 @@ class Pusher:
     `push_waiting_on_connect` a new connection gets what waits at once; that extra push uses up no step.
     """
 
-    def __init__(self, world: World, connection: LongConnection, troubles: Troubles) -> None:
+    def __init__(
+        self, world: World, connection: LongConnection, webhook: Webhook, troubles: Troubles
+    ) -> None:
         self._world = world
         self._troubles = troubles
         self._connection = connection
+        self._webhook = webhook
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self.records: dict[str, EventRecord] = {}
@@ -138,9 +141,7 @@ class Pusher:
         started = self._world.clock.elapsed()
         record.pushes.append(push)
         try:
-            connection = self._connection.pick()
-            push.connection = connection.connection_id
-            ack = await self._ask(connection, record)
+            ack = await self._ask(push, record)
             push.code = ack.code
             push.took_ms = round((self._world.clock.elapsed() - started) * 1000)
         except (NobodyOnlineError, ConnectionGoneError, TimeoutError):
@@ -154,7 +155,12 @@ class Pusher:
             self._schedule(record)
         self._world.touch()
 
-    async def _ask(self, connection: Connection, record: EventRecord) -> Ack:
+    async def _ask(self, push: Push, record: EventRecord) -> Ack:
+        if self._webhook.url:
+            push.connection = "webhook"
+            return await self._webhook.ask(record.payload if record.raw_frame is None else record.raw_frame)
+        connection = self._connection.pick()
+        push.connection = connection.connection_id
         if record.raw_frame is None:
             damage = self._damage(record)
             return await self._connection.ask(

@@ -19,6 +19,7 @@ from notifier.sandbox.sample import sample_world
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.tokens import Tokens
 from notifier.sandbox.troubles import Trouble, Troubles
+from notifier.sandbox.webhook import Webhook
 from notifier.sandbox.world import USABLE, Account
 
 SENDINGS = ("once", "twice", "copy", "reversed", "hold")
@@ -36,12 +37,13 @@ class Sandbox:
         self.faults = Faults(self.world)
         self.troubles = Troubles(self.world)
         self.connection = LongConnection(self.world, self.troubles)
-        self.pusher = Pusher(self.world, self.connection, self.troubles)
+        self.webhook = Webhook(self.world)
+        self.pusher = Pusher(self.world, self.connection, self.webhook, self.troubles)
         self.messages = Messages(self.world, self.quota)
         self.hire = Hire(self.world, self._announce)
         self.payroll = Payroll(self.world)
         self.contacts = Contacts(self.world)
-        self.clicks = Clicks(self.world, self.connection, self.messages)
+        self.clicks = Clicks(self.world, self.connection, self.webhook, self.messages)
         self.gateway = Gateway(self.world, self.tokens, self.quota)
         self._last_modify_ms = 0
         self._arm_troubles()
@@ -128,6 +130,22 @@ class Sandbox:
     def push_verbatim(self, *, payload: bytes = b"", raw_frame: bytes | None = None) -> str:
         """Pushes bytes as they are; redelivered like any event. Gives the id of the record."""
         return self.pusher.add([verbatim_event(self.world, payload=payload, raw_frame=raw_frame)])[0]
+
+    async def set_webhook(self, url: str) -> str:
+        """Where events and callbacks go from now on, "" for the long connection. Gives why the address was refused,
+        or "" when it is taken. Raises BadWebhookError.
+        """
+        refused = await self.webhook.check_url(url) if url else ""
+        if not refused:
+            self.webhook.set_url(url)
+            self.connection.newcomer.set()
+        return refused
+
+    async def wait_for_webhook(self) -> None:
+        """The app comes up after us: what waits goes to it as soon as it does."""
+        if self.webhook.url:
+            await self.webhook.wait_until_up()
+            self.connection.newcomer.set()
 
     def _announce(self, account: Account) -> None:
         record = self._event(account)

@@ -63,7 +63,7 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
     site = web.TCPSite(runner, settings.host, settings.port)
     await site.start()
     port = runner.addresses[0][1]
-    pushing = asyncio.create_task(sandbox.pusher.run())
+    pushing = asyncio.gather(sandbox.pusher.run(), sandbox.wait_for_webhook())
     if settings.opening_events:
         sandbox.tell_balances()
     try:

@@ -77,6 +77,10 @@ class SandboxSettings:
         True  # our choice: what Feishu does with events nobody was online for is not documented
     )
 
+    webhook_url: str = ""  # where events and callbacks go: http on loopback; "" for the long connection
+    webhook_encrypt_key: str = "sandbox-encrypt-key"  # "" for none: plain JSON, unsigned
+    webhook_verification_token: str = "sandbox-verification-token"  # noqa: S105  # sample, as above
+
     token_lifetime_seconds: int = 7200
     token_renew_before_seconds: int = 1800
     quotas: bool = True

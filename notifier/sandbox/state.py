@@ -48,6 +48,7 @@ def state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
             payout.to_json() for payout in reversed(list(sandbox.payroll.payouts.values())[-PAYOUTS_SHOWN:])
         ],
         "payout_report_url": sandbox.payroll.report_url,
+        "webhook_url": sandbox.webhook.url,
         "on_hold": sandbox.pusher.on_hold,
         "requests": [line.to_json() for line in reversed(world.requests[-REQUESTS_SHOWN:])],
         "refusals": {str(code): count for code, count in sorted(world.refusals.items())},

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,17 @@ SEED = Path(__file__).parents[1] / "feishu" / "fixtures" / "assets_update.json"
 
 @pytest.fixture
 def sandbox_url(tmp_path: Path) -> Iterator[str]:
+    with running_sandbox(tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def running_sandbox(tmp_path: Path, *options: str) -> Iterator[str]:
     """`notifier sandbox`, as typed; stopped with Ctrl-C."""
     log = tmp_path / "sandbox.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "notifier", "sandbox", "--port", "0"],
+            [sys.executable, "-m", "notifier", "sandbox", "--port", "0", *options],
             stdout=output,
             stderr=output,
             cwd=tmp_path,
@@ -44,6 +51,19 @@ def sandbox_url(tmp_path: Path) -> Iterator[str]:
     finally:
         if process.poll() is None:
             process.kill()
+
+
+def test_a_newcomer_may_have_events_posted_to_the_notifier(tmp_path: Path) -> None:
+    with running_sandbox(tmp_path, "--webhook") as url, open_page(f"{url}/#chat={LIN_CHAT}") as page:
+        messages = page.get_by_test_id("messages")
+        expect(messages).to_contain_text("内推奖励余额", timeout=40_000)
+        status = page.get_by_test_id("connection-status")
+        expect(status).to_contain_text("/feishu/events")
+        expect(status).to_have_attribute("data-connections", "0")
+
+        add_reward(page, cash="+500")
+
+        expect(messages).to_contain_text("+¥500.00 → ¥850.50")
 
 
 def add_reward(page: Page, *, cash: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from notifier.sandbox.box import FeishuBox
 from notifier.store import desk, inbox
 from notifier.store.database import Database
+from support.ports import free_port
 from support.waiting import wait_until
 
 STOP_SECONDS = 10
@@ -24,7 +25,7 @@ feishu:
   app_id: {app_id}
   app_secret: {app_secret}
   timeout_seconds: {timeout_seconds}
-store:
+{webhook}store:
   url: sqlite:///{folder}/notifier.db
 groups:
   hr:
@@ -34,6 +35,14 @@ groups:
     chat_id: oc_sandbox_fallback
 fallback_group: fallback
 {more}
+"""
+
+WEBHOOK = """\
+  transport: webhook
+webhook:
+  listen: 127.0.0.1:{port}
+  encrypt_key: {encrypt_key}
+  verification_token: {verification_token}
 """
 
 
@@ -48,6 +57,7 @@ class RunningNotifier:
     """config: the file it was started with. A killed one is started again with start().
 
     program: what Python is told to run; the words of `notifier run` follow.
+    webhook: events are posted to it instead of coming over its long connection.
     """
 
     def __init__(
@@ -58,7 +68,10 @@ class RunningNotifier:
         more: str = "",
         timeout_seconds: float = 5,
         program: Sequence[str] = ("-m", "notifier"),
+        webhook: bool = False,
     ) -> None:
+        port = free_port() if webhook else 0
+        self.webhook_url = f"http://127.0.0.1:{port}/feishu/events" if webhook else ""
         self.box = box
         self.program = program
         self.folder = folder
@@ -70,6 +83,7 @@ class RunningNotifier:
                 app_id=box.app_id,
                 app_secret=box.app_secret,
                 folder=folder,
+                webhook=_webhook(box, port) if webhook else "",
                 more=more,
                 timeout_seconds=timeout_seconds,
             ),
@@ -86,7 +100,7 @@ class RunningNotifier:
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
     def start(self, *, connected: bool = True, environment: Mapping[str, str] | None = None) -> None:
-        """Returns when Feishu sees its connection. environment: on top of the clean one."""
+        """Returns when Feishu sees its connection, or has checked its address. environment: on top of the clean one."""
         before = self.box.connections()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -97,11 +111,16 @@ class RunningNotifier:
             )
         if connected:
             self.box.wait_for(
-                lambda: self.box.connections() > before or self.ended,
+                lambda: self._is_connected(before) or self.ended,
                 "the notifier is connected",
                 timeout=START_SECONDS,
             )
             assert not self.ended, self.log
+
+    def _is_connected(self, before: int) -> bool:
+        if self.webhook_url:
+            return not self.box.set_webhook(self.webhook_url)
+        return self.box.connections() > before
 
     @property
     def pid(self) -> int:
@@ -163,6 +182,14 @@ class RunningNotifier:
         ran = self.command("status", "--json")
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout)
+
+
+def _webhook(box: FeishuBox, port: int) -> str:
+    return WEBHOOK.format(
+        port=port,
+        encrypt_key=box.settings.webhook_encrypt_key,
+        verification_token=box.settings.webhook_verification_token,
+    )
 
 
 def _at_rest(database: Database) -> bool:

@@ -298,15 +298,16 @@ async function change(control, path, body) {
 export function showConnection(state) {
   const n = state.app?.connections ?? 0;
   const pill = byId("connection");
-  const dead = n > 0 && state.link?.listening === false;
+  const posted = Boolean(state.webhook_url);
+  const dead = !posted && n > 0 && state.link?.listening === false;
   const counted = n === 0 ? t("connected_none") : n === 1 ? t("connected_one") : t("connected_many", { n });
-  const text = dead ? `${counted} · ${t("link_dead")}` : counted;
-  pill.classList.toggle("none", n === 0 || dead);
+  const text = posted ? t("connected_webhook", { url: state.webhook_url }) : dead ? `${counted} · ${t("link_dead")}` : counted;
+  pill.classList.toggle("none", !posted && (n === 0 || dead));
   pill.dataset.connections = String(n);
   if (pill.textContent !== text) pill.replaceChildren(h("span", { class: "dot", "aria-hidden": "true" }), h("span", {}, text));
   pill.title = text;
   const hint = byId("no-client");
-  hint.hidden = n > 0;
+  hint.hidden = n > 0 || posted;
   hint.replaceChildren(icon("warn", 18), h("div", {}, h("strong", {}, t("connected_none")), h("p", {}, t("connected_none_hint")),
     h("p", {}, `${t("address")} `, h("code", {}, state.feishu_url ?? location.origin))));
 }

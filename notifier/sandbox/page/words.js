@@ -10,6 +10,7 @@ const WORDS = {
   width_to_desktop: ["按桌面宽度显示卡片", "Show cards at desktop width"],
   connected_one: ["1 个客户端已连接", "1 client connected"],
   connected_many: ["{n} 个客户端已连接", "{n} clients connected"],
+  connected_webhook: ["事件推送到 {url}", "events are posted to {url}"],
   connected_none: ["没有客户端连接", "no client connected"],
   connected_none_hint: [
     "事件会排队等待，直到通知服务通过长连接连到这里。", "Events wait in line until the notifier opens its long connection to this address."],

@@ -1,0 +1,130 @@
+"""Webhook: the stand-in posts events and callbacks to an address of the app, encrypted and signed as Feishu does it."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Callable
+
+import aiohttp
+from Crypto.Cipher import AES
+
+from notifier.sandbox.long_connection import Ack, ConnectionGoneError, NobodyOnlineError
+from notifier.sandbox.loopback import is_loopback
+from notifier.sandbox.world import World
+
+URL_CHECK_SECONDS = 1.0
+BETWEEN_CHECKS_SECONDS = 0.2
+BLOCK = 16
+
+
+class BadWebhookError(ValueError):
+    """The address cannot be posted to; the text is for the person who gave it."""
+
+
+class Webhook:
+    """url: where events and callbacks go; empty means over the long connection."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._key = world.settings.webhook_encrypt_key
+        self._token = world.settings.webhook_verification_token
+        self._seconds = world.settings.answer_seconds
+        self.url = ""
+        self.set_url(world.settings.webhook_url)
+
+    def set_url(self, url: str) -> None:
+        """An empty text goes back to the long connection. Raises BadWebhookError as check_url."""
+        if url:
+            _check_loopback(url)
+        self.url = url
+        self._world.touch()
+
+    async def check_url(self, url: str) -> str:
+        """What the developer console does when an address is saved: why it was refused, or "" when all is well.
+
+        Raises BadWebhookError for anything but http on loopback.
+        """
+        _check_loopback(url)
+        challenge = secrets.token_hex(8)
+        body = {"challenge": challenge, "token": self._token, "type": "url_verification"}
+        try:
+            status, answer = await self._post(url, json.dumps(body).encode(), URL_CHECK_SECONDS, signed=False)
+        except TimeoutError:
+            return f"no answer within {URL_CHECK_SECONDS:g} s"
+        except (aiohttp.ClientError, OSError) as error:
+            return f"{type(error).__name__}: {error}".removesuffix(": ")
+        if status != 200:
+            return f"HTTP {status}"
+        try:
+            said = json.loads(answer)
+        except ValueError:
+            return "the answer is not JSON"
+        if not isinstance(said, dict) or said.get("challenge") != challenge:
+            return "the answer is not the challenge that was sent"
+        return ""
+
+    async def wait_until_up(self) -> None:
+        """Asks until the app is there, or nobody wants it any more."""
+        while self.url and await self.check_url(self.url):  # noqa: ASYNC110 - another process, no event to wait for
+            await asyncio.sleep(BETWEEN_CHECKS_SECONDS)
+
+    async def ask(self, payload: bytes, *, answered: Callable[[Ack], None] = lambda _ack: None) -> Ack:
+        """Posts one payload. Raises NobodyOnlineError, TimeoutError, ConnectionGoneError.
+
+        answered: called with the answer before anything else happens.
+        """
+        try:
+            status, answer = await self._post(self.url, self._with_token(payload), self._seconds, signed=True)
+        except TimeoutError:
+            raise
+        except aiohttp.ClientConnectorError as error:
+            raise NobodyOnlineError from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ConnectionGoneError from error
+        ack = Ack(status, answer or None)
+        answered(ack)
+        return ack
+
+    def _with_token(self, payload: bytes) -> bytes:
+        """The header's token is empty over the long connection only. All else stays byte by byte."""
+        return re.sub(rb'"token":\s*""', b'"token": ' + json.dumps(self._token).encode(), payload, count=1)
+
+    async def _post(self, url: str, payload: bytes, seconds: float, *, signed: bool) -> tuple[int, bytes]:
+        raw = json.dumps({"encrypt": encrypt(self._key, payload)}).encode() if self._key else payload
+        headers = {"Content-Type": "application/json; charset=utf-8"}
+        if self._key and signed:
+            headers |= signature_headers(self._key, raw, seconds_now=int(self._world.clock.now()))
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.post(url, data=raw, headers=headers, allow_redirects=False) as response,
+        ):
+            return response.status, await response.read()
+
+
+def _check_loopback(url: str) -> None:
+    if not is_loopback(url):
+        raise BadWebhookError(
+            "events go to loopback http addresses only, such as http://127.0.0.1:8080/feishu/events"
+        )
+
+
+def encrypt(key: str, payload: bytes) -> str:
+    """`encrypt` of a body."""
+    short = BLOCK - len(payload) % BLOCK
+    iv = secrets.token_bytes(BLOCK)
+    cipher = AES.new(hashlib.sha256(key.encode()).digest(), AES.MODE_CBC, iv=iv)
+    return base64.b64encode(iv + cipher.encrypt(payload + short * bytes([short]))).decode()
+
+
+def signature_headers(key: str, raw: bytes, *, seconds_now: int) -> dict[str, str]:
+    timestamp, nonce = str(seconds_now), secrets.token_hex(8)
+    signature = hashlib.sha256(f"{timestamp}{nonce}{key}".encode() + raw).hexdigest()
+    return {
+        "X-Lark-Request-Timestamp": timestamp,
+        "X-Lark-Request-Nonce": nonce,
+        "X-Lark-Signature": signature,
+    }
