@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import logging
 import subprocess
@@ -366,6 +367,7 @@ async def test_without_an_encrypt_key_the_check_comes_in_plain(desk: Desk, clock
         sealed(check(challenge=7)),
         sealed(b"hello"),
     ],
+    ids=itertools.count(),  # what is sealed differs each time, and processes that share the tests must agree on names
 )
 async def test_a_check_that_shows_no_secret_is_refused(url: str, raw: bytes) -> None:
     assert (401, b"") == await post(url, raw)
