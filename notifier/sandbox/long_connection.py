@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from aiohttp import WSMsgType, web
 
 from notifier.sandbox.frames import CONTROL, DATA, Frame, FrameError
+from notifier.sandbox.marks import drawn
 from notifier.sandbox.notes import CODE
 from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.world import World, new_id
@@ -73,11 +74,10 @@ class LongConnection:
         if code:
             self._world.refusals[code] += 1
             return web.json_response({"code": code, "msg": f"refused with {code}", "data": {}})
-        ticket = secrets.token_hex(16)
+        ticket = drawn("ticket")
         self._tickets[ticket] = self._world.clock.now() + self._settings.ticket_seconds
-        query = (
-            f"fpid=493&aid=552564&device_id={secrets.randbelow(10**18)}&access_key={secrets.token_hex(16)}"
-        )
+        device = f"fpid=493&aid=552564&device_id={secrets.randbelow(10**18)}"
+        query = f"{device}&access_key={drawn('access-key')}"
         url = f"ws://{request.host}{PATH}?{query}&service_id={SERVICE_ID}&ticket={ticket}"
         data = {"URL": url, "ClientConfig": self._settings.client_config.to_wire()}
         return web.json_response({"code": 0, "msg": "", "data": data})
