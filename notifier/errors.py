@@ -55,7 +55,8 @@ class CallError(NotifierError):
 class NotDone(CallError):
     """Feishu did not carry it out and may later: try again after a pause.
 
-    whole_app: everybody must wait, not only this recipient.
+    whole_app: everybody must wait, not only this recipient. exact: the wait was named by Feishu in this very answer,
+    so it is the right one; else it is a least, and grows from try to try.
     """
 
     def __init__(
@@ -66,9 +67,11 @@ class NotDone(CallError):
         log_id: str | None = None,
         retry_after_seconds: float | None = None,
         whole_app: bool = False,
+        exact: bool = False,
     ) -> None:
         super().__init__(reason, code=code, log_id=log_id, retry_after_seconds=retry_after_seconds)
         self.whole_app = whole_app
+        self.exact = exact
 
 
 class OutcomeUnknown(CallError):
@@ -81,6 +84,10 @@ class RecipientUnreachable(CallError):
 
 class CardRefused(CallError):
     """Feishu does not take this content; a simpler one may pass."""
+
+
+class PictureRefused(CardRefused):
+    """Only a chart or an image of the card is at fault."""
 
 
 class Refused(CallError):
@@ -101,3 +108,7 @@ class MessageGone(Refused):
 
 class NotAuthorised(CallError):
     """Feishu gives us no token: wrong id or secret, or the app is disabled."""
+
+
+class AppStopped(CallError):
+    """Feishu takes nothing from this app until a person acts: disabled, no quota left, or called from elsewhere."""

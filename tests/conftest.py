@@ -1,12 +1,17 @@
 """Fixtures for all rooms: a clock that stands still, a database in a file, the stand-in Feishu."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from notifier.sandbox.marks import SECRET
 from notifier.store.database import Database
 from support.clock import FakeClock
+from support.secrets import Watch, search, search_folder
 
 pytest_plugins = ["notifier.sandbox.pytest_plugin"]
 
@@ -22,3 +27,45 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened = Database.open(f"sqlite:///{tmp_path}/notifier.db")
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_told(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Log records, captured output and whatever was written under tmp_path: no secret of the stand-in in any."""
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    watch, root = Watch(), logging.getLogger()
+    root.addHandler(watch)
+    yield
+    root.removeHandler(watch)
+    assert not watch.places, f"log records with a secret: {', '.join(watch.places)}"
+    if folder is not None:
+        search_folder(folder)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_command_tells_a_secret() -> Iterator[None]:
+    """What a command prints in this process goes to whoever called it, not to pytest."""
+    invoke = CliRunner.invoke
+
+    def searched(runner: CliRunner, *args: Any, **named: Any) -> Result:
+        result = invoke(runner, *args, **named)
+        search(result.output, "the output of a command")
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CliRunner, "invoke", searched)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that printed a secret has failed, whatever else it proved."""
+    report = yield
+    told = [name for name, text in report.sections if SECRET.search(text)]
+    if told:
+        report.outcome = "failed"
+        report.longrepr = f"a secret stands in: {', '.join(told)} ({item.nodeid}, {call.when})"
+        report.sections.clear()
+    return report

@@ -14,11 +14,13 @@ from enum import StrEnum
 
 from notifier.clock import Millis
 from notifier.errors import (
+    AppStopped,
     CallError,
     CardRefused,
     NotAuthorised,
     NotDone,
     OutcomeUnknown,
+    PictureRefused,
     RecipientUnreachable,
 )
 
@@ -50,11 +52,22 @@ class Rung(StrEnum):
     """How much of the card is left: each step down is simpler and safer."""
 
     FULL = "full"
+    BARE = "bare"
+    """The full card without its charts and images; only for one whose picture was refused."""
     COMPACT = "compact"
     TEXT = "text"
 
     def below(self) -> "Rung | None":
-        return {Rung.FULL: Rung.COMPACT, Rung.COMPACT: Rung.TEXT, Rung.TEXT: None}[self]
+        return _BELOW[self]
+
+    def after(self, error: CardRefused) -> "Rung | None":
+        """The next one to try: where a picture is at fault, only the picture goes."""
+        if isinstance(error, PictureRefused) and self is Rung.FULL:
+            return Rung.BARE
+        return self.below()
+
+
+_BELOW = {Rung.FULL: Rung.COMPACT, Rung.BARE: Rung.COMPACT, Rung.COMPACT: Rung.TEXT, Rung.TEXT: None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,12 +175,12 @@ def after_failure(
     match error:
         case CardRefused():
             unknown_since = None
-            below = delivery.rung.below()
+            below = delivery.rung.after(error)
             return move(DeliveryState.READY, rung=below, due_at=now) if below else move(DeliveryState.DEAD)
         case RecipientUnreachable():
             reroutable = fallback_exists and delivery.reroute_reason is None and unknown_since is None
             return move(DeliveryState.REROUTED if reroutable else given_up)
-        case NotDone() | OutcomeUnknown() | NotAuthorised():
+        case NotDone() | OutcomeUnknown() | NotAuthorised() | AppStopped():
             due_at = now + _pause_after(error, attempts=delivery.attempts, jitter=jitter)
             if unknown_since is not None and due_at - unknown_since >= UUID_WINDOW_MS:
                 return move(DeliveryState.UNCERTAIN)
@@ -180,7 +193,7 @@ def after_failure(
 
 def closes_gate_for_ms(error: CallError) -> int:
     """For how long nobody may call after this failure; 0 if it is this delivery's alone."""
-    if isinstance(error, NotAuthorised):
+    if isinstance(error, NotAuthorised | AppStopped):
         return CREDENTIALS_PAUSE_MS
     if isinstance(error, NotDone) and error.whole_app:
         return round(1000 * (error.retry_after_seconds or 1))
@@ -188,9 +201,9 @@ def closes_gate_for_ms(error: CallError) -> int:
 
 
 def _pause_after(error: CallError, *, attempts: int, jitter: float) -> int:
-    """What Feishu asks for is the least. When it asks the whole app to wait, this delivery has no part in it."""
+    """What Feishu asks for is the least. When it names the wait of the whole app, this delivery has no part in it."""
     asked_ms = round(1000 * (error.retry_after_seconds or 0))
-    if isinstance(error, NotDone) and error.whole_app and asked_ms:
+    if isinstance(error, NotDone) and error.whole_app and error.exact:
         return asked_ms + round(250 * jitter)
     return max(asked_ms + round(250 * jitter), pause_ms(attempts=attempts, jitter=jitter))
 

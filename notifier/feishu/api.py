@@ -240,7 +240,12 @@ def _sorted_answer(status: int, headers: Mapping[str, str], raw: bytes) -> _Succ
         error = failure(code, str(document.get("msg", "")), log_id=log_id, retry_after_seconds=wait)
         if code not in TABLE and status == 429:
             raise NotDone(
-                error.reason, code=code, log_id=log_id, retry_after_seconds=wait or 1, whole_app=True
+                error.reason,
+                code=code,
+                log_id=log_id,
+                retry_after_seconds=wait or 1,
+                whole_app=True,
+                exact=bool(wait),
             )
         if code not in TABLE and status >= 500:
             raise OutcomeUnknown(error.reason, code=code, log_id=log_id)
@@ -253,7 +258,9 @@ def _sorted_answer(status: int, headers: Mapping[str, str], raw: bytes) -> _Succ
 def _without_code(status: int, *, log_id: str | None, wait: float | None) -> CallError:
     """A gateway spoke instead of Feishu (HTML, an empty body, half an answer)."""
     if status == 429:
-        return NotDone("too many calls", log_id=log_id, retry_after_seconds=wait or 1, whole_app=True)
+        return NotDone(
+            "too many calls", log_id=log_id, retry_after_seconds=wait or 1, whole_app=True, exact=bool(wait)
+        )
     if 300 <= status < 500:
         return NotDone(f"HTTP {status} without a Feishu answer", log_id=log_id)
     return OutcomeUnknown(f"HTTP {status} without a Feishu answer", log_id=log_id)

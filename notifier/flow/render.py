@@ -180,13 +180,33 @@ class Renderer:
 
     def card(self, rung: Rung, card: Card) -> dict[str, Any]:
         """Raises TemplateBroken when the template fails or its card breaks a rule of Feishu."""
-        name = _templates_for(card)[rung]
+        name = _templates_for(card)[Rung.FULL if rung is Rung.BARE else rung]
         rendered = self._templates.render(name, {"card": card})
+        if rung is Rung.BARE:
+            rendered = without_pictures(rendered)
         problems = self._check(rendered)
         if problems:
             shown = "; ".join(f"{problem.path}: {problem.message}" for problem in problems[:5])
             raise TemplateBroken(f"{name}: Feishu would refuse this card: {shown}")
         return rendered
+
+
+PICTURES = frozenset({"chart", "img", "img_combination"})
+
+
+def without_pictures(node: Any) -> Any:  # noqa: ANN401 - JSON
+    """The same card without its charts and images."""
+    match node:
+        case dict():
+            return {name: without_pictures(value) for name, value in node.items()}
+        case list():
+            return [
+                without_pictures(each)
+                for each in node
+                if not (isinstance(each, dict) and each.get("tag") in PICTURES)
+            ]
+        case _:
+            return node
 
 
 def serialise(document: object) -> str:

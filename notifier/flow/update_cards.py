@@ -124,12 +124,13 @@ class CardUpdater:
         await self._keep(keep)
         log.warning("card.update_refused", extra={"delivery_id": update.delivery_id, "reason": reason})
 
-    async def _simpler(self, update: CardUpdate, hung: HungCard | None, error: CallError) -> None:
-        """The compact card may pass where the full one does not; else later, as a template may be mended."""
-        if hung is not None and hung.rung is Rung.FULL:
-            await self._change(update, replace(hung, rung=Rung.COMPACT))
-        else:
+    async def _simpler(self, update: CardUpdate, hung: HungCard, error: CardRefused) -> None:
+        """A simpler card may pass where this one does not; else later, as a template may be mended."""
+        below = hung.rung.after(error)
+        if below is None or below is Rung.TEXT:  # a card cannot become a text
             await self._later(update, error)
+        else:
+            await self._change(update, replace(hung, rung=below))
 
     async def _later(self, update: CardUpdate, error: CallError) -> None:
         now = self._now()

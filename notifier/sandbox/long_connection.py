@@ -13,6 +13,7 @@ from notifier.sandbox.damage import damaged
 from notifier.sandbox.faults import is_gone, reset, wait_while
 from notifier.sandbox.frames import CONTROL, DATA, Frame, FrameError
 from notifier.sandbox.gateway import Api, Call
+from notifier.sandbox.marks import drawn
 from notifier.sandbox.notes import CODE
 from notifier.sandbox.presence import Presence
 from notifier.sandbox.quota import PER_SECOND_10
@@ -142,11 +143,10 @@ class LongConnection:
         if code:
             self._world.refusals[code] += 1
             return web.json_response({"code": code, "msg": f"refused with {code}", "data": {}})
-        ticket = secrets.token_hex(16)
+        ticket = drawn("ticket")
         self._tickets[ticket] = self._world.clock.elapsed() + self._settings.ticket_seconds
-        query = (
-            f"fpid=493&aid=552564&device_id={secrets.randbelow(10**18)}&access_key={secrets.token_hex(16)}"
-        )
+        device = f"fpid=493&aid=552564&device_id={secrets.randbelow(10**18)}"
+        query = f"{device}&access_key={drawn('access-key')}"
         url = f"ws://{request.host}{PATH}?{query}&service_id={SERVICE_ID}&ticket={ticket}"
         data = {"URL": url, "ClientConfig": self._client_config()}
         for trouble in self._troubles.running("finite_reconnect_count", "client_config"):

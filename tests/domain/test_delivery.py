@@ -14,15 +14,18 @@ from notifier.domain.delivery import (
     Patience,
     Rung,
     after_failure,
+    closes_gate_for_ms,
     pause_ms,
 )
 from notifier.errors import (
     AccountUnknown,
+    AppStopped,
     CallError,
     CardRefused,
     NotAuthorised,
     NotDone,
     OutcomeUnknown,
+    PictureRefused,
     RecipientUnreachable,
     Refused,
 )
@@ -87,6 +90,7 @@ def after(
         (READY, NotDone("busy", retry_after_seconds=3, whole_app=True)),
         (READY, OutcomeUnknown("no answer")),
         (READY, NotAuthorised("wrong secret")),
+        (READY, AppStopped("no quota left")),
         (READY, CardRefused("too long")),
         (REROUTED, RecipientUnreachable("resigned")),
         (DEAD, Refused("bad parameter")),
@@ -110,11 +114,20 @@ def test_a_repeat_says_the_same_as_before(rung: Rung, error: CallError) -> None:
     assert rung is after(error, delivery(rung=rung)).rung
 
 
-@pytest.mark.parametrize("below, rung", [(Rung.COMPACT, Rung.FULL), (Rung.TEXT, Rung.COMPACT)])
+@pytest.mark.parametrize(
+    "below, rung", [(Rung.COMPACT, Rung.FULL), (Rung.COMPACT, Rung.BARE), (Rung.TEXT, Rung.COMPACT)]
+)
 def test_a_refused_card_is_followed_at_once_by_a_simpler_one(below: Rung, rung: Rung) -> None:
     move = after(CardRefused("too long"), delivery(rung=rung), now=BORN + 1000)
 
     assert (READY, below, BORN + 1000) == (move.state, move.rung, move.due_at)
+
+
+@pytest.mark.parametrize(
+    "below, rung", [(Rung.BARE, Rung.FULL), (Rung.COMPACT, Rung.BARE), (Rung.TEXT, Rung.COMPACT)]
+)
+def test_where_a_picture_was_refused_only_the_picture_goes(below: Rung, rung: Rung) -> None:
+    assert below is after(PictureRefused("chart"), delivery(rung=rung)).rung
 
 
 def test_below_a_refused_text_there_is_nothing() -> None:
@@ -247,9 +260,22 @@ def test_nobody_comes_back_before_the_platform_said(
 
 
 def test_a_wait_of_the_whole_app_does_not_grow_with_this_deliverys_tries() -> None:
-    error = NotDone("busy", retry_after_seconds=3, whole_app=True)
+    error = NotDone("busy", retry_after_seconds=3, whole_app=True, exact=True)
 
     assert BORN + 3000 == after(error, delivery(attempts=9), now=BORN, jitter=0).due_at
+
+
+def test_where_feishu_named_no_wait_the_pause_grows_from_try_to_try() -> None:
+    error = NotDone("busy", retry_after_seconds=1, whole_app=True)
+
+    assert (
+        BORN + pause_ms(attempts=9, jitter=0) == after(error, delivery(attempts=9), now=BORN, jitter=0).due_at
+    )
+
+
+@pytest.mark.parametrize("error", [AppStopped("disabled"), NotAuthorised("wrong secret")])
+def test_what_stops_the_whole_app_closes_the_gate_for_everybody(error: CallError) -> None:
+    assert closes_gate_for_ms(error) > 0
 
 
 def test_the_uuid_is_short_enough_and_changes_with_what_is_said() -> None:

@@ -7,12 +7,14 @@ import pytest
 from notifier.errors import (
     AccountDeactivated,
     AccountUnknown,
+    AppStopped,
     CallError,
     CardRefused,
     MessageGone,
     NotAuthorised,
     NotDone,
     OutcomeUnknown,
+    PictureRefused,
     RecipientUnreachable,
     Refused,
 )
@@ -28,7 +30,7 @@ class Row(NamedTuple):
 
 
 GONE, NO, NEXT, SIMPLER = Row(MessageGone), Row(Refused), Row(RecipientUnreachable), Row(CardRefused)
-UNKNOWN, TOKEN = Row(OutcomeUnknown), Row(NotAuthorised)
+UNKNOWN, TOKEN, STOPPED = Row(OutcomeUnknown), Row(NotAuthorised), Row(AppStopped)
 
 FILES = {
     234001: NO,
@@ -76,15 +78,15 @@ MESSAGES = {
     18121: UNKNOWN,
     11232: Row(NotDone, whole_app=True, pause=5),
     11233: Row(NotDone, pause=2),
-    11310: Row(NotDone, pause=1),
+    11310: SIMPLER,
     11311: SIMPLER,
 }
 """Codes of the message pages, read 2026-05."""
 
 GENERIC = {
     99991400: Row(NotDone, whole_app=True),
-    99991401: NO,
-    99991403: NO,
+    99991401: STOPPED,
+    99991403: STOPPED,
     99991661: TOKEN,
     99991663: TOKEN,
     99991664: TOKEN,
@@ -93,8 +95,8 @@ GENERIC = {
     99991677: NO,
     99991671: NO,
     99991672: NO,
-    99991673: NO,
-    99991662: NO,
+    99991673: STOPPED,
+    99991662: STOPPED,
     99991676: NO,
     99991679: NO,
     99992351: NEXT,
@@ -191,8 +193,6 @@ def refused_card(sub_code: int, sub_text: str) -> str:
         (11310, "template is not visible"),
         (200380, "template does not exist"),
         (200381, "template is not authorised"),
-        (200550, "chart spec invalid"),
-        (200570, "image key invalid"),
         (200621, "parse card json err"),
         (200732, "template variable type"),
         (200737, "template variable format"),
@@ -211,8 +211,19 @@ def test_a_refused_card_names_its_own_error(sub_code: int, sub_text: str) -> Non
     assert f"the card was refused; {sub_code} {sub_text}" == error.reason
 
 
-def test_a_card_that_is_being_clicked_is_tried_again_in_a_second() -> None:
-    error = failure(230099, refused_card(11310, "card action is lock"))
+@pytest.mark.parametrize(
+    "sub_code, sub_text", [(200550, "chart spec invalid"), (200570, "image key invalid")]
+)
+def test_a_refused_picture_is_told_apart_from_a_refused_card(sub_code: int, sub_text: str) -> None:
+    error = failure(230099, refused_card(sub_code, sub_text))
+
+    assert PictureRefused is type(error)
+    assert f"the card was refused; {sub_code} {sub_text}" == error.reason
+
+
+@pytest.mark.parametrize("code", [230099, 11310])
+def test_a_card_that_is_being_clicked_is_tried_again_in_a_second(code: int) -> None:
+    error = failure(code, refused_card(11310, "card action is lock"))
 
     assert isinstance(error, NotDone)
     assert (1, False) == (error.retry_after_seconds, error.whole_app)
@@ -227,6 +238,11 @@ def test_only_codes_about_our_token_ask_for_a_fresh_one(code: int) -> None:
     expected = code in (99991661, 99991663, 99991664, 99991665)
 
     assert expected is asks_for_fresh_token(failure(code, ""))
+
+
+@pytest.mark.parametrize("code", [code for code, row in EVERY.items() if row.error in (Refused, AppStopped)])
+def test_what_only_a_person_can_change_names_the_next_step(code: int) -> None:
+    assert "next step: " in failure(code, "").reason
 
 
 def test_an_error_without_a_known_code_asks_for_no_token() -> None:

@@ -75,7 +75,7 @@ async def test_a_message_feishu_does_not_know_is_refused(messages: Messages, mes
 
 
 @pytest.mark.parametrize(
-    "code, msg", [(11310, "lock"), (230099, "ErrCode: 11310; ErrMsg: card action is lock")]
+    "code, msg", [(11310, "card action is lock"), (230099, "ErrCode: 11310; ErrMsg: card action is lock")]
 )
 async def test_a_card_that_somebody_uses_is_changed_a_second_later(
     feishu_box: FeishuBox, messages: Messages, code: int, msg: str

@@ -13,7 +13,7 @@ from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import Content, Delivery, DeliveryState, Rung
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.render import Renderer, plain_text
+from notifier.flow.render import Renderer, plain_text, without_pictures
 from notifier.flow.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.samples import SAMPLES, sample
 from notifier.store.outbox import Claimed
@@ -114,3 +114,23 @@ def test_plain_text_names_nobody_and_holds_no_markup(name: str) -> None:
 
     assert "示例同事" not in text
     assert not {"<", ">"} & set(text)
+
+
+def test_a_card_without_its_pictures_keeps_all_else() -> None:
+    chart, table = {"tag": "chart", "chart_spec": {"type": "bar"}}, {"tag": "table", "rows": []}
+    image = {"tag": "img", "img_key": "img_v3_x"}
+    column = {"tag": "column", "elements": [image, {"tag": "hr"}]}
+    card = {"schema": "2.0", "body": {"elements": [chart, table, column]}}
+
+    assert {
+        "schema": "2.0",
+        "body": {"elements": [table, {"tag": "column", "elements": [{"tag": "hr"}]}]},
+    } == without_pictures(card)
+
+
+def test_the_rung_without_pictures_is_the_full_card_less_its_chart() -> None:
+    digest = sample("daily", Config())
+    made = [renderer().card(rung, digest) for rung in (Rung.FULL, Rung.BARE)]
+
+    assert [True, False] == ['"chart"' in json.dumps(card) for card in made]
+    assert [True, True] == ['"table"' in json.dumps(card) for card in made]

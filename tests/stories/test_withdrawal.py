@@ -296,7 +296,7 @@ def test_what_was_just_withdrawn_is_not_offered_again(notifier: RunningNotifier)
     assert ["withdrawn"] == orders(notifier)
 
 
-@pytest.mark.parametrize("code", [99991403, 230099, 11310])
+@pytest.mark.parametrize("code", [230006, 230099, 11310])
 def test_a_card_that_feishu_will_not_change_for_now_is_changed_later(
     notifier: RunningNotifier, code: int
 ) -> None:

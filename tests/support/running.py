@@ -14,6 +14,7 @@ from notifier.sandbox.box import FeishuBox
 from notifier.store import desk, inbox
 from notifier.store.database import Database
 from support.ports import free_port
+from support.secrets import search, search_folder
 from support.waiting import wait_until
 
 STOP_SECONDS = 10
@@ -136,13 +137,16 @@ class RunningNotifier:
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(STOP_SECONDS)
+        search_folder(self.folder)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """A clean stop; the exit code."""
         assert self._process is not None
         if not self.ended:
             self._process.send_signal(number)
-        return self._process.wait(STOP_SECONDS)
+        code = self._process.wait(STOP_SECONDS)
+        search_folder(self.folder)
+        return code
 
     def wait_end(self, seconds: float = START_SECONDS) -> int:
         assert self._process is not None
@@ -150,7 +154,7 @@ class RunningNotifier:
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Another command on the same configuration, as an operator would type it."""
-        return subprocess.run(
+        ran = subprocess.run(
             [sys.executable, "-m", "notifier", *words, "--config", str(self.config)],
             capture_output=True,
             text=True,
@@ -158,6 +162,8 @@ class RunningNotifier:
             env=clean_environment(),
             timeout=60,
         )
+        search(ran.stdout + ran.stderr, f"the output of {' '.join(words)}")
+        return ran
 
     def wait_until_settled(self, *, seconds: float = 90) -> None:
         """All events are acknowledged and recorded, and nothing is on its way any more."""
