@@ -37,6 +37,7 @@ from notifier.flow.digest import Digester, schedule
 from notifier.flow.hand_over import HandOver, HandOverParts
 from notifier.flow.loop import Step
 from notifier.flow.outside import SentMessage
+from notifier.flow.prune import Pruner
 from notifier.flow.receive import Receiver
 from notifier.flow.record import BATCH, RecordParts, record
 from notifier.flow.settle import log_settled, settle
@@ -48,6 +49,7 @@ from notifier.parts import (
     digest_parts,
     offer,
     payroll_access,
+    prune_parts,
     renderer,
     routes,
     sending_pace,
@@ -302,6 +304,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         digesting = Step(
             "digest", Digester(database, digest_parts(config, drawing, clock, wake_tellers)).turn
         )
+        pruner = Pruner(database, prune_parts(config, clock, busy=receiver.rush.is_on))
         steps = (
             beating,
             delivering,
@@ -312,6 +315,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             updating,
             handing_over,
             digesting,
+            Step("prune", pruner.turn),
         )
         for step in steps:
             step.start()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -325,6 +326,20 @@ class SendingConfig(Section):
     give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
 
 
+def _at_least(least: int, why: str) -> AfterValidator:
+    def check(value: int) -> int:
+        if value < least:
+            raise ValueError(f"must be at least {least}: {why}")
+        return value
+
+    return AfterValidator(check)
+
+
+class RetentionConfig(Section):
+    events_days: Annotated[int, _at_least(1, "Feishu sends an event again for 7 hours")] = 30
+    deliveries_days: Annotated[int, _at_least(30, "for 14 days a card can be pressed and changed")] = 90
+
+
 class LogConfig(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
@@ -345,6 +360,7 @@ class Config(Section):
     calendar: CalendarConfig = CalendarConfig()
     referrers: ReferrerConfig = ReferrerConfig()
     sending: SendingConfig = SendingConfig()
+    retention: RetentionConfig = RetentionConfig()
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")

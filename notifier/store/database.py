@@ -21,6 +21,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 LOCK_WAIT_MS = 10_000
+LOG_FILE_BYTES = 16 * 1024 * 1024
+"""Of the -wal file, where a long look at the data has let it grow: it is cut back to this."""
 
 
 class Database:
@@ -109,7 +111,13 @@ def make_engine(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
     connection.isolation_level = None  # we say BEGIN ourselves
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={LOCK_WAIT_MS}"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={LOCK_WAIT_MS}",
+        f"journal_size_limit={LOG_FILE_BYTES}",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
