@@ -57,7 +57,7 @@ from notifier.parts import (
 )
 from notifier.payroll.client import PayrollClient
 from notifier.payroll.endpoint import ReportEndpoint
-from notifier.store import accounts, audit, desk, outbox, withdrawals
+from notifier.store import accounts, audit, desk, outbox, soundness, withdrawals
 from notifier.store.database import Database, sole_process
 from notifier.store.desk import WorkerRow
 
@@ -118,6 +118,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
     async with contextlib.AsyncExitStack() as parts:
         parts.enter_context(_signals(stop))
         parts.enter_context(sole_process(config.store.url))
+        soundness.check(config.store.url)
         database = Database.open(config.store.url)
         parts.callback(database.close, STOP_SECONDS)
         started = to_millis(clock.now())

@@ -45,7 +45,10 @@ def clean_environment() -> dict[str, str]:
 
 
 class RunningNotifier:
-    """config: the file it was started with. A killed one is started again with start()."""
+    """config: the file it was started with. A killed one is started again with start().
+
+    environment, arguments: what `run` gets besides.
+    """
 
     def __init__(self, box: FeishuBox, folder: Path, *, more: str = "", timeout_seconds: float = 5) -> None:
         self.box = box
@@ -63,6 +66,8 @@ class RunningNotifier:
             ),
             encoding="utf-8",
         )
+        self.environment: dict[str, str] = {}
+        self.arguments: tuple[str, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -78,10 +83,10 @@ class RunningNotifier:
         before = self.box.connections()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "notifier", "run", "--config", str(self.config)],
+                [sys.executable, "-m", "notifier", "run", "--config", str(self.config), *self.arguments],
                 stdout=log,
                 stderr=log,
-                env=clean_environment(),
+                env=clean_environment() | self.environment,
             )
         if connected:
             self.box.wait_for(
