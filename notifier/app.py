@@ -32,6 +32,7 @@ from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.announce import AnnounceParts, Announcer
 from notifier.flow.batch import Batcher, BatchParts
 from notifier.flow.click import ClickParts, Clicks
+from notifier.flow.clock_steps import ClockWatch
 from notifier.flow.deliver import Deliverer, DeliverParts
 from notifier.flow.digest import Digester, schedule
 from notifier.flow.hand_over import HandOver, HandOverParts
@@ -317,6 +318,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             handing_over,
             digesting,
             Step("prune", pruner.turn),
+            Step("clock", ClockWatch(database, clock).turn),
         )
         for step in steps:
             step.start()
