@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from notifier.errors import ConfigError, StoreBusy
 from notifier.store import schema, soundness
 from notifier.store.tables import workers
-from notifier.store.trouble import BEGIN_ANEW, Outage, is_damage, next_step
+from notifier.store.trouble import BEGIN_ANEW, Outage, failing, is_damage, next_step
 from notifier.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Database:
             schema.bring_up(engine)
         except sa.exc.OperationalError as error:
             raise ConfigError(
-                f"store.url: the database at {show_url(url)} cannot be opened: {error.orig}."
+                f"store.url: the database cannot be opened. {failing(error, engine.url.database or '')}"
             ) from error
         except sa.exc.DatabaseError as error:
             step = f" Nothing in it was changed. {BEGIN_ANEW}" if is_damage(error) else ""

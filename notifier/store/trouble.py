@@ -19,12 +19,17 @@ BEGIN_ANEW = (
     "anew: Feishu sends the events of the last 7 hours again, and balances are read again."
 )
 
+BY_ITSELF = "; the rest happens by itself"
+_NO_SHM = f"the disk is full, or fails. Make room, or look at the system's log{BY_ITSELF}"
+
 _NEXT_STEPS = {
-    sqlite3.SQLITE_FULL: "the disk is full. Make room; the rest happens by itself",
-    sqlite3.SQLITE_BUSY: "another program keeps the database locked. Let it end; the rest happens by itself",
+    sqlite3.SQLITE_IOERR_SHMOPEN: _NO_SHM,
+    sqlite3.SQLITE_IOERR_SHMSIZE: _NO_SHM,
+    sqlite3.SQLITE_FULL: f"the disk is full. Make room{BY_ITSELF}",
+    sqlite3.SQLITE_BUSY: f"another program keeps the database locked. Let it end{BY_ITSELF}",
     sqlite3.SQLITE_READONLY: "the database cannot be written to. Make the file and its folder writable for the "
-    "notifier; the rest happens by itself",
-    sqlite3.SQLITE_IOERR: "the disk fails. Look at the system's log; when it is mended the rest happens by itself",
+    f"notifier{BY_ITSELF}",
+    sqlite3.SQLITE_IOERR: f"the disk fails. Look at the system's log, and mend it{BY_ITSELF}",
     sqlite3.SQLITE_CANTOPEN: "the database cannot be opened. Is its folder there, and open to the notifier? Are too "
     "many files open?",
     sqlite3.SQLITE_PERM: "the system forbids the access to the database. Make the file and its folder writable",
@@ -35,10 +40,10 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _code(error: BaseException) -> int | None:
-    """SQLite's primary result code."""
+    """SQLite's extended result code; the primary one is its last byte."""
     cause = error.orig if isinstance(error, DBAPIError) else error
-    code = getattr(cause, "sqlite_errorcode", None)
-    return None if code is None else code & 0xFF
+    code: int | None = getattr(cause, "sqlite_errorcode", None)
+    return code
 
 
 def next_step(error: BaseException) -> str | None:
@@ -46,17 +51,19 @@ def next_step(error: BaseException) -> str | None:
     if isinstance(error, StoreFailing):
         return str(error)
     code = _code(error)
-    return None if code is None else _NEXT_STEPS.get(code)
+    return None if code is None else _NEXT_STEPS.get(code) or _NEXT_STEPS.get(code & 0xFF)
 
 
 def is_damage(error: BaseException) -> bool:
-    return _code(error) in _DAMAGE
+    code = _code(error)
+    return code is not None and code & 0xFF in _DAMAGE
 
 
 def failing(error: BaseException, path: str) -> StoreFailing:
-    """The error as a person should read it."""
+    """The error as a person should read it who has to come back: nothing goes on by itself."""
     reason = error.orig if isinstance(error, DBAPIError) else error
-    return StoreFailing(f"{path}: {next_step(error) or 'the database does not answer'} ({reason}).")
+    step = (next_step(error) or "the database does not answer").removesuffix(BY_ITSELF)
+    return StoreFailing(f"{path}: {step} ({reason}).")
 
 
 class Outage:

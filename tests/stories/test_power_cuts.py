@@ -37,6 +37,10 @@ def acknowledged(box: FeishuBox) -> set[str]:
     return {event["event_id"] for event in box.events() if 200 in box.push_codes(event["event_id"])}
 
 
+def wait_for_more(box: FeishuBox, *, than: int) -> None:
+    box.wait_for(lambda: len(acknowledged(box)) > than, "some are acknowledged", timeout=60)
+
+
 @pytest.mark.timeout(300)
 def test_what_was_acknowledged_survives_power_cuts_and_the_rest_comes_again(
     box: FeishuBox, tmp_path: Path
@@ -54,9 +58,7 @@ def test_what_was_acknowledged_survives_power_cuts_and_the_rest_comes_again(
         notifier.start()
         before = len(acknowledged(box))
         sent |= set(box.change_many([(LIN_ACCOUNT, 1, {})] * (EVENTS // 2)))
-        box.wait_for(
-            lambda before=before: len(acknowledged(box)) > before, "some are acknowledged", timeout=60
-        )  # type: ignore[misc]
+        wait_for_more(box, than=before)
         half_written = trigger.with_suffix(".new")
         half_written.write_text(str(cut))
         half_written.rename(trigger)

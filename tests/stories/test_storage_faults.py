@@ -36,6 +36,14 @@ def disk(tmp_path: Path) -> Disk:
     return Disk(tmp_path)
 
 
+def on_failing_disk(folder: Path, data: Path) -> dict[str, str]:
+    return {
+        "LD_PRELOAD": str(build("failing_disk", folder)),
+        "FAILING_DISK_UNDER": f"{data}/notifier.db",
+        "FAILING_DISK_FILE": str(folder / "failing"),
+    }
+
+
 @pytest.fixture
 def notifier(tmp_path: Path) -> Iterator[RunningNotifier]:
     """On a disk of its own; Feishu sends again at once what was not taken."""
@@ -44,11 +52,7 @@ def notifier(tmp_path: Path) -> Iterator[RunningNotifier]:
     data.mkdir()
     with FeishuBox(settings) as box:
         running = RunningNotifier(box, data)
-        running.environment = {
-            "LD_PRELOAD": str(build("failing_disk", tmp_path)),
-            "FAILING_DISK_UNDER": f"{data}/notifier.db",
-            "FAILING_DISK_FILE": str(tmp_path / "failing"),
-        }
+        running.environment = on_failing_disk(tmp_path, data)
         running.start()
         yield running
         if not running.ended:
@@ -208,3 +212,41 @@ def test_a_start_on_a_damaged_file_is_refused_in_one_sentence_and_changes_nothin
     assert str(path) in sentence
     assert ("newest backup" in sentence) or spoil is folder
     assert before == (path.read_bytes() if path.is_file() else b"")
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["of a database", "of none yet"])
+def test_a_start_on_a_full_disk_is_refused_in_one_sentence(
+    feishu_box: FeishuBox, tmp_path: Path, disk: Disk, *, made: bool
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    notifier = RunningNotifier(feishu_box, data)
+    if made:
+        assert 0 == notifier.command("migrate").returncode
+    notifier.environment = on_failing_disk(tmp_path, data)
+    disk.fail(errno.ENOSPC)
+
+    notifier.start(connected=False)
+
+    assert 2 == notifier.wait_end()
+    [sentence] = notifier.log.splitlines()
+    assert "notifier.db" in sentence
+    assert "the disk is full" in sentence
+    assert "Make room" in sentence
+
+
+def test_a_start_on_a_locked_database_is_refused_in_one_sentence(
+    feishu_box: FeishuBox, tmp_path: Path
+) -> None:
+    notifier = RunningNotifier(feishu_box, tmp_path)
+    assert 0 == notifier.command("migrate").returncode
+    locker = sqlite3.connect(tmp_path / "notifier.db", isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+
+    ran = notifier.command("run")
+
+    locker.close()
+    assert 2 == ran.returncode
+    [logged, sentence] = ran.stderr.splitlines()
+    assert " store.failing " in logged
+    assert "notifier.db: another program keeps the database locked. Let it end (" in sentence
