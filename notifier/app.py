@@ -33,12 +33,14 @@ from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.announce import AnnounceParts, Announcer
 from notifier.flow.batch import Batcher, BatchParts
 from notifier.flow.click import ClickParts, Clicks
+from notifier.flow.clock_steps import ClockWatch
 from notifier.flow.deliver import Deliverer, DeliverParts
 from notifier.flow.digest import Digester, schedule
 from notifier.flow.hand_over import HandOver, HandOverParts
 from notifier.flow.loop import Step
 from notifier.flow.outside import SentMessage
 from notifier.flow.presence import Presence
+from notifier.flow.prune import Pruner
 from notifier.flow.receive import Receiver
 from notifier.flow.record import BATCH, RecordParts, record
 from notifier.flow.refresh import Refresher
@@ -61,6 +63,7 @@ from notifier.parts import (
     digest_parts,
     offer,
     payroll_access,
+    prune_parts,
     refresh_parts,
     renderer,
     routes,
@@ -70,7 +73,7 @@ from notifier.parts import (
 from notifier.payroll.client import PayrollClient
 from notifier.payroll.endpoint import ReportEndpoint
 from notifier.pulse import LEVELS, Pulse
-from notifier.store import accounts, audit, desk, outbox, withdrawals
+from notifier.store import accounts, audit, desk, outbox, soundness, withdrawals
 from notifier.store.database import Database, sole_process
 from notifier.store.desk import WorkerRow
 from notifier.transport import listen
@@ -118,6 +121,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
     async with contextlib.AsyncExitStack() as parts:
         parts.enter_context(signals(stop))
         parts.enter_context(sole_process(config.store.url))
+        soundness.check(config.store.url)
         database = Database.open(config.store.url)
         parts.callback(database.close, STOP_SECONDS)
         running = asyncio.get_running_loop()
@@ -335,6 +339,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         digesting = Step(
             "digest", Digester(database, digest_parts(config, drawing, clock, wake_tellers)).turn
         )
+        pruner = Pruner(database, prune_parts(config, clock, busy=receiver.rush.is_on))
         steps = (
             beating,
             delivering,
@@ -348,6 +353,8 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             refreshing,
             Step("presence", presence.turn),
             Step("watch", watch),
+            Step("prune", pruner.turn),
+            Step("clock", ClockWatch(database, clock).turn),
         )
         for step in steps:
             step.start()

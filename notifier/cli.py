@@ -21,6 +21,7 @@ from notifier.cli_tools import (
     naming_the_file,
     open_database,
     say_error,
+    saying_what_ails_it,
 )
 from notifier.errors import CallError, ConfigError, NotifierError
 
@@ -67,7 +68,7 @@ def run(config_path: Path | None, clock_file: Path | None) -> None:
     _set_up_logs(loaded.config)
     from notifier import app  # noqa: PLC0415 - see above
 
-    with naming_the_file(loaded):
+    with naming_the_file(loaded), saying_what_ails_it(loaded):
         asyncio.run(app.run(loaded.config, clock=clock_of(clock_file)))
 
 

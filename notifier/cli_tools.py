@@ -60,12 +60,28 @@ def naming_the_file(loaded: "Loaded") -> "Iterator[None]":
 
 
 @contextmanager
+def saying_what_ails_it(loaded: "Loaded") -> "Iterator[None]":
+    """A database that cannot be read or written is a sentence, not a traceback."""
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - with the others
+
+    from notifier.store import trouble  # noqa: PLC0415 - with the others
+
+    try:
+        yield
+    except DBAPIError as error:
+        if trouble.next_step(error) is None:
+            raise
+        raise trouble.failing(error, loaded.config.store.url.removeprefix("sqlite:///")) from error
+
+
+@contextmanager
 def open_database(loaded: "Loaded", *, must_exist: bool = True) -> "Iterator[Database]":
     from notifier.store.database import Database  # noqa: PLC0415 - heavy imports happen where they are needed
 
     with naming_the_file(loaded):
         database = Database.open(loaded.config.store.url, must_exist=must_exist)
     try:
-        yield database
+        with saying_what_ails_it(loaded):
+            yield database
     finally:
         database.close()

@@ -3,7 +3,6 @@
 import difflib
 import re
 from collections.abc import Mapping
-from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from ipaddress import ip_address
@@ -12,16 +11,13 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from notifier.config_types import Number, Secret, Section, Text, Zone, listen_address
-from notifier.cron import trigger
+from notifier.config_digests import GROUP_NAME, CalendarConfig, DigestConfig
+from notifier.config_types import Number, Secret, Section, Text, Zone, as_list, listen_address
 from notifier.domain.money import Kind
 from notifier.domain.notice import Direction
-from notifier.domain.period import Span
 from notifier.domain.route import REFERRER
-
-GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class Transport(StrEnum):
@@ -115,14 +111,9 @@ class CardConfig(Section):
         return value
 
 
-def _as_list(value: object) -> object:
-    """One value may stand without brackets."""
-    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value
-
-
 class GroupConfig(Section):
     chat_id: Text
-    operators: Annotated[tuple[Text, ...], BeforeValidator(_as_list)] = ()
+    operators: Annotated[tuple[Text, ...], BeforeValidator(as_list)] = ()
 
     @field_validator("chat_id")
     @classmethod
@@ -143,10 +134,10 @@ class GroupConfig(Section):
 
 
 class WhenConfig(Section):
-    direction: Annotated[tuple[Direction, ...], BeforeValidator(_as_list)] = ()
-    kind: Annotated[tuple[Kind, ...], BeforeValidator(_as_list)] = ()
-    currency: Annotated[tuple[Text, ...], BeforeValidator(_as_list)] = ()
-    account: Annotated[tuple[Text, ...], BeforeValidator(_as_list)] = ()
+    direction: Annotated[tuple[Direction, ...], BeforeValidator(as_list)] = ()
+    kind: Annotated[tuple[Kind, ...], BeforeValidator(as_list)] = ()
+    currency: Annotated[tuple[Text, ...], BeforeValidator(as_list)] = ()
+    account: Annotated[tuple[Text, ...], BeforeValidator(as_list)] = ()
     least_amount: Decimal | None = Field(default=None, ge=0)
 
     @field_validator("least_amount", mode="before")
@@ -159,13 +150,13 @@ class WhenConfig(Section):
 class RouteConfig(Section):
     name: str = Field(min_length=1)
     when: WhenConfig = WhenConfig()
-    to: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(min_length=1)
+    to: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(min_length=1)
     keep_going: bool = False
 
 
 class WithdrawalConfig(Section):
-    offer_to: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = ()
-    kinds: Annotated[tuple[Kind, ...], BeforeValidator(_as_list)] = Field(
+    offer_to: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
+    kinds: Annotated[tuple[Kind, ...], BeforeValidator(as_list)] = Field(
         default=(Kind.POINTS, Kind.CASH), min_length=1
     )
     least_amount: Decimal = Field(default=Decimal(0), ge=0)
@@ -229,67 +220,6 @@ class PayoutConfig(Section):
         return self
 
 
-class CalendarConfig(Section):
-    closed_on: tuple[date, ...] = ()
-    open_on: tuple[date, ...] = ()
-
-
-class DigestConfig(Section):
-    name: str
-    to: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = Field(min_length=1)
-    at: str = "09:07"
-    cron: str | None = None
-    time_zone: Zone | None = None
-    period: Span = Span.DAY
-    working_days: bool = False
-    when_empty: Literal["say", "skip"] = "say"
-    jitter_seconds: int = Field(default=120, ge=0, le=3600)
-    chart_days: Literal[0, 7, 30] = 7
-    rows: int = Field(default=20, ge=1, le=50)
-    file: Literal["always", "when_cut", "never"] = "when_cut"
-    withdraw: bool = True
-    catch_up_hours: Number = Field(default=72, ge=0, le=24 * 31)
-
-    @field_validator("name")
-    @classmethod
-    def _short(cls, value: str) -> str:
-        if not GROUP_NAME.fullmatch(value):
-            raise ValueError("is lower-case letters, digits, - and _, and begins with a letter")
-        return value
-
-    @field_validator("at")
-    @classmethod
-    def _time_of_day(cls, value: str) -> str:
-        if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", value):
-            raise ValueError('must be a time of day in quotes, such as "09:07"')
-        return value
-
-    @field_validator("cron")
-    @classmethod
-    def _readable(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                trigger(value, ZoneInfo("UTC"))
-            except ValueError as error:
-                raise ValueError(f"is no cron expression: {error}. Write for example 7 9 * * 1-5") from error
-        return value
-
-    @model_validator(mode="after")
-    def _one_time(self) -> Self:
-        if self.cron is not None and "at" in self.model_fields_set:
-            raise ValueError("say either at or cron, not both")
-        return self
-
-    @property
-    def expression(self) -> str:
-        """As cron. Without one: every day, every Monday, or the first of every month."""
-        if self.cron is not None:
-            return self.cron
-        hour, minute = (int(part) for part in self.at.split(":"))
-        days = {Span.DAY: "* * *", Span.WEEK: "* * mon", Span.MONTH: "1 * *"}[self.period]
-        return f"{minute} {hour} {days}"
-
-
 class ReferrerConfig(Section):
     max_age_hours: Number = Field(default=24, ge=0, le=24 * 365)
     lookups_per_second: Number = Field(default=9, gt=0, le=10)
@@ -320,6 +250,20 @@ class HealthConfig(Section):
         return value
 
 
+def _at_least(least: int, why: str) -> AfterValidator:
+    def check(value: int) -> int:
+        if value < least:
+            raise ValueError(f"must be at least {least}: {why}")
+        return value
+
+    return AfterValidator(check)
+
+
+class RetentionConfig(Section):
+    events_days: Annotated[int, _at_least(1, "Feishu sends an event again for 7 hours")] = 30
+    deliveries_days: Annotated[int, _at_least(30, "for 14 days a card can be pressed and changed")] = 90
+
+
 class LogConfig(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
@@ -343,6 +287,7 @@ class Config(Section):
     refresh: RefreshConfig = RefreshConfig()
     sending: SendingConfig = SendingConfig()
     health: HealthConfig = HealthConfig()
+    retention: RetentionConfig = RetentionConfig()
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")

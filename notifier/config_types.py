@@ -54,3 +54,8 @@ def listen_address(text: str) -> tuple[str, int]:
     if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise ValueError("must be host:port, such as 127.0.0.1:8080")
     return host, int(port)
+
+
+def as_list(value: object) -> object:
+    """One value may stand without brackets."""
+    return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value

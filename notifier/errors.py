@@ -13,6 +13,10 @@ class StoreBusy(NotifierError):
     """Another notifier process already works on this database file."""
 
 
+class StoreFailing(NotifierError):
+    """The database cannot be read or written now. The message says why and what to do."""
+
+
 class StoreOutdated(NotifierError):
     """The database is newer than this program, or its migration failed."""
 

@@ -17,6 +17,7 @@ from notifier.feishu.wire import write_reading
 from notifier.flow.digest import DigestParts
 from notifier.flow.digest_fit import fitting
 from notifier.flow.outside import Treasury
+from notifier.flow.prune import PruneParts
 from notifier.flow.refresh import RefreshParts
 from notifier.flow.render import Renderer
 from notifier.flow.tell import Telling
@@ -147,4 +148,11 @@ def sending_pace(config: Config) -> SendingPace:
         app=Pace(per_second=sending.per_second, burst=3),
         chat=Pace(per_second=sending.per_chat_per_second),
         per_minute=sending.per_minute,
+    )
+
+
+def prune_parts(config: Config, clock: Clock, *, busy: Callable[[], bool]) -> PruneParts:
+    kept = config.retention
+    return PruneParts(
+        events_days=kept.events_days, deliveries_days=kept.deliveries_days, clock=clock, busy=busy
     )

@@ -9,7 +9,7 @@ from typing import Any
 from notifier.clock import Millis, SystemClock, from_millis, to_millis
 from notifier.store import accounts, desk, digest_runs, gates, payouts, sweeps
 from notifier.store import inbox as inbox_table
-from notifier.store.database import Database
+from notifier.store.database import Database, is_running
 from notifier.store.desk import DeliveryFile, DeliveryRow, WorkerRow
 from notifier.store.digest_runs import RunRow
 from notifier.store.inbox import ParkedEntry
@@ -39,6 +39,9 @@ class Status:
     payouts: dict[str, int]
     missed: list[RunRow]
     sweep: Sweep | None
+    ails: str | None = None
+    """A process runs and writes nothing: what keeps us from writing, where we are kept from it too."""
+    mute: bool = False
 
     @property
     def process(self) -> str:
@@ -60,6 +63,7 @@ class Status:
     def as_json(self) -> dict[str, Any]:
         return {
             "process": self.process,
+            "store": self.ails or "well",
             "connection": self.connection,
             "connection_detail": self.worker.connection_detail if self.worker else None,
             "connection_since": iso(self.worker.connection_since) if self.worker else None,
@@ -100,7 +104,7 @@ class Status:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterable[str]:
-        yield f"process       {self._process_text()}"
+        yield from self._process_lines()
         yield f"connection    {self._connection_text()}"
         yield from self._foreign_lines()
         yield f"last event    {ago(self.last_event_at, self.now)}"
@@ -145,6 +149,11 @@ class Status:
         found = f"{sweep.read} accounts, {sweep.failed} failed, {sweep.recovered} recovered"
         return f"{when}: {found}" + (f", {sweep.unheard} UNHEARD while connected" if sweep.unheard else "")
 
+    def _process_lines(self) -> Iterable[str]:
+        yield f"process       {self._process_text()}"
+        if self.ails is not None:
+            yield f"store         {self.ails}"
+
     def _process_text(self) -> str:
         worker = self.worker
         match self.process:
@@ -152,6 +161,8 @@ class Status:
                 return "has never run on this database"
             case "stopped":
                 return f"stopped {ago(worker.stopped_at if worker else None, self.now)}"
+            case "silent" if self.mute:
+                return f"running, but it has written nothing for {_span(self.now - (worker.beat_at if worker else 0))}"
             case "silent":
                 return f"no sign of life for {_span(self.now - (worker.beat_at if worker else 0))}; is it running?"
             case _:
@@ -166,6 +177,13 @@ class Status:
 
 def status(database: Database, *, per_minute: float) -> Status:
     now = to_millis(SystemClock().now())
+    found = _status(database, now, per_minute=per_minute)
+    if found.process != "silent" or not is_running(str(database.engine.url)):
+        return found
+    return dataclasses.replace(found, mute=True, ails=database.ails())
+
+
+def _status(database: Database, now: Millis, *, per_minute: float) -> Status:
     with database.read() as connection:
         deliveries = desk.count_by_state(connection)
         oldest = desk.oldest_open_at(connection)

@@ -47,6 +47,14 @@ def complaint(file: Path, environ: Mapping[str, str] | None = None) -> str:
 
 
 WRONG = {
+    "events that go before Feishu is done with them": (
+        "retention:\n  events_days: 0",
+        "retention.events_days: must be at least 1: Feishu sends an event again for 7 hours",
+    ),
+    "cards that go while they can be pressed": (
+        "retention:\n  deliveries_days: 14",
+        "retention.deliveries_days: must be at least 30: for 14 days a card can be pressed",
+    ),
     "no routes at all": ("routes: []", "routes: nobody would ever be told"),
     "yes where a number belongs": ("feishu:\n  timeout_seconds: true", "timeout_seconds: must be a number"),
     "a password in the address": ("feishu:\n  base_url: https://me:pw@open.feishu.cn", "without a user name"),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import TypeVar
 
+from notifier.store.trouble import next_step
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -47,5 +49,10 @@ class InFlight:
     def _over(self, task: "asyncio.Task[None]") -> None:
         row = self._rows.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("call.lost_its_way", exc_info=error, extra={"row": row})
+            known = next_step(error) is not None  # the store has said what ails it
+            log.error(
+                "call.lost_its_way",
+                exc_info=None if known else error,
+                extra={"row": row, "reason": type(error).__name__},
+            )
         self._landed()

@@ -4,10 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from notifier.store.trouble import next_step
+
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
+STORE_PAUSE_SECONDS = 5.0
+"""At most, while the store fails: nobody else is troubled by asking it, and work should go on soon after."""
 
 
 class Step:
@@ -50,10 +54,13 @@ class Step:
             try:
                 wait = await self._turn()
                 failures = 0
-            except Exception:  # the only broad catch on the way: the step lives, its rows are as they were
+            except Exception as error:  # the only broad catch: the step lives, its rows are as they were
                 failures += 1
                 wait = min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
-                log.exception("step.failed", extra={"step": self.name, "again_in_s": wait})
+                if next_step(error) is not None:  # the store has said so, once for all
+                    wait = min(wait, STORE_PAUSE_SECONDS)
+                else:
+                    log.exception("step.failed", extra={"step": self.name, "again_in_s": wait})
             if wait > 0 and not self._stop_asked.is_set():
                 await self._rest(wait, deaf=failures > 0)
 

@@ -21,7 +21,7 @@ from notifier.domain.ledger import Rewrite
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Route, targets_of
 from notifier.domain.withdrawal import reflects, taken_by, without_own
-from notifier.errors import Parked
+from notifier.errors import Parked, StoreFailing
 from notifier.flow.tell import Telling
 from notifier.store import inbox, ledger, notices, sweeps, withdrawals
 from notifier.store.database import Database
@@ -52,7 +52,7 @@ async def record(database: Database, parts: RecordParts) -> int:
         return 0
     try:
         await asyncio.wrap_future(database.write(lambda c: _record(c, entries, parts)))
-    except OperationalError:
+    except (OperationalError, StoreFailing):
         raise  # the database, not an entry: the loop tries again
     except Exception:  # noqa: BLE001 - find the guilty one below; the others must not wait for it
         for entry in entries:
@@ -63,7 +63,7 @@ async def record(database: Database, parts: RecordParts) -> int:
 async def _record_alone(database: Database, entry: InboxEntry, parts: RecordParts) -> None:
     try:
         await asyncio.wrap_future(database.write(lambda c: _record(c, [entry], parts)))
-    except OperationalError:
+    except (OperationalError, StoreFailing):
         raise
     except Exception as error:
         log.exception("event.failed", extra={"inbox_id": entry.id, "event_key": entry.event.key})

@@ -11,7 +11,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 
 from notifier.errors import ConfigError, StoreBusy
-from notifier.store import schema
+from notifier.store import schema, soundness
+from notifier.store.tables import workers
+from notifier.store.trouble import BEGIN_ANEW, Outage, failing, is_damage, next_step
 from notifier.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 LOCK_WAIT_MS = 10_000
+LOG_FILE_BYTES = 16 * 1024 * 1024
+"""Of the -wal file, where a long look at the data has let it grow: it is cut back to this."""
 
 
 class Database:
@@ -31,7 +35,8 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._writer = Writer(engine)
+        self._outage = Outage(engine)
+        self._writer = Writer(engine, self._outage)
 
     @classmethod
     def open(cls, url: str, *, must_exist: bool = False) -> "Database":
@@ -42,15 +47,17 @@ class Database:
         if must_exist:
             _look_for(url)
         engine = make_engine(url)
+        soundness.refuse_empty(url)
         try:
             schema.bring_up(engine)
         except sa.exc.OperationalError as error:
             raise ConfigError(
-                f"store.url: the database at {show_url(url)} cannot be opened: {error.orig}."
+                f"store.url: the database cannot be opened. {failing(error, engine.url.database or '')}"
             ) from error
         except sa.exc.DatabaseError as error:
+            step = f" Nothing in it was changed. {BEGIN_ANEW}" if is_damage(error) else ""
             raise ConfigError(
-                f"store.url: {show_url(url)} is not a usable database: {error.orig}."
+                f"store.url: {show_url(url)} is not a usable database: {error.orig}.{step}"
             ) from error
         return cls(engine)
 
@@ -63,8 +70,21 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self.engine.connect().execution_options(read_only=True) as connection, connection.begin():
-            yield connection
+        try:
+            with self.engine.connect().execution_options(read_only=True) as connection, connection.begin():
+                yield connection
+        except sa.exc.DBAPIError as error:
+            self._outage.met(error)
+            raise
+
+    def ails(self) -> str | None:
+        """What keeps us from writing, with the next step; None for nothing. It writes a row as it was."""
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(sa.update(workers).values(beat_at=workers.c.beat_at))
+        except sa.exc.DBAPIError as error:
+            return next_step(error) or str(error.orig)
+        return None
 
     def close(self, seconds: float | None = None) -> None:
         """seconds: how long to wait for what is still being written; None for as long as it takes."""
@@ -109,7 +129,13 @@ def make_engine(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
     connection.isolation_level = None  # we say BEGIN ourselves
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={LOCK_WAIT_MS}"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={LOCK_WAIT_MS}",
+        f"journal_size_limit={LOG_FILE_BYTES}",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -173,3 +199,14 @@ def sole_process(url: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_running(url: str) -> bool:
+    """Whether a process holds the right to run on this file."""
+    try:
+        with sole_process(url):
+            return False
+    except StoreBusy:
+        return True
+    except OSError:
+        return False

@@ -14,6 +14,9 @@ from notifier.store import withdrawals
 from notifier.store.ledger import balances_of
 from notifier.store.tables import accounts, sweeps
 
+KEPT = 100
+"""Rounds that are over."""
+
 
 class Why(StrEnum):
     CONNECTED = "connected"
@@ -93,6 +96,7 @@ def begin(connection: Connection, why: Why, *, now: Millis) -> None:
 
 def end(connection: Connection, sweep: Sweep, *, now: Millis) -> None:
     connection.execute(sa.update(sweeps).where(sweeps.c.id == sweep.id).values(ended_at=now))
+    connection.execute(sa.delete(sweeps).where(sweeps.c.id <= sweep.id - KEPT))
     if sweep.again:
         begin(connection, Why.CONNECTED, now=now)
 

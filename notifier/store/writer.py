@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from notifier.store.trouble import Outage, failing, is_damage, next_step
+
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -38,8 +40,9 @@ class _Job:
 class Writer:
     """A job's future resolves only after the commit that holds it. One failing job does not undo the others."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, outage: Outage | None = None) -> None:
         self._engine = engine
+        self._outage = outage or Outage(engine)
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -84,18 +87,33 @@ class Writer:
 
     def _commit(self, jobs: Sequence[_Job]) -> None:
         try:
+            self._outage.let_pass()
             with self._engine.begin() as connection:
+                before = _changes(connection)
                 for group in _groups(jobs):
                     _do(connection, group)
+                wrote = _changes(connection) > before
         except BaseException as error:  # noqa: BLE001 - the thread must live; whoever waits is told
+            self._outage.met(error)
+            told = failing(error, self._engine.url.database or "") if is_damage(error) else error
             for job in jobs:
-                job.future.set_exception(error)
+                job.future.set_exception(told)
             return
+        ailing = [job.error for job in jobs if job.error is not None and next_step(job.error)]
+        for each in ailing:
+            self._outage.met(each)
+        if wrote and not ailing:
+            self._outage.over()
         for job in jobs:
             if job.error is None:
                 job.future.set_result(job.result)
             else:
                 job.future.set_exception(job.error)
+
+
+def _changes(connection: Connection) -> int:
+    """Rows written so far; what only looks is no proof that the disk takes anything."""
+    return int(getattr(connection.connection.driver_connection, "total_changes", 0))
 
 
 def _groups(jobs: Iterable[_Job]) -> list[list[_Job]]:
@@ -116,7 +134,7 @@ def _do(connection: Connection, jobs: list[_Job]) -> None:
     """Inside a savepoint; if a group fails, one by one, so that only the guilty one fails.
 
     Raises where the savepoint is gone: on a full disk SQLite ends the whole transaction by itself, and everybody
-    in it must hear so.
+    in it must hear so. So they must when the file is damaged: nothing is promised on it any more.
     """
     first = jobs[0]
     savepoint = connection.begin_nested()
@@ -126,11 +144,13 @@ def _do(connection: Connection, jobs: list[_Job]) -> None:
         elif first.many is not None:
             for job, result in zip(jobs, first.many(connection, [job.item for job in jobs]), strict=True):
                 job.result = result
-    except Exception as error:  # noqa: BLE001 - handed to whoever waits
+    except Exception as error:
         try:
             savepoint.rollback()
         except DBAPIError:
             raise error from None
+        if is_damage(error):
+            raise
         if len(jobs) == 1:
             first.error = error
             return

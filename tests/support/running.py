@@ -57,6 +57,7 @@ def clean_environment() -> dict[str, str]:
 class RunningNotifier:
     """config: the file it was started with. A killed one is started again with start().
 
+    environment, arguments: what `run` gets besides.
     program: what Python is told to run; the words of `notifier run` follow.
     webhook: events are posted to it instead of coming over its long connection.
     """
@@ -90,6 +91,8 @@ class RunningNotifier:
             ),
             encoding="utf-8",
         )
+        self.environment: dict[str, str] = {}
+        self.arguments: tuple[str, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -105,10 +108,10 @@ class RunningNotifier:
         before = self.box.connections()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *self.program, "run", "--config", str(self.config)],
+                [sys.executable, *self.program, "run", "--config", str(self.config), *self.arguments],
                 stdout=log,
                 stderr=log,
-                env={**clean_environment(), **(environment or {})},
+                env=clean_environment() | self.environment | dict(environment or {}),
             )
         if connected:
             self.box.wait_for(

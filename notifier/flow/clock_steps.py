@@ -1,0 +1,36 @@
+"""Clock steps: notices that the machine's clock was set back, also while we were off. A step ahead needs nothing."""
+
+import asyncio
+import logging
+
+from notifier.clock import Clock, Millis, to_millis
+from notifier.store import clock_steps
+from notifier.store.database import Database
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+LEAST_STEP_MS = 2_000
+"""What is less is slewing, and no wait is much longer for it."""
+
+
+class ClockWatch:
+    """Times in the database are the clock's of their day: set back, it would let them wait for as long again."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._latest: Millis | None = None
+
+    async def turn(self) -> float:
+        """Seconds until the next look."""
+        if self._latest is None:
+            with self._database.read() as connection:
+                self._latest = clock_steps.last_beat(connection) or 0
+        now = to_millis(self._clock.now())
+        by = self._latest - now
+        if by >= LEAST_STEP_MS:
+            await asyncio.wrap_future(self._database.write(lambda c: clock_steps.set_back(c, now=now, by=by)))
+            log.warning("clock.set_back", extra={"by_s": round(by / 1000)})
+        self._latest = now
+        return LOOK_SECONDS

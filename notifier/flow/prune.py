@@ -1,0 +1,93 @@
+"""Prune: what is old and over leaves the database, page by page, so that it does not grow without end."""
+
+import asyncio
+import functools
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Clock, Millis, to_millis
+from notifier.store import retention
+from notifier.store.database import Database
+from notifier.store.retention import Cursor, Swept
+
+log = logging.getLogger(__name__)
+
+DAY_MS = 86_400_000
+PARKED_DAYS = 365
+"""What was not understood waits for a person; nobody came."""
+PAGE = 200
+"""Rows looked at in one transaction: some milliseconds that an acknowledgement may have to wait."""
+PAUSE_SECONDS = 0.05
+ROUND_SECONDS = 3600.0
+
+Sweep = Callable[[Connection, Cursor], Swept]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneParts:
+    """events_days, deliveries_days: how long what is over stays. busy: others need the database now."""
+
+    events_days: int
+    deliveries_days: int
+    clock: Clock
+    busy: Callable[[], bool]
+
+
+class Pruner:
+    """A round goes over every table once. turn() takes one page of it."""
+
+    def __init__(self, database: Database, parts: PruneParts) -> None:
+        self._database = database
+        self._parts = parts
+        self._sweeps: Iterator[Sweep] = iter(())
+        self._sweep: Sweep | None = None
+        self._after = retention.START
+        self._gone: Counter[str] = Counter()
+
+    async def turn(self) -> float:
+        """Seconds until the next page, or the next round."""
+        if self._parts.busy():
+            return PAUSE_SECONDS
+        if self._sweep is None:
+            self._sweeps = iter(self._round(to_millis(self._parts.clock.now())))
+            self._sweep = next(self._sweeps)
+        sweep, after = self._sweep, self._after
+        swept = await asyncio.wrap_future(self._database.write(lambda c: sweep(c, after)))
+        self._gone.update(swept.gone)
+        self._after = swept.after or retention.START
+        if swept.after is None:
+            self._sweep = next(self._sweeps, None)
+        if self._sweep is not None:
+            return PAUSE_SECONDS
+        self._tell()
+        return ROUND_SECONDS
+
+    def _round(self, now: Millis) -> list[Sweep]:
+        events_before = now - self._parts.events_days * DAY_MS
+        cards_before = now - self._parts.deliveries_days * DAY_MS
+        year_ago = now - PARKED_DAYS * DAY_MS
+        cards = [
+            functools.partial(
+                retention.cards, state=state, before=cards_before, held_since=year_ago, limit=PAGE
+            )
+            for state in reversed(retention.OVER)
+        ]
+        return [
+            functools.partial(
+                retention.events, before=events_before, parked_before=year_ago, now=now, limit=PAGE
+            ),
+            *cards,
+            functools.partial(retention.untold_notices, before=cards_before, limit=PAGE),
+            functools.partial(retention.digest_contents, before=cards_before, limit=PAGE),
+            functools.partial(retention.dead_workers, before=cards_before),
+        ]
+
+    def _tell(self) -> None:
+        gone = {name: count for name, count in sorted(self._gone.items()) if count}
+        self._gone.clear()
+        if gone:
+            log.info("retention.pruned", extra=gone)

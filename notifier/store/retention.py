@@ -1,0 +1,286 @@
+"""Retention: what is old and over goes, a page of rows at a time. The ledger, orders, payouts and audit stay.
+
+Each sweep looks at one page of rows, in the order of an index, and says where the next one begins. Whatever a row that
+must stay points at stays too, without its bulk.
+
+An event that Feishu sends again after its row went would be taken for a new one. Feishu sends for 7 h 5 min at most,
+and rows stay for a day at least; even then the ledger knows the report by its content, and an order its click.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Millis
+from notifier.domain.delivery import DeliveryState
+from notifier.domain.payout import PayoutState
+from notifier.domain.withdrawal import WithdrawalState
+from notifier.store.inbox import InboxState
+from notifier.store.tables import (
+    attempts,
+    batches,
+    boards,
+    buttons,
+    card_updates,
+    deliveries,
+    delivery_notices,
+    digest_files,
+    digest_runs,
+    inbox,
+    notices,
+    payouts,
+    withdrawals,
+    workers,
+)
+
+OVER = (DeliveryState.SENT, DeliveryState.REROUTED, DeliveryState.DROPPED)
+"""What is dead or uncertain waits for a person, however long."""
+
+Cursor = tuple[int, int]
+"""Of the last row looked at: its time (0 where rows come by id alone) and its id."""
+
+START: Cursor = (0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """gone: how many rows, by what they were. after: where the next page begins; None when there is none."""
+
+    gone: Mapping[str, int] = field(default_factory=dict)
+    after: Cursor | None = None
+
+
+def events(
+    connection: Connection,
+    after: Cursor,
+    *,
+    before: Millis,
+    parked_before: Millis,
+    now: Millis,
+    limit: int,
+) -> Swept:
+    """Those that were worked on or are of no use; those that were not understood stay until parked_before.
+
+    Rows come by id, that is in the order of arrival: a page with a young one is the last. One from a time that has
+    not come yet was stored while the clock was ahead, and says nothing about those behind it.
+    """
+    rows = connection.execute(
+        sa.select(inbox.c.id, inbox.c.state, inbox.c.received_at)
+        .where(inbox.c.id > after[1])
+        .order_by(inbox.c.id)
+        .limit(limit)
+    ).all()
+    done = (InboxState.DONE, InboxState.IGNORED)
+    old = [
+        row.id
+        for row in rows
+        if (row.state in done and row.received_at < before)
+        or (row.state == InboxState.PARKED and row.received_at < parked_before)
+    ]
+    gone = _delete(connection, inbox, inbox.c.id, old)
+    young = any(before <= row.received_at <= now for row in rows)
+    return Swept(gone={"events": gone}, after=None if young or len(rows) < limit else (0, rows[-1].id))
+
+
+def cards(
+    connection: Connection,
+    after: Cursor,
+    *,
+    state: DeliveryState,
+    before: Millis,
+    held_since: Millis,
+    limit: int,
+) -> Swept:
+    """Deliveries that are over, with all that hangs on them.
+
+    One that an order or a batch names stays as a bare row. So does one whose withdrawal has not come to rest and was
+    asked for after held_since: a group whose cards are all too old is told the end by a new message.
+    """
+    rows = connection.execute(
+        sa.select(deliveries.c.id, deliveries.c.updated_at, deliveries.c.run_id, deliveries.c.file_id)
+        .where(
+            deliveries.c.state == state,
+            deliveries.c.updated_at < before,
+            sa.tuple_(deliveries.c.updated_at, deliveries.c.id) > sa.tuple_(*after),
+        )
+        .order_by(deliveries.c.updated_at, deliveries.c.id)
+        .limit(limit)
+    ).all()
+    ids = [row.id for row in rows]
+    named = _named(connection, ids)
+    about_money = _about_open_money(connection, ids, since=held_since)
+    telling_on = _rerouted_to_others(connection, ids)
+    bare = sorted(named | about_money)
+    free = sorted(set(ids) - named - about_money - telling_on)
+    _strip(connection, bare)
+    gone = _remove(connection, free)
+    run_ids = {row.run_id for row in rows if row.run_id is not None}
+    file_ids = {row.file_id for row in rows if row.file_id is not None}
+    return Swept(
+        gone={
+            **gone,
+            "digest_files": _remove_files(connection, sorted(file_ids)),
+            "digests": _forget_content(connection, sorted(run_ids), before=before),
+        },
+        after=(rows[-1].updated_at, rows[-1].id) if len(rows) == limit else None,
+    )
+
+
+def _named(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """The card that was pressed belongs to the order, or to the batch."""
+    ordered = sa.select(withdrawals.c.delivery_id).where(withdrawals.c.delivery_id.in_(ids))
+    batched = sa.select(batches.c.delivery_id).where(batches.c.delivery_id.in_(ids))
+    return {*connection.execute(ordered).scalars(), *connection.execute(batched).scalars()}
+
+
+def _about_open_money(connection: Connection, ids: Sequence[int], *, since: Millis) -> set[int]:
+    """Cards that offered, or tell of, a withdrawal that is asked for, or whose money is not paid."""
+    unsettled = sa.and_(
+        withdrawals.c.requested_at >= since,
+        sa.or_(
+            withdrawals.c.state == WithdrawalState.REQUESTED,
+            payouts.c.state.in_([state for state in PayoutState if state is not PayoutState.PAID]),
+        ),
+    )
+    offered = (
+        sa.select(buttons.c.delivery_id)
+        .join(
+            withdrawals,
+            sa.and_(
+                withdrawals.c.account_ref == buttons.c.account_ref, withdrawals.c.epoch == buttons.c.epoch
+            ),
+        )
+        .outerjoin(payouts, payouts.c.order_id == withdrawals.c.order_id)
+        .where(buttons.c.delivery_id.in_(ids), unsettled)
+    )
+    told = (
+        sa.select(deliveries.c.id)
+        .join(withdrawals, withdrawals.c.order_id == deliveries.c.order_id)
+        .outerjoin(payouts, payouts.c.order_id == withdrawals.c.order_id)
+        .where(deliveries.c.id.in_(ids), unsettled)
+    )
+    return {*connection.execute(offered).scalars(), *connection.execute(told).scalars()}
+
+
+def _rerouted_to_others(connection: Connection, ids: Sequence[int]) -> set[int]:
+    """The delivery that told the fallback instead goes first."""
+    return set(
+        connection.execute(
+            sa.select(deliveries.c.rerouted_from).where(deliveries.c.rerouted_from.in_(ids))
+        ).scalars()
+    )
+
+
+def _strip(connection: Connection, ids: Sequence[int]) -> None:
+    """The row stays, with its buttons, as batches name them."""
+    for table in (attempts, boards, card_updates):
+        _delete(connection, table, table.c.delivery_id, ids)
+    if ids:
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.id.in_(ids), deliveries.c.body.is_not(None))
+            .values(body=None)
+        )
+
+
+def _remove(connection: Connection, ids: Sequence[int]) -> dict[str, int]:
+    told = _told_by(connection, ids)
+    for table in (attempts, boards, card_updates, buttons, delivery_notices):
+        _delete(connection, table, table.c.delivery_id, ids)
+    gone = _delete(connection, deliveries, deliveries.c.id, ids)
+    return {
+        "deliveries": gone,
+        "notices": _delete(connection, notices, notices.c.id, _untold(connection, told)),
+    }
+
+
+def _told_by(connection: Connection, ids: Sequence[int]) -> set[int]:
+    return set(
+        connection.execute(
+            sa.select(delivery_notices.c.notice_id).where(delivery_notices.c.delivery_id.in_(ids))
+        ).scalars()
+    )
+
+
+def _untold(connection: Connection, notice_ids: Collection[int]) -> list[int]:
+    """Of these, the notices that no delivery tells any more."""
+    told = connection.execute(
+        sa.select(delivery_notices.c.notice_id).where(delivery_notices.c.notice_id.in_(notice_ids))
+    ).scalars()
+    return sorted(set(notice_ids) - set(told))
+
+
+def untold_notices(connection: Connection, after: Cursor, *, before: Millis, limit: int) -> Swept:
+    """Notices that nobody was to be told of. The others go with their last delivery."""
+    rows = connection.execute(
+        sa.select(notices.c.id, notices.c.created_at)
+        .where(notices.c.id > after[1])
+        .order_by(notices.c.id)
+        .limit(limit)
+    ).all()
+    old = [row.id for row in rows if row.created_at < before]
+    gone = _delete(connection, notices, notices.c.id, _untold(connection, old))
+    return Swept(gone={"notices": gone}, after=(0, rows[-1].id) if old and len(rows) == limit else None)
+
+
+def digest_contents(connection: Connection, after: Cursor, *, before: Millis, limit: int) -> Swept:
+    """The figures as told. The row itself is the right to tell, and stays."""
+    rows = connection.execute(
+        sa.select(digest_runs.c.id, digest_runs.c.born_at)
+        .where(
+            digest_runs.c.content.is_not(None),
+            digest_runs.c.born_at < before,
+            sa.tuple_(digest_runs.c.born_at, digest_runs.c.id) > sa.tuple_(*after),
+        )
+        .order_by(digest_runs.c.born_at, digest_runs.c.id)
+        .limit(limit)
+    ).all()
+    gone = _forget_content(connection, [row.id for row in rows], before=before)
+    return Swept(
+        gone={"digests": gone}, after=(rows[-1].born_at, rows[-1].id) if len(rows) == limit else None
+    )
+
+
+def _forget_content(connection: Connection, run_ids: Collection[int], *, before: Millis) -> int:
+    """Where no delivery of the run is on its way, waits for a person, or is young."""
+    needed = sa.exists().where(
+        deliveries.c.run_id == digest_runs.c.id,
+        sa.or_(deliveries.c.state.not_in(OVER), deliveries.c.updated_at >= before),
+    )
+    if not run_ids:
+        return 0
+    return connection.execute(
+        sa.update(digest_runs)
+        .where(
+            digest_runs.c.id.in_(run_ids),
+            digest_runs.c.born_at < before,
+            digest_runs.c.content.is_not(None),
+            ~needed,
+        )
+        .values(content=None)
+    ).rowcount
+
+
+def _remove_files(connection: Connection, file_ids: Sequence[int]) -> int:
+    used = connection.execute(
+        sa.select(deliveries.c.file_id).where(deliveries.c.file_id.in_(file_ids))
+    ).scalars()
+    return _delete(connection, digest_files, digest_files.c.id, sorted(set(file_ids) - set(used)))
+
+
+def dead_workers(connection: Connection, _after: Cursor, *, before: Millis) -> Swept:
+    """The newest stays, as `status` speaks of it. One row per start: few."""
+    newest = sa.select(workers.c.owner).order_by(workers.c.started_at.desc()).limit(1).scalar_subquery()
+    gone = connection.execute(
+        sa.delete(workers).where(workers.c.beat_at < before, workers.c.owner != newest)
+    ).rowcount
+    return Swept(gone={"workers": gone})
+
+
+def _delete(connection: Connection, table: sa.Table, column: sa.Column[Any], ids: Sequence[int]) -> int:
+    if not ids:
+        return 0
+    return connection.execute(sa.delete(table).where(column.in_(ids))).rowcount

@@ -1,0 +1,134 @@
+"""Soundness: a look at the database's file before a start. Nothing is written to it."""
+
+import sqlite3
+import struct
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy.engine import make_url
+
+from notifier.errors import ConfigError
+from notifier.store.trouble import BEGIN_ANEW
+
+LONGEST_LOOK_SECONDS = 3.0
+"""A large file is looked over as far as one gets by then."""
+LARGEST_LOG_BYTES = 64 * 1024 * 1024
+HEADER_BYTES = 32
+FRAME_HEADER_BYTES = 24
+MAGIC = {0x377F0682: "<", 0x377F0683: ">"}
+"""How the checksums of a -wal file read its words."""
+
+
+def check(url: str) -> None:
+    """Raises ConfigError for a file that is damaged, as far as can be told. One that is not there is well."""
+    refuse_empty(url)
+    path = _path_of(url)
+    if path is None or not path.is_file():
+        return
+    log_file = Path(f"{path}-wal")
+    if log_file.is_file() and _has_lost_commits(log_file, page_size=_page_size(path)):
+        raise ConfigError(
+            _sentence(log_file, "is damaged in the middle: what was stored last could not be read")
+        )
+    found = _quick_check(path)
+    if found is not None:
+        raise ConfigError(_sentence(path, f"is not a usable database: {found}"))
+
+
+def refuse_empty(url: str) -> None:
+    """SQLite takes an empty file for a new database, and forgets in silence what was there before."""
+    path = _path_of(url)
+    if path is not None and path.is_file() and path.stat().st_size == 0:
+        raise ConfigError(_sentence(path, "is not a usable database: it is empty"))
+
+
+def _path_of(url: str) -> Path | None:
+    path = make_url(url).database
+    return Path(path) if path and path != ":memory:" else None
+
+
+def _sentence(path: Path, complaint: str) -> str:
+    return f"store.url: {path} {complaint}. Nothing in it was changed. {BEGIN_ANEW}"
+
+
+def _quick_check(path: Path) -> str | None:
+    """What is wrong; None for nothing, or where time ran out, or where the file cannot be opened at all."""
+    ends_at = time.monotonic() + LONGEST_LOOK_SECONDS
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    except sqlite3.Error:
+        return None
+    try:
+        connection.set_progress_handler(lambda: time.monotonic() > ends_at, 10_000)
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        damaged = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        return str(error) if damaged else None
+    finally:
+        connection.close()
+    return None if found == "ok" else " ".join(str(found).split())
+
+
+def _page_size(path: Path) -> int:
+    with path.open("rb") as file:
+        head = file.read(18)
+    size = int.from_bytes(head[16:18], "big")
+    return 65536 if size == 1 else size
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    salts: bytes
+    commits: bool
+    follows: bool
+    """Its checksum continues that of the frame before it."""
+
+
+def _has_lost_commits(log_file: Path, *, page_size: int) -> bool:
+    """Whether SQLite would stop reading before commits that were complete.
+
+    A crash may leave the frames of the last transaction half written, as nobody was promised it. It cannot leave two
+    commits in one chain behind a frame that does not add up: the first was synced before the second began.
+    """
+    log = log_file.read_bytes()[:LARGEST_LOG_BYTES]
+    if len(log) < HEADER_BYTES or page_size < 512:
+        return False
+    order = MAGIC.get(int.from_bytes(log[:4], "big"))
+    sound = order is not None and _checksum(log[:24], (0, 0), order) == struct.unpack(">2I", log[24:32])
+    order = order or ("<" if sys.byteorder == "little" else ">")
+    broken, chained = not sound, 0
+    for frame in _frames(log, page_size, order):
+        broken = broken or not frame.follows or frame.salts != log[16:24]
+        chained = chained if frame.follows else 0
+        if broken and frame.follows and frame.commits:
+            chained += 1
+        if chained > 1 and (not sound or frame.salts == log[16:24]):
+            return True
+    return False
+
+
+def _frames(log: bytes, page_size: int, order: str) -> Iterator[_Frame]:
+    before = struct.unpack(">2I", log[24:32])
+    for start in range(
+        HEADER_BYTES, len(log) - FRAME_HEADER_BYTES - page_size + 1, FRAME_HEADER_BYTES + page_size
+    ):
+        page = start + FRAME_HEADER_BYTES
+        found = struct.unpack(">2I", log[start + 16 : page])
+        summed = _checksum(log[start : start + 8], before, order)
+        summed = _checksum(log[page : page + page_size], summed, order)
+        commits = log[start + 4 : start + 8] != b"\0\0\0\0"
+        yield _Frame(salts=log[start + 8 : start + 16], commits=commits, follows=summed == found)
+        before = found
+
+
+def _checksum(data: bytes, seed: tuple[int, ...], order: str) -> tuple[int, int]:
+    first, second = seed
+    words = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
+    for even, odd in zip(words, words, strict=True):
+        first = (first + even + second) & 0xFFFFFFFF
+        second = (second + odd + first) & 0xFFFFFFFF
+    return first, second

@@ -1,0 +1,488 @@
+"""Retention: what is old and over goes, what is owed stays, and nothing is left pointing nowhere."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.domain.board import Action
+from notifier.domain.delivery import DeliveryState
+from notifier.domain.digest import Digest
+from notifier.domain.event import Event
+from notifier.domain.notice import Notice, NoticeReason
+from notifier.domain.payout import PayoutState
+from notifier.domain.period import Span, finished
+from notifier.store import batches, boards, card_updates, desk, digest_runs, inbox, notices, retention
+from notifier.store.database import LOG_FILE_BYTES, Database
+from notifier.store.digest_runs import Right, RunState
+from notifier.store.inbox import AcceptEvents, InboxState, Verdict
+from notifier.store.retention import START, Swept
+from notifier.store.tables import (
+    attempts,
+    batch_items,
+    buttons,
+    deliveries,
+    delivery_notices,
+    digest_files,
+    payouts,
+    withdrawals,
+    workers,
+)
+from notifier.store.tables import batches as batches_table
+from notifier.store.tables import boards as boards_table
+from notifier.store.tables import card_updates as card_updates_table
+from notifier.store.tables import digest_runs as digest_runs_table
+from notifier.store.tables import inbox as inbox_table
+from notifier.store.tables import notices as notices_table
+from support.builders import ACCOUNT, change
+from support.clock import FakeClock
+from support.digests import BEFORE as DUE
+from support.digests import PLAN
+from support.orders import BOOK, hung_card, payout, withdrawn
+from support.outbox import LIN, NOW, account_ref, delivery, told
+
+DAY = 86_400_000
+OLD = NOW - 100 * DAY
+BEFORE = NOW - 90 * DAY
+YEAR_AGO = NOW - 365 * DAY
+
+
+def count(database: Database, table: sa.Table) -> int:
+    with database.read() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
+def through(database: Database, sweep: Callable[[sa.Connection, tuple[int, int]], Swept]) -> dict[str, int]:
+    """All pages of one sweep, each a transaction; what went."""
+    gone: Counter[str] = Counter()
+    after: tuple[int, int] | None = START
+    while after is not None:
+        swept = database.write(lambda c, after=after: sweep(c, after)).result(10)  # type: ignore[misc]
+        gone.update(swept.gone)
+        after = swept.after
+    return {name: many for name, many in gone.items() if many}
+
+
+def prune_cards(database: Database, *, before: int = BEFORE, limit: int = 3) -> dict[str, int]:
+    gone: dict[str, int] = {}
+    for state in reversed(retention.OVER):
+        swept = through(
+            database,
+            lambda c, after, state=state: retention.cards(  # type: ignore[misc]
+                c, after, state=state, before=before, held_since=YEAR_AGO, limit=limit
+            ),
+        )
+        gone = {name: gone.get(name, 0) + swept.get(name, 0) for name in {*gone, *swept}}
+    return gone
+
+
+def prune_events(database: Database, *, before: int, parked_before: int = YEAR_AGO, now: int = NOW) -> int:
+    return through(
+        database,
+        lambda c, after: retention.events(
+            c, after, before=before, parked_before=parked_before, now=now, limit=3
+        ),
+    ).get("events", 0)
+
+
+def all_hold_together(database: Database) -> bool:
+    with database.read() as connection:
+        return connection.exec_driver_sql("PRAGMA foreign_key_check").first() is None
+
+
+def received(database: Database, key: str, state: InboxState, *, at: int) -> int:
+    event = Event(key=key, event_type="t", tenant_key="tk", app_id="cli_x", created_at=at, payload=b"{}")
+    database.write_many(AcceptEvents(FakeClock()), event).result(10)
+
+    def settle(connection: sa.Connection) -> int:
+        entry = connection.execute(
+            sa.select(inbox_table.c.id).where(inbox_table.c.event_key == key)
+        ).scalar_one()
+        if state is not InboxState.NEW:
+            inbox.settle(connection, [Verdict(entry_id=entry, state=state, reason="why")])
+        connection.execute(sa.update(inbox_table).where(inbox_table.c.id == entry).values(received_at=at))
+        return entry
+
+    return database.write(settle).result(10)
+
+
+def keys(database: Database) -> set[str]:
+    with database.read() as connection:
+        return set(connection.execute(sa.select(inbox_table.c.event_key)).scalars())
+
+
+def sent_card(database: Database, key: str, *, at: int = OLD) -> int:
+    """A card that was sent at the first try."""
+    one = delivery(database, LIN, key, now=at)
+
+    def send(connection: sa.Connection) -> None:
+        connection.execute(sa.insert(attempts).values(delivery_id=one, uuid=key, started_at=at))
+        values = {"state": DeliveryState.SENT, "body": "{}", "message_id": f"om_{one}", "updated_at": at}
+        connection.execute(sa.update(deliveries).where(deliveries.c.id == one).values(values))
+
+    database.write(send).result(10)
+    return one
+
+
+def set_row(database: Database, table: sa.Table, where: Any, **values: object) -> None:
+    database.write(lambda c: c.execute(sa.update(table).where(where).values(**values))).result(10)
+
+
+def test_events_that_are_done_with_go_after_their_time_and_others_stay(database: Database) -> None:
+    for state in InboxState:
+        for number in range(4):
+            received(database, f"old {state} {number}", state, at=OLD)
+    for state in InboxState:
+        received(database, f"young {state}", state, at=NOW)
+
+    gone = prune_events(database, before=NOW - 30 * DAY)
+
+    assert 8 == gone
+    kept = {f"young {state}" for state in InboxState}
+    kept |= {f"old {state} {n}" for state in (InboxState.NEW, InboxState.PARKED) for n in range(4)}
+    assert kept == keys(database)
+
+
+def test_what_was_never_understood_goes_after_a_year(database: Database) -> None:
+    received(database, "parked long ago", InboxState.PARKED, at=YEAR_AGO - 1)
+    received(database, "parked", InboxState.PARKED, at=YEAR_AGO)
+
+    prune_events(database, before=NOW - 30 * DAY)
+
+    assert {"parked"} == keys(database)
+
+
+def test_events_stored_while_the_clock_was_ahead_keep_no_others(database: Database) -> None:
+    """Rows come by id; a page full of times that have not come yet is no end."""
+    for number in range(4):
+        received(database, f"ahead {number}", InboxState.DONE, at=NOW + DAY)
+    received(database, "old", InboxState.DONE, at=OLD)
+
+    assert 1 == prune_events(database, before=NOW - 30 * DAY)
+    assert "old" not in keys(database)
+
+
+def test_an_old_card_goes_with_all_that_hangs_on_it(database: Database) -> None:
+    one = hung_card(database, "old", sent_at=OLD)
+    database.write(lambda c: card_updates.want_one(c, one, now=OLD)).result(10)
+    database.write(
+        lambda c: c.execute(sa.insert(attempts).values(delivery_id=one, uuid="u", started_at=OLD))
+    ).result(10)
+    young = sent_card(database, "young", at=NOW)
+
+    gone = prune_cards(database)
+
+    assert {"deliveries": 1, "notices": 1} == gone
+    assert all_hold_together(database)
+    for table in (buttons, card_updates_table):
+        assert 0 == count(database, table)
+    with database.read() as connection:
+        assert [young] == list(connection.execute(sa.select(deliveries.c.id)).scalars())
+        assert [young] == list(connection.execute(sa.select(attempts.c.delivery_id)).scalars())
+        assert [young] == list(connection.execute(sa.select(delivery_notices.c.delivery_id)).scalars())
+
+
+@pytest.mark.parametrize("state", [state for state in DeliveryState if state not in retention.OVER])
+def test_what_is_on_its_way_or_waits_for_a_person_stays(database: Database, state: DeliveryState) -> None:
+    one = sent_card(database, "a")
+    set_row(database, deliveries, deliveries.c.id == one, state=state)
+
+    assert {} == prune_cards(database)
+    assert 1 == count(database, deliveries)
+
+
+def test_a_card_sent_just_now_stays_to_the_millisecond(database: Database) -> None:
+    sent_card(database, "just old enough", at=BEFORE - 1)
+    young = sent_card(database, "too young", at=BEFORE)
+
+    prune_cards(database)
+
+    with database.read() as connection:
+        assert [young] == list(connection.execute(sa.select(deliveries.c.id)).scalars())
+
+
+def test_a_notice_that_another_card_still_tells_stays(database: Database) -> None:
+    old, young = sent_card(database, "old"), sent_card(database, "young", at=NOW)
+
+    def tell_too(connection: sa.Connection) -> None:
+        shared = connection.execute(
+            sa.select(delivery_notices.c.notice_id).where(delivery_notices.c.delivery_id == old)
+        ).scalar_one()
+        connection.execute(sa.insert(delivery_notices).values(delivery_id=young, notice_id=shared))
+
+    database.write(tell_too).result(10)
+
+    assert {"deliveries": 1} == prune_cards(database)
+    assert 2 == count(database, notices_table)
+
+
+def test_a_notice_that_nobody_was_told_of_goes_and_one_that_is_told_stays(database: Database) -> None:
+    ref = account_ref(database)
+    for key, at in (("untold", OLD), ("young", NOW)):
+        born = Notice(
+            key=key, account=ACCOUNT, reason=NoticeReason.CHANGE, occurred_at=at, changes=(change(),)
+        )
+        database.write(lambda c, born=born, at=at: notices.add(c, ref, born, now=at)).result(10)  # type: ignore[misc]
+    told(database, "told", now=OLD)
+
+    gone = through(database, lambda c, after: retention.untold_notices(c, after, before=BEFORE, limit=2))
+
+    assert {"notices": 1} == gone
+    with database.read() as connection:
+        kept = set(connection.execute(sa.select(notices_table.c.notice_key)).scalars())
+    assert {"young", "told"} == kept
+
+
+def test_a_card_that_was_rerouted_goes_after_the_one_that_went_instead(database: Database) -> None:
+    first, instead = sent_card(database, "first"), sent_card(database, "instead")
+    set_row(database, deliveries, deliveries.c.id == first, state=DeliveryState.REROUTED)
+    set_row(database, deliveries, deliveries.c.id == instead, rerouted_from=first, state=DeliveryState.DEAD)
+
+    assert {} == prune_cards(database)
+    set_row(database, deliveries, deliveries.c.id == instead, state=DeliveryState.SENT)
+    prune_cards(database)
+    prune_cards(database)
+
+    assert 0 == count(database, deliveries)
+
+
+def test_the_card_on_which_a_withdrawal_was_asked_for_stays_bare(database: Database) -> None:
+    card = hung_card(database, "pressed", sent_at=OLD)
+    withdrawn(database, card=card, at=OLD)
+    set_row(database, deliveries, deliveries.c.id == card, body="{}")
+    database.write(
+        lambda c: c.execute(sa.insert(attempts).values(delivery_id=card, uuid="u", started_at=OLD))
+    ).result(10)
+
+    prune_cards(database)
+
+    assert 1 == count(database, withdrawals)
+    assert 0 == count(database, attempts)
+    with database.read() as connection:
+        [row] = connection.execute(sa.select(deliveries)).all()
+    assert (card, None) == (row.id, row.body)
+    assert all_hold_together(database)
+
+
+@pytest.mark.parametrize(
+    "state, years, kept",
+    [
+        (PayoutState.SENT, 0, True),
+        (PayoutState.FAILED, 0, True),
+        (PayoutState.PAID, 0, False),
+        (PayoutState.SENT, 1, False),
+    ],
+)
+def test_a_group_is_still_told_the_end_of_money_that_comes_late(
+    database: Database, state: PayoutState, years: int, *, kept: bool
+) -> None:
+    """Its card is all that says that it knows of this withdrawal."""
+    at = OLD - years * 365 * DAY
+    one = payout(database, "rn-1", at=at)
+    hung_card(database, "in the group", target="hr", account=one.account, sent_at=at)
+    set_row(database, payouts, payouts.c.order_id == "rn-1", state=state)
+
+    prune_cards(database)
+
+    with database.read() as connection:
+        groups = card_updates.beyond_reach(connection, one.account_ref, epoch=0, order_id="rn-1", now=NOW)
+    assert (["hr"] if kept else []) == groups
+    assert all_hold_together(database)
+
+
+def test_ledger_orders_payouts_and_audit_stay(database: Database) -> None:
+    payout(database, "rn-1", at=OLD)
+    tables = [
+        table
+        for table in deliveries.metadata.sorted_tables
+        if table.name in {"accounts", "balances", "snapshots", "changes", "withdrawals", "payouts", "audit"}
+    ]
+    before = {table.name: count(database, table) for table in tables}
+
+    prune_cards(database)
+
+    assert before == {table.name: count(database, table) for table in tables}
+
+
+def a_digest() -> Digest:
+    return Digest(name="hr-daily", period=finished(Span.DAY, DUE.date(), PLAN.zone), due_at=None, born_at=OLD)
+
+
+def a_right(*, born_at: int) -> Right:
+    return Right(digest="hr-daily", period=a_digest().period, recipient="hr", born_at=born_at)
+
+
+def digest_card(database: Database, *, at: int = OLD, withdraw: bool = False) -> tuple[int, int]:
+    """(delivery, run) of a digest that was told, with its file."""
+
+    def make(connection: sa.Connection) -> tuple[int, int]:
+        right = a_right(born_at=at)
+        run_id = digest_runs.take(connection, right, state=RunState.TOLD, content=a_digest())
+        assert run_id is not None
+        file_id = digest_runs.add_file(connection, name="list.csv", rows=1, packed=b"x")
+        for each in (None, file_id):
+            digest_runs.add_delivery(connection, right, run_id, target="hr", recipient=LIN, file_id=each)
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.run_id == run_id)
+            .values(state="sent", updated_at=at, message_id="om_1")
+        )
+        card = connection.execute(
+            sa.select(deliveries.c.id).where(deliveries.c.run_id == run_id, deliveries.c.file_id.is_(None))
+        ).scalar_one()
+        return card, run_id
+
+    card, run_id = database.write(make).result(10)
+    if withdraw:
+        ref = account_ref(database)
+
+        def press(connection: sa.Connection) -> None:
+            connection.execute(
+                sa.insert(buttons).values(ref="b", delivery_id=card, account_ref=ref, epoch=0, drawn_at=at)
+            )
+            boards.draw(connection, card, Action.ALL, now=at)
+            batches.begin(
+                connection, delivery_id=card, click_key="c", requested_by="ou", items={ref: "b"}, now=at
+            )
+
+        database.write(press).result(10)
+    return card, run_id
+
+
+def content(database: Database, run_id: int) -> str | None:
+    with database.read() as connection:
+        return connection.execute(
+            sa.select(digest_runs_table.c.content).where(digest_runs_table.c.id == run_id)
+        ).scalar_one()
+
+
+def test_an_old_digest_goes_with_its_file_and_the_right_to_tell_it_stays_taken(database: Database) -> None:
+    _, run_id = digest_card(database)
+
+    gone = prune_cards(database, limit=10)
+
+    assert {"deliveries": 2, "digest_files": 1, "digests": 1} == gone
+    assert content(database, run_id) is None
+    again = database.write(
+        lambda c: digest_runs.take(c, a_right(born_at=NOW), state=RunState.TOLD, content=None)
+    ).result(10)
+    assert again is None
+    assert 0 == count(database, digest_files)
+
+
+def test_a_digest_that_a_person_may_send_again_keeps_its_figures_and_its_file(database: Database) -> None:
+    _, run_id = digest_card(database)
+    set_row(database, deliveries, deliveries.c.run_id == run_id, state=DeliveryState.DEAD)
+
+    assert {} == prune_cards(database, limit=10)
+    assert {} == through(
+        database, lambda c, after: retention.digest_contents(c, after, before=BEFORE, limit=2)
+    )
+    assert content(database, run_id) is not None
+    assert 1 == count(database, digest_files)
+
+
+def test_figures_that_were_never_told_go_too(database: Database) -> None:
+    database.write(
+        lambda c: digest_runs.take(c, a_right(born_at=OLD), state=RunState.QUIET, content=a_digest())
+    ).result(10)
+
+    gone = through(database, lambda c, after: retention.digest_contents(c, after, before=BEFORE, limit=1))
+
+    assert {"digests": 1} == gone
+
+
+def test_a_batch_keeps_its_card_and_buttons_but_not_its_board(database: Database) -> None:
+    card, run_id = digest_card(database, withdraw=True)
+
+    prune_cards(database, limit=10)
+
+    assert 1 == count(database, batches_table)
+    assert 1 == count(database, batch_items)
+    assert 1 == count(database, buttons)
+    assert 0 == count(database, boards_table)
+    with database.read() as connection:
+        assert [card] == list(connection.execute(sa.select(deliveries.c.id)).scalars())
+    assert content(database, run_id) is None
+    assert all_hold_together(database)
+
+
+def test_processes_that_ended_long_ago_are_forgotten_but_the_newest(database: Database) -> None:
+    for owner, at in (("a", OLD - 2), ("b", OLD - 1), ("c", OLD)):
+        database.write(lambda c, owner=owner, at=at: desk.enrol_worker(c, owner, now=at)).result(10)  # type: ignore[misc]
+
+    gone = through(database, lambda c, after: retention.dead_workers(c, after, before=BEFORE))
+
+    assert {"workers": 2} == gone
+    assert 1 == count(database, workers)
+    with database.read() as connection:
+        newest = desk.last_worker(connection)
+    assert newest is not None
+    assert "c" == newest.owner
+
+
+def test_every_table_that_points_at_what_goes_is_known() -> None:
+    """A new foreign key to a table that is pruned needs a thought here."""
+    pruned = {"deliveries", "notices", "buttons", "digest_files", "inbox", "digest_runs"}
+    pointing = {
+        f"{table.name}.{key.parent.name}"
+        for table in deliveries.metadata.sorted_tables
+        for key in table.foreign_keys
+        if key.column.table.name in pruned
+    }
+
+    assert {
+        "attempts.delivery_id",
+        "batch_items.button",
+        "batches.delivery_id",
+        "boards.delivery_id",
+        "buttons.delivery_id",
+        "card_updates.delivery_id",
+        "deliveries.file_id",
+        "deliveries.rerouted_from",
+        "deliveries.run_id",
+        "delivery_notices.delivery_id",
+        "delivery_notices.notice_id",
+        "withdrawals.delivery_id",
+    } == pointing
+
+
+def test_the_log_file_is_cut_back_after_a_long_look(database: Database) -> None:
+    with database.engine.connect() as c:
+        [path] = [row.file for row in c.exec_driver_sql("PRAGMA database_list") if row.name == "main"]
+    with database.read() as looking:
+        looking.execute(sa.select(sa.func.count()).select_from(inbox_table)).scalar_one()
+        for number in range(3):
+            event = Event(
+                key=f"e{number}",
+                event_type="t",
+                tenant_key="t",
+                app_id="a",
+                created_at=1,
+                payload=b"x" * 8_000_000,
+            )
+            database.write_many(AcceptEvents(FakeClock()), event).result(30)
+        assert log_size(path) > LOG_FILE_BYTES
+    for number in range(3):
+        received(database, f"later {number}", InboxState.NEW, at=NOW)
+
+    assert log_size(path) <= LOG_FILE_BYTES
+
+
+def log_size(path: str) -> int:
+    return Path(f"{path}-wal").stat().st_size
+
+
+def test_a_stale_button_of_a_bare_digest_card_draws_nothing(database: Database) -> None:
+    """Its figures have gone; whoever presses is told that the button no longer works."""
+    digest_card(database, withdraw=True)
+    with database.read() as connection:
+        [ref] = connection.execute(sa.select(boards_table.c.ref)).scalars()
+
+    prune_cards(database, limit=10)
+
+    with database.read() as connection:
+        assert boards.pulled(connection, ref, book=BOOK) is None

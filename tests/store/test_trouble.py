@@ -1,0 +1,79 @@
+"""Trouble: said once when it begins and once when it is over, and only where it is the store's."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from notifier.store.database import Database
+from notifier.store.tables import gates
+from notifier.store.writer import Writer
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[Engine]:
+    """A connection to a file that may be read only."""
+    path = tmp_path / "notifier.db"
+    Database.open(f"sqlite:///{path}").close()
+    keeping = sqlite3.connect(path)  # its -wal and -shm stay
+    keeping.execute("SELECT count(*) FROM gates").fetchone()
+    engine = sa.create_engine(
+        f"sqlite:///file:{path}?mode=ro&uri=true", connect_args={"check_same_thread": False}
+    )
+    yield engine
+    engine.dispose()
+    keeping.close()
+
+
+def write(name: str) -> sa.Insert:
+    return sa.insert(gates).values(name=name, due_at_ms=0, closed_until=0)
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records]
+
+
+def test_a_read_only_file_is_said_once_with_what_to_do(
+    read_only: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = Writer(read_only)
+    for name in ("one", "two"):
+        with pytest.raises(sa.exc.OperationalError):
+            writer.submit(lambda c, name=name: c.execute(write(name))).result()  # type: ignore[misc]
+    writer.close()
+
+    [record] = caplog.records
+    assert "store.failing" == record.message
+    assert "Make the file and its folder writable" in vars(record)["do"]
+
+
+def test_the_end_of_an_outage_is_said_once_something_was_written(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    locker = sqlite3.connect(tmp_path / "notifier.db", isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sa.exc.OperationalError):
+        database.write(lambda c: c.execute(write("one"))).result()
+    locker.execute("ROLLBACK")
+    locker.close()
+    database.write(lambda c: c.execute(sa.select(gates)).all()).result()
+
+    assert ["store.failing"] == told(caplog)
+
+    for name in ("two", "three"):
+        database.write(lambda c, name=name: c.execute(write(name))).result()  # type: ignore[misc]
+    assert ["store.failing", "store.well_again"] == told(caplog)
+
+
+def test_work_that_fails_by_itself_is_no_outage(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(connection: Connection) -> None:
+        connection.execute(write("one"))
+        connection.execute(write("one"))
+
+    with pytest.raises(sa.exc.IntegrityError):
+        database.write(fail).result()
+
+    assert [] == told(caplog)

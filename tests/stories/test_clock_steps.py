@@ -1,0 +1,42 @@
+"""The clock steps an hour either way under the running program: nothing is told twice, nothing waits for it."""
+
+from pathlib import Path
+
+from notifier.sandbox.box import FeishuBox
+from support.running import RunningNotifier
+
+LIN = "ou_sandbox_lin"
+LIN_ACCOUNT = "7000000000000000001"
+SEND = "POST /open-apis/im/v1/messages"
+HOUR = 3600
+
+
+def test_a_clock_that_steps_back_and_ahead_delays_nothing_and_repeats_nothing(
+    feishu_box: FeishuBox, tmp_path: Path
+) -> None:
+    box, clock = feishu_box, tmp_path / "ahead"
+    clock.write_text(str(HOUR))
+    notifier = RunningNotifier(box, tmp_path)
+    notifier.arguments = ("--clock-file", str(clock))
+    notifier.start()
+    refusing = box.add_fault({"match": SEND, "action": "http", "http_status": 503, "receive_id": LIN})
+    box.change(LIN_ACCOUNT, points=1)
+    box.wait_for(lambda: box.fault_hits(refusing) >= 2, "a card waits for its next try", timeout=60)
+
+    clock.write_text("0")
+    box.wait_for(lambda: " clock.set_back " in notifier.log, "the step is noticed", timeout=30)
+    box.clear_faults()
+    box.wait_for(lambda: box.messages(LIN), "the card that waited", timeout=60)
+    [event] = box.change(LIN_ACCOUNT, points=2)
+    box.wait_for(lambda: len(box.messages(LIN)) == 2, "a card after the step back", timeout=60)
+    notifier.wait_until_settled()
+    clock.write_text(str(HOUR))
+    box.change(LIN_ACCOUNT, points=3)
+    box.wait_for(lambda: len(box.messages(LIN)) == 3, "a card after the step ahead", timeout=60)
+    notifier.wait_until_settled()
+
+    assert "acknowledged" == box.event(event)["state"]
+    assert 3 == len(box.messages(LIN))
+    assert 1 == notifier.log.count(" clock.set_back ")
+    assert " step.failed " not in notifier.log
+    notifier.kill()
