@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 
 from notifier import config_file
 from notifier.cli import cli
-from notifier.config import Config, DigestConfig, GroupConfig
+from notifier.config import Config, GroupConfig
+from notifier.config_digests import DigestConfig
 from notifier.config_file import load, need_credentials
 from notifier.errors import ConfigError
 from notifier.parts import webhook_access

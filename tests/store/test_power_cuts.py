@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 
 from notifier.store import soundness
 from notifier.store.database import Database
+from support.figures import keep
 from support.running import clean_environment
 from support.shim import build
 
@@ -99,7 +101,7 @@ class PowerCuts:
 
 @pytest.mark.timeout(60 + 30 * CUTS)
 def test_what_was_called_stored_is_there_after_every_power_cut(tmp_path: Path) -> None:
-    cuts, told, unsynced_lost = PowerCuts(tmp_path), set[str](), 0
+    cuts, told, unsynced_lost, started = PowerCuts(tmp_path), set[str](), 0, time.monotonic()
     for seed in range(CUTS):
         cut = cuts.cut(seed)
         told |= set(cut.told)
@@ -109,7 +111,12 @@ def test_what_was_called_stored_is_there_after_every_power_cut(tmp_path: Path) -
         assert stored is not None, f"damaged by the cut with seed {seed}"
         assert set() == told - stored, f"lost by the cut with seed {seed}"
     assert unsynced_lost > 0, "no cut took anything: this proves nothing"
-    print(f"{CUTS} cuts, {len(told)} stored, 0 lost; {unsynced_lost} unsynced writes undone")  # noqa: T201
+    keep(
+        "power cuts",
+        counted={"cuts": CUTS, "called stored": len(told), "unsynced writes undone": unsynced_lost},
+        zeros={"lost": len(told - (stored or set()))},
+        seconds=time.monotonic() - started,
+    )
 
 
 def test_without_syncs_a_power_cut_does_take_what_was_called_stored(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The connection heals from whatever the stand-in does to it, and what was missed meanwhile is told once."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
+from support.figures import keep
 from support.ports import free_port
 from support.running import RunningNotifier, running_notifier, texts
 from support.waiting import wait_until
@@ -87,14 +89,22 @@ def cards(box: FeishuBox, chat: str = LIN) -> list[str]:
 def test_the_connection_comes_back_by_itself_and_the_next_event_is_told(
     box: FeishuBox, notifier: Watched, trouble: dict[str, Any]
 ) -> None:
-    kind = trouble.pop("kind")
-    box.trouble(kind, **trouble)
+    options = dict(trouble)
+    kind = str(options.pop("kind"))
+    ordered = time.monotonic()
+    box.trouble(kind, **options)
     if kind not in {"drop", "black_hole", "half_open", "close_code"}:
         box.disconnect_all()
     wait_until(lambda: not notifier.is_ready(), "the loss is noticed", seconds=40)
+    noticed = time.monotonic()
     if kind == "half_open":
         box.end_troubles()
     wait_until(notifier.is_ready, "it is back", seconds=60)
+    seconds = {
+        "noticed after s": round(noticed - ordered, 1),
+        "back after s": round(time.monotonic() - ordered, 1),
+    }
+    keep(f"connection: {kind}", counted=seconds, zeros={"not back": 0}, seconds=time.monotonic() - ordered)
     box.change(ACCOUNT, points=7)
 
     box.wait_for(lambda: cards(box), "the card", timeout=30)

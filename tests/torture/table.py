@@ -38,6 +38,20 @@ LONG_TESTS = (
         environment={"NOTIFIER_TESTS_SWEEP_KILLS": "1000"},
     ),
     LongTest(
+        name="power",
+        words=("-m", "pytest", "-q", "tests/store/test_power_cuts.py"),
+        environment={"NOTIFIER_TESTS_POWER_CUTS": "200"},
+    ),
+    LongTest(
+        name="connection",
+        words=("-m", "pytest", "-q", "tests/stories/test_never_deaf.py"),
+    ),
+    LongTest(
+        name="books",
+        words=("-m", "pytest", "-q", "--timeout=3600", "tests/flow/test_books_property.py"),
+        environment={"NOTIFIER_TESTS_EXAMPLES": "1000"},
+    ),
+    LongTest(
         name="soak", words=("tests/torture/soak.py",), environment={"NOTIFIER_TESTS_SOAK_SECONDS": "3600"}
     ),
 )
