@@ -1,6 +1,7 @@
 """Webhook: posts over a real socket, as Feishu makes them and as anybody else may."""
 
 import asyncio
+import base64
 import contextlib
 import gzip
 import hashlib
@@ -312,7 +313,16 @@ async def test_each_reason_is_told_once_a_minute(
     assert KEY not in str([vars(record) for record in caplog.records])
 
 
-@pytest.mark.parametrize("encrypted", ["not base64!", "", "aGVsbG8=", 7, None, {"a": 1}])
+def padded_wrongly() -> str:
+    """Encrypted with our key, for sure; only its last byte is no padding."""
+    whole = base64.b64decode(encrypt(KEY, b"x" * 15 + b"\0"))
+    return base64.b64encode(whole[:-16]).decode()
+
+
+@pytest.mark.parametrize(
+    "encrypted",
+    ["not base64!", "", "aGVsbG8=", pytest.param(padded_wrongly(), id="padding"), 7, None, {"a": 1}],
+)
 async def test_garbage_under_a_right_signature_is_a_400_and_a_line(
     url: str, desk: Desk, clock: FakeClock, caplog: pytest.LogCaptureFixture, encrypted: object
 ) -> None:
@@ -322,12 +332,13 @@ async def test_garbage_under_a_right_signature_is_a_400_and_a_line(
     assert ([], ["webhook.undecipherable"]) == (desk.kept, caplog.messages)
 
 
-async def test_another_key_in_the_envelope_than_in_the_signature_is_a_400(
+async def test_another_key_in_the_envelope_than_in_the_signature_stores_nothing(
     url: str, desk: Desk, clock: FakeClock
 ) -> None:
+    """One envelope in 256 leaves a padding by chance; what comes of it shows no token."""
     raw = sealed(payload(), key="another")
 
-    assert (400, b"") == await post(url, raw, signed(clock, raw))
+    assert (await post(url, raw, signed(clock, raw)))[0] in {400, 401}
     assert [] == desk.kept
 
 
