@@ -43,6 +43,7 @@ class Why(StrEnum):
     """Why a request was refused, for the operator; the other side is not told."""
 
     UNSIGNED = "there is no signature, though an Encrypt Key is set here"
+    KEY = "it is unsigned and does not decrypt: is webhook.encrypt_key the one in the developer console?"
     SIGNATURE = "the signature is wrong: is webhook.encrypt_key the one in the developer console?"
     ENCRYPTED = "it is encrypted, but webhook.encrypt_key is not set here"
     TIMESTAMP = "the timestamp is missing or too far from this machine's clock"
@@ -104,7 +105,7 @@ def _plain(access: WebhookAccess, raw: bytes, *, signed: bool) -> tuple[bytes, b
     except Undecipherable:
         if signed:
             raise
-        raise Refused(Why.UNSIGNED) from None  # not how far it got: that would help to guess
+        raise Refused(Why.KEY) from None  # not how far it got: that would help to guess
 
 
 def _object(raw: bytes) -> dict[str, object]:

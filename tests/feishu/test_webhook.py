@@ -384,6 +384,17 @@ async def test_a_check_that_shows_no_secret_is_refused(url: str, raw: bytes) -> 
     assert (401, b"") == await post(url, raw)
 
 
+async def test_a_console_with_another_key_is_told_apart_from_a_stranger(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The check may come unsigned: that nothing is signed would lead nobody to the key."""
+    assert (401, b"") == await post(url, json.dumps({"encrypt": padded_wrongly()}).encode())
+    assert (401, b"") == await post(url, b"hello")
+
+    told = [str(vars(record)["why"]) for record in caplog.records]
+    assert ["webhook.encrypt_key" in why for why in told] == [True, False]
+
+
 async def test_a_check_under_a_wrong_signature_is_refused(url: str, clock: FakeClock) -> None:
     raw = sealed(check())
 
