@@ -300,7 +300,7 @@ def test_a_senseless_command_is_refused(file: Path, words: list[str]) -> None:
 
 
 def test_migrate_makes_the_database_and_says_its_schema(file: Path) -> None:
-    assert "The database is at schema 0006.\n" == says(file, "migrate")
+    assert "The database is at schema 0007.\n" == says(file, "migrate")
     assert (file.parent / "notifier.db").exists()
 
 

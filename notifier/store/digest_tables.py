@@ -42,6 +42,13 @@ digest_runs = Table(
     UniqueConstraint("digest", "period", "recipient", "edition"),
 )
 Index("ix_digest_runs_born", digest_runs.c.born_at)
+_WITH_CONTENT = text("content IS NOT NULL")
+Index(
+    "ix_digest_runs_content",
+    digest_runs.c.born_at,
+    sqlite_where=_WITH_CONTENT,
+    postgresql_where=_WITH_CONTENT,
+)
 
 digest_files = Table(
     "digest_files",
@@ -96,5 +103,6 @@ batch_items = Table(
     Column("left_out", String(32)),  # why it was not ordered
     UniqueConstraint("batch_id", "account_ref"),
 )
+Index("ix_batch_items_button", batch_items.c.button)
 _TO_DO = text("order_id IS NULL AND left_out IS NULL")
 Index("ix_batch_items_to_do", batch_items.c.id, sqlite_where=_TO_DO, postgresql_where=_TO_DO)

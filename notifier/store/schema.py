@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from notifier.errors import StoreOutdated
 
-NEWEST = "0006"
+NEWEST = "0007"
 """The revision that store/tables.py describes; a test compares the two."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

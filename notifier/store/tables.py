@@ -213,6 +213,10 @@ _OF_ORDER = text("order_id IS NOT NULL")
 Index("ix_deliveries_order", deliveries.c.order_id, sqlite_where=_OF_ORDER, postgresql_where=_OF_ORDER)
 _OF_RUN = text("run_id IS NOT NULL")
 Index("ix_deliveries_run", deliveries.c.run_id, sqlite_where=_OF_RUN, postgresql_where=_OF_RUN)
+_INSTEAD = text("rerouted_from IS NOT NULL")
+Index("ix_deliveries_rerouted", deliveries.c.rerouted_from, sqlite_where=_INSTEAD, postgresql_where=_INSTEAD)
+_OF_FILE = text("file_id IS NOT NULL")
+Index("ix_deliveries_file", deliveries.c.file_id, sqlite_where=_OF_FILE, postgresql_where=_OF_FILE)
 Index("ix_deliveries_simpler", deliveries.c.updated_at, sqlite_where=_SIMPLER, postgresql_where=_SIMPLER)
 
 delivery_notices = Table(
@@ -221,6 +225,8 @@ delivery_notices = Table(
     Column("delivery_id", _Id, ForeignKey("deliveries.id"), primary_key=True),
     Column("notice_id", _Id, ForeignKey("notices.id"), primary_key=True),
 )
+
+Index("ix_delivery_notices_notice", delivery_notices.c.notice_id)
 
 attempts = Table(
     "attempts",
@@ -326,6 +332,7 @@ Index(
     postgresql_where=_UNFINISHED,
 )
 Index("ix_withdrawals_account", withdrawals.c.account_ref, withdrawals.c.id)
+Index("ix_withdrawals_delivery", withdrawals.c.delivery_id)
 Index("ix_withdrawals_seen", withdrawals.c.seen_modified_at)
 
 payouts = Table(

@@ -1,5 +1,6 @@
 """Retention: what is old and over goes, what is owed stays, and nothing is left pointing nowhere."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -486,3 +487,40 @@ def test_a_stale_button_of_a_bare_digest_card_draws_nothing(database: Database) 
 
     with database.read() as connection:
         assert boards.pulled(connection, ref, book=BOOK) is None
+
+
+def test_every_row_that_goes_is_looked_up_by_an_index(database: Database) -> None:
+    """Also in the tables that point at it, which SQLite asks before it lets a row go."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    digest_card(database)
+    sent_card(database, "old")
+    hung_card(database, "with a button", sent_at=OLD)
+    received(database, "old", InboxState.DONE, at=OLD)
+    ref = account_ref(database)
+    born = Notice(key="untold", account=ACCOUNT, reason=NoticeReason.CHANGE, occurred_at=OLD, changes=())
+    database.write(lambda c: notices.add(c, ref, born, now=OLD)).result(10)
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    prune_events(database, before=BEFORE)
+    through(database, lambda c, after: retention.digest_contents(c, after, before=BEFORE, limit=9))
+    prune_cards(database, limit=9)
+    through(database, lambda c, after: retention.untold_notices(c, after, before=BEFORE, limit=9))
+    sa.event.remove(database.engine, "before_cursor_execute", note)
+
+    deleted = {statement.split()[2] for statement, _ in asked if statement.startswith("DELETE")}
+    assert {"inbox", "deliveries", "notices", "buttons", "attempts", "digest_files"} <= deleted
+    with database.read() as connection:
+        plans = {
+            row.detail: statement
+            for statement, parameters in asked
+            if statement.startswith(("SELECT", "DELETE", "UPDATE"))
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        }
+    assert {} == {
+        detail: statement
+        for detail, statement in plans.items()
+        if re.match(r"SCAN \w+$", detail) or "TEMP B-TREE" in detail
+    }
