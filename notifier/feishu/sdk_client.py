@@ -9,6 +9,8 @@ Replaced, each for a defect seen in the source of lark-oapi 1.7.5:
 - card callbacks are answered with what the storing step gives back, within Feishu's 3 seconds and without the SDK's
   model of them (it rejects payloads that Feishu sends, and a handler on its loop can have no time limit);
 - frames that cannot be read are stored for a person to see (the SDK only logs them);
+- a payload in parts is put together within bounds (the SDK makes a list as long as a frame says, takes a negative
+  number for a place counted from the end, and keeps unfinished ones without a limit);
 - a ClientConfig with missing keys keeps the former values, one out of range is held within it, and what it says about
   reconnecting is not needed (the SDK sets None and dies of it later; a finite count ends it for good);
 - endpoint discovery is discovery.py's: awaited, with a time limit (the SDK blocks its loop for ever);
@@ -38,6 +40,7 @@ from lark_oapi.ws.pb.pbbp2_pb2 import Frame
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, Event
 from notifier.feishu.answers import Answers, Store, tell_not_stored
+from notifier.feishu.chunks import Chunks
 from notifier.feishu.discovery import Endpoint, refusal
 from notifier.feishu.wire import read_event
 
@@ -99,6 +102,7 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         self._over = asyncio.Event()
         self._told_unknown = told_unknown
         self._handling: set[asyncio.Task[None]] = set()
+        self._chunks = Chunks()
         self.last_frame_at = time.monotonic()
 
     async def connect_once(self, endpoint: Endpoint) -> None:
@@ -214,7 +218,7 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         kind = MessageType(headers["type"])
         payload: bytes | None = frame.payload
         if parts > 1:
-            payload = self._combine(headers["message_id"], parts, part, frame.payload)
+            payload = self._chunks.add(headers["message_id"], total=parts, number=part, part=frame.payload)
         return None if payload is None else (payload, kind)
 
     async def _answer_frame(self, frame: Frame, payload: bytes, kind: MessageType) -> None:

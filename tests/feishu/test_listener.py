@@ -11,10 +11,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from notifier.domain.event import Event
+from notifier.domain.event import UNREADABLE, Event
 from notifier.feishu.api import AppAccess
 from notifier.feishu.listener import Connection, ConnectionState, Listener
 from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.frames import CONTROL, DATA, Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from support.waiting import wait_until
 
@@ -111,6 +112,37 @@ def test_no_answer_leaves_before_the_commit_and_others_are_not_held_up(
         gate.set()
 
         feishu_box.wait_for(lambda: codes(feishu_box, waiting) == [200], "the first one too")
+
+
+@pytest.mark.parametrize("total, number", [("999999999", "0"), ("2", "-1"), ("2", "2"), (f"{10**30}", "1")])
+def test_a_part_of_something_impossible_is_kept_for_a_person_and_costs_no_memory(
+    feishu_box: FeishuBox, shelf: Shelf, total: str, number: str
+) -> None:
+    headers = (("type", "event"), ("message_id", "m-1"), ("sum", total), ("seq", number))
+    raw = Frame(service=1, method=DATA, headers=headers, payload=b"{}").to_bytes()
+    with listening(feishu_box, shelf):
+        feishu_box.push_frame(raw)
+        feishu_box.wait_for(lambda: shelf.events, "stored")
+
+    assert (UNREADABLE, raw) == (shelf.events[0].event_type, shelf.events[0].payload)
+
+
+@pytest.mark.parametrize(
+    "seconds", [0, -1, 1e400, 10**400, 10**9, True, "90", None, 90.5], ids=lambda each: str(each)[:12]
+)
+def test_senseless_settings_in_a_pong_change_nothing(
+    feishu_box: FeishuBox, shelf: Shelf, seconds: object
+) -> None:
+    settings = json.dumps({"PingInterval": seconds, "ReconnectCount": 10**400}).encode()
+    pong = Frame(service=1, method=CONTROL, headers=(("type", "pong"),), payload=settings).to_bytes()
+    with listening(feishu_box, shelf) as client:
+        feishu_box.push_frame(pong)
+        [event_id] = feishu_box.change(LIN_ACCOUNT, points=5)
+        feishu_box.wait_for(lambda: codes(feishu_box, event_id) == [200], "acknowledged")
+        feishu = client._client
+        assert feishu is not None
+
+        assert 120 == feishu._ping_interval
 
 
 def test_the_payload_is_kept_as_it_came(feishu_box: FeishuBox, shelf: Shelf) -> None:
