@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Tests at a time; most of them wait for other processes, so a few more than cores are well used.
 WORKERS ?= 3
 
-.PHONY: help sandbox test check format lint types rooms deps bench kills torture lock clean
+.PHONY: help sandbox test check format lint types rooms deps bench kills torture fuzz lock clean
 
 help:            ## what can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## ?/  make \1\t/'
@@ -53,6 +53,9 @@ kills: $(READY)    ## 200 kills between a click and the last card; half an hour
 
 torture: $(READY)  ## the long tests and one table of what they counted; an hour and a half
 	PYTHONPATH=tests $(BIN)/python tests/torture/table.py
+
+fuzz: $(READY)     ## 100,000 wrong frames, events and callbacks, and hostile cards; a quarter of an hour
+	PYTHONPATH=tests $(BIN)/python tests/torture/fuzz.py
 
 lock: $(READY)     ## pin the dependencies again, with hashes
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet uv

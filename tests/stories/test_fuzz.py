@@ -1,0 +1,20 @@
+"""Noise over a real socket, in short: nothing unforeseen, the next good event gets through. For long: `make fuzz`."""
+
+from pathlib import Path
+
+from support.fuzzing import fuzz_cards, fuzz_readers, fuzz_wire
+
+
+def test_noise_neither_ends_nor_deafens_the_notifier(tmp_path: Path) -> None:
+    figures = fuzz_wire(tmp_path, seed=7, count=2_500, kept=tmp_path / "kept.txt")
+
+    assert 2_500 == figures.total
+    assert figures.memory_after - figures.memory_before < 100
+
+
+def test_hostile_texts_never_spoil_a_card(tmp_path: Path) -> None:
+    assert 150 == fuzz_cards(seed=1, count=150, kept=tmp_path / "kept.txt").total
+
+
+def test_whatever_is_read_is_understood_or_declined(tmp_path: Path) -> None:
+    assert 3_000 == fuzz_readers(seed=1, count=3_000, kept=tmp_path / "kept").total

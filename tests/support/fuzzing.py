@@ -1,0 +1,295 @@
+"""Fuzzing: noise from a seed against a notifier of its own, and what must still be true after it."""
+
+import contextlib
+import json
+import random
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from notifier.clock import SystemClock
+from notifier.config import Config
+from notifier.domain.delivery import Rung
+from notifier.errors import Parked
+from notifier.feishu.card_rules import card_problems
+from notifier.feishu.wire import read_balance_report, read_event
+from notifier.feishu.withdrawal_wire import read_click
+from notifier.flow import wording
+from notifier.flow.render import Card, Renderer, plain_text, serialise
+from notifier.parts import renderer
+from notifier.samples import EVERY_SAMPLE, sample
+from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.card_rules import check_card
+from notifier.sandbox.settings import SandboxSettings
+from support.noise import TEXTS, Maker, balance_document, callbacks, event, targets
+from support.raw_feishu import RawFeishu
+from support.running import RunningNotifier
+from support.waiting import wait_until
+
+BATCH = 500
+ANSWER_SECONDS = 60.0
+UNFORESEEN = (
+    "Traceback",
+    "listener.died",
+    "connection.failed",
+    "step.failed",
+    "call.lost_its_way",
+    "event.failed",
+    "event.not_stored",
+    "frame.not_stored",
+    "answer.unwritable",
+    "click.card_failed",
+    "card.failed",
+)
+"""What no input may bring into the log: each stands for an error that nobody had in mind."""
+
+MORE = """\
+withdrawals:
+  offer_to: [referrer]
+"""
+
+
+class Found(AssertionError):
+    """An input that breaks a promise; the file it was kept in is named."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """What a run came to. memory in MB, after the first batches and at the end."""
+
+    seed: int
+    inputs: Counter[str] = field(default_factory=Counter)
+    good_events: int = 0
+    connections_lost: int = 0
+    memory_before: int = 0
+    memory_after: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(self.inputs.values())
+
+
+class WireFuzz:
+    """One notifier, connected to a Feishu that sends noise. kept: where an input that breaks it is left."""
+
+    def __init__(self, feishu: RawFeishu, notifier: RunningNotifier, *, seed: int, kept: Path) -> None:
+        self._feishu = feishu
+        self._notifier = notifier
+        self._rng = random.Random(seed)
+        self._kept = kept
+        self._log_seen = 0
+        self.figures = Figures(seed=seed)
+
+    def run(self, count: int) -> Figures:
+        """At least so many inputs. Raises Found."""
+        self._good_event([])
+        refs = self._refs()
+        makers = targets(refs)
+        while self.figures.total < count:
+            named = self._rng.choices(list(makers), k=BATCH)
+            frames = [makers[name](self._rng) for name in named]
+            self._feishu.push(frames)
+            self.figures.inputs.update(named)
+            self._good_event(frames)
+            self._look(frames)
+            if self.figures.total == 4 * BATCH:
+                self.figures.memory_before = self._memory()
+        self.figures.memory_after = self._memory()
+        return self.figures
+
+    def _good_event(self, frames: list[bytes]) -> None:
+        """The next one is acknowledged, on a new connection where the noise ended the old one, and recorded."""
+        number = self.figures.good_events = self.figures.good_events + 1
+        name = f"good-{number}"
+        payload = json.dumps(good_document(name, number)).encode()
+        told_on = -1
+
+        def acknowledged() -> bool:
+            """Told once on each connection, as Feishu sends again what was not answered."""
+            nonlocal told_on
+            if self._notifier.ended:
+                raise Found("the process ended")
+            if self._feishu.connections() and told_on != self._feishu.connected_ever:
+                told_on = self._feishu.connected_ever
+                self._feishu.tell(payload, name)
+            return self._feishu.acks.get(name) == 200
+
+        try:
+            wait_until(acknowledged, f"{name} is acknowledged", seconds=ANSWER_SECONDS)
+            wait_until(lambda: self._verdict(name) == "done", f"{name} is recorded", seconds=ANSWER_SECONDS)
+        except AssertionError as error:
+            raise self._found(frames, str(error)) from error
+
+    def _look(self, frames: list[bytes]) -> None:
+        """What the log says since the last look."""
+        with self._notifier.log_file.open("rb") as log:
+            log.seek(self._log_seen)
+            fresh = log.read().decode("utf-8", "replace")
+        self._log_seen += len(fresh.encode())
+        bad = [line for line in fresh.splitlines() if any(each in line for each in UNFORESEEN)]
+        if bad:
+            raise self._found(frames, f"the log says {bad[0][:300]!r}")
+
+    def _found(self, frames: list[bytes], what: str) -> Found:
+        self._kept.write_text("\n".join(frame.hex() for frame in frames), encoding="utf-8")
+        seed = self.figures.seed
+        return Found(
+            f"{what}; seed {seed}, {self.figures.total} inputs, the last of them are in {self._kept}"
+        )
+
+    def _verdict(self, key: str) -> str | None:
+        row = self._ask("SELECT state FROM inbox WHERE event_key = ?", key)
+        return str(row[0][0]) if row else None
+
+    def _refs(self) -> list[str]:
+        """Of the buttons on the first good event's card."""
+        return wait_until(
+            lambda: [str(ref) for (ref,) in self._ask("SELECT ref FROM buttons")], "a card has a button"
+        )
+
+    def _ask(self, query: str, *values: str) -> list[Any]:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self._notifier.folder}/notifier.db?mode=ro", uri=True)
+        ) as db:
+            return db.execute(query, values).fetchall()
+
+    def _memory(self) -> int:
+        """Resident, in MB."""
+        status = Path(f"/proc/{self._notifier.pid}/status").read_text(encoding="utf-8")
+        return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) // 1024
+
+
+def good_document(event_id: str, number: int) -> dict[str, Any]:
+    document = balance_document(random.Random(number))
+    document["header"]["event_id"] = event_id
+    document["event"]["account_id"] = "7000000000000000009"
+    document["event"]["modify_time"] = str(1_710_000_000_000 + 1000 * number)
+    return document
+
+
+def fuzz_wire(folder: Path, *, seed: int, count: int, kept: Path) -> Figures:
+    """A notifier of its own in folder, and count inputs. Raises Found."""
+    with RawFeishu() as feishu:
+        notifier = RunningNotifier(cast("FeishuBox", feishu), folder, more=MORE)
+        notifier.start()
+        try:
+            return WireFuzz(feishu, notifier, seed=seed, kept=kept).run(count)
+        finally:
+            notifier.kill()
+
+
+def _read_balance(payload: bytes) -> None:
+    with contextlib.suppress(Parked):  # said in a sentence, for a person
+        read_balance_report(read_event(payload, app_id="cli_x"))
+
+
+def _read_click(payload: bytes) -> None:
+    read_click(read_event(payload, app_id="cli_x"))
+
+
+READERS: Mapping[str, tuple[Maker, Callable[[bytes], object]]] = {
+    "event": (event, _read_balance),
+    "callback": (callbacks(["ref"]), _read_click),
+}
+"""What reads bytes from outside, with the noise for it: it may say no in the way it promises, and raise nothing else.
+A webhook's body goes here too: (maker, what takes the raw body).
+"""
+
+
+def fuzz_readers(*, seed: int, count: int, kept: Path) -> Figures:
+    """In this process, at full speed. Raises Found."""
+    rng, figures = random.Random(seed), Figures(seed=seed)
+    while figures.total < count:
+        name = rng.choice(list(READERS))
+        make, read = READERS[name]
+        payload = make(rng)
+        figures.inputs[name] += 1
+        try:
+            read(payload)
+        except Exception as error:
+            kept.write_bytes(payload)
+            raise Found(
+                f"{name}: {type(error).__name__}: {error}; seed {seed}, the input is in {kept}"
+            ) from error
+    return figures
+
+
+OURS = frozenset(
+    (
+        "kind",
+        "trend",
+        "state",
+        "alarm",
+        "audience",
+        "direction",
+        "span",
+        "ref",
+        "one",
+        "all",
+        "retry",
+        "open_id",
+        "by",
+    )
+)
+"""Fields that our own code or Feishu fills with a word or id of a known form; all other texts may hold anything."""
+
+LONGEST_TEXT = 40
+"""What flow/wording.py cuts names and the like to, or shorter."""
+
+
+def fuzz_cards(*, seed: int, count: int, kept: Path) -> Figures:
+    """Cards of every kind with hostile texts: each rung is a card that Feishu would take, or says why it is none."""
+    rng = random.Random(seed)
+    figures, drawing, config = Figures(seed=seed), renderer(Config(), SystemClock()), Config()
+    samples = [sample(name, config) for name in EVERY_SAMPLE]
+    while figures.total < count:
+        card = hostile(rng, rng.choice(samples))
+        figures.inputs["card"] += 1
+        try:
+            _check_card(drawing, card)
+        except Exception as error:
+            kept.write_text(repr(card), encoding="utf-8")
+            raise Found(f"{type(error).__name__}: {error}; seed {seed}, the card is in {kept}") from error
+    return figures
+
+
+def _check_card(drawing: Renderer, card: Card) -> None:
+    people = frozenset(_people(card))
+    for rung in (Rung.FULL, Rung.BARE, Rung.COMPACT):
+        made = drawing.card(rung, card)  # raises TemplateBroken
+        text = serialise(made)
+        text.encode()
+        assert made == json.loads(text), "what is sent is what was checked"
+        assert [] == card_problems(json.loads(text))
+        check_card(
+            json.loads(text), settings=SandboxSettings(), known_ids=people
+        )  # the stand-in's own reading
+    serialise({"text": plain_text(card)}).encode()
+
+
+def _people(node: object, name: str = "") -> Iterator[str]:
+    """The open_ids on a card: whoever else is mentioned got there by a text."""
+    if is_dataclass(node) and not isinstance(node, type):
+        for each in fields(node):
+            yield from _people(getattr(node, each.name), each.name)
+    elif isinstance(node, tuple):
+        for one in node:
+            yield from _people(one, name)
+    elif isinstance(node, str) and name in {"open_id", "by"}:
+        yield node
+
+
+def hostile(rng: random.Random, node: Any, name: str = "") -> Any:
+    """The same card with some of its texts replaced."""
+    if is_dataclass(node) and not isinstance(node, type):
+        changed = {each.name: hostile(rng, getattr(node, each.name), each.name) for each in fields(node)}
+        return replace(node, **changed)
+    if isinstance(node, tuple):
+        return tuple(hostile(rng, each, name) for each in node)
+    if isinstance(node, str) and node and name not in OURS and rng.random() < 0.3:
+        return wording.clean(rng.choice(TEXTS))
+    return node

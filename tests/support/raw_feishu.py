@@ -1,0 +1,141 @@
+"""A Feishu that keeps nothing: discovery, one long connection, and a nod to every call; for noise at full speed."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Self, TypeVar
+
+from aiohttp import WSMsgType, web
+
+from notifier.sandbox.frames import CONTROL, DATA, Frame, FrameError
+from notifier.sandbox.marks import drawn
+from notifier.sandbox.settings import SandboxSettings
+from support.noise import SERVICE, frame_of
+from support.waiting import wait_until
+
+T = TypeVar("T")
+ACCOUNT = {
+    "status": 1,
+    "referrer": {"id": "ou_noise_owner", "name": {"zh_cn": "林小满", "en_us": "Lin"}},
+    "assets": {"confirmed_bonus": {"point_bonus": 10, "cash_bonus": [{"currency_type": "CNY", "amount": 5}]}},
+}
+
+
+class RawFeishu:
+    """Where a FeishuBox stands in a RunningNotifier. acks: codes by message_id, of those that were
+    told one by one. connected_ever: connections so far.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.app_id, self.app_secret = SandboxSettings().app_id, SandboxSettings().app_secret
+        self.acks: dict[str, int] = {}
+        self.sent = 0
+        self.connected_ever = 0
+        self._wanted: set[str] = set()
+        self._sockets: list[web.WebSocketResponse] = []
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="raw-feishu", daemon=True)
+        self._runner: web.AppRunner | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._do(self._start())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do(self._stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def connections(self) -> int:
+        return len(self._sockets)
+
+    def wait_for(self, predicate: Callable[[], T | None], description: str, timeout: float = 10) -> T:
+        return wait_until(predicate, description, seconds=timeout)
+
+    def push(self, frames: list[bytes]) -> None:
+        """As fast as the client takes them. A connection that ends meanwhile loses them."""
+        self._do(self._push(frames))
+
+    def tell(self, payload: bytes, message_id: str) -> None:
+        """One good frame, whose answer is noted in acks."""
+        self._wanted.add(message_id)
+        self.push([frame_of(payload, message_id=message_id)])
+
+    def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    async def _start(self) -> None:
+        app = web.Application()
+        app.router.add_post("/callback/ws/endpoint", self._discover)
+        app.router.add_get("/ws/v2", self._connect)
+        app.router.add_route("*", "/open-apis/{path:.*}", self._call)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+
+    async def _stop(self) -> None:
+        for socket in self._sockets:
+            await socket.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _discover(self, request: web.Request) -> web.Response:
+        query = f"device_id=1&service_id={SERVICE}&ticket={drawn('ticket')}&access_key={drawn('access-key')}"
+        config = {"ReconnectCount": -1, "ReconnectInterval": 1, "ReconnectNonce": 0, "PingInterval": 120}
+        data = {"URL": f"ws://{request.host}/ws/v2?{query}", "ClientConfig": config}
+        return web.json_response({"code": 0, "msg": "", "data": data})
+
+    async def _connect(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(max_msg_size=0)
+        await socket.prepare(request)
+        self._sockets.append(socket)
+        self.connected_ever += 1
+        try:
+            async for message in socket:
+                if message.type == WSMsgType.BINARY:
+                    await self._hear(socket, message.data)
+        finally:
+            self._sockets.remove(socket)
+        return socket
+
+    async def _hear(self, socket: web.WebSocketResponse, raw: bytes) -> None:
+        try:
+            frame = Frame.from_bytes(raw)
+        except FrameError:
+            return  # the answer to a frame that was none
+        name = frame.header("message_id") or ""
+        if frame.method == CONTROL and frame.header("type") == "ping":
+            pong = Frame(service=SERVICE, method=CONTROL, headers=(("type", "pong"),))
+            await socket.send_bytes(pong.to_bytes())
+        elif frame.method == DATA and name in self._wanted:
+            self.acks[name] = int(json.loads(frame.payload or b"{}").get("code", 0))
+
+    async def _push(self, frames: list[bytes]) -> None:
+        for raw in frames:
+            if not self._sockets:
+                return
+            try:
+                await self._sockets[-1].send_bytes(raw)
+            except ConnectionError:
+                return
+
+    async def _call(self, request: web.Request) -> web.Response:
+        path = request.path
+        if path.endswith("/tenant_access_token/internal"):
+            token = {"tenant_access_token": "t-sandbox" + "0" * 32, "expire": 7200}
+            return web.json_response({"code": 0, "msg": "ok", **token})
+        data: dict[str, object] = {}
+        if path.endswith("/get_account_assets"):
+            account_id = request.query.get("referral_account_id", "")
+            data = {"account": {"account_id": account_id, **ACCOUNT}}
+        elif path.endswith("/im/v1/messages"):
+            self.sent += 1
+            data = {"message_id": f"om_noise_{self.sent}", "chat_id": "oc_noise"}
+        return web.json_response({"code": 0, "msg": "success", "data": data})
