@@ -139,7 +139,7 @@ def test_senseless_settings_in_a_pong_change_nothing(
         feishu_box.push_frame(pong)
         [event_id] = feishu_box.change(LIN_ACCOUNT, points=5)
         feishu_box.wait_for(lambda: codes(feishu_box, event_id) == [200], "acknowledged")
-        feishu = client._client
+        feishu = client._ear._client
         assert feishu is not None
 
         assert 120 == feishu._ping_interval

@@ -132,11 +132,6 @@ class RunningNotifier:
         return self._process.pid
 
     @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    @property
     def ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 

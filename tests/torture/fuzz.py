@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from support.figures import keep
 from support.fuzzing import Figures, Found, fuzz_cards, fuzz_readers, fuzz_wire
 
 KEPT = Path(tempfile.gettempdir()) / "notifier-fuzz.txt"
@@ -44,6 +45,12 @@ def tell(figures: Figures, took: float) -> None:
     print(  # noqa: T201
         f"seed {figures.seed}: {figures.total:,} inputs ({kinds}) in {took:.0f} s; unforeseen errors 0",
         flush=True,
+    )
+    keep(
+        "fuzz",
+        counted={**figures.inputs, "good events between": figures.good_events},
+        zeros={"unforeseen errors": 0},
+        seconds=took,
     )
     if figures.good_events:
         print(  # noqa: T201

@@ -51,6 +51,7 @@ LONG_TESTS = (
         words=("-m", "pytest", "-q", "--timeout=3600", "tests/flow/test_books_property.py"),
         environment={"NOTIFIER_TESTS_EXAMPLES": "1000"},
     ),
+    LongTest(name="fuzz", words=("tests/torture/fuzz.py", "--seed", "7")),
     LongTest(
         name="soak", words=("tests/torture/soak.py",), environment={"NOTIFIER_TESTS_SOAK_SECONDS": "3600"}
     ),
