@@ -299,7 +299,7 @@ def test_a_listener_that_stands_still_is_replaced_and_its_socket_closed(
         return shelf.accept(event)
 
     access = AppAccess(base_url=feishu_box.url, app_id=feishu_box.app_id, app_secret=feishu_box.app_secret)
-    listener = Listener(access, accept=accept, tell=shelf.states.append, stalled_seconds=3)
+    listener = Listener(access, accept=accept, tell=shelf.states.append, stalled_seconds=8)
     listener.start()
     wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected", seconds=40)
     feishu_box.change(LIN_ACCOUNT, points=1)
