@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from notifier.sandbox.marks import SECRET
 from notifier.store.database import Database
 from support.clock import FakeClock
-from support.secrets import Watch, search, search_folder
+from support.leaks import Watch, search, search_folder
 
 pytest_plugins = ["notifier.sandbox.pytest_plugin"]
 

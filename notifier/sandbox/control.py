@@ -17,7 +17,7 @@ from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.sandbox import SENDINGS, Sandbox
 from notifier.sandbox.state import account_json, person_json, state
 from notifier.sandbox.trouble_kinds import KINDS
-from notifier.sandbox.troubles import NoSuchTroubleError
+from notifier.sandbox.troubles import BadTroubleError, NoSuchTroubleError
 from notifier.sandbox.webhook import BadWebhookError
 from notifier.sandbox.world import DEACTIVATED, USABLE, Person, PersonStatus
 
@@ -40,6 +40,7 @@ NONSENSE = (
     BadClickError,
     BadFaultError,
     BadPayoutError,
+    BadTroubleError,
     BadWebhookError,
 )
 """What the person who asked is told of, as a 400."""

@@ -82,7 +82,9 @@ def test_nobody_may_where_nobody_is_listed() -> None:
 
 def test_what_is_left_and_what_failed_is_counted() -> None:
     progress = Progress(total=40, done=12, failed=1, left_out={}, running=True, by="ou_hr")
-    result = Result(account_id="7", referrer=None, state=WithdrawalState.REFUSED, order_id="rn-1", amounts={})
+    result = Result(
+        account_id="7", referrer=None, state=WithdrawalState.REFUSED, order_id="rn-1", amounts={}, again=True
+    )
 
     assert 28 == progress.remaining
-    assert 1 == Board(results=(result, replace(result, state=WithdrawalState.WITHDRAWN))).failed
+    assert 1 == Board(results=(result, replace(result, again=False))).failed

@@ -13,8 +13,8 @@ from typing import Any
 from notifier.sandbox.box import FeishuBox
 from notifier.store import desk, inbox
 from notifier.store.database import Database
+from support.leaks import search, search_folder
 from support.ports import free_port
-from support.secrets import search, search_folder
 from support.waiting import wait_until
 
 STOP_SECONDS = 10

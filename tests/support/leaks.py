@@ -1,4 +1,4 @@
-"""Secrets: whether one of the stand-in's stands where it must not. Names the place, never the secret."""
+"""Leaks: whether one of the stand-in's secrets stands where it must not. Names the place, never the secret."""
 
 import logging
 from collections.abc import Iterator
