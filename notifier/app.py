@@ -243,7 +243,12 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         batcher = Batcher(
             database,
             BatchParts(
-                offer=offer(config), book=book, operators=operators, clock=clock, wake=wake_withdrawing
+                app_id=config.feishu.app_id,
+                offer=offer(config),
+                book=book,
+                operators=operators,
+                clock=clock,
+                wake=wake_withdrawing,
             ),
         )
         batching = Step("batch", batcher.turn)

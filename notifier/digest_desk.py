@@ -257,12 +257,15 @@ async def _send(
 async def _send_to_referrers(
     database: Database, parts: DigestParts, plan: Plan, period: Period, *, again: bool
 ) -> str:
-    def edition(connection: Any) -> int:  # noqa: ANN401 - SQLAlchemy's connection
-        return digest_runs.next_edition(connection, plan.name, period.label, REFERRERS)
+    def edition(connection: Any) -> tuple[int, bool]:  # noqa: ANN401 - SQLAlchemy's connection
+        digest_runs.forget_missed(connection, plan.name, period.label, [REFERRERS])
+        cut_off = digest_runs.unfinished_edition(connection, plan.name, period.label, REFERRERS)
+        if cut_off is not None:
+            return cut_off, True
+        return digest_runs.next_edition(connection, plan.name, period.label, REFERRERS), False
 
-    with database.read() as connection:
-        newest = edition(connection)
-    if newest and not again:
+    newest, goes_on = await asyncio.wrap_future(database.write(edition))
+    if newest and not again and not goes_on:
         return "referrers: were told this period already; --again sends it as a correction"
     right = Right(
         digest=plan.name,

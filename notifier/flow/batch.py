@@ -50,8 +50,11 @@ _DENIALS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchParts:
-    """operators: by group, the open_ids that may act. wake: told when orders were born, and cards are to change."""
+    """operators: by group, the open_ids that may act. app_id: ours; an account of another app, from a time before, is
+    nobody's to withdraw. wake: told when orders were born, and cards are to change.
+    """
 
+    app_id: str
     offer: Offer
     book: AddressBook
     operators: Mapping[str, Collection[str]]
@@ -92,6 +95,9 @@ class Batcher:
         verdict = authorise(
             _as_click(item, pressed), pressed.button, operators=self._parts.operators, now=now
         )
+        if pressed.button.account.app_id != self._parts.app_id:
+            self._leave_out(connection, item, LeftOut.DENIED, Denied.FOREIGN.value, now)
+            return
         if verdict.role is None:
             denied = verdict.denied or Denied.NOBODY
             why = _DENIALS.get(denied, LeftOut.DENIED)

@@ -120,18 +120,20 @@ class Digester:
         """What is to be told, and what nobody will tell; the latter is noted."""
         known_since = digest_runs.known_since(connection, plan.name, now=now)
         came = due_between(plan, max(known_since, now - LOOK_BACK_MS), now)
-        settled = digest_runs.settled(connection, plan.name, [due.period.label for due in came])
+        labels, recipients = [due.period.label for due in came], _recipients(plan)
+        settled = digest_runs.settled(connection, plan.name, labels, recipients)
+        begun = {period for period, _ in digest_runs.begun(connection, plan.name, labels, recipients)}
         open_ones = [
             due
             for due in came
-            if any((due.period.label, recipient) not in settled for recipient in _recipients(plan))
+            if any((due.period.label, recipient) not in settled for recipient in recipients)
         ]
-        missed = [due for due in open_ones if due.at <= late_from]
+        missed = [due for due in open_ones if due.at <= late_from and due.period.label not in begun]
         for due in missed:
-            for recipient in _recipients(plan):
+            for recipient in recipients:
                 right = _right(plan, due.period, recipient, due_at=due.at, now=now)
                 digest_runs.take(connection, right, state=RunState.MISSED, content=None)
-        return [due for due in open_ones if due.at > late_from], missed
+        return [due for due in open_ones if due not in missed], missed
 
     async def _spread(self, plan: Plan, due: Due, now: Millis) -> bool:
         """Tells some more referrers. True while there are others left."""
@@ -165,6 +167,10 @@ async def tell(
     if not plan.groups:
         return Told()
     now = to_millis(parts.clock.now())
+    if due_at is None:
+        await asyncio.wrap_future(
+            database.write(lambda c: digest_runs.forget_missed(c, plan.name, period.label, plan.groups))
+        )
     if not again and not await asyncio.wrap_future(database.write(lambda c: _anybody(c, plan, period))):
         return Told(known=plan.groups)
     figures = await asyncio.to_thread(figures_of, database, parts, plan, period, due_at=due_at, now=now)
@@ -193,7 +199,7 @@ def figures_of(
 
 
 def _anybody(connection: Connection, plan: Plan, period: Period) -> bool:
-    settled = digest_runs.settled(connection, plan.name, [period.label])
+    settled = digest_runs.settled(connection, plan.name, [period.label], plan.groups)
     return any((period.label, group) not in settled for group in plan.groups)
 
 

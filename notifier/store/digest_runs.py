@@ -77,17 +77,66 @@ def known_since(connection: Connection, digest: str, *, now: Millis) -> Millis:
     ).scalar_one()
 
 
-def settled(connection: Connection, digest: str, periods: Collection[str]) -> set[tuple[str, str]]:
-    """(period, recipient) of what needs no telling any more; one that is spreading still does."""
+def settled(
+    connection: Connection, digest: str, periods: Collection[str], recipients: Collection[str]
+) -> set[tuple[str, str]]:
+    """(period, recipient) of what needs no telling any more; one that is spreading still does. recipients: those asked
+    about, as there is a row for each referrer too.
+    """
+    return {
+        where
+        for where, state in _states(connection, digest, periods, recipients).items()
+        if state != RunState.SPREADING
+    }
+
+
+def begun(
+    connection: Connection, digest: str, periods: Collection[str], recipients: Collection[str]
+) -> set[tuple[str, str]]:
+    """(period, recipient) of what is being told: it is finished, however late it has become."""
+    return {
+        where
+        for where, state in _states(connection, digest, periods, recipients).items()
+        if state == RunState.SPREADING
+    }
+
+
+def _states(
+    connection: Connection, digest: str, periods: Collection[str], recipients: Collection[str]
+) -> dict[tuple[str, str], str]:
     rows = connection.execute(
-        sa.select(digest_runs.c.period, digest_runs.c.recipient).where(
+        sa.select(digest_runs.c.period, digest_runs.c.recipient, digest_runs.c.state).where(
             digest_runs.c.digest == digest,
             digest_runs.c.period.in_(periods),
+            digest_runs.c.recipient.in_(recipients),
             digest_runs.c.edition == 0,
-            digest_runs.c.state != RunState.SPREADING,
         )
     )
-    return {(row.period, row.recipient) for row in rows}
+    return {(row.period, row.recipient): row.state for row in rows}
+
+
+def forget_missed(connection: Connection, digest: str, period: str, recipients: Collection[str]) -> None:
+    """Nobody was told, so whoever sends it by hand now tells it for the first time."""
+    connection.execute(
+        sa.delete(digest_runs).where(
+            digest_runs.c.digest == digest,
+            digest_runs.c.period == period,
+            digest_runs.c.recipient.in_(recipients),
+            digest_runs.c.state == RunState.MISSED,
+        )
+    )
+
+
+def unfinished_edition(connection: Connection, digest: str, period: str, recipient: str) -> int | None:
+    """Of a telling to all referrers that was cut off; None where there is none."""
+    return connection.execute(
+        sa.select(sa.func.max(digest_runs.c.edition)).where(
+            digest_runs.c.digest == digest,
+            digest_runs.c.period == period,
+            digest_runs.c.recipient == recipient,
+            digest_runs.c.state == RunState.SPREADING,
+        )
+    ).scalar()
 
 
 def next_edition(connection: Connection, digest: str, period: str, recipient: str) -> int:

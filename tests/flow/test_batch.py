@@ -39,7 +39,12 @@ def batcher(
 ) -> Batcher:
     known = {"hr": ("ou_hr",)} if operators is None else operators
     parts = BatchParts(
-        offer=Offer(targets=frozenset({"hr"})), book=BOOK, operators=known, clock=clock, wake=lambda: None
+        app_id="cli_x",
+        offer=Offer(targets=frozenset({"hr"})),
+        book=BOOK,
+        operators=known,
+        clock=clock,
+        wake=lambda: None,
     )
     return Batcher(database, parts)
 
@@ -125,6 +130,17 @@ async def test_an_account_whose_owner_nobody_knows_is_left_out(database: Databas
 
     assert [refs[1]] == [ref for ref, *_ in orders(database)]
     assert {LeftOut.OWNER_UNKNOWN: 1} == left_out(database)
+
+
+async def test_an_account_of_another_app_is_nobodys_to_withdraw(database: Database) -> None:
+    """As after the app was replaced on the same database; a single press on it is refused too."""
+    refs = begun(database, 2)
+    statement = sa.update(accounts).where(accounts.c.id == refs[0]).values(app_id="cli_before")
+    database.write(lambda c: c.execute(statement).rowcount).result()
+    await batcher(database).turn()
+
+    assert [refs[1]] == [ref for ref, *_ in orders(database)]
+    assert {LeftOut.DENIED: 1} == left_out(database)
 
 
 async def test_a_deactivated_account_is_left_out_as_such(database: Database) -> None:

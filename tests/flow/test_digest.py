@@ -6,7 +6,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,7 +19,8 @@ from notifier.domain.digest import Digest
 from notifier.domain.money import POINTS
 from notifier.domain.period import Span, WorkCalendar, finished, holding, so_far
 from notifier.flow import digest as step
-from notifier.flow.digest import Digester, schedule, tell
+from notifier.flow.digest import REFERRERS, Digester, schedule, tell
+from notifier.flow.timetable import due_between, telling_of
 from notifier.parts import renderer
 from notifier.store import digest_content, digest_runs
 from notifier.store.database import Database
@@ -552,3 +553,45 @@ async def test_no_digest_is_no_work(database: Database) -> None:
     one = Digester(database, replace(parts(a_clock()), plans=()))
 
     assert await one.turn() > 1
+
+
+async def test_a_missed_period_sent_by_hand_is_told_for_the_first_time(database: Database) -> None:
+    clock = a_clock()
+    plan = replace(PLAN, catch_up_ms=DAY * 1000)
+    await until_idle(digester(database, clock, plan))
+    clock.advance(seconds=3 * DAY)
+    await until_idle(digester(database, clock, plan))
+    period = telling_of(plan, date(2026, 11, 22))
+    first = await tell(database, parts(clock, plan), plan, period)
+    second = await tell(database, parts(clock, plan), plan, period)
+
+    assert (("hr",), ()) == (first.recipients, first.known)
+    assert ((), ("hr",)) == (second.recipients, second.known)
+    assert TOLD in runs(database)
+
+
+async def test_a_telling_to_referrers_that_was_cut_off_is_finished_however_late(database: Database) -> None:
+    refs = [balance(database, number, SUNDAY - timedelta(days=1), CNY="100") for number in (1, 2)]
+    plan = weekly(groups=(), to_referrers=True, catch_up_ms=HOUR * 1000)
+    clock = a_clock()
+    await until_idle(digester(database, clock, plan))
+    clock.advance(seconds=DUE_AFTER)
+    (due,) = due_between(plan, clock.millis - DAY * 1000, clock.millis)
+    right = Right(
+        digest=plan.name, period=due.period, recipient=REFERRERS, due_at=due.at, born_at=clock.millis
+    )
+    database.write(lambda c: digest_runs.take(c, right, state=RunState.SPREADING, content=None)).result()
+    clock.advance(seconds=5 * HOUR)
+    await until_idle(digester(database, clock, plan))
+
+    assert refs == [row.account_ref for row in sent(database)]
+
+
+def test_who_was_told_is_asked_without_reading_a_row_for_each_referrer(database: Database) -> None:
+    with database.read() as connection:
+        plan = connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN SELECT period, recipient, state FROM digest_runs WHERE digest = 'a'"
+            " AND period IN ('b', 'c') AND recipient IN ('hr', 'referrers') AND edition = 0"
+        ).all()
+
+    assert "digest=? AND period=? AND recipient=?" in str(plan)
