@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
@@ -17,7 +18,7 @@ from notifier.domain.event import (
     BalanceReport,
     Event,
 )
-from notifier.domain.ledger import Rewrite
+from notifier.domain.ledger import Rewrite, content_of
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Route, targets_of
 from notifier.domain.withdrawal import reflects, taken_by, without_own
@@ -95,6 +96,7 @@ def _record(connection: Connection, entries: Sequence[InboxEntry], parts: Record
             rewrite = _without_our_own(connection, entered.account_ref, report, entered.rewrite)
             _tell(connection, entered.account_ref, _Heard(report, kind), rewrite, parts, now)
             if rewrite.newest is None:
+                _move_marks(connection, entered.account_ref, report, rewrite)
                 sweeps.doubt_recovered(connection, entered.account_ref, at=now)
     inbox.settle(connection, verdicts)
     for verdict in verdicts:
@@ -139,6 +141,23 @@ def _without_our_own(connection: Connection, ref: int, report: BalanceReport, re
             announced = without_own(announced, report.amounts, taken_by(withdrawal))
             withdrawals.mark_seen(connection, [withdrawal.id], modified_at=report.modified_at)
     return replace(rewrite, announced=announced or None)
+
+
+def _move_marks(connection: Connection, ref: int, report: BalanceReport, rewrite: Rewrite) -> None:
+    """The report of our own withdrawal may come after a later one, which was then taken for it: what the withdrawal
+    took belongs to this moment, or the books of a period would show a correction and a reward that never were.
+    """
+    content = content_of(report.amounts)
+    own = [
+        changes
+        for snapshot, changes in rewrite.changes
+        if (snapshot.modified_at, snapshot.content) == (report.modified_at, content)
+    ]
+    deltas = {change.asset: change.delta for changes in own for change in changes}
+    for withdrawal in withdrawals.seen_later(connection, ref, modified_at=report.modified_at):
+        took = taken_by(withdrawal)
+        if took and all(deltas.get(asset, Decimal(0)) <= -amount for asset, amount in took.items()):
+            withdrawals.mark_seen(connection, [withdrawal.id], modified_at=report.modified_at)
 
 
 @dataclass(frozen=True, slots=True)

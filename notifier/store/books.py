@@ -157,6 +157,7 @@ def _own(connection: Connection, stretch: Stretch, refs: Collection[int] | None)
             withdrawals.c.seen_modified_at,
             withdrawals.c.id,
             withdrawals.c.taken,
+            changes.c.id.label("change_id"),
             changes.c.kind,
             changes.c.currency,
             _DELTA.label("delta"),
@@ -176,11 +177,14 @@ def _own(connection: Connection, stretch: Stretch, refs: Collection[int] | None)
     rows = connection.execution_options(yield_per=STREAM).execute(query)
     for (ref, _), same in groupby(rows, key=lambda row: (row.account_ref, row.seen_modified_at)):
         taken: dict[int, str] = {}
-        deltas: dict[tuple[str, str], int] = {}
+        steps: dict[int, tuple[tuple[str, str], int]] = {}
         for row in same:
             taken[row.id] = row.taken
             if row.kind is not None:
-                deltas[row.kind, row.currency] = row.delta
+                steps[row.change_id] = (row.kind, row.currency), row.delta
+        deltas: dict[tuple[str, str], int] = defaultdict(int)
+        for asset_key, delta in steps.values():  # several reports may share one modify_time
+            deltas[asset_key] += delta
         took: dict[Asset, Decimal] = defaultdict(Decimal)
         for text in taken.values():
             for asset, amount in read_content(text).items():

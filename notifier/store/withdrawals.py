@@ -301,6 +301,16 @@ def unseen(connection: Connection, account_ref: int) -> list[Withdrawal]:
     return [_read(connection, row) for row in rows]
 
 
+def seen_later(connection: Connection, account_ref: int, *, modified_at: Millis) -> list[Withdrawal]:
+    """Those that a balance report after this moment was taken to show first."""
+    rows = connection.execute(
+        sa.select(withdrawals).where(
+            withdrawals.c.account_ref == account_ref, withdrawals.c.seen_modified_at > modified_at
+        )
+    )
+    return [_read(connection, row) for row in rows]
+
+
 def mark_seen(connection: Connection, ids: Sequence[int], *, modified_at: Millis) -> None:
     """modified_at: of the balance report that shows them."""
     connection.execute(
