@@ -72,7 +72,7 @@ from notifier.parts import (
 )
 from notifier.payroll.client import PayrollClient
 from notifier.payroll.endpoint import ReportEndpoint
-from notifier.pulse import LEVELS, Pulse
+from notifier.pulse import LEVELS, Pulse, heard_since
 from notifier.store import accounts, audit, desk, outbox, soundness, withdrawals
 from notifier.store.database import Database, sole_process
 from notifier.store.desk import WorkerRow
@@ -277,7 +277,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
                 config,
                 treasury,
                 clock,
-                connected_since=lambda: pulse.connected_since,
+                connected_since=lambda: heard_since(pulse.connected_since, receiver.refused_at),
                 wake=recording.wake,
                 deaf=lambda: listener.reconnect(),  # noqa: PLW0108 - it is made further down
             ),
@@ -294,6 +294,10 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
 
         pulse = Pulse(Connection(state=ConnectionState.CONNECTING), started)
 
+        def ends_when_refused() -> bool:
+            wanted = config.feishu.when_refused
+            return wanted == "exit" or (wanted == "exit_at_start" and not pulse.was_connected)
+
         def tell(connection: Connection) -> None:
             if connection.state is not pulse.connection.state:
                 pulse.since = to_millis(clock.now())
@@ -305,9 +309,11 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
                 )
             pulse.connection = connection
             if pulse.connected_since is not None:
+                pulse.was_connected = True
                 refresher.connected()
                 refreshing.wake()
-            if connection.state is ConnectionState.REFUSED and config.feishu.when_refused == "exit":
+            if connection.state is ConnectionState.REFUSED and ends_when_refused():
+                pulse.ended_by = connection.detail
                 running.call_soon_threadsafe(stop.set)
             if connection.state is ConnectionState.CONNECTED and not pulse.frozen:
                 pulse.frozen = True  # once: what is frozen is never collected again
@@ -337,6 +343,9 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
 
         async def watch() -> float:
             listener.watch()
+            if api.refused is not None and ends_when_refused():
+                pulse.ended_by = api.refused
+                stop.set()
             return BEAT_SECONDS
 
         parts.push_async_callback(last_beat, lambda: beat(stopped=True))
@@ -385,7 +394,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             parts.push_async_callback(endpoint.stop)
             log.info("payouts.listening", extra={"host": host, "port": bound})
         if config.health.listen:
-            health = HealthEndpoint(pulse.readiness)
+            health = HealthEndpoint(lambda: pulse.readiness(api.refused))
             host, port = listen_address(config.health.listen)
             bound = await health.start(host, port)
             parts.push_async_callback(health.stop)
@@ -396,8 +405,8 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         await stop.wait()
         log.info("notifier.stopping")
     log.info("notifier.stopped")
-    if pulse.connection.state is ConnectionState.REFUSED and config.feishu.when_refused == "exit":
-        raise NotAuthorised(pulse.connection.detail)
+    if pulse.ended_by is not None:
+        raise NotAuthorised(pulse.ended_by)
 
 
 async def _write(database: Database, work: Callable[[SqlConnection], R]) -> R:

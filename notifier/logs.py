@@ -16,7 +16,7 @@ _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {
 _SECRET = re.compile(
     r"""(?ix)
     (?P<name>access_key|ticket|app_?secret|tenant_access_token|verification_token|encrypt_key|authorization|bearer)
-    (?P<gap>["'\\\s:=]+(?:bearer\s+)?)
+    (?P<gap>["'\\\s]*[:=]["'\\\s:=]*(?:bearer\s+)?|(?<=bearer)\s+)
     (?P<value>[^\s"'\\&,;}]+)
     | \b[tu]-[A-Za-z0-9._-]{16,}
     """

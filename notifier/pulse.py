@@ -23,16 +23,20 @@ class Pulse:
     """What this process tells about itself; written by the listener's thread, read by the beat.
 
     frozen: whether the garbage collector has been told to leave alone what a start leaves behind. kept_at: when the
-    database last took a write of ours, by the monotonic clock.
+    database last took a write of ours, by the monotonic clock. was_connected: events could reach us once. ended_by: why
+    Feishu refuses us, where that ends the process.
     """
 
     connection: Connection
     since: int
     frozen: bool = False
+    was_connected: bool = False
+    ended_by: str | None = None
     kept_at: float = field(default_factory=time.monotonic)
 
-    def readiness(self) -> Readiness:
-        troubles = {}
+    def readiness(self, refused: str | None = None) -> Readiness:
+        """refused: why Feishu refuses our credentials, None while it does not."""
+        troubles = {} if refused is None else {"credentials": refused}
         if self.connected_since is None:
             detail = f": {self.connection.detail}" if self.connection.detail else ""
             troubles["connection"] = f"{self.connection.state}{detail}"
@@ -47,3 +51,10 @@ class Pulse:
         """Since when events can reach us; None while they cannot."""
         reachable = (ConnectionState.CONNECTED, ConnectionState.LISTENING)
         return self.since if self.connection.state in reachable else None
+
+
+def heard_since(connected_since: int | None, refused_at: int | None) -> int | None:
+    """Since when every event that came was stored, too: what we refused ourselves proves no deafness."""
+    if connected_since is None or refused_at is None:
+        return connected_since
+    return max(connected_since, refused_at)

@@ -16,7 +16,7 @@ from typing import Any, Self
 import aiohttp
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.errors import CallError, NotDone, OutcomeUnknown
+from notifier.errors import CallError, NotAuthorised, NotDone, OutcomeUnknown
 from notifier.feishu.failures import TABLE, asks_for_fresh_token, failure, shorten
 from notifier.feishu.wire import read_json
 
@@ -63,6 +63,8 @@ class FeishuApi:
         self._token_ends_at = clock.now()
         self._no_early_refresh_before = clock.now()
         self._token_lock = asyncio.Lock()
+        self.refused: str | None = None
+        """Why Feishu gives us no token, while it refuses our credentials."""
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -145,6 +147,9 @@ class FeishuApi:
         body = {"app_id": self._access.app_id, "app_secret": self._access.app_secret}
         try:
             got = await self._exchange("POST", TOKEN_PATH, query=None, sent=_as_json(body), token=None)
+        except NotAuthorised as error:
+            self.refused = str(error)
+            raise
         except OutcomeUnknown as error:  # asking for a token has no effect, so nothing is unknown
             raise NotDone(f"no token: {error.reason}", whole_app=True, log_id=error.log_id) from error
         token, lifetime = got.document.get("tenant_access_token"), got.document.get("expire")
@@ -152,6 +157,7 @@ class FeishuApi:
             raise NotDone("the token answer holds no token", whole_app=True, log_id=got.log_id)
         self._token = token
         self._token_ends_at = self._clock.now() + timedelta(seconds=lifetime)
+        self.refused = None
 
     async def _once(
         self,

@@ -230,6 +230,7 @@ class _Ear:
         self._turned_at += SDK_SECONDS
         from notifier.feishu import sdk_client  # noqa: PLC0415 - the SDK costs 2 s and 170 MB: only here
 
+        self._turned_at = time.monotonic()
         endpoint = await discover(self._access)
         loop = asyncio.get_running_loop()
         sdk_client.use_loop(loop)

@@ -55,6 +55,8 @@ class Receiver:
         self._wake = wake
         self.rush = Rush()
         self.last_event_at: Millis | None = None
+        self.refused_at: Millis | None = None
+        """When an event last could not be stored."""
 
     def accept(self, event: Event) -> "Future[None]":
         """Resolves once the event is committed, together with all that wait at that moment; a second copy of an
@@ -73,3 +75,5 @@ class Receiver:
     def _wake_next(self, stored: "Future[None]") -> None:
         if not stored.cancelled() and stored.exception() is None:
             self._wake()
+        else:
+            self.refused_at = to_millis(self._clock.now())

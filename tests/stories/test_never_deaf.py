@@ -189,3 +189,26 @@ def test_a_wrong_secret_is_loud_and_ends_or_goes_on_as_set(
     finally:
         if not running.ended:
             running.kill()
+
+
+def test_credentials_that_are_refused_later_make_it_unready_and_are_taken_again(
+    box: FeishuBox, notifier: Watched
+) -> None:
+    box.trouble("refuse_tokens", code=10015)
+    box.change(ACCOUNT, points=7)
+
+    wait_until(lambda: "credentials" in notifier.readyz()[1].get("troubles", {}), "it says so", seconds=40)
+    assert 503 == notifier.readyz()[0]
+    assert "feishu.app_secret" in json.dumps(notifier.readyz()[1])
+    box.end_troubles()
+    wait_until(notifier.is_ready, "it is ready again", seconds=90)
+    box.wait_for(lambda: cards(box), "the card", timeout=60)
+
+
+def test_an_app_that_may_not_connect_ends_the_start(box: FeishuBox, tmp_path: Path) -> None:
+    box.trouble("discovery_refused", code=403)
+    running = Watched(box, tmp_path, more=MORE.format(port=free_port()))
+    running.start(connected=False)
+
+    assert 2 == running.wait_end(60)
+    assert "is the app enabled" in running.log

@@ -353,7 +353,14 @@ def test_a_stop_ends_cleanly_while_anything_else_hangs(
             notifier.kill()
 
 
-def test_a_lost_connection_parks_nothing_that_was_stored(notifier: RunningNotifier) -> None:
+def test_a_lost_connection_parks_nothing_that_was_stored(feishu_box: FeishuBox, tmp_path: Path) -> None:
+    """Without reading balances, which would find what is still on its way."""
+    never = "refresh: {on_connect: false, every_hours: null}\n"
+    with running_notifier(feishu_box, tmp_path, more=never) as notifier:
+        _loses_its_connection_again_and_again(notifier)
+
+
+def _loses_its_connection_again_and_again(notifier: RunningNotifier) -> None:
     box = notifier.box
     for _ in range(4):
         box.change_many([(LIN_ACCOUNT, 1, {})] * 20)

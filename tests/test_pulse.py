@@ -1,0 +1,24 @@
+"""Pulse: what the process says of itself, and since when it can be sure of having heard everything."""
+
+import pytest
+
+from notifier.feishu.listener import Connection, ConnectionState
+from notifier.pulse import Pulse, heard_since
+
+
+@pytest.mark.parametrize(
+    "connected, refused, expected",
+    [(None, None, None), (None, 5, None), (10, None, 10), (10, 5, 10), (10, 20, 20)],
+)
+def test_what_we_refused_ourselves_proves_no_deafness(
+    connected: int | None, refused: int | None, expected: int | None
+) -> None:
+    assert expected == heard_since(connected, refused)
+
+
+def test_a_process_is_ready_when_events_reach_it_and_its_credentials_hold() -> None:
+    pulse = Pulse(Connection(state=ConnectionState.CONNECTED), 1)
+
+    assert pulse.readiness().is_ready
+    assert {"credentials": "wrong"} == pulse.readiness("wrong").troubles
+    assert not Pulse(Connection(state=ConnectionState.LOST, detail="gone"), 1).readiness().is_ready
