@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from notifier.errors import ConfigError, StoreBusy
 from notifier.store import schema, soundness
@@ -102,6 +102,18 @@ def _look_for(url: str) -> None:
 
 
 def make_engine(url: str) -> Engine:
+    parsed = _parse(url)
+    if parsed.database and parsed.database != ":memory:":
+        _make_folder(parsed.database)
+    engine = sa.create_engine(
+        parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000, "check_same_thread": False}
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError as error:
@@ -111,19 +123,16 @@ def make_engine(url: str) -> Engine:
         ) from error
     if parsed.get_backend_name() != "sqlite":
         raise ConfigError(f"store.url: {parsed.get_backend_name()} is not supported yet. Use sqlite:///….")
-    if parsed.database and parsed.database != ":memory:":
-        try:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"store.url: the folder of {parsed.database} cannot be made: {error.strerror}. Name another."
-            ) from error
-    engine = sa.create_engine(
-        parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000, "check_same_thread": False}
-    )
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
+    return parsed
+
+
+def _make_folder(path: str) -> None:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"store.url: the folder of {path} cannot be made: {error.strerror}. Name another."
+        ) from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
@@ -182,18 +191,23 @@ def show_url(url: str) -> str:
 def sole_process(url: str) -> Iterator[None]:
     """Holds the right to run on this SQLite file; the operating system takes it back when we die.
 
-    Raises StoreBusy when another process holds it.
+    Raises StoreBusy when another process holds it, ConfigError for an address that cannot be used.
     """
-    path = make_url(url).database
+    path = _parse(url).database
     if not path or path == ":memory:":
         yield
         return
+    _make_folder(path)
     lock = FileLock(f"{path}.lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
         raise StoreBusy(
             f"Another notifier is already running on {path}. Stop it first, or give this one its own store.url."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"store.url: {path}.lock cannot be made: {error.strerror}. Make the folder writable for the notifier."
         ) from error
     try:
         yield
@@ -208,5 +222,5 @@ def is_running(url: str) -> bool:
             return False
     except StoreBusy:
         return True
-    except OSError:
+    except ConfigError:
         return False

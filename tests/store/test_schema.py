@@ -120,6 +120,8 @@ def test_the_right_to_run_can_be_had_again_once_it_is_given_back(tmp_path: Path)
 def test_an_address_that_cannot_be_used_is_a_config_error(url: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         Database.open(url)
+    with pytest.raises(ConfigError, match=complaint), sole_process(url):
+        pass
 
 
 def test_a_file_that_is_no_database_is_a_config_error(tmp_path: Path) -> None:
