@@ -121,6 +121,7 @@ class _Ear:
         self._told_unknown: set[str] = set()
         self._ready = threading.Event()
         self._abandoned = False
+        self._hurried = False
         self._turned_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
 
@@ -163,6 +164,7 @@ class _Ear:
             self._tell_on(connection)
 
     def _give_up_connection(self) -> None:
+        self._hurried = True
         if self._client is not None:
             self._client.cut()
 
@@ -191,8 +193,8 @@ class _Ear:
         ticking = asyncio.ensure_future(self._tick())
         stop = asyncio.ensure_future(stopping.wait())
         pause = FIRST_PAUSE_SECONDS
+        self._tell(Connection(state=ConnectionState.CONNECTING))
         while not stopping.is_set():
-            self._tell(Connection(state=ConnectionState.CONNECTING))
             session = asyncio.ensure_future(self._one_connection())
             await asyncio.wait({session, stop}, return_when=asyncio.FIRST_COMPLETED)
             if stopping.is_set():
@@ -200,6 +202,9 @@ class _Ear:
                 break
             ended = session.result()
             self._tell(ended.connection)
+            if self._hurried:
+                self._hurried, pause = False, FIRST_PAUSE_SECONDS
+                continue
             pause = FIRST_PAUSE_SECONDS if ended.lived_seconds >= STEADY_SECONDS else pause
             await asyncio.wait({stop}, timeout=pause * random.uniform(0.5, 1.0))  # noqa: S311 - spread, not secrecy
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -316,12 +316,24 @@ def test_a_listener_that_stands_still_is_replaced_and_its_socket_closed(
     assert "stood still" in next(each.detail for each in shelf.states if each.state is ConnectionState.LOST)
 
 
-def test_a_connection_that_is_proved_deaf_is_made_anew(feishu_box: FeishuBox, shelf: Shelf) -> None:
+def test_a_connection_that_is_proved_deaf_is_made_anew_at_once(
+    feishu_box: FeishuBox, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the pause would be that former losses have earned."""
+    monkeypatch.setattr("notifier.feishu.listener.FIRST_PAUSE_SECONDS", 3600.0)
     with listening(feishu_box, shelf) as listener:
         wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected")
         listener.reconnect()
         wait_until(lambda: _connected_again(shelf), "connected again", seconds=20)
         _heard(feishu_box, shelf)
+
+
+def test_while_feishu_refuses_the_reason_stands(feishu_box: FeishuBox, shelf: Shelf) -> None:
+    """Also during each try: whoever looks then wants to know, too."""
+    with listening(feishu_box, shelf, secret="not-the-secret", connected=False):
+        wait_until(lambda: _states(shelf).count(ConnectionState.REFUSED) == 3, "asked again", seconds=60)
+
+    assert [ConnectionState.CONNECTING, *[ConnectionState.REFUSED] * 3] == _states(shelf)[:4]
 
 
 @pytest.mark.parametrize(
