@@ -301,6 +301,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         def tell(connection: Connection) -> None:
             if connection.state is not pulse.connection.state:
                 pulse.since = to_millis(clock.now())
+            if connection != pulse.connection:
                 log.log(
                     LEVELS[connection.state],
                     "connection.%s",
@@ -310,7 +311,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             pulse.connection = connection
             if pulse.connected_since is not None:
                 pulse.was_connected = True
-                refresher.connected()
+                refresher.may_have_missed()
                 refreshing.wake()
             if connection.state is ConnectionState.REFUSED and ends_when_refused():
                 pulse.ended_by = connection.detail
@@ -336,6 +337,9 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             )
             await _write(database, lambda c: desk.beat(c, row))
             pulse.kept_at = time.monotonic()
+            if pulse.is_news(receiver.refused_at):
+                refresher.may_have_missed()
+                refreshing.wake()
             return BEAT_SECONDS
 
         beating = Step("beat", beat)

@@ -24,7 +24,8 @@ class Pulse:
 
     frozen: whether the garbage collector has been told to leave alone what a start leaves behind. kept_at: when the
     database last took a write of ours, by the monotonic clock. was_connected: events could reach us once. ended_by: why
-    Feishu refuses us, where that ends the process.
+    Feishu refuses us, where that ends the process. swept_for: the newest event that could not be stored and was followed
+    by a round of reading.
     """
 
     connection: Connection
@@ -33,6 +34,7 @@ class Pulse:
     was_connected: bool = False
     ended_by: str | None = None
     kept_at: float = field(default_factory=time.monotonic)
+    swept_for: int | None = None
 
     def readiness(self, refused: str | None = None) -> Readiness:
         """refused: why Feishu refuses our credentials, None while it does not."""
@@ -45,6 +47,11 @@ class Pulse:
             troubles["store"] = f"the database has taken nothing for {unkept_seconds:.0f} s"
         facts = {"connection": self.connection.state, "connection_since": self.since}
         return Readiness(troubles=troubles, facts=facts)
+
+    def is_news(self, refused_at: int | None) -> bool:
+        """Whether an event was refused since this was last asked: Feishu may have tried for the last time."""
+        news, self.swept_for = refused_at != self.swept_for, refused_at
+        return news
 
     @property
     def connected_since(self) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 log = logging.getLogger(__name__)
 
 OURS = 1
-OFTEN_SECONDS, SELDOM_SECONDS = 15.0, 300.0
+OFTEN_SECONDS, SELDOM_SECONDS = 15.0, 60.0
 
 
 class Presence:
@@ -17,13 +17,13 @@ class Presence:
     def __init__(self, ask: Callable[[], Awaitable[int | None]], *, is_connected: Callable[[], bool]) -> None:
         self._ask = ask
         self._is_connected = is_connected
-        self._suspected = 0
+        self._before = OURS
         self._told = OURS
         self.seen: int | None = None
 
     async def turn(self) -> float:
-        """Seconds until it is worth asking again. A count is believed when it is seen twice: a connection of ours that
-        just broke may be counted for a while.
+        """Seconds until it is worth asking again. More than ours is believed when it is seen twice, as a connection of
+        ours that just broke may be counted for a while; of two numbers the smaller one.
         """
         if not self._is_connected():
             return OFTEN_SECONDS
@@ -31,12 +31,11 @@ class Presence:
         if count is None:
             self.seen = None
             return SELDOM_SECONDS
-        if count > OURS and count != self._suspected:
-            self._suspected = count
+        before, self._before = self._before, count
+        if before <= OURS < count:
             return OFTEN_SECONDS
-        self.seen = count
-        self._suspected = 0 if count <= OURS else count
-        self._tell(max(count, OURS))
+        self.seen = min(before, count) if count > OURS else count
+        self._tell(max(self.seen, OURS))
         return SELDOM_SECONDS
 
     def _tell(self, count: int) -> None:

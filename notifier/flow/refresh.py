@@ -89,23 +89,25 @@ class Refresher:
         self._database = database
         self._parts = parts
         self._accept = AcceptEvents(parts.clock)
-        self._connected = False
+        self._asked = False
         self._failed_rounds = 0
 
-    def connected(self) -> None:
-        """There is a connection again. Callable from any thread; whoever calls wakes the step."""
-        self._connected = self._parts.on_connect
+    def may_have_missed(self) -> None:
+        """There is a connection again, or a store that takes events again. Callable from any thread; whoever calls
+        wakes the step.
+        """
+        self._asked = self._parts.on_connect
 
     async def turn(self) -> float:
         """One handful of accounts. Seconds until there may be more to do."""
         now = to_millis(self._parts.clock.now())
-        asked, self._connected = self._connected, False
+        asked, self._asked = self._asked, False
         try:
             due, again_at = await asyncio.wrap_future(
                 self._database.write(lambda c: self._claim(c, asked=asked, now=now))
             )
         except Exception:
-            self._connected = self._connected or asked
+            self._asked = self._asked or asked
             raise
         if not due:
             return min(max(0.0, again_at - now), IDLE_MS) / 1000

@@ -80,7 +80,7 @@ class Scene:
     async def sweep(self, *, connected: bool = True, turns: int = 60, seconds: float = 0.5) -> None:
         """Goes on until a round is over, or for so many turns."""
         if connected:
-            self.refresher.connected()
+            self.refresher.may_have_missed()
         await self.refresher.turn()
         for _ in range(turns):
             if self.running() is None:
@@ -267,7 +267,7 @@ async def test_newest_accounts_come_first_and_a_restart_goes_on_where_it_was(sce
     scene.box.change(LIN, cash={"CNY": "+1.00"})
     scene.hear_all()
     await scene.record()
-    scene.refresher.connected()
+    scene.refresher.may_have_missed()
     await scene.refresher.turn()
     first = [row.account_id for row in scene.rows(accounts) if row.agreed_at is not None]
     assert LIN in first

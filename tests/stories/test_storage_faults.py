@@ -102,6 +102,29 @@ def test_while_the_disk_takes_nothing_events_are_refused_and_come_again_by_thems
         assert {"done": 2} == count_by_state(connection)
 
 
+def test_what_was_refused_is_told_once_the_disk_is_well_though_feishu_gave_up(
+    tmp_path: Path, disk: Disk
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    more = "refresh:\n  grace_seconds: 1\n  every_hours: null\n"
+    with FeishuBox(SandboxSettings(redelivery_seconds=())) as box:
+        notifier = RunningNotifier(box, data, more=more)
+        notifier.environment = on_failing_disk(tmp_path, data)
+        notifier.start()
+        box.change(LIN_ACCOUNT, points=1)
+        box.wait_for(lambda: box.messages(LIN), "the first card", timeout=30)
+        notifier.wait_until_settled()
+        disk.fail(errno.ENOSPC)
+        [refused] = box.change(LIN_ACCOUNT, points=2)
+        box.wait_for(lambda: 500 in box.push_codes(refused), "it is answered with 500", timeout=30)
+        disk.mend()
+
+        box.wait_for(lambda: len(box.messages(LIN)) == 2, "the second card", timeout=60)
+        assert "balance.recovered" in notifier.log
+        assert 0 == notifier.stop()
+
+
 def test_a_database_that_another_program_keeps_locked_is_said_once_and_work_goes_on(
     notifier: RunningNotifier,
 ) -> None:

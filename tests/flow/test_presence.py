@@ -1,0 +1,43 @@
+"""Presence: more connections than ours are told once, by whatever count Feishu gives."""
+
+import logging
+from collections.abc import Sequence
+
+import pytest
+
+from notifier.flow.presence import Presence
+
+
+async def told(counts: Sequence[int | None], caplog: pytest.LogCaptureFixture) -> list[int]:
+    """What the log says of a row of answers."""
+    rest = iter(counts)
+
+    async def ask() -> int | None:
+        return next(rest)
+
+    presence = Presence(ask, is_connected=lambda: True)
+    with caplog.at_level(logging.INFO, "notifier.flow.presence"):
+        for _ in counts:
+            assert await presence.turn() > 0
+    return [int(record.__dict__["not_ours"]) for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    "counts, not_ours",
+    [
+        ([1, 1, 1], []),
+        ([2, 1, 1], []),
+        ([1, 2, 2, 2], [1]),
+        ([3, 2, 3, 2], [1]),
+        ([2, 2, 1], [1, 0]),
+        ([2, None, 2], [1]),
+        ([0, 0], []),
+        ([None, None], []),
+        ([2, 2, 3, 3], [1, 2]),
+    ],
+    ids=str,
+)
+async def test_others_are_told_once_they_were_seen_twice(
+    counts: list[int | None], not_ours: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert not_ours == await told(counts, caplog)
