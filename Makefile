@@ -54,7 +54,7 @@ kills: $(READY)    ## 200 kills between a click and the last card; half an hour
 torture: $(READY)  ## the long tests and one table of what they counted; an hour and a half
 	PYTHONPATH=tests $(BIN)/python tests/torture/table.py
 
-fuzz: $(READY)     ## 100,000 wrong frames, events and callbacks, and hostile cards; a quarter of an hour
+fuzz: $(READY)     ## 100,000 wrong frames, events and callbacks, as many posts, and hostile cards; a quarter of an hour
 	PYTHONPATH=tests $(BIN)/python tests/torture/fuzz.py
 
 lock: $(READY)     ## pin the dependencies again, with hashes

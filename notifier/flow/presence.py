@@ -32,11 +32,9 @@ class Presence:
             self.seen = None
             return SELDOM_SECONDS
         before, self._before = self._before, count
-        if before <= OURS < count:
-            return OFTEN_SECONDS
         self.seen = min(before, count) if count > OURS else count
         self._tell(max(self.seen, OURS))
-        return SELDOM_SECONDS
+        return OFTEN_SECONDS if before <= OURS < count else SELDOM_SECONDS
 
     def _tell(self, count: int) -> None:
         if count != self._told:

@@ -2,13 +2,21 @@
 
 from pathlib import Path
 
-from support.fuzzing import fuzz_cards, fuzz_readers, fuzz_wire
+from support.fuzzing import fuzz_cards, fuzz_readers, fuzz_webhook, fuzz_wire
 
 
 def test_noise_neither_ends_nor_deafens_the_notifier(tmp_path: Path) -> None:
     figures = fuzz_wire(tmp_path, seed=7, count=2_500, kept=tmp_path / "kept.txt")
 
     assert 2_500 == figures.total
+    assert figures.memory_after - figures.memory_before < 100
+
+
+def test_noise_at_the_webhook_neither_ends_nor_deafens_the_notifier(tmp_path: Path) -> None:
+    figures = fuzz_webhook(tmp_path, seed=7, count=2_500, kept=tmp_path / "kept.txt")
+
+    assert 2_500 == figures.total
+    assert {"webhook 200", "webhook 400", "webhook 401"} == set(figures.inputs)
     assert figures.memory_after - figures.memory_before < 100
 
 

@@ -1,6 +1,7 @@
 """Fuzzing: noise from a seed against a notifier of its own, and what must still be true after it."""
 
 import contextlib
+import http.client
 import json
 import random
 import re
@@ -29,9 +30,11 @@ from support.noise import TEXTS, Maker, balance_document, callbacks, event, targ
 from support.raw_feishu import RawFeishu
 from support.running import RunningNotifier
 from support.waiting import wait_until
+from support.webhook_noise import ANSWERS, Poster, post, read_post
 
 BATCH = 500
 ANSWER_SECONDS = 60.0
+GOOD_ACCOUNT = "7000000000000000001"
 UNFORESEEN = (
     "Traceback",
     "listener.died",
@@ -73,16 +76,84 @@ class Figures:
         return sum(self.inputs.values())
 
 
-class WireFuzz:
-    """One notifier, connected to a Feishu that sends noise. kept: where an input that breaks it is left."""
+class _Fuzz:
+    """One notifier that gets noise. kept: where an input that breaks it is left."""
 
-    def __init__(self, feishu: RawFeishu, notifier: RunningNotifier, *, seed: int, kept: Path) -> None:
-        self._feishu = feishu
+    def __init__(self, notifier: RunningNotifier, *, seed: int, kept: Path) -> None:
         self._notifier = notifier
         self._rng = random.Random(seed)
         self._kept = kept
         self._log_seen = 0
         self.figures = Figures(seed=seed)
+
+    def _look(self, inputs: list[bytes]) -> None:
+        """What the log says since the last look."""
+        with self._notifier.log_file.open("rb") as log:
+            log.seek(self._log_seen)
+            fresh = log.read().decode("utf-8", "replace")
+        self._log_seen += len(fresh.encode())
+        bad = [line for line in fresh.splitlines() if any(each in line for each in UNFORESEEN)]
+        if bad:
+            raise self._found(inputs, f"the log says {bad[0][:300]!r}")
+
+    def _found(self, inputs: list[bytes], what: str) -> Found:
+        self._kept.write_text("\n".join(each.hex() for each in inputs), encoding="utf-8")
+        seed = self.figures.seed
+        return Found(
+            f"{what}; seed {seed}, {self.figures.total} inputs, the last of them are in {self._kept}"
+        )
+
+    def _weigh(self) -> None:
+        """Once the first batches have warmed it up, and from then on."""
+        status = Path(f"/proc/{self._notifier.pid}/status").read_text(encoding="utf-8")
+        megabytes = int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) // 1024
+        if self.figures.total <= 4 * BATCH:
+            self.figures.memory_before = megabytes
+        self.figures.memory_after = megabytes
+
+
+class WebhookFuzz(_Fuzz):
+    """A notifier that Feishu posts to, and so does everybody else."""
+
+    def __init__(self, box: FeishuBox, notifier: RunningNotifier, *, seed: int, kept: Path) -> None:
+        super().__init__(notifier, seed=seed, kept=kept)
+        self._box = box
+
+    def run(self, count: int) -> Figures:
+        """At least so many inputs. Raises Found."""
+        with contextlib.closing(Poster(self._notifier.webhook_url)) as poster:
+            while self.figures.total < count:
+                posts = [post(self._rng) for _ in range(BATCH)]
+                for made in posts:
+                    try:
+                        answer: object = poster.push(made)
+                    except (http.client.HTTPException, OSError) as error:
+                        answer = f"{type(error).__name__}: {error}"
+                    if answer not in ANSWERS:
+                        raise self._found([made], f"it was answered with {answer}")
+                    self.figures.inputs[f"webhook {answer}"] += 1
+                self._good_event(posts)
+                self._look(posts)
+                self._weigh()
+        return self.figures
+
+    def _good_event(self, posts: list[bytes]) -> None:
+        self.figures.good_events += 1
+        [event_id] = self._box.change(GOOD_ACCOUNT, points=1)
+        try:
+            wait_until(
+                lambda: 200 in self._box.push_codes(event_id), "it is acknowledged", seconds=ANSWER_SECONDS
+            )
+        except AssertionError as error:
+            raise self._found(posts, f"{event_id}: {error}") from error
+
+
+class WireFuzz(_Fuzz):
+    """A notifier that is connected to a Feishu that sends noise."""
+
+    def __init__(self, feishu: RawFeishu, notifier: RunningNotifier, *, seed: int, kept: Path) -> None:
+        super().__init__(notifier, seed=seed, kept=kept)
+        self._feishu = feishu
 
     def run(self, count: int) -> Figures:
         """At least so many inputs. Raises Found."""
@@ -96,9 +167,7 @@ class WireFuzz:
             self.figures.inputs.update(named)
             self._good_event(frames)
             self._look(frames)
-            if self.figures.total == 4 * BATCH:
-                self.figures.memory_before = self._memory()
-        self.figures.memory_after = self._memory()
+            self._weigh()
         return self.figures
 
     def _good_event(self, frames: list[bytes]) -> None:
@@ -124,23 +193,6 @@ class WireFuzz:
         except AssertionError as error:
             raise self._found(frames, str(error)) from error
 
-    def _look(self, frames: list[bytes]) -> None:
-        """What the log says since the last look."""
-        with self._notifier.log_file.open("rb") as log:
-            log.seek(self._log_seen)
-            fresh = log.read().decode("utf-8", "replace")
-        self._log_seen += len(fresh.encode())
-        bad = [line for line in fresh.splitlines() if any(each in line for each in UNFORESEEN)]
-        if bad:
-            raise self._found(frames, f"the log says {bad[0][:300]!r}")
-
-    def _found(self, frames: list[bytes], what: str) -> Found:
-        self._kept.write_text("\n".join(frame.hex() for frame in frames), encoding="utf-8")
-        seed = self.figures.seed
-        return Found(
-            f"{what}; seed {seed}, {self.figures.total} inputs, the last of them are in {self._kept}"
-        )
-
     def _verdict(self, key: str) -> str | None:
         row = self._ask("SELECT state FROM inbox WHERE event_key = ?", key)
         return str(row[0][0]) if row else None
@@ -156,11 +208,6 @@ class WireFuzz:
             sqlite3.connect(f"file:{self._notifier.folder}/notifier.db?mode=ro", uri=True)
         ) as db:
             return db.execute(query, values).fetchall()
-
-    def _memory(self) -> int:
-        """Resident, in MB."""
-        status = Path(f"/proc/{self._notifier.pid}/status").read_text(encoding="utf-8")
-        return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) // 1024
 
 
 def good_document(event_id: str, number: int) -> dict[str, Any]:
@@ -182,6 +229,17 @@ def fuzz_wire(folder: Path, *, seed: int, count: int, kept: Path) -> Figures:
             notifier.kill()
 
 
+def fuzz_webhook(folder: Path, *, seed: int, count: int, kept: Path) -> Figures:
+    """A notifier of its own in folder, and count posts. Raises Found."""
+    with FeishuBox() as box:
+        notifier = RunningNotifier(box, folder, more=MORE, webhook=True)
+        notifier.start()
+        try:
+            return WebhookFuzz(box, notifier, seed=seed, kept=kept).run(count)
+        finally:
+            notifier.kill()
+
+
 def _read_balance(payload: bytes) -> None:
     with contextlib.suppress(Parked):  # said in a sentence, for a person
         read_balance_report(read_event(payload, app_id="cli_x"))
@@ -194,9 +252,10 @@ def _read_click(payload: bytes) -> None:
 READERS: Mapping[str, tuple[Maker, Callable[[bytes], object]]] = {
     "event": (event, _read_balance),
     "callback": (callbacks(["ref"]), _read_click),
+    "webhook": (post, read_post),
 }
-"""What reads bytes from outside, with the noise for it: it may say no in the way it promises, and raise nothing else.
-A webhook's body goes here too: (maker, what takes the raw body).
+"""What reads bytes from outside, with the noise for it: it may say no in the way it promises, and raise nothing
+else.
 """
 
 

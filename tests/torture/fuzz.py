@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support.figures import keep
-from support.fuzzing import Figures, Found, fuzz_cards, fuzz_readers, fuzz_wire
+from support.fuzzing import Figures, Found, fuzz_cards, fuzz_readers, fuzz_webhook, fuzz_wire
 
 KEPT = Path(tempfile.gettempdir()) / "notifier-fuzz.txt"
 
@@ -22,13 +22,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--count", type=int, default=100_000, help="frames, events and callbacks")
+    parser.add_argument("--posts", type=int, default=100_000, help="to the webhook")
     parser.add_argument("--cards", type=int, default=5_000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         runs: tuple[Callable[[], Figures], ...] = (
             lambda: fuzz_readers(seed=asked.seed, count=asked.count, kept=KEPT),
             lambda: fuzz_cards(seed=asked.seed, count=asked.cards, kept=KEPT),
-            lambda: fuzz_wire(Path(folder), seed=asked.seed, count=asked.count, kept=KEPT),
+            lambda: fuzz_wire(_made(folder, "wire"), seed=asked.seed, count=asked.count, kept=KEPT),
+            lambda: fuzz_webhook(_made(folder, "webhook"), seed=asked.seed, count=asked.posts, kept=KEPT),
         )
         try:
             for run in runs:
@@ -38,6 +40,12 @@ def main() -> int:
             print(f"seed {asked.seed}: {found}")  # noqa: T201
             return 1
     return 0
+
+
+def _made(folder: str, name: str) -> Path:
+    made = Path(folder) / name
+    made.mkdir()
+    return made
 
 
 def tell(figures: Figures, took: float) -> None:
