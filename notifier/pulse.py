@@ -24,8 +24,8 @@ class Pulse:
 
     frozen: whether the garbage collector has been told to leave alone what a start leaves behind. kept_at: when the
     database last took a write of ours, by the monotonic clock. was_connected: events could reach us once. ended_by: why
-    Feishu refuses us, where that ends the process. swept_for: the newest event that could not be stored and was followed
-    by a round of reading.
+    Feishu refuses us, where that ends the process. swept_for: when an event was last refused and balances were read for
+    it.
     """
 
     connection: Connection

@@ -126,6 +126,7 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
                 if self.last_frame_at < sent_at:
                     silent_seconds = time.monotonic() - self.last_frame_at
                     log.warning("connection.silent", extra={"seconds": round(silent_seconds)})
+                    self.cut()  # nobody is there to say goodbye to
                     return f"silent for {silent_seconds:.0f} s; not even pongs came"
                 if await self._over_within(self._ping_interval - patience):
                     break
@@ -152,7 +153,7 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         await self._disconnect()
 
     def cut(self) -> None:
-        """Ends the connection from another thread, where our own loop does not turn any more."""
+        """Ends the connection without a word; also from another thread, where our own loop does not turn any more."""
         transport = getattr(self._conn, "transport", None)
         found = transport.get_extra_info("socket") if transport is not None else None
         if found is not None:

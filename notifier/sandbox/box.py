@@ -302,6 +302,10 @@ class FeishuBox:
         """As if somebody else had so many more connections of this app."""
         self._call(lambda sandbox: setattr(sandbox.connection, "foreign", count))
 
+    def pings(self) -> int:
+        """Of the app's clients, so far."""
+        return self._read(lambda sandbox: sandbox.connection.pings)
+
     def connections(self) -> int:
         return self._read(lambda sandbox: len(sandbox.connection.connections))
 

@@ -70,6 +70,7 @@ class LongConnection:
     """All connections of the app. `newcomer` is set whenever there is a new one.
 
     foreign: how many more there are elsewhere, as the platform would count them; they take no events here.
+    pings: of applications, that came so far.
     """
 
     def __init__(self, world: World, troubles: Troubles) -> None:
@@ -80,6 +81,7 @@ class LongConnection:
         self._silent = False
         self.connections: list[Connection] = []
         self.foreign = 0
+        self.pings = 0
         self.presence = Presence(world.clock)
         self.newcomer = asyncio.Event()
 
@@ -227,6 +229,7 @@ class LongConnection:
             await connection.socket.close(code=1002, message=b"not a frame")
             return
         if frame.method == CONTROL and frame.header("type") == "ping":
+            self.pings += 1
             if self._troubles.take("no_pongs"):
                 return
             await connection.socket.send_bytes(self._pong(frame).to_bytes())

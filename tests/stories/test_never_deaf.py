@@ -1,6 +1,7 @@
 """The connection heals from whatever the stand-in does to it, and what was missed meanwhile is told once."""
 
 import json
+import sqlite3
 import time
 import urllib.error
 import urllib.request
@@ -67,6 +68,15 @@ def notifier(box: FeishuBox, tmp_path: Path) -> Iterator[Watched]:
         running.kill()
 
 
+ENOUGH_BY_ITSELF = {"drop", "black_hole", "half_open", "close_code", "no_pongs"}
+ONLY_SETTINGS = {"finite_reconnect_count", "client_config"}
+
+
+def named(trouble: dict[str, Any]) -> str:
+    """Its kind, and what tells it from others of that kind."""
+    return " ".join([trouble["kind"], *(str(trouble[key]) for key in ("code", "headers") if key in trouble)])
+
+
 def cards(box: FeishuBox, chat: str = LIN) -> list[str]:
     return [" ".join(texts(each["content"])) for each in box.messages(chat)]
 
@@ -82,9 +92,14 @@ def cards(box: FeishuBox, chat: str = LIN) -> list[str]:
         {"kind": "discovery_hangs", "times": 1},
         {"kind": "discovery_refused", "code": 7, "times": 2},
         {"kind": "discovery_html", "times": 2},
+        {"kind": "discovery_refused", "code": 1000040350, "times": 2},
         {"kind": "handshake_refused", "times": 1},
+        {"kind": "handshake_refused", "headers": False, "times": 1},
+        {"kind": "no_pongs", "seconds": 8},
+        {"kind": "finite_reconnect_count", "count": 1},
+        {"kind": "client_config", "without": ["PingInterval", "ReconnectCount", "ReconnectInterval"]},
     ],
-    ids=lambda trouble: str(trouble["kind"]),
+    ids=named,
 )
 def test_the_connection_comes_back_by_itself_and_the_next_event_is_told(
     box: FeishuBox, notifier: Watched, trouble: dict[str, Any]
@@ -93,7 +108,13 @@ def test_the_connection_comes_back_by_itself_and_the_next_event_is_told(
     kind = str(options.pop("kind"))
     ordered = time.monotonic()
     box.trouble(kind, **options)
-    if kind not in {"drop", "black_hole", "half_open", "close_code"}:
+    if (
+        kind in ONLY_SETTINGS
+    ):  # the first loss makes the client hear of them, the second shows what comes of it
+        box.disconnect_all()
+        wait_until(lambda: box.link()["reconnects"] == 1 and notifier.is_ready(), "it knows", seconds=60)
+        ordered = time.monotonic()
+    if kind not in ENOUGH_BY_ITSELF:
         box.disconnect_all()
     wait_until(lambda: not notifier.is_ready(), "the loss is noticed", seconds=40)
     noticed = time.monotonic()
@@ -104,11 +125,35 @@ def test_the_connection_comes_back_by_itself_and_the_next_event_is_told(
         "noticed after s": round(noticed - ordered, 1),
         "back after s": round(time.monotonic() - ordered, 1),
     }
-    keep(f"connection: {kind}", counted=seconds, zeros={"not back": 0}, seconds=time.monotonic() - ordered)
+    keep(
+        f"connection: {named(trouble)}",
+        counted=seconds,
+        zeros={"not back": 0},
+        seconds=time.monotonic() - ordered,
+    )
     box.change(ACCOUNT, points=7)
 
     box.wait_for(lambda: cards(box), "the card", timeout=30)
     assert 0 == notifier.stop()
+
+
+def test_an_event_that_waits_for_its_commit_costs_no_connection(box: FeishuBox, notifier: Watched) -> None:
+    """For several pings long; the SDK's client sends none meanwhile, and answers nothing."""
+    began = time.monotonic()
+    locker = sqlite3.connect(notifier.folder / "notifier.db", isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    pings = box.pings()
+    box.change(ACCOUNT, points=7)
+    box.wait_for(lambda: box.pings() >= pings + 3, "pings go on", timeout=30)
+    locker.execute("ROLLBACK")
+    locker.close()
+    box.wait_for(lambda: cards(box), "the card", timeout=30)
+
+    lost = box.link()["reconnects"]
+    assert 0 == lost
+    assert "connection.lost" not in notifier.log
+    counted = {"back after s": round(time.monotonic() - began, 1)}
+    keep("connection: slow handler", counted=counted, zeros={"connections lost": lost}, seconds=0)
 
 
 def test_what_feishu_gave_up_on_is_recovered_after_the_connect(box: FeishuBox, notifier: Watched) -> None:
