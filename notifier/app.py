@@ -17,16 +17,14 @@ from notifier.config import Config
 from notifier.config_types import listen_address
 from notifier.digest_plans import plans
 from notifier.domain.click import CARD_CLICKED
-from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
+from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Patience
 from notifier.domain.event import Event
 from notifier.domain.pace import Pace
 from notifier.domain.payout import PayoutReport, Taken
 from notifier.errors import NotAuthorised
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.files import Files
 from notifier.feishu.hire import ReferralAccounts
 from notifier.feishu.listener import Connection, ConnectionState, Listener
-from notifier.feishu.messages import Messages
 from notifier.feishu.presence import live_connections
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
@@ -38,7 +36,6 @@ from notifier.flow.deliver import Deliverer, DeliverParts
 from notifier.flow.digest import Digester, schedule
 from notifier.flow.hand_over import HandOver, HandOverParts
 from notifier.flow.loop import Step
-from notifier.flow.outside import SentMessage
 from notifier.flow.presence import Presence
 from notifier.flow.prune import Pruner
 from notifier.flow.receive import Receiver
@@ -50,6 +47,7 @@ from notifier.flow.withdraw import Withdrawer, WithdrawParts
 from notifier.health import HealthEndpoint
 from notifier.lifecycle import (
     STOP_SECONDS,
+    ask_again,
     drain_all,
     first_token,
     last_beat,
@@ -57,6 +55,7 @@ from notifier.lifecycle import (
     stop_all,
     stopped_before,
 )
+from notifier.messenger import Messenger
 from notifier.parts import (
     access,
     address_book,
@@ -85,26 +84,6 @@ R = TypeVar("R")
 BEAT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
 RUSH_PAUSE_SECONDS = 0.02
-
-
-class _Messenger:
-    """flow's view of sending, on Feishu's."""
-
-    def __init__(self, api: FeishuApi) -> None:
-        self._messages = Messages(api)
-        self._files = Files(api)
-
-    async def send(self, content: Content, *, id_type: str, receive_id: str, uuid: str) -> SentMessage:
-        created = await self._messages.create(
-            id_type=id_type, receive_id=receive_id, msg_type=content.msg_type, content=content.body, uuid=uuid
-        )
-        return SentMessage(message_id=created.message_id, chat_id=created.chat_id, log_id=created.log_id)
-
-    async def upload(self, name: str, content: bytes) -> str:
-        return await self._files.upload(name=name, content=content)
-
-    async def update(self, message_id: str, body: str) -> None:
-        await self._messages.update(message_id, content=body)
 
 
 async def run(  # noqa: C901, PLR0915 - one straight line, see below
@@ -138,7 +117,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         api = await parts.enter_async_context(FeishuApi(access(config), clock))
         if await stopped_before(stop, first_token(api, config.feishu.when_refused)):
             return
-        messenger, drawing, book = _Messenger(api), renderer(config, clock), address_book(config)
+        messenger, drawing, book = Messenger(api), renderer(config, clock), address_book(config)
         treasury, telling_ = ReferralAccounts(api), telling(config)
         deliverer = Deliverer(
             database,
@@ -347,8 +326,8 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
 
         async def watch() -> float:
             listener.watch()
-            if api.refused is not None and ends_when_refused():
-                pulse.ended_by = api.refused
+            if api.standing.refused is not None and ends_when_refused():
+                pulse.ended_by = api.standing.refused
                 stop.set()
             return BEAT_SECONDS
 
@@ -371,6 +350,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             refreshing,
             Step("presence", presence.turn),
             Step("watch", watch),
+            Step("ask again", lambda: ask_again(api)),
             Step("prune", pruner.turn),
             Step("clock", ClockWatch(database, clock).turn),
         )
@@ -398,7 +378,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             parts.push_async_callback(endpoint.stop)
             log.info("payouts.listening", extra={"host": host, "port": bound})
         if config.health.listen:
-            health = HealthEndpoint(lambda: pulse.readiness(api.refused))
+            health = HealthEndpoint(lambda: pulse.readiness(api.standing.refused))
             host, port = listen_address(config.health.listen)
             bound = await health.start(host, port)
             parts.push_async_callback(health.stop)

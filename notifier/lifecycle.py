@@ -7,14 +7,18 @@ import signal
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Protocol
 
-from notifier.errors import CallError, NotAuthorised
+from notifier.errors import AppStopped, CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
+from notifier.feishu.hire import NO_SUCH_ACCOUNT, ReferralAccounts
 from notifier.flow.loop import Step
 
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 2.5
 """For each of the three things a stop waits for: the listener's goodbye, the steps' turns, the calls in flight."""
+
+
+REFUSED_SECONDS = 30.0
 
 
 class Draining(Protocol):
@@ -58,12 +62,19 @@ async def first_token(api: FeishuApi, when_refused: str) -> None:
     """
     try:
         await api.token()
-    except NotAuthorised as error:
+    except (NotAuthorised, AppStopped) as error:
         if when_refused != "retry":
-            raise
-        log.error("feishu.refused", extra={"reason": str(error)})
+            raise NotAuthorised(error.reason, code=error.code, log_id=error.log_id) from error
     except CallError as error:
         log.warning("feishu.unreachable", extra={"reason": str(error)})
+
+
+async def ask_again(api: FeishuApi) -> float:
+    """While Feishu takes nothing from us, whether it does again. Seconds until the next question."""
+    if api.standing.refused is not None:
+        with contextlib.suppress(CallError):
+            await ReferralAccounts(api).read(NO_SUCH_ACCOUNT)
+    return REFUSED_SECONDS
 
 
 @contextlib.contextmanager

@@ -9,10 +9,7 @@ from notifier.feishu.api import FeishuApi
 from notifier.feishu.chats import bot_is_in
 from notifier.feishu.discovery import ConnectionRefused, NotNow, discover
 from notifier.feishu.files import Files
-from notifier.feishu.hire import ReferralAccounts
-
-NO_SUCH_ACCOUNT = "1"
-"""Asked for to see whether the hire scope is there: Feishu checks scopes before it looks for the account."""
+from notifier.feishu.hire import NO_SUCH_ACCOUNT, ReferralAccounts
 
 
 async def online(config: Config) -> list[Finding]:

@@ -16,8 +16,9 @@ from typing import Any, Self
 import aiohttp
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.errors import CallError, NotAuthorised, NotDone, OutcomeUnknown
+from notifier.errors import AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
 from notifier.feishu.failures import TABLE, asks_for_fresh_token, failure, shorten
+from notifier.feishu.standing import Standing
 from notifier.feishu.wire import read_json
 
 TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - an address, not a secret
@@ -63,8 +64,7 @@ class FeishuApi:
         self._token_ends_at = clock.now()
         self._no_early_refresh_before = clock.now()
         self._token_lock = asyncio.Lock()
-        self.refused: str | None = None
-        """Why Feishu gives us no token, while it refuses our credentials."""
+        self.standing = Standing()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -115,6 +115,23 @@ class FeishuApi:
         seconds: float | None = None,
     ) -> Answer:
         """send: makes what is sent, anew for each try."""
+        try:
+            answer = await self._in_two_tries(method, path, query=query, send=send, seconds=seconds)
+        except CallError as error:
+            self.standing.met(error)
+            raise
+        self.standing.well()
+        return answer
+
+    async def _in_two_tries(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None,
+        send: Callable[[], Payload],
+        seconds: float | None,
+    ) -> Answer:
         token = await self.token()
         try:
             return await self._once(method, path, query=query, sent=send(), token=token, seconds=seconds)
@@ -125,7 +142,9 @@ class FeishuApi:
         return await self._once(method, path, query=query, sent=send(), token=fresh, seconds=seconds)
 
     async def token(self, *, instead_of: str | None = None) -> str:
-        """The tenant's token. instead_of: one that Feishu rejected. Raises NotAuthorised, or NotDone for now."""
+        """The tenant's token. instead_of: one that Feishu rejected. Raises NotAuthorised or AppStopped, or NotDone for
+        now.
+        """
         async with self._token_lock:
             left = self._token_ends_at - self._clock.now()
             rejected = self._token is None or self._token == instead_of or left <= timedelta(0)
@@ -147,8 +166,8 @@ class FeishuApi:
         body = {"app_id": self._access.app_id, "app_secret": self._access.app_secret}
         try:
             got = await self._exchange("POST", TOKEN_PATH, query=None, sent=_as_json(body), token=None)
-        except NotAuthorised as error:
-            self.refused = str(error)
+        except (NotAuthorised, AppStopped) as error:
+            self.standing.met(error)
             raise
         except OutcomeUnknown as error:  # asking for a token has no effect, so nothing is unknown
             raise NotDone(f"no token: {error.reason}", whole_app=True, log_id=error.log_id) from error
@@ -157,7 +176,6 @@ class FeishuApi:
             raise NotDone("the token answer holds no token", whole_app=True, log_id=got.log_id)
         self._token = token
         self._token_ends_at = self._clock.now() + timedelta(seconds=lifetime)
-        self.refused = None
 
     async def _once(
         self,

@@ -15,6 +15,8 @@ from notifier.feishu.wire import read_referrer
 from notifier.feishu.withdrawal_wire import read_account, read_withdrawn
 
 BASE = "/open-apis/hire/v1/referral_account"
+NO_SUCH_ACCOUNT = "1"
+"""Asked for to see whether we may ask at all: Feishu checks app and scopes before it looks for the account."""
 BONUS_TYPES: Mapping[Kind, int] = {Kind.POINTS: 1, Kind.CASH: 2}
 
 

@@ -24,7 +24,7 @@ from notifier.domain.digest import Digest
 from notifier.domain.offer import Offer
 from notifier.domain.pace import SendingPace
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
-from notifier.errors import AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
+from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer, serialise
@@ -248,8 +248,6 @@ class Deliverer:
                     lambda c: gates.shut(c, gates.SENDING, until=now + closed_for, reason=error.reason)
                 )
             )
-        if isinstance(error, NotAuthorised | AppStopped):
-            log.error("feishu.app_refused", extra={"reason": error.reason, "code": error.code})
         await self._failed(each, move, delivery=delivery)
 
     def _fallback_for(self, delivery: Delivery) -> bool:

@@ -258,6 +258,14 @@ KINDS: Mapping[str, Kind] = {
             "msg": "app unavailable",
         },
     ),
+    "refuse_app": Kind(
+        does="Calls are refused whatever they ask for: 99991662 the app is disabled, 99991401 this machine's address "
+        "is not allowed, 99991403 no calls are left this month.",
+        options={"code": _whole(99991662, least=1), "match": _MATCH},
+        rule=lambda options: _code_rule(
+            options, http_status=400, code=options["code"], msg="the app is not taken"
+        ),
+    ),
     # events
     "duplicate": Kind(does="Every event is pushed twice, and once more under a new event_id."),
     "reorder": Kind(does="Events are held back, and come in reverse at the end."),

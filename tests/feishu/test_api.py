@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from notifier.errors import CallError, NotAuthorised, NotDone, OutcomeUnknown, RecipientUnreachable, Refused
+from notifier.errors import (
+    AppStopped,
+    CallError,
+    NotAuthorised,
+    NotDone,
+    OutcomeUnknown,
+    RecipientUnreachable,
+    Refused,
+)
 from notifier.feishu.api import TOKEN_PATH, AppAccess, FeishuApi
 from notifier.feishu.messages import Created, Messages
 from notifier.sandbox.box import FeishuBox
@@ -419,3 +427,31 @@ async def test_no_error_tells_the_secret_or_the_token(
 def test_the_access_does_not_show_its_secret(access: AppAccess) -> None:
     assert access.app_secret not in repr(access)
     assert access.app_secret not in str(access)
+
+
+async def test_an_app_that_is_refused_as_a_whole_is_said_once_until_a_call_is_taken_again(
+    feishu_box: FeishuBox, api: FeishuApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    feishu_box.trouble("refuse_app", match=READ)
+    for _ in range(3):
+        with pytest.raises(AppStopped):
+            await read(api)
+    refused = api.standing.refused
+    feishu_box.end_troubles()
+    await read(api)
+
+    assert "next step: ask the administrator to enable the app" in str(refused)
+    assert api.standing.refused is None
+    assert ["feishu.app_refused", "feishu.app_taken_again"] == caplog.messages
+
+
+@pytest.mark.parametrize("code, is_welcome", [(1002002, True), (2200, False), (99991400, False)])
+async def test_a_call_that_is_judged_by_what_it_asks_for_shows_that_the_app_is_welcome(
+    feishu_box: FeishuBox, api: FeishuApi, code: int, *, is_welcome: bool
+) -> None:
+    for answer in (99991662, code):
+        feishu_box.trouble("refuse_app", code=answer, match=READ, times=1)
+        with pytest.raises(CallError):
+            await read(api)
+
+    assert is_welcome is (api.standing.refused is None)

@@ -250,6 +250,23 @@ def test_credentials_that_are_refused_later_make_it_unready_and_are_taken_again(
     box.wait_for(lambda: cards(box), "the card", timeout=60)
 
 
+@pytest.mark.parametrize("code, words", [(99991662, "enable the app"), (99991401, "IP allow-list")])
+def test_an_app_that_is_stopped_though_its_connection_stands_is_loud_and_goes_on(
+    box: FeishuBox, notifier: Watched, code: int, words: str
+) -> None:
+    box.trouble("refuse_app", code=code)
+    box.change(ACCOUNT, points=7)
+
+    wait_until(lambda: "credentials" in notifier.readyz()[1].get("troubles", {}), "it says so", seconds=40)
+    assert 503 == notifier.readyz()[0]
+    assert words in json.dumps(notifier.readyz()[1])
+    assert not box.link()["reconnects"]
+    box.end_troubles()
+    wait_until(notifier.is_ready, "it is ready again", seconds=90)
+    box.wait_for(lambda: cards(box), "the card", timeout=90)
+    assert 1 == notifier.log.count("feishu.app_refused")
+
+
 def test_an_app_that_may_not_connect_ends_the_start(box: FeishuBox, tmp_path: Path) -> None:
     box.trouble("discovery_refused", code=403)
     running = Watched(box, tmp_path, more=MORE.format(port=free_port()))

@@ -40,6 +40,7 @@ const GROUPS = [
     { kind: "truncate" },
     { kind: "expire_tokens", once: true },
     { kind: "refuse_tokens" },
+    { kind: "refuse_app" },
   ]],
   ["pushes", [
     { kind: "duplicate" },

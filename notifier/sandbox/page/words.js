@@ -202,6 +202,8 @@ const WORDS = {
   trouble_expire_tokens: ["令牌过期", "Expire tokens"],
   does_expire_tokens: ["已发出的令牌立即失效。", "Every token handed out so far is expired."],
   trouble_refuse_tokens: ["拒发令牌", "Refuse tokens"],
+  trouble_refuse_app: ["停用应用", "Refuse the app"],
+  does_refuse_app: ["所有调用都被拒绝：应用已停用（99991662）。", "Every call is refused: the app is disabled (99991662)."],
   does_refuse_tokens: ["令牌全部失效，且不再发放（10014）。", "All tokens expire, and no new one is given (10014)."],
   trouble_duplicate: ["重复推送", "Duplicate"],
   does_duplicate: ["每个事件推送两次，再以新 ID 推送一次。", "Every event is pushed twice, and once more under a new id."],
