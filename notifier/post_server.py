@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -12,8 +13,8 @@ from notifier.errors import ConfigError
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 2.0
-READ_SECONDS = 10.0
-"""For a whole body: nobody who has not signed anything may keep a connection busy for longer."""
+HEAD_SECONDS = READ_SECONDS = 10.0
+"""For a first head, and for a whole body: nobody who has not signed anything may keep a connection busy for longer."""
 
 
 class _NoGarbage(logging.Filter):
@@ -43,6 +44,8 @@ class PostServer:
         self._largest_body = largest_body
         self._setting = setting
         self._runner: web.AppRunner | None = None
+        self._socket: asyncio.Server | None = None
+        self._unheard: set[object] = set()
 
     async def start(self, host: str, port: int) -> int:
         """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
@@ -57,15 +60,17 @@ class PostServer:
             auto_decompress=False,  # signed is what was sent; and nobody unsigned gets anything unpacked
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
+        if self._runner.server is None:
+            raise RuntimeError("the runner made no server")
+        greet = partial(self._greet, self._runner.server)
         try:
-            await site.start()
+            self._socket = await asyncio.get_running_loop().create_server(greet, host, port)
         except OSError as error:
             await self.stop()
             raise ConfigError(
                 f"{self._setting}: cannot listen on {host}:{port}: {error.strerror or error}. Name another."
             ) from error
-        bound: int = self._runner.addresses[0][1]
+        bound: int = self._socket.sockets[0].getsockname()[1]
         return bound
 
     async def stop(self) -> None:
@@ -73,14 +78,32 @@ class PostServer:
         if self._runner is None:
             return
         runner, self._runner = self._runner, None
+        if self._socket is not None:
+            self._socket.close()
         try:
             await asyncio.wait_for(runner.cleanup(), STOP_SECONDS + 1)
         except TimeoutError:
             log.warning("server.slow_goodbye", extra={"setting": self._setting})
 
+    def _greet(self, server: web.Server) -> web.RequestHandler:
+        """For one more connection, which has to ask for something soon."""
+        protocol = server()
+        self._unheard.add(protocol)
+        asyncio.get_running_loop().call_later(HEAD_SECONDS, self._give_up, protocol)
+        return protocol
+
+    def _give_up(self, protocol: web.RequestHandler) -> None:
+        if protocol in self._unheard:
+            self._unheard.discard(protocol)
+            protocol.force_close()
+
     async def _answer(self, request: web.Request) -> web.Response:
+        self._unheard.discard(request.protocol)
         raw = await _whole_body(request)
-        return raw if isinstance(raw, web.Response) else await self._handle(request, raw)
+        answer = raw if isinstance(raw, web.Response) else await self._handle(request, raw)
+        if answer.status >= 400:
+            answer.force_close()  # who is refused begins anew, with the same little time
+        return answer
 
 
 async def _whole_body(request: web.Request) -> bytes | web.Response:

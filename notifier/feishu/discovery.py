@@ -70,10 +70,12 @@ def read_endpoint(status: int, raw: bytes) -> Endpoint:
     except ValueError:
         document = None
     code = document.get("code") if isinstance(document, dict) else None
-    if status != 200 or not isinstance(document, dict) or not isinstance(code, int):
-        raise NotNow(f"HTTP {status}" + (f", code {code}" if code else " without a Feishu answer"))
-    if code:
+    if not isinstance(document, dict) or not isinstance(code, int):
+        raise NotNow(f"HTTP {status} without a Feishu answer")
+    if code:  # whatever the status: Feishu's own codes say more
         raise refusal(code, str(document.get("msg", "")))
+    if status != 200:
+        raise NotNow(f"HTTP {status} with code 0")
     data = document.get("data")
     url = data.get("URL") if isinstance(data, dict) else None
     if not isinstance(url, str) or not url.startswith(("wss://", "ws://")):

@@ -90,19 +90,22 @@ class Listener:
         self._ear.reconnect()
 
     def watch(self) -> None:
-        """To be called every few seconds: replaces a thread whose loop turns no more."""
+        """To be called every few seconds: replaces a thread whose loop turns no more. Raises RuntimeError where there
+        can be no new thread now.
+        """
         silent_seconds = self._ear.silent_seconds
         if silent_seconds < self._stalled_seconds:
             return
         log.error("listener.stalled", extra={"seconds": round(silent_seconds)})
-        self._ear.abandon()
         self._tell(
             Connection(
                 state=ConnectionState.LOST, detail=f"the listener stood still for {silent_seconds:.0f} s"
             )
         )
-        self._ear = self._new_ear()
-        self._ear.start()
+        stalled, fresh = self._ear, self._new_ear()
+        fresh.start()  # where there can be no thread now, the stalled one stays, to be found again
+        self._ear = fresh
+        stalled.abandon()
 
     def _new_ear(self) -> "_Ear":
         return _Ear(self._access, accept=self._accept, tell=self._tell)

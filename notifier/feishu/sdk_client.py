@@ -15,6 +15,7 @@ Replaced, each for a defect seen in the source of lark-oapi 1.7.5:
   reconnecting is not needed (the SDK sets None and dies of it later; a finite count ends it for good);
 - endpoint discovery is discovery.py's: awaited, with a time limit (the SDK blocks its loop for ever);
 - every ping wants a pong in time (the SDK does not look at pongs, so a half-open connection lives on);
+- its cache of parts is stopped, as chunks.py has them (the SDK leaves a task behind for every connection, for ever);
 - the receive loop runs on the loop that it was started on, and its end is told to whoever runs us (the SDK's task dies
   unseen, and uses one loop captured at import).
 """
@@ -96,6 +97,7 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
             domain=base_url,
             auto_reconnect=False,
         )
+        self._cache._cron.cancel()  # noqa: SLF001 - it never ends, and keeps this client for ever; chunks.py does its work
         self._store = store
         self._answers = Answers(store)
         self._found_url = ""

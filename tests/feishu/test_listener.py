@@ -328,6 +328,62 @@ def test_a_connection_that_is_proved_deaf_is_made_anew_at_once(
         _heard(feishu_box, shelf)
 
 
+def test_a_listener_is_replaced_though_no_thread_could_be_had_at_first(
+    feishu_box: FeishuBox, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is out of threads cannot be ordered here, so the start of one is made to fail."""
+    gate = threading.Event()
+
+    def accept(event: Event) -> "Future[None]":
+        if not shelf.events:
+            shelf.events.append(event)
+            gate.wait(60)
+        return shelf.accept(event)
+
+    def no_thread(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    access = AppAccess(base_url=feishu_box.url, app_id=feishu_box.app_id, app_secret=feishu_box.app_secret)
+    listener = Listener(access, accept=accept, tell=shelf.states.append, stalled_seconds=8)
+    listener.start()
+    wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected", seconds=40)
+    feishu_box.change(LIN_ACCOUNT, points=1)
+    wait_until(lambda: shelf.events, "the loop is held up")
+
+    def cannot() -> bool:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", no_thread)
+            try:
+                listener.watch()
+            except RuntimeError:
+                return True
+        return False
+
+    wait_until(cannot, "it is to be replaced, and cannot be", seconds=60)
+
+    def replaced() -> bool:
+        listener.watch()
+        return _connected_again(shelf)
+
+    wait_until(replaced, "another listener is connected", seconds=100)
+    gate.set()
+    assert listener.stop(seconds=10)
+
+
+def test_a_connection_that_is_over_leaves_nothing_behind(feishu_box: FeishuBox, shelf: Shelf) -> None:
+    """The SDK's client leaves a task, and with it itself, for each."""
+    with listening(feishu_box, shelf) as listener:
+        wait_until(lambda: _connected_often(shelf, 1), "connected")
+        loop = listener._ear._loop
+        assert loop is not None
+        tasks = len(asyncio.all_tasks(loop))
+        for lost in range(1, 5):
+            listener.reconnect()
+            wait_until(functools.partial(_connected_often, shelf, lost + 1), "connected again", seconds=30)
+
+        wait_until(lambda: len(asyncio.all_tasks(loop)) <= tasks, "no more tasks than before", seconds=20)
+
+
 def test_while_feishu_refuses_the_reason_stands(feishu_box: FeishuBox, shelf: Shelf) -> None:
     """Also during each try: whoever looks then wants to know, too."""
     with listening(feishu_box, shelf, secret="not-the-secret", connected=False):

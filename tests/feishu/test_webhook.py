@@ -384,6 +384,17 @@ async def test_a_check_that_shows_no_secret_is_refused(url: str, raw: bytes) -> 
     assert (401, b"") == await post(url, raw)
 
 
+async def test_what_is_unsigned_and_too_long_for_a_check_is_not_even_parsed(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else it would be told as what it is inside: sealed with another key."""
+    body = {"encrypt": padded_wrongly(), "more": [1] * 5000}
+    assert (401, b"") == await post(url, json.dumps(body).encode())
+
+    [told] = [str(vars(record)["why"]) for record in caplog.records]
+    assert "there is no signature" in told
+
+
 async def test_a_console_with_another_key_is_told_apart_from_a_stranger(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -589,6 +600,36 @@ async def test_a_slow_body_is_not_waited_for(
 
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert [] == desk.kept
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /feishu/events HTTP/1.1\r\nHost: here\r\n"])
+async def test_a_slow_head_is_not_waited_for(
+    url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(post_server, "HEAD_SECONDS", 0.05)
+    async with connected(url) as (reader, writer):
+        writer.write(begun)
+        assert b"" == await asyncio.wait_for(reader.read(), 5)
+    monkeypatch.undo()
+
+    assert 200 == (await deliver(url, clock, payload()))[0]
+
+
+async def test_who_is_refused_begins_anew_and_who_is_not_goes_on(
+    url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that one refusal does not buy a second head all the time in the world."""
+    monkeypatch.setattr(post_server, "HEAD_SECONDS", 0.5)
+    good = request(clock, sealed(payload()))
+    async with connected(url) as (reader, writer):
+        for _ in range(2):
+            writer.write(good)
+            await reader.readuntil(b"\r\n\r\n{}")
+        writer.write(good.replace(b"X-Lark-Signature: ", b"X-Lark-Signature: 0"))
+        answer = await asyncio.wait_for(reader.read(), 5)
+
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"connection: close" in answer.lower()
 
 
 async def test_nothing_is_unpacked(url: str, desk: Desk, clock: FakeClock) -> None:
