@@ -51,6 +51,7 @@ from notifier.lifecycle import (
     drain_all,
     first_token,
     last_beat,
+    on_the_roll,
     signals,
     stop_all,
     stopped_before,
@@ -108,7 +109,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         left = await _write(database, lambda c: outbox.reclaim(c, now=started, window_ms=UUID_WINDOW_MS))
         await _write(database, accounts.release_lookups)
         await _write(database, lambda c: withdrawals.reclaim(c, now=started))
-        await _write(database, lambda c: desk.enrol_worker(c, owner, now=started))
+        await parts.enter_async_context(on_the_roll(database, owner, clock))
         log.info(
             "notifier.started",
             extra={"owner": owner[:8], "reclaimed": left, "feishu": config.feishu.base_url},
@@ -310,7 +311,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
                 stopped_at=now if stopped else None,
                 connection=pulse.connection.state,
                 connection_since=pulse.since,
-                connection_detail=pulse.connection.detail or None,
+                connection_detail=pulse.detail(api.standing.refused),
                 last_event_at=receiver.last_event_at,
                 live_connections=presence.seen,
             )
@@ -388,9 +389,9 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         )
         await stop.wait()
         log.info("notifier.stopping")
+        if pulse.ended_by is not None:
+            raise NotAuthorised(pulse.ended_by)
     log.info("notifier.stopped")
-    if pulse.ended_by is not None:
-        raise NotAuthorised(pulse.ended_by)
 
 
 async def _write(database: Database, work: Callable[[SqlConnection], R]) -> R:

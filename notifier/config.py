@@ -19,6 +19,8 @@ from notifier.domain.money import Kind
 from notifier.domain.notice import Direction
 from notifier.domain.route import REFERRER
 
+CENTURY_DAYS = 36_500
+
 
 class Transport(StrEnum):
     LONG_CONNECTION = "long_connection"
@@ -260,8 +262,12 @@ def _at_least(least: int, why: str) -> AfterValidator:
 
 
 class RetentionConfig(Section):
-    events_days: Annotated[int, _at_least(1, "Feishu sends an event again for 7 hours")] = 30
-    deliveries_days: Annotated[int, _at_least(30, "for 14 days a card can be pressed and changed")] = 90
+    events_days: Annotated[
+        int, _at_least(1, "Feishu sends an event again for 7 hours"), Field(le=CENTURY_DAYS)
+    ] = 30
+    deliveries_days: Annotated[
+        int, _at_least(30, "for 14 days a card can be pressed and changed"), Field(le=CENTURY_DAYS)
+    ] = 90
 
 
 class LogConfig(Section):

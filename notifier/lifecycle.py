@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import Protocol
 
+from notifier.clock import Clock, to_millis
 from notifier.errors import AppStopped, CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import NO_SUCH_ACCOUNT, ReferralAccounts
 from notifier.flow.loop import Step
+from notifier.store import desk
+from notifier.store.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +70,20 @@ async def first_token(api: FeishuApi, when_refused: str) -> None:
             raise NotAuthorised(error.reason, code=error.code, log_id=error.log_id) from error
     except CallError as error:
         log.warning("feishu.unreachable", extra={"reason": str(error)})
+
+
+@contextlib.asynccontextmanager
+async def on_the_roll(database: Database, owner: str, clock: Clock) -> AsyncIterator[None]:
+    """A row for this process, which says why when Feishu's refusal ends it."""
+    started = to_millis(clock.now())
+    await asyncio.wrap_future(database.write(lambda c: desk.enrol_worker(c, owner, now=started)))
+    try:
+        yield
+    except NotAuthorised as error:
+        why = str(error)
+        now = to_millis(clock.now())
+        await asyncio.wrap_future(database.write(lambda c: desk.turn_away(c, owner, why, now=now)))
+        raise
 
 
 async def ask_again(api: FeishuApi) -> float:

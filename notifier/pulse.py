@@ -48,6 +48,11 @@ class Pulse:
         facts = {"connection": self.connection.state, "connection_since": self.since}
         return Readiness(troubles=troubles, facts=facts)
 
+    def detail(self, refused: str | None) -> str | None:
+        """What the row says of the connection. refused: as for readiness."""
+        said = [self.connection.detail, f"Feishu takes nothing from this app: {refused}" if refused else ""]
+        return "; ".join(part for part in said if part) or None
+
     def is_news(self, refused_at: int | None) -> bool:
         """Whether an event was refused since this was last asked: Feishu may have tried for the last time."""
         news, self.swept_for = refused_at != self.swept_for, refused_at

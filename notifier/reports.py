@@ -169,10 +169,17 @@ class Status:
                 return f"running for {_span(self.now - (worker.started_at if worker else 0))}"
 
     def _connection_text(self) -> str:
-        if self.worker is None or self.process != "running":
+        if self.worker is None:
             return "none"
         detail = f": {self.worker.connection_detail}" if self.worker.connection_detail else ""
+        if self.process != "running":
+            ended_refused = self.process == "stopped" and self.worker.connection == "refused"
+            was = "refused" if ended_refused else f"was {self.worker.connection}" if self.mute else "none"
+            return was + (detail if was != "none" else "")
         return f"{self.worker.connection} for {_span(self.now - self.worker.connection_since)}{detail}"
+
+
+UNSEEN_TROUBLE = "takes a write of this command; why not the notifier's, its log says (store.failing)"
 
 
 def status(database: Database, *, per_minute: float) -> Status:
@@ -180,7 +187,7 @@ def status(database: Database, *, per_minute: float) -> Status:
     found = _status(database, now, per_minute=per_minute)
     if found.process != "silent" or not is_running(str(database.engine.url)):
         return found
-    return dataclasses.replace(found, mute=True, ails=database.ails())
+    return dataclasses.replace(found, mute=True, ails=database.ails() or UNSEEN_TROUBLE)
 
 
 def _status(database: Database, now: Millis, *, per_minute: float) -> Status:

@@ -33,7 +33,8 @@ async def listen(
         host, port = listen_address(config.webhook.listen)
         bound = await webhook.start(host, port)
         parts.push_async_callback(webhook.stop)
-        detail = f"{host}:{bound}{config.webhook.path}"
+        shown = f"[{host}]" if ":" in host else host
+        detail = f"{shown}:{bound}{config.webhook.path}"
         tell(Connection(state=ConnectionState.LISTENING, detail=detail))
         return
     listener.start()

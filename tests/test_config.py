@@ -52,6 +52,10 @@ WRONG = {
         "retention:\n  events_days: 0",
         "retention.events_days: must be at least 1: Feishu sends an event again for 7 hours",
     ),
+    "events that are kept for longer than there are dates": (
+        "retention:\n  events_days: 99999999999",
+        "retention.events_days: input should be less than or equal to 36500",
+    ),
     "cards that go while they can be pressed": (
         "retention:\n  deliveries_days: 14",
         "retention.deliveries_days: must be at least 30: for 14 days a card can be pressed",

@@ -259,7 +259,7 @@ class _Ear:
         started = loop.time()
         self._tell(Connection(state=ConnectionState.CONNECTED))
         why = await client.serve()
-        return _lost(why, lived_seconds=loop.time() - started)
+        return _lost(_without_secrets(why), lived_seconds=loop.time() - started)
 
     async def _store(self, event: Event) -> Mapping[str, Any] | None:
         """Shielded: the end of the connection must not take back what waits for its commit: a click comes once."""

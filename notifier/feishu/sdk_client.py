@@ -102,6 +102,7 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         self._answers = Answers(store)
         self._found_url = ""
         self._over = asyncio.Event()
+        self._why = "we hung up"
         self._told_unknown = told_unknown
         self._handling: set[asyncio.Task[None]] = set()
         self._chunks = Chunks()
@@ -129,13 +130,13 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
                     silent_seconds = time.monotonic() - self.last_frame_at
                     log.warning("connection.silent", extra={"seconds": round(silent_seconds)})
                     self.cut()  # nobody is there to say goodbye to
-                    return f"silent for {silent_seconds:.0f} s; not even pongs came"
+                    return f"silent for {silent_seconds:.0f} s; nothing came since a ping"
                 if await self._over_within(self._ping_interval - patience):
                     break
         finally:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._disconnect(), GOODBYE_SECONDS)
-        return "the connection ended"
+        return f"the connection ended: {self._why}"
 
     async def _over_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
@@ -183,7 +184,8 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
                 self._handling.add(handling)
                 handling.add_done_callback(self._handling.discard)
         except Exception as error:  # noqa: BLE001 - whatever ended it, the connection is over
-            log.info("connection.ended", extra={"reason": f"{type(error).__name__}: {error}"})
+            self._why = f"{type(error).__name__}: {error}"
+            log.info("connection.ended", extra={"reason": self._why})
         finally:
             self._over.set()
 

@@ -17,6 +17,17 @@ def damaged(frames: list[Frame], how: str) -> list[bytes]:
             return [frame.to_bytes() for frame in parts[:-1]]
 
 
+def damaged_post(headers: dict[str, str], body: bytes, how: str) -> tuple[dict[str, str], bytes]:
+    """bytes: some of the body are others. header: what proves the sender is missing. chunk: half of the body is."""
+    match how:
+        case "bytes":
+            return headers, _flipped(body)
+        case "header":
+            return {name: value for name, value in headers.items() if "Signature" not in name}, body
+        case _:
+            return headers, body[: len(body) // 2]
+
+
 def _flipped(raw: bytes) -> bytes:
     """The first byte among them: it becomes a field of a kind that protobuf does not have."""
     return bytes(byte ^ 0xFF if at % 7 == 0 else byte for at, byte in enumerate(raw))

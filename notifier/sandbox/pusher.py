@@ -158,7 +158,12 @@ class Pusher:
     async def _ask(self, push: Push, record: EventRecord) -> Ack:
         if self._webhook.url:
             push.connection = "webhook"
-            return await self._webhook.ask(record.payload if record.raw_frame is None else record.raw_frame)
+            if self._troubles.running("black_hole"):
+                await asyncio.sleep(self._world.settings.answer_seconds)
+                raise TimeoutError
+            if record.raw_frame is not None:
+                return await self._webhook.ask(record.raw_frame)
+            return await self._webhook.ask(record.payload, damage=self._damage(record))
         connection = self._connection.pick()
         push.connection = connection.connection_id
         if record.raw_frame is None:

@@ -78,6 +78,7 @@ class Sandbox:
             if trouble.times is None or trouble.hits < trouble.times:
                 connection.revive(trouble)
 
+        self.troubles.is_posting = lambda: bool(self.webhook.url)
         self.troubles.at_start = {
             "drop": drop,
             "close_code": lambda trouble: connection.close_all(trouble.options["code"]),

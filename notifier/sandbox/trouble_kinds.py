@@ -30,6 +30,7 @@ class Option:
 class Kind:
     """does: what happens, for people. ends_by: what may end it, beside a person. at_once: with neither given it is
     over as soon as it is done; any other kind then lasts until a person ends it. rule: the fault it puts on calls.
+    of_connection: it needs the long connection; where events are posted, there is nothing for it to do.
     """
 
     does: str
@@ -37,6 +38,7 @@ class Kind:
     ends_by: tuple[str, ...] = ("seconds", "times")
     at_once: bool = False
     rule: Callable[[Options], JsonObject] | None = None
+    of_connection: bool = False
 
     def to_json(self) -> JsonObject:
         options = {name: {"default": one.default, "wanted": one.wanted} for name, one in self.options.items()}
@@ -140,6 +142,7 @@ def _answer_lost(action: str) -> Callable[[Options], JsonObject]:
 KINDS: Mapping[str, Kind] = {
     # the network
     "drop": Kind(
+        of_connection=True,
         does="Every long connection is cut with a TCP reset; while it lasts, every new one too.",
         at_once=True,
         rule=lambda _: {"match": HANDSHAKE, "action": "reset"},
@@ -150,25 +153,32 @@ KINDS: Mapping[str, Kind] = {
         ends_by=("seconds",),
     ),
     "half_open": Kind(
+        of_connection=True,
         does="The long connections there are stay open but dead: no frames, no pongs. New ones work.",
         ends_by=("seconds",),
     ),
-    "goes_silent_after_connect": Kind(does="New long connections are accepted, and are dead from then on."),
+    "goes_silent_after_connect": Kind(
+        of_connection=True, does="New long connections are accepted, and are dead from then on."
+    ),
     "no_pongs": Kind(
+        of_connection=True,
         does="Pings of the application are not answered; events still come.",
         options={"websocket_pongs": _switch(default=True)},
     ),
     "close_code": Kind(
+        of_connection=True,
         does="Every long connection is closed with a close frame; while it lasts, every new one too.",
         options={"code": _CLOSE_CODE},
         at_once=True,
     ),
     # discovery and handshake
     "discovery_hangs": Kind(
+        of_connection=True,
         does="Endpoint discovery takes the call and never answers.",
         rule=lambda _: {"match": DISCOVERY, "action": "hang"},
     ),
     "discovery_refused": Kind(
+        of_connection=True,
         does="Endpoint discovery answers HTTP 200 with a code.",
         options={"code": _whole(1, least=1)},
         rule=lambda options: {
@@ -180,6 +190,7 @@ KINDS: Mapping[str, Kind] = {
         },
     ),
     "discovery_html": Kind(
+        of_connection=True,
         does="Endpoint discovery answers with the HTML of a gateway.",
         options={"status": _whole(200, least=200, most=599)},
         rule=lambda options: {
@@ -190,6 +201,7 @@ KINDS: Mapping[str, Kind] = {
         },
     ),
     "handshake_refused": Kind(
+        of_connection=True,
         does="The WebSocket handshake is refused, with the headers that say why or without.",
         options={
             "status": _whole(514, least=100, most=999),
@@ -199,10 +211,12 @@ KINDS: Mapping[str, Kind] = {
         rule=_refused_handshake,
     ),
     "finite_reconnect_count": Kind(
+        of_connection=True,
         does="Discovery and pongs say how often a client may try to reconnect.",
         options={"count": _whole(1)},
     ),
     "client_config": Kind(
+        of_connection=True,
         does="Discovery and pongs leave out keys of ClientConfig, or tell another ping interval.",
         options={"without": _KEYS, "ping_interval_seconds": _whole(None, least=-(2**31))},
     ),

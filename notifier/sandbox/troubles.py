@@ -57,7 +57,7 @@ class Trouble:
 
 
 class Troubles:
-    """at_start and at_end: what else is to be done then, by kind."""
+    """at_start and at_end: what else is to be done then, by kind. is_posting: whether events go to a webhook."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -65,6 +65,7 @@ class Troubles:
         self._running: list[Trouble] = []
         self.at_start: Mapping[str, Callable[[Trouble], None]] = {}
         self.at_end: Mapping[str, Callable[[Trouble], None]] = {}
+        self.is_posting: Callable[[], bool] = bool
 
     def start(self, order: JsonObject) -> Trouble:
         """From JSON such as {"kind": "429", "times": 3, "header": false}. Raises BadTroubleError.
@@ -72,6 +73,10 @@ class Troubles:
         seconds are of real time: a moved clock does not end a trouble.
         """
         trouble = parse_trouble(order, trouble_id=f"trouble-{next(self._numbers)}")
+        if KINDS[trouble.kind].of_connection and self.is_posting():
+            raise BadTroubleError(
+                f"{trouble.kind} needs the long connection, but events are posted to a webhook"
+            )
         if trouble.seconds is not None or trouble.times is not None or not KINDS[trouble.kind].at_once:
             trouble.running = True
             self._running.append(trouble)

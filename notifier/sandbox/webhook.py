@@ -11,6 +11,7 @@ from collections.abc import Callable
 import aiohttp
 from Crypto.Cipher import AES
 
+from notifier.sandbox.damage import damaged_post
 from notifier.sandbox.long_connection import Ack, ConnectionGoneError, NobodyOnlineError
 from notifier.sandbox.loopback import is_loopback
 from notifier.sandbox.world import World
@@ -71,13 +72,21 @@ class Webhook:
         while self.url and await self.check_url(self.url):  # noqa: ASYNC110 - another process, no event to wait for
             await asyncio.sleep(BETWEEN_CHECKS_SECONDS)
 
-    async def ask(self, payload: bytes, *, answered: Callable[[Ack], None] = lambda _ack: None) -> Ack:
+    async def ask(
+        self,
+        payload: bytes,
+        *,
+        answered: Callable[[Ack], None] = lambda _ack: None,
+        damage: str | None = None,
+    ) -> Ack:
         """Posts one payload. Raises NobodyOnlineError, TimeoutError, ConnectionGoneError.
 
-        answered: called with the answer before anything else happens.
+        answered: called with the answer before anything else happens. damage: how it is spoilt.
         """
         try:
-            status, answer = await self._post(self.url, self._with_token(payload), self._seconds, signed=True)
+            status, answer = await self._post(
+                self.url, self._with_token(payload), self._seconds, signed=True, damage=damage
+            )
         except TimeoutError:
             raise
         except aiohttp.ClientConnectorError as error:
@@ -92,11 +101,15 @@ class Webhook:
         """The header's token is empty over the long connection only. All else stays byte by byte."""
         return re.sub(rb'"token":\s*""', b'"token": ' + json.dumps(self._token).encode(), payload, count=1)
 
-    async def _post(self, url: str, payload: bytes, seconds: float, *, signed: bool) -> tuple[int, bytes]:
+    async def _post(
+        self, url: str, payload: bytes, seconds: float, *, signed: bool, damage: str | None = None
+    ) -> tuple[int, bytes]:
         raw = json.dumps({"encrypt": encrypt(self._key, payload)}).encode() if self._key else payload
         headers = {"Content-Type": "application/json; charset=utf-8"}
         if self._key and signed:
             headers |= signature_headers(self._key, raw, seconds_now=int(self._world.clock.now()))
+        if damage:
+            headers, raw = damaged_post(headers, raw, damage)
         timeout = aiohttp.ClientTimeout(total=seconds)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,

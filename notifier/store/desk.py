@@ -245,6 +245,15 @@ def enrol_worker(connection: Connection, owner: str, *, now: Millis) -> None:
     )
 
 
+def turn_away(connection: Connection, owner: str, why: str, *, now: Millis) -> None:
+    """Feishu refused this process, which ends."""
+    connection.execute(
+        sa.update(workers)
+        .where(workers.c.owner == owner)
+        .values(stopped_at=now, connection="refused", connection_since=now, connection_detail=why)
+    )
+
+
 def beat(connection: Connection, row: WorkerRow) -> None:
     connection.execute(
         sa.update(workers)

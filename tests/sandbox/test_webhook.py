@@ -14,6 +14,7 @@ from Crypto.Cipher import AES
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.troubles import BadTroubleError
 from notifier.sandbox.webhook import BadWebhookError
 from sandbox.wire import call, card, send
 
@@ -22,7 +23,9 @@ KEY, TOKEN = SandboxSettings().webhook_encrypt_key, SandboxSettings().webhook_ve
 
 
 class App:
-    """An app's address. answer: status and body for whatever is no check of it. posts: headers and raw bodies."""
+    """An app's address. answer: status and body for whatever is no check of it. posts: headers and raw bodies.
+    proves: it refuses what is not rightly signed.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -30,15 +33,22 @@ class App:
         self.answer: tuple[int, bytes] = (200, b"{}")
         self.check: Callable[[str], bytes] = lambda challenge: json.dumps({"challenge": challenge}).encode()
         self.gate: threading.Event | None = None
+        self.proves = False
 
     def take(self, headers: dict[str, str], raw: bytes) -> tuple[int, bytes]:
         self.posts.append((headers, raw))
+        if self.proves and not self.is_signed(headers, raw):
+            return 401, b""
         plain = self.plain(raw)
         if plain.get("type") == "url_verification":
             return 200, self.check(plain["challenge"])
         if self.gate is not None:
             self.gate.wait(30)
         return self.answer
+
+    def is_signed(self, headers: dict[str, str], raw: bytes) -> bool:
+        before = headers["X-Lark-Request-Timestamp"] + headers["X-Lark-Request-Nonce"] + KEY
+        return headers.get("X-Lark-Signature") == hashlib.sha256(before.encode() + raw).hexdigest()
 
     def plain(self, raw: bytes) -> Any:
         body = json.loads(raw)
@@ -228,3 +238,37 @@ def test_back_on_the_long_connection_nothing_is_posted(feishu_box: FeishuBox, ap
     feishu_box.wait_for(lambda: feishu_box.push_codes(event_id) == [None], "nobody was online")
 
     assert [] == app.told
+
+
+@pytest.mark.parametrize("damage", ["bytes", "header", "chunk"])
+def test_a_damaged_post_is_whole_the_next_time(app: App, damage: str) -> None:
+    with FeishuBox(SandboxSettings(redelivery_seconds=(0.1,))) as box:
+        box.set_webhook(app.url)
+        app.proves = True
+        box.trouble("corrupt", damage=damage)
+        [event_id] = box.change(LIN_ACCOUNT, points=5)
+
+        box.wait_for(lambda: box.push_codes(event_id) == [401, 200], "it came whole")
+
+
+def test_in_a_black_hole_nothing_is_posted(app: App) -> None:
+    with FeishuBox(SandboxSettings(answer_seconds=0.1, redelivery_seconds=(0.1,) * 50)) as box:
+        box.set_webhook(app.url)
+        checks = len(app.posts)
+        box.trouble("black_hole")
+        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        box.wait_for(lambda: len(box.push_codes(event_id)) > 1, "it is tried again")
+        posted = len(app.posts) - checks
+        box.end_troubles()
+        box.wait_for(lambda: box.push_codes(event_id)[-1] == 200, "it is posted")
+
+    assert 0 == posted
+
+
+def test_what_needs_the_long_connection_cannot_be_ordered(feishu_box: FeishuBox, app: App) -> None:
+    feishu_box.set_webhook(app.url)
+
+    with pytest.raises(BadTroubleError, match="half_open needs the long connection"):
+        feishu_box.trouble("half_open")
+    feishu_box.set_webhook("")
+    assert feishu_box.trouble("half_open")

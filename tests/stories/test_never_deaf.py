@@ -231,6 +231,11 @@ def test_a_wrong_secret_is_loud_and_ends_or_goes_on_as_set(
             assert not running.ended
         assert "feishu.app_secret" in running.log
         assert "not-the-secret" not in running.log
+        if code is not None:
+            shown = running.command("status").stdout
+            assert "process       stopped" in shown
+            assert "connection    refused: " in shown
+            assert "feishu.app_secret" in shown
     finally:
         if not running.ended:
             running.kill()
@@ -260,6 +265,7 @@ def test_an_app_that_is_stopped_though_its_connection_stands_is_loud_and_goes_on
     wait_until(lambda: "credentials" in notifier.readyz()[1].get("troubles", {}), "it says so", seconds=40)
     assert 503 == notifier.readyz()[0]
     assert words in json.dumps(notifier.readyz()[1])
+    wait_until(lambda: words in notifier.command("status").stdout, "status says so, too")
     assert not box.link()["reconnects"]
     box.end_troubles()
     wait_until(notifier.is_ready, "it is ready again", seconds=90)

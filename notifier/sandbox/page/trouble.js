@@ -151,9 +151,9 @@ function leftWords(one) {
 function showLink() {
   const link = state.link ?? {};
   const connections = state.app?.connections ?? 0;
-  const word = link.listening ? "link_good" : connections ? "link_dead" : link.lost_at_ms ? "link_lost" : "link_never";
+  const word = state.webhook_url ? "link_posted" : link.listening ? "link_good" : connections ? "link_dead" : link.lost_at_ms ? "link_lost" : "link_never";
   const pill = byId("link-state");
-  pill.className = `state ${link.listening ? "good" : link.lost_at_ms || connections ? "bad" : "wait"}`;
+  pill.className = `state ${link.listening || state.webhook_url ? "good" : link.lost_at_ms || connections ? "bad" : "wait"}`;
   write(pill, t(word));
   byId("link").dataset.listening = String(Boolean(link.listening));
   write(byId("link-lost"), link.lost_at_ms ? clockSeconds(link.lost_at_ms) : "—");

@@ -138,6 +138,7 @@ const WORDS = {
   link_good: ["正常", "working"],
   link_dead: ["无响应", "unreachable"],
   link_lost: ["已断开", "lost"],
+  link_posted: ["不使用：事件推送到回调地址", "not used: events are posted"],
   link_never: ["尚未连接", "not yet"],
   link_lost_at: ["上次断线", "Last lost"],
   link_away: ["离线时长", "Away for"],
