@@ -142,7 +142,7 @@ def test_a_database_that_another_program_keeps_locked_is_said_once_and_work_goes
     box.wait_for(lambda: box.messages(LIN), "the card", timeout=60)
 
     assert "store         another program keeps the database locked" in shown
-    assert "connection    was connected" in shown
+    assert "connection    was connect" in shown
     assert 1 == said(notifier, "store.failing")
     assert 0 == said(notifier, "step.failed")
     assert 1 == len(box.messages(LIN))
