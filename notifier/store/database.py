@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from notifier.errors import ConfigError, StoreBusy
-from notifier.store import schema, soundness
+from notifier.store import birth, schema, soundness
 from notifier.store.tables import workers
 from notifier.store.trouble import BEGIN_ANEW, Outage, failing, is_damage, next_step
 from notifier.store.writer import Writer
@@ -47,9 +47,14 @@ class Database:
         if must_exist:
             _look_for(url)
         engine = make_engine(url)
-        soundness.refuse_empty(url)
+        soundness.refuse_lost(url)
+        file = birth.file_of(url)
         try:
+            if file is not None:
+                birth.begin(file)
             schema.bring_up(engine)
+            if file is not None:
+                birth.over(file)
         except sa.exc.OperationalError as error:
             raise ConfigError(
                 f"store.url: the database cannot be opened. {failing(error, engine.url.database or '')}"
@@ -93,18 +98,20 @@ class Database:
 
 
 def _look_for(url: str) -> None:
-    path = make_url(url).database
-    if path and path != ":memory:" and not Path(path).exists():
+    path = birth.file_of(url)
+    if path is not None and (not path.exists() or birth.is_under_way(path)):
         raise ConfigError(
-            f"store.url: there is no database at {path} (seen from {Path.cwd()}). Has `notifier run` been started "
-            "with this configuration? A relative path is meant from the folder where you start."
+            f"store.url: there is no database at {make_url(url).database} (seen from {Path.cwd()}). "
+            "Has `notifier run` been started with this configuration? "
+            "A relative path is meant from the folder where you start."
         )
 
 
 def make_engine(url: str) -> Engine:
     parsed = _parse(url)
-    if parsed.database and parsed.database != ":memory:":
-        _make_folder(parsed.database)
+    file = birth.file_of(url)
+    if file is not None:
+        _make_folder(file)
     engine = sa.create_engine(
         parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000, "check_same_thread": False}
     )
@@ -126,9 +133,9 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _make_folder(path: str) -> None:
+def _make_folder(path: Path) -> None:
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"store.url: the folder of {path} cannot be made: {error.strerror}. Name another."
@@ -193,8 +200,9 @@ def sole_process(url: str) -> Iterator[None]:
 
     Raises StoreBusy when another process holds it, ConfigError for an address that cannot be used.
     """
-    path = _parse(url).database
-    if not path or path == ":memory:":
+    _parse(url)
+    path = birth.file_of(url)
+    if path is None:
         yield
         return
     _make_folder(path)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy.engine import make_url
-
 from notifier.errors import ConfigError
-from notifier.store.trouble import BEGIN_ANEW
+from notifier.store import birth
+from notifier.store.trouble import BACKUP_OR_NOTHING, BEGIN_ANEW
 
 LONGEST_LOOK_SECONDS = 3.0
 """A large file is looked over as far as one gets by then."""
@@ -25,11 +24,11 @@ MAGIC = {0x377F0682: "<", 0x377F0683: ">"}
 
 def check(url: str) -> None:
     """Raises ConfigError for a file that is damaged, as far as can be told. One that is not there is well."""
-    refuse_empty(url)
-    path = _path_of(url)
-    if path is None or not path.is_file():
+    refuse_lost(url)
+    path = birth.file_of(url)
+    if path is None or not path.is_file() or birth.is_under_way(path):
         return
-    log_file = Path(f"{path}-wal")
+    log_file = _log_of(path)
     if log_file.is_file() and _has_lost_commits(log_file, page_size=_page_size(path)):
         raise ConfigError(
             _sentence(log_file, "is damaged in the middle: what was stored last could not be read")
@@ -39,16 +38,28 @@ def check(url: str) -> None:
         raise ConfigError(_sentence(path, f"is not a usable database: {found}"))
 
 
-def refuse_empty(url: str) -> None:
-    """SQLite takes an empty file for a new database, and forgets in silence what was there before."""
-    path = _path_of(url)
-    if path is not None and path.is_file() and path.stat().st_size == 0:
+def refuse_lost(url: str) -> None:
+    """SQLite makes a new database where the file is empty or missing, and deletes in silence the -wal beside it."""
+    path = birth.file_of(url)
+    if path is None:
+        return
+    has_log = _is_filled(_log_of(path))
+    if has_log and not path.exists():
+        raise ConfigError(
+            f"store.url: {path} is missing, but {_log_of(path)} is there with what was stored last. Nothing was "
+            "changed. Put the file back beside it. Where it is lost, move its -wal and -shm files away too, and "
+            f"{BACKUP_OR_NOTHING}"
+        )
+    if path.is_file() and not _is_filled(path) and (has_log or not birth.is_under_way(path)):
         raise ConfigError(_sentence(path, "is not a usable database: it is empty"))
 
 
-def _path_of(url: str) -> Path | None:
-    path = make_url(url).database
-    return Path(path) if path and path != ":memory:" else None
+def _log_of(path: Path) -> Path:
+    return Path(f"{path}-wal")
+
+
+def _is_filled(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _sentence(path: Path, complaint: str) -> str:

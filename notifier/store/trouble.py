@@ -14,9 +14,13 @@ from notifier.errors import StoreFailing
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 30.0
+BACKUP_OR_NOTHING = (
+    "put your newest backup in its place, or nothing to begin anew: Feishu sends the events of the last 7 hours again, "
+    "and balances are read again."
+)
 BEGIN_ANEW = (
-    "Stop the notifier and put your newest backup in its place, or move it away with its -wal and -shm files to begin "
-    "anew: Feishu sends the events of the last 7 hours again, and balances are read again."
+    "Stop the notifier and move the database file away together with its -wal and -shm files, as a -wal that stays is "
+    f"mixed into whatever takes the file's place. Then {BACKUP_OR_NOTHING}"
 )
 
 BY_ITSELF = "; the rest happens by itself"
@@ -71,6 +75,8 @@ class Outage:
 
     A damaged file is left alone: nothing more is written to it, so nothing more is promised, until a look over all of
     it finds nothing. Whatever else the trouble is, every try is a real one.
+
+    That the rest happens by itself is promised once something was written: before that, trouble ends a start.
     """
 
     def __init__(self, engine: Engine, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -80,6 +86,7 @@ class Outage:
         self._lock = threading.Lock()
         self._since: float | None = None
         self._told: str | None = None
+        self._has_written = False
         self._damage: StoreFailing | None = None
         self._look_again_at = 0.0
 
@@ -98,6 +105,7 @@ class Outage:
             return
         with self._lock:
             self._since = self._monotonic() if self._since is None else self._since
+            step = step if self._has_written else step.removesuffix(BY_ITSELF)
             if is_damage(error):
                 self._damage = failing(error, self._path)
                 self._look_again_at = self._monotonic() + LOOK_AGAIN_SECONDS
@@ -110,6 +118,7 @@ class Outage:
     def over(self) -> None:
         """Something was written."""
         with self._lock:
+            self._has_written = True
             if self._since is None:
                 return
             seconds, self._since, self._told = round(self._monotonic() - self._since), None, None

@@ -101,6 +101,24 @@ def test_a_second_process_on_the_same_file_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_a_second_process_that_comes_by_a_link_is_refused(tmp_path: Path, linked: str) -> None:
+    real, other = tmp_path / "real", tmp_path / "other"
+    real.mkdir()
+    if linked == "folder":
+        other.symlink_to(real)
+    else:
+        other.mkdir()
+        (other / "notifier.db").symlink_to(real / "notifier.db")
+
+    with (
+        sole_process(f"sqlite:///{real}/notifier.db"),
+        pytest.raises(StoreBusy),
+        sole_process(f"sqlite:///{other}/notifier.db"),
+    ):
+        pass
+
+
 def test_the_right_to_run_can_be_had_again_once_it_is_given_back(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/notifier.db"
     with sole_process(url):

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from notifier.errors import ConfigError
-from notifier.store import soundness
+from notifier.store import birth, soundness
+from notifier.store.database import Database
 
 PAGE = 4096
 FRAME = 24 + PAGE
@@ -58,7 +59,12 @@ def test_a_log_that_is_damaged_before_later_commits_is_refused_by_name(path: Pat
     spoil(log_of(path), at)
     before = (path.read_bytes(), log_of(path).read_bytes())
 
-    with pytest.raises(ConfigError, match=r"notifier\.db-wal is damaged in the middle.*newest backup"):
+    everything_away_first = (
+        r"move the database file away together with its -wal and -shm files.*newest backup"
+    )
+    with pytest.raises(
+        ConfigError, match=rf"notifier\.db-wal is damaged in the middle.*{everything_away_first}"
+    ):
         check(path)
 
     assert before == (path.read_bytes(), log_of(path).read_bytes())
@@ -73,3 +79,71 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="it is empty"):
         check(tmp_path / "notifier.db")
+
+
+@pytest.mark.parametrize("log", [b"", b"frames"], ids=["alone", "with its log"])
+def test_a_database_that_was_emptied_is_refused_also_once_it_was_ours(tmp_path: Path, log: bytes) -> None:
+    path = tmp_path / "notifier.db"
+    Database.open(f"sqlite:///{path}").close()
+    path.write_bytes(b"")
+    log_of(path).write_bytes(log)
+
+    for look in (soundness.check, Database.open):
+        with pytest.raises(ConfigError, match="it is empty"):
+            look(f"sqlite:///{path}")
+
+
+def test_an_empty_file_that_a_first_start_left_is_filled_by_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "notifier.db"
+    birth.begin(path)
+    path.write_bytes(b"")
+
+    check(path)
+    Database.open(f"sqlite:///{path}").close()
+
+    check(path)
+    assert not (tmp_path / "notifier.db.new").exists()
+
+
+def test_a_first_start_may_not_have_lost_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "notifier.db"
+    birth.begin(path)
+    path.write_bytes(b"")
+    log_of(path).write_bytes(b"frames")
+
+    with pytest.raises(ConfigError, match="it is empty"):
+        check(path)
+
+
+def test_whoever_looks_fills_nothing_that_a_first_start_left(tmp_path: Path) -> None:
+    path = tmp_path / "notifier.db"
+    birth.begin(path)
+    path.write_bytes(b"")
+
+    with pytest.raises(ConfigError, match="there is no database"):
+        Database.open(f"sqlite:///{path}", must_exist=True)
+
+    assert b"" == path.read_bytes()
+
+
+def test_a_log_without_its_database_is_refused_and_kept(path: Path) -> None:
+    path.unlink()
+    before = log_of(path).read_bytes()
+
+    for look in (soundness.check, Database.open):
+        with pytest.raises(
+            ConfigError, match=r"notifier\.db is missing, but .*-wal is there.*Put the file back"
+        ):
+            look(f"sqlite:///{path}")
+
+    assert before == log_of(path).read_bytes()
+    assert not path.exists()
+
+
+def test_a_log_is_looked_for_beside_the_file_and_not_beside_a_link_to_it(path: Path, tmp_path: Path) -> None:
+    spoil(log_of(path), 32 + 200)
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+
+    with pytest.raises(ConfigError, match=r"notifier\.db-wal is damaged"):
+        check(link)

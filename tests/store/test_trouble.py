@@ -62,10 +62,26 @@ def test_the_end_of_an_outage_is_said_once_something_was_written(
     database.write(lambda c: c.execute(sa.select(gates)).all()).result()
 
     assert ["store.failing"] == told(caplog)
+    assert "by itself" not in vars(caplog.records[0])["do"]  # a start ends with it
 
     for name in ("two", "three"):
         database.write(lambda c, name=name: c.execute(write(name))).result()  # type: ignore[misc]
     assert ["store.failing", "store.well_again"] == told(caplog)
+
+
+def test_once_something_was_written_the_end_of_a_lock_is_waited_for_and_it_says_so(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database.write(lambda c: c.execute(write("one"))).result()
+    locker = sqlite3.connect(tmp_path / "notifier.db", isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sa.exc.OperationalError):
+        database.write(lambda c: c.execute(write("two"))).result()
+    locker.execute("ROLLBACK")
+    locker.close()
+
+    [record] = caplog.records
+    assert "Let it end; the rest happens by itself" in vars(record)["do"]
 
 
 def test_work_that_fails_by_itself_is_no_outage(database: Database, caplog: pytest.LogCaptureFixture) -> None:

@@ -176,9 +176,7 @@ def test_damage_while_it_runs_is_loud_and_nothing_is_acknowledged_any_more(notif
     for event in events:
         box.wait_for(lambda event=event: 500 in box.push_codes(event), "it is refused", timeout=30)  # type: ignore[misc]
 
-    assert (
-        "the database is damaged. Stop the notifier and put your newest backup in its place" in notifier.log
-    )
+    assert "the database is damaged. Stop the notifier and move the database file away" in notifier.log
     assert "acknowledged" not in {box.event(event)["state"] for event in events}
     assert 0 == said(notifier, "event.parked")
     ran = notifier.command("status")
@@ -258,6 +256,28 @@ def test_a_start_on_a_full_disk_is_refused_in_one_sentence(
     assert "the disk is full" in sentence
     assert "Make room" in sentence
 
+    disk.mend()
+    notifier.start()
+    assert 0 == notifier.stop()
+
+
+def test_a_log_without_its_database_is_refused_in_one_sentence_and_kept(
+    feishu_box: FeishuBox, tmp_path: Path
+) -> None:
+    path = tmp_path / "notifier.db"
+    notifier = RunningNotifier(feishu_box, tmp_path)
+    notifier.start()
+    notifier.kill()
+    path.rename(tmp_path / "gone.db")
+
+    ran = notifier.command("run")
+
+    assert 2 == ran.returncode
+    [sentence] = ran.stderr.splitlines()
+    assert f"{path} is missing, but {path}-wal is there" in sentence
+    assert Path(f"{path}-wal").stat().st_size > 0
+    assert not path.exists()
+
 
 def test_a_start_on_a_locked_database_is_refused_in_one_sentence(
     feishu_box: FeishuBox, tmp_path: Path
@@ -274,3 +294,4 @@ def test_a_start_on_a_locked_database_is_refused_in_one_sentence(
     [logged, sentence] = ran.stderr.splitlines()
     assert " store.failing " in logged
     assert "notifier.db: another program keeps the database locked. Let it end (" in sentence
+    assert "by itself" not in logged  # nothing does: this start has ended
