@@ -10,8 +10,6 @@ from notifier.store.database import Database
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-LEAST_STEP_MS = 2_000
-"""What is less is slewing, and no wait is much longer for it."""
 
 
 class ClockWatch:
@@ -29,7 +27,7 @@ class ClockWatch:
                 self._latest = clock_steps.last_beat(connection) or 0
         now = to_millis(self._clock.now())
         by = self._latest - now
-        if by >= LEAST_STEP_MS:
+        if by >= clock_steps.LEAST_STEP_MS:
             await asyncio.wrap_future(self._database.write(lambda c: clock_steps.set_back(c, now=now, by=by)))
             log.warning("clock.set_back", extra={"by_s": round(by / 1000)})
         self._latest = now

@@ -4,21 +4,38 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import OPEN_STATES
+from notifier.domain.delivery import OPEN_STATES, UUID_WINDOW_MS
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store.tables import accounts, card_updates, deliveries, payouts, withdrawals, workers
+
+LEAST_STEP_MS = 2_000
+"""What is less is slewing, and no wait is much longer for it."""
 
 
 def last_beat(connection: Connection) -> Millis | None:
     return connection.execute(sa.select(sa.func.max(workers.c.beat_at))).scalar()
 
 
+def doubt_ages(connection: Connection, *, now: Millis) -> None:
+    """To be called at a start. Where the clock was set back while we were off, nobody knows for how long that was: a
+    call whose outcome is unknown may be older than Feishu's memory of it.
+    """
+    latest = last_beat(connection)
+    if latest is not None and latest - now >= LEAST_STEP_MS:
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.unknown_since > now - UUID_WINDOW_MS, deliveries.c.state.in_(OPEN_STATES))
+            .values(unknown_since=now - UUID_WINDOW_MS)
+        )
+
+
 def set_back(connection: Connection, *, now: Millis, by: Millis) -> None:
     """by: how far the clock was set back, in ms, at most.
 
     Since when an outcome is unknown moves along: that a call may be repeated must not last longer than Feishu
-    remembers it. Beats move too, so that a step is met once.
+    remembers it. A read that agreed after now, by the old clock, is no proof against a connection made by the new one.
+    Beats move too, so that a step is met once.
     """
     for table, column, open_ in (
         (deliveries, deliveries.c.due_at, deliveries.c.state.in_(OPEN_STATES)),
@@ -26,6 +43,7 @@ def set_back(connection: Connection, *, now: Millis, by: Millis) -> None:
         (payouts, payouts.c.due_at, payouts.c.state == PayoutState.PENDING),
         (card_updates, card_updates.c.due_at, card_updates.c.shown < card_updates.c.wanted),
         (accounts, accounts.c.lookup_due_at, sa.true()),
+        (accounts, accounts.c.reread_at, sa.true()),
     ):
         connection.execute(sa.update(table).where(column > now, open_).values({column: column - by}))
     connection.execute(
@@ -33,5 +51,6 @@ def set_back(connection: Connection, *, now: Millis, by: Millis) -> None:
         .where(deliveries.c.unknown_since.is_not(None), deliveries.c.state.in_(OPEN_STATES))
         .values(unknown_since=deliveries.c.unknown_since - by)
     )
+    connection.execute(sa.update(accounts).where(accounts.c.agreed_at > now).values(agreed_at=None))
     for column in (workers.c.beat_at, workers.c.started_at):
         connection.execute(sa.update(workers).where(column > now).values({column: now}))

@@ -2,11 +2,14 @@
 
 import pytest
 
+from notifier.domain.delivery import DeliveryState
+from notifier.domain.healing import proves_deafness
 from notifier.flow.clock_steps import ClockWatch
-from notifier.store import desk
+from notifier.store import desk, sweeps
 from notifier.store.database import Database
+from support.builders import ACCOUNT
 from support.clock import FakeClock
-from support.outbox import LIN, claim, claimed_ids, delivery, failed, later, row
+from support.outbox import LIN, account_ref, claim, claimed_ids, delivery, failed, later, row
 
 HOUR = 3600
 
@@ -50,6 +53,56 @@ async def test_a_step_back_while_we_were_off_is_met_once(
 
     assert clock.millis == row(database, one).due_at
     assert ["clock.set_back"] == [record.message for record in caplog.records]
+
+
+async def test_an_account_that_was_to_be_read_again_soon_still_is(
+    database: Database, clock: FakeClock, watch: ClockWatch
+) -> None:
+    ref, soon = account_ref(database), clock.millis + 20_000
+    database.write(lambda c: sweeps.suspected(c, ref, modified_at=1, reread_at=soon)).result()
+    await watch.turn()
+
+    clock.advance(seconds=-HOUR)
+    await watch.turn()
+
+    with database.read() as connection:
+        due = sweeps.next_out_of_turn(connection, app_id=ACCOUNT.app_id)
+    assert clock.millis + 20_000 == due
+
+
+async def test_that_an_account_agreed_by_the_old_clock_proves_nothing_of_a_connection_made_by_the_new_one(
+    database: Database, clock: FakeClock, watch: ClockWatch
+) -> None:
+    ref = account_ref(database)
+    database.write(lambda c: sweeps.agreed(c, ref, now=clock.millis)).result()
+    await watch.turn()
+
+    clock.advance(seconds=-HOUR)
+    await watch.turn()
+    clock.advance(seconds=60)
+
+    with database.read() as connection:
+        books = sweeps.books(connection, [ref])[ref]
+    assert not proves_deafness(books, connected_since=clock.millis)
+
+
+@pytest.mark.parametrize("back_seconds, state", [(HOUR, DeliveryState.UNCERTAIN), (1, DeliveryState.SENDING)])
+async def test_a_call_of_unknown_outcome_is_not_repeated_if_the_clock_was_set_back_while_we_were_off(
+    database: Database, clock: FakeClock, back_seconds: int, state: DeliveryState
+) -> None:
+    """For how long we were off cannot be told then, and so not whether Feishu still remembers it."""
+    now = clock.millis
+    database.write(lambda c: desk.enrol_worker(c, "before us", now=now)).result()
+    one = delivery(database, LIN, "one", now=now - 10_000)
+    [claimed] = claim(database, now=now - 10_000).deliveries
+    failed(database, claimed, later(now - 5_000, unknown_since=now - 10_000), now=now - 10_000)
+    clock.advance(seconds=-back_seconds)
+
+    database.write(lambda c: desk.enrol_worker(c, "we", now=clock.millis)).result()
+    await ClockWatch(database, clock).turn()
+    claim(database, now=clock.millis)
+
+    assert state == row(database, one).state
 
 
 async def test_a_clock_that_is_slewed_or_steps_ahead_changes_nothing(
