@@ -1,7 +1,7 @@
 """Database: where rows live, how a transaction begins, and the one thread that writes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +23,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 LOCK_WAIT_MS = 10_000
+LOOK_SECONDS = 1.0
+"""Commands that look at the file hold the right to run on it for a moment; a start waits for that."""
 LOG_FILE_BYTES = 16 * 1024 * 1024
 """Of the -wal file, where a long look at the data has let it grow: it is cut back to this."""
 
@@ -48,6 +50,7 @@ class Database:
             _look_for(url)
         engine = make_engine(url)
         soundness.refuse_lost(url)
+        _look_at_log(url)
         file = birth.file_of(url)
         try:
             if file is not None:
@@ -95,6 +98,18 @@ class Database:
         """seconds: how long to wait for what is still being written; None for as long as it takes."""
         self._writer.close(seconds)
         self.engine.dispose()
+
+
+def _look_at_log(url: str) -> None:
+    """SQLite drops a damaged -wal in silence, and so would a command that only looks. Where somebody runs on the file
+    the -wal is at work, and was looked at.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(sole_process(url, wait_seconds=0))
+        except (StoreBusy, ConfigError):
+            return
+        soundness.refuse_damaged_log(url)
 
 
 def _look_for(url: str) -> None:
@@ -195,7 +210,7 @@ def show_url(url: str) -> str:
 
 
 @contextmanager
-def sole_process(url: str) -> Iterator[None]:
+def sole_process(url: str, *, wait_seconds: float = LOOK_SECONDS) -> Iterator[None]:
     """Holds the right to run on this SQLite file; the operating system takes it back when we die.
 
     Raises StoreBusy when another process holds it, ConfigError for an address that cannot be used.
@@ -206,7 +221,7 @@ def sole_process(url: str) -> Iterator[None]:
         yield
         return
     _make_folder(path)
-    lock = FileLock(f"{path}.lock", timeout=0)
+    lock = FileLock(f"{path}.lock", timeout=wait_seconds)
     try:
         lock.acquire()
     except Timeout as error:
@@ -226,7 +241,7 @@ def sole_process(url: str) -> Iterator[None]:
 def is_running(url: str) -> bool:
     """Whether a process holds the right to run on this file."""
     try:
-        with sole_process(url):
+        with sole_process(url, wait_seconds=0):
             return False
     except StoreBusy:
         return True

@@ -28,14 +28,21 @@ def check(url: str) -> None:
     path = birth.file_of(url)
     if path is None or not path.is_file() or birth.is_under_way(path):
         return
-    log_file = _log_of(path)
-    if log_file.is_file() and _has_lost_commits(log_file, page_size=_page_size(path)):
-        raise ConfigError(
-            _sentence(log_file, "is damaged in the middle: what was stored last could not be read")
-        )
+    refuse_damaged_log(url)
     found = _quick_check(path)
     if found is not None:
         raise ConfigError(_sentence(path, f"is not a usable database: {found}"))
+
+
+def refuse_damaged_log(url: str) -> None:
+    """Not for a file that somebody works on. Raises ConfigError where the -wal has lost what was committed."""
+    path = birth.file_of(url)
+    if path is None or not _is_filled(path) or not _is_filled(_log_of(path)):
+        return
+    if _has_lost_commits(_log_of(path), page_size=_page_size(path)):
+        raise ConfigError(
+            _sentence(_log_of(path), "is damaged in the middle: what was stored last could not be read")
+        )
 
 
 def refuse_lost(url: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from notifier.errors import ConfigError
 from notifier.store import birth, soundness
-from notifier.store.database import Database
+from notifier.store.database import Database, sole_process
 
 PAGE = 4096
 FRAME = 24 + PAGE
@@ -68,6 +68,25 @@ def test_a_log_that_is_damaged_before_later_commits_is_refused_by_name(path: Pat
         check(path)
 
     assert before == (path.read_bytes(), log_of(path).read_bytes())
+
+
+@pytest.mark.parametrize("only_looks", [True, False])
+def test_no_command_throws_away_what_a_start_refused(path: Path, *, only_looks: bool) -> None:
+    """SQLite would drop the -wal when the last who looks goes, and the next start would find nothing wrong."""
+    spoil(log_of(path), 32 + 200)
+    before = (path.read_bytes(), log_of(path).read_bytes())
+
+    with pytest.raises(ConfigError, match=r"notifier\.db-wal is damaged in the middle"):
+        Database.open(f"sqlite:///{path}", must_exist=only_looks)
+
+    assert before == (path.read_bytes(), log_of(path).read_bytes())
+
+
+def test_while_somebody_runs_on_it_the_log_is_not_looked_at(path: Path) -> None:
+    """It is being written, and was looked at when that one started."""
+    spoil(log_of(path), 32 + 200)
+    with sole_process(f"sqlite:///{path}"):
+        Database.open(f"sqlite:///{path}", must_exist=True).close()
 
 
 def test_a_file_that_is_not_there_is_no_fault(tmp_path: Path) -> None:
