@@ -44,11 +44,29 @@ def test_a_figure_that_should_be_zero_and_is_not_stands_out_and_fails() -> None:
 
 @pytest.mark.parametrize("code, failed", [("pass", 0), ("raise SystemExit(1)", 1)])
 def test_a_test_that_leaves_no_figures_is_a_row_that_fails(tmp_path: Path, code: str, failed: int) -> None:
-    line = table.run(LongTest(name="mute", words=("-c", code)), tmp_path / "figures.jsonl")
+    [line] = table.run(LongTest(name="mute", words=("-c", code)), tmp_path / "figures.jsonl")
 
-    assert line is not None
     assert {"failed": failed, "without figures": 1} == line["zeros"]
     assert not table.all_zero([line])
+
+
+def test_one_that_runs_beside_the_others_does_so_and_has_its_place_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The first ends only once the second has begun."""
+    keep = 'from support.figures import keep; keep("{0}", counted={{}}, zeros={{"lost": 0}}, seconds=0)'
+    wait = "import pathlib, time\nwhile not pathlib.Path({file!r}).exists(): time.sleep(0.01)\n"
+    mark, name = "import pathlib; pathlib.Path({file!r}).touch()\n", str(tmp_path / "here")
+    tests = (
+        LongTest(name="long", words=("-c", wait.format(file=name) + keep.format("long")), beside=True),
+        LongTest(name="short", words=("-c", mark.format(file=name) + keep.format("short"))),
+    )
+    monkeypatch.setattr(table, "LONG_TESTS", tests)
+
+    assert 0 == table.main([])
+    assert ["long", "short"] == [
+        row.split()[0] for row in capfd.readouterr().out.splitlines() if "seconds" in row
+    ]
 
 
 def test_every_long_test_that_is_named_is_there() -> None:

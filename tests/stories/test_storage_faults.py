@@ -112,17 +112,21 @@ def test_what_was_refused_is_told_once_the_disk_is_well_though_feishu_gave_up(
         notifier = RunningNotifier(box, data, more=more)
         notifier.environment = on_failing_disk(tmp_path, data)
         notifier.start()
-        box.change(LIN_ACCOUNT, points=1)
-        box.wait_for(lambda: box.messages(LIN), "the first card", timeout=30)
-        notifier.wait_until_settled()
-        disk.fail(errno.ENOSPC)
-        [refused] = box.change(LIN_ACCOUNT, points=2)
-        box.wait_for(lambda: 500 in box.push_codes(refused), "it is answered with 500", timeout=30)
-        disk.mend()
+        try:
+            box.change(LIN_ACCOUNT, points=1)
+            box.wait_for(lambda: box.messages(LIN), "the first card", timeout=30)
+            notifier.wait_until_settled()
+            disk.fail(errno.ENOSPC)
+            [refused] = box.change(LIN_ACCOUNT, points=2)
+            box.wait_for(lambda: 500 in box.push_codes(refused), "it is answered with 500", timeout=30)
+            disk.mend()
 
-        box.wait_for(lambda: len(box.messages(LIN)) == 2, "the second card", timeout=60)
-        assert "balance.recovered" in notifier.log
-        assert 0 == notifier.stop()
+            box.wait_for(lambda: len(box.messages(LIN)) == 2, "the second card", timeout=60)
+            assert "balance.recovered" in notifier.log
+            assert 0 == notifier.stop()
+        finally:
+            if not notifier.ended:
+                notifier.kill()
 
 
 def test_a_database_that_another_program_keeps_locked_is_said_once_and_work_goes_on(

@@ -1,4 +1,7 @@
-"""Table: runs the long tests one after another and prints what they counted, with zeros where zeros belong.
+"""Table: runs the long tests and prints what they counted, with zeros where zeros belong.
+
+One after another, but for the soak, which takes an hour and mostly waits: it runs beside the others, which is the more
+torture for both.
 
     PYTHONPATH=tests python tests/torture/table.py [NAME ...]
 
@@ -12,7 +15,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,11 +28,14 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LongTest:
-    """words: for Python. environment: what makes it long; what is set already wins, for a shorter look."""
+    """words: for Python. environment: what makes it long; what is set already wins, for a shorter look. beside: it runs
+    while the others do.
+    """
 
     name: str
     words: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    beside: bool = False
 
 
 LONG_TESTS = (
@@ -53,16 +60,18 @@ LONG_TESTS = (
     ),
     LongTest(name="fuzz", words=("tests/torture/fuzz.py", "--seed", "7")),
     LongTest(
-        name="soak", words=("tests/torture/soak.py",), environment={"NOTIFIER_TESTS_SOAK_SECONDS": "3600"}
+        name="soak",
+        words=("tests/torture/soak.py",),
+        environment={"NOTIFIER_TESTS_SOAK_SECONDS": "3600"},
+        beside=True,
     ),
 )
 
 Line = dict[str, Any]
 
 
-def run(test: LongTest, file: Path) -> Line | None:
-    """A line of its own for what went wrong with the test itself; None where it left all that it should."""
-    before = len(lines_of(file))
+def run(test: LongTest, file: Path) -> list[Line]:
+    """What it left in the file, and a line of its own for what went wrong with the test itself."""
     environment = {
         **test.environment,
         **os.environ,
@@ -72,11 +81,12 @@ def run(test: LongTest, file: Path) -> Line | None:
     ran = subprocess.run(
         [sys.executable, *test.words], cwd=ROOT, env=environment, stdout=sys.stderr, check=False
     )
-    left = len(lines_of(file)) - before
-    if not ran.returncode and left:
-        return None
-    zeros = {"failed": int(ran.returncode != 0), "without figures": int(not left)}
-    return {"test": test.name, "counted": {"exit code": ran.returncode}, "zeros": zeros, "seconds": 0}
+    lines = lines_of(file)
+    if ran.returncode or not lines:
+        zeros = {"failed": int(ran.returncode != 0), "without figures": int(not lines)}
+        counted = {"exit code": ran.returncode}
+        lines.append({"test": test.name, "counted": counted, "zeros": zeros, "seconds": 0})
+    return lines
 
 
 def lines_of(file: Path) -> list[Line]:
@@ -118,10 +128,18 @@ def main(names: Sequence[str]) -> int:
     if unknown:
         print(f"no such long test: {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)  # noqa: T201
         return 2
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "figures.jsonl"
-        wrong = [run(known[name], file) for name in names or known]
-        lines = [*lines_of(file), *(line for line in wrong if line)]
+    asked = [known[name] for name in names or known]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor() as threads:
+
+        def begin(test: LongTest) -> Callable[[], list[Line]]:
+            return threads.submit(run, test, Path(folder) / f"{test.name}.jsonl").result
+
+        ends = {test.name: begin(test) for test in asked if test.beside}
+        for test in asked:
+            if not test.beside:
+                ends[test.name] = begin(test)
+                ends[test.name]()
+        lines = [line for test in asked for line in ends[test.name]()]
     print(table(lines))  # noqa: T201
     return 0 if all_zero(lines) else 1
 
