@@ -14,6 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies
 
 from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
@@ -229,7 +230,7 @@ class _Ear:
         except ConnectionRefused as step:
             return _Ended(Connection(state=ConnectionState.REFUSED, detail=str(step)), 0)
         except NotNow as reason:
-            return _lost(f"cannot connect: {_without_secrets(str(reason))}")
+            return _lost(f"cannot connect: {reason}")
         except Exception as error:
             log.exception("connection.failed")
             return _lost(f"{type(error).__name__}; see the log")
@@ -255,7 +256,7 @@ class _Ear:
         except ConnectionRefused:
             raise
         except Exception as error:  # whatever kept us from connecting, we try again
-            raise NotNow(f"{type(error).__name__}: {error}") from error
+            raise NotNow(f"{type(error).__name__}: {_without_secrets(str(error))}{_about_proxy()}") from error
         started = loop.time()
         self._tell(Connection(state=ConnectionState.CONNECTED))
         why = await client.serve()
@@ -280,6 +281,13 @@ def _lost(why: str, *, lived_seconds: float = 0) -> _Ended:
 def _without_secrets(text: str) -> str:
     """Errors of the socket libraries like to quote the address, and its query holds the ticket."""
     return text.split("?", 1)[0][:200]
+
+
+def _about_proxy() -> str:
+    """Discovery honours the environment's proxy, the SDK's socket does not: half of it works, which puzzles people."""
+    if not {"https", "all"} & set(getproxies()):
+        return ""
+    return " (a proxy is set, but the long connection goes without: where it must not, use feishu.transport: webhook)"
 
 
 def _tame_sdk_logger() -> None:

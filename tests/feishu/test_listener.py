@@ -458,6 +458,19 @@ def test_a_handshake_that_hangs_or_breaks_is_tried_again(
     assert ConnectionState.LOST in _states(shelf)
 
 
+def test_a_proxy_that_the_socket_does_not_use_is_named_when_it_cannot_connect(
+    feishu_box: FeishuBox, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://someone:word@proxy.invalid:3128")
+    feishu_box.add_fault({"match": "GET /ws/v2", "times": 1, "action": "reset"})
+    with listening(feishu_box, shelf):
+        _heard(feishu_box, shelf)
+
+    [lost] = [each.detail for each in shelf.states if each.state is ConnectionState.LOST]
+    assert "use feishu.transport: webhook" in lost
+    assert "proxy.invalid" not in lost
+
+
 @pytest.mark.parametrize("count", [0, 1, -1])
 def test_a_finite_reconnect_count_ends_nothing(shelf: Shelf, count: int) -> None:
     config = ClientConfig(reconnect_count=count, reconnect_interval_seconds=3600)
