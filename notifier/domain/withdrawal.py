@@ -18,7 +18,7 @@ from notifier.domain.delivery import pause_ms
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange, differences
 from notifier.domain.money import Amounts, Kind
-from notifier.errors import CallError, NotAuthorised, NotDone, OutcomeUnknown
+from notifier.errors import AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
 
 CARD_LIVES_MS = 14 * 86_400_000
 """Feishu neither calls back for nor updates an older card (message page, read 2026-05)."""
@@ -220,7 +220,8 @@ def after_failure(withdrawal: Withdrawal, error: CallError, *, now: Millis, jitt
     unknown_since = withdrawal.unknown_since
     if isinstance(error, OutcomeUnknown) and unknown_since is None:
         unknown_since = now
-    again = isinstance(error, NotDone | OutcomeUnknown | NotAuthorised) or unknown_since is not None
+    clear_no = not isinstance(error, NotDone | OutcomeUnknown | NotAuthorised | AppStopped)
+    again = not clear_no or unknown_since is not None
     asked = round(1000 * (error.retry_after_seconds or 0))
     pause = max(asked, pause_ms(attempts=withdrawal.attempts, jitter=jitter))
     return Step(

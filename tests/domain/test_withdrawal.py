@@ -25,7 +25,15 @@ from notifier.domain.withdrawal import (
     meaning,
     takeable,
 )
-from notifier.errors import AccountUnknown, CallError, NotAuthorised, NotDone, OutcomeUnknown, Refused
+from notifier.errors import (
+    AccountUnknown,
+    AppStopped,
+    CallError,
+    NotAuthorised,
+    NotDone,
+    OutcomeUnknown,
+    Refused,
+)
 from support.builders import ACCOUNT, CNY, USD
 
 NOW = 1_700_000_100_000
@@ -293,7 +301,12 @@ def test_a_no_after_an_unknown_outcome_ends_nothing(error: CallError) -> None:
 
 @pytest.mark.parametrize(
     "error, unknown_since",
-    [(OutcomeUnknown("timeout"), NOW), (NotDone("busy"), None), (NotAuthorised("no token"), None)],
+    [
+        (OutcomeUnknown("timeout"), NOW),
+        (NotDone("busy"), None),
+        (NotAuthorised("no token"), None),
+        (AppStopped("no calls left this month"), None),
+    ],
 )
 def test_what_is_not_a_clear_no_is_asked_again(error: CallError, unknown_since: int | None) -> None:
     step = after_failure(ORDER, error, now=NOW, jitter=0)
