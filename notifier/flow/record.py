@@ -98,6 +98,8 @@ def _record(connection: Connection, entries: Sequence[InboxEntry], parts: Record
             if rewrite.newest is None:
                 _move_marks(connection, entered.account_ref, report, rewrite)
                 sweeps.doubt_recovered(connection, entered.account_ref, at=now)
+    events = zip(kinds, entries_made, strict=True)
+    sweeps.heard(connection, {entered.account_ref for kind, entered in events if kind == BALANCE_CHANGED})
     inbox.settle(connection, verdicts)
     for verdict in verdicts:
         if verdict.state is InboxState.PARKED:

@@ -8,7 +8,7 @@ looks like one on which nothing happens. Reading is how both are found.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
@@ -16,12 +16,12 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.delivery import closes_gate_for_ms, pause_ms
 from notifier.domain.event import BALANCE_READ, BALANCE_UNHEARD, BalanceReport, Event
-from notifier.domain.healing import Books, Finding, judge, proves_deafness, recovered_at
+from notifier.domain.healing import Books, Finding, Hearing, judge, proves_deafness, recovered_at
 from notifier.domain.hire import AccountState
 from notifier.domain.pace import Pace
-from notifier.errors import AccountUnknown, CallError, NotAuthorised, NotDone, OutcomeUnknown
+from notifier.errors import AccountUnknown, AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
 from notifier.flow.outside import Treasury
-from notifier.store import gates, sweeps
+from notifier.store import gates, inbox, sweeps
 from notifier.store.database import Database
 from notifier.store.inbox import AcceptEvents
 from notifier.store.sweeps import Sweep, Tally, ToRead, Why
@@ -33,8 +33,13 @@ IDLE_MS = 1_000
 UNDER_WAY_PAUSE_MS = 60_000
 FAILED_PAUSE_MS = 600_000
 LONGEST_PAUSE_MS = 60_000
-MOST_FAILED_ROUNDS = 5
-"""After so many, accounts that Feishu answers with errors are passed over; while it is out of reach nobody is."""
+CLAIMED_MS = 60_000
+"""What is being read is due again then, should nothing be kept of it."""
+MOST_A_TURN = 32
+MOST_TRIES = 5
+"""After so many an account that Feishu answers with errors is passed over; while it is out of reach nobody is."""
+ALONE = 3
+"""Failures in a row, of whichever accounts, that are taken for those accounts' own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,28 +65,51 @@ class RefreshParts:
     deaf: Callable[[], None]
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What one read gave: a state, or why there is none."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """Accounts to read now. again_at: when there may be more. begun_at: when they were claimed, and until when.
+    pauses: how often in a row we had paused by then.
+    """
+
+    due: list[ToRead]
+    again_at: float
+    begun_at: Millis
+    until: Millis
+    pauses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Failed:
+    """A read that gave nothing. tries: of this account, in a row. pause_ms: for how long nobody is read."""
 
     of: ToRead
-    state: AccountState | None = None
-    error: CallError | None = None
-
-    @property
-    def says_nothing(self) -> bool:
-        """It failed, and not because of this account."""
-        return self.error is not None and not isinstance(self.error, AccountUnknown)
+    error: CallError
+    tries: int
+    pause_ms: int
 
     @property
     def may_pass(self) -> bool:
-        return isinstance(self.error, NotDone | OutcomeUnknown | NotAuthorised)
+        return isinstance(self.error, NotDone | OutcomeUnknown | NotAuthorised | AppStopped)
 
     @property
-    def out_of_reach(self) -> bool:
-        return isinstance(self.error, NotAuthorised) or (
-            isinstance(self.error, NotDone) and self.error.whole_app
-        )
+    def is_given_up(self) -> bool:
+        return isinstance(self.error, AccountUnknown) or self.tries >= MOST_TRIES
+
+
+def _out_of_reach(error: CallError) -> bool:
+    """Nobody can be read now, so this says nothing about the account."""
+    if isinstance(error, NotDone):
+        return error.whole_app
+    return isinstance(error, NotAuthorised | AppStopped)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """deaf: it proves that the connection that stands since then is."""
+
+    recovered: bool
+    deaf: bool
+    since: Millis | None
 
 
 class Refresher:
@@ -90,7 +118,10 @@ class Refresher:
         self._parts = parts
         self._accept = AcceptEvents(parts.clock)
         self._asked = False
-        self._failed_rounds = 0
+        self._hearing = Hearing()
+        self._tries: dict[int, int] = {}
+        self._in_vain = 0
+        self._pauses = 0
 
     def may_have_missed(self) -> None:
         """There is a connection again, or a store that takes events again. Callable from any thread; whoever calls
@@ -99,23 +130,45 @@ class Refresher:
         self._asked = self._parts.on_connect
 
     async def turn(self) -> float:
-        """One handful of accounts. Seconds until there may be more to do."""
-        now = to_millis(self._parts.clock.now())
+        """Reads as fast as the pace allows, several at once where Feishu is slow. Seconds until there may be more."""
+        reading: dict[asyncio.Task[None], int] = {}
+        begun = 0
+        try:
+            while True:
+                free = min(TOGETHER - len(reading), MOST_A_TURN - begun)
+                wait = None
+                if free > 0:
+                    claim = await self._begin(frozenset(reading.values()), limit=free)
+                    begun += len(claim.due)
+                    reading |= {
+                        asyncio.ensure_future(self._read(each, claim)): each.ref for each in claim.due
+                    }
+                    wait = min(max(0.0, claim.again_at - self._now()), IDLE_MS) / 1000
+                if not reading:
+                    return wait or 0
+                over, _ = await asyncio.wait(reading, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                for task in over:
+                    del reading[task]
+                    task.result()
+        finally:
+            for task in reading:
+                task.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
+
+    async def _begin(self, held: frozenset[int], *, limit: int) -> _Claim:
+        now = self._now()
         asked, self._asked = self._asked, False
         try:
-            due, again_at = await asyncio.wrap_future(
-                self._database.write(lambda c: self._claim(c, asked=asked, now=now))
+            return await asyncio.wrap_future(
+                self._database.write(lambda c: self._claim(c, asked=asked, held=held, limit=limit, now=now))
             )
-        except Exception:
+        except BaseException:
             self._asked = self._asked or asked
             raise
-        if not due:
-            return min(max(0.0, again_at - now), IDLE_MS) / 1000
-        reads = await asyncio.gather(*(self._read(each) for each in due))
-        await self._keep(reads)
-        return 0
 
-    def _claim(self, connection: Connection, *, asked: bool, now: Millis) -> tuple[list[ToRead], float]:
+    def _claim(
+        self, connection: Connection, *, asked: bool, held: frozenset[int], limit: int, now: Millis
+    ) -> _Claim:
         parts = self._parts
         shared = gates.load(connection, gates.LOOKUPS).sane(parts.pace, now=now)
         own = gates.load(connection, gates.SWEEPS).sane(parts.own_pace, now=now)
@@ -124,19 +177,28 @@ class Refresher:
         elif self._is_time(connection, now):
             sweeps.begin(connection, Why.SCHEDULE, now=now)
         allowed = min(
-            shared.passes(parts.pace, now=now, wanted=TOGETHER),
-            own.passes(parts.own_pace, now=now, wanted=TOGETHER),
+            shared.passes(parts.pace, now=now, wanted=limit),
+            own.passes(parts.own_pace, now=now, wanted=limit),
         )
-        if not allowed:
-            return [], max(shared.opens_at(parts.pace), own.opens_at(parts.own_pace))
-        due = sweeps.out_of_turn(connection, app_id=parts.app_id, now=now, limit=allowed)
-        due += self._in_turn(connection, allowed - len(due), now)
+        due: list[ToRead] = []
+        until = now + CLAIMED_MS
+        if allowed:
+            due = sweeps.out_of_turn(connection, app_id=parts.app_id, now=now, limit=allowed, held=held)
+            held |= {each.ref for each in due}
+            sweep = sweeps.running(connection)
+            if sweep is not None and len(due) < allowed:
+                due += self._in_turn(connection, sweep, allowed - len(due), held, now)
+            sweeps.claim(connection, due, sweep=sweep, until=until)
         if due:
-            gates.keep(
-                connection,
-                [shared.after(len(due), parts.pace, now=now), own.after(len(due), parts.own_pace, now=now)],
+            shared, own = (
+                shared.after(len(due), parts.pace, now=now),
+                own.after(len(due), parts.own_pace, now=now),
             )
-        return due, now + IDLE_MS
+            gates.keep(connection, [shared, own])
+        again_at = max(shared.opens_at(parts.pace), own.opens_at(parts.own_pace))
+        if allowed and not due:
+            again_at = now + IDLE_MS
+        return _Claim(due=due, again_at=again_at, begun_at=now, until=until, pauses=self._pauses)
 
     def _is_time(self, connection: Connection, now: Millis) -> bool:
         if self._parts.every_ms is None:
@@ -144,90 +206,120 @@ class Refresher:
         last = sweeps.newest(connection)
         return last is None or not last.started_at <= now < last.started_at + self._parts.every_ms
 
-    def _in_turn(self, connection: Connection, limit: int, now: Millis) -> list[ToRead]:
-        sweep = sweeps.running(connection)
-        if sweep is None or limit <= 0:
-            return []
-        due = sweeps.page(connection, sweep, app_id=self._parts.app_id, limit=limit)
-        if not due:
+    def _in_turn(
+        self, connection: Connection, sweep: Sweep, limit: int, held: frozenset[int], now: Millis
+    ) -> list[ToRead]:
+        """held: ids of those that are being read, or are about to be."""
+        due = sweeps.page(connection, sweep, app_id=self._parts.app_id, limit=limit, held=held)
+        if not due and not held:
             sweeps.end(connection, sweep, now=now)
             _tell_end(sweep)
         return due
 
-    async def _read(self, due: ToRead) -> _Read:
+    async def _read(self, due: ToRead, claim: _Claim) -> None:
+        """One account: what it holds, and what that means, in one transaction."""
         try:
-            return _Read(due, state=await self._parts.outside.read(due.account.account_id))
+            state = await self._parts.outside.read(due.account.account_id)
         except CallError as error:
-            return _Read(due, error=error)
-
-    async def _keep(self, reads: Sequence[_Read]) -> None:
-        """What was read, what it means, and how far we are, in one transaction."""
-        self._failed_rounds = self._failed_rounds + 1 if all(each.says_nothing for each in reads) else 0
-        out_of_reach = any(each.out_of_reach for each in reads)
-        stay = self._failed_rounds > 0 and (out_of_reach or self._failed_rounds < MOST_FAILED_ROUNDS)
-        told = await asyncio.wrap_future(self._database.write(lambda c: self._settle(c, reads, stay=stay)))
-        failed = [each for each in reads if each.error is not None]
-        if failed:
-            log.warning(
-                "refresh.read_failed",
-                extra={
-                    "account_id": failed[0].of.account.account_id,
-                    "reason": str(failed[0].error),
-                    "others": len(failed) - 1,
-                },
-            )
+            await self._read_failed(due, error, claim)
+            return
+        self._feishu_answers(due)
+        told = await asyncio.wrap_future(self._database.write(lambda c: self._settle(c, due, state, claim)))
         if told.recovered:
             self._parts.wake()
-        if told.unheard:
+        if told.deaf:
+            self._hearing.proved_deaf(told.since, now=self._now())
             self._parts.deaf()
 
-    def _settle(self, connection: Connection, reads: Sequence[_Read], *, stay: bool) -> Tally:
-        now = to_millis(self._parts.clock.now())
-        self._hold_back(connection, reads, now=now, all_failed=self._failed_rounds > 0)
-        if stay:
-            return Tally()
+    def _feishu_answers(self, of: ToRead) -> None:
+        self._tries.pop(of.ref, None)
+        self._in_vain = self._pauses = 0
+
+    async def _read_failed(self, of: ToRead, error: CallError, claim: _Claim) -> None:
+        if isinstance(error, AccountUnknown):
+            self._feishu_answers(of)
+        elif not _out_of_reach(error):
+            self._tries[of.ref] = self._tries.get(of.ref, 0) + 1
+        failed = _Failed(
+            of=of,
+            error=error,
+            tries=self._tries.get(of.ref, 0),
+            pause_ms=0 if isinstance(error, AccountUnknown) else self._pause_for(error, claim),
+        )
+        if failed.is_given_up and not failed.may_pass:
+            self._tries.pop(of.ref, None)
+        await asyncio.wrap_future(self._database.write(lambda c: self._put_off(c, failed)))
+        log.warning(
+            "refresh.read_failed",
+            extra={"account_id": of.account.account_id, "reason": str(error), "tries": failed.tries},
+        )
+
+    def _pause_for(self, error: CallError, claim: _Claim) -> int:
+        """For how long nobody is read. One account's failure is its own; where all fail, it is Feishu or the network.
+        What was under way when we paused adds nothing.
+        """
+        if claim.pauses != self._pauses:
+            return 0
+        self._in_vain += 1
+        if not _out_of_reach(error) and not self._pauses and self._in_vain < ALONE:
+            return 0
+        self._pauses += 1
+        return min(_grown_pause_ms(self._pauses), LONGEST_PAUSE_MS)
+
+    def _put_off(self, connection: Connection, failed: _Failed) -> None:
+        now = self._now()
+        closed_for = closes_gate_for_ms(failed.error)
+        if closed_for:
+            gates.shut(connection, gates.LOOKUPS, until=now + closed_for, reason=failed.error.reason)
+        if failed.pause_ms:
+            gates.shut(connection, gates.SWEEPS, until=now + failed.pause_ms, reason=str(failed.error))
+        again_at: Millis | None = now + _grown_pause_ms(failed.tries) if failed.tries else now
+        if failed.is_given_up:
+            again_at = now + FAILED_PAUSE_MS if failed.may_pass else None
+        sweeps.read_again(connection, failed.of.ref, at=again_at)
+        first_time = failed.of.in_turn or failed.tries <= MOST_TRIES
         sweep = sweeps.newest(connection)
-        heard_of_it = sweep.unheard if sweep else 0
-        books = sweeps.books(connection, [each.of.ref for each in reads])
-        recovered = unheard = failed = 0
-        for each in reads:
-            if each.state is None:
-                failed += 1
-                self._pass_over(connection, each, now)
-                continue
-            if self._compare(connection, books[each.of.ref], each.state, now) is not Finding.RECOVERED:
-                continue
-            proof = proves_deafness(books[each.of.ref], self._parts.connected_since())
-            self._recover(
-                connection, books[each.of.ref], each.state, now, alarm=proof and not heard_of_it + unheard
+        if sweep is not None and failed.is_given_up and first_time:
+            sweeps.count(connection, sweep.id, Tally(failed=1))
+
+    def _settle(self, connection: Connection, due: ToRead, state: AccountState, claim: _Claim) -> _Told:
+        now = self._now()
+        books = sweeps.books(connection, [due.ref])[due.ref]
+        sweep = sweeps.newest(connection)
+        since = self._parts.connected_since()
+        unheard = deaf = False
+        finding = self._compare(connection, books, state, claim)
+        if finding is Finding.RECOVERED:
+            unheard = self._is_unheard(connection, books, state, self._hearing.since(since, now=now))
+            deaf = (
+                unheard
+                and proves_deafness(books, since, usable=state.usable)
+                and not self._hearing.knows(since, now=now)
+                and not (sweep and sweep.unheard)
             )
-            recovered, unheard = recovered + 1, unheard + proof
-        tally = Tally(read=len(reads) - failed, failed=failed, recovered=recovered, unheard=unheard)
+            self._recover(connection, books, state, unheard=unheard, alarm=deaf)
         if sweep is not None:
-            in_turn = [(each.of.modified_at, each.of.ref) for each in reads if each.of.in_turn]
-            sweeps.count(connection, sweep.id, tally, cursor=min(in_turn, default=None))
-        return tally
+            recovered = finding is Finding.RECOVERED
+            tally = Tally(read=1, recovered=int(recovered), unheard=int(unheard))
+            sweeps.count(connection, sweep.id, tally)
+        return _Told(recovered=finding is Finding.RECOVERED, deaf=deaf, since=since)
 
-    def _hold_back(
-        self, connection: Connection, reads: Sequence[_Read], *, now: Millis, all_failed: bool
-    ) -> None:
-        for each in reads:
-            closed_for = closes_gate_for_ms(each.error) if each.error is not None else 0
-            if each.error is not None and closed_for:
-                gates.shut(connection, gates.LOOKUPS, until=now + closed_for, reason=each.error.reason)
-        if all_failed:
-            grown = pause_ms(attempts=self._failed_rounds, jitter=random.random())  # noqa: S311 - spread
-            pause = min(grown, LONGEST_PAUSE_MS)
-            gates.shut(connection, gates.SWEEPS, until=now + pause, reason=str(reads[0].error))
+    def _is_unheard(
+        self, connection: Connection, books: Books, state: AccountState, since: Millis | None
+    ) -> bool:
+        if books.agreed_at is None or not proves_deafness(books, since, usable=state.usable):
+            return False
+        return not inbox.may_tell_of(connection, books.account.account_id, since=books.agreed_at)
 
-    def _pass_over(self, connection: Connection, failed: _Read, now: Millis) -> None:
-        sweeps.read_again(connection, failed.of.ref, at=now + FAILED_PAUSE_MS if failed.may_pass else None)
-
-    def _compare(self, connection: Connection, books: Books, state: AccountState, now: Millis) -> Finding:
+    def _compare(self, connection: Connection, books: Books, state: AccountState, claim: _Claim) -> Finding:
+        now = self._now()
         finding = judge(books, state.amounts)
+        if not state.usable:
+            sweeps.heard(connection, [books.ref])
         match finding:
             case Finding.AGREES:
-                sweeps.agreed(connection, books.ref, now=now)
+                agreed_at = claim.begun_at if state.usable else None
+                sweeps.agreed(connection, books.ref, at=agreed_at, claimed_until=claim.until)
             case Finding.SUSPECT:
                 sweeps.suspected(
                     connection,
@@ -242,9 +334,9 @@ class Refresher:
         return finding
 
     def _recover(
-        self, connection: Connection, books: Books, state: AccountState, now: Millis, *, alarm: bool
+        self, connection: Connection, books: Books, state: AccountState, *, unheard: bool, alarm: bool
     ) -> None:
-        read_at = state.at if state.at is not None else now
+        read_at = state.at if state.at is not None else self._now()
         modified_at = recovered_at(books, read_at)
         report = BalanceReport(
             account=books.account, modified_at=modified_at, reported_at=modified_at, amounts=state.amounts
@@ -252,12 +344,18 @@ class Refresher:
         event = self._parts.write(report, event_type=BALANCE_UNHEARD if alarm else BALANCE_READ)
         self._accept(connection, [event])
         sweeps.recovered(connection, books.ref, modified_at=modified_at)
-        unheard = proves_deafness(books, self._parts.connected_since())
         log.log(
             logging.ERROR if unheard else logging.WARNING,
             "balance.unheard" if unheard else "balance.recovered",
             extra={"account_id": books.account.account_id},
         )
+
+    def _now(self) -> Millis:
+        return to_millis(self._parts.clock.now())
+
+
+def _grown_pause_ms(attempts: int) -> int:
+    return pause_ms(attempts=attempts, jitter=random.random())  # noqa: S311 - spread
 
 
 def _tell_end(sweep: Sweep) -> None:

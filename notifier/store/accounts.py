@@ -142,9 +142,13 @@ def keep_ownership(connection: Connection, ref: int, answer: Ownership) -> None:
 
 
 def keep_usable(connection: Connection, ref: int, *, usable: bool, now: Millis) -> None:
-    """Whether Feishu says that the account may withdraw."""
-    deactivated_at = None if usable else now
-    connection.execute(sa.update(accounts).where(accounts.c.id == ref).values(deactivated_at=deactivated_at))
+    """Whether Feishu says that the account may withdraw. Where not, no events come, and silence proves
+    nothing.
+    """
+    values: dict[str, object] = {"deactivated_at": None}
+    if not usable:
+        values = {"deactivated_at": now, "agreed_at": None}
+    connection.execute(sa.update(accounts).where(accounts.c.id == ref).values(**values))
 
 
 def postpone_lookup(connection: Connection, ref: int, *, due_at: Millis, reason: str) -> None:

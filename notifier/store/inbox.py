@@ -8,9 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.domain.event import Event
+from notifier.domain.event import READINGS, Event
 from notifier.store.database import insert_ignoring
 from notifier.store.tables import inbox
+
+LOOKED_THROUGH = 500
+"""Entries at most, to see whether one tells of an account."""
 
 
 class InboxState(StrEnum):
@@ -111,6 +114,28 @@ def parked_entries(connection: Connection, *, limit: int) -> list[ParkedEntry]:
         .limit(limit)
     )
     return [ParkedEntry(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def may_tell_of(connection: Connection, account_id: str, *, since: Millis) -> bool:
+    """Whether an event received since then may be about this account, and nobody has worked on it, or could.
+
+    Where there are very many, it is taken for granted.
+    """
+    for state in (InboxState.NEW, InboxState.PARKED):
+        payloads = (
+            connection.execute(
+                sa.select(inbox.c.payload)
+                .where(inbox.c.state == state, inbox.c.received_at >= since)
+                .where(inbox.c.event_type.not_in(READINGS))
+                .order_by(inbox.c.id.desc())
+                .limit(LOOKED_THROUGH)
+            )
+            .scalars()
+            .all()
+        )
+        if len(payloads) == LOOKED_THROUGH or any(account_id.encode() in each for each in payloads):
+            return True
+    return False
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Sweeps: which accounts are read to see whether an event was missed, and how far a round has come."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,8 +25,8 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """A round over all known accounts, newest first. cursor: modified_at and id of the last one that was read; None at
-    the start. again: another was asked for meanwhile. read, failed, recovered, unheard: accounts.
+    """A round over all known accounts, newest first. cursor: modified_at and id of the last one asked for, None
+    at the start. again: another was asked for meanwhile. read, failed, recovered, unheard: accounts.
     """
 
     id: int
@@ -101,36 +101,53 @@ def end(connection: Connection, sweep: Sweep, *, now: Millis) -> None:
         begin(connection, Why.CONNECTED, now=now)
 
 
-def count(
-    connection: Connection, sweep_id: int, tally: Tally, *, cursor: tuple[Millis, int] | None = None
-) -> None:
+def count(connection: Connection, sweep_id: int, tally: Tally) -> None:
     values: dict[str, object] = {
         name: sweeps.c[name] + getattr(tally, name) for name in ("read", "failed", "recovered", "unheard")
     }
-    if cursor is not None:
-        values |= {"cursor_at": cursor[0], "cursor_ref": cursor[1]}
     connection.execute(sa.update(sweeps).where(sweeps.c.id == sweep_id).values(**values))
 
 
-def page(connection: Connection, sweep: Sweep, *, app_id: str, limit: int) -> list[ToRead]:
-    """The next accounts of the round: newest change first."""
+def claim(connection: Connection, due: Sequence[ToRead], *, sweep: Sweep | None, until: Millis) -> None:
+    """These are being read, and the round goes on behind them. Where no answer is kept, they are due again then."""
+    connection.execute(
+        sa.update(accounts).where(accounts.c.id.in_([each.ref for each in due])).values(reread_at=until)
+    )
+    cursor = min(((each.modified_at, each.ref) for each in due if each.in_turn), default=None)
+    if sweep is not None and cursor is not None:
+        connection.execute(
+            sa.update(sweeps).where(sweeps.c.id == sweep.id).values(cursor_at=cursor[0], cursor_ref=cursor[1])
+        )
+
+
+def page(
+    connection: Connection, sweep: Sweep, *, app_id: str, limit: int, held: Collection[int] = ()
+) -> list[ToRead]:
+    """The next accounts of the round: newest change first. held: ids of those that are being read."""
     newest_first = sa.select(accounts).where(accounts.c.modified_at.is_not(None))
     if sweep.cursor is not None:
         newest_first = newest_first.where(
             sa.tuple_(accounts.c.modified_at, accounts.c.id) < sa.tuple_(*sweep.cursor)
         )
     rows = connection.execute(
-        newest_first.where(accounts.c.app_id == app_id)
+        newest_first.where(accounts.c.app_id == app_id, accounts.c.id.not_in(held))
         .order_by(accounts.c.modified_at.desc(), accounts.c.id.desc())
         .limit(limit)
     )
     return [_to_read(row, in_turn=True) for row in rows]
 
 
-def out_of_turn(connection: Connection, *, app_id: str, now: Millis, limit: int) -> list[ToRead]:
+def out_of_turn(
+    connection: Connection, *, app_id: str, now: Millis, limit: int, held: Collection[int] = ()
+) -> list[ToRead]:
     rows = connection.execute(
         sa.select(accounts)
-        .where(accounts.c.reread_at <= now, accounts.c.app_id == app_id, accounts.c.modified_at.is_not(None))
+        .where(
+            accounts.c.reread_at <= now,
+            accounts.c.app_id == app_id,
+            accounts.c.modified_at.is_not(None),
+            accounts.c.id.not_in(held),
+        )
         .order_by(accounts.c.reread_at)
         .limit(limit)
     )
@@ -169,8 +186,24 @@ def books(connection: Connection, refs: Sequence[int]) -> dict[int, Books]:
     }
 
 
-def agreed(connection: Connection, ref: int, *, now: Millis) -> None:
-    _note(connection, ref, agreed_at=now, suspected_at=None, reread_at=None)
+def agreed(connection: Connection, ref: int, *, at: Millis | None, claimed_until: Millis) -> None:
+    """at: when it was asked, None where that proves nothing later on. Not where an event came meanwhile that wants
+    another read.
+    """
+    connection.execute(
+        sa.update(accounts)
+        .where(accounts.c.id == ref, accounts.c.reread_at == claimed_until)
+        .values(agreed_at=at, suspected_at=None, reread_at=None)
+    )
+
+
+def heard(connection: Connection, refs: Collection[int]) -> None:
+    """Events of these accounts came, so a change that is found later need not be an unheard one."""
+    connection.execute(
+        sa.update(accounts)
+        .where(accounts.c.id.in_(sorted(refs)), accounts.c.agreed_at.is_not(None))
+        .values(agreed_at=None)
+    )
 
 
 def suspected(connection: Connection, ref: int, *, modified_at: Millis, reread_at: Millis) -> None:
@@ -178,7 +211,8 @@ def suspected(connection: Connection, ref: int, *, modified_at: Millis, reread_a
 
 
 def recovered(connection: Connection, ref: int, *, modified_at: Millis) -> None:
-    _note(connection, ref, recovered_at=modified_at, suspected_at=None, reread_at=None)
+    """The next read that agrees is where unheard changes count from: an event of this one may still come."""
+    _note(connection, ref, recovered_at=modified_at, agreed_at=None, suspected_at=None, reread_at=None)
 
 
 def read_again(connection: Connection, ref: int, *, at: Millis | None) -> None:

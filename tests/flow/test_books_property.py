@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 )
 
 from notifier.domain.event import BALANCE_READ, AccountKey, Event
+from notifier.domain.healing import recovered_at
 from notifier.domain.ledger import BalanceChange, Snapshot
 from notifier.domain.money import POINTS, Amounts, Asset, Kind, without_zeros
 from notifier.domain.route import AddressBook, Condition, Route
@@ -34,7 +35,7 @@ from notifier.feishu.wire import read_balance_report, read_event, write_reading
 from notifier.flow.receive import Receiver
 from notifier.flow.record import RecordParts, record
 from notifier.flow.tell import Telling
-from notifier.store import buttons, ledger, withdrawals
+from notifier.store import buttons, ledger, sweeps, withdrawals
 from notifier.store.database import Database
 from notifier.store.tables import accounts, deliveries, notices
 from notifier.store.withdrawals import Ending, Order
@@ -45,7 +46,9 @@ from support.figures import keep
 EXAMPLES = int(os.environ.get("NOTIFIER_TESTS_EXAMPLES", "20"))
 STEPS = 25
 APART_MS = 10_000
-"""Between two things that happen to an account: what happens closer together Feishu's stamps cannot tell apart."""
+"""Between two things that happen to an account, but for changes around a read."""
+SOON_MS = st.integers(1, 700)
+"""Between those: the read is dated by its whole second."""
 
 BOOK = AddressBook(groups={"hr": "oc_hr"}, fallback=None)
 TO_REFERRER = Route(name="to the referrer", when=Condition(), targets=("referrer",))
@@ -81,15 +84,15 @@ class Told:
 
 @dataclass(slots=True)
 class TrueAccount:
-    """The account as it is at Feishu. told: all events it made, oldest first."""
+    """The account as it is at Feishu. told: all events it made, and reads of it, oldest first."""
 
     account_id: str
     now: int = MODIFIED_AT
     amounts: dict[Asset, Decimal] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
 
-    def tick(self) -> int:
-        self.now += APART_MS
+    def tick(self, ms: int = APART_MS) -> int:
+        self.now += ms
         return self.now
 
     def event(self) -> Told:
@@ -119,6 +122,7 @@ class Books(RuleBasedStateMachine):
         self.pending: list[Told] = []
         self.arrived: list[Told] = []
         self.orders: list[Amounts] = []
+        self.reached = 0
 
     # what happens at Feishu
 
@@ -133,6 +137,27 @@ class Books(RuleBasedStateMachine):
         self.truth.tick()
         self.truth.amounts[asset] = points if asset is POINTS else cash
         self.pending.append(self.truth.event())
+
+    @rule(
+        points=st.tuples(WHOLE, WHOLE, WHOLE),
+        gaps=st.tuples(SOON_MS, SOON_MS, SOON_MS),
+        comes=st.sampled_from((None, 0, 1, 2)),
+    )
+    def a_read_falls_between_changes(
+        self, points: tuple[Decimal, Decimal, Decimal], gaps: tuple[int, int, int], comes: int | None
+    ) -> None:
+        """Two just before it, one just after. comes: the one whose event comes next; the others late, or never."""
+        self.truth.tick()
+        for number, (value, gap) in enumerate(zip(points, gaps, strict=True)):
+            if number == 2:
+                self.truth.tick(gap)
+                self.heal()
+            self.truth.tick(gap)
+            self.truth.amounts[POINTS] = value
+            self.pending.append(self.truth.event())
+        self.the_books_never_go_back()
+        if comes is not None:
+            self._deliver(self.pending.pop(comes - 3))
 
     @precondition(lambda self: self._caught_up() and any(self.truth.amounts.values()))
     @rule(event_first=st.booleans())
@@ -173,6 +198,7 @@ class Books(RuleBasedStateMachine):
 
     @rule()
     def the_gap_is_healed(self) -> None:
+        self.truth.tick()
         self.heal()
         assert without_zeros(self.truth.amounts) == self._ledger_amounts()
         with self.database.read() as connection:
@@ -191,6 +217,16 @@ class Books(RuleBasedStateMachine):
         newest = max(self.arrived, key=lambda event: event.modified_at)
         assert without_zeros(newest.amounts) == without_zeros(total)
         assert without_zeros(newest.amounts) == self._ledger_amounts()
+
+    @invariant()
+    def the_books_never_go_back(self) -> None:
+        """What they hold is a balance that the account had, and none from before one that they held already."""
+        if not self.arrived:
+            return
+        held = self._ledger_amounts()
+        states = [without_zeros(each.amounts) for each in self.truth.told]
+        assert held in states[self.reached :]
+        self.reached = states.index(held, self.reached)
 
     @invariant()
     def nothing_is_told_twice(self) -> None:
@@ -220,9 +256,12 @@ class Books(RuleBasedStateMachine):
     # how it is done
 
     def heal(self) -> None:
-        """A balance read: what Feishu says now, newer than all before. The one place that knows how we heal."""
-        self.truth.tick()
-        told = self.truth.event()
+        """A balance read: what Feishu says now, dated by the second. The one place that knows how we heal."""
+        with self.database.read() as connection:
+            known = sweeps.books(connection, [self._ref(connection)])
+        [books] = known.values()
+        read_at = self.truth.now // 1000 * 1000
+        told = replace(self.truth.event(), modified_at=recovered_at(books, read_at))
         report = read_balance_report(read_event(told.payload(), app_id="cli_x"))
         self._record(write_reading(report, event_type=BALANCE_READ))
         self.arrived.append(told)

@@ -1,0 +1,199 @@
+"""Refreshing: a store that has heard of every account of the stand-in, and a refresher that reads them."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from notifier.domain.event import AccountKey
+from notifier.domain.pace import Pace
+from notifier.domain.route import AddressBook, Condition, Route
+from notifier.feishu.api import AppAccess, FeishuApi
+from notifier.feishu.hire import ReferralAccounts
+from notifier.feishu.wire import read_balance_report, read_event, write_reading
+from notifier.flow.record import RecordParts, record
+from notifier.flow.refresh import Refresher, RefreshParts
+from notifier.flow.tell import Telling
+from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.settings import SandboxSettings
+from notifier.store import ledger, sweeps
+from notifier.store.database import Database
+from notifier.store.inbox import AcceptEvents
+from notifier.store.tables import accounts, notices
+from notifier.store.tables import sweeps as sweeps_table
+from support.clock import FakeClock
+
+LIN = "7000000000000000001"
+READ = "GET /open-apis/hire/v1/referral_account/get_account_assets"
+GRACE = 20
+HOUR = 3600
+
+
+@dataclass
+class Scene:
+    """A store that has heard of every account of the stand-in, and a refresher that reads them.
+
+    connected_since: by the clock; deaf: how often the refresher said that we are.
+    """
+
+    box: FeishuBox
+    database: Database
+    clock: FakeClock
+    parts: RefreshParts
+    deaf: list[int] = field(default_factory=list)
+    connected_since: int | None = 0
+    refresher: Refresher = field(init=False)
+    on_deaf: Callable[[], None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.on_deaf = lambda: self.deaf.append(1)
+        self.parts = replace(
+            self.parts,
+            connected_since=lambda: self.connected_since,
+            deaf=lambda: self.on_deaf(),  # noqa: PLW0108 - a test may set another
+        )
+        self.restart()
+
+    def restart(self) -> None:
+        self.refresher = Refresher(self.database, self.parts)
+
+    def hear_all(self) -> None:
+        """Every event that the stand-in has made, as it would have come."""
+        events = [read_event(payload, app_id=self.box.app_id) for payload in _payloads(self.box)]
+        accept = AcceptEvents(self.clock)
+        self.database.write(lambda c: accept(c, events)).result()
+
+    async def record(self) -> None:
+        while await record(self.database, self._record_parts()):
+            pass
+
+    def _record_parts(self) -> RecordParts:
+        book = AddressBook(groups={"hr": "oc_hr"}, fallback=None)
+        return RecordParts(
+            read=read_balance_report,
+            routes=(Route(name="all", when=Condition(), targets=("referrer",)),),
+            telling=Telling(book=book, max_age_ms=HOUR * 1000, alarm_group="hr"),
+            clock=self.clock,
+        )
+
+    def hear(self, event_id: str, *, modified_at: int | str | None = None) -> None:
+        """One event, as if Feishu had dated its change so."""
+        document = json.loads(self.box.payload(event_id))
+        if modified_at is not None:
+            document["event"]["modify_time"] = str(modified_at)
+        event = read_event(json.dumps(document).encode(), app_id=self.box.app_id)
+        accept = AcceptEvents(self.clock)
+        self.database.write(lambda c: accept(c, [event])).result()
+
+    async def sweep(self, *, connected: bool = True, turns: int = 60, seconds: float = 0.5) -> None:
+        """Goes on until a round is over, or for so many turns."""
+        if connected:
+            self.refresher.may_have_missed()
+        await self.refresher.turn()
+        for _ in range(turns):
+            if self.running() is None:
+                break
+            self.clock.advance(seconds=seconds)
+            await self.refresher.turn()
+        await self.record()
+
+    async def after_grace(self) -> None:
+        self.clock.advance(seconds=GRACE + 1)
+        await self.turns(3)
+        await self.record()
+
+    async def turns(self, count: int) -> None:
+        for _ in range(count):
+            await self.refresher.turn()
+            self.clock.advance(seconds=0.5)
+
+    def running(self) -> sweeps.Sweep | None:
+        with self.database.read() as connection:
+            return sweeps.running(connection)
+
+    def newest(self) -> sweeps.Sweep:
+        with self.database.read() as connection:
+            found = sweeps.newest(connection)
+        assert found is not None
+        return found
+
+    def total(self, what: str) -> int:
+        """Over all rounds."""
+        return sum(getattr(row, what) for row in self.rows(sweeps_table))
+
+    def rows(self, table: sa.Table) -> list[Any]:
+        with self.database.read() as connection:
+            return list(connection.execute(sa.select(table).order_by(table.c.id)))
+
+    def recovered(self) -> list[Any]:
+        return [row for row in self.rows(notices) if row.recovered]
+
+    def told_cash(self) -> list[list[str]]:
+        """[before, after] of every notice about cash, oldest first."""
+        return [
+            [before, after]
+            for row in self.rows(notices)
+            for kind, _, before, after in json.loads(row.changes)
+            if kind == "cash"
+        ]
+
+    def account(self, account_id: str) -> Any:
+        [found] = [row for row in self.rows(accounts) if row.account_id == account_id]
+        return found
+
+    def reads(self) -> int:
+        """How often an account was asked for."""
+        return len(self.box.requests("/open-apis/hire"))
+
+    async def past(self, seconds: float, *, step: float = 1) -> None:
+        """Time goes by, and the refresher works as it would meanwhile."""
+        for _ in range(round(seconds / step)):
+            self.clock.advance(seconds=step)
+            await self.refresher.turn()
+        await self.record()
+
+    def balance(self, account_id: str) -> dict[Any, Decimal]:
+        key = AccountKey(tenant_key="sandbox-tenant", app_id=self.box.app_id, account_id=account_id)
+        with self.database.read() as connection:
+            assert [] == ledger.imbalances(connection)
+            return ledger.history(connection, key)[-1][0].amounts
+
+
+def _payloads(box: FeishuBox) -> list[bytes]:
+    return [box.payload(event["event_id"]) for event in box.events()]
+
+
+@asynccontextmanager
+async def refresh_scene(database: Database, clock: FakeClock) -> AsyncIterator[Scene]:
+    """clock: near the stand-in's, as its answers say when they were made."""
+    with FeishuBox(SandboxSettings(extra_accounts=12, quotas=False)) as box:
+        access = AppAccess(base_url=box.url, app_id=box.app_id, app_secret=box.app_secret, timeout_seconds=1)
+        async with FeishuApi(access, clock) as api:
+            made = Scene(
+                box,
+                database,
+                clock,
+                RefreshParts(
+                    outside=ReferralAccounts(api),
+                    app_id=box.app_id,
+                    pace=Pace(per_second=9),
+                    own_pace=Pace(per_second=5),
+                    every_ms=None,
+                    on_connect=True,
+                    grace_ms=GRACE * 1000,
+                    write=write_reading,
+                    connected_since=lambda: None,
+                    clock=clock,
+                    wake=lambda: None,
+                    deaf=lambda: None,
+                ),
+            )
+            box.hold()
+            box.change_many([(each["account_id"], 1, {"CNY": "+10.00"}) for each in box.accounts()])
+            made.hear_all()
+            await made.record()
+            yield made
