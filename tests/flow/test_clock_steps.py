@@ -74,7 +74,9 @@ async def test_that_an_account_agreed_by_the_old_clock_proves_nothing_of_a_conne
     database: Database, clock: FakeClock, watch: ClockWatch
 ) -> None:
     ref = account_ref(database)
-    database.write(lambda c: sweeps.agreed(c, ref, now=clock.millis)).result()
+    lease = clock.millis + 1000
+    database.write(lambda c: sweeps.read_again(c, ref, at=lease)).result()
+    database.write(lambda c: sweeps.agreed(c, ref, at=clock.millis, claimed_until=lease)).result()
     await watch.turn()
 
     clock.advance(seconds=-HOUR)
@@ -83,7 +85,7 @@ async def test_that_an_account_agreed_by_the_old_clock_proves_nothing_of_a_conne
 
     with database.read() as connection:
         books = sweeps.books(connection, [ref])[ref]
-    assert not proves_deafness(books, connected_since=clock.millis)
+    assert not proves_deafness(books, connected_since=clock.millis, usable=True)
 
 
 @pytest.mark.parametrize("back_seconds, state", [(HOUR, DeliveryState.UNCERTAIN), (1, DeliveryState.SENDING)])
