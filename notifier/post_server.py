@@ -14,7 +14,11 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 2.0
 HEAD_SECONDS = READ_SECONDS = 10.0
-"""For a first head, and for a whole body: nobody who has not signed anything may keep a connection busy for longer."""
+"""For a first request, and for a whole body: nobody who has not signed anything may keep a connection for longer."""
+MOST_UNHEARD = 200
+"""Connections that have not said all they want to; more than that, and the oldest must go. A process without free file
+descriptors can do nothing at all.
+"""
 
 
 class _NoGarbage(logging.Filter):
@@ -45,7 +49,7 @@ class PostServer:
         self._setting = setting
         self._runner: web.AppRunner | None = None
         self._socket: asyncio.Server | None = None
-        self._unheard: set[object] = set()
+        self._unheard: dict[web.RequestHandler, None] = {}  # oldest first
 
     async def start(self, host: str, port: int) -> int:
         """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
@@ -87,19 +91,21 @@ class PostServer:
 
     def _greet(self, server: web.Server) -> web.RequestHandler:
         """For one more connection, which has to ask for something soon."""
+        if len(self._unheard) >= MOST_UNHEARD:
+            self._give_up(next(iter(self._unheard)))
         protocol = server()
-        self._unheard.add(protocol)
+        self._unheard[protocol] = None
         asyncio.get_running_loop().call_later(HEAD_SECONDS, self._give_up, protocol)
         return protocol
 
     def _give_up(self, protocol: web.RequestHandler) -> None:
         if protocol in self._unheard:
-            self._unheard.discard(protocol)
+            del self._unheard[protocol]
             protocol.force_close()
 
     async def _answer(self, request: web.Request) -> web.Response:
-        self._unheard.discard(request.protocol)
         raw = await _whole_body(request)
+        self._unheard.pop(request.protocol, None)
         answer = raw if isinstance(raw, web.Response) else await self._handle(request, raw)
         if answer.status >= 400:
             answer.force_close()  # who is refused begins anew, with the same little time

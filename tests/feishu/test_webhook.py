@@ -615,6 +615,26 @@ async def test_a_slow_head_is_not_waited_for(
     assert 200 == (await deliver(url, clock, payload()))[0]
 
 
+async def test_a_crowd_of_strangers_that_say_nothing_keeps_nobody_out(
+    url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest of them goes; a file descriptor is never wanting."""
+    monkeypatch.setattr(post_server, "MOST_UNHEARD", 5)
+    async with contextlib.AsyncExitStack() as crowd:
+        strangers = []
+        for begun in (
+            b"",
+            b"POST ",
+            *[b"POST /feishu/events HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"] * 6,
+        ):
+            strangers.append(await crowd.enter_async_context(connected(url)))
+            strangers[-1][1].write(begun)
+        assert 200 == (await deliver(url, clock, payload()))[0]
+        for reader, _ in strangers[:4]:
+            assert b"" == await asyncio.wait_for(reader.read(), 5)
+        assert not strangers[-1][0].at_eof()
+
+
 async def test_who_is_refused_begins_anew_and_who_is_not_goes_on(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
