@@ -6,6 +6,7 @@ looks like one on which nothing happens. Reading is how both are found.
 """
 
 import asyncio
+import itertools
 import logging
 import random
 from collections.abc import Callable
@@ -36,6 +37,7 @@ LONGEST_PAUSE_MS = 60_000
 CLAIMED_MS = 60_000
 """What is being read is due again then, should nothing be kept of it."""
 MOST_A_TURN = 32
+MOST_KEPT_APART = 500
 MOST_TRIES = 5
 """After so many an account that Feishu answers with errors is passed over; while it is out of reach nobody is."""
 ALONE = 3
@@ -183,11 +185,8 @@ class Refresher:
         due: list[ToRead] = []
         until = now + CLAIMED_MS
         if allowed:
-            due = sweeps.out_of_turn(connection, app_id=parts.app_id, now=now, limit=allowed, held=held)
-            held |= {each.ref for each in due}
             sweep = sweeps.running(connection)
-            if sweep is not None and len(due) < allowed:
-                due += self._in_turn(connection, sweep, allowed - len(due), held, now)
+            due = self._due(connection, sweep, allowed, held, now)
             sweeps.claim(connection, due, sweep=sweep, until=until)
         if due:
             shared, own = (
@@ -199,6 +198,38 @@ class Refresher:
         if allowed and not due:
             again_at = now + IDLE_MS
         return _Claim(due=due, again_at=again_at, begun_at=now, until=until, pauses=self._pauses)
+
+    def _due(
+        self, connection: Connection, sweep: Sweep | None, limit: int, held: frozenset[int], now: Millis
+    ) -> list[ToRead]:
+        """First where a change is suspected, then in turn, and what failed before only when there is nothing else: a
+        dozen accounts that always fail would keep everybody waiting. After a pause one that could be read before, if
+        there is one: where it can again, Feishu is well, and those that failed did so of their own.
+        """
+        failing = frozenset(itertools.islice(self._tries, MOST_KEPT_APART))
+        if self._pauses:
+            probe = sweeps.any_account(connection, app_id=self._parts.app_id, held=held | failing)
+            if probe is not None:
+                return [probe]
+        due = sweeps.out_of_turn(
+            connection,
+            app_id=self._parts.app_id,
+            now=now,
+            limit=limit,
+            held=held | failing,
+            only_suspects=True,
+        )
+        if sweep is not None and len(due) < limit:
+            due += self._in_turn(connection, sweep, limit - len(due), held | {each.ref for each in due}, now)
+        if len(due) < limit:
+            due += sweeps.out_of_turn(
+                connection,
+                app_id=self._parts.app_id,
+                now=now,
+                limit=limit - len(due),
+                held=held | {each.ref for each in due},
+            )
+        return due
 
     def _is_time(self, connection: Connection, now: Millis) -> bool:
         if self._parts.every_ms is None:
@@ -244,7 +275,7 @@ class Refresher:
             of=of,
             error=error,
             tries=self._tries.get(of.ref, 0),
-            pause_ms=0 if isinstance(error, AccountUnknown) else self._pause_for(error, claim),
+            pause_ms=0 if self._is_its_own(of, error) else self._pause_for(error, claim),
         )
         if failed.is_given_up and not failed.may_pass:
             self._tries.pop(of.ref, None)
@@ -253,6 +284,10 @@ class Refresher:
             "refresh.read_failed",
             extra={"account_id": of.account.account_id, "reason": str(error), "tries": failed.tries},
         )
+
+    def _is_its_own(self, of: ToRead, error: CallError) -> bool:
+        """Of an account that is not there, or that failed before while Feishu was well: it is no news of Feishu."""
+        return isinstance(error, AccountUnknown) or (self._tries.get(of.ref, 0) > 1 and not self._pauses)
 
     def _pause_for(self, error: CallError, claim: _Claim) -> int:
         """For how long nobody is read. One account's failure is its own; where all fail, it is Feishu or the network.

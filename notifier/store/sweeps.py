@@ -138,8 +138,18 @@ def page(
 
 
 def out_of_turn(
-    connection: Connection, *, app_id: str, now: Millis, limit: int, held: Collection[int] = ()
+    connection: Connection,
+    *,
+    app_id: str,
+    now: Millis,
+    limit: int,
+    held: Collection[int] = (),
+    only_suspects: bool = False,
 ) -> list[ToRead]:
+    """Those whose time to be read again has come. only_suspects: where a change may have been missed, or an event
+    came late.
+    """
+    suspect = sa.or_(accounts.c.suspected_at.is_not(None), accounts.c.recovered_at == accounts.c.modified_at)
     rows = connection.execute(
         sa.select(accounts)
         .where(
@@ -147,11 +157,23 @@ def out_of_turn(
             accounts.c.app_id == app_id,
             accounts.c.modified_at.is_not(None),
             accounts.c.id.not_in(held),
+            suspect if only_suspects else sa.true(),
         )
         .order_by(accounts.c.reread_at)
         .limit(limit)
     )
     return [_to_read(row, in_turn=False) for row in rows]
+
+
+def any_account(connection: Connection, *, app_id: str, held: Collection[int]) -> ToRead | None:
+    """The one that was read last and agreed; where none was, any. held: ids of those that will not do."""
+    row = connection.execute(
+        sa.select(accounts)
+        .where(accounts.c.modified_at.is_not(None), accounts.c.app_id == app_id, accounts.c.id.not_in(held))
+        .order_by(accounts.c.agreed_at.is_(None), accounts.c.agreed_at.desc(), sa.func.random())
+        .limit(1)
+    ).first()
+    return None if row is None else _to_read(row, in_turn=False)
 
 
 def next_out_of_turn(connection: Connection, *, app_id: str) -> Millis | None:

@@ -202,6 +202,28 @@ async def test_an_account_that_feishu_does_not_know_is_asked_for_once(scene: Sce
     assert (1, 16) == (scene.box.fault_hits(unknown), scene.reads())
 
 
+@pytest.mark.parametrize("failing", [11, 40])
+async def test_a_crowd_that_always_fails_holds_nobody_up_either(
+    database: Database, clock: FakeClock, failing: int
+) -> None:
+    """Though they are the newest, and in the next round again. So many seconds are an eighth of what an hour allows."""
+    async with refresh_scene(database, clock, extra=failing + 16) as scene:
+        newest_first = [
+            row.account_id
+            for row in sorted(scene.rows(accounts), key=lambda row: (-row.modified_at, -row.id))
+        ]
+        crowd, others = newest_first[:failing], newest_first[failing:]
+        feishu = wayward(scene, **{f"_{each}": OutcomeUnknown("no", code=1002001) for each in crowd})
+        in_production(scene)
+        for _ in range(2):
+            before = len(feishu.asked)
+            scene.refresher.may_have_missed()
+            await scene.past(450)
+
+            assert set(others) <= {which for _, which in feishu.asked[before:]}
+            assert scene.running() is None
+
+
 async def test_where_every_read_fails_feishu_is_asked_once_a_minute(scene: Scene) -> None:
     broken = scene.box.add_fault({"match": READ, "action": "http", "http_status": 500})
     scene.refresher.may_have_missed()

@@ -168,9 +168,9 @@ def _payloads(box: FeishuBox) -> list[bytes]:
 
 
 @asynccontextmanager
-async def refresh_scene(database: Database, clock: FakeClock) -> AsyncIterator[Scene]:
-    """clock: near the stand-in's, as its answers say when they were made."""
-    with FeishuBox(SandboxSettings(extra_accounts=12, quotas=False)) as box:
+async def refresh_scene(database: Database, clock: FakeClock, *, extra: int = 12) -> AsyncIterator[Scene]:
+    """clock: near the stand-in's, as its answers say when they were made. extra: accounts beside the first four."""
+    with FeishuBox(SandboxSettings(extra_accounts=extra, quotas=False)) as box:
         access = AppAccess(base_url=box.url, app_id=box.app_id, app_secret=box.app_secret, timeout_seconds=1)
         async with FeishuApi(access, clock) as api:
             made = Scene(
