@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from notifier.door import Door
 from notifier.errors import ConfigError
 
 STOP_SECONDS = 1.0
@@ -28,6 +29,7 @@ class HealthEndpoint:
     def __init__(self, ask: Callable[[], Readiness]) -> None:
         self._ask = ask
         self._runner: web.AppRunner | None = None
+        self._door: Door | None = None
 
     async def start(self, host: str, port: int) -> int:
         """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
@@ -36,26 +38,32 @@ class HealthEndpoint:
         app.router.add_get("/readyz", self._readyz)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
+        self._door = Door(self._runner, setting="health.listen")
         try:
-            await web.TCPSite(self._runner, host, port).start()
-        except OSError as error:
+            return await self._door.open(host, port)
+        except ConfigError:
             await self.stop()
-            raise ConfigError(
-                f"health.listen: cannot listen on {host}:{port}: {error.strerror or error}. Name another."
-            ) from error
-        bound: int = self._runner.addresses[0][1]
-        return bound
+            raise
 
     async def stop(self) -> None:
         if self._runner is not None:
             runner, self._runner = self._runner, None
+            if self._door is not None:
+                self._door.close()
             await runner.cleanup()
 
-    async def _livez(self, _request: web.Request) -> web.Response:
+    def _heard(self, request: web.Request) -> None:
+        """It has its answer as good as at once."""
+        if self._door is not None:
+            self._door.answered(request)
+
+    async def _livez(self, request: web.Request) -> web.Response:
         """That this answers at all is the proof: it is the loop that sends and records."""
+        self._heard(request)
         return web.json_response({"alive": True})
 
-    async def _readyz(self, _request: web.Request) -> web.Response:
+    async def _readyz(self, request: web.Request) -> web.Response:
+        self._heard(request)
         found = self._ask()
         body = {"ready": found.is_ready, "troubles": dict(found.troubles), **found.facts}
         return web.json_response(body, status=200 if found.is_ready else 503)

@@ -3,22 +3,18 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from notifier.door import Door
 from notifier.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 2.0
-HEAD_SECONDS = READ_SECONDS = 10.0
-"""For a first request, and for a whole body: nobody who has not signed anything may keep a connection for longer."""
-MOST_UNHEARD = 200
-"""Connections that have not said all they want to; more than that, and the oldest must go. A process without free file
-descriptors can do nothing at all.
-"""
+READ_SECONDS = 10.0
+"""For a whole body: nobody who has not signed anything may keep a connection busy for longer."""
 
 
 class _NoGarbage(logging.Filter):
@@ -48,8 +44,7 @@ class PostServer:
         self._largest_body = largest_body
         self._setting = setting
         self._runner: web.AppRunner | None = None
-        self._socket: asyncio.Server | None = None
-        self._unheard: dict[web.RequestHandler, None] = {}  # oldest first
+        self._door: Door | None = None
 
     async def start(self, host: str, port: int) -> int:
         """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
@@ -64,49 +59,32 @@ class PostServer:
             auto_decompress=False,  # signed is what was sent; and nobody unsigned gets anything unpacked
         )
         await self._runner.setup()
-        if self._runner.server is None:
-            raise RuntimeError("the runner made no server")
-        greet = partial(self._greet, self._runner.server)
+        self._door = Door(self._runner, setting=self._setting)
         try:
-            self._socket = await asyncio.get_running_loop().create_server(greet, host, port)
-        except OSError as error:
+            return await self._door.open(host, port)
+        except ConfigError:
             await self.stop()
-            raise ConfigError(
-                f"{self._setting}: cannot listen on {host}:{port}: {error.strerror or error}. Name another."
-            ) from error
-        bound: int = self._socket.sockets[0].getsockname()[1]
-        return bound
+            raise
 
     async def stop(self) -> None:
         """Safe to call twice."""
         if self._runner is None:
             return
         runner, self._runner = self._runner, None
-        if self._socket is not None:
-            self._socket.close()
+        if self._door is not None:
+            self._door.close()
         try:
             await asyncio.wait_for(runner.cleanup(), STOP_SECONDS + 1)
         except TimeoutError:
             log.warning("server.slow_goodbye", extra={"setting": self._setting})
 
-    def _greet(self, server: web.Server) -> web.RequestHandler:
-        """For one more connection, which has to ask for something soon."""
-        if len(self._unheard) >= MOST_UNHEARD:
-            self._give_up(next(iter(self._unheard)))
-        protocol = server()
-        self._unheard[protocol] = None
-        asyncio.get_running_loop().call_later(HEAD_SECONDS, self._give_up, protocol)
-        return protocol
-
-    def _give_up(self, protocol: web.RequestHandler) -> None:
-        if protocol in self._unheard:
-            del self._unheard[protocol]
-            protocol.force_close()
-
     async def _answer(self, request: web.Request) -> web.Response:
         raw = await _whole_body(request)
-        self._unheard.pop(request.protocol, None)
+        if self._door is None:
+            raise RuntimeError("it is not open")
+        self._door.heard(request)
         answer = raw if isinstance(raw, web.Response) else await self._handle(request, raw)
+        self._door.answered(request)
         if answer.status >= 400:
             answer.force_close()  # who is refused begins anew, with the same little time
         return answer

@@ -21,7 +21,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from notifier import post_server
+from notifier import door, post_server
 from notifier.domain.event import UNREADABLE, Event
 from notifier.errors import ConfigError
 from notifier.feishu import answers, webhook
@@ -606,7 +606,7 @@ async def test_a_slow_body_is_not_waited_for(
 async def test_a_slow_head_is_not_waited_for(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr(post_server, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(door, "HEAD_SECONDS", 0.05)
     async with connected(url) as (reader, writer):
         writer.write(begun)
         assert b"" == await asyncio.wait_for(reader.read(), 5)
@@ -619,7 +619,7 @@ async def test_a_crowd_of_strangers_that_say_nothing_keeps_nobody_out(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest of them goes; a file descriptor is never wanting."""
-    monkeypatch.setattr(post_server, "MOST_UNHEARD", 5)
+    monkeypatch.setattr(door, "MOST_CONNECTIONS", 5)
     async with contextlib.AsyncExitStack() as crowd:
         strangers = []
         for begun in (
@@ -639,7 +639,7 @@ async def test_who_is_refused_begins_anew_and_who_is_not_goes_on(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that one refusal does not buy a second head all the time in the world."""
-    monkeypatch.setattr(post_server, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(door, "HEAD_SECONDS", 0.5)
     good = request(clock, sealed(payload()))
     async with connected(url) as (reader, writer):
         for _ in range(2):
