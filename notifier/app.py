@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection as SqlConnection
 
-from notifier.clock import Clock, SystemClock, to_millis
+from notifier.clock import Clock, Millis, SystemClock, to_millis
 from notifier.config import Config
 from notifier.config_types import listen_address
 from notifier.digest_plans import plans
@@ -325,6 +325,10 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         beating = Step("beat", beat)
         listener = Listener(access(config), accept=accept, tell=tell)
 
+        def clock_set_back(now: Millis) -> None:
+            pulse.since = min(pulse.since, now)
+            receiver.clock_set_back(now)
+
         async def watch() -> float:
             listener.watch()
             if api.standing.refused is not None and ends_when_refused():
@@ -353,7 +357,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             Step("watch", watch),
             Step("ask again", lambda: ask_again(api)),
             Step("prune", pruner.turn),
-            Step("clock", ClockWatch(database, clock).turn),
+            Step("clock", ClockWatch(database, clock, set_back=clock_set_back).turn),
         )
         for step in steps:
             step.start()

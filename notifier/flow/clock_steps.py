@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.store import clock_steps
@@ -13,11 +14,15 @@ LOOK_SECONDS = 1.0
 
 
 class ClockWatch:
-    """Times in the database are the clock's of their day: set back, it would let them wait for as long again."""
+    """Times in the database are the clock's of their day: set back, it would let them wait for as long again.
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    set_back: told the time that it is now, for what is not in the database.
+    """
+
+    def __init__(self, database: Database, clock: Clock, *, set_back: Callable[[Millis], None]) -> None:
         self._database = database
         self._clock = clock
+        self._set_back = set_back
         self._latest: Millis | None = None
 
     async def turn(self) -> float:
@@ -29,6 +34,7 @@ class ClockWatch:
         by = self._latest - now
         if by >= clock_steps.LEAST_STEP_MS:
             await asyncio.wrap_future(self._database.write(lambda c: clock_steps.set_back(c, now=now, by=by)))
+            self._set_back(now)
             log.warning("clock.set_back", extra={"by_s": round(by / 1000)})
         self._latest = now
         return LOOK_SECONDS

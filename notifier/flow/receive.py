@@ -72,6 +72,11 @@ class Receiver:
         stored.add_done_callback(self._wake_next)
         return stored
 
+    def clock_set_back(self, now: Millis) -> None:
+        """Nothing happened later than now."""
+        if self.refused_at is not None:
+            self.refused_at = min(self.refused_at, now)
+
     def _wake_next(self, stored: "Future[None]") -> None:
         if not stored.cancelled() and stored.exception() is None:
             self._wake()

@@ -16,7 +16,7 @@ HOUR = 3600
 
 @pytest.fixture
 def watch(database: Database, clock: FakeClock) -> ClockWatch:
-    return ClockWatch(database, clock)
+    return ClockWatch(database, clock, set_back=lambda _now: None)
 
 
 async def test_a_retry_that_was_due_soon_is_still_due_soon(
@@ -47,9 +47,9 @@ async def test_a_step_back_while_we_were_off_is_met_once(
     one = delivery(database, LIN, "one", now=now)
     clock.advance(seconds=-HOUR)
 
-    await ClockWatch(database, clock).turn()
+    await ClockWatch(database, clock, set_back=lambda _now: None).turn()
     assert clock.millis == row(database, one).due_at
-    await ClockWatch(database, clock).turn()
+    await ClockWatch(database, clock, set_back=lambda _now: None).turn()
 
     assert clock.millis == row(database, one).due_at
     assert ["clock.set_back"] == [record.message for record in caplog.records]
@@ -101,7 +101,7 @@ async def test_a_call_of_unknown_outcome_is_not_repeated_if_the_clock_was_set_ba
     clock.advance(seconds=-back_seconds)
 
     database.write(lambda c: desk.enrol_worker(c, "we", now=clock.millis)).result()
-    await ClockWatch(database, clock).turn()
+    await ClockWatch(database, clock, set_back=lambda _now: None).turn()
     claim(database, now=clock.millis)
 
     assert state == row(database, one).state

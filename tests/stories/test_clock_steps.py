@@ -40,3 +40,31 @@ def test_a_clock_that_steps_back_and_ahead_delays_nothing_and_repeats_nothing(
     assert 1 == notifier.log.count(" clock.set_back ")
     assert " step.failed " not in notifier.log
     notifier.kill()
+
+
+def test_after_a_step_back_a_deaf_connection_is_proved_as_soon_as_ever(
+    feishu_box: FeishuBox, tmp_path: Path
+) -> None:
+    """It stood since a time that is to come now, and nothing that is found out now would count against it."""
+    box, clock = feishu_box, tmp_path / "ahead"
+    clock.write_text(str(HOUR))
+    more = "refresh:\n  grace_seconds: 1\n  every_hours: 0.001\n"
+    notifier = RunningNotifier(box, tmp_path, more=more)
+    notifier.arguments = ("--clock-file", str(clock))
+    notifier.start()
+    try:
+        box.change(LIN_ACCOUNT, points=1)
+        notifier.wait_until_settled()
+        clock.write_text("0")
+        box.wait_for(lambda: " clock.set_back " in notifier.log, "the step is noticed", timeout=30)
+        rounds = notifier.log.count("refresh.over")
+        box.wait_for(
+            lambda: notifier.log.count("refresh.over") >= rounds + 2, "its balance was read", timeout=60
+        )
+        box.hold()
+        box.change(LIN_ACCOUNT, cash={"CNY": "+500.00"})
+
+        box.wait_for(lambda: " balance.unheard " in notifier.log, "it is proved", timeout=60)
+        box.wait_for(lambda: box.link()["reconnects"] == 1, "the connection is made anew", timeout=30)
+    finally:
+        notifier.kill()
