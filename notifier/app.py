@@ -100,10 +100,11 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
     owner = uuid.uuid4().hex
     async with contextlib.AsyncExitStack() as parts:
         parts.enter_context(signals(stop))
-        parts.enter_context(sole_process(config.store.url))
+        hold_file = parts.enter_context(sole_process(config.store.url))
         soundness.check(config.store.url)
         database = Database.open(config.store.url)
         parts.callback(database.close, STOP_SECONDS)
+        hold_file()
         running = asyncio.get_running_loop()
         started = to_millis(clock.now())
         left = await _write(database, lambda c: outbox.reclaim(c, now=started, window_ms=UUID_WINDOW_MS))

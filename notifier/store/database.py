@@ -1,7 +1,10 @@
 """Database: where rows live, how a transaction begins, and the one thread that writes."""
 
+import errno
+import fcntl
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +27,7 @@ T = TypeVar("T")
 
 LOCK_WAIT_MS = 10_000
 LOOK_SECONDS = 1.0
-"""Commands that look at the file hold the right to run on it for a moment; a start waits for that."""
+"""`status` may hold the right to run on a file for a moment, to see whether somebody does; a start waits for that."""
 LOG_FILE_BYTES = 16 * 1024 * 1024
 """Of the -wal file, where a long look at the data has let it grow: it is cut back to this."""
 
@@ -46,11 +49,12 @@ class Database:
 
         must_exist: for commands that look at what a running notifier wrote; they make no database of their own.
         """
+        _parse(url)
         if must_exist:
             _look_for(url)
         engine = make_engine(url)
         soundness.refuse_lost(url)
-        _look_at_log(url)
+        soundness.refuse_damaged_log(url)
         file = birth.file_of(url)
         try:
             if file is not None:
@@ -100,18 +104,6 @@ class Database:
         self.engine.dispose()
 
 
-def _look_at_log(url: str) -> None:
-    """SQLite drops a damaged -wal in silence, and so would a command that only looks. Where somebody runs on the file
-    the -wal is at work, and was looked at.
-    """
-    with ExitStack() as held:
-        try:
-            held.enter_context(sole_process(url, wait_seconds=0))
-        except (StoreBusy, ConfigError):
-            return
-        soundness.refuse_damaged_log(url)
-
-
 def _look_for(url: str) -> None:
     path = birth.file_of(url)
     if path is not None and (not path.exists() or birth.is_under_way(path)):
@@ -145,6 +137,17 @@ def _parse(url: str) -> URL:
         ) from error
     if parsed.get_backend_name() != "sqlite":
         raise ConfigError(f"store.url: {parsed.get_backend_name()} is not supported yet. Use sqlite:///….")
+    if parsed.query:
+        raise ConfigError("store.url: options behind a ? are not supported. Name the file alone.")
+    try:
+        Path(f"{parsed.database or ''}.lock").stat()
+    except ValueError as error:
+        raise ConfigError(f"store.url: no file can have this name: {error}. Name another.") from error
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise ConfigError(
+                f"store.url: no file can have this name: {error.strerror}. Name another."
+            ) from error
     return parsed
 
 
@@ -210,32 +213,72 @@ def show_url(url: str) -> str:
 
 
 @contextmanager
-def sole_process(url: str, *, wait_seconds: float = LOOK_SECONDS) -> Iterator[None]:
+def sole_process(url: str, *, wait_seconds: float = LOOK_SECONDS) -> Iterator[Callable[[], None]]:
     """Holds the right to run on this SQLite file; the operating system takes it back when we die.
 
-    Raises StoreBusy when another process holds it, ConfigError for an address that cannot be used.
+    It gives what is to be called once the file has been made. Raises StoreBusy when another process holds the right,
+    ConfigError for an address that cannot be used.
     """
     _parse(url)
     path = birth.file_of(url)
     if path is None:
-        yield
+        yield lambda: None
         return
     _make_folder(path)
-    lock = FileLock(f"{path}.lock", timeout=wait_seconds)
+    lock, file = FileLock(f"{path}.lock", timeout=wait_seconds), _HeldFile(path)
     try:
         lock.acquire()
     except Timeout as error:
-        raise StoreBusy(
-            f"Another notifier is already running on {path}. Stop it first, or give this one its own store.url."
-        ) from error
+        raise _busy(path) from error
     except OSError as error:
         raise ConfigError(
             f"store.url: {path}.lock cannot be made: {error.strerror}. Make the folder writable for the notifier."
         ) from error
     try:
-        yield
+        file.hold()
+        yield file.hold
     finally:
+        file.release()
         lock.release()
+
+
+class _HeldFile:
+    """The database's file itself, as it may have other names and the lock beside it may be deleted: two processes that
+    come to it by two names would each have a -wal of their own.
+
+    SQLite's locks are of another kind and do not meet this one, but they go with any descriptor of the file that is
+    closed in this process: so this is kept until the database is closed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def hold(self) -> None:
+        """Raises StoreBusy. Does nothing where there is no file yet, or it is held."""
+        if self._descriptor is not None or not self._path.is_file():
+            return
+        try:
+            self._descriptor = os.open(self._path, os.O_RDONLY)
+        except OSError:
+            return  # SQLite will say why
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.release()
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise _busy(self._path) from error
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _busy(path: Path) -> StoreBusy:
+    return StoreBusy(
+        f"Another notifier is already running on {path}. Stop it first, or give this one its own store.url."
+    )
 
 
 def is_running(url: str) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from notifier.errors import ConfigError
@@ -15,7 +16,9 @@ from notifier.store.trouble import BACKUP_OR_NOTHING, BEGIN_ANEW
 
 LONGEST_LOOK_SECONDS = 3.0
 """A large file is looked over as far as one gets by then."""
-LARGEST_LOG_BYTES = 64 * 1024 * 1024
+LOOKS = 3
+"""At a -wal that seems damaged. Where somebody runs on the file it changes while it is read; damage stays."""
+BETWEEN_LOOKS_SECONDS = 0.2
 HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 MAGIC = {0x377F0682: "<", 0x377F0683: ">"}
@@ -35,14 +38,20 @@ def check(url: str) -> None:
 
 
 def refuse_damaged_log(url: str) -> None:
-    """Not for a file that somebody works on. Raises ConfigError where the -wal has lost what was committed."""
+    """Raises ConfigError where the -wal has lost what was committed: SQLite would drop the rest of it in silence."""
     path = birth.file_of(url)
-    if path is None or not _is_filled(path) or not _is_filled(_log_of(path)):
+    if path is None:
         return
-    if _has_lost_commits(_log_of(path), page_size=_page_size(path)):
-        raise ConfigError(
-            _sentence(_log_of(path), "is damaged in the middle: what was stored last could not be read")
-        )
+    for look in range(LOOKS):
+        if look:
+            time.sleep(BETWEEN_LOOKS_SECONDS)
+        if not _is_filled(path) or not _is_filled(_log_of(path)):
+            return
+        if not _has_lost_commits(_log_of(path), page_size=_page_size(path)):
+            return
+    raise ConfigError(
+        _sentence(_log_of(path), "is damaged in the middle: what was stored last could not be read")
+    )
 
 
 def refuse_lost(url: str) -> None:
@@ -112,34 +121,31 @@ def _has_lost_commits(log_file: Path, *, page_size: int) -> bool:
     A crash may leave the frames of the last transaction half written, as nobody was promised it. It cannot leave two
     commits in one chain behind a frame that does not add up: the first was synced before the second began.
     """
-    log = log_file.read_bytes()[:LARGEST_LOG_BYTES]
-    if len(log) < HEADER_BYTES or page_size < 512:
-        return False
-    order = MAGIC.get(int.from_bytes(log[:4], "big"))
-    sound = order is not None and _checksum(log[:24], (0, 0), order) == struct.unpack(">2I", log[24:32])
-    order = order or ("<" if sys.byteorder == "little" else ">")
-    broken, chained = not sound, 0
-    for frame in _frames(log, page_size, order):
-        broken = broken or not frame.follows or frame.salts != log[16:24]
-        chained = chained if frame.follows else 0
-        if broken and frame.follows and frame.commits:
-            chained += 1
-        if chained > 1 and (not sound or frame.salts == log[16:24]):
-            return True
+    with log_file.open("rb") as log:
+        head = log.read(HEADER_BYTES)
+        if len(head) < HEADER_BYTES or page_size < 512:
+            return False
+        order = MAGIC.get(int.from_bytes(head[:4], "big"))
+        sound = order is not None and _checksum(head[:24], (0, 0), order) == struct.unpack(">2I", head[24:32])
+        order = order or ("<" if sys.byteorder == "little" else ">")
+        broken, chained = not sound, 0
+        for frame in _frames(log, struct.unpack(">2I", head[24:32]), page_size, order):
+            broken = broken or not frame.follows or frame.salts != head[16:24]
+            chained = chained if frame.follows else 0
+            if broken and frame.follows and frame.commits:
+                chained += 1
+            if chained > 1 and (not sound or frame.salts == head[16:24]):
+                return True
     return False
 
 
-def _frames(log: bytes, page_size: int, order: str) -> Iterator[_Frame]:
-    before = struct.unpack(">2I", log[24:32])
-    for start in range(
-        HEADER_BYTES, len(log) - FRAME_HEADER_BYTES - page_size + 1, FRAME_HEADER_BYTES + page_size
-    ):
-        page = start + FRAME_HEADER_BYTES
-        found = struct.unpack(">2I", log[start + 16 : page])
-        summed = _checksum(log[start : start + 8], before, order)
-        summed = _checksum(log[page : page + page_size], summed, order)
-        commits = log[start + 4 : start + 8] != b"\0\0\0\0"
-        yield _Frame(salts=log[start + 8 : start + 16], commits=commits, follows=summed == found)
+def _frames(log: BinaryIO, before: tuple[int, ...], page_size: int, order: str) -> Iterator[_Frame]:
+    while len(frame := log.read(FRAME_HEADER_BYTES + page_size)) == FRAME_HEADER_BYTES + page_size:
+        found = struct.unpack(">2I", frame[16:FRAME_HEADER_BYTES])
+        summed = _checksum(frame[:8], before, order)
+        summed = _checksum(frame[FRAME_HEADER_BYTES:], summed, order)
+        commits = frame[4:8] != b"\0\0\0\0"
+        yield _Frame(salts=frame[8:16], commits=commits, follows=summed == found)
         before = found
 
 

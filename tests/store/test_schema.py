@@ -123,8 +123,24 @@ def test_the_right_to_run_can_be_had_again_once_it_is_given_back(tmp_path: Path)
     url = f"sqlite:///{tmp_path}/notifier.db"
     with sole_process(url):
         pass
-    with sole_process(url) as held:
-        assert held is None
+    with sole_process(url):
+        pass
+
+
+def test_the_file_itself_is_held_whatever_name_it_is_found_by(tmp_path: Path) -> None:
+    """Also where the lock beside it was deleted, and where the file was made only after the right was taken."""
+    file, other = tmp_path / "notifier.db", tmp_path / "other.db"
+    with sole_process(f"sqlite:///{file}") as hold:
+        Database.open(f"sqlite:///{file}").close()
+        hold()
+        hold()
+        other.hardlink_to(file)
+        Path(f"{file}.lock").unlink()
+        for name in (file, other):
+            with pytest.raises(StoreBusy, match="already running on"), sole_process(f"sqlite:///{name}"):
+                pass
+    with sole_process(f"sqlite:///{other}"):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -133,6 +149,9 @@ def test_the_right_to_run_can_be_had_again_once_it_is_given_back(tmp_path: Path)
         ("nonsense", "this is no database address"),
         ("postgresql://someone@db.invalid/notifier", "postgresql is not supported yet"),
         ("sqlite:////proc/notifier/x.db", "cannot be made"),
+        (f"sqlite:////tmp/{'n' * 300}.db", "no file can have this name"),
+        ("sqlite:////tmp/a%00b.db", "no file can have this name"),
+        ("sqlite:///file:x?mode=memory&uri=true", "options"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_a_config_error(url: str, complaint: str) -> None:

@@ -1,7 +1,9 @@
 """Soundness: what is damaged is refused before anything is written to it; what a crash may leave behind is not."""
 
+import itertools
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,11 +84,40 @@ def test_no_command_throws_away_what_a_start_refused(path: Path, *, only_looks: 
     assert before == (path.read_bytes(), log_of(path).read_bytes())
 
 
-def test_while_somebody_runs_on_it_the_log_is_not_looked_at(path: Path) -> None:
-    """It is being written, and was looked at when that one started."""
+def test_nor_does_one_while_another_holds_the_right_to_run(path: Path) -> None:
+    """That may be a start that is about to refuse the file."""
     spoil(log_of(path), 32 + 200)
-    with sole_process(f"sqlite:///{path}"):
-        Database.open(f"sqlite:///{path}", must_exist=True).close()
+    before = log_of(path).read_bytes()
+    with sole_process(f"sqlite:///{path}"), pytest.raises(ConfigError, match="is damaged in the middle"):
+        Database.open(f"sqlite:///{path}", must_exist=True)
+
+    assert before == log_of(path).read_bytes()
+
+
+def test_a_log_that_is_being_written_is_no_damage(tmp_path: Path) -> None:
+    """Begun anew again and again, while it is looked at as often."""
+    file = tmp_path / "living.db"
+    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA wal_autocheckpoint=20")
+    connection.execute("CREATE TABLE inbox (event_key TEXT)")
+    over = threading.Event()
+
+    def write() -> None:
+        for number in itertools.count():
+            if over.is_set():
+                return
+            connection.execute("INSERT INTO inbox VALUES (?)", (f"ev-{number}" * 50,))
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        for _ in range(300):
+            soundness.refuse_damaged_log(f"sqlite:///{file}")
+    finally:
+        over.set()
+        writing.join(10)
+        connection.close()
 
 
 def test_a_file_that_is_not_there_is_no_fault(tmp_path: Path) -> None:
