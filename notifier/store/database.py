@@ -213,19 +213,34 @@ def show_url(url: str) -> str:
 
 
 @contextmanager
-def sole_process(url: str, *, wait_seconds: float = LOOK_SECONDS) -> Iterator[Callable[[], None]]:
+def sole_process(url: str) -> Iterator[Callable[[], None]]:
     """Holds the right to run on this SQLite file; the operating system takes it back when we die.
 
     It gives what is to be called once the file has been made. Raises StoreBusy when another process holds the right,
     ConfigError for an address that cannot be used.
     """
+    with _lock_beside(url, wait_seconds=LOOK_SECONDS) as path:
+        if path is None:
+            yield lambda: None
+            return
+        file = _HeldFile(path)
+        try:
+            file.hold()
+            yield file.hold
+        finally:
+            file.release()
+
+
+@contextmanager
+def _lock_beside(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
+    """The file's true path; None where there is none. Raises as sole_process."""
     _parse(url)
     path = birth.file_of(url)
     if path is None:
-        yield lambda: None
+        yield None
         return
     _make_folder(path)
-    lock, file = FileLock(f"{path}.lock", timeout=wait_seconds), _HeldFile(path)
+    lock = FileLock(f"{path}.lock", timeout=wait_seconds)
     try:
         lock.acquire()
     except Timeout as error:
@@ -235,10 +250,8 @@ def sole_process(url: str, *, wait_seconds: float = LOOK_SECONDS) -> Iterator[Ca
             f"store.url: {path}.lock cannot be made: {error.strerror}. Make the folder writable for the notifier."
         ) from error
     try:
-        file.hold()
-        yield file.hold
+        yield path
     finally:
-        file.release()
         lock.release()
 
 
@@ -282,9 +295,9 @@ def _busy(path: Path) -> StoreBusy:
 
 
 def is_running(url: str) -> bool:
-    """Whether a process holds the right to run on this file."""
+    """Whether a process holds the right to run on this file. The file itself is not touched: it may be open here."""
     try:
-        with sole_process(url, wait_seconds=0):
+        with _lock_beside(url, wait_seconds=0):
             return False
     except StoreBusy:
         return True
