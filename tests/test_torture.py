@@ -95,7 +95,7 @@ def test_a_soak_in_which_nothing_grows_is_good() -> None:
         ("rss_mb", lambda number: 245 + number / 10),
         ("files", lambda number: 20 + number // 30),
         ("threads", lambda number: 10 + number // 30),
-        ("tasks", lambda number: 30 + number // 20),
+        ("tasks", lambda number: 30 + number // 12),
         ("oldest_seconds", float),
         ("inbox_new", lambda number: 2 * number),
     ],

@@ -31,7 +31,8 @@ class Line:
 
     kind: points or cash. currency: ISO code, or as Feishu sent it; empty for points. label: its name.
     after: the balance, as people write it (¥1,200.00). before, delta: the same, delta with its sign; None
-    where there is nothing to compare with. trend: up, down, or flat.
+    where there is nothing to compare with. What our own withdrawal took meanwhile is in neither: before is after
+    less delta. trend: up, down, or flat.
     """
 
     kind: str
@@ -92,7 +93,7 @@ class BalanceChangeCard:
 
     direction: increase, decrease, mixed (some up, some down) or opening (first sight, no deltas).
     audience: referrer (the card goes to the person) or group. account_id: Feishu's, numeric text.
-    referrer: whose account it is; None when Feishu does not say. lines: from before the first change to after
+    referrer: whose account it is; None when Feishu does not say. lines: all changes in one, up to after
     the last. steps: each change by itself, oldest first, when there are several; else empty.
     steps_left_out: older steps not listed for want of room. occurred_at: of the latest change, milliseconds
     since the epoch, UTC: put it into <local_datetime> and each reader sees the own time zone.

@@ -163,11 +163,14 @@ def moment(at: Millis, zone: tzinfo) -> str:
 
 
 def _net_lines(told: Sequence[Notice], *, opening: bool) -> tuple[Line, ...]:
-    """Each asset from before the first change to after the last one."""
+    """Each asset's changes in one: their sum, up to after the last one. They may not meet, as what our own withdrawal
+    took between two of them is no change to tell.
+    """
     net: dict[Asset, BalanceChange] = {}
     for notice in told:
         for change in _changes(notice):
-            before = net[change.asset].before if change.asset in net else change.before
+            so_far = net.get(change.asset)
+            before = change.before - so_far.delta if so_far else change.before
             net[change.asset] = BalanceChange(asset=change.asset, before=before, after=change.after)
     return tuple(
         _line(net[asset], opening=opening) for asset in sorted(net, key=lambda a: (a.kind, a.currency))

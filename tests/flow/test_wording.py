@@ -220,6 +220,16 @@ def test_up_in_one_asset_and_down_in_another_is_mixed() -> None:
     assert "mixed" == card(notice(change(CNY, "0", "5"), change(USD, "5", "0"))).direction
 
 
+def test_what_our_own_withdrawal_took_between_two_changes_is_no_part_of_them() -> None:
+    """It has a receipt of its own; a card that waits over it would else tell a loss that never was."""
+    told = [notice(change(CNY, "993.20", "998.20"), key="a"), notice(change(CNY, "0", "3"), key="b")]
+    shown = balance_change_card(told, audience="group", referrer=None, zone=SHANGHAI, reroute=None)
+
+    [line] = shown.lines
+    assert ("+¥8.00", "¥3.00", "up") == (line.delta, line.after, line.trend)
+    assert "increase" == shown.direction
+
+
 def test_the_latest_steps_are_listed_and_the_others_counted() -> None:
     told = [notice(change(CNY, str(n), str(n + 1)), key=str(n)) for n in range(MOST_STEPS + 3)]
     shown = card(*told)
