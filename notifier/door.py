@@ -5,7 +5,9 @@ a traceback for each connection that it cannot take, and tries ever more often.
 """
 
 import asyncio
+import os
 import resource
+import socket
 from enum import Enum, auto
 
 from aiohttp import web
@@ -14,6 +16,7 @@ from notifier.errors import ConfigError
 
 HEAD_SECONDS = 10.0
 """For a first request: nobody who has not shown anything may keep a connection for longer."""
+QUEUE = 1024
 MOST_CONNECTIONS = 200
 SHARE_OF_DESCRIPTORS = 8
 """The most is also this part of what the process may have open. A quarter of it at once is taken from the system's
@@ -52,6 +55,9 @@ class Door:
             raise ConfigError(
                 f"{self._setting}: cannot listen on {host}:{port}: {error.strerror or error}. Name another."
             ) from error
+        for listening in self._server.sockets:
+            with socket.socket(fileno=os.dup(listening.fileno())) as same:
+                same.listen(QUEUE)  # the system keeps more in its queue than asyncio takes from it at once
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 

@@ -58,7 +58,7 @@ def test_a_crowd_that_says_nothing_keeps_nobody_out(notifier: Crowded) -> None:
     with ExitStack() as crowd:
         for address in addresses:
             place = urlsplit(address)
-            for number in range(2 * DESCRIPTORS):
+            for number in range(DESCRIPTORS + 32):
                 stranger = crowd.enter_context(
                     socket.create_connection((place.hostname, place.port), timeout=5)
                 )
