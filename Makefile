@@ -51,7 +51,7 @@ bench: $(READY)    ## figures, measured side by side in one run
 kills: $(READY)    ## 200 kills between a click and the last card; half an hour
 	NOTIFIER_TESTS_KILLS=200 $(BIN)/pytest tests/stories/test_withdrawal_kills.py
 
-torture: $(READY)  ## the long tests and one table of what they counted; an hour and a half
+torture: $(READY)  ## the long tests and one table of what they counted; an hour and a quarter
 	PYTHONPATH=tests $(BIN)/python tests/torture/table.py
 
 fuzz: $(READY)     ## 100,000 wrong frames, events and callbacks, as many posts, and hostile cards; a quarter of an hour
