@@ -1,5 +1,6 @@
 """The table of `make torture`: zeros where zeros belong, and nothing passes in silence."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -53,10 +54,10 @@ def test_a_test_that_leaves_no_figures_is_a_row_that_fails(tmp_path: Path, code:
 def test_one_that_runs_beside_the_others_does_so_and_has_its_place_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The first ends only once the second has begun."""
+    """They meet at a pipe, which either opens only once the other does."""
     keep = 'from support.figures import keep; keep("{0}", counted={{}}, zeros={{"lost": 0}}, seconds=0)'
-    wait = "import pathlib, time\nwhile not pathlib.Path({file!r}).exists(): time.sleep(0.01)\n"
-    mark, name = "import pathlib; pathlib.Path({file!r}).touch()\n", str(tmp_path / "here")
+    wait, mark, name = "open({file!r}).read()\n", "open({file!r}, 'w').close()\n", str(tmp_path / "pipe")
+    os.mkfifo(name)
     tests = (
         LongTest(name="long", words=("-c", wait.format(file=name) + keep.format("long")), beside=True),
         LongTest(name="short", words=("-c", mark.format(file=name) + keep.format("short"))),

@@ -287,32 +287,42 @@ def _heard(box: FeishuBox, shelf: Shelf) -> None:
     assert event_id in [event.key for event in shelf.events]
 
 
-def test_a_listener_that_stands_still_is_replaced_and_its_socket_closed(
-    feishu_box: FeishuBox, shelf: Shelf
-) -> None:
+@contextmanager
+def standing_still(box: FeishuBox, shelf: Shelf) -> Iterator[Listener]:
+    """A listener whose loop an event holds up, as must not happen."""
     gate = threading.Event()
 
     def accept(event: Event) -> "Future[None]":
         if not shelf.events:
             shelf.events.append(event)
-            gate.wait(60)  # what must not happen: the loop is held up
+            gate.wait(60)
         return shelf.accept(event)
 
-    access = AppAccess(base_url=feishu_box.url, app_id=feishu_box.app_id, app_secret=feishu_box.app_secret)
+    access = AppAccess(base_url=box.url, app_id=box.app_id, app_secret=box.app_secret)
     listener = Listener(access, accept=accept, tell=shelf.states.append, stalled_seconds=8)
     listener.start()
-    wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected", seconds=40)
-    feishu_box.change(LIN_ACCOUNT, points=1)
-    wait_until(lambda: shelf.events, "the loop is held up")
+    try:
+        wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected", seconds=40)
+        box.change(LIN_ACCOUNT, points=1)
+        wait_until(lambda: shelf.events, "the loop is held up")
+        yield listener
+    finally:
+        gate.set()
+        assert listener.stop(seconds=10)
 
-    def replaced() -> bool:
-        listener.watch()
-        return _connected_again(shelf)
 
-    wait_until(replaced, "another listener is connected", seconds=100)
-    _heard(feishu_box, shelf)
-    gate.set()
-    assert listener.stop(seconds=10)
+def _replaced(listener: Listener, shelf: Shelf) -> bool:
+    listener.watch()
+    return _connected_again(shelf)
+
+
+def test_a_listener_that_stands_still_is_replaced_and_its_socket_closed(
+    feishu_box: FeishuBox, shelf: Shelf
+) -> None:
+    with standing_still(feishu_box, shelf) as listener:
+        wait_until(lambda: _replaced(listener, shelf), "another listener is connected", seconds=100)
+        _heard(feishu_box, shelf)
+
     assert "stood still" in next(each.detail for each in shelf.states if each.state is ConnectionState.LOST)
 
 
@@ -332,25 +342,11 @@ def test_a_listener_is_replaced_though_no_thread_could_be_had_at_first(
     feishu_box: FeishuBox, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that is out of threads cannot be ordered here, so the start of one is made to fail."""
-    gate = threading.Event()
-
-    def accept(event: Event) -> "Future[None]":
-        if not shelf.events:
-            shelf.events.append(event)
-            gate.wait(60)
-        return shelf.accept(event)
 
     def no_thread(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    access = AppAccess(base_url=feishu_box.url, app_id=feishu_box.app_id, app_secret=feishu_box.app_secret)
-    listener = Listener(access, accept=accept, tell=shelf.states.append, stalled_seconds=8)
-    listener.start()
-    wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected", seconds=40)
-    feishu_box.change(LIN_ACCOUNT, points=1)
-    wait_until(lambda: shelf.events, "the loop is held up")
-
-    def cannot() -> bool:
+    def cannot(listener: Listener) -> bool:
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", no_thread)
             try:
@@ -359,15 +355,10 @@ def test_a_listener_is_replaced_though_no_thread_could_be_had_at_first(
                 return True
         return False
 
-    wait_until(cannot, "it is to be replaced, and cannot be", seconds=60)
-
-    def replaced() -> bool:
-        listener.watch()
-        return _connected_again(shelf)
-
-    wait_until(replaced, "another listener is connected", seconds=100)
-    gate.set()
-    assert listener.stop(seconds=10)
+    with standing_still(feishu_box, shelf) as listener:
+        wait_until(lambda: cannot(listener), "it is to be replaced, and cannot be", seconds=60)
+        wait_until(lambda: _replaced(listener, shelf), "another listener is connected", seconds=100)
+        _heard(feishu_box, shelf)
 
 
 def test_a_connection_that_is_over_leaves_nothing_behind(feishu_box: FeishuBox, shelf: Shelf) -> None:

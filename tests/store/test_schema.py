@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 
 from notifier.errors import ConfigError, StoreBusy, StoreOutdated
 from notifier.store import schema
-from notifier.store.database import Database, make_engine, show_url, sole_process
+from notifier.store.database import Database, is_running, make_engine, show_url, sole_process
 from notifier.store.tables import metadata
 
 
@@ -121,10 +121,10 @@ def test_a_second_process_that_comes_by_a_link_is_refused(tmp_path: Path, linked
 
 def test_the_right_to_run_can_be_had_again_once_it_is_given_back(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/notifier.db"
-    with sole_process(url):
-        pass
-    with sole_process(url):
-        pass
+    for _ in range(2):
+        with sole_process(url):
+            assert is_running(url)
+        assert not is_running(url)
 
 
 def test_the_file_itself_is_held_whatever_name_it_is_found_by(tmp_path: Path) -> None:
