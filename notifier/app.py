@@ -73,9 +73,10 @@ from notifier.parts import (
 from notifier.payroll.client import PayrollClient
 from notifier.payroll.endpoint import ReportEndpoint
 from notifier.pulse import LEVELS, Pulse, heard_since
-from notifier.store import accounts, audit, desk, outbox, soundness, withdrawals
-from notifier.store.database import Database, sole_process
+from notifier.store import accounts, audit, desk, outbox, withdrawals
 from notifier.store.desk import WorkerRow
+from notifier.store.engine import integrity
+from notifier.store.engine.database import Database, sole_process
 from notifier.transport import listen
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
     async with contextlib.AsyncExitStack() as parts:
         parts.enter_context(signals(stop))
         hold_file = parts.enter_context(sole_process(config.store.url))
-        soundness.check(config.store.url)
+        integrity.check(config.store.url)
         database = Database.open(config.store.url)
         parts.callback(database.close, STOP_SECONDS)
         hold_file()

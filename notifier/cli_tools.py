@@ -12,7 +12,7 @@ from notifier.errors import ConfigError
 if TYPE_CHECKING:
     from notifier.clock import Clock
     from notifier.config_file import Loaded
-    from notifier.store.database import Database
+    from notifier.store.engine.database import Database
 
 CONFIG_OPTION = click.option(
     "--config",
@@ -64,19 +64,19 @@ def saying_what_ails_it(loaded: "Loaded") -> "Iterator[None]":
     """A database that cannot be read or written is a sentence, not a traceback."""
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - with the others
 
-    from notifier.store import trouble  # noqa: PLC0415 - with the others
+    from notifier.store.engine import outage  # noqa: PLC0415 - with the others
 
     try:
         yield
     except DBAPIError as error:
-        if trouble.next_step(error) is None:
+        if outage.next_step(error) is None:
             raise
-        raise trouble.failing(error, loaded.config.store.url.removeprefix("sqlite:///")) from error
+        raise outage.failing(error, loaded.config.store.url.removeprefix("sqlite:///")) from error
 
 
 @contextmanager
 def open_database(loaded: "Loaded", *, must_exist: bool = True) -> "Iterator[Database]":
-    from notifier.store.database import Database  # noqa: PLC0415 - heavy imports happen where they are needed
+    from notifier.store.engine.database import Database  # noqa: PLC0415 - heavy imports happen where they are needed
 
     with naming_the_file(loaded):
         database = Database.open(loaded.config.store.url, must_exist=must_exist)

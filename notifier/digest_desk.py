@@ -26,8 +26,8 @@ from notifier.parts import digest_parts, offer, renderer
 from notifier.reports import iso
 from notifier.store import accounts, books, digest_runs
 from notifier.store.books import Stretch
-from notifier.store.database import Database
 from notifier.store.digest_runs import Right, RunRow
+from notifier.store.engine.database import Database
 
 LATEST = 5
 EARLIEST = date(2000, 1, 1)

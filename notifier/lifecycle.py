@@ -13,7 +13,7 @@ from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import NO_SUCH_ACCOUNT, ReferralAccounts
 from notifier.flow.loop import Step
 from notifier.store import desk
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from notifier.flow.spreadsheet import BYTE_ORDER_MARK, harmless, line
 from notifier.reports import iso
 from notifier.store import audit, payouts
 from notifier.store.audit import What
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 
 COLUMNS = (
     "order_id",

@@ -16,7 +16,7 @@ from notifier.flow.settle import settle
 from notifier.reports import ago, iso, table
 from notifier.store import audit, payouts
 from notifier.store.audit import What
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 
 LONGEST_REFERENCE, LONGEST_REASON = 128, 500
 TIMES = ("created_at", "due_at", "sent_at", "exported_at", "settled_at", "alarmed_at")

@@ -9,9 +9,9 @@ from typing import Any
 from notifier.clock import Millis, SystemClock, from_millis, to_millis
 from notifier.store import accounts, desk, digest_runs, gates, payouts, sweeps
 from notifier.store import inbox as inbox_table
-from notifier.store.database import Database, is_running
 from notifier.store.desk import DeliveryFile, DeliveryRow, WorkerRow
 from notifier.store.digest_runs import RunRow
+from notifier.store.engine.database import Database, is_running
 from notifier.store.inbox import ParkedEntry
 from notifier.store.sweeps import Sweep
 

@@ -11,7 +11,7 @@ from notifier.domain.withdrawal import Withdrawal
 from notifier.reports import ago, iso, table
 from notifier.store import audit, payouts, withdrawals
 from notifier.store.audit import AuditRow, Entry, What
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 
 
 def listed(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:

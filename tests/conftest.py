@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from notifier.sandbox.marks import SECRET
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.clock import FakeClock
 from support.leaks import Watch, search, search_folder
 

@@ -22,8 +22,8 @@ from notifier.samples import SAMPLES, WITHDRAWAL_SAMPLES
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import DEFAULT_SCOPES
 from notifier.store import accounts, desk, gates, inbox
-from notifier.store.database import Database
 from notifier.store.desk import WorkerRow
+from notifier.store.engine.database import Database
 from notifier.store.inbox import InboxState, Verdict
 from support.outbox import CHEN, LIN, claim, dead, delivery, failed, frozen, sent, states, told
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from notifier.cli import cli
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.browser import open_page
 from support.digests import balance, runs, sent
 from support.running import clean_environment

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from notifier.cli import cli
 from notifier.domain.payout import PayoutState, Step
 from notifier.store import audit, payouts
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.orders import payout, payout_of
 
 # 2026-03-01 00:00 in Shanghai

@@ -18,7 +18,7 @@ from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Accounts
 from notifier.store import accounts, addressing, gates
 from notifier.store.accounts import LookupDue
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
 

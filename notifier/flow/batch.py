@@ -22,7 +22,7 @@ from notifier.store import audit, batches, buttons, withdrawals
 from notifier.store.audit import What
 from notifier.store.batches import Item
 from notifier.store.buttons import Pressed
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.notices import delivery_key
 from notifier.store.withdrawals import History, Order
 

@@ -26,10 +26,10 @@ from notifier.flow.withdrawal_wording import Said, board_toast, denied_toast, me
 from notifier.store import audit, batches, boards, buttons, card_updates, faces, inbox, withdrawals
 from notifier.store.audit import What
 from notifier.store.buttons import Pressed
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
+from notifier.store.engine.writer import WriterClosed
 from notifier.store.faces import Face, HungCard
 from notifier.store.withdrawals import Order
-from notifier.store.writer import WriterClosed
 
 log = logging.getLogger(__name__)
 

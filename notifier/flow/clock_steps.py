@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.store import clock_steps
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer, serialise
 from notifier.store import addressing, digest_runs, faces, gates, outbox
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.outbox import Claim, Claimed, Sent
 
 log = logging.getLogger(__name__)

@@ -25,8 +25,8 @@ from notifier.flow.tell import Telling
 from notifier.flow.timetable import Due, Plan, due_between, next_due
 from notifier.store import books, digest_runs
 from notifier.store.books import Stretch
-from notifier.store.database import Database
 from notifier.store.digest_runs import Right, RunState
+from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
 

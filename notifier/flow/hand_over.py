@@ -21,7 +21,7 @@ from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.tell import Telling
 from notifier.store import audit, payouts, withdrawals
 from notifier.store.audit import What
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import TypeVar
 
-from notifier.store.trouble import next_step
+from notifier.store.engine.outage import next_step
 
 log = logging.getLogger(__name__)
 

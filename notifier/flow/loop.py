@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from notifier.store.trouble import next_step
+from notifier.store.engine.outage import next_step
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.store import retention
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.retention import Cursor, Swept
 
 log = logging.getLogger(__name__)

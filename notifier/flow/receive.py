@@ -8,9 +8,9 @@ from concurrent.futures import Future
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.event import Event
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
+from notifier.store.engine.writer import WriterClosed
 from notifier.store.inbox import AcceptEvents
-from notifier.store.writer import WriterClosed
 
 
 class Rush:

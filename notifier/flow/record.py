@@ -25,7 +25,7 @@ from notifier.domain.withdrawal import reflects, taken_by, without_own
 from notifier.errors import Parked, StoreFailing
 from notifier.flow.tell import Telling
 from notifier.store import inbox, ledger, notices, sweeps, withdrawals
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.inbox import InboxEntry, InboxState, Verdict
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from notifier.domain.pace import Pace
 from notifier.errors import AccountUnknown, AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
 from notifier.flow.outside import Treasury
 from notifier.store import gates, inbox, sweeps
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 from notifier.store.sweeps import Sweep, Tally, ToRead, Why
 

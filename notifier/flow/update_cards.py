@@ -19,7 +19,7 @@ from notifier.flow.render import Renderer, serialise
 from notifier.flow.tell import Telling, end_of
 from notifier.store import card_updates, faces, gates
 from notifier.store.card_updates import CardUpdate
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.faces import HungCard
 
 log = logging.getLogger(__name__)

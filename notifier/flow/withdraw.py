@@ -25,7 +25,7 @@ from notifier.flow.outside import Treasury
 from notifier.flow.tell import Telling, end_of
 from notifier.store import accounts, audit, gates, payouts, withdrawals
 from notifier.store.audit import What
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.withdrawals import Ending
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from notifier.clock import Millis
 from notifier.domain.board import LeftOut, Progress
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store import card_updates
-from notifier.store.database import insert_returning
+from notifier.store.engine.database import insert_returning
 from notifier.store.tables import batch_items, batches, deliveries, withdrawals
 
 

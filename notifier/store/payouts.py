@@ -11,7 +11,7 @@ from notifier.clock import Millis
 from notifier.domain.payout import Payout, PayoutReport, PayoutState, Step, Taken, weigh
 from notifier.domain.withdrawal import Withdrawal
 from notifier.store import accounts, card_updates
-from notifier.store.database import insert_ignoring
+from notifier.store.engine.database import insert_ignoring
 from notifier.store.tables import payouts, withdrawals
 
 

@@ -14,7 +14,7 @@ from notifier.domain.ledger import content_of, read_content
 from notifier.domain.money import Amounts, Kind
 from notifier.domain.withdrawal import Button, Role, Step, Withdrawal, WithdrawalState
 from notifier.store import accounts, card_updates, ledger
-from notifier.store.database import insert_returning
+from notifier.store.engine.database import insert_returning
 from notifier.store.tables import accounts as accounts_table
 from notifier.store.tables import withdrawals
 

@@ -15,7 +15,7 @@ from notifier.clock import SystemClock
 from notifier.domain.event import Event
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 from support.running import RunningNotifier
 

@@ -21,7 +21,7 @@ from notifier.domain.period import Period, Span, finished
 from notifier.flow.digest_figures import Figures, gather
 from notifier.flow.digest_fit import fitting
 from notifier.parts import renderer
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.digests import BEFORE, PLAN
 
 BATCH = 20_000

@@ -29,7 +29,7 @@ from notifier.feishu.webhook import LARGEST_BODY, Webhook
 from notifier.feishu.webhook_request import WebhookAccess
 from notifier.sandbox.webhook import encrypt, signature_headers
 from notifier.store import inbox
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.clock import FakeClock
 from support.waiting import wait_until
 

@@ -11,7 +11,7 @@ from notifier.feishu.hire import ReferralAccounts
 from notifier.flow.announce import AnnounceParts, Announcer
 from notifier.sandbox.box import FeishuBox
 from notifier.store import accounts, ledger
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.builders import ACCOUNT, ACCOUNT_ID, balance_report
 from support.clock import FakeClock
 from support.outbox import account_ref, row, states, told

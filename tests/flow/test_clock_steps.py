@@ -6,7 +6,7 @@ from notifier.domain.delivery import DeliveryState
 from notifier.domain.healing import proves_deafness
 from notifier.flow.clock_steps import ClockWatch
 from notifier.store import desk, sweeps
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.builders import ACCOUNT
 from support.clock import FakeClock
 from support.outbox import LIN, account_ref, claim, claimed_ids, delivery, failed, later, row

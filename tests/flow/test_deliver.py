@@ -21,7 +21,7 @@ from notifier.flow.render import Renderer
 from notifier.flow.templates import CardTemplates
 from notifier.sandbox.box import FeishuBox
 from notifier.store import outbox
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import attempts
 from support.clock import FakeClock
 from support.outbox import OWNER, delivery, row, states, told

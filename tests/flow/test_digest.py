@@ -23,8 +23,8 @@ from notifier.flow.digest import REFERRERS, Digester, schedule, tell
 from notifier.flow.timetable import due_between, telling_of
 from notifier.parts import renderer
 from notifier.store import digest_content, digest_runs
-from notifier.store.database import Database
 from notifier.store.digest_runs import Right, RunState
+from notifier.store.engine.database import Database
 from notifier.store.tables import balances, deliveries
 from support.builders import CNY, USD
 from support.digests import (

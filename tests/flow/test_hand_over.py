@@ -11,7 +11,7 @@ from notifier.flow.tell import Telling
 from notifier.payroll.client import PayrollAccess, PayrollClient
 from notifier.sandbox.box import FeishuBox
 from notifier.store import audit
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import deliveries
 from support.clock import FakeClock
 from support.orders import BOOK, payout, payout_of

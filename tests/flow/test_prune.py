@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from notifier.domain.event import Event
 from notifier.flow.prune import PAGE, PAUSE_SECONDS, ROUND_SECONDS, PruneParts, Pruner
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 from notifier.store.tables import deliveries, delivery_notices, inbox, notices
 from support.clock import FakeClock

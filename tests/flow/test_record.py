@@ -18,7 +18,7 @@ from notifier.flow.receive import Receiver
 from notifier.flow.record import BATCH, RecordParts, record
 from notifier.flow.tell import Telling
 from notifier.store import accounts, inbox, ledger
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import deliveries, notices
 from support.builders import ACCOUNT, CNY, MODIFIED_AT, balance_event
 from support.clock import FakeClock

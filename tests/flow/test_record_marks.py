@@ -13,7 +13,7 @@ from notifier.flow.record import RecordParts, record
 from notifier.flow.tell import Telling
 from notifier.store import books
 from notifier.store.books import Stretch
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 from notifier.store.tables import withdrawals
 from support.builders import CNY, MODIFIED_AT, balance_event

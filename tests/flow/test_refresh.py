@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from notifier.domain.money import POINTS
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import accounts, notices
 from support.builders import CNY
 from support.clock import FakeClock

@@ -18,7 +18,7 @@ from notifier.flow.outside import Treasury
 from notifier.flow.refresh import FAILED_PAUSE_MS, MOST_TRIES
 from notifier.parts import refresh_parts
 from notifier.store import gates as stored_gates
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import accounts, gates
 from support.builders import CNY
 from support.clock import FakeClock

@@ -10,7 +10,7 @@ from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import CARD_LIVES_MS, Withdrawal, WithdrawalState
 from notifier.flow.tell import Telling, end_of
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import deliveries
 from support.orders import BOOK, hung_card, withdrawn
 from support.outbox import NOW, claim, told

@@ -13,7 +13,7 @@ from notifier.flow.tell import Telling
 from notifier.flow.withdraw import Withdrawer, WithdrawParts
 from notifier.sandbox.box import FeishuBox
 from notifier.store import buttons, withdrawals
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.withdrawals import Order
 from support.clock import FakeClock
 from support.orders import BOOK, hung_card, stored

@@ -5,7 +5,7 @@ from typing import Any
 from notifier.domain.event import AccountKey
 from notifier.store import audit
 from notifier.store.audit import AuditRow, Entry, What
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.builders import ACCOUNT, ACCOUNT_ID
 from support.outbox import NOW, account_ref
 

@@ -15,8 +15,8 @@ from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.store import batches, boards, buttons, card_updates, digest_runs, withdrawals
-from notifier.store.database import Database
 from notifier.store.digest_runs import Right, RunState
+from notifier.store.engine.database import Database
 from notifier.store.tables import deliveries
 from notifier.store.tables import withdrawals as orders
 from notifier.store.withdrawals import Ending, Order

@@ -12,7 +12,7 @@ from notifier.domain.event import AccountKey
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.store import books, ledger
 from notifier.store.books import Stretch
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import accounts, metadata, withdrawals
 from support.builders import CNY, USD, balance_report
 from support.orders import withdrawn

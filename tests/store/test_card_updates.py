@@ -9,7 +9,7 @@ from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import CARD_LIVES_MS
 from notifier.store import buttons, card_updates
 from notifier.store.card_updates import SETTLE_MS, CardUpdate
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import card_updates as table
 from notifier.store.tables import deliveries
 from support.builders import ACCOUNT

@@ -7,8 +7,8 @@ import pytest
 from notifier.domain.delivery import DeliveryState, Move, Rung
 from notifier.domain.route import Recipient
 from notifier.store import addressing, desk
-from notifier.store.database import Database
 from notifier.store.desk import WorkerRow
+from notifier.store.engine.database import Database
 from support.builders import ACCOUNT_ID
 from support.outbox import CHEN, LIN, NOW, claim, dead, delivery, failed, frozen, row, sent, states, told
 

@@ -14,7 +14,7 @@ from notifier.domain.event import AccountKey, BalanceReport
 from notifier.domain.ledger import BalanceChange, Snapshot, content_of
 from notifier.domain.money import POINTS, Amounts, Asset
 from notifier.store import ledger
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.ledger import Entered, Imbalance
 from support.builders import ACCOUNT, CNY, MODIFIED_AT, USD, balance_report
 

@@ -8,7 +8,7 @@ from notifier.domain.delivery import UUID_WINDOW_MS, Content, DeliveryState, Mov
 from notifier.domain.pace import Pace, SendingPace
 from notifier.domain.route import Recipient
 from notifier.store import accounts, addressing, gates, outbox
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import attempts, delivery_notices
 from support.outbox import (
     CARD,

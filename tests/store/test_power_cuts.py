@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.store import soundness
-from notifier.store.database import Database
+from notifier.store.engine import integrity
+from notifier.store.engine.database import Database
 from support.figures import keep
 from support.running import clean_environment
 from support.shim import build
@@ -87,7 +87,7 @@ class PowerCuts:
             if file.exists():
                 shutil.copy(file, seen / file.name)
         if self._more == ():
-            soundness.check(f"sqlite:///{seen / self.path.name}")  # or the next start would be refused
+            integrity.check(f"sqlite:///{seen / self.path.name}")  # or the next start would be refused
         connection = sqlite3.connect(seen / self.path.name)
         try:
             if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):

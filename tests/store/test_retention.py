@@ -17,8 +17,8 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, finished
 from notifier.store import batches, boards, card_updates, desk, digest_runs, inbox, notices, retention
-from notifier.store.database import LOG_FILE_BYTES, Database
 from notifier.store.digest_runs import Right, RunState
+from notifier.store.engine.database import LOG_FILE_BYTES, Database
 from notifier.store.inbox import AcceptEvents, InboxState, Verdict
 from notifier.store.retention import START, Swept
 from notifier.store.tables import (

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 
 from notifier.errors import ConfigError, StoreBusy, StoreOutdated
 from notifier.store import schema
-from notifier.store.database import Database, is_running, make_engine, show_url, sole_process
+from notifier.store.engine.database import Database, is_running, make_engine, show_url, sole_process
 from notifier.store.tables import metadata
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from notifier.errors import ConfigError
-from notifier.store import birth, soundness
-from notifier.store.database import Database, sole_process
+from notifier.store.engine import init_marker, integrity
+from notifier.store.engine.database import Database, sole_process
 
 PAGE = 4096
 FRAME = 24 + PAGE
@@ -42,7 +42,7 @@ def spoil(file: Path, at: int) -> None:
 
 
 def check(path: Path) -> None:
-    soundness.check(f"sqlite:///{path}")
+    integrity.check(f"sqlite:///{path}")
 
 
 def test_what_a_killed_process_leaves_is_sound(path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_log_that_is_being_written_is_no_damage(tmp_path: Path) -> None:
     writing.start()
     try:
         for _ in range(300):
-            soundness.refuse_damaged_log(f"sqlite:///{file}")
+            integrity.refuse_damaged_log(f"sqlite:///{file}")
     finally:
         over.set()
         writing.join(10)
@@ -138,14 +138,14 @@ def test_a_database_that_was_emptied_is_refused_also_once_it_was_ours(tmp_path: 
     path.write_bytes(b"")
     log_of(path).write_bytes(log)
 
-    for look in (soundness.check, Database.open):
+    for look in (integrity.check, Database.open):
         with pytest.raises(ConfigError, match="it is empty"):
             look(f"sqlite:///{path}")
 
 
 def test_an_empty_file_that_a_first_start_left_is_filled_by_the_next(tmp_path: Path) -> None:
     path = tmp_path / "notifier.db"
-    birth.begin(path)
+    init_marker.begin(path)
     path.write_bytes(b"")
 
     check(path)
@@ -157,7 +157,7 @@ def test_an_empty_file_that_a_first_start_left_is_filled_by_the_next(tmp_path: P
 
 def test_a_first_start_may_not_have_lost_a_log(tmp_path: Path) -> None:
     path = tmp_path / "notifier.db"
-    birth.begin(path)
+    init_marker.begin(path)
     path.write_bytes(b"")
     log_of(path).write_bytes(b"frames")
 
@@ -167,7 +167,7 @@ def test_a_first_start_may_not_have_lost_a_log(tmp_path: Path) -> None:
 
 def test_whoever_looks_fills_nothing_that_a_first_start_left(tmp_path: Path) -> None:
     path = tmp_path / "notifier.db"
-    birth.begin(path)
+    init_marker.begin(path)
     path.write_bytes(b"")
 
     with pytest.raises(ConfigError, match="there is no database"):
@@ -180,7 +180,7 @@ def test_a_log_without_its_database_is_refused_and_kept(path: Path) -> None:
     path.unlink()
     before = log_of(path).read_bytes()
 
-    for look in (soundness.check, Database.open):
+    for look in (integrity.check, Database.open):
         with pytest.raises(
             ConfigError, match=r"notifier\.db is missing, but .*-wal is there.*Put the file back"
         ):

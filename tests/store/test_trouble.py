@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
+from notifier.store.engine.writer import Writer
 from notifier.store.tables import gates
-from notifier.store.writer import Writer
 
 
 @pytest.fixture

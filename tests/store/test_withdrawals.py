@@ -27,7 +27,7 @@ from notifier.domain.withdrawal import (
 )
 from notifier.errors import Refused
 from notifier.store import accounts, buttons, schema, withdrawals
-from notifier.store.database import Database, make_engine
+from notifier.store.engine.database import Database, make_engine
 from notifier.store.tables import deliveries
 from notifier.store.tables import withdrawals as table
 from notifier.store.withdrawals import Ending, Order

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.running import RunningNotifier, running_notifier, texts
 from support.waiting import wait_until
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import inbox
 from support.running import RunningNotifier
 from support.shim import build

@@ -15,7 +15,7 @@ import pytest
 from notifier.domain.withdrawal import Withdrawal
 from notifier.sandbox.box import FeishuBox
 from notifier.store import ledger, withdrawals
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support import money_moves as money
 from support.cards import balance_card, ref_on
 from support.ports import free_port

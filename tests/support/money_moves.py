@@ -8,7 +8,7 @@ from typing import Any
 
 from notifier.sandbox.box import FeishuBox
 from notifier.store import card_updates, payouts, withdrawals
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.cards import is_about_a_balance
 from support.running import texts
 

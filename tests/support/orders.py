@@ -12,7 +12,7 @@ from notifier.domain.payout import Payout, body_of
 from notifier.domain.route import AddressBook, Recipient
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.store import accounts, buttons, payouts, withdrawals
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import deliveries
 from notifier.store.withdrawals import Ending, Order
 from support.builders import ACCOUNT, CNY

@@ -11,7 +11,7 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.pace import Pace, SendingPace
 from notifier.domain.route import Recipient
 from notifier.store import ledger, notices, outbox
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.outbox import Claim, Claimed, Sent
 from notifier.store.tables import deliveries
 from support.builders import ACCOUNT, balance_report, change

@@ -21,7 +21,7 @@ from notifier.flow.tell import Telling
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
 from notifier.store import ledger, sweeps
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 from notifier.store.tables import accounts, notices
 from notifier.store.tables import sweeps as sweeps_table

@@ -12,7 +12,7 @@ from typing import Any
 
 from notifier.sandbox.box import FeishuBox
 from notifier.store import desk, inbox
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from support.leaks import search, search_folder
 from support.ports import free_port
 from support.waiting import wait_until

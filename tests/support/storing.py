@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from notifier.clock import SystemClock
 from notifier.domain.event import Event
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 
 AT_ONCE = 8

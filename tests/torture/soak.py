@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
 from notifier.store import desk, inbox
-from notifier.store.database import Database
+from notifier.store.engine.database import Database
 from notifier.store.tables import deliveries
 from support import figures
 from support.running import RunningNotifier

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from notifier.store.trouble import Outage, failing, is_damage, next_step
+from notifier.store.engine.outage import Outage, failing, is_damage, next_step
 
 R = TypeVar("R")
 T = TypeVar("T")

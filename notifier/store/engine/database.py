@@ -14,10 +14,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from notifier.errors import ConfigError, StoreBusy
-from notifier.store import birth, schema, soundness
+from notifier.store import schema
+from notifier.store.engine import init_marker, integrity
+from notifier.store.engine.outage import BEGIN_ANEW, Outage, failing, is_damage, next_step
+from notifier.store.engine.writer import Writer
 from notifier.store.tables import workers
-from notifier.store.trouble import BEGIN_ANEW, Outage, failing, is_damage, next_step
-from notifier.store.writer import Writer
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -53,15 +54,15 @@ class Database:
         if must_exist:
             _look_for(url)
         engine = make_engine(url)
-        soundness.refuse_lost(url)
-        soundness.refuse_damaged_log(url)
-        file = birth.file_of(url)
+        integrity.refuse_lost(url)
+        integrity.refuse_damaged_log(url)
+        file = init_marker.file_of(url)
         try:
             if file is not None:
-                birth.begin(file)
+                init_marker.begin(file)
             schema.bring_up(engine)
             if file is not None:
-                birth.over(file)
+                init_marker.over(file)
         except sa.exc.OperationalError as error:
             raise ConfigError(
                 f"store.url: the database cannot be opened. {failing(error, engine.url.database or '')}"
@@ -105,8 +106,8 @@ class Database:
 
 
 def _look_for(url: str) -> None:
-    path = birth.file_of(url)
-    if path is not None and (not path.exists() or birth.is_under_way(path)):
+    path = init_marker.file_of(url)
+    if path is not None and (not path.exists() or init_marker.is_under_way(path)):
         raise ConfigError(
             f"store.url: there is no database at {make_url(url).database} (seen from {Path.cwd()}). "
             "Has `notifier run` been started with this configuration? "
@@ -116,7 +117,7 @@ def _look_for(url: str) -> None:
 
 def make_engine(url: str) -> Engine:
     parsed = _parse(url)
-    file = birth.file_of(url)
+    file = init_marker.file_of(url)
     if file is not None:
         _make_folder(file)
     engine = sa.create_engine(
@@ -235,7 +236,7 @@ def sole_process(url: str) -> Iterator[Callable[[], None]]:
 def _lock_beside(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
     """The file's true path; None where there is none. Raises as sole_process."""
     _parse(url)
-    path = birth.file_of(url)
+    path = init_marker.file_of(url)
     if path is None:
         yield None
         return

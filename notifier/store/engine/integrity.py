@@ -11,8 +11,8 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from notifier.errors import ConfigError
-from notifier.store import birth
-from notifier.store.trouble import BACKUP_OR_NOTHING, BEGIN_ANEW
+from notifier.store.engine import init_marker
+from notifier.store.engine.outage import BACKUP_OR_NOTHING, BEGIN_ANEW
 
 LONGEST_LOOK_SECONDS = 3.0
 """A large file is looked over as far as one gets by then."""
@@ -28,8 +28,8 @@ MAGIC = {0x377F0682: "<", 0x377F0683: ">"}
 def check(url: str) -> None:
     """Raises ConfigError for a file that is damaged, as far as can be told. One that is not there is well."""
     refuse_lost(url)
-    path = birth.file_of(url)
-    if path is None or not path.is_file() or birth.is_under_way(path):
+    path = init_marker.file_of(url)
+    if path is None or not path.is_file() or init_marker.is_under_way(path):
         return
     refuse_damaged_log(url)
     found = _quick_check(path)
@@ -39,7 +39,7 @@ def check(url: str) -> None:
 
 def refuse_damaged_log(url: str) -> None:
     """Raises ConfigError where the -wal has lost what was committed: SQLite would drop the rest of it in silence."""
-    path = birth.file_of(url)
+    path = init_marker.file_of(url)
     if path is None:
         return
     for look in range(LOOKS):
@@ -56,7 +56,7 @@ def refuse_damaged_log(url: str) -> None:
 
 def refuse_lost(url: str) -> None:
     """SQLite makes a new database where the file is empty or missing, and deletes in silence the -wal beside it."""
-    path = birth.file_of(url)
+    path = init_marker.file_of(url)
     if path is None:
         return
     has_log = _is_filled(_log_of(path))
@@ -66,7 +66,7 @@ def refuse_lost(url: str) -> None:
             "changed. Put the file back beside it. Where it is lost, move its -wal and -shm files away too, and "
             f"{BACKUP_OR_NOTHING}"
         )
-    if path.is_file() and not _is_filled(path) and (has_log or not birth.is_under_way(path)):
+    if path.is_file() and not _is_filled(path) and (has_log or not init_marker.is_under_way(path)):
         raise ConfigError(_sentence(path, "is not a usable database: it is empty"))
 
 
