@@ -123,10 +123,10 @@ def preview(
 @CONFIG_OPTION
 def migrate(config_path: Path | None) -> None:
     """Bring the database to this program's schema (run does so by itself)."""
-    from notifier.store import schema  # noqa: PLC0415 - see above
+    from notifier.store.schema.upgrade import upgrade  # noqa: PLC0415 - see above
 
     with open_database(load(config_path), must_exist=False):
-        click.echo(f"The database is at schema {schema.NEWEST}.")
+        click.echo(f"The database is at schema {upgrade.NEWEST}.")
 
 
 @cli.command()

@@ -11,7 +11,7 @@ from notifier.clock import Millis
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.event import AccountKey
-from notifier.store.tables import accounts, deliveries
+from notifier.store.schema.tables import accounts, deliveries
 
 LEASE_MS = 60_000
 """A look-up that has not answered by then is due again: its process died."""

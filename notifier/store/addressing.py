@@ -7,7 +7,7 @@ from notifier.clock import Millis
 from notifier.domain.delivery import Delivery, DeliveryState, Rung
 from notifier.domain.route import Recipient
 from notifier.store import notices
-from notifier.store.tables import deliveries, delivery_notices
+from notifier.store.schema.tables import deliveries, delivery_notices
 
 
 def address(

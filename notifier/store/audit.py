@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.store.tables import accounts, audit
+from notifier.store.schema.tables import accounts, audit
 
 FEISHU = "feishu"
 NOTIFIER = "notifier"

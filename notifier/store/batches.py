@@ -11,7 +11,7 @@ from notifier.domain.board import LeftOut, Progress
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store import card_updates
 from notifier.store.engine.database import insert_returning
-from notifier.store.tables import batch_items, batches, deliveries, withdrawals
+from notifier.store.schema.tables import batch_items, batches, deliveries, withdrawals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store import batches
 from notifier.store.engine.database import insert_ignoring
-from notifier.store.tables import accounts, boards, buttons, deliveries, payouts, withdrawals
+from notifier.store.schema.tables import accounts, boards, buttons, deliveries, payouts, withdrawals
 
 Row = sa.Row[*tuple[Any, ...]]
 

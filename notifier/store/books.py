@@ -18,7 +18,7 @@ from notifier.domain.account import Referrer
 from notifier.domain.digest import ZERO, Flow, Holder
 from notifier.domain.ledger import read_content
 from notifier.domain.money import Amounts, Asset, Kind, from_units
-from notifier.store.tables import accounts, balances, changes, snapshots, withdrawals
+from notifier.store.schema.tables import accounts, balances, changes, snapshots, withdrawals
 
 _DELTA = changes.c.after - changes.c.before
 _UP = sa.case((_DELTA > 0, _DELTA), else_=0)

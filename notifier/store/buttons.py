@@ -13,8 +13,8 @@ from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Button
 from notifier.store import accounts
 from notifier.store.engine.database import insert_ignoring
-from notifier.store.tables import accounts as accounts_table
-from notifier.store.tables import buttons, deliveries
+from notifier.store.schema.tables import accounts as accounts_table
+from notifier.store.schema.tables import buttons, deliveries
 
 DEACTIVATED_FOR_MS = 5 * 60_000
 """For so long we take Feishu's word; then a click may ask again, as nobody tells us when it is enabled."""

@@ -14,7 +14,7 @@ from notifier.domain.delivery import OPEN_STATES, DeliveryState
 from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import CARD_LIVES_MS
 from notifier.store.engine.database import insert_ignoring
-from notifier.store.tables import buttons, card_updates, deliveries
+from notifier.store.schema.tables import buttons, card_updates, deliveries
 
 SETTLE_MS = 700
 """Feishu undoes a change that arrives before the answer to a click has been shown; half a second was advised."""

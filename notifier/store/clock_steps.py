@@ -7,7 +7,7 @@ from notifier.clock import Millis
 from notifier.domain.delivery import OPEN_STATES, UUID_WINDOW_MS
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.store.tables import accounts, card_updates, deliveries, payouts, withdrawals, workers
+from notifier.store.schema.tables import accounts, card_updates, deliveries, payouts, withdrawals, workers
 
 LEAST_STEP_MS = 2_000
 """What is less is slewing, and no wait is much longer for it."""

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.delivery import FOR_A_PERSON, OPEN_STATES, DeliveryState, Rung
 from notifier.store import clock_steps
-from notifier.store.tables import accounts, attempts, deliveries, delivery_notices, notices, workers
+from notifier.store.schema.tables import accounts, attempts, deliveries, delivery_notices, notices, workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

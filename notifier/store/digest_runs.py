@@ -19,7 +19,14 @@ from notifier.domain.route import Recipient
 from notifier.store import digest_content
 from notifier.store.engine.database import insert_ignoring, insert_returning
 from notifier.store.notices import delivery_key
-from notifier.store.tables import accounts, deliveries, digest_clocks, digest_files, digest_runs, payouts
+from notifier.store.schema.tables import (
+    accounts,
+    deliveries,
+    digest_clocks,
+    digest_files,
+    digest_runs,
+    payouts,
+)
 
 
 class RunState(StrEnum):

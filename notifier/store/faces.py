@@ -20,8 +20,8 @@ from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
 from notifier.store import accounts, boards, buttons, digest_runs, notices, payouts, withdrawals
 from notifier.store.buttons import Pressed
-from notifier.store.tables import buttons as buttons_table
-from notifier.store.tables import deliveries
+from notifier.store.schema.tables import buttons as buttons_table
+from notifier.store.schema.tables import deliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

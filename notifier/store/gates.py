@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.pace import Gate
 from notifier.store.engine.database import insert_ignoring, upsert
-from notifier.store.tables import gates
+from notifier.store.schema.tables import gates
 
 SENDING = "im.messages"
 LOOKUPS = "hire.get_account_assets"

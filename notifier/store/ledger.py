@@ -11,7 +11,7 @@ from notifier.domain.event import AccountKey, BalanceReport
 from notifier.domain.ledger import BalanceChange, Rewrite, Snapshot, content_of, place
 from notifier.domain.money import Amounts, Asset, Kind, from_units, to_units
 from notifier.store.engine.database import insert_ignoring
-from notifier.store.tables import accounts, balances, changes, snapshots
+from notifier.store.schema.tables import accounts, balances, changes, snapshots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

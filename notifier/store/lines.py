@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.delivery import DeliveryState
-from notifier.store.tables import deliveries, gates
+from notifier.store.schema.tables import deliveries, gates
 
 FAR_AHEAD_MS = 60_000
 

@@ -15,7 +15,7 @@ from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Recipient
-from notifier.store.tables import deliveries, delivery_notices, notices
+from notifier.store.schema.tables import deliveries, delivery_notices, notices
 
 
 def add(connection: Connection, ref: int, notice: Notice, *, now: Millis) -> int | None:

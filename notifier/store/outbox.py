@@ -17,7 +17,7 @@ from notifier.domain.notice import Notice
 from notifier.domain.pace import Gate, SendingPace
 from notifier.store import accounts, gates, lines, notices
 from notifier.store.faces import Face
-from notifier.store.tables import attempts, deliveries
+from notifier.store.schema.tables import attempts, deliveries
 
 MINUTE_MS = 60_000
 

@@ -12,7 +12,7 @@ from notifier.domain.payout import Payout, PayoutReport, PayoutState, Step, Take
 from notifier.domain.withdrawal import Withdrawal
 from notifier.store import accounts, card_updates
 from notifier.store.engine.database import insert_ignoring
-from notifier.store.tables import payouts, withdrawals
+from notifier.store.schema.tables import payouts, withdrawals
 
 
 def begin(connection: Connection, withdrawal: Withdrawal, *, body: str, now: Millis) -> None:

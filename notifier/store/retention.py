@@ -19,7 +19,7 @@ from notifier.domain.delivery import DeliveryState
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store.inbox import InboxState
-from notifier.store.tables import (
+from notifier.store.schema.tables import (
     attempts,
     batches,
     boards,

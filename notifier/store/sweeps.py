@@ -12,7 +12,7 @@ from notifier.domain.event import AccountKey
 from notifier.domain.healing import Books
 from notifier.store import withdrawals
 from notifier.store.ledger import balances_of
-from notifier.store.tables import accounts, sweeps
+from notifier.store.schema.tables import accounts, sweeps
 
 KEPT = 100
 """Rounds that are over."""

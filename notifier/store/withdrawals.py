@@ -15,8 +15,8 @@ from notifier.domain.money import Amounts, Kind
 from notifier.domain.withdrawal import Button, Role, Step, Withdrawal, WithdrawalState
 from notifier.store import accounts, card_updates, ledger
 from notifier.store.engine.database import insert_returning
-from notifier.store.tables import accounts as accounts_table
-from notifier.store.tables import withdrawals
+from notifier.store.schema.tables import accounts as accounts_table
+from notifier.store.schema.tables import withdrawals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from notifier.flow.batch import TOGETHER, Batcher, BatchParts
 from notifier.store import audit, batches, boards, digest_runs, withdrawals
 from notifier.store.digest_runs import Right, RunState
 from notifier.store.engine.database import Database
-from notifier.store.tables import accounts, balances, deliveries
+from notifier.store.schema.tables import accounts, balances, deliveries
 from notifier.store.withdrawals import Ending
 from support.builders import CNY
 from support.clock import FakeClock

@@ -37,7 +37,7 @@ from notifier.flow.record import RecordParts, record
 from notifier.flow.tell import Telling
 from notifier.store import buttons, ledger, sweeps, withdrawals
 from notifier.store.engine.database import Database
-from notifier.store.tables import accounts, deliveries, notices
+from notifier.store.schema.tables import accounts, deliveries, notices
 from notifier.store.withdrawals import Ending, Order
 from support.builders import CNY, MODIFIED_AT, USD, balance_payload
 from support.clock import FakeClock

@@ -22,7 +22,7 @@ from notifier.flow.templates import CardTemplates
 from notifier.sandbox.box import FeishuBox
 from notifier.store import outbox
 from notifier.store.engine.database import Database
-from notifier.store.tables import attempts
+from notifier.store.schema.tables import attempts
 from support.clock import FakeClock
 from support.outbox import OWNER, delivery, row, states, told
 

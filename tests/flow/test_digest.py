@@ -25,7 +25,7 @@ from notifier.parts import renderer
 from notifier.store import digest_content, digest_runs
 from notifier.store.digest_runs import Right, RunState
 from notifier.store.engine.database import Database
-from notifier.store.tables import balances, deliveries
+from notifier.store.schema.tables import balances, deliveries
 from support.builders import CNY, USD
 from support.digests import (
     BEFORE,

@@ -12,7 +12,7 @@ from notifier.payroll.client import PayrollAccess, PayrollClient
 from notifier.sandbox.box import FeishuBox
 from notifier.store import audit
 from notifier.store.engine.database import Database
-from notifier.store.tables import deliveries
+from notifier.store.schema.tables import deliveries
 from support.clock import FakeClock
 from support.orders import BOOK, payout, payout_of
 from support.ports import free_port

@@ -15,7 +15,7 @@ from notifier.domain.event import Event
 from notifier.flow.prune import PAGE, PAUSE_SECONDS, ROUND_SECONDS, PruneParts, Pruner
 from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
-from notifier.store.tables import deliveries, delivery_notices, inbox, notices
+from notifier.store.schema.tables import deliveries, delivery_notices, inbox, notices
 from support.clock import FakeClock
 from support.outbox import account_ref
 

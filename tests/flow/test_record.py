@@ -19,7 +19,7 @@ from notifier.flow.record import BATCH, RecordParts, record
 from notifier.flow.tell import Telling
 from notifier.store import accounts, inbox, ledger
 from notifier.store.engine.database import Database
-from notifier.store.tables import deliveries, notices
+from notifier.store.schema.tables import deliveries, notices
 from support.builders import ACCOUNT, CNY, MODIFIED_AT, balance_event
 from support.clock import FakeClock
 

@@ -15,7 +15,7 @@ from notifier.store import books
 from notifier.store.books import Stretch
 from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
-from notifier.store.tables import withdrawals
+from notifier.store.schema.tables import withdrawals
 from support.builders import CNY, MODIFIED_AT, balance_event
 from support.clock import FakeClock
 from support.orders import BOOK, withdrawn

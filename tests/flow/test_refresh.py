@@ -9,7 +9,7 @@ import pytest
 
 from notifier.domain.money import POINTS
 from notifier.store.engine.database import Database
-from notifier.store.tables import accounts, notices
+from notifier.store.schema.tables import accounts, notices
 from support.builders import CNY
 from support.clock import FakeClock
 from support.refreshing import HOUR, LIN, Scene, refresh_scene

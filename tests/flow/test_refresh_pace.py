@@ -19,7 +19,7 @@ from notifier.flow.refresh import FAILED_PAUSE_MS, MOST_TRIES
 from notifier.parts import refresh_parts
 from notifier.store import gates as stored_gates
 from notifier.store.engine.database import Database
-from notifier.store.tables import accounts, gates
+from notifier.store.schema.tables import accounts, gates
 from support.builders import CNY
 from support.clock import FakeClock
 from support.refreshing import HOUR, LIN, READ, Scene, refresh_scene

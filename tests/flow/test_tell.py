@@ -11,7 +11,7 @@ from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import CARD_LIVES_MS, Withdrawal, WithdrawalState
 from notifier.flow.tell import Telling, end_of
 from notifier.store.engine.database import Database
-from notifier.store.tables import deliveries
+from notifier.store.schema.tables import deliveries
 from support.orders import BOOK, hung_card, withdrawn
 from support.outbox import NOW, claim, told
 

@@ -11,7 +11,7 @@ from notifier.domain.healing import READ_LATE_BY_MS, RENEWED_WITHIN_MS
 from notifier.store import accounts as account_rows
 from notifier.store import sweeps
 from notifier.store.engine.database import Database
-from notifier.store.tables import deliveries, inbox
+from notifier.store.schema.tables import deliveries, inbox
 from support.builders import CNY
 from support.clock import FakeClock
 from support.refreshing import GRACE, HOUR, LIN, Scene, refresh_scene

@@ -17,8 +17,8 @@ from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.store import batches, boards, buttons, card_updates, digest_runs, withdrawals
 from notifier.store.digest_runs import Right, RunState
 from notifier.store.engine.database import Database
-from notifier.store.tables import deliveries
-from notifier.store.tables import withdrawals as orders
+from notifier.store.schema.tables import deliveries
+from notifier.store.schema.tables import withdrawals as orders
 from notifier.store.withdrawals import Ending, Order
 from support.builders import CNY
 from support.digests import BEFORE, BOOK, PLAN, balance

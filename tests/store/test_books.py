@@ -13,7 +13,7 @@ from notifier.domain.money import POINTS, Asset, Kind
 from notifier.store import books, ledger
 from notifier.store.books import Stretch
 from notifier.store.engine.database import Database
-from notifier.store.tables import accounts, metadata, withdrawals
+from notifier.store.schema.tables import accounts, metadata, withdrawals
 from support.builders import CNY, USD, balance_report
 from support.orders import withdrawn
 

@@ -10,8 +10,8 @@ from notifier.domain.withdrawal import CARD_LIVES_MS
 from notifier.store import buttons, card_updates
 from notifier.store.card_updates import SETTLE_MS, CardUpdate
 from notifier.store.engine.database import Database
-from notifier.store.tables import card_updates as table
-from notifier.store.tables import deliveries
+from notifier.store.schema.tables import card_updates as table
+from notifier.store.schema.tables import deliveries
 from support.builders import ACCOUNT
 from support.outbox import LIN, NOW, account_ref, told
 

@@ -9,8 +9,8 @@ from alembic import command
 from alembic.config import Config
 
 from notifier.errors import StoreOutdated
-from notifier.store import schema
 from notifier.store.engine.database import Database, make_engine
+from notifier.store.schema.upgrade import upgrade
 
 BEFORE = """
 INSERT INTO accounts (id, tenant_key, app_id, account_id) VALUES (1, 'tk', 'cli_x', '7000000000000000001');
@@ -38,7 +38,7 @@ def at_0003(tmp_path: Path, more: str = "") -> str:
     url = f"sqlite:///{tmp_path}/old.db"
     engine = make_engine(url)
     config = Config()
-    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.set_main_option("script_location", str(upgrade.MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0003")
@@ -97,5 +97,5 @@ def test_a_database_that_does_not_hold_together_is_left_as_it_was(tmp_path: Path
     ):
         Database.open(url)
     again = make_engine(url)
-    assert "0003" == schema.stored_version(again)
+    assert "0003" == upgrade.stored_version(again)
     again.dispose()

@@ -9,7 +9,7 @@ from notifier.domain.pace import Pace, SendingPace
 from notifier.domain.route import Recipient
 from notifier.store import accounts, addressing, gates, outbox
 from notifier.store.engine.database import Database
-from notifier.store.tables import attempts, delivery_notices
+from notifier.store.schema.tables import attempts, delivery_notices
 from support.outbox import (
     CARD,
     CHEN,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from notifier.domain.payout import PayoutReport, PayoutState, Step, Taken
 from notifier.store import payouts
 from notifier.store.engine.database import Database
-from notifier.store.tables import card_updates
+from notifier.store.schema.tables import card_updates
 from support.orders import payout, payout_of, stored
 from support.outbox import NOW
 

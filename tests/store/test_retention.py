@@ -21,7 +21,7 @@ from notifier.store.digest_runs import Right, RunState
 from notifier.store.engine.database import LOG_FILE_BYTES, Database
 from notifier.store.inbox import AcceptEvents, InboxState, Verdict
 from notifier.store.retention import START, Swept
-from notifier.store.tables import (
+from notifier.store.schema.tables import (
     attempts,
     batch_items,
     buttons,
@@ -32,12 +32,12 @@ from notifier.store.tables import (
     withdrawals,
     workers,
 )
-from notifier.store.tables import batches as batches_table
-from notifier.store.tables import boards as boards_table
-from notifier.store.tables import card_updates as card_updates_table
-from notifier.store.tables import digest_runs as digest_runs_table
-from notifier.store.tables import inbox as inbox_table
-from notifier.store.tables import notices as notices_table
+from notifier.store.schema.tables import batches as batches_table
+from notifier.store.schema.tables import boards as boards_table
+from notifier.store.schema.tables import card_updates as card_updates_table
+from notifier.store.schema.tables import digest_runs as digest_runs_table
+from notifier.store.schema.tables import inbox as inbox_table
+from notifier.store.schema.tables import notices as notices_table
 from support.builders import ACCOUNT, change
 from support.clock import FakeClock
 from support.digests import BEFORE as DUE

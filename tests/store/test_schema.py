@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from notifier.errors import ConfigError, StoreBusy, StoreOutdated
-from notifier.store import schema
 from notifier.store.engine.database import Database, is_running, make_engine, show_url, sole_process
-from notifier.store.tables import metadata
+from notifier.store.schema.tables import metadata
+from notifier.store.schema.upgrade import upgrade
 
 
 @pytest.fixture
@@ -59,16 +59,16 @@ def _indexes(engine: sa.Engine) -> dict[str, str]:
 def test_an_empty_database_has_no_version(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite:///{tmp_path}/empty.db")
 
-    assert schema.stored_version(engine) is None
+    assert upgrade.stored_version(engine) is None
     engine.dispose()
 
 
 def test_bringing_up_twice_changes_nothing(database: Database) -> None:
     before = _indexes(database.engine)
-    schema.bring_up(database.engine)
-    schema.upgrade(database.engine)
+    upgrade.bring_up(database.engine)
+    upgrade.upgrade(database.engine)
 
-    assert schema.NEWEST == schema.stored_version(database.engine)
+    assert upgrade.NEWEST == upgrade.stored_version(database.engine)
     assert before == _indexes(database.engine)
 
 
@@ -76,8 +76,8 @@ def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
     with database.engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0099'"))
 
-    with pytest.raises(StoreOutdated, match=r"has schema 0099; this program knows " + schema.NEWEST):
-        schema.bring_up(database.engine)
+    with pytest.raises(StoreOutdated, match=r"has schema 0099; this program knows " + upgrade.NEWEST):
+        upgrade.bring_up(database.engine)
 
 
 @pytest.mark.parametrize(

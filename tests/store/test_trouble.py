@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from notifier.store.engine.database import Database
 from notifier.store.engine.writer import Writer
-from notifier.store.tables import gates
+from notifier.store.schema.tables import gates
 
 
 @pytest.fixture

@@ -26,10 +26,11 @@ from notifier.domain.withdrawal import (
     after_failure,
 )
 from notifier.errors import Refused
-from notifier.store import accounts, buttons, schema, withdrawals
+from notifier.store import accounts, buttons, withdrawals
 from notifier.store.engine.database import Database, make_engine
-from notifier.store.tables import deliveries
-from notifier.store.tables import withdrawals as table
+from notifier.store.schema.tables import deliveries
+from notifier.store.schema.tables import withdrawals as table
+from notifier.store.schema.upgrade import upgrade
 from notifier.store.withdrawals import Ending, Order
 from support.builders import ACCOUNT, CNY
 from support.outbox import LIN, NOW, OWNER, told
@@ -601,11 +602,11 @@ def test_an_id_that_we_never_drew_is_no_button(database: Database, ref: str) -> 
 def test_a_database_without_withdrawals_keeps_its_rows_and_gets_the_new_tables(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite:///{tmp_path}/old.db")
     config = Config()
-    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.set_main_option("script_location", str(upgrade.MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-    assert "0001" == schema.stored_version(engine)
+    assert "0001" == upgrade.stored_version(engine)
     with engine.begin() as connection:
         connection.exec_driver_sql(
             "INSERT INTO accounts (id, tenant_key, app_id, account_id, referrer_open_id, referrer_name_zh)"
@@ -613,9 +614,9 @@ def test_a_database_without_withdrawals_keeps_its_rows_and_gets_the_new_tables(t
         )
         connection.exec_driver_sql("INSERT INTO balances VALUES (41, 'cash', 'CNY', 3505000)")
 
-    schema.bring_up(engine)
+    upgrade.bring_up(engine)
 
-    assert schema.NEWEST == schema.stored_version(engine)
+    assert upgrade.NEWEST == upgrade.stored_version(engine)
     with engine.connect() as connection:
         account = connection.exec_driver_sql("SELECT * FROM accounts").mappings().one()
         assert (41, "old", "ou_lin", "林小满", None) == (

@@ -25,7 +25,7 @@ from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import PayoutReport, PayoutState, Step, body_of
 from notifier.store import audit, payouts
 from notifier.store.engine.database import Database
-from notifier.store.tables import deliveries, delivery_notices, notices
+from notifier.store.schema.tables import deliveries, delivery_notices, notices
 from support.builders import CNY
 from support.orders import OWNER, payout, payout_of, withdrawn
 from support.running import clean_environment

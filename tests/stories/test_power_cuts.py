@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
 from notifier.store.engine.database import Database
-from notifier.store.tables import inbox
+from notifier.store.schema.tables import inbox
 from support.running import RunningNotifier
 from support.shim import build
 

@@ -32,7 +32,7 @@ from notifier.cli import cli
 MODULES = (
     "notifier.app",
     "notifier.feishu.sdk_client",
-    "notifier.store.schema",
+    "notifier.store.schema.upgrade",
     "sqlalchemy.dialects.sqlite",
 )
 """All that a run imports while it starts."""

@@ -21,7 +21,7 @@ from notifier.flow.timetable import Plan
 from notifier.parts import renderer
 from notifier.store import accounts, digest_content, ledger
 from notifier.store.engine.database import Database
-from notifier.store.tables import deliveries, digest_files, digest_runs
+from notifier.store.schema.tables import deliveries, digest_files, digest_runs
 from support.builders import balance_report
 from support.clock import FakeClock
 

@@ -13,7 +13,7 @@ from notifier.domain.route import AddressBook, Recipient
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.store import accounts, buttons, payouts, withdrawals
 from notifier.store.engine.database import Database
-from notifier.store.tables import deliveries
+from notifier.store.schema.tables import deliveries
 from notifier.store.withdrawals import Ending, Order
 from support.builders import ACCOUNT, CNY
 from support.outbox import LIN, NOW, account_ref, told

@@ -13,7 +13,7 @@ from notifier.domain.route import Recipient
 from notifier.store import ledger, notices, outbox
 from notifier.store.engine.database import Database
 from notifier.store.outbox import Claim, Claimed, Sent
-from notifier.store.tables import deliveries
+from notifier.store.schema.tables import deliveries
 from support.builders import ACCOUNT, balance_report, change
 
 NOW = 1_700_000_100_000

@@ -23,8 +23,8 @@ from notifier.sandbox.settings import SandboxSettings
 from notifier.store import ledger, sweeps
 from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
-from notifier.store.tables import accounts, notices
-from notifier.store.tables import sweeps as sweeps_table
+from notifier.store.schema.tables import accounts, notices
+from notifier.store.schema.tables import sweeps as sweeps_table
 from support.clock import FakeClock
 
 LIN = "7000000000000000001"

@@ -21,7 +21,7 @@ from notifier.domain.money import Asset, Kind
 from notifier.sandbox.settings import SandboxSettings
 from notifier.store import desk, ledger, withdrawals
 from notifier.store.engine.database import Database
-from notifier.store.tables import deliveries, inbox
+from notifier.store.schema.tables import deliveries, inbox
 from support import money_moves as money
 from support.cards import balance_card, ref_on
 from support.crashing import STEPS

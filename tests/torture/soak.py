@@ -26,7 +26,7 @@ from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
 from notifier.store import desk, inbox
 from notifier.store.engine.database import Database
-from notifier.store.tables import deliveries
+from notifier.store.schema.tables import deliveries
 from support import figures
 from support.running import RunningNotifier
 from torture import counting

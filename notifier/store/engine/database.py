@@ -14,11 +14,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from notifier.errors import ConfigError, StoreBusy
-from notifier.store import schema
 from notifier.store.engine import init_marker, integrity
 from notifier.store.engine.outage import BEGIN_ANEW, Outage, failing, is_damage, next_step
 from notifier.store.engine.writer import Writer
-from notifier.store.tables import workers
+from notifier.store.schema.tables import workers
+from notifier.store.schema.upgrade import upgrade
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -60,7 +60,7 @@ class Database:
         try:
             if file is not None:
                 init_marker.begin(file)
-            schema.bring_up(engine)
+            upgrade.bring_up(engine)
             if file is not None:
                 init_marker.over(file)
         except sa.exc.OperationalError as error:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from notifier.store.tables import metadata
+from notifier.store.schema.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from notifier.store.digest_tables import (
+from notifier.store.schema.digest_tables import (
     batch_items,
     batches,
     boards,
@@ -23,8 +23,8 @@ from notifier.store.digest_tables import (
     digest_files,
     digest_runs,
 )
-from notifier.store.metadata import Id as _Id
-from notifier.store.metadata import metadata
+from notifier.store.schema.metadata import Id as _Id
+from notifier.store.schema.metadata import metadata
 
 __all__ = [
     "accounts",

@@ -14,8 +14,8 @@ from sqlalchemy import (
     text,
 )
 
-from notifier.store.metadata import Id as _Id
-from notifier.store.metadata import metadata
+from notifier.store.schema.metadata import Id as _Id
+from notifier.store.schema.metadata import metadata
 
 digest_clocks = Table(
     "digest_clocks",
