@@ -18,10 +18,11 @@ from notifier.domain.click import Click
 from notifier.domain.offer import Offer
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Denied, Meaning, Role, authorise, meaning
-from notifier.store import audit, batches, buttons, withdrawals
+from notifier.store import audit, withdrawals
 from notifier.store.audit import What
-from notifier.store.batches import Item
-from notifier.store.buttons import Pressed
+from notifier.store.cards import batches, buttons
+from notifier.store.cards.batches import Item
+from notifier.store.cards.buttons import Pressed
 from notifier.store.engine.database import Database
 from notifier.store.notices import delivery_key
 from notifier.store.withdrawals import History, Order

@@ -23,12 +23,13 @@ from notifier.domain.withdrawal import Button, Denied, Meaning, Role, Verdict, W
 from notifier.flow import board_click
 from notifier.flow.render import Renderer
 from notifier.flow.withdrawal_wording import Said, board_toast, denied_toast, meaning_toast
-from notifier.store import audit, batches, boards, buttons, card_updates, faces, inbox, withdrawals
+from notifier.store import audit, inbox, withdrawals
 from notifier.store.audit import What
-from notifier.store.buttons import Pressed
+from notifier.store.cards import batches, buttons, card_states, card_updates, digest_panels
+from notifier.store.cards.buttons import Pressed
+from notifier.store.cards.card_states import Face, HungCard
 from notifier.store.engine.database import Database
 from notifier.store.engine.writer import WriterClosed
-from notifier.store.faces import Face, HungCard
 from notifier.store.withdrawals import Order
 
 log = logging.getLogger(__name__)
@@ -156,10 +157,10 @@ class Clicks:
         audit.write(connection, *self._entries(click, button, means, verdict.role, under_way, now))
         if under_way is not None and button.epoch == history.epoch and not pressed.tells_digest:
             face = Face(ref=button.ref, holdings=holdings, withdrawal=under_way)
-            card: HungCard | None = faces.pressed_card(connection, pressed, face)
+            card: HungCard | None = card_states.pressed_card(connection, pressed, face)
         else:
             redraw = means is Meaning.STALE
-            card = faces.hung_card(connection, button.delivery_id, redraw=redraw, now=now)
+            card = card_states.hung_card(connection, button.delivery_id, redraw=redraw, now=now)
         return Decision(
             toast=meaning_toast(means),
             card=None if means is Meaning.EMPTY else card,
@@ -168,7 +169,7 @@ class Clicks:
         )
 
     def _lever(self, connection: Connection, click: Click) -> Lever | None:
-        return boards.pulled(connection, click.ref, book=self._parts.book) if click.ref else None
+        return digest_panels.pulled(connection, click.ref, book=self._parts.book) if click.ref else None
 
     def _decide_on_board(self, connection: Connection, click: Click, lever: Lever, now: int) -> Decision:
         if lever.action is Action.ONE:
@@ -176,7 +177,7 @@ class Clicks:
         pull = board_click.pull(connection, click, lever, operators=self._parts.operators, now=now)
         card = None
         if pull.show:
-            card = faces.hung_card(connection, lever.delivery_id, redraw=True, now=now)
+            card = card_states.hung_card(connection, lever.delivery_id, redraw=True, now=now)
         return Decision(toast=pull.toast, card=card, begun=pull.begun, delivery_id=lever.delivery_id)
 
     def _decide_chosen(self, connection: Connection, click: Click, lever: Lever, now: int) -> Decision:

@@ -28,7 +28,8 @@ from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer, serialise
-from notifier.store import addressing, digest_runs, faces, gates, outbox
+from notifier.store import addressing, digest_runs, gates, outbox
+from notifier.store.cards import card_states
 from notifier.store.engine.database import Database
 from notifier.store.outbox import Claim, Claimed, Sent
 
@@ -98,15 +99,17 @@ class Deliverer:
         if delivery.content is not None:
             return each
         if delivery.order_id is not None:
-            return replace(each, face=faces.order_face(connection, delivery.order_id))
-        reader = faces.seen_by(delivery.target, delivery.receive_id_type, delivery.receive_id, parts.book)
+            return replace(each, face=card_states.order_face(connection, delivery.order_id))
+        reader = card_states.seen_by(
+            delivery.target, delivery.receive_id_type, delivery.receive_id, parts.book
+        )
         digest = digest_runs.content_of(connection, delivery.run_id) if delivery.run_id is not None else None
         if delivery.account_ref is None:
             return self._with_board(connection, each, digest, reader, now)
         return replace(
             each,
             digest=digest,
-            face=faces.first_face(
+            face=card_states.first_face(
                 connection,
                 delivery_id=delivery.id,
                 account_ref=delivery.account_ref,
@@ -122,7 +125,7 @@ class Deliverer:
         """A digest's card gets its buttons, on disk with it; its file needs none."""
         if digest is None or each.delivery.file_id is not None:
             return replace(each, digest=digest)
-        board = faces.first_board(
+        board = card_states.first_board(
             connection, each.delivery.id, digest, seen_by=reader, offer=self._parts.offer, now=now
         )
         return replace(each, digest=digest, board=board)

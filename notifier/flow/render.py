@@ -28,7 +28,7 @@ from notifier.flow.templates import (
 )
 from notifier.flow.withdrawal_wording import not_yours_any_more, panel, withdrawal_card
 from notifier.flow.wording import account_id, balance_change_card
-from notifier.store.faces import Face, HungCard
+from notifier.store.cards.card_states import Face, HungCard
 from notifier.store.outbox import Claimed
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.route import REFERRER, AddressBook, Recipient
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
-from notifier.store import accounts, card_updates, notices
+from notifier.store import accounts, notices
+from notifier.store.cards import card_updates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,10 +17,11 @@ from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import HungCards
 from notifier.flow.render import Renderer, serialise
 from notifier.flow.tell import Telling, end_of
-from notifier.store import card_updates, faces, gates
-from notifier.store.card_updates import CardUpdate
+from notifier.store import gates
+from notifier.store.cards import card_states, card_updates
+from notifier.store.cards.card_states import HungCard
+from notifier.store.cards.card_updates import CardUpdate
 from notifier.store.engine.database import Database
-from notifier.store.faces import HungCard
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class CardUpdater:
         if allowed:
             gates.keep(connection, [gate.after(allowed, pace, now=now)])
         return [
-            (each, faces.hung_card(connection, each.delivery_id, redraw=False, now=now))
+            (each, card_states.hung_card(connection, each.delivery_id, redraw=False, now=now))
             for each in due[:allowed]
         ]
 

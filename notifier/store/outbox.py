@@ -16,7 +16,7 @@ from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice
 from notifier.domain.pace import Gate, SendingPace
 from notifier.store import accounts, gates, lines, notices
-from notifier.store.faces import Face
+from notifier.store.cards.card_states import Face
 from notifier.store.schema.tables import attempts, deliveries
 
 MINUTE_MS = 60_000

@@ -14,7 +14,8 @@ from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.flow.batch import TOGETHER, Batcher, BatchParts
-from notifier.store import audit, batches, boards, digest_runs, withdrawals
+from notifier.store import audit, digest_runs, withdrawals
+from notifier.store.cards import batches, digest_panels
 from notifier.store.digest_runs import Right, RunState
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, balances, deliveries
@@ -68,8 +69,8 @@ def begun(database: Database, count: int) -> list[int]:
         digest_runs.add_delivery(connection, right, run_id, target="hr", recipient=hr)
         connection.execute(sa.update(deliveries).values(state="sent", message_id="om_1", updated_at=NOW))
         card = connection.execute(sa.select(deliveries.c.id)).scalar_one()
-        boards.hang(connection, card, digest.holders, now=NOW)
-        items = boards.candidates(connection, card, digest, Action.ALL)
+        digest_panels.hang(connection, card, digest.holders, now=NOW)
+        items = digest_panels.candidates(connection, card, digest, Action.ALL)
         assert batches.begin(
             connection, delivery_id=card, click_key="click", requested_by="ou_hr", items=items, now=NOW
         )

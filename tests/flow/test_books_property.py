@@ -35,7 +35,8 @@ from notifier.feishu.wire import read_balance_report, read_event, write_reading
 from notifier.flow.receive import Receiver
 from notifier.flow.record import RecordParts, record
 from notifier.flow.tell import Telling
-from notifier.store import buttons, ledger, sweeps, withdrawals
+from notifier.store import ledger, sweeps, withdrawals
+from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, deliveries, notices
 from notifier.store.withdrawals import Ending, Order

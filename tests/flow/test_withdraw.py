@@ -12,7 +12,8 @@ from notifier.feishu.hire import ReferralAccounts
 from notifier.flow.tell import Telling
 from notifier.flow.withdraw import Withdrawer, WithdrawParts
 from notifier.sandbox.box import FeishuBox
-from notifier.store import buttons, withdrawals
+from notifier.store import withdrawals
+from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.withdrawals import Order
 from support.clock import FakeClock

@@ -14,7 +14,8 @@ from notifier.domain.money import Kind
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
-from notifier.store import batches, boards, buttons, card_updates, digest_runs, withdrawals
+from notifier.store import digest_runs, withdrawals
+from notifier.store.cards import batches, buttons, card_updates, digest_panels
 from notifier.store.digest_runs import Right, RunState
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
@@ -67,14 +68,14 @@ def hung(database: Database, digest: Digest, edition: int = 0) -> int:
             .where(deliveries.c.id == delivery_id)
             .values(state="sent", message_id=f"om_{delivery_id}", updated_at=NOW)
         )
-        boards.hang(connection, delivery_id, digest.holders, now=NOW)
+        digest_panels.hang(connection, delivery_id, digest.holders, now=NOW)
         return int(delivery_id)
 
     return run(database, make)
 
 
 def shown(database: Database, card: tuple[int, Digest]) -> Board:
-    return run(database, lambda c: boards.board(c, card[0], card[1], now=NOW))
+    return run(database, lambda c: digest_panels.board(c, card[0], card[1], now=NOW))
 
 
 def order(database: Database, ref: str, number: int = 1) -> Withdrawal:
@@ -116,7 +117,7 @@ def test_a_fresh_card_offers_every_account(database: Database, card: tuple[int, 
 
 def test_hanging_it_again_makes_no_second_button(database: Database, card: tuple[int, Digest]) -> None:
     before = shown(database, card)
-    run(database, lambda c: boards.hang(c, card[0], card[1].holders, now=NOW + 1))
+    run(database, lambda c: digest_panels.hang(c, card[0], card[1].holders, now=NOW + 1))
 
     assert before == shown(database, card)
 
@@ -161,7 +162,7 @@ def test_what_failed_is_retried_and_nothing_else(database: Database, card: tuple
         end(database, order(database, ref), state)
 
     def candidates(action: Action) -> list[str]:
-        return list(run(database, lambda c: boards.candidates(c, card[0], card[1], action)).values())
+        return list(run(database, lambda c: digest_panels.candidates(c, card[0], card[1], action)).values())
 
     assert [refs[0]] == candidates(Action.RETRY)
     assert [refs[2]] == candidates(Action.ALL)
@@ -174,7 +175,7 @@ def test_a_second_failure_after_a_retry_can_be_retried_again(
     for number in (1, 2):
         end(database, order(database, ref, number), WithdrawalState.REFUSED)
 
-    assert 1 == len(run(database, lambda c: boards.candidates(c, card[0], card[1], Action.RETRY)))
+    assert 1 == len(run(database, lambda c: digest_panels.candidates(c, card[0], card[1], Action.RETRY)))
 
 
 def test_a_new_card_shows_nothing_of_what_failed_on_another_and_offers_the_account_again(
@@ -187,7 +188,7 @@ def test_a_new_card_shows_nothing_of_what_failed_on_another_and_offers_the_accou
 
     assert ((), "") == (board.results, board.retry)
     assert [each.account_ref for each in card[1].holders] == [each.account_ref for each in board.options]
-    taken = run(database, lambda c: boards.candidates(c, second[0], card[1], Action.ALL))
+    taken = run(database, lambda c: digest_panels.candidates(c, second[0], card[1], Action.ALL))
     assert option.account_ref in taken
     assert shown(database, card).retry
 
@@ -246,7 +247,7 @@ def test_a_balance_that_was_withdrawn_and_is_still_in_the_ledger_is_not_offered_
 
 
 def begin(database: Database, card: tuple[int, Digest], click: str = "click") -> int | None:
-    items = run(database, lambda c: boards.candidates(c, card[0], card[1], Action.ALL))
+    items = run(database, lambda c: digest_panels.candidates(c, card[0], card[1], Action.ALL))
     return run(
         database,
         lambda c: batches.begin(
@@ -312,7 +313,7 @@ def test_after_a_batch_the_buttons_are_new_ones(database: Database, card: tuple[
 
     assert after.retry
     assert after.retry not in {"", before.all}
-    lever = run(database, lambda c: boards.pulled(c, before.all, book=BOOK))
+    lever = run(database, lambda c: digest_panels.pulled(c, before.all, book=BOOK))
     assert lever is not None
     assert (0, "hr", "tk", "cli_x", f"om_{card[0]}") == (
         lever.round,
@@ -325,7 +326,7 @@ def test_after_a_batch_the_buttons_are_new_ones(database: Database, card: tuple[
 
 @pytest.mark.usefixtures("card")
 def test_a_ref_that_we_never_drew_is_no_lever(database: Database) -> None:
-    assert run(database, lambda c: boards.pulled(c, "f" * 32, book=BOOK)) is None
+    assert run(database, lambda c: digest_panels.pulled(c, "f" * 32, book=BOOK)) is None
 
 
 def test_a_card_for_which_news_keeps_coming_is_changed_all_the_same(

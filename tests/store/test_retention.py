@@ -16,7 +16,8 @@ from notifier.domain.event import Event
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, finished
-from notifier.store import batches, boards, card_updates, desk, digest_runs, inbox, notices, retention
+from notifier.store import desk, digest_runs, inbox, notices, retention
+from notifier.store.cards import batches, card_updates, digest_panels
 from notifier.store.digest_runs import Right, RunState
 from notifier.store.engine.database import LOG_FILE_BYTES, Database
 from notifier.store.inbox import AcceptEvents, InboxState, Verdict
@@ -344,7 +345,7 @@ def digest_card(database: Database, *, at: int = OLD, withdraw: bool = False) ->
             connection.execute(
                 sa.insert(buttons).values(ref="b", delivery_id=card, account_ref=ref, epoch=0, drawn_at=at)
             )
-            boards.draw(connection, card, Action.ALL, now=at)
+            digest_panels.draw(connection, card, Action.ALL, now=at)
             batches.begin(
                 connection, delivery_id=card, click_key="c", requested_by="ou", items={ref: "b"}, now=at
             )
@@ -486,7 +487,7 @@ def test_a_stale_button_of_a_bare_digest_card_draws_nothing(database: Database) 
     prune_cards(database, limit=10)
 
     with database.read() as connection:
-        assert boards.pulled(connection, ref, book=BOOK) is None
+        assert digest_panels.pulled(connection, ref, book=BOOK) is None
 
 
 def test_every_row_that_goes_is_looked_up_by_an_index(database: Database) -> None:

@@ -26,7 +26,8 @@ from notifier.domain.withdrawal import (
     after_failure,
 )
 from notifier.errors import Refused
-from notifier.store import accounts, buttons, withdrawals
+from notifier.store import accounts, withdrawals
+from notifier.store.cards import buttons
 from notifier.store.engine.database import Database, make_engine
 from notifier.store.schema.tables import deliveries
 from notifier.store.schema.tables import withdrawals as table

@@ -10,8 +10,9 @@ import pytest
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
 from notifier.flow.templates import shipped_templates
 from notifier.sandbox.box import FeishuBox
-from notifier.store import audit, card_updates, withdrawals
+from notifier.store import audit, withdrawals
 from notifier.store.audit import AuditRow
+from notifier.store.cards import card_updates
 from support.cards import balance_card, press, ref_on, says
 from support.running import RunningNotifier, running_notifier
 from support.waiting import wait_until

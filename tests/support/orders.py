@@ -11,7 +11,8 @@ from notifier.domain.money import Amounts, Kind
 from notifier.domain.payout import Payout, body_of
 from notifier.domain.route import AddressBook, Recipient
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
-from notifier.store import accounts, buttons, payouts, withdrawals
+from notifier.store import accounts, payouts, withdrawals
+from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from notifier.store.withdrawals import Ending, Order

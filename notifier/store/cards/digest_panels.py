@@ -18,7 +18,7 @@ from notifier.domain.money import Amounts
 from notifier.domain.payout import PayoutState
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.store import batches
+from notifier.store.cards import batches
 from notifier.store.engine.database import insert_ignoring
 from notifier.store.schema.tables import accounts, boards, buttons, deliveries, payouts, withdrawals
 

@@ -18,8 +18,9 @@ from notifier.domain.offer import Offer
 from notifier.domain.payout import Payout
 from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
-from notifier.store import accounts, boards, buttons, digest_runs, notices, payouts, withdrawals
-from notifier.store.buttons import Pressed
+from notifier.store import accounts, digest_runs, notices, payouts, withdrawals
+from notifier.store.cards import buttons, digest_panels
+from notifier.store.cards.buttons import Pressed
 from notifier.store.schema.tables import buttons as buttons_table
 from notifier.store.schema.tables import deliveries
 
@@ -161,7 +162,7 @@ def _digest_card(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: 
         told=(),
         face=None,
         digest=digest,
-        board=boards.board(connection, row.id, digest, now=now),
+        board=digest_panels.board(connection, row.id, digest, now=now),
     )
 
 
@@ -177,8 +178,8 @@ def first_board(
     """With buttons for the accounts that this group may act for."""
     if digest.offers and seen_by is not None:
         wanted = [each for each in digest.holders if offer.is_for(seen_by, each.amounts)]
-        boards.hang(connection, delivery_id, wanted, now=now)
-    return boards.board(connection, delivery_id, digest, now=now)
+        digest_panels.hang(connection, delivery_id, wanted, now=now)
+    return digest_panels.board(connection, delivery_id, digest, now=now)
 
 
 def _is_anothers(open_id: str, owner: Ownership | None) -> bool:

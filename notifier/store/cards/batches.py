@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.board import LeftOut, Progress
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.store import card_updates
+from notifier.store.cards import card_updates
 from notifier.store.engine.database import insert_returning
 from notifier.store.schema.tables import batch_items, batches, deliveries, withdrawals
 
