@@ -24,9 +24,10 @@ from notifier.flow.timetable import Plan, next_due, telling_of
 from notifier.flow.wording import person
 from notifier.parts import digest_parts, offer, renderer
 from notifier.reports import iso
-from notifier.store import accounts, books, digest_runs
-from notifier.store.books import Stretch
-from notifier.store.digest_runs import Right, RunRow
+from notifier.store import accounts
+from notifier.store.digests import period_totals, runs
+from notifier.store.digests.period_totals import Stretch
+from notifier.store.digests.runs import Right, RunRow
 from notifier.store.engine.database import Database
 
 LATEST = 5
@@ -127,7 +128,7 @@ def listed(database: Database, config: Config, clock: Clock) -> list[Listed]:
                     plan=plan,
                     next_at=coming.at if coming else None,
                     next_period=coming.period.label if coming else None,
-                    runs=tuple(digest_runs.listed(connection, plan.name, limit=LATEST)),
+                    runs=tuple(runs.listed(connection, plan.name, limit=LATEST)),
                 )
             )
     return found
@@ -168,7 +169,9 @@ def own_preview(
     stretch = Stretch(from_at=period.from_at, to_at=period.to_at)
     with database.read() as connection:
         refs = None if account_id is None else accounts.called(connection, account_id)
-        of_one = groupby(books.book_rows(connection, stretch, refs=refs), key=lambda row: row.account_ref)
+        of_one = groupby(
+            period_totals.book_rows(connection, stretch, refs=refs), key=lambda row: row.account_ref
+        )
         ref, rows = next(((ref, list(rows)) for ref, rows in of_one), (None, []))
         if ref is None:
             whom = f"account {account_id}" if account_id else "any account"
@@ -189,7 +192,7 @@ def dry_run(database: Database, config: Config, plan: Plan, period: Period, cloc
     if plan.to_referrers:
         with database.read() as connection:
             stretch = Stretch(from_at=period.from_at, to_at=period.to_at)
-            count = len({row.account_ref for row in books.book_rows(connection, stretch)})
+            count = len({row.account_ref for row in period_totals.book_rows(connection, stretch)})
         yield f"{period.label}: to each of {count} referrers the own figures"
 
 
@@ -258,11 +261,11 @@ async def _send_to_referrers(
     database: Database, parts: DigestParts, plan: Plan, period: Period, *, again: bool
 ) -> str:
     def edition(connection: Any) -> tuple[int, bool]:  # noqa: ANN401 - SQLAlchemy's connection
-        digest_runs.forget_missed(connection, plan.name, period.label, [REFERRERS])
-        cut_off = digest_runs.unfinished_edition(connection, plan.name, period.label, REFERRERS)
+        runs.forget_missed(connection, plan.name, period.label, [REFERRERS])
+        cut_off = runs.unfinished_edition(connection, plan.name, period.label, REFERRERS)
         if cut_off is not None:
             return cut_off, True
-        return digest_runs.next_edition(connection, plan.name, period.label, REFERRERS), False
+        return runs.next_edition(connection, plan.name, period.label, REFERRERS), False
 
     newest, goes_on = await asyncio.wrap_future(database.write(edition))
     if newest and not again and not goes_on:

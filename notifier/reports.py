@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from notifier.clock import Millis, SystemClock, from_millis, to_millis
-from notifier.store import accounts, desk, digest_runs, gates, payouts, sweeps
+from notifier.store import accounts, desk, gates, payouts, sweeps
 from notifier.store import inbox as inbox_table
 from notifier.store.desk import DeliveryFile, DeliveryRow, WorkerRow
-from notifier.store.digest_runs import RunRow
+from notifier.store.digests import runs
+from notifier.store.digests.runs import RunRow
 from notifier.store.engine.database import Database, is_running
 from notifier.store.inbox import ParkedEntry
 from notifier.store.sweeps import Sweep
@@ -208,7 +209,7 @@ def _status(database: Database, now: Millis, *, per_minute: float) -> Status:
             lookups=list(accounts.failing_lookups(connection, limit=SHOWN)),
             held=gates.shut_gates(connection, now=now),
             payouts=payouts.count_by_state(connection),
-            missed=digest_runs.missed(connection, since=now - WEEK_MS, limit=SHOWN),
+            missed=runs.missed(connection, since=now - WEEK_MS, limit=SHOWN),
             sweep=sweeps.newest(connection),
             simpler=desk.simpler_cards(connection, since=now - WEEK_MS, limit=SHOWN),
         )

@@ -10,9 +10,10 @@ from sqlalchemy.engine import Connection
 from notifier.domain.board import Lever, may_pull
 from notifier.domain.click import Click
 from notifier.flow.withdrawal_wording import Said, board_toast, denied_toast
-from notifier.store import audit, digest_runs
+from notifier.store import audit
 from notifier.store.audit import What
 from notifier.store.cards import batches, digest_panels
+from notifier.store.digests import runs
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def _meaning(connection: Connection, lever: Lever) -> tuple[Said, Mapping[int, s
         return Said.BUSY, {}
     if batches.rounds(connection, lever.delivery_id) != lever.round:
         return Said.OVER, {}
-    digest = digest_runs.of_delivery(connection, lever.delivery_id)
+    digest = runs.of_delivery(connection, lever.delivery_id)
     items = digest_panels.candidates(connection, lever.delivery_id, digest, lever.action)
     return (Said.BEGUN if items else Said.NOTHING), items
 

@@ -28,8 +28,9 @@ from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer, serialise
-from notifier.store import addressing, digest_runs, gates, outbox
+from notifier.store import addressing, gates, outbox
 from notifier.store.cards import card_states
+from notifier.store.digests import runs
 from notifier.store.engine.database import Database
 from notifier.store.outbox import Claim, Claimed, Sent
 
@@ -103,7 +104,7 @@ class Deliverer:
         reader = card_states.seen_by(
             delivery.target, delivery.receive_id_type, delivery.receive_id, parts.book
         )
-        digest = digest_runs.content_of(connection, delivery.run_id) if delivery.run_id is not None else None
+        digest = runs.content_of(connection, delivery.run_id) if delivery.run_id is not None else None
         if delivery.account_ref is None:
             return self._with_board(connection, each, digest, reader, now)
         return replace(
@@ -169,11 +170,11 @@ class Deliverer:
 
     async def _uploaded(self, file_id: int) -> str:
         with self._database.read() as connection:
-            kept_file = digest_runs.file(connection, file_id)
+            kept_file = runs.file(connection, file_id)
         if kept_file.file_key is not None:
             return kept_file.file_key
         key = await self._parts.messenger.upload(kept_file.name, kept_file.content or b"")
-        await kept(self._database.write(lambda c: digest_runs.uploaded(c, file_id, file_key=key)))
+        await kept(self._database.write(lambda c: runs.uploaded(c, file_id, file_key=key)))
         return key
 
     async def _rendered(self, each: Claimed) -> Content | None:

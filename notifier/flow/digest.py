@@ -23,9 +23,9 @@ from notifier.domain.route import REFERRER
 from notifier.flow.digest_figures import Figures, Fit, gather
 from notifier.flow.tell import Telling
 from notifier.flow.timetable import Due, Plan, due_between, next_due
-from notifier.store import books, digest_runs
-from notifier.store.books import Stretch
-from notifier.store.digest_runs import Right, RunState
+from notifier.store.digests import period_totals, runs
+from notifier.store.digests.period_totals import Stretch
+from notifier.store.digests.runs import Right, RunState
 from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
@@ -118,11 +118,11 @@ class Digester:
         self, connection: Connection, plan: Plan, late_from: Millis, now: Millis
     ) -> tuple[list[Due], list[Due]]:
         """What is to be told, and what nobody will tell; the latter is noted."""
-        known_since = digest_runs.known_since(connection, plan.name, now=now)
+        known_since = runs.known_since(connection, plan.name, now=now)
         came = due_between(plan, max(known_since, now - LOOK_BACK_MS), now)
         labels, recipients = [due.period.label for due in came], _recipients(plan)
-        settled = digest_runs.settled(connection, plan.name, labels, recipients)
-        begun = {period for period, _ in digest_runs.begun(connection, plan.name, labels, recipients)}
+        settled = runs.settled(connection, plan.name, labels, recipients)
+        begun = {period for period, _ in runs.begun(connection, plan.name, labels, recipients)}
         open_ones = [
             due
             for due in came
@@ -132,7 +132,7 @@ class Digester:
         for due in missed:
             for recipient in recipients:
                 right = _right(plan, due.period, recipient, due_at=due.at, now=now)
-                digest_runs.take(connection, right, state=RunState.MISSED, content=None)
+                runs.take(connection, right, state=RunState.MISSED, content=None)
         return [due for due in open_ones if due not in missed], missed
 
     async def _spread(self, plan: Plan, due: Due, now: Millis) -> bool:
@@ -169,7 +169,7 @@ async def tell(
     now = to_millis(parts.clock.now())
     if due_at is None:
         await asyncio.wrap_future(
-            database.write(lambda c: digest_runs.forget_missed(c, plan.name, period.label, plan.groups))
+            database.write(lambda c: runs.forget_missed(c, plan.name, period.label, plan.groups))
         )
     if not again and not await asyncio.wrap_future(database.write(lambda c: _anybody(c, plan, period))):
         return Told(known=plan.groups)
@@ -199,7 +199,7 @@ def figures_of(
 
 
 def _anybody(connection: Connection, plan: Plan, period: Period) -> bool:
-    settled = digest_runs.settled(connection, plan.name, [period.label], plan.groups)
+    settled = runs.settled(connection, plan.name, [period.label], plan.groups)
     return any((period.label, group) not in settled for group in plan.groups)
 
 
@@ -217,13 +217,13 @@ def _keep(
     file_ids: list[int] = []
     quiet = plan.skip_quiet and digest.is_quiet and not digest.stuck.undelivered and not digest.stuck.payouts
     for group in plan.groups:
-        edition = digest_runs.next_edition(connection, plan.name, period.label, group) if again else 0
+        edition = runs.next_edition(connection, plan.name, period.label, group) if again else 0
         right = _right(plan, period, group, due_at=due_at, now=digest.born_at, edition=edition)
         opening = {asset: flow.opening for asset, flow in digest.flows.items()}
-        before = digest_runs.closing_before(connection, plan.name, group, period)
-        content = replace(digest, edition=edition, told_before=digest_runs.unlike(before, opening))
+        before = runs.closing_before(connection, plan.name, group, period)
+        content = replace(digest, edition=edition, told_before=runs.unlike(before, opening))
         state = RunState.QUIET if quiet else RunState.TOLD
-        run_id = digest_runs.take(connection, right, state=state, content=content)
+        run_id = runs.take(connection, right, state=state, content=content)
         if run_id is None:
             told["known"].append(group)
             continue
@@ -231,15 +231,13 @@ def _keep(
         if quiet:
             continue
         recipient = parts.telling.book.recipient(group, None)
-        digest_runs.add_delivery(connection, right, run_id, target=group, recipient=recipient)
+        runs.add_delivery(connection, right, run_id, target=group, recipient=recipient)
         file_ids = file_ids or [
-            digest_runs.add_file(connection, name=file.name, rows=file.rows, packed=file.packed)
+            runs.add_file(connection, name=file.name, rows=file.rows, packed=file.packed)
             for file in figures.files
         ]
         for file_id in file_ids:
-            digest_runs.add_delivery(
-                connection, right, run_id, target=group, recipient=recipient, file_id=file_id
-            )
+            runs.add_delivery(connection, right, run_id, target=group, recipient=recipient, file_id=file_id)
     return Told(**{name: tuple(groups) for name, groups in told.items()})
 
 
@@ -251,16 +249,16 @@ async def spread(database: Database, parts: DigestParts, plan: Plan, right: Righ
 
 
 def _spread(connection: Connection, parts: DigestParts, plan: Plan, right: Right) -> bool:
-    begun = digest_runs.spreading(connection, right)
+    begun = runs.spreading(connection, right)
     if begun is None:
         return False
     run_id, after_ref = begun
-    refs = books.accounts_from(connection, after_ref=after_ref, limit=TOGETHER)
+    refs = period_totals.accounts_from(connection, after_ref=after_ref, limit=TOGETHER)
     stretch = Stretch(from_at=right.period.from_at, to_at=right.period.to_at)
-    rows = books.book_rows(connection, stretch, refs=refs)
+    rows = period_totals.book_rows(connection, stretch, refs=refs)
     for ref, own in groupby(rows, key=lambda row: row.account_ref):
         _tell_one(connection, parts, plan, right, ref, {row.asset: row.flow for row in own})
-    digest_runs.spread_to(connection, run_id, ref=refs[-1] if len(refs) == TOGETHER else None)
+    runs.spread_to(connection, run_id, ref=refs[-1] if len(refs) == TOGETHER else None)
     if len(refs) < TOGETHER:
         log.info("digest.spread", extra={"digest": plan.name, "period": right.period.label})
     return len(refs) == TOGETHER
@@ -279,12 +277,10 @@ def _tell_one(
     if plan.skip_quiet and digest.is_quiet:
         return
     own = replace(right, recipient=f"account:{ref}")
-    run_id = digest_runs.take(connection, own, state=RunState.TOLD, content=digest)
+    run_id = runs.take(connection, own, state=RunState.TOLD, content=digest)
     if run_id is not None:
         recipient = parts.telling.known_recipient(connection, ref, REFERRER, right.born_at)
-        digest_runs.add_delivery(
-            connection, own, run_id, target=REFERRER, recipient=recipient, account_ref=ref
-        )
+        runs.add_delivery(connection, own, run_id, target=REFERRER, recipient=recipient, account_ref=ref)
 
 
 def own_digest(plan: Plan, right: Right, flows: Mapping[Asset, Flow]) -> Digest:

@@ -14,8 +14,8 @@ from notifier.flow.digest_wording import MOST_FLOWS
 from notifier.flow.spreadsheet import BYTE_ORDER_MARK, harmless, line
 from notifier.flow.timetable import Plan
 from notifier.flow.wording import clean
-from notifier.store import books, digest_runs
-from notifier.store.books import BookRow, Stretch
+from notifier.store.digests import period_totals, runs
+from notifier.store.digests.period_totals import BookRow, Stretch
 
 LARGEST_FILE = 25_000_000
 """Feishu takes 30 MB."""
@@ -68,10 +68,10 @@ def gather(
 ) -> Figures:
     """Within one transaction, so that all figures are of one moment. late_before: as digest_runs.stuck."""
     stretch = Stretch(from_at=period.from_at, to_at=period.to_at)
-    changed = books.most_changed(connection, stretch, limit=plan.rows)
-    holders = books.largest_holders(connection, kinds=kinds, limit=plan.rows)
-    people = books.people(connection, stretch)
-    flows = books.flows(connection, stretch)
+    changed = period_totals.most_changed(connection, stretch, limit=plan.rows)
+    holders = period_totals.largest_holders(connection, kinds=kinds, limit=plan.rows)
+    people = period_totals.people(connection, stretch)
+    flows = period_totals.flows(connection, stretch)
     charted = _charted(flows) if plan.chart_days else None
     chart = _chart(connection, plan, period, charted, flows) if charted is not None else ()
     if not any(day.rewards or day.withdrawn or day.first_seen for day in chart):
@@ -86,10 +86,10 @@ def gather(
         changed=changed,
         holders=holders,
         more_changed=max(0, people - len(changed)),
-        more_holders=max(0, books.count_holders(connection, kinds=kinds) - len(holders)),
+        more_holders=max(0, period_totals.count_holders(connection, kinds=kinds) - len(holders)),
         charted=charted,
         chart=chart,
-        stuck=digest_runs.stuck(connection, late_before=late_before),
+        stuck=runs.stuck(connection, late_before=late_before),
         offers=plan.withdraw,
         zone=plan.zone.key,
     )
@@ -97,7 +97,7 @@ def gather(
     cut = bool(fitted.more_changed or fitted.more_holders or len(flows) > MOST_FLOWS)
     if plan.file == "never" or (plan.file == "when_cut" and not cut):
         return Figures(digest=fitted)
-    files = tuple(_files(books.book_rows(connection, stretch), period))
+    files = tuple(_files(period_totals.book_rows(connection, stretch), period))
     return Figures(digest=replace(fitted, file_rows=sum(file.rows for file in files)), files=files)
 
 
@@ -122,7 +122,7 @@ def _chart(
         if (start, end) == (period.from_at, period.to_at):
             moved = flows
         elif start < end:
-            moved = books.moves(connection, Stretch(from_at=start, to_at=end))
+            moved = period_totals.moves(connection, Stretch(from_at=start, to_at=end))
         flow = moved.get(asset, Flow())
         found.append(
             DayFlow(

@@ -11,8 +11,8 @@ from notifier.domain.money import Asset
 from notifier.feishu.wire import read_balance_report
 from notifier.flow.record import RecordParts, record
 from notifier.flow.tell import Telling
-from notifier.store import books
-from notifier.store.books import Stretch
+from notifier.store.digests import period_totals
+from notifier.store.digests.period_totals import Stretch
 from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 from notifier.store.schema.tables import withdrawals
@@ -44,7 +44,7 @@ def report(database: Database, clock: FakeClock, name: str) -> None:
 
 def flows(database: Database, stretch: Stretch) -> dict[Asset, Flow]:
     with database.read() as connection:
-        return dict(books.flows(connection, stretch))
+        return dict(period_totals.flows(connection, stretch))
 
 
 @pytest.mark.parametrize("order", [("taken", "reward"), ("reward", "taken")])

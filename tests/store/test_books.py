@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from notifier.domain.digest import Flow
 from notifier.domain.event import AccountKey
 from notifier.domain.money import POINTS, Asset, Kind
-from notifier.store import books, ledger
-from notifier.store.books import Stretch
+from notifier.store import ledger
+from notifier.store.digests import period_totals
+from notifier.store.digests.period_totals import Stretch
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, metadata, withdrawals
 from support.builders import CNY, USD, balance_report
@@ -31,7 +32,7 @@ def enter(database: Database, number: int, at: int, *, points: int = 0, **cash: 
 
 def flows(database: Database, stretch: Stretch = DAY) -> dict[Asset, Flow]:
     with database.read() as connection:
-        return books.flows(connection, stretch)
+        return period_totals.flows(connection, stretch)
 
 
 def test_a_period_is_split_into_what_came_what_went_and_what_was_there(database: Database) -> None:
@@ -110,9 +111,9 @@ def test_the_largest_of_every_asset_are_listed_in_turns(database: Database) -> N
     enter(database, 4, 1_500_000, USD="1", points=9)
 
     with database.read() as connection:
-        holders = books.largest_holders(connection, kinds=tuple(Kind), limit=3)
-        count = books.count_holders(connection, kinds=tuple(Kind))
-        changed = books.most_changed(connection, DAY, limit=2)
+        holders = period_totals.largest_holders(connection, kinds=tuple(Kind), limit=3)
+        count = period_totals.count_holders(connection, kinds=tuple(Kind))
+        changed = period_totals.most_changed(connection, DAY, limit=2)
 
     assert ["2", "4", "3"] == [holder.account_id[-1] for holder in holders]
     assert {USD: Decimal(1), POINTS: Decimal(9)} == holders[1].amounts
@@ -126,8 +127,8 @@ def test_an_account_that_ends_where_it_began_is_no_large_change(database: Databa
     enter(database, 1, 1_500_000, CNY="100")
 
     with database.read() as connection:
-        assert () == books.most_changed(connection, DAY, limit=5)
-        assert 1 == books.people(connection, DAY)
+        assert () == period_totals.most_changed(connection, DAY, limit=5)
+        assert 1 == period_totals.people(connection, DAY)
 
 
 amounts = st.lists(
@@ -152,7 +153,7 @@ def test_whatever_happened_in_whatever_order_the_books_agree(
 
     found = flows(database)
     with database.read() as connection:
-        rows = list(books.book_rows(connection, DAY))
+        rows = list(period_totals.book_rows(connection, DAY))
     by_asset = {asset: [row.flow for row in rows if row.asset == asset] for asset in found}
 
     assert all(flow.adds_up for flow in found.values())
@@ -178,6 +179,6 @@ def test_figures_of_chosen_accounts_are_theirs_alone(database: Database, number:
             sa.select(accounts.c.id).where(accounts.c.account_id == account(number).account_id)
         ).scalar_one()
 
-        rows = list(books.book_rows(connection, DAY, refs=[ref]))
+        rows = list(period_totals.book_rows(connection, DAY, refs=[ref]))
 
     assert [(ref, Decimal(number * 100))] == [(row.account_ref, row.flow.closing) for row in rows]

@@ -19,7 +19,8 @@ from notifier.flow.digest_fit import fitting
 from notifier.flow.tell import Telling
 from notifier.flow.timetable import Plan
 from notifier.parts import renderer
-from notifier.store import accounts, digest_content, ledger
+from notifier.store import accounts, ledger
+from notifier.store.digests import content
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, digest_files, digest_runs
 from support.builders import balance_report
@@ -114,7 +115,7 @@ def told(database: Database) -> list[Digest]:
             .where(digest_runs.c.content.is_not(None))
             .order_by(digest_runs.c.id)
         ).scalars()
-        return [digest_content.read(text) for text in texts]
+        return [content.read(text) for text in texts]
 
 
 def sent(database: Database) -> list[Any]:
