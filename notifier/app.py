@@ -73,8 +73,8 @@ from notifier.parts import (
 from notifier.payroll.client import PayrollClient
 from notifier.payroll.endpoint import ReportEndpoint
 from notifier.pulse import LEVELS, Pulse, heard_since
-from notifier.store import accounts, audit, desk, outbox, withdrawals
-from notifier.store.desk import WorkerRow
+from notifier.store import accounts, audit, delivery_admin, outbox, withdrawals
+from notifier.store.delivery_admin import WorkerRow
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database, sole_process
 from notifier.transport import listen
@@ -317,7 +317,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
                 last_event_at=receiver.last_event_at,
                 live_connections=presence.seen,
             )
-            await _write(database, lambda c: desk.beat(c, row))
+            await _write(database, lambda c: delivery_admin.beat(c, row))
             pulse.kept_at = time.monotonic()
             if pulse.is_news(receiver.refused_at):
                 refresher.may_have_missed()

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from notifier.clock import Millis, SystemClock, from_millis, to_millis
-from notifier.store import accounts, desk, gates, payouts, sweeps
+from notifier.store import accounts, delivery_admin, payouts, rate_limits, reconciliations
 from notifier.store import inbox as inbox_table
-from notifier.store.desk import DeliveryFile, DeliveryRow, WorkerRow
+from notifier.store.delivery_admin import DeliveryFile, DeliveryRow, WorkerRow
 from notifier.store.digests import runs
 from notifier.store.digests.runs import RunRow
 from notifier.store.engine.database import Database, is_running
 from notifier.store.inbox import ParkedEntry
-from notifier.store.sweeps import Sweep
+from notifier.store.reconciliations import Sweep
 
 BEAT_IS_OLD_MS = 20_000
 SHOWN = 10
@@ -193,31 +193,31 @@ def status(database: Database, *, per_minute: float) -> Status:
 
 def _status(database: Database, now: Millis, *, per_minute: float) -> Status:
     with database.read() as connection:
-        deliveries = desk.count_by_state(connection)
-        oldest = desk.oldest_open_at(connection)
+        deliveries = delivery_admin.count_by_state(connection)
+        oldest = delivery_admin.oldest_open_at(connection)
         waiting = sum(deliveries.get(state, 0) for state in ("waiting", "ready", "sending"))
         return Status(
             now=now,
-            worker=desk.last_worker(connection),
+            worker=delivery_admin.last_worker(connection),
             inbox=inbox_table.count_by_state(connection),
             last_event_at=inbox_table.last_received_at(connection),
             deliveries=deliveries,
             oldest_waiting_ms=None if oldest is None else now - oldest,
             seconds_to_drain=round(waiting / per_minute * 60, 1),
-            stuck=desk.stuck_reasons(connection, limit=SHOWN),
+            stuck=delivery_admin.stuck_reasons(connection, limit=SHOWN),
             parked=inbox_table.parked_entries(connection, limit=SHOWN),
             lookups=list(accounts.failing_lookups(connection, limit=SHOWN)),
-            held=gates.shut_gates(connection, now=now),
+            held=rate_limits.shut_gates(connection, now=now),
             payouts=payouts.count_by_state(connection),
             missed=runs.missed(connection, since=now - WEEK_MS, limit=SHOWN),
-            sweep=sweeps.newest(connection),
-            simpler=desk.simpler_cards(connection, since=now - WEEK_MS, limit=SHOWN),
+            sweep=reconciliations.newest(connection),
+            simpler=delivery_admin.simpler_cards(connection, since=now - WEEK_MS, limit=SHOWN),
         )
 
 
 def deliveries(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
     with database.read() as connection:
-        rows = desk.list_deliveries(connection, states=states, limit=limit)
+        rows = delivery_admin.list_deliveries(connection, states=states, limit=limit)
     if as_json:
         return json.dumps([_row_json(row) for row in rows], ensure_ascii=False, indent=2)
     if not rows:
@@ -248,7 +248,7 @@ def _row_cells(row: DeliveryRow, now: Millis) -> tuple[str, ...]:
 
 def delivery(database: Database, delivery_id: int, *, as_json: bool) -> str | None:
     with database.read() as connection:
-        found = desk.show_delivery(connection, delivery_id)
+        found = delivery_admin.show_delivery(connection, delivery_id)
     if found is None:
         return None
     if as_json:
@@ -291,15 +291,21 @@ def retry(database: Database, ids: Sequence[int] | None) -> tuple[list[int], lis
     now = to_millis(SystemClock().now())
     if ids is None:
         with database.read() as connection:
-            ids = desk.stuck_ids(connection)
-    done = [one for one in ids if database.write(lambda c, one=one: desk.retry(c, one, now=now)).result()]  # type: ignore[misc]
+            ids = delivery_admin.stuck_ids(connection)
+    done = [
+        one
+        for one in ids
+        if database.write(lambda c, one=one: delivery_admin.retry(c, one, now=now)).result()
+    ]  # type: ignore[misc]
     return done, [one for one in ids if one not in done]
 
 
 def drop(database: Database, ids: Sequence[int]) -> tuple[list[int], list[int]]:
     """The ones done, and the ones that were not stuck."""
     now = to_millis(SystemClock().now())
-    done = [one for one in ids if database.write(lambda c, one=one: desk.drop(c, one, now=now)).result()]  # type: ignore[misc]
+    done = [
+        one for one in ids if database.write(lambda c, one=one: delivery_admin.drop(c, one, now=now)).result()
+    ]  # type: ignore[misc]
     return done, [one for one in ids if one not in done]
 
 

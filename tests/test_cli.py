@@ -21,8 +21,8 @@ from notifier.flow.receive import Receiver
 from notifier.samples import SAMPLES, WITHDRAWAL_SAMPLES
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import DEFAULT_SCOPES
-from notifier.store import accounts, desk, gates, inbox
-from notifier.store.desk import WorkerRow
+from notifier.store import accounts, delivery_admin, inbox, rate_limits
+from notifier.store.delivery_admin import WorkerRow
 from notifier.store.engine.database import Database
 from notifier.store.inbox import InboxState, Verdict
 from support.outbox import CHEN, LIN, claim, dead, delivery, failed, frozen, sent, states, told
@@ -124,8 +124,10 @@ def beat(database: Database, *, ago: dict[str, int | None], **values: str) -> No
     times = {"started_at": 3_700_000, "beat_at": 0, "stopped_at": None, "connection_since": 130_000} | ago
     at: dict[str, Any] = {name: None if past is None else born - past for name, past in times.items()}
     texts: dict[str, Any] = {"connection": "connected", "connection_detail": None} | values
-    database.write(lambda c: desk.enrol_worker(c, "me", now=at["started_at"])).result()
-    database.write(lambda c: desk.beat(c, WorkerRow(owner="me", last_event_at=None, **at, **texts))).result()
+    database.write(lambda c: delivery_admin.enrol_worker(c, "me", now=at["started_at"])).result()
+    database.write(
+        lambda c: delivery_admin.beat(c, WorkerRow(owner="me", last_event_at=None, **at, **texts))
+    ).result()
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,9 @@ def prepare(database: Database) -> None:
     park = Verdict(entry_id=1, state=InboxState.PARKED, reason="not an event")
     database.write(lambda c: inbox.settle(c, [park])).result()
     database.write(lambda c: accounts.postpone_lookup(c, 1, due_at=now(), reason="no scope")).result()
-    database.write(lambda c: gates.shut(c, gates.SENDING, until=now() + 600_000, reason="too often")).result()
+    database.write(
+        lambda c: rate_limits.shut(c, rate_limits.SENDING, until=now() + 600_000, reason="too often")
+    ).result()
 
 
 def test_status_tells_what_waits_and_what_is_stuck_and_why(file: Path, database: Database) -> None:

@@ -16,7 +16,7 @@ from notifier.domain.route import AddressBook
 from notifier.errors import AccountUnknown, CallError
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Accounts
-from notifier.store import accounts, addressing, gates
+from notifier.store import accounts, addressing, rate_limits
 from notifier.store.accounts import LookupDue
 from notifier.store.engine.database import Database
 
@@ -72,12 +72,12 @@ def _claim(
         return [], now + IDLE_MS
     if next_at > now:
         return [], min(next_at, now + IDLE_MS)
-    gate = gates.load(connection, gates.LOOKUPS).sane(parts.pace, now=now)
+    gate = rate_limits.load(connection, rate_limits.LOOKUPS).sane(parts.pace, now=now)
     allowed = gate.passes(parts.pace, now=now, wanted=slots)
     if not allowed:
         return [], gate.opens_at(parts.pace)
     due = accounts.claim_lookups(connection, now=now, limit=allowed)
-    gates.keep(connection, [gate.after(len(due), parts.pace, now=now)])
+    rate_limits.keep(connection, [gate.after(len(due), parts.pace, now=now)])
     return due, now
 
 
@@ -124,6 +124,6 @@ async def _postpone(database: Database, due: LookupDue, error: CallError, parts:
         accounts.postpone_lookup(connection, due.account_ref, due_at=due_at, reason=str(error))
         closed_for = closes_gate_for_ms(error)
         if closed_for:
-            gates.shut(connection, gates.LOOKUPS, until=now + closed_for, reason=error.reason)
+            rate_limits.shut(connection, rate_limits.LOOKUPS, until=now + closed_for, reason=error.reason)
 
     await kept(database.write(keep))

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.store import clock_steps
+from notifier.store import clock_jumps
 from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,11 @@ class ClockWatch:
         """Seconds until the next look."""
         if self._latest is None:
             with self._database.read() as connection:
-                self._latest = clock_steps.last_beat(connection) or 0
+                self._latest = clock_jumps.last_beat(connection) or 0
         now = to_millis(self._clock.now())
         by = self._latest - now
-        if by >= clock_steps.LEAST_STEP_MS:
-            await asyncio.wrap_future(self._database.write(lambda c: clock_steps.set_back(c, now=now, by=by)))
+        if by >= clock_jumps.LEAST_STEP_MS:
+            await asyncio.wrap_future(self._database.write(lambda c: clock_jumps.set_back(c, now=now, by=by)))
             self._set_back(now)
             log.warning("clock.set_back", extra={"by_s": round(by / 1000)})
         self._latest = now

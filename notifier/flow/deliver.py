@@ -28,7 +28,7 @@ from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage
 from notifier.flow.render import Renderer, serialise
-from notifier.store import addressing, gates, outbox
+from notifier.store import addressing, outbox, rate_limits
 from notifier.store.cards import card_states
 from notifier.store.digests import runs
 from notifier.store.engine.database import Database
@@ -249,7 +249,9 @@ class Deliverer:
         if closed_for:
             await kept(
                 self._database.write(
-                    lambda c: gates.shut(c, gates.SENDING, until=now + closed_for, reason=error.reason)
+                    lambda c: rate_limits.shut(
+                        c, rate_limits.SENDING, until=now + closed_for, reason=error.reason
+                    )
                 )
             )
         await self._failed(each, move, delivery=delivery)

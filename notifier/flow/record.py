@@ -24,7 +24,7 @@ from notifier.domain.route import Route, targets_of
 from notifier.domain.withdrawal import reflects, taken_by, without_own
 from notifier.errors import Parked, StoreFailing
 from notifier.flow.tell import Telling
-from notifier.store import inbox, ledger, notices, sweeps, withdrawals
+from notifier.store import inbox, ledger, notices, reconciliations, withdrawals
 from notifier.store.engine.database import Database
 from notifier.store.inbox import InboxEntry, InboxState, Verdict
 
@@ -97,9 +97,11 @@ def _record(connection: Connection, entries: Sequence[InboxEntry], parts: Record
             _tell(connection, entered.account_ref, _Heard(report, kind), rewrite, parts, now)
             if rewrite.newest is None:
                 _move_marks(connection, entered.account_ref, report, rewrite)
-                sweeps.doubt_recovered(connection, entered.account_ref, at=now)
+                reconciliations.doubt_recovered(connection, entered.account_ref, at=now)
     events = zip(kinds, entries_made, strict=True)
-    sweeps.heard(connection, {entered.account_ref for kind, entered in events if kind == BALANCE_CHANGED})
+    reconciliations.heard(
+        connection, {entered.account_ref for kind, entered in events if kind == BALANCE_CHANGED}
+    )
     inbox.settle(connection, verdicts)
     for verdict in verdicts:
         if verdict.state is InboxState.PARKED:

@@ -22,10 +22,10 @@ from notifier.domain.hire import AccountState
 from notifier.domain.pace import Pace
 from notifier.errors import AccountUnknown, AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
 from notifier.flow.outside import Treasury
-from notifier.store import gates, inbox, sweeps
+from notifier.store import inbox, rate_limits, reconciliations
 from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
-from notifier.store.sweeps import Sweep, Tally, ToRead, Why
+from notifier.store.reconciliations import Sweep, Tally, ToRead, Why
 
 log = logging.getLogger(__name__)
 
@@ -172,12 +172,12 @@ class Refresher:
         self, connection: Connection, *, asked: bool, held: frozenset[int], limit: int, now: Millis
     ) -> _Claim:
         parts = self._parts
-        shared = gates.load(connection, gates.LOOKUPS).sane(parts.pace, now=now)
-        own = gates.load(connection, gates.SWEEPS).sane(parts.own_pace, now=now)
+        shared = rate_limits.load(connection, rate_limits.LOOKUPS).sane(parts.pace, now=now)
+        own = rate_limits.load(connection, rate_limits.SWEEPS).sane(parts.own_pace, now=now)
         if asked:
-            sweeps.begin(connection, Why.CONNECTED, now=now)
+            reconciliations.begin(connection, Why.CONNECTED, now=now)
         elif self._is_time(connection, now):
-            sweeps.begin(connection, Why.SCHEDULE, now=now)
+            reconciliations.begin(connection, Why.SCHEDULE, now=now)
         allowed = min(
             shared.passes(parts.pace, now=now, wanted=limit),
             own.passes(parts.own_pace, now=now, wanted=limit),
@@ -185,15 +185,15 @@ class Refresher:
         due: list[ToRead] = []
         until = now + CLAIMED_MS
         if allowed:
-            sweep = sweeps.running(connection)
+            sweep = reconciliations.running(connection)
             due = self._due(connection, sweep, allowed, held, now)
-            sweeps.claim(connection, due, sweep=sweep, until=until)
+            reconciliations.claim(connection, due, sweep=sweep, until=until)
         if due:
             shared, own = (
                 shared.after(len(due), parts.pace, now=now),
                 own.after(len(due), parts.own_pace, now=now),
             )
-            gates.keep(connection, [shared, own])
+            rate_limits.keep(connection, [shared, own])
         again_at = max(shared.opens_at(parts.pace), own.opens_at(parts.own_pace))
         if allowed and not due:
             again_at = now + IDLE_MS
@@ -208,10 +208,10 @@ class Refresher:
         """
         failing = frozenset(itertools.islice(self._tries, MOST_KEPT_APART))
         if self._pauses:
-            probe = sweeps.any_account(connection, app_id=self._parts.app_id, held=held | failing)
+            probe = reconciliations.any_account(connection, app_id=self._parts.app_id, held=held | failing)
             if probe is not None:
                 return [probe]
-        due = sweeps.out_of_turn(
+        due = reconciliations.out_of_turn(
             connection,
             app_id=self._parts.app_id,
             now=now,
@@ -222,7 +222,7 @@ class Refresher:
         if sweep is not None and len(due) < limit:
             due += self._in_turn(connection, sweep, limit - len(due), held | {each.ref for each in due}, now)
         if len(due) < limit:
-            due += sweeps.out_of_turn(
+            due += reconciliations.out_of_turn(
                 connection,
                 app_id=self._parts.app_id,
                 now=now,
@@ -234,16 +234,16 @@ class Refresher:
     def _is_time(self, connection: Connection, now: Millis) -> bool:
         if self._parts.every_ms is None:
             return False
-        last = sweeps.newest(connection)
+        last = reconciliations.newest(connection)
         return last is None or not last.started_at <= now < last.started_at + self._parts.every_ms
 
     def _in_turn(
         self, connection: Connection, sweep: Sweep, limit: int, held: frozenset[int], now: Millis
     ) -> list[ToRead]:
         """held: ids of those that are being read, or are about to be."""
-        due = sweeps.page(connection, sweep, app_id=self._parts.app_id, limit=limit, held=held)
+        due = reconciliations.page(connection, sweep, app_id=self._parts.app_id, limit=limit, held=held)
         if not due and not held:
-            sweeps.end(connection, sweep, now=now)
+            reconciliations.end(connection, sweep, now=now)
             _tell_end(sweep)
         return due
 
@@ -305,22 +305,26 @@ class Refresher:
         now = self._now()
         closed_for = closes_gate_for_ms(failed.error)
         if closed_for:
-            gates.shut(connection, gates.LOOKUPS, until=now + closed_for, reason=failed.error.reason)
+            rate_limits.shut(
+                connection, rate_limits.LOOKUPS, until=now + closed_for, reason=failed.error.reason
+            )
         if failed.pause_ms:
-            gates.shut(connection, gates.SWEEPS, until=now + failed.pause_ms, reason=str(failed.error))
+            rate_limits.shut(
+                connection, rate_limits.SWEEPS, until=now + failed.pause_ms, reason=str(failed.error)
+            )
         again_at: Millis | None = now + _grown_pause_ms(failed.tries) if failed.tries else now
         if failed.is_given_up:
             again_at = now + FAILED_PAUSE_MS if failed.may_pass else None
-        sweeps.read_again(connection, failed.of.ref, at=again_at)
+        reconciliations.read_again(connection, failed.of.ref, at=again_at)
         first_time = failed.of.in_turn or failed.tries <= MOST_TRIES
-        sweep = sweeps.newest(connection)
+        sweep = reconciliations.newest(connection)
         if sweep is not None and failed.is_given_up and first_time:
-            sweeps.count(connection, sweep.id, Tally(failed=1))
+            reconciliations.count(connection, sweep.id, Tally(failed=1))
 
     def _settle(self, connection: Connection, due: ToRead, state: AccountState, claim: _Claim) -> _Told:
         now = self._now()
-        books = sweeps.books(connection, [due.ref])[due.ref]
-        sweep = sweeps.newest(connection)
+        books = reconciliations.books(connection, [due.ref])[due.ref]
+        sweep = reconciliations.newest(connection)
         since = self._parts.connected_since()
         unheard = deaf = False
         finding = self._compare(connection, books, state, claim)
@@ -336,7 +340,7 @@ class Refresher:
         if sweep is not None:
             recovered = finding is Finding.RECOVERED
             tally = Tally(read=1, recovered=int(recovered), unheard=int(unheard))
-            sweeps.count(connection, sweep.id, tally)
+            reconciliations.count(connection, sweep.id, tally)
         return _Told(recovered=finding is Finding.RECOVERED, deaf=deaf, since=since)
 
     def _is_unheard(
@@ -350,20 +354,20 @@ class Refresher:
         now = self._now()
         finding = judge(books, state.amounts)
         if not state.usable:
-            sweeps.heard(connection, [books.ref])
+            reconciliations.heard(connection, [books.ref])
         match finding:
             case Finding.AGREES:
                 agreed_at = claim.begun_at if state.usable else None
-                sweeps.agreed(connection, books.ref, at=agreed_at, claimed_until=claim.until)
+                reconciliations.agreed(connection, books.ref, at=agreed_at, claimed_until=claim.until)
             case Finding.SUSPECT:
-                sweeps.suspected(
+                reconciliations.suspected(
                     connection,
                     books.ref,
                     modified_at=books.modified_at,
                     reread_at=now + self._parts.grace_ms,
                 )
             case Finding.UNDER_WAY:
-                sweeps.read_again(connection, books.ref, at=now + UNDER_WAY_PAUSE_MS)
+                reconciliations.read_again(connection, books.ref, at=now + UNDER_WAY_PAUSE_MS)
             case Finding.RECOVERED:
                 pass
         return finding
@@ -378,7 +382,7 @@ class Refresher:
         )
         event = self._parts.write(report, event_type=BALANCE_UNHEARD if alarm else BALANCE_READ)
         self._accept(connection, [event])
-        sweeps.recovered(connection, books.ref, modified_at=modified_at)
+        reconciliations.recovered(connection, books.ref, modified_at=modified_at)
         log.log(
             logging.ERROR if unheard else logging.WARNING,
             "balance.unheard" if unheard else "balance.recovered",

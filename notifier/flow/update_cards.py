@@ -17,7 +17,7 @@ from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import HungCards
 from notifier.flow.render import Renderer, serialise
 from notifier.flow.tell import Telling, end_of
-from notifier.store import gates
+from notifier.store import rate_limits
 from notifier.store.cards import card_states, card_updates
 from notifier.store.cards.card_states import HungCard
 from notifier.store.cards.card_updates import CardUpdate
@@ -71,10 +71,10 @@ class CardUpdater:
         if not due:
             return []
         pace = self._parts.pace
-        gate = gates.load(connection, gates.UPDATES).sane(pace, now=now)
+        gate = rate_limits.load(connection, rate_limits.UPDATES).sane(pace, now=now)
         allowed = gate.passes(pace, now=now, wanted=len(due))
         if allowed:
-            gates.keep(connection, [gate.after(allowed, pace, now=now)])
+            rate_limits.keep(connection, [gate.after(allowed, pace, now=now)])
         return [
             (each, card_states.hung_card(connection, each.delivery_id, redraw=False, now=now))
             for each in due[:allowed]
@@ -142,7 +142,7 @@ class CardUpdater:
         def keep(connection: Connection) -> None:
             card_updates.postpone(connection, update, due_at=due_at, reason=str(error))
             if closed_for:
-                gates.shut(connection, gates.UPDATES, until=now + closed_for, reason=error.reason)
+                rate_limits.shut(connection, rate_limits.UPDATES, until=now + closed_for, reason=error.reason)
 
         await self._keep(keep)
 

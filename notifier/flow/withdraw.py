@@ -23,7 +23,7 @@ from notifier.errors import AccountDeactivated, CallError, NotDone, OutcomeUnkno
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Treasury
 from notifier.flow.tell import Telling, end_of
-from notifier.store import accounts, audit, gates, payouts, withdrawals
+from notifier.store import accounts, audit, payouts, rate_limits, withdrawals
 from notifier.store.audit import What
 from notifier.store.engine.database import Database
 from notifier.store.withdrawals import Ending
@@ -79,12 +79,12 @@ class Withdrawer:
         if due_at is None or due_at > now:
             return [], now + IDLE_MS if due_at is None else min(due_at, now + IDLE_MS)
         pace = self._parts.pace
-        gate = gates.load(connection, gates.WITHDRAWALS).sane(pace, now=now)
+        gate = rate_limits.load(connection, rate_limits.WITHDRAWALS).sane(pace, now=now)
         allowed = gate.passes(pace, now=now, wanted=slots)
         if not allowed:
             return [], gate.opens_at(pace)
         orders = withdrawals.claim(connection, owner=self._parts.owner, now=now, limit=allowed, held=held)
-        gates.keep(connection, [gate.after(len(orders), pace, now=now)])
+        rate_limits.keep(connection, [gate.after(len(orders), pace, now=now)])
         return orders, now
 
     async def _carry_out(self, order: Withdrawal) -> None:
@@ -207,7 +207,9 @@ class Withdrawer:
             withdrawals.postpone(connection, order, step)
             closed_for = closes_gate_for_ms(error)
             if closed_for:
-                gates.shut(connection, gates.WITHDRAWALS, until=now + closed_for, reason=error.reason)
+                rate_limits.shut(
+                    connection, rate_limits.WITHDRAWALS, until=now + closed_for, reason=error.reason
+                )
             self._note(connection, order, f"not known yet: {error.reason}", now)
 
         await kept(self._database.write(keep))

@@ -15,7 +15,7 @@ from notifier.domain.digest import Digest
 from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice
 from notifier.domain.pace import Gate, SendingPace
-from notifier.store import accounts, gates, lines, notices
+from notifier.store import accounts, notices, rate_limits, recipient_queue
 from notifier.store.cards.card_states import Face
 from notifier.store.schema.tables import attempts, deliveries
 
@@ -46,27 +46,27 @@ class Claim:
 
 def claim(connection: Connection, *, owner: str, now: Millis, slots: int, pace: SendingPace) -> Claim:
     """Leases the oldest due delivery of as many recipients as the pace allows; one per recipient at a time."""
-    gate = gates.load(connection, gates.SENDING).sane(pace.app, now=now)
+    gate = rate_limits.load(connection, rate_limits.SENDING).sane(pace.app, now=now)
     wanted, minute_opens_at = _left_in_minute(connection, now=now, per_minute=pace.per_minute)
     allowed = gate.passes(pace.app, now=now, wanted=min(slots, wanted))
     if allowed == 0:
         opens_at = max(gate.opens_at(pace.app), minute_opens_at) if slots else None
-        return Claim(deliveries=(), again_at=opens_at if lines.any_ready(connection) else None)
-    rows = connection.execute(lines.heads(now).limit(allowed)).all()
+        return Claim(deliveries=(), again_at=opens_at if recipient_queue.any_ready(connection) else None)
+    rows = connection.execute(recipient_queue.heads(now).limit(allowed)).all()
     if rows:
         chat_gates = [
             Gate(
-                name=gates.recipient_gate(row.receive_id), due_at_ms=min(row.line_due_at_ms or 0.0, now)
+                name=rate_limits.recipient_gate(row.receive_id), due_at_ms=min(row.line_due_at_ms or 0.0, now)
             ).after_one(pace.chat, now=now)
             for row in rows
         ]
-        gates.keep(connection, [gate.after(len(rows), pace.app, now=now), *chat_gates])
+        rate_limits.keep(connection, [gate.after(len(rows), pace.app, now=now), *chat_gates])
     claimed = tuple(
         _lease(connection, row, owner=owner, now=now)
         for row in rows
         if not _set_aside(connection, row, now=now)
     )
-    again_at = now if len(rows) == allowed else lines.next_due(connection, now=now)
+    again_at = now if len(rows) == allowed else recipient_queue.next_due(connection, now=now)
     return Claim(deliveries=claimed, again_at=again_at)
 
 

@@ -35,7 +35,7 @@ from notifier.feishu.wire import read_balance_report, read_event, write_reading
 from notifier.flow.receive import Receiver
 from notifier.flow.record import RecordParts, record
 from notifier.flow.tell import Telling
-from notifier.store import ledger, sweeps, withdrawals
+from notifier.store import ledger, reconciliations, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, deliveries, notices
@@ -259,7 +259,7 @@ class Books(RuleBasedStateMachine):
     def heal(self) -> None:
         """A balance read: what Feishu says now, dated by the second. The one place that knows how we heal."""
         with self.database.read() as connection:
-            known = sweeps.books(connection, [self._ref(connection)])
+            known = reconciliations.books(connection, [self._ref(connection)])
         [books] = known.values()
         read_at = self.truth.now // 1000 * 1000
         told = replace(self.truth.event(), modified_at=recovered_at(books, read_at))

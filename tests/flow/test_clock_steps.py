@@ -5,7 +5,7 @@ import pytest
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.healing import proves_deafness
 from notifier.flow.clock_steps import ClockWatch
-from notifier.store import desk, sweeps
+from notifier.store import delivery_admin, reconciliations
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT
 from support.clock import FakeClock
@@ -43,7 +43,7 @@ async def test_a_step_back_while_we_were_off_is_met_once(
     database: Database, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = clock.millis
-    database.write(lambda c: desk.enrol_worker(c, "before us", now=now)).result()
+    database.write(lambda c: delivery_admin.enrol_worker(c, "before us", now=now)).result()
     one = delivery(database, LIN, "one", now=now)
     clock.advance(seconds=-HOUR)
 
@@ -59,14 +59,14 @@ async def test_an_account_that_was_to_be_read_again_soon_still_is(
     database: Database, clock: FakeClock, watch: ClockWatch
 ) -> None:
     ref, soon = account_ref(database), clock.millis + 20_000
-    database.write(lambda c: sweeps.suspected(c, ref, modified_at=1, reread_at=soon)).result()
+    database.write(lambda c: reconciliations.suspected(c, ref, modified_at=1, reread_at=soon)).result()
     await watch.turn()
 
     clock.advance(seconds=-HOUR)
     await watch.turn()
 
     with database.read() as connection:
-        due = sweeps.next_out_of_turn(connection, app_id=ACCOUNT.app_id)
+        due = reconciliations.next_out_of_turn(connection, app_id=ACCOUNT.app_id)
     assert clock.millis + 20_000 == due
 
 
@@ -75,8 +75,8 @@ async def test_that_an_account_agreed_by_the_old_clock_proves_nothing_of_a_conne
 ) -> None:
     ref = account_ref(database)
     lease = clock.millis + 1000
-    database.write(lambda c: sweeps.read_again(c, ref, at=lease)).result()
-    database.write(lambda c: sweeps.agreed(c, ref, at=clock.millis, claimed_until=lease)).result()
+    database.write(lambda c: reconciliations.read_again(c, ref, at=lease)).result()
+    database.write(lambda c: reconciliations.agreed(c, ref, at=clock.millis, claimed_until=lease)).result()
     await watch.turn()
 
     clock.advance(seconds=-HOUR)
@@ -84,7 +84,7 @@ async def test_that_an_account_agreed_by_the_old_clock_proves_nothing_of_a_conne
     clock.advance(seconds=60)
 
     with database.read() as connection:
-        books = sweeps.books(connection, [ref])[ref]
+        books = reconciliations.books(connection, [ref])[ref]
     assert not proves_deafness(books, connected_since=clock.millis, usable=True)
 
 
@@ -94,13 +94,13 @@ async def test_a_call_of_unknown_outcome_is_not_repeated_if_the_clock_was_set_ba
 ) -> None:
     """For how long we were off cannot be told then, and so not whether Feishu still remembers it."""
     now = clock.millis
-    database.write(lambda c: desk.enrol_worker(c, "before us", now=now)).result()
+    database.write(lambda c: delivery_admin.enrol_worker(c, "before us", now=now)).result()
     one = delivery(database, LIN, "one", now=now - 10_000)
     [claimed] = claim(database, now=now - 10_000).deliveries
     failed(database, claimed, later(now - 5_000, unknown_since=now - 10_000), now=now - 10_000)
     clock.advance(seconds=-back_seconds)
 
-    database.write(lambda c: desk.enrol_worker(c, "we", now=clock.millis)).result()
+    database.write(lambda c: delivery_admin.enrol_worker(c, "we", now=clock.millis)).result()
     await ClockWatch(database, clock, set_back=lambda _now: None).turn()
     claim(database, now=clock.millis)
 

@@ -21,7 +21,7 @@ from notifier.flow.outside import SentMessage
 from notifier.flow.render import Renderer
 from notifier.flow.templates import CardTemplates
 from notifier.sandbox.box import FeishuBox
-from notifier.store import gates
+from notifier.store import rate_limits
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts
 from support.clock import FakeClock
@@ -244,7 +244,9 @@ def tries(database: Database, one: int) -> list[Any]:
 
 def gate_is_shut(database: Database, clock: FakeClock) -> bool:
     with database.read() as connection:
-        return [gates.SENDING] == [name for name, _, _ in gates.shut_gates(connection, now=clock.millis)]
+        return [rate_limits.SENDING] == [
+            name for name, _, _ in rate_limits.shut_gates(connection, now=clock.millis)
+        ]
 
 
 def test_every_code_of_the_table_that_a_send_can_meet_is_here() -> None:

@@ -17,7 +17,7 @@ from notifier.errors import CallError, OutcomeUnknown, Refused
 from notifier.flow.outside import Treasury
 from notifier.flow.refresh import FAILED_PAUSE_MS, MOST_TRIES
 from notifier.parts import refresh_parts
-from notifier.store import gates as stored_gates
+from notifier.store import rate_limits as stored_gates
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, gates
 from support.builders import CNY

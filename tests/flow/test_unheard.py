@@ -9,7 +9,7 @@ import pytest
 from notifier.domain.event import BALANCE_UNHEARD
 from notifier.domain.healing import READ_LATE_BY_MS, RENEWED_WITHIN_MS
 from notifier.store import accounts as account_rows
-from notifier.store import sweeps
+from notifier.store import reconciliations
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, inbox
 from support.builders import CNY
@@ -98,7 +98,7 @@ async def test_the_alarm_is_given_once_in_a_round_however_long_it_takes(scene: S
     await scene.after_grace()
     await scene.past(RENEWED_WITHIN_MS / 1000)
     scene.box.change(second, points=1)
-    scene.database.write(lambda c: sweeps.read_again(c, scene.account(second).id, at=0)).result()
+    scene.database.write(lambda c: reconciliations.read_again(c, scene.account(second).id, at=0)).result()
     await scene.past(GRACE + 5)
 
     assert (2, [1]) == (scene.newest().unheard, scene.deaf)

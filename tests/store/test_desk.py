@@ -6,8 +6,8 @@ import pytest
 
 from notifier.domain.delivery import DeliveryState, Move, Rung
 from notifier.domain.route import Recipient
-from notifier.store import addressing, desk
-from notifier.store.desk import WorkerRow
+from notifier.store import addressing, delivery_admin
+from notifier.store.delivery_admin import WorkerRow
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT_ID
 from support.outbox import CHEN, LIN, NOW, claim, dead, delivery, failed, frozen, row, sent, states, told
@@ -27,11 +27,11 @@ def stuck(database: Database, key: str = "n-1", move: Move | None = None) -> int
 
 
 def retry(database: Database, delivery_id: int) -> bool:
-    return database.write(lambda c: desk.retry(c, delivery_id, now=LATER)).result()
+    return database.write(lambda c: delivery_admin.retry(c, delivery_id, now=LATER)).result()
 
 
 def drop(database: Database, delivery_id: int) -> bool:
-    return database.write(lambda c: desk.drop(c, delivery_id, now=LATER)).result()
+    return database.write(lambda c: delivery_admin.drop(c, delivery_id, now=LATER)).result()
 
 
 @pytest.mark.parametrize("move", [dead(), UNCERTAIN])
@@ -129,7 +129,7 @@ def test_only_the_dead_are_retried_all_at_once(database: Database) -> None:
     (claimed,) = claim(database, now=NOW + 5_000).deliveries
     failed(database, claimed, UNCERTAIN)
     with database.read() as connection:
-        assert [gone] == desk.stuck_ids(connection)
+        assert [gone] == delivery_admin.stuck_ids(connection)
     assert ["dead", "uncertain"] == states(database, [gone, unknown])
 
 
@@ -140,7 +140,7 @@ def test_reasons_are_counted_the_commonest_first(database: Database) -> None:
         assert one == claimed.delivery.id
         failed(database, claimed, move)
     with database.read() as connection:
-        found = desk.stuck_reasons(connection, limit=10)
+        found = delivery_admin.stuck_reasons(connection, limit=10)
 
     assert [("dead", None, "resigned", 2), ("dead", 99991672, "no scope", 1)] == found
 
@@ -149,22 +149,22 @@ def test_deliveries_are_counted_by_state(database: Database) -> None:
     stuck(database, "a")
     delivery(database, CHEN, "b")
     with database.read() as connection:
-        assert {"dead": 1, "ready": 1} == desk.count_by_state(connection)
+        assert {"dead": 1, "ready": 1} == delivery_admin.count_by_state(connection)
 
 
 def test_the_oldest_open_delivery_counts_and_the_dead_do_not(database: Database) -> None:
     stuck(database, "a")
     delivery(database, CHEN, "b", now=NOW + 7_000)
     with database.read() as connection:
-        assert NOW + 7_000 == desk.oldest_open_at(connection)
+        assert NOW + 7_000 == delivery_admin.oldest_open_at(connection)
 
 
 def test_deliveries_are_listed_newest_first_and_by_state(database: Database) -> None:
     gone, ready = stuck(database, "a"), delivery(database, CHEN, "b")
     with database.read() as connection:
-        everything = desk.list_deliveries(connection, states=(), limit=10)
-        only_dead = desk.list_deliveries(connection, states=("dead",), limit=10)
-        newest = desk.list_deliveries(connection, states=(), limit=1)
+        everything = delivery_admin.list_deliveries(connection, states=(), limit=10)
+        only_dead = delivery_admin.list_deliveries(connection, states=("dead",), limit=10)
+        newest = delivery_admin.list_deliveries(connection, states=(), limit=1)
 
     assert [ready, gone] == [each.id for each in everything]
     assert [gone] == [each.id for each in only_dead]
@@ -177,7 +177,7 @@ def test_a_delivery_is_shown_with_every_try(database: Database) -> None:
     frozen(database, claimed)
     failed(database, claimed, dead("no scope", code=99991672), now=NOW + 40)
     with database.read() as connection:
-        file = desk.show_delivery(connection, one)
+        file = delivery_admin.show_delivery(connection, one)
 
     assert file is not None
     assert (ACCOUNT_ID, 1, '{"schema":"2.0"}') == (file.row.account_id, file.notices, file.body)
@@ -188,12 +188,12 @@ def test_a_delivery_is_shown_with_every_try(database: Database) -> None:
 
 def test_a_delivery_that_is_not_there_shows_nothing(database: Database) -> None:
     with database.read() as connection:
-        assert desk.show_delivery(connection, 1) is None
+        assert delivery_admin.show_delivery(connection, 1) is None
 
 
 def test_the_last_started_process_is_the_one_that_is_shown(database: Database) -> None:
-    database.write(lambda c: desk.enrol_worker(c, "old", now=NOW)).result()
-    database.write(lambda c: desk.enrol_worker(c, "new", now=NOW + 1)).result()
+    database.write(lambda c: delivery_admin.enrol_worker(c, "old", now=NOW)).result()
+    database.write(lambda c: delivery_admin.enrol_worker(c, "new", now=NOW + 1)).result()
     beat = WorkerRow(
         owner="new",
         started_at=NOW + 1,
@@ -204,6 +204,6 @@ def test_the_last_started_process_is_the_one_that_is_shown(database: Database) -
         connection_detail=None,
         last_event_at=NOW + 3,
     )
-    database.write(lambda c: desk.beat(c, beat)).result()
+    database.write(lambda c: delivery_admin.beat(c, beat)).result()
     with database.read() as connection:
-        assert beat == desk.last_worker(connection)
+        assert beat == delivery_admin.last_worker(connection)

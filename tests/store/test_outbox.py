@@ -7,7 +7,7 @@ from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import UUID_WINDOW_MS, Content, DeliveryState, Move, Rung
 from notifier.domain.pace import Pace, SendingPace
 from notifier.domain.route import Recipient
-from notifier.store import accounts, addressing, gates, outbox
+from notifier.store import accounts, addressing, outbox, rate_limits
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts, delivery_notices
 from support.outbox import (
@@ -238,7 +238,9 @@ def test_a_claim_with_nothing_to_wait_for_says_so(database: Database) -> None:
 
 def test_a_gate_that_feishu_shut_lets_nobody_pass_until_it_opens(database: Database) -> None:
     one = delivery(database, LIN, "lin 1")
-    database.write(lambda c: gates.shut(c, gates.SENDING, until=NOW + 3_000, reason="too often")).result()
+    database.write(
+        lambda c: rate_limits.shut(c, rate_limits.SENDING, until=NOW + 3_000, reason="too often")
+    ).result()
 
     assert ((), NOW + 3_000) == (claim(database).deliveries, claim(database).again_at)
     assert [one] == claimed_ids(database, now=NOW + 3_000)
@@ -246,9 +248,11 @@ def test_a_gate_that_feishu_shut_lets_nobody_pass_until_it_opens(database: Datab
 
 def test_a_gate_is_never_opened_earlier_than_asked(database: Database) -> None:
     for until in (NOW + 3_000, NOW + 1_000):
-        database.write(lambda c, until=until: gates.shut(c, gates.SENDING, until=until, reason="x")).result()  # type: ignore[misc]
+        database.write(
+            lambda c, until=until: rate_limits.shut(c, rate_limits.SENDING, until=until, reason="x")
+        ).result()  # type: ignore[misc]
     with database.read() as connection:
-        assert [(gates.SENDING, NOW + 3_000, "x")] == gates.shut_gates(connection, now=NOW)
+        assert [(rate_limits.SENDING, NOW + 3_000, "x")] == rate_limits.shut_gates(connection, now=NOW)
 
 
 # what is said

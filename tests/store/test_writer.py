@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from notifier.store.engine.database import Database, insert_ignoring
 from notifier.store.engine.writer import MOST_TOGETHER, WriterClosed
-from notifier.store.gates import shut
+from notifier.store.rate_limits import shut
 from notifier.store.schema.tables import gates
 
 

@@ -13,7 +13,7 @@ from notifier.domain.event import BALANCE_CHANGED, AccountKey
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
-from notifier.store import desk, ledger
+from notifier.store import delivery_admin, ledger
 from support.running import RunningNotifier, running_notifier
 
 ACCOUNTS = 40
@@ -77,7 +77,7 @@ def assert_each_told_once(notifier: RunningNotifier) -> None:
     """As many messages as deliveries sent, each in the chat once, and Feishu never had to refuse us."""
     messages = notifier.box.all_messages()
     with notifier.open_database() as database, database.read() as connection:
-        counts = desk.count_by_state(connection)
+        counts = delivery_admin.count_by_state(connection)
     seen = Counter((m["chat_id"], json.dumps(m["content"], sort_keys=True)) for m in messages)
 
     assert {"sent": len(messages)} == counts

@@ -20,7 +20,7 @@ from notifier.flow.refresh import Refresher, RefreshParts
 from notifier.flow.tell import Telling
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
-from notifier.store import ledger, sweeps
+from notifier.store import ledger, reconciliations
 from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 from notifier.store.schema.tables import accounts, notices
@@ -111,13 +111,13 @@ class Scene:
             await self.refresher.turn()
             self.clock.advance(seconds=0.5)
 
-    def running(self) -> sweeps.Sweep | None:
+    def running(self) -> reconciliations.Sweep | None:
         with self.database.read() as connection:
-            return sweeps.running(connection)
+            return reconciliations.running(connection)
 
-    def newest(self) -> sweeps.Sweep:
+    def newest(self) -> reconciliations.Sweep:
         with self.database.read() as connection:
-            found = sweeps.newest(connection)
+            found = reconciliations.newest(connection)
         assert found is not None
         return found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from notifier.sandbox.box import FeishuBox
-from notifier.store import desk, inbox
+from notifier.store import delivery_admin, inbox
 from notifier.store.engine.database import Database
 from support.leaks import search, search_folder
 from support.ports import free_port
@@ -203,7 +203,7 @@ def _webhook(box: FeishuBox, port: int) -> str:
 
 def _at_rest(database: Database) -> bool:
     with database.read() as connection:
-        on_the_way = desk.oldest_open_at(connection)
+        on_the_way = delivery_admin.oldest_open_at(connection)
         return on_the_way is None and not inbox.count_by_state(connection).get("new")
 
 

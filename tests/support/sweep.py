@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from notifier.domain.event import AccountKey
 from notifier.domain.money import Asset, Kind
 from notifier.sandbox.settings import SandboxSettings
-from notifier.store import desk, ledger, withdrawals
+from notifier.store import delivery_admin, ledger, withdrawals
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, inbox
 from support import money_moves as money
@@ -242,7 +242,7 @@ class Sweep:
         """Each message is one delivery's. Under a new uuid, or sent again by mistake, it would be nobody's."""
         messages = self.box.all_messages()
         with self.database.read() as connection:
-            states = desk.count_by_state(connection)
+            states = delivery_admin.count_by_state(connection)
             ours = set(
                 connection.execute(
                     sa.select(deliveries.c.message_id).where(deliveries.c.state == "sent")

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
-from notifier.store import desk, inbox
+from notifier.store import delivery_admin, inbox
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from support import figures
@@ -124,7 +124,7 @@ class Soak:
         with self.database.read() as connection:
             now = time.time()
             new = inbox.count_by_state(connection).get("new", 0)
-            oldest = desk.oldest_open_at(connection)
+            oldest = delivery_admin.oldest_open_at(connection)
             waiting = connection.execute(
                 sa.select(sa.func.count())
                 .select_from(deliveries)

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.delivery import FOR_A_PERSON, OPEN_STATES, DeliveryState, Rung
-from notifier.store import clock_steps
+from notifier.store import clock_jumps
 from notifier.store.schema.tables import accounts, attempts, deliveries, delivery_notices, notices, workers
 
 
@@ -240,7 +240,7 @@ def simpler_cards(connection: Connection, *, since: Millis, limit: int) -> list[
 
 def enrol_worker(connection: Connection, owner: str, *, now: Millis) -> None:
     """A process begins; what the one before it left behind has been taken back."""
-    clock_steps.doubt_ages(connection, now=now)
+    clock_jumps.doubt_ages(connection, now=now)
     connection.execute(
         sa.insert(workers).values(
             owner=owner, started_at=now, beat_at=now, connection="connecting", connection_since=now
