@@ -19,8 +19,8 @@ from notifier.digest_plans import plans
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Patience
 from notifier.domain.event import Event
-from notifier.domain.pace import Pace
 from notifier.domain.payout import PayoutReport, Taken
+from notifier.domain.rate_limit import Pace
 from notifier.errors import NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import ReferralAccounts

@@ -13,9 +13,9 @@ from notifier.clock import Clock, Millis, from_millis, to_millis
 from notifier.config import Config
 from notifier.digest_plans import plans
 from notifier.domain.account import Referrer
-from notifier.domain.board import Board, Option
 from notifier.domain.delivery import Rung
 from notifier.domain.digest import Digest
+from notifier.domain.digest_panel import Board, Option
 from notifier.domain.period import Period, so_far
 from notifier.errors import ConfigError
 from notifier.flow.digest import REFERRERS, DigestParts, figures_of, own_digest, spread, tell

@@ -7,10 +7,10 @@ from typing import Any
 
 from notifier.config import Config
 from notifier.domain.account import Referrer
-from notifier.domain.board import Board, LeftOut, Option, Progress, Result
 from notifier.domain.card import WithdrawalPanel
 from notifier.domain.digest import DayFlow, Digest, Flow, Holder, Stuck, StuckPayout
 from notifier.domain.digest_card import DigestCard
+from notifier.domain.digest_panel import Board, LeftOut, Option, Progress, Result
 from notifier.domain.money import POINTS, Amounts, Asset, Kind
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, whole

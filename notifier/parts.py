@@ -6,9 +6,9 @@ from notifier.clock import Clock, Millis
 from notifier.config import Config
 from notifier.digest_plans import plans
 from notifier.domain.delivery import HOUR_MS
-from notifier.domain.offer import Offer
-from notifier.domain.pace import Pace, SendingPace
+from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import AddressBook, Condition, Route
+from notifier.domain.withdraw_offer import Offer
 from notifier.feishu.api import AppAccess
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code

@@ -3,9 +3,9 @@
 from typing import Any
 
 from notifier.clock import Millis
+from notifier.domain.account_state import AccountState, Withdrawn
 from notifier.domain.click import Click
 from notifier.domain.event import Event
-from notifier.domain.hire import AccountState, Withdrawn
 from notifier.feishu.wire import (
     LONGEST_KEY,
     clean,

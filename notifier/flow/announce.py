@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
 from notifier.domain.delivery import closes_gate_for_ms, pause_ms
-from notifier.domain.pace import Pace
+from notifier.domain.rate_limit import Pace
 from notifier.domain.route import AddressBook
 from notifier.errors import AccountUnknown, CallError
 from notifier.flow.in_flight import InFlight, kept

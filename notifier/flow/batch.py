@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
-from notifier.domain.board import LeftOut
 from notifier.domain.click import Click
-from notifier.domain.offer import Offer
+from notifier.domain.digest_panel import LeftOut
 from notifier.domain.route import AddressBook
+from notifier.domain.withdraw_offer import Offer
 from notifier.domain.withdrawal import Denied, Meaning, Role, authorise, meaning
 from notifier.store import audit, withdrawals
 from notifier.store.audit import What

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from notifier.domain.board import Lever, may_pull
 from notifier.domain.click import Click
+from notifier.domain.digest_panel import Lever, may_pull
 from notifier.flow.withdrawal_wording import Said, board_toast, denied_toast
 from notifier.store import audit
 from notifier.store.audit import What

@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
-from notifier.domain.board import Action, Lever
 from notifier.domain.click import Click
+from notifier.domain.digest_panel import Action, Lever
 from notifier.domain.event import Event
-from notifier.domain.offer import Offer
 from notifier.domain.route import AddressBook
+from notifier.domain.withdraw_offer import Offer
 from notifier.domain.withdrawal import Button, Denied, Meaning, Role, Verdict, Withdrawal, authorise, meaning
 from notifier.flow import board_click
 from notifier.flow.render import Renderer

@@ -21,9 +21,9 @@ from notifier.domain.delivery import (
     closes_gate_for_ms,
 )
 from notifier.domain.digest import Digest
-from notifier.domain.offer import Offer
-from notifier.domain.pace import SendingPace
+from notifier.domain.rate_limit import SendingPace
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
+from notifier.domain.withdraw_offer import Offer
 from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from notifier.domain.board import Board, LeftOut, Option, Progress, Result
 from notifier.domain.delivery import Rung
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_card import DigestCard
+from notifier.domain.digest_panel import Board, LeftOut, Option, Progress, Result
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.errors import TemplateBroken
 from notifier.flow.digest_wording import LONGEST_REASON_BYTES

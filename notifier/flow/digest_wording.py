@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
-from notifier.domain.board import Board, LeftOut, Option, Progress, Result
 from notifier.domain.card import Bilingual, WithdrawalPanel
 from notifier.domain.digest import ZERO, DayFlow, Digest, Flow, Holder, Stuck, StuckPayout
 from notifier.domain.digest_card import (
@@ -21,6 +20,7 @@ from notifier.domain.digest_card import (
     Row,
     StuckView,
 )
+from notifier.domain.digest_panel import Board, LeftOut, Option, Progress, Result
 from notifier.domain.money import POINTS, Amounts, Asset
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState

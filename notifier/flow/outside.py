@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from notifier.domain.account import Referrer
+from notifier.domain.account_state import AccountState, Withdrawn
 from notifier.domain.delivery import Content
-from notifier.domain.hire import AccountState, Withdrawn
 from notifier.domain.money import Kind
 
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
+from notifier.domain.account_state import AccountState
 from notifier.domain.delivery import closes_gate_for_ms, pause_ms
 from notifier.domain.event import BALANCE_READ, BALANCE_UNHEARD, BalanceReport, Event
-from notifier.domain.healing import Books, Finding, Hearing, judge, proves_deafness, recovered_at
-from notifier.domain.hire import AccountState
-from notifier.domain.pace import Pace
+from notifier.domain.rate_limit import Pace
+from notifier.domain.reconciliation import Books, Finding, Hearing, judge, proves_deafness, recovered_at
 from notifier.errors import AccountUnknown, AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
 from notifier.flow.outside import Treasury
 from notifier.store import inbox, rate_limits, reconciliations

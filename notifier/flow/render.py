@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
-from notifier.domain.board import Board
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
 from notifier.domain.delivery import Content, Rung
 from notifier.domain.digest import Digest
 from notifier.domain.digest_card import DigestCard
+from notifier.domain.digest_panel import Board
 from notifier.domain.notice import Notice
-from notifier.domain.offer import Offer
 from notifier.domain.route import REFERRER
+from notifier.domain.withdraw_offer import Offer
 from notifier.errors import TemplateBroken
 from notifier.flow.digest_wording import digest_card
 from notifier.flow.templates import (

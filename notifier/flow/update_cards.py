@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
 from notifier.domain.delivery import Rung, closes_gate_for_ms, pause_ms
-from notifier.domain.pace import Pace
+from notifier.domain.rate_limit import Pace
 from notifier.domain.route import REFERRER
 from notifier.errors import CallError, CardRefused, MessageGone, NotDone
 from notifier.flow.in_flight import InFlight, kept

@@ -14,10 +14,10 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
+from notifier.domain.account_state import AccountState
 from notifier.domain.delivery import closes_gate_for_ms
-from notifier.domain.hire import AccountState
-from notifier.domain.pace import Pace
 from notifier.domain.payout import body_of
+from notifier.domain.rate_limit import Pace
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, after_failure, takeable
 from notifier.errors import AccountDeactivated, CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept

@@ -9,12 +9,12 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.account import Ownership
-from notifier.domain.board import Board
 from notifier.domain.delivery import UUID_WINDOW_MS, Content, Delivery, DeliveryState, Move, Rung
 from notifier.domain.digest import Digest
+from notifier.domain.digest_panel import Board
 from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice
-from notifier.domain.pace import Gate, SendingPace
+from notifier.domain.rate_limit import Gate, SendingPace
 from notifier.store import accounts, notices, rate_limits, recipient_queue
 from notifier.store.cards.card_states import Face
 from notifier.store.schema.tables import attempts, deliveries

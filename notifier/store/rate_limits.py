@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.pace import Gate
+from notifier.domain.rate_limit import Gate
 from notifier.store.engine.database import insert_ignoring, upsert
 from notifier.store.schema.tables import gates
 

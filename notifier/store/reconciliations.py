@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.event import AccountKey
-from notifier.domain.healing import Books
+from notifier.domain.reconciliation import Books
 from notifier.store import withdrawals
 from notifier.store.ledger import balances_of
 from notifier.store.schema.tables import accounts, sweeps

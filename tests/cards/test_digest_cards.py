@@ -12,9 +12,9 @@ import pytest
 from notifier.checks import preview
 from notifier.config import Config
 from notifier.domain.account import Referrer
-from notifier.domain.board import Board, LeftOut, Progress, Result
 from notifier.domain.digest import Digest, Flow
 from notifier.domain.digest_card import DigestCard
+from notifier.domain.digest_panel import Board, LeftOut, Progress, Result
 from notifier.domain.money import Asset
 from notifier.domain.period import Span, whole
 from notifier.domain.withdrawal import WithdrawalState

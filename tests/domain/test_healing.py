@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifier.domain.healing import RENEWED_WITHIN_MS, Hearing
+from notifier.domain.reconciliation import RENEWED_WITHIN_MS, Hearing
 
 FIRST, PROVED, ANEW, LATER = 1_000, 50_000, 52_000, 500_000
 

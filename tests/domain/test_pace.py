@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.domain.pace import Gate, Pace
+from notifier.domain.rate_limit import Gate, Pace
 
 NOW = 1_700_000_000_000
 FLOAT_GRAIN = 0.001

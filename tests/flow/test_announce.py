@@ -4,7 +4,7 @@ import pytest
 
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.event import AccountKey
-from notifier.domain.pace import Pace
+from notifier.domain.rate_limit import Pace
 from notifier.domain.route import AddressBook
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import ReferralAccounts

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from notifier.domain.board import Action, LeftOut
 from notifier.domain.digest import Digest, Holder
-from notifier.domain.offer import Offer
+from notifier.domain.digest_panel import Action, LeftOut
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
+from notifier.domain.withdraw_offer import Offer
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.flow.batch import TOGETHER, Batcher, BatchParts
 from notifier.store import audit, withdrawals

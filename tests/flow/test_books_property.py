@@ -26,9 +26,9 @@ from hypothesis.stateful import (
 )
 
 from notifier.domain.event import BALANCE_READ, AccountKey, Event
-from notifier.domain.healing import recovered_at
 from notifier.domain.ledger import BalanceChange, Snapshot
 from notifier.domain.money import POINTS, Amounts, Asset, Kind, without_zeros
+from notifier.domain.reconciliation import recovered_at
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.domain.withdrawal import Role, WithdrawalState
 from notifier.feishu.wire import read_balance_report, read_event, write_reading

@@ -3,7 +3,7 @@
 import pytest
 
 from notifier.domain.delivery import DeliveryState
-from notifier.domain.healing import proves_deafness
+from notifier.domain.reconciliation import proves_deafness
 from notifier.flow.clock_steps import ClockWatch
 from notifier.store import delivery_admin, reconciliations
 from notifier.store.engine.database import Database

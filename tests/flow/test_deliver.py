@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
 from notifier.domain.event import AccountKey
-from notifier.domain.pace import Pace, SendingPace
+from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.card_rules import card_problems

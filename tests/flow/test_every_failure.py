@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.domain.delivery import Content, Patience
-from notifier.domain.pace import Pace, SendingPace
+from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.card_rules import card_problems

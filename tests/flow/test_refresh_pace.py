@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.config import Config
-from notifier.domain.hire import AccountState, Withdrawn
+from notifier.domain.account_state import AccountState, Withdrawn
 from notifier.domain.money import Kind
 from notifier.errors import CallError, OutcomeUnknown, Refused
 from notifier.flow.outside import Treasury

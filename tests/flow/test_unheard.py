@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from notifier.domain.event import BALANCE_UNHEARD
-from notifier.domain.healing import READ_LATE_BY_MS, RENEWED_WITHIN_MS
+from notifier.domain.reconciliation import READ_LATE_BY_MS, RENEWED_WITHIN_MS
 from notifier.store import accounts as account_rows
 from notifier.store import reconciliations
 from notifier.store.engine.database import Database

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from notifier.domain.event import AccountKey
 from notifier.domain.money import Kind
-from notifier.domain.pace import Pace
+from notifier.domain.rate_limit import Pace
 from notifier.domain.withdrawal import Role, WithdrawalState
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import ReferralAccounts

@@ -8,8 +8,8 @@ from typing import TypeVar
 import pytest
 import sqlalchemy as sa
 
-from notifier.domain.board import Action, Board, LeftOut
 from notifier.domain.digest import Digest, Holder
+from notifier.domain.digest_panel import Action, Board, LeftOut
 from notifier.domain.money import Kind
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import UUID_WINDOW_MS, Content, DeliveryState, Move, Rung
-from notifier.domain.pace import Pace, SendingPace
+from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import Recipient
 from notifier.store import accounts, addressing, outbox, rate_limits
 from notifier.store.engine.database import Database

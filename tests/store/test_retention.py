@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from notifier.domain.board import Action
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.digest import Digest
+from notifier.domain.digest_panel import Action
 from notifier.domain.event import Event
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from notifier.domain.delivery import Content, DeliveryState, Move, Rung
 from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice, NoticeReason
-from notifier.domain.pace import Pace, SendingPace
+from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import Recipient
 from notifier.store import ledger, notices, outbox
 from notifier.store.engine.database import Database

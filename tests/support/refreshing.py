@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from notifier.domain.event import AccountKey
-from notifier.domain.pace import Pace
+from notifier.domain.rate_limit import Pace
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.hire import ReferralAccounts

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.board import LeftOut, Progress
+from notifier.domain.digest_panel import LeftOut, Progress
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store.cards import card_updates
 from notifier.store.engine.database import insert_returning

@@ -8,15 +8,15 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.account import Ownership
-from notifier.domain.board import Board
 from notifier.domain.delivery import Rung
 from notifier.domain.digest import Digest
+from notifier.domain.digest_panel import Board
 from notifier.domain.event import AccountKey
 from notifier.domain.money import Amounts
 from notifier.domain.notice import Notice
-from notifier.domain.offer import Offer
 from notifier.domain.payout import Payout
 from notifier.domain.route import REFERRER, AddressBook
+from notifier.domain.withdraw_offer import Offer
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
 from notifier.store import accounts, notices, payouts, withdrawals
 from notifier.store.cards import buttons, digest_panels

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.board import Action, Board, LeftOut, Lever, Option, Result
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.digest import Digest, Holder
+from notifier.domain.digest_panel import Action, Board, LeftOut, Lever, Option, Result
 from notifier.domain.ledger import read_content
 from notifier.domain.money import Amounts
 from notifier.domain.payout import PayoutState
