@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock, from_millis, to_millis
 from notifier.config import Config, Transport
 from notifier.config_file import WELL_KNOWN, Loaded
 from notifier.digest_plans import plans
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.templates import OUR_TEMPLATES, CardTemplates
 from notifier.flow.timetable import next_due
 from notifier.samples import sample, samples_for
 

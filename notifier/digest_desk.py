@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
+from notifier.cards.balance_text import person
 from notifier.clock import Clock, Millis, from_millis, to_millis
 from notifier.config import Config
 from notifier.digest_plans import plans
@@ -21,7 +22,6 @@ from notifier.errors import ConfigError
 from notifier.flow.digest import REFERRERS, DigestParts, figures_of, own_digest, spread, tell
 from notifier.flow.digest_figures import Figures
 from notifier.flow.timetable import Plan, next_due, telling_of
-from notifier.flow.wording import person
 from notifier.parts import digest_parts, offer, renderer
 from notifier.reports import iso
 from notifier.store import accounts

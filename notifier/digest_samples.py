@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from notifier.cards.digest_text import digest_card
 from notifier.config import Config
 from notifier.domain.account import Referrer
 from notifier.domain.card import WithdrawalPanel
@@ -15,7 +16,6 @@ from notifier.domain.money import POINTS, Amounts, Asset, Kind
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, whole
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.flow.digest_wording import digest_card
 
 _CNY, _USD = Asset(Kind.CASH, "CNY"), Asset(Kind.CASH, "USD")
 _DAY = date(2023, 11, 14)

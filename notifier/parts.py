@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+from notifier.cards.digest_fit import fitting
+from notifier.cards.render import Renderer
+from notifier.cards.templates import CardTemplates
 from notifier.clock import Clock, Millis
 from notifier.config import Config
 from notifier.digest_plans import plans
@@ -15,13 +18,10 @@ from notifier.feishu.currency import currency_code
 from notifier.feishu.webhook_request import WebhookAccess
 from notifier.feishu.wire import write_reading
 from notifier.flow.digest import DigestParts
-from notifier.flow.digest_fit import fitting
 from notifier.flow.outside import Treasury
 from notifier.flow.prune import PruneParts
 from notifier.flow.refresh import RefreshParts
-from notifier.flow.render import Renderer
 from notifier.flow.tell import Telling
-from notifier.flow.templates import CardTemplates
 from notifier.payroll.client import PayrollAccess
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from notifier.cards.render import Renderer
+from notifier.cards.withdrawal_text import Said, board_toast, denied_toast, meaning_toast
 from notifier.clock import Clock, to_millis
 from notifier.domain.click import Click
 from notifier.domain.digest_panel import Action, Lever
@@ -21,8 +23,6 @@ from notifier.domain.route import AddressBook
 from notifier.domain.withdraw_offer import Offer
 from notifier.domain.withdrawal import Button, Denied, Meaning, Role, Verdict, Withdrawal, authorise, meaning
 from notifier.flow import board_click
-from notifier.flow.render import Renderer
-from notifier.flow.withdrawal_wording import Said, board_toast, denied_toast, meaning_toast
 from notifier.store import audit, inbox, withdrawals
 from notifier.store.audit import What
 from notifier.store.cards import batches, buttons, card_states, card_updates, digest_panels

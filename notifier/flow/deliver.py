@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.engine import Connection
 
+from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, to_millis
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
@@ -27,7 +28,6 @@ from notifier.domain.withdraw_offer import Offer
 from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import Messenger, SentMessage
-from notifier.flow.render import Renderer, serialise
 from notifier.store import addressing, outbox, rate_limits
 from notifier.store.cards import card_states
 from notifier.store.digests import runs

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
+from notifier.cards.balance_text import clean
+from notifier.cards.digest_text import MOST_FLOWS
 from notifier.clock import Millis
 from notifier.domain.digest import DayFlow, Digest, Flow
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import ONE_DAY, Period, days_before, midnight
-from notifier.flow.digest_wording import MOST_FLOWS
 from notifier.flow.spreadsheet import BYTE_ORDER_MARK, harmless, line
 from notifier.flow.timetable import Plan
-from notifier.flow.wording import clean
 from notifier.store.digests import period_totals, runs
 from notifier.store.digests.period_totals import BookRow, Stretch
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
+from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, to_millis
 from notifier.domain.delivery import Rung, closes_gate_for_ms, pause_ms
 from notifier.domain.rate_limit import Pace
@@ -15,7 +16,6 @@ from notifier.domain.route import REFERRER
 from notifier.errors import CallError, CardRefused, MessageGone, NotDone
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.outside import HungCards
-from notifier.flow.render import Renderer, serialise
 from notifier.flow.tell import Telling, end_of
 from notifier.store import rate_limits
 from notifier.store.cards import card_states, card_updates

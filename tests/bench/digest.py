@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from notifier.cards.digest_fit import fitting
 from notifier.clock import SystemClock
 from notifier.config import Config
 from notifier.domain.money import Kind
 from notifier.domain.period import Period, Span, finished
 from notifier.flow.digest_figures import Figures, gather
-from notifier.flow.digest_fit import fitting
 from notifier.parts import renderer
 from notifier.store.engine.database import Database
 from support.digests import BEFORE, PLAN

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from notifier.cards.digest_text import digest_card
+from notifier.cards.templates import CardTemplates
 from notifier.checks import preview
 from notifier.config import Config
 from notifier.domain.account import Referrer
@@ -18,8 +20,6 @@ from notifier.domain.digest_panel import Board, LeftOut, Progress, Result
 from notifier.domain.money import Asset
 from notifier.domain.period import Span, whole
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.flow.digest_wording import digest_card
-from notifier.flow.templates import CardTemplates
 from support.builders import CNY
 
 LANGUAGES = ("zh_cn", "en_us")

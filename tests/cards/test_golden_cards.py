@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from notifier.cards.templates import OUR_TEMPLATES
 from notifier.checks import preview
 from notifier.config import Config
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.templates import OUR_TEMPLATES
 from notifier.samples import samples_for
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from notifier.cards.balance_text import MOST_LINES
+from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
+from notifier.cards.withdrawal_text import LONGEST_REASON
 from notifier.config import Config
 from notifier.domain.card import BalanceChangeCard, Bilingual, Figure, WithdrawalPanel
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.templates import BALANCE_TEMPLATES, CardTemplates
-from notifier.flow.withdrawal_wording import LONGEST_REASON
-from notifier.flow.wording import MOST_LINES
 from notifier.samples import sample
 
 GOLDEN = Path(__file__).parent / "golden_withdrawal"

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
+from notifier.cards.render import Renderer
+from notifier.cards.templates import CardTemplates
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
 from notifier.domain.event import AccountKey
 from notifier.domain.rate_limit import Pace, SendingPace
@@ -17,8 +19,6 @@ from notifier.feishu.card_rules import card_problems
 from notifier.feishu.messages import Messages
 from notifier.flow.deliver import Deliverer, DeliverParts
 from notifier.flow.outside import SentMessage
-from notifier.flow.render import Renderer
-from notifier.flow.templates import CardTemplates
 from notifier.sandbox.box import FeishuBox
 from notifier.store import outbox
 from notifier.store.engine.database import Database

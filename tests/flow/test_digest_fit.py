@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from notifier.cards import digest_fit
+from notifier.cards.digest_fit import fitting
 from notifier.clock import SystemClock
 from notifier.config import Config
 from notifier.domain.account import Referrer
@@ -14,8 +16,6 @@ from notifier.domain.digest import DayFlow, Digest, Flow, Holder, Stuck, StuckPa
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import Span, whole
 from notifier.feishu.card_rules import card_problems, element_count
-from notifier.flow import digest_fit
-from notifier.flow.digest_fit import fitting
 from notifier.parts import renderer
 from support.builders import CNY
 from support.digests import SHANGHAI

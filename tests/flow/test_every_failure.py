@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
+from notifier.cards.render import Renderer
+from notifier.cards.templates import CardTemplates
 from notifier.domain.delivery import Content, Patience
 from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import AddressBook, Recipient
@@ -18,8 +20,6 @@ from notifier.feishu.failures import TABLE
 from notifier.feishu.messages import Messages
 from notifier.flow.deliver import Deliverer, DeliverParts
 from notifier.flow.outside import SentMessage
-from notifier.flow.render import Renderer
-from notifier.flow.templates import CardTemplates
 from notifier.sandbox.box import FeishuBox
 from notifier.store import rate_limits
 from notifier.store.engine.database import Database

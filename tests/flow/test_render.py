@@ -7,14 +7,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from notifier.cards.render import Renderer, plain_text, without_pictures
+from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock
 from notifier.config import Config
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import Content, Delivery, DeliveryState, Rung
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.render import Renderer, plain_text, without_pictures
-from notifier.flow.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.samples import SAMPLES, sample
 from notifier.store.outbox import Claimed
 from support.builders import ACCOUNT, MODIFIED_AT, notice

@@ -13,20 +13,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier.config import Config
-from notifier.domain.account import Referrer
-from notifier.domain.card import Bilingual
-from notifier.domain.delivery import Rung
-from notifier.errors import TemplateBroken
-from notifier.feishu.card_rules import card_problems
-from notifier.flow.templates import (
+from notifier.cards.balance_text import person
+from notifier.cards.templates import (
     BALANCE_TEMPLATES,
     OUR_TEMPLATES,
     CardTemplates,
     escape_markdown,
     shipped_templates,
 )
-from notifier.flow.wording import person
+from notifier.config import Config
+from notifier.domain.account import Referrer
+from notifier.domain.card import Bilingual
+from notifier.domain.delivery import Rung
+from notifier.errors import TemplateBroken
+from notifier.feishu.card_rules import card_problems
 from notifier.samples import sample
 
 HOSTILE = [

@@ -8,10 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifier.domain.card import WithdrawalPanel
-from notifier.domain.money import POINTS, Amounts, Asset, Kind
-from notifier.domain.withdrawal import Denied, Meaning, Role, Withdrawal, WithdrawalState
-from notifier.flow.withdrawal_wording import (
+from notifier.cards.balance_text import MOST_LINES
+from notifier.cards.withdrawal_text import (
     KNOWN_REASONS,
     LONGEST_REASON,
     NO_REASON,
@@ -19,7 +17,9 @@ from notifier.flow.withdrawal_wording import (
     meaning_toast,
     panel,
 )
-from notifier.flow.wording import MOST_LINES
+from notifier.domain.card import WithdrawalPanel
+from notifier.domain.money import POINTS, Amounts, Asset, Kind
+from notifier.domain.withdrawal import Denied, Meaning, Role, Withdrawal, WithdrawalState
 from support.builders import ACCOUNT, CNY, MODIFIED_AT, USD
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -7,11 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.domain.account import Referrer
-from notifier.domain.card import BalanceChangeCard, Bilingual
-from notifier.domain.money import POINTS, Asset, Kind
-from notifier.domain.notice import Notice, NoticeReason
-from notifier.flow.wording import (
+from notifier.cards.balance_text import (
     LONGEST_NAME,
     MOST_LINES,
     MOST_STEPS,
@@ -25,6 +21,10 @@ from notifier.flow.wording import (
     reroute_reason,
     signed,
 )
+from notifier.domain.account import Referrer
+from notifier.domain.card import BalanceChangeCard, Bilingual
+from notifier.domain.money import POINTS, Asset, Kind
+from notifier.domain.notice import Notice, NoticeReason
 from support.builders import ACCOUNT_ID, CNY, MODIFIED_AT, USD, change, notice
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

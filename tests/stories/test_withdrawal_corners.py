@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from notifier.cards.templates import shipped_templates
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
-from notifier.flow.templates import shipped_templates
 from notifier.sandbox.box import FeishuBox
 from notifier.store import audit, withdrawals
 from notifier.store.audit import AuditRow

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from notifier.cards.digest_fit import fitting
 from notifier.config import Config
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.digest import Digest
@@ -15,7 +16,6 @@ from notifier.domain.money import Kind
 from notifier.domain.period import Span
 from notifier.domain.route import AddressBook
 from notifier.flow.digest import Digester, DigestParts
-from notifier.flow.digest_fit import fitting
 from notifier.flow.tell import Telling
 from notifier.flow.timetable import Plan
 from notifier.parts import renderer

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from notifier.cards import balance_text
+from notifier.cards.render import Card, Renderer, plain_text, serialise
 from notifier.clock import SystemClock
 from notifier.config import Config
 from notifier.domain.delivery import Rung
@@ -19,8 +21,6 @@ from notifier.errors import Parked
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.wire import read_balance_report, read_event
 from notifier.feishu.withdrawal_wire import read_click
-from notifier.flow import wording
-from notifier.flow.render import Card, Renderer, plain_text, serialise
 from notifier.parts import renderer
 from notifier.samples import EVERY_SAMPLE, sample
 from notifier.sandbox.box import FeishuBox
@@ -350,5 +350,5 @@ def hostile(rng: random.Random, node: Any, name: str = "") -> Any:
     if isinstance(node, tuple):
         return tuple(hostile(rng, each, name) for each in node)
     if isinstance(node, str) and node and name not in OURS and rng.random() < 0.3:
-        return wording.clean(rng.choice(TEXTS))
+        return balance_text.clean(rng.choice(TEXTS))
     return node

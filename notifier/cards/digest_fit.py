@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from notifier.cards.digest_text import LONGEST_REASON_BYTES
 from notifier.domain.delivery import Rung
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_card import DigestCard
 from notifier.domain.digest_panel import Board, LeftOut, Option, Progress, Result
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.errors import TemplateBroken
-from notifier.flow.digest_wording import LONGEST_REASON_BYTES
 
 STEPS = (50, 40, 30, 20, 15, 10, 7, 5, 3, 1)
 _LONG_REF, _ORDER = "f" * 32, "rn-" + "f" * 32

@@ -9,6 +9,16 @@ from datetime import tzinfo
 from enum import StrEnum
 from typing import Any
 
+from notifier.cards.balance_text import (
+    MOST_LINES,
+    account_id,
+    clean,
+    label,
+    moment,
+    money,
+    person,
+    reroute_reason,
+)
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual, Figure, WithdrawalCard, WithdrawalPanel
@@ -16,7 +26,6 @@ from notifier.domain.money import Amounts, Kind, without_zeros
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import SETTLED, Payout, PayoutState
 from notifier.domain.withdrawal import Denied, Meaning, Withdrawal, WithdrawalState, takeable
-from notifier.flow.wording import MOST_LINES, account_id, clean, label, moment, money, person, reroute_reason
 
 LONGEST_REASON = 160
 

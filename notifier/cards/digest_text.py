@@ -7,6 +7,7 @@ from decimal import Decimal
 from itertools import starmap
 from zoneinfo import ZoneInfo
 
+from notifier.cards.balance_text import clean, label, moment, money, person, reroute_reason, signed
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual, WithdrawalPanel
@@ -24,7 +25,6 @@ from notifier.domain.digest_panel import Board, LeftOut, Option, Progress, Resul
 from notifier.domain.money import POINTS, Amounts, Asset
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.flow.wording import clean, label, moment, money, person, reroute_reason, signed
 
 MOST_FLOWS = 5
 MOST_AMOUNTS = 4

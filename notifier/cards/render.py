@@ -7,6 +7,16 @@ from dataclasses import replace
 from datetime import tzinfo
 from typing import Any, Protocol
 
+from notifier.cards.balance_text import account_id, balance_change_card
+from notifier.cards.digest_text import digest_card
+from notifier.cards.templates import (
+    BALANCE_TEMPLATES,
+    DIGEST_TEMPLATES,
+    PERSONAL_TEMPLATES,
+    WITHDRAWAL_TEMPLATES,
+    CardTemplates,
+)
+from notifier.cards.withdrawal_text import not_yours_any_more, panel, withdrawal_card
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
@@ -18,16 +28,6 @@ from notifier.domain.notice import Notice
 from notifier.domain.route import REFERRER
 from notifier.domain.withdraw_offer import Offer
 from notifier.errors import TemplateBroken
-from notifier.flow.digest_wording import digest_card
-from notifier.flow.templates import (
-    BALANCE_TEMPLATES,
-    DIGEST_TEMPLATES,
-    PERSONAL_TEMPLATES,
-    WITHDRAWAL_TEMPLATES,
-    CardTemplates,
-)
-from notifier.flow.withdrawal_wording import not_yours_any_more, panel, withdrawal_card
-from notifier.flow.wording import account_id, balance_change_card
 from notifier.store.cards.card_states import Face, HungCard
 from notifier.store.outbox import Claimed
 
