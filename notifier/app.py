@@ -35,7 +35,6 @@ from notifier.flow.clock_steps import ClockWatch
 from notifier.flow.deliver import Deliverer, DeliverParts
 from notifier.flow.digest import Digester, schedule
 from notifier.flow.hand_over import HandOver, HandOverParts
-from notifier.flow.loop import Step
 from notifier.flow.presence import Presence
 from notifier.flow.prune import Pruner
 from notifier.flow.receive import Receiver
@@ -44,6 +43,7 @@ from notifier.flow.refresh import Refresher
 from notifier.flow.settle import log_settled, settle
 from notifier.flow.update_cards import CardUpdater, UpdateParts
 from notifier.flow.withdraw import Withdrawer, WithdrawParts
+from notifier.flow.worker import Step
 from notifier.health import HealthEndpoint
 from notifier.lifecycle import (
     STOP_SECONDS,

@@ -4,7 +4,7 @@ from notifier.domain.delivery import Content
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.files import Files
 from notifier.feishu.messages import Messages
-from notifier.flow.outside import SentMessage
+from notifier.flow.ports import SentMessage
 
 
 class Messenger:

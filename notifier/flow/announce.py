@@ -15,7 +15,7 @@ from notifier.domain.rate_limit import Pace
 from notifier.domain.route import AddressBook
 from notifier.errors import AccountUnknown, CallError
 from notifier.flow.in_flight import InFlight, kept
-from notifier.flow.outside import Accounts
+from notifier.flow.ports import Accounts
 from notifier.store import accounts, addressing, rate_limits
 from notifier.store.accounts import LookupDue
 from notifier.store.engine.database import Database

@@ -27,7 +27,7 @@ from notifier.domain.route import REFERRER, AddressBook, RerouteReason
 from notifier.domain.withdraw_offer import Offer
 from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
-from notifier.flow.outside import Messenger, SentMessage
+from notifier.flow.ports import Messenger, SentMessage
 from notifier.store import addressing, outbox, rate_limits
 from notifier.store.cards import card_states
 from notifier.store.digests import runs

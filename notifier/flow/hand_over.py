@@ -18,7 +18,7 @@ from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import Payout, PayoutState, after_failure
 from notifier.errors import CallError, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
-from notifier.flow.tell import Telling
+from notifier.flow.notices import Telling
 from notifier.store import audit, payouts, withdrawals
 from notifier.store.audit import What
 from notifier.store.engine.database import Database

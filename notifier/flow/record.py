@@ -23,7 +23,7 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Route, targets_of
 from notifier.domain.withdrawal import reflects, taken_by, without_own
 from notifier.errors import Parked, StoreFailing
-from notifier.flow.tell import Telling
+from notifier.flow.notices import Telling
 from notifier.store import inbox, ledger, notices, reconciliations, withdrawals
 from notifier.store.engine.database import Database
 from notifier.store.inbox import InboxEntry, InboxState, Verdict

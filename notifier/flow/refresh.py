@@ -21,7 +21,7 @@ from notifier.domain.event import BALANCE_READ, BALANCE_UNHEARD, BalanceReport, 
 from notifier.domain.rate_limit import Pace
 from notifier.domain.reconciliation import Books, Finding, Hearing, judge, proves_deafness, recovered_at
 from notifier.errors import AccountUnknown, AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
-from notifier.flow.outside import Treasury
+from notifier.flow.ports import Treasury
 from notifier.store import inbox, rate_limits, reconciliations
 from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import PayoutReport, PayoutState, Taken
-from notifier.flow.tell import Telling
+from notifier.flow.notices import Telling
 from notifier.store import audit, payouts, withdrawals
 from notifier.store.audit import What
 

@@ -15,8 +15,8 @@ from notifier.domain.rate_limit import Pace
 from notifier.domain.route import REFERRER
 from notifier.errors import CallError, CardRefused, MessageGone, NotDone
 from notifier.flow.in_flight import InFlight, kept
-from notifier.flow.outside import HungCards
-from notifier.flow.tell import Telling, end_of
+from notifier.flow.notices import Telling, end_of
+from notifier.flow.ports import HungCards
 from notifier.store import rate_limits
 from notifier.store.cards import card_states, card_updates
 from notifier.store.cards.card_states import HungCard

@@ -21,8 +21,8 @@ from notifier.domain.rate_limit import Pace
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, after_failure, takeable
 from notifier.errors import AccountDeactivated, CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
-from notifier.flow.outside import Treasury
-from notifier.flow.tell import Telling, end_of
+from notifier.flow.notices import Telling, end_of
+from notifier.flow.ports import Treasury
 from notifier.store import accounts, audit, payouts, rate_limits, withdrawals
 from notifier.store.audit import What
 from notifier.store.engine.database import Database

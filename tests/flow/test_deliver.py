@@ -18,7 +18,7 @@ from notifier.feishu.api import FeishuApi
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.messages import Messages
 from notifier.flow.deliver import Deliverer, DeliverParts
-from notifier.flow.outside import SentMessage
+from notifier.flow.ports import SentMessage
 from notifier.sandbox.box import FeishuBox
 from notifier.store import outbox
 from notifier.store.engine.database import Database

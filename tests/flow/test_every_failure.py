@@ -19,7 +19,7 @@ from notifier.feishu.card_rules import card_problems
 from notifier.feishu.failures import TABLE
 from notifier.feishu.messages import Messages
 from notifier.flow.deliver import Deliverer, DeliverParts
-from notifier.flow.outside import SentMessage
+from notifier.flow.ports import SentMessage
 from notifier.sandbox.box import FeishuBox
 from notifier.store import rate_limits
 from notifier.store.engine.database import Database

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from notifier.clock import SystemClock, to_millis
 from notifier.flow.hand_over import LATE_EVERY_MS, MOST_ALARMS, HandOver, HandOverParts, PayingSystem
-from notifier.flow.tell import Telling
+from notifier.flow.notices import Telling
 from notifier.payroll.client import PayrollAccess, PayrollClient
 from notifier.sandbox.box import FeishuBox
 from notifier.store import audit

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from notifier.flow.loop import Step
+from notifier.flow.worker import Step
 
 
 class Turns:

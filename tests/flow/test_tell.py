@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import CARD_LIVES_MS, Withdrawal, WithdrawalState
-from notifier.flow.tell import Telling, end_of
+from notifier.flow.notices import Telling, end_of
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from support.orders import BOOK, hung_card, withdrawn

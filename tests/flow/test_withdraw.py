@@ -9,7 +9,7 @@ from notifier.domain.rate_limit import Pace
 from notifier.domain.withdrawal import Role, WithdrawalState
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import ReferralAccounts
-from notifier.flow.tell import Telling
+from notifier.flow.notices import Telling
 from notifier.flow.withdraw import Withdrawer, WithdrawParts
 from notifier.sandbox.box import FeishuBox
 from notifier.store import withdrawals

@@ -16,7 +16,7 @@ from notifier.domain.money import Kind
 from notifier.domain.period import Span
 from notifier.domain.route import AddressBook
 from notifier.flow.digest import Digester, DigestParts
-from notifier.flow.tell import Telling
+from notifier.flow.notices import Telling
 from notifier.flow.timetable import Plan
 from notifier.parts import renderer
 from notifier.store import accounts, ledger
