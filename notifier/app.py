@@ -34,12 +34,12 @@ from notifier.flow.click import ClickParts, Clicks
 from notifier.flow.clock_steps import ClockWatch
 from notifier.flow.deliver import Deliverer, DeliverParts
 from notifier.flow.digest import Digester, schedule
+from notifier.flow.events.apply_events import BATCH, RecordParts, record
+from notifier.flow.events.receive import Receiver
+from notifier.flow.events.reconcile import Refresher
 from notifier.flow.hand_over import HandOver, HandOverParts
 from notifier.flow.presence import Presence
 from notifier.flow.prune import Pruner
-from notifier.flow.receive import Receiver
-from notifier.flow.record import BATCH, RecordParts, record
-from notifier.flow.refresh import Refresher
 from notifier.flow.settle import log_settled, settle
 from notifier.flow.update_cards import CardUpdater, UpdateParts
 from notifier.flow.withdraw import Withdrawer, WithdrawParts

@@ -18,10 +18,10 @@ from notifier.feishu.currency import currency_code
 from notifier.feishu.webhook_request import WebhookAccess
 from notifier.feishu.wire import write_reading
 from notifier.flow.digest import DigestParts
+from notifier.flow.events.reconcile import RefreshParts
 from notifier.flow.notices import Telling
 from notifier.flow.ports import Treasury
 from notifier.flow.prune import PruneParts
-from notifier.flow.refresh import RefreshParts
 from notifier.payroll.client import PayrollAccess
 
 

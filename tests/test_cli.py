@@ -17,7 +17,7 @@ from notifier.clock import SystemClock, to_millis
 from notifier.domain.delivery import DeliveryState, Move, Rung
 from notifier.domain.route import Recipient
 from notifier.feishu.wire import read_event
-from notifier.flow.receive import Receiver
+from notifier.flow.events.receive import Receiver
 from notifier.samples import SAMPLES, WITHDRAWAL_SAMPLES
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import DEFAULT_SCOPES

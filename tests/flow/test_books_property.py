@@ -32,9 +32,9 @@ from notifier.domain.reconciliation import recovered_at
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.domain.withdrawal import Role, WithdrawalState
 from notifier.feishu.wire import read_balance_report, read_event, write_reading
+from notifier.flow.events.apply_events import RecordParts, record
+from notifier.flow.events.receive import Receiver
 from notifier.flow.notices import Telling
-from notifier.flow.receive import Receiver
-from notifier.flow.record import RecordParts, record
 from notifier.store import ledger, reconciliations, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database

@@ -14,9 +14,9 @@ from notifier.domain.ledger import BalanceChange
 from notifier.domain.notice import Direction
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.feishu.wire import read_balance_report, read_event
+from notifier.flow.events.apply_events import BATCH, RecordParts, record
+from notifier.flow.events.receive import Receiver
 from notifier.flow.notices import Telling
-from notifier.flow.receive import Receiver
-from notifier.flow.record import BATCH, RecordParts, record
 from notifier.store import accounts, inbox, ledger
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, notices

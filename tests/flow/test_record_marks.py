@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from notifier.domain.digest import Flow
 from notifier.domain.money import Asset
 from notifier.feishu.wire import read_balance_report
+from notifier.flow.events.apply_events import RecordParts, record
 from notifier.flow.notices import Telling
-from notifier.flow.record import RecordParts, record
 from notifier.store.digests import period_totals
 from notifier.store.digests.period_totals import Stretch
 from notifier.store.engine.database import Database

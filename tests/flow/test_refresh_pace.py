@@ -14,8 +14,8 @@ from notifier.config import Config
 from notifier.domain.account_state import AccountState, Withdrawn
 from notifier.domain.money import Kind
 from notifier.errors import CallError, OutcomeUnknown, Refused
+from notifier.flow.events.reconcile import FAILED_PAUSE_MS, MOST_TRIES
 from notifier.flow.ports import Treasury
-from notifier.flow.refresh import FAILED_PAUSE_MS, MOST_TRIES
 from notifier.parts import refresh_parts
 from notifier.store import rate_limits as stored_gates
 from notifier.store.engine.database import Database

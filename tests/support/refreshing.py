@@ -15,9 +15,9 @@ from notifier.domain.route import AddressBook, Condition, Route
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.hire import ReferralAccounts
 from notifier.feishu.wire import read_balance_report, read_event, write_reading
+from notifier.flow.events.apply_events import RecordParts, record
+from notifier.flow.events.reconcile import Refresher, RefreshParts
 from notifier.flow.notices import Telling
-from notifier.flow.record import RecordParts, record
-from notifier.flow.refresh import Refresher, RefreshParts
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
 from notifier.store import ledger, reconciliations
