@@ -17,7 +17,7 @@ from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.messages import Messages
-from notifier.flow.deliver import Deliverer, DeliverParts
+from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
 from notifier.flow.ports import SentMessage
 from notifier.sandbox.box import FeishuBox
 from notifier.store import outbox

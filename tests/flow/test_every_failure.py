@@ -18,7 +18,7 @@ from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.failures import TABLE
 from notifier.feishu.messages import Messages
-from notifier.flow.deliver import Deliverer, DeliverParts
+from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
 from notifier.flow.ports import SentMessage
 from notifier.sandbox.box import FeishuBox
 from notifier.store import rate_limits
