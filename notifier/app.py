@@ -28,8 +28,6 @@ from notifier.feishu.listener import Connection, ConnectionState, Listener
 from notifier.feishu.presence import live_connections
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
-from notifier.flow.batch import Batcher, BatchParts
-from notifier.flow.click import ClickParts, Clicks
 from notifier.flow.clock_steps import ClockWatch
 from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
 from notifier.flow.deliveries.resolve_recipients import AnnounceParts, Announcer
@@ -38,11 +36,13 @@ from notifier.flow.digest import Digester, schedule
 from notifier.flow.events.apply_events import BATCH, RecordParts, record
 from notifier.flow.events.receive import Receiver
 from notifier.flow.events.reconcile import Refresher
-from notifier.flow.hand_over import HandOver, HandOverParts
 from notifier.flow.presence import Presence
 from notifier.flow.prune import Pruner
-from notifier.flow.settle import log_settled, settle
-from notifier.flow.withdraw import Withdrawer, WithdrawParts
+from notifier.flow.withdrawals.apply_payout_report import log_settled, settle
+from notifier.flow.withdrawals.batch import Batcher, BatchParts
+from notifier.flow.withdrawals.click import ClickParts, Clicks
+from notifier.flow.withdrawals.submit_payouts import HandOver, HandOverParts
+from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawParts
 from notifier.flow.worker import Step
 from notifier.health import HealthEndpoint
 from notifier.lifecycle import (

@@ -12,7 +12,7 @@ from notifier import parts
 from notifier.clock import Millis, SystemClock, to_millis
 from notifier.config import Config
 from notifier.domain.payout import Payout, PayoutReport, PayoutState, Taken
-from notifier.flow.settle import settle
+from notifier.flow.withdrawals.apply_payout_report import settle
 from notifier.reports import ago, iso, table
 from notifier.store import audit, payouts
 from notifier.store.audit import What

@@ -13,7 +13,7 @@ from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
 from notifier.domain.withdraw_offer import Offer
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.flow.batch import TOGETHER, Batcher, BatchParts
+from notifier.flow.withdrawals.batch import TOGETHER, Batcher, BatchParts
 from notifier.store import audit, withdrawals
 from notifier.store.cards import batches, digest_panels
 from notifier.store.digests import runs

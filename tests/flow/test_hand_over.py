@@ -6,8 +6,14 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.clock import SystemClock, to_millis
-from notifier.flow.hand_over import LATE_EVERY_MS, MOST_ALARMS, HandOver, HandOverParts, PayingSystem
 from notifier.flow.notices import Telling
+from notifier.flow.withdrawals.submit_payouts import (
+    LATE_EVERY_MS,
+    MOST_ALARMS,
+    HandOver,
+    HandOverParts,
+    PayingSystem,
+)
 from notifier.payroll.client import PayrollAccess, PayrollClient
 from notifier.sandbox.box import FeishuBox
 from notifier.store import audit

@@ -10,7 +10,7 @@ from notifier.domain.withdrawal import Role, WithdrawalState
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import ReferralAccounts
 from notifier.flow.notices import Telling
-from notifier.flow.withdraw import Withdrawer, WithdrawParts
+from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawParts
 from notifier.sandbox.box import FeishuBox
 from notifier.store import withdrawals
 from notifier.store.cards import buttons

@@ -22,7 +22,7 @@ from notifier.domain.event import Event
 from notifier.domain.route import AddressBook
 from notifier.domain.withdraw_offer import Offer
 from notifier.domain.withdrawal import Button, Denied, Meaning, Role, Verdict, Withdrawal, authorise, meaning
-from notifier.flow import board_click
+from notifier.flow.withdrawals import panel_click
 from notifier.store import audit, inbox, withdrawals
 from notifier.store.audit import What
 from notifier.store.cards import batches, buttons, card_states, card_updates, digest_panels
@@ -174,7 +174,7 @@ class Clicks:
     def _decide_on_board(self, connection: Connection, click: Click, lever: Lever, now: int) -> Decision:
         if lever.action is Action.ONE:
             return self._decide_chosen(connection, click, lever, now)
-        pull = board_click.pull(connection, click, lever, operators=self._parts.operators, now=now)
+        pull = panel_click.pull(connection, click, lever, operators=self._parts.operators, now=now)
         card = None
         if pull.show:
             card = card_states.hung_card(connection, lever.delivery_id, redraw=True, now=now)
