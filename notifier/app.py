@@ -32,7 +32,7 @@ from notifier.flow.clock_steps import ClockWatch
 from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
 from notifier.flow.deliveries.resolve_recipients import AnnounceParts, Announcer
 from notifier.flow.deliveries.update_cards import CardUpdater, UpdateParts
-from notifier.flow.digest import Digester, schedule
+from notifier.flow.digests.digest import Digester, schedule
 from notifier.flow.events.apply_events import BATCH, RecordParts, record
 from notifier.flow.events.receive import Receiver
 from notifier.flow.events.reconcile import Refresher

@@ -13,7 +13,7 @@ from notifier.config_file import WELL_KNOWN, Loaded
 from notifier.digest_plans import plans
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.flow.timetable import next_due
+from notifier.flow.digests.schedule import next_due
 from notifier.samples import sample, samples_for
 
 

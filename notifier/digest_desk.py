@@ -19,9 +19,9 @@ from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import Board, Option
 from notifier.domain.period import Period, so_far
 from notifier.errors import ConfigError
-from notifier.flow.digest import REFERRERS, DigestParts, figures_of, own_digest, spread, tell
-from notifier.flow.digest_figures import Figures
-from notifier.flow.timetable import Plan, next_due, telling_of
+from notifier.flow.digests.digest import REFERRERS, DigestParts, figures_of, own_digest, spread, tell
+from notifier.flow.digests.figures import Figures
+from notifier.flow.digests.schedule import Plan, next_due, telling_of
 from notifier.parts import digest_parts, offer, renderer
 from notifier.reports import iso
 from notifier.store import accounts

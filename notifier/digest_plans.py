@@ -4,7 +4,7 @@ from notifier.config import Config
 from notifier.domain.delivery import HOUR_MS
 from notifier.domain.period import working_days
 from notifier.domain.route import REFERRER
-from notifier.flow.timetable import Plan
+from notifier.flow.digests.schedule import Plan
 
 
 def plans(config: Config) -> tuple[Plan, ...]:

@@ -17,7 +17,7 @@ from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code
 from notifier.feishu.webhook_request import WebhookAccess
 from notifier.feishu.wire import write_reading
-from notifier.flow.digest import DigestParts
+from notifier.flow.digests.digest import DigestParts
 from notifier.flow.events.reconcile import RefreshParts
 from notifier.flow.notices import Telling
 from notifier.flow.ports import Treasury

@@ -19,7 +19,7 @@ from notifier.clock import SystemClock
 from notifier.config import Config
 from notifier.domain.money import Kind
 from notifier.domain.period import Period, Span, finished
-from notifier.flow.digest_figures import Figures, gather
+from notifier.flow.digests.figures import Figures, gather
 from notifier.parts import renderer
 from notifier.store.engine.database import Database
 from support.digests import BEFORE, PLAN

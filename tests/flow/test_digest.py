@@ -18,9 +18,9 @@ from notifier.config import Config
 from notifier.domain.digest import Digest
 from notifier.domain.money import POINTS
 from notifier.domain.period import Span, WorkCalendar, finished, holding, so_far
-from notifier.flow import digest as step
-from notifier.flow.digest import REFERRERS, Digester, schedule, tell
-from notifier.flow.timetable import due_between, telling_of
+from notifier.flow.digests import digest as step
+from notifier.flow.digests.digest import REFERRERS, Digester, schedule, tell
+from notifier.flow.digests.schedule import due_between, telling_of
 from notifier.parts import renderer
 from notifier.store.digests import content, runs
 from notifier.store.digests.runs import Right, RunState
@@ -398,7 +398,7 @@ async def test_a_file_that_is_too_large_for_feishu_is_split(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit is lowered: 25 MB of rows would take minutes to make."""
-    monkeypatch.setattr("notifier.flow.digest_figures.LARGEST_FILE", 400)
+    monkeypatch.setattr("notifier.flow.digests.figures.LARGEST_FILE", 400)
     for number in range(1, 7):
         balance(database, number, SUNDAY, CNY="5")
     digest = await _told(database, replace(PLAN, file="always"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifier.flow.spreadsheet import harmless
+from notifier.flow.digests.csv_text import harmless
 
 SIGNS = [*"=+-@", "\uff1d", "\uff0b", "\uff0d", "\uff20"]
 SPACES = ["", " ", "\u3000", "\u00a0", "\u2003", "\u200b", "\ufeff", "\u202e", " \u3000"]

@@ -11,7 +11,7 @@ import pytest
 from notifier.clock import from_millis, to_millis
 from notifier.cron import trigger
 from notifier.domain.period import Span, WorkCalendar
-from notifier.flow.timetable import Due, Plan, due_between, next_due, telling_of
+from notifier.flow.digests.schedule import Due, Plan, due_between, next_due, telling_of
 from support.digests import PLAN
 
 NEW_YORK, SHANGHAI = ZoneInfo("America/New_York"), ZoneInfo("Asia/Shanghai")

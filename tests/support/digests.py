@@ -15,9 +15,9 @@ from notifier.domain.event import AccountKey
 from notifier.domain.money import Kind
 from notifier.domain.period import Span
 from notifier.domain.route import AddressBook
-from notifier.flow.digest import Digester, DigestParts
+from notifier.flow.digests.digest import Digester, DigestParts
+from notifier.flow.digests.schedule import Plan
 from notifier.flow.notices import Telling
-from notifier.flow.timetable import Plan
 from notifier.parts import renderer
 from notifier.store import accounts, ledger
 from notifier.store.digests import content

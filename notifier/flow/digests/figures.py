@@ -12,8 +12,8 @@ from notifier.clock import Millis
 from notifier.domain.digest import DayFlow, Digest, Flow
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import ONE_DAY, Period, days_before, midnight
-from notifier.flow.spreadsheet import BYTE_ORDER_MARK, harmless, line
-from notifier.flow.timetable import Plan
+from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
+from notifier.flow.digests.schedule import Plan
 from notifier.store.digests import period_totals, runs
 from notifier.store.digests.period_totals import BookRow, Stretch
 

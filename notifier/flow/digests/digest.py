@@ -20,9 +20,9 @@ from notifier.domain.digest import Digest, Flow
 from notifier.domain.money import Asset, Kind
 from notifier.domain.period import Period
 from notifier.domain.route import REFERRER
-from notifier.flow.digest_figures import Figures, Fit, gather
+from notifier.flow.digests.figures import Figures, Fit, gather
+from notifier.flow.digests.schedule import Due, Plan, due_between, next_due
 from notifier.flow.notices import Telling
-from notifier.flow.timetable import Due, Plan, due_between, next_due
 from notifier.store.digests import period_totals, runs
 from notifier.store.digests.period_totals import Stretch
 from notifier.store.digests.runs import Right, RunState
