@@ -28,7 +28,6 @@ from notifier.feishu.listener import Connection, ConnectionState, Listener
 from notifier.feishu.presence import live_connections
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
-from notifier.flow.clock_steps import ClockWatch
 from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
 from notifier.flow.deliveries.resolve_recipients import AnnounceParts, Announcer
 from notifier.flow.deliveries.update_cards import CardUpdater, UpdateParts
@@ -36,8 +35,9 @@ from notifier.flow.digests.digest import Digester, schedule
 from notifier.flow.events.apply_events import BATCH, RecordParts, record
 from notifier.flow.events.receive import Receiver
 from notifier.flow.events.reconcile import Refresher
-from notifier.flow.presence import Presence
-from notifier.flow.prune import Pruner
+from notifier.flow.upkeep.clock_jumps import ClockWatch
+from notifier.flow.upkeep.live_connections import Presence
+from notifier.flow.upkeep.prune import Pruner
 from notifier.flow.withdrawals.apply_payout_report import log_settled, settle
 from notifier.flow.withdrawals.batch import Batcher, BatchParts
 from notifier.flow.withdrawals.click import ClickParts, Clicks

@@ -21,7 +21,7 @@ from notifier.flow.digests.digest import DigestParts
 from notifier.flow.events.reconcile import RefreshParts
 from notifier.flow.notices import Telling
 from notifier.flow.ports import Treasury
-from notifier.flow.prune import PruneParts
+from notifier.flow.upkeep.prune import PruneParts
 from notifier.payroll.client import PayrollAccess
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.reconciliation import proves_deafness
-from notifier.flow.clock_steps import ClockWatch
+from notifier.flow.upkeep.clock_jumps import ClockWatch
 from notifier.store import delivery_admin, reconciliations
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from notifier.flow.presence import Presence
+from notifier.flow.upkeep.live_connections import Presence
 
 
 async def told(counts: Sequence[int | None], caplog: pytest.LogCaptureFixture) -> list[int]:
@@ -16,7 +16,7 @@ async def told(counts: Sequence[int | None], caplog: pytest.LogCaptureFixture) -
         return next(rest)
 
     presence = Presence(ask, is_connected=lambda: True)
-    with caplog.at_level(logging.INFO, "notifier.flow.presence"):
+    with caplog.at_level(logging.INFO, "notifier.flow.upkeep.live_connections"):
         for _ in counts:
             assert await presence.turn() > 0
     return [int(record.__dict__["not_ours"]) for record in caplog.records]

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.domain.event import Event
-from notifier.flow.prune import PAGE, PAUSE_SECONDS, ROUND_SECONDS, PruneParts, Pruner
+from notifier.flow.upkeep.prune import PAGE, PAUSE_SECONDS, ROUND_SECONDS, PruneParts, Pruner
 from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 from notifier.store.schema.tables import deliveries, delivery_notices, inbox, notices
@@ -156,7 +156,7 @@ async def test_what_went_is_said_once_a_round_and_nothing_when_nothing_went(
 ) -> None:
     traffic(database, clock, 0, events=3)
     one = pruner(database, clock)
-    caplog.set_level("INFO", logger="notifier.flow.prune")
+    caplog.set_level("INFO", logger="notifier.flow.upkeep.prune")
     await a_round(one)
     assert [] == caplog.messages
     clock.advance(seconds=91 * DAY)
