@@ -24,7 +24,7 @@ from notifier.domain.rate_limit import Pace
 from notifier.errors import NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.hire import ReferralAccounts
-from notifier.feishu.listener import Connection, ConnectionState, Listener
+from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
 from notifier.feishu.presence import live_connections
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click

@@ -7,9 +7,9 @@ from notifier.config import Config, Transport
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.chats import bot_is_in
-from notifier.feishu.discovery import ConnectionRefused, NotNow, discover
 from notifier.feishu.files import Files
 from notifier.feishu.hire import NO_SUCH_ACCOUNT, ReferralAccounts
+from notifier.feishu.long_connection.discovery import ConnectionRefused, NotNow, discover
 
 
 async def online(config: Config) -> list[Finding]:

@@ -4,7 +4,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 
-from notifier.feishu.listener import Connection, ConnectionState
+from notifier.feishu.long_connection.listener import Connection, ConnectionState
 from notifier.health import Readiness
 
 STORE_LATE_SECONDS = 20.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifier.feishu.listener import Connection, ConnectionState
+from notifier.feishu.long_connection.listener import Connection, ConnectionState
 from notifier.pulse import Pulse, heard_since
 
 

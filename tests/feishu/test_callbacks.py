@@ -12,7 +12,7 @@ import pytest
 
 from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
-from notifier.feishu.listener import Connection, Listener
+from notifier.feishu.long_connection.listener import Connection, Listener
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.frames import DATA, Frame
 from notifier.sandbox.long_connection import Ack

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.feishu.chunks import KEPT_SECONDS, MOST_BYTES, MOST_PARTS, MOST_UNFINISHED, Chunks
+from notifier.feishu.long_connection.chunks import (
+    KEPT_SECONDS,
+    MOST_BYTES,
+    MOST_PARTS,
+    MOST_UNFINISHED,
+    Chunks,
+)
 
 
 def add_all(chunks: Chunks, name: str, parts: list[bytes], order: list[int]) -> list[bytes | None]:

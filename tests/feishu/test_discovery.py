@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from notifier.feishu.discovery import ConnectionRefused, NotNow, read_endpoint
+from notifier.feishu.long_connection.discovery import ConnectionRefused, NotNow, read_endpoint
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 500])

@@ -13,7 +13,7 @@ import pytest
 
 from notifier.domain.event import UNREADABLE, Event
 from notifier.feishu.api import AppAccess
-from notifier.feishu.listener import Connection, ConnectionState, Listener
+from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.frames import CONTROL, DATA, Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
@@ -330,7 +330,7 @@ def test_a_connection_that_is_proved_deaf_is_made_anew_at_once(
     feishu_box: FeishuBox, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long the pause would be that former losses have earned."""
-    monkeypatch.setattr("notifier.feishu.listener.FIRST_PAUSE_SECONDS", 3600.0)
+    monkeypatch.setattr("notifier.feishu.long_connection.listener.FIRST_PAUSE_SECONDS", 3600.0)
     with listening(feishu_box, shelf) as listener:
         wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected")
         listener.reconnect()
@@ -474,7 +474,7 @@ def test_a_finite_reconnect_count_ends_nothing(shelf: Shelf, count: int) -> None
 
 def test_pings_of_any_interval_are_held_within_bounds() -> None:
     """A server that asks for a ping an hour would leave us deaf for hours."""
-    from notifier.feishu.sdk_client import LONGEST_PING_SECONDS, StoringClient  # noqa: PLC0415 - the SDK
+    from notifier.feishu.long_connection.sdk_client import LONGEST_PING_SECONDS, StoringClient  # noqa: PLC0415 - the SDK
 
     async def store(_event: Event) -> None:
         return None

@@ -31,7 +31,7 @@ from notifier.cli import cli
 
 MODULES = (
     "notifier.app",
-    "notifier.feishu.sdk_client",
+    "notifier.feishu.long_connection.sdk_client",
     "notifier.store.schema.upgrade",
     "sqlalchemy.dialects.sqlite",
 )

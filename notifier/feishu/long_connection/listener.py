@@ -18,10 +18,10 @@ from urllib.request import getproxies
 
 from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
-from notifier.feishu.discovery import ConnectionRefused, NotNow, discover
+from notifier.feishu.long_connection.discovery import ConnectionRefused, NotNow, discover
 
 if TYPE_CHECKING:
-    from notifier.feishu.sdk_client import StoringClient
+    from notifier.feishu.long_connection.sdk_client import StoringClient
 
 log = logging.getLogger(__name__)
 
@@ -237,7 +237,7 @@ class _Ear:
 
     async def _connect_and_serve(self) -> "_Ended":
         self._turned_at += SDK_SECONDS
-        from notifier.feishu import sdk_client  # noqa: PLC0415 - the SDK costs 2 s and 170 MB: only here
+        from notifier.feishu.long_connection import sdk_client  # noqa: PLC0415 - the SDK costs 2 s and 170 MB: only here
 
         self._turned_at = time.monotonic()
         endpoint = await discover(self._access)
