@@ -15,7 +15,7 @@ from notifier.domain.withdraw_offer import Offer
 from notifier.feishu.api import AppAccess
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code
-from notifier.feishu.webhook_request import WebhookAccess
+from notifier.feishu.webhook.request import WebhookAccess
 from notifier.feishu.wire import write_reading
 from notifier.flow.digests.digest import DigestParts
 from notifier.flow.events.reconcile import RefreshParts

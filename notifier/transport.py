@@ -11,7 +11,7 @@ from notifier.config import Config, Transport
 from notifier.config_types import listen_address
 from notifier.domain.event import Event
 from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
-from notifier.feishu.webhook import Webhook
+from notifier.feishu.webhook.endpoint import Webhook
 from notifier.parts import webhook_access
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.feishu.event_crypto import Undecipherable, decrypt, is_same, is_signed
+from notifier.feishu.webhook.crypto import Undecipherable, decrypt, is_same, is_signed
 from notifier.sandbox.webhook import encrypt, signature_headers
 
 KEY = "test key"

@@ -24,9 +24,9 @@ from yarl import URL
 from notifier import door, post_server
 from notifier.domain.event import UNREADABLE, Event
 from notifier.errors import ConfigError
-from notifier.feishu import answers, webhook
-from notifier.feishu.webhook import LARGEST_BODY, Webhook
-from notifier.feishu.webhook_request import WebhookAccess
+from notifier.feishu import answers
+from notifier.feishu.webhook.endpoint import LARGEST_BODY, Webhook, endpoint
+from notifier.feishu.webhook.request import WebhookAccess
 from notifier.sandbox.webhook import encrypt, signature_headers
 from notifier.store import inbox
 from notifier.store.engine.database import Database
@@ -451,7 +451,7 @@ async def test_a_slow_store_is_no_success(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(webhook, "STORE_SECONDS", 0.05)
+    monkeypatch.setattr(endpoint, "STORE_SECONDS", 0.05)
     desk.gate = threading.Event()
 
     assert (500, b"") == await deliver(url, clock, payload())

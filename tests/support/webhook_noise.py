@@ -12,8 +12,8 @@ from random import Random
 from urllib.parse import urlsplit
 
 from notifier.errors import Parked
-from notifier.feishu.event_crypto import Undecipherable
-from notifier.feishu.webhook_request import Refused, WebhookAccess, open_request
+from notifier.feishu.webhook.crypto import Undecipherable
+from notifier.feishu.webhook.request import Refused, WebhookAccess, open_request
 from notifier.feishu.wire import read_balance_report, read_event
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.webhook import encrypt, signature_headers

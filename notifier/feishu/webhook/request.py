@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from notifier.clock import Millis
 from notifier.errors import ConfigError
-from notifier.feishu.event_crypto import (
+from notifier.feishu.webhook.crypto import (
     NONCE_HEADER,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
