@@ -23,9 +23,9 @@ from notifier.domain.payout import PayoutReport, Taken
 from notifier.domain.rate_limit import Pace
 from notifier.errors import NotAuthorised
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.hire import ReferralAccounts
+from notifier.feishu.live_connections import live_connections
 from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
-from notifier.feishu.presence import live_connections
+from notifier.feishu.referral_accounts import ReferralAccounts
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.deliveries.deliver import Deliverer, DeliverParts

@@ -10,7 +10,7 @@ from typing import Protocol
 from notifier.clock import Clock, to_millis
 from notifier.errors import AppStopped, CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.hire import NO_SUCH_ACCOUNT, ReferralAccounts
+from notifier.feishu.referral_accounts import NO_SUCH_ACCOUNT, ReferralAccounts
 from notifier.flow.worker import Step
 from notifier.store import delivery_admin
 from notifier.store.engine.database import Database

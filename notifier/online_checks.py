@@ -8,8 +8,8 @@ from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientU
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.chats import bot_is_in
 from notifier.feishu.files import Files
-from notifier.feishu.hire import NO_SUCH_ACCOUNT, ReferralAccounts
 from notifier.feishu.long_connection.discovery import ConnectionRefused, NotNow, discover
+from notifier.feishu.referral_accounts import NO_SUCH_ACCOUNT, ReferralAccounts
 
 
 async def online(config: Config) -> list[Finding]:

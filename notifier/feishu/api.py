@@ -17,8 +17,8 @@ import aiohttp
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.errors import AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
+from notifier.feishu.app_status import Standing
 from notifier.feishu.failures import TABLE, asks_for_fresh_token, failure, shorten
-from notifier.feishu.standing import Standing
 from notifier.feishu.wire import read_json
 
 TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - an address, not a secret

@@ -7,7 +7,7 @@ import pytest
 from notifier.domain.account import Referrer
 from notifier.errors import AccountUnknown, NotDone, OutcomeUnknown
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.hire import ReferralAccounts
+from notifier.feishu.referral_accounts import ReferralAccounts
 from notifier.sandbox.box import FeishuBox
 from support.clock import FakeClock
 

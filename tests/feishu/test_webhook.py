@@ -24,7 +24,7 @@ from yarl import URL
 from notifier import door, post_server
 from notifier.domain.event import UNREADABLE, Event
 from notifier.errors import ConfigError
-from notifier.feishu import answers
+from notifier.feishu import callback_answers
 from notifier.feishu.webhook.endpoint import LARGEST_BODY, Webhook, endpoint
 from notifier.feishu.webhook.request import WebhookAccess
 from notifier.sandbox.webhook import encrypt, signature_headers
@@ -498,17 +498,17 @@ async def test_a_click_that_was_not_stored_asks_to_press_again(
     desk.broken = OSError("disk full")
     code, answer = await deliver(url, clock, click())
 
-    assert (200, answers.NOT_NOW) == (code, json.loads(answer))
+    assert (200, callback_answers.NOT_NOW) == (code, json.loads(answer))
 
 
 async def test_a_slow_click_is_answered_in_time_and_still_stored(
     url: str, desk: Desk, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answers, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(callback_answers, "ANSWER_SECONDS", 0.05)
     gate = desk.gate = threading.Event()
     code, answer = await deliver(url, clock, click())
 
-    assert (200, answers.RECEIVED) == (code, json.loads(answer))
+    assert (200, callback_answers.RECEIVED) == (code, json.loads(answer))
     assert [] == desk.kept
     gate.set()
     await until(lambda: desk.kept, "stored after all")

@@ -11,7 +11,7 @@ from notifier.domain.account import Referrer
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.errors import AccountDeactivated, AccountUnknown, CallError, NotDone, OutcomeUnknown, Refused
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.hire import ReferralAccounts
+from notifier.feishu.referral_accounts import ReferralAccounts
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
 from support.builders import CNY

@@ -7,7 +7,7 @@ from notifier.domain.event import AccountKey
 from notifier.domain.rate_limit import Pace
 from notifier.domain.route import AddressBook
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.hire import ReferralAccounts
+from notifier.feishu.referral_accounts import ReferralAccounts
 from notifier.flow.deliveries.resolve_recipients import AnnounceParts, Announcer
 from notifier.sandbox.box import FeishuBox
 from notifier.store import accounts, ledger

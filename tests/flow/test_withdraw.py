@@ -8,7 +8,7 @@ from notifier.domain.money import Kind
 from notifier.domain.rate_limit import Pace
 from notifier.domain.withdrawal import Role, WithdrawalState
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.hire import ReferralAccounts
+from notifier.feishu.referral_accounts import ReferralAccounts
 from notifier.flow.notices import Telling
 from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawParts
 from notifier.sandbox.box import FeishuBox

@@ -13,7 +13,7 @@ from notifier.domain.event import AccountKey
 from notifier.domain.rate_limit import Pace
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.hire import ReferralAccounts
+from notifier.feishu.referral_accounts import ReferralAccounts
 from notifier.feishu.wire import read_balance_report, read_event, write_reading
 from notifier.flow.events.apply_events import RecordParts, record
 from notifier.flow.events.reconcile import Refresher, RefreshParts

@@ -40,7 +40,7 @@ from lark_oapi.ws.pb.pbbp2_pb2 import Frame
 
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, Event
-from notifier.feishu.answers import Answers, Store, tell_not_stored
+from notifier.feishu.callback_answers import Answers, Store, tell_not_stored
 from notifier.feishu.long_connection.chunks import Chunks
 from notifier.feishu.long_connection.discovery import Endpoint, refusal
 from notifier.feishu.wire import read_event

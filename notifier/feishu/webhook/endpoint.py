@@ -11,7 +11,7 @@ from aiohttp import web
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.event import Event
-from notifier.feishu.answers import Answers, Document
+from notifier.feishu.callback_answers import Answers, Document
 from notifier.feishu.webhook.crypto import Undecipherable
 from notifier.feishu.webhook.request import Opened, Refused, WebhookAccess, Why, open_request
 from notifier.feishu.wire import read_event
