@@ -44,7 +44,6 @@ from notifier.flow.withdrawals.click import ClickParts, Clicks
 from notifier.flow.withdrawals.submit_payouts import HandOver, HandOverParts
 from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawParts
 from notifier.flow.worker import Step
-from notifier.health import HealthEndpoint
 from notifier.lifecycle import (
     STOP_SECONDS,
     ask_again,
@@ -78,6 +77,7 @@ from notifier.store.delivery_admin import WorkerRow
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database, sole_process
 from notifier.transport import listen
+from notifier.web.health import HealthEndpoint
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field
 
 from notifier.feishu.long_connection.listener import Connection, ConnectionState
-from notifier.health import Readiness
+from notifier.web.health import Readiness
 
 STORE_LATE_SECONDS = 20.0
 

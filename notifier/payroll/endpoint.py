@@ -10,7 +10,7 @@ from aiohttp import web
 from notifier.clock import Clock
 from notifier.domain.payout import PayoutReport, PayoutState, Taken
 from notifier.payroll.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, signed_at
-from notifier.post_server import PostServer
+from notifier.web.post_endpoint import PostServer
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,6 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from notifier import door, post_server
 from notifier.domain.event import UNREADABLE, Event
 from notifier.errors import ConfigError
 from notifier.feishu import callback_answers
@@ -30,6 +29,7 @@ from notifier.feishu.webhook.request import WebhookAccess
 from notifier.sandbox.webhook import encrypt, signature_headers
 from notifier.store import inbox
 from notifier.store.engine.database import Database
+from notifier.web import connection_limit, post_endpoint
 from support.clock import FakeClock
 from support.waiting import wait_until
 
@@ -524,7 +524,7 @@ async def until(condition: Callable[[], object], description: str) -> None:
 async def test_stopping_does_not_take_back_a_click(
     desk: Desk, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(post_server, "STOP_SECONDS", 0.1)
+    monkeypatch.setattr(post_endpoint, "STOP_SECONDS", 0.1)
     gate = desk.gate = threading.Event()
     async with serving(desk.accept, clock) as url:
         asked = asyncio.ensure_future(deliver(url, clock, click()))
@@ -593,7 +593,7 @@ async def test_half_a_body_is_nothing_to_write_home_about(
 async def test_a_slow_body_is_not_waited_for(
     url: str, desk: Desk, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(post_server, "READ_SECONDS", 0.05)
+    monkeypatch.setattr(post_endpoint, "READ_SECONDS", 0.05)
     async with connected(url) as (reader, writer):
         writer.write(request(clock, sealed(payload()), length=5000))
         answer = await reader.readline()
@@ -606,7 +606,7 @@ async def test_a_slow_body_is_not_waited_for(
 async def test_a_slow_head_is_not_waited_for(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr(door, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(connection_limit, "HEAD_SECONDS", 0.05)
     async with connected(url) as (reader, writer):
         writer.write(begun)
         assert b"" == await asyncio.wait_for(reader.read(), 5)
@@ -619,7 +619,7 @@ async def test_a_crowd_of_strangers_that_say_nothing_keeps_nobody_out(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest of them goes; a file descriptor is never wanting."""
-    monkeypatch.setattr(door, "MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(connection_limit, "MOST_CONNECTIONS", 5)
     async with contextlib.AsyncExitStack() as crowd:
         strangers = []
         for begun in (
@@ -639,7 +639,7 @@ async def test_who_is_refused_begins_anew_and_who_is_not_goes_on(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that one refusal does not buy a second head all the time in the world."""
-    monkeypatch.setattr(door, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(connection_limit, "HEAD_SECONDS", 0.5)
     good = request(clock, sealed(payload()))
     async with connected(url) as (reader, writer):
         for _ in range(2):

@@ -15,7 +15,7 @@ from notifier.feishu.callback_answers import Answers, Document
 from notifier.feishu.webhook.crypto import Undecipherable
 from notifier.feishu.webhook.request import Opened, Refused, WebhookAccess, Why, open_request
 from notifier.feishu.wire import read_event
-from notifier.post_server import PostServer
+from notifier.web.post_endpoint import PostServer
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from notifier.door import Door
 from notifier.errors import ConfigError
+from notifier.web.connection_limit import Door
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from notifier.door import Door
 from notifier.errors import ConfigError
+from notifier.web.connection_limit import Door
 
 STOP_SECONDS = 1.0
 
