@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection as SqlConnection
 
 from notifier.clock import Clock, Millis, SystemClock, to_millis
-from notifier.config import Config
-from notifier.config_types import listen_address
+from notifier.config.fields import listen_address
+from notifier.config.settings import Config
 from notifier.digest_plans import plans
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Patience

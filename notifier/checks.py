@@ -8,8 +8,8 @@ from typing import Any
 
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock, from_millis, to_millis
-from notifier.config import Config, Transport
-from notifier.config_file import WELL_KNOWN, Loaded
+from notifier.config.loader import WELL_KNOWN, Loaded
+from notifier.config.settings import Config, Transport
 from notifier.digest_plans import plans
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems

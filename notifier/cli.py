@@ -26,8 +26,8 @@ from notifier.cli_tools import (
 from notifier.errors import CallError, ConfigError, NotifierError
 
 if TYPE_CHECKING:
-    from notifier.config import Config
-    from notifier.config_file import Loaded
+    from notifier.config.loader import Loaded
+    from notifier.config.settings import Config
 
 
 class _Commands(click.Group):
@@ -254,9 +254,9 @@ def sandbox(port: int, data: Path | None, *, only_feishu: bool, webhook: bool) -
 
 
 def _need_credentials(loaded: "Loaded") -> None:
-    from notifier import config_file  # noqa: PLC0415 - see above
+    from notifier.config.settings import loader  # noqa: PLC0415 - see above
 
-    config_file.need_credentials(loaded)
+    loader.need_credentials(loaded)
 
 
 def _set_up_logs(config: "Config") -> None:

@@ -11,7 +11,7 @@ from notifier.errors import ConfigError
 
 if TYPE_CHECKING:
     from notifier.clock import Clock
-    from notifier.config_file import Loaded
+    from notifier.config.loader import Loaded
     from notifier.store.engine.database import Database
 
 CONFIG_OPTION = click.option(
@@ -41,11 +41,11 @@ def say_error(text: str) -> None:
 
 
 def load(path: Path | None, *, credentials: bool = False) -> "Loaded":
-    from notifier import config_file  # noqa: PLC0415 - heavy imports happen where they are needed
+    from notifier.config.settings import loader  # noqa: PLC0415 - heavy imports happen where they are needed
 
-    loaded = config_file.load(path)
+    loaded = loader.load(path)
     if credentials:
-        config_file.need_credentials(loaded)
+        loader.need_credentials(loaded)
     return loaded
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from notifier.cards.balance_text import person
 from notifier.clock import Clock, Millis, from_millis, to_millis
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.digest_plans import plans
 from notifier.domain.account import Referrer
 from notifier.domain.delivery import Rung

@@ -1,6 +1,6 @@
 """Digest plans: the configured digests as the timetable knows them."""
 
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.delivery import HOUR_MS
 from notifier.domain.period import working_days
 from notifier.domain.route import REFERRER

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from notifier.cards.digest_text import digest_card
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.card import WithdrawalPanel
 from notifier.domain.digest import DayFlow, Digest, Flow, Holder, Stuck, StuckPayout

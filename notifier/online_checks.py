@@ -3,7 +3,7 @@
 from notifier import parts
 from notifier.checks import Finding
 from notifier.clock import SystemClock
-from notifier.config import Config, Transport
+from notifier.config.settings import Config, Transport
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.chats import bot_is_in

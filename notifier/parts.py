@@ -6,7 +6,7 @@ from notifier.cards.digest_fit import fitting
 from notifier.cards.render import Renderer
 from notifier.cards.templates import CardTemplates
 from notifier.clock import Clock, Millis
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.digest_plans import plans
 from notifier.domain.delivery import HOUR_MS
 from notifier.domain.rate_limit import Pace, SendingPace

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from notifier import parts
 from notifier.clock import Millis, SystemClock, to_millis
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.payout import Payout, PayoutReport, PayoutState, Taken
 from notifier.flow.withdrawals.apply_payout_report import settle
 from notifier.reports import ago, iso, table

@@ -7,7 +7,7 @@ from decimal import Decimal
 from notifier.cards.balance_text import balance_change_card
 from notifier.cards.templates import DIGEST_TEMPLATES, PERSONAL_TEMPLATES, WITHDRAWAL_TEMPLATES
 from notifier.cards.withdrawal_text import panel, withdrawal_card
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.digest_samples import DIGEST_SAMPLES, PERSONAL_SAMPLES, digest_sample
 from notifier.domain.account import Referrer
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel

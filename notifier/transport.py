@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from notifier.clock import Clock
-from notifier.config import Config, Transport
-from notifier.config_types import listen_address
+from notifier.config.fields import listen_address
+from notifier.config.settings import Config, Transport
 from notifier.domain.event import Event
 from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
 from notifier.feishu.webhook.endpoint import Webhook

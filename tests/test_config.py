@@ -14,11 +14,10 @@ from click.testing import CliRunner, Result
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from notifier import config_file
 from notifier.cli import cli
-from notifier.config import Config, GroupConfig
-from notifier.config_digests import DigestConfig
-from notifier.config_file import load, need_credentials
+from notifier.config.digests import DigestConfig
+from notifier.config.loader import load, need_credentials
+from notifier.config.settings import Config, GroupConfig, loader
 from notifier.errors import ConfigError
 from notifier.parts import webhook_access
 
@@ -478,7 +477,7 @@ def test_the_walk_over_the_settings_finds_the_deep_ones() -> None:
 def test_the_example_shows_each_well_known_name() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
 
-    assert all(name in text for name in config_file.WELL_KNOWN["feishu", "app_id"])
+    assert all(name in text for name in loader.WELL_KNOWN["feishu", "app_id"])
     assert issubclass(GroupConfig, BaseModel)
 
 

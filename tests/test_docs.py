@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from notifier.config import Config
-from notifier.config_types import Section
+from notifier.config.fields import Section
+from notifier.config.settings import Config
 from notifier.domain import card
 from notifier.domain.payout import PayoutState
 from notifier.errors import NotDone

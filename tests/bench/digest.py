@@ -16,7 +16,7 @@ from pathlib import Path
 
 from notifier.cards.digest_fit import fitting
 from notifier.clock import SystemClock
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.money import Kind
 from notifier.domain.period import Period, Span, finished
 from notifier.flow.digests.figures import Figures, gather

@@ -12,7 +12,7 @@ import pytest
 from notifier.cards.digest_text import digest_card
 from notifier.cards.templates import CardTemplates
 from notifier.checks import preview
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.digest import Digest, Flow
 from notifier.domain.digest_card import DigestCard

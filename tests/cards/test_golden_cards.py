@@ -11,7 +11,7 @@ import pytest
 
 from notifier.cards.templates import OUR_TEMPLATES
 from notifier.checks import preview
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.feishu.card_rules import card_problems
 from notifier.samples import samples_for
 

@@ -15,7 +15,7 @@ import pytest
 from notifier.cards.balance_text import MOST_LINES
 from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.cards.withdrawal_text import LONGEST_REASON
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.card import BalanceChangeCard, Bilingual, Figure, WithdrawalPanel
 from notifier.feishu.card_rules import card_problems
 from notifier.samples import sample

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.digest import Digest
 from notifier.domain.money import POINTS
 from notifier.domain.period import Span, WorkCalendar, finished, holding, so_far

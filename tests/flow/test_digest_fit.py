@@ -9,7 +9,7 @@ import pytest
 from notifier.cards import digest_fit
 from notifier.cards.digest_fit import fitting
 from notifier.clock import SystemClock
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.delivery import Rung
 from notifier.domain.digest import DayFlow, Digest, Flow, Holder, Stuck, StuckPayout

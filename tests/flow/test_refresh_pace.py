@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.account_state import AccountState, Withdrawn
 from notifier.domain.money import Kind
 from notifier.errors import CallError, OutcomeUnknown, Refused

@@ -10,7 +10,7 @@ import pytest
 from notifier.cards.render import Renderer, plain_text, without_pictures
 from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import Content, Delivery, DeliveryState, Rung
 from notifier.errors import TemplateBroken

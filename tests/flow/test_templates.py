@@ -21,7 +21,7 @@ from notifier.cards.templates import (
     escape_markdown,
     shipped_templates,
 )
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual
 from notifier.domain.delivery import Rung

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from notifier.clock import from_millis, to_millis
-from notifier.cron import trigger
+from notifier.config.cron import trigger
 from notifier.domain.period import Span, WorkCalendar
 from notifier.flow.digests.schedule import Due, Plan, due_between, next_due, telling_of
 from support.digests import PLAN

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from notifier.checks import preview
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
 from sandbox.wire import card, send

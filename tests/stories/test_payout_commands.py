@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from notifier import cli as cli_module
 from notifier.cli import cli
-from notifier.config import Config, PayoutConfig
+from notifier.config.settings import Config, PayoutConfig
 from notifier.domain.money import POINTS, Amounts
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import PayoutReport, PayoutState, Step, body_of

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from notifier.cards.digest_fit import fitting
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.digest import Digest
 from notifier.domain.event import AccountKey

@@ -15,7 +15,7 @@ from typing import Any, cast
 from notifier.cards import balance_text
 from notifier.cards.render import Card, Renderer, plain_text, serialise
 from notifier.clock import SystemClock
-from notifier.config import Config
+from notifier.config.settings import Config
 from notifier.domain.delivery import Rung
 from notifier.errors import Parked
 from notifier.feishu.card_rules import card_problems

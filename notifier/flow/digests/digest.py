@@ -15,7 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.cron import trigger
+from notifier.config.cron import trigger
 from notifier.domain.digest import Digest, Flow
 from notifier.domain.money import Asset, Kind
 from notifier.domain.period import Period

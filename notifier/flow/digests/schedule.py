@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from notifier.clock import Millis, from_millis, to_millis
-from notifier.cron import trigger
+from notifier.config.cron import trigger
 from notifier.domain.period import (
     MOST_DAYS_OFF,
     Period,

@@ -8,8 +8,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from notifier.config import Config, GroupConfig, did_you_mean
-from notifier.config_types import Section
+from notifier.config.fields import Section
+from notifier.config.settings import Config, GroupConfig, did_you_mean
 from notifier.errors import ConfigError
 
 DEFAULT_FILE = "config.yaml"

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from notifier.config_digests import GROUP_NAME, CalendarConfig, DigestConfig
-from notifier.config_types import Number, Secret, Section, Text, Zone, as_list, listen_address
+from notifier.config.digests import GROUP_NAME, CalendarConfig, DigestConfig
+from notifier.config.fields import Number, Secret, Section, Text, Zone, as_list, listen_address
 from notifier.domain.money import Kind
 from notifier.domain.notice import Direction
 from notifier.domain.route import REFERRER
