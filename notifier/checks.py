@@ -10,10 +10,10 @@ from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock, from_millis, to_millis
 from notifier.config.loader import WELL_KNOWN, Loaded
 from notifier.config.settings import Config, Transport
-from notifier.digest_plans import plans
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due
+from notifier.runtime.digest_plans import plans
 from notifier.samples import sample, samples_for
 
 

@@ -66,7 +66,7 @@ def run(config_path: Path | None, clock_file: Path | None) -> None:
     """Listen to Feishu and deliver, until SIGTERM or Ctrl-C."""
     loaded = load(config_path, credentials=True)
     _set_up_logs(loaded.config)
-    from notifier import app  # noqa: PLC0415 - see above
+    from notifier.runtime import app  # noqa: PLC0415 - see above
 
     with naming_the_file(loaded), saying_what_ails_it(loaded):
         asyncio.run(app.run(loaded.config, clock=clock_of(clock_file)))

@@ -12,7 +12,6 @@ from typing import Any
 from notifier.cards.balance_text import person
 from notifier.clock import Clock, Millis, from_millis, to_millis
 from notifier.config.settings import Config
-from notifier.digest_plans import plans
 from notifier.domain.account import Referrer
 from notifier.domain.delivery import Rung
 from notifier.domain.digest import Digest
@@ -22,8 +21,9 @@ from notifier.errors import ConfigError
 from notifier.flow.digests.digest import REFERRERS, DigestParts, figures_of, own_digest, spread, tell
 from notifier.flow.digests.figures import Figures
 from notifier.flow.digests.schedule import Plan, next_due, telling_of
-from notifier.parts import digest_parts, offer, renderer
 from notifier.reports import iso
+from notifier.runtime.digest_plans import plans
+from notifier.runtime.factories import digest_parts, offer, renderer
 from notifier.store import accounts
 from notifier.store.digests import period_totals, runs
 from notifier.store.digests.period_totals import Stretch

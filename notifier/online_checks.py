@@ -1,6 +1,5 @@
 """Checks that ask Feishu: token, scopes, and the bot's place in each group, each with the next step."""
 
-from notifier import parts
 from notifier.checks import Finding
 from notifier.clock import SystemClock
 from notifier.config.settings import Config, Transport
@@ -10,11 +9,12 @@ from notifier.feishu.chats import bot_is_in
 from notifier.feishu.files import Files
 from notifier.feishu.long_connection.discovery import ConnectionRefused, NotNow, discover
 from notifier.feishu.referral_accounts import NO_SUCH_ACCOUNT, ReferralAccounts
+from notifier.runtime import factories
 
 
 async def online(config: Config) -> list[Finding]:
     """Token, scopes, and the bot's place in each group. Stops early where the rest could only fail too."""
-    async with FeishuApi(parts.access(config), SystemClock()) as api:
+    async with FeishuApi(factories.access(config), SystemClock()) as api:
         try:
             await api.token()
         except NotAuthorised as error:
@@ -54,7 +54,7 @@ BAD_RECIPIENT = {230001, 99992402, 9499}
 async def _long_connection(config: Config) -> Finding:
     """Asks for the address of one, without opening it."""
     try:
-        await discover(parts.access(config))
+        await discover(factories.access(config))
     except ConnectionRefused as refused:
         return Finding(good=False, what="long connection: Feishu refuses it", step=str(refused))
     except NotNow as reason:

@@ -8,12 +8,12 @@ from typing import Any
 import click
 from sqlalchemy.engine import Connection
 
-from notifier import parts
 from notifier.clock import Millis, SystemClock, to_millis
 from notifier.config.settings import Config
 from notifier.domain.payout import Payout, PayoutReport, PayoutState, Taken
 from notifier.flow.withdrawals.apply_payout_report import settle
 from notifier.reports import ago, iso, table
+from notifier.runtime import factories
 from notifier.store import audit, payouts
 from notifier.store.audit import What
 from notifier.store.engine.database import Database
@@ -88,7 +88,7 @@ def mark(
         reason=_one_line(reason),
         at=now,
     )
-    telling = parts.telling(config)
+    telling = factories.telling(config)
 
     def write(connection: Connection) -> tuple[Taken, str]:
         """What came of it, and under which reference it is known now."""

@@ -19,7 +19,7 @@ from notifier.config.digests import DigestConfig
 from notifier.config.loader import load, need_credentials
 from notifier.config.settings import Config, GroupConfig, loader
 from notifier.errors import ConfigError
-from notifier.parts import webhook_access
+from notifier.runtime.factories import webhook_access
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.yaml"
 

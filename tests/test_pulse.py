@@ -3,7 +3,7 @@
 import pytest
 
 from notifier.feishu.long_connection.listener import Connection, ConnectionState
-from notifier.pulse import Pulse, heard_since
+from notifier.runtime.heartbeat import Pulse, heard_since
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from notifier.config.settings import Config
 from notifier.domain.money import Kind
 from notifier.domain.period import Period, Span, finished
 from notifier.flow.digests.figures import Figures, gather
-from notifier.parts import renderer
+from notifier.runtime.factories import renderer
 from notifier.store.engine.database import Database
 from support.digests import BEFORE, PLAN
 

@@ -21,7 +21,7 @@ from notifier.domain.period import Span, WorkCalendar, finished, holding, so_far
 from notifier.flow.digests import digest as step
 from notifier.flow.digests.digest import REFERRERS, Digester, schedule, tell
 from notifier.flow.digests.schedule import due_between, telling_of
-from notifier.parts import renderer
+from notifier.runtime.factories import renderer
 from notifier.store.digests import content, runs
 from notifier.store.digests.runs import Right, RunState
 from notifier.store.engine.database import Database

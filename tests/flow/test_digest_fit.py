@@ -16,7 +16,7 @@ from notifier.domain.digest import DayFlow, Digest, Flow, Holder, Stuck, StuckPa
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import Span, whole
 from notifier.feishu.card_rules import card_problems, element_count
-from notifier.parts import renderer
+from notifier.runtime.factories import renderer
 from support.builders import CNY
 from support.digests import SHANGHAI
 

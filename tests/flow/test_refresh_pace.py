@@ -16,7 +16,7 @@ from notifier.domain.money import Kind
 from notifier.errors import CallError, OutcomeUnknown, Refused
 from notifier.flow.events.reconcile import FAILED_PAUSE_MS, MOST_TRIES
 from notifier.flow.ports import Treasury
-from notifier.parts import refresh_parts
+from notifier.runtime.factories import refresh_parts
 from notifier.store import rate_limits as stored_gates
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, gates

@@ -30,7 +30,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from notifier.cli import cli
 
 MODULES = (
-    "notifier.app",
+    "notifier.runtime.app",
     "notifier.feishu.long_connection.sdk_client",
     "notifier.store.schema.upgrade",
     "sqlalchemy.dialects.sqlite",

@@ -18,7 +18,7 @@ from notifier.domain.route import AddressBook
 from notifier.flow.digests.digest import Digester, DigestParts
 from notifier.flow.digests.schedule import Plan
 from notifier.flow.notices import Telling
-from notifier.parts import renderer
+from notifier.runtime.factories import renderer
 from notifier.store import accounts, ledger
 from notifier.store.digests import content
 from notifier.store.engine.database import Database

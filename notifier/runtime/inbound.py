@@ -12,7 +12,7 @@ from notifier.config.settings import Config, Transport
 from notifier.domain.event import Event
 from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
 from notifier.feishu.webhook.endpoint import Webhook
-from notifier.parts import webhook_access
+from notifier.runtime.factories import webhook_access
 
 
 async def listen(

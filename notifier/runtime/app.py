@@ -15,7 +15,6 @@ from sqlalchemy.engine import Connection as SqlConnection
 from notifier.clock import Clock, Millis, SystemClock, to_millis
 from notifier.config.fields import listen_address
 from notifier.config.settings import Config
-from notifier.digest_plans import plans
 from notifier.domain.click import CARD_CLICKED
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Patience
 from notifier.domain.event import Event
@@ -44,19 +43,11 @@ from notifier.flow.withdrawals.click import ClickParts, Clicks
 from notifier.flow.withdrawals.submit_payouts import HandOver, HandOverParts
 from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawParts
 from notifier.flow.worker import Step
-from notifier.lifecycle import (
-    STOP_SECONDS,
-    ask_again,
-    drain_all,
-    first_token,
-    last_beat,
-    on_the_roll,
-    signals,
-    stop_all,
-    stopped_before,
-)
 from notifier.messenger import Messenger
-from notifier.parts import (
+from notifier.payroll.client import PayrollClient
+from notifier.payroll.endpoint import ReportEndpoint
+from notifier.runtime.digest_plans import plans
+from notifier.runtime.factories import (
     access,
     address_book,
     digest_parts,
@@ -69,14 +60,23 @@ from notifier.parts import (
     sending_pace,
     telling,
 )
-from notifier.payroll.client import PayrollClient
-from notifier.payroll.endpoint import ReportEndpoint
-from notifier.pulse import LEVELS, Pulse, heard_since
+from notifier.runtime.heartbeat import LEVELS, Pulse, heard_since
+from notifier.runtime.inbound import listen
+from notifier.runtime.lifecycle import (
+    STOP_SECONDS,
+    ask_again,
+    drain_all,
+    first_token,
+    last_beat,
+    on_the_roll,
+    signals,
+    stop_all,
+    stopped_before,
+)
 from notifier.store import accounts, audit, delivery_admin, outbox, withdrawals
 from notifier.store.delivery_admin import WorkerRow
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database, sole_process
-from notifier.transport import listen
 from notifier.web.health import HealthEndpoint
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ from notifier.cards.render import Renderer
 from notifier.cards.templates import CardTemplates
 from notifier.clock import Clock, Millis
 from notifier.config.settings import Config
-from notifier.digest_plans import plans
 from notifier.domain.delivery import HOUR_MS
 from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import AddressBook, Condition, Route
@@ -23,6 +22,7 @@ from notifier.flow.notices import Telling
 from notifier.flow.ports import Treasury
 from notifier.flow.upkeep.prune import PruneParts
 from notifier.payroll.client import PayrollAccess
+from notifier.runtime.digest_plans import plans
 
 
 def access(config: Config) -> AppAccess:
