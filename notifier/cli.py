@@ -79,13 +79,13 @@ def run(config_path: Path | None, clock_file: Path | None) -> None:
 )
 def check(config_path: Path | None, *, online: bool) -> None:
     """Is everything set up right? Offline: configuration and templates."""
-    from notifier import checks  # noqa: PLC0415 - see above
+    from notifier.operations import checks  # noqa: PLC0415 - see above
 
     loaded = load(config_path)
     findings = checks.offline(loaded)
     if online:
         _need_credentials(loaded)
-        from notifier import online_checks  # noqa: PLC0415 - see above
+        from notifier.operations import online_checks  # noqa: PLC0415 - see above
 
         findings += asyncio.run(online_checks.online(loaded.config))
     for finding in findings:
@@ -108,12 +108,15 @@ def preview(
     config_path: Path | None, template: str | None, sample_name: str | None, *, list_only: bool
 ) -> None:
     """Render a card template with sample data and print its JSON."""
-    from notifier import checks, samples  # noqa: PLC0415 - see above
+    from notifier.operations import (
+        checks,
+        sample_cards,
+    )
 
     config = load(config_path).config
     if list_only:
         for name in checks.template_names(config):
-            click.echo(f"{name}: {', '.join(samples.samples_for(name))}")
+            click.echo(f"{name}: {', '.join(sample_cards.samples_for(name))}")
         return
     card = checks.preview(config, template or "balance_change.json.j2", sample_name)
     click.echo(json.dumps(card, ensure_ascii=False, indent=2))
@@ -134,11 +137,11 @@ def migrate(config_path: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(config_path: Path | None, *, as_json: bool) -> None:
     """Connection, last event, what waits, what is stuck and why, time to drain."""
-    from notifier import reports  # noqa: PLC0415 - see above
+    from notifier.operations import status  # noqa: PLC0415 - see above
 
     loaded = load(config_path)
     with open_database(loaded) as database:
-        report = reports.status(
+        report = status.status(
             database, per_minute=min(loaded.config.sending.per_minute, 60 * loaded.config.sending.per_second)
         )
     click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if as_json else report.as_text())
@@ -162,10 +165,10 @@ def deliveries() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_deliveries(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
     """Newest first."""
-    from notifier import reports  # noqa: PLC0415 - see above
+    from notifier.operations import status  # noqa: PLC0415 - see above
 
     with open_database(load(config_path)) as database:
-        click.echo(reports.deliveries(database, states=states, limit=limit, as_json=as_json))
+        click.echo(status.deliveries(database, states=states, limit=limit, as_json=as_json))
 
 
 @deliveries.command("show")
@@ -174,10 +177,10 @@ def list_deliveries(config_path: Path | None, states: tuple[str, ...], limit: in
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) -> None:
     """One delivery with every try and what it says."""
-    from notifier import reports  # noqa: PLC0415 - see above
+    from notifier.operations import status  # noqa: PLC0415 - see above
 
     with open_database(load(config_path)) as database:
-        shown = reports.delivery(database, delivery_id, as_json=as_json)
+        shown = status.delivery(database, delivery_id, as_json=as_json)
     if shown is None:
         _not_found(delivery_id)
     click.echo(shown)
@@ -191,12 +194,12 @@ def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) 
 )
 def retry_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...], *, all_dead: bool) -> None:
     """Send dead or uncertain deliveries again, as new messages. An uncertain one may then be seen twice."""
-    from notifier import reports  # noqa: PLC0415 - see above
+    from notifier.operations import status  # noqa: PLC0415 - see above
 
     if all_dead == bool(delivery_ids):
         raise click.UsageError("Name the deliveries, or say --all-dead.")
     with open_database(load(config_path)) as database:
-        done, not_stuck = reports.retry(database, None if all_dead else delivery_ids)
+        done, not_stuck = status.retry(database, None if all_dead else delivery_ids)
     _say_decided("will be sent again", done, not_stuck)
 
 
@@ -205,10 +208,10 @@ def retry_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...], *,
 @click.argument("delivery_ids", type=int, nargs=-1, required=True)
 def drop_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...]) -> None:
     """Dead or uncertain deliveries that need not be sent any more."""
-    from notifier import reports  # noqa: PLC0415 - see above
+    from notifier.operations import status  # noqa: PLC0415 - see above
 
     with open_database(load(config_path)) as database:
-        done, not_stuck = reports.drop(database, delivery_ids)
+        done, not_stuck = status.drop(database, delivery_ids)
     _say_decided("dropped", done, not_stuck)
 
 
@@ -244,13 +247,15 @@ def _not_found(delivery_id: int) -> None:
 )
 def sandbox(port: int, data: Path | None, *, only_feishu: bool, webhook: bool) -> None:
     """Feishu in a box: a stand-in with a web page, and the notifier wired to it."""
-    from notifier import box  # noqa: PLC0415 - see above
+    from notifier.operations import sandbox_run  # noqa: PLC0415 - see above
 
     if webhook and only_feishu:
         raise click.UsageError(
             "--webhook is about the notifier beside the stand-in; leave out --only-feishu."
         )
-    asyncio.run(box.run(port=port, only_feishu=only_feishu, webhook=webhook, data=data, say=click.echo))
+    asyncio.run(
+        sandbox_run.run(port=port, only_feishu=only_feishu, webhook=webhook, data=data, say=click.echo)
+    )
 
 
 def _need_credentials(loaded: "Loaded") -> None:

@@ -24,13 +24,13 @@ def digest() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_digests(config_path: Path | None, clock_file: Path | None, *, as_json: bool) -> None:
     """Every digest, when it comes next, and the last ones that were told."""
-    from notifier import digest_desk  # noqa: PLC0415 - see above
+    from notifier.operations import digests  # noqa: PLC0415 - see above
 
     loaded = load(config_path)
     with open_database(loaded) as opened:
-        found = digest_desk.listed(opened, loaded.config, clock_of(clock_file))
+        found = digests.listed(opened, loaded.config, clock_of(clock_file))
     if as_json:
-        click.echo(digest_desk.as_json(found))
+        click.echo(digests.as_json(found))
         return
     nothing = "There are no digests; config.example.yaml shows how to set one up."
     click.echo("\n\n".join(each.as_text() for each in found) or nothing)
@@ -57,24 +57,24 @@ def preview_digest(
     no_browser: bool,
 ) -> None:
     """Show the card as it would be sent now, as a page. Sends nothing."""
-    from notifier import digest_desk  # noqa: PLC0415 - see above
+    from notifier.operations import digests  # noqa: PLC0415 - see above
 
     loaded, clock = load(config_path), clock_of(clock_file)
-    plan = digest_desk.plan_called(loaded.config, name)
-    period = digest_desk.period_for(plan, day, clock)
+    plan = digests.plan_called(loaded.config, name)
+    period = digests.period_for(plan, day, clock)
     with open_database(loaded) as opened:
         if account or not plan.groups:
-            card, people = digest_desk.own_preview(opened, loaded.config, plan, period, clock, account)
+            card, people = digests.own_preview(opened, loaded.config, plan, period, clock, account)
         else:
-            figures = digest_desk.figures(opened, loaded.config, plan, period, clock)
+            figures = digests.figures(opened, loaded.config, plan, period, clock)
             card, people = (
-                digest_desk.preview(loaded.config, figures.digest, clock),
-                digest_desk.people(figures.digest),
+                digests.preview(loaded.config, figures.digest, clock),
+                digests.people(figures.digest),
             )
     if as_json:
         click.echo(json.dumps(card, ensure_ascii=False, indent=2))
         return
-    from notifier import card_page  # noqa: PLC0415 - see above
+    from notifier.operations import card_page  # noqa: PLC0415 - see above
 
     card_page.show(
         card,
@@ -97,17 +97,17 @@ def send_digest(
     config_path: Path | None, clock_file: Path | None, name: str, day: str, *, dry_run: bool, again: bool
 ) -> None:
     """Send a digest by hand. A running notifier delivers it."""
-    from notifier import digest_desk  # noqa: PLC0415 - see above
+    from notifier.operations import digests  # noqa: PLC0415 - see above
 
     loaded, clock = load(config_path), clock_of(clock_file)
-    plan = digest_desk.plan_called(loaded.config, name)
-    period = digest_desk.period_for(plan, day, clock)
+    plan = digests.plan_called(loaded.config, name)
+    period = digests.period_for(plan, day, clock)
     with open_database(loaded) as opened:
         if dry_run:
-            for line in digest_desk.dry_run(opened, loaded.config, plan, period, clock):
+            for line in digests.dry_run(opened, loaded.config, plan, period, clock):
                 click.echo(line)
             return
-        said = digest_desk.send(opened, loaded.config, plan, period, clock, again=again)
+        said = digests.send(opened, loaded.config, plan, period, clock, again=again)
     for line in said:
         click.echo(line)
     if any("already" in line for line in said):

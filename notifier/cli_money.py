@@ -27,10 +27,10 @@ def withdrawals() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_withdrawals(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
     """Newest first."""
-    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
+    from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
     with open_database(load(config_path)) as opened:
-        click.echo(withdrawal_reports.listed(opened, states=states, limit=limit, as_json=as_json))
+        click.echo(withdrawals.listed(opened, states=states, limit=limit, as_json=as_json))
 
 
 @withdrawals.command("show")
@@ -39,10 +39,10 @@ def list_withdrawals(config_path: Path | None, states: tuple[str, ...], limit: i
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show_withdrawal(config_path: Path | None, order_id: str, *, as_json: bool) -> None:
     """One withdrawal with its audit trail."""
-    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
+    from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
     with open_database(load(config_path)) as opened:
-        shown = withdrawal_reports.shown(opened, order_id, as_json=as_json)
+        shown = withdrawals.shown(opened, order_id, as_json=as_json)
     if shown is None:
         _no_order(order_id)
     click.echo(shown)
@@ -53,10 +53,10 @@ def show_withdrawal(config_path: Path | None, order_id: str, *, as_json: bool) -
 @click.argument("order_id")
 def resume_withdrawal(config_path: Path | None, order_id: str) -> None:
     """Ask Feishu again now, with the same order id."""
-    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
+    from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
     with open_database(load(config_path)) as opened:
-        resumed = withdrawal_reports.resume(opened, order_id)
+        resumed = withdrawals.resume(opened, order_id)
     if not resumed:
         say_error(f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.")
         sys.exit(1)
@@ -83,10 +83,10 @@ STATES = click.Choice(["pending", "sent", "paid", "failed", "dead"])
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_payouts(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
     """Newest first."""
-    from notifier import payout_reports  # noqa: PLC0415 - see above
+    from notifier.operations import payouts  # noqa: PLC0415 - see above
 
     with open_database(load(config_path)) as opened:
-        click.echo(payout_reports.listed(opened, states=states, limit=limit, as_json=as_json))
+        click.echo(payouts.listed(opened, states=states, limit=limit, as_json=as_json))
 
 
 @payouts.command("show")
@@ -95,10 +95,10 @@ def list_payouts(config_path: Path | None, states: tuple[str, ...], limit: int, 
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show_payout(config_path: Path | None, order_id: str, *, as_json: bool) -> None:
     """One payout with its audit trail."""
-    from notifier import payout_reports  # noqa: PLC0415 - see above
+    from notifier.operations import payouts  # noqa: PLC0415 - see above
 
     with open_database(load(config_path)) as opened:
-        shown = payout_reports.shown(opened, order_id, as_json=as_json)
+        shown = payouts.shown(opened, order_id, as_json=as_json)
     if shown is None:
         _no_payout(order_id)
     click.echo(shown)
@@ -121,7 +121,7 @@ def export_payouts(
     again: bool,
 ) -> None:
     """For a paying system that is not called: what was withdrawn and has not left yet. Each row leaves once."""
-    from notifier import payout_export  # noqa: PLC0415 - see above
+    from notifier.operations import payout_export  # noqa: PLC0415 - see above
 
     loaded = load(config_path)
     period = payout_export.period(since, until, zone=loaded.config.cards.time_zone)
@@ -151,11 +151,11 @@ def export_payouts(
 @click.option("--reason", default="", help="Why it failed, at most 500 characters; the referrer reads it.")
 def mark_payout(config_path: Path | None, order_id: str, status: str, reference: str, reason: str) -> None:
     """Say by hand what the paying system would report. The referrer is told."""
-    from notifier import payout_reports  # noqa: PLC0415 - see above
+    from notifier.operations import payouts  # noqa: PLC0415 - see above
 
     loaded = load(config_path)
     with open_database(loaded) as opened:
-        said = payout_reports.mark(
+        said = payouts.mark(
             opened, loaded.config, order_id=order_id, status=status, reference=reference, reason=reason
         )
     if said is None:
@@ -172,7 +172,7 @@ def mark_payout(config_path: Path | None, order_id: str, status: str, reference:
 @click.option("--all-dead", is_flag=True, help="All that were given up.")
 def retry_payouts(config_path: Path | None, order_ids: tuple[str, ...], *, all_dead: bool) -> None:
     """Hand those over again that were given up, with the same key and the same words."""
-    from notifier import payout_reports  # noqa: PLC0415 - see above
+    from notifier.operations import payouts  # noqa: PLC0415 - see above
 
     if all_dead == bool(order_ids):
         raise click.UsageError("Name the payouts, or say --all-dead.")
@@ -182,7 +182,7 @@ def retry_payouts(config_path: Path | None, order_ids: tuple[str, ...], *, all_d
             "payouts.url is not set, so nothing is handed over; `notifier payouts export` takes what waits."
         )
     with open_database(loaded) as opened:
-        done, not_dead = payout_reports.retry(opened, None if all_dead else order_ids)
+        done, not_dead = payouts.retry(opened, None if all_dead else order_ids)
     click.echo(f"{len(done)} will be handed over again{': ' + ', '.join(done) if done else ''}.")
     if not_dead:
         say_error(
@@ -206,11 +206,9 @@ def audit(
     config_path: Path | None, account_id: str | None, order_id: str | None, limit: int, *, as_json: bool
 ) -> None:
     """Who clicked, what was refused, ordered and answered. Newest first."""
-    from notifier import withdrawal_reports  # noqa: PLC0415 - see above
+    from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
     with open_database(load(config_path)) as opened:
         click.echo(
-            withdrawal_reports.trail(
-                opened, account_id=account_id, order_id=order_id, limit=limit, as_json=as_json
-            )
+            withdrawals.trail(opened, account_id=account_id, order_id=order_id, limit=limit, as_json=as_json)
         )

@@ -18,7 +18,7 @@ from notifier.domain.delivery import DeliveryState, Move, Rung
 from notifier.domain.route import Recipient
 from notifier.feishu.wire import read_event
 from notifier.flow.events.receive import Receiver
-from notifier.samples import SAMPLES, WITHDRAWAL_SAMPLES
+from notifier.operations.sample_cards import SAMPLES, WITHDRAWAL_SAMPLES
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import DEFAULT_SCOPES
 from notifier.store import accounts, delivery_admin, inbox, rate_limits

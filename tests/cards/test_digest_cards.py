@@ -11,7 +11,6 @@ import pytest
 
 from notifier.cards.digest_text import digest_card
 from notifier.cards.templates import CardTemplates
-from notifier.checks import preview
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.digest import Digest, Flow
@@ -20,6 +19,7 @@ from notifier.domain.digest_panel import Board, LeftOut, Progress, Result
 from notifier.domain.money import Asset
 from notifier.domain.period import Span, whole
 from notifier.domain.withdrawal import WithdrawalState
+from notifier.operations.checks import preview
 from support.builders import CNY
 
 LANGUAGES = ("zh_cn", "en_us")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from notifier.cards.templates import OUR_TEMPLATES
-from notifier.checks import preview
 from notifier.config.settings import Config
 from notifier.feishu.card_rules import card_problems
-from notifier.samples import samples_for
+from notifier.operations.checks import preview
+from notifier.operations.sample_cards import samples_for
 
 GOLDEN = Path(__file__).parent / "golden"
 CARDS = [(template, name) for template in OUR_TEMPLATES for name in samples_for(template)]

@@ -18,7 +18,7 @@ from notifier.cards.withdrawal_text import LONGEST_REASON
 from notifier.config.settings import Config
 from notifier.domain.card import BalanceChangeCard, Bilingual, Figure, WithdrawalPanel
 from notifier.feishu.card_rules import card_problems
-from notifier.samples import sample
+from notifier.operations.sample_cards import sample
 
 GOLDEN = Path(__file__).parent / "golden_withdrawal"
 REF = "0123456789abcdef0123456789abcdef"

@@ -15,7 +15,7 @@ from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import Content, Delivery, DeliveryState, Rung
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.samples import SAMPLES, sample
+from notifier.operations.sample_cards import SAMPLES, sample
 from notifier.store.outbox import Claimed
 from support.builders import ACCOUNT, MODIFIED_AT, notice
 

@@ -27,7 +27,7 @@ from notifier.domain.card import Bilingual
 from notifier.domain.delivery import Rung
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.samples import sample
+from notifier.operations.sample_cards import sample
 
 HOSTILE = [
     'quotes " and \' and \\ backslashes \\" \\u0022',

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, expect
 
-from notifier.checks import preview
 from notifier.config.settings import Config
+from notifier.operations.checks import preview
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
 from sandbox.wire import card, send

@@ -66,7 +66,11 @@ def assert_books(notifier: RunningNotifier, last: dict[str, tuple[int, str]]) ->
     """Every account holds what its newest event said, and its changes add up to it."""
     with notifier.open_database() as database, database.read() as connection:
         for account_id, (points, cash) in last.items():
-            key = AccountKey(tenant_key="sandbox-tenant", app_id=notifier.box.app_id, account_id=account_id)
+            key = AccountKey(
+                tenant_key="sandbox-tenant",
+                app_id=notifier.operations.sandbox_run.app_id,
+                account_id=account_id,
+            )
             newest, _ = ledger.history(connection, key)[-1]
             expected = {CNY: Decimal(cash), POINTS: Decimal(points)}
             assert {asset: amount for asset, amount in expected.items() if amount} == newest.amounts
@@ -75,7 +79,7 @@ def assert_books(notifier: RunningNotifier, last: dict[str, tuple[int, str]]) ->
 
 def assert_each_told_once(notifier: RunningNotifier) -> None:
     """As many messages as deliveries sent, each in the chat once, and Feishu never had to refuse us."""
-    messages = notifier.box.all_messages()
+    messages = notifier.operations.sandbox_run.all_messages()
     with notifier.open_database() as database, database.read() as connection:
         counts = delivery_admin.count_by_state(connection)
     seen = Counter((m["chat_id"], json.dumps(m["content"], sort_keys=True)) for m in messages)

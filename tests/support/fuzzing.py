@@ -21,8 +21,8 @@ from notifier.errors import Parked
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.wire import read_balance_report, read_event
 from notifier.feishu.withdrawal_wire import read_click
+from notifier.operations.sample_cards import EVERY_SAMPLE, sample
 from notifier.runtime.factories import renderer
-from notifier.samples import EVERY_SAMPLE, sample
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.card_rules import check_card
 from notifier.sandbox.settings import SandboxSettings

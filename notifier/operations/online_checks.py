@@ -1,6 +1,5 @@
 """Checks that ask Feishu: token, scopes, and the bot's place in each group, each with the next step."""
 
-from notifier.checks import Finding
 from notifier.clock import SystemClock
 from notifier.config.settings import Config, Transport
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
@@ -9,6 +8,7 @@ from notifier.feishu.chats import bot_is_in
 from notifier.feishu.files import Files
 from notifier.feishu.long_connection.discovery import ConnectionRefused, NotNow, discover
 from notifier.feishu.referral_accounts import NO_SUCH_ACCOUNT, ReferralAccounts
+from notifier.operations.checks import Finding
 from notifier.runtime import factories
 
 

@@ -8,7 +8,6 @@ from notifier.cards.balance_text import balance_change_card
 from notifier.cards.templates import DIGEST_TEMPLATES, PERSONAL_TEMPLATES, WITHDRAWAL_TEMPLATES
 from notifier.cards.withdrawal_text import panel, withdrawal_card
 from notifier.config.settings import Config
-from notifier.digest_samples import DIGEST_SAMPLES, PERSONAL_SAMPLES, digest_sample
 from notifier.domain.account import Referrer
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
 from notifier.domain.delivery import Rung
@@ -20,6 +19,7 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import Payout, PayoutState
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.errors import ConfigError
+from notifier.operations.sample_digests import DIGEST_SAMPLES, PERSONAL_SAMPLES, digest_sample
 
 _CNY, _USD, _JPY = (Asset(Kind.CASH, code) for code in ("CNY", "USD", "JPY"))
 _ACCOUNT = AccountKey(tenant_key="sample", app_id="sample", account_id="7000000000000000001")
