@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
-from notifier.cli import cli
+from notifier.cli.main import cli
 from notifier.clock import SystemClock, to_millis
 from notifier.domain.delivery import DeliveryState, Move, Rung
 from notifier.domain.route import Recipient
@@ -96,7 +96,7 @@ def test_a_command_imports_no_more_than_it_needs(
 ) -> None:
     arguments = words if "--help" in words or "--version" in words else [*words, "--config", str(file)]
     program = (
-        "import json, sys\nfrom notifier.cli import cli\n"
+        "import json, sys\nfrom notifier.cli.main import cli\n"
         f"try:\n    cli({arguments!r})\nexcept SystemExit:\n    pass\n"
         f"print(json.dumps(sorted(set({banned!r}) & set(sys.modules))), file=sys.stderr)"
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from notifier.cli import cli
+from notifier.cli.main import cli
 from notifier.store.engine.database import Database
 from support.browser import open_page
 from support.digests import balance, runs, sent

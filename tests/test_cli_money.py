@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from notifier.cli import cli
+from notifier.cli.main import cli
 from notifier.domain.payout import PayoutState, Step
 from notifier.store import audit, payouts
 from notifier.store.engine.database import Database

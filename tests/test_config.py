@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from notifier.cli import cli
+from notifier.cli.main import cli
 from notifier.config.digests import DigestConfig
 from notifier.config.loader import load, need_credentials
 from notifier.config.settings import Config, GroupConfig, loader

@@ -27,7 +27,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine.default import DefaultDialect
 
-from notifier.cli import cli
+from notifier.cli.main import cli
 
 MODULES = (
     "notifier.runtime.app",

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from notifier.cli_tools import CONFIG_OPTION, load, open_database, say_error
+from notifier.cli.context import CONFIG_OPTION, load, open_database, say_error
 
 
 @click.group()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from notifier import __version__, cli_digest, cli_money
-from notifier.cli_tools import (
+from notifier import __version__
+from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
     clock_of,
@@ -23,6 +23,7 @@ from notifier.cli_tools import (
     say_error,
     saying_what_ails_it,
 )
+from notifier.cli.main import digest, withdrawals
 from notifier.errors import CallError, ConfigError, NotifierError
 
 if TYPE_CHECKING:
@@ -279,5 +280,5 @@ def _set_up_logs(config: "Config") -> None:
     )
 
 
-for _group in (cli_digest.digest, cli_money.withdrawals, cli_money.payouts, cli_money.audit):
+for _group in (digest.digest, withdrawals.withdrawals, withdrawals.payouts, withdrawals.audit):
     cli.add_command(_group)

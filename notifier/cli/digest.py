@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from notifier.cli_tools import CLOCK_OPTION, CONFIG_OPTION, clock_of, load, open_database, say_error
+from notifier.cli.context import CLOCK_OPTION, CONFIG_OPTION, clock_of, load, open_database, say_error
 
 FOR_OPTION = click.option(
     "--for", "day", required=True, help="A day of the period: 2026-11-23, today or yesterday."
