@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
-from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.world import Account
 
 _IN_ORDER = (

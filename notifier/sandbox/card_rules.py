@@ -3,6 +3,7 @@
 The sub codes are those the platform documents within 230099; where it names none, 200621 (card JSON) stands.
 """
 
+from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.card_inputs import INPUTS
 from notifier.sandbox.card_parts import PARTS, elements, layout, link
 from notifier.sandbox.card_tables import TABLES
@@ -21,7 +22,6 @@ from notifier.sandbox.card_values import (
     text,
 )
 from notifier.sandbox.card_walk import NOT_SHARED, CardRefusedError, Walk, as_text
-from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.settings import SandboxSettings
 
 __all__ = ["CardRefusedError", "check_card"]

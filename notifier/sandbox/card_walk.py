@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.settings import SandboxSettings
 
 BAD_JSON, BAD_TAG, BAD_PERSON, OVER_LIMIT = 200621, 200861, 100290, 11310

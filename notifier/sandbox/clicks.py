@@ -4,9 +4,9 @@ import json
 import secrets
 from collections.abc import Callable
 
+from notifier.sandbox.api.error_codes import JsonObject, RefusedError
+from notifier.sandbox.api.messages import Messages
 from notifier.sandbox.long_connection import Ack, ConnectionGoneError, LongConnection, NobodyOnlineError
-from notifier.sandbox.messages import Messages
-from notifier.sandbox.refusals import JsonObject, RefusedError
 from notifier.sandbox.webhook import Webhook
 from notifier.sandbox.world import Message, Person, World, new_id
 

@@ -8,12 +8,12 @@ from urllib.parse import quote
 from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadChangeError, parse_cash
+from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.clicks import BadClickError
 from notifier.sandbox.commands import CommandFailedError, run_command
 from notifier.sandbox.faults import BadFaultError
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.pusher import decode_frame
-from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.sandbox import SENDINGS, Sandbox
 from notifier.sandbox.state import account_json, person_json, state
 from notifier.sandbox.trouble_kinds import KINDS

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from notifier.sandbox.notes import CODE, LOG_ID
-from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.api.request_keys import CODE, LOG_ID
 from notifier.sandbox.world import World
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]

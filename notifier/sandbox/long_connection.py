@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
 
+from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.api.gateway import Api, Call
+from notifier.sandbox.api.quota import PER_SECOND_10
+from notifier.sandbox.api.request_keys import CODE
 from notifier.sandbox.damage import damaged
 from notifier.sandbox.faults import is_gone, reset, wait_while
 from notifier.sandbox.frames import CONTROL, DATA, Frame, FrameError
-from notifier.sandbox.gateway import Api, Call
 from notifier.sandbox.marks import drawn
-from notifier.sandbox.notes import CODE
 from notifier.sandbox.presence import Presence
-from notifier.sandbox.quota import PER_SECOND_10
-from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.troubles import Trouble, Troubles
 from notifier.sandbox.world import World, new_id
 

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 import aiohttp
 from aiohttp import web
 
+from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.loopback import is_loopback
-from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.world import World
 
 PATH = "/payroll/payouts"

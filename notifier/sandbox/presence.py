@@ -2,8 +2,8 @@
 
 import time
 
+from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.clock import SandboxClock
-from notifier.sandbox.refusals import JsonObject
 
 
 class Presence:

@@ -4,20 +4,20 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from notifier.sandbox import accounts
+from notifier.sandbox.api.contacts import Contacts
+from notifier.sandbox.api.gateway import Api, Gateway
+from notifier.sandbox.api.hire import Hire
+from notifier.sandbox.api.messages import Messages
+from notifier.sandbox.api.quota import Quota
+from notifier.sandbox.api.tokens import Tokens
 from notifier.sandbox.clicks import Clicks
-from notifier.sandbox.contacts import Contacts
 from notifier.sandbox.events import EventRecord, balance_event, copy_of, verbatim_event
 from notifier.sandbox.faults import Faults
-from notifier.sandbox.gateway import Api, Gateway
-from notifier.sandbox.hire import Hire
 from notifier.sandbox.long_connection import LongConnection
-from notifier.sandbox.messages import Messages
 from notifier.sandbox.payroll import Payroll
 from notifier.sandbox.pusher import Pusher
-from notifier.sandbox.quota import Quota
 from notifier.sandbox.sample import sample_world
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.tokens import Tokens
 from notifier.sandbox.troubles import Trouble, Troubles
 from notifier.sandbox.webhook import Webhook
 from notifier.sandbox.world import USABLE, Account

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from notifier.sandbox.hire import Order
-from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.api.hire import Order
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.world import Account, Message, Person, World
 

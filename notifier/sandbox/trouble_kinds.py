@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from notifier.sandbox.refusals import JsonObject
+from notifier.sandbox.api.error_codes import JsonObject
 
 DISCOVERY, HANDSHAKE = "POST /callback/ws/endpoint", "GET /ws/v2"
 TOKEN = "POST /open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105  # an address

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.faults import Fault, parse_fault
-from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.trouble_kinds import KINDS, Kind, Options, is_whole
 from notifier.sandbox.world import World
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import TypeVar
 
+from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.clock import SandboxClock
-from notifier.sandbox.refusals import JsonObject
 from notifier.sandbox.settings import SandboxSettings
 
 _T = TypeVar("_T")

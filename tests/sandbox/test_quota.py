@@ -2,10 +2,10 @@
 
 import pytest
 
+from notifier.sandbox.api.error_codes import RefusedError
+from notifier.sandbox.api.quota import MESSAGES, PER_MINUTE_100, PER_SECOND_10, PER_TARGET, Limit, Quota
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.clock import SandboxClock
-from notifier.sandbox.quota import MESSAGES, PER_MINUTE_100, PER_SECOND_10, PER_TARGET, Limit, Quota
-from notifier.sandbox.refusals import RefusedError
 from notifier.sandbox.settings import SandboxSettings
 from sandbox.wire import api, send
 

@@ -1,8 +1,8 @@
 """Contacts: the few contact and chat calls an app needs to know whom it talks to."""
 
-from notifier.sandbox.gateway import Api, Call
-from notifier.sandbox.quota import MESSAGES
-from notifier.sandbox.refusals import JsonObject, RefusedError, bad_field, wrong_type
+from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field, wrong_type
+from notifier.sandbox.api.gateway import Api, Call
+from notifier.sandbox.api.quota import MESSAGES
 from notifier.sandbox.world import Person, PersonStatus, World
 
 CHAT_SCOPES = ("im:chat", "im:chat:readonly", "im:chat:read")

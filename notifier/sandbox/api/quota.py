@@ -4,8 +4,8 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
+from notifier.sandbox.api.error_codes import RefusedError
 from notifier.sandbox.clock import SandboxClock
-from notifier.sandbox.refusals import RefusedError
 
 
 @dataclass(frozen=True, slots=True)

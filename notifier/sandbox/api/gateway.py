@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from notifier.sandbox.notes import CODE, LOG_ID
-from notifier.sandbox.quota import Limit, Quota
-from notifier.sandbox.refusals import JsonObject, RefusedError
-from notifier.sandbox.tokens import Tokens
+from notifier.sandbox.api.error_codes import JsonObject, RefusedError
+from notifier.sandbox.api.quota import Limit, Quota
+from notifier.sandbox.api.request_keys import CODE, LOG_ID
+from notifier.sandbox.api.tokens import Tokens
 from notifier.sandbox.world import World
 
 

@@ -1,6 +1,6 @@
 """Recipients: from a receive_id to a chat, or to the reason why nothing may be sent there."""
 
-from notifier.sandbox.refusals import RefusedError, bad_field
+from notifier.sandbox.api.error_codes import RefusedError, bad_field
 from notifier.sandbox.world import Group, Person, PersonStatus, World
 
 RECEIVE_ID_TYPES = ("open_id", "union_id", "user_id", "email", "chat_id")

@@ -2,8 +2,8 @@
 
 import secrets
 
+from notifier.sandbox.api.error_codes import JsonObject, RefusedError
 from notifier.sandbox.clock import SandboxClock
-from notifier.sandbox.refusals import JsonObject, RefusedError
 from notifier.sandbox.settings import SandboxSettings
 
 
