@@ -9,7 +9,7 @@ from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadChangeError, parse_cash
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.clicks import BadClickError
+from notifier.sandbox.cards.clicks import BadClickError
 from notifier.sandbox.commands import CommandFailedError, run_command
 from notifier.sandbox.faults import BadFaultError
 from notifier.sandbox.payroll import BadPayoutError

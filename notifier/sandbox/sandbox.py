@@ -10,7 +10,7 @@ from notifier.sandbox.api.hire import Hire
 from notifier.sandbox.api.messages import Messages
 from notifier.sandbox.api.quota import Quota
 from notifier.sandbox.api.tokens import Tokens
-from notifier.sandbox.clicks import Clicks
+from notifier.sandbox.cards.clicks import Clicks
 from notifier.sandbox.events import EventRecord, balance_event, copy_of, verbatim_event
 from notifier.sandbox.faults import Faults
 from notifier.sandbox.long_connection import LongConnection

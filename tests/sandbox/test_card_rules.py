@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.sandbox.box import FeishuBox
-from notifier.sandbox.card_rules import CardRefusedError, check_card
+from notifier.sandbox.cards.rules import CardRefusedError, check_card
 from notifier.sandbox.settings import SandboxSettings
 from sandbox.wire import card, send
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from notifier.sandbox.box import FeishuBox
-from notifier.sandbox.clicks import BadClickError
+from notifier.sandbox.cards.clicks import BadClickError
 from notifier.sandbox.settings import SandboxSettings
 from sandbox.wire import Listener, api, card, listening, send
 

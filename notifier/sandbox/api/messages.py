@@ -7,8 +7,8 @@ from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES, Quota
 from notifier.sandbox.api.recipients import chat_of, check_chat
-from notifier.sandbox.card_rules import CardRefusedError, check_card
-from notifier.sandbox.leak_audit import leaks
+from notifier.sandbox.cards.leak_audit import leaks
+from notifier.sandbox.cards.rules import CardRefusedError, check_card
 from notifier.sandbox.world import Message, World, forget, new_id
 
 SEND_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:send")

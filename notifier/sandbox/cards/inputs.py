@@ -1,8 +1,8 @@
 """Card inputs: the components people press, fill in or choose from, and the form around them."""
 
-from notifier.sandbox.card_parts import elements, held, layout, own
-from notifier.sandbox.card_text import icon, plain_text
-from notifier.sandbox.card_values import (
+from notifier.sandbox.cards.parts import elements, held, layout, own
+from notifier.sandbox.cards.text import icon, plain_text
+from notifier.sandbox.cards.values import (
     anything,
     boolean,
     colour,
@@ -14,7 +14,7 @@ from notifier.sandbox.card_values import (
     shape,
     text,
 )
-from notifier.sandbox.card_walk import EMPTY_NAME, Check, Walk, as_object
+from notifier.sandbox.cards.walk import EMPTY_NAME, Check, Walk, as_object
 
 _url = text(least=1)
 _callback = shape({"type": anything, "value": mapping(anything)})

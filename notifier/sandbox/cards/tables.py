@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from notifier.sandbox.card_parts import own
-from notifier.sandbox.card_text import markdown
-from notifier.sandbox.card_values import (
+from notifier.sandbox.cards.parts import own
+from notifier.sandbox.cards.text import markdown
+from notifier.sandbox.cards.values import (
     anything,
     boolean,
     colour,
@@ -16,7 +16,7 @@ from notifier.sandbox.card_values import (
     shape,
     text,
 )
-from notifier.sandbox.card_walk import (
+from notifier.sandbox.cards.walk import (
     BAD_CHART,
     BAD_JSON,
     BAD_ROW_KEY,

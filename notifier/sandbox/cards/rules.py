@@ -4,11 +4,11 @@ The sub codes are those the platform documents within 230099; where it names non
 """
 
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.card_inputs import INPUTS
-from notifier.sandbox.card_parts import PARTS, elements, layout, link
-from notifier.sandbox.card_tables import TABLES
-from notifier.sandbox.card_text import icon, text_tags, title_text
-from notifier.sandbox.card_values import (
+from notifier.sandbox.cards.inputs import INPUTS
+from notifier.sandbox.cards.parts import PARTS, elements, layout, link
+from notifier.sandbox.cards.tables import TABLES
+from notifier.sandbox.cards.text import icon, text_tags, title_text
+from notifier.sandbox.cards.values import (
     LANGUAGES,
     TEXT_SIZES,
     anything,
@@ -21,7 +21,7 @@ from notifier.sandbox.card_values import (
     shape,
     text,
 )
-from notifier.sandbox.card_walk import NOT_SHARED, CardRefusedError, Walk, as_text
+from notifier.sandbox.cards.walk import NOT_SHARED, CardRefusedError, Walk, as_text
 from notifier.sandbox.settings import SandboxSettings
 
 __all__ = ["CardRefusedError", "check_card"]

@@ -2,8 +2,8 @@
 
 import re
 
-from notifier.sandbox.card_text import div_text, icon, image_key, markdown, panel_title_text, plain_text
-from notifier.sandbox.card_values import (
+from notifier.sandbox.cards.text import div_text, icon, image_key, markdown, panel_title_text, plain_text
+from notifier.sandbox.cards.values import (
     anything,
     boolean,
     by_language,
@@ -19,7 +19,7 @@ from notifier.sandbox.card_values import (
     spacing,
     text,
 )
-from notifier.sandbox.card_walk import BAD_TAG, Check, Walk, as_object, as_text
+from notifier.sandbox.cards.walk import BAD_TAG, Check, Walk, as_object, as_text
 
 _IMAGE_SIZE = re.compile(r"\d{1,4}px \d{1,4}px")
 own = {"element_id": element_id, "margin": margin}
