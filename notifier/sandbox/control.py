@@ -11,13 +11,13 @@ from notifier.sandbox.accounts import CURRENCY_FORMS, BadChangeError, parse_cash
 from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.cards.clicks import BadClickError
 from notifier.sandbox.commands import CommandFailedError, run_command
-from notifier.sandbox.faults import BadFaultError
+from notifier.sandbox.faults.call_faults import BadFaultError
+from notifier.sandbox.faults.catalogue import KINDS
+from notifier.sandbox.faults.running import BadTroubleError, NoSuchTroubleError
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.pusher import decode_frame
 from notifier.sandbox.sandbox import SENDINGS, Sandbox
 from notifier.sandbox.state import account_json, person_json, state
-from notifier.sandbox.trouble_kinds import KINDS
-from notifier.sandbox.troubles import BadTroubleError, NoSuchTroubleError
 from notifier.sandbox.webhook import BadWebhookError
 from notifier.sandbox.world import DEACTIVATED, USABLE, Person, PersonStatus
 

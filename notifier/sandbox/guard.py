@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from notifier.sandbox.api.request_keys import CODE, LOG_ID
-from notifier.sandbox.faults import reset, wait_while
+from notifier.sandbox.faults.call_faults import reset, wait_while
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.world import RequestLine
 

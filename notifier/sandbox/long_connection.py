@@ -13,12 +13,12 @@ from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import PER_SECOND_10
 from notifier.sandbox.api.request_keys import CODE
-from notifier.sandbox.damage import damaged
-from notifier.sandbox.faults import is_gone, reset, wait_while
+from notifier.sandbox.faults.call_faults import is_gone, reset, wait_while
+from notifier.sandbox.faults.frame_damage import damaged
+from notifier.sandbox.faults.running import Trouble, Troubles
 from notifier.sandbox.frames import CONTROL, DATA, Frame, FrameError
 from notifier.sandbox.marks import drawn
 from notifier.sandbox.presence import Presence
-from notifier.sandbox.troubles import Trouble, Troubles
 from notifier.sandbox.world import World, new_id
 
 PATH = "/ws/v2"

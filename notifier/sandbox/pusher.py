@@ -5,6 +5,8 @@ import base64
 from collections.abc import Iterable
 
 from notifier.sandbox.events import EventRecord, Push, copy_of
+from notifier.sandbox.faults.catalogue import DAMAGES
+from notifier.sandbox.faults.running import Trouble, Troubles
 from notifier.sandbox.frames import Frame, FrameError
 from notifier.sandbox.long_connection import (
     Ack,
@@ -12,8 +14,6 @@ from notifier.sandbox.long_connection import (
     LongConnection,
     NobodyOnlineError,
 )
-from notifier.sandbox.trouble_kinds import DAMAGES
-from notifier.sandbox.troubles import Trouble, Troubles
 from notifier.sandbox.webhook import Webhook
 from notifier.sandbox.world import World, forget, new_id
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import aiohttp
 from Crypto.Cipher import AES
 
-from notifier.sandbox.damage import damaged_post
+from notifier.sandbox.faults.frame_damage import damaged_post
 from notifier.sandbox.long_connection import Ack, ConnectionGoneError, NobodyOnlineError
 from notifier.sandbox.loopback import is_loopback
 from notifier.sandbox.world import World

@@ -13,8 +13,8 @@ import pytest
 from Crypto.Cipher import AES
 
 from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.faults.running import BadTroubleError
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.troubles import BadTroubleError
 from notifier.sandbox.webhook import BadWebhookError
 from sandbox.wire import call, card, send
 

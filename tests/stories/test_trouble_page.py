@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from notifier.sandbox.box import FeishuBox
-from notifier.sandbox.trouble_kinds import KINDS
+from notifier.sandbox.faults.catalogue import KINDS
 from sandbox.wire import listening, send
 from support.browser import open_page
 from support.running import RunningNotifier

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.faults import Fault, parse_fault
-from notifier.sandbox.trouble_kinds import KINDS, Kind, Options, is_whole
+from notifier.sandbox.faults.call_faults import Fault, parse_fault
+from notifier.sandbox.faults.catalogue import KINDS, Kind, Options, is_whole
 from notifier.sandbox.world import World
 
 LONGEST_SECONDS, MOST_TIMES = 86_400, 1_000_000
