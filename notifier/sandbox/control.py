@@ -15,10 +15,10 @@ from notifier.sandbox.faults.call_faults import BadFaultError
 from notifier.sandbox.faults.catalogue import KINDS
 from notifier.sandbox.faults.running import BadTroubleError, NoSuchTroubleError
 from notifier.sandbox.payroll import BadPayoutError
-from notifier.sandbox.pusher import decode_frame
+from notifier.sandbox.push.pusher import decode_frame
+from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import SENDINGS, Sandbox
 from notifier.sandbox.state import account_json, person_json, state
-from notifier.sandbox.webhook import BadWebhookError
 from notifier.sandbox.world import DEACTIVATED, USABLE, Person, PersonStatus
 
 API = "/sandbox/api"

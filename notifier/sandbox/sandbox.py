@@ -11,15 +11,15 @@ from notifier.sandbox.api.messages import Messages
 from notifier.sandbox.api.quota import Quota
 from notifier.sandbox.api.tokens import Tokens
 from notifier.sandbox.cards.clicks import Clicks
-from notifier.sandbox.events import EventRecord, balance_event, copy_of, verbatim_event
 from notifier.sandbox.faults.call_faults import Faults
 from notifier.sandbox.faults.running import Trouble, Troubles
-from notifier.sandbox.long_connection import LongConnection
 from notifier.sandbox.payroll import Payroll
-from notifier.sandbox.pusher import Pusher
+from notifier.sandbox.push.events import EventRecord, balance_event, copy_of, verbatim_event
+from notifier.sandbox.push.long_connection import LongConnection
+from notifier.sandbox.push.pusher import Pusher
+from notifier.sandbox.push.webhook import Webhook
 from notifier.sandbox.sample import sample_world
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.webhook import Webhook
 from notifier.sandbox.world import USABLE, Account
 
 SENDINGS = ("once", "twice", "copy", "reversed", "hold")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from notifier.sandbox import long_connection, payroll
+from notifier.sandbox import payroll
 from notifier.sandbox.control import Control
 from notifier.sandbox.guard import guards, say_log_id
+from notifier.sandbox.push import long_connection
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.stream import stream

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.feishu.webhook.crypto import Undecipherable, decrypt, is_same, is_signed
-from notifier.sandbox.webhook import encrypt, signature_headers
+from notifier.sandbox.push.webhook import encrypt, signature_headers
 
 KEY = "test key"
 EXAMPLE = "P37w+VZImNgPEO1RBhJ6RtKl7n6zymIbEG1pReEzghk="

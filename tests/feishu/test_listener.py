@@ -15,7 +15,7 @@ from notifier.domain.event import UNREADABLE, Event
 from notifier.feishu.api import AppAccess
 from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
 from notifier.sandbox.box import FeishuBox
-from notifier.sandbox.frames import CONTROL, DATA, Frame
+from notifier.sandbox.push.frames import CONTROL, DATA, Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from support.waiting import wait_until
 

@@ -26,7 +26,7 @@ from notifier.errors import ConfigError
 from notifier.feishu import callback_answers
 from notifier.feishu.webhook.endpoint import LARGEST_BODY, Webhook, endpoint
 from notifier.feishu.webhook.request import WebhookAccess
-from notifier.sandbox.webhook import encrypt, signature_headers
+from notifier.sandbox.push.webhook import encrypt, signature_headers
 from notifier.store import inbox
 from notifier.store.engine.database import Database
 from notifier.web import connection_limit, post_endpoint

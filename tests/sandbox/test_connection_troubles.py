@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Inval
 from websockets.sync.client import connect
 
 from notifier.sandbox.box import FeishuBox
-from notifier.sandbox.frames import Frame
+from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from sandbox.test_python_sdk import sdk
 from sandbox.wire import Listener, call, discover, listening, send

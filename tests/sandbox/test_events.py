@@ -7,7 +7,7 @@ import pytest
 
 from notifier.sandbox.accounts import BadChangeError
 from notifier.sandbox.box import FeishuBox
-from notifier.sandbox.frames import Frame
+from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import SandboxSettings
 from sandbox.wire import Listener, listening
 

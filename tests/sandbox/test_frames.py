@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.sandbox.frames import Frame, FrameError
+from notifier.sandbox.push.frames import Frame, FrameError
 
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
 frames = st.builds(

@@ -7,7 +7,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
 from notifier.sandbox.box import FeishuBox
-from notifier.sandbox.frames import Frame
+from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from sandbox.wire import call, discover, listening
 

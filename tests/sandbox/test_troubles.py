@@ -11,7 +11,7 @@ import pytest
 from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.faults.catalogue import DAMAGES, KINDS
 from notifier.sandbox.faults.running import NoSuchTroubleError
-from notifier.sandbox.frames import Frame, FrameError
+from notifier.sandbox.push.frames import Frame, FrameError
 from notifier.sandbox.settings import SandboxSettings
 from sandbox.wire import Reply, api, call, discover, listening, send, token
 

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
 from notifier.sandbox.box import FeishuBox
-from notifier.sandbox.frames import Frame
+from notifier.sandbox.push.frames import Frame
 
 
 class Reply:

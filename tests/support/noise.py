@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from notifier.sandbox.frames import CONTROL, DATA, Frame
+from notifier.sandbox.push.frames import CONTROL, DATA, Frame
 
 Maker = Callable[[Random], bytes]
 """One input, ready for the wire."""

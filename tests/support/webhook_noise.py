@@ -15,8 +15,8 @@ from notifier.errors import Parked
 from notifier.feishu.webhook.crypto import Undecipherable
 from notifier.feishu.webhook.request import Refused, WebhookAccess, open_request
 from notifier.feishu.wire import read_balance_report, read_event
+from notifier.sandbox.push.webhook import encrypt, signature_headers
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.webhook import encrypt, signature_headers
 from support.noise import Maker, as_bytes, callbacks, event, mutated
 
 ACCESS = WebhookAccess(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from notifier.sandbox.frames import Frame
+from notifier.sandbox.push.frames import Frame
 
 
 def damaged(frames: list[Frame], how: str) -> list[bytes]:

@@ -12,8 +12,8 @@ import aiohttp
 from Crypto.Cipher import AES
 
 from notifier.sandbox.faults.frame_damage import damaged_post
-from notifier.sandbox.long_connection import Ack, ConnectionGoneError, NobodyOnlineError
 from notifier.sandbox.loopback import is_loopback
+from notifier.sandbox.push.long_connection import Ack, ConnectionGoneError, NobodyOnlineError
 from notifier.sandbox.world import World
 
 URL_CHECK_SECONDS = 1.0

@@ -4,17 +4,17 @@ import asyncio
 import base64
 from collections.abc import Iterable
 
-from notifier.sandbox.events import EventRecord, Push, copy_of
 from notifier.sandbox.faults.catalogue import DAMAGES
 from notifier.sandbox.faults.running import Trouble, Troubles
-from notifier.sandbox.frames import Frame, FrameError
-from notifier.sandbox.long_connection import (
+from notifier.sandbox.push.events import EventRecord, Push, copy_of
+from notifier.sandbox.push.frames import Frame, FrameError
+from notifier.sandbox.push.long_connection import (
     Ack,
     ConnectionGoneError,
     LongConnection,
     NobodyOnlineError,
 )
-from notifier.sandbox.webhook import Webhook
+from notifier.sandbox.push.webhook import Webhook
 from notifier.sandbox.world import World, forget, new_id
 
 
