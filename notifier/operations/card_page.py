@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from notifier.errors import ConfigError
-from notifier.sandbox.server import PAGE, page_file
+from notifier.sandbox.control.server import PAGE, page_file
 
 HOST = "127.0.0.1"
 

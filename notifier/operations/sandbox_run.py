@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from notifier.errors import ConfigError
-from notifier.sandbox.server import serve
+from notifier.sandbox.control.server import serve
 from notifier.sandbox.settings import SandboxSettings
 
 STOP_SECONDS = 12

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from notifier.sandbox.accounts import parse_cash
+from notifier.sandbox.control.server import serving
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.server import serving
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.state import account_json, message_json, state, withdrawal_json
 from notifier.sandbox.world import PersonStatus

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.control.server import serve
 from notifier.sandbox.push.frames import Frame
-from notifier.sandbox.server import serve
 from notifier.sandbox.settings import SandboxSettings
 from sandbox.wire import Reply, call, card, listening, send
 

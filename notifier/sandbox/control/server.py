@@ -9,12 +9,12 @@ from pathlib import Path
 from aiohttp import web
 
 from notifier.sandbox import payroll
-from notifier.sandbox.control import Control
-from notifier.sandbox.guard import guards, say_log_id
+from notifier.sandbox.control.middleware import guards, say_log_id
+from notifier.sandbox.control.page_api import Control
+from notifier.sandbox.control.stream import stream
 from notifier.sandbox.push import long_connection
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.stream import stream
 
 PAGE = Path(__file__).parent / "page"
 PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "frame-ancestors 'none'"}
