@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from notifier.sandbox.marks import SECRET
+from notifier.sandbox.secret_marks import SECRET
 from notifier.store.engine.database import Database
 from support.clock import FakeClock
 from support.leaks import Watch, search, search_folder

@@ -19,8 +19,8 @@ from notifier.domain.route import Recipient
 from notifier.feishu.wire import read_event
 from notifier.flow.events.receive import Receiver
 from notifier.operations.sample_cards import SAMPLES, WITHDRAWAL_SAMPLES
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import DEFAULT_SCOPES
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import accounts, delivery_admin, inbox, rate_limits
 from notifier.store.delivery_admin import WorkerRow
 from notifier.store.engine.database import Database

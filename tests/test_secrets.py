@@ -10,7 +10,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from notifier.sandbox.marks import SECRET
+from notifier.sandbox.secret_marks import SECRET
 
 LEAKS = {
     "on stdout": "print('secret is sandbox-' + 'secret')",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.world import Account
+from notifier.sandbox.tenant import Account
 
 _IN_ORDER = (
     "CNY USD GBP HKD TWD EUR JPY INR MYR SGD DKK CHF RUB VND IDR BRL THB AED KRW MOP AUD MAD CAD NZD "

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.control.loopback import is_loopback
-from notifier.sandbox.world import World
+from notifier.sandbox.tenant import World
 
 PATH = "/payroll/payouts"
 LARGEST_BODY = 64 * 1024

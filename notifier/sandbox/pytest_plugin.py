@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 
 
 @pytest.fixture

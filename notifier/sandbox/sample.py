@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.world import Group, World
+from notifier.sandbox.tenant import Group, World
 
 PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
     ("lin", "林小满（示例）", "Lin Xiaoman (sample)", 120, {"CNY": "350.50"}),

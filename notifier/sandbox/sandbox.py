@@ -20,7 +20,7 @@ from notifier.sandbox.push.pusher import Pusher
 from notifier.sandbox.push.webhook import Webhook
 from notifier.sandbox.sample import sample_world
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.world import USABLE, Account
+from notifier.sandbox.tenant import USABLE, Account
 
 SENDINGS = ("once", "twice", "copy", "reversed", "hold")
 EVENT_SCOPE = "hire:referral_account:readonly"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from notifier.clock import SystemClock
 from notifier.domain.event import Event
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 from support.running import RunningNotifier

@@ -19,9 +19,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import withdrawals
 from support.cards import balance_card, ref_on
 from support.running import RunningNotifier

@@ -21,7 +21,7 @@ from notifier.errors import (
 )
 from notifier.feishu.api import TOKEN_PATH, AppAccess, FeishuApi
 from notifier.feishu.messages import Created, Messages
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
 
 ACCOUNT = "7000000000000000001"

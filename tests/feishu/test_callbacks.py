@@ -13,11 +13,11 @@ import pytest
 from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
 from notifier.feishu.long_connection.listener import Connection, Listener
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.push.frames import DATA, Frame
 from notifier.sandbox.push.long_connection import Ack
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import card, send
 from support.waiting import wait_until
 

@@ -7,7 +7,7 @@ import pytest
 from notifier.errors import NotDone, OutcomeUnknown, Refused
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.files import Files
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
 
 UPLOAD = "POST /open-apis/im/v1/files"

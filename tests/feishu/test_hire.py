@@ -8,7 +8,7 @@ from notifier.domain.account import Referrer
 from notifier.errors import AccountUnknown, NotDone, OutcomeUnknown
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.referral_accounts import ReferralAccounts
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
 
 ACCOUNT = "7000000000000000001"

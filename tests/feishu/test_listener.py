@@ -14,9 +14,9 @@ import pytest
 from notifier.domain.event import UNREADABLE, Event
 from notifier.feishu.api import AppAccess
 from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from support.waiting import wait_until
 
 LIN_ACCOUNT = "7000000000000000001"

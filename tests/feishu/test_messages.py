@@ -8,7 +8,7 @@ import pytest
 from notifier.errors import CardRefused, NotDone, OutcomeUnknown, Refused
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.messages import Messages
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
 
 LIN = "ou_sandbox_lin"

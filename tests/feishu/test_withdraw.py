@@ -12,8 +12,8 @@ from notifier.domain.money import POINTS, Asset, Kind
 from notifier.errors import AccountDeactivated, AccountUnknown, CallError, NotDone, OutcomeUnknown, Refused
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.referral_accounts import ReferralAccounts
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from support.builders import CNY
 from support.clock import FakeClock
 

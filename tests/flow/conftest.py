@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
 
 

@@ -9,7 +9,7 @@ from notifier.domain.route import AddressBook
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import ReferralAccounts
 from notifier.flow.deliveries.resolve_recipients import AnnounceParts, Announcer
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import accounts, ledger
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT, ACCOUNT_ID, balance_report

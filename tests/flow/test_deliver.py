@@ -19,7 +19,7 @@ from notifier.feishu.card_rules import card_problems
 from notifier.feishu.messages import Messages
 from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
 from notifier.flow.ports import SentMessage
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import outbox
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts

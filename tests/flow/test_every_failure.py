@@ -20,7 +20,7 @@ from notifier.feishu.failures import TABLE
 from notifier.feishu.messages import Messages
 from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
 from notifier.flow.ports import SentMessage
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import rate_limits
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts

@@ -15,7 +15,7 @@ from notifier.flow.withdrawals.submit_payouts import (
     PayingSystem,
 )
 from notifier.payroll.client import PayrollAccess, PayrollClient
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import audit
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries

@@ -11,7 +11,7 @@ from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import ReferralAccounts
 from notifier.flow.notices import Telling
 from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawParts
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database

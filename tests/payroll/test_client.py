@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 from notifier.clock import SystemClock
 from notifier.errors import CallError, NotDone, OutcomeUnknown, Refused
 from notifier.payroll.client import PayrollAccess, PayrollClient
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
 from support.ports import free_port
 

@@ -15,7 +15,7 @@ from notifier.domain.payout import PayoutReport, PayoutState, Taken
 from notifier.errors import ConfigError
 from notifier.payroll.endpoint import PATH, ReportEndpoint
 from notifier.payroll.signature import sign
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from sandbox.payroll_wire import pay
 from support.clock import FakeClock
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.cards.rules import CardRefusedError, check_card
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import card, send
 
 IDS = frozenset({"ou_sandbox_lin", "ou_sandbox_chen"})

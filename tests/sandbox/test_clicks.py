@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.cards.clicks import BadClickError
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import Listener, api, card, listening, send
 
 VALUE = {"op": "withdraw", "ref": "abc"}

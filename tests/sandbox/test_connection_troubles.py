@@ -9,9 +9,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidMessage, InvalidStatus
 from websockets.sync.client import connect
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.test_python_sdk import sdk
 from sandbox.wire import Listener, call, discover, listening, send
 

@@ -1,6 +1,6 @@
 """Contact and chat calls."""
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import api
 
 

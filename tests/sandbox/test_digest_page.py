@@ -9,8 +9,8 @@ from playwright.sync_api import Locator, expect
 
 from notifier.config.settings import Config
 from notifier.operations.checks import preview
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import card, send
 from support.browser import open_page
 

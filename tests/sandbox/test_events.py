@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from notifier.sandbox.accounts import BadChangeError
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import Listener, listening
 
 LIN, CHEN = "7000000000000000001", "7000000000000000002"

@@ -6,8 +6,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.faults.call_faults import BadFaultError
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import discover, listening, send
 
 SEND = "POST /open-apis/im/v1/messages"

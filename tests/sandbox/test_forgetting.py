@@ -2,8 +2,8 @@
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import listening, send
 
 LIN = "7000000000000000001"

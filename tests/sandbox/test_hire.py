@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import api, listening
 
 BASE = "/hire/v1/referral_account"

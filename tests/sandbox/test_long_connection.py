@@ -6,9 +6,9 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import call, discover, listening
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import Reply, api, call, card, send, token
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from notifier.sandbox import payroll
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.payroll_wire import PAYOUTS, Receiver, order, pay, receiving, signature
 from sandbox.wire import Reply, call
 

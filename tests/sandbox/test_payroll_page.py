@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from sandbox.payroll_wire import order, pay, receiving
 from sandbox.wire import api
 from support.browser import open_page

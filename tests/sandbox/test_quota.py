@@ -4,9 +4,9 @@ import pytest
 
 from notifier.sandbox.api.error_codes import RefusedError
 from notifier.sandbox.api.quota import MESSAGES, PER_MINUTE_100, PER_SECOND_10, PER_TARGET, Limit, Quota
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.clock import SandboxClock
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import api, send
 
 STILL = SandboxSettings(clock=lambda: 1_000_000.0)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import call
 
 

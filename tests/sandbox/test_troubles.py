@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.faults.catalogue import DAMAGES, KINDS
 from notifier.sandbox.faults.running import NoSuchTroubleError
 from notifier.sandbox.push.frames import Frame, FrameError
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import Reply, api, call, discover, listening, send, token
 
 LIN = "7000000000000000001"

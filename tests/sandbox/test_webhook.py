@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from Crypto.Cipher import AES
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.faults.running import BadTroubleError
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import call, card, send
 
 LIN, LIN_ACCOUNT = "ou_sandbox_lin", "7000000000000000001"

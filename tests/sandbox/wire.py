@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.push.frames import Frame
+from notifier.sandbox.testing import FeishuBox
 
 
 class Reply:

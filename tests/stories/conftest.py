@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.running import RunningNotifier, running_notifier
 
 

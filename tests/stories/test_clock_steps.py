@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.running import RunningNotifier
 
 LIN = "ou_sandbox_lin"

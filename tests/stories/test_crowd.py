@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.ports import free_port
 from support.running import RunningNotifier
 from support.waiting import wait_until

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from notifier.store.engine.database import Database
 from support.running import RunningNotifier, running_notifier, texts
 from support.waiting import wait_until

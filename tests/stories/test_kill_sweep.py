@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import inbox
 from support import figures, sweep
 from support import money_moves as money

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from support.figures import keep
 from support.ports import free_port
 from support.running import RunningNotifier, running_notifier, texts

@@ -11,8 +11,8 @@ import pytest
 
 from notifier.domain.event import BALANCE_CHANGED, AccountKey
 from notifier.domain.money import POINTS, Asset, Kind
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import delivery_admin, ledger
 from support.running import RunningNotifier, running_notifier
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import payouts, withdrawals
 from notifier.store.cards import card_updates
 from support.cards import balance_card, press, receipts, says

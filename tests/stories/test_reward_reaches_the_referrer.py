@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import ledger
 from support.running import RunningNotifier, running_notifier, texts
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from notifier.store.inbox import count_by_state
 from support.running import RunningNotifier
 from support.shim import build

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.running import RunningNotifier, clean_environment, running_notifier, texts
 from support.waiting import wait_until
 

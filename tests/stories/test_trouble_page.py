@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.faults.catalogue import KINDS
+from notifier.sandbox.testing import FeishuBox
 from sandbox.wire import listening, send
 from support.browser import open_page
 from support.running import RunningNotifier

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import withdrawals
 from support.cards import balance_card, press, says
 from support.running import RunningNotifier, running_notifier, texts

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import audit, withdrawals
 from notifier.store.cards import card_updates
 from support.cards import balance_card, press, receipts, ref_on

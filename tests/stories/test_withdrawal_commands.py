@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.running import running_notifier
 from support.waiting import wait_until
 

@@ -9,7 +9,7 @@ import pytest
 
 from notifier.cards.templates import shipped_templates
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import audit, withdrawals
 from notifier.store.audit import AuditRow
 from notifier.store.cards import card_updates

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from notifier.domain.withdrawal import Withdrawal
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import ledger, withdrawals
 from notifier.store.engine.database import Database
 from support import money_moves as money

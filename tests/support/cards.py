@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support.running import texts
 
 

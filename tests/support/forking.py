@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from support import crashing
 from support.running import START_SECONDS, STOP_SECONDS, RunningNotifier, clean_environment
 

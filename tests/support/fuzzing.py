@@ -23,9 +23,9 @@ from notifier.feishu.wire import read_balance_report, read_event
 from notifier.feishu.withdrawal_wire import read_click
 from notifier.operations.sample_cards import EVERY_SAMPLE, sample
 from notifier.runtime.factories import renderer
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.cards.rules import check_card
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from support.noise import TEXTS, Maker, balance_document, callbacks, event, targets
 from support.raw_feishu import RawFeishu
 from support.running import RunningNotifier

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.sandbox.marks import SECRET
+from notifier.sandbox.secret_marks import SECRET
 
 HOLDERS = {".yaml", ".yml", ".env"}
 """Files of these kinds are where an operator keeps secrets; the tests write them."""

@@ -8,8 +8,8 @@ from typing import Any, Self, TypeVar
 
 from aiohttp import WSMsgType, web
 
-from notifier.sandbox.marks import drawn
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame, FrameError
+from notifier.sandbox.secret_marks import drawn
 from notifier.sandbox.settings import SandboxSettings
 from support.noise import SERVICE, frame_of
 from support.waiting import wait_until

@@ -18,8 +18,8 @@ from notifier.feishu.wire import read_balance_report, read_event, write_reading
 from notifier.flow.events.apply_events import RecordParts, record
 from notifier.flow.events.reconcile import Refresher, RefreshParts
 from notifier.flow.notices import Telling
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import ledger, reconciliations
 from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents

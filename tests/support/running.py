@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from notifier.sandbox.box import FeishuBox
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import delivery_admin, inbox
 from notifier.store.engine.database import Database
 from support.leaks import search, search_folder

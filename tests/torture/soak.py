@@ -22,8 +22,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from notifier.sandbox.box import FeishuBox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.testing import FeishuBox
 from notifier.store import delivery_admin, inbox
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries

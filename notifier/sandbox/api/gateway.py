@@ -13,7 +13,7 @@ from notifier.sandbox.api.error_codes import JsonObject, RefusedError
 from notifier.sandbox.api.quota import Limit, Quota
 from notifier.sandbox.api.request_keys import CODE, LOG_ID
 from notifier.sandbox.api.tokens import Tokens
-from notifier.sandbox.world import World
+from notifier.sandbox.tenant import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

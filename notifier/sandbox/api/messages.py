@@ -9,7 +9,7 @@ from notifier.sandbox.api.quota import MESSAGES, Quota
 from notifier.sandbox.api.recipients import chat_of, check_chat
 from notifier.sandbox.cards.leak_audit import leaks
 from notifier.sandbox.cards.rules import CardRefusedError, check_card
-from notifier.sandbox.world import Message, World, forget, new_id
+from notifier.sandbox.tenant import Message, World, forget, new_id
 
 SEND_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:send")
 PATCH_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:update")

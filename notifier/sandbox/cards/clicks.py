@@ -8,7 +8,7 @@ from notifier.sandbox.api.error_codes import JsonObject, RefusedError
 from notifier.sandbox.api.messages import Messages
 from notifier.sandbox.push.long_connection import Ack, ConnectionGoneError, LongConnection, NobodyOnlineError
 from notifier.sandbox.push.webhook import Webhook
-from notifier.sandbox.world import Message, Person, World, new_id
+from notifier.sandbox.tenant import Message, Person, World, new_id
 
 NOT_ONLINE, NO_ANSWER, NOT_REACHED, HANDLER_FAILED, BAD_ANSWER, BAD_CARD, OTHER_VERSION = (
     200340,

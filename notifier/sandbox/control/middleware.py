@@ -11,7 +11,7 @@ from aiohttp.typedefs import Middleware
 from notifier.sandbox.api.request_keys import CODE, LOG_ID
 from notifier.sandbox.faults.call_faults import reset, wait_while
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.world import RequestLine
+from notifier.sandbox.tenant import RequestLine
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

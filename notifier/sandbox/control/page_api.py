@@ -18,8 +18,8 @@ from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.pusher import decode_frame
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import SENDINGS, Sandbox
-from notifier.sandbox.state import account_json, person_json, state
-from notifier.sandbox.world import DEACTIVATED, USABLE, Person, PersonStatus
+from notifier.sandbox.snapshot import account_json, person_json, state
+from notifier.sandbox.tenant import DEACTIVATED, USABLE, Person, PersonStatus
 
 API = "/sandbox/api"
 MOST_FOREIGN = 50  # the platform's limit for one app

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from notifier.sandbox.world import World
+from notifier.sandbox.tenant import World
 
 SETTLE_SECONDS, KEEP_ALIVE_SECONDS = 0.05, 15
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.api.request_keys import CODE, LOG_ID
-from notifier.sandbox.world import World
+from notifier.sandbox.tenant import World
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]
 _T = TypeVar("_T")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.faults.call_faults import Fault, parse_fault
 from notifier.sandbox.faults.catalogue import KINDS, Kind, Options, is_whole
-from notifier.sandbox.world import World
+from notifier.sandbox.tenant import World
 
 LONGEST_SECONDS, MOST_TIMES = 86_400, 1_000_000
 

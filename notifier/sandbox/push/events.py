@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from notifier.sandbox.accounts import assets
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.world import Account, World, new_id
+from notifier.sandbox.tenant import Account, World, new_id
 
 BALANCE_EVENT = "hire.referral_account.assets_update_v1"
 

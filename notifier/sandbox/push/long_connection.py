@@ -16,10 +16,10 @@ from notifier.sandbox.api.request_keys import CODE
 from notifier.sandbox.faults.call_faults import is_gone, reset, wait_while
 from notifier.sandbox.faults.frame_damage import damaged
 from notifier.sandbox.faults.running import Trouble, Troubles
-from notifier.sandbox.marks import drawn
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame, FrameError
 from notifier.sandbox.push.listening import Presence
-from notifier.sandbox.world import World, new_id
+from notifier.sandbox.secret_marks import drawn
+from notifier.sandbox.tenant import World, new_id
 
 PATH = "/ws/v2"
 SERVICE_ID = 33554678

@@ -15,7 +15,7 @@ from notifier.sandbox.push.long_connection import (
     NobodyOnlineError,
 )
 from notifier.sandbox.push.webhook import Webhook
-from notifier.sandbox.world import World, forget, new_id
+from notifier.sandbox.tenant import World, forget, new_id
 
 
 class Pusher:

@@ -14,7 +14,7 @@ from Crypto.Cipher import AES
 from notifier.sandbox.control.loopback import is_loopback
 from notifier.sandbox.faults.frame_damage import damaged_post
 from notifier.sandbox.push.long_connection import Ack, ConnectionGoneError, NobodyOnlineError
-from notifier.sandbox.world import World
+from notifier.sandbox.tenant import World
 
 URL_CHECK_SECONDS = 1.0
 BETWEEN_CHECKS_SECONDS = 0.2

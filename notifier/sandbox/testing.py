@@ -15,8 +15,8 @@ from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.state import account_json, message_json, state, withdrawal_json
-from notifier.sandbox.world import PersonStatus
+from notifier.sandbox.snapshot import account_json, message_json, state, withdrawal_json
+from notifier.sandbox.tenant import PersonStatus
 
 Json = dict[str, Any]
 _T = TypeVar("_T")

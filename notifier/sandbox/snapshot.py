@@ -6,7 +6,7 @@ from decimal import Decimal
 from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.api.hire import Order
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.world import Account, Message, Person, World
+from notifier.sandbox.tenant import Account, Message, Person, World
 
 EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
 WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200
