@@ -15,9 +15,10 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 
 from notifier.cli.main import cli
+from notifier.config import loader
 from notifier.config.digests import DigestConfig
 from notifier.config.loader import load, need_credentials
-from notifier.config.settings import Config, GroupConfig, loader
+from notifier.config.settings import Config, GroupConfig
 from notifier.errors import ConfigError
 from notifier.runtime.factories import webhook_access
 

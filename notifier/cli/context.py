@@ -41,7 +41,7 @@ def say_error(text: str) -> None:
 
 
 def load(path: Path | None, *, credentials: bool = False) -> "Loaded":
-    from notifier.config.settings import loader  # noqa: PLC0415 - heavy imports happen where they are needed
+    from notifier.config import loader  # noqa: PLC0415 - heavy imports happen where they are needed
 
     loaded = loader.load(path)
     if credentials:

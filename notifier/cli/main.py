@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from notifier import __version__
+from notifier.cli import digest, withdrawals
 from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
@@ -23,7 +24,6 @@ from notifier.cli.context import (
     say_error,
     saying_what_ails_it,
 )
-from notifier.cli.main import digest, withdrawals
 from notifier.errors import CallError, ConfigError, NotifierError
 
 if TYPE_CHECKING:
@@ -109,10 +109,7 @@ def preview(
     config_path: Path | None, template: str | None, sample_name: str | None, *, list_only: bool
 ) -> None:
     """Render a card template with sample data and print its JSON."""
-    from notifier.operations import (
-        checks,
-        sample_cards,
-    )
+    from notifier.operations import checks, sample_cards  # noqa: PLC0415 - see above
 
     config = load(config_path).config
     if list_only:
@@ -127,7 +124,7 @@ def preview(
 @CONFIG_OPTION
 def migrate(config_path: Path | None) -> None:
     """Bring the database to this program's schema (run does so by itself)."""
-    from notifier.store.schema.upgrade import upgrade  # noqa: PLC0415 - see above
+    from notifier.store.schema import upgrade  # noqa: PLC0415 - see above
 
     with open_database(load(config_path), must_exist=False):
         click.echo(f"The database is at schema {upgrade.NEWEST}.")
@@ -138,11 +135,11 @@ def migrate(config_path: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(config_path: Path | None, *, as_json: bool) -> None:
     """Connection, last event, what waits, what is stuck and why, time to drain."""
-    from notifier.operations import status  # noqa: PLC0415 - see above
+    from notifier.operations.status import status as read_status  # noqa: PLC0415 - see above
 
     loaded = load(config_path)
     with open_database(loaded) as database:
-        report = status.status(
+        report = read_status(
             database, per_minute=min(loaded.config.sending.per_minute, 60 * loaded.config.sending.per_second)
         )
     click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if as_json else report.as_text())
@@ -260,7 +257,7 @@ def sandbox(port: int, data: Path | None, *, only_feishu: bool, webhook: bool) -
 
 
 def _need_credentials(loaded: "Loaded") -> None:
-    from notifier.config.settings import loader  # noqa: PLC0415 - see above
+    from notifier.config import loader  # noqa: PLC0415 - see above
 
     loader.need_credentials(loaded)
 

@@ -25,9 +25,9 @@ from notifier.operations.status import iso
 from notifier.runtime.digest_plans import plans
 from notifier.runtime.factories import digest_parts, offer, renderer
 from notifier.store import accounts
-from notifier.store.digests import period_totals, runs
+from notifier.store.digests import digest_runs, period_totals
+from notifier.store.digests.digest_runs import Right, RunRow
 from notifier.store.digests.period_totals import Stretch
-from notifier.store.digests.runs import Right, RunRow
 from notifier.store.engine.database import Database
 
 LATEST = 5
@@ -128,7 +128,7 @@ def listed(database: Database, config: Config, clock: Clock) -> list[Listed]:
                     plan=plan,
                     next_at=coming.at if coming else None,
                     next_period=coming.period.label if coming else None,
-                    runs=tuple(runs.listed(connection, plan.name, limit=LATEST)),
+                    runs=tuple(digest_runs.listed(connection, plan.name, limit=LATEST)),
                 )
             )
     return found
@@ -261,11 +261,11 @@ async def _send_to_referrers(
     database: Database, parts: DigestParts, plan: Plan, period: Period, *, again: bool
 ) -> str:
     def edition(connection: Any) -> tuple[int, bool]:  # noqa: ANN401 - SQLAlchemy's connection
-        runs.forget_missed(connection, plan.name, period.label, [REFERRERS])
-        cut_off = runs.unfinished_edition(connection, plan.name, period.label, REFERRERS)
+        digest_runs.forget_missed(connection, plan.name, period.label, [REFERRERS])
+        cut_off = digest_runs.unfinished_edition(connection, plan.name, period.label, REFERRERS)
         if cut_off is not None:
             return cut_off, True
-        return runs.next_edition(connection, plan.name, period.label, REFERRERS), False
+        return digest_runs.next_edition(connection, plan.name, period.label, REFERRERS), False
 
     newest, goes_on = await asyncio.wrap_future(database.write(edition))
     if newest and not again and not goes_on:

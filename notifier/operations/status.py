@@ -4,14 +4,15 @@ import dataclasses
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from notifier.clock import Millis, SystemClock, from_millis, to_millis
 from notifier.store import accounts, delivery_admin, payouts, rate_limits, reconciliations
 from notifier.store import inbox as inbox_table
 from notifier.store.delivery_admin import DeliveryFile, DeliveryRow, WorkerRow
-from notifier.store.digests import runs
-from notifier.store.digests.runs import RunRow
+from notifier.store.digests import digest_runs
+from notifier.store.digests.digest_runs import RunRow
 from notifier.store.engine.database import Database, is_running
 from notifier.store.inbox import ParkedEntry
 from notifier.store.reconciliations import Sweep
@@ -209,7 +210,7 @@ def _status(database: Database, now: Millis, *, per_minute: float) -> Status:
             lookups=list(accounts.failing_lookups(connection, limit=SHOWN)),
             held=rate_limits.shut_gates(connection, now=now),
             payouts=payouts.count_by_state(connection),
-            missed=runs.missed(connection, since=now - WEEK_MS, limit=SHOWN),
+            missed=digest_runs.missed(connection, since=now - WEEK_MS, limit=SHOWN),
             sweep=reconciliations.newest(connection),
             simpler=delivery_admin.simpler_cards(connection, since=now - WEEK_MS, limit=SHOWN),
         )
@@ -293,10 +294,8 @@ def retry(database: Database, ids: Sequence[int] | None) -> tuple[list[int], lis
         with database.read() as connection:
             ids = delivery_admin.stuck_ids(connection)
     done = [
-        one
-        for one in ids
-        if database.write(lambda c, one=one: delivery_admin.retry(c, one, now=now)).result()
-    ]  # type: ignore[misc]
+        one for one in ids if database.write(partial(delivery_admin.retry, delivery_id=one, now=now)).result()
+    ]
     return done, [one for one in ids if one not in done]
 
 
@@ -304,8 +303,8 @@ def drop(database: Database, ids: Sequence[int]) -> tuple[list[int], list[int]]:
     """The ones done, and the ones that were not stuck."""
     now = to_millis(SystemClock().now())
     done = [
-        one for one in ids if database.write(lambda c, one=one: delivery_admin.drop(c, one, now=now)).result()
-    ]  # type: ignore[misc]
+        one for one in ids if database.write(partial(delivery_admin.drop, delivery_id=one, now=now)).result()
+    ]
     return done, [one for one in ids if one not in done]
 
 

@@ -24,7 +24,8 @@ from yarl import URL
 from notifier.domain.event import UNREADABLE, Event
 from notifier.errors import ConfigError
 from notifier.feishu import callback_answers
-from notifier.feishu.webhook.endpoint import LARGEST_BODY, Webhook, endpoint
+from notifier.feishu.webhook import endpoint
+from notifier.feishu.webhook.endpoint import LARGEST_BODY, Webhook
 from notifier.feishu.webhook.request import WebhookAccess
 from notifier.sandbox.push.webhook import encrypt, signature_headers
 from notifier.store import inbox

@@ -16,8 +16,8 @@ from notifier.domain.withdrawal import WithdrawalState
 from notifier.flow.withdrawals.batch import TOGETHER, Batcher, BatchParts
 from notifier.store import audit, withdrawals
 from notifier.store.cards import batches, digest_panels
-from notifier.store.digests import runs
-from notifier.store.digests.runs import Right, RunState
+from notifier.store.digests import digest_runs
+from notifier.store.digests.digest_runs import Right, RunState
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, balances, deliveries
 from notifier.store.withdrawals import Ending
@@ -64,10 +64,10 @@ def begun(database: Database, count: int) -> list[int]:
     right = Right(digest="hr-daily", period=digest.period, recipient="hr", born_at=NOW)
 
     def make(connection: sa.Connection) -> None:
-        run_id = runs.take(connection, right, state=RunState.TOLD, content=digest)
+        run_id = digest_runs.take(connection, right, state=RunState.TOLD, content=digest)
         assert run_id is not None
         hr = Recipient(id_type="chat_id", id="oc_hr")
-        runs.add_delivery(connection, right, run_id, target="hr", recipient=hr)
+        digest_runs.add_delivery(connection, right, run_id, target="hr", recipient=hr)
         connection.execute(sa.update(deliveries).values(state="sent", message_id="om_1", updated_at=NOW))
         card = connection.execute(sa.select(deliveries.c.id)).scalar_one()
         digest_panels.hang(connection, card, digest.holders, now=NOW)

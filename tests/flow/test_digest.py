@@ -22,8 +22,8 @@ from notifier.flow.digests import digest as step
 from notifier.flow.digests.digest import REFERRERS, Digester, schedule, tell
 from notifier.flow.digests.schedule import due_between, telling_of
 from notifier.runtime.factories import renderer
-from notifier.store.digests import content, runs
-from notifier.store.digests.runs import Right, RunState
+from notifier.store.digests import digest_content, digest_runs
+from notifier.store.digests.digest_runs import Right, RunState
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import balances, deliveries
 from support.builders import CNY, USD
@@ -350,7 +350,7 @@ async def test_what_is_told_is_kept_word_for_word(database: Database) -> None:
     balance(database, 1, SUNDAY, CNY="100", points=7)
     digest = await _told(database)
 
-    assert digest == content.read(content.write(digest))
+    assert digest == digest_content.read(digest_content.write(digest))
 
 
 async def test_rows_that_do_not_fit_follow_as_a_file(database: Database) -> None:
@@ -543,7 +543,7 @@ def test_the_right_is_unique_in_the_database_itself(database: Database) -> None:
     right = Right(digest="hr-daily", period=period, recipient="hr", born_at=0)
 
     def take(connection: sa.Connection) -> int | None:
-        return runs.take(connection, right, state=RunState.MISSED, content=None)
+        return digest_runs.take(connection, right, state=RunState.MISSED, content=None)
 
     assert database.write(take).result() is not None
     assert database.write(take).result() is None
@@ -580,7 +580,7 @@ async def test_a_telling_to_referrers_that_was_cut_off_is_finished_however_late(
     right = Right(
         digest=plan.name, period=due.period, recipient=REFERRERS, due_at=due.at, born_at=clock.millis
     )
-    database.write(lambda c: runs.take(c, right, state=RunState.SPREADING, content=None)).result()
+    database.write(lambda c: digest_runs.take(c, right, state=RunState.SPREADING, content=None)).result()
     clock.advance(seconds=5 * HOUR)
     await until_idle(digester(database, clock, plan))
 

@@ -16,8 +16,8 @@ from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.store import withdrawals
 from notifier.store.cards import batches, buttons, card_updates, digest_panels
-from notifier.store.digests import runs
-from notifier.store.digests.runs import Right, RunState
+from notifier.store.digests import digest_runs
+from notifier.store.digests.digest_runs import Right, RunState
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from notifier.store.schema.tables import withdrawals as orders
@@ -60,9 +60,9 @@ def hung(database: Database, digest: Digest, edition: int = 0) -> int:
     right = Right(digest="hr-daily", period=digest.period, recipient="hr", born_at=NOW, edition=edition)
 
     def make(connection: sa.Connection) -> int:
-        run_id = runs.take(connection, right, state=RunState.TOLD, content=digest)
+        run_id = digest_runs.take(connection, right, state=RunState.TOLD, content=digest)
         assert run_id is not None
-        runs.add_delivery(connection, right, run_id, target="hr", recipient=HR)
+        digest_runs.add_delivery(connection, right, run_id, target="hr", recipient=HR)
         delivery_id = connection.execute(sa.select(sa.func.max(deliveries.c.id))).scalar_one()
         connection.execute(
             sa.update(deliveries)

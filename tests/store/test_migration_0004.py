@@ -10,7 +10,7 @@ from alembic.config import Config
 
 from notifier.errors import StoreOutdated
 from notifier.store.engine.database import Database, make_engine
-from notifier.store.schema.upgrade import upgrade
+from notifier.store.schema import upgrade
 
 BEFORE = """
 INSERT INTO accounts (id, tenant_key, app_id, account_id) VALUES (1, 'tk', 'cli_x', '7000000000000000001');

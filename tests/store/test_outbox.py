@@ -1,5 +1,7 @@
 """The outbox: who may send which delivery now, and what becomes of each try."""
 
+from functools import partial
+
 import pytest
 import sqlalchemy as sa
 
@@ -248,9 +250,7 @@ def test_a_gate_that_feishu_shut_lets_nobody_pass_until_it_opens(database: Datab
 
 def test_a_gate_is_never_opened_earlier_than_asked(database: Database) -> None:
     for until in (NOW + 3_000, NOW + 1_000):
-        database.write(
-            lambda c, until=until: rate_limits.shut(c, rate_limits.SENDING, until=until, reason="x")
-        ).result()  # type: ignore[misc]
+        database.write(partial(rate_limits.shut, name=rate_limits.SENDING, until=until, reason="x")).result()
     with database.read() as connection:
         assert [(rate_limits.SENDING, NOW + 3_000, "x")] == rate_limits.shut_gates(connection, now=NOW)
 

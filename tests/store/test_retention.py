@@ -18,8 +18,8 @@ from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, finished
 from notifier.store import delivery_admin, inbox, notices, retention
 from notifier.store.cards import batches, card_updates, digest_panels
-from notifier.store.digests import runs
-from notifier.store.digests.runs import Right, RunState
+from notifier.store.digests import digest_runs
+from notifier.store.digests.digest_runs import Right, RunState
 from notifier.store.engine.database import LOG_FILE_BYTES, Database
 from notifier.store.inbox import AcceptEvents, InboxState, Verdict
 from notifier.store.retention import START, Swept
@@ -323,11 +323,11 @@ def digest_card(database: Database, *, at: int = OLD, withdraw: bool = False) ->
 
     def make(connection: sa.Connection) -> tuple[int, int]:
         right = a_right(born_at=at)
-        run_id = runs.take(connection, right, state=RunState.TOLD, content=a_digest())
+        run_id = digest_runs.take(connection, right, state=RunState.TOLD, content=a_digest())
         assert run_id is not None
-        file_id = runs.add_file(connection, name="list.csv", rows=1, packed=b"x")
+        file_id = digest_runs.add_file(connection, name="list.csv", rows=1, packed=b"x")
         for each in (None, file_id):
-            runs.add_delivery(connection, right, run_id, target="hr", recipient=LIN, file_id=each)
+            digest_runs.add_delivery(connection, right, run_id, target="hr", recipient=LIN, file_id=each)
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.run_id == run_id)
@@ -370,7 +370,7 @@ def test_an_old_digest_goes_with_its_file_and_the_right_to_tell_it_stays_taken(d
     assert {"deliveries": 2, "digest_files": 1, "digests": 1} == gone
     assert content(database, run_id) is None
     again = database.write(
-        lambda c: runs.take(c, a_right(born_at=NOW), state=RunState.TOLD, content=None)
+        lambda c: digest_runs.take(c, a_right(born_at=NOW), state=RunState.TOLD, content=None)
     ).result(10)
     assert again is None
     assert 0 == count(database, digest_files)
@@ -390,7 +390,7 @@ def test_a_digest_that_a_person_may_send_again_keeps_its_figures_and_its_file(da
 
 def test_figures_that_were_never_told_go_too(database: Database) -> None:
     database.write(
-        lambda c: runs.take(c, a_right(born_at=OLD), state=RunState.QUIET, content=a_digest())
+        lambda c: digest_runs.take(c, a_right(born_at=OLD), state=RunState.QUIET, content=a_digest())
     ).result(10)
 
     gone = through(database, lambda c, after: retention.digest_contents(c, after, before=BEFORE, limit=1))

@@ -10,8 +10,8 @@ from alembic.migration import MigrationContext
 
 from notifier.errors import ConfigError, StoreBusy, StoreOutdated
 from notifier.store.engine.database import Database, is_running, make_engine, show_url, sole_process
+from notifier.store.schema import upgrade
 from notifier.store.schema.tables import metadata
-from notifier.store.schema.upgrade import upgrade
 
 
 @pytest.fixture

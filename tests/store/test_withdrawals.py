@@ -29,9 +29,9 @@ from notifier.errors import Refused
 from notifier.store import accounts, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database, make_engine
+from notifier.store.schema import upgrade
 from notifier.store.schema.tables import deliveries
 from notifier.store.schema.tables import withdrawals as table
-from notifier.store.schema.upgrade import upgrade
 from notifier.store.withdrawals import Ending, Order
 from support.builders import ACCOUNT, CNY
 from support.outbox import LIN, NOW, OWNER, told

@@ -68,7 +68,7 @@ def assert_books(notifier: RunningNotifier, last: dict[str, tuple[int, str]]) ->
         for account_id, (points, cash) in last.items():
             key = AccountKey(
                 tenant_key="sandbox-tenant",
-                app_id=notifier.operations.sandbox_run.app_id,
+                app_id=notifier.box.app_id,
                 account_id=account_id,
             )
             newest, _ = ledger.history(connection, key)[-1]
@@ -79,7 +79,7 @@ def assert_books(notifier: RunningNotifier, last: dict[str, tuple[int, str]]) ->
 
 def assert_each_told_once(notifier: RunningNotifier) -> None:
     """As many messages as deliveries sent, each in the chat once, and Feishu never had to refuse us."""
-    messages = notifier.operations.sandbox_run.all_messages()
+    messages = notifier.box.all_messages()
     with notifier.open_database() as database, database.read() as connection:
         counts = delivery_admin.count_by_state(connection)
     seen = Counter((m["chat_id"], json.dumps(m["content"], sort_keys=True)) for m in messages)

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
+from notifier.cli import main as cli_module
 from notifier.cli.main import cli
-from notifier.cli.main import main as cli_module
 from notifier.config.settings import Config, PayoutConfig
 from notifier.domain.money import POINTS, Amounts
 from notifier.domain.notice import NoticeReason

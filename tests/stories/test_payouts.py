@@ -63,7 +63,7 @@ def exporting(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[RunningNotifier
 
 
 def reward(notifier: RunningNotifier, cash: str = "+500.00") -> None:
-    notifier.operations.sandbox_run.change(LIN_ACCOUNT, cash={"CNY": cash})
+    notifier.box.change(LIN_ACCOUNT, cash={"CNY": cash})
     notifier.wait_until_settled()
 
 
@@ -190,16 +190,16 @@ def test_a_report_that_nobody_signed_changes_nothing(notifier: RunningNotifier) 
     order = withdraw(notifier)
     wait_for_state(notifier, order, "sent")
     at_rest(notifier)
-    before = notifier.operations.sandbox_run.all_messages()
+    before = notifier.box.all_messages()
 
-    url = notifier.operations.sandbox_run.state()["payout_report_url"]
+    url = notifier.box.state()["payout_report_url"]
     body = json.dumps({"order_id": order, "status": "paid", "reference": "x", "reason": ""}).encode()
     assert 401 == post(url, body, {"X-Payout-Timestamp": "1700000000", "X-Payout-Signature": "v1=00"})
     assert 401 == post(url, body, {})
     at_rest(notifier)
 
     assert "sent" == state_of(notifier, order)
-    assert before == notifier.operations.sandbox_run.all_messages()
+    assert before == notifier.box.all_messages()
 
 
 def test_the_secret_is_nowhere_to_be_read(notifier: RunningNotifier) -> None:

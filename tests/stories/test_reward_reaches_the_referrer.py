@@ -70,7 +70,7 @@ def test_a_duplicate_tells_nobody(notifier: RunningNotifier, send: str) -> None:
 
 @pytest.mark.parametrize("form", ["iso", "number", "numeric_string"])
 def test_every_form_of_a_currency_is_the_same_currency(notifier: RunningNotifier, form: str) -> None:
-    notifier.operations.sandbox_run.change(LIN_ACCOUNT, cash={"CNY": "+1.00"}, currency_form=form)
+    notifier.box.change(LIN_ACCOUNT, cash={"CNY": "+1.00"}, currency_form=form)
 
     [card] = wait_for_cards(notifier.box, LIN, 1)
     assert ["现金（CNY）", "¥351.50"] == card[1:3]

@@ -384,9 +384,7 @@ def test_a_second_process_on_the_same_database_is_refused(notifier: RunningNotif
 
 def test_a_wrong_secret_is_said_at_once(feishu_box: FeishuBox, tmp_path: Path) -> None:
     notifier = RunningNotifier(feishu_box, tmp_path)
-    notifier.config.settings.write_text(
-        notifier.config.settings.read_text().replace(feishu_box.app_secret, "wrong-secret")
-    )
+    notifier.config.write_text(notifier.config.read_text().replace(feishu_box.app_secret, "wrong-secret"))
 
     ran = notifier.command("run")
 

@@ -98,7 +98,7 @@ def test_the_trouble_block_fits_the_page(feishu_box: FeishuBox, width: int, lang
 
 
 def test_a_person_watches_the_notifier_heal(notifier: RunningNotifier) -> None:
-    with open_page(notifier.operations.sandbox_run.url) as page:
+    with open_page(notifier.box.url) as page:
         expect(page.get_by_test_id("link-state")).to_have_text("正常")
         expect(page.get_by_test_id("link-reconnects")).to_have_text("0")
 

@@ -29,7 +29,7 @@ def notifier(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[RunningNotifier]
 
 
 def reward(notifier: RunningNotifier) -> str:
-    [event_id] = notifier.operations.sandbox_run.change(LIN_ACCOUNT, cash={"CNY": "+500.00"})
+    [event_id] = notifier.box.change(LIN_ACCOUNT, cash={"CNY": "+500.00"})
     notifier.wait_until_settled()
     return event_id
 
@@ -37,9 +37,9 @@ def reward(notifier: RunningNotifier) -> str:
 def test_a_reward_reaches_the_referrer(notifier: RunningNotifier) -> None:
     event_id = reward(notifier)
 
-    (card,) = notifier.operations.sandbox_run.messages(LIN)
+    (card,) = notifier.box.messages(LIN)
     assert says(card, "¥850.50")
-    (push,) = notifier.operations.sandbox_run.event(event_id)["pushes"]
+    (push,) = notifier.box.event(event_id)["pushes"]
     assert ("webhook", 200) == (push["connection"], push["code"])
 
 

@@ -38,7 +38,7 @@ def notifier(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[RunningNotifier]
 
 
 def reward(notifier: RunningNotifier, cash: str = "+500.00") -> None:
-    notifier.operations.sandbox_run.change(LIN_ACCOUNT, cash={"CNY": cash})
+    notifier.box.change(LIN_ACCOUNT, cash={"CNY": cash})
     notifier.wait_until_settled()
 
 

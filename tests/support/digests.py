@@ -20,7 +20,7 @@ from notifier.flow.digests.schedule import Plan
 from notifier.flow.notices import Telling
 from notifier.runtime.factories import renderer
 from notifier.store import accounts, ledger
-from notifier.store.digests import content
+from notifier.store.digests import digest_content
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, digest_files, digest_runs
 from support.builders import balance_report
@@ -115,7 +115,7 @@ def told(database: Database) -> list[Digest]:
             .where(digest_runs.c.content.is_not(None))
             .order_by(digest_runs.c.id)
         ).scalars()
-        return [content.read(text) for text in texts]
+        return [digest_content.read(text) for text in texts]
 
 
 def sent(database: Database) -> list[Any]:

@@ -30,7 +30,7 @@ from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.ports import Messenger, SentMessage
 from notifier.store import addressing, outbox, rate_limits
 from notifier.store.cards import card_states
-from notifier.store.digests import runs
+from notifier.store.digests import digest_runs
 from notifier.store.engine.database import Database
 from notifier.store.outbox import Claim, Claimed, Sent
 
@@ -104,7 +104,7 @@ class Deliverer:
         reader = card_states.seen_by(
             delivery.target, delivery.receive_id_type, delivery.receive_id, parts.book
         )
-        digest = runs.content_of(connection, delivery.run_id) if delivery.run_id is not None else None
+        digest = digest_runs.content_of(connection, delivery.run_id) if delivery.run_id is not None else None
         if delivery.account_ref is None:
             return self._with_board(connection, each, digest, reader, now)
         return replace(
@@ -170,11 +170,11 @@ class Deliverer:
 
     async def _uploaded(self, file_id: int) -> str:
         with self._database.read() as connection:
-            kept_file = runs.file(connection, file_id)
+            kept_file = digest_runs.file(connection, file_id)
         if kept_file.file_key is not None:
             return kept_file.file_key
         key = await self._parts.messenger.upload(kept_file.name, kept_file.content or b"")
-        await kept(self._database.write(lambda c: runs.uploaded(c, file_id, file_key=key)))
+        await kept(self._database.write(lambda c: digest_runs.uploaded(c, file_id, file_key=key)))
         return key
 
     async def _rendered(self, each: Claimed) -> Content | None:

@@ -23,9 +23,9 @@ from notifier.domain.route import REFERRER
 from notifier.flow.digests.figures import Figures, Fit, gather
 from notifier.flow.digests.schedule import Due, Plan, due_between, next_due
 from notifier.flow.notices import Telling
-from notifier.store.digests import period_totals, runs
+from notifier.store.digests import digest_runs, period_totals
+from notifier.store.digests.digest_runs import Right, RunState
 from notifier.store.digests.period_totals import Stretch
-from notifier.store.digests.runs import Right, RunState
 from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
@@ -118,11 +118,11 @@ class Digester:
         self, connection: Connection, plan: Plan, late_from: Millis, now: Millis
     ) -> tuple[list[Due], list[Due]]:
         """What is to be told, and what nobody will tell; the latter is noted."""
-        known_since = runs.known_since(connection, plan.name, now=now)
+        known_since = digest_runs.known_since(connection, plan.name, now=now)
         came = due_between(plan, max(known_since, now - LOOK_BACK_MS), now)
         labels, recipients = [due.period.label for due in came], _recipients(plan)
-        settled = runs.settled(connection, plan.name, labels, recipients)
-        begun = {period for period, _ in runs.begun(connection, plan.name, labels, recipients)}
+        settled = digest_runs.settled(connection, plan.name, labels, recipients)
+        begun = {period for period, _ in digest_runs.begun(connection, plan.name, labels, recipients)}
         open_ones = [
             due
             for due in came
@@ -132,7 +132,7 @@ class Digester:
         for due in missed:
             for recipient in recipients:
                 right = _right(plan, due.period, recipient, due_at=due.at, now=now)
-                runs.take(connection, right, state=RunState.MISSED, content=None)
+                digest_runs.take(connection, right, state=RunState.MISSED, content=None)
         return [due for due in open_ones if due not in missed], missed
 
     async def _spread(self, plan: Plan, due: Due, now: Millis) -> bool:
@@ -169,7 +169,7 @@ async def tell(
     now = to_millis(parts.clock.now())
     if due_at is None:
         await asyncio.wrap_future(
-            database.write(lambda c: runs.forget_missed(c, plan.name, period.label, plan.groups))
+            database.write(lambda c: digest_runs.forget_missed(c, plan.name, period.label, plan.groups))
         )
     if not again and not await asyncio.wrap_future(database.write(lambda c: _anybody(c, plan, period))):
         return Told(known=plan.groups)
@@ -199,7 +199,7 @@ def figures_of(
 
 
 def _anybody(connection: Connection, plan: Plan, period: Period) -> bool:
-    settled = runs.settled(connection, plan.name, [period.label], plan.groups)
+    settled = digest_runs.settled(connection, plan.name, [period.label], plan.groups)
     return any((period.label, group) not in settled for group in plan.groups)
 
 
@@ -217,13 +217,13 @@ def _keep(
     file_ids: list[int] = []
     quiet = plan.skip_quiet and digest.is_quiet and not digest.stuck.undelivered and not digest.stuck.payouts
     for group in plan.groups:
-        edition = runs.next_edition(connection, plan.name, period.label, group) if again else 0
+        edition = digest_runs.next_edition(connection, plan.name, period.label, group) if again else 0
         right = _right(plan, period, group, due_at=due_at, now=digest.born_at, edition=edition)
         opening = {asset: flow.opening for asset, flow in digest.flows.items()}
-        before = runs.closing_before(connection, plan.name, group, period)
-        content = replace(digest, edition=edition, told_before=runs.unlike(before, opening))
+        before = digest_runs.closing_before(connection, plan.name, group, period)
+        content = replace(digest, edition=edition, told_before=digest_runs.unlike(before, opening))
         state = RunState.QUIET if quiet else RunState.TOLD
-        run_id = runs.take(connection, right, state=state, content=content)
+        run_id = digest_runs.take(connection, right, state=state, content=content)
         if run_id is None:
             told["known"].append(group)
             continue
@@ -231,13 +231,15 @@ def _keep(
         if quiet:
             continue
         recipient = parts.telling.book.recipient(group, None)
-        runs.add_delivery(connection, right, run_id, target=group, recipient=recipient)
+        digest_runs.add_delivery(connection, right, run_id, target=group, recipient=recipient)
         file_ids = file_ids or [
-            runs.add_file(connection, name=file.name, rows=file.rows, packed=file.packed)
+            digest_runs.add_file(connection, name=file.name, rows=file.rows, packed=file.packed)
             for file in figures.files
         ]
         for file_id in file_ids:
-            runs.add_delivery(connection, right, run_id, target=group, recipient=recipient, file_id=file_id)
+            digest_runs.add_delivery(
+                connection, right, run_id, target=group, recipient=recipient, file_id=file_id
+            )
     return Told(**{name: tuple(groups) for name, groups in told.items()})
 
 
@@ -249,7 +251,7 @@ async def spread(database: Database, parts: DigestParts, plan: Plan, right: Righ
 
 
 def _spread(connection: Connection, parts: DigestParts, plan: Plan, right: Right) -> bool:
-    begun = runs.spreading(connection, right)
+    begun = digest_runs.spreading(connection, right)
     if begun is None:
         return False
     run_id, after_ref = begun
@@ -258,7 +260,7 @@ def _spread(connection: Connection, parts: DigestParts, plan: Plan, right: Right
     rows = period_totals.book_rows(connection, stretch, refs=refs)
     for ref, own in groupby(rows, key=lambda row: row.account_ref):
         _tell_one(connection, parts, plan, right, ref, {row.asset: row.flow for row in own})
-    runs.spread_to(connection, run_id, ref=refs[-1] if len(refs) == TOGETHER else None)
+    digest_runs.spread_to(connection, run_id, ref=refs[-1] if len(refs) == TOGETHER else None)
     if len(refs) < TOGETHER:
         log.info("digest.spread", extra={"digest": plan.name, "period": right.period.label})
     return len(refs) == TOGETHER
@@ -277,10 +279,12 @@ def _tell_one(
     if plan.skip_quiet and digest.is_quiet:
         return
     own = replace(right, recipient=f"account:{ref}")
-    run_id = runs.take(connection, own, state=RunState.TOLD, content=digest)
+    run_id = digest_runs.take(connection, own, state=RunState.TOLD, content=digest)
     if run_id is not None:
         recipient = parts.telling.known_recipient(connection, ref, REFERRER, right.born_at)
-        runs.add_delivery(connection, own, run_id, target=REFERRER, recipient=recipient, account_ref=ref)
+        digest_runs.add_delivery(
+            connection, own, run_id, target=REFERRER, recipient=recipient, account_ref=ref
+        )
 
 
 def own_digest(plan: Plan, right: Right, flows: Mapping[Asset, Flow]) -> Digest:

@@ -14,7 +14,7 @@ from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import ONE_DAY, Period, days_before, midnight
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
 from notifier.flow.digests.schedule import Plan
-from notifier.store.digests import period_totals, runs
+from notifier.store.digests import digest_runs, period_totals
 from notifier.store.digests.period_totals import BookRow, Stretch
 
 LARGEST_FILE = 25_000_000
@@ -89,7 +89,7 @@ def gather(
         more_holders=max(0, period_totals.count_holders(connection, kinds=kinds) - len(holders)),
         charted=charted,
         chart=chart,
-        stuck=runs.stuck(connection, late_before=late_before),
+        stuck=digest_runs.stuck(connection, late_before=late_before),
         offers=plan.withdraw,
         zone=plan.zone.key,
     )

@@ -13,7 +13,7 @@ from notifier.domain.digest_panel import Lever, may_pull
 from notifier.store import audit
 from notifier.store.audit import What
 from notifier.store.cards import batches, digest_panels
-from notifier.store.digests import runs
+from notifier.store.digests import digest_runs
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def _meaning(connection: Connection, lever: Lever) -> tuple[Said, Mapping[int, s
         return Said.BUSY, {}
     if batches.rounds(connection, lever.delivery_id) != lever.round:
         return Said.OVER, {}
-    digest = runs.of_delivery(connection, lever.delivery_id)
+    digest = digest_runs.of_delivery(connection, lever.delivery_id)
     items = digest_panels.candidates(connection, lever.delivery_id, digest, lever.action)
     return (Said.BEGUN if items else Said.NOTHING), items
 

@@ -16,7 +16,7 @@ from notifier.sandbox.push import long_connection
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
 
-PAGE = Path(__file__).parent / "page"
+PAGE = Path(__file__).resolve().parents[1] / "page"
 PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "frame-ancestors 'none'"}
 LARGEST_BODY = (
     40 * 1024 * 1024

@@ -21,7 +21,7 @@ from notifier.domain.withdrawal import Withdrawal, WithdrawalState
 from notifier.store import accounts, notices, payouts, withdrawals
 from notifier.store.cards import buttons, digest_panels
 from notifier.store.cards.buttons import Pressed
-from notifier.store.digests import runs
+from notifier.store.digests import digest_runs
 from notifier.store.schema.tables import buttons as buttons_table
 from notifier.store.schema.tables import deliveries
 
@@ -140,7 +140,7 @@ def hung_card(connection: Connection, delivery_id: int, *, redraw: bool, now: Mi
         told=tuple(notices.told_by(connection, delivery_id, account)),
         face=face,
         account=account,
-        digest=runs.content_of(connection, row.run_id) if row.run_id is not None else None,
+        digest=digest_runs.content_of(connection, row.run_id) if row.run_id is not None else None,
         is_anothers=row.order_id is None
         and row.receive_id_type == "open_id"
         and _is_anothers(row.receive_id, owner),
@@ -151,7 +151,7 @@ def _digest_card(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: 
     """None for what is no card: a digest's file."""
     if row.run_id is None or row.file_id is not None:
         return None
-    digest = runs.content_of(connection, row.run_id)
+    digest = digest_runs.content_of(connection, row.run_id)
     return HungCard(
         delivery_id=row.id,
         account_ref=None,

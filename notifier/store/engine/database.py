@@ -17,8 +17,8 @@ from notifier.errors import ConfigError, StoreBusy
 from notifier.store.engine import init_marker, integrity
 from notifier.store.engine.outage import BEGIN_ANEW, Outage, failing, is_damage, next_step
 from notifier.store.engine.writer import Writer
+from notifier.store.schema import upgrade
 from notifier.store.schema.tables import workers
-from notifier.store.schema.upgrade import upgrade
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -16,7 +16,7 @@ from notifier.domain.money import Amounts
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Period
 from notifier.domain.route import Recipient
-from notifier.store.digests import content
+from notifier.store.digests import digest_content
 from notifier.store.engine.database import insert_ignoring, insert_returning
 from notifier.store.notices import delivery_key
 from notifier.store.schema.tables import (
@@ -173,7 +173,7 @@ def take(connection: Connection, right: Right, *, state: RunState, content: Dige
             "due_at": right.due_at,
             "born_at": right.born_at,
             "state": state,
-            "content": content.write(content) if content is not None else None,
+            "content": digest_content.write(content) if content is not None else None,
         },
     )
     return None if row is None else row.id
@@ -183,7 +183,7 @@ def content_of(connection: Connection, run_id: int) -> Digest:
     text = connection.execute(sa.select(digest_runs.c.content).where(digest_runs.c.id == run_id)).scalar_one()
     if text is None:
         raise LookupError(f"digest run {run_id} has nothing to tell")
-    return content.read(text)
+    return digest_content.read(text)
 
 
 def of_delivery(connection: Connection, delivery_id: int) -> Digest:
@@ -211,7 +211,7 @@ def closing_before(connection: Connection, digest: str, recipient: str, period: 
     ).scalar()
     if text is None:
         return None
-    return {asset: flow.closing for asset, flow in content.read(text).flows.items()}
+    return {asset: flow.closing for asset, flow in digest_content.read(text).flows.items()}
 
 
 def add_delivery(
