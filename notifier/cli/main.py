@@ -163,10 +163,8 @@ def deliveries() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_deliveries(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
     """Newest first."""
-    from notifier.operations import status  # noqa: PLC0415 - see above
-
     with open_database(load(config_path)) as database:
-        click.echo(status.deliveries(database, states=states, limit=limit, as_json=as_json))
+        click.echo(deliveries.deliveries(database, states=states, limit=limit, as_json=as_json))
 
 
 @deliveries.command("show")
@@ -175,10 +173,8 @@ def list_deliveries(config_path: Path | None, states: tuple[str, ...], limit: in
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) -> None:
     """One delivery with every try and what it says."""
-    from notifier.operations import status  # noqa: PLC0415 - see above
-
     with open_database(load(config_path)) as database:
-        shown = status.delivery(database, delivery_id, as_json=as_json)
+        shown = deliveries.delivery(database, delivery_id, as_json=as_json)
     if shown is None:
         _not_found(delivery_id)
     click.echo(shown)
@@ -192,12 +188,10 @@ def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) 
 )
 def retry_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...], *, all_dead: bool) -> None:
     """Send dead or uncertain deliveries again, as new messages. An uncertain one may then be seen twice."""
-    from notifier.operations import status  # noqa: PLC0415 - see above
-
     if all_dead == bool(delivery_ids):
         raise click.UsageError("Name the deliveries, or say --all-dead.")
     with open_database(load(config_path)) as database:
-        done, not_stuck = status.retry(database, None if all_dead else delivery_ids)
+        done, not_stuck = deliveries.retry(database, None if all_dead else delivery_ids)
     _say_decided("will be sent again", done, not_stuck)
 
 
@@ -206,10 +200,10 @@ def retry_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...], *,
 @click.argument("delivery_ids", type=int, nargs=-1, required=True)
 def drop_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...]) -> None:
     """Dead or uncertain deliveries that need not be sent any more."""
-    from notifier.operations import status  # noqa: PLC0415 - see above
+    from notifier.operations import deliveries  # noqa: PLC0415 - see above
 
     with open_database(load(config_path)) as database:
-        done, not_stuck = status.drop(database, delivery_ids)
+        done, not_stuck = deliveries.drop(database, delivery_ids)
     _say_decided("dropped", done, not_stuck)
 
 

@@ -21,7 +21,7 @@ from notifier.errors import ConfigError
 from notifier.flow.digests.digest import REFERRERS, DigestParts, figures_of, own_digest, spread, tell
 from notifier.flow.digests.figures import Figures
 from notifier.flow.digests.schedule import Plan, next_due, telling_of
-from notifier.operations.status import iso
+from notifier.operations.formatting import iso
 from notifier.runtime.digest_plans import plans
 from notifier.runtime.factories import digest_parts, offer, renderer
 from notifier.store import accounts

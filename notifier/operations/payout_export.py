@@ -15,7 +15,7 @@ from notifier.clock import Millis, SystemClock, to_millis
 from notifier.domain.payout import Payout, PayoutState
 from notifier.errors import ConfigError
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
-from notifier.operations.status import iso
+from notifier.operations.formatting import iso
 from notifier.store import audit, payouts
 from notifier.store.audit import What
 from notifier.store.engine.database import Database

@@ -12,7 +12,7 @@ from notifier.clock import Millis, SystemClock, to_millis
 from notifier.config.settings import Config
 from notifier.domain.payout import Payout, PayoutReport, PayoutState, Taken
 from notifier.flow.withdrawals.apply_payout_report import settle
-from notifier.operations.status import ago, iso, table
+from notifier.operations.formatting import ago, iso, table
 from notifier.runtime import factories
 from notifier.store import audit, payouts
 from notifier.store.audit import What

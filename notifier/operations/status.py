@@ -1,16 +1,15 @@
 """Reports: what the operator's commands print."""
 
 import dataclasses
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from notifier.clock import Millis, SystemClock, from_millis, to_millis
+from notifier.clock import Millis, SystemClock, to_millis
+from notifier.operations.formatting import _counts, _span, ago, iso
 from notifier.store import accounts, delivery_admin, payouts, rate_limits, reconciliations
 from notifier.store import inbox as inbox_table
-from notifier.store.delivery_admin import DeliveryFile, DeliveryRow, WorkerRow
+from notifier.store.delivery_admin import WorkerRow
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import RunRow
 from notifier.store.engine.database import Database, is_running
@@ -214,124 +213,3 @@ def _status(database: Database, now: Millis, *, per_minute: float) -> Status:
             sweep=reconciliations.newest(connection),
             simpler=delivery_admin.simpler_cards(connection, since=now - WEEK_MS, limit=SHOWN),
         )
-
-
-def deliveries(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
-    with database.read() as connection:
-        rows = delivery_admin.list_deliveries(connection, states=states, limit=limit)
-    if as_json:
-        return json.dumps([_row_json(row) for row in rows], ensure_ascii=False, indent=2)
-    if not rows:
-        return "No deliveries."
-    heads = ("id", "state", "to", "account", "rung", "tries", "changed", "reason")
-    now = to_millis(SystemClock().now())
-    return table(heads, [_row_cells(row, now) for row in rows])
-
-
-def _row_json(row: DeliveryRow) -> dict[str, Any]:
-    times = {name: iso(getattr(row, name)) for name in ("created_at", "updated_at", "due_at")}
-    return dataclasses.asdict(row) | times
-
-
-def _row_cells(row: DeliveryRow, now: Millis) -> tuple[str, ...]:
-    reason = row.last_error or ""
-    return (
-        str(row.id),
-        row.state,
-        f"{row.target} {row.receive_id}".strip(),
-        row.account_id,
-        row.rung,
-        str(row.attempts),
-        ago(row.updated_at, now),
-        reason if len(reason) <= 60 else f"{reason[:59]}…",
-    )
-
-
-def delivery(database: Database, delivery_id: int, *, as_json: bool) -> str | None:
-    with database.read() as connection:
-        found = delivery_admin.show_delivery(connection, delivery_id)
-    if found is None:
-        return None
-    if as_json:
-        return json.dumps(
-            dataclasses.asdict(found) | {"row": _row_json(found.row)}, ensure_ascii=False, indent=2
-        )
-    return "\n".join(_file_lines(found))
-
-
-def _file_lines(found: DeliveryFile) -> Iterable[str]:
-    row = found.row
-    yield f"delivery      {row.id}, {row.state}, {row.rung} card"
-    yield f"to            {row.target} {row.receive_id}".rstrip()
-    yield f"account       {row.account_id}, {found.notices} change{'s' if found.notices != 1 else ''} told"
-    yield f"born          {iso(row.created_at)}, last changed {iso(row.updated_at)}"
-    if row.state in {"waiting", "ready"}:
-        yield f"due           {iso(row.due_at)}"
-    if found.rerouted_from:
-        yield f"instead of    delivery {found.rerouted_from}: {found.reroute_reason}"
-    elif found.reroute_reason:
-        yield f"rerouted      {found.reroute_reason}"
-    if row.message_id:
-        yield f"message       {row.message_id} in {found.chat_id}"
-    if found.card_fault:
-        yield f"simpler       because {found.card_fault}"
-    if row.last_error:
-        yield f"reason        {row.last_error}{f' (code {row.last_code})' if row.last_code else ''}"
-    for number, each in enumerate(found.tries, start=1):
-        took = f"{each.ended_at - each.started_at} ms" if each.ended_at is not None else "no end yet"
-        said = " ".join(
-            part for part in (each.outcome, each.reason, each.log_id and f"[log id {each.log_id}]") if part
-        )
-        yield f"try {number:<9} {iso(each.started_at)}, {took}, uuid {each.uuid}: {said}"
-    if found.body:
-        yield f"says          {found.body}"
-
-
-def retry(database: Database, ids: Sequence[int] | None) -> tuple[list[int], list[int]]:
-    """ids: None means all that are dead. The ones done, and the ones that were not stuck."""
-    now = to_millis(SystemClock().now())
-    if ids is None:
-        with database.read() as connection:
-            ids = delivery_admin.stuck_ids(connection)
-    done = [
-        one for one in ids if database.write(partial(delivery_admin.retry, delivery_id=one, now=now)).result()
-    ]
-    return done, [one for one in ids if one not in done]
-
-
-def drop(database: Database, ids: Sequence[int]) -> tuple[list[int], list[int]]:
-    """The ones done, and the ones that were not stuck."""
-    now = to_millis(SystemClock().now())
-    done = [
-        one for one in ids if database.write(partial(delivery_admin.drop, delivery_id=one, now=now)).result()
-    ]
-    return done, [one for one in ids if one not in done]
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [heads, *rows]
-    )
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
-
-
-def iso(at: Millis | None) -> str | None:
-    return None if at is None else from_millis(at).isoformat(timespec="seconds")
-
-
-def ago(at: Millis | None, now: Millis) -> str:
-    return "never" if at is None else f"{_span(now - at)} ago"
-
-
-def _span(millis: int) -> str:
-    """Rounded to what a person wants to know."""
-    seconds = max(0, millis) // 1000
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"

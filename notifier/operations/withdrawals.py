@@ -8,7 +8,7 @@ from typing import Any
 from notifier.clock import Millis, SystemClock, to_millis
 from notifier.domain.money import Amounts
 from notifier.domain.withdrawal import Withdrawal
-from notifier.operations.status import ago, iso, table
+from notifier.operations.formatting import ago, iso, table
 from notifier.store import audit, payouts, withdrawals
 from notifier.store.audit import AuditRow, Entry, What
 from notifier.store.engine.database import Database

@@ -1,0 +1,34 @@
+"""Formatting: tables, times and spans as the command line prints them."""
+
+from collections.abc import Sequence
+
+from notifier.clock import Millis, from_millis
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [heads, *rows]
+    )
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
+
+
+def iso(at: Millis | None) -> str | None:
+    return None if at is None else from_millis(at).isoformat(timespec="seconds")
+
+
+def ago(at: Millis | None, now: Millis) -> str:
+    return "never" if at is None else f"{_span(now - at)} ago"
+
+
+def _span(millis: int) -> str:
+    """Rounded to what a person wants to know."""
+    seconds = max(0, millis) // 1000
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
