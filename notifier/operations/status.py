@@ -12,7 +12,8 @@ from notifier.store import inbox as inbox_table
 from notifier.store.delivery_admin import WorkerRow
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import RunRow
-from notifier.store.engine.database import Database, is_running
+from notifier.store.engine.database import Database
+from notifier.store.engine.process_lock import is_running
 from notifier.store.inbox import ParkedEntry
 from notifier.store.reconciliations import Sweep
 

@@ -76,7 +76,8 @@ from notifier.runtime.lifecycle import (
 from notifier.store import accounts, audit, delivery_admin, outbox, withdrawals
 from notifier.store.delivery_admin import WorkerRow
 from notifier.store.engine import integrity
-from notifier.store.engine.database import Database, sole_process
+from notifier.store.engine.database import Database
+from notifier.store.engine.process_lock import sole_process
 from notifier.web.health import HealthEndpoint
 
 log = logging.getLogger(__name__)

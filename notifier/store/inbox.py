@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.event import READINGS, Event
-from notifier.store.engine.database import insert_ignoring
+from notifier.store.engine.sql import insert_ignoring
 from notifier.store.schema.tables import inbox
 
 LOOKED_THROUGH = 500

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from notifier.domain.event import AccountKey, BalanceReport
 from notifier.domain.ledger import BalanceChange, Rewrite, Snapshot, content_of, place
 from notifier.domain.money import Amounts, Asset, Kind, from_units, to_units
-from notifier.store.engine.database import insert_ignoring
+from notifier.store.engine.sql import insert_ignoring
 from notifier.store.schema.tables import accounts, balances, changes, snapshots
 
 

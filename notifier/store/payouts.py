@@ -12,7 +12,7 @@ from notifier.domain.payout import Payout, PayoutReport, PayoutState, Step, Take
 from notifier.domain.withdrawal import Withdrawal
 from notifier.store import accounts
 from notifier.store.cards import card_updates
-from notifier.store.engine.database import insert_ignoring
+from notifier.store.engine.sql import insert_ignoring
 from notifier.store.schema.tables import payouts, withdrawals
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.rate_limit import Gate
-from notifier.store.engine.database import insert_ignoring, upsert
+from notifier.store.engine.sql import insert_ignoring, upsert
 from notifier.store.schema.tables import gates
 
 SENDING = "im.messages"

@@ -15,7 +15,7 @@ from notifier.domain.money import Amounts, Kind
 from notifier.domain.withdrawal import Button, Role, Step, Withdrawal, WithdrawalState
 from notifier.store import accounts, ledger
 from notifier.store.cards import card_updates
-from notifier.store.engine.database import insert_returning
+from notifier.store.engine.sql import insert_returning
 from notifier.store.schema.tables import accounts as accounts_table
 from notifier.store.schema.tables import withdrawals
 

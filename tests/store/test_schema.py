@@ -9,7 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from notifier.errors import ConfigError, StoreBusy, StoreOutdated
-from notifier.store.engine.database import Database, is_running, make_engine, show_url, sole_process
+from notifier.store.engine.database import Database, make_engine, show_url
+from notifier.store.engine.process_lock import is_running, sole_process
 from notifier.store.schema import upgrade
 from notifier.store.schema.tables import metadata
 

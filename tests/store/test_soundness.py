@@ -10,7 +10,8 @@ import pytest
 
 from notifier.errors import ConfigError
 from notifier.store.engine import init_marker, integrity
-from notifier.store.engine.database import Database, sole_process
+from notifier.store.engine.database import Database
+from notifier.store.engine.process_lock import sole_process
 
 PAGE = 4096
 FRAME = 24 + PAGE

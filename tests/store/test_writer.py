@@ -7,7 +7,8 @@ from concurrent.futures import Future
 import pytest
 import sqlalchemy as sa
 
-from notifier.store.engine.database import Database, insert_ignoring
+from notifier.store.engine.database import Database
+from notifier.store.engine.sql import insert_ignoring
 from notifier.store.engine.writer import MOST_TOGETHER, WriterClosed
 from notifier.store.rate_limits import shut
 from notifier.store.schema.tables import gates

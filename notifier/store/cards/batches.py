@@ -10,7 +10,7 @@ from notifier.clock import Millis
 from notifier.domain.digest_panel import LeftOut, Progress
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store.cards import card_updates
-from notifier.store.engine.database import insert_returning
+from notifier.store.engine.sql import insert_returning
 from notifier.store.schema.tables import batch_items, batches, deliveries, withdrawals
 
 

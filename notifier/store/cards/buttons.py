@@ -12,7 +12,7 @@ from notifier.domain.event import AccountKey
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Button
 from notifier.store import accounts
-from notifier.store.engine.database import insert_ignoring
+from notifier.store.engine.sql import insert_ignoring
 from notifier.store.schema.tables import accounts as accounts_table
 from notifier.store.schema.tables import buttons, deliveries
 

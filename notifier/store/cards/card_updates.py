@@ -13,7 +13,7 @@ from notifier.clock import Millis
 from notifier.domain.delivery import OPEN_STATES, DeliveryState
 from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import CARD_LIVES_MS
-from notifier.store.engine.database import insert_ignoring
+from notifier.store.engine.sql import insert_ignoring
 from notifier.store.schema.tables import buttons, card_updates, deliveries
 
 SETTLE_MS = 700

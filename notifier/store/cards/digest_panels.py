@@ -19,7 +19,7 @@ from notifier.domain.payout import PayoutState
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store.cards import batches
-from notifier.store.engine.database import insert_ignoring
+from notifier.store.engine.sql import insert_ignoring
 from notifier.store.schema.tables import accounts, boards, buttons, deliveries, payouts, withdrawals
 
 Row = sa.Row[*tuple[Any, ...]]

@@ -17,7 +17,7 @@ from notifier.domain.payout import PayoutState
 from notifier.domain.period import Period
 from notifier.domain.route import Recipient
 from notifier.store.digests import digest_content
-from notifier.store.engine.database import insert_ignoring, insert_returning
+from notifier.store.engine.sql import insert_ignoring, insert_returning
 from notifier.store.notices import delivery_key
 from notifier.store.schema.tables import (
     accounts,

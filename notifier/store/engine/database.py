@@ -1,19 +1,15 @@
 """Database: where rows live, how a transaction begins, and the one thread that writes."""
 
 import errno
-import fcntl
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from filelock import FileLock, Timeout
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from notifier.errors import ConfigError, StoreBusy
+from notifier.errors import ConfigError
 from notifier.store.engine import init_marker, integrity
 from notifier.store.engine.outage import BEGIN_ANEW, Outage, failing, is_damage, next_step
 from notifier.store.engine.writer import Writer
@@ -27,8 +23,6 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 LOCK_WAIT_MS = 10_000
-LOOK_SECONDS = 1.0
-"""`status` may hold the right to run on a file for a moment, to see whether somebody does; a start waits for that."""
 LOG_FILE_BYTES = 16 * 1024 * 1024
 """Of the -wal file, where a long look at the data has let it grow: it is cut back to this."""
 
@@ -181,126 +175,5 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def insert_ignoring(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert what is not there yet, by any unique key; what is there stays as it is."""
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    if rows:
-        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
-
-
-def insert_returning(
-    connection: Connection, table: sa.Table, row: Mapping[str, object]
-) -> sa.Row[*tuple[Any, ...]] | None:
-    """The row as it is kept; None where a unique key stands against it, which leaves everything as it was."""
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(table)
-    found: sa.Row[*tuple[Any, ...]] | None = connection.execute(statement).first()
-    return found
-
-
-def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert, or where the primary key exists, set the other columns given."""
-    if not rows:
-        return
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    keys = [column.name for column in table.primary_key]
-    statement = dialect.insert(table)
-    others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), list(rows))
-
-
 def show_url(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
-
-
-@contextmanager
-def sole_process(url: str) -> Iterator[Callable[[], None]]:
-    """Holds the right to run on this SQLite file; the operating system takes it back when we die.
-
-    It gives what is to be called once the file has been made. Raises StoreBusy when another process holds the right,
-    ConfigError for an address that cannot be used.
-    """
-    with _lock_beside(url, wait_seconds=LOOK_SECONDS) as path:
-        if path is None:
-            yield lambda: None
-            return
-        file = _HeldFile(path)
-        try:
-            file.hold()
-            yield file.hold
-        finally:
-            file.release()
-
-
-@contextmanager
-def _lock_beside(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
-    """The file's true path; None where there is none. Raises as sole_process."""
-    _parse(url)
-    path = init_marker.file_of(url)
-    if path is None:
-        yield None
-        return
-    _make_folder(path)
-    lock = FileLock(f"{path}.lock", timeout=wait_seconds)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise _busy(path) from error
-    except OSError as error:
-        raise ConfigError(
-            f"store.url: {path}.lock cannot be made: {error.strerror}. Make the folder writable for the notifier."
-        ) from error
-    try:
-        yield path
-    finally:
-        lock.release()
-
-
-class _HeldFile:
-    """The database's file itself, as it may have other names and the lock beside it may be deleted: two processes that
-    come to it by two names would each have a -wal of their own.
-
-    SQLite's locks are of another kind and do not meet this one, but they go with any descriptor of the file that is
-    closed in this process: so this is kept until the database is closed.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor: int | None = None
-
-    def hold(self) -> None:
-        """Raises StoreBusy. Does nothing where there is no file yet, or it is held."""
-        if self._descriptor is not None or not self._path.is_file():
-            return
-        try:
-            self._descriptor = os.open(self._path, os.O_RDONLY)
-        except OSError:
-            return  # SQLite will say why
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.release()
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise _busy(self._path) from error
-
-    def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
-def _busy(path: Path) -> StoreBusy:
-    return StoreBusy(
-        f"Another notifier is already running on {path}. Stop it first, or give this one its own store.url."
-    )
-
-
-def is_running(url: str) -> bool:
-    """Whether a process holds the right to run on this file. The file itself is not touched: it may be open here."""
-    try:
-        with _lock_beside(url, wait_seconds=0):
-            return False
-    except StoreBusy:
-        return True
-    except ConfigError:
-        return False
