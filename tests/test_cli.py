@@ -21,10 +21,10 @@ from notifier.flow.events.receive import Receiver
 from notifier.operations.sample_cards import SAMPLES, WITHDRAWAL_SAMPLES
 from notifier.sandbox.settings import DEFAULT_SCOPES
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import accounts, delivery_admin, inbox, rate_limits
-from notifier.store.delivery_admin import WorkerRow
+from notifier.store import accounts, inbox, rate_limits, workers
 from notifier.store.engine.database import Database
 from notifier.store.inbox import InboxState, Verdict
+from notifier.store.workers import WorkerRow
 from support.outbox import CHEN, LIN, claim, dead, delivery, failed, frozen, sent, states, told
 
 HEAVY = ("lark_oapi", "aiohttp", "alembic", "jinja2", "babel")
@@ -124,9 +124,9 @@ def beat(database: Database, *, ago: dict[str, int | None], **values: str) -> No
     times = {"started_at": 3_700_000, "beat_at": 0, "stopped_at": None, "connection_since": 130_000} | ago
     at: dict[str, Any] = {name: None if past is None else born - past for name, past in times.items()}
     texts: dict[str, Any] = {"connection": "connected", "connection_detail": None} | values
-    database.write(lambda c: delivery_admin.enrol_worker(c, "me", now=at["started_at"])).result()
+    database.write(lambda c: workers.enrol_worker(c, "me", now=at["started_at"])).result()
     database.write(
-        lambda c: delivery_admin.beat(c, WorkerRow(owner="me", last_event_at=None, **at, **texts))
+        lambda c: workers.beat(c, WorkerRow(owner="me", last_event_at=None, **at, **texts))
     ).result()
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from notifier.clock import Millis, SystemClock, to_millis
 from notifier.operations.formatting import _counts, _span, ago, iso
-from notifier.store import accounts, delivery_admin, payouts, rate_limits, reconciliations
+from notifier.store import accounts, delivery_admin, payouts, rate_limits, reconciliations, workers
 from notifier.store import inbox as inbox_table
-from notifier.store.delivery_admin import WorkerRow
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import RunRow
 from notifier.store.engine.database import Database
 from notifier.store.engine.process_lock import is_running
 from notifier.store.inbox import ParkedEntry
 from notifier.store.reconciliations import Sweep
+from notifier.store.workers import WorkerRow
 
 BEAT_IS_OLD_MS = 20_000
 SHOWN = 10
@@ -199,7 +199,7 @@ def _status(database: Database, now: Millis, *, per_minute: float) -> Status:
         waiting = sum(deliveries.get(state, 0) for state in ("waiting", "ready", "sending"))
         return Status(
             now=now,
-            worker=delivery_admin.last_worker(connection),
+            worker=workers.last_worker(connection),
             inbox=inbox_table.count_by_state(connection),
             last_event_at=inbox_table.last_received_at(connection),
             deliveries=deliveries,

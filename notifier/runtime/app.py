@@ -73,11 +73,11 @@ from notifier.runtime.lifecycle import (
     stop_all,
     stopped_before,
 )
-from notifier.store import accounts, audit, delivery_admin, outbox, withdrawals
-from notifier.store.delivery_admin import WorkerRow
+from notifier.store import accounts, audit, outbox, withdrawals, workers
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
 from notifier.store.engine.process_lock import sole_process
+from notifier.store.workers import WorkerRow
 from notifier.web.health import HealthEndpoint
 
 log = logging.getLogger(__name__)
@@ -318,7 +318,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
                 last_event_at=receiver.last_event_at,
                 live_connections=presence.seen,
             )
-            await _write(database, lambda c: delivery_admin.beat(c, row))
+            await _write(database, lambda c: workers.beat(c, row))
             pulse.kept_at = time.monotonic()
             if pulse.is_news(receiver.refused_at):
                 refresher.may_have_missed()

@@ -12,7 +12,7 @@ from notifier.errors import AppStopped, CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import NO_SUCH_ACCOUNT, ReferralAccounts
 from notifier.flow.worker import Step
-from notifier.store import delivery_admin
+from notifier.store import workers
 from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
@@ -76,13 +76,13 @@ async def first_token(api: FeishuApi, when_refused: str) -> None:
 async def on_the_roll(database: Database, owner: str, clock: Clock) -> AsyncIterator[None]:
     """A row for this process, which says why when Feishu's refusal ends it."""
     started = to_millis(clock.now())
-    await asyncio.wrap_future(database.write(lambda c: delivery_admin.enrol_worker(c, owner, now=started)))
+    await asyncio.wrap_future(database.write(lambda c: workers.enrol_worker(c, owner, now=started)))
     try:
         yield
     except NotAuthorised as error:
         why = str(error)
         now = to_millis(clock.now())
-        await asyncio.wrap_future(database.write(lambda c: delivery_admin.turn_away(c, owner, why, now=now)))
+        await asyncio.wrap_future(database.write(lambda c: workers.turn_away(c, owner, why, now=now)))
         raise
 
 

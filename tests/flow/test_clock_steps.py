@@ -5,7 +5,7 @@ import pytest
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.reconciliation import proves_deafness
 from notifier.flow.upkeep.clock_jumps import ClockWatch
-from notifier.store import delivery_admin, reconciliations
+from notifier.store import reconciliations, workers
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT
 from support.clock import FakeClock
@@ -43,7 +43,7 @@ async def test_a_step_back_while_we_were_off_is_met_once(
     database: Database, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = clock.millis
-    database.write(lambda c: delivery_admin.enrol_worker(c, "before us", now=now)).result()
+    database.write(lambda c: workers.enrol_worker(c, "before us", now=now)).result()
     one = delivery(database, LIN, "one", now=now)
     clock.advance(seconds=-HOUR)
 
@@ -94,13 +94,13 @@ async def test_a_call_of_unknown_outcome_is_not_repeated_if_the_clock_was_set_ba
 ) -> None:
     """For how long we were off cannot be told then, and so not whether Feishu still remembers it."""
     now = clock.millis
-    database.write(lambda c: delivery_admin.enrol_worker(c, "before us", now=now)).result()
+    database.write(lambda c: workers.enrol_worker(c, "before us", now=now)).result()
     one = delivery(database, LIN, "one", now=now - 10_000)
     [claimed] = claim(database, now=now - 10_000).deliveries
     failed(database, claimed, later(now - 5_000, unknown_since=now - 10_000), now=now - 10_000)
     clock.advance(seconds=-back_seconds)
 
-    database.write(lambda c: delivery_admin.enrol_worker(c, "we", now=clock.millis)).result()
+    database.write(lambda c: workers.enrol_worker(c, "we", now=clock.millis)).result()
     await ClockWatch(database, clock, set_back=lambda _now: None).turn()
     claim(database, now=clock.millis)
 

@@ -6,9 +6,9 @@ import pytest
 
 from notifier.domain.delivery import DeliveryState, Move, Rung
 from notifier.domain.route import Recipient
-from notifier.store import addressing, delivery_admin
-from notifier.store.delivery_admin import WorkerRow
+from notifier.store import addressing, delivery_admin, workers
 from notifier.store.engine.database import Database
+from notifier.store.workers import WorkerRow
 from support.builders import ACCOUNT_ID
 from support.outbox import CHEN, LIN, NOW, claim, dead, delivery, failed, frozen, row, sent, states, told
 
@@ -192,8 +192,8 @@ def test_a_delivery_that_is_not_there_shows_nothing(database: Database) -> None:
 
 
 def test_the_last_started_process_is_the_one_that_is_shown(database: Database) -> None:
-    database.write(lambda c: delivery_admin.enrol_worker(c, "old", now=NOW)).result()
-    database.write(lambda c: delivery_admin.enrol_worker(c, "new", now=NOW + 1)).result()
+    database.write(lambda c: workers.enrol_worker(c, "old", now=NOW)).result()
+    database.write(lambda c: workers.enrol_worker(c, "new", now=NOW + 1)).result()
     beat = WorkerRow(
         owner="new",
         started_at=NOW + 1,
@@ -204,6 +204,6 @@ def test_the_last_started_process_is_the_one_that_is_shown(database: Database) -
         connection_detail=None,
         last_event_at=NOW + 3,
     )
-    database.write(lambda c: delivery_admin.beat(c, beat)).result()
+    database.write(lambda c: workers.beat(c, beat)).result()
     with database.read() as connection:
-        assert beat == delivery_admin.last_worker(connection)
+        assert beat == workers.last_worker(connection)

@@ -16,7 +16,7 @@ from notifier.domain.event import Event
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, finished
-from notifier.store import delivery_admin, inbox, notices, retention
+from notifier.store import inbox, notices, retention, workers
 from notifier.store.cards import batches, card_updates, digest_panels
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import Right, RunState
@@ -415,14 +415,14 @@ def test_a_batch_keeps_its_card_and_buttons_but_not_its_board(database: Database
 
 def test_processes_that_ended_long_ago_are_forgotten_but_the_newest(database: Database) -> None:
     for owner, at in (("a", OLD - 2), ("b", OLD - 1), ("c", OLD)):
-        database.write(lambda c, owner=owner, at=at: delivery_admin.enrol_worker(c, owner, now=at)).result(10)  # type: ignore[misc]
+        database.write(lambda c, owner=owner, at=at: workers.enrol_worker(c, owner, now=at)).result(10)  # type: ignore[misc]
 
     gone = through(database, lambda c, after: retention.dead_workers(c, after, before=BEFORE))
 
     assert {"workers": 2} == gone
     assert 1 == count(database, workers)
     with database.read() as connection:
-        newest = delivery_admin.last_worker(connection)
+        newest = workers.last_worker(connection)
     assert newest is not None
     assert "c" == newest.owner
 
