@@ -1,10 +1,9 @@
 """Messenger: what flow asks of whoever sends, on Feishu's calls."""
 
-from notifier.domain.delivery import Content
+from notifier.domain.delivery import Content, SentMessage
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.files import Files
 from notifier.feishu.messages import Messages
-from notifier.flow.ports import SentMessage
 
 
 class Messenger:

@@ -212,3 +212,12 @@ def pause_ms(*, attempts: int, jitter: float) -> int:
     """How long to wait after this many tries: doubling from 1 s to 10 min, the upper half of it by jitter (0..1)."""
     grown: int = min(FIRST_PAUSE_MS * 2 ** min(max(attempts - 1, 0), 20), LONGEST_PAUSE_MS)
     return round(grown * (0.5 + 0.5 * jitter))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentMessage:
+    """message_id, chat_id: needed to change the card later. log_id: for Feishu's support."""
+
+    message_id: str
+    chat_id: str
+    log_id: str | None

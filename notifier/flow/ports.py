@@ -1,22 +1,12 @@
 """How the way sees Feishu. The real parts are in `feishu/`; `app.py` puts them in."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Protocol
 
 from notifier.domain.account import Referrer
 from notifier.domain.account_state import AccountState, Withdrawn
-from notifier.domain.delivery import Content
+from notifier.domain.delivery import Content, SentMessage
 from notifier.domain.money import Kind
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentMessage:
-    """message_id, chat_id: needed to change the card later. log_id: for Feishu's support."""
-
-    message_id: str
-    chat_id: str
-    log_id: str | None
 
 
 class Messenger(Protocol):

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from notifier.cards.render import Renderer
 from notifier.cards.templates import CardTemplates
-from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience
+from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Content, Patience, SentMessage
 from notifier.domain.event import AccountKey
 from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import AddressBook, Recipient
@@ -18,7 +18,6 @@ from notifier.feishu.api import FeishuApi
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.messages import Messages
 from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
-from notifier.flow.ports import SentMessage
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import outbox
 from notifier.store.engine.database import Database

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from notifier.cards.render import Renderer
 from notifier.cards.templates import CardTemplates
-from notifier.domain.delivery import Content, Patience
+from notifier.domain.delivery import Content, Patience, SentMessage
 from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import AppAccess, FeishuApi
@@ -19,7 +19,6 @@ from notifier.feishu.card_rules import card_problems
 from notifier.feishu.failures import TABLE
 from notifier.feishu.messages import Messages
 from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
-from notifier.flow.ports import SentMessage
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import rate_limits
 from notifier.store.engine.database import Database

@@ -18,6 +18,7 @@ from notifier.domain.delivery import (
     Move,
     Patience,
     Rung,
+    SentMessage,
     after_failure,
     closes_gate_for_ms,
 )
@@ -27,7 +28,7 @@ from notifier.domain.route import REFERRER, AddressBook, RerouteReason
 from notifier.domain.withdraw_offer import Offer
 from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
-from notifier.flow.ports import Messenger, SentMessage
+from notifier.flow.ports import Messenger
 from notifier.store import addressing, outbox, rate_limits
 from notifier.store.cards import card_states
 from notifier.store.digests import digest_runs
