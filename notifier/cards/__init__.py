@@ -1,0 +1,1 @@
+"""Cards: templates, rendering, and the texts that templates show."""

@@ -26,7 +26,7 @@ from notifier.domain.digest_card import DigestCard
 from notifier.domain.digest_panel import Board
 from notifier.domain.notice import Notice
 from notifier.domain.route import REFERRER
-from notifier.domain.withdraw_offer import Offer
+from notifier.domain.withdrawal import Offer
 from notifier.errors import TemplateBroken
 from notifier.store.cards.card_states import Face, HungCard
 from notifier.store.outbox import Claimed

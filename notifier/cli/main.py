@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from notifier import __version__
-from notifier.cli import digest, withdrawals
+from notifier.cli import audit, deliveries, digest, payouts, withdrawals
 from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
@@ -145,83 +145,6 @@ def status(config_path: Path | None, *, as_json: bool) -> None:
     click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if as_json else report.as_text())
 
 
-@cli.group()
-def deliveries() -> None:
-    """Look at cards on their way, and decide about those that are stuck."""
-
-
-@deliveries.command("list")
-@CONFIG_OPTION
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Choice(["waiting", "ready", "sending", "sent", "uncertain", "rerouted", "dead", "dropped"]),
-    help="Only these; may be given several times.",
-)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def list_deliveries(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
-    """Newest first."""
-    with open_database(load(config_path)) as database:
-        click.echo(deliveries.deliveries(database, states=states, limit=limit, as_json=as_json))
-
-
-@deliveries.command("show")
-@CONFIG_OPTION
-@click.argument("delivery_id", type=int)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) -> None:
-    """One delivery with every try and what it says."""
-    with open_database(load(config_path)) as database:
-        shown = deliveries.delivery(database, delivery_id, as_json=as_json)
-    if shown is None:
-        _not_found(delivery_id)
-    click.echo(shown)
-
-
-@deliveries.command("retry")
-@CONFIG_OPTION
-@click.argument("delivery_ids", type=int, nargs=-1)
-@click.option(
-    "--all-dead", is_flag=True, help="All that are dead (never the uncertain ones: look at each of those)."
-)
-def retry_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...], *, all_dead: bool) -> None:
-    """Send dead or uncertain deliveries again, as new messages. An uncertain one may then be seen twice."""
-    if all_dead == bool(delivery_ids):
-        raise click.UsageError("Name the deliveries, or say --all-dead.")
-    with open_database(load(config_path)) as database:
-        done, not_stuck = deliveries.retry(database, None if all_dead else delivery_ids)
-    _say_decided("will be sent again", done, not_stuck)
-
-
-@deliveries.command("drop")
-@CONFIG_OPTION
-@click.argument("delivery_ids", type=int, nargs=-1, required=True)
-def drop_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...]) -> None:
-    """Dead or uncertain deliveries that need not be sent any more."""
-    from notifier.operations import deliveries  # noqa: PLC0415 - see above
-
-    with open_database(load(config_path)) as database:
-        done, not_stuck = deliveries.drop(database, delivery_ids)
-    _say_decided("dropped", done, not_stuck)
-
-
-def _say_decided(what: str, done: list[int], not_stuck: list[int]) -> None:
-    click.echo(f"{len(done)} {what}{': ' + ', '.join(map(str, done)) if done else ''}.")
-    if not_stuck:
-        say_error(
-            f"{', '.join(map(str, not_stuck))}: neither dead nor uncertain, or there is no such delivery; "
-            "`notifier deliveries list --state dead --state uncertain` shows those that wait for you."
-        )
-        sys.exit(1)
-
-
-def _not_found(delivery_id: int) -> None:
-    say_error(f"there is no delivery {delivery_id}; `notifier deliveries list` shows them.")
-    sys.exit(1)
-
-
 @cli.command()
 @click.option(
     "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one."
@@ -271,5 +194,5 @@ def _set_up_logs(config: "Config") -> None:
     )
 
 
-for _group in (digest.digest, withdrawals.withdrawals, withdrawals.payouts, withdrawals.audit):
+for _group in (deliveries.deliveries, digest.digest, withdrawals.withdrawals, payouts.payouts, audit.audit):
     cli.add_command(_group)

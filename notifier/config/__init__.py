@@ -1,0 +1,1 @@
+"""Configuration: the settings, their types, and the loader."""

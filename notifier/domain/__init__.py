@@ -1,1 +1,1 @@
-"""Plain frozen values and rules: no I/O, no await, no vendor JSON."""
+"""Domain: values and rules without I/O."""

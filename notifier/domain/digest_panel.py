@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
-from notifier.domain.click import Click
+from notifier.domain.event import Click
 from notifier.domain.money import Amounts
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import CARD_LIVES_MS, Denied, WithdrawalState

@@ -13,9 +13,8 @@ from enum import StrEnum
 
 from notifier.clock import Millis
 from notifier.domain.account import Ownership, Referrer
-from notifier.domain.click import Click
 from notifier.domain.delivery import pause_ms
-from notifier.domain.event import AccountKey
+from notifier.domain.event import AccountKey, Click
 from notifier.domain.ledger import BalanceChange, differences
 from notifier.domain.money import Amounts, Kind
 from notifier.errors import AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
@@ -274,3 +273,19 @@ def without_own(changes: Sequence[BalanceChange], after: Amounts, took: Amounts)
         for asset in assets
     }
     return differences(left, {asset: after.get(asset, Decimal(0)) for asset in assets})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """targets: `referrer` or group names; empty means that no card has a button. least_amount: in the asset's own
+    unit; one asset that reaches it is enough.
+    """
+
+    targets: frozenset[str] = frozenset()
+    kinds: tuple[Kind, ...] = (Kind.POINTS, Kind.CASH)
+    least_amount: Decimal = Decimal(0)
+
+    def is_for(self, target: str, holdings: Amounts) -> bool:
+        return target in self.targets and any(
+            amount >= self.least_amount for amount in takeable(holdings, self.kinds).values()
+        )

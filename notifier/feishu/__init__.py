@@ -1,1 +1,1 @@
-"""The only room that knows Feishu's JSON, its codes and its SDK. Importing it does not import the SDK."""
+"""Feishu: its JSON, its error codes, and the calls to it."""

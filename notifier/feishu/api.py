@@ -7,6 +7,7 @@ it neither retries nor refreshes a token that Feishu rejects (docs/map.md, secti
 import asyncio
 import io
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
@@ -17,9 +18,10 @@ import aiohttp
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.errors import AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
-from notifier.feishu.app_status import Standing
 from notifier.feishu.failures import TABLE, asks_for_fresh_token, failure, shorten
 from notifier.feishu.wire import read_json
+
+log = logging.getLogger(__name__)
 
 TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - an address, not a secret
 DISCOVERY_PATH = "/callback/ws/endpoint"
@@ -30,6 +32,29 @@ UPLOAD_SECONDS = 120.0
 JSON = "application/json; charset=utf-8"
 
 Payload = bytes | aiohttp.FormData | None
+
+
+class Standing:
+    """refused: why nothing is taken, with the next step; None while all is well."""
+
+    def __init__(self) -> None:
+        self.refused: str | None = None
+        self._code: int | None = None
+
+    def met(self, error: CallError) -> None:
+        """A call failed. One that Feishu judged by what it asked for shows that the app itself is welcome."""
+        if isinstance(error, NotAuthorised | AppStopped):
+            if self.refused is None or error.code != self._code:
+                log.error("feishu.app_refused", extra={"reason": error.reason, "code": error.code})
+            self.refused, self._code = str(error), error.code
+        elif error.code is not None and not isinstance(error, NotDone | OutcomeUnknown):
+            self.well()
+
+    def well(self) -> None:
+        """A call was carried out."""
+        if self.refused is not None:
+            self.refused = None
+            log.warning("feishu.app_taken_again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

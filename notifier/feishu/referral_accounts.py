@@ -5,8 +5,7 @@ withdrawals 100 a minute.
 from collections.abc import Collection, Mapping
 from urllib.parse import quote
 
-from notifier.domain.account import Referrer
-from notifier.domain.account_state import AccountState, Withdrawn
+from notifier.domain.account import AccountState, Referrer, Withdrawn
 from notifier.domain.money import Kind
 from notifier.errors import NotDone, OutcomeUnknown, Refused
 from notifier.feishu.api import Answer, FeishuApi

@@ -3,9 +3,8 @@
 from typing import Any
 
 from notifier.clock import Millis
-from notifier.domain.account_state import AccountState, Withdrawn
-from notifier.domain.click import Click
-from notifier.domain.event import Event
+from notifier.domain.account import AccountState, Withdrawn
+from notifier.domain.event import Click, Event
 from notifier.feishu.wire import (
     LONGEST_KEY,
     clean,

@@ -1,1 +1,1 @@
-"""The way, one step a file, in data order: receive, record, announce, render, deliver."""
+"""Flow: the steps that data passes, from a received event to a sent card, and from a click to a payout."""

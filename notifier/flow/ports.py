@@ -3,8 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from notifier.domain.account import Referrer
-from notifier.domain.account_state import AccountState, Withdrawn
+from notifier.domain.account import AccountState, Referrer, Withdrawn
 from notifier.domain.delivery import Content, SentMessage
 from notifier.domain.money import Kind
 

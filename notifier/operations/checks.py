@@ -14,7 +14,7 @@ from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due
 from notifier.operations.sample_cards import sample, samples_for
-from notifier.runtime.digest_plans import plans
+from notifier.runtime.factories import plans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,8 +22,7 @@ from notifier.flow.digests.digest import REFERRERS, DigestParts, figures_of, own
 from notifier.flow.digests.figures import Figures
 from notifier.flow.digests.schedule import Plan, next_due, telling_of
 from notifier.operations.formatting import iso
-from notifier.runtime.digest_plans import plans
-from notifier.runtime.factories import digest_parts, offer, renderer
+from notifier.runtime.factories import digest_parts, offer, plans, renderer
 from notifier.store import accounts
 from notifier.store.digests import digest_runs, period_totals
 from notifier.store.digests.digest_runs import Right, RunRow

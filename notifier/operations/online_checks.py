@@ -4,9 +4,9 @@ from notifier.clock import SystemClock
 from notifier.config.settings import Config, Transport
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.chats import bot_is_in
-from notifier.feishu.files import Files
+from notifier.feishu.app_queries import bot_is_in
 from notifier.feishu.long_connection.discovery import ConnectionRefused, NotNow, discover
+from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.referral_accounts import NO_SUCH_ACCOUNT, ReferralAccounts
 from notifier.operations.checks import Finding
 from notifier.runtime import factories
@@ -102,7 +102,7 @@ async def _file_scope(api: FeishuApi) -> Finding:
     """An upload of nothing: with the scope it is refused for being empty."""
     scope = "im:resource"
     try:
-        await Files(api).upload(name="check.csv", content=b"")
+        await FeishuMessageSender(api).upload("check.csv", b"")
     except CallError as error:
         if error.code in EMPTY_UPLOAD:
             return Finding(good=True, what=f"scope {scope}")

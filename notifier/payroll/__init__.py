@@ -1,1 +1,1 @@
-"""The company's paying system: how calls are signed, the call to it, and its reports to us."""
+"""Payroll: calls to the company's paying system, and its reports."""

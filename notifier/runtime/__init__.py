@@ -1,0 +1,1 @@
+"""Runtime: builds the running program from the configuration, starts it and stops it."""

@@ -15,15 +15,15 @@ from sqlalchemy.engine import Connection as SqlConnection
 from notifier.clock import Clock, Millis, SystemClock, to_millis
 from notifier.config.fields import listen_address
 from notifier.config.settings import Config
-from notifier.domain.click import CARD_CLICKED
 from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Patience
-from notifier.domain.event import Event
+from notifier.domain.event import CARD_CLICKED, Event
 from notifier.domain.payout import PayoutReport, Taken
 from notifier.domain.rate_limit import Pace
 from notifier.errors import NotAuthorised
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.live_connections import live_connections
+from notifier.feishu.app_queries import live_connections
 from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
+from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.referral_accounts import ReferralAccounts
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
@@ -43,16 +43,15 @@ from notifier.flow.withdrawals.click import ClickParts, Clicks
 from notifier.flow.withdrawals.submit_payouts import HandOver, HandOverParts
 from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawParts
 from notifier.flow.worker import Step
-from notifier.messenger import Messenger
 from notifier.payroll.client import PayrollClient
 from notifier.payroll.endpoint import ReportEndpoint
-from notifier.runtime.digest_plans import plans
 from notifier.runtime.factories import (
     access,
     address_book,
     digest_parts,
     offer,
     payroll_access,
+    plans,
     prune_parts,
     refresh_parts,
     renderer,
@@ -121,7 +120,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         api = await parts.enter_async_context(FeishuApi(access(config), clock))
         if await stopped_before(stop, first_token(api, config.feishu.when_refused)):
             return
-        messenger, drawing, book = Messenger(api), renderer(config, clock), address_book(config)
+        messenger, drawing, book = FeishuMessageSender(api), renderer(config, clock), address_book(config)
         treasury, telling_ = ReferralAccounts(api), telling(config)
         deliverer = Deliverer(
             database,

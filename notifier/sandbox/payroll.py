@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.control.loopback import is_loopback
+from notifier.sandbox.settings import is_loopback
 from notifier.sandbox.tenant import World
 
 PATH = "/payroll/payouts"

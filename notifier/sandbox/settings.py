@@ -1,8 +1,10 @@
 """Settings: everything about the stand-in Feishu that can be set, with its defaults."""
 
+import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 DEFAULT_SCOPES = frozenset(
     {
@@ -101,3 +103,16 @@ class SandboxSettings:
         str, ...
     ] = ()  # what the page's button "send today's digest" runs; empty for no button
     payout_report_url: str = ""  # where the payroll stand-in reports to: http on loopback, or nowhere
+
+
+def is_loopback(url: str) -> bool:
+    """Plain http to this machine, without a user, and with no character that could be read in two ways."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        plain = url.isascii() and url.isprintable() and not set(url) & set(' \\"<>')
+        if parts.scheme != "http" or "@" in parts.netloc or not plain:
+            return False
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # no address, or a port that is none
+        return False

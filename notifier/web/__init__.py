@@ -1,0 +1,1 @@
+"""Web: everything that listens for HTTP."""

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from notifier.domain.click import Click
 from notifier.domain.digest_panel import Action, Board, Lever, Progress, Result, may_pull
+from notifier.domain.event import Click
 from notifier.domain.withdrawal import CARD_LIVES_MS, Denied, WithdrawalState
 
 NOW = 1_800_000_000_000

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.domain.account import Ownership, Referrer
-from notifier.domain.click import Click
 from notifier.domain.delivery import LONGEST_PAUSE_MS
+from notifier.domain.event import Click
 from notifier.domain.money import POINTS, Amounts, Kind
 from notifier.domain.withdrawal import (
     CARD_LIVES_MS,

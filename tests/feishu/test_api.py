@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from notifier.domain.delivery import Content, Rung, SentMessage
 from notifier.errors import (
     AppStopped,
     CallError,
@@ -20,7 +21,7 @@ from notifier.errors import (
     Refused,
 )
 from notifier.feishu.api import TOKEN_PATH, AppAccess, FeishuApi
-from notifier.feishu.messages import Created, Messages
+from notifier.feishu.messages import FeishuMessageSender
 from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
 
@@ -57,10 +58,9 @@ async def read(api: FeishuApi) -> dict[str, Any]:
     return dict(answer.data)
 
 
-async def send(api: FeishuApi, text: str = "hi", *, uuid: str = "u-1", to: str = LIN) -> Created:
-    return await Messages(api).create(
-        id_type="open_id", receive_id=to, msg_type="text", content=json.dumps({"text": text}), uuid=uuid
-    )
+async def send(api: FeishuApi, text: str = "hi", *, uuid: str = "u-1", to: str = LIN) -> SentMessage:
+    content = Content(rung=Rung.FULL, msg_type="text", body=json.dumps({"text": text}))
+    return await FeishuMessageSender(api).send(content, id_type="open_id", receive_id=to, uuid=uuid)
 
 
 def answer_with(box: FeishuBox, match: str, **fault: object) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from notifier.errors import CallError, Refused
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.chats import bot_is_in
+from notifier.feishu.app_queries import bot_is_in
 from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
 

@@ -6,7 +6,7 @@ import pytest
 
 from notifier.errors import NotDone, OutcomeUnknown, Refused
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.files import Files
+from notifier.feishu.messages import FeishuMessageSender
 from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
 
@@ -23,7 +23,7 @@ async def api(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[FeishuAp
 
 async def test_a_file_arrives_as_it_is(api: FeishuApi, feishu_box: FeishuBox) -> None:
     content = "\ufeff账户,金额\r\n".encode() + bytes(range(256))
-    key = await Files(api).upload(name=NAME, content=content)
+    key = await FeishuMessageSender(api).upload(NAME, content)
 
     assert content == feishu_box.file(key)
     assert 1 == len(feishu_box.requests("/open-apis/im/v1/files"))
@@ -34,31 +34,31 @@ async def test_a_token_that_feishu_rejects_is_renewed_and_the_file_sent_again(
 ) -> None:
     feishu_box.expire_tokens()
 
-    assert b"x" == feishu_box.file(await Files(api).upload(name=NAME, content=b"x"))
+    assert b"x" == feishu_box.file(await FeishuMessageSender(api).upload(NAME, b"x"))
 
 
 @pytest.mark.parametrize("size, meaning", [(0, "empty"), (30 * 1024 * 1024 + 1, "larger than 30 MB")])
 async def test_what_feishu_does_not_take_is_said(api: FeishuApi, size: int, meaning: str) -> None:
     with pytest.raises(Refused, match=meaning):
-        await Files(api).upload(name=NAME, content=bytes(size))
+        await FeishuMessageSender(api).upload(NAME, bytes(size))
 
 
 async def test_a_missing_scope_is_named(api: FeishuApi, feishu_box: FeishuBox) -> None:
     feishu_box.set_scopes(["im:message:send_as_bot"])
 
     with pytest.raises(Refused, match="im:resource"):
-        await Files(api).upload(name=NAME, content=b"x")
+        await FeishuMessageSender(api).upload(NAME, b"x")
 
 
 async def test_an_answer_without_a_key_is_no_upload(api: FeishuApi, feishu_box: FeishuBox) -> None:
     feishu_box.add_fault({"match": UPLOAD, "action": "code", "code": 0, "http_status": 200, "times": 1})
 
     with pytest.raises(NotDone, match="names no file"):
-        await Files(api).upload(name=NAME, content=b"x")
+        await FeishuMessageSender(api).upload(NAME, b"x")
 
 
 async def test_an_upload_that_breaks_off_is_unknown(api: FeishuApi, feishu_box: FeishuBox) -> None:
     feishu_box.add_fault({"match": UPLOAD, "action": "reset_after", "times": 1})
 
     with pytest.raises(OutcomeUnknown):
-        await Files(api).upload(name=NAME, content=b"x")
+        await FeishuMessageSender(api).upload(NAME, b"x")

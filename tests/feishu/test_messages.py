@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from notifier.domain.delivery import Content, Rung
 from notifier.errors import CardRefused, NotDone, OutcomeUnknown, Refused
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.messages import Messages
+from notifier.feishu.messages import FeishuMessageSender
 from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
 
@@ -18,10 +19,10 @@ DAY_SECONDS = 86_400
 
 
 @pytest.fixture
-async def messages(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[Messages]:
+async def messages(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[FeishuMessageSender]:
     access = AppAccess(base_url=feishu_box.url, app_id=feishu_box.app_id, app_secret=feishu_box.app_secret)
     async with FeishuApi(access, clock) as api:
-        yield Messages(api)
+        yield FeishuMessageSender(api)
 
 
 def card(text: str) -> str:
@@ -29,37 +30,39 @@ def card(text: str) -> str:
     return json.dumps({"schema": "2.0", "config": {"update_multi": True}, "body": {"elements": elements}})
 
 
-async def sent(messages: Messages) -> str:
-    created = await messages.create(
-        id_type="open_id", receive_id=LIN, msg_type="interactive", content=card("before"), uuid="u-1"
-    )
-    return created.message_id
+async def sent(messages: FeishuMessageSender) -> str:
+    content = Content(rung=Rung.FULL, msg_type="interactive", body=card("before"))
+    return (await messages.send(content, id_type="open_id", receive_id=LIN, uuid="u-1")).message_id
 
 
-async def test_a_card_is_replaced_where_it_hangs(feishu_box: FeishuBox, messages: Messages) -> None:
+async def test_a_card_is_replaced_where_it_hangs(
+    feishu_box: FeishuBox, messages: FeishuMessageSender
+) -> None:
     message_id = await sent(messages)
-    log_id = await messages.update(message_id, content=card("余额 0 “ok”"))
+    await messages.update(message_id, card("余额 0 “ok”"))
 
     (message,) = feishu_box.messages(LIN)
-    (line,) = [line for line in feishu_box.requests(PATCH_PATH) if line["method"] == "PATCH"]
     assert (message_id, json.loads(card("余额 0 “ok”"))) == (message["message_id"], message["content"])
-    assert line["log_id"] == log_id
 
 
-async def test_the_same_change_twice_does_no_harm(feishu_box: FeishuBox, messages: Messages) -> None:
+async def test_the_same_change_twice_does_no_harm(
+    feishu_box: FeishuBox, messages: FeishuMessageSender
+) -> None:
     message_id = await sent(messages)
     for _ in range(2):
-        await messages.update(message_id, content=card("after"))
+        await messages.update(message_id, card("after"))
 
     (message,) = feishu_box.messages(LIN)
     assert json.loads(card("after")) == message["content"]
 
 
-async def test_a_card_older_than_14_days_stays_as_it_is(feishu_box: FeishuBox, messages: Messages) -> None:
+async def test_a_card_older_than_14_days_stays_as_it_is(
+    feishu_box: FeishuBox, messages: FeishuMessageSender
+) -> None:
     message_id = await sent(messages)
     feishu_box.advance(15 * DAY_SECONDS)
     with pytest.raises(Refused) as refused:
-        await messages.update(message_id, content=card("after"))
+        await messages.update(message_id, card("after"))
 
     (message,) = feishu_box.messages(LIN)
     assert 230031 == refused.value.code
@@ -67,9 +70,11 @@ async def test_a_card_older_than_14_days_stays_as_it_is(feishu_box: FeishuBox, m
 
 
 @pytest.mark.parametrize("message_id", ["om_nobody", "om_a/reply", "om a?b#c%2F"])
-async def test_a_message_feishu_does_not_know_is_refused(messages: Messages, message_id: str) -> None:
+async def test_a_message_feishu_does_not_know_is_refused(
+    messages: FeishuMessageSender, message_id: str
+) -> None:
     with pytest.raises(Refused) as refused:
-        await messages.update(message_id, content=card("after"))
+        await messages.update(message_id, card("after"))
 
     assert 99992354 == refused.value.code
 
@@ -78,40 +83,42 @@ async def test_a_message_feishu_does_not_know_is_refused(messages: Messages, mes
     "code, msg", [(11310, "card action is lock"), (230099, "ErrCode: 11310; ErrMsg: card action is lock")]
 )
 async def test_a_card_that_somebody_uses_is_changed_a_second_later(
-    feishu_box: FeishuBox, messages: Messages, code: int, msg: str
+    feishu_box: FeishuBox, messages: FeishuMessageSender, code: int, msg: str
 ) -> None:
     message_id = await sent(messages)
     feishu_box.add_fault({"match": PATCH, "action": "code", "code": code, "msg": msg, "times": 1})
     with pytest.raises(NotDone) as put_off:
-        await messages.update(message_id, content=card("after"))
+        await messages.update(message_id, card("after"))
 
     assert (1, False) == (put_off.value.retry_after_seconds, put_off.value.whole_app)
-    await messages.update(message_id, content=card("after"))
+    await messages.update(message_id, card("after"))
 
 
-async def test_a_card_that_is_not_shared_is_refused(messages: Messages) -> None:
+async def test_a_card_that_is_not_shared_is_refused(messages: FeishuMessageSender) -> None:
     message_id = await sent(messages)
     with pytest.raises(Refused) as refused:
-        await messages.update(message_id, content='{"schema": "2.0", "body": {"elements": []}}')
+        await messages.update(message_id, '{"schema": "2.0", "body": {"elements": []}}')
 
     assert 230001 == refused.value.code
 
 
 async def test_a_card_of_the_wrong_form_may_be_made_simpler(
-    feishu_box: FeishuBox, messages: Messages
+    feishu_box: FeishuBox, messages: FeishuMessageSender
 ) -> None:
     message_id = await sent(messages)
     feishu_box.add_fault({"match": PATCH, "action": "code", "code": 11311})
     with pytest.raises(CardRefused):
-        await messages.update(message_id, content=card("after"))
+        await messages.update(message_id, card("after"))
 
 
-async def test_a_change_whose_answer_is_lost_is_made_again(feishu_box: FeishuBox, messages: Messages) -> None:
+async def test_a_change_whose_answer_is_lost_is_made_again(
+    feishu_box: FeishuBox, messages: FeishuMessageSender
+) -> None:
     message_id = await sent(messages)
     feishu_box.add_fault({"match": PATCH, "action": "reset_after", "times": 1})
     with pytest.raises(OutcomeUnknown):
-        await messages.update(message_id, content=card("after"))
+        await messages.update(message_id, card("after"))
 
-    await messages.update(message_id, content=card("after"))
+    await messages.update(message_id, card("after"))
     (message,) = feishu_box.messages(LIN)
     assert json.loads(card("after")) == message["content"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.domain.account import Referrer
-from notifier.domain.click import CARD_CLICKED, Click
+from notifier.domain.event import CARD_CLICKED, Click
 from notifier.domain.money import POINTS
 from notifier.feishu.wire import read_event
 from notifier.feishu.withdrawal_wire import read_account, read_click, read_withdrawn

@@ -11,8 +11,7 @@ from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_panel import Action, LeftOut
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
-from notifier.domain.withdraw_offer import Offer
-from notifier.domain.withdrawal import WithdrawalState
+from notifier.domain.withdrawal import Offer, WithdrawalState
 from notifier.flow.withdrawals.batch import TOGETHER, Batcher, BatchParts
 from notifier.store import audit, withdrawals
 from notifier.store.cards import batches, digest_panels

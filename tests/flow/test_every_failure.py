@@ -11,13 +11,13 @@ import sqlalchemy as sa
 
 from notifier.cards.render import Renderer
 from notifier.cards.templates import CardTemplates
-from notifier.domain.delivery import Content, Patience, SentMessage
+from notifier.domain.delivery import Patience
 from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.failures import TABLE
-from notifier.feishu.messages import Messages
+from notifier.feishu.messages import FeishuMessageSender
 from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import rate_limits
@@ -173,22 +173,6 @@ ON_HTTP_200 = [case._replace(status=200) for case in {case.end: case for case in
 """One of each end: the code decides."""
 
 
-class Messenger:
-    """flow's view of sending on the real calls, as the app wires it."""
-
-    def __init__(self, messages: Messages) -> None:
-        self._messages = messages
-
-    async def send(self, content: Content, *, id_type: str, receive_id: str, uuid: str) -> SentMessage:
-        created = await self._messages.create(
-            id_type=id_type, receive_id=receive_id, msg_type=content.msg_type, content=content.body, uuid=uuid
-        )
-        return SentMessage(message_id=created.message_id, chat_id=created.chat_id, log_id=created.log_id)
-
-    async def upload(self, name: str, content: bytes) -> str:
-        raise NotImplementedError("a notice has no file; digests are in test_digest.py")
-
-
 @pytest.fixture
 async def api(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[FeishuApi]:
     """One that soon gives up waiting, as some faults here never answer."""
@@ -206,7 +190,7 @@ async def api(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[FeishuAp
 @pytest.fixture
 async def deliverer(database: Database, api: FeishuApi, clock: FakeClock) -> AsyncIterator[Deliverer]:
     parts = DeliverParts(
-        messenger=Messenger(Messages(api)),
+        messenger=FeishuMessageSender(api),
         renderer=Renderer(CardTemplates(), check=card_problems, zone=ZoneInfo("Asia/Shanghai"), clock=clock),
         book=BOOK,
         pace=SendingPace(app=Pace(per_second=45, burst=4), chat=Pace(per_second=4.5), per_minute=975),

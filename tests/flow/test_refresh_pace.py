@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.config.settings import Config
-from notifier.domain.account_state import AccountState, Withdrawn
+from notifier.domain.account import AccountState, Withdrawn
 from notifier.domain.money import Kind
 from notifier.errors import CallError, OutcomeUnknown, Refused
 from notifier.flow.events.reconcile import FAILED_PAUSE_MS, MOST_TRIES

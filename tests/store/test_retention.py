@@ -32,7 +32,6 @@ from notifier.store.schema.tables import (
     digest_files,
     payouts,
     withdrawals,
-    workers,
 )
 from notifier.store.schema.tables import batches as batches_table
 from notifier.store.schema.tables import boards as boards_table
@@ -40,6 +39,7 @@ from notifier.store.schema.tables import card_updates as card_updates_table
 from notifier.store.schema.tables import digest_runs as digest_runs_table
 from notifier.store.schema.tables import inbox as inbox_table
 from notifier.store.schema.tables import notices as notices_table
+from notifier.store.schema.tables import workers as workers_table
 from support.builders import ACCOUNT, change
 from support.clock import FakeClock
 from support.digests import BEFORE as DUE
@@ -420,7 +420,7 @@ def test_processes_that_ended_long_ago_are_forgotten_but_the_newest(database: Da
     gone = through(database, lambda c, after: retention.dead_workers(c, after, before=BEFORE))
 
     assert {"workers": 2} == gone
-    assert 1 == count(database, workers)
+    assert 1 == count(database, workers_table)
     with database.read() as connection:
         newest = workers.last_worker(connection)
     assert newest is not None

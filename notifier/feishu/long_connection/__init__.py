@@ -1,0 +1,1 @@
+"""Long connection: events over WebSocket, with the official SDK's client."""

@@ -38,8 +38,7 @@ from lark_oapi.ws.exception import ClientException
 from lark_oapi.ws.model import ClientConfig
 from lark_oapi.ws.pb.pbbp2_pb2 import Frame
 
-from notifier.domain.click import CARD_CLICKED
-from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, Event
+from notifier.domain.event import BALANCE_CHANGED, CARD_CLICKED, UNREADABLE, Event
 from notifier.feishu.callback_answers import Answers, Store, tell_not_stored
 from notifier.feishu.long_connection.chunks import Chunks
 from notifier.feishu.long_connection.discovery import Endpoint, refusal

@@ -9,8 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.domain.click import CARD_CLICKED
-from notifier.domain.event import Event
+from notifier.domain.event import CARD_CLICKED, Event
 from notifier.feishu.callback_answers import Answers, Document
 from notifier.feishu.webhook.crypto import Undecipherable
 from notifier.feishu.webhook.request import Opened, Refused, WebhookAccess, Why, open_request

@@ -1,0 +1,1 @@
+"""Deliveries: resolve the recipient, send the card, update it later."""

@@ -25,7 +25,7 @@ from notifier.domain.delivery import (
 from notifier.domain.digest import Digest
 from notifier.domain.rate_limit import SendingPace
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
-from notifier.domain.withdraw_offer import Offer
+from notifier.domain.withdrawal import Offer
 from notifier.errors import CallError, NotDone, OutcomeUnknown
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.ports import Messenger

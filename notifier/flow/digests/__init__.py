@@ -1,0 +1,1 @@
+"""Digests: schedule, figures, and sending."""

@@ -1,0 +1,1 @@
+"""Events: receive, apply to the ledger, and reconcile with Feishu."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.domain.account_state import AccountState
+from notifier.domain.account import AccountState
 from notifier.domain.delivery import closes_gate_for_ms, pause_ms
 from notifier.domain.event import BALANCE_READ, BALANCE_UNHEARD, BalanceReport, Event
 from notifier.domain.rate_limit import Pace

@@ -1,0 +1,1 @@
+"""Upkeep: jobs that run beside the data flow."""

@@ -1,0 +1,1 @@
+"""Withdrawals: from a click to the payout report."""

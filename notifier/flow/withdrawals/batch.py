@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
-from notifier.domain.click import Click
 from notifier.domain.digest_panel import LeftOut
+from notifier.domain.event import Click
 from notifier.domain.route import AddressBook
-from notifier.domain.withdraw_offer import Offer
-from notifier.domain.withdrawal import Denied, Meaning, Role, authorise, meaning
+from notifier.domain.withdrawal import Denied, Meaning, Offer, Role, authorise, meaning
 from notifier.store import audit, withdrawals
 from notifier.store.audit import What
 from notifier.store.cards import batches, buttons

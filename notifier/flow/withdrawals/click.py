@@ -16,12 +16,20 @@ from sqlalchemy.engine import Connection
 from notifier.cards.render import Renderer
 from notifier.cards.withdrawal_text import Said, board_toast, denied_toast, meaning_toast
 from notifier.clock import Clock, to_millis
-from notifier.domain.click import Click
 from notifier.domain.digest_panel import Action, Lever
-from notifier.domain.event import Event
+from notifier.domain.event import Click, Event
 from notifier.domain.route import AddressBook
-from notifier.domain.withdraw_offer import Offer
-from notifier.domain.withdrawal import Button, Denied, Meaning, Role, Verdict, Withdrawal, authorise, meaning
+from notifier.domain.withdrawal import (
+    Button,
+    Denied,
+    Meaning,
+    Offer,
+    Role,
+    Verdict,
+    Withdrawal,
+    authorise,
+    meaning,
+)
 from notifier.flow.withdrawals import panel_click
 from notifier.store import audit, inbox, withdrawals
 from notifier.store.audit import What

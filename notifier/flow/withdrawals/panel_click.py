@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from notifier.cards.withdrawal_text import Said, board_toast, denied_toast
-from notifier.domain.click import Click
 from notifier.domain.digest_panel import Lever, may_pull
+from notifier.domain.event import Click
 from notifier.store import audit
 from notifier.store.audit import What
 from notifier.store.cards import batches, digest_panels

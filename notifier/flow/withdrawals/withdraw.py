@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
-from notifier.domain.account import Ownership
-from notifier.domain.account_state import AccountState
+from notifier.domain.account import AccountState, Ownership
 from notifier.domain.delivery import closes_gate_for_ms
 from notifier.domain.payout import body_of
 from notifier.domain.rate_limit import Pace

@@ -1,0 +1,1 @@
+"""API: answers Feishu's server calls."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from aiohttp import web
+
 JsonObject = dict[str, object]
 
 STATUS_AND_SENTENCE: dict[int, tuple[int, str]] = {
@@ -113,3 +115,9 @@ def optional_text(body: JsonObject, name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise wrong_type(name, value)
     return value
+
+
+LOG_ID = web.RequestKey("LOG_ID", str)  # goes out as X-Tt-Logid
+
+
+CODE = web.RequestKey("CODE", int)  # the code of the JSON answer

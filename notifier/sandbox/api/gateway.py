@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from notifier.sandbox.api.error_codes import JsonObject, RefusedError
+from notifier.sandbox.api.error_codes import CODE, LOG_ID, JsonObject, RefusedError
 from notifier.sandbox.api.quota import Limit, Quota
-from notifier.sandbox.api.request_keys import CODE, LOG_ID
 from notifier.sandbox.api.tokens import Tokens
 from notifier.sandbox.tenant import World
 

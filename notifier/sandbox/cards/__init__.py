@@ -1,0 +1,1 @@
+"""Cards: checks card JSON, reads its text, and presses its buttons."""

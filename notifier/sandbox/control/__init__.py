@@ -1,0 +1,1 @@
+"""Control: the web page, its API, and the HTTP server."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from notifier.sandbox.api.request_keys import CODE, LOG_ID
+from notifier.sandbox.api.error_codes import CODE, LOG_ID
 from notifier.sandbox.faults.call_faults import reset, wait_while
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.tenant import RequestLine

@@ -11,8 +11,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.api.request_keys import CODE, LOG_ID
+from notifier.sandbox.api.error_codes import CODE, LOG_ID, JsonObject
 from notifier.sandbox.tenant import World
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
 
-from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.api.error_codes import CODE, JsonObject
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import PER_SECOND_10
-from notifier.sandbox.api.request_keys import CODE
 from notifier.sandbox.faults.call_faults import is_gone, reset, wait_while
 from notifier.sandbox.faults.frame_damage import damaged
 from notifier.sandbox.faults.running import Trouble, Troubles

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import aiohttp
 from Crypto.Cipher import AES
 
-from notifier.sandbox.control.loopback import is_loopback
 from notifier.sandbox.faults.frame_damage import damaged_post
 from notifier.sandbox.push.long_connection import Ack, ConnectionGoneError, NobodyOnlineError
+from notifier.sandbox.settings import is_loopback
 from notifier.sandbox.tenant import World
 
 URL_CHECK_SECONDS = 1.0

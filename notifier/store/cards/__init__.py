@@ -1,0 +1,1 @@
+"""Cards: what posted cards show, their buttons, digest panels and batches."""

@@ -16,8 +16,7 @@ from notifier.domain.money import Amounts
 from notifier.domain.notice import Notice
 from notifier.domain.payout import Payout
 from notifier.domain.route import REFERRER, AddressBook
-from notifier.domain.withdraw_offer import Offer
-from notifier.domain.withdrawal import Withdrawal, WithdrawalState
+from notifier.domain.withdrawal import Offer, Withdrawal, WithdrawalState
 from notifier.store import accounts, notices, payouts, withdrawals
 from notifier.store.cards import buttons, digest_panels
 from notifier.store.cards.buttons import Pressed

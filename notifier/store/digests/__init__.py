@@ -1,0 +1,1 @@
+"""Digests: runs, stored content, and period totals."""

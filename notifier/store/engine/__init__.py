@@ -1,0 +1,1 @@
+"""Engine: connection, writer thread, process lock, and integrity checks."""

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    MetaData,
     String,
     Table,
     Text,
@@ -14,8 +15,18 @@ from sqlalchemy import (
     text,
 )
 
-from notifier.store.schema.metadata import Id as _Id
-from notifier.store.schema.metadata import metadata
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""Shared by all tables: the names of keys and indexes."""
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+"""Row numbers. SQLite numbers rows automatically only for plain INTEGER keys."""
 
 digest_clocks = Table(
     "digest_clocks",
@@ -27,7 +38,7 @@ digest_clocks = Table(
 digest_runs = Table(
     "digest_runs",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("digest", String(32), nullable=False),
     Column("period", String(64), nullable=False),
     Column("recipient", String(64), nullable=False),  # a group's name, referrers, or account:<accounts.id>
@@ -38,7 +49,7 @@ digest_runs = Table(
     Column("born_at", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),  # spreading, told, quiet, missed
     Column("content", Text),  # the figures as told
-    Column("next_ref", _Id),  # spreading: the first account that has not been told
+    Column("next_ref", Id),  # spreading: the first account that has not been told
     UniqueConstraint("digest", "period", "recipient", "edition"),
 )
 Index("ix_digest_runs_born", digest_runs.c.born_at)
@@ -53,7 +64,7 @@ Index(
 digest_files = Table(
     "digest_files",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("name", String(128), nullable=False),
     Column("rows", Integer, nullable=False),
     Column("packed", LargeBinary),  # zlib; NULL once Feishu has it
@@ -64,7 +75,7 @@ boards = Table(
     "boards",
     metadata,
     Column("ref", String(40), primary_key=True),  # of one button on a digest's card
-    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
     Column("action", String(8), nullable=False),  # one, all, retry
     Column("round", Integer, nullable=False),  # how many batches of the card were over when it was drawn
     Column("drawn_at", BigInteger, nullable=False),
@@ -74,8 +85,8 @@ boards = Table(
 batches = Table(
     "batches",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
     Column("click_key", String(128), nullable=False, unique=True),
     Column("round", Integer, nullable=False),
     Column("requested_by", String(64), nullable=False),
@@ -95,9 +106,9 @@ Index(
 batch_items = Table(
     "batch_items",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("batch_id", _Id, ForeignKey("batches.id"), nullable=False),
-    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("batch_id", Id, ForeignKey("batches.id"), nullable=False),
+    Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
     Column("button", String(40), ForeignKey("buttons.ref"), nullable=False),
     Column("order_id", String(64)),  # once it is ordered
     Column("left_out", String(32)),  # why it was not ordered

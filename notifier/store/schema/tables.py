@@ -16,15 +16,15 @@ from sqlalchemy import (
 )
 
 from notifier.store.schema.digest_tables import (
+    Id,
     batch_items,
     batches,
     boards,
     digest_clocks,
     digest_files,
     digest_runs,
+    metadata,
 )
-from notifier.store.schema.metadata import Id as _Id
-from notifier.store.schema.metadata import metadata
 
 __all__ = [
     "accounts",
@@ -56,7 +56,7 @@ __all__ = [
 inbox = Table(
     "inbox",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("app_id", String(64), nullable=False),
     Column("event_key", String(128), nullable=False),
     Column("event_type", String(128), nullable=False),
@@ -79,7 +79,7 @@ Index(
 accounts = Table(
     "accounts",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("tenant_key", String(64), nullable=False),
     Column("app_id", String(64), nullable=False),
     Column("account_id", String(64), nullable=False),
@@ -115,7 +115,7 @@ Index("ix_accounts_reread", accounts.c.reread_at, sqlite_where=_TO_REREAD, postg
 balances = Table(
     "balances",
     metadata,
-    Column("account_ref", _Id, ForeignKey("accounts.id"), primary_key=True),
+    Column("account_ref", Id, ForeignKey("accounts.id"), primary_key=True),
     Column("kind", String(8), primary_key=True),
     Column("currency", String(16), primary_key=True),
     Column("amount", BigInteger, nullable=False),
@@ -124,13 +124,13 @@ balances = Table(
 snapshots = Table(
     "snapshots",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
     Column("modified_at", BigInteger, nullable=False),
     Column("reported_at", BigInteger, nullable=False),
     Column("content", Text, nullable=False),
     Column(
-        "inbox_id", _Id
+        "inbox_id", Id
     ),  # the entry that told it first; kept as a number, as inbox rows are pruned one day
     UniqueConstraint("account_ref", "modified_at", "content"),
 )
@@ -138,9 +138,9 @@ snapshots = Table(
 changes = Table(
     "changes",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("snapshot_id", _Id, ForeignKey("snapshots.id"), nullable=False),
-    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("snapshot_id", Id, ForeignKey("snapshots.id"), nullable=False),
+    Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
     Column("kind", String(8), nullable=False),
     Column("currency", String(16), nullable=False),
     Column("before", BigInteger, nullable=False),
@@ -153,9 +153,9 @@ Index("ix_changes_period", changes.c.modified_at, changes.c.account_ref)
 notices = Table(
     "notices",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("notice_key", String(64), nullable=False, unique=True),
-    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
     Column("reason", String(16), nullable=False),
     Column("occurred_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -166,9 +166,9 @@ notices = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("delivery_key", String(40), nullable=False, unique=True),
-    Column("account_ref", _Id, ForeignKey("accounts.id")),  # NULL: it tells of no single account
+    Column("account_ref", Id, ForeignKey("accounts.id")),  # NULL: it tells of no single account
     Column("target", String(64), nullable=False),
     Column("receive_id_type", String(16), nullable=False, server_default=""),
     Column("receive_id", String(128), nullable=False, server_default=""),
@@ -185,15 +185,15 @@ deliveries = Table(
     Column("unknown_since", BigInteger),
     Column("owner", String(40)),  # the process that is sending it
     Column("reroute_reason", Text),
-    Column("rerouted_from", _Id, ForeignKey("deliveries.id")),
+    Column("rerouted_from", Id, ForeignKey("deliveries.id")),
     Column("message_id", String(64)),
     Column("chat_id", String(64)),
     Column("last_error", Text),
     Column("last_code", Integer),
     Column("log_id", String(128)),
     Column("order_id", String(64)),  # the withdrawal that it tells of; NULL for a balance change
-    Column("run_id", _Id, ForeignKey("digest_runs.id")),  # the digest that it tells; NULL for a notice
-    Column("file_id", _Id, ForeignKey("digest_files.id")),  # the digest's file, where it is that and no card
+    Column("run_id", Id, ForeignKey("digest_runs.id")),  # the digest that it tells; NULL for a notice
+    Column("file_id", Id, ForeignKey("digest_files.id")),  # the digest's file, where it is that and no card
 )
 _OPEN = text("state IN ('waiting', 'ready', 'sending')")
 Index(
@@ -222,8 +222,8 @@ Index("ix_deliveries_simpler", deliveries.c.updated_at, sqlite_where=_SIMPLER, p
 delivery_notices = Table(
     "delivery_notices",
     metadata,
-    Column("delivery_id", _Id, ForeignKey("deliveries.id"), primary_key=True),
-    Column("notice_id", _Id, ForeignKey("notices.id"), primary_key=True),
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), primary_key=True),
+    Column("notice_id", Id, ForeignKey("notices.id"), primary_key=True),
 )
 
 Index("ix_delivery_notices_notice", delivery_notices.c.notice_id)
@@ -231,8 +231,8 @@ Index("ix_delivery_notices_notice", delivery_notices.c.notice_id)
 attempts = Table(
     "attempts",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
     Column("uuid", String(50), nullable=False),
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
@@ -270,12 +270,12 @@ workers = Table(
 sweeps = Table(
     "sweeps",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("why", String(16), nullable=False),  # connected, schedule
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Column("cursor_at", BigInteger),  # modified_at and id of the account that was read last; NULL: none yet
-    Column("cursor_ref", _Id),
+    Column("cursor_ref", Id),
     Column("again", Integer, nullable=False, server_default="0"),  # 1: asked for while it ran
     Column("read", Integer, nullable=False, server_default="0"),
     Column("failed", Integer, nullable=False, server_default="0"),
@@ -287,8 +287,8 @@ buttons = Table(
     "buttons",
     metadata,
     Column("ref", String(40), primary_key=True),
-    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),
-    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
+    Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("drawn_at", BigInteger, nullable=False),
     UniqueConstraint("delivery_id", "account_ref", "epoch"),
@@ -298,9 +298,9 @@ Index("ix_buttons_account", buttons.c.account_ref, buttons.c.epoch)
 withdrawals = Table(
     "withdrawals",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("order_id", String(64), nullable=False, unique=True),
-    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
     Column("kinds", String(32), nullable=False),  # comma-separated
     Column("state", String(16), nullable=False),
     Column("epoch", Integer, nullable=False),  # withdrawals of the account that were over before this one
@@ -308,7 +308,7 @@ withdrawals = Table(
     Column("requested_by", String(64), nullable=False),
     Column("requested_at", BigInteger, nullable=False),
     Column("click_key", String(128), nullable=False, unique=True),
-    Column("delivery_id", _Id, ForeignKey("deliveries.id"), nullable=False),  # the card that was pressed
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),  # the card that was pressed
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("due_at", BigInteger, nullable=False),
     Column("owner", String(40)),  # the process that is asking Feishu
@@ -338,9 +338,9 @@ Index("ix_withdrawals_seen", withdrawals.c.seen_modified_at)
 payouts = Table(
     "payouts",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("order_id", String(64), ForeignKey("withdrawals.order_id"), nullable=False, unique=True),
-    Column("account_ref", _Id, ForeignKey("accounts.id"), nullable=False),
+    Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
     Column("state", String(16), nullable=False),
     Column("body", Text, nullable=False),  # what is handed over, the same in every call
     Column("created_at", BigInteger, nullable=False),
@@ -361,7 +361,7 @@ Index("ix_payouts_created", payouts.c.created_at)
 card_updates = Table(
     "card_updates",
     metadata,
-    Column("delivery_id", _Id, ForeignKey("deliveries.id"), primary_key=True),
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), primary_key=True),
     Column("wanted", Integer, nullable=False),  # grows with every change of what the card should show
     Column("shown", Integer, nullable=False, server_default="0"),  # the newest that Feishu has taken
     Column("due_at", BigInteger, nullable=False),
@@ -375,13 +375,13 @@ Index("ix_card_updates_behind", card_updates.c.due_at, sqlite_where=_BEHIND, pos
 audit = Table(
     "audit",
     metadata,
-    Column("id", _Id, primary_key=True),
+    Column("id", Id, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("what", String(32), nullable=False),
     Column("actor", String(64), nullable=False),  # an open_id, "feishu", "notifier", or "operator"
-    Column("account_ref", _Id),
+    Column("account_ref", Id),
     Column("order_id", String(64)),
-    Column("delivery_id", _Id),
+    Column("delivery_id", Id),
     Column("message_id", String(64)),
     Column("outcome", Text, nullable=False),
 )

@@ -1,10 +1,16 @@
-"""Presence: how many long connections of our app are live, ours among them.
+"""App queries: what our own app asks about itself."""
 
-The call is undocumented where we could read (other clients use it; seen 2026-11), so its absence is no fault.
-"""
+from urllib.parse import quote
 
 from notifier.errors import CallError
 from notifier.feishu.api import FeishuApi
+
+
+async def bot_is_in(api: FeishuApi, chat_id: str) -> bool:
+    """Raises CallError, for example when there is no such chat or the scope im:chat:readonly is missing."""
+    answer = await api.call("GET", f"/open-apis/im/v1/chats/{quote(chat_id, safe='')}/members/is_in_chat")
+    return answer.data.get("is_in_chat") is True
+
 
 PATH = "/open-apis/event/v1/connection"
 

@@ -1,0 +1,25 @@
+"""The audit command. Heavy imports happen inside it."""
+
+from pathlib import Path
+
+import click
+
+from notifier.cli.context import CONFIG_OPTION, load, open_database
+
+
+@click.command()
+@CONFIG_OPTION
+@click.option("--account", "account_id", help="Only this referral account.")
+@click.option("--order", "order_id", help="Only this withdrawal.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def audit(
+    config_path: Path | None, account_id: str | None, order_id: str | None, limit: int, *, as_json: bool
+) -> None:
+    """Who clicked, what was refused, ordered and answered. Newest first."""
+    from notifier.operations import withdrawals  # noqa: PLC0415 - see above
+
+    with open_database(load(config_path)) as opened:
+        click.echo(
+            withdrawals.trail(opened, account_id=account_id, order_id=order_id, limit=limit, as_json=as_json)
+        )
