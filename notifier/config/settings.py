@@ -15,8 +15,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_va
 
 from notifier.config.digests import GROUP_NAME, CalendarConfig, DigestConfig
 from notifier.config.fields import Number, Secret, Section, Text, Zone, as_list, listen_address
+from notifier.domain.delivery import HOUR_MS
+from notifier.domain.digest import Plan
 from notifier.domain.money import Kind
 from notifier.domain.notice import Direction
+from notifier.domain.period import working_days
 from notifier.domain.route import REFERRER
 
 CENTURY_DAYS = 36_500
@@ -354,6 +357,29 @@ class Config(Section):
                 if target != REFERRER and target not in self.groups:
                     raise ValueError(f"digests[{number}].to: {self._no_group(target)}")
         return self
+
+    def digest_plans(self) -> tuple[Plan, ...]:
+        """The configured digests, as values of the domain."""
+        working = working_days(self.calendar.closed_on, self.calendar.open_on)
+        return tuple(
+            Plan(
+                name=digest.name,
+                groups=tuple(target for target in digest.to if target != REFERRER),
+                to_referrers=REFERRER in digest.to,
+                cron=digest.expression,
+                zone=digest.time_zone or self.cards.time_zone,
+                span=digest.period,
+                working=working if digest.working_days else None,
+                skip_quiet=digest.when_empty == "skip",
+                jitter_ms=digest.jitter_seconds * 1000,
+                chart_days=digest.chart_days,
+                rows=digest.rows,
+                file=digest.file,
+                withdraw=digest.withdraw,
+                catch_up_ms=round(digest.catch_up_hours * HOUR_MS),
+            )
+            for digest in self.digests
+        )
 
     def _no_group(self, name: str) -> str:
         return (

@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.money import Amounts, Asset
-from notifier.domain.period import Period
+from notifier.domain.period import (
+    Period,
+    Span,
+    WorkCalendar,
+)
 
 ZERO = Decimal(0)
 LATE_AFTER_MS = 10 * 60_000
@@ -124,3 +129,26 @@ class Digest:
     def is_quiet(self) -> bool:
         """Nothing changed in its period."""
         return self.people == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One digest as configured. cron: five fields. working: where it comes on working days only. skip_quiet: nothing is
+    said where nothing changed. rows: at most in a table. file: always, when_cut or never. catch_up_ms: what was due
+    longer ago is not told by itself.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    to_referrers: bool
+    cron: str
+    zone: ZoneInfo
+    span: Span
+    working: WorkCalendar | None
+    skip_quiet: bool
+    jitter_ms: int
+    chart_days: int
+    rows: int
+    file: str
+    withdraw: bool
+    catch_up_ms: int

@@ -14,7 +14,6 @@ from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due
 from notifier.operations.sample_cards import sample, samples_for
-from notifier.runtime.factories import plans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ def offline(loaded: Loaded) -> list[Finding]:
 def _digests(config: Config) -> Iterable[Finding]:
     """When each comes next; and that the calendar leaves days on which it can."""
     now = SystemClock().now()
-    for plan in plans(config):
+    for plan in config.digest_plans():
         try:
             coming = next_due(plan, to_millis(now))
         except ValueError as error:

@@ -14,15 +14,15 @@ from notifier.clock import Clock, Millis, from_millis, to_millis
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.delivery import Rung
-from notifier.domain.digest import Digest
+from notifier.domain.digest import Digest, Plan
 from notifier.domain.digest_panel import Board, Option
 from notifier.domain.period import Period, so_far
 from notifier.errors import ConfigError
 from notifier.flow.digests.digest import REFERRERS, DigestParts, figures_of, own_digest, spread, tell
 from notifier.flow.digests.figures import Figures
-from notifier.flow.digests.schedule import Plan, next_due, telling_of
+from notifier.flow.digests.schedule import next_due, telling_of
 from notifier.operations.formatting import iso
-from notifier.runtime.factories import digest_parts, offer, plans, renderer
+from notifier.runtime.factories import digest_parts, offer, renderer
 from notifier.store import accounts
 from notifier.store.digests import digest_runs, period_totals
 from notifier.store.digests.digest_runs import Right, RunRow
@@ -35,7 +35,7 @@ EARLIEST = date(2000, 1, 1)
 
 def plan_called(config: Config, name: str) -> Plan:
     """Raises ConfigError when there is none."""
-    found = plans(config)
+    found = config.digest_plans()
     for plan in found:
         if plan.name == name:
             return plan
@@ -120,7 +120,7 @@ def listed(database: Database, config: Config, clock: Clock) -> list[Listed]:
     now = to_millis(clock.now())
     found = []
     with database.read() as connection:
-        for plan in plans(config):
+        for plan in config.digest_plans():
             coming = next_due(plan, now)
             found.append(
                 Listed(

@@ -51,7 +51,6 @@ from notifier.runtime.factories import (
     digest_parts,
     offer,
     payroll_access,
-    plans,
     prune_parts,
     refresh_parts,
     renderer,
@@ -364,7 +363,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
         for step in steps:
             step.start()
         parts.push_async_callback(stop_all, steps)
-        timetable = schedule(plans(config), digesting.wake)
+        timetable = schedule(config.digest_plans(), digesting.wake)
         timetable.start()
         parts.callback(timetable.shutdown, wait=False)
 

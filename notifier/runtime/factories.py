@@ -8,9 +8,8 @@ from notifier.cards.templates import CardTemplates
 from notifier.clock import Clock, Millis
 from notifier.config.settings import Config
 from notifier.domain.delivery import HOUR_MS
-from notifier.domain.period import working_days
 from notifier.domain.rate_limit import Pace, SendingPace
-from notifier.domain.route import REFERRER, AddressBook, Condition, Route
+from notifier.domain.route import AddressBook, Condition, Route
 from notifier.domain.withdrawal import Offer
 from notifier.feishu.api import AppAccess
 from notifier.feishu.card_rules import card_problems
@@ -18,7 +17,6 @@ from notifier.feishu.currency import currency_code
 from notifier.feishu.webhook.request import WebhookAccess
 from notifier.feishu.wire import write_reading
 from notifier.flow.digests.digest import DigestParts
-from notifier.flow.digests.schedule import Plan
 from notifier.flow.events.reconcile import RefreshParts
 from notifier.flow.notices import Telling
 from notifier.flow.ports import Treasury
@@ -117,7 +115,7 @@ def offer(config: Config) -> Offer:
 def digest_parts(config: Config, drawing: Renderer, clock: Clock, wake: Callable[[], None]) -> DigestParts:
     days = config.payouts.alarm_after_days
     return DigestParts(
-        plans=plans(config),
+        plans=config.digest_plans(),
         telling=telling(config),
         fit=fitting(drawing),
         kinds=tuple(config.withdrawals.kinds),
@@ -156,27 +154,4 @@ def prune_parts(config: Config, clock: Clock, *, busy: Callable[[], bool]) -> Pr
     kept = config.retention
     return PruneParts(
         events_days=kept.events_days, deliveries_days=kept.deliveries_days, clock=clock, busy=busy
-    )
-
-
-def plans(config: Config) -> tuple[Plan, ...]:
-    working = working_days(config.calendar.closed_on, config.calendar.open_on)
-    return tuple(
-        Plan(
-            name=digest.name,
-            groups=tuple(target for target in digest.to if target != REFERRER),
-            to_referrers=REFERRER in digest.to,
-            cron=digest.expression,
-            zone=digest.time_zone or config.cards.time_zone,
-            span=digest.period,
-            working=working if digest.working_days else None,
-            skip_quiet=digest.when_empty == "skip",
-            jitter_ms=digest.jitter_seconds * 1000,
-            chart_days=digest.chart_days,
-            rows=digest.rows,
-            file=digest.file,
-            withdraw=digest.withdraw,
-            catch_up_ms=round(digest.catch_up_hours * HOUR_MS),
-        )
-        for digest in config.digests
     )

@@ -725,7 +725,7 @@ async def test_an_address_that_cannot_be_had_is_said_with_its_setting(
 
 def test_the_webhook_does_without_the_sdk() -> None:
     """It costs 2 s and 170 MB."""
-    code = "import sys, notifier.transport; print([name for name in sys.modules if name.startswith('lark')])"
+    code = "import sys, notifier.runtime.inbound; print([name for name in sys.modules if name.startswith('lark')])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert "[]" == ran.stdout.strip()

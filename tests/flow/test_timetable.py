@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from notifier.clock import from_millis, to_millis
-from notifier.config.cron import trigger
+from notifier.cron import trigger
+from notifier.domain.digest import Plan
 from notifier.domain.period import Span, WorkCalendar
-from notifier.flow.digests.schedule import Due, Plan, due_between, next_due, telling_of
+from notifier.flow.digests.schedule import Due, due_between, next_due, telling_of
 from support.digests import PLAN
 
 NEW_YORK, SHANGHAI = ZoneInfo("America/New_York"), ZoneInfo("Asia/Shanghai")

@@ -10,13 +10,12 @@ import sqlalchemy as sa
 from notifier.cards.digest_fit import fitting
 from notifier.config.settings import Config
 from notifier.domain.account import Ownership, Referrer
-from notifier.domain.digest import Digest
+from notifier.domain.digest import Digest, Plan
 from notifier.domain.event import AccountKey
 from notifier.domain.money import Kind
 from notifier.domain.period import Span
 from notifier.domain.route import AddressBook
 from notifier.flow.digests.digest import Digester, DigestParts
-from notifier.flow.digests.schedule import Plan
 from notifier.flow.notices import Telling
 from notifier.runtime.factories import renderer
 from notifier.store import accounts, ledger

@@ -15,13 +15,13 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.config.cron import trigger
-from notifier.domain.digest import Digest, Flow
+from notifier.cron import trigger
+from notifier.domain.digest import Digest, Flow, Plan
 from notifier.domain.money import Asset, Kind
 from notifier.domain.period import Period
 from notifier.domain.route import REFERRER
 from notifier.flow.digests.figures import Figures, Fit, gather
-from notifier.flow.digests.schedule import Due, Plan, due_between, next_due
+from notifier.flow.digests.schedule import Due, due_between, next_due
 from notifier.flow.notices import Telling
 from notifier.store.digests import digest_runs, period_totals
 from notifier.store.digests.digest_runs import Right, RunState

@@ -9,11 +9,10 @@ from sqlalchemy.engine import Connection
 from notifier.cards.balance_text import clean
 from notifier.cards.digest_text import MOST_FLOWS
 from notifier.clock import Millis
-from notifier.domain.digest import DayFlow, Digest, Flow
+from notifier.domain.digest import DayFlow, Digest, Flow, Plan
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import ONE_DAY, Period, days_before, midnight
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
-from notifier.flow.digests.schedule import Plan
 from notifier.store.digests import digest_runs, period_totals
 from notifier.store.digests.period_totals import BookRow, Stretch
 

@@ -4,15 +4,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from notifier.clock import Millis, from_millis, to_millis
-from notifier.config.cron import trigger
+from notifier.cron import trigger
+from notifier.domain.digest import Plan
 from notifier.domain.period import (
     MOST_DAYS_OFF,
     Period,
-    Span,
-    WorkCalendar,
     ended_between,
     finished,
     holding,
@@ -22,29 +20,6 @@ from notifier.domain.period import (
 DAY_MS = 86_400_000
 LOOK_AHEAD_DAYS = 800
 """Past this a cron expression is taken to never come again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """One digest as configured. cron: five fields. working: where it comes on working days only. skip_quiet: nothing is
-    said where nothing changed. rows: at most in a table. file: always, when_cut or never. catch_up_ms: what was due
-    longer ago is not told by itself.
-    """
-
-    name: str
-    groups: tuple[str, ...]
-    to_referrers: bool
-    cron: str
-    zone: ZoneInfo
-    span: Span
-    working: WorkCalendar | None
-    skip_quiet: bool
-    jitter_ms: int
-    chart_days: int
-    rows: int
-    file: str
-    withdraw: bool
-    catch_up_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
