@@ -20,6 +20,7 @@ from notifier.cards.withdrawal_text import not_yours_any_more, panel, withdrawal
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
+from notifier.domain.card_state import Claimed, Face, HungCard
 from notifier.domain.delivery import Content, Rung
 from notifier.domain.digest import Digest
 from notifier.domain.digest_card import DigestCard
@@ -28,8 +29,6 @@ from notifier.domain.notice import Notice
 from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import Offer
 from notifier.errors import TemplateBroken
-from notifier.store.cards.card_states import Face, HungCard
-from notifier.store.outbox import Claimed
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.route import REFERRER, AddressBook, Recipient
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
-from notifier.store import accounts, notices
-from notifier.store.cards import card_updates
+from notifier.store import accounts, card_updates, notices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

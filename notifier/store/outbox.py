@@ -8,32 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.account import Ownership
+from notifier.domain.card_state import Claimed
 from notifier.domain.delivery import UUID_WINDOW_MS, Content, Delivery, DeliveryState, Move, Rung
-from notifier.domain.digest import Digest
-from notifier.domain.digest_panel import Board
-from notifier.domain.event import AccountKey
-from notifier.domain.notice import Notice
 from notifier.domain.rate_limit import Gate, SendingPace
 from notifier.store import accounts, notices, rate_limits
-from notifier.store.cards.card_states import Face
 from notifier.store.schema.tables import attempts, deliveries, gates
 
 MINUTE_MS = 60_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """A delivery that is ours to send, with all that its card needs."""
-
-    delivery: Delivery
-    attempt_id: int
-    account: AccountKey | None
-    owner: Ownership | None
-    told: tuple[Notice, ...]
-    face: Face | None = None
-    digest: Digest | None = None
-    board: Board | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

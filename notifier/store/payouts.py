@@ -10,8 +10,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.payout import Payout, PayoutReport, PayoutState, Step, Taken, weigh
 from notifier.domain.withdrawal import Withdrawal
-from notifier.store import accounts
-from notifier.store.cards import card_updates
+from notifier.store import accounts, card_updates
 from notifier.store.engine.sql import insert_ignoring
 from notifier.store.schema.tables import payouts, withdrawals
 

@@ -13,8 +13,7 @@ from notifier.domain.event import AccountKey
 from notifier.domain.ledger import content_of, read_content
 from notifier.domain.money import Amounts, Kind
 from notifier.domain.withdrawal import Button, Role, Step, Withdrawal, WithdrawalState
-from notifier.store import accounts, ledger
-from notifier.store.cards import card_updates
+from notifier.store import accounts, card_updates, ledger
 from notifier.store.engine.sql import insert_returning
 from notifier.store.schema.tables import accounts as accounts_table
 from notifier.store.schema.tables import withdrawals

@@ -12,11 +12,11 @@ from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock
 from notifier.config.settings import Config
 from notifier.domain.account import Ownership, Referrer
+from notifier.domain.card_state import Claimed
 from notifier.domain.delivery import Content, Delivery, DeliveryState, Rung
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.operations.sample_cards import SAMPLES, sample
-from notifier.store.outbox import Claimed
 from support.builders import ACCOUNT, MODIFIED_AT, notice
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

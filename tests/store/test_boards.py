@@ -14,8 +14,8 @@ from notifier.domain.money import Kind
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
-from notifier.store import withdrawals
-from notifier.store.cards import batches, buttons, card_updates, digest_panels
+from notifier.store import card_updates, withdrawals
+from notifier.store.cards import batches, buttons, digest_panels
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import Right, RunState
 from notifier.store.engine.database import Database

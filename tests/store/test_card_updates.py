@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from notifier.domain.event import AccountKey
 from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import CARD_LIVES_MS
-from notifier.store.cards import buttons, card_updates
-from notifier.store.cards.card_updates import SETTLE_MS, CardUpdate
+from notifier.store import card_updates
+from notifier.store.card_updates import SETTLE_MS, CardUpdate
+from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import card_updates as table
 from notifier.store.schema.tables import deliveries

@@ -16,8 +16,8 @@ from notifier.domain.event import Event
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, finished
-from notifier.store import inbox, notices, retention, workers
-from notifier.store.cards import batches, card_updates, digest_panels
+from notifier.store import card_updates, inbox, notices, retention, workers
+from notifier.store.cards import batches, digest_panels
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import Right, RunState
 from notifier.store.engine.database import LOG_FILE_BYTES, Database

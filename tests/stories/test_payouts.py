@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import payouts, withdrawals
-from notifier.store.cards import card_updates
+from notifier.store import card_updates, payouts, withdrawals
 from support.cards import balance_card, press, receipts, says
 from support.ports import free_port
 from support.running import RunningNotifier, running_notifier

@@ -10,8 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import audit, withdrawals
-from notifier.store.cards import card_updates
+from notifier.store import audit, card_updates, withdrawals
 from support.cards import balance_card, press, receipts, ref_on
 from support.running import RunningNotifier, running_notifier, texts
 from support.waiting import wait_until

@@ -10,9 +10,8 @@ import pytest
 from notifier.cards.templates import shipped_templates
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import audit, withdrawals
+from notifier.store import audit, card_updates, withdrawals
 from notifier.store.audit import AuditRow
-from notifier.store.cards import card_updates
 from support.cards import balance_card, press, ref_on, says
 from support.running import RunningNotifier, running_notifier
 from support.waiting import wait_until

@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import payouts, withdrawals
-from notifier.store.cards import card_updates
+from notifier.store import card_updates, payouts, withdrawals
 from notifier.store.engine.database import Database
 from support.cards import is_about_a_balance
 from support.running import texts

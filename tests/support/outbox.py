@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from notifier.domain.card_state import Claimed
 from notifier.domain.delivery import Content, DeliveryState, Move, Rung
 from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice, NoticeReason
@@ -12,7 +13,7 @@ from notifier.domain.rate_limit import Pace, SendingPace
 from notifier.domain.route import Recipient
 from notifier.store import ledger, notices, outbox
 from notifier.store.engine.database import Database
-from notifier.store.outbox import Claim, Claimed, Sent
+from notifier.store.outbox import Claim, Sent
 from notifier.store.schema.tables import deliveries
 from support.builders import ACCOUNT, balance_report, change
 

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, to_millis
+from notifier.domain.card_state import Claimed
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
     Content,
@@ -33,7 +34,7 @@ from notifier.store import addressing, outbox, rate_limits
 from notifier.store.cards import card_states
 from notifier.store.digests import digest_runs
 from notifier.store.engine.database import Database
-from notifier.store.outbox import Claim, Claimed, Sent
+from notifier.store.outbox import Claim, Sent
 
 log = logging.getLogger(__name__)
 

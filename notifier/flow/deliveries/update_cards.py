@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, to_millis
+from notifier.domain.card_state import HungCard
 from notifier.domain.delivery import Rung, closes_gate_for_ms, pause_ms
 from notifier.domain.rate_limit import Pace
 from notifier.domain.route import REFERRER
@@ -17,10 +18,9 @@ from notifier.errors import CallError, CardRefused, MessageGone, NotDone
 from notifier.flow.in_flight import InFlight, kept
 from notifier.flow.notices import Telling, end_of
 from notifier.flow.ports import HungCards
-from notifier.store import rate_limits
-from notifier.store.cards import card_states, card_updates
-from notifier.store.cards.card_states import HungCard
-from notifier.store.cards.card_updates import CardUpdate
+from notifier.store import card_updates, rate_limits
+from notifier.store.card_updates import CardUpdate
+from notifier.store.cards import card_states
 from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from notifier.cards.render import Renderer
 from notifier.cards.withdrawal_text import Said, board_toast, denied_toast, meaning_toast
 from notifier.clock import Clock, to_millis
+from notifier.domain.card_state import Face, HungCard
 from notifier.domain.digest_panel import Action, Lever
 from notifier.domain.event import Click, Event
 from notifier.domain.route import AddressBook
@@ -31,11 +32,10 @@ from notifier.domain.withdrawal import (
     meaning,
 )
 from notifier.flow.withdrawals import panel_click
-from notifier.store import audit, inbox, withdrawals
+from notifier.store import audit, card_updates, inbox, withdrawals
 from notifier.store.audit import What
-from notifier.store.cards import batches, buttons, card_states, card_updates, digest_panels
+from notifier.store.cards import batches, buttons, card_states, digest_panels
 from notifier.store.cards.buttons import Pressed
-from notifier.store.cards.card_states import Face, HungCard
 from notifier.store.engine.database import Database
 from notifier.store.engine.writer import WriterClosed
 from notifier.store.withdrawals import Order

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.digest_panel import LeftOut, Progress
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.store.cards import card_updates
+from notifier.store import card_updates
 from notifier.store.engine.sql import insert_returning
 from notifier.store.schema.tables import batch_items, batches, deliveries, withdrawals
 

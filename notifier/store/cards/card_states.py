@@ -1,6 +1,5 @@
 """Faces: all that one card needs to be drawn, for its first sending and for every change after it."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,52 +7,18 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.account import Ownership
+from notifier.domain.card_state import Face, HungCard
 from notifier.domain.delivery import Rung
 from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import Board
-from notifier.domain.event import AccountKey
-from notifier.domain.money import Amounts
-from notifier.domain.notice import Notice
-from notifier.domain.payout import Payout
 from notifier.domain.route import REFERRER, AddressBook
-from notifier.domain.withdrawal import Offer, Withdrawal, WithdrawalState
+from notifier.domain.withdrawal import Offer, WithdrawalState
 from notifier.store import accounts, notices, payouts, withdrawals
 from notifier.store.cards import buttons, digest_panels
 from notifier.store.cards.buttons import Pressed
 from notifier.store.digests import digest_runs
 from notifier.store.schema.tables import buttons as buttons_table
 from notifier.store.schema.tables import deliveries
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Face:
-    """ref: of the card's button, "" for none. withdrawal: the one that the card tells about; payout: its money."""
-
-    ref: str
-    holdings: Amounts
-    withdrawal: Withdrawal | None
-    payout: Payout | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HungCard:
-    """A card that hangs in a chat. rung: how much of it Feishu took. is_anothers: it offered a balance in
-    the private chat of somebody whose account this is no more; what happens to it since is not theirs to read.
-    """
-
-    delivery_id: int
-    account_ref: int | None
-    target: str
-    reroute_reason: str | None
-    rung: Rung
-    message_id: str | None
-    owner: Ownership | None
-    told: tuple[Notice, ...]
-    face: Face | None
-    account: AccountKey | None = None
-    is_anothers: bool = False
-    digest: Digest | None = None
-    board: Board | None = None
 
 
 def first_face(
