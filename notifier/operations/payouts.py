@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import click
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis, SystemClock, to_millis
 from notifier.config.settings import Config
 from notifier.domain.payout import Payout, PayoutReport, PayoutState, Taken
+from notifier.errors import ConfigError
 from notifier.flow.withdrawals.apply_payout_report import settle
 from notifier.operations.formatting import ago, iso, table
 from notifier.runtime import factories
@@ -79,7 +79,7 @@ def mark(
         ("--reason", reason, LONGEST_REASON),
     ):
         if len(value) > longest:
-            raise click.UsageError(f"{name} is longer than {longest} characters.")
+            raise ConfigError(f"{name} is longer than {longest} characters.")
     now = _now()
     report = PayoutReport(
         order_id=order_id,

@@ -1,0 +1,122 @@
+"""Call worker: the skeleton of every worker that claims due rows and makes one call to another system for each.
+
+A run claims as many rows as there are free slots and as the rate limit allows, and starts their calls. Each call ends on
+its own and keeps its own result, so a slow one holds up nobody.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from sqlalchemy.engine import Connection
+
+from notifier.clock import Clock, Millis, to_millis
+from notifier.domain.delivery import closes_gate_for_ms
+from notifier.domain.rate_limit import Pace
+from notifier.errors import CallError
+from notifier.flow.in_flight import InFlight, kept
+from notifier.store import rate_limits
+from notifier.store.engine.database import Database
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedJobs(Generic[Job]):
+    """What one claim found."""
+
+    jobs: Sequence[Job] = ()
+    """Rows to make a call for, now."""
+    again_at: float | None = None
+    """When more may be due, in Unix milliseconds. None: nothing is known to be due."""
+
+
+class CallWorker(ABC, Generic[Job]):
+    """Claims due rows and makes one call for each, at most `slots` at a time.
+
+    A subclass says what is due (`_claim`), which row a job belongs to (`_row_id`), and how to make the call and keep its
+    result (`_call`).
+    """
+
+    slots: ClassVar[int] = 8
+    """Calls in flight at most."""
+    idle_ms: ClassVar[int] = 1_000
+    """The longest pause between two looks at the database."""
+
+    def __init__(self, database: Database, clock: Clock, *, wake: Callable[[], None]) -> None:
+        """wake: called whenever a call is over and its slot is free."""
+        self._database = database
+        self._clock = clock
+        self._in_flight = InFlight(landed=wake)
+
+    async def run_once(self) -> float:
+        """Starts the calls that may go now. Returns the seconds until the next look makes sense."""
+        now = self._now()
+        free = self.slots - len(self._in_flight)
+        if free <= 0:
+            return self.idle_ms / 1000
+        held = self._in_flight.rows
+        claimed = await asyncio.wrap_future(
+            self._database.write(lambda c: self._claim(c, now=now, free=free, held=held))
+        )
+        await self._start(claimed.jobs)
+        if claimed.again_at is None:
+            return self.idle_ms / 1000
+        return min(max(claimed.again_at - now, 0.0), self.idle_ms) / 1000
+
+    async def drain(self, seconds: float) -> None:
+        """Lets calls in flight finish for this long, then cancels them. Their rows are claimed again after a start."""
+        await self._in_flight.drain(seconds)
+
+    async def _start(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._in_flight.start(self._row_id(job), self._call(job))
+
+    @abstractmethod
+    def _claim(
+        self, connection: Connection, *, now: Millis, free: int, held: frozenset[int]
+    ) -> ClaimedJobs[Job]:
+        """Claims at most `free` jobs. held: row ids whose calls are in flight in this process."""
+
+    @abstractmethod
+    def _row_id(self, job: Job) -> int: ...
+
+    @abstractmethod
+    async def _call(self, job: Job) -> None:
+        """Makes the call and keeps its result, also when it fails."""
+
+    async def _keep(self, work: Callable[[Connection], Result]) -> Result:
+        """Writes a result even if the worker is cancelled meanwhile: what the other system said is known by then."""
+        return await kept(self._database.write(work))
+
+    def _now(self) -> Millis:
+        return to_millis(self._clock.now())
+
+
+def claim_within_limit(
+    connection: Connection,
+    limiter: str,
+    limit: Pace,
+    *,
+    now: Millis,
+    wanted: int,
+    claim: Callable[[int], Sequence[Job]],
+) -> ClaimedJobs[Job]:
+    """Claims no more jobs than the rate limit lets pass now, and counts them. claim: takes the number allowed."""
+    state = rate_limits.load(connection, limiter).sane(limit, now=now)
+    allowed = state.passes(limit, now=now, wanted=wanted)
+    if not allowed:
+        return ClaimedJobs(again_at=state.opens_at(limit))
+    jobs = claim(allowed)
+    rate_limits.keep(connection, [state.after(len(jobs), limit, now=now)])
+    return ClaimedJobs(jobs=jobs, again_at=now if jobs else None)
+
+
+def close_limiter(connection: Connection, limiter: str, error: CallError, *, now: Millis) -> None:
+    """Stops all calls behind a rate limiter for as long as this failure demands; does nothing if it demands nothing."""
+    closed_for = closes_gate_for_ms(error)
+    if closed_for:
+        rate_limits.shut(connection, limiter, until=now + closed_for, reason=error.reason)
