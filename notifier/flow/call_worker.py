@@ -1,6 +1,6 @@
 """Call worker: the skeleton of every worker that claims due rows and makes one call to another system for each.
 
-A run claims as many rows as there are free slots and as the rate limit allows, and starts their calls. Each call ends on
+A run claims as many rows as there are free slots and the rate limit allows, and starts their calls. Each call ends on
 its own and keeps its own result, so a slow one holds up nobody.
 """
 
@@ -37,8 +37,8 @@ class ClaimedJobs(Generic[Job]):
 class CallWorker(ABC, Generic[Job]):
     """Claims due rows and makes one call for each, at most `slots` at a time.
 
-    A subclass says what is due (`_claim`), which row a job belongs to (`_row_id`), and how to make the call and keep its
-    result (`_call`).
+    A subclass says what is due (`_claim`), which row a job belongs to (`_row_id`), and how to make the call and keep
+    its result (`_call`).
     """
 
     slots: ClassVar[int] = 8
