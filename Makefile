@@ -52,7 +52,7 @@ kills: $(READY)    ## 200 kills between a click and the last card; half an hour
 	NOTIFIER_TESTS_KILLS=200 $(BIN)/pytest tests/stories/test_withdrawal_kills.py
 
 torture: $(READY)  ## the long tests and one table of what they counted; an hour and a quarter
-	PYTHONPATH=tests $(BIN)/python tests/torture/table.py
+	PYTHONPATH=tests $(BIN)/python tests/torture/run_all.py
 
 fuzz: $(READY)     ## 100,000 wrong frames, events and callbacks, as many posts, and hostile cards; a quarter of an hour
 	PYTHONPATH=tests $(BIN)/python tests/torture/fuzz.py

@@ -25,7 +25,7 @@ from notifier.store import accounts, inbox, rate_limits, workers
 from notifier.store.engine.database import Database
 from notifier.store.inbox import InboxState, Verdict
 from notifier.store.workers import WorkerRow
-from support.outbox import CHEN, LIN, claim, dead, delivery, failed, frozen, sent, states, told
+from support.delivery_rows import CHEN, LIN, claim, dead, delivery, failed, frozen, sent, states, told
 
 HEAVY = ("lark_oapi", "aiohttp", "alembic", "jinja2", "babel")
 

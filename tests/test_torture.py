@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from support import figures
-from torture import soak, table
-from torture.table import LongTest
+from torture import run_all, soak
+from torture.run_all import LongTest
 
-GOOD: table.Line = {"test": "sweep", "counted": {"kills": 1000}, "zeros": {"lost": 0}, "seconds": 3.5}
+GOOD: run_all.Line = {"test": "sweep", "counted": {"kills": 1000}, "zeros": {"lost": 0}, "seconds": 3.5}
 
 
 def test_what_a_test_keeps_is_a_line_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,11 +19,11 @@ def test_what_a_test_keeps_is_a_line_of_the_table(tmp_path: Path, monkeypatch: p
 
     figures.keep("sweep", counted={"kills": 1000}, zeros={"lost": 0}, seconds=3.5)
 
-    assert [GOOD] == table.lines_of(file)
+    assert [GOOD] == run_all.lines_of(file)
 
 
 def test_the_table_shows_every_figure_under_its_test() -> None:
-    shown = table.table([GOOD, {**GOOD, "test": "soak"}])
+    shown = run_all.table([GOOD, {**GOOD, "test": "soak"}])
 
     assert [
         ["sweep", "kills", "1,000"],
@@ -33,22 +33,22 @@ def test_the_table_shows_every_figure_under_its_test() -> None:
         ["seconds", "3.5"],
         ["lost", "0"],
     ] == [row.split() for row in shown.splitlines()]
-    assert table.all_zero([GOOD])
+    assert run_all.all_zero([GOOD])
 
 
 def test_a_figure_that_should_be_zero_and_is_not_stands_out_and_fails() -> None:
     bad = {**GOOD, "zeros": {"lost": 2}}
 
-    assert ["lost", "2", "NOT", "ZERO"] == table.table([GOOD, bad]).splitlines()[-1].split()
-    assert not table.all_zero([GOOD, bad])
+    assert ["lost", "2", "NOT", "ZERO"] == run_all.table([GOOD, bad]).splitlines()[-1].split()
+    assert not run_all.all_zero([GOOD, bad])
 
 
 @pytest.mark.parametrize("code, failed", [("pass", 0), ("raise SystemExit(1)", 1)])
 def test_a_test_that_leaves_no_figures_is_a_row_that_fails(tmp_path: Path, code: str, failed: int) -> None:
-    [line] = table.run(LongTest(name="mute", words=("-c", code)), tmp_path / "figures.jsonl")
+    [line] = run_all.run(LongTest(name="mute", words=("-c", code)), tmp_path / "figures.jsonl")
 
     assert {"failed": failed, "without figures": 1} == line["zeros"]
-    assert not table.all_zero([line])
+    assert not run_all.all_zero([line])
 
 
 def test_one_that_runs_beside_the_others_does_so_and_has_its_place_in_the_table(
@@ -62,19 +62,19 @@ def test_one_that_runs_beside_the_others_does_so_and_has_its_place_in_the_table(
         LongTest(name="long", words=("-c", wait.format(file=name) + keep.format("long")), beside=True),
         LongTest(name="short", words=("-c", mark.format(file=name) + keep.format("short"))),
     )
-    monkeypatch.setattr(table, "LONG_TESTS", tests)
+    monkeypatch.setattr(run_all, "LONG_TESTS", tests)
 
-    assert 0 == table.main([])
+    assert 0 == run_all.main([])
     assert ["long", "short"] == [
         row.split()[0] for row in capfd.readouterr().out.splitlines() if "seconds" in row
     ]
 
 
 def test_every_long_test_that_is_named_is_there() -> None:
-    files = [word for test in table.LONG_TESTS for word in test.words if word.endswith(".py")]
+    files = [word for test in run_all.LONG_TESTS for word in test.words if word.endswith(".py")]
 
-    assert len(table.LONG_TESTS) == len(files)
-    assert [] == [file for file in files if not (table.ROOT / file).exists()]
+    assert len(run_all.LONG_TESTS) == len(files)
+    assert [] == [file for file in files if not (run_all.ROOT / file).exists()]
 
 
 def samples(figures: Mapping[str, Callable[[int], float]], how_many: int = 360) -> list[soak.Sample]:

@@ -18,7 +18,7 @@ from notifier.sandbox.push.long_connection import Ack
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import card, send
+from sandbox.clients import card, send
 from support.waiting import wait_until
 
 LIN = "ou_sandbox_lin"

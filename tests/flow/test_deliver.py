@@ -23,7 +23,7 @@ from notifier.store import outbox
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts
 from support.clock import FakeClock
-from support.outbox import OWNER, delivery, row, states, told
+from support.delivery_rows import OWNER, delivery, row, states, told
 
 SEND = "POST /open-apis/im/v1/messages"
 LIN = Recipient(id_type="open_id", id="ou_sandbox_lin")

@@ -24,7 +24,7 @@ from notifier.store import rate_limits
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts
 from support.clock import FakeClock
-from support.outbox import OWNER, delivery, row, states
+from support.delivery_rows import OWNER, delivery, row, states
 
 SEND = "POST /open-apis/im/v1/messages"
 TOKENS = "/open-apis/auth/v3/tenant_access_token/internal"

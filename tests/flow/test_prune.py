@@ -17,7 +17,7 @@ from notifier.store.engine.database import Database
 from notifier.store.inbox import AcceptEvents
 from notifier.store.schema.tables import deliveries, delivery_notices, inbox, notices
 from support.clock import FakeClock
-from support.outbox import account_ref
+from support.delivery_rows import account_ref
 
 DAY = 86_400
 BODY = "x" * 4_000

@@ -17,7 +17,7 @@ from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.withdrawals import Order
 from support.clock import FakeClock
-from support.orders import BOOK, hung_card, stored
+from support.withdrawal_rows import BOOK, hung_card, stored
 
 WITHDRAW = "POST /open-apis/hire/v1/referral_account/*/withdraw"
 LIN_ACCOUNT = "7000000000000000001"

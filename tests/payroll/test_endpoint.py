@@ -16,7 +16,7 @@ from notifier.errors import ConfigError
 from notifier.payroll.endpoint import PATH, ReportEndpoint
 from notifier.payroll.signature import sign
 from notifier.sandbox.testing import FeishuBox
-from sandbox.payroll_wire import pay
+from sandbox.payroll_client import pay
 from support.clock import FakeClock
 
 SECRET = "sandbox-payout-secret"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from notifier.sandbox.cards.rules import CardRefusedError, check_card
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import card, send
+from sandbox.clients import card, send
 
 IDS = frozenset({"ou_sandbox_lin", "ou_sandbox_chen"})
 

@@ -8,7 +8,7 @@ import pytest
 from notifier.sandbox.cards.clicks import BadClickError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import Listener, api, card, listening, send
+from sandbox.clients import Listener, api, card, listening, send
 
 VALUE = {"op": "withdraw", "ref": "abc"}
 

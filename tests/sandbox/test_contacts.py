@@ -1,7 +1,7 @@
 """Contact and chat calls."""
 
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import api
+from sandbox.clients import api
 
 
 def test_people_are_found_by_address_and_number_and_strangers_come_back_without_id(

@@ -14,7 +14,7 @@ from notifier.sandbox.control.server import serve
 from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import Reply, call, card, listening, send
+from sandbox.clients import Reply, call, card, listening, send
 
 LIN = "7000000000000000001"
 

@@ -11,7 +11,7 @@ from notifier.config.settings import Config
 from notifier.operations.checks import preview
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import card, send
+from sandbox.clients import card, send
 from support.browser import open_page
 
 pytestmark = pytest.mark.browser

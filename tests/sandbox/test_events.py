@@ -9,7 +9,7 @@ from notifier.sandbox.accounts import BadChangeError
 from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import Listener, listening
+from sandbox.clients import Listener, listening
 
 LIN, CHEN = "7000000000000000001", "7000000000000000002"
 

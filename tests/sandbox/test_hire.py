@@ -6,7 +6,7 @@ import pytest
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import api, listening
+from sandbox.clients import api, listening
 
 BASE = "/hire/v1/referral_account"
 LIN, ZHOU = "7000000000000000001", "7000000000000000004"

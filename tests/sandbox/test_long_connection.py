@@ -9,7 +9,7 @@ from websockets.sync.client import connect
 from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import call, discover, listening
+from sandbox.clients import call, discover, listening
 
 
 def test_discovery_gives_an_address_and_the_client_settings() -> None:

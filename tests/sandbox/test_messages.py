@@ -7,7 +7,7 @@ import pytest
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import Reply, api, call, card, send, token
+from sandbox.clients import Reply, api, call, card, send, token
 
 
 def patch(box: FeishuBox, message_id: object, content: object) -> Reply:

@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import card, send
+from sandbox.clients import card, send
 
 ROOT = Path(__file__).parents[2]
 SOURCE, INSTALLED = ROOT / "tests" / "node", ROOT / ".cache" / "node"

@@ -12,8 +12,8 @@ from notifier.sandbox import payroll
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.payroll_wire import PAYOUTS, Receiver, order, pay, receiving, signature
-from sandbox.wire import Reply, call
+from sandbox.clients import Reply, call
+from sandbox.payroll_client import PAYOUTS, Receiver, order, pay, receiving, signature
 
 FAULT = f"POST {PAYOUTS}"
 ACCEPTED = {"order_id": "o-1", "state": "accepted"}

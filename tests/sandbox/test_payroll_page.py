@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import expect
 
 from notifier.sandbox.testing import FeishuBox
-from sandbox.payroll_wire import order, pay, receiving
-from sandbox.wire import api
+from sandbox.clients import api
+from sandbox.payroll_client import order, pay, receiving
 from support.browser import open_page
 
 pytestmark = pytest.mark.browser

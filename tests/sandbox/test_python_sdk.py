@@ -10,7 +10,7 @@ import pytest
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import card, send
+from sandbox.clients import card, send
 
 CLIENT = Path(__file__).parent / "python_client.py"
 LIN = "7000000000000000001"

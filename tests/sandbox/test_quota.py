@@ -7,7 +7,7 @@ from notifier.sandbox.api.quota import MESSAGES, PER_MINUTE_100, PER_SECOND_10, 
 from notifier.sandbox.clock import SandboxClock
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import api, send
+from sandbox.clients import api, send
 
 STILL = SandboxSettings(clock=lambda: 1_000_000.0)
 

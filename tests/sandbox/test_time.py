@@ -8,7 +8,7 @@ import pytest
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import call
+from sandbox.clients import call
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from notifier.sandbox.api.tokens import Tokens
 from notifier.sandbox.clock import SandboxClock
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import call, token
+from sandbox.clients import call, token
 
 SETTINGS = SandboxSettings(clock=lambda: 1_000_000.0)
 GOOD: dict[str, object] = {"app_id": SETTINGS.app_id, "app_secret": SETTINGS.app_secret}

@@ -16,7 +16,7 @@ from notifier.sandbox.faults.running import BadTroubleError
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import call, card, send
+from sandbox.clients import call, card, send
 
 LIN, LIN_ACCOUNT = "ou_sandbox_lin", "7000000000000000001"
 KEY, TOKEN = SandboxSettings().webhook_encrypt_key, SandboxSettings().webhook_verification_token

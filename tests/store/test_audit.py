@@ -7,7 +7,7 @@ from notifier.store import audit
 from notifier.store.audit import AuditRow, Entry, What
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT, ACCOUNT_ID
-from support.outbox import NOW, account_ref
+from support.delivery_rows import NOW, account_ref
 
 OTHER = AccountKey(tenant_key="tk", app_id="cli_x", account_id="other")
 

@@ -14,7 +14,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import card_updates as table
 from notifier.store.schema.tables import deliveries
 from support.builders import ACCOUNT
-from support.outbox import LIN, NOW, account_ref, told
+from support.delivery_rows import LIN, NOW, account_ref, told
 
 OTHER = AccountKey(tenant_key="tk", app_id="cli_x", account_id="other")
 GROUP = Recipient(id_type="chat_id", id="oc_hr")

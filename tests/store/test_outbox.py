@@ -12,7 +12,7 @@ from notifier.domain.route import Recipient
 from notifier.store import accounts, addressing, outbox, rate_limits
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts, delivery_notices
-from support.outbox import (
+from support.delivery_rows import (
     CARD,
     CHEN,
     FAST,

@@ -10,8 +10,8 @@ from notifier.domain.payout import PayoutReport, PayoutState, Step, Taken
 from notifier.store import payouts
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import card_updates
-from support.orders import payout, payout_of, stored
-from support.outbox import NOW
+from support.delivery_rows import NOW
+from support.withdrawal_rows import payout, payout_of, stored
 
 R = TypeVar("R")
 

@@ -19,14 +19,14 @@ import pytest
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
 from support.figures import keep
+from support.preload import build
 from support.running import clean_environment
-from support.shim import build
 
 CUTS = int(os.environ.get("NOTIFIER_TESTS_POWER_CUTS", "24"))
 CARELESS_CUTS = 4
 ENDED_BY_A_CUT = 86
 MOST_BEFORE_A_CUT = 400
-STORING = Path(__file__).parents[1] / "support" / "storing.py"
+STORING = Path(__file__).parents[1] / "support" / "store_events.py"
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,10 +42,10 @@ from notifier.store.schema.tables import notices as notices_table
 from notifier.store.schema.tables import workers as workers_table
 from support.builders import ACCOUNT, change
 from support.clock import FakeClock
+from support.delivery_rows import LIN, NOW, account_ref, delivery, told
 from support.digests import BEFORE as DUE
 from support.digests import PLAN
-from support.orders import BOOK, hung_card, payout, withdrawn
-from support.outbox import LIN, NOW, account_ref, delivery, told
+from support.withdrawal_rows import BOOK, hung_card, payout, withdrawn
 
 DAY = 86_400_000
 OLD = NOW - 100 * DAY

@@ -34,7 +34,7 @@ from notifier.store.schema.tables import deliveries
 from notifier.store.schema.tables import withdrawals as table
 from notifier.store.withdrawals import Ending, Order
 from support.builders import ACCOUNT, CNY
-from support.outbox import LIN, NOW, OWNER, told
+from support.delivery_rows import LIN, NOW, OWNER, told
 
 R = TypeVar("R")
 

@@ -12,9 +12,9 @@ import pytest
 
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import inbox
-from support import figures, sweep
-from support import money_moves as money
-from support.forking import forked_notifier
+from support import crash_sweep, figures
+from support import payout_checks as money
+from support.forked_notifier import forked_notifier
 from support.ports import free_port
 from support.waiting import wait_until
 
@@ -27,25 +27,25 @@ def test_a_kill_in_any_gap_loses_nothing_and_repeats_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started = time.monotonic()
-    with FeishuBox(sweep.settings(KILLS)) as box:
+    with FeishuBox(crash_sweep.settings(KILLS)) as box:
         port = free_port()
         box.set_payout_report_url(f"http://127.0.0.1:{port}/payouts/report")
-        more = sweep.ROUTES + money.SETTINGS.format(url=box.url, port=port)
+        more = crash_sweep.ROUTES + money.SETTINGS.format(url=box.url, port=port)
         with (
             forked_notifier(box, tmp_path, more=more, timeout_seconds=2) as notifier,
             notifier.open_database() as database,
         ):
-            swept = sweep.Sweep(notifier, database, random.Random(SEED))
+            swept = crash_sweep.Sweep(notifier, database, random.Random(SEED))
             swept.run(KILLS)
         counted, zeros = swept.counted(), swept.zeros()
     seconds = time.monotonic() - started
-    figures.keep("kill sweep", counted=counted, zeros=zeros, seconds=seconds)
+    figures.keep("kill crash_sweep", counted=counted, zeros=zeros, seconds=seconds)
     with capsys.disabled():
         print(f"\n{counted} {zeros} in {seconds:.0f} s")  # noqa: T201 - figures are for whoever runs it
 
     assert dict.fromkeys(zeros, 0) == zeros, swept.found()
-    if len(sweep.GAPS) * 4 <= KILLS:
-        assert set() == set(sweep.GAPS) - set(swept.hit), "every gap was hit"
+    if len(crash_sweep.GAPS) * 4 <= KILLS:
+        assert set() == set(crash_sweep.GAPS) - set(swept.hit), "every gap was hit"
 
 
 @pytest.mark.parametrize("when, stored", [("before", 0), ("after", 1)])

@@ -1,6 +1,6 @@
 """What an operator sees of payouts where something goes wrong between marking, writing and paying.
 
-tests/test_cli_money.py has what each command prints and refuses.
+tests/test_cli_withdrawals.py has what each command prints and refuses.
 """
 
 import json
@@ -27,8 +27,8 @@ from notifier.store import audit, payouts
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, delivery_notices, notices
 from support.builders import CNY
-from support.orders import OWNER, payout, payout_of, withdrawn
 from support.running import clean_environment
+from support.withdrawal_rows import OWNER, payout, payout_of, withdrawn
 
 # 2026-03-01 00:00 in Shanghai
 MARCH = 1_772_294_400_000

@@ -11,8 +11,8 @@ from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import inbox
+from support.preload import build
 from support.running import RunningNotifier
-from support.shim import build
 
 LIN = "ou_sandbox_lin"
 LIN_ACCOUNT = "7000000000000000001"

@@ -10,8 +10,8 @@ import pytest
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.inbox import count_by_state
+from support.preload import build
 from support.running import RunningNotifier
-from support.shim import build
 from support.waiting import wait_until
 
 LIN = "ou_sandbox_lin"

@@ -16,7 +16,7 @@ from notifier.domain.withdrawal import Withdrawal
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import ledger, withdrawals
 from notifier.store.engine.database import Database
-from support import money_moves as money
+from support import payout_checks as money
 from support.cards import balance_card, ref_on
 from support.ports import free_port
 from support.running import RunningNotifier, running_notifier

@@ -29,7 +29,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from support import figures
 from support.running import RunningNotifier
-from torture import counting
+from torture import count_tasks
 
 SECONDS = float(os.environ.get("NOTIFIER_TESTS_SOAK_SECONDS", "3600"))
 PER_SECOND = 50
@@ -91,9 +91,9 @@ class Soak:
         self.tasks_file = self.folder / "tasks"
         settings = SandboxSettings(extra_accounts=ACCOUNTS - SAMPLE_PEOPLE, keep_records=KEEP_RECORDS)
         self.box = stack.enter_context(FeishuBox(settings))
-        program = (str(Path(counting.__file__)),)
+        program = (str(Path(count_tasks.__file__)),)
         self.notifier = RunningNotifier(self.box, self.folder, more=ROUTES, program=program)
-        self.notifier.start(environment={counting.TASKS_FILE: str(self.tasks_file)})
+        self.notifier.start(environment={count_tasks.TASKS_FILE: str(self.tasks_file)})
         stack.callback(lambda: None if self.notifier.ended else self.notifier.kill())
         self.database = stack.enter_context(self.notifier.open_database())
         self.samples: list[Sample] = []

@@ -1,6 +1,6 @@
 // The server's API: calls, and a feed of the state that survives a lost server.
 
-import { t } from "./words.js";
+import { t } from "./texts.js";
 
 export const post = (path, body = {}) => ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 export const remove = (path) => ask(path, { method: "DELETE" });

@@ -1,13 +1,13 @@
 // Joins the parts of the page: state in, chats and controls out, the reader's choices kept.
 
 import { byId, h, icon } from "./dom.js";
-import { applyWords, isEnglish, language, setLanguage, t } from "./words.js";
+import { applyWords, isEnglish, language, setLanguage, t } from "./texts.js";
 import { personName } from "./markdown.js";
 import { follow, post } from "./api.js";
 import { chatName, Conversation, newestFirst, preview, showChatList, showEmpty, showHead, Unread } from "./chats.js";
 import { Cause, fillSelect, showConnection, showEvents, showPeople, showRequests } from "./controls.js";
 import { showPayouts, showWithdrawals } from "./payouts.js";
-import { showTrouble, troubleWords, wireTrouble } from "./trouble.js";
+import { showTrouble, troubleWords, wireTrouble } from "./faults.js";
 import { showTime, wireTime } from "./time.js";
 
 const narrow = window.matchMedia("(max-width: 859px)");

@@ -1,9 +1,9 @@
 // A card (JSON 2.0) -> DOM nodes. Each component is one function; an unknown tag becomes a visible box.
 
 import { h } from "./dom.js";
-import { language, t } from "./words.js";
+import { language, t } from "./texts.js";
 import { avatar, markdown, personName, smallMarkdown, textTag } from "./markdown.js";
-import { alignItems, backgroundColor, box, oneOf, pixels, readLooks, safeUrl, spacing, tagColor, templateColor, textColor, textSize } from "./looks.js";
+import { alignItems, backgroundColor, box, oneOf, pixels, readLooks, safeUrl, spacing, tagColor, templateColor, textColor, textSize } from "./card_styles.js";
 import { chart } from "./chart.js";
 import { table } from "./table.js";
 import { button, input, selectStatic } from "./inputs.js";

@@ -1,7 +1,7 @@
 // The chart component, drawn simply in SVG from a VChart spec: bar, line, area, pie.
 
 import { h, svg } from "./dom.js";
-import { oneOf, pixels } from "./looks.js";
+import { oneOf, pixels } from "./card_styles.js";
 import { unsupported } from "./card.js";
 
 const RATIOS = { "1:1": 1, "2:1": 2, "4:3": 4 / 3, "16:9": 16 / 9 };

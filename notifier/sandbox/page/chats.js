@@ -1,7 +1,7 @@
 // The chat list and the conversation in the middle.
 
 import { append, byId, h, icon, syncList } from "./dom.js";
-import { calm, clock, dayKey, dayName, language, shortTime, t } from "./words.js";
+import { calm, clock, dayKey, dayName, language, shortTime, t } from "./texts.js";
 import { avatar, mention, personName } from "./markdown.js";
 import { cardPreview, renderCard, unsupported } from "./card.js";
 

@@ -1,7 +1,7 @@
 // The right panel: cause an event, its logs, people and groups; and who is connected.
 
 import { append, byId, h, icon, syncList } from "./dom.js";
-import { CURRENCIES, clockSeconds, decimalsOf, group, language, money, t } from "./words.js";
+import { CURRENCIES, clockSeconds, decimalsOf, group, language, money, t } from "./texts.js";
 import { avatar, personName } from "./markdown.js";
 import { post } from "./api.js";
 

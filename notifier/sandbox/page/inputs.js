@@ -1,8 +1,8 @@
 // What a reader can press or fill in: button, input, select. Values go up through reader.act or into the form.
 
 import { h } from "./dom.js";
-import { t } from "./words.js";
-import { oneOf, pixels, safeUrl } from "./looks.js";
+import { t } from "./texts.js";
+import { oneOf, pixels, safeUrl } from "./card_styles.js";
 import { glyph } from "./card.js";
 
 const TYPES = ["default", "primary", "danger", "text", "primary_text", "danger_text", "primary_filled", "danger_filled", "laser"];

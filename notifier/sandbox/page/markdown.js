@@ -3,8 +3,8 @@
 // Every scan moves forward, so a long hostile text costs linear time; nesting is bounded.
 
 import { h } from "./dom.js";
-import { calm, isEnglish, localDatetime, t } from "./words.js";
-import { avatarColor, initials, safeUrl, tagColor, textColor } from "./looks.js";
+import { calm, isEnglish, localDatetime, t } from "./texts.js";
+import { avatarColor, initials, safeUrl, tagColor, textColor } from "./card_styles.js";
 
 const MAX_NESTING = 24;
 

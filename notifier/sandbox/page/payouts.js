@@ -1,7 +1,7 @@
 // The right panel: what was withdrawn, and the payroll stand-in with its payouts.
 
 import { append, byId, h, syncList } from "./dom.js";
-import { calm, clockSeconds, group, language, money, t } from "./words.js";
+import { calm, clockSeconds, group, language, money, t } from "./texts.js";
 import { personName } from "./markdown.js";
 import { post } from "./api.js";
 import { stateWord } from "./controls.js";

@@ -1,7 +1,7 @@
 // One card, given by /card.json, drawn as on a desktop and as on a phone. Its buttons stand for nothing.
 
 import { byId, h } from "./dom.js";
-import { isEnglish, setLanguage } from "./words.js";
+import { isEnglish, setLanguage } from "./texts.js";
 import { renderCard } from "./card.js";
 
 const { title, card, people } = await (await fetch("/card.json", { cache: "no-store" })).json();

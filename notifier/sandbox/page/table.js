@@ -1,9 +1,9 @@
 // The table component: every data type, paged as the client does.
 
 import { h } from "./dom.js";
-import { clockSeconds, group, t } from "./words.js";
+import { clockSeconds, group, t } from "./texts.js";
 import { markdown, pages, smallMarkdown, textTag } from "./markdown.js";
-import { oneOf, pixels } from "./looks.js";
+import { oneOf, pixels } from "./card_styles.js";
 import { personChip } from "./card.js";
 
 const ROW_HEIGHTS = { low: 40, middle: 56, high: 72 };

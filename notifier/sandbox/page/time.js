@@ -1,7 +1,7 @@
 // The right panel: the sandbox's clock, which can be moved forward, and the digest of today at a press.
 
 import { byId } from "./dom.js";
-import { t } from "./words.js";
+import { t } from "./texts.js";
 import { post } from "./api.js";
 import { say } from "./controls.js";
 

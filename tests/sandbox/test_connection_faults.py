@@ -12,8 +12,8 @@ from websockets.sync.client import connect
 from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from notifier.sandbox.testing import FeishuBox
+from sandbox.clients import Listener, call, discover, listening, send
 from sandbox.test_python_sdk import sdk
-from sandbox.wire import Listener, call, discover, listening, send
 
 LIN = "7000000000000000001"
 HASTY = SandboxSettings(answer_seconds=0.05, redelivery_seconds=(0.01,) * 500)

@@ -3,7 +3,7 @@
 One after another, but for the soak, which takes an hour and mostly waits: it runs beside the others, which is the more
 torture for both.
 
-    PYTHONPATH=tests python tests/torture/table.py [NAME ...]
+    PYTHONPATH=tests python tests/torture/run_all.py [NAME ...]
 
 A long test leaves lines of figures by `support.figures.keep`. To add one: have it keep its figures, and name it in
 LONG_TESTS. What they say meanwhile goes to stderr, the table to stdout. Ends with 1 where a zero is missing, a test
@@ -51,11 +51,11 @@ LONG_TESTS = (
     ),
     LongTest(
         name="connection",
-        words=("-m", "pytest", "-q", "tests/stories/test_never_deaf.py"),
+        words=("-m", "pytest", "-q", "tests/stories/test_always_receiving.py"),
     ),
     LongTest(
         name="books",
-        words=("-m", "pytest", "-q", "--timeout=3600", "tests/flow/test_books_property.py"),
+        words=("-m", "pytest", "-q", "--timeout=3600", "tests/flow/test_ledger_property.py"),
         environment={"NOTIFIER_TESTS_EXAMPLES": "1000"},
     ),
     LongTest(name="fuzz", words=("tests/torture/fuzz.py", "--seed", "7")),

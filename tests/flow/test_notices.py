@@ -12,8 +12,8 @@ from notifier.domain.withdrawal import CARD_LIVES_MS, Withdrawal, WithdrawalStat
 from notifier.flow.notices import Telling, end_of
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
-from support.orders import BOOK, hung_card, withdrawn
-from support.outbox import NOW, claim, told
+from support.delivery_rows import NOW, claim, told
+from support.withdrawal_rows import BOOK, hung_card, withdrawn
 
 TELLING = Telling(book=BOOK, max_age_ms=3_600_000, alarm_group="hr")
 LATER = NOW + CARD_LIVES_MS

@@ -14,7 +14,7 @@ from notifier.cli.main import cli
 from notifier.domain.payout import PayoutState, Step
 from notifier.store import audit, payouts
 from notifier.store.engine.database import Database
-from support.orders import payout, payout_of
+from support.withdrawal_rows import payout, payout_of
 
 # 2026-03-01 00:00 in Shanghai
 MARCH = 1_772_294_400_000

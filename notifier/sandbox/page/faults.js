@@ -1,7 +1,7 @@
 // The right panel: trouble ordered with one press, what is running, and how the client heals.
 
 import { append, byId, h, syncList } from "./dom.js";
-import { clockSeconds, language, t } from "./words.js";
+import { clockSeconds, language, t } from "./texts.js";
 import { post, remove } from "./api.js";
 import { say } from "./controls.js";
 

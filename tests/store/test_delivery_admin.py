@@ -10,7 +10,20 @@ from notifier.store import addressing, delivery_admin, workers
 from notifier.store.engine.database import Database
 from notifier.store.workers import WorkerRow
 from support.builders import ACCOUNT_ID
-from support.outbox import CHEN, LIN, NOW, claim, dead, delivery, failed, frozen, row, sent, states, told
+from support.delivery_rows import (
+    CHEN,
+    LIN,
+    NOW,
+    claim,
+    dead,
+    delivery,
+    failed,
+    frozen,
+    row,
+    sent,
+    states,
+    told,
+)
 
 LATER = NOW + 60_000
 UNCERTAIN = Move(state=DeliveryState.UNCERTAIN, reason="no answer", rung=Rung.FULL, unknown_since=NOW)

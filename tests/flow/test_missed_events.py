@@ -14,7 +14,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, inbox
 from support.builders import CNY
 from support.clock import FakeClock
-from support.refreshing import GRACE, HOUR, LIN, Scene, refresh_scene
+from support.reconciling import GRACE, HOUR, LIN, Scene, refresh_scene
 
 USABLE, DEACTIVATED = 1, 2
 

@@ -1,6 +1,6 @@
 """The notifier's own command line, in a process that also writes down how many asyncio tasks it holds.
 
-    python tests/torture/counting.py run --config config.yaml
+    python tests/torture/count_tasks.py run --config config.yaml
 
 Once a second, into the file that SOAK_TASKS_FILE names: tasks cannot be counted from outside.
 """

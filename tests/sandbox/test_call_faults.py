@@ -8,7 +8,7 @@ from websockets.sync.client import connect
 
 from notifier.sandbox.faults.call_faults import BadFaultError
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import discover, listening, send
+from sandbox.clients import discover, listening, send
 
 SEND = "POST /open-apis/im/v1/messages"
 

@@ -1,4 +1,4 @@
-"""Forking: a notifier that starts in a fraction of a second and may be told where to die; see crashing.py."""
+"""Forking: a notifier that starts in a fraction of a second and may be told where to die; see crash_server.py."""
 
 import json
 import os
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from notifier.sandbox.testing import FeishuBox
-from support import crashing
+from support import crash_server
 from support.running import START_SECONDS, STOP_SECONDS, RunningNotifier, clean_environment
 
 Crash = Mapping[str, Any]
-"""step, when and nth, as in crashing.py."""
+"""step, when and nth, as in crash_server.py."""
 
 
 class ForkedNotifier(RunningNotifier):
@@ -27,7 +27,7 @@ class ForkedNotifier(RunningNotifier):
         self._forked: int | None = None
         self._has_ended = True
         self._server = subprocess.Popen(
-            [sys.executable, crashing.__file__],
+            [sys.executable, crash_server.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=clean_environment(),

@@ -22,7 +22,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, gates
 from support.builders import CNY
 from support.clock import FakeClock
-from support.refreshing import HOUR, LIN, READ, Scene, refresh_scene
+from support.reconciling import HOUR, LIN, READ, Scene, refresh_scene
 
 FEISHU_ALLOWS = 10
 AT_ONCE = 8

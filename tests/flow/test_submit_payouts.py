@@ -20,8 +20,8 @@ from notifier.store import audit
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from support.clock import FakeClock
-from support.orders import BOOK, payout, payout_of
 from support.ports import free_port
+from support.withdrawal_rows import BOOK, payout, payout_of
 
 DAY_MS = 86_400_000
 SECRET = "sandbox-payout-secret"

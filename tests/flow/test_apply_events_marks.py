@@ -18,7 +18,7 @@ from notifier.store.inbox import AcceptEvents
 from notifier.store.schema.tables import withdrawals
 from support.builders import CNY, MODIFIED_AT, balance_event
 from support.clock import FakeClock
-from support.orders import BOOK, withdrawn
+from support.withdrawal_rows import BOOK, withdrawn
 
 MINUTE = 60_000
 AT = MODIFIED_AT + 10 * MINUTE

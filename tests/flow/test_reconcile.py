@@ -12,7 +12,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, notices
 from support.builders import CNY
 from support.clock import FakeClock
-from support.refreshing import HOUR, LIN, Scene, refresh_scene
+from support.reconciling import HOUR, LIN, Scene, refresh_scene
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import listening, send
+from sandbox.clients import listening, send
 
 LIN = "7000000000000000001"
 KEPT = 3

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import Reply, call
+from sandbox.clients import Reply, call
 
 PAYOUTS = "/payroll/payouts"
 SECRET = "sandbox-payout-secret"

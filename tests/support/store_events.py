@@ -1,6 +1,6 @@
 """Storing: a program that stores events without end and names each on stdout once it is committed.
 
-    python storing.py DATABASE_URL FIRST_NUMBER [synchronous]
+    python store_events.py DATABASE_URL FIRST_NUMBER [synchronous]
 
 synchronous: another value than the notifier's own, to see what becomes of events then.
 """

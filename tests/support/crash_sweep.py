@@ -22,11 +22,11 @@ from notifier.sandbox.settings import SandboxSettings
 from notifier.store import delivery_admin, ledger, withdrawals
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, inbox
-from support import money_moves as money
+from support import payout_checks as money
+from support.card_amounts import CASH, POINTS, Sums, add, told_in, without_zeros
 from support.cards import balance_card, ref_on
-from support.crashing import STEPS
-from support.forking import ForkedNotifier
-from support.told import CASH, POINTS, Sums, add, told_in, without_zeros
+from support.crash_server import STEPS
+from support.forked_notifier import ForkedNotifier
 from support.waiting import wait_until
 
 Gap = tuple[str, str]

@@ -16,7 +16,7 @@ from notifier.store.digests.period_totals import Stretch
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, metadata, withdrawals
 from support.builders import CNY, USD, balance_report
-from support.orders import withdrawn
+from support.withdrawal_rows import withdrawn
 
 DAY = Stretch(from_at=1_000_000, to_at=2_000_000)
 

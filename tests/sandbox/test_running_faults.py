@@ -13,7 +13,7 @@ from notifier.sandbox.faults.running import NoSuchTroubleError
 from notifier.sandbox.push.frames import Frame, FrameError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import Reply, api, call, discover, listening, send, token
+from sandbox.clients import Reply, api, call, discover, listening, send, token
 
 LIN = "7000000000000000001"
 HASTY = SandboxSettings(answer_seconds=0.05, redelivery_seconds=(0.01,) * 50)

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from notifier.sandbox.faults.catalogue import KINDS
 from notifier.sandbox.testing import FeishuBox
-from sandbox.wire import listening, send
+from sandbox.clients import listening, send
 from support.browser import open_page
 from support.running import RunningNotifier
 

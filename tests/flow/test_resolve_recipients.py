@@ -14,7 +14,7 @@ from notifier.store import accounts, ledger
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT, ACCOUNT_ID, balance_report
 from support.clock import FakeClock
-from support.outbox import account_ref, row, states, told
+from support.delivery_rows import account_ref, row, states, told
 
 LOOKUP = "GET /open-apis/hire/v1/referral_account/get_account_assets"
 

@@ -9,7 +9,7 @@ from notifier.store import reconciliations, workers
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT
 from support.clock import FakeClock
-from support.outbox import LIN, account_ref, claim, claimed_ids, delivery, failed, later, row
+from support.delivery_rows import LIN, account_ref, claim, claimed_ids, delivery, failed, later, row
 
 HOUR = 3600
 

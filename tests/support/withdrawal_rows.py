@@ -17,7 +17,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from notifier.store.withdrawals import Ending, Order
 from support.builders import ACCOUNT, CNY
-from support.outbox import LIN, NOW, account_ref, told
+from support.delivery_rows import LIN, NOW, account_ref, told
 
 BOOK = AddressBook(groups={"hr": "oc_hr", "fallback": "oc_fallback"}, fallback="fallback")
 HR = Recipient(id_type="chat_id", id="oc_hr")
