@@ -18,7 +18,7 @@ from notifier.sandbox.push.events import EventRecord, balance_event, copy_of, ve
 from notifier.sandbox.push.long_connection import LongConnection
 from notifier.sandbox.push.pusher import Pusher
 from notifier.sandbox.push.webhook import Webhook
-from notifier.sandbox.sample import sample_world
+from notifier.sandbox.sample_tenant import sample_world
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.tenant import USABLE, Account
 

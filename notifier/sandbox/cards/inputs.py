@@ -1,6 +1,7 @@
 """Card inputs: the components people press, fill in or choose from, and the form around them."""
 
-from notifier.sandbox.cards.parts import elements, held, layout, own
+from notifier.sandbox.cards.checker import EMPTY_NAME, Check, Walk, as_object
+from notifier.sandbox.cards.components import elements, held, layout, own
 from notifier.sandbox.cards.text import icon, plain_text
 from notifier.sandbox.cards.values import (
     anything,
@@ -14,7 +15,6 @@ from notifier.sandbox.cards.values import (
     shape,
     text,
 )
-from notifier.sandbox.cards.walk import EMPTY_NAME, Check, Walk, as_object
 
 _url = text(least=1)
 _callback = shape({"type": anything, "value": mapping(anything)})

@@ -4,8 +4,9 @@ The sub codes are those the platform documents within 230099; where it names non
 """
 
 from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.cards.checker import NOT_SHARED, CardRefusedError, Walk, as_text
+from notifier.sandbox.cards.components import PARTS, elements, layout, link
 from notifier.sandbox.cards.inputs import INPUTS
-from notifier.sandbox.cards.parts import PARTS, elements, layout, link
 from notifier.sandbox.cards.tables import TABLES
 from notifier.sandbox.cards.text import icon, text_tags, title_text
 from notifier.sandbox.cards.values import (
@@ -21,7 +22,6 @@ from notifier.sandbox.cards.values import (
     shape,
     text,
 )
-from notifier.sandbox.cards.walk import NOT_SHARED, CardRefusedError, Walk, as_text
 from notifier.sandbox.settings import SandboxSettings
 
 __all__ = ["CardRefusedError", "check_card"]

@@ -3,7 +3,17 @@
 import re
 from collections.abc import Iterator
 
-from notifier.sandbox.cards.parts import own
+from notifier.sandbox.cards.checker import (
+    BAD_CHART,
+    BAD_JSON,
+    BAD_ROW_KEY,
+    BAD_ROWS,
+    Check,
+    Walk,
+    as_object,
+    as_text,
+)
+from notifier.sandbox.cards.components import own
 from notifier.sandbox.cards.text import markdown
 from notifier.sandbox.cards.values import (
     anything,
@@ -15,16 +25,6 @@ from notifier.sandbox.cards.values import (
     pixels,
     shape,
     text,
-)
-from notifier.sandbox.cards.walk import (
-    BAD_CHART,
-    BAD_JSON,
-    BAD_ROW_KEY,
-    BAD_ROWS,
-    Check,
-    Walk,
-    as_object,
-    as_text,
 )
 
 DATA_TYPES = ("text", "lark_md", "markdown", "number", "options", "persons", "date")

@@ -2,6 +2,7 @@
 
 import re
 
+from notifier.sandbox.cards.checker import BAD_IMAGE, BAD_PERSON, OVER_LIMIT, Check, Walk, as_text
 from notifier.sandbox.cards.values import (
     by_language,
     colour,
@@ -15,7 +16,6 @@ from notifier.sandbox.cards.values import (
     text,
     text_size,
 )
-from notifier.sandbox.cards.walk import BAD_IMAGE, BAD_PERSON, OVER_LIMIT, Check, Walk, as_text
 
 _AT = re.compile(r"<at\s+(id|ids|email|user_id)\s*=\s*(['\"]?)([^'\"<>\s]*)\2[^<>]*>", re.IGNORECASE)
 _PERSON = re.compile(r"<person\s[^<>]*?\bid\s*=\s*(['\"]?)([^'\"<>\s]*)\1[^<>]*>", re.IGNORECASE)

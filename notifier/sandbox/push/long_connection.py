@@ -15,8 +15,8 @@ from notifier.sandbox.api.quota import PER_SECOND_10
 from notifier.sandbox.faults.call_faults import is_gone, reset, wait_while
 from notifier.sandbox.faults.frame_damage import damaged
 from notifier.sandbox.faults.running import Trouble, Troubles
+from notifier.sandbox.push.connection_status import Presence
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame, FrameError
-from notifier.sandbox.push.listening import Presence
 from notifier.sandbox.secret_marks import drawn
 from notifier.sandbox.tenant import World, new_id
 

@@ -2,6 +2,7 @@
 
 import re
 
+from notifier.sandbox.cards.checker import BAD_TAG, Check, Walk, as_object, as_text
 from notifier.sandbox.cards.text import div_text, icon, image_key, markdown, panel_title_text, plain_text
 from notifier.sandbox.cards.values import (
     anything,
@@ -19,7 +20,6 @@ from notifier.sandbox.cards.values import (
     spacing,
     text,
 )
-from notifier.sandbox.cards.walk import BAD_TAG, Check, Walk, as_object, as_text
 
 _IMAGE_SIZE = re.compile(r"\d{1,4}px \d{1,4}px")
 own = {"element_id": element_id, "margin": margin}
