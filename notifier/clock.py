@@ -18,7 +18,7 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-class FollowingClock:
+class FileOffsetClock:
     """As far ahead of the system's as a file says, in seconds: how a notifier in the sandbox follows its clock. A file
     that is not there, or cannot be read, changes nothing.
     """
@@ -26,17 +26,17 @@ class FollowingClock:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._read_at_ns = 0
-        self._ahead = timedelta()
+        self._offset = timedelta()
 
     def now(self) -> datetime:
         try:
             changed_at_ns = self._file.stat().st_mtime_ns
             if changed_at_ns != self._read_at_ns:
-                self._ahead = timedelta(seconds=float(self._file.read_text(encoding="ascii")))
+                self._offset = timedelta(seconds=float(self._file.read_text(encoding="ascii")))
                 self._read_at_ns = changed_at_ns
         except (OSError, ValueError, OverflowError):
             pass
-        return datetime.now(UTC) + self._ahead
+        return datetime.now(UTC) + self._offset
 
 
 def to_millis(moment: datetime) -> Millis:

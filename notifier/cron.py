@@ -11,7 +11,7 @@ _PART = re.compile(
 )
 
 
-def trigger(cron: str, zone: tzinfo) -> CronTrigger:
+def make_trigger(cron: str, zone: tzinfo) -> CronTrigger:
     """Five fields. Days of the week count as cron counts them: 0 and 7 are Sunday, and steps begin there; APScheduler
     begins on Monday. Raises ValueError.
     """

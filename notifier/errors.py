@@ -21,7 +21,7 @@ class StoreOutdated(NotifierError):
     """The database is newer than this program, or its migration failed."""
 
 
-class Parked(NotifierError):
+class Quarantined(NotifierError):
     """One thing cannot be worked on; a person must look. The rest goes on."""
 
 
@@ -56,7 +56,7 @@ class CallError(NotifierError):
         return f"{self.reason}{code}{log_id}"
 
 
-class NotDone(CallError):
+class TemporaryFailure(CallError):
     """Feishu did not carry it out and may later: try again after a pause.
 
     whole_app: everybody must wait, not only this recipient. exact: the wait was named by Feishu in this very answer,
@@ -70,12 +70,12 @@ class NotDone(CallError):
         code: int | None = None,
         log_id: str | None = None,
         retry_after_seconds: float | None = None,
-        whole_app: bool = False,
-        exact: bool = False,
+        affects_whole_app: bool = False,
+        is_exact_wait: bool = False,
     ) -> None:
         super().__init__(reason, code=code, log_id=log_id, retry_after_seconds=retry_after_seconds)
-        self.whole_app = whole_app
-        self.exact = exact
+        self.affects_whole_app = affects_whole_app
+        self.is_exact_wait = is_exact_wait
 
 
 class OutcomeUnknown(CallError):
@@ -114,5 +114,5 @@ class NotAuthorised(CallError):
     """Feishu gives us no token: wrong id or secret, or the app is disabled."""
 
 
-class AppStopped(CallError):
+class AppSuspended(CallError):
     """Feishu takes nothing from this app until a person acts: disabled, no quota left, or called from elsewhere."""

@@ -28,7 +28,7 @@ class Redaction:
     """Takes known secrets, and whatever looks like one, out of a text."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if len(secret) >= 4 for form in _as_written(secret)}
+        forms = {form for secret in secrets if len(secret) >= 4 for form in _escaped_forms(secret)}
         self._secrets = sorted(forms, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
@@ -37,7 +37,7 @@ class Redaction:
         return _SECRET.sub(_hide, text)
 
 
-def _as_written(secret: str) -> Iterator[str]:
+def _escaped_forms(secret: str) -> Iterator[str]:
     """A secret with quotes or backslashes looks different inside JSON and in what Python shows of a list."""
     for form in (secret, repr(secret)[1:-1]):
         yield form
@@ -48,7 +48,7 @@ def _hide(match: re.Match[str]) -> str:
     return f"{match['name']}{match['gap']}{HIDDEN}" if match["name"] else HIDDEN
 
 
-class _Lines(logging.Formatter):
+class _TextFormatter(logging.Formatter):
     def __init__(self, redact: Redaction) -> None:
         super().__init__()
         self._redact = redact
@@ -62,7 +62,7 @@ class _Lines(logging.Formatter):
         return f"{_time(record)} {record.levelname.lower():7} {record.getMessage()}{pairs}{trace}"
 
 
-class _JsonLines(_Lines):
+class _JsonFormatter(_TextFormatter):
     def _line(self, record: logging.LogRecord, fields: dict[str, object]) -> str:
         line: dict[str, object] = {
             "at": _time(record),
@@ -90,11 +90,11 @@ def _shown(value: object) -> str:
     return text if text and not re.search(r"[\s\"=]", text) else json.dumps(text, ensure_ascii=False)
 
 
-def set_up(*, level: str, form: str, secrets: Iterable[str]) -> None:
+def set_up_logging(*, level: str, log_format: str, secrets: Iterable[str]) -> None:
     """Everything goes to stderr; stdout belongs to what a command was asked for."""
     redact = Redaction(secrets)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines(redact) if form == "json" else _Lines(redact))
+    handler.setFormatter(_JsonFormatter(redact) if log_format == "json" else _TextFormatter(redact))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

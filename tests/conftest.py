@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from notifier.sandbox.secret_marks import SECRET
+from notifier.sandbox.secret_marks import SECRET_PATTERN
 from notifier.store.engine.database import Database
 from support.clock import FakeClock
-from support.leaks import Watch, search, search_folder
+from support.leaks import SecretLogHandler, fail_on_secret, fail_on_secret_in_folder
 
 pytest_plugins = ["notifier.sandbox.pytest_plugin"]
 
@@ -30,26 +30,26 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture(autouse=True)
-def _no_secret_is_told(request: pytest.FixtureRequest) -> Iterator[None]:
+def _no_secret_is_logged(request: pytest.FixtureRequest) -> Iterator[None]:
     """Log records, captured output and whatever was written under tmp_path: no secret of the stand-in in any."""
     folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
-    watch, root = Watch(), logging.getLogger()
+    watch, root = SecretLogHandler(), logging.getLogger()
     root.addHandler(watch)
     yield
     root.removeHandler(watch)
     assert not watch.places, f"log records with a secret: {', '.join(watch.places)}"
     if folder is not None:
-        search_folder(folder)
+        fail_on_secret_in_folder(folder)
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _no_command_tells_a_secret() -> Iterator[None]:
+def _no_command_prints_a_secret() -> Iterator[None]:
     """What a command prints in this process goes to whoever called it, not to pytest."""
     invoke = CliRunner.invoke
 
     def searched(runner: CliRunner, *args: Any, **named: Any) -> Result:
         result = invoke(runner, *args, **named)
-        search(result.output, "the output of a command")
+        fail_on_secret(result.output, "the output of a command")
         return result
 
     with pytest.MonkeyPatch.context() as patch:
@@ -63,7 +63,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test that printed a secret has failed, whatever else it proved."""
     report = yield
-    told = [name for name, text in report.sections if SECRET.search(text)]
+    told = [name for name, text in report.sections if SECRET_PATTERN.search(text)]
     if told:
         report.outcome = "failed"
         report.longrepr = f"a secret stands in: {', '.join(told)} ({item.nodeid}, {call.when})"

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from notifier.cli.main import cli
 from notifier.clock import SystemClock, to_millis
-from notifier.domain.delivery import DeliveryState, Move, Rung
+from notifier.domain.delivery import DeliveryState, DeliveryOutcome, CardVariant
 from notifier.domain.route import Recipient
 from notifier.feishu.wire import read_event
 from notifier.flow.events.receive import Receiver
@@ -23,9 +23,20 @@ from notifier.sandbox.settings import DEFAULT_SCOPES
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import accounts, inbox, rate_limits, workers
 from notifier.store.engine.database import Database
-from notifier.store.inbox import InboxState, Verdict
+from notifier.store.inbox import InboxState, EntryOutcome
 from notifier.store.workers import WorkerRow
-from support.delivery_rows import CHEN, LIN, claim, dead, delivery, failed, frozen, sent, states, told
+from support.delivery_rows import (
+    CHEN,
+    LIN,
+    claim,
+    dead_outcome,
+    create_delivery,
+    finish_failed,
+    freeze_content,
+    finish_sent,
+    read_states,
+    create_notice,
+)
 
 HEAVY = ("lark_oapi", "aiohttp", "alembic", "jinja2", "babel")
 
@@ -56,16 +67,22 @@ def says(file: Path, *words: str) -> str:
     return result.stdout
 
 
-def stuck(database: Database, key: str, recipient: Recipient = LIN, *, move: Move | None = None) -> int:
+def stuck(
+    database: Database, key: str, recipient: Recipient = LIN, *, outcome: DeliveryOutcome | None = None
+) -> int:
     born = now()
-    one = delivery(database, recipient, key, now=born)
+    one = create_delivery(database, recipient, key, now=born)
     claimed = next(each for each in claim(database, now=born).deliveries if each.delivery.id == one)
-    frozen(database, claimed)
-    failed(database, claimed, move or dead("this person has resigned", code=230029), now=born + 40)
+    freeze_content(database, claimed)
+    finish_failed(
+        database, claimed, outcome or dead_outcome("this person has resigned", code=230029), now=born + 40
+    )
     return one
 
 
-UNCERTAIN = Move(state=DeliveryState.UNCERTAIN, reason="no answer", rung=Rung.FULL, unknown_since=1)
+UNKNOWN = DeliveryOutcome(
+    state=DeliveryState.UNKNOWN, reason="no answer", variant=CardVariant.FULL, unknown_since=1
+)
 
 
 # start-up
@@ -121,12 +138,17 @@ def test_a_new_database_has_nothing_to_tell(file: Path) -> None:
 def beat(database: Database, *, ago: dict[str, int | None], **values: str) -> None:
     """What a process tells about itself. ago: its times, in milliseconds before now."""
     born = now()
-    times = {"started_at": 3_700_000, "beat_at": 0, "stopped_at": None, "connection_since": 130_000} | ago
+    times = {
+        "started_at": 3_700_000,
+        "heartbeat_at": 0,
+        "stopped_at": None,
+        "connection_since": 130_000,
+    } | ago
     at: dict[str, Any] = {name: None if past is None else born - past for name, past in times.items()}
     texts: dict[str, Any] = {"connection": "connected", "connection_detail": None} | values
-    database.write(lambda c: workers.enrol_worker(c, "me", now=at["started_at"])).result()
+    database.write(lambda c: workers.register_worker(c, "me", now=at["started_at"])).result()
     database.write(
-        lambda c: workers.beat(c, WorkerRow(owner="me", last_event_at=None, **at, **texts))
+        lambda c: workers.beat(c, WorkerRow(worker_id="me", last_event_at=None, **at, **texts))
     ).result()
 
 
@@ -141,7 +163,7 @@ def beat(database: Database, *, ago: dict[str, int | None], **values: str) -> No
             "lost for 2 min: no network",
         ),
         ({"stopped_at": 70_000}, {}, "stopped 1 min ago", "none"),
-        ({"beat_at": 310_000}, {}, "no sign of life for 5 min; is it running?", "none"),
+        ({"heartbeat_at": 310_000}, {}, "no sign of life for 5 min; is it running?", "none"),
     ],
 )
 def test_status_tells_of_the_process_and_its_connection(
@@ -160,14 +182,14 @@ def test_status_tells_of_the_process_and_its_connection(
 def prepare(database: Database) -> None:
     """One of everything that status speaks of."""
     stuck(database, "a")
-    delivery(database, CHEN, "b", now=now())
+    create_delivery(database, CHEN, "b", now=now())
     event = read_event(b"not json", app_id="cli_x")
     Receiver(database, SystemClock(), wake=lambda: None).accept(event).result(10)
-    park = Verdict(entry_id=1, state=InboxState.PARKED, reason="not an event")
-    database.write(lambda c: inbox.settle(c, [park])).result()
+    park = EntryOutcome(entry_id=1, state=InboxState.QUARANTINED, reason="not an event")
+    database.write(lambda c: inbox.finish_entries(c, [park])).result()
     database.write(lambda c: accounts.postpone_lookup(c, 1, due_at=now(), reason="no scope")).result()
     database.write(
-        lambda c: rate_limits.shut(c, rate_limits.SENDING, until=now() + 600_000, reason="too often")
+        lambda c: rate_limits.block(c, rate_limits.SENDING, until=now() + 600_000, reason="too often")
     ).result()
 
 
@@ -193,17 +215,17 @@ def test_status_for_programs_is_json_with_the_same(file: Path, database: Databas
     prepare(database)
     told_ = json.loads(says(file, "status", "--json"))
 
-    assert ("never", 1, 1, 0) == (told_["process"], told_["waiting"], told_["dead"], told_["uncertain"])
+    assert ("never", 1, 1, 0) == (told_["process"], told_["waiting"], told_["dead"], told_["unknown"])
     assert [{"state": "dead", "code": 230029, "reason": "this person has resigned", "count": 1}] == told_[
-        "stuck"
+        "stalled"
     ]
-    assert {"parked": 1} == told_["inbox"]
-    assert "im.messages" == told_["held_by_feishu"][0]["what"]
+    assert {"quarantined": 1} == told_["inbox"]
+    assert "im.messages" == told_["rate_limited"][0]["what"]
 
 
 def test_status_counts_how_long_a_crowd_takes(file: Path, database: Database) -> None:
     for number in range(50):
-        delivery(database, LIN, f"n-{number}", now=now())
+        create_delivery(database, LIN, f"n-{number}", now=now())
     text = json.loads(run(file, "status", "--json", NOTIFIER_SENDING__PER_MINUTE="25").stdout)
 
     assert 120 == text["seconds_to_drain"]
@@ -219,17 +241,17 @@ def test_without_deliveries_the_list_says_so(file: Path) -> None:
 
 def test_deliveries_are_listed_as_a_table_newest_first(file: Path, database: Database) -> None:
     stuck(database, "a")
-    told(database, "b", recipient=None, now=now())
+    create_notice(database, "b", recipient=None, now=now())
     head, first, second = says(file, "deliveries", "list").splitlines()
 
-    assert ["id", "state", "to", "account", "rung", "tries", "changed", "reason"] == head.split()
+    assert ["id", "state", "to", "account", "variant", "tries", "changed", "reason"] == head.split()
     assert ["2", "waiting", "referrer"] == first.split()[:3]
     assert second.endswith("this person has resigned")
 
 
 def test_deliveries_can_be_listed_by_state_and_for_programs(file: Path, database: Database) -> None:
     one = stuck(database, "a")
-    delivery(database, CHEN, "b", now=now())
+    create_delivery(database, CHEN, "b", now=now())
     (row,) = json.loads(says(file, "deliveries", "list", "--state", "dead", "--json"))
 
     assert (one, "dead", 230029) == (row["id"], row["state"], row["last_code"])
@@ -255,8 +277,8 @@ def test_a_delivery_is_shown_for_programs(file: Path, database: Database) -> Non
 
 
 def test_a_sent_delivery_names_its_message(file: Path, database: Database) -> None:
-    one = delivery(database, LIN, "a", now=now())
-    sent(database, claim(database, now=now()).deliveries[0])
+    one = create_delivery(database, LIN, "a", now=now())
+    finish_sent(database, claim(database, now=now()).deliveries[0])
 
     assert f"message       om_{one} in oc_p2p" in says(file, "deliveries", "show", str(one))
 
@@ -274,23 +296,23 @@ def test_a_retry_says_what_will_be_sent_again(file: Path, database: Database) ->
     one = stuck(database, "a")
 
     assert f"1 will be sent again: {one}.\n" == says(file, "deliveries", "retry", str(one))
-    assert ["waiting"] == states(database, [one])
+    assert ["waiting"] == read_states(database, [one])
 
 
 def test_all_dead_are_retried_and_the_uncertain_left_alone(file: Path, database: Database) -> None:
-    gone, unknown = stuck(database, "a"), stuck(database, "b", CHEN, move=UNCERTAIN)
+    gone, unknown = stuck(database, "a"), stuck(database, "b", CHEN, outcome=UNKNOWN)
 
     assert f"1 will be sent again: {gone}.\n" == says(file, "deliveries", "retry", "--all-dead")
-    assert ["waiting", "uncertain"] == states(database, [gone, unknown])
+    assert ["waiting", "unknown"] == read_states(database, [gone, unknown])
 
 
 def test_a_drop_says_what_was_dropped_and_what_could_not_be(file: Path, database: Database) -> None:
-    gone, ready = stuck(database, "a"), delivery(database, CHEN, "b", now=now())
+    gone, ready = stuck(database, "a"), create_delivery(database, CHEN, "b", now=now())
     result = run(file, "deliveries", "drop", str(gone), str(ready))
 
     assert (1, f"1 dropped: {gone}.\n") == (result.exit_code, result.stdout)
     assert f"{ready}: neither dead nor uncertain" in result.stderr
-    assert ["dropped", "ready"] == states(database, [gone, ready])
+    assert ["dropped", "ready"] == read_states(database, [gone, ready])
 
 
 @pytest.mark.parametrize(
@@ -461,13 +483,13 @@ def test_a_missing_scope_is_named_with_what_to_do(
 
 
 def test_a_send_that_lacks_a_permission_is_no_good_scope(online: Path, feishu_box: FeishuBox) -> None:
-    feishu_box.add_fault({"match": "POST /open-apis/im/v1/messages", "action": "code", "code": 230027})
+    feishu_box.add_call_fault({"match": "POST /open-apis/im/v1/messages", "action": "code", "code": 230027})
 
     assert "PROBLEM  scope im:message:send_as_bot" in run(online, "check", "--online").stdout
 
 
 def test_a_group_without_the_bot_is_named_with_what_to_do(online: Path, feishu_box: FeishuBox) -> None:
-    feishu_box.set_group("oc_sandbox_hr", bot_in=False)
+    feishu_box.set_group("oc_sandbox_hr", has_bot=False)
     result = run(online, "check", "--online")
 
     assert 1 == result.exit_code

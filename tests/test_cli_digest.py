@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from notifier.cli.main import cli
 from notifier.store.engine.database import Database
 from support.browser import open_page
-from support.digests import balance, runs, sent
+from support.digests import store_balance, read_runs, read_digest_deliveries
 from support.running import clean_environment
 from support.waiting import wait_until
 
@@ -53,8 +53,8 @@ def says(file: Path, *words: str) -> str:
 @pytest.fixture
 def books(database: Database) -> Database:
     """One account that earned something yesterday, in every zone of the configuration."""
-    balance(database, 1, YESTERDAY - timedelta(days=3), CNY="100")
-    balance(database, 1, YESTERDAY, CNY="350.50", points=3)
+    store_balance(database, 1, YESTERDAY - timedelta(days=3), CNY="100")
+    store_balance(database, 1, YESTERDAY, CNY="350.50", points=3)
     return database
 
 
@@ -74,13 +74,15 @@ def test_the_list_has_what_was_told(file: Path) -> None:
     says(file, "send", "hr-daily", "--for", "yesterday", "--again")
     listed = json.loads(says(file, "list", "--json"))
 
-    assert [("told", 1), ("told", 0)] == [(each["state"], each["edition"]) for each in listed[0]["last"]]
+    assert [("told", 1), ("told", 0)] == [
+        (each["state"], each["correction_number"]) for each in listed[0]["last"]
+    ]
     assert "correction 1" in says(file, "list")
 
 
 def test_sending_makes_the_cards_and_sends_nothing_itself(file: Path, books: Database) -> None:
     assert "hr: on its way\n" == says(file, "send", "hr-daily", "--for", "yesterday")
-    assert [("hr", "ready")] == [(row.target, row.state) for row in sent(books)]
+    assert [("hr", "ready")] == [(row.target, row.state) for row in read_digest_deliveries(books)]
 
 
 def test_sending_to_referrers_too(file: Path, books: Database) -> None:
@@ -88,7 +90,7 @@ def test_sending_to_referrers_too(file: Path, books: Database) -> None:
     again = run(file, "send", "hr-work", "--for", "yesterday")
 
     assert "referrers: on their way" in said
-    assert {"hr", "referrer"} == {row.target for row in sent(books)}
+    assert {"hr", "referrer"} == {row.target for row in read_digest_deliveries(books)}
     assert (1, 2) == (again.exit_code, again.stdout.count("already"))
 
 
@@ -98,7 +100,7 @@ def test_a_period_that_was_told_is_not_told_again_unasked(file: Path, books: Dat
 
     assert 1 == result.exit_code
     assert "--again sends it as a correction" in result.stdout
-    assert 1 == len(runs(books))
+    assert 1 == len(read_runs(books))
 
 
 def test_a_dry_run_prints_figures_that_prove_themselves(file: Path, books: Database) -> None:
@@ -107,7 +109,7 @@ def test_a_dry_run_prints_figures_that_prove_themselves(file: Path, books: Datab
     assert "1 people with a change" in said
     assert "CNY: opening 100 + first seen 0 + rewards 250.5 - withdrawn 0 + corrections 0" in said
     assert "= closing 350.5 (adds up)" in said
-    assert [] == runs(books)
+    assert [] == read_runs(books)
 
 
 def _local_day(at: datetime) -> str:

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from notifier.cli.main import cli
-from notifier.domain.payout import PayoutState, Step
+from notifier.domain.payout import PayoutState, PayoutRetry
 from notifier.store import audit, payouts
 from notifier.store.engine.database import Database
-from support.withdrawal_rows import payout, payout_of
+from support.withdrawal_rows import create_payout, read_payout
 
 # 2026-03-01 00:00 in Shanghai
 MARCH = 1_772_294_400_000
@@ -45,14 +45,16 @@ def exported(file: Path, *words: str, **environ: str) -> list[str]:
 
 
 def give_up(database: Database, order_id: str) -> None:
-    step = Step(state=PayoutState.DEAD, due_at=0, reason="the paying system answered 422")
-    database.write(lambda c: payouts.not_handed_over(c, payout_of(database, order_id), step)).result()
+    step = PayoutRetry(state=PayoutState.DEAD, due_at=0, reason="the paying system answered 422")
+    database.write(
+        lambda c: payouts.mark_submission_failed(c, read_payout(database, order_id), step)
+    ).result()
 
 
 def trail(database: Database, order_id: str) -> Sequence[tuple[str, str, str]]:
     with database.read() as connection:
-        rows = audit.rows(connection, order_id=order_id, limit=10)
-        return [(row.what, row.actor, row.outcome) for row in rows]
+        rows = audit.list_entries(connection, order_id=order_id, limit=10)
+        return [(row.action, row.actor, row.outcome) for row in rows]
 
 
 CALLED = {
@@ -62,7 +64,7 @@ CALLED = {
 
 
 def test_a_row_leaves_as_new_once_and_again_when_asked(file: Path, database: Database) -> None:
-    payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
 
     assert ["rn-1"] == exported(file)
     assert [] == exported(file)
@@ -71,7 +73,7 @@ def test_a_row_leaves_as_new_once_and_again_when_asked(file: Path, database: Dat
     assert row["exported_at"] is not None, "a repeat can be told from a new one"
     assert "1 payout listed again." in again.stderr
     assert [("payout", "command line", "exported")] == trail(database, "rn-1")
-    assert "sent" == payout_of(database, "rn-1").state
+    assert "sent" == read_payout(database, "rn-1").state
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_dates_are_midnight_where_the_company_is(
     file: Path, database: Database, words: list[str], found: list[str]
 ) -> None:
     for number, at in enumerate((MARCH - 1, MARCH, MARCH + 24 * HOUR_MS)):
-        payout(database, f"rn-{number}", at=at)
+        create_payout(database, f"rn-{number}", at=at)
 
     assert found == exported(file, *words)
 
@@ -105,7 +107,7 @@ def test_dates_are_midnight_where_the_company_is(
 def test_what_makes_no_sense_takes_nothing(
     file: Path, database: Database, words: list[str], said: str
 ) -> None:
-    payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
     result = run(file, "export", *words)
 
     assert (2, 1) == (result.exit_code, len(result.stderr.splitlines()))
@@ -114,8 +116,8 @@ def test_what_makes_no_sense_takes_nothing(
 
 
 def test_a_csv_opens_as_it_is_in_a_spreadsheet(file: Path, database: Database, tmp_path: Path) -> None:
-    payout(database, "rn-1", at=MARCH)
-    payout(database, "=cmd|x", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
+    create_payout(database, "=cmd|x", at=MARCH)
     target = tmp_path / "march.csv"
     result = run(file, "export", "--output", str(target))
 
@@ -140,18 +142,18 @@ def test_nothing_to_export_is_no_error(file: Path) -> None:
 
 
 def test_what_a_call_is_handing_over_does_not_leave_by_two_ways(file: Path, database: Database) -> None:
-    payout(database, "rn-1", at=MARCH)
-    payout(database, "rn-2", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-2", at=MARCH)
     give_up(database, "rn-2")
     result = run(file, "export", "--format", "json", **CALLED)
 
     assert ["rn-2"] == [row["order_id"] for row in json.loads(result.stdout)]
     assert "1 left out" in result.stderr
-    assert "pending" == payout_of(database, "rn-1").state
+    assert "pending" == read_payout(database, "rn-1").state
 
 
 def test_a_mark_is_taken_once_and_a_second_payment_is_doubted(file: Path, database: Database) -> None:
-    payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
 
     def mark(*words: str) -> tuple[int, str]:
         result = run(file, "mark", "rn-1", *words)
@@ -164,7 +166,7 @@ def test_a_mark_is_taken_once_and_a_second_payment_is_doubted(file: Path, databa
     assert 1 == code
     assert "paid twice?" in said
     assert ("manual", "command line", "paid, reference W-1") in trail(database, "rn-1")
-    assert ("W-1", "paid") == (payout_of(database, "rn-1").reference, payout_of(database, "rn-1").state)
+    assert ("W-1", "paid") == (read_payout(database, "rn-1").reference, read_payout(database, "rn-1").state)
 
 
 @pytest.mark.parametrize(
@@ -179,41 +181,41 @@ def test_a_mark_is_taken_once_and_a_second_payment_is_doubted(file: Path, databa
 def test_a_mark_that_makes_no_sense_changes_nothing(
     file: Path, database: Database, words: list[str], code: int, said: str
 ) -> None:
-    payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
     result = run(file, "mark", *words)
 
     assert code == result.exit_code
     assert said in result.stderr
-    assert "pending" == payout_of(database, "rn-1").state
+    assert "pending" == read_payout(database, "rn-1").state
 
 
 def test_what_was_given_up_is_handed_over_again(file: Path, database: Database) -> None:
     for name in ("rn-1", "rn-2", "rn-3"):
-        payout(database, name, at=MARCH)
+        create_payout(database, name, at=MARCH)
     give_up(database, "rn-1")
     give_up(database, "rn-2")
 
     result = run(file, "retry", "rn-1", "rn-3", "rn-9", **CALLED)
     assert (1, "1 will be handed over again: rn-1.\n") == (result.exit_code, result.stdout)
     assert "rn-3, rn-9: not given up, or unknown" in result.stderr
-    assert "pending" == payout_of(database, "rn-1").state
+    assert "pending" == read_payout(database, "rn-1").state
     assert "1 will be handed over again: rn-2.\n" == run(file, "retry", "--all-dead", **CALLED).stdout
     assert ("manual", "command line", "to be handed over again") in trail(database, "rn-2")
 
 
 def test_without_a_system_to_call_there_is_nothing_to_retry(file: Path, database: Database) -> None:
-    payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
     give_up(database, "rn-1")
     result = run(file, "retry", "rn-1")
 
     assert 2 == result.exit_code
     assert "notifier payouts export" in result.stderr
-    assert "dead" == payout_of(database, "rn-1").state
+    assert "dead" == read_payout(database, "rn-1").state
 
 
 def test_a_list_and_one_of_it(file: Path, database: Database) -> None:
     assert "No payouts.\n" == run(file, "list").stdout
-    payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
     run(file, "mark", "rn-1", "paid", "--reference", "W-1")
 
     listed = run(file, "list").stdout

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from notifier.clock import FollowingClock, SystemClock, from_millis, to_millis
+from notifier.clock import FileOffsetClock, SystemClock, from_millis, to_millis
 
 NEARLY = timedelta(seconds=5)
 
 
-def ahead(clock: FollowingClock) -> timedelta:
+def ahead(clock: FileOffsetClock) -> timedelta:
     return clock.now() - SystemClock().now()
 
 
@@ -22,12 +22,12 @@ def written(file: Path, text: str, *, at: int) -> None:
 
 
 def test_a_clock_without_a_file_is_the_systems(tmp_path: Path) -> None:
-    assert abs(ahead(FollowingClock(tmp_path / "none"))) < NEARLY
+    assert abs(ahead(FileOffsetClock(tmp_path / "none"))) < NEARLY
 
 
 def test_a_clock_follows_its_file_at_once(tmp_path: Path) -> None:
     file = tmp_path / "clock"
-    clock = FollowingClock(file)
+    clock = FileOffsetClock(file)
     written(file, "3600.000", at=1)
     first = ahead(clock)
     written(file, "90000", at=2)
@@ -40,7 +40,7 @@ def test_a_clock_follows_its_file_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "soon", "1e400", "nan"])
 def test_a_file_that_makes_no_sense_changes_nothing(tmp_path: Path, text: str) -> None:
     file = tmp_path / "clock"
-    clock = FollowingClock(file)
+    clock = FileOffsetClock(file)
     written(file, "60", at=1)
     clock.now()
     written(file, text, at=2)
@@ -50,7 +50,7 @@ def test_a_file_that_makes_no_sense_changes_nothing(tmp_path: Path, text: str) -
 
 def test_a_file_that_goes_away_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "clock"
-    clock = FollowingClock(file)
+    clock = FileOffsetClock(file)
     written(file, "60", at=1)
     clock.now()
     file.unlink()

@@ -17,10 +17,10 @@ from ruamel.yaml import YAML
 from notifier.cli.main import cli
 from notifier.config import loader
 from notifier.config.digests import DigestConfig
-from notifier.config.loader import load, need_credentials
+from notifier.config.loader import load_config, require_credentials
 from notifier.config.settings import Config, GroupConfig
 from notifier.errors import ConfigError
-from notifier.runtime.factories import webhook_access
+from notifier.runtime.factories import make_webhook_access
 
 EXAMPLE = Path(__file__).parents[1] / "config.example.yaml"
 
@@ -230,7 +230,7 @@ def test_a_file_that_may_not_be_read_is_named(file: Path) -> None:
 def test_an_empty_file_means_the_defaults(file: Path) -> None:
     file.write_text("# nothing yet\n")
 
-    assert Config() == load(file, {}).config
+    assert Config() == load_config(file, {}).config
 
 
 def test_a_wrong_configuration_leaves_no_traceback_in_a_process_of_its_own(file: Path) -> None:
@@ -274,7 +274,7 @@ def test_a_variable_of_ours_that_names_no_setting_is_refused(file: Path, variabl
 def test_variables_for_the_tests_are_none_of_the_settings(file: Path) -> None:
     file.write_text("")
 
-    assert Config() == load(file, {"NOTIFIER_TESTS_REQUIRE": "browser"}).config
+    assert Config() == load_config(file, {"NOTIFIER_TESTS_REQUIRE": "browser"}).config
 
 
 @pytest.mark.parametrize(
@@ -290,17 +290,17 @@ def test_of_several_variables_the_first_that_is_set_wins_over_the_file(
     file: Path, names: tuple[str, ...], winner: str
 ) -> None:
     file.write_text("feishu:\n  app_id: from the file")
-    loaded = load(file, {name: f"from {name}" for name in names})
+    loaded = load_config(file, {name: f"from {name}" for name in names})
 
     assert f"from {winner}" == loaded.config.feishu.app_id
     assert {"feishu.app_id": winner} == loaded.origins
-    assert {name: winner for name in names if name != winner} == loaded.overruled
+    assert {name: winner for name in names if name != winner} == loaded.overridden
 
 
 def test_an_empty_variable_counts_as_not_set(file: Path) -> None:
     file.write_text("feishu:\n  app_id: from the file")
 
-    assert "from the file" == load(file, {"FEISHU_APP_ID": ""}).config.feishu.app_id
+    assert "from the file" == load_config(file, {"FEISHU_APP_ID": ""}).config.feishu.app_id
 
 
 def test_every_single_value_can_come_from_the_environment(file: Path) -> None:
@@ -313,7 +313,7 @@ def test_every_single_value_can_come_from_the_environment(file: Path) -> None:
         "NOTIFIER_SENDING__PER_MINUTE": "500",
         "NOTIFIER_LOG__FORMAT": "json",
     }
-    found = load(file, environ).config
+    found = load_config(file, environ).config
 
     assert ("sqlite:///x.db", "Asia/Tokyo", "hr", 1.5, 500, "json") == (
         found.store.url,
@@ -332,7 +332,7 @@ def test_missing_credentials_are_named_with_their_variable(file: Path, missing: 
     )
 
     with pytest.raises(ConfigError, match=rf"feishu\.{missing} is missing.*FEISHU_{missing.upper()}"):
-        need_credentials(load(file, {}))
+        require_credentials(load_config(file, {}))
 
 
 def test_the_secret_is_not_shown_with_the_configuration(file: Path) -> None:
@@ -342,15 +342,15 @@ def test_the_secret_is_not_shown_with_the_configuration(file: Path) -> None:
         "NOTIFIER_WEBHOOK__VERIFICATION_TOKEN": "very-secret-token",
     }
 
-    assert "very-secret" not in repr(load(file, environ))
-    assert "very-secret" not in repr(webhook_access(load(file, environ).config))
+    assert "very-secret" not in repr(load_config(file, environ))
+    assert "very-secret" not in repr(make_webhook_access(load_config(file, environ).config))
 
 
 @pytest.mark.parametrize("secret", ["ENCRYPT_KEY", "VERIFICATION_TOKEN"])
 def test_one_secret_is_enough_for_a_webhook(file: Path, secret: str) -> None:
     file.write_text("feishu:\n  transport: webhook\nwebhook:\n  listen: 127.0.0.1:8081")
-    loaded = load(file, {f"NOTIFIER_WEBHOOK__{secret}": "12345"})
-    access = webhook_access(loaded.config)
+    loaded = load_config(file, {f"NOTIFIER_WEBHOOK__{secret}": "12345"})
+    access = make_webhook_access(loaded.config)
 
     assert "12345" == getattr(access, secret.lower())
     assert ("/feishu/events", 300) == (access.path, access.replay_window_seconds)
@@ -372,14 +372,14 @@ def test_one_secret_is_enough_for_a_webhook(file: Path, secret: str) -> None:
 def test_an_address_that_is_safe_for_the_secret_is_taken(file: Path, base_url: str) -> None:
     file.write_text(f"feishu:\n  base_url: '{base_url}'")
 
-    assert base_url.rstrip("/") == load(file, {}).config.feishu.base_url
+    assert base_url.rstrip("/") == load_config(file, {}).config.feishu.base_url
 
 
 def test_ids_may_stand_without_quotes(file: Path) -> None:
     file.write_text(
         "feishu: {app_id: 123}\nroutes:\n  - {name: a, to: referrer, when: {account: 7000000000000000001}}"
     )
-    found = load(file, {}).config
+    found = load_config(file, {}).config
 
     assert ("123", ("7000000000000000001",)) == (found.feishu.app_id, found.routes[0].when.account)
 
@@ -387,21 +387,21 @@ def test_ids_may_stand_without_quotes(file: Path) -> None:
 def test_a_fraction_means_exactly_what_is_written(file: Path) -> None:
     file.write_text("routes:\n  - {name: a, to: referrer, when: {least_amount: 0.1}}")
 
-    assert Decimal("0.1") == load(file, {}).config.routes[0].when.least_amount
+    assert Decimal("0.1") == load_config(file, {}).config.routes[0].when.least_amount
 
 
 def test_a_relative_template_folder_is_meant_from_the_file(file: Path) -> None:
     (file.parent / "mine").mkdir()
     file.write_text("cards: {template_dir: mine}")
 
-    assert file.parent / "mine" == load(file, {}).config.cards.template_dir
+    assert file.parent / "mine" == load_config(file, {}).config.cards.template_dir
 
 
 def test_without_a_file_the_defaults_and_the_environment_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    loaded = load(None, {"APP_ID": "x"})
+    loaded = load_config(None, {"APP_ID": "x"})
 
     assert (None, "x") == (loaded.file, loaded.config.feishu.app_id)
 
@@ -412,14 +412,14 @@ def test_config_yaml_in_the_working_folder_is_found_by_itself(
     file.write_text("feishu: {app_id: here}")
     monkeypatch.chdir(file.parent)
 
-    assert "here" == load(None, {}).config.feishu.app_id
+    assert "here" == load_config(None, {}).config.feishu.app_id
 
 
 # the example
 
 
 def test_the_example_says_the_defaults() -> None:
-    assert Config() == load(EXAMPLE, {}).config
+    assert Config() == load_config(EXAMPLE, {}).config
 
 
 def test_the_example_names_every_setting() -> None:
@@ -478,7 +478,7 @@ def test_the_walk_over_the_settings_finds_the_deep_ones() -> None:
 def test_the_example_shows_each_well_known_name() -> None:
     text = EXAMPLE.read_text(encoding="utf-8")
 
-    assert all(name in text for name in loader.WELL_KNOWN["feishu", "app_id"])
+    assert all(name in text for name in loader.WELL_KNOWN_VARIABLES["feishu", "app_id"])
     assert issubclass(GroupConfig, BaseModel)
 
 
@@ -506,7 +506,7 @@ def test_a_digest_that_cannot_be_is_refused_by_name(tmp_path: Path, digest: str,
     file.write_text(f"groups: {{hr: {{chat_id: oc_1}}}}\ndigests: [{digest}]\n", encoding="utf-8")
 
     with pytest.raises(ConfigError) as caught:
-        load(file, {})
+        load_config(file, {})
     assert complaint in str(caught.value)
 
 

@@ -13,7 +13,7 @@ from notifier.config.fields import Section
 from notifier.config.settings import Config
 from notifier.domain import card
 from notifier.domain.payout import PayoutState
-from notifier.errors import NotDone
+from notifier.errors import TemporaryFailure
 from notifier.payroll import client, endpoint, signature
 
 ROOT = Path(__file__).parents[1]
@@ -96,7 +96,7 @@ def test_the_map_names_every_room_and_every_module_at_the_top() -> None:
 def test_the_template_guide_names_every_field() -> None:
     text = (ROOT / "docs" / "templates.md").read_text(encoding="utf-8")
     of_card = {f"card.{name}" for name in card.BalanceChangeCard.__dataclass_fields__}
-    of_line = {f".{name}" for name in card.Line.__dataclass_fields__}
+    of_line = {f".{name}" for name in card.AmountLine.__dataclass_fields__}
 
     assert set() == {name for name in of_card if f"`{name}`" not in text}
     assert set() == {name for name in of_line if f"`{name}" not in text}
@@ -162,7 +162,7 @@ def test_the_example_reports_in_words_that_we_take() -> None:
 
     ((headers, raw),) = _PayrollThatReports.heard
     timestamp = headers[signature.TIMESTAMP_HEADER]
-    at = signature.signed_at(
+    at = signature.verify_signature(
         "an-example-secret",
         timestamp=timestamp,
         signature=headers[signature.SIGNATURE_HEADER],
@@ -181,7 +181,7 @@ def test_the_example_reports_in_words_that_we_take() -> None:
 
 @pytest.mark.parametrize(
     "status, words",
-    [(code, "the same call again") for code in sorted(client.AGAIN)] + [(422, "given up at once")],
+    [(code, "the same call again") for code in sorted(client.RETRYABLE_STATUSES)] + [(422, "given up at once")],
 )
 def test_the_page_for_the_paying_system_says_what_each_answer_leads_to(status: int, words: str) -> None:
     text = (ROOT / "docs" / "payouts.md").read_text(encoding="utf-8")
@@ -189,5 +189,5 @@ def test_the_page_for_the_paying_system_says_what_each_answer_leads_to(status: i
     named = next((follows for answers, follows in rows if str(status) in answers), "given up at once")
 
     assert words == named
-    helps = isinstance(client._failure(status, None), NotDone)
+    helps = isinstance(client._error_for_status(status, None), TemporaryFailure)
     assert helps == (words == "the same call again")

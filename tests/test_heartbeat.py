@@ -2,8 +2,8 @@
 
 import pytest
 
-from notifier.feishu.long_connection.listener import Connection, ConnectionState
-from notifier.runtime.heartbeat import Pulse, heard_since
+from notifier.feishu.long_connection.listener import ConnectionStatus, ConnectionState
+from notifier.runtime.heartbeat import Heartbeat, received_since
 
 
 @pytest.mark.parametrize(
@@ -13,12 +13,12 @@ from notifier.runtime.heartbeat import Pulse, heard_since
 def test_what_we_refused_ourselves_proves_no_deafness(
     connected: int | None, refused: int | None, expected: int | None
 ) -> None:
-    assert expected == heard_since(connected, refused)
+    assert expected == received_since(connected, refused)
 
 
 def test_a_process_is_ready_when_events_reach_it_and_its_credentials_hold() -> None:
-    pulse = Pulse(Connection(state=ConnectionState.CONNECTED), 1)
+    heartbeat = Heartbeat(ConnectionStatus(state=ConnectionState.CONNECTED), 1)
 
-    assert pulse.readiness().is_ready
-    assert {"credentials": "wrong"} == pulse.readiness("wrong").troubles
-    assert not Pulse(Connection(state=ConnectionState.LOST, detail="gone"), 1).readiness().is_ready
+    assert heartbeat.readiness().is_ready
+    assert {"credentials": "wrong"} == heartbeat.readiness("wrong").problems
+    assert not Heartbeat(ConnectionStatus(state=ConnectionState.LOST, detail="gone"), 1).readiness().is_ready

@@ -30,10 +30,10 @@ def root() -> Iterator[logging.Logger]:
 
 
 @pytest.fixture
-def written(root: logging.Logger, form: str) -> Written:
+def written(root: logging.Logger, log_format: str) -> Written:
     """What has been logged so far, by a set-up like that of `run`."""
     stream = io.StringIO()
-    logs.set_up(level="info", form=form, secrets=[SECRET, 'with "quotes" and \\'])
+    logs.set_up_logging(level="info", log_format=log_format, secrets=[SECRET, 'with "quotes" and \\'])
     (handler,) = root.handlers
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(stream)
@@ -52,7 +52,7 @@ def log_failure(error: Exception) -> None:
     try:
         raise error
     except type(error):
-        log.exception("step.failed", extra={"step": "deliver", "nothing": None})
+        log.exception("worker.failed", extra={"step": "deliver", "nothing": None})
 
 
 LEAKS = {
@@ -122,7 +122,7 @@ def test_a_json_line_holds_time_level_event_fields_and_trace(written: Written) -
     log_failure(ValueError("oh"))
     line = json.loads(written())
 
-    assert ("error", "step.failed", "deliver") == (line["level"], line["event"], line["step"])
+    assert ("error", "worker.failed", "deliver") == (line["level"], line["event"], line["step"])
     assert "ValueError: oh" in line["trace"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line["at"])
     assert "nothing" not in line

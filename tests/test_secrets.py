@@ -10,7 +10,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from notifier.sandbox.secret_marks import SECRET
+from notifier.sandbox.secret_marks import SECRET_PATTERN
 
 LEAKS = {
     "on stdout": "print('secret is sandbox-' + 'secret')",
@@ -25,7 +25,7 @@ LEAKS = {
     try:
         raise ValueError(KEY)
     except ValueError:
-        logging.getLogger('notifier').exception('step.failed')
+        logging.getLogger('notifier').exception('worker.failed')
 """,
     "in a command's output": """
     import click
@@ -90,5 +90,5 @@ def test_a_test_that_keeps_its_secrets_passes(outcomes: dict[str, str], fine: st
 
 
 def test_what_is_said_of_a_leak_does_not_tell_it(outcomes: dict[str, str]) -> None:
-    assert SECRET.search(outcomes["all that was printed"]) is None
+    assert SECRET_PATTERN.search(outcomes["all that was printed"]) is None
     assert "a secret stands in notifier.log, line 2" in outcomes["all that was printed"]

@@ -45,7 +45,7 @@ def test_a_figure_that_should_be_zero_and_is_not_stands_out_and_fails() -> None:
 
 @pytest.mark.parametrize("code, failed", [("pass", 0), ("raise SystemExit(1)", 1)])
 def test_a_test_that_leaves_no_figures_is_a_row_that_fails(tmp_path: Path, code: str, failed: int) -> None:
-    [line] = run_all.run(LongTest(name="mute", words=("-c", code)), tmp_path / "figures.jsonl")
+    [line] = run_all.run(LongTest(name="mute", arguments=("-c", code)), tmp_path / "figures.jsonl")
 
     assert {"failed": failed, "without figures": 1} == line["zeros"]
     assert not run_all.all_zero([line])
@@ -55,12 +55,14 @@ def test_one_that_runs_beside_the_others_does_so_and_has_its_place_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """They meet at a pipe, which either opens only once the other does."""
-    keep = 'from support.figures import keep; keep("{0}", counted={{}}, zeros={{"lost": 0}}, seconds=0)'
+    keep = 'from support.figures import write_figures; write_figures("{0}", counted={{}}, zeros={{"lost": 0}}, seconds=0)'
     wait, mark, name = "open({file!r}).read()\n", "open({file!r}, 'w').close()\n", str(tmp_path / "pipe")
     os.mkfifo(name)
     tests = (
-        LongTest(name="long", words=("-c", wait.format(file=name) + keep.format("long")), beside=True),
-        LongTest(name="short", words=("-c", mark.format(file=name) + keep.format("short"))),
+        LongTest(
+            name="long", arguments=("-c", wait.format(file=name) + keep.format("long")), runs_in_parallel=True
+        ),
+        LongTest(name="short", arguments=("-c", mark.format(file=name) + keep.format("short"))),
     )
     monkeypatch.setattr(run_all, "LONG_TESTS", tests)
 
@@ -71,7 +73,7 @@ def test_one_that_runs_beside_the_others_does_so_and_has_its_place_in_the_table(
 
 
 def test_every_long_test_that_is_named_is_there() -> None:
-    files = [word for test in run_all.LONG_TESTS for word in test.words if word.endswith(".py")]
+    files = [word for test in run_all.LONG_TESTS for word in test.arguments if word.endswith(".py")]
 
     assert len(run_all.LONG_TESTS) == len(files)
     assert [] == [file for file in files if not (run_all.ROOT / file).exists()]
@@ -87,7 +89,7 @@ def samples(figures: Mapping[str, Callable[[int], float]], how_many: int = 360) 
 
 
 def test_a_soak_in_which_nothing_grows_is_good() -> None:
-    assert 0 == soak.verdicts(samples({"rss_mb": lambda number: 245 + number % 3}))[1]
+    assert 0 == soak.assess_growth(samples({"rss_mb": lambda number: 245 + number % 3}))[1]
 
 
 @pytest.mark.parametrize(
@@ -102,14 +104,14 @@ def test_a_soak_in_which_nothing_grows_is_good() -> None:
     ],
 )
 def test_a_soak_in_which_one_figure_grows_says_so(name: str, of: Callable[[int], float]) -> None:
-    lines, bad = soak.verdicts(samples({name: of}))
+    lines, bad = soak.assess_growth(samples({name: of}))
 
     assert 1 == bad
     assert 1 == sum("GROWS" in line for line in lines)
 
 
 def test_a_soak_of_a_minute_says_nothing_about_growth() -> None:
-    lines, bad = soak.verdicts(samples({"files": lambda number: 20 + 5 * number}, how_many=6))
+    lines, bad = soak.assess_growth(samples({"files": lambda number: 20 + 5 * number}, how_many=6))
 
     assert 0 == bad
     assert 1 == sum("too short a run to tell" in line for line in lines)

@@ -12,7 +12,7 @@ from babel.numbers import format_currency, format_decimal, get_currency_precisio
 
 from notifier.clock import Millis, from_millis
 from notifier.domain.account import Referrer
-from notifier.domain.card import BalanceChangeCard, Bilingual, Line, Person, Step
+from notifier.domain.card import BalanceChangeCard, Bilingual, AmountLine, Person, ChangeStep
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import POINTS, Asset, Kind
@@ -22,9 +22,9 @@ from notifier.domain.route import RerouteReason
 FIGURES = Locale.parse("zh_CN")
 """One way to write figures in both languages: ¥ is the yuan, US$ the dollar, JP¥ the yen."""
 
-LONGEST_NAME = 40
-MOST_STEPS = 10
-MOST_LINES = 12
+MAX_NAME_LENGTH = 40
+MAX_STEPS = 10
+MAX_AMOUNT_LINES = 12
 
 _EMAIL = re.compile(r"[^\s@<>()\[\]]+@[^\s@<>()\[\]]+\.[^\s@<>()\[\]]+")
 _PHONE = re.compile(r"\+?\d[\d\-. ()]{5,}\d")
@@ -74,7 +74,7 @@ def signed(asset: Asset, delta: Decimal) -> str:
     return f"+{money(asset, delta)}" if delta > 0 else money(asset, delta)
 
 
-def clean(text: str, longest: int = LONGEST_NAME) -> str:
+def clean(text: str, longest: int = MAX_NAME_LENGTH) -> str:
     """Untrusted text as one short line: nothing invisible that turns or hides other text, no contact data."""
     shown = "".join(" " if char.isspace() else char for char in text[: longest * 20] if _is_shown(char))
     shown = _MARKS.sub(r"\1", " ".join(shown.split()))
@@ -131,21 +131,21 @@ def reroute_reason(stored: str) -> Bilingual:
 
 
 def balance_change_card(
-    told: Sequence[Notice], *, audience: str, referrer: Referrer | None, zone: tzinfo, reroute: str | None
+    notices: Sequence[Notice], *, audience: str, referrer: Referrer | None, zone: tzinfo, reroute: str | None
 ) -> BalanceChangeCard:
     """told: at least one notice of one account, in the order in which they happened."""
-    first, last = told[0], told[-1]
+    first, last = notices[0], notices[-1]
     opening = first.reason is NoticeReason.OPENING
-    steps = tuple(_step(notice) for notice in told) if len(told) > 1 else ()
-    lines = _net_lines(told, opening=opening)
+    steps = tuple(_step(notice) for notice in notices) if len(notices) > 1 else ()
+    lines = _net_lines(notices, opening=opening)
     return BalanceChangeCard(
         direction=_direction(lines, opening=opening),
         audience=audience,
         account_id=account_id(last.account),
         referrer=person(referrer) if referrer else None,
-        lines=lines[:MOST_LINES],
-        steps=steps[-MOST_STEPS:],
-        steps_left_out=max(0, len(steps) - MOST_STEPS),
+        lines=lines[:MAX_AMOUNT_LINES],
+        steps=steps[-MAX_STEPS:],
+        hidden_steps=max(0, len(steps) - MAX_STEPS),
         occurred_at=last.occurred_at,
         occurred_at_text=moment(last.occurred_at, zone),
         reroute_reason=reroute_reason(reroute) if reroute else None,
@@ -162,12 +162,12 @@ def moment(at: Millis, zone: tzinfo) -> str:
     return from_millis(at).astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
-def _net_lines(told: Sequence[Notice], *, opening: bool) -> tuple[Line, ...]:
+def _net_lines(notices: Sequence[Notice], *, opening: bool) -> tuple[AmountLine, ...]:
     """Each asset's changes in one: their sum, up to after the last one. They may not meet, as what our own withdrawal
     took between two of them is no change to tell.
     """
     net: dict[Asset, BalanceChange] = {}
-    for notice in told:
+    for notice in notices:
         for change in _changes(notice):
             so_far = net.get(change.asset)
             before = change.before - so_far.delta if so_far else change.before
@@ -177,11 +177,11 @@ def _net_lines(told: Sequence[Notice], *, opening: bool) -> tuple[Line, ...]:
     )
 
 
-def _step(notice: Notice) -> Step:
+def _step(notice: Notice) -> ChangeStep:
     opening = notice.reason is NoticeReason.OPENING
-    return Step(
+    return ChangeStep(
         occurred_at=notice.occurred_at,
-        lines=tuple(_line(change, opening=opening) for change in _changes(notice)[:MOST_LINES]),
+        lines=tuple(_line(change, opening=opening) for change in _changes(notice)[:MAX_AMOUNT_LINES]),
     )
 
 
@@ -190,9 +190,9 @@ def _changes(notice: Notice) -> tuple[BalanceChange, ...]:
     return notice.changes or (BalanceChange(asset=POINTS, before=Decimal(0), after=Decimal(0)),)
 
 
-def _line(change: BalanceChange, *, opening: bool) -> Line:
+def _line(change: BalanceChange, *, opening: bool) -> AmountLine:
     delta = change.delta
-    return Line(
+    return AmountLine(
         kind=change.asset.kind,
         currency=clean(change.asset.currency, 16),
         label=label(change.asset),
@@ -203,7 +203,7 @@ def _line(change: BalanceChange, *, opening: bool) -> Line:
     )
 
 
-def _direction(lines: Sequence[Line], *, opening: bool) -> str:
+def _direction(lines: Sequence[AmountLine], *, opening: bool) -> str:
     if opening:
         return "opening"
     trends = {line.trend for line in lines} - {"flat"}

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from notifier.cards.digest_text import LONGEST_REASON_BYTES
-from notifier.domain.delivery import Rung
+from notifier.cards.digest_text import MAX_REASON_BYTES
+from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_card import DigestCard
-from notifier.domain.digest_panel import Board, LeftOut, Option, Progress, Result
+from notifier.domain.digest_panel import DigestPanel, SkipReason, Option, Progress, Result
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.errors import TemplateBroken
 
@@ -16,20 +16,20 @@ STEPS = (50, 40, 30, 20, 15, 10, 7, 5, 3, 1)
 _LONG_REF, _ORDER = "f" * 32, "rn-" + "f" * 32
 
 
-class Drawing(Protocol):
+class PanelRenderer(Protocol):
     """The renderer, as far as it is needed here."""
 
-    def digest(self, digest: Digest, board: Board | None = None) -> DigestCard: ...
-    def card(self, rung: Rung, card: DigestCard) -> object: ...
+    def digest(self, digest: Digest, panel: DigestPanel | None = None) -> DigestCard: ...
+    def card(self, variant: CardVariant, card: DigestCard) -> object: ...
 
 
-def fitting(drawing: Drawing) -> Callable[[Digest], Digest]:
+def make_digest_fit(renderer: PanelRenderer) -> Callable[[Digest], Digest]:
     """Takes rows away until every face that the card may show later is one that Feishu takes."""
 
     def fit(digest: Digest) -> Digest:
         for changed, holders in _sizes(len(digest.changed), len(digest.holders)):
             tried = _cut(digest, changed, holders)
-            if all(_passes(drawing, tried, board) for board in _faces(tried)):
+            if all(_passes(renderer, tried, panel) for panel in _possible_panels(tried)):
                 return tried
         return _cut(digest, 1, 1)
 
@@ -53,32 +53,32 @@ def _cut(digest: Digest, changed: int, holders: int) -> Digest:
     )
 
 
-def _passes(drawing: Drawing, digest: Digest, board: Board) -> bool:
+def _passes(renderer: PanelRenderer, digest: Digest, panel: DigestPanel) -> bool:
     """With room for the remark that a file follows, which nobody knows yet."""
     try:
-        drawing.card(Rung.FULL, drawing.digest(replace(digest, file_rows=1_000_000), board))
+        renderer.card(CardVariant.FULL, renderer.digest(replace(digest, file_rows=1_000_000), panel))
     except TemplateBroken:
         return False
     return True
 
 
-def _faces(digest: Digest) -> Sequence[Board]:
+def _possible_panels(digest: Digest) -> Sequence[DigestPanel]:
     """Nothing asked yet; half of them asked, and all that can be said of it; all over and failed, with reasons."""
-    if not digest.offers or not digest.holders:
-        return [Board()]
+    if not digest.offers_withdrawal or not digest.holders:
+        return [DigestPanel()]
     total = len(digest.holders)
     options = tuple(_option(each, number) for number, each in enumerate(digest.holders))
     progress = Progress(
         total=total,
         done=total,
         failed=total,
-        left_out=dict.fromkeys(LeftOut, total),
+        skipped=dict.fromkeys(SkipReason, total),
         running=True,
         by="ou_" + "f" * 32,
     )
     return [
-        Board(one=_LONG_REF, all=_LONG_REF, options=options),
-        Board(
+        DigestPanel(one=_LONG_REF, all=_LONG_REF, options=options),
+        DigestPanel(
             one=_LONG_REF,
             all=_LONG_REF,
             retry=_LONG_REF,
@@ -86,7 +86,7 @@ def _faces(digest: Digest) -> Sequence[Board]:
             results=tuple(_result(each) for each in digest.holders[total // 2 :]),
             progress=progress,
         ),
-        Board(
+        DigestPanel(
             retry=_LONG_REF,
             results=tuple(_result(each) for each in digest.holders),
             progress=replace(progress, running=False),
@@ -96,7 +96,7 @@ def _faces(digest: Digest) -> Sequence[Board]:
 
 def _option(holder: Holder, number: int) -> Option:
     return Option(
-        ref=f"{number:016x}",
+        button_ref=f"{number:016x}",
         account_ref=holder.account_ref,
         account_id=holder.account_id,
         referrer=holder.referrer,
@@ -112,6 +112,6 @@ def _result(holder: Holder) -> Result:
         order_id=_ORDER,
         amounts=holder.amounts,
         code=10**8,
-        reason="长" * (LONGEST_REASON_BYTES // 3),
+        reason="长" * (MAX_REASON_BYTES // 3),
         again=True,
     )

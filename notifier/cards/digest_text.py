@@ -11,23 +11,23 @@ from notifier.cards.balance_text import clean, label, moment, money, person, rer
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual, WithdrawalPanel
-from notifier.domain.digest import ZERO, DayFlow, Digest, Flow, Holder, Stuck, StuckPayout
+from notifier.domain.digest import ZERO, DayFlow, Digest, AssetFlow, Holder, StalledItems, StalledPayout
 from notifier.domain.digest_card import (
-    BoardView,
+    PanelView,
     DigestCard,
     FlowBlock,
     ProgressView,
     ResultRow,
-    Row,
-    StuckView,
+    AmountRow,
+    StalledView,
 )
-from notifier.domain.digest_panel import Board, LeftOut, Option, Progress, Result
+from notifier.domain.digest_panel import DigestPanel, SkipReason, Option, Progress, Result
 from notifier.domain.money import POINTS, Amounts, Asset
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
 
-MOST_FLOWS = 5
-MOST_AMOUNTS = 4
+MAX_FLOWS = 5
+MAX_AMOUNTS = 4
 POINTS_IN_A_CELL = "积分/pts"
 DAY_MS = 86_400_000
 
@@ -36,15 +36,15 @@ _PAYOUTS = {
     "failed": Bilingual(zh="打款失败", en="payment failed"),
     "late": Bilingual(zh="提现后一直未打款", en="withdrawn and not paid for long"),
 }
-_LEFT_OUT = {
-    LeftOut.BUSY: Bilingual(zh="提现已在处理中", en="already under way"),
-    LeftOut.DONE: Bilingual(zh="已提现", en="withdrawn already"),
-    LeftOut.EMPTY: Bilingual(zh="无可提现余额", en="nothing to withdraw"),
-    LeftOut.OWNER_UNKNOWN: Bilingual(zh="归属未知", en="owner unknown"),
-    LeftOut.DEACTIVATED: Bilingual(zh="账户已停用", en="account deactivated"),
-    LeftOut.NOT_ALLOWED: Bilingual(zh="操作人已无权限", en="who asked may not any more"),
-    LeftOut.EXPIRED: Bilingual(zh="卡片已过期", en="the card is too old"),
-    LeftOut.DENIED: Bilingual(zh="未获许可", en="not allowed"),
+_SKIPPED = {
+    SkipReason.BUSY: Bilingual(zh="提现已在处理中", en="already under way"),
+    SkipReason.DONE: Bilingual(zh="已提现", en="withdrawn already"),
+    SkipReason.EMPTY: Bilingual(zh="无可提现余额", en="nothing to withdraw"),
+    SkipReason.OWNER_UNKNOWN: Bilingual(zh="归属未知", en="owner unknown"),
+    SkipReason.DEACTIVATED: Bilingual(zh="账户已停用", en="account deactivated"),
+    SkipReason.NOT_ALLOWED: Bilingual(zh="操作人已无权限", en="who asked may not any more"),
+    SkipReason.EXPIRED: Bilingual(zh="卡片已过期", en="the card is too old"),
+    SkipReason.DENIED: Bilingual(zh="未获许可", en="not allowed"),
 }
 _REFUSED = {
     1002553: Bilingual(zh="飞书查不到该账户", en="no such account"),
@@ -52,15 +52,15 @@ _REFUSED = {
     99991672: Bilingual(zh="应用缺少提现权限", en="the app lacks the permission"),
 }
 """By Feishu's code; a cell has less room than a panel."""
-LONGEST_REASON_BYTES = 48
+MAX_REASON_BYTES = 48
 """Of Feishu's own words in a table; a card has room for forty of them."""
-_FIRST = ("refused", "left_out", "failed", "nothing", "processing")
+_FIRST = ("refused", "skipped", "failed", "nothing", "processing")
 """Of the results: what somebody must look at stands on the first page of the table."""
 
 
 def digest_card(
     digest: Digest,
-    board: Board,
+    panel: DigestPanel,
     *,
     zone: tzinfo,
     per_minute: int,
@@ -84,12 +84,12 @@ def digest_card(
         period=_period(period.first, period.last),
         until_text=named(period.to_at) if period.so_far else "",
         late_text=named(digest.due_at) if digest.is_late and digest.due_at is not None else "",
-        correction=digest.edition,
-        born_at=digest.born_at,
-        born_at_text=named(digest.born_at),
-        people=digest.people,
-        flows=tuple(_block(digest, asset) for asset in ordered[:MOST_FLOWS]),
-        more_flows=max(0, len(ordered) - MOST_FLOWS),
+        correction=digest.correction_number,
+        created_at=digest.created_at,
+        born_at_text=named(digest.created_at),
+        changed_accounts=digest.changed_accounts,
+        flows=tuple(_block(digest, asset) for asset in ordered[:MAX_FLOWS]),
+        more_flows=max(0, len(ordered) - MAX_FLOWS),
         adds_up=digest.adds_up,
         quiet=digest.is_quiet,
         changed=tuple(_row(each, sign=True) for each in digest.changed),
@@ -97,9 +97,9 @@ def digest_card(
         holders=tuple(_row(each) for each in digest.holders),
         more_holders=digest.more_holders,
         chart=_chart(digest.charted, digest.chart) if digest.charted else None,
-        stuck=_stuck(digest.stuck),
+        stalled=_stuck(digest.stalled),
         file_rows=digest.file_rows,
-        board=_board(board, per_minute),
+        panel=_panel_view(panel, per_minute),
         account_id=account,
         referrer=person(referrer) if referrer else None,
         withdrawal=withdrawal,
@@ -109,13 +109,13 @@ def digest_card(
 
 def _ordered(digest: Digest) -> list[Asset]:
     """Cash before points; of the cash, what moved most comes first. Where there was nothing at all, that is shown."""
-    told = {
+    notices = {
         asset: flow
         for asset, flow in digest.flows.items()
-        if not flow.is_empty or asset in digest.told_before
+        if not flow.is_empty or asset in digest.previous_closing
     }
     return sorted(
-        told or digest.flows, key=lambda asset: (asset == POINTS, asset != digest.charted, asset.currency)
+        notices or digest.flows, key=lambda asset: (asset == POINTS, asset != digest.charted, asset.currency)
     )
 
 
@@ -127,8 +127,8 @@ def _period(first: date, last: date) -> Bilingual:
 
 
 def _block(digest: Digest, asset: Asset) -> FlowBlock:
-    flow = digest.flows.get(asset, Flow())
-    told = digest.told_before.get(asset, ZERO)
+    flow = digest.flows.get(asset, AssetFlow())
+    notices = digest.previous_closing.get(asset, ZERO)
     return FlowBlock(
         label=label(asset),
         opening=money(asset, flow.opening),
@@ -140,14 +140,16 @@ def _block(digest: Digest, asset: Asset) -> FlowBlock:
         net_signed=f"{'−' if flow.net < 0 else '+'} {money(asset, abs(flow.net))}",
         trend="up" if flow.net > 0 else "down" if flow.net < 0 else "flat",
         closing=money(asset, flow.closing),
-        told_before=money(asset, told) if digest.told_before and told != flow.opening else None,
+        previous_closing=money(asset, notices)
+        if digest.previous_closing and notices != flow.opening
+        else None,
         adds_up=flow.adds_up,
     )
 
 
-def _row(holder: Holder, *, sign: bool = False, ref: str = "") -> Row:
+def _row(holder: Holder, *, sign: bool = False, ref: str = "") -> AmountRow:
     shown = person(holder.referrer).name.zh if holder.referrer else ""
-    return Row(
+    return AmountRow(
         open_id=holder.referrer.open_id if holder.referrer else "",
         account_id=clean(holder.account_id, 64) if not holder.account_id.isdigit() else holder.account_id,
         name=shown,
@@ -163,7 +165,7 @@ def amounts_text(amounts: Amounts, *, sign: bool = False) -> str:
         f"{write(asset, amount)} {POINTS_IN_A_CELL}" if asset == POINTS else write(asset, amount)
         for asset, amount in amounts.items()
     ]
-    kept = parts[:MOST_AMOUNTS]
+    kept = parts[:MAX_AMOUNTS]
     return " · ".join(kept) + (f" · +{len(parts) - len(kept)}" if len(parts) > len(kept) else "")
 
 
@@ -203,18 +205,18 @@ def _number(amount: Decimal) -> int | float:
     return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
-def _stuck(stuck: Stuck) -> StuckView:
-    return StuckView(
-        undelivered=stuck.undelivered,
+def _stuck(stalled: StalledItems) -> StalledView:
+    return StalledView(
+        undelivered=stalled.undelivered,
         undelivered_accounts="、".join(
-            clean(each, 64) if not each.isdigit() else each for each in stuck.undelivered_accounts
+            clean(each, 64) if not each.isdigit() else each for each in stalled.undelivered_accounts
         ),
-        payouts=stuck.payouts,
-        lines=tuple(_payout_line(each) for each in stuck.payout_examples),
+        payouts=stalled.payouts,
+        lines=tuple(_payout_line(each) for each in stalled.payout_examples),
     )
 
 
-def _payout_line(each: StuckPayout) -> Bilingual:
+def _payout_line(each: StalledPayout) -> Bilingual:
     said = _PAYOUTS[each.state]
     return Bilingual(
         zh=f"{said.zh}：账户 {each.account_id}，订单 {each.order_id}",
@@ -222,31 +224,31 @@ def _payout_line(each: StuckPayout) -> Bilingual:
     )
 
 
-def _board(board: Board, per_minute: int) -> BoardView:
+def _panel_view(panel: DigestPanel, per_minute: int) -> PanelView:
     total: dict[Asset, Decimal] = {}
-    for option in board.options:
+    for option in panel.options:
         for asset, amount in option.amounts.items():
             total[asset] = total.get(asset, ZERO) + amount
-    return BoardView(
-        one=board.one,
-        all=board.all,
-        retry=board.retry,
-        options=tuple(_option(each) for each in board.options),
+    return PanelView(
+        one=panel.one,
+        all=panel.all,
+        retry=panel.retry,
+        options=tuple(_option(each) for each in panel.options),
         total=amounts_text(dict(sorted(total.items()))),
-        retry_count=board.failed,
-        results=tuple(sorted(map(_result, board.results), key=_urgency)),
-        progress=_progress(board.progress, per_minute) if board.progress else None,
+        retry_count=panel.failed,
+        results=tuple(sorted(map(_result, panel.results), key=_urgency)),
+        progress=_progress(panel.progress, per_minute) if panel.progress else None,
     )
 
 
-def _option(option: Option) -> Row:
+def _option(option: Option) -> AmountRow:
     holder = Holder(
         account_ref=option.account_ref,
         account_id=option.account_id,
         referrer=option.referrer,
         amounts=option.amounts,
     )
-    return _row(holder, ref=option.ref)
+    return _row(holder, ref=option.button_ref)
 
 
 def _urgency(row: ResultRow) -> int:
@@ -255,7 +257,7 @@ def _urgency(row: ResultRow) -> int:
 
 def _result_state(result: Result) -> str:
     if result.state is None:
-        return "left_out"
+        return "skipped"
     if result.state is WithdrawalState.WITHDRAWN:
         paid = {PayoutState.SENT: "sent", PayoutState.PAID: "paid", PayoutState.FAILED: "failed"}
         return paid.get(result.payout, "withdrawn") if result.payout else "withdrawn"
@@ -264,8 +266,8 @@ def _result_state(result: Result) -> str:
 
 def _result_reason(result: Result) -> str:
     """A cell is the same in every language, so it says it in both."""
-    if result.left_out is not None:
-        said = _LEFT_OUT[result.left_out]
+    if result.skipped is not None:
+        said = _SKIPPED[result.skipped]
         return f"{said.zh} {said.en}"
     if result.state is not WithdrawalState.REFUSED:
         return ""
@@ -278,8 +280,8 @@ def _result_reason(result: Result) -> str:
 
 def _cut(said: str) -> str:
     """Words only: a sign takes six bytes in a cell with Markdown."""
-    words = "".join(char if char.isalnum() else " " for char in clean(said, LONGEST_REASON_BYTES))
-    return " ".join(words.split()).encode()[:LONGEST_REASON_BYTES].decode(errors="ignore").strip()
+    words = "".join(char if char.isalnum() else " " for char in clean(said, MAX_REASON_BYTES))
+    return " ".join(words.split()).encode()[:MAX_REASON_BYTES].decode(errors="ignore").strip()
 
 
 def _result(result: Result) -> ResultRow:
@@ -297,10 +299,10 @@ def _progress(progress: Progress, per_minute: int) -> ProgressView:
         total=progress.total,
         done=progress.done,
         failed=progress.failed,
-        left_out=tuple(starmap(_left_out, progress.left_out.items())),
-        left_out_count=sum(progress.left_out.values()),
+        skipped=tuple(starmap(_left_out, progress.skipped.items())),
+        skipped_count=sum(progress.skipped.values()),
         running=progress.running,
-        nothing=progress.done - progress.withdrawn - progress.failed - sum(progress.left_out.values()),
+        nothing=progress.done - progress.withdrawn - progress.failed - sum(progress.skipped.values()),
         all_withdrawn=progress.withdrawn == progress.total,
         time_left=_time_left(math.ceil(60 * progress.remaining / per_minute)),
         by=progress.by,
@@ -314,6 +316,6 @@ def _time_left(seconds: int) -> Bilingual:
     return Bilingual(zh=f"{minutes} 分钟", en=f"{minutes} min")
 
 
-def _left_out(why: LeftOut, count: int) -> Bilingual:
-    said = _LEFT_OUT[why]
+def _left_out(why: SkipReason, count: int) -> Bilingual:
+    said = _SKIPPED[why]
     return Bilingual(zh=f"{said.zh} {count} 个", en=f"{said.en}: {count}")

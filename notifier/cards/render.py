@@ -20,14 +20,14 @@ from notifier.cards.withdrawal_text import not_yours_any_more, panel, withdrawal
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
-from notifier.domain.card_state import Claimed, Face, HungCard
-from notifier.domain.delivery import Content, Rung
+from notifier.domain.card_state import ClaimedDelivery, CardState, PostedCard
+from notifier.domain.delivery import Content, CardVariant
 from notifier.domain.digest import Digest
 from notifier.domain.digest_card import DigestCard
-from notifier.domain.digest_panel import Board
+from notifier.domain.digest_panel import DigestPanel
 from notifier.domain.notice import Notice
 from notifier.domain.route import REFERRER
-from notifier.domain.withdrawal import Offer
+from notifier.domain.withdrawal import WithdrawOffer
 from notifier.errors import TemplateBroken
 
 log = logging.getLogger(__name__)
@@ -60,82 +60,89 @@ class Renderer:
         check: Check,
         zone: tzinfo,
         clock: Clock,
-        offer: Offer | None = None,
+        withdraw_offer: WithdrawOffer | None = None,
         per_minute: int = 90,
     ) -> None:
         self._templates = templates
         self._per_minute = per_minute
-        self._offer = offer or Offer()
+        self._offer = withdraw_offer or WithdrawOffer()
         self._check = check
         self._zone = zone
         self._clock = clock
 
-    def content(self, claimed: Claimed) -> Content:
+    def content(self, claimed: ClaimedDelivery) -> Content:
         """From the delivery's rung downwards, the first that can be made. Plain text always can."""
         delivery = claimed.delivery
         card = self._shown(claimed, target=delivery.target, reroute=delivery.reroute_reason)
-        made, rung, fault = self._ladder(card, delivery.rung, delivery_id=delivery.id)
+        made, variant, fault = self._render_variant(card, delivery.variant, delivery_id=delivery.id)
         if made is None:
             body = serialise({"text": plain_text(card)})
-            return Content(rung=Rung.TEXT, msg_type="text", body=body, fault=fault)
-        return Content(rung=rung, msg_type="interactive", body=serialise(made), fault=fault)
+            return Content(variant=CardVariant.TEXT, msg_type="text", body=body, fault=fault)
+        return Content(variant=variant, msg_type="interactive", body=serialise(made), fault=fault)
 
-    def hung(self, hung: HungCard) -> dict[str, Any] | None:
+    def posted(self, posted: PostedCard) -> dict[str, Any] | None:
         """The card as it should look now, on its rung or below; None for what is no card. Never raises for a
         template at fault: the simpler one is taken.
         """
-        card = self._shown(hung, target=hung.target, reroute=hung.reroute_reason)
-        if hung.is_anothers:
+        card = self._shown(posted, target=posted.target, reroute=posted.reroute_reason)
+        if posted.has_other_referrer:
             card = replace(card, withdrawal=not_yours_any_more())
-        return self._ladder(card, hung.rung, delivery_id=hung.delivery_id)[0]
+        return self._render_variant(card, posted.variant, delivery_id=posted.delivery_id)[0]
 
-    def _shown(self, what: Claimed | HungCard, *, target: str, reroute: str | None) -> Card:
+    def _shown(self, what: ClaimedDelivery | PostedCard, *, target: str, reroute: str | None) -> Card:
         if what.digest is None:
-            return self._card(what.told, face=what.face, owner=what.owner, target=target, reroute=reroute)
+            return self._card(
+                what.notices,
+                card_state=what.card_state,
+                ownership=what.ownership,
+                target=target,
+                reroute=reroute,
+            )
         return self.digest(
             what.digest,
-            what.board,
-            face=what.face,
-            owner=what.owner,
+            what.panel,
+            card_state=what.card_state,
+            ownership=what.ownership,
             account=account_id(what.account) if what.account else "",
             reroute=reroute,
         )
 
-    def _ladder(
-        self, card: Card, start: Rung, *, delivery_id: int
-    ) -> tuple[dict[str, Any] | None, Rung, str | None]:
+    def _render_variant(
+        self, card: Card, start: CardVariant, *, delivery_id: int
+    ) -> tuple[dict[str, Any] | None, CardVariant, str | None]:
         """The card and its rung, or None and plain text; with what was wrong with a better one."""
-        rung: Rung | None = start
+        variant: CardVariant | None = start
         fault: str | None = None
-        while rung is not None and rung is not Rung.TEXT:
+        while variant is not None and variant is not CardVariant.TEXT:
             try:
-                return self.card(rung, card), rung, fault
+                return self.card(variant, card), variant, fault
             except TemplateBroken as error:
                 log.error(
-                    "card.broken", extra={"delivery_id": delivery_id, "rung": rung, "reason": str(error)}
+                    "card.broken",
+                    extra={"delivery_id": delivery_id, "variant": variant, "reason": str(error)},
                 )
-                fault, rung = str(error), rung.below()
-        return None, Rung.TEXT, fault
+                fault, variant = str(error), variant.next_lower()
+        return None, CardVariant.TEXT, fault
 
     def _card(
         self,
-        told: Sequence[Notice],
+        notices: Sequence[Notice],
         *,
-        face: Face | None,
-        owner: Ownership | None,
+        card_state: CardState | None,
+        ownership: Ownership | None,
         target: str,
         reroute: str | None,
     ) -> Card:
         audience = "referrer" if target == REFERRER and not reroute else "group"
-        referrer = owner.referrer if owner else None
-        panel = self._panel(face)
-        if told[-1].order_id is None or panel is None:
+        referrer = ownership.referrer if ownership else None
+        panel = self._panel(card_state)
+        if notices[-1].order_id is None or panel is None:
             card = balance_change_card(
-                told, audience=audience, referrer=referrer, zone=self._zone, reroute=reroute
+                notices, audience=audience, referrer=referrer, zone=self._zone, reroute=reroute
             )
             return replace(card, withdrawal=panel)
         return withdrawal_card(
-            told,
+            notices,
             now_shown=panel,
             audience=audience,
             referrer=referrer,
@@ -146,42 +153,42 @@ class Renderer:
     def digest(
         self,
         digest: Digest,
-        board: Board | None = None,
+        panel: DigestPanel | None = None,
         *,
-        face: Face | None = None,
-        owner: Ownership | None = None,
+        card_state: CardState | None = None,
+        ownership: Ownership | None = None,
         account: str = "",
         reroute: str | None = None,
     ) -> DigestCard:
         """account: whose own it is; "" for a group's."""
         return digest_card(
             digest,
-            board or Board(),
+            panel or DigestPanel(),
             zone=self._zone,
             per_minute=self._per_minute,
             reroute=reroute,
             account=account,
-            referrer=owner.referrer if owner else None,
-            withdrawal=self._panel(face),
+            referrer=ownership.referrer if ownership else None,
+            withdrawal=self._panel(card_state),
         )
 
-    def _panel(self, face: Face | None) -> WithdrawalPanel | None:
-        if face is None:
+    def _panel(self, card_state: CardState | None) -> WithdrawalPanel | None:
+        if card_state is None:
             return None
         return panel(
-            ref=face.ref,
-            holdings=face.holdings,
+            ref=card_state.button_ref,
+            holdings=card_state.holdings,
             kinds=self._offer.kinds,
-            withdrawal=face.withdrawal,
-            payout=face.payout,
+            withdrawal=card_state.withdrawal,
+            payout=card_state.payout,
             zone=self._zone,
         )
 
-    def card(self, rung: Rung, card: Card) -> dict[str, Any]:
+    def card(self, variant: CardVariant, card: Card) -> dict[str, Any]:
         """Raises TemplateBroken when the template fails or its card breaks a rule of Feishu."""
-        name = _templates_for(card)[Rung.FULL if rung is Rung.BARE else rung]
+        name = _templates_for(card)[CardVariant.FULL if variant is CardVariant.NO_MEDIA else variant]
         rendered = self._templates.render(name, {"card": card})
-        if rung is Rung.BARE:
+        if variant is CardVariant.NO_MEDIA:
             rendered = without_pictures(rendered)
         problems = self._check(rendered)
         if problems:
@@ -231,7 +238,7 @@ ALARMS = {
 }
 
 
-def _templates_for(card: Card) -> dict[Rung, str]:
+def _templates_for(card: Card) -> dict[CardVariant, str]:
     if isinstance(card, DigestCard):
         return PERSONAL_TEMPLATES if card.account_id else DIGEST_TEMPLATES
     return WITHDRAWAL_TEMPLATES if isinstance(card, WithdrawalCard) else BALANCE_TEMPLATES

@@ -23,7 +23,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from notifier.domain.delivery import Rung
+from notifier.domain.delivery import CardVariant
 from notifier.errors import TemplateBroken
 
 SHIPPED_HERE = Path(__file__).resolve().parents[1] / "templates"
@@ -33,10 +33,19 @@ OPEN, CLOSE = "\ue000", "\ue001"
 _SLOT = re.compile(f"{OPEN}(\\d+){CLOSE}")
 _slots: ContextVar[list[str]] = ContextVar("slots")
 
-BALANCE_TEMPLATES = {Rung.FULL: "balance_change.json.j2", Rung.COMPACT: "balance_change_compact.json.j2"}
-WITHDRAWAL_TEMPLATES = {Rung.FULL: "withdrawal.json.j2", Rung.COMPACT: "withdrawal_compact.json.j2"}
-DIGEST_TEMPLATES = {Rung.FULL: "digest.json.j2", Rung.COMPACT: "digest_compact.json.j2"}
-PERSONAL_TEMPLATES = {Rung.FULL: "personal_digest.json.j2", Rung.COMPACT: "digest_compact.json.j2"}
+BALANCE_TEMPLATES = {
+    CardVariant.FULL: "balance_change.json.j2",
+    CardVariant.COMPACT: "balance_change_compact.json.j2",
+}
+WITHDRAWAL_TEMPLATES = {
+    CardVariant.FULL: "withdrawal.json.j2",
+    CardVariant.COMPACT: "withdrawal_compact.json.j2",
+}
+DIGEST_TEMPLATES = {CardVariant.FULL: "digest.json.j2", CardVariant.COMPACT: "digest_compact.json.j2"}
+PERSONAL_TEMPLATES = {
+    CardVariant.FULL: "personal_digest.json.j2",
+    CardVariant.COMPACT: "digest_compact.json.j2",
+}
 OUR_TEMPLATES = tuple(
     dict.fromkeys(
         name
@@ -66,7 +75,7 @@ def escape_markdown(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class TemplateFault:
     """line: in the template, from 1; None when it is not about a line."""
 
     template: str
@@ -176,7 +185,7 @@ class CardTemplates:
             raise
         except jinja2.TemplateSyntaxError as error:
             raise TemplateBroken(
-                str(Fault(template=error.name or name, line=error.lineno, message=str(error.message)))
+                str(TemplateFault(template=error.name or name, line=error.lineno, message=str(error.message)))
             ) from error
         except jinja2.TemplateNotFound as error:
             raise TemplateBroken(f"{error.name}: there is no such template") from error
@@ -185,7 +194,7 @@ class CardTemplates:
         except Exception as error:
             line = _line_in(error, name)
             raise TemplateBroken(
-                str(Fault(template=name, line=line, message=f"{type(error).__name__}: {error}"))
+                str(TemplateFault(template=name, line=line, message=f"{type(error).__name__}: {error}"))
             ) from error
         finally:
             _slots.reset(token)

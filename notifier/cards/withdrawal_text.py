@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from notifier.cards.balance_text import (
-    MOST_LINES,
+    MAX_AMOUNT_LINES,
     account_id,
     clean,
     label,
@@ -21,13 +21,13 @@ from notifier.cards.balance_text import (
 )
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
-from notifier.domain.card import Bilingual, Figure, WithdrawalCard, WithdrawalPanel
+from notifier.domain.card import Bilingual, AmountFigure, WithdrawalCard, WithdrawalPanel
 from notifier.domain.money import Amounts, Kind, without_zeros
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import SETTLED, Payout, PayoutState
-from notifier.domain.withdrawal import Denied, Meaning, Withdrawal, WithdrawalState, takeable
+from notifier.domain.withdrawal import DenialReason, PressOutcome, Withdrawal, WithdrawalState, withdrawable
 
-LONGEST_REASON = 160
+MAX_REASON_LENGTH = 160
 
 KNOWN_REASONS = {
     1002553: Bilingual(zh="飞书查不到该内推账户", en="Feishu knows no such referral account"),
@@ -41,60 +41,60 @@ KNOWN_REASONS = {
 
 NO_REASON = Bilingual(zh="飞书没有说明原因", en="Feishu gave no reason")
 NO_PAYOUT_REASON = Bilingual(zh="打款系统没有说明原因", en="The paying system gave no reason")
-LONGEST_REFERENCE = 64
+MAX_REFERENCE_LENGTH = 64
 DAY_MS = 86_400_000
 
 _DENIED = {
-    Denied.NOBODY: (
+    DenialReason.NOBODY: (
         "error",
         Bilingual(
             zh="无法确认你的身份，请在飞书客户端里打开这张卡片再试。",
             en="We cannot tell who you are. Open this card in the Feishu app and try again.",
         ),
     ),
-    Denied.FOREIGN: (
+    DenialReason.FOREIGN: (
         "error",
         Bilingual(
             zh="只有本企业的成员可以提现，请换用企业内的账号。",
             en="Only members of this organisation can withdraw. Use your account there.",
         ),
     ),
-    Denied.UNKNOWN_BUTTON: (
+    DenialReason.UNKNOWN_BUTTON: (
         "error",
         Bilingual(
             zh="这个按钮已失效，请使用最新的内推奖励卡片。",
             en="This button no longer works. Use your latest referral reward card.",
         ),
     ),
-    Denied.OTHER_MESSAGE: (
+    DenialReason.OTHER_MESSAGE: (
         "error",
         Bilingual(
             zh="请在机器人发给你的原卡片上操作，转发的卡片不能提现。",
             en="Use the original card from the bot. A forwarded card cannot withdraw.",
         ),
     ),
-    Denied.EXPIRED: (
+    DenialReason.EXPIRED: (
         "warning",
         Bilingual(
             zh="这张卡片已过期，请使用更新的内推奖励卡片。",
             en="This card has expired. Use a newer referral reward card.",
         ),
     ),
-    Denied.OWNER_UNKNOWN: (
+    DenialReason.OWNER_UNKNOWN: (
         "warning",
         Bilingual(
             zh="暂时无法确认账户归属，请稍后再试；若一直如此，请联系管理员。",
             en="We cannot yet tell whose account this is. Try again later; if it persists, tell the administrator.",
         ),
     ),
-    Denied.NOT_YOURS: (
+    DenialReason.NOT_YOURS: (
         "error",
         Bilingual(
             zh="只有内推人本人或本群的授权人员可以提现，请联系他们操作。",
             en="Only the referrer or an authorised member of this group can withdraw. Ask one of them.",
         ),
     ),
-    Denied.DEACTIVATED: (
+    DenialReason.DEACTIVATED: (
         "warning",
         Bilingual(
             zh="内推账户已停用，不能提现，请联系招聘管理员。",
@@ -104,29 +104,29 @@ _DENIED = {
 }
 
 _MEANING = {
-    Meaning.BEGIN: ("info", Bilingual(zh="提现处理中…", en="Withdrawal in progress…")),
-    Meaning.BUSY: (
+    PressOutcome.BEGIN: ("info", Bilingual(zh="提现处理中…", en="Withdrawal in progress…")),
+    PressOutcome.BUSY: (
         "info",
         Bilingual(
             zh="提现已在处理中，无需重复点击，结果会显示在卡片上。",
             en="A withdrawal is already under way. No need to press again; the card will show the result.",
         ),
     ),
-    Meaning.STALE: (
+    PressOutcome.STALE: (
         "warning",
         Bilingual(
             zh="余额已有变化，请核对更新后的金额，再点一次提现。",
             en="The balance has changed. Check the updated amounts, then press Withdraw again.",
         ),
     ),
-    Meaning.DONE: (
+    PressOutcome.DONE: (
         "success",
         Bilingual(
             zh="此前的余额已经提现，目前没有新的可提现余额，无需再操作。",
             en="That balance has been withdrawn already and nothing new has come in. Nothing left to do.",
         ),
     ),
-    Meaning.EMPTY: (
+    PressOutcome.EMPTY: (
         "info",
         Bilingual(
             zh="目前没有可提现的余额，有新奖励到账后再试。",
@@ -136,7 +136,7 @@ _MEANING = {
 }
 
 
-class Said(StrEnum):
+class PressReply(StrEnum):
     """What a press on a digest's card comes to, besides what a press on any card does."""
 
     BEGUN = "begun"
@@ -146,32 +146,32 @@ class Said(StrEnum):
     CHOOSE = "choose"
 
 
-_SAID = {
-    Said.BEGUN: (
+_PRESS_REPLIES = {
+    PressReply.BEGUN: (
         "info",
         Bilingual(zh="批量提现已开始，进度显示在卡片上。", en="Withdrawals begun; progress shows here."),
     ),
-    Said.BUSY: (
+    PressReply.BUSY: (
         "info",
         Bilingual(
             zh="批量提现正在进行，请等它结束后再操作。",
             en="Withdrawals are running on this card. Wait until they are over.",
         ),
     ),
-    Said.OVER: (
+    PressReply.OVER: (
         "warning",
         Bilingual(
             zh="卡片内容已更新，请核对后再操作。",
             en="The card has changed. Look at it again, then press once more.",
         ),
     ),
-    Said.NOTHING: (
+    PressReply.NOTHING: (
         "info",
         Bilingual(
             zh="没有可处理的账户，无需再操作。", en="There is no account left to do this for. Nothing to do."
         ),
     ),
-    Said.CHOOSE: (
+    PressReply.CHOOSE: (
         "warning",
         Bilingual(zh="请先选择一个账户，再点提现。", en="Choose an account first, then press Withdraw."),
     ),
@@ -192,7 +192,7 @@ def panel(
     ref: the button's id, "" where no button may be. holdings: the balance as the ledger knows it. withdrawal: the
     one this card tells about, None for a card that offers one. payout: of that withdrawal, None before there is one.
     """
-    available = takeable(holdings, kinds)
+    available = withdrawable(holdings, kinds)
     if withdrawal is None:
         return (
             WithdrawalPanel(state="offered", ref=ref, amounts=_figures(available))
@@ -202,13 +202,13 @@ def panel(
     order_id, by = withdrawal.order_id, withdrawal.requested_by
     match withdrawal.state:
         case WithdrawalState.REQUESTED:
-            asked = takeable(withdrawal.expected or holdings, withdrawal.kinds)
+            asked = withdrawable(withdrawal.expected or holdings, withdrawal.kinds)
             return WithdrawalPanel(state="processing", amounts=_figures(asked), order_id=order_id, by=by)
         case WithdrawalState.WITHDRAWN:
             at = withdrawal.withdrawn_at if withdrawal.withdrawn_at is not None else withdrawal.ended_at
             booked = WithdrawalPanel(
                 state="withdrawn",
-                amounts=_figures(withdrawal.taken or {}),
+                amounts=_figures(withdrawal.withdrawn or {}),
                 order_id=order_id,
                 by=by,
                 at=at,
@@ -235,7 +235,7 @@ def _paying(booked: WithdrawalPanel, payout: Payout, zone: tzinfo) -> Withdrawal
         return replace(booked, state="sent")
     if payout.state not in SETTLED:
         return booked
-    said = clean(payout.reason or "", LONGEST_REASON)
+    said = clean(payout.reason or "", MAX_REASON_LENGTH)
     why = Bilingual(zh=said, en=said) if said else NO_PAYOUT_REASON
     return replace(
         booked,
@@ -258,12 +258,12 @@ def not_yours_any_more() -> WithdrawalPanel:
 
 def reference(text: str) -> str:
     """The other system's own words, as one short line. Long digits are what it is made of: they are no phone here."""
-    shown = "".join(char for char in text if char.isprintable())[:LONGEST_REFERENCE]
+    shown = "".join(char for char in text if char.isprintable())[:MAX_REFERENCE_LENGTH]
     return " ".join(shown.split())
 
 
 def withdrawal_card(
-    told: Sequence[Notice],
+    notices: Sequence[Notice],
     *,
     now_shown: WithdrawalPanel,
     audience: str,
@@ -272,7 +272,7 @@ def withdrawal_card(
     asked_at: Millis,
 ) -> WithdrawalCard:
     """told: at least one notice of one order. asked_at: when this is drawn, to count the days of a late one."""
-    last = told[-1]
+    last = notices[-1]
     alarm = {NoticeReason.PAYOUT_LATE: "late", NoticeReason.PAYOUT_DEAD: "dead"}.get(last.reason, "")
     open_still = now_shown.state not in {"paid", "failed"}
     since = now_shown.at if now_shown.at is not None else last.occurred_at
@@ -287,16 +287,16 @@ def withdrawal_card(
     )
 
 
-def board_toast(said: Said) -> dict[str, Any]:
-    return _toast(*_SAID[said])
+def panel_toast(said: PressReply) -> dict[str, Any]:
+    return _toast(*_PRESS_REPLIES[said])
 
 
-def denied_toast(denied: Denied) -> dict[str, Any]:
+def denied_toast(denied: DenialReason) -> dict[str, Any]:
     """What to do instead. The same for everybody: no amount, name or id is told to who may not act."""
     return _toast(*_DENIED[denied])
 
 
-def meaning_toast(meaning: Meaning) -> dict[str, Any]:
+def meaning_toast(meaning: PressOutcome) -> dict[str, Any]:
     return _toast(*_MEANING[meaning])
 
 
@@ -304,16 +304,19 @@ def _toast(kind: str, words: Bilingual) -> dict[str, Any]:
     return {"type": kind, "content": words.zh, "i18n": {"zh_cn": words.zh, "en_us": words.en}}
 
 
-def _figures(amounts: Amounts) -> tuple[Figure, ...]:
+def _figures(amounts: Amounts) -> tuple[AmountFigure, ...]:
     """Cash before points. Of very many currencies the last figure says how many more there are."""
     shown = tuple(
-        Figure(label=label(asset), text=money(asset, amount))
+        AmountFigure(label=label(asset), text=money(asset, amount))
         for asset, amount in without_zeros(amounts).items()
     )
-    if len(shown) <= MOST_LINES:
+    if len(shown) <= MAX_AMOUNT_LINES:
         return shown
-    kept = shown[: MOST_LINES - 1]
-    return (*kept, Figure(label=Bilingual(zh="其余项目", en="Others"), text=f"× {len(shown) - len(kept)}"))
+    kept = shown[: MAX_AMOUNT_LINES - 1]
+    return (
+        *kept,
+        AmountFigure(label=Bilingual(zh="其余项目", en="Others"), text=f"× {len(shown) - len(kept)}"),
+    )
 
 
 def _reason(withdrawal: Withdrawal) -> Bilingual:
@@ -321,5 +324,5 @@ def _reason(withdrawal: Withdrawal) -> Bilingual:
     known = KNOWN_REASONS.get(withdrawal.code) if withdrawal.code is not None else None
     if known:
         return known
-    said = clean(withdrawal.reason or "", LONGEST_REASON)
+    said = clean(withdrawal.reason or "", MAX_REASON_LENGTH)
     return Bilingual(zh=said, en=said) if said else NO_REASON

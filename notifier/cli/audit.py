@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from notifier.cli.context import CONFIG_OPTION, load, open_database
+from notifier.cli.context import CONFIG_OPTION, load_config, open_database
 
 
 @click.command()
@@ -19,7 +19,9 @@ def audit(
     """Who clicked, what was refused, ordered and answered. Newest first."""
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
-    with open_database(load(config_path)) as opened:
+    with open_database(load_config(config_path)) as database:
         click.echo(
-            withdrawals.trail(opened, account_id=account_id, order_id=order_id, limit=limit, as_json=as_json)
+            withdrawals.list_audit_entries(
+                database, account_id=account_id, order_id=order_id, limit=limit, as_json=as_json
+            )
         )

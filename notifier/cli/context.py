@@ -11,7 +11,7 @@ from notifier.errors import ConfigError
 
 if TYPE_CHECKING:
     from notifier.clock import Clock
-    from notifier.config.loader import Loaded
+    from notifier.config.loader import LoadedConfig
     from notifier.store.engine.database import Database
 
 CONFIG_OPTION = click.option(
@@ -30,27 +30,27 @@ CLOCK_OPTION = click.option(
 )
 
 
-def clock_of(file: Path | None) -> "Clock":
-    from notifier.clock import FollowingClock, SystemClock  # noqa: PLC0415 - with the others
+def make_clock(file: Path | None) -> "Clock":
+    from notifier.clock import FileOffsetClock, SystemClock  # noqa: PLC0415 - with the others
 
-    return SystemClock() if file is None else FollowingClock(file)
+    return SystemClock() if file is None else FileOffsetClock(file)
 
 
-def say_error(text: str) -> None:
+def print_error(text: str) -> None:
     click.echo(f"notifier: {text}", err=True)
 
 
-def load(path: Path | None, *, credentials: bool = False) -> "Loaded":
+def load_config(path: Path | None, *, credentials: bool = False) -> "LoadedConfig":
     from notifier.config import loader  # noqa: PLC0415 - heavy imports happen where they are needed
 
-    loaded = loader.load(path)
+    loaded = loader.load_config(path)
     if credentials:
-        loader.need_credentials(loaded)
+        loader.require_credentials(loaded)
     return loaded
 
 
 @contextmanager
-def naming_the_file(loaded: "Loaded") -> "Iterator[None]":
+def naming_config_source(loaded: "LoadedConfig") -> "Iterator[None]":
     """A setting that turns out wrong only when it is used is complained about like the others."""
     try:
         yield
@@ -60,7 +60,7 @@ def naming_the_file(loaded: "Loaded") -> "Iterator[None]":
 
 
 @contextmanager
-def saying_what_ails_it(loaded: "Loaded") -> "Iterator[None]":
+def reporting_storage_errors(loaded: "LoadedConfig") -> "Iterator[None]":
     """A database that cannot be read or written is a sentence, not a traceback."""
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - with the others
 
@@ -69,19 +69,19 @@ def saying_what_ails_it(loaded: "Loaded") -> "Iterator[None]":
     try:
         yield
     except DBAPIError as error:
-        if outage.next_step(error) is None:
+        if outage.get_next_step(error) is None:
             raise
-        raise outage.failing(error, loaded.config.store.url.removeprefix("sqlite:///")) from error
+        raise outage.to_store_error(error, loaded.config.store.url.removeprefix("sqlite:///")) from error
 
 
 @contextmanager
-def open_database(loaded: "Loaded", *, must_exist: bool = True) -> "Iterator[Database]":
+def open_database(loaded: "LoadedConfig", *, must_exist: bool = True) -> "Iterator[Database]":
     from notifier.store.engine.database import Database  # noqa: PLC0415 - heavy imports happen where they are needed
 
-    with naming_the_file(loaded):
+    with naming_config_source(loaded):
         database = Database.open(loaded.config.store.url, must_exist=must_exist)
     try:
-        with saying_what_ails_it(loaded):
+        with reporting_storage_errors(loaded):
             yield database
     finally:
         database.close()

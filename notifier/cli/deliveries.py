@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from notifier.cli.context import CONFIG_OPTION, load, open_database, say_error
+from notifier.cli.context import CONFIG_OPTION, load_config, open_database, print_error
 
 
 @click.group()
@@ -19,7 +19,7 @@ def deliveries() -> None:
     "--state",
     "states",
     multiple=True,
-    type=click.Choice(["waiting", "ready", "sending", "sent", "uncertain", "rerouted", "dead", "dropped"]),
+    type=click.Choice(["waiting", "ready", "sending", "sent", "unknown", "rerouted", "dead", "dropped"]),
     help="Only these; may be given several times.",
 )
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
@@ -28,8 +28,8 @@ def list_deliveries(config_path: Path | None, states: tuple[str, ...], limit: in
     """Newest first."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
-    with open_database(load(config_path)) as database:
-        click.echo(operations.deliveries(database, states=states, limit=limit, as_json=as_json))
+    with open_database(load_config(config_path)) as database:
+        click.echo(operations.list_deliveries(database, states=states, limit=limit, as_json=as_json))
 
 
 @deliveries.command("show")
@@ -40,10 +40,10 @@ def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) 
     """One delivery with every try and what it says."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
-    with open_database(load(config_path)) as database:
-        shown = operations.delivery(database, delivery_id, as_json=as_json)
+    with open_database(load_config(config_path)) as database:
+        shown = operations.show_delivery(database, delivery_id, as_json=as_json)
     if shown is None:
-        _not_found(delivery_id)
+        _exit_unknown_delivery(delivery_id)
     click.echo(shown)
 
 
@@ -59,9 +59,9 @@ def retry_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...], *,
 
     if all_dead == bool(delivery_ids):
         raise click.UsageError("Name the deliveries, or say --all-dead.")
-    with open_database(load(config_path)) as database:
-        done, not_stuck = operations.retry(database, None if all_dead else delivery_ids)
-    _say_decided("will be sent again", done, not_stuck)
+    with open_database(load_config(config_path)) as database:
+        done, not_stalled = operations.retry_deliveries(database, None if all_dead else delivery_ids)
+    _print_decided("will be sent again", done, not_stalled)
 
 
 @deliveries.command("drop")
@@ -71,21 +71,21 @@ def drop_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...]) -> 
     """Dead or uncertain deliveries that need not be sent any more."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
-    with open_database(load(config_path)) as database:
-        done, not_stuck = operations.drop(database, delivery_ids)
-    _say_decided("dropped", done, not_stuck)
+    with open_database(load_config(config_path)) as database:
+        done, not_stalled = operations.drop_deliveries(database, delivery_ids)
+    _print_decided("dropped", done, not_stalled)
 
 
-def _say_decided(what: str, done: list[int], not_stuck: list[int]) -> None:
+def _print_decided(what: str, done: list[int], not_stalled: list[int]) -> None:
     click.echo(f"{len(done)} {what}{': ' + ', '.join(map(str, done)) if done else ''}.")
-    if not_stuck:
-        say_error(
-            f"{', '.join(map(str, not_stuck))}: neither dead nor uncertain, or there is no such delivery; "
+    if not_stalled:
+        print_error(
+            f"{', '.join(map(str, not_stalled))}: neither dead nor uncertain, or there is no such delivery; "
             "`notifier deliveries list --state dead --state uncertain` shows those that wait for you."
         )
         sys.exit(1)
 
 
-def _not_found(delivery_id: int) -> None:
-    say_error(f"there is no delivery {delivery_id}; `notifier deliveries list` shows them.")
+def _exit_unknown_delivery(delivery_id: int) -> None:
+    print_error(f"there is no delivery {delivery_id}; `notifier deliveries list` shows them.")
     sys.exit(1)

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from notifier.cli.context import CLOCK_OPTION, CONFIG_OPTION, clock_of, load, open_database, say_error
+from notifier.cli.context import (
+    CLOCK_OPTION,
+    CONFIG_OPTION,
+    make_clock,
+    load_config,
+    open_database,
+    print_error,
+)
 
 FOR_OPTION = click.option(
     "--for", "day", required=True, help="A day of the period: 2026-11-23, today or yesterday."
@@ -26,9 +33,9 @@ def list_digests(config_path: Path | None, clock_file: Path | None, *, as_json: 
     """Every digest, when it comes next, and the last ones that were told."""
     from notifier.operations import digests  # noqa: PLC0415 - see above
 
-    loaded = load(config_path)
-    with open_database(loaded) as opened:
-        found = digests.listed(opened, loaded.config, clock_of(clock_file))
+    loaded = load_config(config_path)
+    with open_database(loaded) as database:
+        found = digests.list_digests(database, loaded.config, make_clock(clock_file))
     if as_json:
         click.echo(digests.as_json(found))
         return
@@ -59,30 +66,32 @@ def preview_digest(
     """Show the card as it would be sent now, as a page. Sends nothing."""
     from notifier.operations import digests  # noqa: PLC0415 - see above
 
-    loaded, clock = load(config_path), clock_of(clock_file)
-    plan = digests.plan_called(loaded.config, name)
-    period = digests.period_for(plan, day, clock)
-    with open_database(loaded) as opened:
+    loaded, clock = load_config(config_path), make_clock(clock_file)
+    plan = digests.find_plan(loaded.config, name)
+    period = digests.resolve_period(plan, day, clock)
+    with open_database(loaded) as database:
         if account or not plan.groups:
-            card, people = digests.own_preview(opened, loaded.config, plan, period, clock, account)
+            card, people = digests.render_personal_preview(
+                database, loaded.config, plan, period, clock, account
+            )
         else:
-            figures = digests.figures(opened, loaded.config, plan, period, clock)
+            figures = digests.compute_figures(database, loaded.config, plan, period, clock)
             card, people = (
-                digests.preview(loaded.config, figures.digest, clock),
-                digests.people(figures.digest),
+                digests.render_preview(loaded.config, figures.digest, clock),
+                digests.list_people(figures.digest),
             )
     if as_json:
         click.echo(json.dumps(card, ensure_ascii=False, indent=2))
         return
     from notifier.operations import card_page  # noqa: PLC0415 - see above
 
-    card_page.show(
+    card_page.serve_card_page(
         card,
         title=f"{name} {period.label}",
         people=people,
         port=port,
-        browse=not no_browser,
-        say=click.echo,
+        open_browser=not no_browser,
+        echo=click.echo,
     )
 
 
@@ -99,17 +108,17 @@ def send_digest(
     """Send a digest by hand. A running notifier delivers it."""
     from notifier.operations import digests  # noqa: PLC0415 - see above
 
-    loaded, clock = load(config_path), clock_of(clock_file)
-    plan = digests.plan_called(loaded.config, name)
-    period = digests.period_for(plan, day, clock)
-    with open_database(loaded) as opened:
+    loaded, clock = load_config(config_path), make_clock(clock_file)
+    plan = digests.find_plan(loaded.config, name)
+    period = digests.resolve_period(plan, day, clock)
+    with open_database(loaded) as database:
         if dry_run:
-            for line in digests.dry_run(opened, loaded.config, plan, period, clock):
+            for line in digests.preview_send(database, loaded.config, plan, period, clock):
                 click.echo(line)
             return
-        said = digests.send(opened, loaded.config, plan, period, clock, again=again)
-    for line in said:
+        lines = digests.send_digest(database, loaded.config, plan, period, clock, again=again)
+    for line in lines:
         click.echo(line)
-    if any("already" in line for line in said):
-        say_error("not everything was sent; see above.")
+    if any("already" in line for line in lines):
+        print_error("not everything was sent; see above.")
         sys.exit(1)

@@ -17,39 +17,39 @@ from notifier.cli import audit, deliveries, digest, payouts, withdrawals
 from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
-    clock_of,
-    load,
-    naming_the_file,
+    make_clock,
+    load_config,
+    naming_config_source,
     open_database,
-    say_error,
-    saying_what_ails_it,
+    print_error,
+    reporting_storage_errors,
 )
 from notifier.errors import CallError, ConfigError, NotifierError
 
 if TYPE_CHECKING:
-    from notifier.config.loader import Loaded
+    from notifier.config.loader import LoadedConfig
     from notifier.config.settings import Config
 
 
-class _Commands(click.Group):
+class _CommandGroup(click.Group):
     """Errors that we know the name of become one sentence on stderr."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         try:
             return super().invoke(ctx)
         except ConfigError as error:
-            say_error(str(error))
+            print_error(str(error))
             ctx.exit(2)
         except CallError as error:
-            say_error(f"Feishu: {error}")
+            print_error(f"Feishu: {error}")
             ctx.exit(2)
         except NotifierError as error:
-            say_error(str(error))
+            print_error(str(error))
             ctx.exit(2)
 
 
 @click.group(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    cls=_CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
 @click.version_option(__version__, prog_name="notifier")
 def cli() -> None:
@@ -65,12 +65,12 @@ def main() -> None:
 @CLOCK_OPTION
 def run(config_path: Path | None, clock_file: Path | None) -> None:
     """Listen to Feishu and deliver, until SIGTERM or Ctrl-C."""
-    loaded = load(config_path, credentials=True)
+    loaded = load_config(config_path, credentials=True)
     _set_up_logs(loaded.config)
     from notifier.runtime import app  # noqa: PLC0415 - see above
 
-    with naming_the_file(loaded), saying_what_ails_it(loaded):
-        asyncio.run(app.run(loaded.config, clock=clock_of(clock_file)))
+    with naming_config_source(loaded), reporting_storage_errors(loaded):
+        asyncio.run(app.run(loaded.config, clock=make_clock(clock_file)))
 
 
 @cli.command()
@@ -82,16 +82,16 @@ def check(config_path: Path | None, *, online: bool) -> None:
     """Is everything set up right? Offline: configuration and templates."""
     from notifier.operations import checks  # noqa: PLC0415 - see above
 
-    loaded = load(config_path)
-    findings = checks.offline(loaded)
+    loaded = load_config(config_path)
+    results = checks.check_offline(loaded)
     if online:
-        _need_credentials(loaded)
+        _require_credentials(loaded)
         from notifier.operations import online_checks  # noqa: PLC0415 - see above
 
-        findings += asyncio.run(online_checks.online(loaded.config))
-    for finding in findings:
-        click.echo(finding.line())
-    problems = sum(1 for finding in findings if not finding.good)
+        results += asyncio.run(online_checks.check_online(loaded.config))
+    for result in results:
+        click.echo(result.as_line())
+    problems = sum(1 for result in results if not result.is_ok)
     click.echo(f"\n{problems} problem{'s' if problems != 1 else ''} found." if problems else "\nAll good.")
     sys.exit(1 if problems else 0)
 
@@ -105,18 +105,18 @@ def check(config_path: Path | None, *, online: bool) -> None:
     help="Which sample data; `--list` names them. Default: the first that fits.",
 )
 @click.option("--list", "list_only", is_flag=True, help="Name the templates and samples.")
-def preview(
+def render_sample(
     config_path: Path | None, template: str | None, sample_name: str | None, *, list_only: bool
 ) -> None:
     """Render a card template with sample data and print its JSON."""
     from notifier.operations import checks, sample_cards  # noqa: PLC0415 - see above
 
-    config = load(config_path).config
+    config = load_config(config_path).config
     if list_only:
-        for name in checks.template_names(config):
-            click.echo(f"{name}: {', '.join(sample_cards.samples_for(name))}")
+        for name in checks.list_templates(config):
+            click.echo(f"{name}: {', '.join(sample_cards.list_samples(name))}")
         return
-    card = checks.preview(config, template or "balance_change.json.j2", sample_name)
+    card = checks.render_sample(config, template or "balance_change.json.j2", sample_name)
     click.echo(json.dumps(card, ensure_ascii=False, indent=2))
 
 
@@ -126,8 +126,8 @@ def migrate(config_path: Path | None) -> None:
     """Bring the database to this program's schema (run does so by itself)."""
     from notifier.store.schema import upgrade  # noqa: PLC0415 - see above
 
-    with open_database(load(config_path), must_exist=False):
-        click.echo(f"The database is at schema {upgrade.NEWEST}.")
+    with open_database(load_config(config_path), must_exist=False):
+        click.echo(f"The database is at schema {upgrade.LATEST_REVISION}.")
 
 
 @cli.command()
@@ -135,9 +135,9 @@ def migrate(config_path: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(config_path: Path | None, *, as_json: bool) -> None:
     """Connection, last event, what waits, what is stuck and why, time to drain."""
-    from notifier.operations.status import status as read_status  # noqa: PLC0415 - see above
+    from notifier.operations.status import read_status  # noqa: PLC0415 - see above
 
-    loaded = load(config_path)
+    loaded = load_config(config_path)
     with open_database(loaded) as database:
         report = read_status(
             database, per_minute=min(loaded.config.sending.per_minute, 60 * loaded.config.sending.per_second)
@@ -169,22 +169,22 @@ def sandbox(port: int, data: Path | None, *, only_feishu: bool, webhook: bool) -
             "--webhook is about the notifier beside the stand-in; leave out --only-feishu."
         )
     asyncio.run(
-        sandbox_run.run(port=port, only_feishu=only_feishu, webhook=webhook, data=data, say=click.echo)
+        sandbox_run.run_sandbox(port=port, only_feishu=only_feishu, webhook=webhook, data=data, say=click.echo)
     )
 
 
-def _need_credentials(loaded: "Loaded") -> None:
+def _require_credentials(loaded: "LoadedConfig") -> None:
     from notifier.config import loader  # noqa: PLC0415 - see above
 
-    loader.need_credentials(loaded)
+    loader.require_credentials(loaded)
 
 
 def _set_up_logs(config: "Config") -> None:
     from notifier import logs  # noqa: PLC0415 - see above
 
-    logs.set_up(
+    logs.set_up_logging(
         level=config.log.level,
-        form=config.log.format,
+        log_format=config.log.format,
         secrets=[
             config.feishu.app_secret.get_secret_value(),
             config.payouts.secret.get_secret_value(),

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from notifier.cli.context import CONFIG_OPTION, load, open_database, say_error
+from notifier.cli.context import CONFIG_OPTION, load_config, open_database, print_error
 
 
 @click.group()
@@ -14,20 +14,22 @@ def payouts() -> None:
     """What was withdrawn and must be paid: who has it, and what became of it."""
 
 
-STATES = click.Choice(["pending", "sent", "paid", "failed", "dead"])
+PAYOUT_STATES = click.Choice(["pending", "sent", "paid", "failed", "dead"])
 
 
 @payouts.command("list")
 @CONFIG_OPTION
-@click.option("--state", "states", multiple=True, type=STATES, help="Only these; may be given several times.")
+@click.option(
+    "--state", "states", multiple=True, type=PAYOUT_STATES, help="Only these; may be given several times."
+)
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_payouts(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
     """Newest first."""
     from notifier.operations import payouts  # noqa: PLC0415 - see above
 
-    with open_database(load(config_path)) as opened:
-        click.echo(payouts.listed(opened, states=states, limit=limit, as_json=as_json))
+    with open_database(load_config(config_path)) as database:
+        click.echo(payouts.list_payouts(database, states=states, limit=limit, as_json=as_json))
 
 
 @payouts.command("show")
@@ -38,10 +40,10 @@ def show_payout(config_path: Path | None, order_id: str, *, as_json: bool) -> No
     """One payout with its audit trail."""
     from notifier.operations import payouts  # noqa: PLC0415 - see above
 
-    with open_database(load(config_path)) as opened:
-        shown = payouts.shown(opened, order_id, as_json=as_json)
+    with open_database(load_config(config_path)) as database:
+        shown = payouts.show_payout(database, order_id, as_json=as_json)
     if shown is None:
-        _no_payout(order_id)
+        _exit_unknown_payout(order_id)
     click.echo(shown)
 
 
@@ -56,7 +58,7 @@ def export_payouts(
     config_path: Path | None,
     since: str | None,
     until: str | None,
-    form: str,
+    output_format: str,
     output: Path | None,
     *,
     again: bool,
@@ -64,14 +66,14 @@ def export_payouts(
     """For a paying system that is not called: what was withdrawn and has not left yet. Each row leaves once."""
     from notifier.operations import payout_export  # noqa: PLC0415 - see above
 
-    loaded = load(config_path)
-    period = payout_export.period(since, until, zone=loaded.config.cards.time_zone)
+    loaded = load_config(config_path)
+    window = payout_export.parse_window(since, until, zone=loaded.config.cards.time_zone)
     if output is not None:
         payout_export.check_writable(output)
-    with open_database(loaded) as opened:
-        called = bool(loaded.config.payouts.url)
-        batch = payout_export.take(opened, period, again=again, called=called)
-    text = payout_export.as_csv(batch.rows) if form == "csv" else payout_export.as_json(batch.rows)
+    with open_database(loaded) as database:
+        has_payout_url = bool(loaded.config.payouts.url)
+        batch = payout_export.export_payouts(database, window, again=again, has_payout_url=has_payout_url)
+    text = payout_export.as_csv(batch.rows) if output_format == "csv" else payout_export.as_json(batch.rows)
     try:
         if output is None:
             sys.stdout.buffer.write(text.encode())
@@ -79,7 +81,9 @@ def export_payouts(
         else:
             payout_export.write(output, text)
     except OSError as error:
-        say_error(f"not all was written: {error.strerror}. What is marked as exported is listed by --again.")
+        print_error(
+            f"not all was written: {error.strerror}. What is marked as exported is listed by --again."
+        )
         sys.exit(1)
     click.echo(batch.summary(again=again), err=True)
 
@@ -94,17 +98,17 @@ def mark_payout(config_path: Path | None, order_id: str, status: str, reference:
     """Say by hand what the paying system would report. The referrer is told."""
     from notifier.operations import payouts  # noqa: PLC0415 - see above
 
-    loaded = load(config_path)
-    with open_database(loaded) as opened:
-        said = payouts.mark(
-            opened, loaded.config, order_id=order_id, status=status, reference=reference, reason=reason
+    loaded = load_config(config_path)
+    with open_database(loaded) as database:
+        result = payouts.mark_payout(
+            database, loaded.config, order_id=order_id, status=status, reference=reference, reason=reason
         )
-    if said is None:
-        _no_payout(order_id)
-    if not said.good:
-        say_error(said.text)
+    if result is None:
+        _exit_unknown_payout(order_id)
+    if not result.is_ok:
+        print_error(result.text)
         sys.exit(1)
-    click.echo(said.text)
+    click.echo(result.text)
 
 
 @payouts.command("retry")
@@ -117,21 +121,21 @@ def retry_payouts(config_path: Path | None, order_ids: tuple[str, ...], *, all_d
 
     if all_dead == bool(order_ids):
         raise click.UsageError("Name the payouts, or say --all-dead.")
-    loaded = load(config_path)
+    loaded = load_config(config_path)
     if not loaded.config.payouts.url:
         raise click.UsageError(
             "payouts.url is not set, so nothing is handed over; `notifier payouts export` takes what waits."
         )
-    with open_database(loaded) as opened:
-        done, not_dead = payouts.retry(opened, None if all_dead else order_ids)
+    with open_database(loaded) as database:
+        done, not_dead = payouts.retry_payouts(database, None if all_dead else order_ids)
     click.echo(f"{len(done)} will be handed over again{': ' + ', '.join(done) if done else ''}.")
     if not_dead:
-        say_error(
+        print_error(
             f"{', '.join(not_dead)}: not given up, or unknown; `notifier payouts list --state dead` shows those."
         )
         sys.exit(1)
 
 
-def _no_payout(order_id: str) -> NoReturn:
-    say_error(f"there is no payout {order_id}; `notifier payouts list` shows them.")
+def _exit_unknown_payout(order_id: str) -> NoReturn:
+    print_error(f"there is no payout {order_id}; `notifier payouts list` shows them.")
     sys.exit(1)

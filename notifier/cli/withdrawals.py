@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from notifier.cli.context import CONFIG_OPTION, load, open_database, say_error
+from notifier.cli.context import CONFIG_OPTION, load_config, open_database, print_error
 
 
 @click.group()
@@ -29,8 +29,8 @@ def list_withdrawals(config_path: Path | None, states: tuple[str, ...], limit: i
     """Newest first."""
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
-    with open_database(load(config_path)) as opened:
-        click.echo(withdrawals.listed(opened, states=states, limit=limit, as_json=as_json))
+    with open_database(load_config(config_path)) as database:
+        click.echo(withdrawals.list_withdrawals(database, states=states, limit=limit, as_json=as_json))
 
 
 @withdrawals.command("show")
@@ -41,10 +41,10 @@ def show_withdrawal(config_path: Path | None, order_id: str, *, as_json: bool) -
     """One withdrawal with its audit trail."""
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
-    with open_database(load(config_path)) as opened:
-        shown = withdrawals.shown(opened, order_id, as_json=as_json)
+    with open_database(load_config(config_path)) as database:
+        shown = withdrawals.show_withdrawal(database, order_id, as_json=as_json)
     if shown is None:
-        _no_order(order_id)
+        _exit_unknown_withdrawal(order_id)
     click.echo(shown)
 
 
@@ -55,14 +55,14 @@ def resume_withdrawal(config_path: Path | None, order_id: str) -> None:
     """Ask Feishu again now, with the same order id."""
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
-    with open_database(load(config_path)) as opened:
-        resumed = withdrawals.resume(opened, order_id)
+    with open_database(load_config(config_path)) as database:
+        resumed = withdrawals.resume_withdrawal(database, order_id)
     if not resumed:
-        say_error(f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.")
+        print_error(f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.")
         sys.exit(1)
     click.echo(f"{order_id} is asked again now, with the same order id.")
 
 
-def _no_order(order_id: str) -> NoReturn:
-    say_error(f"there is no withdrawal {order_id}; `notifier withdrawals list` shows them.")
+def _exit_unknown_withdrawal(order_id: str) -> NoReturn:
+    print_error(f"there is no withdrawal {order_id}; `notifier withdrawals list` shows them.")
     sys.exit(1)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from notifier.config.fields import Number, Section, Zone, as_list
-from notifier.cron import trigger
+from notifier.cron import make_trigger
 from notifier.domain.period import Span
 
 GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -54,7 +54,7 @@ class DigestConfig(Section):
     def _readable(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                trigger(value, ZoneInfo("UTC"))
+                make_trigger(value, ZoneInfo("UTC"))
             except ValueError as error:
                 raise ValueError(f"is no cron expression: {error}. Write for example 7 9 * * 1-5") from error
         return value

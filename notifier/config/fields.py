@@ -35,13 +35,13 @@ def _as_text(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_as_text)]
 
 
-def _no_yes_or_no(value: object) -> object:
+def _reject_bool(value: object) -> object:
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")
     return value
 
 
-Number = Annotated[float, BeforeValidator(_no_yes_or_no)]
+Number = Annotated[float, BeforeValidator(_reject_bool)]
 
 
 Secret = Annotated[SecretStr, BeforeValidator(_as_text)]

@@ -9,13 +9,13 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from notifier.config.fields import Section
-from notifier.config.settings import Config, GroupConfig, did_you_mean
+from notifier.config.settings import Config, GroupConfig, suggest_name
 from notifier.errors import ConfigError
 
 DEFAULT_FILE = "config.yaml"
 PREFIX = "NOTIFIER_"
 
-WELL_KNOWN: Mapping[tuple[str, ...], tuple[str, ...]] = {
+WELL_KNOWN_VARIABLES: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("feishu", "app_id"): ("FEISHU_APP_ID", "LARK_APP_ID", "APP_ID"),
     ("feishu", "app_secret"): ("FEISHU_APP_SECRET", "LARK_APP_SECRET", "APP_SECRET"),
 }
@@ -23,7 +23,7 @@ WELL_KNOWN: Mapping[tuple[str, ...], tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedConfig:
     """config, and where its values came from. origins: by key path, for what the environment set.
     overruled: names in the environment that were set but not used, with the one that was.
     """
@@ -31,21 +31,21 @@ class Loaded:
     config: Config
     file: Path | None
     origins: Mapping[str, str] = field(default_factory=dict)
-    overruled: Mapping[str, str] = field(default_factory=dict)
+    overridden: Mapping[str, str] = field(default_factory=dict)
 
 
-def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Loaded:
+def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> LoadedConfig:
     """path: None means config.yaml in the working folder if there is one. Raises ConfigError."""
     environ = os.environ if environ is None else environ
     file = path if path is not None else _default_file()
     document = _read(file) if file is not None else {}
-    origins, overruled = _overlay(document, environ)
+    origins, overridden = _apply_environment(document, environ)
     where = str(file) if file is not None else "the environment"
     try:
         config = Config.model_validate(_resolve_paths(document, file))
     except ValidationError as error:
-        raise ConfigError(_complaint(error, where, origins)) from None
-    return Loaded(config=config, file=file, origins=origins, overruled=overruled)
+        raise ConfigError(_format_error(error, where, origins)) from None
+    return LoadedConfig(config=config, file=file, origins=origins, overridden=overridden)
 
 
 def _default_file() -> Path | None:
@@ -53,12 +53,12 @@ def _default_file() -> Path | None:
     return file if file.exists() else None
 
 
-def need_credentials(loaded: Loaded) -> None:
+def require_credentials(loaded: LoadedConfig) -> None:
     """Raises ConfigError when the app's id or secret is missing: without them nothing can talk to Feishu."""
     feishu = loaded.config.feishu
     for key, value in (("app_id", feishu.app_id), ("app_secret", feishu.app_secret.get_secret_value())):
         if not value:
-            variable = WELL_KNOWN["feishu", key][0]
+            variable = WELL_KNOWN_VARIABLES["feishu", key][0]
             raise ConfigError(
                 f"{loaded.file or 'no config file'}: feishu.{key} is missing. Set it there, or in the environment as "
                 f"{variable} (you find it in the developer console under Credentials)."
@@ -83,7 +83,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         document = YAML(typ="safe", pure=True).load(text)
     except (YAMLError, ValueError, RecursionError) as error:  # ValueError: a 13th month
-        raise ConfigError(f"{file}: {_yaml_fault(error)}") from None
+        raise ConfigError(f"{file}: {_format_yaml_error(error)}") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -91,7 +91,7 @@ def _read(file: Path) -> dict[str, Any]:
     return document
 
 
-def _yaml_fault(error: Exception) -> str:
+def _format_yaml_error(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
     problem = str(getattr(error, "problem", "") or "").split("\n", 1)[0]
@@ -100,28 +100,30 @@ def _yaml_fault(error: Exception) -> str:
     return f"{place}this is not YAML: {problem or 'it cannot be parsed'}. Check the indentation and the colons there."
 
 
-def _overlay(document: dict[str, Any], environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def _apply_environment(
+    document: dict[str, Any], environ: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
     """Writes values of the environment into the document: NOTIFIER_FEISHU__APP_ID and the well-known names.
 
     Returns what was set by which name, and which names lost.
     """
     origins: dict[str, str] = {}
-    overruled: dict[str, str] = {}
+    overridden: dict[str, str] = {}
     for path in _scalar_paths():
-        names = [_variable(path), *WELL_KNOWN.get(path, ())]
+        names = [_variable(path), *WELL_KNOWN_VARIABLES.get(path, ())]
         present = [name for name in names if environ.get(name)]
         if not present:
             continue
-        winner, *losers = present
-        _put(document, path, environ[winner])
+        winner, *unused = present
+        _set_value(document, path, environ[winner])
         origins[".".join(path)] = winner
-        overruled |= dict.fromkeys(losers, winner)
+        overridden |= dict.fromkeys(unused, winner)
     unknown = [name for name in sorted(environ) if name.startswith(PREFIX) and name not in _variables()]
     unknown = [name for name in unknown if not name.startswith(f"{PREFIX}TESTS_")]
     if unknown:
-        hint = did_you_mean(unknown[0], sorted(_variables()))
+        hint = suggest_name(unknown[0], sorted(_variables()))
         raise ConfigError(f"the environment: {unknown[0]} names no setting{hint}. Unset it or correct it.")
-    return origins, overruled
+    return origins, overridden
 
 
 def _scalar_paths() -> list[tuple[str, ...]]:
@@ -142,7 +144,7 @@ def _variables() -> set[str]:
     return {_variable(path) for path in _scalar_paths()}
 
 
-def _put(document: dict[str, Any], path: tuple[str, ...], value: str) -> None:
+def _set_value(document: dict[str, Any], path: tuple[str, ...], value: str) -> None:
     *sections, key = path
     place = document
     for section in sections:
@@ -163,7 +165,7 @@ def _resolve_paths(document: dict[str, Any], file: Path | None) -> dict[str, Any
     return document
 
 
-def _complaint(  # noqa: PLR0911 - one return per kind of mistake
+def _format_error(  # noqa: PLR0911 - one return per kind of mistake
     error: ValidationError, where: str, origins: Mapping[str, str]
 ) -> str:
     """The first thing that is wrong, in one sentence."""
@@ -175,7 +177,7 @@ def _complaint(  # noqa: PLR0911 - one return per kind of mistake
     match first["type"]:
         case "extra_forbidden":
             known = _known_keys(first["loc"])
-            return f"{place}: {path}: there is no such key{did_you_mean(str(first['loc'][-1]), known)}."
+            return f"{place}: {path}: there is no such key{suggest_name(str(first['loc'][-1]), known)}."
         case "missing":
             return f"{place}: {path}: this key is missing. Add it; config.example.yaml shows how."
         case "value_error" if not path:

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_va
 from notifier.config.digests import GROUP_NAME, CalendarConfig, DigestConfig
 from notifier.config.fields import Number, Secret, Section, Text, Zone, as_list, listen_address
 from notifier.domain.delivery import HOUR_MS
-from notifier.domain.digest import Plan
+from notifier.domain.digest import DigestPlan
 from notifier.domain.money import Kind
 from notifier.domain.notice import Direction
 from notifier.domain.period import working_days
@@ -138,7 +138,7 @@ class GroupConfig(Section):
         return value
 
 
-class WhenConfig(Section):
+class ConditionConfig(Section):
     direction: Annotated[tuple[Direction, ...], BeforeValidator(as_list)] = ()
     kind: Annotated[tuple[Kind, ...], BeforeValidator(as_list)] = ()
     currency: Annotated[tuple[Text, ...], BeforeValidator(as_list)] = ()
@@ -147,14 +147,14 @@ class WhenConfig(Section):
 
     @field_validator("least_amount", mode="before")
     @classmethod
-    def _exactly(cls, value: object) -> object:
+    def _as_exact_decimal(cls, value: object) -> object:
         """0.1 in YAML means a tenth, not the nearest binary fraction."""
         return str(value) if isinstance(value, float) else value
 
 
 class RouteConfig(Section):
     name: str = Field(min_length=1)
-    when: WhenConfig = WhenConfig()
+    when: ConditionConfig = ConditionConfig()
     to: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(min_length=1)
     keep_going: bool = False
 
@@ -169,7 +169,7 @@ class WithdrawalConfig(Section):
 
     @field_validator("least_amount", mode="before")
     @classmethod
-    def _exactly(cls, value: object) -> object:
+    def _as_exact_decimal(cls, value: object) -> object:
         return str(value) if isinstance(value, float) else value
 
 
@@ -230,7 +230,7 @@ class ReferrerConfig(Section):
     lookups_per_second: Number = Field(default=9, gt=0, le=10)
 
 
-class RefreshConfig(Section):
+class ReconciliationConfig(Section):
     on_connect: bool = True
     every_hours: Number | None = Field(default=6, gt=0, le=24 * 31)
     reads_per_second: Number = Field(default=5, gt=0, le=10)
@@ -255,10 +255,10 @@ class HealthConfig(Section):
         return value
 
 
-def _at_least(least: int, why: str) -> AfterValidator:
+def _at_least(least: int, reason: str) -> AfterValidator:
     def check(value: int) -> int:
         if value < least:
-            raise ValueError(f"must be at least {least}: {why}")
+            raise ValueError(f"must be at least {least}: {reason}")
         return value
 
     return AfterValidator(check)
@@ -293,14 +293,14 @@ class Config(Section):
     digests: tuple[DigestConfig, ...] = ()
     calendar: CalendarConfig = CalendarConfig()
     referrers: ReferrerConfig = ReferrerConfig()
-    refresh: RefreshConfig = RefreshConfig()
+    reconciliation: ReconciliationConfig = ReconciliationConfig()
     sending: SendingConfig = SendingConfig()
     health: HealthConfig = HealthConfig()
     retention: RetentionConfig = RetentionConfig()
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")
-    def _webhook_fits(self) -> Self:
+    def _check_webhook(self) -> Self:
         if self.feishu.transport is not Transport.WEBHOOK:
             return self
         if not self.webhook.listen:
@@ -315,7 +315,7 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _names_fit(self) -> Self:
+    def _check_names(self) -> Self:
         for name in self.groups:
             if name == REFERRER or not GROUP_NAME.fullmatch(name):
                 raise ValueError(
@@ -325,44 +325,44 @@ class Config(Section):
         if not self.routes:
             raise ValueError("routes: nobody would ever be told; name at least one, or leave the key out")
         if self.fallback_group is not None and self.fallback_group not in self.groups:
-            raise ValueError(f"fallback_group: {self._no_group(self.fallback_group)}")
+            raise ValueError(f"fallback_group: {self._unknown_group(self.fallback_group)}")
         for number, route in enumerate(self.routes):
             for target in route.to:
                 if target != REFERRER and target not in self.groups:
-                    raise ValueError(f"routes[{number}].to: {self._no_group(target)}")
+                    raise ValueError(f"routes[{number}].to: {self._unknown_group(target)}")
         names = [route.name for route in self.routes]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            raise ValueError(f"routes: two of them are called {twice!r}; give each a name of its own")
+        duplicate = next((name for name in names if names.count(name) > 1), None)
+        if duplicate:
+            raise ValueError(f"routes: two of them are called {duplicate!r}; give each a name of its own")
         return self
 
     @model_validator(mode="after")
-    def _offers_fit(self) -> Self:
+    def _check_offers(self) -> Self:
         for target in self.withdrawals.offer_to:
             if target != REFERRER and target not in self.groups:
-                raise ValueError(f"withdrawals.offer_to: {self._no_group(target)}")
+                raise ValueError(f"withdrawals.offer_to: {self._unknown_group(target)}")
         alarm_group = self.payouts.alarm_group
         if alarm_group is not None and alarm_group not in self.groups:
-            raise ValueError(f"payouts.alarm_group: {self._no_group(alarm_group)}")
+            raise ValueError(f"payouts.alarm_group: {self._unknown_group(alarm_group)}")
         return self
 
     @model_validator(mode="after")
-    def _digests_fit(self) -> Self:
+    def _check_digests(self) -> Self:
         names = [digest.name for digest in self.digests]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            raise ValueError(f"digests: two of them are called {twice!r}; give each a name of its own")
+        duplicate = next((name for name in names if names.count(name) > 1), None)
+        if duplicate:
+            raise ValueError(f"digests: two of them are called {duplicate!r}; give each a name of its own")
         for number, digest in enumerate(self.digests):
             for target in digest.to:
                 if target != REFERRER and target not in self.groups:
-                    raise ValueError(f"digests[{number}].to: {self._no_group(target)}")
+                    raise ValueError(f"digests[{number}].to: {self._unknown_group(target)}")
         return self
 
-    def digest_plans(self) -> tuple[Plan, ...]:
+    def digest_plans(self) -> tuple[DigestPlan, ...]:
         """The configured digests, as values of the domain."""
         working = working_days(self.calendar.closed_on, self.calendar.open_on)
         return tuple(
-            Plan(
+            DigestPlan(
                 name=digest.name,
                 groups=tuple(target for target in digest.to if target != REFERRER),
                 to_referrers=REFERRER in digest.to,
@@ -381,13 +381,13 @@ class Config(Section):
             for digest in self.digests
         )
 
-    def _no_group(self, name: str) -> str:
+    def _unknown_group(self, name: str) -> str:
         return (
-            f"there is no group called {name!r} under `groups`{did_you_mean(name, [*self.groups, REFERRER])}"
+            f"there is no group called {name!r} under `groups`{suggest_name(name, [*self.groups, REFERRER])}"
         )
 
 
-def did_you_mean(word: str, known: list[str]) -> str:
+def suggest_name(word: str, known: list[str]) -> str:
     close = difflib.get_close_matches(word, known, n=1)
     if close:
         return f" (did you mean {close[0]}?)"

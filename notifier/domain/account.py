@@ -35,7 +35,7 @@ class AccountState:
     """
 
     amounts: Amounts
-    usable: bool
+    is_active: bool
     referrer: Referrer | None
     at: Millis | None = None
 

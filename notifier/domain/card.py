@@ -26,7 +26,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class AmountLine:
     """One asset on the card.
 
     kind: points or cash. currency: ISO code, or as Feishu sent it; empty for points. label: its name.
@@ -45,15 +45,15 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ChangeStep:
     """One of several changes that share this card. occurred_at: milliseconds since the epoch, UTC."""
 
     occurred_at: Millis
-    lines: tuple[Line, ...]
+    lines: tuple[AmountLine, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class AmountFigure:
     """One amount of a withdrawal. label: what it is of. text: the amount as people write it (¥1,200.00)."""
 
     label: Bilingual
@@ -76,7 +76,7 @@ class WithdrawalPanel:
 
     state: str
     ref: str = ""
-    amounts: tuple[Figure, ...] = ()
+    amounts: tuple[AmountFigure, ...] = ()
     order_id: str = ""
     by: str = ""
     at: Millis | None = None
@@ -95,7 +95,7 @@ class BalanceChangeCard:
     audience: referrer (the card goes to the person) or group. account_id: Feishu's, numeric text.
     referrer: whose account it is; None when Feishu does not say. lines: all changes in one, up to after
     the last. steps: each change by itself, oldest first, when there are several; else empty.
-    steps_left_out: older steps not listed for want of room. occurred_at: of the latest change, milliseconds
+    hidden_steps: older steps not listed for want of room. occurred_at: of the latest change, milliseconds
     since the epoch, UTC: put it into <local_datetime> and each reader sees the own time zone.
     occurred_at_text: the same moment in the configured time zone, where a component cannot be used.
     reroute_reason: why this did not go to the referrer; None when it did. withdrawal: what the card says about
@@ -107,9 +107,9 @@ class BalanceChangeCard:
     audience: str
     account_id: str
     referrer: Person | None
-    lines: tuple[Line, ...]
-    steps: tuple[Step, ...] = ()
-    steps_left_out: int = 0
+    lines: tuple[AmountLine, ...]
+    steps: tuple[ChangeStep, ...] = ()
+    hidden_steps: int = 0
     occurred_at: Millis
     occurred_at_text: str
     reroute_reason: Bilingual | None = None

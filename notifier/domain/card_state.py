@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from notifier.domain.account import Ownership
-from notifier.domain.delivery import Delivery, Rung
+from notifier.domain.delivery import Delivery, CardVariant
 from notifier.domain.digest import Digest
-from notifier.domain.digest_panel import Board
+from notifier.domain.digest_panel import DigestPanel
 from notifier.domain.event import AccountKey
 from notifier.domain.money import Amounts
 from notifier.domain.notice import Notice
@@ -14,18 +14,18 @@ from notifier.domain.withdrawal import Withdrawal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Face:
+class CardState:
     """ref: of the card's button, "" for none. withdrawal: the one that the card tells about; payout: its money."""
 
-    ref: str
+    button_ref: str
     holdings: Amounts
     withdrawal: Withdrawal | None
     payout: Payout | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HungCard:
-    """A card that hangs in a chat. rung: how much of it Feishu took. is_anothers: it offered a balance in
+class PostedCard:
+    """A card that hangs in a chat. rung: how much of it Feishu took. has_other_referrer: it offered a balance in
     the private chat of somebody whose account this is no more; what happens to it since is not theirs to read.
     """
 
@@ -33,26 +33,26 @@ class HungCard:
     account_ref: int | None
     target: str
     reroute_reason: str | None
-    rung: Rung
+    variant: CardVariant
     message_id: str | None
-    owner: Ownership | None
-    told: tuple[Notice, ...]
-    face: Face | None
+    ownership: Ownership | None
+    notices: tuple[Notice, ...]
+    card_state: CardState | None
     account: AccountKey | None = None
-    is_anothers: bool = False
+    has_other_referrer: bool = False
     digest: Digest | None = None
-    board: Board | None = None
+    panel: DigestPanel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class ClaimedDelivery:
     """A delivery that is ours to send, with all that its card needs."""
 
     delivery: Delivery
     attempt_id: int
     account: AccountKey | None
-    owner: Ownership | None
-    told: tuple[Notice, ...]
-    face: Face | None = None
+    ownership: Ownership | None
+    notices: tuple[Notice, ...]
+    card_state: CardState | None = None
     digest: Digest | None = None
-    board: Board | None = None
+    panel: DigestPanel | None = None

@@ -14,11 +14,11 @@ from enum import StrEnum
 
 from notifier.clock import Millis
 from notifier.errors import (
-    AppStopped,
+    AppSuspended,
     CallError,
     CardRefused,
     NotAuthorised,
-    NotDone,
+    TemporaryFailure,
     OutcomeUnknown,
     PictureRefused,
     RecipientUnreachable,
@@ -30,7 +30,7 @@ UUID_WINDOW_MS = 55 * 60_000
 
 FIRST_PAUSE_MS = 1_000
 CREDENTIALS_PAUSE_MS = 30_000
-LONGEST_PAUSE_MS = 10 * 60_000
+MAX_PAUSE_MS = 10 * 60_000
 
 
 class DeliveryState(StrEnum):
@@ -38,36 +38,41 @@ class DeliveryState(StrEnum):
     READY = "ready"
     SENDING = "sending"
     SENT = "sent"
-    UNCERTAIN = "uncertain"
+    UNKNOWN = "unknown"
     REROUTED = "rerouted"
     DEAD = "dead"
     DROPPED = "dropped"
 
 
 OPEN_STATES = (DeliveryState.WAITING, DeliveryState.READY, DeliveryState.SENDING)
-FOR_A_PERSON = (DeliveryState.UNCERTAIN, DeliveryState.DEAD)
+NEEDS_ATTENTION = (DeliveryState.UNKNOWN, DeliveryState.DEAD)
 
 
-class Rung(StrEnum):
+class CardVariant(StrEnum):
     """How much of the card is left: each step down is simpler and safer."""
 
     FULL = "full"
-    BARE = "bare"
+    NO_MEDIA = "no_media"
     """The full card without its charts and images; only for one whose picture was refused."""
     COMPACT = "compact"
     TEXT = "text"
 
-    def below(self) -> "Rung | None":
-        return _BELOW[self]
+    def next_lower(self) -> "CardVariant | None":
+        return _LOWER_VARIANT[self]
 
-    def after(self, error: CardRefused) -> "Rung | None":
+    def after(self, error: CardRefused) -> "CardVariant | None":
         """The next one to try: where a picture is at fault, only the picture goes."""
-        if isinstance(error, PictureRefused) and self is Rung.FULL:
-            return Rung.BARE
-        return self.below()
+        if isinstance(error, PictureRefused) and self is CardVariant.FULL:
+            return CardVariant.NO_MEDIA
+        return self.next_lower()
 
 
-_BELOW = {Rung.FULL: Rung.COMPACT, Rung.BARE: Rung.COMPACT, Rung.COMPACT: Rung.TEXT, Rung.TEXT: None}
+_LOWER_VARIANT = {
+    CardVariant.FULL: CardVariant.COMPACT,
+    CardVariant.NO_MEDIA: CardVariant.COMPACT,
+    CardVariant.COMPACT: CardVariant.TEXT,
+    CardVariant.TEXT: None,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +83,7 @@ class Content:
     was wanted, None if it is not.
     """
 
-    rung: Rung
+    variant: CardVariant
     msg_type: str
     body: str
     fault: str | None = None
@@ -103,7 +108,7 @@ class Delivery:
     receive_id_type: str
     receive_id: str
     state: DeliveryState
-    rung: Rung
+    variant: CardVariant
     content: Content | None
     attempts: int
     created_at: Millis
@@ -118,24 +123,24 @@ class Delivery:
     @property
     def uuid(self) -> str:
         """At most 50 characters; changes with the content, as Feishu asks."""
-        return f"{self.key}-{self.rung.value[0]}"
+        return f"{self.key}-{self.variant.value[0]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class DeliveryOutcome:
     """Where a delivery goes after a try. due_at: for READY. rung: the one to use from now on."""
 
     state: DeliveryState
     reason: str
     due_at: Millis = 0
-    rung: Rung
+    variant: CardVariant
     unknown_since: Millis | None = None
     code: int | None = None
     log_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long we try before a person must look."""
 
     give_up_after_ms: int = 72 * HOUR_MS
@@ -148,9 +153,9 @@ def after_failure(
     started_at: Millis,
     now: Millis,
     jitter: float,
-    patience: Patience,
+    retry_policy: RetryPolicy,
     fallback_exists: bool,
-) -> Move:
+) -> DeliveryOutcome:
     """What becomes of a delivery whose call failed.
 
     started_at: when this call began. jitter: 0..1, drawn by the caller. fallback_exists: there is another
@@ -159,14 +164,16 @@ def after_failure(
     unknown_since = delivery.unknown_since
     if isinstance(error, OutcomeUnknown) and unknown_since is None:
         unknown_since = started_at
-    given_up = DeliveryState.DEAD if unknown_since is None else DeliveryState.UNCERTAIN
+    given_up = DeliveryState.DEAD if unknown_since is None else DeliveryState.UNKNOWN
 
-    def move(state: DeliveryState, *, rung: Rung = delivery.rung, due_at: Millis = 0) -> Move:
-        return Move(
+    def outcome(
+        state: DeliveryState, *, variant: CardVariant = delivery.variant, due_at: Millis = 0
+    ) -> DeliveryOutcome:
+        return DeliveryOutcome(
             state=state,
             reason=error.reason,
             due_at=due_at,
-            rung=rung,
+            variant=variant,
             unknown_since=unknown_since,
             code=error.code,
             log_id=error.log_id,
@@ -175,27 +182,31 @@ def after_failure(
     match error:
         case CardRefused():
             unknown_since = None
-            below = delivery.rung.after(error)
-            return move(DeliveryState.READY, rung=below, due_at=now) if below else move(DeliveryState.DEAD)
+            next_lower = delivery.variant.after(error)
+            return (
+                outcome(DeliveryState.READY, variant=next_lower, due_at=now)
+                if next_lower
+                else outcome(DeliveryState.DEAD)
+            )
         case RecipientUnreachable():
             reroutable = fallback_exists and delivery.reroute_reason is None and unknown_since is None
-            return move(DeliveryState.REROUTED if reroutable else given_up)
-        case NotDone() | OutcomeUnknown() | NotAuthorised() | AppStopped():
+            return outcome(DeliveryState.REROUTED if reroutable else given_up)
+        case TemporaryFailure() | OutcomeUnknown() | NotAuthorised() | AppSuspended():
             due_at = now + _pause_after(error, attempts=delivery.attempts, jitter=jitter)
             if unknown_since is not None and due_at - unknown_since >= UUID_WINDOW_MS:
-                return move(DeliveryState.UNCERTAIN)
-            if due_at - (delivery.first_tried_at or started_at) >= patience.give_up_after_ms:
-                return move(given_up)
-            return move(DeliveryState.READY, due_at=due_at)
+                return outcome(DeliveryState.UNKNOWN)
+            if due_at - (delivery.first_tried_at or started_at) >= retry_policy.give_up_after_ms:
+                return outcome(given_up)
+            return outcome(DeliveryState.READY, due_at=due_at)
         case _:
-            return move(given_up)
+            return outcome(given_up)
 
 
-def closes_gate_for_ms(error: CallError) -> int:
+def limiter_block_ms(error: CallError) -> int:
     """For how long nobody may call after this failure; 0 if it is this delivery's alone."""
-    if isinstance(error, NotAuthorised | AppStopped):
+    if isinstance(error, NotAuthorised | AppSuspended):
         return CREDENTIALS_PAUSE_MS
-    if isinstance(error, NotDone) and error.whole_app:
+    if isinstance(error, TemporaryFailure) and error.affects_whole_app:
         return round(1000 * (error.retry_after_seconds or 1))
     return 0
 
@@ -203,14 +214,14 @@ def closes_gate_for_ms(error: CallError) -> int:
 def _pause_after(error: CallError, *, attempts: int, jitter: float) -> int:
     """What Feishu asks for is the least. When it names the wait of the whole app, this delivery has no part in it."""
     asked_ms = round(1000 * (error.retry_after_seconds or 0))
-    if isinstance(error, NotDone) and error.whole_app and error.exact:
+    if isinstance(error, TemporaryFailure) and error.affects_whole_app and error.is_exact_wait:
         return asked_ms + round(250 * jitter)
     return max(asked_ms + round(250 * jitter), pause_ms(attempts=attempts, jitter=jitter))
 
 
 def pause_ms(*, attempts: int, jitter: float) -> int:
     """How long to wait after this many tries: doubling from 1 s to 10 min, the upper half of it by jitter (0..1)."""
-    grown: int = min(FIRST_PAUSE_MS * 2 ** min(max(attempts - 1, 0), 20), LONGEST_PAUSE_MS)
+    grown: int = min(FIRST_PAUSE_MS * 2 ** min(max(attempts - 1, 0), 20), MAX_PAUSE_MS)
     return round(grown * (0.5 + 0.5 * jitter))
 
 

@@ -20,7 +20,7 @@ LATE_AFTER_MS = 10 * 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flow:
+class AssetFlow:
     """One asset over a period. opening: the sum of all changes before it. closing: what accounts held at its end, by
     their balances. first_seen: balances of accounts that were heard of for the first time, of which nobody can say
     when they were earned. rewards: what came in. withdrawn: what our withdrawals took, as a positive amount.
@@ -68,7 +68,7 @@ class DayFlow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StuckPayout:
+class StalledPayout:
     """state: dead, failed, or late for money that is withdrawn and not paid for too long."""
 
     account_id: str
@@ -78,13 +78,13 @@ class StuckPayout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stuck:
+class StalledItems:
     """What a person must look at. undelivered: cards that reached nobody. accounts of some of them, newest first."""
 
     undelivered: int = 0
     undelivered_accounts: tuple[str, ...] = ()
     payouts: int = 0
-    payout_examples: tuple[StuckPayout, ...] = ()
+    payout_examples: tuple[StalledPayout, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class Digest:
     should have been told, None for one asked for by hand. edition: 0, and higher for each time it is told
     again. people: accounts with a change. changed: the largest changes. holders: the largest balances when it
     was born; the withdrawals that it offers. more_changed, more_holders: how many are not listed. charted: the
-    asset of the chart, None for no chart. told_before: the closing that the digest of the period before told,
+    asset of the chart, None for no chart. previous_closing: the closing that the digest of the period before told,
     where it differs from this opening; what came late makes the difference. file_rows: of the file that
     follows, 0 for none. offers: whether accounts can be withdrawn on its card.
     """
@@ -101,25 +101,25 @@ class Digest:
     name: str
     period: Period
     due_at: Millis | None
-    born_at: Millis
-    edition: int = 0
-    flows: Mapping[Asset, Flow] = field(default_factory=dict)
-    people: int = 0
+    created_at: Millis
+    correction_number: int = 0
+    flows: Mapping[Asset, AssetFlow] = field(default_factory=dict)
+    changed_accounts: int = 0
     changed: tuple[Holder, ...] = ()
     holders: tuple[Holder, ...] = ()
     more_changed: int = 0
     more_holders: int = 0
     charted: Asset | None = None
     chart: tuple[DayFlow, ...] = ()
-    stuck: Stuck = field(default_factory=Stuck)
-    told_before: Amounts = field(default_factory=dict)
+    stalled: StalledItems = field(default_factory=StalledItems)
+    previous_closing: Amounts = field(default_factory=dict)
     file_rows: int = 0
-    offers: bool = False
+    offers_withdrawal: bool = False
     zone: str = ""
 
     @property
     def is_late(self) -> bool:
-        return self.due_at is not None and self.born_at - self.due_at > LATE_AFTER_MS
+        return self.due_at is not None and self.created_at - self.due_at > LATE_AFTER_MS
 
     @property
     def adds_up(self) -> bool:
@@ -128,11 +128,11 @@ class Digest:
     @property
     def is_quiet(self) -> bool:
         """Nothing changed in its period."""
-        return self.people == 0
+        return self.changed_accounts == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class DigestPlan:
     """One digest as configured. cron: five fields. working: where it comes on working days only. skip_quiet: nothing is
     said where nothing changed. rows: at most in a table. file: always, when_cut or never. catch_up_ms: what was due
     longer ago is not told by itself.

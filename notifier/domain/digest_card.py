@@ -10,7 +10,7 @@ from notifier.domain.card import Bilingual, Person, WithdrawalPanel
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowBlock:
     """One asset over the period. All amounts as people write them; those that came or went carry their sign.
-    first_seen, withdrawn, corrections, told_before: None where there is none. told_before: what the digest before said
+    first_seen, withdrawn, corrections, previous_closing: None where there is none. previous_closing: what the digest before said
     the balance was, where it is not this opening. adds_up: the proof holds. net_signed: for a sum, as "+ ¥280.00".
     """
 
@@ -24,12 +24,12 @@ class FlowBlock:
     net_signed: str
     trend: str
     closing: str
-    told_before: str | None
+    previous_closing: str | None
     adds_up: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class AmountRow:
     """open_id: "" where nobody knows whose account it is. amounts: the same in every language. ref: of the account's
     option, "" for none.
     """
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRow:
-    """state: processing, withdrawn, sent, paid, failed (the money), nothing, refused or left_out (nothing was asked for
+    """state: processing, withdrawn, sent, paid, failed (the money), nothing, refused or skipped (nothing was asked for
     it). reason: of what was refused or left out, in both languages at once; else "".
     """
 
@@ -56,15 +56,15 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressView:
-    """done of total are over; failed, left_out and nothing are among them. all_withdrawn: every chosen account was.
+    """done of total are over; failed, skipped and nothing are among them. all_withdrawn: every chosen account was.
     nothing: how many had nothing to take. time_left: how long the rest takes.
     """
 
     total: int
     done: int
     failed: int
-    left_out: tuple[Bilingual, ...]
-    left_out_count: int
+    skipped: tuple[Bilingual, ...]
+    skipped_count: int
     nothing: int
     running: bool
     all_withdrawn: bool
@@ -73,7 +73,7 @@ class ProgressView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BoardView:
+class PanelView:
     """one, all, retry: refs of the buttons, "" for none. total: what "all" takes, as far as is known; retry_count: how
     many "retry" asks for. results: what went wrong comes first.
     """
@@ -81,7 +81,7 @@ class BoardView:
     one: str = ""
     all: str = ""
     retry: str = ""
-    options: tuple[Row, ...] = ()
+    options: tuple[AmountRow, ...] = ()
     total: str = ""
     retry_count: int = 0
     results: tuple[ResultRow, ...] = ()
@@ -89,7 +89,7 @@ class BoardView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StuckView:
+class StalledView:
     """undelivered: cards that reached nobody. payouts: money that is stuck; lines names some of it."""
 
     undelivered: int = 0
@@ -105,7 +105,7 @@ class DigestCard:
     audience: group or referrer. name: the digest's, from the configuration. span: day, week or month. period: from
     first to last day. Times as text are in the digest's own zone and name it. until_text: where the period is not
     over, up to when it is told; "" where it is. late_text: when it should have come, where it is late; else "".
-    correction: 0, or how often it is told again. born_at: when the figures were taken, which is also what holders
+    correction: 0, or how often it is told again. created_at: when the figures were taken, which is also what holders
     are as of. flows: one per asset, the cash that most people have first; more_flows are not shown. chart: a
     VChart specification, None for no chart. file_rows: of the list that follows as a file, 0 for none. account_id,
     referrer, withdrawal: for a referrer's own.
@@ -118,21 +118,21 @@ class DigestCard:
     until_text: str = ""
     late_text: str = ""
     correction: int = 0
-    born_at: Millis
+    created_at: Millis
     born_at_text: str
-    people: int = 0
+    changed_accounts: int = 0
     flows: tuple[FlowBlock, ...] = ()
     more_flows: int = 0
     adds_up: bool = True
     quiet: bool = False
-    changed: tuple[Row, ...] = ()
+    changed: tuple[AmountRow, ...] = ()
     more_changed: int = 0
-    holders: tuple[Row, ...] = ()
+    holders: tuple[AmountRow, ...] = ()
     more_holders: int = 0
     chart: Mapping[str, object] | None = None
-    stuck: StuckView = field(default_factory=StuckView)
+    stalled: StalledView = field(default_factory=StalledView)
     file_rows: int = 0
-    board: BoardView = field(default_factory=BoardView)
+    panel: PanelView = field(default_factory=PanelView)
     account_id: str = ""
     referrer: Person | None = None
     withdrawal: WithdrawalPanel | None = None

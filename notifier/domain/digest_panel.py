@@ -9,7 +9,7 @@ from notifier.domain.account import Referrer
 from notifier.domain.event import Click
 from notifier.domain.money import Amounts
 from notifier.domain.payout import PayoutState
-from notifier.domain.withdrawal import CARD_LIVES_MS, Denied, WithdrawalState
+from notifier.domain.withdrawal import CARD_LIVES_MS, DenialReason, WithdrawalState
 
 
 class Action(StrEnum):
@@ -22,18 +22,18 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lever:
+class PanelButton:
     """A button on a board. round: how many batches of the card were over when it was drawn. tenant_key, app_id: of the
-    accounts on it. group, hung_at, message_id: as on a Button.
+    accounts on it. group, posted_at, message_id: as on a Button.
     """
 
     action: Action
     delivery_id: int
-    round: int
+    revision: int
     tenant_key: str
     app_id: str
     group: str | None
-    hung_at: Millis
+    posted_at: Millis
     message_id: str | None
 
 
@@ -41,7 +41,7 @@ class Lever:
 class Option:
     """An account that may be chosen. ref: of its button, which is what the click says."""
 
-    ref: str
+    button_ref: str
     account_ref: int
     account_id: str
     referrer: Referrer | None
@@ -51,7 +51,7 @@ class Option:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What became of an account on this card. state: of its newest order from this card, None where the batch asked
-    nothing for it; left_out says why. order_id: "" for none. payout: of the money, None while there is none. code,
+    nothing for it; skipped says why. order_id: "" for none. payout: of the money, None while there is none. code,
     reason: of Feishu's refusal. again: the retry asks for it.
     """
 
@@ -61,13 +61,13 @@ class Result:
     order_id: str
     amounts: Amounts
     payout: PayoutState | None = None
-    left_out: "LeftOut | None" = None
+    skipped: "SkipReason | None" = None
     code: int | None = None
     reason: str = ""
     again: bool = False
 
 
-class LeftOut(StrEnum):
+class SkipReason(StrEnum):
     """Why a batch asked nothing for an account."""
 
     BUSY = "busy"
@@ -75,7 +75,7 @@ class LeftOut(StrEnum):
     DONE = "done"
     """It was withdrawn since it was listed."""
     EMPTY = "empty"
-    OWNER_UNKNOWN = "owner_unknown"
+    OWNER_UNKNOWN = "referrer_unknown"
     DEACTIVATED = "deactivated"
     NOT_ALLOWED = "not_allowed"
     """Who asked is no operator of the group any more."""
@@ -86,24 +86,24 @@ class LeftOut(StrEnum):
 
     @property
     def is_denial(self) -> bool:
-        return self not in {LeftOut.BUSY, LeftOut.DONE, LeftOut.EMPTY}
+        return self not in {SkipReason.BUSY, SkipReason.DONE, SkipReason.EMPTY}
 
     @property
     def may_pass(self) -> bool:
         """Asking again makes sense."""
-        return self is LeftOut.BUSY or self.is_denial
+        return self is SkipReason.BUSY or self.is_denial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A batch. done: over, however it ended; withdrawn, failed and left_out are among them. running: not over yet. by:
+    """A batch. done: over, however it ended; withdrawn, failed and skipped are among them. running: not over yet. by:
     open_id.
     """
 
     total: int
     done: int
     failed: int
-    left_out: Mapping[LeftOut, int]
+    skipped: Mapping[SkipReason, int]
     running: bool
     by: str
     withdrawn: int = 0
@@ -114,7 +114,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Board:
+class DigestPanel:
     """one, all, retry: refs of the buttons, "" for none. progress: of the newest batch, None before there was one."""
 
     one: str = ""
@@ -129,22 +129,22 @@ class Board:
         return sum(each.again for each in self.results)
 
 
-def may_pull(
-    click: Click, lever: Lever, *, operators: Mapping[str, Collection[str]], now: Millis
-) -> Denied | None:
+def may_press(
+    click: Click, button: PanelButton, *, operators: Mapping[str, Collection[str]], now: Millis
+) -> DenialReason | None:
     """Who may ask for many at once: a listed operator of the group that sees the card. None is a yes; each account is
     judged again by itself (domain/withdrawal: authorise).
     """
     if not click.open_id:
-        return Denied.NOBODY
+        return DenialReason.NOBODY
     said = bool(click.app_id and click.tenant_key)
-    ours = click.app_id == lever.app_id and click.tenant_key == click.operator_tenant == lever.tenant_key
+    ours = click.app_id == button.app_id and click.tenant_key == click.operator_tenant == button.tenant_key
     if not said or not ours:
-        return Denied.FOREIGN
-    if not click.message_id or click.message_id != lever.message_id:
-        return Denied.OTHER_MESSAGE
-    if now - lever.hung_at >= CARD_LIVES_MS:
-        return Denied.EXPIRED
-    if lever.group is None or click.open_id not in operators.get(lever.group, ()):
-        return Denied.NOT_YOURS
+        return DenialReason.FOREIGN
+    if not click.message_id or click.message_id != button.message_id:
+        return DenialReason.OTHER_MESSAGE
+    if now - button.posted_at >= CARD_LIVES_MS:
+        return DenialReason.EXPIRED
+    if button.group is None or click.open_id not in operators.get(button.group, ()):
+        return DenialReason.NOT_YOURS
     return None

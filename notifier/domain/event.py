@@ -8,9 +8,9 @@ from notifier.domain.money import Amounts
 BALANCE_CHANGED = "hire.referral_account.assets_update_v1"
 BALANCE_READ = "notifier.balance_read"
 """Our own event type for a balance that no event told us: a read of the account did."""
-BALANCE_UNHEARD = "notifier.balance_unheard"
+BALANCE_MISSED = "notifier.balance_missed"
 """The same, where it is the first proof that we are deaf: it changed while we were connected."""
-READINGS = frozenset({BALANCE_READ, BALANCE_UNHEARD})
+READINGS = frozenset({BALANCE_READ, BALANCE_MISSED})
 UNREADABLE = "unreadable"
 """Our own event type for payloads that are no JSON object with a header."""
 
@@ -67,7 +67,7 @@ class Click:
     """
 
     key: str
-    ref: str
+    button_ref: str
     open_id: str
     operator_tenant: str
     tenant_key: str

@@ -52,7 +52,7 @@ class BalanceChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rewrite:
+class LedgerUpdate:
     """What a report does to the history around it.
 
     changes: for each snapshot whose change is new or differs, in order, its full list of changes.
@@ -64,7 +64,7 @@ class Rewrite:
     kept: tuple[Snapshot, ...]
     changes: tuple[tuple[Snapshot, tuple[BalanceChange, ...]], ...]
     newest: Snapshot | None
-    announced: tuple[BalanceChange, ...] | None
+    changes_to_notify: tuple[BalanceChange, ...] | None
     is_opening: bool = False
 
 
@@ -84,9 +84,9 @@ def differences(before: Amounts, after: Amounts) -> tuple[BalanceChange, ...]:
     return tuple(BalanceChange(asset=asset, before=old, after=new) for asset, old, new in pairs if old != new)
 
 
-def place(
+def place_report(
     report: Snapshot, *, earlier: Snapshot | None, same_time: Sequence[Snapshot], later: Snapshot | None
-) -> Rewrite | None:
+) -> LedgerUpdate | None:
     """Where a report belongs in the history, or None if it tells nothing new.
 
     earlier, later: the neighbours with another modified_at. same_time: all with the report's.
@@ -104,16 +104,18 @@ def place(
         if current is not earlier
     )
     newest = group[-1] if later is None else None
-    return Rewrite(
+    return LedgerUpdate(
         kept=group,
         changes=rewritten,
         newest=newest,
-        announced=_announcement(report, newest=newest, twin=twin, earlier=earlier, same_time=same_time),
+        changes_to_notify=_changes_to_notify(
+            report, newest=newest, twin=twin, earlier=earlier, same_time=same_time
+        ),
         is_opening=earlier is None and not same_time and later is None,
     )
 
 
-def _announcement(
+def _changes_to_notify(
     report: Snapshot,
     *,
     newest: Snapshot | None,

@@ -17,7 +17,7 @@ from notifier.domain.delivery import pause_ms
 from notifier.domain.event import AccountKey
 from notifier.domain.money import Amounts
 from notifier.domain.withdrawal import Withdrawal
-from notifier.errors import CallError, NotDone, OutcomeUnknown
+from notifier.errors import CallError, TemporaryFailure, OutcomeUnknown
 
 
 class PayoutState(StrEnum):
@@ -57,7 +57,7 @@ class Payout:
     reported_at: Millis | None = None
     reference: str = ""
     reason: str | None = None
-    alarmed_at: Millis | None = None
+    late_notified_at: Millis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class PayoutReport:
     at: Millis
 
 
-class Taken(StrEnum):
+class PayoutReportOutcome(StrEnum):
     """What a report came to."""
 
     NEW = "new"
@@ -88,23 +88,23 @@ class Taken(StrEnum):
     """No payout has this order id."""
 
 
-def weigh(payout: Payout, report: PayoutReport) -> Taken:
+def judge_report(payout: Payout, report: PayoutReport) -> PayoutReportOutcome:
     """What a report means for a payout, in whatever state it is: money may have been paid without our hand-over."""
     same = (payout.state, payout.reference) == (report.status, report.reference)
     if same and (report.status is PayoutState.PAID or payout.reason == (report.reason or None)):
-        return Taken.SAME
+        return PayoutReportOutcome.SAME
     both_paid = payout.state is PayoutState.PAID and report.status is PayoutState.PAID
     if both_paid and "" in {payout.reference, report.reference}:
-        return Taken.SAME  # one of the two says no reference, which is no other one
+        return PayoutReportOutcome.SAME  # one of the two says no reference, which is no other one
     if payout.reported_at is not None and report.at < payout.reported_at:
-        return Taken.OLDER
+        return PayoutReportOutcome.OLDER
     if both_paid:
-        return Taken.CONFLICT
-    return Taken.NEW
+        return PayoutReportOutcome.CONFLICT
+    return PayoutReportOutcome.NEW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class PayoutRetry:
     """Where a payout goes after a hand-over that failed. due_at: for PENDING."""
 
     state: PayoutState
@@ -114,17 +114,17 @@ class Step:
 
 def after_failure(
     payout: Payout, error: CallError, *, now: Millis, jitter: float, give_up_after_ms: int
-) -> Step:
+) -> PayoutRetry:
     """Again with the same key and body while that can help, then a person's to decide. jitter: 0..1."""
     asked = round(1000 * (error.retry_after_seconds or 0))
     due_at = now + max(asked, pause_ms(attempts=payout.attempts + 1, jitter=jitter))
-    helps = isinstance(error, NotDone | OutcomeUnknown)
+    helps = isinstance(error, TemporaryFailure | OutcomeUnknown)
     patient = due_at - (payout.first_tried_at or now) < give_up_after_ms
     state = PayoutState.PENDING if helps and patient else PayoutState.DEAD
-    return Step(state=state, due_at=due_at, reason=error.reason)
+    return PayoutRetry(state=state, due_at=due_at, reason=error.reason)
 
 
-def body_of(withdrawal: Withdrawal, *, taken: Amounts, at: Millis, referrer: Referrer | None) -> str:
+def body_of(withdrawal: Withdrawal, *, withdrawn: Amounts, at: Millis, referrer: Referrer | None) -> str:
     """The JSON that is handed over. at: when Feishu booked it. No name and no contact data are in it."""
     return json.dumps(
         {
@@ -134,7 +134,7 @@ def body_of(withdrawal: Withdrawal, *, taken: Amounts, at: Millis, referrer: Ref
             "referrer_open_id": referrer.open_id if referrer else "",
             "amounts": [
                 {"kind": asset.kind, "currency": asset.currency, "amount": f"{amount:f}"}
-                for asset, amount in sorted(taken.items())
+                for asset, amount in sorted(withdrawn.items())
             ],
             "withdrawn_at": from_millis(at).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         },

@@ -8,7 +8,7 @@ from enum import StrEnum
 from notifier.clock import Millis, to_millis
 
 ONE_DAY = timedelta(days=1)
-MOST_DAYS_OFF = 60
+MAX_DAYS_OFF = 60
 """So many days in a row nobody works at most; more of them is a slip in the configuration."""
 
 
@@ -30,7 +30,7 @@ class WorkCalendar:
         return day in self.opened or (day.weekday() < 5 and day not in self.closed)
 
     def before(self, day: date) -> date:
-        """The last working day before this one. Raises ValueError when there is none for MOST_DAYS_OFF days."""
+        """The last working day before this one. Raises ValueError when there is none for MAX_DAYS_OFF days."""
         return self._next(day, -ONE_DAY)
 
     def after(self, day: date) -> date:
@@ -38,11 +38,11 @@ class WorkCalendar:
         return self._next(day, ONE_DAY)
 
     def _next(self, day: date, step: timedelta) -> date:
-        for count in range(1, MOST_DAYS_OFF + 1):
+        for count in range(1, MAX_DAYS_OFF + 1):
             found = day + count * step
             if self.works_on(found):
                 return found
-        raise ValueError(f"no working day within {MOST_DAYS_OFF} days of {day}")
+        raise ValueError(f"no working day within {MAX_DAYS_OFF} days of {day}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

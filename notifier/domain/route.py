@@ -46,17 +46,17 @@ class AddressBook:
         if target != REFERRER:
             if target not in self.groups:
                 gone = f"the configuration names no group {target} any more"
-                return self.instead(f"{RerouteReason.GROUP_UNREACHABLE}: {gone}")
+                return self.fallback_recipient(f"{RerouteReason.GROUP_UNREACHABLE}: {gone}")
             return Recipient(id_type="chat_id", id=self.groups[target])
         if referrer is not None:
             return Recipient(id_type="open_id", id=referrer.open_id)
-        return self.instead(RerouteReason.ACCOUNT_UNKNOWN)
+        return self.fallback_recipient(RerouteReason.ACCOUNT_UNKNOWN)
 
     def group_at(self, chat_id: str) -> str | None:
         """The name of the group that meets in this chat."""
         return next((name for name, chat in self.groups.items() if chat == chat_id), None)
 
-    def instead(self, reason: str) -> Recipient | None:
+    def fallback_recipient(self, reason: str) -> Recipient | None:
         """The fallback group, for a reason."""
         if self.fallback is None:
             return None

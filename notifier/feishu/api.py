@@ -17,44 +17,44 @@ from typing import Any, Self
 import aiohttp
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.errors import AppStopped, CallError, NotAuthorised, NotDone, OutcomeUnknown
-from notifier.feishu.failures import TABLE, asks_for_fresh_token, failure, shorten
+from notifier.errors import AppSuspended, CallError, NotAuthorised, TemporaryFailure, OutcomeUnknown
+from notifier.feishu.failures import FAILURE_RULES, needs_fresh_token, make_call_error, shorten
 from notifier.feishu.wire import read_json
 
 log = logging.getLogger(__name__)
 
 TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - an address, not a secret
 DISCOVERY_PATH = "/callback/ws/endpoint"
-REFRESH_EARLY = timedelta(minutes=10)
+TOKEN_REFRESH_MARGIN = timedelta(minutes=10)
 EARLY_REFRESH_PAUSE = timedelta(seconds=60)
-MOST_CONNECTIONS = 100
-UPLOAD_SECONDS = 120.0
-JSON = "application/json; charset=utf-8"
+MAX_CONNECTIONS = 100
+UPLOAD_TIMEOUT_SECONDS = 120.0
+JSON_CONTENT_TYPE = "application/json; charset=utf-8"
 
 Payload = bytes | aiohttp.FormData | None
 
 
-class Standing:
+class AppStatus:
     """refused: why nothing is taken, with the next step; None while all is well."""
 
     def __init__(self) -> None:
-        self.refused: str | None = None
+        self.refusal_reason: str | None = None
         self._code: int | None = None
 
-    def met(self, error: CallError) -> None:
+    def record_failure(self, error: CallError) -> None:
         """A call failed. One that Feishu judged by what it asked for shows that the app itself is welcome."""
-        if isinstance(error, NotAuthorised | AppStopped):
-            if self.refused is None or error.code != self._code:
+        if isinstance(error, NotAuthorised | AppSuspended):
+            if self.refusal_reason is None or error.code != self._code:
                 log.error("feishu.app_refused", extra={"reason": error.reason, "code": error.code})
-            self.refused, self._code = str(error), error.code
-        elif error.code is not None and not isinstance(error, NotDone | OutcomeUnknown):
-            self.well()
+            self.refusal_reason, self._code = str(error), error.code
+        elif error.code is not None and not isinstance(error, TemporaryFailure | OutcomeUnknown):
+            self.record_success()
 
-    def well(self) -> None:
+    def record_success(self) -> None:
         """A call was carried out."""
-        if self.refused is not None:
-            self.refused = None
-            log.warning("feishu.app_taken_again")
+        if self.refusal_reason is not None:
+            self.refusal_reason = None
+            log.warning("feishu.app_accepted")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class AppAccess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ApiResponse:
     """data: the `data` object of a body whose code is 0. log_id: X-Tt-Logid. served_at: by Feishu's clock, from the
     header Date; None where it is missing or unreadable.
     """
@@ -89,12 +89,12 @@ class FeishuApi:
         self._token_ends_at = clock.now()
         self._no_early_refresh_before = clock.now()
         self._token_lock = asyncio.Lock()
-        self.standing = Standing()
+        self.app_status = AppStatus()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=self._access.timeout_seconds),
-            connector=aiohttp.TCPConnector(limit=MOST_CONNECTIONS, keepalive_timeout=30),
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=30),
             headers={"User-Agent": "referral-notifier"},
             trust_env=True,
         )
@@ -112,11 +112,13 @@ class FeishuApi:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
-    ) -> Answer:
+    ) -> ApiResponse:
         """One call with the tenant's token; once more with a fresh one if Feishu rejects it. Raises CallError."""
-        return await self._with_token(method, path, query=query, send=lambda: _as_json(body))
+        return await self._with_token(method, path, query=query, make_payload=lambda: _encode_json(body))
 
-    async def upload(self, path: str, *, fields: Mapping[str, str], file_name: str, content: bytes) -> Answer:
+    async def upload(
+        self, path: str, *, fields: Mapping[str, str], file_name: str, content: bytes
+    ) -> ApiResponse:
         """As call(), with a form that holds a file. Has more time than a call: a file is up to 30 MB."""
 
         def form() -> aiohttp.FormData:
@@ -128,7 +130,9 @@ class FeishuApi:
             )
             return made
 
-        return await self._with_token("POST", path, query=None, send=form, seconds=UPLOAD_SECONDS)
+        return await self._with_token(
+            "POST", path, query=None, make_payload=form, seconds=UPLOAD_TIMEOUT_SECONDS
+        )
 
     async def _with_token(
         self,
@@ -136,85 +140,101 @@ class FeishuApi:
         path: str,
         *,
         query: Mapping[str, str] | None,
-        send: Callable[[], Payload],
+        make_payload: Callable[[], Payload],
         seconds: float | None = None,
-    ) -> Answer:
+    ) -> ApiResponse:
         """send: makes what is sent, anew for each try."""
         try:
-            answer = await self._in_two_tries(method, path, query=query, send=send, seconds=seconds)
+            answer = await self._call_with_token_retry(
+                method, path, query=query, make_payload=make_payload, seconds=seconds
+            )
         except CallError as error:
-            self.standing.met(error)
+            self.app_status.record_failure(error)
             raise
-        self.standing.well()
+        self.app_status.record_success()
         return answer
 
-    async def _in_two_tries(
+    async def _call_with_token_retry(
         self,
         method: str,
         path: str,
         *,
         query: Mapping[str, str] | None,
-        send: Callable[[], Payload],
+        make_payload: Callable[[], Payload],
         seconds: float | None,
-    ) -> Answer:
+    ) -> ApiResponse:
         token = await self.token()
         try:
-            return await self._once(method, path, query=query, sent=send(), token=token, seconds=seconds)
+            return await self._call_once(
+                method, path, query=query, payload=make_payload(), token=token, seconds=seconds
+            )
         except CallError as error:
-            if not asks_for_fresh_token(error):
+            if not needs_fresh_token(error):
                 raise
-        fresh = await self.token(instead_of=token)
-        return await self._once(method, path, query=query, sent=send(), token=fresh, seconds=seconds)
+        fresh = await self.token(rejected_token=token)
+        return await self._call_once(
+            method, path, query=query, payload=make_payload(), token=fresh, seconds=seconds
+        )
 
-    async def token(self, *, instead_of: str | None = None) -> str:
-        """The tenant's token. instead_of: one that Feishu rejected. Raises NotAuthorised or AppStopped, or NotDone for
+    async def token(self, *, rejected_token: str | None = None) -> str:
+        """The tenant's token. instead_of: one that Feishu rejected. Raises NotAuthorised or AppSuspended, or TemporaryFailure for
         now.
         """
         async with self._token_lock:
             left = self._token_ends_at - self._clock.now()
-            rejected = self._token is None or self._token == instead_of or left <= timedelta(0)
-            early = left <= REFRESH_EARLY and self._clock.now() >= self._no_early_refresh_before
+            rejected = self._token is None or self._token == rejected_token or left <= timedelta(0)
+            early = left <= TOKEN_REFRESH_MARGIN and self._clock.now() >= self._no_early_refresh_before
             if rejected or early:
                 try:
                     await self._fetch_token()
-                except NotDone:
+                except TemporaryFailure:
                     if rejected:
                         raise
                     self._no_early_refresh_before = (
                         self._clock.now() + EARLY_REFRESH_PAUSE
                     )  # ours is still good
             if self._token is None:
-                raise NotDone("Feishu gave no token", whole_app=True)
+                raise TemporaryFailure("Feishu gave no token", affects_whole_app=True)
             return self._token
 
     async def _fetch_token(self) -> None:
         body = {"app_id": self._access.app_id, "app_secret": self._access.app_secret}
         try:
-            got = await self._exchange("POST", TOKEN_PATH, query=None, sent=_as_json(body), token=None)
-        except (NotAuthorised, AppStopped) as error:
-            self.standing.met(error)
+            response = await self._exchange(
+                "POST", TOKEN_PATH, query=None, payload=_encode_json(body), token=None
+            )
+        except (NotAuthorised, AppSuspended) as error:
+            self.app_status.record_failure(error)
             raise
         except OutcomeUnknown as error:  # asking for a token has no effect, so nothing is unknown
-            raise NotDone(f"no token: {error.reason}", whole_app=True, log_id=error.log_id) from error
-        token, lifetime = got.document.get("tenant_access_token"), got.document.get("expire")
+            raise TemporaryFailure(
+                f"no token: {error.reason}", affects_whole_app=True, log_id=error.log_id
+            ) from error
+        token, lifetime = response.document.get("tenant_access_token"), response.document.get("expire")
         if not isinstance(token, str) or not isinstance(lifetime, int):
-            raise NotDone("the token answer holds no token", whole_app=True, log_id=got.log_id)
+            raise TemporaryFailure(
+                "the token answer holds no token", affects_whole_app=True, log_id=response.log_id
+            )
         self._token = token
         self._token_ends_at = self._clock.now() + timedelta(seconds=lifetime)
 
-    async def _once(
+    async def _call_once(
         self,
         method: str,
         path: str,
         *,
         query: Mapping[str, str] | None,
-        sent: Payload,
+        payload: Payload,
         token: str,
         seconds: float | None,
-    ) -> Answer:
-        got = await self._exchange(method, path, query=query, sent=sent, token=token, seconds=seconds)
-        data = got.document.get("data")
-        return Answer(data=data if isinstance(data, dict) else {}, log_id=got.log_id, served_at=got.served_at)
+    ) -> ApiResponse:
+        response = await self._exchange(
+            method, path, query=query, payload=payload, token=token, seconds=seconds
+        )
+        data = response.document.get("data")
+        return ApiResponse(
+            data=data if isinstance(data, dict) else {}, log_id=response.log_id, served_at=response.served_at
+        )
 
     async def _exchange(
         self,
@@ -222,14 +242,14 @@ class FeishuApi:
         path: str,
         *,
         query: Mapping[str, str] | None,
-        sent: Payload,
+        payload: Payload,
         token: str | None,
         seconds: float | None = None,
-    ) -> "_Success":
+    ) -> "_SuccessResponse":
         """An answer that is a success: HTTP 2xx and body code 0."""
         if self._session is None:
             raise RuntimeError("FeishuApi is used outside its context")
-        headers = {} if isinstance(sent, aiohttp.FormData) else {"Content-Type": JSON}
+        headers = {} if isinstance(payload, aiohttp.FormData) else {"Content-Type": JSON_CONTENT_TYPE}
         seconds = max(seconds or 0.0, self._access.timeout_seconds)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -238,29 +258,29 @@ class FeishuApi:
                 method,
                 self._access.base_url + path,
                 params=query,
-                data=sent,
+                data=payload,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds),
                 allow_redirects=False,
             ) as response:
                 raw = await response.read()
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NotDone(
-                f"no connection to {self._access.base_url}: {shorten(str(error))}", whole_app=True
+            raise TemporaryFailure(
+                f"no connection to {self._access.base_url}: {shorten(str(error))}", affects_whole_app=True
             ) from error
         except TimeoutError as error:
             raise OutcomeUnknown(f"no answer within {seconds:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise OutcomeUnknown(f"the connection broke: {type(error).__name__}") from error
-        return _sorted_answer(response.status, response.headers, raw)
+        return _parse_response(response.status, response.headers, raw)
 
 
-def _as_json(body: Mapping[str, object] | None) -> bytes | None:
+def _encode_json(body: Mapping[str, object] | None) -> bytes | None:
     return json.dumps(body, ensure_ascii=False).encode() if body is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Success:
+class _SuccessResponse:
     document: Mapping[str, Any]
     log_id: str | None
     served_at: Millis | None
@@ -274,48 +294,52 @@ def _served_at(date: str | None) -> Millis | None:
         return None
 
 
-def _sorted_answer(status: int, headers: Mapping[str, str], raw: bytes) -> _Success:
+def _parse_response(status: int, headers: Mapping[str, str], raw: bytes) -> _SuccessResponse:
     """A success; raises what the answer stands for otherwise."""
     log_id = headers.get("X-Tt-Logid")
-    wait = _seconds(headers.get("x-ogw-ratelimit-reset"))
+    wait = _parse_seconds(headers.get("x-ogw-ratelimit-reset"))
     try:
         document = read_json(raw)
     except ValueError:
         document = None
     code = document.get("code") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(code, int):
-        raise _without_code(status, log_id=log_id, wait=wait)
+        raise _error_without_code(status, log_id=log_id, wait=wait)
     if code != 0:
-        error = failure(code, str(document.get("msg", "")), log_id=log_id, retry_after_seconds=wait)
-        if code not in TABLE and status == 429:
-            raise NotDone(
+        error = make_call_error(code, str(document.get("msg", "")), log_id=log_id, retry_after_seconds=wait)
+        if code not in FAILURE_RULES and status == 429:
+            raise TemporaryFailure(
                 error.reason,
                 code=code,
                 log_id=log_id,
                 retry_after_seconds=wait or 1,
-                whole_app=True,
-                exact=bool(wait),
+                affects_whole_app=True,
+                is_exact_wait=bool(wait),
             )
-        if code not in TABLE and status >= 500:
+        if code not in FAILURE_RULES and status >= 500:
             raise OutcomeUnknown(error.reason, code=code, log_id=log_id)
         raise error
     if not 200 <= status < 300:
         raise OutcomeUnknown(f"HTTP {status} with body code 0", log_id=log_id)
-    return _Success(document=document, log_id=log_id, served_at=_served_at(headers.get("Date")))
+    return _SuccessResponse(document=document, log_id=log_id, served_at=_served_at(headers.get("Date")))
 
 
-def _without_code(status: int, *, log_id: str | None, wait: float | None) -> CallError:
+def _error_without_code(status: int, *, log_id: str | None, wait: float | None) -> CallError:
     """A gateway spoke instead of Feishu (HTML, an empty body, half an answer)."""
     if status == 429:
-        return NotDone(
-            "too many calls", log_id=log_id, retry_after_seconds=wait or 1, whole_app=True, exact=bool(wait)
+        return TemporaryFailure(
+            "too many calls",
+            log_id=log_id,
+            retry_after_seconds=wait or 1,
+            affects_whole_app=True,
+            is_exact_wait=bool(wait),
         )
     if 300 <= status < 500:
-        return NotDone(f"HTTP {status} without a Feishu answer", log_id=log_id)
+        return TemporaryFailure(f"HTTP {status} without a Feishu answer", log_id=log_id)
     return OutcomeUnknown(f"HTTP {status} without a Feishu answer", log_id=log_id)
 
 
-def _seconds(text: str | None) -> float | None:
+def _parse_seconds(text: str | None) -> float | None:
     try:
         seconds = float(text or "")
     except ValueError:

@@ -15,7 +15,7 @@ async def bot_is_in(api: FeishuApi, chat_id: str) -> bool:
 PATH = "/open-apis/event/v1/connection"
 
 
-async def live_connections(api: FeishuApi) -> int | None:
+async def count_live_connections(api: FeishuApi) -> int | None:
     """None where Feishu does not say."""
     try:
         answer = await api.call("GET", PATH)

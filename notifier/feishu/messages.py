@@ -7,7 +7,7 @@ app that uploaded it may send it.
 from urllib.parse import quote
 
 from notifier.domain.delivery import Content, SentMessage
-from notifier.errors import NotDone, OutcomeUnknown
+from notifier.errors import TemporaryFailure, OutcomeUnknown
 from notifier.feishu.api import FeishuApi
 
 MESSAGES_PATH = "/open-apis/im/v1/messages"
@@ -48,14 +48,14 @@ class FeishuMessageSender:
         answer = await self._api.upload(FILES_PATH, fields=fields, file_name=name, content=content)
         key = answer.data.get("file_key")
         if not isinstance(key, str) or not key:
-            raise NotDone("the answer to an upload names no file", log_id=answer.log_id)
+            raise TemporaryFailure("the answer to an upload names no file", log_id=answer.log_id)
         return key
 
     async def update(self, message_id: str, body: str) -> None:
         """Replaces a card as a whole. body: JSON text of the new card.
 
         The old card and the new one must both say update_multi. The same content twice does no harm.
-        Raises CallError; NotDone while somebody uses the card.
+        Raises CallError; TemporaryFailure while somebody uses the card.
         """
         path = f"{MESSAGES_PATH}/{quote(message_id, safe='')}"
         await self._api.call("PATCH", path, body={"content": body})

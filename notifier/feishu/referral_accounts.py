@@ -7,30 +7,30 @@ from urllib.parse import quote
 
 from notifier.domain.account import AccountState, Referrer, Withdrawn
 from notifier.domain.money import Kind
-from notifier.errors import NotDone, OutcomeUnknown, Refused
-from notifier.feishu.api import Answer, FeishuApi
-from notifier.feishu.failures import TABLE
+from notifier.errors import TemporaryFailure, OutcomeUnknown, Refused
+from notifier.feishu.api import ApiResponse, FeishuApi
+from notifier.feishu.failures import FAILURE_RULES
 from notifier.feishu.wire import read_referrer
 from notifier.feishu.withdrawal_wire import read_account, read_withdrawn
 
 BASE = "/open-apis/hire/v1/referral_account"
-NO_SUCH_ACCOUNT = "1"
+NONEXISTENT_ACCOUNT_ID = "1"
 """Asked for to see whether we may ask at all: Feishu checks app and scopes before it looks for the account."""
 BONUS_TYPES: Mapping[Kind, int] = {Kind.POINTS: 1, Kind.CASH: 2}
 
 
-class ReferralAccounts:
+class FeishuReferralAccounts:
     def __init__(self, api: FeishuApi) -> None:
         self._api = api
 
     async def referrer(self, account_id: str) -> Referrer | None:
         """None when the answer names nobody. Raises CallError; AccountUnknown when there is no such account."""
-        answer = await self._ask(account_id)
+        answer = await self._get_account(account_id)
         return read_referrer(answer.data.get("account"))
 
     async def read(self, account_id: str) -> AccountState:
         """The account as it is now. Raises CallError as `referrer`; OutcomeUnknown when the balance is unreadable."""
-        answer = await self._ask(account_id)
+        answer = await self._get_account(account_id)
         try:
             return read_account(answer.data.get("account"), at=answer.served_at)
         except ValueError as error:
@@ -51,12 +51,12 @@ class ReferralAccounts:
         try:
             answer = await self._api.call("POST", f"{BASE}/{quote(account_id, safe='')}/withdraw", body=body)
         except Refused as error:
-            if error.code in TABLE:
+            if error.code in FAILURE_RULES:
                 raise
             # a code that nobody has explained to us is no proof that nothing moved
             raise OutcomeUnknown(error.reason, code=error.code, log_id=error.log_id) from error
-        except NotDone as error:
-            if error.code is not None or error.whole_app:
+        except TemporaryFailure as error:
+            if error.code is not None or error.affects_whole_app:
                 raise
             # a gateway spoke (408, 499, ...): Feishu behind it may have done it
             raise OutcomeUnknown(error.reason, log_id=error.log_id) from error
@@ -70,7 +70,7 @@ class ReferralAccounts:
             raise OutcomeUnknown("the answer to a withdrawal names another order", log_id=answer.log_id)
         return withdrawn
 
-    async def _ask(self, account_id: str) -> Answer:
+    async def _get_account(self, account_id: str) -> ApiResponse:
         return await self._api.call(
             "GET",
             f"{BASE}/get_account_assets",

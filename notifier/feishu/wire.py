@@ -9,7 +9,7 @@ from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.event import UNREADABLE, AccountKey, BalanceReport, Event
 from notifier.domain.money import POINTS, Amounts, Asset, Kind, exact_amount, without_zeros
-from notifier.errors import Parked
+from notifier.errors import Quarantined
 from notifier.feishu.currency import currency_code
 
 LONGEST_KEY = 128
@@ -21,27 +21,29 @@ NUMBER_DIGITS = 400
 def read_json(raw: bytes | str) -> Any:  # noqa: ANN401 - JSON has no narrower type
     """Decimals for all fractions. Raises ValueError for anything that is not JSON (NaN and Infinity included)."""
     try:
-        return json.loads(raw, parse_float=_decimal, parse_int=_whole, parse_constant=_no_constant)
+        return json.loads(
+            raw, parse_float=_parse_decimal, parse_int=_parse_int, parse_constant=_reject_constant
+        )
     except (UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"not readable as JSON: {error}") from error
 
 
-def _decimal(text: str) -> Decimal:
+def _parse_decimal(text: str) -> Decimal:
     if len(text) > NUMBER_DIGITS:
         raise ValueError(f"a number of {len(text)} characters")
     try:
         return Decimal(text)
     except ArithmeticError as error:  # also 1e99999999999999999999, which JSON allows
-        raise ValueError(f"{shown(text)} is not a number") from error
+        raise ValueError(f"{describe(text)} is not a number") from error
 
 
-def _whole(text: str) -> int:
+def _parse_int(text: str) -> int:
     if len(text) > NUMBER_DIGITS:
         raise ValueError(f"a number of {len(text)} digits")
     return int(text)
 
 
-def _no_constant(name: str) -> object:
+def _reject_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
@@ -57,7 +59,7 @@ def read_event(payload: bytes, *, app_id: str) -> Event:
     elif len(key) > LONGEST_KEY:
         key = f"sha256:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()}"
     return Event(
-        key=clean(key),
+        key=sanitize(key),
         event_type=_text(header.get("event_type"))[:LONGEST_KEY] or UNREADABLE,
         tenant_key=_text(header.get("tenant_key"))[:LONGEST_ID],
         app_id=_text(header.get("app_id"))[:LONGEST_ID] or app_id,
@@ -89,10 +91,10 @@ def _header_of(payload: bytes) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    return clean(value) if isinstance(value, str) else ""
+    return sanitize(value) if isinstance(value, str) else ""
 
 
-def clean(text: str) -> str:
+def sanitize(text: str) -> str:
     """Lone surrogates cannot be stored as UTF-8, nor can PostgreSQL store a NUL."""
     return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
@@ -103,10 +105,10 @@ def read_balance_report(event: Event) -> BalanceReport:
         body = read_json(event.payload)
         return _balance_report(body, event)
     except ValueError as error:
-        raise Parked(str(error)) from error
+        raise Quarantined(str(error)) from error
 
 
-def write_reading(report: BalanceReport, *, event_type: str) -> Event:
+def encode_balance_reading(report: BalanceReport, *, event_type: str) -> Event:
     """A balance that was read, in the form of a balance event, so that it goes the same way."""
     account = report.account
     cash = [
@@ -117,9 +119,9 @@ def write_reading(report: BalanceReport, *, event_type: str) -> Event:
     bonus = {"point_bonus": format(report.amounts.get(POINTS, Decimal(0)), "f"), "cash_bonus": cash}
     moment = str(report.modified_at)
     inner = {"account_id": account.account_id, "assets": {"confirmed_bonus": bonus}, "modify_time": moment}
-    said = json.dumps([account.tenant_key, inner], sort_keys=True)
+    content = json.dumps([account.tenant_key, inner], sort_keys=True)
     header = {
-        "event_id": f"read:{hashlib.sha256(said.encode()).hexdigest()}",
+        "event_id": f"read:{hashlib.sha256(content.encode()).hexdigest()}",
         "event_type": event_type,
         "create_time": str(report.reported_at),
         "app_id": account.app_id,
@@ -135,9 +137,9 @@ def _balance_report(body: object, event: Event) -> BalanceReport:
     if isinstance(account_id, int) and not isinstance(account_id, bool):
         account_id = str(account_id)
     if not isinstance(account_id, str) or not account_id or len(account_id) > LONGEST_ID:
-        raise ValueError(f"event.account_id is {shown(account_id)}, not the id of an account")
+        raise ValueError(f"event.account_id is {describe(account_id)}, not the id of an account")
     return BalanceReport(
-        account=AccountKey(tenant_key=event.tenant_key, app_id=event.app_id, account_id=clean(account_id)),
+        account=AccountKey(tenant_key=event.tenant_key, app_id=event.app_id, account_id=sanitize(account_id)),
         modified_at=_modify_time(inner.get("modify_time")),
         reported_at=event.created_at,
         amounts=read_assets(inner.get("assets"), "event.assets"),
@@ -160,16 +162,20 @@ def read_bonus(bonus: object, where: str) -> Amounts:
     if cash is None:
         cash = []
     if not isinstance(cash, list):
-        raise ValueError(f"{where}.cash_bonus is {shown(cash)}, not a list")
+        raise ValueError(f"{where}.cash_bonus is {describe(cash)}, not a list")
     for number, entry in enumerate(cash):
-        spot = f"{where}.cash_bonus[{number}]"
+        entry_path = f"{where}.cash_bonus[{number}]"
         asset = Asset(
             Kind.CASH,
-            _named(f"{spot}.currency_type", currency_code, json_object(entry, spot).get("currency_type")),
+            _with_path(
+                f"{entry_path}.currency_type",
+                currency_code,
+                json_object(entry, entry_path).get("currency_type"),
+            ),
         )
         if asset in amounts:
-            raise ValueError(f"{spot}: {asset.currency} stands there twice")
-        amounts[asset] = _amount(entry.get("amount", 0), f"{spot}.amount")
+            raise ValueError(f"{entry_path}: {asset.currency} stands there twice")
+        amounts[asset] = _amount(entry.get("amount", 0), f"{entry_path}.amount")
     return without_zeros(amounts)
 
 
@@ -178,27 +184,27 @@ def _points(value: object, path: str) -> Decimal:
         return Decimal(0)
     points = _amount(value, path)
     if points != points.to_integral_value():
-        raise ValueError(f"{path} is {shown(value)}, not a whole number of points")
+        raise ValueError(f"{path} is {describe(value)}, not a whole number of points")
     return points
 
 
 def _amount(value: object, path: str) -> Decimal:
     """A JSON number, or the same as text: the SDK's models do not coerce, so neither form can be ruled out."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError(f"{path} is {shown(value)}, not a number")
-    return _named(path, _exact, value)
+        raise ValueError(f"{path} is {describe(value)}, not a number")
+    return _with_path(path, _parse_exact, value)
 
 
-def _exact(value: int | Decimal | str) -> Decimal:
+def _parse_exact(value: int | Decimal | str) -> Decimal:
     if isinstance(value, str):
         text = value.strip()
         if not text.isascii() or "_" in text:  # Python would take 1_000 and full-width digits
-            raise ValueError(f"{shown(value)} is not a number")
-        value = _decimal(text)
+            raise ValueError(f"{describe(value)} is not a number")
+        value = _parse_decimal(text)
     return exact_amount(Decimal(value))
 
 
-def _named(path: str, read: Any, value: object) -> Any:  # noqa: ANN401 - passes through what read gives
+def _with_path(path: str, read: Any, value: object) -> Any:  # noqa: ANN401 - passes through what read gives
     try:
         return read(value)
     except ValueError as error:
@@ -208,7 +214,7 @@ def _named(path: str, read: Any, value: object) -> Any:  # noqa: ANN401 - passes
 def _modify_time(value: object) -> Millis:
     moment = millis_or_zero(value)
     if moment <= 0:
-        raise ValueError(f"event.modify_time is {shown(value)}, not a time in milliseconds")
+        raise ValueError(f"event.modify_time is {describe(value)}, not a time in milliseconds")
     return moment
 
 
@@ -226,11 +232,11 @@ def millis_or_zero(value: object) -> Millis:
 
 def json_object(value: object, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{path} is {shown(value)}, not an object")
+        raise ValueError(f"{path} is {describe(value)}, not an object")
     return value
 
 
-def shown(value: object) -> str:
+def describe(value: object) -> str:
     """A short, harmless view of a wrong value."""
     if value is None:
         return "missing"

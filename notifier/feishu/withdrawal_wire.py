@@ -7,20 +7,20 @@ from notifier.domain.account import AccountState, Withdrawn
 from notifier.domain.event import Click, Event
 from notifier.feishu.wire import (
     LONGEST_KEY,
-    clean,
+    sanitize,
     json_object,
     millis_or_zero,
     read_assets,
     read_bonus,
     read_json,
     read_referrer,
-    shown,
+    describe,
 )
 
 LONGEST_REF = 64
-CHOSEN = "account"
+ACCOUNT_SELECT_NAME = "account"
 """Name of the select on a digest's card."""
-USABLE = 1
+ACTIVE_STATUS = 1
 """`status` of an account; 2 is deactivated."""
 
 
@@ -36,14 +36,14 @@ def read_click(event: Event) -> Click:
     value, form = _member(action, "value"), _member(action, "form_value")
     return Click(
         key=event.key,
-        ref=_short(value.get("ref"), LONGEST_REF),
-        open_id=_short(operator.get("open_id")),
-        operator_tenant=_short(operator.get("tenant_key")),
-        tenant_key=_short(header.get("tenant_key")),
-        app_id=_short(header.get("app_id")),
-        message_id=_short(context.get("open_message_id")),
-        chat_id=_short(context.get("open_chat_id")),
-        option=_short(form.get(CHOSEN), LONGEST_REF),
+        button_ref=_bounded_text(value.get("ref"), LONGEST_REF),
+        open_id=_bounded_text(operator.get("open_id")),
+        operator_tenant=_bounded_text(operator.get("tenant_key")),
+        tenant_key=_bounded_text(header.get("tenant_key")),
+        app_id=_bounded_text(header.get("app_id")),
+        message_id=_bounded_text(context.get("open_message_id")),
+        chat_id=_bounded_text(context.get("open_chat_id")),
+        option=_bounded_text(form.get(ACCOUNT_SELECT_NAME), LONGEST_REF),
     )
 
 
@@ -59,9 +59,9 @@ def _member(parent: object, name: str) -> dict[str, Any]:
     return child if isinstance(child, dict) else {}
 
 
-def _short(value: object, most: int = LONGEST_KEY) -> str:
+def _bounded_text(value: object, most: int = LONGEST_KEY) -> str:
     """Never cut off: a part of an id is another id."""
-    return clean(value) if isinstance(value, str) and len(value) <= most else ""
+    return sanitize(value) if isinstance(value, str) and len(value) <= most else ""
 
 
 def read_account(account: object, *, at: Millis | None = None) -> AccountState:
@@ -72,7 +72,7 @@ def read_account(account: object, *, at: Millis | None = None) -> AccountState:
     status = account.get("status")
     return AccountState(
         amounts=read_assets(account.get("assets"), "account.assets"),
-        usable=isinstance(status, int) and not isinstance(status, bool) and status == USABLE,
+        is_active=isinstance(status, int) and not isinstance(status, bool) and status == ACTIVE_STATUS,
         referrer=read_referrer(account),
         at=at,
     )
@@ -83,15 +83,15 @@ def read_withdrawn(data: object) -> Withdrawn:
     data = json_object(data, "data")
     details = data.get("withdrawal_details")
     return Withdrawn(
-        order_id=_echo(data.get("external_order_id")),
+        order_id=_echoed_order_id(data.get("external_order_id")),
         at=millis_or_zero(data.get("trans_time")) or None,
         amounts={} if details is None else read_bonus(details, "withdrawal_details"),
     )
 
 
-def _echo(value: object) -> str:
+def _echoed_order_id(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ValueError(f"external_order_id is {shown(value)}, not text")
-    return clean(value)
+        raise ValueError(f"external_order_id is {describe(value)}, not text")
+    return sanitize(value)

@@ -13,10 +13,10 @@ from typing import ClassVar, Generic, TypeVar
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.domain.delivery import closes_gate_for_ms
-from notifier.domain.rate_limit import Pace
+from notifier.domain.delivery import limiter_block_ms
+from notifier.domain.rate_limit import RateLimit
 from notifier.errors import CallError
-from notifier.flow.in_flight import InFlight, kept
+from notifier.flow.in_flight import InFlight, await_write
 from notifier.store import rate_limits
 from notifier.store.engine.database import Database
 
@@ -30,7 +30,7 @@ class ClaimedJobs(Generic[Job]):
 
     jobs: Sequence[Job] = ()
     """Rows to make a call for, now."""
-    again_at: float | None = None
+    next_claim_at: float | None = None
     """When more may be due, in Unix milliseconds. None: nothing is known to be due."""
 
 
@@ -50,7 +50,7 @@ class CallWorker(ABC, Generic[Job]):
         """wake: called whenever a call is over and its slot is free."""
         self._database = database
         self._clock = clock
-        self._in_flight = InFlight(landed=wake)
+        self._in_flight = InFlight(on_finished=wake)
 
     async def run_once(self) -> float:
         """Starts the calls that may go now. Returns the seconds until the next look makes sense."""
@@ -58,14 +58,14 @@ class CallWorker(ABC, Generic[Job]):
         free = self.slots - len(self._in_flight)
         if free <= 0:
             return self.idle_ms / 1000
-        held = self._in_flight.rows
+        in_flight_ids = self._in_flight.rows
         claimed = await asyncio.wrap_future(
-            self._database.write(lambda c: self._claim(c, now=now, free=free, held=held))
+            self._database.write(lambda c: self._claim(c, now=now, free=free, in_flight_ids=in_flight_ids))
         )
         await self._start(claimed.jobs)
-        if claimed.again_at is None:
+        if claimed.next_claim_at is None:
             return self.idle_ms / 1000
-        return min(max(claimed.again_at - now, 0.0), self.idle_ms) / 1000
+        return min(max(claimed.next_claim_at - now, 0.0), self.idle_ms) / 1000
 
     async def drain(self, seconds: float) -> None:
         """Lets calls in flight finish for this long, then cancels them. Their rows are claimed again after a start."""
@@ -77,7 +77,7 @@ class CallWorker(ABC, Generic[Job]):
 
     @abstractmethod
     def _claim(
-        self, connection: Connection, *, now: Millis, free: int, held: frozenset[int]
+        self, connection: Connection, *, now: Millis, free: int, in_flight_ids: frozenset[int]
     ) -> ClaimedJobs[Job]:
         """Claims at most `free` jobs. held: row ids whose calls are in flight in this process."""
 
@@ -90,7 +90,7 @@ class CallWorker(ABC, Generic[Job]):
 
     async def _keep(self, work: Callable[[Connection], Result]) -> Result:
         """Writes a result even if the worker is cancelled meanwhile: what the other system said is known by then."""
-        return await kept(self._database.write(work))
+        return await await_write(self._database.write(work))
 
     def _now(self) -> Millis:
         return to_millis(self._clock.now())
@@ -99,24 +99,24 @@ class CallWorker(ABC, Generic[Job]):
 def claim_within_limit(
     connection: Connection,
     limiter: str,
-    limit: Pace,
+    limit: RateLimit,
     *,
     now: Millis,
     wanted: int,
     claim: Callable[[int], Sequence[Job]],
 ) -> ClaimedJobs[Job]:
     """Claims no more jobs than the rate limit lets pass now, and counts them. claim: takes the number allowed."""
-    state = rate_limits.load(connection, limiter).sane(limit, now=now)
-    allowed = state.passes(limit, now=now, wanted=wanted)
+    state = rate_limits.load_limiter(connection, limiter).plausible(limit, now=now)
+    allowed = state.allowed_calls(limit, now=now, wanted=wanted)
     if not allowed:
-        return ClaimedJobs(again_at=state.opens_at(limit))
+        return ClaimedJobs(next_claim_at=state.allowed_at(limit))
     jobs = claim(allowed)
-    rate_limits.keep(connection, [state.after(len(jobs), limit, now=now)])
-    return ClaimedJobs(jobs=jobs, again_at=now if jobs else None)
+    rate_limits.save_limiters(connection, [state.after(len(jobs), limit, now=now)])
+    return ClaimedJobs(jobs=jobs, next_claim_at=now if jobs else None)
 
 
 def close_limiter(connection: Connection, limiter: str, error: CallError, *, now: Millis) -> None:
     """Stops all calls behind a rate limiter for as long as this failure demands; does nothing if it demands nothing."""
-    closed_for = closes_gate_for_ms(error)
+    closed_for = limiter_block_ms(error)
     if closed_for:
-        rate_limits.shut(connection, limiter, until=now + closed_for, reason=error.reason)
+        rate_limits.block(connection, limiter, until=now + closed_for, reason=error.reason)

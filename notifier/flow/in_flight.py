@@ -6,14 +6,14 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import TypeVar
 
-from notifier.store.engine.outage import next_step
+from notifier.store.engine.outage import get_next_step
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-async def kept(writing: "Future[T]") -> T:
+async def await_write(writing: "Future[T]") -> T:
     """Waits for a write that must happen even if the waiting is cancelled: what Feishu said is known by then."""
     return await asyncio.shield(asyncio.wrap_future(writing))
 
@@ -21,8 +21,8 @@ async def kept(writing: "Future[T]") -> T:
 class InFlight:
     """landed: told whenever a call is over, however it ended."""
 
-    def __init__(self, *, landed: Callable[[], None]) -> None:
-        self._landed = landed
+    def __init__(self, *, on_finished: Callable[[], None]) -> None:
+        self._on_finished = on_finished
         self._rows: dict[asyncio.Task[None], int] = {}
 
     def __len__(self) -> int:
@@ -49,10 +49,10 @@ class InFlight:
     def _over(self, task: "asyncio.Task[None]") -> None:
         row = self._rows.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            known = next_step(error) is not None  # the store has said what ails it
+            known = get_next_step(error) is not None  # the store has said what ails it
             log.error(
-                "call.lost_its_way",
+                "call.failed",
                 exc_info=None if known else error,
                 extra={"row": row, "reason": type(error).__name__},
             )
-        self._landed()
+        self._on_finished()

@@ -14,36 +14,36 @@ from notifier.store import accounts, card_updates, notices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class NoticeWriter:
     """max_age_ms: how long we trust who owns an account. alarm_group: the group that hears of money that is stuck,
     None for nobody.
     """
 
-    book: AddressBook
+    address_book: AddressBook
     max_age_ms: int
     alarm_group: str | None = None
 
-    def tell(
-        self, connection: Connection, ref: int, notice: Notice, targets: Sequence[str], *, now: Millis
+    def write_notice(
+        self, connection: Connection, account_ref: int, notice: Notice, targets: Sequence[str], *, now: Millis
     ) -> int | None:
         """The notice's id; None, and nobody is told, when it was born before."""
-        notice_id = notices.add(connection, ref, notice, now=now)
+        notice_id = notices.create_notice(connection, account_ref, notice, now=now)
         if notice_id is None:
             return None
         for target in targets:
-            notices.attach(
+            notices.queue_delivery(
                 connection,
                 notice_id,
-                ref=ref,
+                account_ref=account_ref,
                 target=target,
-                recipient=self.known_recipient(connection, ref, target, now),
-                key=notices.delivery_key(notice.key, target),
+                recipient=self.known_recipient(connection, account_ref, target, now),
+                key=notices.make_delivery_key(notice.key, target),
                 now=now,
                 order_id=notice.order_id,
             )
         return notice_id
 
-    def tell_of_order(
+    def write_for_order(
         self,
         connection: Connection,
         withdrawal: Withdrawal,
@@ -55,15 +55,15 @@ class Telling:
     ) -> int | None:
         """Once per order, reason and `which`."""
         notice = Notice(
-            key=notices.delivery_key("order", withdrawal.order_id, reason, which),
+            key=notices.make_delivery_key("order", withdrawal.order_id, reason, which),
             account=withdrawal.account,
             reason=reason,
             occurred_at=now,
             order_id=withdrawal.order_id,
         )
-        return self.tell(connection, withdrawal.account_ref, notice, targets, now=now)
+        return self.write_notice(connection, withdrawal.account_ref, notice, targets, now=now)
 
-    def tell_the_end(
+    def write_result(
         self,
         connection: Connection,
         withdrawal: Withdrawal,
@@ -73,10 +73,10 @@ class Telling:
         which: str = "",
     ) -> None:
         """The referrer, once; and every group whose cards about it are too old to be changed."""
-        self.tell_of_order(connection, withdrawal, reason, [REFERRER], now=now, which=which)
-        self.tell_out_of_reach(connection, withdrawal, reason, now=now, which=which)
+        self.write_for_order(connection, withdrawal, reason, [REFERRER], now=now, which=which)
+        self.write_where_cards_expired(connection, withdrawal, reason, now=now, which=which)
 
-    def tell_out_of_reach(
+    def write_where_cards_expired(
         self,
         connection: Connection,
         withdrawal: Withdrawal,
@@ -86,17 +86,17 @@ class Telling:
         which: str = "",
     ) -> None:
         """The groups whose cards about it are too old to be changed."""
-        targets = card_updates.beyond_reach(
+        targets = card_updates.list_expired_targets(
             connection,
             withdrawal.account_ref,
-            epoch=withdrawal.epoch,
+            withdrawal_count=withdrawal.withdrawal_count,
             order_id=withdrawal.order_id,
             now=now,
         )
         for target in targets:
-            self.tell_instead(connection, withdrawal, reason, target, now=now, which=which)
+            self.write_replacement(connection, withdrawal, reason, target, now=now, which=which)
 
-    def tell_instead(
+    def write_replacement(
         self,
         connection: Connection,
         withdrawal: Withdrawal,
@@ -107,7 +107,7 @@ class Telling:
         which: str = "",
     ) -> None:
         """A new message for a card that cannot be changed any more; once per target and end."""
-        self.tell_of_order(connection, withdrawal, reason, [target], now=now, which=f"{which} to {target}")
+        self.write_for_order(connection, withdrawal, reason, [target], now=now, which=f"{which} to {target}")
 
     def alarm(
         self,
@@ -121,27 +121,29 @@ class Telling:
         """False when there is no group to hear it."""
         if self.alarm_group is None:
             return False
-        self.tell_instead(connection, withdrawal, reason, self.alarm_group, now=now, which=which)
+        self.write_replacement(connection, withdrawal, reason, self.alarm_group, now=now, which=which)
         return True
 
-    def known_recipient(self, connection: Connection, ref: int, target: str, now: Millis) -> Recipient | None:
+    def known_recipient(
+        self, connection: Connection, account_ref: int, target: str, now: Millis
+    ) -> Recipient | None:
         """Without a look-up, if the last one is fresh and leaves no question open."""
-        owner = accounts.ownership(connection, ref)
+        owner = accounts.get_ownership(connection, account_ref)
         if owner is None or owner.referrer is None or not owner.is_fresh(now=now, max_age=self.max_age_ms):
             return None
-        return self.book.recipient(target, owner.referrer)
+        return self.address_book.recipient(target, owner.referrer)
 
 
-_ENDS = {
+_WITHDRAWAL_RESULTS = {
     WithdrawalState.WITHDRAWN: NoticeReason.WITHDRAWN,
     WithdrawalState.NOTHING: NoticeReason.NOTHING,
     WithdrawalState.REFUSED: NoticeReason.REFUSED,
 }
-_PAYOUT_ENDS = {PayoutState.PAID: NoticeReason.PAID, PayoutState.FAILED: NoticeReason.PAYOUT_FAILED}
+_PAYOUT_RESULTS = {PayoutState.PAID: NoticeReason.PAID, PayoutState.FAILED: NoticeReason.PAYOUT_FAILED}
 
 
-def end_of(state: WithdrawalState, payout: PayoutState | None) -> NoticeReason | None:
+def result_reason(state: WithdrawalState, payout: PayoutState | None) -> NoticeReason | None:
     """What a card that tells of a withdrawal says in the end; None while it is under way."""
-    if payout in _PAYOUT_ENDS:
-        return _PAYOUT_ENDS[payout]
-    return _ENDS.get(state)
+    if payout in _PAYOUT_RESULTS:
+        return _PAYOUT_RESULTS[payout]
+    return _WITHDRAWAL_RESULTS.get(state)

@@ -1,4 +1,4 @@
-"""How the way sees Feishu. The real parts are in `feishu/`; `app.py` puts them in."""
+"""Ports: the calls that flow makes to other systems. `feishu/` and `payroll/` implement them."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -8,27 +8,37 @@ from notifier.domain.delivery import Content, SentMessage
 from notifier.domain.money import Kind
 
 
-class Messenger(Protocol):
+class MessageSender(Protocol):
+    """Sends and updates messages in Feishu."""
+
     async def send(self, content: Content, *, id_type: str, receive_id: str, uuid: str) -> SentMessage:
-        """At most one message per uuid within an hour. Raises CallError."""
+        """Sends at most one message per uuid within an hour. Raises CallError."""
 
     async def upload(self, name: str, content: bytes) -> str:
-        """A file that a message may show, as its key. Seen by nobody. Raises CallError."""
+        """Uploads a file that a message may show. Returns its key. Nobody sees the file. Raises CallError."""
 
-
-class HungCards(Protocol):
     async def update(self, message_id: str, body: str) -> None:
-        """Replaces the card for everyone who sees it; at most 5 a second per message. Raises CallError."""
+        """Replaces a card for everyone who sees it; at most 5 times a second per message. Raises CallError."""
 
 
-class Accounts(Protocol):
+class ReferralAccounts(Protocol):
+    """Reads referral accounts in Feishu Hire, and withdraws from them."""
+
     async def referrer(self, account_id: str) -> Referrer | None:
-        """Whose account it is; None if Feishu names nobody. Raises CallError (AccountUnknown among them)."""
+        """Returns the account's referrer; None if Feishu names nobody. Raises CallError, for example AccountUnknown."""
 
-
-class Treasury(Protocol):
     async def read(self, account_id: str) -> AccountState:
-        """What the account holds now, whose it is, and whether it may withdraw. Raises CallError."""
+        """Returns the balance, the referrer, and whether the account may withdraw. Raises CallError."""
 
     async def withdraw(self, account_id: str, *, order_id: str, kinds: Collection[Kind]) -> Withdrawn:
-        """Takes everything of these kinds; a repeated order id gives back the original order. Raises CallError."""
+        """Withdraws the whole balance of these kinds. A repeated order id returns the first result. Raises CallError."""
+
+
+class PayoutGateway(Protocol):
+    """Submits payouts to the company's payroll system."""
+
+    async def submit_payout(self, order_id: str, body: bytes) -> int:
+        """Returns the HTTP status of an acceptance.
+
+        Raises CallError: NotDone, OutcomeUnknown, or Refused if a repeat cannot help.
+        """

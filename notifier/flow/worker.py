@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from notifier.store.engine.outage import next_step
+from notifier.store.engine.outage import get_next_step
 
 log = logging.getLogger(__name__)
 
@@ -14,16 +14,16 @@ STORE_PAUSE_SECONDS = 5.0
 """At most, while the store fails: nobody else is troubled by asking it, and work should go on soon after."""
 
 
-class Step:
+class Worker:
     """turn: does what is due and says how many seconds until there may be more (0: at once).
 
     wake() is callable from any thread; stop() lets the turn under way finish, for as long as it is given, and then
     cancels it: what it had claimed comes back by itself. Both are safe to call twice.
     """
 
-    def __init__(self, name: str, turn: Callable[[], Awaitable[float]]) -> None:
+    def __init__(self, name: str, run_once: Callable[[], Awaitable[float]]) -> None:
         self.name = name
-        self._turn = turn
+        self._run_once = run_once
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
         self._stop_asked = asyncio.Event()
@@ -43,7 +43,7 @@ class Step:
             return
         _, late = await asyncio.wait({self._task}, timeout=seconds)
         if late:
-            log.warning("step.cut_off", extra={"step": self.name})
+            log.warning("worker.cancelled", extra={"step": self.name})
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=seconds)
 
@@ -52,21 +52,21 @@ class Step:
         while not self._stop_asked.is_set():
             self._woken.clear()
             try:
-                wait = await self._turn()
+                wait = await self._run_once()
                 failures = 0
             except Exception as error:  # the only broad catch: the step lives, its rows are as they were
                 failures += 1
                 wait = min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
-                if next_step(error) is not None:  # the store has said so, once for all
+                if get_next_step(error) is not None:  # the store has said so, once for all
                     wait = min(wait, STORE_PAUSE_SECONDS)
                 else:
-                    log.exception("step.failed", extra={"step": self.name, "again_in_s": wait})
+                    log.exception("worker.failed", extra={"step": self.name, "again_in_s": wait})
             if wait > 0 and not self._stop_asked.is_set():
-                await self._rest(wait, deaf=failures > 0)
+                await self._rest(wait, on_not_receiving=failures > 0)
 
-    async def _rest(self, seconds: float, *, deaf: bool) -> None:
+    async def _rest(self, seconds: float, *, on_not_receiving: bool) -> None:
         """deaf: after a failure new work is no reason to hurry; only a stop is."""
-        awaited = self._stop_asked if deaf else self._woken
+        awaited = self._stop_asked if on_not_receiving else self._woken
         try:
             await asyncio.wait_for(awaited.wait(), seconds)
         except TimeoutError:

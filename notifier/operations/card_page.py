@@ -8,34 +8,36 @@ from typing import Any
 from aiohttp import web
 
 from notifier.errors import ConfigError
-from notifier.sandbox.control.server import PAGE, page_file
+from notifier.sandbox.control.server import PAGE_FOLDER, page_file
 
 HOST = "127.0.0.1"
 
 
-def show(
+def serve_card_page(
     card: Mapping[str, Any],
     *,
     title: str,
     people: Sequence[Mapping[str, str]],
     port: int,
-    browse: bool,
-    say: Callable[[str], None],
+    open_browser: bool,
+    echo: Callable[[str], None],
 ) -> None:
     """Until Ctrl-C. people: open_id, name, en_name of whoever the card shows. Raises ConfigError for a taken port."""
     page = {"title": title, "card": card, "people": list(people)}
     try:
-        asyncio.run(_serve(page, port, browse=browse, say=say))
+        asyncio.run(_serve(page, port, open_browser=open_browser, echo=echo))
     except KeyboardInterrupt:
-        say("")
+        echo("")
 
 
-async def _serve(page: Mapping[str, Any], port: int, *, browse: bool, say: Callable[[str], None]) -> None:
+async def _serve(
+    page: Mapping[str, Any], port: int, *, open_browser: bool, echo: Callable[[str], None]
+) -> None:
     async def as_json(_request: web.Request) -> web.Response:
         return web.json_response(page)
 
     async def index(_request: web.Request) -> web.StreamResponse:
-        return web.FileResponse(PAGE / "preview.html")
+        return web.FileResponse(PAGE_FOLDER / "preview.html")
 
     app = web.Application()
     app.add_routes(
@@ -53,8 +55,8 @@ async def _serve(page: Mapping[str, Any], port: int, *, browse: bool, say: Calla
         await runner.cleanup()
         raise ConfigError(f"--port: {port} cannot be had: {error.strerror}. Try --port 0.") from error
     address = f"http://{HOST}:{runner.addresses[0][1]}/"
-    say(f"{page['title']}: {address} (Ctrl-C ends it; nothing is sent)")
-    if browse:
+    echo(f"{page['title']}: {address} (Ctrl-C ends it; nothing is sent)")
+    if open_browser:
         webbrowser.open(address)
     try:
         await asyncio.Event().wait()

@@ -7,26 +7,26 @@ from functools import partial
 from typing import Any
 
 from notifier.clock import Millis, SystemClock, to_millis
-from notifier.operations.formatting import ago, iso, table
+from notifier.operations.formatting import format_ago, format_iso, format_table
 from notifier.store import delivery_admin
-from notifier.store.delivery_admin import DeliveryFile, DeliveryRow
+from notifier.store.delivery_admin import DeliveryDetails, DeliveryRow
 from notifier.store.engine.database import Database
 
 
-def deliveries(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
+def list_deliveries(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
     with database.read() as connection:
         rows = delivery_admin.list_deliveries(connection, states=states, limit=limit)
     if as_json:
         return json.dumps([_row_json(row) for row in rows], ensure_ascii=False, indent=2)
     if not rows:
         return "No deliveries."
-    heads = ("id", "state", "to", "account", "rung", "tries", "changed", "reason")
+    heads = ("id", "state", "to", "account", "variant", "tries", "changed", "reason")
     now = to_millis(SystemClock().now())
-    return table(heads, [_row_cells(row, now) for row in rows])
+    return format_table(heads, [_row_cells(row, now) for row in rows])
 
 
 def _row_json(row: DeliveryRow) -> dict[str, Any]:
-    times = {name: iso(getattr(row, name)) for name in ("created_at", "updated_at", "due_at")}
+    times = {name: format_iso(getattr(row, name)) for name in ("created_at", "updated_at", "due_at")}
     return dataclasses.asdict(row) | times
 
 
@@ -37,14 +37,14 @@ def _row_cells(row: DeliveryRow, now: Millis) -> tuple[str, ...]:
         row.state,
         f"{row.target} {row.receive_id}".strip(),
         row.account_id,
-        row.rung,
+        row.variant,
         str(row.attempts),
-        ago(row.updated_at, now),
+        format_ago(row.updated_at, now),
         reason if len(reason) <= 60 else f"{reason[:59]}…",
     )
 
 
-def delivery(database: Database, delivery_id: int, *, as_json: bool) -> str | None:
+def show_delivery(database: Database, delivery_id: int, *, as_json: bool) -> str | None:
     with database.read() as connection:
         found = delivery_admin.show_delivery(connection, delivery_id)
     if found is None:
@@ -53,50 +53,50 @@ def delivery(database: Database, delivery_id: int, *, as_json: bool) -> str | No
         return json.dumps(
             dataclasses.asdict(found) | {"row": _row_json(found.row)}, ensure_ascii=False, indent=2
         )
-    return "\n".join(_file_lines(found))
+    return "\n".join(_detail_lines(found))
 
 
-def _file_lines(found: DeliveryFile) -> Iterable[str]:
+def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
     row = found.row
-    yield f"delivery      {row.id}, {row.state}, {row.rung} card"
+    yield f"delivery      {row.id}, {row.state}, {row.variant} card"
     yield f"to            {row.target} {row.receive_id}".rstrip()
     yield f"account       {row.account_id}, {found.notices} change{'s' if found.notices != 1 else ''} told"
-    yield f"born          {iso(row.created_at)}, last changed {iso(row.updated_at)}"
+    yield f"born          {format_iso(row.created_at)}, last changed {format_iso(row.updated_at)}"
     if row.state in {"waiting", "ready"}:
-        yield f"due           {iso(row.due_at)}"
+        yield f"due           {format_iso(row.due_at)}"
     if found.rerouted_from:
         yield f"instead of    delivery {found.rerouted_from}: {found.reroute_reason}"
     elif found.reroute_reason:
         yield f"rerouted      {found.reroute_reason}"
     if row.message_id:
         yield f"message       {row.message_id} in {found.chat_id}"
-    if found.card_fault:
-        yield f"simpler       because {found.card_fault}"
+    if found.degraded_reason:
+        yield f"simpler       because {found.degraded_reason}"
     if row.last_error:
         yield f"reason        {row.last_error}{f' (code {row.last_code})' if row.last_code else ''}"
-    for number, each in enumerate(found.tries, start=1):
-        took = f"{each.ended_at - each.started_at} ms" if each.ended_at is not None else "no end yet"
-        said = " ".join(
+    for number, each in enumerate(found.attempts, start=1):
+        duration = f"{each.ended_at - each.started_at} ms" if each.ended_at is not None else "no end yet"
+        summary = " ".join(
             part for part in (each.outcome, each.reason, each.log_id and f"[log id {each.log_id}]") if part
         )
-        yield f"try {number:<9} {iso(each.started_at)}, {took}, uuid {each.uuid}: {said}"
+        yield f"try {number:<9} {format_iso(each.started_at)}, {duration}, uuid {each.uuid}: {summary}"
     if found.body:
         yield f"says          {found.body}"
 
 
-def retry(database: Database, ids: Sequence[int] | None) -> tuple[list[int], list[int]]:
+def retry_deliveries(database: Database, ids: Sequence[int] | None) -> tuple[list[int], list[int]]:
     """ids: None means all that are dead. The ones done, and the ones that were not stuck."""
     now = to_millis(SystemClock().now())
     if ids is None:
         with database.read() as connection:
-            ids = delivery_admin.stuck_ids(connection)
+            ids = delivery_admin.list_dead_ids(connection)
     done = [
         one for one in ids if database.write(partial(delivery_admin.retry, delivery_id=one, now=now)).result()
     ]
     return done, [one for one in ids if one not in done]
 
 
-def drop(database: Database, ids: Sequence[int]) -> tuple[list[int], list[int]]:
+def drop_deliveries(database: Database, ids: Sequence[int]) -> tuple[list[int], list[int]]:
     """The ones done, and the ones that were not stuck."""
     now = to_millis(SystemClock().now())
     done = [

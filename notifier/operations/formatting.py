@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from notifier.clock import Millis, from_millis
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def format_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -13,19 +13,19 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _counts(counts: dict[str, int]) -> str:
+def _format_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
 
 
-def iso(at: Millis | None) -> str | None:
+def format_iso(at: Millis | None) -> str | None:
     return None if at is None else from_millis(at).isoformat(timespec="seconds")
 
 
-def ago(at: Millis | None, now: Millis) -> str:
-    return "never" if at is None else f"{_span(now - at)} ago"
+def format_ago(at: Millis | None, now: Millis) -> str:
+    return "never" if at is None else f"{_format_duration(now - at)} ago"
 
 
-def _span(millis: int) -> str:
+def _format_duration(millis: int) -> str:
     """Rounded to what a person wants to know."""
     seconds = max(0, millis) // 1000
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):

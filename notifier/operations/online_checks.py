@@ -5,42 +5,44 @@ from notifier.config.settings import Config, Transport
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import bot_is_in
-from notifier.feishu.long_connection.discovery import ConnectionRefused, NotNow, discover
+from notifier.feishu.long_connection.discovery import ConnectionRefused, ConnectFailed, discover
 from notifier.feishu.messages import FeishuMessageSender
-from notifier.feishu.referral_accounts import NO_SUCH_ACCOUNT, ReferralAccounts
-from notifier.operations.checks import Finding
+from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
+from notifier.operations.checks import CheckResult
 from notifier.runtime import factories
 
 
-async def online(config: Config) -> list[Finding]:
+async def check_online(config: Config) -> list[CheckResult]:
     """Token, scopes, and the bot's place in each group. Stops early where the rest could only fail too."""
-    async with FeishuApi(factories.access(config), SystemClock()) as api:
+    async with FeishuApi(factories.make_app_access(config), SystemClock()) as api:
         try:
             await api.token()
         except NotAuthorised as error:
             return [
-                Finding(
-                    good=False, what=f"token: {error}", step="correct feishu.app_id and feishu.app_secret"
+                CheckResult(
+                    is_ok=False,
+                    subject=f"token: {error}",
+                    next_step="correct feishu.app_id and feishu.app_secret",
                 )
             ]
         except CallError as error:
             return [
-                Finding(
-                    good=False,
-                    what=f"token: {error}",
-                    step=f"is {config.feishu.base_url} reachable from this machine (proxy, firewall)?",
+                CheckResult(
+                    is_ok=False,
+                    subject=f"token: {error}",
+                    next_step=f"is {config.feishu.base_url} reachable from this machine (proxy, firewall)?",
                 )
             ]
-        findings = [Finding(good=True, what=f"token from {config.feishu.base_url}")]
+        results = [CheckResult(is_ok=True, subject=f"token from {config.feishu.base_url}")]
         if config.feishu.transport is Transport.LONG_CONNECTION:
-            findings.append(await _long_connection(config))
-        findings.append(await _hire_scope(api))
-        findings.append(await _send_scope(api))
+            results.append(await _long_connection(config))
+        results.append(await _hire_scope(api))
+        results.append(await _send_scope(api))
         if any(digest.file != "never" for digest in config.digests):
-            findings.append(await _file_scope(api))
+            results.append(await _file_scope(api))
         for name, group in config.groups.items():
-            findings.append(await _group(api, name, group.chat_id))
-        return findings
+            results.append(await _group(api, name, group.chat_id))
+        return results
 
 
 PUBLISH = "in the developer console under Permissions, then create and publish an app version"
@@ -51,63 +53,63 @@ EMPTY_UPLOAD = {234001, 234010}
 BAD_RECIPIENT = {230001, 99992402, 9499}
 
 
-async def _long_connection(config: Config) -> Finding:
+async def _long_connection(config: Config) -> CheckResult:
     """Asks for the address of one, without opening it."""
     try:
-        await discover(factories.access(config))
+        await discover(factories.make_app_access(config))
     except ConnectionRefused as refused:
-        return Finding(good=False, what="long connection: Feishu refuses it", step=str(refused))
-    except NotNow as reason:
-        step = "is the app a self-built one, and enabled? Then try again"
-        return Finding(good=False, what=f"long connection: {reason}", step=step)
-    return Finding(good=True, what="long connection")
+        return CheckResult(is_ok=False, subject="long connection: Feishu refuses it", next_step=str(refused))
+    except ConnectFailed as reason:
+        next_step = "is the app a self-built one, and enabled? Then try again"
+        return CheckResult(is_ok=False, subject=f"long connection: {reason}", next_step=next_step)
+    return CheckResult(is_ok=True, subject="long connection")
 
 
-async def _hire_scope(api: FeishuApi) -> Finding:
+async def _hire_scope(api: FeishuApi) -> CheckResult:
     """A look-up of an account that cannot exist: with the scope the answer is that there is no such account."""
     scope = "hire:referral_account:readonly"
     try:
-        await ReferralAccounts(api).referrer(NO_SUCH_ACCOUNT)
+        await FeishuReferralAccounts(api).referrer(NONEXISTENT_ACCOUNT_ID)
     except AccountUnknown:
-        return Finding(good=True, what=f"scope {scope}")
+        return CheckResult(is_ok=True, subject=f"scope {scope}")
     except CallError as error:
         if error.code == BAD_ACCOUNT_ID:
-            return Finding(good=True, what=f"scope {scope}")
-        return _not_good(scope, error)
-    return Finding(good=True, what=f"scope {scope}")
+            return CheckResult(is_ok=True, subject=f"scope {scope}")
+        return _failed_scope(scope, error)
+    return CheckResult(is_ok=True, subject=f"scope {scope}")
 
 
-async def _send_scope(api: FeishuApi) -> Finding:
+async def _send_scope(api: FeishuApi) -> CheckResult:
     """A send that can only be refused: with the scope it is refused for its recipient."""
     scope = "im:message:send_as_bot"
     body = {"receive_id": "ou_nobody", "msg_type": "text", "content": '{"text":"."}'}
     try:
         await api.call("POST", "/open-apis/im/v1/messages", query={"receive_id_type": "open_id"}, body=body)
     except RecipientUnreachable:
-        return Finding(good=True, what=f"scope {scope}, bot ability")
+        return CheckResult(is_ok=True, subject=f"scope {scope}, bot ability")
     except CallError as error:
         if error.code in BAD_RECIPIENT:
-            return Finding(good=True, what=f"scope {scope}, bot ability")
+            return CheckResult(is_ok=True, subject=f"scope {scope}, bot ability")
         if error.code == BOT_OFF:
-            return Finding(
-                good=False,
-                what="the app's bot ability is off",
-                step="add the ability Bot, then publish a version",
+            return CheckResult(
+                is_ok=False,
+                subject="the app's bot ability is off",
+                next_step="add the ability Bot, then publish a version",
             )
-        return _not_good(scope, error)
-    return Finding(good=True, what=f"scope {scope}, bot ability")
+        return _failed_scope(scope, error)
+    return CheckResult(is_ok=True, subject=f"scope {scope}, bot ability")
 
 
-async def _file_scope(api: FeishuApi) -> Finding:
+async def _file_scope(api: FeishuApi) -> CheckResult:
     """An upload of nothing: with the scope it is refused for being empty."""
     scope = "im:resource"
     try:
         await FeishuMessageSender(api).upload("check.csv", b"")
     except CallError as error:
         if error.code in EMPTY_UPLOAD:
-            return Finding(good=True, what=f"scope {scope}")
-        return _not_good(scope, error)
-    return Finding(good=True, what=f"scope {scope}")
+            return CheckResult(is_ok=True, subject=f"scope {scope}")
+        return _failed_scope(scope, error)
+    return CheckResult(is_ok=True, subject=f"scope {scope}")
 
 
 def _short(error: CallError) -> str:
@@ -115,25 +117,33 @@ def _short(error: CallError) -> str:
     return f"{error.reason.partition(';')[0]} (code {error.code})"
 
 
-def _not_good(scope: str, error: CallError) -> Finding:
+def _failed_scope(scope: str, error: CallError) -> CheckResult:
     if error.code in SCOPE_MISSING:
-        return Finding(good=False, what=f"scope {scope}: {_short(error)}", step=f"add {scope} {PUBLISH}")
-    return Finding(good=False, what=f"scope {scope}: could not be asked: {error}", step="try again")
+        return CheckResult(
+            is_ok=False, subject=f"scope {scope}: {_short(error)}", next_step=f"add {scope} {PUBLISH}"
+        )
+    return CheckResult(
+        is_ok=False, subject=f"scope {scope}: could not be asked: {error}", next_step="try again"
+    )
 
 
-async def _group(api: FeishuApi, name: str, chat_id: str) -> Finding:
-    what = f"group {name} ({chat_id})"
+async def _group(api: FeishuApi, name: str, chat_id: str) -> CheckResult:
+    subject = f"group {name} ({chat_id})"
     try:
         if await bot_is_in(api, chat_id):
-            return Finding(good=True, what=f"{what}: the bot is a member")
+            return CheckResult(is_ok=True, subject=f"{subject}: the bot is a member")
     except CallError as error:
         if error.code in SCOPE_MISSING:
-            return Finding(
-                good=False, what=f"{what}: {_short(error)}", step=f"add im:chat:readonly {PUBLISH}"
+            return CheckResult(
+                is_ok=False,
+                subject=f"{subject}: {_short(error)}",
+                next_step=f"add im:chat:readonly {PUBLISH}",
             )
-        return Finding(
-            good=False,
-            what=f"{what}: {error}",
-            step="compare the chat_id with the one in the group's settings",
+        return CheckResult(
+            is_ok=False,
+            subject=f"{subject}: {error}",
+            next_step="compare the chat_id with the one in the group's settings",
         )
-    return Finding(good=False, what=f"{what}: the bot is not a member", step="group settings, Bots, Add bot")
+    return CheckResult(
+        is_ok=False, subject=f"{subject}: the bot is not a member", next_step="group settings, Bots, Add bot"
+    )

@@ -15,9 +15,9 @@ from notifier.clock import Millis, SystemClock, to_millis
 from notifier.domain.payout import Payout, PayoutState
 from notifier.errors import ConfigError
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
-from notifier.operations.formatting import iso
+from notifier.operations.formatting import format_iso
 from notifier.store import audit, payouts
-from notifier.store.audit import What
+from notifier.store.audit import AuditAction
 from notifier.store.engine.database import Database
 
 COLUMNS = (
@@ -32,11 +32,11 @@ COLUMNS = (
     "exported_at",
 )
 
-Row = dict[str, Any]
+ExportRow = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class ExportWindow:
     """Withdrawn in [since, until)."""
 
     since: Millis
@@ -44,34 +44,36 @@ class Period:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class PayoutExport:
     """rows: as handed over by call, with `exported_at`, None for what leaves for the first time. under_way: how
     many were left out because a call is handing them over.
     """
 
-    rows: list[Row]
-    under_way: int
+    rows: list[ExportRow]
+    being_submitted: int
 
     def summary(self, *, again: bool) -> str:
         count = len(self.rows)
-        said = f"{count} payout{'s' if count != 1 else ''} {'listed again' if again else 'exported'}."
-        if self.under_way:
-            said += f" {self.under_way} left out: payouts.url is set, and they are being handed over there."
-        return said
+        text = f"{count} payout{'s' if count != 1 else ''} {'listed again' if again else 'exported'}."
+        if self.being_submitted:
+            text += (
+                f" {self.being_submitted} left out: payouts.url is set, and they are being handed over there."
+            )
+        return text
 
 
-def period(since: str | None, until: str | None, *, zone: tzinfo) -> Period:
+def parse_window(since: str | None, until: str | None, *, zone: tzinfo) -> ExportWindow:
     """Dates mean midnight in the zone. Raises ConfigError for what is no time, or the wrong way round."""
-    found = Period(
-        since=0 if since is None else _moment("--since", since, zone),
-        until=to_millis(SystemClock().now()) + 1 if until is None else _moment("--until", until, zone),
+    found = ExportWindow(
+        since=0 if since is None else _parse_time("--since", since, zone),
+        until=to_millis(SystemClock().now()) + 1 if until is None else _parse_time("--until", until, zone),
     )
     if found.since >= found.until:
         raise ConfigError("--since must be before --until.")
     return found
 
 
-def _moment(name: str, text: str, zone: tzinfo) -> Millis:
+def _parse_time(name: str, text: str, zone: tzinfo) -> Millis:
     try:
         if len(text) == len("2026-11-01"):
             return to_millis(datetime.combine(date.fromisoformat(text), time(), tzinfo=zone))
@@ -83,39 +85,41 @@ def _moment(name: str, text: str, zone: tzinfo) -> Millis:
         ) from error
 
 
-def take(database: Database, wanted: Period, *, again: bool, called: bool) -> Batch:
+def export_payouts(
+    database: Database, window: ExportWindow, *, again: bool, has_payout_url: bool
+) -> PayoutExport:
     """Marked as exported before anybody sees them; a crash in between is repaired by `again`.
 
     called: payouts.url is set, so that what is pending is on its way there already.
     """
     now = to_millis(SystemClock().now())
-    states = (PayoutState.DEAD,) if called else (PayoutState.PENDING, PayoutState.DEAD)
+    states = (PayoutState.DEAD,) if has_payout_url else (PayoutState.PENDING, PayoutState.DEAD)
 
-    def mark(connection: Connection) -> Batch:
-        found = payouts.exportable(
-            connection, since=wanted.since, until=wanted.until, states=None if again else states
+    def mark(connection: Connection) -> PayoutExport:
+        found = payouts.list_exportable(
+            connection, since=window.since, until=window.until, states=None if again else states
         )
         if again:
-            return Batch([_row(each) for each in found], 0)
+            return PayoutExport([_row(each) for each in found], 0)
         for each in found:
-            payouts.exported(connection, each, now=now)
-            audit.write(connection, _entry(each, now))
+            payouts.mark_exported(connection, each, now=now)
+            audit.add_entries(connection, _entry(each, now))
         pending = (
-            payouts.exportable(
-                connection, since=wanted.since, until=wanted.until, states=(PayoutState.PENDING,)
+            payouts.list_exportable(
+                connection, since=window.since, until=window.until, states=(PayoutState.PENDING,)
             )
-            if called
+            if has_payout_url
             else []
         )
-        return Batch([_row(each) for each in found], len(pending))
+        return PayoutExport([_row(each) for each in found], len(pending))
 
     return database.write(mark).result()
 
 
-def _entry(payout: Payout, now: Millis) -> audit.Entry:
-    return audit.Entry(
+def _entry(payout: Payout, now: Millis) -> audit.AuditEntry:
+    return audit.AuditEntry(
         at=now,
-        what=What.PAYOUT,
+        action=AuditAction.PAYOUT,
         actor=audit.COMMAND_LINE,
         outcome="exported",
         account_ref=payout.account_ref,
@@ -123,22 +127,22 @@ def _entry(payout: Payout, now: Millis) -> audit.Entry:
     )
 
 
-def _row(payout: Payout) -> Row:
-    return json.loads(payout.body) | {"exported_at": iso(payout.exported_at)}
+def _row(payout: Payout) -> ExportRow:
+    return json.loads(payout.body) | {"exported_at": format_iso(payout.exported_at)}
 
 
-def as_csv(rows: Sequence[Row]) -> str:
+def as_csv(rows: Sequence[ExportRow]) -> str:
     """One line per amount."""
     cells = (row | amount for row in rows for amount in row["amounts"])
-    lines = (line(_cell(each.get(name)) for name in COLUMNS) for each in cells)
+    lines = (line(_format_cell(each.get(name)) for name in COLUMNS) for each in cells)
     return "".join([BYTE_ORDER_MARK, line(COLUMNS), *lines])
 
 
-def _cell(value: object) -> str:
+def _format_cell(value: object) -> str:
     return harmless("" if value is None else str(value))
 
 
-def as_json(rows: Sequence[Row]) -> str:
+def as_json(rows: Sequence[ExportRow]) -> str:
     return json.dumps(list(rows), ensure_ascii=False, indent=2) + "\n"
 
 
@@ -146,10 +150,10 @@ def check_writable(output: Path) -> None:
     """Before anything is marked. Raises ConfigError."""
     folder = output.absolute().parent
     try:
-        usable = folder.is_dir() and os.access(folder, os.W_OK) and not output.is_dir()
+        is_active = folder.is_dir() and os.access(folder, os.W_OK) and not output.is_dir()
     except OSError:  # such as a name that is too long
-        usable = False
-    if not usable:
+        is_active = False
+    if not is_active:
         raise ConfigError(f"--output: {output} cannot be written; name a file in a folder you may write to.")
 
 

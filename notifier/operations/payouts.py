@@ -9,40 +9,40 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis, SystemClock, to_millis
 from notifier.config.settings import Config
-from notifier.domain.payout import Payout, PayoutReport, PayoutState, Taken
+from notifier.domain.payout import Payout, PayoutReport, PayoutState, PayoutReportOutcome
 from notifier.errors import ConfigError
-from notifier.flow.withdrawals.apply_payout_report import settle
-from notifier.operations.formatting import ago, iso, table
+from notifier.flow.withdrawals.apply_payout_report import apply_payout_report
+from notifier.operations.formatting import format_ago, format_iso, format_table
 from notifier.runtime import factories
 from notifier.store import audit, payouts
-from notifier.store.audit import What
+from notifier.store.audit import AuditAction
 from notifier.store.engine.database import Database
 
-LONGEST_REFERENCE, LONGEST_REASON = 128, 500
-TIMES = ("created_at", "due_at", "sent_at", "exported_at", "settled_at", "alarmed_at")
+MAX_REFERENCE_LENGTH, MAX_REASON_LENGTH = 128, 500
+TIME_FIELDS = ("created_at", "due_at", "sent_at", "exported_at", "settled_at", "late_notified_at")
 
 
-def listed(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
+def list_payouts(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
     with database.read() as connection:
-        found = payouts.listed(connection, states=states, limit=limit)
+        found = payouts.list_payouts(connection, states=states, limit=limit)
     if as_json:
         return _json([_as_json(each) for each in found])
     if not found:
         return "No payouts."
     heads = ("order id", "state", "account", "amounts", "withdrawn", "tries", "reference", "reason")
     now = _now()
-    return table(heads, [_cells(each, now) for each in found])
+    return format_table(heads, [_cells(each, now) for each in found])
 
 
-def shown(database: Database, order_id: str, *, as_json: bool) -> str | None:
+def show_payout(database: Database, order_id: str, *, as_json: bool) -> str | None:
     """None when there is no such payout."""
     with database.read() as connection:
-        found = payouts.of_order(connection, order_id)
+        found = payouts.find_by_order(connection, order_id)
         if found is None:
             return None
-        trail = audit.rows(connection, order_id=order_id, limit=1000)[::-1]
+        trail = audit.list_entries(connection, order_id=order_id, limit=1000)[::-1]
     if as_json:
-        rows = [asdict(row) | {"at": iso(row.at)} for row in trail]
+        rows = [asdict(row) | {"at": format_iso(row.at)} for row in trail]
         return _json(_as_json(found) | {"audit": rows})
     lines = [
         f"payout        {found.order_id}, {found.state}",
@@ -55,31 +55,34 @@ def shown(database: Database, order_id: str, *, as_json: bool) -> str | None:
         ("handed over", found.sent_at),
         ("exported", found.exported_at),
         ("settled", found.settled_at),
-        ("HR alarmed", found.alarmed_at),
+        ("HR alarmed", found.late_notified_at),
     ):
-        lines += [f"{name:<13} {iso(at)}"] if at is not None else []
+        lines += [f"{name:<13} {format_iso(at)}"] if at is not None else []
     lines += [f"reference     {found.reference}"] if found.reference else []
     lines += [f"reason        {found.reason}"] if found.reason else []
-    lines += ["", *(f"  {iso(row.at)}  {row.what}  {row.actor or '-'}  {row.outcome}" for row in trail)]
+    lines += [
+        "",
+        *(f"  {format_iso(row.at)}  {row.action}  {row.actor or '-'}  {row.outcome}" for row in trail),
+    ]
     return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    good: bool
+class MarkResult:
+    is_ok: bool
     text: str
 
 
-def mark(
+def mark_payout(
     database: Database, config: Config, *, order_id: str, status: str, reference: str, reason: str
-) -> Said | None:
+) -> MarkResult | None:
     """The same way as a signed report. None when there is no such payout."""
-    for name, value, longest in (
-        ("--reference", reference, LONGEST_REFERENCE),
-        ("--reason", reason, LONGEST_REASON),
+    for name, value, max_length in (
+        ("--reference", reference, MAX_REFERENCE_LENGTH),
+        ("--reason", reason, MAX_REASON_LENGTH),
     ):
-        if len(value) > longest:
-            raise ConfigError(f"{name} is longer than {longest} characters.")
+        if len(value) > max_length:
+            raise ConfigError(f"{name} is longer than {max_length} characters.")
     now = _now()
     report = PayoutReport(
         order_id=order_id,
@@ -88,58 +91,60 @@ def mark(
         reason=_one_line(reason),
         at=now,
     )
-    telling = factories.telling(config)
+    notices = factories.make_notice_writer(config)
 
-    def write(connection: Connection) -> tuple[Taken, str]:
+    def write(connection: Connection) -> tuple[PayoutReportOutcome, str]:
         """What came of it, and under which reference it is known now."""
-        taken = settle(connection, report, telling, actor=audit.COMMAND_LINE, what=What.MANUAL, now=now)
-        known = payouts.of_order(connection, order_id)
-        return taken, known.reference if known else ""
+        outcome = apply_payout_report(
+            connection, report, notices, actor=audit.COMMAND_LINE, action=AuditAction.MANUAL, now=now
+        )
+        known = payouts.find_by_order(connection, order_id)
+        return outcome, known.reference if known else ""
 
-    taken, reference_known = database.write(write).result()
-    match taken:
-        case Taken.NEW:
-            return Said(good=True, text=f"{order_id} is {status}; the referrer is told.")
-        case Taken.SAME:
-            return Said(good=True, text=f"{order_id} was {status} already; nothing changed.")
-        case Taken.CONFLICT:
-            return Said(
-                good=False,
+    outcome, reference_known = database.write(write).result()
+    match outcome:
+        case PayoutReportOutcome.NEW:
+            return MarkResult(is_ok=True, text=f"{order_id} is {status}; the referrer is told.")
+        case PayoutReportOutcome.SAME:
+            return MarkResult(is_ok=True, text=f"{order_id} was {status} already; nothing changed.")
+        case PayoutReportOutcome.CONFLICT:
+            return MarkResult(
+                is_ok=False,
                 text=f"{order_id} was paid already, under another reference, {reference_known}. Was it paid "
                 "twice? Nothing changed.",
             )
-        case Taken.OLDER:
-            return Said(
-                good=False, text=f"{order_id}: a newer report is known; is this machine's clock right?"
+        case PayoutReportOutcome.OLDER:
+            return MarkResult(
+                is_ok=False, text=f"{order_id}: a newer report is known; is this machine's clock right?"
             )
-        case Taken.UNKNOWN:
+        case PayoutReportOutcome.UNKNOWN:
             return None
 
 
-def retry(database: Database, ids: Sequence[str] | None) -> tuple[list[str], list[str]]:
+def retry_payouts(database: Database, ids: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """ids: None means all that were given up. The ones done, and the others."""
     now = _now()
     if ids is None:
         with database.read() as connection:
-            dead = payouts.listed(connection, states=(PayoutState.DEAD,), limit=100_000)
+            dead = payouts.list_payouts(connection, states=(PayoutState.DEAD,), limit=100_000)
         ids = [each.order_id for each in dead]
 
-    def again(connection: Connection, order_id: str) -> bool:
-        payout = payouts.of_order(connection, order_id)
+    def retry_one(connection: Connection, order_id: str) -> bool:
+        payout = payouts.find_by_order(connection, order_id)
         if payout is None or not payouts.retry(connection, order_id, now=now):
             return False
-        entry = audit.Entry(
+        entry = audit.AuditEntry(
             at=now,
-            what=What.MANUAL,
+            action=AuditAction.MANUAL,
             actor=audit.COMMAND_LINE,
             outcome="to be handed over again",
             account_ref=payout.account_ref,
             order_id=order_id,
         )
-        audit.write(connection, entry)
+        audit.add_entries(connection, entry)
         return True
 
-    done = [one for one in ids if database.write(lambda c, one=one: again(c, one)).result()]  # type: ignore[misc]
+    done = [one for one in ids if database.write(lambda c, one=one: retry_one(c, one)).result()]  # type: ignore[misc]
     return done, [one for one in ids if one not in done]
 
 
@@ -154,7 +159,7 @@ def _cells(payout: Payout, now: Millis) -> tuple[str, ...]:
         payout.state,
         payout.account.account_id,
         amounts_text(payout),
-        ago(payout.created_at, now),
+        format_ago(payout.created_at, now),
         str(payout.attempts),
         payout.reference,
         payout.reason or "",
@@ -163,7 +168,7 @@ def _cells(payout: Payout, now: Millis) -> tuple[str, ...]:
 
 def _as_json(payout: Payout) -> dict[str, Any]:
     plain = {name: getattr(payout, name) for name in ("order_id", "state", "attempts", "reference", "reason")}
-    times = {name: iso(getattr(payout, name)) for name in TIMES}
+    times = {name: format_iso(getattr(payout, name)) for name in TIME_FIELDS}
     return plain | times | {"body": json.loads(payout.body)}
 
 

@@ -10,7 +10,7 @@ from notifier.cards.withdrawal_text import panel, withdrawal_card
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
-from notifier.domain.delivery import Rung
+from notifier.domain.delivery import CardVariant
 from notifier.domain.digest_card import DigestCard
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange
@@ -19,7 +19,7 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import Payout, PayoutState
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.errors import ConfigError
-from notifier.operations.sample_digests import DIGEST_SAMPLES, PERSONAL_SAMPLES, digest_sample
+from notifier.operations.sample_digests import DIGEST_SAMPLES, PERSONAL_SAMPLES, make_digest_sample
 
 _CNY, _USD, _JPY = (Asset(Kind.CASH, code) for code in ("CNY", "USD", "JPY"))
 _ACCOUNT = AccountKey(tenant_key="sample", app_id="sample", account_id="7000000000000000001")
@@ -38,7 +38,7 @@ def _notice(*changes: BalanceChange, reason: NoticeReason = NoticeReason.CHANGE,
     )
 
 
-_TOLD: dict[str, tuple[Notice, ...]] = {
+_NOTICES: dict[str, tuple[Notice, ...]] = {
     "increase": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
     "decrease": (_notice(_change(_CNY, "1200", "900.50")),),
     "mixed": (_notice(_change(_CNY, "0", "500"), _change(POINTS, "120", "0")),),
@@ -58,10 +58,10 @@ _TOLD: dict[str, tuple[Notice, ...]] = {
     "recovered": (replace(_notice(_change(_CNY, "700", "1200")), recovered=True),),
     "hostile": (_notice(_change(Asset(Kind.CASH, "[x](http:"), "1", "2")),),
 }
-SAMPLES = tuple(_TOLD)
+SAMPLES = tuple(_NOTICES)
 """For the cards about a balance."""
 
-_HELD = {_CNY: Decimal(1200), POINTS: Decimal(120)}
+_BALANCES = {_CNY: Decimal(1200), POINTS: Decimal(120)}
 _WITHDRAWN = Withdrawal(
     id=1,
     order_id="sample-order",
@@ -69,12 +69,12 @@ _WITHDRAWN = Withdrawal(
     account=_ACCOUNT,
     kinds=tuple(Kind),
     state=WithdrawalState.WITHDRAWN,
-    epoch=0,
+    withdrawal_count=0,
     requested_by=_SAMPLE_PERSON.open_id,
     role=Role.REFERRER,
     requested_at=_AT + 60_000,
     attempts=1,
-    taken=_HELD,
+    withdrawn=_BALANCES,
     withdrawn_at=_AT + 62_000,
 )
 
@@ -92,14 +92,14 @@ _PAYOUT = Payout(
 _SENT = replace(_PAYOUT, state=PayoutState.SENT, sent_at=_AT + 64_000)
 _PAID = replace(_SENT, state=PayoutState.PAID, settled_at=_AT + 3 * _DAY_MS, reference="WIRE-2026-0042")
 _FAILED = replace(_PAID, state=PayoutState.FAILED, reference="", reason="收款账户已注销")
-_NO_MONEY = replace(_WITHDRAWN, taken=None, withdrawn_at=None)
+_NOTHING_WITHDRAWN = replace(_WITHDRAWN, withdrawn=None, withdrawn_at=None)
 
 
 _HOSTILE_NAME = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **b** 🎉" + "长" * 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Order:
+class _WithdrawalCase:
     """A withdrawal, its money, and how it is told."""
 
     withdrawal: Withdrawal
@@ -110,60 +110,68 @@ class _Order:
     hostile: bool = False
 
 
-_ORDERS: dict[str, _Order] = {
-    "receipt": _Order(withdrawal=_ASKED_BY_HR, payout=_PAYOUT, audience="referrer"),
-    "sent": _Order(withdrawal=_WITHDRAWN, payout=_SENT, audience="referrer"),
-    "paid": _Order(withdrawal=_WITHDRAWN, payout=_PAID, audience="referrer"),
-    "failed": _Order(withdrawal=_WITHDRAWN, payout=_FAILED, audience="referrer"),
-    "failed-for-hr": _Order(withdrawal=_ASKED_BY_HR, payout=_FAILED),
-    "late": _Order(withdrawal=_WITHDRAWN, payout=_SENT, reason=NoticeReason.PAYOUT_LATE),
-    "dead": _Order(
+_WITHDRAWAL_CASES: dict[str, _WithdrawalCase] = {
+    "receipt": _WithdrawalCase(withdrawal=_ASKED_BY_HR, payout=_PAYOUT, audience="referrer"),
+    "sent": _WithdrawalCase(withdrawal=_WITHDRAWN, payout=_SENT, audience="referrer"),
+    "paid": _WithdrawalCase(withdrawal=_WITHDRAWN, payout=_PAID, audience="referrer"),
+    "failed": _WithdrawalCase(withdrawal=_WITHDRAWN, payout=_FAILED, audience="referrer"),
+    "failed-for-hr": _WithdrawalCase(withdrawal=_ASKED_BY_HR, payout=_FAILED),
+    "late": _WithdrawalCase(withdrawal=_WITHDRAWN, payout=_SENT, reason=NoticeReason.PAYOUT_LATE),
+    "dead": _WithdrawalCase(
         withdrawal=_WITHDRAWN,
         payout=replace(_PAYOUT, state=PayoutState.DEAD),
         reason=NoticeReason.PAYOUT_DEAD,
     ),
-    "refused": _Order(withdrawal=replace(_NO_MONEY, state=WithdrawalState.REFUSED, code=1002555)),
-    "nothing": _Order(withdrawal=replace(_NO_MONEY, state=WithdrawalState.NOTHING)),
-    "processing": _Order(withdrawal=replace(_NO_MONEY, state=WithdrawalState.REQUESTED, expected=_HELD)),
-    "receipt-rerouted": _Order(
+    "refused": _WithdrawalCase(
+        withdrawal=replace(_NOTHING_WITHDRAWN, state=WithdrawalState.REFUSED, code=1002555)
+    ),
+    "nothing": _WithdrawalCase(withdrawal=replace(_NOTHING_WITHDRAWN, state=WithdrawalState.NOTHING)),
+    "processing": _WithdrawalCase(
+        withdrawal=replace(_NOTHING_WITHDRAWN, state=WithdrawalState.REQUESTED, expected=_BALANCES)
+    ),
+    "receipt-rerouted": _WithdrawalCase(
         withdrawal=_ASKED_BY_HR, payout=_PAYOUT, reroute="unreachable: this person has resigned"
     ),
-    "failed-hostile": _Order(
+    "failed-hostile": _WithdrawalCase(
         withdrawal=_WITHDRAWN,
         payout=replace(_FAILED, reference=_HOSTILE_NAME[:128], reason=_HOSTILE_NAME[:500]),
         hostile=True,
     ),
 }
-WITHDRAWAL_SAMPLES = tuple(_ORDERS)
+WITHDRAWAL_SAMPLES = tuple(_WITHDRAWAL_CASES)
 """For the cards about a withdrawal."""
 
 
-_FITTING = {
+_SAMPLES_BY_TEMPLATE = {
     **dict.fromkeys(WITHDRAWAL_TEMPLATES.values(), WITHDRAWAL_SAMPLES),
     **dict.fromkeys(DIGEST_TEMPLATES.values(), DIGEST_SAMPLES),
-    PERSONAL_TEMPLATES[Rung.FULL]: PERSONAL_SAMPLES,
-    PERSONAL_TEMPLATES[Rung.COMPACT]: (*DIGEST_SAMPLES, *PERSONAL_SAMPLES),
+    PERSONAL_TEMPLATES[CardVariant.FULL]: PERSONAL_SAMPLES,
+    PERSONAL_TEMPLATES[CardVariant.COMPACT]: (*DIGEST_SAMPLES, *PERSONAL_SAMPLES),
 }
-EVERY_SAMPLE = (*SAMPLES, *WITHDRAWAL_SAMPLES, *DIGEST_SAMPLES, *PERSONAL_SAMPLES)
+ALL_SAMPLES = (*SAMPLES, *WITHDRAWAL_SAMPLES, *DIGEST_SAMPLES, *PERSONAL_SAMPLES)
 
 
-def samples_for(template: str) -> tuple[str, ...]:
+def list_samples(template: str) -> tuple[str, ...]:
     """Those that fit a template; one of another name than ours is taken for one about a balance."""
-    return _FITTING.get(template, SAMPLES)
+    return _SAMPLES_BY_TEMPLATE.get(template, SAMPLES)
 
 
-def sample(
-    name: str, config: Config, *, among: Collection[str] = EVERY_SAMPLE
+def make_sample(
+    name: str, config: Config, *, allowed: Collection[str] = ALL_SAMPLES
 ) -> BalanceChangeCard | WithdrawalCard | DigestCard:
     """Raises ConfigError for a name that is not among those that fit."""
-    if name not in among:
-        raise ConfigError(f"--sample: there is no sample {name!r} for this. There are: {', '.join(among)}.")
-    if name in _TOLD:
+    if name not in allowed:
+        raise ConfigError(f"--sample: there is no sample {name!r} for this. There are: {', '.join(allowed)}.")
+    if name in _NOTICES:
         return _balance_card(name, config)
-    return _order_card(_ORDERS[name], config) if name in _ORDERS else digest_sample(name, config)
+    return (
+        _withdrawal_card(_WITHDRAWAL_CASES[name], config)
+        if name in _WITHDRAWAL_CASES
+        else make_digest_sample(name, config)
+    )
 
 
-def _order_card(order: _Order, config: Config) -> WithdrawalCard:
+def _withdrawal_card(order: _WithdrawalCase, config: Config) -> WithdrawalCard:
     shown = panel(
         ref="",
         holdings={},
@@ -198,7 +206,7 @@ def _balance_card(name: str, config: Config) -> BalanceChangeCard:
     if name == "nobody":
         person = None
     card = balance_change_card(
-        _TOLD[name],
+        _NOTICES[name],
         audience="group" if name in {"group", "rerouted", "nobody", "withdrawn", "hostile"} else "referrer",
         referrer=person,
         zone=config.cards.time_zone,
@@ -213,7 +221,7 @@ def _withdrawal_panel(name: str, config: Config) -> WithdrawalPanel | None:
         return None
     return panel(
         ref="sample" if name == "withdraw" else "",
-        holdings=_HELD if name == "withdraw" else {},
+        holdings=_BALANCES if name == "withdraw" else {},
         kinds=tuple(Kind),
         withdrawal=None if name == "withdraw" else _WITHDRAWN,
         zone=config.cards.time_zone,

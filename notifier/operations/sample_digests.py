@@ -9,9 +9,9 @@ from notifier.cards.digest_text import digest_card
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.card import WithdrawalPanel
-from notifier.domain.digest import DayFlow, Digest, Flow, Holder, Stuck, StuckPayout
+from notifier.domain.digest import DayFlow, Digest, AssetFlow, Holder, StalledItems, StalledPayout
 from notifier.domain.digest_card import DigestCard
-from notifier.domain.digest_panel import Board, LeftOut, Option, Progress, Result
+from notifier.domain.digest_panel import DigestPanel, SkipReason, Option, Progress, Result
 from notifier.domain.money import POINTS, Amounts, Asset, Kind
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, whole
@@ -19,23 +19,27 @@ from notifier.domain.withdrawal import WithdrawalState
 
 _CNY, _USD = Asset(Kind.CASH, "CNY"), Asset(Kind.CASH, "USD")
 _DAY = date(2023, 11, 14)
-_BORN_AT = 1_700_010_420_000
+_CREATED_AT = 1_700_010_420_000
 _HOUR_MS = 3_600_000
 _HOSTILE = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **b** =1+1"
 
 
-def _flow(opening: str, closing: str, **parts: str) -> Flow:
-    given: dict[str, Any] = {name: Decimal(amount) for name, amount in parts.items()}
-    flow = Flow(opening=Decimal(opening), closing=Decimal(closing), net=Decimal(closing) - Decimal(opening))
-    return replace(flow, **given)
+def _flow(opening: str, closing: str, **amounts_by_name: str) -> AssetFlow:
+    amounts: dict[str, Any] = {name: Decimal(amount) for name, amount in amounts_by_name.items()}
+    flow = AssetFlow(
+        opening=Decimal(opening), closing=Decimal(closing), net=Decimal(closing) - Decimal(opening)
+    )
+    return replace(flow, **amounts)
 
 
 def _holder(number: int, amounts: Amounts, *, name: str = "示例同事", known: bool = True) -> Holder:
-    who = Referrer(open_id=f"ou_sample_{number}", name_zh=f"{name}{number}", name_en=f"Colleague {number}")
+    referrer = Referrer(
+        open_id=f"ou_sample_{number}", name_zh=f"{name}{number}", name_en=f"Colleague {number}"
+    )
     return Holder(
         account_ref=number,
         account_id=str(7_000_000_000_000_000_000 + number),
-        referrer=who if known else None,
+        referrer=referrer if known else None,
         amounts=amounts,
     )
 
@@ -43,13 +47,13 @@ def _holder(number: int, amounts: Amounts, *, name: str = "示例同事", known:
 _DIGEST = Digest(
     name="hr-daily",
     period=whole(Span.DAY, _DAY, _DAY, Config().cards.time_zone),
-    due_at=_BORN_AT,
-    born_at=_BORN_AT,
+    due_at=_CREATED_AT,
+    created_at=_CREATED_AT,
     flows={
         _CNY: _flow("8000", "9150", first_seen="350", rewards="2000", withdrawn="1150", corrections="-50"),
         POINTS: _flow("420", "500", rewards="80"),
     },
-    people=6,
+    changed_accounts=6,
     changed=tuple(_holder(n, {_CNY: Decimal(1000 - 300 * n), POINTS: Decimal(20)}) for n in (1, 2, 4)),
     holders=tuple(
         _holder(n, {_CNY: Decimal(5000 // n), POINTS: Decimal(100)}, known=n != 4) for n in (1, 2, 3, 4)
@@ -67,12 +71,12 @@ _DIGEST = Digest(
         for day in range(8, 15)
     ),
     file_rows=24,
-    offers=True,
+    offers_withdrawal=True,
     zone=str(Config().cards.time_zone),
 )
 _QUIET = replace(
     _DIGEST,
-    people=0,
+    changed_accounts=0,
     flows={_CNY: _flow("8000", "8000")},
     changed=(),
     holders=(),
@@ -82,24 +86,24 @@ _QUIET = replace(
     charted=None,
     file_rows=0,
 )
-_STUCK = Stuck(
+_STALLED = StalledItems(
     undelivered=2,
     undelivered_accounts=("7000000000000000001",),
     payouts=3,
     payout_examples=tuple(
-        StuckPayout(
-            account_id="7000000000000000002", order_id=f"rn-sample-{state}", state=state, since=_BORN_AT
+        StalledPayout(
+            account_id="7000000000000000002", order_id=f"rn-sample-{state}", state=state, since=_CREATED_AT
         )
         for state in ("dead", "failed", "late")
     ),
 )
-_OFF = replace(_DIGEST.flows[_CNY], closing=Decimal(9000))
+_UNBALANCED_FLOW = replace(_DIGEST.flows[_CNY], closing=Decimal(9000))
 
 
 def _options(holders: tuple[Holder, ...]) -> tuple[Option, ...]:
     return tuple(
         Option(
-            ref=f"sample{each.account_ref}",
+            button_ref=f"sample{each.account_ref}",
             account_ref=each.account_ref,
             account_id=each.account_id,
             referrer=each.referrer,
@@ -114,7 +118,7 @@ def _result(
     state: WithdrawalState | None,
     payout: PayoutState | None = None,
     *,
-    left_out: LeftOut | None = None,
+    skipped: SkipReason | None = None,
     code: int | None = None,
 ) -> Result:
     return Result(
@@ -124,53 +128,56 @@ def _result(
         order_id="rn-sample",
         amounts=holder.amounts,
         payout=payout,
-        left_out=left_out,
+        skipped=skipped,
         code=code,
-        again=left_out is not None or code is not None,
+        again=skipped is not None or code is not None,
     )
 
 
-_OFFERED = Board(one="sample-one", all="sample-all", options=_options(_DIGEST.holders))
-_RUNNING = Board(
+_OFFERED = DigestPanel(one="sample-one", all="sample-all", options=_options(_DIGEST.holders))
+_RUNNING = DigestPanel(
     results=(
         _result(_DIGEST.holders[0], WithdrawalState.WITHDRAWN),
         _result(_DIGEST.holders[1], WithdrawalState.REQUESTED),
     ),
-    progress=Progress(total=4, done=1, failed=0, left_out={}, running=True, by="ou_sample_hr", withdrawn=1),
+    progress=Progress(total=4, done=1, failed=0, skipped={}, running=True, by="ou_sample_hr", withdrawn=1),
 )
-_OVER = Board(
+_FINISHED = DigestPanel(
     retry="sample-retry",
     results=(
         _result(_DIGEST.holders[0], WithdrawalState.WITHDRAWN, PayoutState.PAID),
         _result(_DIGEST.holders[1], WithdrawalState.REFUSED, code=1002555),
         _result(_DIGEST.holders[2], WithdrawalState.NOTHING),
-        _result(_DIGEST.holders[3], None, left_out=LeftOut.OWNER_UNKNOWN),
+        _result(_DIGEST.holders[3], None, skipped=SkipReason.OWNER_UNKNOWN),
     ),
     progress=Progress(
         total=4,
         done=4,
         failed=1,
-        left_out={LeftOut.OWNER_UNKNOWN: 1},
+        skipped={SkipReason.OWNER_UNKNOWN: 1},
         running=False,
         by="ou_sample_hr",
         withdrawn=1,
     ),
 )
-_GROUP: dict[str, tuple[Digest, Board]] = {
+_GROUP_DIGESTS: dict[str, tuple[Digest, DigestPanel]] = {
     "daily": (_DIGEST, _OFFERED),
-    "quiet": (_QUIET, Board()),
-    "late-digest": (replace(_DIGEST, due_at=_BORN_AT - 26 * _HOUR_MS), Board()),
-    "correction": (replace(_DIGEST, edition=2, told_before={_CNY: Decimal(7900)}), Board()),
-    "so-far": (replace(_DIGEST, due_at=None, period=replace(_DIGEST.period, so_far=True)), Board()),
-    "stuck": (replace(_DIGEST, stuck=_STUCK), Board()),
-    "unbalanced": (replace(_DIGEST, flows={_CNY: _OFF}), Board()),
+    "quiet": (_QUIET, DigestPanel()),
+    "late-digest": (replace(_DIGEST, due_at=_CREATED_AT - 26 * _HOUR_MS), DigestPanel()),
+    "correction": (
+        replace(_DIGEST, correction_number=2, previous_closing={_CNY: Decimal(7900)}),
+        DigestPanel(),
+    ),
+    "so-far": (replace(_DIGEST, due_at=None, period=replace(_DIGEST.period, so_far=True)), DigestPanel()),
+    "stuck": (replace(_DIGEST, stalled=_STALLED), DigestPanel()),
+    "unbalanced": (replace(_DIGEST, flows={_CNY: _UNBALANCED_FLOW}), DigestPanel()),
     "running": (_DIGEST, _RUNNING),
-    "over": (_DIGEST, _OVER),
+    "over": (_DIGEST, _FINISHED),
     "month": (
         replace(
             _DIGEST, period=whole(Span.MONTH, date(2023, 10, 1), date(2023, 10, 31), Config().cards.time_zone)
         ),
-        Board(),
+        DigestPanel(),
     ),
     "hostile-digest": (
         replace(
@@ -178,29 +185,31 @@ _GROUP: dict[str, tuple[Digest, Board]] = {
             holders=(_holder(1, {Asset(Kind.CASH, "[x](http:"): Decimal(1)}, name=_HOSTILE),),
             changed=(_holder(1, {_USD: Decimal(-1)}, name=_HOSTILE),),
         ),
-        Board(
+        DigestPanel(
             one="sample-one",
             options=_options((_holder(1, {Asset(Kind.CASH, "[x](http:"): Decimal(1)}, name=_HOSTILE),)),
         ),
     ),
 }
-DIGEST_SAMPLES = tuple(_GROUP)
-_PERSONAL = {
-    "my-week": replace(_DIGEST, people=1, changed=(), holders=(), charted=None, chart=(), file_rows=0),
+DIGEST_SAMPLES = tuple(_GROUP_DIGESTS)
+_PERSONAL_DIGESTS = {
+    "my-week": replace(
+        _DIGEST, changed_accounts=1, changed=(), holders=(), charted=None, chart=(), file_rows=0
+    ),
     "my-quiet-week": _QUIET,
 }
-PERSONAL_SAMPLES = tuple(_PERSONAL)
+PERSONAL_SAMPLES = tuple(_PERSONAL_DIGESTS)
 
 
-def digest_sample(name: str, config: Config) -> DigestCard:
+def make_digest_sample(name: str, config: Config) -> DigestCard:
     """Raises KeyError for a name that is none of ours."""
     zone = config.cards.time_zone
-    if name in _GROUP:
-        digest, board = _GROUP[name]
-        return digest_card(digest, board, zone=zone, per_minute=config.withdrawals.per_minute)
+    if name in _GROUP_DIGESTS:
+        digest, panel = _GROUP_DIGESTS[name]
+        return digest_card(digest, panel, zone=zone, per_minute=config.withdrawals.per_minute)
     return digest_card(
-        _PERSONAL[name],
-        Board(),
+        _PERSONAL_DIGESTS[name],
+        DigestPanel(),
         zone=zone,
         per_minute=config.withdrawals.per_minute,
         account="7000000000000000001",

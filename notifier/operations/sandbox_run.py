@@ -20,7 +20,7 @@ STOP_SECONDS = 12
 CONFIG_FILE = "config.yaml"
 CLOCK_FILE = "clock"
 
-CONFIG = """\
+CONFIG_TEMPLATE = """\
 # Made by `notifier sandbox`: the notifier wired to the stand-in Feishu on this machine.
 feishu:
   base_url: {url}
@@ -60,7 +60,7 @@ routes:
     to: [hr]
 """
 
-WEBHOOK = """\
+WEBHOOK_TEMPLATE = """\
   transport: webhook
 webhook:
   listen: {address}
@@ -69,8 +69,8 @@ webhook:
 """
 
 
-async def run(
-    *, port: int, only_feishu: bool, webhook: bool, data: Path | None, say: Callable[[str], None]
+async def run_sandbox(
+    *, port: int, only_feishu: bool, webhook: bool, data: Path | None, echo: Callable[[str], None]
 ) -> None:
     """Until SIGTERM, Ctrl-C, or the end of the notifier. Raises ConfigError when the port cannot be had."""
     stop = asyncio.Event()
@@ -80,11 +80,11 @@ async def run(
     report_port = _free_port()
     ready: asyncio.Future[str] = loop.create_future()
     stopped = asyncio.ensure_future(stop.wait())
-    with contextlib.ExitStack() as kept:
-        folder = None if only_feishu else kept.enter_context(_folder(data))
+    with contextlib.ExitStack() as stack:
+        folder = None if only_feishu else stack.enter_context(_folder(data))
         settings = _settings(port, folder, report_port, webhook=webhook)
         serving = asyncio.ensure_future(serve(settings, ready.set_result))
-        await _until_stopped(settings, folder, report_port, serving, ready, stopped, say)
+        await _until_stopped(settings, folder, report_port, serving, ready, stopped, echo)
 
 
 def _settings(port: int, folder: Path | None, report_port: int, *, webhook: bool) -> SandboxSettings:
@@ -92,14 +92,14 @@ def _settings(port: int, folder: Path | None, report_port: int, *, webhook: bool
     if folder is None:
         return SandboxSettings(port=port)
     config, clock = str(folder / CONFIG_FILE), str(folder / CLOCK_FILE)
-    by_hand = ("digest", "send", "hr-daily", "--for", "today", "--again", "--config", config)
+    send_digest = ("digest", "send", "hr-daily", "--for", "today", "--again", "--config", config)
     return SandboxSettings(
         port=port,
         opening_events=True,
         payout_report_url=f"http://127.0.0.1:{report_port}/payouts/report",
         webhook_url=f"http://127.0.0.1:{_free_port()}/feishu/events" if webhook else "",
         clock_file=clock,
-        digest_command=(sys.executable, "-m", "notifier", *by_hand, "--clock-file", clock),
+        digest_command=(sys.executable, "-m", "notifier", *send_digest, "--clock-file", clock),
     )
 
 
@@ -110,7 +110,7 @@ async def _until_stopped(
     serving: "asyncio.Future[None]",
     ready: "asyncio.Future[str]",
     stopped: "asyncio.Future[Any]",
-    say: Callable[[str], None],
+    echo: Callable[[str], None],
 ) -> None:
     try:
         await _first_of(serving, ready)
@@ -119,12 +119,12 @@ async def _until_stopped(
                 f"the sandbox cannot listen on port {settings.port}: {serving.exception()}. Try --port 0."
             )
         if folder is None:
-            say(_welcome(ready.result(), settings))
+            echo(_format_welcome(ready.result(), settings))
             await _first_of(serving, stopped)
         else:
             config = _write_config(folder, ready.result(), settings, report_port)
-            say(_welcome(ready.result(), settings, config=config))
-            await _with_notifier(config, stopped)
+            echo(_format_welcome(ready.result(), settings, config=config))
+            await _run_notifier(config, stopped)
     finally:
         stopped.cancel()
         serving.cancel()
@@ -162,7 +162,7 @@ def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port
         missing_ok=True
     )  # of an earlier run: this sandbox's clock starts at the real time
     config.write_text(
-        CONFIG.format(
+        CONFIG_TEMPLATE.format(
             url=url,
             app_id=settings.app_id,
             app_secret=settings.app_secret,
@@ -180,20 +180,20 @@ def _webhook(settings: SandboxSettings) -> str:
     """Where the stand-in will post to, as the notifier's settings; nothing for the long connection."""
     if not settings.webhook_url:
         return ""
-    return WEBHOOK.format(
+    return WEBHOOK_TEMPLATE.format(
         address=urlsplit(settings.webhook_url).netloc,
         encrypt_key=settings.webhook_encrypt_key,
         verification_token=settings.webhook_verification_token,
     )
 
 
-async def _with_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
+async def _run_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
     """As `notifier run` does it, in a process of its own, without the settings of this shell."""
-    hidden = ("NOTIFIER_", "FEISHU_", "LARK_")
+    hidden_prefixes = ("NOTIFIER_", "FEISHU_", "LARK_")
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(hidden) and name not in {"APP_ID", "APP_SECRET"}
+        if not name.startswith(hidden_prefixes) and name not in {"APP_ID", "APP_SECRET"}
     }
     environment |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
     process = await asyncio.create_subprocess_exec(
@@ -223,13 +223,13 @@ async def _with_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
         )
 
 
-def _this_program() -> str:
+def _program_command() -> str:
     """How the person who started us can start us again: the command may not be on the path."""
     typed = Path(sys.argv[0])
     return str(typed) if typed.name.startswith("notifier") else f"{sys.executable} -m notifier"
 
 
-def _welcome(url: str, settings: SandboxSettings, *, config: Path | None = None) -> str:
+def _format_welcome(url: str, settings: SandboxSettings, *, config: Path | None = None) -> str:
     lines = [
         "",
         f"  Feishu in a box:  {url}",
@@ -246,6 +246,6 @@ def _welcome(url: str, settings: SandboxSettings, *, config: Path | None = None)
         lines += [
             "  Open it, pick an account, add a reward, and watch the card arrive in the referrer's chat.",
             "  The notifier works beside it; in another terminal:",
-            f"    {_this_program()} status --config {config}",
+            f"    {_program_command()} status --config {config}",
         ]
     return "\n".join([*lines, "", "  Ctrl-C ends it.", ""])

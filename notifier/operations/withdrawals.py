@@ -8,85 +8,88 @@ from typing import Any
 from notifier.clock import Millis, SystemClock, to_millis
 from notifier.domain.money import Amounts
 from notifier.domain.withdrawal import Withdrawal
-from notifier.operations.formatting import ago, iso, table
+from notifier.operations.formatting import format_ago, format_iso, format_table
 from notifier.store import audit, payouts, withdrawals
-from notifier.store.audit import AuditRow, Entry, What
+from notifier.store.audit import AuditRow, AuditEntry, AuditAction
 from notifier.store.engine.database import Database
 
 
-def listed(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
+def list_withdrawals(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
     with database.read() as connection:
-        orders = withdrawals.listed(connection, states=states, limit=limit)
+        orders = withdrawals.list_withdrawals(connection, states=states, limit=limit)
     if as_json:
         return _json([_order_json(order) for order in orders])
     if not orders:
         return "No withdrawals."
     heads = ("order id", "state", "account", "by", "requested", "tries", "amounts", "reason")
     now = _now()
-    return table(heads, [_cells(order, now) for order in orders])
+    return format_table(heads, [_cells(order, now) for order in orders])
 
 
-def shown(database: Database, order_id: str, *, as_json: bool) -> str | None:
+def show_withdrawal(database: Database, order_id: str, *, as_json: bool) -> str | None:
     """None when there is no such order."""
     with database.read() as connection:
-        order = withdrawals.by_order(connection, order_id)
+        order = withdrawals.find_by_order(connection, order_id)
         if order is None:
             return None
-        trail_rows = audit.rows(connection, order_id=order_id, limit=1000)[::-1]
-        payout = payouts.of_order(connection, order_id)
+        trail_rows = audit.list_entries(connection, order_id=order_id, limit=1000)[::-1]
+        payout = payouts.find_by_order(connection, order_id)
     if as_json:
         money = {"state": payout.state, "reference": payout.reference} if payout else None
         return _json(_order_json(order) | {"payout": money, "audit": [_row_json(row) for row in trail_rows]})
     lines = [
         f"withdrawal    {order.order_id}, {order.state}",
         f"account       {order.account.account_id}",
-        f"asked for by  {order.requested_by} as {order.role}, {iso(order.requested_at)}",
+        f"asked for by  {order.requested_by} as {order.role}, {format_iso(order.requested_at)}",
         f"kinds         {', '.join(order.kinds)}",
         f"expected      {_amounts(order.expected)}",
-        f"taken         {_amounts(order.taken)}",
+        f"taken         {_amounts(order.withdrawn)}",
         f"tries         {order.attempts}" + (", the outcome is not known" if _is_unknown(order) else ""),
     ]
     if order.withdrawn_at is not None:
-        lines.append(f"withdrawn     {iso(order.withdrawn_at)} by Feishu's clock")
+        lines.append(f"withdrawn     {format_iso(order.withdrawn_at)} by Feishu's clock")
     if payout is not None:
         lines.append(f"payout        {payout.state}" + (f", {payout.reference}" if payout.reference else ""))
     if order.reason:
         lines.append(f"reason        {order.reason}" + (f" (code {order.code})" if order.code else ""))
-    lines += ["", *(f"  {iso(row.at)}  {row.what}  {row.actor or '-'}  {row.outcome}" for row in trail_rows)]
+    lines += [
+        "",
+        *(f"  {format_iso(row.at)}  {row.action}  {row.actor or '-'}  {row.outcome}" for row in trail_rows),
+    ]
     return "\n".join(lines)
 
 
-def resume(database: Database, order_id: str) -> bool:
+def resume_withdrawal(database: Database, order_id: str) -> bool:
     """False when it is not waiting."""
     now = _now()
 
     def write(connection: Any) -> bool:  # noqa: ANN401 - the store's own connection
-        if not withdrawals.hurry(connection, order_id, now=now):
+        if not withdrawals.make_due(connection, order_id, now=now):
             return False
-        entry = Entry(
+        entry = AuditEntry(
             at=now,
-            what=What.MANUAL,
+            action=AuditAction.MANUAL,
             actor=audit.COMMAND_LINE,
             outcome="to be asked again now",
             order_id=order_id,
         )
-        audit.write(connection, entry)
+        audit.add_entries(connection, entry)
         return True
 
     return database.write(write).result()
 
 
-def trail(
+def list_audit_entries(
     database: Database, *, account_id: str | None, order_id: str | None, limit: int, as_json: bool
 ) -> str:
     with database.read() as connection:
-        found = audit.rows(connection, account_id=account_id, order_id=order_id, limit=limit)
+        found = audit.list_entries(connection, account_id=account_id, order_id=order_id, limit=limit)
     if as_json:
         return _json([_row_json(row) for row in found])
     if not found:
         return "Nothing in the audit trail."
     heads = ("at", "what", "who", "account", "order", "message", "outcome")
-    return table(heads, [_trail_cells(row) for row in found])
+    return format_table(heads, [_trail_cells(row) for row in found])
 
 
 def _cells(order: Withdrawal, now: Millis) -> tuple[str, ...]:
@@ -95,17 +98,17 @@ def _cells(order: Withdrawal, now: Millis) -> tuple[str, ...]:
         order.state,
         order.account.account_id,
         order.requested_by,
-        ago(order.requested_at, now),
+        format_ago(order.requested_at, now),
         str(order.attempts),
-        _amounts(order.taken if order.taken is not None else order.expected),
+        _amounts(order.withdrawn if order.withdrawn is not None else order.expected),
         order.reason or "",
     )
 
 
 def _trail_cells(row: AuditRow) -> tuple[str, ...]:
     return (
-        str(iso(row.at)),
-        row.what,
+        str(format_iso(row.at)),
+        row.action,
         row.actor or "-",
         row.account_id or "-",
         row.order_id or "-",
@@ -131,10 +134,10 @@ def _order_json(order: Withdrawal) -> dict[str, Any]:
         for name in ("order_id", "state", "role", "requested_by", "attempts", "reason", "code", "log_id")
     }
     times = {
-        name: iso(getattr(order, name))
+        name: format_iso(getattr(order, name))
         for name in ("requested_at", "due_at", "withdrawn_at", "ended_at", "unknown_since")
     }
-    amounts = {name: _amounts_json(getattr(order, name)) for name in ("expected", "taken")}
+    amounts = {name: _amounts_json(getattr(order, name)) for name in ("expected", "withdrawn")}
     return {"account_id": order.account.account_id, "kinds": list(order.kinds), **plain, **times, **amounts}
 
 
@@ -148,7 +151,7 @@ def _amounts_json(amounts: Amounts | None) -> list[dict[str, str]] | None:
 
 
 def _row_json(row: AuditRow) -> dict[str, Any]:
-    return dataclasses.asdict(row) | {"at": iso(row.at)}
+    return dataclasses.asdict(row) | {"at": format_iso(row.at)}
 
 
 def _json(document: object) -> str:

@@ -9,13 +9,13 @@ from typing import Self
 import aiohttp
 
 from notifier.clock import Clock
-from notifier.errors import CallError, NotDone, OutcomeUnknown, Refused
-from notifier.payroll.signature import KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
+from notifier.errors import CallError, TemporaryFailure, OutcomeUnknown, Refused
+from notifier.payroll.signature import IDEMPOTENCY_KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 
-LARGEST_ANSWER = 64 * 1024
-LONGEST_WAIT_SECONDS = 3600.0
+MAX_ANSWER_BYTES = 64 * 1024
+MAX_WAIT_SECONDS = 3600.0
 CONFLICT = 409
-AGAIN = {401, 403, 404, 408, 425, 429}
+RETRYABLE_STATUSES = {401, 403, 404, 408, 425, 429}
 """A no that a person over there, or time, may mend: wrong secret, wrong address, busy."""
 
 
@@ -49,7 +49,7 @@ class PayrollClient:
             await self._session.close()
             self._session = None
 
-    async def hand_over(self, order_id: str, body: bytes) -> int:
+    async def submit_payout(self, order_id: str, body: bytes) -> int:
         """The HTTP status of a yes, 200-299. body: signed and sent as it is.
 
         Raises NotDone and OutcomeUnknown, to be asked again with the same key; Refused where that is in vain.
@@ -61,37 +61,37 @@ class PayrollClient:
             "Content-Type": "application/json",
             TIMESTAMP_HEADER: timestamp,
             SIGNATURE_HEADER: sign(self._access.secret, timestamp, body),
-            KEY_HEADER: order_id,
+            IDEMPOTENCY_KEY_HEADER: order_id,
         }
         try:
             async with self._session.post(
                 self._access.url, data=body, headers=headers, allow_redirects=False
             ) as response:
-                await _read_to_the_end(response)
+                await _read_body(response)
                 status, wait = response.status, response.headers.get("Retry-After")
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, UnicodeError) as error:
-            raise NotDone(f"the paying system cannot be reached: {_kind(error)}") from error
+            raise TemporaryFailure(f"the paying system cannot be reached: {_error_name(error)}") from error
         except TimeoutError as error:
             seconds = f"{self._access.timeout_seconds:g}"
             raise OutcomeUnknown(f"the paying system did not answer within {seconds} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise OutcomeUnknown(f"the paying system's answer was cut off: {_kind(error)}") from error
+            raise OutcomeUnknown(f"the paying system's answer was cut off: {_error_name(error)}") from error
         if 200 <= status < 300:
             return status
-        raise _failure(status, _seconds(wait, self._clock.now()))
+        raise _error_for_status(status, _parse_seconds(wait, self._clock.now()))
 
 
-async def _read_to_the_end(response: aiohttp.ClientResponse) -> None:
+async def _read_body(response: aiohttp.ClientResponse) -> None:
     """A half answer is none. Of a very long one the beginning will do."""
-    left = LARGEST_ANSWER
+    left = MAX_ANSWER_BYTES
     while left > 0 and (chunk := await response.content.read(left)):
         left -= len(chunk)
 
 
-def _failure(status: int, wait: float | None) -> CallError:
+def _error_for_status(status: int, wait: float | None) -> CallError:
     answered = f"the paying system answered {status}"
-    if status in AGAIN or status < 400:
-        return NotDone(answered, code=status, retry_after_seconds=wait)
+    if status in RETRYABLE_STATUSES or status < 400:
+        return TemporaryFailure(answered, code=status, retry_after_seconds=wait)
     if status >= 500:
         return OutcomeUnknown(answered, code=status, retry_after_seconds=wait)
     if status == CONFLICT:
@@ -99,22 +99,22 @@ def _failure(status: int, wait: float | None) -> CallError:
     return Refused(answered, code=status)
 
 
-def _seconds(retry_after: str | None, now: datetime) -> float | None:
+def _parse_seconds(retry_after: str | None, now: datetime) -> float | None:
     """Retry-After in either form, at most an hour; None for what is no time."""
     if retry_after is None:
         return None
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:9]), LONGEST_WAIT_SECONDS)
+        return min(float(text[:9]), MAX_WAIT_SECONDS)
     try:
         at = parsedate_to_datetime(text)
     except (TypeError, ValueError, OverflowError):
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(max((at - now).total_seconds(), 0.0), LONGEST_WAIT_SECONDS)
+    return min(max((at - now).total_seconds(), 0.0), MAX_WAIT_SECONDS)
 
 
-def _kind(error: BaseException) -> str:
+def _error_name(error: BaseException) -> str:
     """What sort of trouble it was; never its text, which may hold the address with its query."""
     cause = getattr(error, "os_error", None)
     return getattr(cause, "strerror", None) or type(cause or error).__name__

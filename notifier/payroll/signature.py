@@ -6,7 +6,7 @@ import re
 
 TIMESTAMP_HEADER = "X-Payout-Timestamp"
 SIGNATURE_HEADER = "X-Payout-Signature"
-KEY_HEADER = "Idempotency-Key"
+IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 TOLERANCE_SECONDS = 300
 """So far the two systems' clocks may be apart; an older call is a replay."""
 
@@ -17,7 +17,7 @@ def sign(secret: str, timestamp: str, raw: bytes) -> str:
     return "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
-def signed_at(
+def verify_signature(
     secret: str, *, timestamp: str | None, signature: str | None, raw: bytes, now_seconds: float
 ) -> int | None:
     """When it was signed, in seconds since the epoch; None for whatever is not rightly and freshly signed."""

@@ -15,66 +15,66 @@ from sqlalchemy.engine import Connection as SqlConnection
 from notifier.clock import Clock, Millis, SystemClock, to_millis
 from notifier.config.fields import listen_address
 from notifier.config.settings import Config
-from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Patience
+from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, RetryPolicy
 from notifier.domain.event import CARD_CLICKED, Event
-from notifier.domain.payout import PayoutReport, Taken
-from notifier.domain.rate_limit import Pace
+from notifier.domain.payout import PayoutReport, PayoutReportOutcome
+from notifier.domain.rate_limit import RateLimit
 from notifier.errors import NotAuthorised
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.app_queries import live_connections
-from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
+from notifier.feishu.app_queries import count_live_connections
+from notifier.feishu.long_connection.listener import ConnectionStatus, ConnectionState, Listener
 from notifier.feishu.messages import FeishuMessageSender
-from notifier.feishu.referral_accounts import ReferralAccounts
+from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
-from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
-from notifier.flow.deliveries.resolve_recipients import AnnounceParts, Announcer
-from notifier.flow.deliveries.update_cards import CardUpdater, UpdateParts
-from notifier.flow.digests.digest import Digester, schedule
-from notifier.flow.events.apply_events import BATCH, RecordParts, record
+from notifier.flow.deliveries.deliver import Deliverer, DeliverDeps
+from notifier.flow.deliveries.resolve_recipients import ResolveDeps, RecipientResolver
+from notifier.flow.deliveries.update_cards import CardUpdater, UpdateDeps
+from notifier.flow.digests.digest import DigestSender, schedule
+from notifier.flow.events.apply_events import BATCH, ApplyDeps, apply_events
 from notifier.flow.events.receive import Receiver
-from notifier.flow.events.reconcile import Refresher
-from notifier.flow.upkeep.clock_jumps import ClockWatch
-from notifier.flow.upkeep.live_connections import Presence
+from notifier.flow.events.reconcile import Reconciler
+from notifier.flow.upkeep.clock_jumps import ClockJumpWatcher
+from notifier.flow.upkeep.live_connections import ConnectionCountWatcher
 from notifier.flow.upkeep.prune import Pruner
-from notifier.flow.withdrawals.apply_payout_report import log_settled, settle
-from notifier.flow.withdrawals.batch import Batcher, BatchParts
-from notifier.flow.withdrawals.click import ClickParts, Clicks
-from notifier.flow.withdrawals.submit_payouts import HandOver, HandOverParts
-from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawParts
-from notifier.flow.worker import Step
+from notifier.flow.withdrawals.apply_payout_report import log_payout_report, apply_payout_report
+from notifier.flow.withdrawals.batch import Batcher, BatchDeps
+from notifier.flow.withdrawals.click import ClickDeps, ClickHandler
+from notifier.flow.withdrawals.submit_payouts import PayoutSubmitter, SubmitDeps
+from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawDeps
+from notifier.flow.worker import Worker
 from notifier.payroll.client import PayrollClient
 from notifier.payroll.endpoint import ReportEndpoint
 from notifier.runtime.factories import (
-    access,
-    address_book,
-    digest_parts,
-    offer,
-    payroll_access,
-    prune_parts,
-    refresh_parts,
-    renderer,
-    routes,
-    sending_pace,
-    telling,
+    make_app_access,
+    make_address_book,
+    make_digest_deps,
+    make_withdraw_offer,
+    make_payroll_access,
+    make_prune_deps,
+    make_reconcile_deps,
+    make_renderer,
+    make_routes,
+    make_sending_limits,
+    make_notice_writer,
 )
-from notifier.runtime.heartbeat import LEVELS, Pulse, heard_since
-from notifier.runtime.inbound import listen
+from notifier.runtime.heartbeat import LOG_LEVELS, Heartbeat, received_since
+from notifier.runtime.inbound import start_inbound
 from notifier.runtime.lifecycle import (
     STOP_SECONDS,
-    ask_again,
+    probe_app_access,
     drain_all,
-    first_token,
-    last_beat,
-    on_the_roll,
-    signals,
-    stop_all,
-    stopped_before,
+    fetch_first_token,
+    write_last_heartbeat,
+    registered_worker,
+    stop_on_signals,
+    stop_workers,
+    was_stopped_during,
 )
 from notifier.store import accounts, audit, outbox, withdrawals, workers
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
-from notifier.store.engine.process_lock import sole_process
+from notifier.store.engine.process_lock import hold_process_lock
 from notifier.store.workers import WorkerRow
 from notifier.web.health import HealthEndpoint
 
@@ -82,9 +82,9 @@ log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
-BEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
 IDLE_SECONDS = 1.0
-RUSH_PAUSE_SECONDS = 0.02
+BURST_PAUSE_SECONDS = 0.02
 
 
 async def run(  # noqa: C901, PLR0915 - one straight line, see below
@@ -97,305 +97,323 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
     """
     clock = clock or SystemClock()
     stop = stop or asyncio.Event()
-    owner = uuid.uuid4().hex
-    async with contextlib.AsyncExitStack() as parts:
-        parts.enter_context(signals(stop))
-        hold_file = parts.enter_context(sole_process(config.store.url))
-        integrity.check(config.store.url)
+    worker_id = uuid.uuid4().hex
+    async with contextlib.AsyncExitStack() as exit_stack:
+        exit_stack.enter_context(stop_on_signals(stop))
+        hold_file = exit_stack.enter_context(hold_process_lock(config.store.url))
+        integrity.check_integrity(config.store.url)
         database = Database.open(config.store.url)
-        parts.callback(database.close, STOP_SECONDS)
+        exit_stack.callback(database.close, STOP_SECONDS)
         hold_file()
-        running = asyncio.get_running_loop()
-        started = to_millis(clock.now())
-        left = await _write(database, lambda c: outbox.reclaim(c, now=started, window_ms=UUID_WINDOW_MS))
+        loop = asyncio.get_running_loop()
+        started_at = to_millis(clock.now())
+        reclaimed = await _write(
+            database, lambda c: outbox.reclaim(c, now=started_at, window_ms=UUID_WINDOW_MS)
+        )
         await _write(database, accounts.release_lookups)
-        await _write(database, lambda c: withdrawals.reclaim(c, now=started))
-        await parts.enter_async_context(on_the_roll(database, owner, clock))
+        await _write(database, lambda c: withdrawals.reclaim(c, now=started_at))
+        await exit_stack.enter_async_context(registered_worker(database, worker_id, clock))
         log.info(
             "notifier.started",
-            extra={"owner": owner[:8], "reclaimed": left, "feishu": config.feishu.base_url},
+            extra={"owner": worker_id[:8], "reclaimed": reclaimed, "feishu": config.feishu.base_url},
         )
 
-        api = await parts.enter_async_context(FeishuApi(access(config), clock))
-        if await stopped_before(stop, first_token(api, config.feishu.when_refused)):
+        api = await exit_stack.enter_async_context(FeishuApi(make_app_access(config), clock))
+        if await was_stopped_during(stop, fetch_first_token(api, config.feishu.when_refused)):
             return
-        messenger, drawing, book = FeishuMessageSender(api), renderer(config, clock), address_book(config)
-        treasury, telling_ = ReferralAccounts(api), telling(config)
+        sender, renderer, address_book = (
+            FeishuMessageSender(api),
+            make_renderer(config, clock),
+            make_address_book(config),
+        )
+        referral_accounts, notices = FeishuReferralAccounts(api), make_notice_writer(config)
         deliverer = Deliverer(
             database,
-            DeliverParts(
-                messenger=messenger,
-                renderer=drawing,
-                book=book,
-                offer=offer(config),
-                pace=sending_pace(config),
-                patience=Patience(give_up_after_ms=round(config.sending.give_up_after_hours * HOUR_MS)),
+            DeliverDeps(
+                sender=sender,
+                renderer=renderer,
+                address_book=address_book,
+                withdraw_offer=make_withdraw_offer(config),
+                sending_limits=make_sending_limits(config),
+                retry_policy=RetryPolicy(
+                    give_up_after_ms=round(config.sending.give_up_after_hours * HOUR_MS)
+                ),
                 clock=clock,
-                owner=owner,
+                worker_id=worker_id,
             ),
-            wake=lambda: delivering.wake(),  # noqa: PLW0108 - it is made two lines below
+            wake=lambda: delivery_worker.wake(),  # noqa: PLW0108 - it is made two lines below
         )
-        delivering = Step("deliver", deliverer.turn)
-        announcing_parts = AnnounceParts(
-            outside=treasury,
-            book=book,
-            pace=Pace(per_second=config.referrers.lookups_per_second),
+        delivery_worker = Worker("deliver", deliverer.run_once)
+        resolver_deps = ResolveDeps(
+            referral_accounts=referral_accounts,
+            address_book=address_book,
+            limit=RateLimit(per_second=config.referrers.lookups_per_second),
             clock=clock,
-            wake=delivering.wake,
+            wake=delivery_worker.wake,
         )
-        announcer = Announcer(database, announcing_parts, wake=lambda: announcing.wake())  # noqa: PLW0108 - as above
-        announcing = Step("announce", announcer.turn)
-        record_parts = RecordParts(
+        recipient_resolver = RecipientResolver(database, resolver_deps, wake=lambda: resolver_worker.wake())  # noqa: PLW0108 - as above
+        resolver_worker = Worker("announce", recipient_resolver.run_once)
+        apply_deps = ApplyDeps(
             read=read_balance_report,
-            routes=routes(config),
-            telling=telling_,
+            routes=make_routes(config),
+            notices=notices,
             clock=clock,
         )
 
-        async def record_turn() -> float:
-            if receiver.rush.is_on():
-                return RUSH_PAUSE_SECONDS
-            entries = await record(database, record_parts)
+        async def apply_events_once() -> float:
+            if receiver.burst.is_on():
+                return BURST_PAUSE_SECONDS
+            entries = await apply_events(database, apply_deps)
             if entries:
-                announcing.wake()
-                delivering.wake()
+                resolver_worker.wake()
+                delivery_worker.wake()
             return 0 if entries == BATCH else IDLE_SECONDS
 
-        recording = Step("record", record_turn)
-        receiver = Receiver(database, clock, wake=recording.wake)
+        apply_worker = Worker("record", apply_events_once)
+        receiver = Receiver(database, clock, wake=apply_worker.wake)
         updater = CardUpdater(
             database,
-            UpdateParts(
-                outside=messenger,
-                telling=telling_,
-                renderer=drawing,
-                pace=Pace(per_second=min(config.sending.per_second, 15), burst=5),
+            UpdateDeps(
+                sender=sender,
+                notices=notices,
+                renderer=renderer,
+                limit=RateLimit(per_second=min(config.sending.per_second, 15), burst=5),
                 clock=clock,
             ),
-            wake=lambda: updating.wake(),  # noqa: PLW0108 - it is made two lines below
+            wake=lambda: card_worker.wake(),  # noqa: PLW0108 - it is made two lines below
         )
-        updating = Step("update cards", updater.turn)
+        card_worker = Worker("update cards", updater.run_once)
 
-        def wake_tellers() -> None:
-            for step in (updating, announcing, delivering):
-                step.wake()
+        def wake_senders() -> None:
+            for worker in (card_worker, resolver_worker, delivery_worker):
+                worker.wake()
 
         payroll = None
         if config.payouts.url:
-            payroll = await parts.enter_async_context(PayrollClient(payroll_access(config), clock))
+            payroll = await exit_stack.enter_async_context(PayrollClient(make_payroll_access(config), clock))
         days = config.payouts.alarm_after_days
-        hand_over = HandOver(
+        payout_submitter = PayoutSubmitter(
             database,
-            HandOverParts(
-                outside=payroll,
-                telling=telling_,
+            SubmitDeps(
+                gateway=payroll,
+                notices=notices,
                 give_up_after_ms=round(config.payouts.give_up_after_hours * HOUR_MS),
                 late_after_ms=None if days is None else round(days * 24 * HOUR_MS),
                 clock=clock,
-                wake=wake_tellers,
+                wake=wake_senders,
             ),
-            wake=lambda: handing_over.wake(),  # noqa: PLW0108 - it is made two lines below
+            wake=lambda: payout_worker.wake(),  # noqa: PLW0108 - it is made two lines below
         )
-        handing_over = Step("hand over", hand_over.turn)
+        payout_worker = Worker("hand over", payout_submitter.run_once)
 
-        def wake_followers() -> None:
-            wake_tellers()
-            handing_over.wake()
+        def wake_after_withdrawal() -> None:
+            wake_senders()
+            payout_worker.wake()
 
         withdrawer = Withdrawer(
             database,
-            WithdrawParts(
-                outside=treasury,
-                telling=telling_,
-                pace=Pace(per_second=config.withdrawals.per_minute / 60),
+            WithdrawDeps(
+                referral_accounts=referral_accounts,
+                notices=notices,
+                limit=RateLimit(per_second=config.withdrawals.per_minute / 60),
                 clock=clock,
-                owner=owner,
-                wake=wake_followers,
+                worker_id=worker_id,
+                wake=wake_after_withdrawal,
             ),
-            wake=lambda: withdrawing.wake(),  # noqa: PLW0108 - as above
+            wake=lambda: withdrawal_worker.wake(),  # noqa: PLW0108 - as above
         )
-        withdrawing = Step("withdraw", withdrawer.turn)
+        withdrawal_worker = Worker("withdraw", withdrawer.run_once)
         operators = {name: group.operators for name, group in config.groups.items()}
 
-        def wake_withdrawing() -> None:
-            withdrawing.wake()
-            updating.wake()
+        def wake_after_batch() -> None:
+            withdrawal_worker.wake()
+            card_worker.wake()
 
         batcher = Batcher(
             database,
-            BatchParts(
+            BatchDeps(
                 app_id=config.feishu.app_id,
-                offer=offer(config),
-                book=book,
+                withdraw_offer=make_withdraw_offer(config),
+                address_book=address_book,
                 operators=operators,
                 clock=clock,
-                wake=wake_withdrawing,
+                wake=wake_after_batch,
             ),
         )
-        batching = Step("batch", batcher.turn)
+        batch_worker = Worker("batch", batcher.run_once)
 
-        def wake_asked() -> None:
-            batching.wake()
-            withdrawing.wake()
+        def wake_after_click() -> None:
+            batch_worker.wake()
+            withdrawal_worker.wake()
 
-        clicks = Clicks(
+        clicks = ClickHandler(
             database,
-            ClickParts(
+            ClickDeps(
                 read=read_click,
-                offer=offer(config),
-                book=book,
+                withdraw_offer=make_withdraw_offer(config),
+                address_book=address_book,
                 operators=operators,
-                renderer=drawing,
+                renderer=renderer,
                 clock=clock,
-                wake=wake_asked,
+                wake=wake_after_click,
             ),
         )
-        parts.callback(clicks.close)
+        exit_stack.callback(clicks.close)
 
-        refresher = Refresher(
+        reconciler = Reconciler(
             database,
-            refresh_parts(
+            make_reconcile_deps(
                 config,
-                treasury,
+                referral_accounts,
                 clock,
-                connected_since=lambda: heard_since(pulse.connected_since, receiver.refused_at),
-                wake=recording.wake,
-                deaf=lambda: listener.reconnect(),  # noqa: PLW0108 - it is made further down
+                connected_since=lambda: received_since(heartbeat.connected_since, receiver.refused_at),
+                wake=apply_worker.wake,
+                on_not_receiving=lambda: listener.reconnect(),  # noqa: PLW0108 - it is made further down
             ),
         )
-        refreshing = Step("refresh", refresher.turn)
-        presence = Presence(
-            lambda: live_connections(api),
-            is_connected=lambda: pulse.connection.state is ConnectionState.CONNECTED,
+        reconcile_worker = Worker("refresh", reconciler.run_once)
+        presence = ConnectionCountWatcher(
+            lambda: count_live_connections(api),
+            is_connected=lambda: heartbeat.connection.state is ConnectionState.CONNECTED,
         )
 
         def accept(event: Event) -> "Future[Any]":
             """A click is decided in the transaction that stores it; everything else is only stored."""
             return clicks.accept(event) if event.event_type == CARD_CLICKED else receiver.accept(event)
 
-        pulse = Pulse(Connection(state=ConnectionState.CONNECTING), started)
+        heartbeat = Heartbeat(ConnectionStatus(state=ConnectionState.CONNECTING), started_at)
 
-        def ends_when_refused() -> bool:
-            wanted = config.feishu.when_refused
-            return wanted == "exit" or (wanted == "exit_at_start" and not pulse.was_connected)
+        def should_exit_when_refused() -> bool:
+            setting = config.feishu.when_refused
+            return setting == "exit" or (setting == "exit_at_start" and not heartbeat.was_connected)
 
-        def tell(connection: Connection) -> None:
-            if connection.state is not pulse.connection.state:
-                pulse.since = to_millis(clock.now())
-            if connection != pulse.connection:
+        def on_connection_change(connection: ConnectionStatus) -> None:
+            if connection.state is not heartbeat.connection.state:
+                heartbeat.connection_since = to_millis(clock.now())
+            if connection != heartbeat.connection:
                 log.log(
-                    LEVELS[connection.state],
+                    LOG_LEVELS[connection.state],
                     "connection.%s",
                     connection.state,
                     extra={"detail": connection.detail or None},
                 )
-            pulse.connection = connection
-            if pulse.connected_since is not None:
-                pulse.was_connected = True
-                refresher.may_have_missed()
-                refreshing.wake()
-            if connection.state is ConnectionState.REFUSED and ends_when_refused():
-                pulse.ended_by = connection.detail
-                running.call_soon_threadsafe(stop.set)
-            if connection.state is ConnectionState.CONNECTED and not pulse.frozen:
-                pulse.frozen = True  # once: what is frozen is never collected again
+            heartbeat.connection = connection
+            if heartbeat.connected_since is not None:
+                heartbeat.was_connected = True
+                reconciler.request_run()
+                reconcile_worker.wake()
+            if connection.state is ConnectionState.REFUSED and should_exit_when_refused():
+                heartbeat.exit_reason = connection.detail
+                loop.call_soon_threadsafe(stop.set)
+            if connection.state is ConnectionState.CONNECTED and not heartbeat.is_gc_frozen:
+                heartbeat.is_gc_frozen = True  # once: what is frozen is never collected again
                 gc.collect()
                 gc.freeze()  # the SDK's 11,000 modules would cost 136 ms in every full collection
-            beating.wake()
+            heartbeat_worker.wake()
 
-        async def beat(*, stopped: bool = False) -> float:
+        async def write_heartbeat(*, stopped: bool = False) -> float:
             now = to_millis(clock.now())
             row = WorkerRow(
-                owner=owner,
-                started_at=started,
-                beat_at=now,
+                worker_id=worker_id,
+                started_at=started_at,
+                heartbeat_at=now,
                 stopped_at=now if stopped else None,
-                connection=pulse.connection.state,
-                connection_since=pulse.since,
-                connection_detail=pulse.detail(api.standing.refused),
+                connection_state=heartbeat.connection.state,
+                connection_since=heartbeat.connection_since,
+                connection_detail=heartbeat.detail(api.app_status.refusal_reason),
                 last_event_at=receiver.last_event_at,
                 live_connections=presence.seen,
             )
-            await _write(database, lambda c: workers.beat(c, row))
-            pulse.kept_at = time.monotonic()
-            if pulse.is_news(receiver.refused_at):
-                refresher.may_have_missed()
-                refreshing.wake()
-            return BEAT_SECONDS
+            await _write(database, lambda c: workers.write_heartbeat(c, row))
+            heartbeat.last_write_at = time.monotonic()
+            if heartbeat.has_new_refusal(receiver.refused_at):
+                reconciler.request_run()
+                reconcile_worker.wake()
+            return HEARTBEAT_SECONDS
 
-        beating = Step("beat", beat)
-        listener = Listener(access(config), accept=accept, tell=tell)
+        heartbeat_worker = Worker("beat", write_heartbeat)
+        listener = Listener(make_app_access(config), accept=accept, on_connection_change=on_connection_change)
 
-        def clock_set_back(now: Millis) -> None:
-            pulse.since = min(pulse.since, now)
+        def on_clock_jump(now: Millis) -> None:
+            heartbeat.connection_since = min(heartbeat.connection_since, now)
             receiver.clock_set_back(now)
 
-        async def watch() -> float:
+        async def watch_listener() -> float:
             listener.watch()
-            if api.standing.refused is not None and ends_when_refused():
-                pulse.ended_by = api.standing.refused
+            if api.app_status.refusal_reason is not None and should_exit_when_refused():
+                heartbeat.exit_reason = api.app_status.refusal_reason
                 stop.set()
-            return BEAT_SECONDS
+            return HEARTBEAT_SECONDS
 
-        parts.push_async_callback(last_beat, lambda: beat(stopped=True))
-        parts.push_async_callback(drain_all, deliverer, announcer, withdrawer, updater, hand_over)
-        digesting = Step(
-            "digest", Digester(database, digest_parts(config, drawing, clock, wake_tellers)).turn
+        exit_stack.push_async_callback(write_last_heartbeat, lambda: write_heartbeat(stopped=True))
+        exit_stack.push_async_callback(
+            drain_all, deliverer, recipient_resolver, withdrawer, updater, payout_submitter
         )
-        pruner = Pruner(database, prune_parts(config, clock, busy=receiver.rush.is_on))
-        steps = (
-            beating,
-            delivering,
-            announcing,
-            recording,
-            withdrawing,
-            batching,
-            updating,
-            handing_over,
-            digesting,
-            refreshing,
-            Step("presence", presence.turn),
-            Step("watch", watch),
-            Step("ask again", lambda: ask_again(api)),
-            Step("prune", pruner.turn),
-            Step("clock", ClockWatch(database, clock, set_back=clock_set_back).turn),
+        digest_worker = Worker(
+            "digest", DigestSender(database, make_digest_deps(config, renderer, clock, wake_senders)).run_once
         )
-        for step in steps:
-            step.start()
-        parts.push_async_callback(stop_all, steps)
-        timetable = schedule(config.digest_plans(), digesting.wake)
-        timetable.start()
-        parts.callback(timetable.shutdown, wait=False)
+        pruner = Pruner(database, make_prune_deps(config, clock, busy=receiver.burst.is_on))
+        workers = (
+            heartbeat_worker,
+            delivery_worker,
+            resolver_worker,
+            apply_worker,
+            withdrawal_worker,
+            batch_worker,
+            card_worker,
+            payout_worker,
+            digest_worker,
+            reconcile_worker,
+            Worker("presence", presence.run_once),
+            Worker("watch", watch_listener),
+            Worker("ask again", lambda: probe_app_access(api)),
+            Worker("prune", pruner.run_once),
+            Worker("clock", ClockJumpWatcher(database, clock, set_back=on_clock_jump).run_once),
+        )
+        for worker in workers:
+            worker.start()
+        exit_stack.push_async_callback(stop_workers, workers)
+        scheduler = schedule(config.digest_plans(), digest_worker.wake)
+        scheduler.start()
+        exit_stack.callback(scheduler.shutdown, wait=False)
 
-        async def take(report: PayoutReport) -> Taken:
+        async def apply_report(report: PayoutReport) -> PayoutReportOutcome:
             now = to_millis(clock.now())
-            taken = await _write(
+            outcome = await _write(
                 database,
-                lambda c: settle(c, report, telling_, actor=audit.PAYROLL, what=audit.What.PAYOUT, now=now),
+                lambda c: apply_payout_report(
+                    c, report, notices, actor=audit.PAYROLL, action=audit.AuditAction.PAYOUT, now=now
+                ),
             )
-            log_settled(report, taken)
-            wake_tellers()
-            return taken
+            log_payout_report(report, outcome)
+            wake_senders()
+            return outcome
 
         if config.payouts.listen:
-            endpoint = ReportEndpoint(config.payouts.secret.get_secret_value(), take, clock)
+            endpoint = ReportEndpoint(config.payouts.secret.get_secret_value(), apply_report, clock)
             host, port = listen_address(config.payouts.listen)
             bound = await endpoint.start(host, port)
-            parts.push_async_callback(endpoint.stop)
-            log.info("payouts.listening", extra={"host": host, "port": bound})
+            exit_stack.push_async_callback(endpoint.stop)
+            log.info("payout_endpoint.started", extra={"host": host, "port": bound})
         if config.health.listen:
-            health = HealthEndpoint(lambda: pulse.readiness(api.standing.refused))
+            health = HealthEndpoint(lambda: heartbeat.readiness(api.app_status.refusal_reason))
             host, port = listen_address(config.health.listen)
             bound = await health.start(host, port)
-            parts.push_async_callback(health.stop)
-            log.info("health.listening", extra={"host": host, "port": bound})
-        await listen(
-            parts, config, clock, listener=listener, accept=accept, tell=tell, stop_seconds=STOP_SECONDS
+            exit_stack.push_async_callback(health.stop)
+            log.info("health.started", extra={"host": host, "port": bound})
+        await start_inbound(
+            exit_stack,
+            config,
+            clock,
+            listener=listener,
+            accept=accept,
+            on_connection_change=on_connection_change,
+            stop_seconds=STOP_SECONDS,
         )
         await stop.wait()
-        log.info("notifier.stopping")
-        if pulse.ended_by is not None:
-            raise NotAuthorised(pulse.ended_by)
+        log.info("notifier.stop_requested")
+        if heartbeat.exit_reason is not None:
+            raise NotAuthorised(heartbeat.exit_reason)
     log.info("notifier.stopped")
 
 

@@ -2,29 +2,29 @@
 
 from collections.abc import Callable
 
-from notifier.cards.digest_fit import fitting
+from notifier.cards.digest_fit import make_digest_fit
 from notifier.cards.render import Renderer
 from notifier.cards.templates import CardTemplates
 from notifier.clock import Clock, Millis
 from notifier.config.settings import Config
 from notifier.domain.delivery import HOUR_MS
-from notifier.domain.rate_limit import Pace, SendingPace
+from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Condition, Route
-from notifier.domain.withdrawal import Offer
+from notifier.domain.withdrawal import WithdrawOffer
 from notifier.feishu.api import AppAccess
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code
 from notifier.feishu.webhook.request import WebhookAccess
-from notifier.feishu.wire import write_reading
-from notifier.flow.digests.digest import DigestParts
-from notifier.flow.events.reconcile import RefreshParts
-from notifier.flow.notices import Telling
-from notifier.flow.ports import Treasury
-from notifier.flow.upkeep.prune import PruneParts
+from notifier.feishu.wire import encode_balance_reading
+from notifier.flow.digests.digest import DigestDeps
+from notifier.flow.events.reconcile import ReconcileDeps
+from notifier.flow.notices import NoticeWriter
+from notifier.flow.ports import ReferralAccounts
+from notifier.flow.upkeep.prune import PruneDeps
 from notifier.payroll.client import PayrollAccess
 
 
-def access(config: Config) -> AppAccess:
+def make_app_access(config: Config) -> AppAccess:
     return AppAccess(
         base_url=config.feishu.base_url,
         app_id=config.feishu.app_id,
@@ -33,7 +33,7 @@ def access(config: Config) -> AppAccess:
     )
 
 
-def webhook_access(config: Config) -> WebhookAccess:
+def make_webhook_access(config: Config) -> WebhookAccess:
     webhook = config.webhook
     return WebhookAccess(
         app_id=config.feishu.app_id,
@@ -44,13 +44,13 @@ def webhook_access(config: Config) -> WebhookAccess:
     )
 
 
-def address_book(config: Config) -> AddressBook:
+def make_address_book(config: Config) -> AddressBook:
     return AddressBook(
         groups={name: group.chat_id for name, group in config.groups.items()}, fallback=config.fallback_group
     )
 
 
-def routes(config: Config) -> tuple[Route, ...]:
+def make_routes(config: Config) -> tuple[Route, ...]:
     return tuple(
         Route(
             name=route.name,
@@ -68,56 +68,58 @@ def routes(config: Config) -> tuple[Route, ...]:
     )
 
 
-def refresh_parts(
+def make_reconcile_deps(
     config: Config,
-    treasury: Treasury,
+    accounts: ReferralAccounts,
     clock: Clock,
     *,
     connected_since: Callable[[], Millis | None],
     wake: Callable[[], None],
-    deaf: Callable[[], None],
-) -> RefreshParts:
-    wanted = config.refresh
-    return RefreshParts(
-        outside=treasury,
+    on_not_receiving: Callable[[], None],
+) -> ReconcileDeps:
+    settings = config.reconciliation
+    return ReconcileDeps(
+        referral_accounts=accounts,
         app_id=config.feishu.app_id,
-        pace=Pace(per_second=config.referrers.lookups_per_second),
-        own_pace=Pace(per_second=wanted.reads_per_second),
-        every_ms=None if wanted.every_hours is None else round(wanted.every_hours * HOUR_MS),
-        on_connect=wanted.on_connect,
-        grace_ms=round(wanted.grace_seconds * 1000),
-        write=write_reading,
+        limit=RateLimit(per_second=config.referrers.lookups_per_second),
+        own_limit=RateLimit(per_second=settings.reads_per_second),
+        every_ms=None if settings.every_hours is None else round(settings.every_hours * HOUR_MS),
+        on_connect=settings.on_connect,
+        grace_ms=round(settings.grace_seconds * 1000),
+        encode_reading=encode_balance_reading,
         connected_since=connected_since,
         clock=clock,
         wake=wake,
-        deaf=deaf,
+        on_not_receiving=on_not_receiving,
     )
 
 
-def renderer(config: Config, clock: Clock) -> Renderer:
+def make_renderer(config: Config, clock: Clock) -> Renderer:
     return Renderer(
         CardTemplates(config.cards.template_dir),
         check=card_problems,
         zone=config.cards.time_zone,
         clock=clock,
-        offer=offer(config),
+        withdraw_offer=make_withdraw_offer(config),
         per_minute=config.withdrawals.per_minute,
     )
 
 
-def offer(config: Config) -> Offer:
-    wanted = config.withdrawals
-    return Offer(
-        targets=frozenset(wanted.offer_to), kinds=tuple(wanted.kinds), least_amount=wanted.least_amount
+def make_withdraw_offer(config: Config) -> WithdrawOffer:
+    settings = config.withdrawals
+    return WithdrawOffer(
+        targets=frozenset(settings.offer_to), kinds=tuple(settings.kinds), least_amount=settings.least_amount
     )
 
 
-def digest_parts(config: Config, drawing: Renderer, clock: Clock, wake: Callable[[], None]) -> DigestParts:
+def make_digest_deps(
+    config: Config, renderer: Renderer, clock: Clock, wake: Callable[[], None]
+) -> DigestDeps:
     days = config.payouts.alarm_after_days
-    return DigestParts(
+    return DigestDeps(
         plans=config.digest_plans(),
-        telling=telling(config),
-        fit=fitting(drawing),
+        notices=make_notice_writer(config),
+        fit=make_digest_fit(renderer),
         kinds=tuple(config.withdrawals.kinds),
         late_after_ms=None if days is None else round(days * 24 * HOUR_MS),
         clock=clock,
@@ -125,15 +127,15 @@ def digest_parts(config: Config, drawing: Renderer, clock: Clock, wake: Callable
     )
 
 
-def telling(config: Config) -> Telling:
-    return Telling(
-        book=address_book(config),
+def make_notice_writer(config: Config) -> NoticeWriter:
+    return NoticeWriter(
+        address_book=make_address_book(config),
         max_age_ms=round(config.referrers.max_age_hours * HOUR_MS),
         alarm_group=config.payouts.alarm_group or config.fallback_group,
     )
 
 
-def payroll_access(config: Config) -> PayrollAccess:
+def make_payroll_access(config: Config) -> PayrollAccess:
     return PayrollAccess(
         url=config.payouts.url,
         secret=config.payouts.secret.get_secret_value(),
@@ -141,17 +143,17 @@ def payroll_access(config: Config) -> PayrollAccess:
     )
 
 
-def sending_pace(config: Config) -> SendingPace:
+def make_sending_limits(config: Config) -> SendingLimits:
     sending = config.sending
-    return SendingPace(
-        app=Pace(per_second=sending.per_second, burst=3),
-        chat=Pace(per_second=sending.per_chat_per_second),
+    return SendingLimits(
+        app=RateLimit(per_second=sending.per_second, burst=3),
+        chat=RateLimit(per_second=sending.per_chat_per_second),
         per_minute=sending.per_minute,
     )
 
 
-def prune_parts(config: Config, clock: Clock, *, busy: Callable[[], bool]) -> PruneParts:
-    kept = config.retention
-    return PruneParts(
-        events_days=kept.events_days, deliveries_days=kept.deliveries_days, clock=clock, busy=busy
+def make_prune_deps(config: Config, clock: Clock, *, busy: Callable[[], bool]) -> PruneDeps:
+    retention = config.retention
+    return PruneDeps(
+        events_days=retention.events_days, deliveries_days=retention.deliveries_days, clock=clock, busy=busy
     )

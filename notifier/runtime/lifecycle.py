@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from typing import Protocol
 
 from notifier.clock import Clock, to_millis
-from notifier.errors import AppStopped, CallError, NotAuthorised
+from notifier.errors import AppSuspended, CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.referral_accounts import NO_SUCH_ACCOUNT, ReferralAccounts
-from notifier.flow.worker import Step
+from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
+from notifier.flow.worker import Worker
 from notifier.store import workers
 from notifier.store.engine.database import Database
 
@@ -21,31 +21,31 @@ STOP_SECONDS = 2.5
 """For each of the three things a stop waits for: the listener's goodbye, the steps' turns, the calls in flight."""
 
 
-REFUSED_SECONDS = 30.0
+PROBE_SECONDS = 30.0
 
 
-class Draining(Protocol):
+class Drainable(Protocol):
     async def drain(self, seconds: float) -> None:
         """Lets calls in flight finish, for so long."""
 
 
-async def stop_all(steps: Iterable[Step]) -> None:
-    await asyncio.gather(*(step.stop(seconds=STOP_SECONDS) for step in steps))
+async def stop_workers(workers: Iterable[Worker]) -> None:
+    await asyncio.gather(*(worker.stop(seconds=STOP_SECONDS) for worker in workers))
 
 
-async def last_beat(beat: Callable[[], Coroutine[None, None, float]]) -> None:
+async def write_last_heartbeat(write_heartbeat: Callable[[], Coroutine[None, None, float]]) -> None:
     """A database that cannot be written now is no reason to end badly: nothing hangs on this."""
     try:
-        await asyncio.wait_for(beat(), STOP_SECONDS / 2)
+        await asyncio.wait_for(write_heartbeat(), STOP_SECONDS / 2)
     except Exception as error:  # noqa: BLE001 - see above
-        log.warning("notifier.last_beat_lost", extra={"reason": type(error).__name__})
+        log.warning("notifier.last_heartbeat_failed", extra={"reason": type(error).__name__})
 
 
-async def drain_all(*steps: Draining) -> None:
-    await asyncio.gather(*(step.drain(STOP_SECONDS) for step in steps))
+async def drain_all(*workers: Drainable) -> None:
+    await asyncio.gather(*(worker.drain(STOP_SECONDS) for worker in workers))
 
 
-async def stopped_before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+async def was_stopped_during(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
     """Does the work, unless we are asked to stop first. Raises what the work raises."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -58,49 +58,51 @@ async def stopped_before(stop: asyncio.Event, work: Coroutine[None, None, None])
     return True
 
 
-async def first_token(api: FeishuApi, when_refused: str) -> None:
+async def fetch_first_token(api: FeishuApi, when_refused: str) -> None:
     """A wrong secret is said at once; a network that is away for now is not a reason to stop.
 
     Raises NotAuthorised, unless we are to go on asking.
     """
     try:
         await api.token()
-    except (NotAuthorised, AppStopped) as error:
+    except (NotAuthorised, AppSuspended) as error:
         if when_refused != "retry":
             raise NotAuthorised(error.reason, code=error.code, log_id=error.log_id) from error
     except CallError as error:
-        log.warning("feishu.unreachable", extra={"reason": str(error)})
+        log.warning("feishu.token_request_failed", extra={"reason": str(error)})
 
 
 @contextlib.asynccontextmanager
-async def on_the_roll(database: Database, owner: str, clock: Clock) -> AsyncIterator[None]:
+async def registered_worker(database: Database, worker_id: str, clock: Clock) -> AsyncIterator[None]:
     """A row for this process, which says why when Feishu's refusal ends it."""
-    started = to_millis(clock.now())
-    await asyncio.wrap_future(database.write(lambda c: workers.enrol_worker(c, owner, now=started)))
+    started_at = to_millis(clock.now())
+    await asyncio.wrap_future(database.write(lambda c: workers.register_worker(c, worker_id, now=started_at)))
     try:
         yield
     except NotAuthorised as error:
-        why = str(error)
+        reason = str(error)
         now = to_millis(clock.now())
-        await asyncio.wrap_future(database.write(lambda c: workers.turn_away(c, owner, why, now=now)))
+        await asyncio.wrap_future(
+            database.write(lambda c: workers.mark_refused(c, worker_id, reason, now=now))
+        )
         raise
 
 
-async def ask_again(api: FeishuApi) -> float:
+async def probe_app_access(api: FeishuApi) -> float:
     """While Feishu takes nothing from us, whether it does again. Seconds until the next question."""
-    if api.standing.refused is not None:
+    if api.app_status.refusal_reason is not None:
         with contextlib.suppress(CallError):
-            await ReferralAccounts(api).read(NO_SUCH_ACCOUNT)
-    return REFUSED_SECONDS
+            await FeishuReferralAccounts(api).read(NONEXISTENT_ACCOUNT_ID)
+    return PROBE_SECONDS
 
 
 @contextlib.contextmanager
-def signals(stop: asyncio.Event) -> Iterator[None]:
+def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     """SIGTERM and SIGINT ask for a clean stop; where signals cannot be had (another thread), stop is all there is."""
     loop = asyncio.get_running_loop()
-    ours = (signal.SIGTERM, signal.SIGINT)
+    signal_numbers = (signal.SIGTERM, signal.SIGINT)
     try:
-        for number in ours:
+        for number in signal_numbers:
             loop.add_signal_handler(number, stop.set)
     except (NotImplementedError, RuntimeError, ValueError):
         yield
@@ -108,5 +110,5 @@ def signals(stop: asyncio.Event) -> Iterator[None]:
     try:
         yield
     finally:
-        for number in ours:
+        for number in signal_numbers:
             loop.remove_signal_handler(number)

@@ -6,38 +6,40 @@ from decimal import Decimal, InvalidOperation
 from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.tenant import Account
 
-_IN_ORDER = (
+_CURRENCIES_IN_ORDER = (
     "CNY USD GBP HKD TWD EUR JPY INR MYR SGD DKK CHF RUB VND IDR BRL THB AED KRW MOP AUD MAD CAD NZD "
     "NOK SAR LAK KHR MMK NPR TRY ILS PLN MXN EGP PHP ZAR SEK BND GEL KGS BYN AZN NGN CDF ZWL PKR BDT"
 )
-CURRENCY_NUMBERS = {code: number for number, code in enumerate(_IN_ORDER.split(), 1)}
+CURRENCY_NUMBERS = {code: number for number, code in enumerate(_CURRENCIES_IN_ORDER.split(), 1)}
 CURRENCY_FORMS = ("iso", "number", "numeric_string")
 
 
-class BadChangeError(ValueError):
+class BadBalanceChangeError(ValueError):
     """A change that cannot be made; the text is for the person who asked for it."""
 
 
 def parse_cash(cash: Mapping[str, object]) -> dict[str, Decimal]:
-    """Deltas such as {"CNY": "+500.00"}. Raises BadChangeError."""
+    """Deltas such as {"CNY": "+500.00"}. Raises BadBalanceChangeError."""
     return {currency: _amount(currency, text) for currency, text in cash.items()}
 
 
 def _amount(currency: str, text: object) -> Decimal:
     if currency not in CURRENCY_NUMBERS:
-        raise BadChangeError(f"currency {currency!r} is not one of Feishu's 48 (such as CNY, USD, JPY)")
+        raise BadBalanceChangeError(
+            f"currency {currency!r} is not one of Feishu's 48 (such as CNY, USD, JPY)"
+        )
     if not isinstance(text, str):
-        raise BadChangeError(f'the amount for {currency} must be text such as "+500.00", not {text!r}')
+        raise BadBalanceChangeError(f'the amount for {currency} must be text such as "+500.00", not {text!r}')
     try:
         amount = Decimal(text)
     except InvalidOperation as error:
-        raise BadChangeError(f"the amount for {currency} is not a number: {text!r}") from error
+        raise BadBalanceChangeError(f"the amount for {currency} is not a number: {text!r}") from error
     if not amount.is_finite() or amount != amount.quantize(Decimal("0.01")):
-        raise BadChangeError(f"the amount for {currency} may have 2 decimals at most: {text!r}")
+        raise BadBalanceChangeError(f"the amount for {currency} may have 2 decimals at most: {text!r}")
     return amount
 
 
-def add(account: Account, *, points: int, cash: Mapping[str, Decimal]) -> None:
+def add_to_balance(account: Account, *, points: int, cash: Mapping[str, Decimal]) -> None:
     account.points += points
     for currency, delta in cash.items():
         account.cash[currency] = account.cash.get(currency, Decimal(0)) + delta
@@ -46,11 +48,12 @@ def add(account: Account, *, points: int, cash: Mapping[str, Decimal]) -> None:
 def cash_bonus(cash: Mapping[str, Decimal], form: str) -> list[JsonObject]:
     """Wire form. Amounts are JSON floats, as on the real wire; form says how the currency is written."""
     return [
-        {"currency_type": _currency(code, form), "amount": float(amount)} for code, amount in cash.items()
+        {"currency_type": _currency_to_wire(code, form), "amount": float(amount)}
+        for code, amount in cash.items()
     ]
 
 
-def _currency(code: str, form: str) -> str | int:
+def _currency_to_wire(code: str, form: str) -> str | int:
     if form == "number":
         return CURRENCY_NUMBERS[code]
     return str(CURRENCY_NUMBERS[code]) if form == "numeric_string" else code

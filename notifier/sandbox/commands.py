@@ -4,28 +4,28 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 
 
 class CommandFailedError(ValueError):
     """It could not be run, or said no; the text is what it said last."""
 
 
-async def run_command(words: Sequence[str]) -> str:
+async def run_command(arguments: Sequence[str]) -> str:
     """The last line that it printed. It sees none of the settings of this shell that are meant for the app."""
-    if not words:
+    if not arguments:
         raise CommandFailedError("no command is set for this")
     hidden = ("NOTIFIER_", "FEISHU_", "LARK_", "APP_ID", "APP_SECRET")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     process = await asyncio.create_subprocess_exec(
-        *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=environment
+        *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, env=environment
     )
     try:
-        printed, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+        printed, _ = await asyncio.wait_for(process.communicate(), TIMEOUT_SECONDS)
     except TimeoutError as error:
         process.kill()
         await process.wait()
-        raise CommandFailedError(f"no answer within {SECONDS:g} s") from error
+        raise CommandFailedError(f"no answer within {TIMEOUT_SECONDS:g} s") from error
     lines = printed.decode(errors="replace").strip().splitlines() or ["(it said nothing)"]
     if process.returncode:
         raise CommandFailedError(lines[-1])

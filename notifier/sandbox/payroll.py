@@ -13,30 +13,30 @@ from aiohttp import web
 
 from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.settings import is_loopback
-from notifier.sandbox.tenant import World
+from notifier.sandbox.tenant import Tenant
 
 PATH = "/payroll/payouts"
-LARGEST_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 CLOCK_TOLERANCE_SECONDS = 300
 REPORT_SECONDS = 5.0
-STATUSES = ("paid", "failed")
-TEXTS = ("order_id", "account_id", "tenant_key", "referrer_open_id", "withdrawn_at")
+REPORT_STATUSES = ("paid", "failed")
+TEXT_FIELDS = ("order_id", "account_id", "tenant_key", "referrer_open_id", "withdrawn_at")
 
 
 class BadPayoutError(ValueError):
     """What was asked of the payroll system from outside makes no sense; the text says why."""
 
 
-class _RefusedError(Exception):
+class _HttpError(Exception):
     """The caller gets this HTTP status and sentence."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, message: str) -> None:
         self.status = status
-        super().__init__(sentence)
+        super().__init__(message)
 
 
 @dataclass(slots=True, kw_only=True)
-class Payout:
+class ReceivedPayout:
     """One payout. canonical: the body in one spelling, to compare a repetition with.
 
     received: how often it was asked for. report_status and report_error: what became of the last report.
@@ -60,12 +60,12 @@ class Payout:
 class Payroll:
     """report_url: where reports go; empty for nowhere."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._secret = world.settings.payout_secret
-        self.payouts: dict[str, Payout] = {}
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        self._secret = tenant.settings.payout_secret
+        self.payouts: dict[str, ReceivedPayout] = {}
         self.report_url = ""
-        self.set_report_url(world.settings.payout_report_url)
+        self.set_report_url(tenant.settings.payout_report_url)
 
     def set_report_url(self, url: str) -> None:
         """Raises BadPayoutError for anything but http on loopback; an empty text turns reports off."""
@@ -74,7 +74,7 @@ class Payroll:
                 "reports go to loopback http addresses only, such as http://127.0.0.1:8080/x"
             )
         self.report_url = url
-        self._world.touch()
+        self._tenant.bump_revision()
 
     async def receive(self, request: web.Request) -> web.Response:
         raw = await request.read()
@@ -83,32 +83,32 @@ class Payroll:
             self._check_signature(request.headers, raw)
             body, canonical = _read_body(raw)
             _check_key(request.headers.get("Idempotency-Key"), body)
-            return self._take(body, canonical)
-        except _RefusedError as refused:
+            return self._accept(body, canonical)
+        except _HttpError as refused:
             return web.json_response({"error": str(refused)}, status=refused.status)
 
     def _check_signature(self, headers: Mapping[str, str], raw: bytes) -> None:
         timestamp, signature = headers.get("X-Payout-Timestamp", ""), headers.get("X-Payout-Signature", "")
         if re.fullmatch("[0-9]{1,12}", timestamp) is None:
-            raise _RefusedError(401, "X-Payout-Timestamp must be the seconds since 1970")
+            raise _HttpError(401, "X-Payout-Timestamp must be the seconds since 1970")
         expected = sign(self._secret, timestamp, raw).encode()
         if not hmac.compare_digest(expected, signature.encode(errors="surrogateescape")):
-            raise _RefusedError(401, "X-Payout-Signature is missing or wrong")
-        if abs(int(timestamp) - self._world.clock.now()) > CLOCK_TOLERANCE_SECONDS:
-            raise _RefusedError(401, f"X-Payout-Timestamp is more than {CLOCK_TOLERANCE_SECONDS} s off")
+            raise _HttpError(401, "X-Payout-Signature is missing or wrong")
+        if abs(int(timestamp) - self._tenant.clock.now()) > CLOCK_TOLERANCE_SECONDS:
+            raise _HttpError(401, f"X-Payout-Timestamp is more than {CLOCK_TOLERANCE_SECONDS} s off")
 
-    def _take(self, body: JsonObject, canonical: str) -> web.Response:
+    def _accept(self, body: JsonObject, canonical: str) -> web.Response:
         order_id = str(body["order_id"])
         answer = {"order_id": order_id, "state": "accepted"}
         known = self.payouts.get(order_id)
         if known is None:
             _check_order(body)
-            self.payouts[order_id] = Payout(
-                order_id=order_id, body=body, canonical=canonical, at_ms=self._world.clock.now_ms()
+            self.payouts[order_id] = ReceivedPayout(
+                order_id=order_id, body=body, canonical=canonical, at_ms=self._tenant.clock.now_ms()
             )
             return web.json_response(answer, status=202)
         if known.canonical != canonical:
-            raise _RefusedError(409, f"order {order_id!r} was given before with another body")
+            raise _HttpError(409, f"order {order_id!r} was given before with another body")
         known.received += 1
         return web.json_response(answer)
 
@@ -122,23 +122,23 @@ class Payroll:
         payout = self.payouts.get(order_id)
         if payout is None:
             raise BadPayoutError(f"there is no payout {order_id!r}")
-        if status not in STATUSES:
-            raise BadPayoutError(f'"status" must be one of: {", ".join(STATUSES)}')
+        if status not in REPORT_STATUSES:
+            raise BadPayoutError(f'"status" must be one of: {", ".join(REPORT_STATUSES)}')
         if not self.report_url:
             raise BadPayoutError("there is no address to report to; set one first")
         payout.state, payout.reference, payout.reason = status, reference, reason
         payout.report_status, payout.report_error = None, ""
-        self._world.touch()
+        self._tenant.bump_revision()
         content = {"order_id": order_id, "status": status, "reference": reference, "reason": reason}
         try:
             payout.report_status = await self._post(self.report_url, json.dumps(content).encode())
         except (aiohttp.ClientError, OSError) as error:
             payout.report_error = f"{type(error).__name__}: {error}".removesuffix(": ")
-        self._world.touch()
+        self._tenant.bump_revision()
         return {**payout.to_json(), "http_status": payout.report_status, "error": payout.report_error}
 
     async def _post(self, url: str, raw: bytes) -> int:
-        timestamp = str(int(self._world.clock.now()))
+        timestamp = str(int(self._tenant.clock.now()))
         headers = {
             "Content-Type": "application/json",
             "X-Payout-Timestamp": timestamp,
@@ -160,8 +160,8 @@ def sign(secret: str, timestamp: str, raw: bytes) -> str:
 
 
 def _check_size(raw: bytes) -> None:
-    if len(raw) > LARGEST_BODY:
-        raise _RefusedError(413, f"the body is larger than {LARGEST_BODY} bytes")
+    if len(raw) > MAX_BODY_BYTES:
+        raise _HttpError(413, f"the body is larger than {MAX_BODY_BYTES} bytes")
 
 
 def _read_body(raw: bytes) -> tuple[JsonObject, str]:
@@ -170,30 +170,30 @@ def _read_body(raw: bytes) -> tuple[JsonObject, str]:
         body = json.loads(raw)
         canonical = json.dumps(body, sort_keys=True, allow_nan=False)
     except (ValueError, RecursionError) as error:
-        raise _RefusedError(400, "the body is not JSON that can be read") from error
+        raise _HttpError(400, "the body is not JSON that can be read") from error
     if not isinstance(body, dict):
-        raise _RefusedError(400, "the body must be a JSON object")
+        raise _HttpError(400, "the body must be a JSON object")
     return body, canonical
 
 
 def _check_key(key: str | None, body: JsonObject) -> None:
     if not key:
-        raise _RefusedError(400, "Idempotency-Key is missing")
+        raise _HttpError(400, "Idempotency-Key is missing")
     if key != body.get("order_id"):
-        raise _RefusedError(400, "Idempotency-Key must be the order_id of the body")
+        raise _HttpError(400, "Idempotency-Key must be the order_id of the body")
 
 
 def _check_order(body: JsonObject) -> None:
     """The members a payout needs; more of them are fine."""
-    for name in TEXTS:
+    for name in TEXT_FIELDS:
         if not isinstance(body.get(name), str):
-            raise _RefusedError(400, f'"{name}" must be text')
+            raise _HttpError(400, f'"{name}" must be text')
     if not _is_utc(str(body["withdrawn_at"])):
-        raise _RefusedError(400, '"withdrawn_at" must be a moment in UTC, such as 2026-01-31T08:00:00Z')
+        raise _HttpError(400, '"withdrawn_at" must be a moment in UTC, such as 2026-01-31T08:00:00Z')
     amounts = body.get("amounts")
     if not isinstance(amounts, list) or not all(_is_amount(one) for one in amounts):
         wanted = '{"kind": "points" or "cash", "currency": "CNY" or "", "amount": "350.5000"}'
-        raise _RefusedError(400, f'"amounts" must be a list of {wanted}')
+        raise _HttpError(400, f'"amounts" must be a list of {wanted}')
 
 
 def _is_amount(one: object) -> bool:

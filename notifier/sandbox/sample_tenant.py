@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.tenant import Group, World
+from notifier.sandbox.tenant import Group, Tenant
 
 PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
     ("lin", "林小满（示例）", "Lin Xiaoman (sample)", 120, {"CNY": "350.50"}),
@@ -13,21 +13,21 @@ PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
 )
 
 
-def sample_world(settings: SandboxSettings) -> World:
-    world = World(settings)
+def build_sample_tenant(settings: SandboxSettings) -> Tenant:
+    tenant = Tenant(settings)
     for key, name, en_name, points, cash in PEOPLE:
-        account = world.add_account(world.add_person(key, name=name, en_name=en_name).open_id)
+        account = tenant.add_account(tenant.add_person(key, name=name, en_name=en_name).open_id)
         account.points = points
         account.cash = {currency: Decimal(amount) for currency, amount in cash.items()}
-    everyone = list(world.people)
+    everyone = list(tenant.people)
     for chat_id, name in (
         ("oc_sandbox_hr", "招聘奖励通知（示例）"),
         ("oc_sandbox_fallback", "奖励兜底群（示例）"),
     ):
-        world.groups[chat_id] = Group(chat_id=chat_id, name=name, members=everyone)
+        tenant.groups[chat_id] = Group(chat_id=chat_id, name=name, members=everyone)
     for number in range(1, settings.extra_accounts + 1):
-        person = world.add_person(
+        person = tenant.add_person(
             f"extra_{number:04d}", name=f"示例员工 {number:04d}", en_name=f"Sample Person {number:04d}"
         )
-        world.add_account(person.open_id)
-    return world
+        tenant.add_account(person.open_id)
+    return tenant

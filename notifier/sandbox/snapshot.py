@@ -4,38 +4,38 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.api.hire import Order
+from notifier.sandbox.api.hire import WithdrawalOrder
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import Account, Message, Person, World
+from notifier.sandbox.tenant import Account, Message, TenantPerson, Tenant
 
 EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
 WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200
 
 
-def state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
-    world = sandbox.world
+def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
+    tenant = sandbox.tenant
     return {
-        "revision": world.revision,
-        "now_ms": world.clock.now_ms(),
-        "ahead_seconds": world.clock.ahead_seconds,
-        "sends_digest": bool(world.settings.digest_command),
+        "revision": tenant.revision,
+        "now_ms": tenant.clock.now_ms(),
+        "ahead_seconds": tenant.clock.ahead_seconds,
+        "sends_digest": bool(tenant.settings.digest_command),
         "feishu_url": feishu_url,
-        "app": {"app_id": world.settings.app_id, "connections": len(sandbox.connection.connections)},
+        "app": {"app_id": tenant.settings.app_id, "connections": len(sandbox.connection.connections)},
         "link": sandbox.connection.to_json(),
-        "troubles": [trouble.to_json() for trouble in sandbox.troubles.running()],
-        "people": [person_json(person) for person in world.people.values()],
+        "troubles": [fault.to_json() for fault in sandbox.running_faults.running()],
+        "people": [person_json(person) for person in tenant.people.values()],
         "groups": [
             {
                 "chat_id": group.chat_id,
                 "name": group.name,
-                "bot_in": group.bot_in,
+                "has_bot": group.has_bot,
                 "muted": group.muted,
                 "dissolved": group.dissolved,
                 "members": group.members,
             }
-            for group in world.groups.values()
+            for group in tenant.groups.values()
         ],
-        "accounts": [account_json(account) for account in world.accounts.values()],
+        "accounts": [account_json(account) for account in tenant.accounts.values()],
         "chats": _chats(sandbox),
         "events": [
             record.to_json() for record in reversed(list(sandbox.pusher.records.values())[-EVENTS_SHOWN:])
@@ -50,14 +50,14 @@ def state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "payout_report_url": sandbox.payroll.report_url,
         "webhook_url": sandbox.webhook.url,
         "on_hold": sandbox.pusher.on_hold,
-        "requests": [line.to_json() for line in reversed(world.requests[-REQUESTS_SHOWN:])],
-        "refusals": {str(code): count for code, count in sorted(world.refusals.items())},
-        "scopes": sorted(world.granted_scopes),
-        "faults": [fault.to_json() for fault in sandbox.faults.rules],
+        "requests": [line.to_json() for line in reversed(tenant.requests[-REQUESTS_SHOWN:])],
+        "refusals": {str(code): count for code, count in sorted(tenant.refusals.items())},
+        "scopes": sorted(tenant.granted_scopes),
+        "faults": [fault.to_json() for fault in sandbox.call_faults.rules],
     }
 
 
-def person_json(person: Person) -> JsonObject:
+def person_json(person: TenantPerson) -> JsonObject:
     return {
         "open_id": person.open_id,
         "name": person.name,
@@ -78,20 +78,20 @@ def account_json(account: Account) -> JsonObject:
     }
 
 
-def withdrawal_json(order: Order) -> JsonObject:
+def withdrawal_json(order: WithdrawalOrder) -> JsonObject:
     return {
         "order_id": order.external_order_id,
         "account_id": order.account_id,
         "points": order.points,
         "cash": _cash(order.cash),
         "at_ms": order.at_ms,
-        "asked": order.asked,
+        "asked": order.request_count,
     }
 
 
-def message_json(message: Message, world: World) -> JsonObject:
+def message_json(message: Message, tenant: Tenant) -> JsonObject:
     """A message that shows a file says which one, beside the content that was sent."""
-    file = world.files.get(str(message.content.get("file_key"))) if message.msg_type == "file" else None
+    file = tenant.files.get(str(message.content.get("file_key"))) if message.msg_type == "file" else None
     shown = {"file": {"name": file["file_name"], "bytes": file["bytes"]}} if file else {}
     return {
         "message_id": message.message_id,
@@ -110,12 +110,12 @@ def _cash(cash: Mapping[str, Decimal]) -> list[JsonObject]:
 
 
 def _chats(sandbox: Sandbox) -> list[JsonObject]:
-    world = sandbox.world
+    tenant = sandbox.tenant
     by_chat: dict[str, list[JsonObject]] = {}
-    for message in world.messages.values():
-        by_chat.setdefault(message.chat_id, []).append(message_json(message, world))
-    groups = [(group.chat_id, "group", group.name, None) for group in world.groups.values()]
-    people = [(person.chat_id, "p2p", person.name, person.open_id) for person in world.people.values()]
+    for message in tenant.messages.values():
+        by_chat.setdefault(message.chat_id, []).append(message_json(message, tenant))
+    groups = [(group.chat_id, "group", group.name, None) for group in tenant.groups.values()]
+    people = [(person.chat_id, "p2p", person.name, person.open_id) for person in tenant.people.values()]
     return [
         {
             "chat_id": chat_id,

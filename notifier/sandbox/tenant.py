@@ -29,7 +29,7 @@ USABLE, DEACTIVATED = 1, 2  # account status on the wire
 
 
 @dataclass(slots=True, kw_only=True)
-class Person:
+class TenantPerson:
     """resigned_code: 230029, or 230013, which the platform also answers for people who left."""
 
     open_id: str
@@ -49,7 +49,7 @@ class Group:
     chat_id: str
     name: str
     members: list[str]
-    bot_in: bool = True
+    has_bot: bool = True
     muted: bool = False
     dissolved: bool = False
 
@@ -80,11 +80,11 @@ class Message:
     update_time_ms: int
     parent_id: str | None = None
     recalled: bool = False
-    being_clicked: bool = False
+    has_pending_click: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestLine:
+class RequestRecord:
     """One call as the stand-in saw it; code is None where no JSON answer with a code went out."""
 
     at_ms: int
@@ -99,37 +99,37 @@ class RequestLine:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-class World:
+class Tenant:
     """The tenant. All of it is touched from the server's loop only; `touch` tells whoever watches."""
 
     def __init__(self, settings: SandboxSettings) -> None:
         self.settings = settings
         self.clock = SandboxClock(settings.clock, settings.clock_file)
-        self.people: dict[str, Person] = {}
+        self.people: dict[str, TenantPerson] = {}
         self.groups: dict[str, Group] = {}
         self.accounts: dict[str, Account] = {}
         self.messages: dict[str, Message] = {}
         self.files: dict[str, JsonObject] = {}
         self.granted_scopes = set(settings.granted_scopes)
-        self.requests: list[RequestLine] = []
+        self.requests: list[RequestRecord] = []
         self.refusals: Counter[int] = Counter()
         self.revision = 0
         self.watchers: list[Callable[[int], None]] = []
         self.stopping = asyncio.Event()
 
-    def touch(self) -> None:
+    def bump_revision(self) -> None:
         """Something changed."""
         self.revision += 1
         for watcher in list(self.watchers):
             watcher(self.revision)
 
-    def person_of_chat(self, chat_id: str) -> Person | None:
+    def person_of_chat(self, chat_id: str) -> TenantPerson | None:
         return next((person for person in self.people.values() if person.chat_id == chat_id), None)
 
-    def add_person(self, key: str, *, name: str, en_name: str) -> Person:
+    def add_person(self, key: str, *, name: str, en_name: str) -> TenantPerson:
         """A person with ids, addresses and a chat made from `key`."""
         number = len(self.people) + 1
-        person = Person(
+        person = TenantPerson(
             open_id=f"ou_sandbox_{key}",
             union_id=f"on_sandbox_{key}",
             user_id=f"sandbox_{key}",
@@ -151,14 +151,16 @@ class World:
         return [message for message in self.messages.values() if message.chat_id == chat_id]
 
 
-def forget(kept: dict[str, _T], most: int, *, finished: Callable[[_T], bool] = lambda _: True) -> list[str]:
+def drop_oldest(
+    kept: dict[str, _T], limit: int, *, finished: Callable[[_T], bool] = lambda _: True
+) -> list[str]:
     """Takes out the oldest that are finished, so that `most` are left; gives their keys. most 0: takes out nothing.
 
     Waits until there are twice as many, so that a long run spends next to nothing on it.
     """
-    if not most or len(kept) < 2 * most:
+    if not limit or len(kept) < 2 * limit:
         return []
-    old = itertools.islice(kept.items(), len(kept) - most)
+    old = itertools.islice(kept.items(), len(kept) - limit)
     gone = [key for key, each in old if finished(each)]
     for key in gone:
         del kept[key]

@@ -15,7 +15,7 @@ from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.snapshot import account_json, message_json, state, withdrawal_json
+from notifier.sandbox.snapshot import account_json, message_json, build_state, withdrawal_json
 from notifier.sandbox.tenant import PersonStatus
 
 Json = dict[str, Any]
@@ -72,7 +72,7 @@ class FeishuBox:
     ) -> None:
         self.stop()
 
-    def change(
+    def change_balance(
         self,
         account_id: str,
         points: int = 0,
@@ -84,26 +84,28 @@ class FeishuBox:
         """Changes a balance by deltas such as {"CNY": "+500.00"}; gives the ids of the events it makes."""
         deltas = parse_cash(cash or {})
 
-        def do(sandbox: Sandbox) -> list[str]:
-            record = sandbox.change(account_id, points=points, cash=deltas, currency_form=currency_form)
+        def operation(sandbox: Sandbox) -> list[str]:
+            record = sandbox.change_balance(
+                account_id, points=points, cash=deltas, currency_form=currency_form
+            )
             return sandbox.push([record] if record else [], send=send)
 
-        return self._call(do)
+        return self._call(operation)
 
-    def change_many(
+    def change_balances(
         self, changes: Iterable[tuple[str, int, Mapping[str, str]]], *, send: str = "once"
     ) -> list[str]:
         """Several (account_id, points, cash) at once, in order."""
         wanted = [(account_id, points, parse_cash(cash)) for account_id, points, cash in changes]
 
-        def do(sandbox: Sandbox) -> list[str]:
+        def operation(sandbox: Sandbox) -> list[str]:
             records = [
-                sandbox.change(account_id, points=points, cash=cash, currency_form="iso")
+                sandbox.change_balance(account_id, points=points, cash=cash, currency_form="iso")
                 for account_id, points, cash in wanted
             ]
             return sandbox.push([record for record in records if record], send=send)
 
-        return self._call(do)
+        return self._call(operation)
 
     def push_payload(self, text: str) -> str:
         """Pushes any text as an event's payload; gives the record's event_id."""
@@ -123,17 +125,19 @@ class FeishuBox:
     def messages(self, chat_id_or_open_id: str) -> list[Json]:
         """The messages of one chat, oldest first."""
 
-        def do(sandbox: Sandbox) -> list[Json]:
-            person = sandbox.world.people.get(chat_id_or_open_id)
+        def operation(sandbox: Sandbox) -> list[Json]:
+            person = sandbox.tenant.people.get(chat_id_or_open_id)
             chat_id = person.chat_id if person else chat_id_or_open_id
-            return [message_json(message, sandbox.world) for message in sandbox.world.chat_messages(chat_id)]
+            return [
+                message_json(message, sandbox.tenant) for message in sandbox.tenant.chat_messages(chat_id)
+            ]
 
-        return self._read(do)
+        return self._read(operation)
 
     def all_messages(self) -> list[Json]:
         return self._read(
             lambda sandbox: [
-                message_json(message, sandbox.world) for message in sandbox.world.messages.values()
+                message_json(message, sandbox.tenant) for message in sandbox.tenant.messages.values()
             ]
         )
 
@@ -171,20 +175,20 @@ class FeishuBox:
         """Calls of the app, oldest first."""
         return self._read(
             lambda sandbox: [
-                line.to_json() for line in sandbox.world.requests if line.path.startswith(path_beginning)
+                line.to_json() for line in sandbox.tenant.requests if line.path.startswith(path_beginning)
             ]
         )
 
     def refusals(self) -> dict[int, int]:
         """How often each code was answered because of a rule; faults on demand are not counted."""
-        return self._read(lambda sandbox: dict(sandbox.world.refusals))
+        return self._read(lambda sandbox: dict(sandbox.tenant.refusals))
 
     def account(self, account_id: str) -> Json:
-        return self._read(lambda sandbox: account_json(sandbox.world.accounts[account_id]))
+        return self._read(lambda sandbox: account_json(sandbox.tenant.accounts[account_id]))
 
     def accounts(self) -> list[Json]:
         return self._read(
-            lambda sandbox: [account_json(account) for account in sandbox.world.accounts.values()]
+            lambda sandbox: [account_json(account) for account in sandbox.tenant.accounts.values()]
         )
 
     def withdrawals(self) -> list[Json]:
@@ -198,11 +202,11 @@ class FeishuBox:
     def file(self, file_key: str) -> bytes:
         """What was uploaded under this key."""
 
-        def do(sandbox: Sandbox) -> bytes:
-            content = sandbox.world.files[file_key]["content"]
+        def operation(sandbox: Sandbox) -> bytes:
+            content = sandbox.tenant.files[file_key]["content"]
             return content if isinstance(content, bytes) else b""
 
-        return self._read(do)
+        return self._read(operation)
 
     def set_payout_report_url(self, url: str) -> None:
         """Where the payroll stand-in reports to: http on loopback; "" for nowhere."""
@@ -226,79 +230,81 @@ class FeishuBox:
 
     def set_account(self, account_id: str, *, status: int) -> None:
         """1 usable, 2 deactivated."""
-        self._call(lambda sandbox: setattr(sandbox.world.accounts[account_id], "status", status))
+        self._call(lambda sandbox: setattr(sandbox.tenant.accounts[account_id], "status", status))
 
     def set_person(self, open_id: str, *, status: str, resigned_code: int = 230029) -> None:
         """status: active, resigned, bot_stopped, out_of_range or blocked."""
 
-        def do(sandbox: Sandbox) -> None:
-            person = sandbox.world.people[open_id]
+        def operation(sandbox: Sandbox) -> None:
+            person = sandbox.tenant.people[open_id]
             person.status = PersonStatus(status)
             person.resigned_code = resigned_code
 
-        self._call(do)
+        self._call(operation)
 
     def rename(self, open_id: str, *, name: str, en_name: str) -> None:
         """Any text, hostile ones too: names in HR data are what people typed."""
 
-        def do(sandbox: Sandbox) -> None:
-            person = sandbox.world.people[open_id]
+        def operation(sandbox: Sandbox) -> None:
+            person = sandbox.tenant.people[open_id]
             person.name, person.en_name = name, en_name
 
-        self._call(do)
+        self._call(operation)
 
     def set_group(
-        self, chat_id: str, *, bot_in: bool = True, muted: bool = False, dissolved: bool = False
+        self, chat_id: str, *, has_bot: bool = True, muted: bool = False, dissolved: bool = False
     ) -> None:
-        def do(sandbox: Sandbox) -> None:
-            group = sandbox.world.groups[chat_id]
-            group.bot_in, group.muted, group.dissolved = bot_in, muted, dissolved
+        def operation(sandbox: Sandbox) -> None:
+            group = sandbox.tenant.groups[chat_id]
+            group.has_bot, group.muted, group.dissolved = has_bot, muted, dissolved
 
-        self._call(do)
+        self._call(operation)
 
     def set_scopes(self, granted: Iterable[str]) -> None:
         scopes = set(granted)
-        self._call(lambda sandbox: setattr(sandbox.world, "granted_scopes", scopes))
+        self._call(lambda sandbox: setattr(sandbox.tenant, "granted_scopes", scopes))
 
-    def add_fault(self, rule: Json) -> str:
+    def add_call_fault(self, rule: Json) -> str:
         """See faults.py for the members; gives the fault's id."""
-        return self._call(lambda sandbox: sandbox.faults.add(rule).fault_id)
+        return self._call(lambda sandbox: sandbox.call_faults.add(rule).fault_id)
 
-    def fault_hits(self, fault_id: str) -> int:
+    def count_call_fault_hits(self, fault_id: str) -> int:
         """How many calls a fault has met so far."""
         return self._read(
-            lambda sandbox: sum(rule.hits for rule in sandbox.faults.rules if rule.fault_id == fault_id)
+            lambda sandbox: sum(rule.hits for rule in sandbox.call_faults.rules if rule.fault_id == fault_id)
         )
 
-    def clear_faults(self) -> None:
-        self._call(lambda sandbox: sandbox.faults.clear())
+    def clear_call_faults(self) -> None:
+        self._call(lambda sandbox: sandbox.call_faults.clear())
 
     def expire_tokens(self) -> None:
         self._call(lambda sandbox: sandbox.tokens.expire_all())
 
-    def trouble(self, kind: str, **options: object) -> str:
+    def start_fault(self, fault_type: str, **options: object) -> str:
         """Starts a trouble of trouble_kinds.py, such as ("429", times=2, header=False); gives its id.
 
-        It ends by itself after `seconds` of real time or `times` hits, where given. Raises BadTroubleError.
+        It ends by itself after `seconds` of real time or `times` hits, where given. Raises BadFaultError.
         """
-        return self._call(lambda sandbox: sandbox.troubles.start({**options, "kind": kind}).trouble_id)
+        return self._call(
+            lambda sandbox: sandbox.running_faults.start({**options, "kind": fault_type}).fault_id
+        )
 
-    def end_trouble(self, trouble_id: str) -> None:
-        """Raises NoSuchTroubleError, as for one that is over."""
-        self._call(lambda sandbox: sandbox.troubles.end(trouble_id))
+    def end_fault(self, fault_id: str) -> None:
+        """Raises UnknownFaultError, as for one that is over."""
+        self._call(lambda sandbox: sandbox.running_faults.end(fault_id))
 
-    def end_troubles(self) -> None:
-        self._call(lambda sandbox: sandbox.troubles.end_all())
+    def end_all_faults(self) -> None:
+        self._call(lambda sandbox: sandbox.running_faults.end_all())
 
-    def troubles(self) -> list[Json]:
+    def running_faults(self) -> list[Json]:
         """Those that are running, with hits and what is left of them."""
-        return self._read(lambda sandbox: [trouble.to_json() for trouble in sandbox.troubles.running()])
+        return self._read(lambda sandbox: [fault.to_json() for fault in sandbox.running_faults.running()])
 
-    def link(self) -> Json:
-        """How the app's connection fares: {"listening", "lost_at_ms", "away_seconds", "reconnects", "dead", ...}."""
+    def connection_status(self) -> Json:
+        """How the app's connection fares: {"listening", "disconnected_at_ms", "offline_seconds", "reconnects", "dead", ...}."""
         return self._read(lambda sandbox: sandbox.connection.to_json())
 
-    def set_foreign(self, count: int) -> None:
+    def set_other_connections(self, count: int) -> None:
         """As if somebody else had so many more connections of this app."""
         self._call(lambda sandbox: setattr(sandbox.connection, "foreign", count))
 
@@ -333,7 +339,7 @@ class FeishuBox:
         )
 
     def state(self) -> Json:
-        return self._read(lambda sandbox: state(sandbox, feishu_url=self.url))
+        return self._read(lambda sandbox: build_state(sandbox, feishu_url=self.url))
 
     def wait_for(self, predicate: Callable[[], _T], description: str, timeout: float = 10) -> _T:
         """Waits until predicate gives something true, asking at every change of the sandbox; gives that.
@@ -354,28 +360,30 @@ class FeishuBox:
             with self._changed:
                 self._changed.wait_for(lambda seen=seen: self._revision != seen, min(left, 0.1))  # type: ignore[misc]
 
-    async def until(self, predicate: Callable[[], _T], description: str, within_seconds: float = 10) -> _T:
+    async def wait_for_async(
+        self, predicate: Callable[[], _T], description: str, within_seconds: float = 10
+    ) -> _T:
         """`wait_for` that leaves the caller's loop running; the predicate is called in another thread."""
         return await asyncio.to_thread(self.wait_for, predicate, description, within_seconds)
 
-    def _read(self, do: Callable[[Sandbox], _T]) -> _T:
+    def _read(self, operation: Callable[[Sandbox], _T]) -> _T:
         async def in_loop(sandbox: Sandbox) -> _T:
-            return do(sandbox)
+            return operation(sandbox)
 
         return self._await(in_loop)
 
-    def _call(self, do: Callable[[Sandbox], _T]) -> _T:
+    def _call(self, operation: Callable[[Sandbox], _T]) -> _T:
         async def in_loop(sandbox: Sandbox) -> _T:
-            result = do(sandbox)
-            sandbox.world.touch()
+            result = operation(sandbox)
+            sandbox.tenant.bump_revision()
             return result
 
         return self._await(in_loop)
 
-    def _await(self, do: Callable[[Sandbox], Coroutine[Any, Any, _T]]) -> _T:
+    def _await(self, operation: Callable[[Sandbox], Coroutine[Any, Any, _T]]) -> _T:
         if self._loop is None or self._sandbox is None:
             raise RuntimeError("the box is not started")
-        return asyncio.run_coroutine_threadsafe(do(self._sandbox), self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(operation(self._sandbox), self._loop).result(60)
 
     def _run(self, started: "concurrent.futures.Future[None]") -> None:
         asyncio.run(self._serve(started))
@@ -384,7 +392,7 @@ class FeishuBox:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         try:
             async with serving(self.settings) as (self._sandbox, self.url):
-                self._sandbox.world.watchers.append(self._note)
+                self._sandbox.tenant.watchers.append(self._on_change)
                 started.set_result(None)
                 await self._stop.wait()
         except (
@@ -396,7 +404,7 @@ class FeishuBox:
                 raise
             started.set_exception(error)
 
-    def _note(self, revision: int) -> None:
+    def _on_change(self, revision: int) -> None:
         with self._changed:
             self._revision = revision
             self._changed.notify_all()

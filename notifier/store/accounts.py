@@ -18,7 +18,7 @@ LEASE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookupDue:
+class DueLookup:
     """attempts: failed tries so far."""
 
     account_ref: int
@@ -26,7 +26,7 @@ class LookupDue:
     attempts: int
 
 
-def ownership(connection: Connection, ref: int) -> Ownership | None:
+def get_ownership(connection: Connection, account_ref: int) -> Ownership | None:
     """None when nobody has asked yet."""
     row = connection.execute(
         sa.select(
@@ -34,12 +34,12 @@ def ownership(connection: Connection, ref: int) -> Ownership | None:
             accounts.c.referrer_name_zh,
             accounts.c.referrer_name_en,
             accounts.c.looked_up_at,
-        ).where(accounts.c.id == ref)
+        ).where(accounts.c.id == account_ref)
     ).one()
-    return read_ownership(row)
+    return parse_ownership(row)
 
 
-def read_ownership(row: sa.Row[*tuple[Any, ...]]) -> Ownership | None:
+def parse_ownership(row: sa.Row[*tuple[Any, ...]]) -> Ownership | None:
     """From a row that has the accounts' columns."""
     if row.looked_up_at is None:
         return None
@@ -51,21 +51,23 @@ def read_ownership(row: sa.Row[*tuple[Any, ...]]) -> Ownership | None:
     return Ownership(referrer=referrer, looked_up_at=row.looked_up_at)
 
 
-def key_of(connection: Connection, ref: int) -> AccountKey:
+def get_account_key(connection: Connection, account_ref: int) -> AccountKey:
     row = connection.execute(
-        sa.select(accounts.c.tenant_key, accounts.c.app_id, accounts.c.account_id).where(accounts.c.id == ref)
+        sa.select(accounts.c.tenant_key, accounts.c.app_id, accounts.c.account_id).where(
+            accounts.c.id == account_ref
+        )
     ).one()
     return AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id)
 
 
-def called(connection: Connection, account_id: str) -> list[int]:
+def find_account_refs(connection: Connection, account_id: str) -> list[int]:
     """Every account with this id: it is unique per tenant and app only."""
     return list(
         connection.execute(sa.select(accounts.c.id).where(accounts.c.account_id == account_id)).scalars()
     )
 
 
-def claim_lookups(connection: Connection, *, now: Millis, limit: int) -> list[LookupDue]:
+def claim_lookups(connection: Connection, *, now: Millis, limit: int) -> list[DueLookup]:
     """Accounts for whose owner deliveries wait, longest wait first; then those of which nobody has asked yet, as
     digests show them and withdrawals need them. A claim is a lease: see LEASE_MS.
     """
@@ -82,7 +84,10 @@ def claim_lookups(connection: Connection, *, now: Millis, limit: int) -> list[Lo
         .order_by(waiting.c.first)
         .limit(limit)
     ).all()
-    rows = [*rows, *_never_asked(connection, now=now, limit=limit, but=[row.id for row in rows])][:limit]
+    rows = [
+        *rows,
+        *_list_never_looked_up(connection, now=now, limit=limit, excluded_refs=[row.id for row in rows]),
+    ][:limit]
     if rows:
         connection.execute(
             sa.update(accounts)
@@ -90,7 +95,7 @@ def claim_lookups(connection: Connection, *, now: Millis, limit: int) -> list[Lo
             .values(lookup_due_at=now + LEASE_MS)
         )
     return [
-        LookupDue(
+        DueLookup(
             account_ref=row.id,
             account=AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id),
             attempts=row.lookup_attempts,
@@ -99,19 +104,19 @@ def claim_lookups(connection: Connection, *, now: Millis, limit: int) -> list[Lo
     ]
 
 
-def _never_asked(
-    connection: Connection, *, now: Millis, limit: int, but: Sequence[int]
+def _list_never_looked_up(
+    connection: Connection, *, now: Millis, limit: int, excluded_refs: Sequence[int]
 ) -> Sequence[sa.Row[*tuple[Any, ...]]]:
     query = sa.select(accounts).where(
         accounts.c.looked_up_at.is_(None),
         accounts.c.lookup_due_at <= now,
         accounts.c.modified_at.is_not(None),
-        accounts.c.id.not_in(but),
+        accounts.c.id.not_in(excluded_refs),
     )
     return connection.execute(query.order_by(accounts.c.lookup_due_at).limit(limit)).all()
 
 
-def next_lookup_at(connection: Connection) -> Millis | None:
+def get_next_lookup_at(connection: Connection) -> Millis | None:
     """When the earliest look-up is due: one that a delivery waits for, or the first of an account."""
     waiting = sa.select(deliveries.c.account_ref).where(deliveries.c.state == DeliveryState.WAITING)
     earliest = sa.select(sa.func.min(accounts.c.lookup_due_at))
@@ -124,16 +129,16 @@ def next_lookup_at(connection: Connection) -> Millis | None:
     return min((at for at in found if at is not None), default=None)
 
 
-def keep_ownership(connection: Connection, ref: int, answer: Ownership) -> None:
-    referrer = answer.referrer
+def save_ownership(connection: Connection, account_ref: int, ownership: Ownership) -> None:
+    referrer = ownership.referrer
     connection.execute(
         sa.update(accounts)
-        .where(accounts.c.id == ref)
+        .where(accounts.c.id == account_ref)
         .values(
             referrer_open_id=referrer.open_id if referrer else None,
             referrer_name_zh=referrer.name_zh if referrer else "",
             referrer_name_en=referrer.name_en if referrer else "",
-            looked_up_at=answer.looked_up_at,
+            looked_up_at=ownership.looked_up_at,
             lookup_due_at=0,
             lookup_attempts=0,
             lookup_error=None,
@@ -141,20 +146,20 @@ def keep_ownership(connection: Connection, ref: int, answer: Ownership) -> None:
     )
 
 
-def keep_usable(connection: Connection, ref: int, *, usable: bool, now: Millis) -> None:
+def save_is_active(connection: Connection, account_ref: int, *, is_active: bool, now: Millis) -> None:
     """Whether Feishu says that the account may withdraw. Where not, no events come, and silence proves
     nothing.
     """
     values: dict[str, object] = {"deactivated_at": None}
-    if not usable:
-        values = {"deactivated_at": now, "agreed_at": None}
-    connection.execute(sa.update(accounts).where(accounts.c.id == ref).values(**values))
+    if not is_active:
+        values = {"deactivated_at": now, "confirmed_at": None}
+    connection.execute(sa.update(accounts).where(accounts.c.id == account_ref).values(**values))
 
 
-def postpone_lookup(connection: Connection, ref: int, *, due_at: Millis, reason: str) -> None:
+def postpone_lookup(connection: Connection, account_ref: int, *, due_at: Millis, reason: str) -> None:
     connection.execute(
         sa.update(accounts)
-        .where(accounts.c.id == ref)
+        .where(accounts.c.id == account_ref)
         .values(lookup_due_at=due_at, lookup_attempts=accounts.c.lookup_attempts + 1, lookup_error=reason)
     )
 
@@ -164,7 +169,7 @@ def release_lookups(connection: Connection) -> None:
     connection.execute(sa.update(accounts).where(accounts.c.lookup_attempts == 0).values(lookup_due_at=0))
 
 
-def failing_lookups(connection: Connection, *, limit: int) -> Sequence[tuple[str, int, str]]:
+def list_failing_lookups(connection: Connection, *, limit: int) -> Sequence[tuple[str, int, str]]:
     """(account_id, tries, reason) of look-ups that failed last time, most tries first."""
     rows = connection.execute(
         sa.select(accounts.c.account_id, accounts.c.lookup_attempts, accounts.c.lookup_error)

@@ -4,14 +4,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import Delivery, DeliveryState, Rung
+from notifier.domain.delivery import Delivery, DeliveryState, CardVariant
 from notifier.domain.route import Recipient
 from notifier.store import notices
 from notifier.store.schema.tables import deliveries, delivery_notices
 
 
-def address(
-    connection: Connection, ref: int, target: str, recipient: Recipient | None, *, now: Millis
+def assign_recipient(
+    connection: Connection, account_ref: int, target: str, recipient: Recipient | None, *, now: Millis
 ) -> int:
     """The deliveries of this account that wait for this target get their recipient, or die for want of one."""
     if recipient is None:
@@ -30,7 +30,7 @@ def address(
     return connection.execute(
         sa.update(deliveries)
         .where(
-            deliveries.c.account_ref == ref,
+            deliveries.c.account_ref == account_ref,
             deliveries.c.target == target,
             deliveries.c.state == DeliveryState.WAITING,
         )
@@ -38,25 +38,25 @@ def address(
     ).rowcount
 
 
-def targets_waiting(connection: Connection, ref: int) -> list[str]:
+def list_waiting_targets(connection: Connection, account_ref: int) -> list[str]:
     return list(
         connection.execute(
             sa.select(deliveries.c.target)
-            .where(deliveries.c.account_ref == ref, deliveries.c.state == DeliveryState.WAITING)
+            .where(deliveries.c.account_ref == account_ref, deliveries.c.state == DeliveryState.WAITING)
             .distinct()
         ).scalars()
     )
 
 
-def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *, now: Millis) -> int:
+def create_reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *, now: Millis) -> int:
     """The delivery that tells the same to the fallback: one that waits there untouched for the same account, or a
     new one; made once however often it is asked for.
     """
-    key = notices.delivery_key(delivery.key, "reroute")
+    key = notices.make_delivery_key(delivery.key, "reroute")
     known = connection.execute(sa.select(deliveries.c.id).where(deliveries.c.delivery_key == key)).scalar()
     if known is not None:
         return known
-    waiting = _untouched_reroute(connection, delivery, recipient) if delivery.run_id is None else None
+    waiting = _find_unsent_reroute(connection, delivery, recipient) if delivery.run_id is None else None
     new_id = (
         waiting
         or connection.execute(
@@ -68,7 +68,7 @@ def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *,
                 receive_id_type=recipient.id_type,
                 receive_id=recipient.id,
                 state=DeliveryState.READY,
-                rung=Rung.FULL,
+                variant=CardVariant.FULL,
                 due_at=now,
                 created_at=now,
                 updated_at=now,
@@ -92,7 +92,7 @@ def reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *,
     return new_id
 
 
-def _untouched_reroute(connection: Connection, delivery: Delivery, recipient: Recipient) -> int | None:
+def _find_unsent_reroute(connection: Connection, delivery: Delivery, recipient: Recipient) -> int | None:
     """Of the same target only: two targets of one notice tell it apart, for two reasons."""
     return connection.execute(
         sa.select(deliveries.c.id)

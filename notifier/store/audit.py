@@ -19,7 +19,7 @@ PAYROLL = "payroll"
 COMMAND_LINE = "command line"
 
 
-class What(StrEnum):
+class AuditAction(StrEnum):
     CLICK = "click"
     DENIED = "denied"
     BATCH = "batch"
@@ -30,11 +30,11 @@ class What(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class AuditEntry:
     """actor: an open_id, or one of the names above; "" where Feishu named nobody. outcome: one line for a person."""
 
     at: Millis
-    what: What
+    action: AuditAction
     actor: str
     outcome: str
     account_ref: int | None = None
@@ -47,7 +47,7 @@ class Entry:
 class AuditRow:
     id: int
     at: Millis
-    what: str
+    action: str
     actor: str
     account_id: str | None
     order_id: str | None
@@ -56,13 +56,13 @@ class AuditRow:
     outcome: str
 
 
-def write(connection: Connection, *entries: Entry) -> None:
+def add_entries(connection: Connection, *entries: AuditEntry) -> None:
     connection.execute(
         sa.insert(audit),
         [
             {
                 "at": entry.at,
-                "what": entry.what,
+                "action": entry.action,
                 "actor": entry.actor[:64],
                 "account_ref": entry.account_ref,
                 "order_id": entry.order_id,
@@ -75,14 +75,14 @@ def write(connection: Connection, *entries: Entry) -> None:
     )
 
 
-def rows(
+def list_entries(
     connection: Connection, *, account_id: str | None = None, order_id: str | None = None, limit: int
 ) -> list[AuditRow]:
     """Newest first."""
     query = sa.select(
         audit.c.id,
         audit.c.at,
-        audit.c.what,
+        audit.c.action,
         audit.c.actor,
         accounts.c.account_id,
         audit.c.order_id,

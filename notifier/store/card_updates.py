@@ -13,10 +13,10 @@ from notifier.clock import Millis
 from notifier.domain.delivery import OPEN_STATES, DeliveryState
 from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import CARD_LIVES_MS
-from notifier.store.engine.sql import insert_ignoring
+from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import buttons, card_updates, deliveries
 
-SETTLE_MS = 700
+UPDATE_DELAY_MS = 700
 """Feishu undoes a change that arrives before the answer to a click has been shown; half a second was advised."""
 
 
@@ -26,18 +26,20 @@ class CardUpdate:
 
     delivery_id: int
     message_id: str
-    wanted: int
+    requested_version: int
     attempts: int
 
 
-def want(connection: Connection, account_ref: int, *, epoch: int, order_id: str, now: Millis) -> None:
+def request_updates(
+    connection: Connection, account_ref: int, *, withdrawal_count: int, order_id: str, now: Millis
+) -> None:
     """Every live card that shows this withdrawal is to show its newest state: those that offered it, and those
     that tell of it.
     """
     known = sa.select(card_updates.c.delivery_id)
     live = (
         sa.select(deliveries.c.id)
-        .where(_shows(account_ref, epoch, order_id))
+        .where(_shows_withdrawal(account_ref, withdrawal_count, order_id))
         .where(
             sa.or_(deliveries.c.state != DeliveryState.SENT, deliveries.c.updated_at > now - CARD_LIVES_MS)
         )
@@ -45,38 +47,50 @@ def want(connection: Connection, account_ref: int, *, epoch: int, order_id: str,
     connection.execute(
         sa.update(card_updates)
         .where(card_updates.c.delivery_id.in_(live))
-        .values(wanted=card_updates.c.wanted + 1, attempts=0, due_at=_no_later_than(now + SETTLE_MS))
+        .values(
+            requested_version=card_updates.c.requested_version + 1,
+            attempts=0,
+            due_at=_keep_earlier_due(now + UPDATE_DELAY_MS),
+        )
     )
     connection.execute(
         sa.insert(card_updates).from_select(
-            ["delivery_id", "wanted", "due_at"],
-            sa.select(deliveries.c.id, sa.literal(1), sa.literal(now + SETTLE_MS)).where(
+            ["delivery_id", "requested_version", "due_at"],
+            sa.select(deliveries.c.id, sa.literal(1), sa.literal(now + UPDATE_DELAY_MS)).where(
                 deliveries.c.id.in_(live), deliveries.c.id.not_in(known)
             ),
         )
     )
 
 
-def want_one(connection: Connection, delivery_id: int, *, now: Millis) -> None:
+def request_update(connection: Connection, delivery_id: int, *, now: Millis) -> None:
     """The card is to show its newest state."""
-    insert_ignoring(
-        connection, card_updates, [{"delivery_id": delivery_id, "wanted": 0, "due_at": now + SETTLE_MS}]
+    insert_or_ignore(
+        connection,
+        card_updates,
+        [{"delivery_id": delivery_id, "requested_version": 0, "due_at": now + UPDATE_DELAY_MS}],
     )
     connection.execute(
         sa.update(card_updates)
         .where(card_updates.c.delivery_id == delivery_id)
-        .values(wanted=card_updates.c.wanted + 1, attempts=0, due_at=_no_later_than(now + SETTLE_MS))
+        .values(
+            requested_version=card_updates.c.requested_version + 1,
+            attempts=0,
+            due_at=_keep_earlier_due(now + UPDATE_DELAY_MS),
+        )
     )
 
 
-def _no_later_than(due_at: Millis) -> sa.ColumnElement[int]:
+def _keep_earlier_due(due_at: Millis) -> sa.ColumnElement[int]:
     """A card for which news keeps coming is changed all the same: what waits already does not wait longer."""
-    waits = sa.and_(card_updates.c.shown < card_updates.c.wanted, card_updates.c.due_at < due_at)
+    waits = sa.and_(
+        card_updates.c.applied_version < card_updates.c.requested_version, card_updates.c.due_at < due_at
+    )
     return sa.case((waits, card_updates.c.due_at), else_=due_at)
 
 
-def beyond_reach(
-    connection: Connection, account_ref: int, *, epoch: int, order_id: str, now: Millis
+def list_expired_targets(
+    connection: Connection, account_ref: int, *, withdrawal_count: int, order_id: str, now: Millis
 ) -> list[str]:
     """The groups in which every card about this withdrawal is too old to be changed: they need a new message."""
     touched = sa.case((deliveries.c.state == DeliveryState.SENT, deliveries.c.updated_at), else_=now)
@@ -84,7 +98,7 @@ def beyond_reach(
         connection.execute(
             sa.select(deliveries.c.target)
             .where(
-                _shows(account_ref, epoch, order_id),
+                _shows_withdrawal(account_ref, withdrawal_count, order_id),
                 deliveries.c.target != REFERRER,
                 deliveries.c.state.in_((*OPEN_STATES, DeliveryState.SENT)),
             )
@@ -95,37 +109,39 @@ def beyond_reach(
     )
 
 
-def _shows(account_ref: int, epoch: int, order_id: str) -> sa.ColumnElement[bool]:
+def _shows_withdrawal(account_ref: int, withdrawal_count: int, order_id: str) -> sa.ColumnElement[bool]:
     offered = sa.select(buttons.c.delivery_id).where(
-        buttons.c.account_ref == account_ref, buttons.c.epoch == epoch
+        buttons.c.account_ref == account_ref, buttons.c.withdrawal_count == withdrawal_count
     )
     return sa.or_(deliveries.c.id.in_(offered), deliveries.c.order_id == order_id)
 
 
-def again(connection: Connection, delivery_id: int, *, now: Millis) -> None:
+def request_repeat(connection: Connection, delivery_id: int, *, now: Millis) -> None:
     """A card that was changed before is to be changed once more. One that never was stays as it is."""
     connection.execute(
         sa.update(card_updates)
         .where(card_updates.c.delivery_id == delivery_id)
-        .values(wanted=card_updates.c.wanted + 1, due_at=now + SETTLE_MS)
+        .values(requested_version=card_updates.c.requested_version + 1, due_at=now + UPDATE_DELAY_MS)
     )
 
 
-def due(connection: Connection, *, now: Millis, limit: int, held: Collection[int]) -> list[CardUpdate]:
+def list_due(
+    connection: Connection, *, now: Millis, limit: int, in_flight_ids: Collection[int]
+) -> list[CardUpdate]:
     """The cards that may be changed now, longest wait first; one change per message at a time (held)."""
     rows = connection.execute(
         sa.select(
             card_updates.c.delivery_id,
             deliveries.c.message_id,
-            card_updates.c.wanted,
+            card_updates.c.requested_version,
             card_updates.c.attempts,
         )
         .join(deliveries, deliveries.c.id == card_updates.c.delivery_id)
         .where(
-            card_updates.c.shown < card_updates.c.wanted,
-            card_updates.c.given_up.is_(None),
+            card_updates.c.applied_version < card_updates.c.requested_version,
+            card_updates.c.abandoned_reason.is_(None),
             card_updates.c.due_at <= now,
-            card_updates.c.delivery_id.not_in(held),
+            card_updates.c.delivery_id.not_in(in_flight_ids),
             deliveries.c.message_id.is_not(None),
         )
         .order_by(card_updates.c.due_at, card_updates.c.delivery_id)
@@ -134,12 +150,12 @@ def due(connection: Connection, *, now: Millis, limit: int, held: Collection[int
     return [CardUpdate(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
-def shown(connection: Connection, update: CardUpdate) -> None:
+def mark_applied(connection: Connection, update: CardUpdate) -> None:
     """A wish that came while it was sent stays open."""
     connection.execute(
         sa.update(card_updates)
         .where(card_updates.c.delivery_id == update.delivery_id)
-        .values(shown=update.wanted, attempts=0, last_error=None)
+        .values(applied_version=update.requested_version, attempts=0, last_error=None)
     )
 
 
@@ -151,23 +167,23 @@ def postpone(connection: Connection, update: CardUpdate, *, due_at: Millis, reas
     )
 
 
-def give_up(connection: Connection, update: CardUpdate, *, reason: str) -> None:
+def abandon(connection: Connection, update: CardUpdate, *, reason: str) -> None:
     """The message cannot be changed any more: too old, recalled, or not ours."""
     connection.execute(
         sa.update(card_updates)
         .where(card_updates.c.delivery_id == update.delivery_id)
-        .values(given_up=reason)
+        .values(abandoned_reason=reason)
     )
 
 
-def behind(connection: Connection) -> int:
+def count_pending(connection: Connection) -> int:
     """How many cards that hang in chats do not show the newest state yet."""
     return connection.execute(
         sa.select(sa.func.count())
         .select_from(card_updates.join(deliveries, deliveries.c.id == card_updates.c.delivery_id))
         .where(
-            card_updates.c.shown < card_updates.c.wanted,
-            card_updates.c.given_up.is_(None),
+            card_updates.c.applied_version < card_updates.c.requested_version,
+            card_updates.c.abandoned_reason.is_(None),
             deliveries.c.message_id.is_not(None),
         )
     ).scalar_one()

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import FOR_A_PERSON, OPEN_STATES, DeliveryState, Rung
+from notifier.domain.delivery import NEEDS_ATTENTION, OPEN_STATES, DeliveryState, CardVariant
 from notifier.store.schema.tables import accounts, attempts, deliveries, delivery_notices, notices
 
 
@@ -18,7 +18,7 @@ class DeliveryRow:
     target: str
     receive_id: str
     account_id: str
-    rung: str
+    variant: str
     attempts: int
     created_at: Millis
     updated_at: Millis
@@ -40,8 +40,8 @@ class AttemptRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryFile:
-    """All we know of one delivery. body: what was or will be sent, None before the first try. card_fault:
+class DeliveryDetails:
+    """All we know of one delivery. body: what was or will be sent, None before the first try. degraded_reason:
     why it is simpler than the full card.
     """
 
@@ -51,18 +51,18 @@ class DeliveryFile:
     rerouted_from: int | None
     chat_id: str | None
     body: str | None
-    card_fault: str | None
+    degraded_reason: str | None
     notices: int
-    tries: tuple[AttemptRow, ...]
+    attempts: tuple[AttemptRow, ...]
 
 
-_ROW = (
+_DELIVERY_COLUMNS = (
     deliveries.c.id,
     deliveries.c.state,
     deliveries.c.target,
     deliveries.c.receive_id,
     sa.func.coalesce(accounts.c.account_id, "").label("account_id"),
-    deliveries.c.rung,
+    deliveries.c.variant,
     deliveries.c.attempts,
     deliveries.c.created_at,
     deliveries.c.updated_at,
@@ -75,28 +75,28 @@ _ROW = (
 
 def list_deliveries(connection: Connection, *, states: Sequence[str], limit: int) -> list[DeliveryRow]:
     """Newest first; all states when none are named."""
-    query = sa.select(*_ROW).outerjoin(accounts, accounts.c.id == deliveries.c.account_ref)
+    query = sa.select(*_DELIVERY_COLUMNS).outerjoin(accounts, accounts.c.id == deliveries.c.account_ref)
     if states:
         query = query.where(deliveries.c.state.in_(states))
     rows = connection.execute(query.order_by(deliveries.c.id.desc()).limit(limit))
     return [DeliveryRow(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
-def show_delivery(connection: Connection, delivery_id: int) -> DeliveryFile | None:
+def show_delivery(connection: Connection, delivery_id: int) -> DeliveryDetails | None:
     found = connection.execute(
-        sa.select(*_ROW)
+        sa.select(*_DELIVERY_COLUMNS)
         .outerjoin(accounts, accounts.c.id == deliveries.c.account_ref)
         .where(deliveries.c.id == delivery_id)
     ).first()
     if found is None:
         return None
     more = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
-    told = connection.execute(
+    notice_count = connection.execute(
         sa.select(sa.func.count())
         .select_from(delivery_notices.join(notices))
         .where(delivery_notices.c.delivery_id == delivery_id)
     ).scalar_one()
-    tries = connection.execute(
+    attempts = connection.execute(
         sa.select(
             attempts.c.uuid,
             attempts.c.started_at,
@@ -109,20 +109,20 @@ def show_delivery(connection: Connection, delivery_id: int) -> DeliveryFile | No
         .where(attempts.c.delivery_id == delivery_id)
         .order_by(attempts.c.id)
     )
-    return DeliveryFile(
+    return DeliveryDetails(
         row=DeliveryRow(**found._mapping),  # noqa: SLF001 - SQLAlchemy's public name for it
         key=more.delivery_key,
         reroute_reason=more.reroute_reason,
         rerouted_from=more.rerouted_from,
         chat_id=more.chat_id,
         body=more.body,
-        card_fault=more.card_fault,
-        notices=told,
-        tries=tuple(AttemptRow(**row._mapping) for row in tries),  # noqa: SLF001 - see above
+        degraded_reason=more.degraded_reason,
+        notices=notice_count,
+        attempts=tuple(AttemptRow(**row._mapping) for row in attempts),  # noqa: SLF001 - see above
     )
 
 
-def stuck_ids(connection: Connection) -> list[int]:
+def list_dead_ids(connection: Connection) -> list[int]:
     """Deliveries that wait for a person: dead, not uncertain ones, as those may have been seen already."""
     return list(
         connection.execute(
@@ -140,7 +140,7 @@ def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
     keeps its recipient.
     """
     row = connection.execute(
-        sa.select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state.in_(FOR_A_PERSON))
+        sa.select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state.in_(NEEDS_ATTENTION))
     ).first()
     if row is None:
         return False
@@ -151,10 +151,10 @@ def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
         .values(
             state=DeliveryState.READY if keeps_recipient else DeliveryState.WAITING,
             delivery_key=_next_key(row.delivery_key),
-            rung=Rung.FULL,
+            variant=CardVariant.FULL,
             body=None,
             msg_type=None,
-            card_fault=None,
+            degraded_reason=None,
             due_at=now,
             created_at=now,
             updated_at=now,
@@ -177,7 +177,7 @@ def drop(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
     """A person decided: it is not needed any more. False if it is not stuck."""
     changed = connection.execute(
         sa.update(deliveries)
-        .where(deliveries.c.id == delivery_id, deliveries.c.state.in_(FOR_A_PERSON))
+        .where(deliveries.c.id == delivery_id, deliveries.c.state.in_(NEEDS_ATTENTION))
         .values(state=DeliveryState.DROPPED, updated_at=now)
     )
     return changed.rowcount == 1
@@ -188,33 +188,33 @@ def count_by_state(connection: Connection) -> dict[str, int]:
     return {state: count for state, count in rows}  # noqa: C416 - rows are not pairs to mypy
 
 
-def oldest_open_at(connection: Connection) -> Millis | None:
+def get_oldest_open_at(connection: Connection) -> Millis | None:
     return connection.execute(
         sa.select(sa.func.min(deliveries.c.created_at)).where(deliveries.c.state.in_(OPEN_STATES))
     ).scalar()
 
 
-def stuck_reasons(connection: Connection, *, limit: int) -> list[tuple[str, int | None, str, int]]:
+def count_failure_reasons(connection: Connection, *, limit: int) -> list[tuple[str, int | None, str, int]]:
     """(state, code, reason, how many) of what waits for a person, commonest first."""
-    count = sa.func.count().label("how_many")
+    count = sa.func.count().label("row_count")
     rows = connection.execute(
         sa.select(deliveries.c.state, deliveries.c.last_code, deliveries.c.last_error, count)
-        .where(deliveries.c.state.in_(FOR_A_PERSON))
+        .where(deliveries.c.state.in_(NEEDS_ATTENTION))
         .group_by(deliveries.c.state, deliveries.c.last_code, deliveries.c.last_error)
         .order_by(count.desc())
         .limit(limit)
     )
-    return [(row.state, row.last_code, row.last_error or "", row.how_many) for row in rows]
+    return [(row.state, row.last_code, row.last_error or "", row.row_count) for row in rows]
 
 
-def simpler_cards(connection: Connection, *, since: Millis, limit: int) -> list[tuple[str, str, int]]:
+def count_degraded_cards(connection: Connection, *, since: Millis, limit: int) -> list[tuple[str, str, int]]:
     """(rung, why, how many) of what went out simpler than the full card, commonest first."""
-    count = sa.func.count().label("how_many")
+    count = sa.func.count().label("row_count")
     rows = connection.execute(
-        sa.select(deliveries.c.rung, deliveries.c.card_fault, count)
-        .where(deliveries.c.card_fault.is_not(None), deliveries.c.updated_at >= since)
-        .group_by(deliveries.c.rung, deliveries.c.card_fault)
+        sa.select(deliveries.c.variant, deliveries.c.degraded_reason, count)
+        .where(deliveries.c.degraded_reason.is_not(None), deliveries.c.updated_at >= since)
+        .group_by(deliveries.c.variant, deliveries.c.degraded_reason)
         .order_by(count.desc())
         .limit(limit)
     )
-    return [(row.rung, row.card_fault, row.how_many) for row in rows]
+    return [(row.variant, row.degraded_reason, row.row_count) for row in rows]

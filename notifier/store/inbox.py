@@ -9,10 +9,10 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.event import READINGS, Event
-from notifier.store.engine.sql import insert_ignoring
+from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import inbox
 
-LOOKED_THROUGH = 500
+MAX_SCANNED_ENTRIES = 500
 """Entries at most, to see whether one tells of an account."""
 
 
@@ -20,7 +20,7 @@ class InboxState(StrEnum):
     NEW = "new"
     DONE = "done"
     IGNORED = "ignored"
-    PARKED = "parked"
+    QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class InboxEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class EntryOutcome:
     """What became of an entry. reason: for a person, when it was not worked on."""
 
     entry_id: int
@@ -39,7 +39,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParkedEntry:
+class QuarantinedEntry:
     id: int
     event_key: str
     event_type: str
@@ -47,7 +47,7 @@ class ParkedEntry:
     reason: str
 
 
-class AcceptEvents:
+class EventInserter:
     """Stores events, many at once. A key that is there already changes nothing."""
 
     def __init__(self, clock: Clock) -> None:
@@ -55,7 +55,7 @@ class AcceptEvents:
 
     def __call__(self, connection: Connection, events: Sequence[Event]) -> Sequence[None]:
         now = to_millis(self._clock.now())
-        insert_ignoring(connection, inbox, [_row(event, received_at=now) for event in events])
+        insert_or_ignore(connection, inbox, [_row(event, received_at=now) for event in events])
         return [None] * len(events)
 
 
@@ -73,7 +73,7 @@ def _row(event: Event, *, received_at: Millis) -> dict[str, object]:
     }
 
 
-def new_entries(connection: Connection, *, limit: int) -> list[InboxEntry]:
+def list_new_entries(connection: Connection, *, limit: int) -> list[InboxEntry]:
     """Oldest first."""
     rows = connection.execute(
         sa.select(inbox).where(inbox.c.state == InboxState.NEW).order_by(inbox.c.id).limit(limit)
@@ -94,8 +94,8 @@ def new_entries(connection: Connection, *, limit: int) -> list[InboxEntry]:
     ]
 
 
-def settle(connection: Connection, verdicts: Iterable[Verdict]) -> None:
-    rows = [{"entry": v.entry_id, "new_state": v.state, "why": v.reason} for v in verdicts]
+def finish_entries(connection: Connection, outcomes: Iterable[EntryOutcome]) -> None:
+    rows = [{"entry": v.entry_id, "new_state": v.state, "why": v.reason} for v in outcomes]
     if rows:
         connection.execute(
             sa.update(inbox)
@@ -105,35 +105,35 @@ def settle(connection: Connection, verdicts: Iterable[Verdict]) -> None:
         )
 
 
-def parked_entries(connection: Connection, *, limit: int) -> list[ParkedEntry]:
+def list_quarantined(connection: Connection, *, limit: int) -> list[QuarantinedEntry]:
     """Newest first."""
     rows = connection.execute(
         sa.select(inbox.c.id, inbox.c.event_key, inbox.c.event_type, inbox.c.received_at, inbox.c.reason)
-        .where(inbox.c.state == InboxState.PARKED)
+        .where(inbox.c.state == InboxState.QUARANTINED)
         .order_by(inbox.c.id.desc())
         .limit(limit)
     )
-    return [ParkedEntry(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+    return [QuarantinedEntry(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
-def may_tell_of(connection: Connection, account_id: str, *, since: Millis) -> bool:
+def may_mention_account(connection: Connection, account_id: str, *, since: Millis) -> bool:
     """Whether an event received since then may be about this account, and nobody has worked on it, or could.
 
     Where there are very many, it is taken for granted.
     """
-    for state in (InboxState.NEW, InboxState.PARKED):
+    for state in (InboxState.NEW, InboxState.QUARANTINED):
         payloads = (
             connection.execute(
                 sa.select(inbox.c.payload)
                 .where(inbox.c.state == state, inbox.c.received_at >= since)
                 .where(inbox.c.event_type.not_in(READINGS))
                 .order_by(inbox.c.id.desc())
-                .limit(LOOKED_THROUGH)
+                .limit(MAX_SCANNED_ENTRIES)
             )
             .scalars()
             .all()
         )
-        if len(payloads) == LOOKED_THROUGH or any(account_id.encode() in each for each in payloads):
+        if len(payloads) == MAX_SCANNED_ENTRIES or any(account_id.encode() in each for each in payloads):
             return True
     return False
 
@@ -143,5 +143,5 @@ def count_by_state(connection: Connection) -> dict[str, int]:
     return {state: count for state, count in rows}  # noqa: C416 - rows are not pairs to mypy
 
 
-def last_received_at(connection: Connection) -> Millis | None:
+def get_last_received_at(connection: Connection) -> Millis | None:
     return connection.execute(sa.select(inbox.c.received_at).order_by(inbox.c.id.desc()).limit(1)).scalar()

@@ -8,68 +8,78 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.domain.event import AccountKey, BalanceReport
-from notifier.domain.ledger import BalanceChange, Rewrite, Snapshot, content_of, place
+from notifier.domain.ledger import BalanceChange, LedgerUpdate, Snapshot, content_of, place_report
 from notifier.domain.money import Amounts, Asset, Kind, from_units, to_units
-from notifier.store.engine.sql import insert_ignoring
+from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import accounts, balances, changes, snapshots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entered:
+class AppliedReport:
     """What a report did. rewrite is None when it told nothing new."""
 
     account_ref: int
-    rewrite: Rewrite | None
+    rewrite: LedgerUpdate | None
 
 
 @dataclass(slots=True)
-class _Head:
-    ref: int
+class _AccountState:
+    account_ref: int
     newest: Snapshot | None
-    dirty: bool = field(default=False)
+    is_dirty: bool = field(default=False)
 
 
-def enter(connection: Connection, reports: Sequence[tuple[int, BalanceReport]]) -> list[Entered]:
+def apply_reports(
+    connection: Connection, reports: Sequence[tuple[int, BalanceReport]]
+) -> list[AppliedReport]:
     """Takes the reports (with the id of the inbox entry that told each) into the books, in the given order."""
-    heads = _heads(connection, {report.account for _, report in reports})
-    entered = [
-        _enter_one(connection, heads[report.account], inbox_id, report) for inbox_id, report in reports
+    states = _load_accounts(connection, {report.account for _, report in reports})
+    applied = [
+        _apply_report(connection, states[report.account], inbox_id, report) for inbox_id, report in reports
     ]
-    for head in heads.values():
-        if head.dirty and head.newest is not None:
-            _write_head(connection, head.ref, head.newest)
-    return entered
+    for state in states.values():
+        if state.is_dirty and state.newest is not None:
+            _write_account(connection, state.account_ref, state.newest)
+    return applied
 
 
-def _enter_one(connection: Connection, head: _Head, inbox_id: int, report: BalanceReport) -> Entered:
+def _apply_report(
+    connection: Connection, state: _AccountState, inbox_id: int, report: BalanceReport
+) -> AppliedReport:
     snapshot = Snapshot(
         modified_at=report.modified_at, reported_at=report.reported_at, content=content_of(report.amounts)
     )
-    newest = head.newest
+    newest = state.newest
     if newest is None or snapshot.modified_at > newest.modified_at:
-        rewrite = place(snapshot, earlier=newest, same_time=(), later=None)
+        rewrite = place_report(snapshot, earlier=newest, same_time=(), later=None)
     else:
-        rewrite = place(
+        rewrite = place_report(
             snapshot,
-            earlier=_neighbour(
-                connection, head.ref, snapshots.c.modified_at < snapshot.modified_at, newest_first=True
+            earlier=_find_adjacent(
+                connection,
+                state.account_ref,
+                snapshots.c.modified_at < snapshot.modified_at,
+                newest_first=True,
             ),
-            same_time=_same_time(connection, head.ref, snapshot.modified_at),
-            later=_neighbour(
-                connection, head.ref, snapshots.c.modified_at > snapshot.modified_at, newest_first=False
+            same_time=_find_same_time(connection, state.account_ref, snapshot.modified_at),
+            later=_find_adjacent(
+                connection,
+                state.account_ref,
+                snapshots.c.modified_at > snapshot.modified_at,
+                newest_first=False,
             ),
         )
     if rewrite is not None:
-        _write(connection, head.ref, snapshot, rewrite, inbox_id)
+        _write_snapshot(connection, state.account_ref, snapshot, rewrite, inbox_id)
         if rewrite.newest is not None:
-            head.newest, head.dirty = rewrite.newest, True
-    return Entered(account_ref=head.ref, rewrite=rewrite)
+            state.newest, state.is_dirty = rewrite.newest, True
+    return AppliedReport(account_ref=state.account_ref, rewrite=rewrite)
 
 
-def _heads(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, _Head]:
+def _load_accounts(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, _AccountState]:
     """Accounts are made where they are new, in one order everywhere, so that two writers cannot deadlock."""
     ordered = sorted(keys, key=lambda key: (key.tenant_key, key.app_id, key.account_id))
-    insert_ignoring(
+    insert_or_ignore(
         connection,
         accounts,
         [{"tenant_key": k.tenant_key, "app_id": k.app_id, "account_id": k.account_id} for k in ordered],
@@ -87,8 +97,8 @@ def _heads(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKe
         .order_by(accounts.c.id)
         .with_for_update()
     ).all()
-    amounts = balances_of(connection, [row.id for row in rows if row.modified_at is not None])
-    found: dict[AccountKey, _Head] = {}
+    amounts = load_balances(connection, [row.id for row in rows if row.modified_at is not None])
+    found: dict[AccountKey, _AccountState] = {}
     for row in rows:
         key = AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id)
         newest = None
@@ -98,55 +108,63 @@ def _heads(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKe
                 reported_at=row.reported_at,
                 content=content_of(amounts.get(row.id, {})),
             )
-        found[key] = _Head(ref=row.id, newest=newest)
+        found[key] = _AccountState(account_ref=row.id, newest=newest)
     return found
 
 
-def balances_of(connection: Connection, refs: Sequence[int]) -> dict[int, Amounts]:
+def load_balances(connection: Connection, account_refs: Sequence[int]) -> dict[int, Amounts]:
     found: dict[int, dict[Asset, object]] = {}
-    rows = connection.execute(sa.select(balances).where(balances.c.account_ref.in_(refs))) if refs else ()
+    rows = (
+        connection.execute(sa.select(balances).where(balances.c.account_ref.in_(account_refs)))
+        if account_refs
+        else ()
+    )
     for row in rows:
         found.setdefault(row.account_ref, {})[Asset(Kind(row.kind), row.currency)] = from_units(row.amount)
     return found  # type: ignore[return-value]
 
 
-def _neighbour(
-    connection: Connection, ref: int, where: sa.ColumnElement[bool], *, newest_first: bool
+def _find_adjacent(
+    connection: Connection, account_ref: int, where: sa.ColumnElement[bool], *, newest_first: bool
 ) -> Snapshot | None:
     columns = (snapshots.c.modified_at, snapshots.c.reported_at, snapshots.c.content)
     rows = connection.execute(
         sa.select(*columns).where(
-            snapshots.c.account_ref == ref,
+            snapshots.c.account_ref == account_ref,
             snapshots.c.modified_at
             == sa.select(
                 sa.func.max(snapshots.c.modified_at) if newest_first else sa.func.min(snapshots.c.modified_at)
             )
-            .where(snapshots.c.account_ref == ref, where)
+            .where(snapshots.c.account_ref == account_ref, where)
             .scalar_subquery(),
         )
     )
-    group = sorted((_snapshot(row) for row in rows), key=lambda s: s.order)
+    group = sorted((_to_snapshot(row) for row in rows), key=lambda s: s.order)
     return (group[-1] if newest_first else group[0]) if group else None
 
 
-def _same_time(connection: Connection, ref: int, modified_at: int) -> list[Snapshot]:
+def _find_same_time(connection: Connection, account_ref: int, modified_at: int) -> list[Snapshot]:
     rows = connection.execute(
-        sa.select(snapshots).where(snapshots.c.account_ref == ref, snapshots.c.modified_at == modified_at)
+        sa.select(snapshots).where(
+            snapshots.c.account_ref == account_ref, snapshots.c.modified_at == modified_at
+        )
     )
-    return [_snapshot(row) for row in rows]
+    return [_to_snapshot(row) for row in rows]
 
 
-def _snapshot(row: sa.Row[*tuple[Any, ...]]) -> Snapshot:
+def _to_snapshot(row: sa.Row[*tuple[Any, ...]]) -> Snapshot:
     return Snapshot(modified_at=row.modified_at, reported_at=row.reported_at, content=row.content)
 
 
-def _write(connection: Connection, ref: int, report: Snapshot, rewrite: Rewrite, inbox_id: int) -> None:
-    insert_ignoring(
+def _write_snapshot(
+    connection: Connection, account_ref: int, report: Snapshot, rewrite: LedgerUpdate, inbox_id: int
+) -> None:
+    insert_or_ignore(
         connection,
         snapshots,
         [
             {
-                "account_ref": ref,
+                "account_ref": account_ref,
                 "modified_at": report.modified_at,
                 "reported_at": report.reported_at,
                 "content": report.content,
@@ -158,7 +176,7 @@ def _write(connection: Connection, ref: int, report: Snapshot, rewrite: Rewrite,
         (row.modified_at, row.content): row
         for row in connection.execute(
             sa.select(snapshots).where(
-                snapshots.c.account_ref == ref,
+                snapshots.c.account_ref == account_ref,
                 snapshots.c.modified_at.in_(
                     sorted({snapshot.modified_at for snapshot, _ in rewrite.changes})
                 ),
@@ -175,7 +193,7 @@ def _write(connection: Connection, ref: int, report: Snapshot, rewrite: Rewrite,
     if known_before or len(rewritten) > 1:
         connection.execute(sa.delete(changes).where(changes.c.snapshot_id.in_([one for one, _ in rewritten])))
     rows = [
-        _change_row(ref, snapshot_id, snapshot.modified_at, change)
+        _to_change_row(account_ref, snapshot_id, snapshot.modified_at, change)
         for (snapshot_id, each), (snapshot, _) in zip(rewritten, rewrite.changes, strict=True)
         for change in each
     ]
@@ -183,10 +201,12 @@ def _write(connection: Connection, ref: int, report: Snapshot, rewrite: Rewrite,
         connection.execute(sa.insert(changes), rows)
 
 
-def _change_row(ref: int, snapshot_id: int, modified_at: int, change: BalanceChange) -> dict[str, object]:
+def _to_change_row(
+    account_ref: int, snapshot_id: int, modified_at: int, change: BalanceChange
+) -> dict[str, object]:
     return {
         "snapshot_id": snapshot_id,
-        "account_ref": ref,
+        "account_ref": account_ref,
         "kind": change.asset.kind,
         "currency": change.asset.currency,
         "before": to_units(change.before),
@@ -195,15 +215,20 @@ def _change_row(ref: int, snapshot_id: int, modified_at: int, change: BalanceCha
     }
 
 
-def _write_head(connection: Connection, ref: int, newest: Snapshot) -> None:
+def _write_account(connection: Connection, account_ref: int, newest: Snapshot) -> None:
     connection.execute(
         sa.update(accounts)
-        .where(accounts.c.id == ref)
+        .where(accounts.c.id == account_ref)
         .values(modified_at=newest.modified_at, reported_at=newest.reported_at)
     )
-    connection.execute(sa.delete(balances).where(balances.c.account_ref == ref))
+    connection.execute(sa.delete(balances).where(balances.c.account_ref == account_ref))
     rows = [
-        {"account_ref": ref, "kind": asset.kind, "currency": asset.currency, "amount": to_units(amount)}
+        {
+            "account_ref": account_ref,
+            "kind": asset.kind,
+            "currency": asset.currency,
+            "amount": to_units(amount),
+        }
         for asset, amount in newest.amounts.items()
     ]
     if rows:
@@ -221,7 +246,7 @@ class Imbalance:
     balance: int
 
 
-def imbalances(connection: Connection) -> list[Imbalance]:
+def find_imbalances(connection: Connection) -> list[Imbalance]:
     """Proof that the books agree: empty when every account's changes add up to its balance."""
     summed = sa.select(
         changes.c.account_ref,
@@ -247,7 +272,7 @@ def imbalances(connection: Connection) -> list[Imbalance]:
     ]
 
 
-def history(connection: Connection, key: AccountKey) -> list[tuple[Snapshot, tuple[BalanceChange, ...]]]:
+def load_history(connection: Connection, key: AccountKey) -> list[tuple[Snapshot, tuple[BalanceChange, ...]]]:
     """The account's whole history, oldest first."""
     ref = connection.execute(
         sa.select(accounts.c.id).where(
@@ -257,8 +282,8 @@ def history(connection: Connection, key: AccountKey) -> list[tuple[Snapshot, tup
         )
     ).scalar()
     rows = connection.execute(sa.select(snapshots).where(snapshots.c.account_ref == ref)).all()
-    ordered = sorted(((_snapshot(row), row.id) for row in rows), key=lambda pair: pair[0].order)
-    steps = connection.execute(
+    ordered = sorted(((_to_snapshot(row), row.id) for row in rows), key=lambda pair: pair[0].order)
+    change_rows = connection.execute(
         sa.select(changes).where(changes.c.account_ref == ref).order_by(changes.c.kind, changes.c.currency)
     ).all()
     return [
@@ -266,12 +291,12 @@ def history(connection: Connection, key: AccountKey) -> list[tuple[Snapshot, tup
             snapshot,
             tuple(
                 BalanceChange(
-                    asset=Asset(Kind(step.kind), step.currency),
-                    before=from_units(step.before),
-                    after=from_units(step.after),
+                    asset=Asset(Kind(change_row.kind), change_row.currency),
+                    before=from_units(change_row.before),
+                    after=from_units(change_row.after),
                 )
-                for step in steps
-                if step.snapshot_id == snapshot_id
+                for change_row in change_rows
+                if change_row.snapshot_id == snapshot_id
             ),
         )
         for snapshot, snapshot_id in ordered

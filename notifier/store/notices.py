@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import OPEN_STATES, DeliveryState, Rung
+from notifier.domain.delivery import OPEN_STATES, DeliveryState, CardVariant
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import Asset, Kind
@@ -18,7 +18,7 @@ from notifier.domain.route import Recipient
 from notifier.store.schema.tables import deliveries, delivery_notices, notices
 
 
-def add(connection: Connection, ref: int, notice: Notice, *, now: Millis) -> int | None:
+def create_notice(connection: Connection, account_ref: int, notice: Notice, *, now: Millis) -> int | None:
     """The notice's id, or None if it was born before (same key)."""
     if connection.execute(sa.select(notices.c.id).where(notices.c.notice_key == notice.key)).first():
         return None
@@ -26,7 +26,7 @@ def add(connection: Connection, ref: int, notice: Notice, *, now: Millis) -> int
         sa.insert(notices)
         .values(
             notice_key=notice.key,
-            account_ref=ref,
+            account_ref=account_ref,
             reason=notice.reason,
             occurred_at=notice.occurred_at,
             created_at=now,
@@ -37,11 +37,11 @@ def add(connection: Connection, ref: int, notice: Notice, *, now: Millis) -> int
     ).scalar_one()
 
 
-def attach(
+def queue_delivery(
     connection: Connection,
     notice_id: int,
     *,
-    ref: int,
+    account_ref: int,
     target: str,
     recipient: Recipient | None,
     key: str,
@@ -52,21 +52,29 @@ def attach(
     one. recipient: None while we do not know who the target is. order_id: of the withdrawal that it tells of; what
     tells of another thing shares no card with it.
     """
-    delivery_id = _untouched(connection, ref, target, order_id) or _born(
-        connection, ref=ref, target=target, recipient=recipient, key=key, now=now, order_id=order_id
+    delivery_id = _find_unsent_delivery(connection, account_ref, target, order_id) or _create_delivery(
+        connection,
+        account_ref=account_ref,
+        target=target,
+        recipient=recipient,
+        key=key,
+        now=now,
+        order_id=order_id,
     )
     connection.execute(sa.insert(delivery_notices).values(delivery_id=delivery_id, notice_id=notice_id))
     return delivery_id
 
 
-def _untouched(connection: Connection, ref: int, target: str, order_id: str | None) -> int | None:
+def _find_unsent_delivery(
+    connection: Connection, account_ref: int, target: str, order_id: str | None
+) -> int | None:
     """The newest on its way, if it is before its first try: from then on what it says is frozen, as Feishu knows it
     by its uuid. Never an older one: its changes would arrive after newer ones.
     """
     newest = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.state, deliveries.c.body, deliveries.c.order_id)
         .where(
-            deliveries.c.account_ref == ref,
+            deliveries.c.account_ref == account_ref,
             deliveries.c.target == target,
             deliveries.c.state.in_(OPEN_STATES),
             deliveries.c.rerouted_from.is_(None),
@@ -81,10 +89,10 @@ def _untouched(connection: Connection, ref: int, target: str, order_id: str | No
     return newest.id if newest.order_id == order_id else None
 
 
-def _born(
+def _create_delivery(
     connection: Connection,
     *,
-    ref: int,
+    account_ref: int,
     target: str,
     recipient: Recipient | None,
     key: str,
@@ -95,13 +103,13 @@ def _born(
         sa.insert(deliveries)
         .values(
             delivery_key=key,
-            account_ref=ref,
+            account_ref=account_ref,
             target=target,
             receive_id_type=recipient.id_type if recipient else "",
             receive_id=recipient.id if recipient else "",
             reroute_reason=recipient.reroute_reason if recipient else None,
             state=DeliveryState.READY if recipient else DeliveryState.WAITING,
-            rung=Rung.FULL,
+            variant=CardVariant.FULL,
             due_at=now,
             created_at=now,
             updated_at=now,
@@ -111,12 +119,12 @@ def _born(
     ).scalar_one()
 
 
-def delivery_key(*parts: str) -> str:
+def make_delivery_key(*parts: str) -> str:
     """32 hex characters: short enough for Feishu's uuid, the same for the same parts."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
-def told_by(connection: Connection, delivery_id: int, account: AccountKey) -> list[Notice]:
+def list_notices(connection: Connection, delivery_id: int, account: AccountKey) -> list[Notice]:
     """What a delivery tells, in the order in which it happened."""
     rows = connection.execute(
         sa.select(notices, deliveries.c.order_id)

@@ -8,50 +8,65 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.card_state import Claimed
-from notifier.domain.delivery import UUID_WINDOW_MS, Content, Delivery, DeliveryState, Move, Rung
-from notifier.domain.rate_limit import Gate, SendingPace
+from notifier.domain.card_state import ClaimedDelivery
+from notifier.domain.delivery import (
+    UUID_WINDOW_MS,
+    Content,
+    Delivery,
+    DeliveryState,
+    DeliveryOutcome,
+    CardVariant,
+)
+from notifier.domain.rate_limit import LimiterState, SendingLimits
 from notifier.store import accounts, notices, rate_limits
-from notifier.store.schema.tables import attempts, deliveries, gates
+from notifier.store.schema.tables import attempts, deliveries
+from notifier.store.schema.tables import rate_limits as rate_limits_table
 
 MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """deliveries: ours now. again_at: when it makes sense to ask again, None when nothing waits."""
+class ClaimResult:
+    """deliveries: ours now. next_claim_at: when it makes sense to ask again, None when nothing waits."""
 
-    deliveries: tuple[Claimed, ...]
-    again_at: float | None
+    deliveries: tuple[ClaimedDelivery, ...]
+    next_claim_at: float | None
 
 
-def claim(connection: Connection, *, owner: str, now: Millis, slots: int, pace: SendingPace) -> Claim:
+def claim_due_deliveries(
+    connection: Connection, *, worker_id: str, now: Millis, slots: int, sending_limits: SendingLimits
+) -> ClaimResult:
     """Leases the oldest due delivery of as many recipients as the pace allows; one per recipient at a time."""
-    gate = rate_limits.load(connection, rate_limits.SENDING).sane(pace.app, now=now)
-    wanted, minute_opens_at = _left_in_minute(connection, now=now, per_minute=pace.per_minute)
-    allowed = gate.passes(pace.app, now=now, wanted=min(slots, wanted))
+    limiter = rate_limits.load_limiter(connection, rate_limits.SENDING).plausible(sending_limits.app, now=now)
+    wanted, minute_opens_at = _calls_left_in_minute(connection, now=now, per_minute=sending_limits.per_minute)
+    allowed = limiter.allowed_calls(sending_limits.app, now=now, wanted=min(slots, wanted))
     if allowed == 0:
-        opens_at = max(gate.opens_at(pace.app), minute_opens_at) if slots else None
-        return Claim(deliveries=(), again_at=opens_at if any_ready(connection) else None)
-    rows = connection.execute(heads(now).limit(allowed)).all()
+        allowed_at = max(limiter.allowed_at(sending_limits.app), minute_opens_at) if slots else None
+        return ClaimResult(
+            deliveries=(), next_claim_at=allowed_at if has_ready_delivery(connection) else None
+        )
+    rows = connection.execute(select_next_per_recipient(now).limit(allowed)).all()
     if rows:
-        chat_gates = [
-            Gate(
-                name=rate_limits.recipient_gate(row.receive_id), due_at_ms=min(row.line_due_at_ms or 0.0, now)
-            ).after_one(pace.chat, now=now)
+        chat_limiters = [
+            LimiterState(
+                name=rate_limits.recipient_limit_name(row.receive_id),
+                due_at_ms=min(row.recipient_due_at_ms or 0.0, now),
+            ).after_one(sending_limits.chat, now=now)
             for row in rows
         ]
-        rate_limits.keep(connection, [gate.after(len(rows), pace.app, now=now), *chat_gates])
+        rate_limits.save_limiters(
+            connection, [limiter.after(len(rows), sending_limits.app, now=now), *chat_limiters]
+        )
     claimed = tuple(
-        _lease(connection, row, owner=owner, now=now)
+        _lease(connection, row, worker_id=worker_id, now=now)
         for row in rows
-        if not _set_aside(connection, row, now=now)
+        if not _expire_unknown_outcome(connection, row, now=now)
     )
-    again_at = now if len(rows) == allowed else next_due(connection, now=now)
-    return Claim(deliveries=claimed, again_at=again_at)
+    next_claim_at = now if len(rows) == allowed else get_next_due_at(connection, now=now)
+    return ClaimResult(deliveries=claimed, next_claim_at=next_claim_at)
 
 
-def _left_in_minute(connection: Connection, *, now: Millis, per_minute: int) -> tuple[int, Millis]:
+def _calls_left_in_minute(connection: Connection, *, now: Millis, per_minute: int) -> tuple[int, Millis]:
     """How many calls the last 60 seconds leave, and when there will be one more."""
     recent = sa.select(attempts.c.started_at).where(attempts.c.started_at.between(now - MINUTE_MS + 1, now))
     used = connection.execute(sa.select(sa.func.count()).select_from(recent.subquery())).scalar_one()
@@ -63,7 +78,7 @@ def _left_in_minute(connection: Connection, *, now: Millis, per_minute: int) -> 
     return 0, oldest + MINUTE_MS
 
 
-def _set_aside(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: Millis) -> bool:
+def _expire_unknown_outcome(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: Millis) -> bool:
     """True where Feishu has forgotten the key of a call that may have succeeded: a person must decide.
 
     It lay idle for too long: the notifier was off, or a gate was shut.
@@ -74,7 +89,7 @@ def _set_aside(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: Mi
         sa.update(deliveries)
         .where(deliveries.c.id == row.id)
         .values(
-            state=DeliveryState.UNCERTAIN,
+            state=DeliveryState.UNKNOWN,
             updated_at=now,
             last_error="it lay idle until Feishu's memory of its key was over",
         )
@@ -82,40 +97,42 @@ def _set_aside(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: Mi
     return True
 
 
-def _lease(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, owner: str, now: Millis) -> Claimed:
+def _lease(
+    connection: Connection, row: sa.Row[*tuple[Any, ...]], *, worker_id: str, now: Millis
+) -> ClaimedDelivery:
     connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.id == row.id)
         .values(
             state=DeliveryState.SENDING,
-            owner=owner,
+            worker_id=worker_id,
             attempts=deliveries.c.attempts + 1,
             first_tried_at=sa.func.coalesce(deliveries.c.first_tried_at, now),
             updated_at=now,
         )
     )
-    delivery = _delivery(row, state=DeliveryState.SENDING, attempts_made=row.attempts + 1)
+    delivery = _to_delivery(row, state=DeliveryState.SENDING, attempts_made=row.attempts + 1)
     attempt_id = connection.execute(
         sa.insert(attempts)
         .values(delivery_id=row.id, uuid=delivery.uuid, started_at=now)
         .returning(attempts.c.id)
     ).scalar_one()
     ref = row.account_ref
-    account = accounts.key_of(connection, ref) if ref is not None else None
-    tells = account is not None and row.run_id is None and delivery.content is None
-    return Claimed(
+    account = accounts.get_account_key(connection, ref) if ref is not None else None
+    has_notices = account is not None and row.run_id is None and delivery.content is None
+    return ClaimedDelivery(
         delivery=delivery,
         attempt_id=attempt_id,
         account=account,
-        owner=accounts.ownership(connection, ref) if ref is not None else None,
-        told=tuple(notices.told_by(connection, row.id, account)) if account and tells else (),
+        ownership=accounts.get_ownership(connection, ref) if ref is not None else None,
+        notices=tuple(notices.list_notices(connection, row.id, account)) if account and has_notices else (),
     )
 
 
-def _delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_made: int) -> Delivery:
+def _to_delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_made: int) -> Delivery:
     content = None
     if row.body is not None:
-        content = Content(rung=Rung(row.rung), msg_type=row.msg_type, body=row.body)
+        content = Content(variant=CardVariant(row.variant), msg_type=row.msg_type, body=row.body)
     return Delivery(
         id=row.id,
         key=row.delivery_key,
@@ -124,7 +141,7 @@ def _delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_m
         receive_id_type=row.receive_id_type,
         receive_id=row.receive_id,
         state=state,
-        rung=Rung(row.rung),
+        variant=CardVariant(row.variant),
         content=content,
         attempts=attempts_made,
         created_at=row.created_at,
@@ -138,7 +155,7 @@ def _delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_m
     )
 
 
-def freeze(connection: Connection, items: Sequence[tuple[int, Content, str]]) -> Sequence[None]:
+def freeze_content(connection: Connection, items: Sequence[tuple[int, Content, str]]) -> Sequence[None]:
     """(delivery id, what it says, its uuid) of each: written before the first call, and never changed for that
     uuid.
     """
@@ -149,8 +166,8 @@ def freeze(connection: Connection, items: Sequence[tuple[int, Content, str]]) ->
             .values(
                 body=content.body,
                 msg_type=content.msg_type,
-                rung=content.rung,
-                card_fault=sa.func.coalesce(content.fault, deliveries.c.card_fault),
+                variant=content.variant,
+                degraded_reason=sa.func.coalesce(content.fault, deliveries.c.degraded_reason),
             )
         )
         connection.execute(
@@ -162,33 +179,33 @@ def freeze(connection: Connection, items: Sequence[tuple[int, Content, str]]) ->
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SentDelivery:
     delivery_id: int
     attempt_id: int
-    owner: str
+    worker_id: str
     message_id: str
     chat_id: str
     ended_at: Millis
     log_id: str | None
 
 
-def finish_sent(connection: Connection, items: Sequence[Sent]) -> Sequence[bool]:
+def finish_sent(connection: Connection, items: Sequence[SentDelivery]) -> Sequence[bool]:
     """False where the delivery was no longer ours."""
-    return [_finish_one(connection, sent) for sent in items]
+    return [_finish_sent_one(connection, sent) for sent in items]
 
 
-def _finish_one(connection: Connection, sent: Sent) -> bool:
+def _finish_sent_one(connection: Connection, sent: SentDelivery) -> bool:
     _end_attempt(connection, sent.attempt_id, ended_at=sent.ended_at, outcome="sent", log_id=sent.log_id)
-    return _update_owned(
+    return _update_leased(
         connection,
         sent.delivery_id,
-        sent.owner,
+        sent.worker_id,
         {
             "state": DeliveryState.SENT,
             "message_id": sent.message_id,
             "chat_id": sent.chat_id,
             "updated_at": sent.ended_at,
-            "owner": None,
+            "worker_id": None,
             "last_error": None,
             "last_code": None,
             "log_id": sent.log_id,
@@ -197,32 +214,42 @@ def _finish_one(connection: Connection, sent: Sent) -> bool:
 
 
 def finish_failed(
-    connection: Connection, delivery: Delivery, *, attempt_id: int, owner: str, move: Move, now: Millis
+    connection: Connection,
+    delivery: Delivery,
+    *,
+    attempt_id: int,
+    worker_id: str,
+    outcome: DeliveryOutcome,
+    now: Millis,
 ) -> bool:
     """False where the delivery was no longer ours."""
     _end_attempt(
         connection,
         attempt_id,
         ended_at=now,
-        outcome=move.state,
-        reason=move.reason,
-        code=move.code,
-        log_id=move.log_id,
+        outcome=outcome.state,
+        reason=outcome.reason,
+        code=outcome.code,
+        log_id=outcome.log_id,
     )
     values: dict[str, object] = {
-        "state": move.state,
-        "due_at": move.due_at,
-        "rung": move.rung,
-        "unknown_since": move.unknown_since,
+        "state": outcome.state,
+        "due_at": outcome.due_at,
+        "variant": outcome.variant,
+        "unknown_since": outcome.unknown_since,
         "updated_at": now,
-        "owner": None,
-        "last_error": move.reason,
-        "last_code": move.code,
-        "log_id": move.log_id,
+        "worker_id": None,
+        "last_error": outcome.reason,
+        "last_code": outcome.code,
+        "log_id": outcome.log_id,
     }
-    if move.rung is not delivery.rung:
-        values |= {"body": None, "msg_type": None, "card_fault": f"{move.reason} (code {move.code})"}
-    return _update_owned(connection, delivery.id, owner, values)
+    if outcome.variant is not delivery.variant:
+        values |= {
+            "body": None,
+            "msg_type": None,
+            "degraded_reason": f"{outcome.reason} (code {outcome.code})",
+        }
+    return _update_leased(connection, delivery.id, worker_id, values)
 
 
 def _end_attempt(
@@ -242,12 +269,14 @@ def _end_attempt(
     )
 
 
-def _update_owned(connection: Connection, delivery_id: int, owner: str, values: Mapping[str, object]) -> bool:
+def _update_leased(
+    connection: Connection, delivery_id: int, worker_id: str, values: Mapping[str, object]
+) -> bool:
     changed = connection.execute(
         sa.update(deliveries)
         .where(
             deliveries.c.id == delivery_id,
-            deliveries.c.owner == owner,
+            deliveries.c.worker_id == worker_id,
             deliveries.c.state == DeliveryState.SENDING,
         )
         .values(**values)
@@ -255,8 +284,8 @@ def _update_owned(connection: Connection, delivery_id: int, owner: str, values: 
     return changed.rowcount == 1
 
 
-STOPPED = "the notifier stopped while it was being sent"
-LOST = "what became of it could not be kept"
+STOPPED_REASON = "the notifier stopped while it was being sent"
+LOST_REASON = "what became of it could not be kept"
 
 
 def reclaim(
@@ -264,9 +293,9 @@ def reclaim(
     *,
     now: Millis,
     window_ms: int,
-    held: Collection[int] = (),
+    in_flight_ids: Collection[int] = (),
     due_at: Millis | None = None,
-    reason: str = STOPPED,
+    reason: str = STOPPED_REASON,
 ) -> int:
     """Whatever is marked as being sent and is not held by anybody goes back. How many that were.
 
@@ -279,7 +308,7 @@ def reclaim(
         .outerjoin(
             attempts, sa.and_(attempts.c.delivery_id == deliveries.c.id, attempts.c.ended_at.is_(None))
         )
-        .where(deliveries.c.state == DeliveryState.SENDING, deliveries.c.id.not_in(held))
+        .where(deliveries.c.state == DeliveryState.SENDING, deliveries.c.id.not_in(in_flight_ids))
         .order_by(deliveries.c.id)
     ).all()
     for row in rows:
@@ -291,10 +320,10 @@ def reclaim(
             sa.update(deliveries)
             .where(deliveries.c.id == row.id)
             .values(
-                state=DeliveryState.UNCERTAIN if too_late else DeliveryState.READY,
+                state=DeliveryState.UNKNOWN if too_late else DeliveryState.READY,
                 unknown_since=unknown_since,
                 due_at=now if due_at is None else due_at,
-                owner=None,
+                worker_id=None,
                 updated_at=now,
                 last_error=reason,
             )
@@ -307,25 +336,25 @@ def reclaim(
     return len(rows)
 
 
-FAR_AHEAD_MS = 60_000
+MAX_CLOCK_LEAD_MS = 60_000
 
 
-def heads(now: Millis) -> sa.Select[*tuple[Any, ...]]:
+def select_next_per_recipient(now: Millis) -> sa.Select[*tuple[Any, ...]]:
     """The first of each recipient's line, where it is due, nobody is being sent to and the gate is open."""
     return (
-        sa.select(deliveries, gates.c.due_at_ms.label("line_due_at_ms"))
-        .outerjoin(gates, gates.c.name == sa.literal("to:") + deliveries.c.receive_id)
+        sa.select(deliveries, rate_limits_table.c.due_at_ms.label("recipient_due_at_ms"))
+        .outerjoin(rate_limits_table, rate_limits_table.c.name == sa.literal("to:") + deliveries.c.receive_id)
         .where(
             deliveries.c.state == DeliveryState.READY,
             deliveries.c.due_at <= now,
-            _line_opens_at(now) <= now,
-            ~_somebody_ahead(),
+            _recipient_allowed_at(now) <= now,
+            ~_has_earlier_delivery(),
         )
         .order_by(deliveries.c.id)
     )
 
 
-def _somebody_ahead() -> sa.ColumnElement[bool]:
+def _has_earlier_delivery() -> sa.ColumnElement[bool]:
     """An older delivery to the same recipient is ready, or any is being sent."""
     other = deliveries.alias()
     return sa.exists().where(
@@ -337,7 +366,7 @@ def _somebody_ahead() -> sa.ColumnElement[bool]:
     )
 
 
-def any_ready(connection: Connection) -> bool:
+def has_ready_delivery(connection: Connection) -> bool:
     return (
         connection.execute(
             sa.select(deliveries.c.id).where(deliveries.c.state == DeliveryState.READY).limit(1)
@@ -346,18 +375,26 @@ def any_ready(connection: Connection) -> bool:
     )
 
 
-def _line_opens_at(now: Millis) -> sa.ColumnElement[float]:
+def _recipient_allowed_at(now: Millis) -> sa.ColumnElement[float]:
     """A moment far ahead can only come from a clock that was set back since: such a line is open."""
-    sane = sa.and_(gates.c.due_at_ms.is_not(None), gates.c.due_at_ms <= now + FAR_AHEAD_MS)
-    return sa.case((sane, gates.c.due_at_ms), else_=0.0)
+    plausible = sa.and_(
+        rate_limits_table.c.due_at_ms.is_not(None), rate_limits_table.c.due_at_ms <= now + MAX_CLOCK_LEAD_MS
+    )
+    return sa.case((plausible, rate_limits_table.c.due_at_ms), else_=0.0)
 
 
-def next_due(connection: Connection, *, now: Millis) -> float | None:
+def get_next_due_at(connection: Connection, *, now: Millis) -> float | None:
     """The earliest moment at which the first of a line may go, as far as its own line is concerned."""
-    line_opens_at = _line_opens_at(now)
-    earliest = sa.case((line_opens_at > deliveries.c.due_at, line_opens_at), else_=deliveries.c.due_at)
+    recipient_allowed_at = _recipient_allowed_at(now)
+    earliest = sa.case(
+        (recipient_allowed_at > deliveries.c.due_at, recipient_allowed_at), else_=deliveries.c.due_at
+    )
     return connection.execute(
         sa.select(sa.func.min(earliest))
-        .select_from(deliveries.outerjoin(gates, gates.c.name == sa.literal("to:") + deliveries.c.receive_id))
-        .where(deliveries.c.state == DeliveryState.READY, ~_somebody_ahead())
+        .select_from(
+            deliveries.outerjoin(
+                rate_limits_table, rate_limits_table.c.name == sa.literal("to:") + deliveries.c.receive_id
+            )
+        )
+        .where(deliveries.c.state == DeliveryState.READY, ~_has_earlier_delivery())
     ).scalar()

@@ -8,16 +8,23 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.payout import Payout, PayoutReport, PayoutState, Step, Taken, weigh
+from notifier.domain.payout import (
+    Payout,
+    PayoutReport,
+    PayoutState,
+    PayoutRetry,
+    PayoutReportOutcome,
+    judge_report,
+)
 from notifier.domain.withdrawal import Withdrawal
 from notifier.store import accounts, card_updates
-from notifier.store.engine.sql import insert_ignoring
+from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import payouts, withdrawals
 
 
-def begin(connection: Connection, withdrawal: Withdrawal, *, body: str, now: Millis) -> None:
+def create_payout(connection: Connection, withdrawal: Withdrawal, *, body: str, now: Millis) -> None:
     """In the transaction that keeps what Feishu took, so that no withdrawn money is without a payout."""
-    insert_ignoring(
+    insert_or_ignore(
         connection,
         payouts,
         [
@@ -33,34 +40,40 @@ def begin(connection: Connection, withdrawal: Withdrawal, *, body: str, now: Mil
     )
 
 
-def of_order(connection: Connection, order_id: str) -> Payout | None:
+def find_by_order(connection: Connection, order_id: str) -> Payout | None:
     row = connection.execute(sa.select(payouts).where(payouts.c.order_id == order_id)).first()
-    return _read(connection, row) if row else None
+    return _to_payout(connection, row) if row else None
 
 
-def claim(connection: Connection, *, now: Millis, limit: int, held: Collection[int]) -> list[Payout]:
+def claim_due(
+    connection: Connection, *, now: Millis, limit: int, in_flight_ids: Collection[int]
+) -> list[Payout]:
     """Due ones that we are not handing over right now (held). The first try starts their patience."""
     rows = connection.execute(
         sa.select(payouts)
-        .where(payouts.c.state == PayoutState.PENDING, payouts.c.due_at <= now, payouts.c.id.not_in(held))
+        .where(
+            payouts.c.state == PayoutState.PENDING,
+            payouts.c.due_at <= now,
+            payouts.c.id.not_in(in_flight_ids),
+        )
         .order_by(payouts.c.due_at, payouts.c.id)
         .limit(max(limit, 0))
     ).all()
     first = [row.id for row in rows if row.first_tried_at is None]
     connection.execute(sa.update(payouts).where(payouts.c.id.in_(first)).values(first_tried_at=now))
-    claimed = [_read(connection, row) for row in rows]
+    claimed = [_to_payout(connection, row) for row in rows]
     return [replace(each, first_tried_at=each.first_tried_at or now) for each in claimed]
 
 
-def next_due(connection: Connection, *, held: Collection[int]) -> Millis | None:
+def get_next_due_at(connection: Connection, *, in_flight_ids: Collection[int]) -> Millis | None:
     return connection.execute(
         sa.select(sa.func.min(payouts.c.due_at)).where(
-            payouts.c.state == PayoutState.PENDING, payouts.c.id.not_in(held)
+            payouts.c.state == PayoutState.PENDING, payouts.c.id.not_in(in_flight_ids)
         )
     ).scalar()
 
 
-def handed_over(connection: Connection, payout: Payout, *, now: Millis) -> bool:
+def mark_submitted(connection: Connection, payout: Payout, *, now: Millis) -> bool:
     """The other system has it. False where it has said more than that meanwhile."""
     changed = connection.execute(
         sa.update(payouts)
@@ -69,35 +82,38 @@ def handed_over(connection: Connection, payout: Payout, *, now: Millis) -> bool:
     )
     if changed.rowcount != 1:
         return False
-    _show(connection, payout.order_id, now)
+    _request_card_updates(connection, payout.order_id, now)
     return True
 
 
-def not_handed_over(connection: Connection, payout: Payout, step: Step) -> bool:
+def mark_submission_failed(connection: Connection, payout: Payout, outcome: PayoutRetry) -> bool:
     """False where the other system has said more meanwhile."""
     changed = connection.execute(
         sa.update(payouts)
         .where(payouts.c.id == payout.id, payouts.c.state == PayoutState.PENDING)
         .values(
-            state=step.state, due_at=step.due_at, attempts=payouts.c.attempts + 1, reason=step.reason[:500]
+            state=outcome.state,
+            due_at=outcome.due_at,
+            attempts=payouts.c.attempts + 1,
+            reason=outcome.reason[:500],
         )
     )
     return changed.rowcount == 1
 
 
-def settle(connection: Connection, report: PayoutReport, *, now: Millis) -> Taken:
+def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -> PayoutReportOutcome:
     """Once per report, whatever the state: see domain.payout.weigh."""
-    payout = of_order(connection, report.order_id)
+    payout = find_by_order(connection, report.order_id)
     if payout is None:
-        return Taken.UNKNOWN
-    taken = weigh(payout, report)
-    if taken is Taken.SAME and report.reference and not payout.reference:
+        return PayoutReportOutcome.UNKNOWN
+    outcome = judge_report(payout, report)
+    if outcome is PayoutReportOutcome.SAME and report.reference and not payout.reference:
         connection.execute(
             sa.update(payouts).where(payouts.c.id == payout.id).values(reference=report.reference)
         )
-        _show(connection, report.order_id, now)
-    if taken is not Taken.NEW:
-        return taken
+        _request_card_updates(connection, report.order_id, now)
+    if outcome is not PayoutReportOutcome.NEW:
+        return outcome
     connection.execute(
         sa.update(payouts)
         .where(payouts.c.id == payout.id)
@@ -110,8 +126,8 @@ def settle(connection: Connection, report: PayoutReport, *, now: Millis) -> Take
             sent_at=sa.func.coalesce(payouts.c.sent_at, now),
         )
     )
-    _show(connection, report.order_id, now)
-    return taken
+    _request_card_updates(connection, report.order_id, now)
+    return outcome
 
 
 def retry(connection: Connection, order_id: str, *, now: Millis) -> bool:
@@ -124,17 +140,17 @@ def retry(connection: Connection, order_id: str, *, now: Millis) -> bool:
     return changed.rowcount == 1
 
 
-def exportable(
+def list_exportable(
     connection: Connection, *, since: Millis, until: Millis, states: Collection[PayoutState] | None
 ) -> list[Payout]:
     """Withdrawn in [since, until), oldest first. states: None for all."""
     query = sa.select(payouts).where(payouts.c.created_at >= since, payouts.c.created_at < until)
     if states is not None:
         query = query.where(payouts.c.state.in_(states), payouts.c.exported_at.is_(None))
-    return [_read(connection, row) for row in connection.execute(query.order_by(payouts.c.id)).all()]
+    return [_to_payout(connection, row) for row in connection.execute(query.order_by(payouts.c.id)).all()]
 
 
-def exported(connection: Connection, payout: Payout, *, now: Millis) -> None:
+def mark_exported(connection: Connection, payout: Payout, *, now: Millis) -> None:
     """It leaves in a file: from here on the other system has it."""
     connection.execute(
         sa.update(payouts)
@@ -146,35 +162,35 @@ def exported(connection: Connection, payout: Payout, *, now: Millis) -> None:
             reason=None,
         )
     )
-    _show(connection, payout.order_id, now)
+    _request_card_updates(connection, payout.order_id, now)
 
 
-def late(connection: Connection, *, before: Millis, limit: int) -> list[Payout]:
+def list_late(connection: Connection, *, before: Millis, limit: int) -> list[Payout]:
     """Withdrawn before then, still not paid, and nobody was told so."""
     rows = connection.execute(
         sa.select(payouts)
         .where(
             payouts.c.state.in_([state for state in PayoutState if state is not PayoutState.PAID]),
             payouts.c.created_at < before,
-            payouts.c.alarmed_at.is_(None),
+            payouts.c.late_notified_at.is_(None),
         )
         .order_by(payouts.c.id)
         .limit(limit)
     ).all()
-    return [_read(connection, row) for row in rows]
+    return [_to_payout(connection, row) for row in rows]
 
 
-def alarmed(connection: Connection, payout: Payout, *, now: Millis) -> None:
-    connection.execute(sa.update(payouts).where(payouts.c.id == payout.id).values(alarmed_at=now))
+def mark_late_notified(connection: Connection, payout: Payout, *, now: Millis) -> None:
+    connection.execute(sa.update(payouts).where(payouts.c.id == payout.id).values(late_notified_at=now))
 
 
-def listed(connection: Connection, *, states: Collection[str], limit: int) -> list[Payout]:
+def list_payouts(connection: Connection, *, states: Collection[str], limit: int) -> list[Payout]:
     """Newest first; all states when none are named."""
     query = sa.select(payouts)
     if states:
         query = query.where(payouts.c.state.in_(states))
     rows = connection.execute(query.order_by(payouts.c.id.desc()).limit(limit)).all()
-    return [_read(connection, row) for row in rows]
+    return [_to_payout(connection, row) for row in rows]
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
@@ -182,19 +198,23 @@ def count_by_state(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _show(connection: Connection, order_id: str, now: Millis) -> None:
+def _request_card_updates(connection: Connection, order_id: str, now: Millis) -> None:
     row = connection.execute(
-        sa.select(withdrawals.c.account_ref, withdrawals.c.epoch).where(withdrawals.c.order_id == order_id)
+        sa.select(withdrawals.c.account_ref, withdrawals.c.withdrawal_count).where(
+            withdrawals.c.order_id == order_id
+        )
     ).one()
-    card_updates.want(connection, row.account_ref, epoch=row.epoch, order_id=order_id, now=now)
+    card_updates.request_updates(
+        connection, row.account_ref, withdrawal_count=row.withdrawal_count, order_id=order_id, now=now
+    )
 
 
-def _read(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Payout:
+def _to_payout(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Payout:
     return Payout(
         id=row.id,
         order_id=row.order_id,
         account_ref=row.account_ref,
-        account=accounts.key_of(connection, row.account_ref),
+        account=accounts.get_account_key(connection, row.account_ref),
         state=PayoutState(row.state),
         body=row.body,
         created_at=row.created_at,
@@ -207,5 +227,5 @@ def _read(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Payout:
         reported_at=row.reported_at,
         reference=row.reference,
         reason=row.reason,
-        alarmed_at=row.alarmed_at,
+        late_notified_at=row.late_notified_at,
     )

@@ -6,50 +6,54 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.rate_limit import Gate
-from notifier.store.engine.sql import insert_ignoring, upsert
-from notifier.store.schema.tables import gates
+from notifier.domain.rate_limit import LimiterState
+from notifier.store.engine.sql import insert_or_ignore, upsert
+from notifier.store.schema.tables import rate_limits
 
 SENDING = "im.messages"
 LOOKUPS = "hire.get_account_assets"
 WITHDRAWALS = "hire.withdraw"
 UPDATES = "im.messages.patch"
-SWEEPS = "hire.get_account_assets.sweep"
+RECONCILIATIONS = "hire.get_account_assets.sweep"
 
 
-def recipient_gate(receive_id: str) -> str:
+def recipient_limit_name(receive_id: str) -> str:
     return f"to:{receive_id}"
 
 
-def load(connection: Connection, name: str) -> Gate:
-    row = connection.execute(sa.select(gates).where(gates.c.name == name).with_for_update()).first()
+def load_limiter(connection: Connection, name: str) -> LimiterState:
+    row = connection.execute(
+        sa.select(rate_limits).where(rate_limits.c.name == name).with_for_update()
+    ).first()
     if row is None:
-        return Gate(name=name)
-    return Gate(name=name, due_at_ms=row.due_at_ms, closed_until=row.closed_until)
+        return LimiterState(name=name)
+    return LimiterState(name=name, due_at_ms=row.due_at_ms, blocked_until=row.blocked_until)
 
 
-def keep(connection: Connection, each: Iterable[Gate]) -> None:
+def save_limiters(connection: Connection, limiters: Iterable[LimiterState]) -> None:
     upsert(
         connection,
-        gates,
+        rate_limits,
         [
-            {"name": gate.name, "due_at_ms": gate.due_at_ms, "closed_until": gate.closed_until}
-            for gate in each
+            {"name": limiter.name, "due_at_ms": limiter.due_at_ms, "blocked_until": limiter.blocked_until}
+            for limiter in limiters
         ],
     )
 
 
-def shut(connection: Connection, name: str, *, until: Millis, reason: str) -> None:
+def block(connection: Connection, name: str, *, until: Millis, reason: str) -> None:
     """Nobody passes before `until`; a gate that is shut for longer stays so."""
-    insert_ignoring(connection, gates, [{"name": name, "due_at_ms": 0.0, "closed_until": 0}])
+    insert_or_ignore(connection, rate_limits, [{"name": name, "due_at_ms": 0.0, "blocked_until": 0}])
     connection.execute(
-        sa.update(gates)
-        .where(gates.c.name == name, gates.c.closed_until < until)
-        .values(closed_until=until, reason=reason)
+        sa.update(rate_limits)
+        .where(rate_limits.c.name == name, rate_limits.c.blocked_until < until)
+        .values(blocked_until=until, reason=reason)
     )
 
 
-def shut_gates(connection: Connection, *, now: Millis) -> list[tuple[str, Millis, str]]:
+def list_blocked(connection: Connection, *, now: Millis) -> list[tuple[str, Millis, str]]:
     """(name, until, reason) of the gates that the platform keeps closed now."""
-    rows = connection.execute(sa.select(gates).where(gates.c.closed_until > now).order_by(gates.c.name))
-    return [(row.name, row.closed_until, row.reason or "") for row in rows]
+    rows = connection.execute(
+        sa.select(rate_limits).where(rate_limits.c.blocked_until > now).order_by(rate_limits.c.name)
+    )
+    return [(row.name, row.blocked_until, row.reason or "") for row in rows]

@@ -22,7 +22,7 @@ from notifier.store.inbox import InboxState
 from notifier.store.schema.tables import (
     attempts,
     batches,
-    boards,
+    panel_buttons,
     buttons,
     card_updates,
     deliveries,
@@ -36,32 +36,32 @@ from notifier.store.schema.tables import (
     workers,
 )
 
-OVER = (DeliveryState.SENT, DeliveryState.REROUTED, DeliveryState.DROPPED)
+FINISHED_STATES = (DeliveryState.SENT, DeliveryState.REROUTED, DeliveryState.DROPPED)
 """What is dead or uncertain waits for a person, however long."""
 
 Cursor = tuple[int, int]
 """Of the last row looked at: its time (0 where rows come by id alone) and its id."""
 
-START: Cursor = (0, 0)
+FIRST_PAGE: Cursor = (0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Swept:
+class PruneResult:
     """gone: how many rows, by what they were. after: where the next page begins; None when there is none."""
 
-    gone: Mapping[str, int] = field(default_factory=dict)
-    after: Cursor | None = None
+    deleted: Mapping[str, int] = field(default_factory=dict)
+    next_cursor: Cursor | None = None
 
 
-def events(
+def prune_events(
     connection: Connection,
     after: Cursor,
     *,
     before: Millis,
-    parked_before: Millis,
+    quarantined_before: Millis,
     now: Millis,
     limit: int,
-) -> Swept:
+) -> PruneResult:
     """Those that were worked on or are of no use; those that were not understood stay until parked_before.
 
     Rows come by id, that is in the order of arrival: a page with a young one is the last. One from a time that has
@@ -78,26 +78,28 @@ def events(
         row.id
         for row in rows
         if (row.state in done and row.received_at < before)
-        or (row.state == InboxState.PARKED and row.received_at < parked_before)
+        or (row.state == InboxState.QUARANTINED and row.received_at < quarantined_before)
     ]
-    gone = _delete(connection, inbox, inbox.c.id, old)
+    deleted = _delete(connection, inbox, inbox.c.id, old)
     young = any(before <= row.received_at <= now for row in rows)
-    return Swept(gone={"events": gone}, after=None if young or len(rows) < limit else (0, rows[-1].id))
+    return PruneResult(
+        deleted={"events": deleted}, next_cursor=None if young or len(rows) < limit else (0, rows[-1].id)
+    )
 
 
-def cards(
+def prune_deliveries(
     connection: Connection,
     after: Cursor,
     *,
     state: DeliveryState,
     before: Millis,
-    held_since: Millis,
+    unsettled_since: Millis,
     limit: int,
-) -> Swept:
+) -> PruneResult:
     """Deliveries that are over, with all that hangs on them.
 
     One that an order or a batch names stays as a bare row. So does one whose withdrawal has not come to rest and was
-    asked for after held_since: a group whose cards are all too old is told the end by a new message.
+    asked for after unsettled_since: a group whose cards are all too old is told the end by a new message.
     """
     rows = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.updated_at, deliveries.c.run_id, deliveries.c.file_id)
@@ -110,33 +112,33 @@ def cards(
         .limit(limit)
     ).all()
     ids = [row.id for row in rows]
-    named = _named(connection, ids)
-    about_money = _about_open_money(connection, ids, since=held_since)
-    telling_on = _rerouted_to_others(connection, ids)
-    bare = sorted(named | about_money)
-    free = sorted(set(ids) - named - about_money - telling_on)
-    _strip(connection, bare)
-    gone = _remove(connection, free)
+    referenced = _find_referenced(connection, ids)
+    unsettled = _find_unsettled(connection, ids, since=unsettled_since)
+    rerouted = _find_rerouted(connection, ids)
+    kept_ids = sorted(referenced | unsettled)
+    deletable_ids = sorted(set(ids) - referenced - unsettled - rerouted)
+    _strip_deliveries(connection, kept_ids)
+    deleted = _delete_deliveries(connection, deletable_ids)
     run_ids = {row.run_id for row in rows if row.run_id is not None}
     file_ids = {row.file_id for row in rows if row.file_id is not None}
-    return Swept(
-        gone={
-            **gone,
-            "digest_files": _remove_files(connection, sorted(file_ids)),
-            "digests": _forget_content(connection, sorted(run_ids), before=before),
+    return PruneResult(
+        deleted={
+            **deleted,
+            "digest_files": _delete_unused_files(connection, sorted(file_ids)),
+            "digests": _clear_content(connection, sorted(run_ids), before=before),
         },
-        after=(rows[-1].updated_at, rows[-1].id) if len(rows) == limit else None,
+        next_cursor=(rows[-1].updated_at, rows[-1].id) if len(rows) == limit else None,
     )
 
 
-def _named(connection: Connection, ids: Sequence[int]) -> set[int]:
+def _find_referenced(connection: Connection, ids: Sequence[int]) -> set[int]:
     """The card that was pressed belongs to the order, or to the batch."""
     ordered = sa.select(withdrawals.c.delivery_id).where(withdrawals.c.delivery_id.in_(ids))
     batched = sa.select(batches.c.delivery_id).where(batches.c.delivery_id.in_(ids))
     return {*connection.execute(ordered).scalars(), *connection.execute(batched).scalars()}
 
 
-def _about_open_money(connection: Connection, ids: Sequence[int], *, since: Millis) -> set[int]:
+def _find_unsettled(connection: Connection, ids: Sequence[int], *, since: Millis) -> set[int]:
     """Cards that offered, or tell of, a withdrawal that is asked for, or whose money is not paid."""
     unsettled = sa.and_(
         withdrawals.c.requested_at >= since,
@@ -150,7 +152,8 @@ def _about_open_money(connection: Connection, ids: Sequence[int], *, since: Mill
         .join(
             withdrawals,
             sa.and_(
-                withdrawals.c.account_ref == buttons.c.account_ref, withdrawals.c.epoch == buttons.c.epoch
+                withdrawals.c.account_ref == buttons.c.account_ref,
+                withdrawals.c.withdrawal_count == buttons.c.withdrawal_count,
             ),
         )
         .outerjoin(payouts, payouts.c.order_id == withdrawals.c.order_id)
@@ -165,7 +168,7 @@ def _about_open_money(connection: Connection, ids: Sequence[int], *, since: Mill
     return {*connection.execute(offered).scalars(), *connection.execute(told).scalars()}
 
 
-def _rerouted_to_others(connection: Connection, ids: Sequence[int]) -> set[int]:
+def _find_rerouted(connection: Connection, ids: Sequence[int]) -> set[int]:
     """The delivery that told the fallback instead goes first."""
     return set(
         connection.execute(
@@ -174,9 +177,9 @@ def _rerouted_to_others(connection: Connection, ids: Sequence[int]) -> set[int]:
     )
 
 
-def _strip(connection: Connection, ids: Sequence[int]) -> None:
+def _strip_deliveries(connection: Connection, ids: Sequence[int]) -> None:
     """The row stays, with its buttons, as batches name them."""
-    for table in (attempts, boards, card_updates):
+    for table in (attempts, panel_buttons, card_updates):
         _delete(connection, table, table.c.delivery_id, ids)
     if ids:
         connection.execute(
@@ -186,18 +189,18 @@ def _strip(connection: Connection, ids: Sequence[int]) -> None:
         )
 
 
-def _remove(connection: Connection, ids: Sequence[int]) -> dict[str, int]:
-    told = _told_by(connection, ids)
-    for table in (attempts, boards, card_updates, buttons, delivery_notices):
+def _delete_deliveries(connection: Connection, ids: Sequence[int]) -> dict[str, int]:
+    notice_ids = _find_notice_ids(connection, ids)
+    for table in (attempts, panel_buttons, card_updates, buttons, delivery_notices):
         _delete(connection, table, table.c.delivery_id, ids)
-    gone = _delete(connection, deliveries, deliveries.c.id, ids)
+    deleted = _delete(connection, deliveries, deliveries.c.id, ids)
     return {
-        "deliveries": gone,
-        "notices": _delete(connection, notices, notices.c.id, _untold(connection, told)),
+        "deliveries": deleted,
+        "notices": _delete(connection, notices, notices.c.id, _find_orphaned(connection, notice_ids)),
     }
 
 
-def _told_by(connection: Connection, ids: Sequence[int]) -> set[int]:
+def _find_notice_ids(connection: Connection, ids: Sequence[int]) -> set[int]:
     return set(
         connection.execute(
             sa.select(delivery_notices.c.notice_id).where(delivery_notices.c.delivery_id.in_(ids))
@@ -205,7 +208,7 @@ def _told_by(connection: Connection, ids: Sequence[int]) -> set[int]:
     )
 
 
-def _untold(connection: Connection, notice_ids: Collection[int]) -> list[int]:
+def _find_orphaned(connection: Connection, notice_ids: Collection[int]) -> list[int]:
     """Of these, the notices that no delivery tells any more."""
     told = connection.execute(
         sa.select(delivery_notices.c.notice_id).where(delivery_notices.c.notice_id.in_(notice_ids))
@@ -213,7 +216,9 @@ def _untold(connection: Connection, notice_ids: Collection[int]) -> list[int]:
     return sorted(set(notice_ids) - set(told))
 
 
-def untold_notices(connection: Connection, after: Cursor, *, before: Millis, limit: int) -> Swept:
+def prune_orphaned_notices(
+    connection: Connection, after: Cursor, *, before: Millis, limit: int
+) -> PruneResult:
     """Notices that nobody was to be told of. The others go with their last delivery."""
     rows = connection.execute(
         sa.select(notices.c.id, notices.c.created_at)
@@ -222,33 +227,38 @@ def untold_notices(connection: Connection, after: Cursor, *, before: Millis, lim
         .limit(limit)
     ).all()
     old = [row.id for row in rows if row.created_at < before]
-    gone = _delete(connection, notices, notices.c.id, _untold(connection, old))
-    return Swept(gone={"notices": gone}, after=(0, rows[-1].id) if old and len(rows) == limit else None)
-
-
-def digest_contents(connection: Connection, after: Cursor, *, before: Millis, limit: int) -> Swept:
-    """The figures as told. The row itself is the right to tell, and stays."""
-    rows = connection.execute(
-        sa.select(digest_runs.c.id, digest_runs.c.born_at)
-        .where(
-            digest_runs.c.content.is_not(None),
-            digest_runs.c.born_at < before,
-            sa.tuple_(digest_runs.c.born_at, digest_runs.c.id) > sa.tuple_(*after),
-        )
-        .order_by(digest_runs.c.born_at, digest_runs.c.id)
-        .limit(limit)
-    ).all()
-    gone = _forget_content(connection, [row.id for row in rows], before=before)
-    return Swept(
-        gone={"digests": gone}, after=(rows[-1].born_at, rows[-1].id) if len(rows) == limit else None
+    deleted = _delete(connection, notices, notices.c.id, _find_orphaned(connection, old))
+    return PruneResult(
+        deleted={"notices": deleted}, next_cursor=(0, rows[-1].id) if old and len(rows) == limit else None
     )
 
 
-def _forget_content(connection: Connection, run_ids: Collection[int], *, before: Millis) -> int:
+def prune_digest_contents(
+    connection: Connection, after: Cursor, *, before: Millis, limit: int
+) -> PruneResult:
+    """The figures as told. The row itself is the right to tell, and stays."""
+    rows = connection.execute(
+        sa.select(digest_runs.c.id, digest_runs.c.created_at)
+        .where(
+            digest_runs.c.content.is_not(None),
+            digest_runs.c.created_at < before,
+            sa.tuple_(digest_runs.c.created_at, digest_runs.c.id) > sa.tuple_(*after),
+        )
+        .order_by(digest_runs.c.created_at, digest_runs.c.id)
+        .limit(limit)
+    ).all()
+    deleted = _clear_content(connection, [row.id for row in rows], before=before)
+    return PruneResult(
+        deleted={"digests": deleted},
+        next_cursor=(rows[-1].created_at, rows[-1].id) if len(rows) == limit else None,
+    )
+
+
+def _clear_content(connection: Connection, run_ids: Collection[int], *, before: Millis) -> int:
     """Where no delivery of the run is on its way, waits for a person, or is young."""
     needed = sa.exists().where(
         deliveries.c.run_id == digest_runs.c.id,
-        sa.or_(deliveries.c.state.not_in(OVER), deliveries.c.updated_at >= before),
+        sa.or_(deliveries.c.state.not_in(FINISHED_STATES), deliveries.c.updated_at >= before),
     )
     if not run_ids:
         return 0
@@ -256,7 +266,7 @@ def _forget_content(connection: Connection, run_ids: Collection[int], *, before:
         sa.update(digest_runs)
         .where(
             digest_runs.c.id.in_(run_ids),
-            digest_runs.c.born_at < before,
+            digest_runs.c.created_at < before,
             digest_runs.c.content.is_not(None),
             ~needed,
         )
@@ -264,20 +274,20 @@ def _forget_content(connection: Connection, run_ids: Collection[int], *, before:
     ).rowcount
 
 
-def _remove_files(connection: Connection, file_ids: Sequence[int]) -> int:
+def _delete_unused_files(connection: Connection, file_ids: Sequence[int]) -> int:
     used = connection.execute(
         sa.select(deliveries.c.file_id).where(deliveries.c.file_id.in_(file_ids))
     ).scalars()
     return _delete(connection, digest_files, digest_files.c.id, sorted(set(file_ids) - set(used)))
 
 
-def dead_workers(connection: Connection, _after: Cursor, *, before: Millis) -> Swept:
+def prune_workers(connection: Connection, _after: Cursor, *, before: Millis) -> PruneResult:
     """The newest stays, as `status` speaks of it. One row per start: few."""
-    newest = sa.select(workers.c.owner).order_by(workers.c.started_at.desc()).limit(1).scalar_subquery()
-    gone = connection.execute(
-        sa.delete(workers).where(workers.c.beat_at < before, workers.c.owner != newest)
+    newest = sa.select(workers.c.worker_id).order_by(workers.c.started_at.desc()).limit(1).scalar_subquery()
+    deleted = connection.execute(
+        sa.delete(workers).where(workers.c.heartbeat_at < before, workers.c.worker_id != newest)
     ).rowcount
-    return Swept(gone={"workers": gone})
+    return PruneResult(deleted={"workers": deleted})
 
 
 def _delete(connection: Connection, table: sa.Table, column: sa.Column[Any], ids: Sequence[int]) -> int:

@@ -12,7 +12,7 @@ from notifier.clock import Millis
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import content_of, read_content
 from notifier.domain.money import Amounts, Kind
-from notifier.domain.withdrawal import Button, Role, Step, Withdrawal, WithdrawalState
+from notifier.domain.withdrawal import Button, Role, WithdrawalRetry, Withdrawal, WithdrawalState
 from notifier.store import accounts, card_updates, ledger
 from notifier.store.engine.sql import insert_returning
 from notifier.store.schema.tables import accounts as accounts_table
@@ -20,7 +20,7 @@ from notifier.store.schema.tables import withdrawals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class WithdrawalOrder:
     """What a permitted click asks for. order_id: new, ours. wait_ms: before Feishu is asked."""
 
     order_id: str
@@ -33,7 +33,7 @@ class Order:
     wait_ms: int = 0
 
 
-def epoch_of(connection: Connection, account_ref: int) -> int:
+def count_withdrawn(connection: Connection, account_ref: int) -> int:
     """How many withdrawals of the account are over and took something."""
     return connection.execute(
         sa.select(sa.func.count())
@@ -42,7 +42,7 @@ def epoch_of(connection: Connection, account_ref: int) -> int:
     ).scalar_one()
 
 
-class History:
+class WithdrawalHistory:
     """All withdrawals of one account, read at once: what a click must know."""
 
     def __init__(self, connection: Connection, account_ref: int, account: AccountKey) -> None:
@@ -51,7 +51,7 @@ class History:
         self._account = account
 
     @property
-    def epoch(self) -> int:
+    def withdrawal_count(self) -> int:
         """As epoch_of."""
         return sum(row.state == WithdrawalState.WITHDRAWN for row in self._rows)
 
@@ -59,67 +59,71 @@ class History:
     def unfinished(self) -> Withdrawal | None:
         open_ones = (row for row in self._rows if row.state == WithdrawalState.REQUESTED)
         row = next(open_ones, None)
-        return _with_account(row, self._account) if row else None
+        return _to_withdrawal(row, self._account) if row else None
 
     @property
-    def unseen(self) -> list[Withdrawal]:
+    def not_in_ledger(self) -> list[Withdrawal]:
         """As unseen."""
         return [
-            _with_account(row, self._account)
+            _to_withdrawal(row, self._account)
             for row in self._rows
-            if not row.seen_in_ledger
+            if not row.is_in_ledger
             and row.attempts > 0
             and row.state in {WithdrawalState.REQUESTED, WithdrawalState.WITHDRAWN}
         ]
 
 
-def holdings(connection: Connection, account_ref: int) -> Amounts:
+def get_holdings(connection: Connection, account_ref: int) -> Amounts:
     """What the account holds as far as we know: the ledger, less what was withdrawn since its newest report."""
     reported_at = connection.execute(
         sa.select(accounts_table.c.modified_at).where(accounts_table.c.id == account_ref)
     ).scalar()
-    since = unseen(connection, account_ref)
-    return holdings_now(connection, account_ref, reported_at=reported_at, since=since)
+    not_in_ledger = list_not_in_ledger(connection, account_ref)
+    return compute_holdings(connection, account_ref, reported_at=reported_at, not_in_ledger=not_in_ledger)
 
 
-def holdings_now(
-    connection: Connection, account_ref: int, *, reported_at: Millis | None, since: Sequence[Withdrawal]
+def compute_holdings(
+    connection: Connection,
+    account_ref: int,
+    *,
+    reported_at: Millis | None,
+    not_in_ledger: Sequence[Withdrawal],
 ) -> Amounts:
     """The same for who knows the rest already. since: the withdrawals whose balance event has not come."""
-    held = dict(ledger.balances_of(connection, [account_ref]).get(account_ref, {}))
-    for each in since:
-        if each.taken is not None and (each.withdrawn_at or each.requested_at) > (reported_at or 0):
-            for asset, amount in each.taken.items():
+    held = dict(ledger.load_balances(connection, [account_ref]).get(account_ref, {}))
+    for each in not_in_ledger:
+        if each.withdrawn is not None and (each.withdrawn_at or each.requested_at) > (reported_at or 0):
+            for asset, amount in each.withdrawn.items():
                 held[asset] = max(held.get(asset, Decimal(0)) - amount, Decimal(0))
     return {asset: amount for asset, amount in held.items() if amount}
 
 
-def unfinished(connection: Connection, account_ref: int) -> Withdrawal | None:
+def find_unfinished(connection: Connection, account_ref: int) -> Withdrawal | None:
     row = connection.execute(
         sa.select(withdrawals).where(
             withdrawals.c.account_ref == account_ref, withdrawals.c.state == WithdrawalState.REQUESTED
         )
     ).first()
-    return _read(connection, row) if row else None
+    return _load_withdrawal(connection, row) if row else None
 
 
-def by_click(connection: Connection, click_key: str) -> Withdrawal | None:
+def find_by_click(connection: Connection, click_key: str) -> Withdrawal | None:
     row = connection.execute(sa.select(withdrawals).where(withdrawals.c.click_key == click_key)).first()
-    return _read(connection, row) if row else None
+    return _load_withdrawal(connection, row) if row else None
 
 
-def newest_of_epoch(connection: Connection, account_ref: int, epoch: int) -> Withdrawal | None:
+def find_newest(connection: Connection, account_ref: int, withdrawal_count: int) -> Withdrawal | None:
     """The withdrawal that a card of this epoch tells about: the last one begun in it."""
     row = connection.execute(
         sa.select(withdrawals)
-        .where(withdrawals.c.account_ref == account_ref, withdrawals.c.epoch == epoch)
+        .where(withdrawals.c.account_ref == account_ref, withdrawals.c.withdrawal_count == withdrawal_count)
         .order_by(withdrawals.c.id.desc())
         .limit(1)
     ).first()
-    return _read(connection, row) if row else None
+    return _load_withdrawal(connection, row) if row else None
 
 
-def begin(connection: Connection, order: Order) -> Withdrawal | None:
+def create_order(connection: Connection, order: WithdrawalOrder) -> Withdrawal | None:
     """The order, on disk with the commit; None where another one of this account is unfinished, or this click has
     its order already.
     """
@@ -132,7 +136,7 @@ def begin(connection: Connection, order: Order) -> Withdrawal | None:
             "account_ref": button.account_ref,
             "kinds": ",".join(order.kinds),
             "state": WithdrawalState.REQUESTED,
-            "epoch": button.epoch,
+            "withdrawal_count": button.withdrawal_count,
             "role": order.role,
             "requested_by": order.requested_by,
             "requested_at": order.now,
@@ -142,18 +146,22 @@ def begin(connection: Connection, order: Order) -> Withdrawal | None:
         },
     )
     if row is None:
-        known = unfinished(connection, button.account_ref) or by_click(connection, order.click_key)
+        known = find_unfinished(connection, button.account_ref) or find_by_click(connection, order.click_key)
         if known is None:
             raise LookupError(f"order {order.order_id} was not taken, and nothing stands against it")
         return None
-    card_updates.want(
-        connection, button.account_ref, epoch=button.epoch, order_id=order.order_id, now=order.now
+    card_updates.request_updates(
+        connection,
+        button.account_ref,
+        withdrawal_count=button.withdrawal_count,
+        order_id=order.order_id,
+        now=order.now,
     )
-    return _with_account(row, button.account)
+    return _to_withdrawal(row, button.account)
 
 
-def claim(
-    connection: Connection, *, owner: str, now: Millis, limit: int, held: Collection[int]
+def claim_due(
+    connection: Connection, *, worker_id: str, now: Millis, limit: int, in_flight_ids: Collection[int]
 ) -> list[Withdrawal]:
     """Due orders that nobody is asking about. held: those that we are asking about right now."""
     if limit <= 0:
@@ -163,7 +171,7 @@ def claim(
         .where(
             withdrawals.c.state == WithdrawalState.REQUESTED,
             withdrawals.c.due_at <= now,
-            withdrawals.c.id.not_in(held),
+            withdrawals.c.id.not_in(in_flight_ids),
         )
         .order_by(withdrawals.c.due_at, withdrawals.c.id)
         .limit(limit)
@@ -171,21 +179,23 @@ def claim(
     ).all()
     if rows:
         connection.execute(
-            sa.update(withdrawals).where(withdrawals.c.id.in_([row.id for row in rows])).values(owner=owner)
+            sa.update(withdrawals)
+            .where(withdrawals.c.id.in_([row.id for row in rows]))
+            .values(worker_id=worker_id)
         )
-    return [_read(connection, row) for row in rows]
+    return [_load_withdrawal(connection, row) for row in rows]
 
 
-def next_due(connection: Connection, *, held: Collection[int]) -> Millis | None:
+def get_next_due_at(connection: Connection, *, in_flight_ids: Collection[int]) -> Millis | None:
     return connection.execute(
         sa.select(sa.func.min(withdrawals.c.due_at)).where(
-            withdrawals.c.state == WithdrawalState.REQUESTED, withdrawals.c.id.not_in(held)
+            withdrawals.c.state == WithdrawalState.REQUESTED, withdrawals.c.id.not_in(in_flight_ids)
         )
     ).scalar()
 
 
-def calling(
-    connection: Connection, withdrawal: Withdrawal, *, owner: str, expected: Amounts | None, now: Millis
+def mark_call_started(
+    connection: Connection, withdrawal: Withdrawal, *, worker_id: str, expected: Amounts | None, now: Millis
 ) -> bool:
     """On disk before Feishu hears the order id. False where the order is not ours any more.
 
@@ -202,7 +212,7 @@ def calling(
         sa.update(withdrawals)
         .where(
             withdrawals.c.id == withdrawal.id,
-            withdrawals.c.owner == owner,
+            withdrawals.c.worker_id == worker_id,
             withdrawals.c.state == WithdrawalState.REQUESTED,
         )
         .values(**values)
@@ -211,63 +221,63 @@ def calling(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class WithdrawalResult:
     """taken: for WITHDRAWN. at: Feishu's trans_time, or None."""
 
     state: WithdrawalState
     now: Millis
-    taken: Amounts | None = None
+    withdrawn: Amounts | None = None
     at: Millis | None = None
     reason: str | None = None
     code: int | None = None
     log_id: str | None = None
 
 
-def end(connection: Connection, withdrawal: Withdrawal, ending: Ending) -> bool:
+def finish(connection: Connection, withdrawal: Withdrawal, result: WithdrawalResult) -> bool:
     """Once: False where it had ended before. All live cards of the account are to show it."""
     changed = connection.execute(
         sa.update(withdrawals)
         .where(withdrawals.c.id == withdrawal.id, withdrawals.c.state == WithdrawalState.REQUESTED)
         .values(
-            state=ending.state,
-            taken=content_of(ending.taken) if ending.taken is not None else None,
-            withdrawn_at=ending.at,
-            ended_at=ending.now,
-            reason=ending.reason,
-            code=ending.code,
-            log_id=ending.log_id,
-            owner=None,
+            state=result.state,
+            withdrawn=content_of(result.withdrawn) if result.withdrawn is not None else None,
+            withdrawn_at=result.at,
+            ended_at=result.now,
+            reason=result.reason,
+            code=result.code,
+            log_id=result.log_id,
+            worker_id=None,
         )
     )
     if changed.rowcount != 1:
         return False
-    card_updates.want(
+    card_updates.request_updates(
         connection,
         withdrawal.account_ref,
-        epoch=withdrawal.epoch,
+        withdrawal_count=withdrawal.withdrawal_count,
         order_id=withdrawal.order_id,
-        now=ending.now,
+        now=result.now,
     )
     return True
 
 
-def postpone(connection: Connection, withdrawal: Withdrawal, step: Step) -> None:
+def postpone(connection: Connection, withdrawal: Withdrawal, outcome: WithdrawalRetry) -> None:
     """To be asked again, with the same order id."""
     connection.execute(
         sa.update(withdrawals)
         .where(withdrawals.c.id == withdrawal.id, withdrawals.c.state == WithdrawalState.REQUESTED)
         .values(
-            due_at=step.due_at,
-            unknown_since=step.unknown_since,
-            reason=step.reason,
-            code=step.code,
-            log_id=step.log_id,
-            owner=None,
+            due_at=outcome.due_at,
+            unknown_since=outcome.unknown_since,
+            reason=outcome.reason,
+            code=outcome.code,
+            log_id=outcome.log_id,
+            worker_id=None,
         )
     )
 
 
-def hurry(connection: Connection, order_id: str, *, now: Millis) -> bool:
+def make_due(connection: Connection, order_id: str, *, now: Millis) -> bool:
     """A person wants it asked again now. False when it is not waiting."""
     changed = connection.execute(
         sa.update(withdrawals)
@@ -281,64 +291,66 @@ def reclaim(connection: Connection, *, now: Millis) -> int:
     """At start: what a process before us was asking about is due at once, with its order id."""
     return connection.execute(
         sa.update(withdrawals)
-        .where(withdrawals.c.state == WithdrawalState.REQUESTED, withdrawals.c.owner.is_not(None))
-        .values(owner=None, due_at=now)
+        .where(withdrawals.c.state == WithdrawalState.REQUESTED, withdrawals.c.worker_id.is_not(None))
+        .values(worker_id=None, due_at=now)
     ).rowcount
 
 
-def unseen(connection: Connection, account_ref: int) -> list[Withdrawal]:
+def list_not_in_ledger(connection: Connection, account_ref: int) -> list[Withdrawal]:
     """Those that took something, or may have, and whose balance event has not come yet; oldest first."""
     rows = connection.execute(
         sa.select(withdrawals)
         .where(
             withdrawals.c.account_ref == account_ref,
-            withdrawals.c.seen_in_ledger == 0,
+            withdrawals.c.is_in_ledger == 0,
             withdrawals.c.attempts > 0,
             withdrawals.c.state.in_((WithdrawalState.REQUESTED, WithdrawalState.WITHDRAWN)),
         )
         .order_by(withdrawals.c.id)
     )
-    return [_read(connection, row) for row in rows]
+    return [_load_withdrawal(connection, row) for row in rows]
 
 
-def seen_later(connection: Connection, account_ref: int, *, modified_at: Millis) -> list[Withdrawal]:
+def list_in_ledger_after(
+    connection: Connection, account_ref: int, *, modified_at: Millis
+) -> list[Withdrawal]:
     """Those that a balance report after this moment was taken to show first."""
     rows = connection.execute(
         sa.select(withdrawals).where(
-            withdrawals.c.account_ref == account_ref, withdrawals.c.seen_modified_at > modified_at
+            withdrawals.c.account_ref == account_ref, withdrawals.c.ledger_modified_at > modified_at
         )
     )
-    return [_read(connection, row) for row in rows]
+    return [_load_withdrawal(connection, row) for row in rows]
 
 
-def mark_seen(connection: Connection, ids: Sequence[int], *, modified_at: Millis) -> None:
+def mark_in_ledger(connection: Connection, ids: Sequence[int], *, modified_at: Millis) -> None:
     """modified_at: of the balance report that shows them."""
     connection.execute(
         sa.update(withdrawals)
         .where(withdrawals.c.id.in_(ids))
-        .values(seen_in_ledger=1, seen_modified_at=modified_at)
+        .values(is_in_ledger=1, ledger_modified_at=modified_at)
     )
 
 
-def listed(connection: Connection, *, states: Collection[str], limit: int) -> list[Withdrawal]:
+def list_withdrawals(connection: Connection, *, states: Collection[str], limit: int) -> list[Withdrawal]:
     """Newest first; all states when none are named."""
     query = sa.select(withdrawals)
     if states:
         query = query.where(withdrawals.c.state.in_(states))
     rows = connection.execute(query.order_by(withdrawals.c.id.desc()).limit(limit)).all()
-    return [_read(connection, row) for row in rows]
+    return [_load_withdrawal(connection, row) for row in rows]
 
 
-def by_order(connection: Connection, order_id: str) -> Withdrawal | None:
+def find_by_order(connection: Connection, order_id: str) -> Withdrawal | None:
     row = connection.execute(sa.select(withdrawals).where(withdrawals.c.order_id == order_id)).first()
-    return _read(connection, row) if row else None
+    return _load_withdrawal(connection, row) if row else None
 
 
-def _read(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Withdrawal:
-    return _with_account(row, accounts.key_of(connection, row.account_ref))
+def _load_withdrawal(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Withdrawal:
+    return _to_withdrawal(row, accounts.get_account_key(connection, row.account_ref))
 
 
-def _with_account(row: sa.Row[*tuple[Any, ...]], account: AccountKey) -> Withdrawal:
+def _to_withdrawal(row: sa.Row[*tuple[Any, ...]], account: AccountKey) -> Withdrawal:
     return Withdrawal(
         id=row.id,
         order_id=row.order_id,
@@ -346,14 +358,14 @@ def _with_account(row: sa.Row[*tuple[Any, ...]], account: AccountKey) -> Withdra
         account=account,
         kinds=tuple(Kind(kind) for kind in row.kinds.split(",")),
         state=WithdrawalState(row.state),
-        epoch=row.epoch,
+        withdrawal_count=row.withdrawal_count,
         requested_by=row.requested_by,
         role=Role(row.role),
         requested_at=row.requested_at,
         attempts=row.attempts,
         due_at=row.due_at,
         expected=read_content(row.expected) if row.expected is not None else None,
-        taken=read_content(row.taken) if row.taken is not None else None,
+        withdrawn=read_content(row.withdrawn) if row.withdrawn is not None else None,
         withdrawn_at=row.withdrawn_at,
         ended_at=row.ended_at,
         unknown_since=row.unknown_since,

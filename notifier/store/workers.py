@@ -12,48 +12,52 @@ from notifier.store.schema.tables import workers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow:
-    """connection: connecting, connected, lost or refused. beat_at: the process's last sign of life.
+    """connection: connecting, connected, lost or refused. heartbeat_at: the process's last sign of life.
     live_connections: of the app, as Feishu counts them; None where it does not say.
     """
 
-    owner: str
+    worker_id: str
     started_at: Millis
-    beat_at: Millis
+    heartbeat_at: Millis
     stopped_at: Millis | None
-    connection: str
+    connection_state: str
     connection_since: Millis
     connection_detail: str | None
     last_event_at: Millis | None
     live_connections: int | None = None
 
 
-def enrol_worker(connection: Connection, owner: str, *, now: Millis) -> None:
+def register_worker(connection: Connection, worker_id: str, *, now: Millis) -> None:
     """A process begins; what the one before it left behind has been taken back."""
-    clock_jumps.doubt_ages(connection, now=now)
+    clock_jumps.expire_unknown_outcomes(connection, now=now)
     connection.execute(
         sa.insert(workers).values(
-            owner=owner, started_at=now, beat_at=now, connection="connecting", connection_since=now
+            worker_id=worker_id,
+            started_at=now,
+            heartbeat_at=now,
+            connection_state="connecting",
+            connection_since=now,
         )
     )
 
 
-def turn_away(connection: Connection, owner: str, why: str, *, now: Millis) -> None:
+def mark_refused(connection: Connection, worker_id: str, reason: str, *, now: Millis) -> None:
     """Feishu refused this process, which ends."""
     connection.execute(
         sa.update(workers)
-        .where(workers.c.owner == owner)
-        .values(stopped_at=now, connection="refused", connection_since=now, connection_detail=why)
+        .where(workers.c.worker_id == worker_id)
+        .values(stopped_at=now, connection_state="refused", connection_since=now, connection_detail=reason)
     )
 
 
-def beat(connection: Connection, row: WorkerRow) -> None:
+def write_heartbeat(connection: Connection, row: WorkerRow) -> None:
     connection.execute(
         sa.update(workers)
-        .where(workers.c.owner == row.owner)
+        .where(workers.c.worker_id == row.worker_id)
         .values(
-            beat_at=row.beat_at,
+            heartbeat_at=row.heartbeat_at,
             stopped_at=row.stopped_at,
-            connection=row.connection,
+            connection_state=row.connection_state,
             connection_since=row.connection_since,
             connection_detail=row.connection_detail,
             last_event_at=row.last_event_at,
@@ -62,6 +66,6 @@ def beat(connection: Connection, row: WorkerRow) -> None:
     )
 
 
-def last_worker(connection: Connection) -> WorkerRow | None:
+def get_last_worker(connection: Connection) -> WorkerRow | None:
     row = connection.execute(sa.select(workers).order_by(workers.c.started_at.desc()).limit(1)).first()
     return WorkerRow(**row._mapping) if row else None  # noqa: SLF001 - see above

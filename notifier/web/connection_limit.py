@@ -14,50 +14,52 @@ from aiohttp import web
 
 from notifier.errors import ConfigError
 
-HEAD_SECONDS = 10.0
+FIRST_REQUEST_SECONDS = 10.0
 """For a first request: nobody who has not shown anything may keep a connection for longer."""
-QUEUE = 1024
-MOST_CONNECTIONS = 200
-SHARE_OF_DESCRIPTORS = 8
+BACKLOG = 1024
+MAX_CONNECTIONS = 200
+DESCRIPTOR_SHARE = 8
 """The most is also this part of what the process may have open. A quarter of it at once is taken from the system's
 queue, as those that are put out for them are gone only a moment later.
 """
 
 
-class _Is(Enum):
-    UNHEARD = auto()
+class _ConnectionPhase(Enum):
+    RECEIVING = auto()
     """It has not asked for all it wants to."""
-    BUSY = auto()
-    RESTING = auto()
+    ANSWERING = auto()
+    IDLE = auto()
     """It has its answer, and may ask again."""
 
 
-class Door:
+class ConnectionLimiter:
     """runner: set up. setting: which key of the configuration names the address."""
 
     def __init__(self, runner: web.AppRunner, *, setting: str) -> None:
         if runner.server is None:
             raise RuntimeError("the runner is not set up")
-        self._make = runner.server
+        self._new_connection = runner.server
         self._setting = setting
         self._server: asyncio.Server | None = None
-        self._guests: dict[web.RequestHandler, _Is] = {}  # oldest first
-        self._inside: set[web.RequestHandler] = set()
+        self._phases: dict[web.RequestHandler, _ConnectionPhase] = {}  # oldest first
+        self._connected: set[web.RequestHandler] = set()
         """Guests that are connected; a new one is so a moment after it was let in."""
 
     async def open(self, host: str, port: int) -> int:
         """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
         try:
             self._server = await asyncio.get_running_loop().create_server(
-                self._let_in, host, port, backlog=max(1, _most() // 4)
+                self._accept, host, port, backlog=max(1, _max_connections() // 4)
             )
         except OSError as error:
             raise ConfigError(
                 f"{self._setting}: cannot listen on {host}:{port}: {error.strerror or error}. Name another."
             ) from error
         for listening in self._server.sockets:
-            with socket.socket(fileno=os.dup(listening.fileno())) as same:
-                same.listen(QUEUE)  # the system keeps more in its queue than asyncio takes from it at once
+            with socket.socket(fileno=os.dup(listening.fileno())) as duplicate:
+                duplicate.listen(
+                    BACKLOG
+                )  # the system keeps more in its queue than asyncio takes from it at once
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 
@@ -66,51 +68,51 @@ class Door:
         if self._server is not None:
             self._server.close()
 
-    def heard(self, request: web.Request) -> None:
+    def mark_answering(self, request: web.Request) -> None:
         """A whole request has come."""
-        self._note(request.protocol, _Is.BUSY)
+        self._set_phase(request.protocol, _ConnectionPhase.ANSWERING)
 
-    def answered(self, request: web.Request) -> None:
-        self._note(request.protocol, _Is.RESTING)
+    def mark_idle(self, request: web.Request) -> None:
+        self._set_phase(request.protocol, _ConnectionPhase.IDLE)
 
-    def _note(self, guest: web.RequestHandler, state: _Is) -> None:
-        if guest in self._guests:
-            self._guests[guest] = state
-            self._inside.add(guest)
+    def _set_phase(self, connection: web.RequestHandler, phase: _ConnectionPhase) -> None:
+        if connection in self._phases:
+            self._phases[connection] = phase
+            self._connected.add(connection)
 
-    def _let_in(self) -> web.RequestHandler:
-        self._make_room()
-        guest = self._make()
-        self._guests[guest] = _Is.UNHEARD
-        asyncio.get_running_loop().call_later(HEAD_SECONDS, self._hurry, guest)
-        return guest
+    def _accept(self) -> web.RequestHandler:
+        self._free_slots()
+        connection = self._new_connection()
+        self._phases[connection] = _ConnectionPhase.RECEIVING
+        asyncio.get_running_loop().call_later(FIRST_REQUEST_SECONDS, self._close_if_receiving, connection)
+        return connection
 
-    def _make_room(self) -> None:
+    def _free_slots(self) -> None:
         """Those that rest go first, then those that say nothing; who is being answered stays."""
-        most = _most()
-        connected = [guest for guest in self._guests if guest.transport is not None]
-        for guest in self._inside.difference(connected):
-            self._forget(guest)
-        self._inside = set(connected)
-        for state in (_Is.RESTING, _Is.UNHEARD):
-            for guest in [guest for guest in connected if self._guests[guest] is state]:
-                if len(self._guests) < most:
+        max_connections = _max_connections()
+        connected = [connection for connection in self._phases if connection.transport is not None]
+        for connection in self._connected.difference(connected):
+            self._remove(connection)
+        self._connected = set(connected)
+        for phase in (_ConnectionPhase.IDLE, _ConnectionPhase.RECEIVING):
+            for connection in [connection for connection in connected if self._phases[connection] is phase]:
+                if len(self._phases) < max_connections:
                     return
-                self._put_out(guest)
+                self._evict(connection)
 
-    def _hurry(self, guest: web.RequestHandler) -> None:
-        if self._guests.get(guest) is _Is.UNHEARD:
-            self._put_out(guest)
+    def _close_if_receiving(self, connection: web.RequestHandler) -> None:
+        if self._phases.get(connection) is _ConnectionPhase.RECEIVING:
+            self._evict(connection)
 
-    def _put_out(self, guest: web.RequestHandler) -> None:
-        self._forget(guest)
-        guest.force_close()
+    def _evict(self, connection: web.RequestHandler) -> None:
+        self._remove(connection)
+        connection.force_close()
 
-    def _forget(self, guest: web.RequestHandler) -> None:
-        self._guests.pop(guest, None)
-        self._inside.discard(guest)
+    def _remove(self, connection: web.RequestHandler) -> None:
+        self._phases.pop(connection, None)
+        self._connected.discard(connection)
 
 
-def _most() -> int:
+def _max_connections() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, min(MOST_CONNECTIONS, soft // SHARE_OF_DESCRIPTORS))
+    return max(1, min(MAX_CONNECTIONS, soft // DESCRIPTOR_SHARE))

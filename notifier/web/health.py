@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from notifier.errors import ConfigError
-from notifier.web.connection_limit import Door
+from notifier.web.connection_limit import ConnectionLimiter
 
 STOP_SECONDS = 1.0
 
@@ -17,19 +17,19 @@ class Readiness:
     else is worth seeing.
     """
 
-    troubles: Mapping[str, str]
+    problems: Mapping[str, str]
     facts: Mapping[str, object]
 
     @property
     def is_ready(self) -> bool:
-        return not self.troubles
+        return not self.problems
 
 
 class HealthEndpoint:
-    def __init__(self, ask: Callable[[], Readiness]) -> None:
-        self._ask = ask
+    def __init__(self, read_readiness: Callable[[], Readiness]) -> None:
+        self._read_readiness = read_readiness
         self._runner: web.AppRunner | None = None
-        self._door: Door | None = None
+        self._limiter: ConnectionLimiter | None = None
 
     async def start(self, host: str, port: int) -> int:
         """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
@@ -38,9 +38,9 @@ class HealthEndpoint:
         app.router.add_get("/readyz", self._readyz)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
-        self._door = Door(self._runner, setting="health.listen")
+        self._limiter = ConnectionLimiter(self._runner, setting="health.listen")
         try:
-            return await self._door.open(host, port)
+            return await self._limiter.open(host, port)
         except ConfigError:
             await self.stop()
             raise
@@ -48,22 +48,22 @@ class HealthEndpoint:
     async def stop(self) -> None:
         if self._runner is not None:
             runner, self._runner = self._runner, None
-            if self._door is not None:
-                self._door.close()
+            if self._limiter is not None:
+                self._limiter.close()
             await runner.cleanup()
 
-    def _heard(self, request: web.Request) -> None:
+    def _mark_answered(self, request: web.Request) -> None:
         """It has its answer as good as at once."""
-        if self._door is not None:
-            self._door.answered(request)
+        if self._limiter is not None:
+            self._limiter.mark_idle(request)
 
     async def _livez(self, request: web.Request) -> web.Response:
         """That this answers at all is the proof: it is the loop that sends and records."""
-        self._heard(request)
+        self._mark_answered(request)
         return web.json_response({"alive": True})
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        self._heard(request)
-        found = self._ask()
-        body = {"ready": found.is_ready, "troubles": dict(found.troubles), **found.facts}
-        return web.json_response(body, status=200 if found.is_ready else 503)
+        self._mark_answered(request)
+        readiness = self._read_readiness()
+        body = {"ready": readiness.is_ready, "problems": dict(readiness.problems), **readiness.facts}
+        return web.json_response(body, status=200 if readiness.is_ready else 503)

@@ -16,7 +16,7 @@ from notifier.domain.event import Event
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.engine.database import Database
-from notifier.store.inbox import AcceptEvents
+from notifier.store.inbox import EventInserter
 from support.running import RunningNotifier
 
 BURST = 2_000
@@ -47,7 +47,7 @@ def over_the_wire(extra: dict[str, str]) -> tuple[float, int, int]:
                 del os.environ[name]
         accounts = [account["account_id"] for account in box.accounts()]
         box.hold()
-        box.change_many([(accounts[number % len(accounts)], 1, {}) for number in range(BURST)])
+        box.change_balances([(accounts[number % len(accounts)], 1, {}) for number in range(BURST)])
         started = time.monotonic()
         box.release()
         box.wait_for(lambda: box.unacknowledged() == 0, "all acknowledged", timeout=120)
@@ -70,7 +70,7 @@ def rates() -> tuple[float, float]:
     """Events stored a second: all at once, and each waiting for its own commit."""
     with tempfile.TemporaryDirectory() as folder:
         database = Database.open(f"sqlite:///{folder}/bench.db")
-        accept = AcceptEvents(SystemClock())
+        accept = EventInserter(SystemClock())
         started = time.monotonic()
         for waiting in [database.write_many(accept, event) for event in events(BURST, "together")]:
             waiting.result()

@@ -23,14 +23,14 @@ from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import withdrawals
-from support.cards import balance_card, ref_on
+from support.cards import balance_card, find_button_ref
 from support.running import RunningNotifier
 
 PEOPLE = 50
 ROUNDS = 4
 TARGET_MS = 300
 SAMPLE_PEOPLE = 4
-STRANGER = "ou_sandbox_zhou"
+UNAUTHORISED_PERSON = "ou_sandbox_zhou"
 SETTINGS = """\
 withdrawals:
   offer_to: [referrer]
@@ -44,7 +44,7 @@ Press = tuple[str, str, str]
 """message_id, open_id, ref."""
 
 
-class Round:
+class ClickRound:
     """A Feishu with one notifier, and a card with a button in everybody's chat."""
 
     def __init__(self, stack: ExitStack) -> None:
@@ -54,7 +54,7 @@ class Round:
         self.problems: list[str] = []
         self.notifier.start()
         stack.callback(self.end)
-        self.box.change_many(
+        self.box.change_balances(
             [(account["account_id"], 0, {"CNY": "+100.00"}) for account in self.box.accounts()]
         )
 
@@ -68,7 +68,7 @@ class Round:
         found = []
         for account in self.box.accounts():
             card = balance_card(self.box, account["open_id"])
-            found.append((card["message_id"], account["open_id"], ref_on(card) or ""))
+            found.append((card["message_id"], account["open_id"], find_button_ref(card) or ""))
         return found
 
     def press(self, presses: Sequence[Press], *, together: bool) -> list[float]:
@@ -92,21 +92,21 @@ class Round:
         ]
         return [took for took, _ in answers]
 
-    def carry_out(self) -> None:
+    def finish_withdrawals(self) -> None:
         """What was promised before the kill."""
         self.notifier.start()
 
     def check(self) -> list[str]:
         """What went wrong, once every order is over."""
 
-        def over() -> bool:
+        def is_over() -> bool:
             with database.read() as connection:
-                return not withdrawals.listed(connection, states=("requested",), limit=1)
+                return not withdrawals.list_withdrawals(connection, states=("requested",), limit=1)
 
         with self.notifier.open_database() as database:
-            self.box.wait_for(over, "every order is over", timeout=90)
+            self.box.wait_for(is_over, "every order is over", timeout=90)
             with database.read() as connection:
-                ours = withdrawals.listed(connection, states=("withdrawn",), limit=10 * PEOPLE)
+                ours = withdrawals.list_withdrawals(connection, states=("withdrawn",), limit=10 * PEOPLE)
         theirs = self.box.withdrawals()
         accounts = self.box.accounts()
         if sorted(each["account_id"] for each in theirs) != sorted(each["account_id"] for each in accounts):
@@ -137,29 +137,33 @@ def ratio(name: str, above: Sequence[float], below: Sequence[float]) -> str:
     return f"{name:44}" + "".join(f"{each:7.1f} x" for each in [*figures, max(above) / max(below)])
 
 
-def as_stranger(presses: Sequence[Press]) -> list[Press]:
+def as_unauthorised(presses: Sequence[Press]) -> list[Press]:
     """The same buttons, pressed by somebody else: refused, so there is no order and no card to draw."""
-    return [(message_id, STRANGER, ref) for message_id, who, ref in presses if who != STRANGER]
+    return [
+        (message_id, UNAUTHORISED_PERSON, ref)
+        for message_id, who, ref in presses
+        if who != UNAUTHORISED_PERSON
+    ]
 
 
 def main() -> int:
     with ExitStack() as stack:
-        *at_once, in_turn = rounds = [Round(stack) for _ in range(ROUNDS + 1)]
+        *at_once, in_turn = rounds = [ClickRound(stack) for _ in range(ROUNDS + 1)]
         presses = {each: each.presses() for each in rounds}
-        alone_refused = in_turn.press(as_stranger(presses[in_turn]), together=False)
+        alone_refused = in_turn.press(as_unauthorised(presses[in_turn]), together=False)
         alone = in_turn.press(presses[in_turn], together=False)
         in_turn.notifier.kill()
         refused: list[float] = []
         together: list[float] = []
         slowest = []
         for each in at_once:
-            refused += each.press(as_stranger(presses[each]), together=True)
+            refused += each.press(as_unauthorised(presses[each]), together=True)
             took = each.press(presses[each], together=True)
             each.notifier.kill()
             together += took
             slowest.append(max(took))
         for each in rounds:
-            each.carry_out()
+            each.finish_withdrawals()
         problems = [problem for each in rounds for problem in each.check()]
     lines = [
         f"{'ms from the press to the answer':44}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}",

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from notifier.cards.digest_fit import fitting
+from notifier.cards.digest_fit import make_digest_fit
 from notifier.clock import SystemClock
 from notifier.config.settings import Config
 from notifier.domain.money import Kind
 from notifier.domain.period import Period, Span, finished
 from notifier.flow.digests.figures import Figures, gather
-from notifier.runtime.factories import renderer
+from notifier.runtime.factories import make_renderer
 from notifier.store.engine.database import Database
 from support.digests import BEFORE, PLAN
 
@@ -91,7 +91,7 @@ def fill(path: Path, period: Period, *, accounts: int, changes: int) -> None:
 
 def compare(database: Database, path: Path, period: Period) -> None:
     config, clock = Config(), SystemClock()
-    fit = fitting(renderer(config, clock))
+    fit = make_digest_fit(make_renderer(config, clock))
 
     def digest(**values: object) -> Figures:
         with database.read() as connection:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.cards.balance_text import (
-    LONGEST_NAME,
-    MOST_LINES,
-    MOST_STEPS,
+    MAX_NAME_LENGTH,
+    MAX_AMOUNT_LINES,
+    MAX_STEPS,
     NO_NAME,
     balance_change_card,
     clean,
@@ -94,11 +94,11 @@ def test_untrusted_text_becomes_one_short_visible_line(text: str, shown: str) ->
 
 
 def test_a_long_text_ends_in_an_ellipsis() -> None:
-    assert "长" * (LONGEST_NAME - 1) + "…" == clean("长" * 100_000)
+    assert "长" * (MAX_NAME_LENGTH - 1) + "…" == clean("长" * 100_000)
 
 
 def test_a_text_of_just_the_right_length_is_kept_whole() -> None:
-    assert "长" * LONGEST_NAME == clean("长" * LONGEST_NAME)
+    assert "长" * MAX_NAME_LENGTH == clean("长" * MAX_NAME_LENGTH)
 
 
 @given(st.text())
@@ -149,8 +149,8 @@ def test_a_reroute_says_why(stored: str, said: str) -> None:
     assert said == reroute_reason(stored).en
 
 
-def card(*told: Notice, audience: str = "referrer", reroute: str | None = None) -> BalanceChangeCard:
-    return balance_change_card(told, audience=audience, referrer=None, zone=SHANGHAI, reroute=reroute)
+def card(*notices: Notice, audience: str = "referrer", reroute: str | None = None) -> BalanceChangeCard:
+    return balance_change_card(notices, audience=audience, referrer=None, zone=SHANGHAI, reroute=reroute)
 
 
 def deltas(shown: BalanceChangeCard) -> list[tuple[str | None, str | None, str]]:
@@ -161,7 +161,7 @@ def test_one_notice_shows_its_change_and_no_steps() -> None:
     shown = card(notice(change(CNY, "700", "1200")))
 
     assert [("¥700.00", "+¥500.00", "¥1,200.00")] == deltas(shown)
-    assert ((), 0) == (shown.steps, shown.steps_left_out)
+    assert ((), 0) == (shown.steps, shown.hidden_steps)
 
 
 def test_an_opening_shows_balances_and_no_differences() -> None:
@@ -211,9 +211,9 @@ def test_an_opening_with_a_change_folded_in_shows_the_balance_after_both() -> No
     ],
 )
 def test_the_direction_is_that_of_the_whole_way(steps: list[tuple[str, str]], direction: str) -> None:
-    told = [notice(change(CNY, before, after), key=str(n)) for n, (before, after) in enumerate(steps)]
+    notices = [notice(change(CNY, before, after), key=str(n)) for n, (before, after) in enumerate(steps)]
 
-    assert direction == card(*told).direction
+    assert direction == card(*notices).direction
 
 
 def test_up_in_one_asset_and_down_in_another_is_mixed() -> None:
@@ -222,8 +222,8 @@ def test_up_in_one_asset_and_down_in_another_is_mixed() -> None:
 
 def test_what_our_own_withdrawal_took_between_two_changes_is_no_part_of_them() -> None:
     """It has a receipt of its own; a card that waits over it would else tell a loss that never was."""
-    told = [notice(change(CNY, "993.20", "998.20"), key="a"), notice(change(CNY, "0", "3"), key="b")]
-    shown = balance_change_card(told, audience="group", referrer=None, zone=SHANGHAI, reroute=None)
+    notices = [notice(change(CNY, "993.20", "998.20"), key="a"), notice(change(CNY, "0", "3"), key="b")]
+    shown = balance_change_card(notices, audience="group", referrer=None, zone=SHANGHAI, reroute=None)
 
     [line] = shown.lines
     assert ("+¥8.00", "¥3.00", "up") == (line.delta, line.after, line.trend)
@@ -231,17 +231,17 @@ def test_what_our_own_withdrawal_took_between_two_changes_is_no_part_of_them() -
 
 
 def test_the_latest_steps_are_listed_and_the_others_counted() -> None:
-    told = [notice(change(CNY, str(n), str(n + 1)), key=str(n)) for n in range(MOST_STEPS + 3)]
-    shown = card(*told)
+    notices = [notice(change(CNY, str(n), str(n + 1)), key=str(n)) for n in range(MAX_STEPS + 3)]
+    shown = card(*notices)
 
-    assert (MOST_STEPS, 3) == (len(shown.steps), shown.steps_left_out)
-    assert f"¥{MOST_STEPS + 3}.00" == shown.steps[-1].lines[0].after
+    assert (MAX_STEPS, 3) == (len(shown.steps), shown.hidden_steps)
+    assert f"¥{MAX_STEPS + 3}.00" == shown.steps[-1].lines[0].after
 
 
 def test_lines_have_an_upper_bound() -> None:
-    many = [change(cash(f"C{n:02}"), "0", "1") for n in range(MOST_LINES + 5)]
+    many = [change(cash(f"C{n:02}"), "0", "1") for n in range(MAX_AMOUNT_LINES + 5)]
 
-    assert MOST_LINES == len(card(notice(*many)).lines)
+    assert MAX_AMOUNT_LINES == len(card(notice(*many)).lines)
 
 
 def test_an_account_id_is_shown_whole_although_it_has_the_digits_of_a_phone_number() -> None:

@@ -13,13 +13,13 @@ from notifier.cards.digest_text import digest_card
 from notifier.cards.templates import CardTemplates
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
-from notifier.domain.digest import Digest, Flow
+from notifier.domain.digest import Digest, AssetFlow
 from notifier.domain.digest_card import DigestCard
-from notifier.domain.digest_panel import Board, LeftOut, Progress, Result
+from notifier.domain.digest_panel import DigestPanel, SkipReason, Progress, Result
 from notifier.domain.money import Asset
 from notifier.domain.period import Span, whole
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.operations.checks import preview
+from notifier.operations.checks import render_sample
 from support.builders import CNY
 
 LANGUAGES = ("zh_cn", "en_us")
@@ -28,7 +28,7 @@ A_DIGEST = Digest(
     name="hr-daily",
     period=whole(Span.DAY, date(2026, 11, 22), date(2026, 11, 22), ZONE),
     due_at=None,
-    born_at=1_795_400_000_000,
+    created_at=1_795_400_000_000,
 )
 
 
@@ -66,7 +66,7 @@ MOVES = {
 def test_a_figure_stands_in_one_line_with_its_name(template: str, language: str) -> None:
     """In columns of their own, names that wrap moved away from their figures on a phone."""
     found = list(
-        lines(preview(Config(), template, "my-week" if "personal" in template else "daily"), language)
+        lines(render_sample(Config(), template, "my-week" if "personal" in template else "daily"), language)
     )
     start = found.index(MOVES[language][0])
 
@@ -84,7 +84,7 @@ def test_a_figure_stands_in_one_line_with_its_name(template: str, language: str)
     ],
 )
 def test_the_compact_card_says_which_digest_it_is_and_all_its_figures(name: str, zh: str, en: str) -> None:
-    card = preview(Config(), "digest_compact.json.j2", name)
+    card = render_sample(Config(), "digest_compact.json.j2", name)
     titles = card["header"]["title"]["i18n_content"]
 
     assert {"zh_cn": zh, "en_us": en} == titles
@@ -94,18 +94,18 @@ def test_the_compact_card_says_which_digest_it_is_and_all_its_figures(name: str,
         assert [] == [each for each in MOVES[language] if each not in found]
 
 
-def over(*results: Result, chosen: int = 3, withdrawn: int, left_out: int = 0) -> DigestCard:
+def over(*results: Result, chosen: int = 3, withdrawn: int, skipped: int = 0) -> DigestCard:
     """The card after a batch."""
     progress = Progress(
         total=chosen,
         done=chosen,
-        failed=chosen - withdrawn - left_out,
-        left_out={LeftOut.DEACTIVATED: left_out} if left_out else {},
+        failed=chosen - withdrawn - skipped,
+        skipped={SkipReason.DEACTIVATED: skipped} if skipped else {},
         running=False,
         by="ou_hr",
         withdrawn=withdrawn,
     )
-    return digest_card(A_DIGEST, Board(results=results, progress=progress), zone=ZONE, per_minute=90)
+    return digest_card(A_DIGEST, DigestPanel(results=results, progress=progress), zone=ZONE, per_minute=90)
 
 
 def result(account: str, state: WithdrawalState | None, **more: Any) -> Result:
@@ -114,12 +114,12 @@ def result(account: str, state: WithdrawalState | None, **more: Any) -> Result:
 
 
 @pytest.mark.parametrize(
-    "withdrawn, left_out, colour", [(3, 0, "green"), (2, 0, "orange"), (2, 1, "orange"), (0, 3, "orange")]
+    "withdrawn, skipped, colour", [(3, 0, "green"), (2, 0, "orange"), (2, 1, "orange"), (0, 3, "orange")]
 )
 def test_the_end_of_a_batch_is_green_only_when_every_account_was_withdrawn(
-    withdrawn: int, left_out: int, colour: str
+    withdrawn: int, skipped: int, colour: str
 ) -> None:
-    card = rendered(over(withdrawn=withdrawn, left_out=left_out))
+    card = rendered(over(withdrawn=withdrawn, skipped=skipped))
     (headline,) = [
         each["text"] for each in tagged(card, "div") if "批量提现已结束" in each["text"]["content"]
     ]
@@ -131,8 +131,8 @@ def test_what_failed_comes_first_with_its_reason_in_both_languages() -> None:
     card = over(
         result("1", WithdrawalState.WITHDRAWN),
         result("2", WithdrawalState.REQUESTED),
-        result("3", None, left_out=LeftOut.OWNER_UNKNOWN),
-        result("4", None, left_out=LeftOut.BUSY),
+        result("3", None, skipped=SkipReason.OWNER_UNKNOWN),
+        result("4", None, skipped=SkipReason.BUSY),
         result("5", WithdrawalState.REFUSED, code=1002555),
         result("6", WithdrawalState.REFUSED, code=4711, reason="no [such](http://x.invalid) luck"),
         withdrawn=1,
@@ -151,7 +151,7 @@ def test_what_failed_comes_first_with_its_reason_in_both_languages() -> None:
 
 
 def test_every_reason_has_words() -> None:
-    rows = over(*(result(why, None, left_out=why) for why in LeftOut), withdrawn=0).board.results
+    rows = over(*(result(why, None, skipped=why) for why in SkipReason), withdrawn=0).panel.results
 
     assert [] == [row for row in rows if not row.reason]
 
@@ -161,8 +161,8 @@ def test_every_reason_has_words() -> None:
     [(1, "1 秒", "1 s"), (30, "20 秒", "20 s"), (90, "1 分钟", "1 min"), (91, "2 分钟", "2 min")],
 )
 def test_the_time_left_is_said_in_seconds_below_a_minute(remaining: int, zh: str, en: str) -> None:
-    progress = Progress(total=100, done=100 - remaining, failed=0, left_out={}, running=True, by="ou_hr")
-    card = rendered(digest_card(A_DIGEST, Board(progress=progress), zone=ZONE, per_minute=90))
+    progress = Progress(total=100, done=100 - remaining, failed=0, skipped={}, running=True, by="ou_hr")
+    card = rendered(digest_card(A_DIGEST, DigestPanel(progress=progress), zone=ZONE, per_minute=90))
 
     assert [f"预计还需约 {zh}；可以离开，进度会在此更新。"] == [
         line for line in lines(card, "zh_cn") if "预计还需" in line
@@ -173,8 +173,8 @@ def test_the_time_left_is_said_in_seconds_below_a_minute(remaining: int, zh: str
 def test_times_are_in_the_zone_of_the_digest_and_name_it() -> None:
     """09:07 in New York is 22:07 in the zone of the other cards."""
     due_at = 1_795_356_420_000
-    late = replace(A_DIGEST, due_at=due_at, born_at=due_at + 26 * 3_600_000, zone="America/New_York")
-    card = rendered(digest_card(late, Board(), zone=ZONE, per_minute=90))
+    late = replace(A_DIGEST, due_at=due_at, created_at=due_at + 26 * 3_600_000, zone="America/New_York")
+    card = rendered(digest_card(late, DigestPanel(), zone=ZONE, per_minute=90))
 
     assert "补发：本摘要晚于原定时间发出，原定于 2026-11-22 09:07 America/New_York。" in lines(card, "zh_cn")
     assert "Late: this digest was due at 2026-11-22 09:07 America/New_York." in lines(card, "en_us")
@@ -183,11 +183,14 @@ def test_times_are_in_the_zone_of_the_digest_and_name_it() -> None:
 def test_a_digest_of_before_zones_were_kept_is_told_in_that_of_the_cards() -> None:
     old = replace(A_DIGEST, period=replace(A_DIGEST.period, so_far=True, to_at=1_795_356_420_000))
 
-    assert "2026-11-22 22:07 Asia/Shanghai" == digest_card(old, Board(), zone=ZONE, per_minute=90).until_text
+    assert (
+        "2026-11-22 22:07 Asia/Shanghai"
+        == digest_card(old, DigestPanel(), zone=ZONE, per_minute=90).until_text
+    )
 
 
 def test_the_table_of_balances_says_as_of_when_it_is() -> None:
-    card = preview(Config(), "digest.json.j2", "daily")
+    card = render_sample(Config(), "digest.json.j2", "daily")
 
     assert "未提取余额最多（截至 2023-11-15 09:07 Asia/Shanghai）" in lines(card, "zh_cn")
     assert "Largest outstanding balances as of 2023-11-15 09:07 Asia/Shanghai" in lines(card, "en_us")
@@ -197,13 +200,15 @@ def test_the_table_of_balances_says_as_of_when_it_is() -> None:
     "flows, proof",
     [
         ({}, "No balance yet: 0 + 0 = 0 ✓"),
-        ({CNY: Flow()}, "Cash (CNY): ¥0.00 + ¥0.00 = ¥0.00 ✓"),
-        ({CNY: Flow(opening=Decimal(80), closing=Decimal(80))}, "Cash (CNY): ¥80.00 + ¥0.00 = ¥80.00 ✓"),
+        ({CNY: AssetFlow()}, "Cash (CNY): ¥0.00 + ¥0.00 = ¥0.00 ✓"),
+        ({CNY: AssetFlow(opening=Decimal(80), closing=Decimal(80))}, "Cash (CNY): ¥80.00 + ¥0.00 = ¥80.00 ✓"),
     ],
 )
-def test_the_proof_is_there_in_a_period_without_changes(flows: dict[Asset, Flow], proof: str) -> None:
+def test_the_proof_is_there_in_a_period_without_changes(flows: dict[Asset, AssetFlow], proof: str) -> None:
     for account in ("", "7000000000000000001"):
-        card = digest_card(replace(A_DIGEST, flows=flows), Board(), zone=ZONE, per_minute=90, account=account)
+        card = digest_card(
+            replace(A_DIGEST, flows=flows), DigestPanel(), zone=ZONE, per_minute=90, account=account
+        )
         template = "personal_digest.json.j2" if account else "digest.json.j2"
 
         assert proof in lines(rendered(card, template), "en_us")
@@ -212,7 +217,7 @@ def test_the_proof_is_there_in_a_period_without_changes(flows: dict[Asset, Flow]
 @pytest.mark.parametrize("name", ["daily", "over"])
 def test_the_amount_stands_beside_the_person_and_nothing_is_cut(name: str) -> None:
     """On a phone a second column is the last one in sight."""
-    tables = list(tagged(preview(Config(), "digest.json.j2", name), "table"))
+    tables = list(tagged(render_sample(Config(), "digest.json.j2", name), "table"))
 
     assert {("who", "36%"), ("amount", "64%")} == {
         (column["name"], column["width"]) for table in tables[:2] for column in table["columns"][:2]
@@ -221,6 +226,6 @@ def test_the_amount_stands_beside_the_person_and_nothing_is_cut(name: str) -> No
 
 
 def test_an_account_must_be_chosen_before_anything_is_asked() -> None:
-    (select,) = tagged(preview(Config(), "digest.json.j2", "daily"), "select_static")
+    (select,) = tagged(render_sample(Config(), "digest.json.j2", "daily"), "select_static")
 
     assert select["required"] is True

@@ -7,20 +7,20 @@ from decimal import Decimal
 import pytest
 
 from notifier.cards import digest_fit
-from notifier.cards.digest_fit import fitting
+from notifier.cards.digest_fit import make_digest_fit
 from notifier.clock import SystemClock
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
-from notifier.domain.delivery import Rung
-from notifier.domain.digest import DayFlow, Digest, Flow, Holder, Stuck, StuckPayout
+from notifier.domain.delivery import CardVariant
+from notifier.domain.digest import DayFlow, Digest, AssetFlow, Holder, StalledItems, StalledPayout
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import Span, whole
 from notifier.feishu.card_rules import card_problems, element_count
-from notifier.runtime.factories import renderer
+from notifier.runtime.factories import make_renderer
 from support.builders import CNY
 from support.digests import SHANGHAI
 
-DRAWING = renderer(Config(), SystemClock())
+DRAWING = make_renderer(Config(), SystemClock())
 CURRENCIES = [CNY, *(Asset(Kind.CASH, code) for code in ("USD", "EUR", "JPY", "HKD", "SGD", "KRW"))]
 
 
@@ -42,7 +42,7 @@ def holders(count: int, *, name: str = "林小满", assets: int = 1) -> tuple[Ho
 
 
 def digest(count: int, *, name: str = "林小满", assets: int = 1, days: int = 7) -> Digest:
-    flow = Flow(
+    flow = AssetFlow(
         opening=Decimal(10**9),
         first_seen=Decimal(1),
         rewards=Decimal(10**8),
@@ -51,16 +51,18 @@ def digest(count: int, *, name: str = "林小满", assets: int = 1, days: int = 
         net=Decimal(10**8 + 1 - 10**7 - 5),
         closing=Decimal(10**9 + 10**8 + 1 - 10**7 - 5),
     )
-    stuck = StuckPayout(account_id="7000000000000000001", order_id="rn-" + "f" * 32, state="failed", since=1)
+    stalled = StalledPayout(
+        account_id="7000000000000000001", order_id="rn-" + "f" * 32, state="failed", since=1
+    )
     listed = holders(count, name=name, assets=assets)
     return Digest(
         name="hr-daily",
         period=whole(Span.DAY, date(2026, 11, 20), date(2026, 11, 22), SHANGHAI),
         due_at=0,
-        born_at=10**9,
-        edition=1,
+        created_at=10**9,
+        correction_number=1,
         flows=dict.fromkeys([*CURRENCIES[:assets], POINTS], flow),
-        people=count,
+        changed_accounts=count,
         changed=listed,
         holders=listed,
         charted=CNY,
@@ -68,13 +70,13 @@ def digest(count: int, *, name: str = "林小满", assets: int = 1, days: int = 
             DayFlow(label=f"11-{day:02d}", rewards=Decimal("123456.78"), withdrawn=Decimal("98765.43"))
             for day in range(days)
         ),
-        stuck=Stuck(
+        stalled=StalledItems(
             undelivered=9,
             undelivered_accounts=("7000000000000000001",) * 3,
             payouts=9,
-            payout_examples=(stuck,) * 3,
+            payout_examples=(stalled,) * 3,
         ),
-        offers=True,
+        offers_withdrawal=True,
     )
 
 
@@ -85,8 +87,10 @@ def test_whatever_is_listed_every_face_of_the_card_is_one_that_feishu_takes(
     count: int, name: str, assets: int, days: int
 ) -> None:
     wanted = digest(count, name=name, assets=assets, days=days)
-    fitted = fitting(DRAWING)(wanted)
-    cards = [DRAWING.card(Rung.FULL, DRAWING.digest(fitted, board)) for board in digest_fit._faces(fitted)]
+    fitted = make_digest_fit(DRAWING)(wanted)
+    cards = [
+        DRAWING.card(CardVariant.FULL, DRAWING.digest(fitted, panel)) for panel in digest_fit._possible_panels(fitted)
+    ]
 
     assert [] == [problem for card in cards for problem in card_problems(card, max_bytes=25_000)]
     assert max(element_count(card) for card in cards) <= 200
@@ -96,18 +100,18 @@ def test_whatever_is_listed_every_face_of_the_card_is_one_that_feishu_takes(
 
 def test_forty_accounts_can_be_listed_and_withdrawn() -> None:
     """As the largest firm would have it on an ordinary day: one currency and points, a week's chart."""
-    ordinary = replace(digest(50), stuck=Stuck(), edition=0)
+    ordinary = replace(digest(50), stalled=StalledItems(), correction_number=0)
 
-    assert len(fitting(DRAWING)(ordinary).holders) >= 40
+    assert len(make_digest_fit(DRAWING)(ordinary).holders) >= 40
 
 
 def test_what_fits_is_left_as_it_is() -> None:
     small = digest(5)
 
-    assert small == fitting(DRAWING)(small)
+    assert small == make_digest_fit(DRAWING)(small)
 
 
 def test_rows_that_can_be_withdrawn_are_kept_before_those_that_are_only_shown() -> None:
-    fitted = fitting(DRAWING)(replace(digest(50), stuck=Stuck(), edition=0))
+    fitted = make_digest_fit(DRAWING)(replace(digest(50), stalled=StalledItems(), correction_number=0))
 
     assert len(fitted.holders) > len(fitted.changed) > 0

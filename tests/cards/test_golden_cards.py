@@ -12,11 +12,11 @@ import pytest
 from notifier.cards.templates import OUR_TEMPLATES
 from notifier.config.settings import Config
 from notifier.feishu.card_rules import card_problems
-from notifier.operations.checks import preview
-from notifier.operations.sample_cards import samples_for
+from notifier.operations.checks import render_sample
+from notifier.operations.sample_cards import list_samples
 
 GOLDEN = Path(__file__).parent / "golden"
-CARDS = [(template, name) for template in OUR_TEMPLATES for name in samples_for(template)]
+CARDS = [(template, name) for template in OUR_TEMPLATES for name in list_samples(template)]
 
 
 def golden_file(template: str, name: str) -> Path:
@@ -25,7 +25,7 @@ def golden_file(template: str, name: str) -> Path:
 
 @pytest.mark.parametrize("template, name", CARDS)
 def test_a_card_is_rendered_as_its_golden_file_says(template: str, name: str) -> None:
-    card = preview(Config(), template, name)
+    card = render_sample(Config(), template, name)
     file = golden_file(template, name)
     if os.environ.get("NOTIFIER_TESTS_UPDATE_GOLDEN") == "1":
         file.write_text(json.dumps(card, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

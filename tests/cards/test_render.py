@@ -12,11 +12,11 @@ from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock
 from notifier.config.settings import Config
 from notifier.domain.account import Ownership, Referrer
-from notifier.domain.card_state import Claimed
-from notifier.domain.delivery import Content, Delivery, DeliveryState, Rung
+from notifier.domain.card_state import ClaimedDelivery
+from notifier.domain.delivery import Content, Delivery, DeliveryState, CardVariant
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.operations.sample_cards import SAMPLES, sample
+from notifier.operations.sample_cards import SAMPLES, make_sample
 from support.builders import ACCOUNT, MODIFIED_AT, notice
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -36,7 +36,9 @@ def renderer(own: Path | None = None) -> Renderer:
     return Renderer(CardTemplates(own), check=card_problems, zone=SHANGHAI, clock=SystemClock())
 
 
-def claimed(*, rung: Rung = Rung.FULL, target: str = "referrer", reroute: str | None = None) -> Claimed:
+def claimed(
+    *, variant: CardVariant = CardVariant.FULL, target: str = "referrer", reroute: str | None = None
+) -> ClaimedDelivery:
     delivery = Delivery(
         id=1,
         key="key",
@@ -45,7 +47,7 @@ def claimed(*, rung: Rung = Rung.FULL, target: str = "referrer", reroute: str | 
         receive_id_type="open_id",
         receive_id="ou_1",
         state=DeliveryState.SENDING,
-        rung=rung,
+        variant=variant,
         content=None,
         attempts=1,
         created_at=MODIFIED_AT,
@@ -54,26 +56,28 @@ def claimed(*, rung: Rung = Rung.FULL, target: str = "referrer", reroute: str | 
         reroute_reason=reroute,
     )
     referrer = Referrer(open_id="ou_1", name_zh="林小满", name_en="Lin")
-    owner = Ownership(referrer=referrer, looked_up_at=MODIFIED_AT)
-    return Claimed(delivery=delivery, attempt_id=1, account=ACCOUNT, owner=owner, told=(notice(),))
+    ownership = Ownership(referrer=referrer, looked_up_at=MODIFIED_AT)
+    return ClaimedDelivery(
+        delivery=delivery, attempt_id=1, account=ACCOUNT, ownership=ownership, notices=(notice(),)
+    )
 
 
-def rungs(content: Content) -> tuple[Rung, str]:
-    return content.rung, content.msg_type
+def rungs(content: Content) -> tuple[CardVariant, str]:
+    return content.variant, content.msg_type
 
 
 def test_the_full_card_is_sent_where_nothing_speaks_against_it() -> None:
     content = renderer().content(claimed())
 
-    assert (Rung.FULL, "interactive") == rungs(content)
+    assert (CardVariant.FULL, "interactive") == rungs(content)
     assert "内推奖励到账" == json.loads(content.body)["header"]["title"]["content"]
 
 
 @pytest.mark.parametrize("source", [BROKEN, TOO_LARGE, NOT_A_CARD, "{{", "[]", "no json"])
 def test_where_the_full_card_cannot_be_made_the_compact_one_is_sent(own: Path, source: str) -> None:
-    (own / BALANCE_TEMPLATES[Rung.FULL]).write_text(source)
+    (own / BALANCE_TEMPLATES[CardVariant.FULL]).write_text(source)
 
-    assert (Rung.COMPACT, "interactive") == rungs(renderer(own).content(claimed()))
+    assert (CardVariant.COMPACT, "interactive") == rungs(renderer(own).content(claimed()))
 
 
 def test_where_no_card_can_be_made_plain_text_is_sent(own: Path) -> None:
@@ -81,19 +85,21 @@ def test_where_no_card_can_be_made_plain_text_is_sent(own: Path) -> None:
         (own / name).write_text(BROKEN)
     content = renderer(own).content(claimed())
 
-    assert (Rung.TEXT, "text") == rungs(content)
+    assert (CardVariant.TEXT, "text") == rungs(content)
     assert "现金（CNY） / Cash (CNY): +¥500.00 → ¥1,200.00" in json.loads(content.body)["text"]
 
 
 def test_a_delivery_that_stepped_down_does_not_climb_again() -> None:
-    assert (Rung.COMPACT, "interactive") == rungs(renderer().content(claimed(rung=Rung.COMPACT)))
+    assert (CardVariant.COMPACT, "interactive") == rungs(
+        renderer().content(claimed(variant=CardVariant.COMPACT))
+    )
 
 
 def test_a_broken_card_says_what_feishu_would_refuse_and_where(own: Path) -> None:
-    (own / BALANCE_TEMPLATES[Rung.FULL]).write_text(NOT_A_CARD)
+    (own / BALANCE_TEMPLATES[CardVariant.FULL]).write_text(NOT_A_CARD)
 
     with pytest.raises(TemplateBroken, match=r"Feishu would refuse this card: body\.elements\[0\]"):
-        renderer(own).card(Rung.FULL, sample("increase", Config()))
+        renderer(own).card(CardVariant.FULL, make_sample("increase", Config()))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,7 @@ def test_only_a_group_is_told_whose_account_it_is(
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_plain_text_names_nobody_and_holds_no_markup(name: str) -> None:
-    text = plain_text(replace(sample(name, Config()), account_id="<at id=all></at>"))
+    text = plain_text(replace(make_sample(name, Config()), account_id="<at id=all></at>"))
 
     assert "示例同事" not in text
     assert not {"<", ">"} & set(text)
@@ -129,8 +135,8 @@ def test_a_card_without_its_pictures_keeps_all_else() -> None:
 
 
 def test_the_rung_without_pictures_is_the_full_card_less_its_chart() -> None:
-    digest = sample("daily", Config())
-    made = [renderer().card(rung, digest) for rung in (Rung.FULL, Rung.BARE)]
+    digest = make_sample("daily", Config())
+    made = [renderer().card(variant, digest) for variant in (CardVariant.FULL, CardVariant.NO_MEDIA)]
 
     assert [True, False] == ['"chart"' in json.dumps(card) for card in made]
     assert [True, True] == ['"table"' in json.dumps(card) for card in made]

@@ -24,10 +24,10 @@ from notifier.cards.templates import (
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual
-from notifier.domain.delivery import Rung
+from notifier.domain.delivery import CardVariant
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
-from notifier.operations.sample_cards import sample
+from notifier.operations.sample_cards import make_sample
 
 HOSTILE = [
     'quotes " and \' and \\ backslashes \\" \\u0022',
@@ -237,7 +237,7 @@ def test_an_undefined_variable_is_named_with_file_and_line(own: Path) -> None:
 
 
 def test_an_undefined_field_is_named(own: Path) -> None:
-    card = sample("increase", Config())
+    card = make_sample("increase", Config())
 
     assert "has no attribute 'referer'" in broken(own, '{"x": "{{ card.referer.name }}"}', card=card)
 
@@ -287,7 +287,7 @@ def test_a_template_that_is_not_there_is_named(own: Path) -> None:
     ],
 )
 def test_a_template_cannot_reach_into_the_program(own: Path, trick: str) -> None:
-    card = sample("increase", Config())
+    card = make_sample("increase", Config())
 
     assert broken(own, '{"x": "{{ ' + trick + ' }}"}', card=card, lines=[1])
 
@@ -312,7 +312,7 @@ def test_an_own_template_wins_over_the_shipped_one(own: Path) -> None:
 def test_what_is_not_in_the_own_folder_comes_from_the_shipped_one(own: Path) -> None:
     (own / "balance_change.json.j2").write_text('{"mine": true}')
     templates = CardTemplates(own)
-    card = templates.render("balance_change_compact.json.j2", {"card": sample("increase", Config())})
+    card = templates.render("balance_change_compact.json.j2", {"card": make_sample("increase", Config())})
 
     assert "2.0" == card["schema"]
     assert "shipped" == templates.source_of("balance_change_compact.json.j2")
@@ -321,7 +321,7 @@ def test_what_is_not_in_the_own_folder_comes_from_the_shipped_one(own: Path) -> 
 def test_own_shared_parts_serve_the_shipped_templates_too(own: Path) -> None:
     parts = (shipped_templates() / "_parts.j2").read_text(encoding="utf-8")
     (own / "_parts.j2").write_text(parts.replace('"blue"', '"violet"'), encoding="utf-8")
-    card = CardTemplates(own).render("balance_change.json.j2", {"card": sample("opening", Config())})
+    card = CardTemplates(own).render("balance_change.json.j2", {"card": make_sample("opening", Config())})
 
     assert "violet" == card["header"]["template"]
 
@@ -352,8 +352,8 @@ SHIPPED = CardTemplates()
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_name_is_shown_cleaned_and_never_as_markup(name_zh: str, name_en: str) -> None:
     referrer = Referrer(open_id="ou_1", name_zh=name_zh, name_en=name_en)
-    card = replace(sample("group", Config()), referrer=person(referrer))
-    rendered = SHIPPED.render(BALANCE_TEMPLATES[Rung.FULL], {"card": card})
+    card = replace(make_sample("group", Config()), referrer=person(referrer))
+    rendered = SHIPPED.render(BALANCE_TEMPLATES[CardVariant.FULL], {"card": card})
     shown = rendered["header"]["subtitle"]["i18n_content"]
 
     assert person(referrer).name == Bilingual(zh=shown["zh_cn"], en=shown["en_us"])

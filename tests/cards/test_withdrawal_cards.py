@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
-from notifier.cards.balance_text import MOST_LINES
+from notifier.cards.balance_text import MAX_AMOUNT_LINES
 from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
-from notifier.cards.withdrawal_text import LONGEST_REASON
+from notifier.cards.withdrawal_text import MAX_REASON_LENGTH
 from notifier.config.settings import Config
-from notifier.domain.card import BalanceChangeCard, Bilingual, Figure, WithdrawalPanel
+from notifier.domain.card import BalanceChangeCard, Bilingual, AmountFigure, WithdrawalPanel
 from notifier.feishu.card_rules import card_problems
-from notifier.operations.sample_cards import sample
+from notifier.operations.sample_cards import make_sample
 
 GOLDEN = Path(__file__).parent / "golden_withdrawal"
 REF = "0123456789abcdef0123456789abcdef"
 ORDER = "order-0123456789abcdef"
 AMOUNTS = (
-    Figure(label=Bilingual(zh="现金（CNY）", en="Cash (CNY)"), text="¥1,200.00"),
-    Figure(label=Bilingual(zh="积分", en="Points"), text="120"),
+    AmountFigure(label=Bilingual(zh="现金（CNY）", en="Cash (CNY)"), text="¥1,200.00"),
+    AmountFigure(label=Bilingual(zh="积分", en="Points"), text="120"),
 )
 REASON = Bilingual(zh="内推账户已停用", en="The referral account is deactivated")
 ASKED = WithdrawalPanel(state="processing", amounts=AMOUNTS, order_id=ORDER, by="ou_sample")
@@ -54,7 +54,7 @@ HOSTILE = '<at id=all></at> [x](http://x.invalid) "}],{"tag":"button"} {{ 7*7 }}
 
 
 def rendered(template: str, panel: WithdrawalPanel | None, audience: str = "referrer") -> dict[str, Any]:
-    made = sample(AUDIENCES[audience], Config())
+    made = make_sample(AUDIENCES[audience], Config())
     assert isinstance(made, BalanceChangeCard)
     card = replace(made, withdrawal=panel)
     return CardTemplates().render(template, {"card": card})
@@ -133,9 +133,9 @@ def test_who_asked_is_shown_on_the_full_card_to_everybody_else(
     """ou_sample is the referrer."""
     card = rendered(template, replace(PANELS["withdrawn"], by=by), audience)
 
-    people = [each["user_id"] for each in tagged(card, "person") if each["size"] == "extra_small"]
+    changed_accounts = [each["user_id"] for each in tagged(card, "person") if each["size"] == "extra_small"]
     full = template == "balance_change.json.j2"
-    assert ([by] if named and full else []) == people
+    assert ([by] if named and full else []) == changed_accounts
 
 
 @pytest.mark.parametrize("template", BALANCE_TEMPLATES.values())
@@ -154,13 +154,13 @@ def test_hostile_text_stays_text(template: str) -> None:
 
 @pytest.mark.parametrize("template", BALANCE_TEMPLATES.values())
 def test_the_largest_panel_leaves_most_of_the_room_to_the_rest(template: str) -> None:
-    amount = Figure(
+    amount = AmountFigure(
         label=Bilingual(zh=f"现金（{'长' * 16}）", en=f"Cash ({'W' * 16})"), text="-¥10,000,000,000,000.1234"
     )
     largest = replace(
         PANELS["refused"],
-        amounts=(amount,) * MOST_LINES,
-        reason=Bilingual(zh="长" * LONGEST_REASON, en="长" * LONGEST_REASON),
+        amounts=(amount,) * MAX_AMOUNT_LINES,
+        reason=Bilingual(zh="长" * MAX_REASON_LENGTH, en="长" * MAX_REASON_LENGTH),
         order_id="f" * 64,
     )
 

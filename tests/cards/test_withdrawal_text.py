@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifier.cards.balance_text import MOST_LINES
+from notifier.cards.balance_text import MAX_AMOUNT_LINES
 from notifier.cards.withdrawal_text import (
     KNOWN_REASONS,
-    LONGEST_REASON,
+    MAX_REASON_LENGTH,
     NO_REASON,
     denied_toast,
     meaning_toast,
@@ -19,7 +19,7 @@ from notifier.cards.withdrawal_text import (
 )
 from notifier.domain.card import WithdrawalPanel
 from notifier.domain.money import POINTS, Amounts, Asset, Kind
-from notifier.domain.withdrawal import Denied, Meaning, Role, Withdrawal, WithdrawalState
+from notifier.domain.withdrawal import DenialReason, PressOutcome, Role, Withdrawal, WithdrawalState
 from support.builders import ACCOUNT, CNY, MODIFIED_AT, USD
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -32,7 +32,7 @@ ORDER = Withdrawal(
     account=ACCOUNT,
     kinds=BOTH,
     state=WithdrawalState.REQUESTED,
-    epoch=0,
+    withdrawal_count=0,
     requested_by="ou_asked",
     role=Role.REFERRER,
     requested_at=MODIFIED_AT,
@@ -49,7 +49,7 @@ def said(
     return panel(ref=ref, holdings=holdings, kinds=kinds, withdrawal=withdrawal, zone=SHANGHAI)
 
 
-def told(state: WithdrawalState, *, holdings: Amounts = HELD, **values: Any) -> WithdrawalPanel:
+def notices(state: WithdrawalState, *, holdings: Amounts = HELD, **values: Any) -> WithdrawalPanel:
     found = said(replace(ORDER, state=state, **values), holdings=holdings)
     assert found is not None
     return found
@@ -80,7 +80,7 @@ def test_nothing_is_said_where_there_is_no_button_or_nothing_to_take(values: dic
 
 @pytest.mark.parametrize("state", WithdrawalState)
 def test_every_state_says_which_order_it_is_and_who_asked(state: WithdrawalState) -> None:
-    found = told(state)
+    found = notices(state)
 
     assert ("order-1", "ou_asked") == (found.order_id, found.by)
     assert (found.state == "refused") == bool(found.ref)
@@ -94,15 +94,15 @@ def test_every_state_says_which_order_it_is_and_who_asked(state: WithdrawalState
 def test_under_way_it_shows_what_was_read_just_before_the_call(
     expected: Amounts | None, shown: list[str]
 ) -> None:
-    found = told(WithdrawalState.REQUESTED, expected=expected)
+    found = notices(WithdrawalState.REQUESTED, expected=expected)
 
     assert ("processing", shown) == (found.state, texts(found))
 
 
 def test_afterwards_it_shows_what_feishu_took_and_when() -> None:
-    found = told(
+    found = notices(
         WithdrawalState.WITHDRAWN,
-        taken={CNY: Decimal(1300)},
+        withdrawn={CNY: Decimal(1300)},
         withdrawn_at=MODIFIED_AT,
         ended_at=MODIFIED_AT + 9,
     )
@@ -112,40 +112,40 @@ def test_afterwards_it_shows_what_feishu_took_and_when() -> None:
 
 
 def test_the_end_stands_in_for_a_moment_that_feishu_did_not_tell() -> None:
-    assert MODIFIED_AT + 9 == told(WithdrawalState.WITHDRAWN, ended_at=MODIFIED_AT + 9).at
+    assert MODIFIED_AT + 9 == notices(WithdrawalState.WITHDRAWN, ended_at=MODIFIED_AT + 9).at
 
 
 def test_nothing_to_take_shows_no_amounts() -> None:
-    found = told(WithdrawalState.NOTHING)
+    found = notices(WithdrawalState.NOTHING)
 
     assert ("nothing", ()) == (found.state, found.amounts)
 
 
 def test_after_a_no_the_button_comes_back_while_there_is_something_to_take() -> None:
-    assert "ref" == told(WithdrawalState.REFUSED).ref
+    assert "ref" == notices(WithdrawalState.REFUSED).ref
     assert ("", ()) == (
-        told(WithdrawalState.REFUSED, holdings={}).ref,
-        told(WithdrawalState.REFUSED, holdings={}).amounts,
+        notices(WithdrawalState.REFUSED, holdings={}).ref,
+        notices(WithdrawalState.REFUSED, holdings={}).amounts,
     )
 
 
 @pytest.mark.parametrize("code", KNOWN_REASONS)
 def test_a_no_we_know_is_explained_in_both_languages(code: int) -> None:
-    assert KNOWN_REASONS[code] == told(WithdrawalState.REFUSED, code=code, reason="raw").reason
+    assert KNOWN_REASONS[code] == notices(WithdrawalState.REFUSED, code=code, reason="raw").reason
 
 
 def test_any_other_no_is_quoted_short_and_without_contact_data() -> None:
-    reason = told(WithdrawalState.REFUSED, code=1, reason="ask\n\u202ehr@example.com " + "x" * 500).reason
+    reason = notices(WithdrawalState.REFUSED, code=1, reason="ask\n\u202ehr@example.com " + "x" * 500).reason
 
     assert reason is not None
     assert reason.zh == reason.en
     assert reason.zh.startswith("ask *** x")
-    assert LONGEST_REASON == len(reason.zh)
+    assert MAX_REASON_LENGTH == len(reason.zh)
 
 
 @pytest.mark.parametrize("reason", [None, "", "\u200b"])
 def test_a_no_without_a_word_says_so(reason: str | None) -> None:
-    assert NO_REASON == told(WithdrawalState.REFUSED, reason=reason).reason
+    assert NO_REASON == notices(WithdrawalState.REFUSED, reason=reason).reason
 
 
 def test_of_very_many_currencies_it_says_how_many_more_there_are() -> None:
@@ -153,7 +153,7 @@ def test_of_very_many_currencies_it_says_how_many_more_there_are() -> None:
     found = said(holdings=held)
 
     assert found is not None
-    assert MOST_LINES == len(found.amounts)
+    assert MAX_AMOUNT_LINES == len(found.amounts)
     assert "× 9" == found.amounts[-1].text
 
 
@@ -167,8 +167,8 @@ def is_toast(toast: dict[str, Any]) -> bool:
     )
 
 
-@pytest.mark.parametrize("denied", Denied)
-def test_every_no_is_answered_without_a_figure_or_an_id(denied: Denied) -> None:
+@pytest.mark.parametrize("denied", DenialReason)
+def test_every_no_is_answered_without_a_figure_or_an_id(denied: DenialReason) -> None:
     toast = denied_toast(denied)
 
     assert is_toast(toast)
@@ -176,13 +176,13 @@ def test_every_no_is_answered_without_a_figure_or_an_id(denied: Denied) -> None:
     assert not any(char.isdigit() for words in toast["i18n"].values() for char in words)
 
 
-@pytest.mark.parametrize("meaning", Meaning)
-def test_every_permitted_press_is_answered(meaning: Meaning) -> None:
+@pytest.mark.parametrize("meaning", PressOutcome)
+def test_every_permitted_press_is_answered(meaning: PressOutcome) -> None:
     assert is_toast(meaning_toast(meaning))
 
 
 def test_each_answer_is_its_own_sentence() -> None:
-    toasts = [*map(denied_toast, Denied), *map(meaning_toast, Meaning)]
+    toasts = [*map(denied_toast, DenialReason), *map(meaning_toast, PressOutcome)]
 
     assert len(toasts) == len({toast["i18n"]["zh_cn"] for toast in toasts})
     assert len(toasts) == len({toast["i18n"]["en_us"] for toast in toasts})
@@ -193,4 +193,4 @@ def test_the_beginning_is_told_as_such() -> None:
         "type": "info",
         "content": "提现处理中…",
         "i18n": {"zh_cn": "提现处理中…", "en_us": "Withdrawal in progress…"},
-    } == meaning_toast(Meaning.BEGIN)
+    } == meaning_toast(PressOutcome.BEGIN)

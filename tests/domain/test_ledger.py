@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from notifier.domain.ledger import (
     BalanceChange,
-    Rewrite,
+    LedgerUpdate,
     Snapshot,
     content_of,
     differences,
-    place,
+    place_report,
     read_content,
 )
 from notifier.domain.money import POINTS, Amounts, Asset
@@ -43,7 +43,7 @@ def step(asset: Asset, before: int, after: int) -> BalanceChange:
 
 
 @dataclass
-class Books:
+class KnownBalance:
     """A history in memory, kept as `place` says. told: the announcements, in order."""
 
     known: dict[Identity, Snapshot] = field(default_factory=dict)
@@ -52,8 +52,8 @@ class Books:
     told: list[tuple[BalanceChange, ...]] = field(default_factory=list)
     openings: int = 0
 
-    def take(self, report: Snapshot) -> Rewrite | None:
-        rewrite = place(
+    def take(self, report: Snapshot) -> LedgerUpdate | None:
+        rewrite = place_report(
             report,
             earlier=max(
                 (s for s in self.known.values() if s.modified_at < report.modified_at),
@@ -71,13 +71,13 @@ class Books:
             self._follow(rewrite)
         return rewrite
 
-    def _follow(self, rewrite: Rewrite) -> None:
+    def _follow(self, rewrite: LedgerUpdate) -> None:
         self.known.update({(kept.modified_at, kept.content): kept for kept in rewrite.kept})
         self.changes.update({(s.modified_at, s.content): changes for s, changes in rewrite.changes})
         self.newest = rewrite.newest or self.newest
         self.openings += rewrite.is_opening
-        if rewrite.announced is not None:
-            self.told.append(rewrite.announced)
+        if rewrite.changes_to_notify is not None:
+            self.told.append(rewrite.changes_to_notify)
 
     @property
     def history(self) -> list[Snapshot]:
@@ -88,8 +88,8 @@ class Books:
         return self.newest.amounts if self.newest else {}
 
 
-def books_of(reports: Iterable[Snapshot]) -> Books:
-    books = Books()
+def books_of(reports: Iterable[Snapshot]) -> KnownBalance:
+    books = KnownBalance()
     for report in reports:
         books.take(report)
     return books
@@ -103,7 +103,7 @@ def added_up(steps: Iterable[tuple[BalanceChange, ...]]) -> Totals:
     return {asset: total for asset, total in sorted(totals.items()) if total}
 
 
-def assert_changes_add_up(books: Books) -> None:
+def assert_changes_add_up(books: KnownBalance) -> None:
     """Each step lies between its two neighbours, and all of them make the balance."""
     first, *_ = books.history
     expected = {(first.modified_at, first.content): differences({}, first.amounts)}
@@ -116,20 +116,20 @@ def assert_changes_add_up(books: Books) -> None:
 
 
 def test_the_first_report_is_an_opening_and_told_in_full() -> None:
-    books = Books()
+    books = KnownBalance()
     rewrite = books.take(snapshot(1, points=120, cny=350))
 
     assert rewrite is not None
     assert rewrite.is_opening
-    assert (step(CNY, 0, 350), step(POINTS, 0, 120)) == rewrite.announced
+    assert (step(CNY, 0, 350), step(POINTS, 0, 120)) == rewrite.changes_to_notify
 
 
 def test_an_empty_account_is_an_opening_with_nothing_in_it() -> None:
-    rewrite = Books().take(snapshot(1))
+    rewrite = KnownBalance().take(snapshot(1))
 
     assert rewrite is not None
     assert rewrite.is_opening
-    assert () == rewrite.announced
+    assert () == rewrite.changes_to_notify
 
 
 def test_a_newer_report_is_told_as_the_difference_to_the_last() -> None:
@@ -138,7 +138,7 @@ def test_a_newer_report_is_told_as_the_difference_to_the_last() -> None:
 
     assert rewrite is not None
     assert not rewrite.is_opening
-    assert (step(CNY, 350, 100), step(USD, 0, 5)) == rewrite.announced
+    assert (step(CNY, 350, 100), step(USD, 0, 5)) == rewrite.changes_to_notify
     assert snapshot(2, points=120, cny=100, usd=5) == rewrite.newest
 
 
@@ -146,7 +146,7 @@ def test_an_asset_that_is_gone_has_gone_to_zero() -> None:
     rewrite = books_of([snapshot(1, cny=350)]).take(snapshot(2))
 
     assert rewrite is not None
-    assert (step(CNY, 350, 0),) == rewrite.announced
+    assert (step(CNY, 350, 0),) == rewrite.changes_to_notify
 
 
 def test_a_newer_report_of_the_same_balance_is_kept_but_not_told() -> None:
@@ -154,7 +154,7 @@ def test_a_newer_report_of_the_same_balance_is_kept_but_not_told() -> None:
     rewrite = books.take(snapshot(2, cny=350))
 
     assert rewrite is not None
-    assert rewrite.announced is None
+    assert rewrite.changes_to_notify is None
     assert snapshot(2, cny=350) == rewrite.newest
 
 
@@ -168,7 +168,7 @@ def test_a_late_report_splits_the_change_that_spanned_it_and_is_not_told() -> No
         (late, (step(CNY, 100, 250),)),
         (snapshot(3, cny=300), (step(CNY, 250, 300),)),
     ) == rewrite.changes
-    assert rewrite.announced is None
+    assert rewrite.changes_to_notify is None
     assert rewrite.newest is None
     assert {CNY: Decimal(300)} == books.balance
 
@@ -179,7 +179,7 @@ def test_a_report_older_than_all_becomes_the_start_and_is_no_opening() -> None:
 
     assert rewrite is not None
     assert not rewrite.is_opening
-    assert rewrite.announced is None
+    assert rewrite.changes_to_notify is None
     assert (
         (snapshot(1, cny=100), (step(CNY, 0, 100),)),
         (snapshot(2, cny=300), (step(CNY, 100, 300),)),
@@ -199,7 +199,7 @@ def test_two_balances_of_the_same_moment_are_ordered_by_when_they_were_reported(
     rewrite = books.take(snapshot(1, cny=300, reported_at=6))
 
     assert rewrite is not None
-    assert (step(CNY, 100, 300),) == rewrite.announced
+    assert (step(CNY, 100, 300),) == rewrite.changes_to_notify
     assert snapshot(1, cny=300, reported_at=6) == rewrite.newest
 
 
@@ -208,7 +208,7 @@ def test_an_earlier_balance_of_the_same_moment_is_not_told() -> None:
     rewrite = books.take(snapshot(1, cny=100, reported_at=5))
 
     assert rewrite is not None
-    assert rewrite.announced is None
+    assert rewrite.changes_to_notify is None
     assert {CNY: Decimal(300)} == books.balance
     assert (step(CNY, 100, 300),) == books.changes[1, snapshot(1, cny=300).content]
 
@@ -219,7 +219,7 @@ def test_an_earlier_copy_of_a_known_balance_moves_it_and_is_not_told() -> None:
     rewrite = books.take(earlier_copy)
 
     assert rewrite is not None
-    assert rewrite.announced is None
+    assert rewrite.changes_to_notify is None
     assert [earlier_copy, snapshot(1, cny=300, reported_at=4)] == books.history
     assert {CNY: Decimal(300)} == books.balance
     assert_changes_add_up(books)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.domain.money import POINTS, Amounts, Kind
-from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, reflects, without_own
+from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, reflects, subtract_own_withdrawals
 from support.builders import ACCOUNT, CNY, USD, change
 
 AT = 1_700_000_000_000
@@ -20,16 +20,16 @@ WITHDRAWN = Withdrawal(
     account=ACCOUNT,
     kinds=(Kind.POINTS, Kind.CASH),
     state=WithdrawalState.WITHDRAWN,
-    epoch=0,
+    withdrawal_count=0,
     requested_by="ou_lin",
     role=Role.REFERRER,
     requested_at=AT - 1_000,
     attempts=1,
     expected=TOOK,
-    taken=TOOK,
+    withdrawn=TOOK,
     withdrawn_at=AT,
 )
-UNDER_WAY = replace(WITHDRAWN, state=WithdrawalState.REQUESTED, taken=None, withdrawn_at=None)
+UNDER_WAY = replace(WITHDRAWN, state=WithdrawalState.REQUESTED, withdrawn=None, withdrawn_at=None)
 LOSS = (change(CNY, "850", "0"),)
 GAIN = (change(CNY, "850", "900"),)
 
@@ -47,7 +47,7 @@ GAIN = (change(CNY, "850", "900"),)
         (UNDER_WAY, LOSS, AT - 5 * 60_000, True),  # our clock is ahead of Feishu's
         (UNDER_WAY, LOSS, AT - 11 * 60_000, False),
         (UNDER_WAY, (change(CNY, "850", "10"),), AT, False),
-        (replace(WITHDRAWN, taken={}), LOSS, AT, False),
+        (replace(WITHDRAWN, withdrawn={}), LOSS, AT, False),
     ],
 )
 def test_a_report_made_after_the_withdrawal_reflects_it(
@@ -57,33 +57,35 @@ def test_a_report_made_after_the_withdrawal_reflects_it(
 
 
 def test_the_withdrawal_alone_leaves_nothing_to_tell() -> None:
-    assert () == without_own(LOSS, {}, TOOK)
+    assert () == subtract_own_withdrawals(LOSS, {}, TOOK)
 
 
 def test_a_reward_that_came_with_it_is_told_as_what_it_is() -> None:
-    told = without_own((change(CNY, "850", "70"),), {CNY: Decimal(70)}, TOOK)
+    told = subtract_own_withdrawals((change(CNY, "850", "70"),), {CNY: Decimal(70)}, TOOK)
 
     assert (change(CNY, "0", "70"),) == told
 
 
 def test_a_reward_that_hides_the_withdrawal_is_told_in_full() -> None:
     """The same amount came again: Feishu's balance did not change at all."""
-    assert (change(CNY, "0", "850"),) == without_own((), {CNY: Decimal(850)}, TOOK)
+    assert (change(CNY, "0", "850"),) == subtract_own_withdrawals((), {CNY: Decimal(850)}, TOOK)
 
 
 def test_what_was_not_withdrawn_is_told_as_ever() -> None:
     changes = (change(CNY, "850", "0"), change(USD, "10", "4"))
 
-    assert (change(USD, "10", "4"),) == without_own(changes, {USD: Decimal(4)}, TOOK)
+    assert (change(USD, "10", "4"),) == subtract_own_withdrawals(changes, {USD: Decimal(4)}, TOOK)
 
 
 def test_what_the_ledger_had_seen_before_is_not_counted_twice() -> None:
     """The withdrawal's own event was not recognised; the reward after it is told as what it is."""
-    assert (change(CNY, "0", "50"),) == without_own((change(CNY, "0", "50"),), {CNY: Decimal(50)}, TOOK)
+    assert (change(CNY, "0", "50"),) == subtract_own_withdrawals(
+        (change(CNY, "0", "50"),), {CNY: Decimal(50)}, TOOK
+    )
 
 
 def test_a_ledger_that_was_behind_is_owed_no_less_than_nothing() -> None:
-    assert () == without_own((change(CNY, "800", "0"),), {}, TOOK)
+    assert () == subtract_own_withdrawals((change(CNY, "800", "0"),), {}, TOOK)
 
 
 AMOUNTS = st.dictionaries(
@@ -95,6 +97,6 @@ AMOUNTS = st.dictionaries(
 def test_whatever_comes_besides_is_exactly_what_is_told(before: Amounts, gained: Amounts) -> None:
     from notifier.domain.ledger import differences  # noqa: PLC0415 - beside what it proves
 
-    told = without_own(differences(before, gained), gained, before)
+    told = subtract_own_withdrawals(differences(before, gained), gained, before)
 
     assert {a: v for a, v in gained.items() if v} == {each.asset: each.delta for each in told}

@@ -8,9 +8,17 @@ import pytest
 
 from notifier.domain.account import Referrer
 from notifier.domain.money import POINTS, Kind
-from notifier.domain.payout import Payout, PayoutReport, PayoutState, Taken, after_failure, body_of, weigh
+from notifier.domain.payout import (
+    Payout,
+    PayoutReport,
+    PayoutState,
+    PayoutReportOutcome,
+    after_failure,
+    body_of,
+    judge_report,
+)
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
-from notifier.errors import CallError, NotAuthorised, NotDone, OutcomeUnknown, Refused
+from notifier.errors import CallError, NotAuthorised, TemporaryFailure, OutcomeUnknown, Refused
 from support.builders import ACCOUNT, ACCOUNT_ID, CNY, MODIFIED_AT
 
 NOW = MODIFIED_AT
@@ -39,31 +47,31 @@ def report(status: str = "paid", reference: str = "W-1", reason: str = "", at: i
     "payout, said, taken",
     [
         *(
-            (replace(PAYOUT, state=PayoutState(state)), report(), Taken.NEW)
+            (replace(PAYOUT, state=PayoutState(state)), report(), PayoutReportOutcome.NEW)
             for state in ("pending", "sent", "dead")
         ),
-        (PAID, report(), Taken.SAME),
-        (PAID, report(at=NOW - 5), Taken.SAME),
-        (PAID, report(reference="W-2", at=NOW + 5), Taken.CONFLICT),
-        (PAID, report(reference="W-2", at=NOW - 5), Taken.OLDER),
-        (PAID, report(reference="", at=NOW + 5), Taken.SAME),
-        (replace(PAID, reference=""), report(reference="W-2", at=NOW + 5), Taken.SAME),
-        (PAID, report("failed", "", "returned", at=NOW + 5), Taken.NEW),
-        (PAID, report("failed", "", "returned", at=NOW - 5), Taken.OLDER),
-        (FAILED, report("failed", "", "closed"), Taken.SAME),
-        (FAILED, report("failed", "", "blocked", at=NOW + 5), Taken.NEW),
-        (FAILED, report(at=NOW + 5), Taken.NEW),
-        (FAILED, report(at=NOW - 5), Taken.OLDER),
+        (PAID, report(), PayoutReportOutcome.SAME),
+        (PAID, report(at=NOW - 5), PayoutReportOutcome.SAME),
+        (PAID, report(reference="W-2", at=NOW + 5), PayoutReportOutcome.CONFLICT),
+        (PAID, report(reference="W-2", at=NOW - 5), PayoutReportOutcome.OLDER),
+        (PAID, report(reference="", at=NOW + 5), PayoutReportOutcome.SAME),
+        (replace(PAID, reference=""), report(reference="W-2", at=NOW + 5), PayoutReportOutcome.SAME),
+        (PAID, report("failed", "", "returned", at=NOW + 5), PayoutReportOutcome.NEW),
+        (PAID, report("failed", "", "returned", at=NOW - 5), PayoutReportOutcome.OLDER),
+        (FAILED, report("failed", "", "closed"), PayoutReportOutcome.SAME),
+        (FAILED, report("failed", "", "blocked", at=NOW + 5), PayoutReportOutcome.NEW),
+        (FAILED, report(at=NOW + 5), PayoutReportOutcome.NEW),
+        (FAILED, report(at=NOW - 5), PayoutReportOutcome.OLDER),
     ],
 )
-def test_what_a_report_comes_to(payout: Payout, said: PayoutReport, taken: Taken) -> None:
-    assert taken is weigh(payout, said)
+def test_what_a_report_comes_to(payout: Payout, said: PayoutReport, withdrawn: PayoutReportOutcome) -> None:
+    assert withdrawn is judge_report(payout, said)
 
 
 @pytest.mark.parametrize(
     "error, state",
     [
-        (NotDone("busy"), PayoutState.PENDING),
+        (TemporaryFailure("busy"), PayoutState.PENDING),
         (OutcomeUnknown("no answer"), PayoutState.PENDING),
         (Refused("422"), PayoutState.DEAD),
         (NotAuthorised("?"), PayoutState.DEAD),
@@ -78,13 +86,13 @@ def test_only_what_repeating_can_help_is_repeated(error: CallError, state: Payou
 @pytest.mark.parametrize("tries, pause", [(0, 1_000), (1, 2_000), (5, 32_000), (50, 600_000)])
 def test_pauses_grow_to_ten_minutes(tries: int, pause: int) -> None:
     payout = replace(PAYOUT, attempts=tries)
-    step = after_failure(payout, NotDone("busy"), now=NOW, jitter=1, give_up_after_ms=DAY_MS)
+    step = after_failure(payout, TemporaryFailure("busy"), now=NOW, jitter=1, give_up_after_ms=DAY_MS)
 
     assert NOW + pause == step.due_at
 
 
 def test_the_other_system_may_ask_for_a_longer_pause() -> None:
-    busy = NotDone("busy", retry_after_seconds=90)
+    busy = TemporaryFailure("busy", retry_after_seconds=90)
 
     assert NOW + 90_000 == after_failure(PAYOUT, busy, now=NOW, jitter=0, give_up_after_ms=DAY_MS).due_at
 
@@ -100,13 +108,13 @@ def test_patience_runs_out_counted_from_the_first_try(since: int, state: str) ->
 @pytest.mark.parametrize("asked", [0, 1, 1.9])
 def test_a_pause_shorter_than_ours_is_not_taken(asked: float) -> None:
     payout = replace(PAYOUT, attempts=1)
-    busy = NotDone("busy", retry_after_seconds=asked)
+    busy = TemporaryFailure("busy", retry_after_seconds=asked)
 
     assert NOW + 2_000 == after_failure(payout, busy, now=NOW, jitter=1, give_up_after_ms=DAY_MS).due_at
 
 
 def test_a_pause_past_our_patience_is_not_waited_for() -> None:
-    busy = NotDone("busy", retry_after_seconds=DAY_MS / 1000)
+    busy = TemporaryFailure("busy", retry_after_seconds=DAY_MS / 1000)
 
     assert PayoutState.DEAD is after_failure(PAYOUT, busy, now=NOW, jitter=0, give_up_after_ms=DAY_MS).state
 
@@ -118,7 +126,7 @@ WITHDRAWAL = Withdrawal(
     account=ACCOUNT,
     kinds=tuple(Kind),
     state=WithdrawalState.WITHDRAWN,
-    epoch=0,
+    withdrawal_count=0,
     requested_by="ou_hr",
     role=Role.OPERATOR,
     requested_at=NOW,
@@ -127,19 +135,19 @@ WITHDRAWAL = Withdrawal(
 
 def test_the_very_text_that_is_handed_over() -> None:
     """Signed and stored as it is; amounts are never in powers of ten, and nobody known is an empty id."""
-    taken = {POINTS: Decimal("1E+3"), CNY: Decimal("0.0100")}
+    withdrawn = {POINTS: Decimal("1E+3"), CNY: Decimal("0.0100")}
 
     assert (
         f'{{"order_id":"rn-1","account_id":"{ACCOUNT_ID}","tenant_key":"tk","referrer_open_id":"",'
         '"amounts":[{"kind":"cash","currency":"CNY","amount":"0.0100"},'
         '{"kind":"points","currency":"","amount":"1000"}],"withdrawn_at":"2023-11-14T22:13:20.007Z"}'
-    ) == body_of(WITHDRAWAL, taken=taken, at=NOW + 7, referrer=None)
+    ) == body_of(WITHDRAWAL, withdrawn=withdrawn, at=NOW + 7, referrer=None)
 
 
 def test_what_is_handed_over() -> None:
-    taken = {POINTS: Decimal(120), CNY: Decimal("350.5000")}
+    withdrawn = {POINTS: Decimal(120), CNY: Decimal("350.5000")}
     lin = Referrer(open_id="ou_lin", name_zh="林小满")
-    body = body_of(WITHDRAWAL, taken=taken, at=NOW, referrer=lin)
+    body = body_of(WITHDRAWAL, withdrawn=withdrawn, at=NOW, referrer=lin)
 
     assert {
         "order_id": "rn-1",
@@ -153,4 +161,4 @@ def test_what_is_handed_over() -> None:
         "withdrawn_at": "2023-11-14T22:13:20.000Z",
     } == json.loads(body)
     assert "林小满" not in body
-    assert body == body_of(WITHDRAWAL, taken=dict(reversed(taken.items())), at=NOW, referrer=lin)
+    assert body == body_of(WITHDRAWAL, withdrawn=dict(reversed(withdrawn.items())), at=NOW, referrer=lin)

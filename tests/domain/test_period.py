@@ -7,7 +7,7 @@ import pytest
 
 from notifier.clock import from_millis
 from notifier.domain.period import (
-    MOST_DAYS_OFF,
+    MAX_DAYS_OFF,
     Period,
     Span,
     WorkCalendar,
@@ -138,7 +138,7 @@ def test_a_period_that_has_not_begun_cannot_be_told() -> None:
 
 
 def test_a_calendar_without_a_working_day_is_refused() -> None:
-    closed = frozenset(date(2026, 11, 1) + timedelta(days=number) for number in range(2 * MOST_DAYS_OFF))
+    closed = frozenset(date(2026, 11, 1) + timedelta(days=number) for number in range(2 * MAX_DAYS_OFF))
 
     with pytest.raises(ValueError, match="no working day within 60 days of 2026-11-20"):
         WorkCalendar(closed=closed).after(date(2026, 11, 20))

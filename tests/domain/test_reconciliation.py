@@ -2,20 +2,20 @@
 
 import pytest
 
-from notifier.domain.reconciliation import RENEWED_WITHIN_MS, Hearing
+from notifier.domain.reconciliation import RECONNECT_WITHIN_MS, ReceivingPeriod
 
 FIRST, PROVED, ANEW, LATER = 1_000, 50_000, 52_000, 500_000
 
 
-def deaf() -> Hearing:
-    hearing = Hearing()
-    hearing.proved_deaf(FIRST, now=PROVED)
+def deaf() -> ReceivingPeriod:
+    hearing = ReceivingPeriod()
+    hearing.mark_not_receiving(FIRST, now=PROVED)
     return hearing
 
 
 @pytest.mark.parametrize("since", [None, 7])
 def test_a_connection_that_hears_counts_from_its_own_start(since: int | None) -> None:
-    assert since == Hearing().since(since, now=LATER)
+    assert since == ReceivingPeriod().since(since, now=LATER)
 
 
 def test_a_deaf_connection_counts_while_it_stands_is_made_anew_and_stands_again() -> None:
@@ -34,9 +34,9 @@ def test_it_counts_no_more_once_its_successor_breaks(since: int | None) -> None:
     assert ANEW == hearing.since(ANEW, now=LATER + 20)
 
 
-@pytest.mark.parametrize("since", [None, PROVED + RENEWED_WITHIN_MS + 1])
+@pytest.mark.parametrize("since", [None, PROVED + RECONNECT_WITHIN_MS + 1])
 def test_a_connection_that_is_away_for_long_was_not_only_made_anew(since: int | None) -> None:
-    assert since == deaf().since(since, now=PROVED + RENEWED_WITHIN_MS + 2)
+    assert since == deaf().since(since, now=PROVED + RECONNECT_WITHIN_MS + 2)
 
 
 def test_what_was_just_proved_is_no_news_and_later_is() -> None:
@@ -44,5 +44,5 @@ def test_what_was_just_proved_is_no_news_and_later_is() -> None:
 
     assert hearing.knows(FIRST, now=PROVED + 1)
     assert not hearing.knows(ANEW, now=PROVED + 1)
-    assert not hearing.knows(FIRST, now=PROVED + RENEWED_WITHIN_MS + 1)
-    assert not Hearing().knows(None, now=0)
+    assert not hearing.knows(FIRST, now=PROVED + RECONNECT_WITHIN_MS + 1)
+    assert not ReceivingPeriod().knows(None, now=0)

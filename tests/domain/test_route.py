@@ -199,13 +199,13 @@ def test_the_fallback_hears_what_belongs_to_nobody_we_know_and_why() -> None:
 
 def test_without_a_fallback_nobody_is_left_to_tell() -> None:
     assert NO_FALLBACK.recipient(REFERRER, None) is None
-    assert NO_FALLBACK.instead(RerouteReason.UNREACHABLE) is None
+    assert NO_FALLBACK.fallback_recipient(RerouteReason.UNREACHABLE) is None
 
 
 def test_for_a_group_that_left_the_configuration_the_fallback_hears_it_by_name() -> None:
-    instead = BOOK.recipient("gone", LIN)
+    fallback_recipient = BOOK.recipient("gone", LIN)
 
-    assert instead is not None
-    assert BOOK.groups[str(BOOK.fallback)] == instead.id
-    assert instead.reroute_reason is not None
-    assert "group_unreachable: the configuration names no group gone" in instead.reroute_reason
+    assert fallback_recipient is not None
+    assert BOOK.groups[str(BOOK.fallback)] == fallback_recipient.id
+    assert fallback_recipient.reroute_reason is not None
+    assert "group_unreachable: the configuration names no group gone" in fallback_recipient.reroute_reason

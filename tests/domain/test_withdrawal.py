@@ -8,29 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.domain.account import Ownership, Referrer
-from notifier.domain.delivery import LONGEST_PAUSE_MS
+from notifier.domain.delivery import MAX_PAUSE_MS
 from notifier.domain.event import Click
 from notifier.domain.money import POINTS, Amounts, Kind
 from notifier.domain.withdrawal import (
     CARD_LIVES_MS,
     Button,
-    Denied,
-    Meaning,
+    DenialReason,
+    PressOutcome,
     Role,
-    Verdict,
+    Authorization,
     Withdrawal,
     WithdrawalState,
     after_failure,
     authorise,
-    meaning,
-    takeable,
+    judge_press,
+    withdrawable,
 )
 from notifier.errors import (
     AccountUnknown,
-    AppStopped,
+    AppSuspended,
     CallError,
     NotAuthorised,
-    NotDone,
+    TemporaryFailure,
     OutcomeUnknown,
     Refused,
 )
@@ -40,7 +40,7 @@ NOW = 1_700_000_100_000
 OPERATORS = {"hr": ("ou_op",), "sales": ("ou_sales",)}
 CLICK = Click(
     key="ck-1",
-    ref="ref-1",
+    button_ref="ref-1",
     open_id="ou_lin",
     operator_tenant="tk",
     tenant_key="tk",
@@ -49,16 +49,16 @@ CLICK = Click(
     chat_id="oc_1",
 )
 BUTTON = Button(
-    ref="ref-1",
+    button_ref="ref-1",
     delivery_id=1,
     account_ref=1,
     account=ACCOUNT,
-    epoch=0,
-    hung_at=NOW - 60_000,
+    withdrawal_count=0,
+    posted_at=NOW - 60_000,
     message_id="om_1",
     group="hr",
-    owner=Ownership(referrer=Referrer(open_id="ou_lin"), looked_up_at=NOW),
-    active=True,
+    ownership=Ownership(referrer=Referrer(open_id="ou_lin"), looked_up_at=NOW),
+    is_active=True,
 )
 ORDER = Withdrawal(
     id=1,
@@ -67,7 +67,7 @@ ORDER = Withdrawal(
     account=ACCOUNT,
     kinds=(Kind.CASH,),
     state=WithdrawalState.REQUESTED,
-    epoch=0,
+    withdrawal_count=0,
     requested_by="ou_lin",
     role=Role.REFERRER,
     requested_at=NOW,
@@ -78,74 +78,88 @@ ORDER = Withdrawal(
 # who may
 
 DENIALS = [
-    pytest.param(Denied.NOBODY, replace(CLICK, open_id=""), BUTTON, id="no operator"),
-    pytest.param(Denied.UNKNOWN_BUTTON, CLICK, None, id="no such button"),
+    pytest.param(DenialReason.NOBODY, replace(CLICK, open_id=""), BUTTON, id="no operator"),
+    pytest.param(DenialReason.UNKNOWN_BUTTON, CLICK, None, id="no such button"),
     pytest.param(
-        Denied.FOREIGN, replace(CLICK, operator_tenant="other"), BUTTON, id="operator of another tenant"
+        DenialReason.FOREIGN, replace(CLICK, operator_tenant="other"), BUTTON, id="operator of another tenant"
     ),
-    pytest.param(Denied.FOREIGN, replace(CLICK, operator_tenant=""), BUTTON, id="operator without tenant"),
-    pytest.param(Denied.FOREIGN, replace(CLICK, tenant_key="other"), BUTTON, id="callback of another tenant"),
-    pytest.param(Denied.FOREIGN, replace(CLICK, tenant_key=""), BUTTON, id="callback without tenant"),
-    pytest.param(Denied.FOREIGN, replace(CLICK, app_id="cli_y"), BUTTON, id="another app"),
-    pytest.param(Denied.FOREIGN, replace(CLICK, app_id=""), BUTTON, id="no app"),
     pytest.param(
-        Denied.FOREIGN,
+        DenialReason.FOREIGN, replace(CLICK, operator_tenant=""), BUTTON, id="operator without tenant"
+    ),
+    pytest.param(
+        DenialReason.FOREIGN, replace(CLICK, tenant_key="other"), BUTTON, id="callback of another tenant"
+    ),
+    pytest.param(DenialReason.FOREIGN, replace(CLICK, tenant_key=""), BUTTON, id="callback without tenant"),
+    pytest.param(DenialReason.FOREIGN, replace(CLICK, app_id="cli_y"), BUTTON, id="another app"),
+    pytest.param(DenialReason.FOREIGN, replace(CLICK, app_id=""), BUTTON, id="no app"),
+    pytest.param(
+        DenialReason.FOREIGN,
         CLICK,
         replace(BUTTON, account=replace(ACCOUNT, tenant_key="other")),
         id="account of another tenant",
     ),
     pytest.param(
-        Denied.OTHER_MESSAGE, CLICK, replace(BUTTON, message_id=None), id="message not known to us yet"
+        DenialReason.OTHER_MESSAGE, CLICK, replace(BUTTON, message_id=None), id="message not known to us yet"
     ),
-    pytest.param(Denied.OTHER_MESSAGE, replace(CLICK, message_id="om_2"), BUTTON, id="forwarded card"),
-    pytest.param(Denied.OTHER_MESSAGE, replace(CLICK, message_id=""), BUTTON, id="callback without message"),
-    pytest.param(Denied.EXPIRED, CLICK, replace(BUTTON, hung_at=NOW - CARD_LIVES_MS), id="14 days old"),
-    pytest.param(Denied.OWNER_UNKNOWN, CLICK, replace(BUTTON, owner=None), id="nobody asked for the owner"),
+    pytest.param(DenialReason.OTHER_MESSAGE, replace(CLICK, message_id="om_2"), BUTTON, id="forwarded card"),
     pytest.param(
-        Denied.OWNER_UNKNOWN,
+        DenialReason.OTHER_MESSAGE, replace(CLICK, message_id=""), BUTTON, id="callback without message"
+    ),
+    pytest.param(
+        DenialReason.EXPIRED, CLICK, replace(BUTTON, posted_at=NOW - CARD_LIVES_MS), id="14 days old"
+    ),
+    pytest.param(
+        DenialReason.OWNER_UNKNOWN, CLICK, replace(BUTTON, ownership=None), id="nobody asked for the owner"
+    ),
+    pytest.param(
+        DenialReason.OWNER_UNKNOWN,
         CLICK,
-        replace(BUTTON, owner=Ownership(referrer=None, looked_up_at=NOW)),
+        replace(BUTTON, ownership=Ownership(referrer=None, looked_up_at=NOW)),
         id="Feishu knows no owner",
     ),
     pytest.param(
-        Denied.OWNER_UNKNOWN,
+        DenialReason.OWNER_UNKNOWN,
         replace(CLICK, open_id="ou_op"),
-        replace(BUTTON, owner=None),
+        replace(BUTTON, ownership=None),
         id="operator, owner unknown",
     ),
-    pytest.param(Denied.NOT_YOURS, replace(CLICK, open_id="ou_stranger"), BUTTON, id="stranger"),
+    pytest.param(DenialReason.NOT_YOURS, replace(CLICK, open_id="ou_stranger"), BUTTON, id="stranger"),
     pytest.param(
-        Denied.NOT_YOURS, replace(CLICK, open_id="ou_sales"), BUTTON, id="operator of another group"
+        DenialReason.NOT_YOURS, replace(CLICK, open_id="ou_sales"), BUTTON, id="operator of another group"
     ),
     pytest.param(
-        Denied.NOT_YOURS,
+        DenialReason.NOT_YOURS,
         replace(CLICK, open_id="ou_op"),
         replace(BUTTON, group=None),
         id="operator on a card in a person's chat",
     ),
     pytest.param(
-        Denied.NOT_YOURS,
+        DenialReason.NOT_YOURS,
         replace(CLICK, open_id="ou_op"),
         replace(BUTTON, group="unlisted"),
         id="group without operators",
     ),
-    pytest.param(Denied.DEACTIVATED, CLICK, replace(BUTTON, active=False), id="deactivated account"),
+    pytest.param(DenialReason.DEACTIVATED, CLICK, replace(BUTTON, is_active=False), id="deactivated account"),
     pytest.param(
-        Denied.DEACTIVATED,
+        DenialReason.DEACTIVATED,
         replace(CLICK, open_id="ou_op"),
-        replace(BUTTON, active=False),
+        replace(BUTTON, is_active=False),
         id="operator, deactivated account",
     ),
 ]
 
 
 @pytest.mark.parametrize("denied, click, button", DENIALS)
-def test_one_thing_that_is_wrong_is_a_no(denied: Denied, click: Click, button: Button | None) -> None:
-    assert Verdict(denied=denied) == authorise(click, button, operators=OPERATORS, now=NOW)
+def test_one_thing_that_is_wrong_is_a_no(
+    denial_reason: DenialReason, click: Click, button: Button | None
+) -> None:
+    assert Authorization(denial_reason=denial_reason) == authorise(
+        click, button, operators=OPERATORS, now=NOW
+    )
 
 
 def test_every_reason_for_a_no_has_its_click_above() -> None:
-    assert set(Denied) == {parameters.values[0] for parameters in DENIALS}
+    assert set(DenialReason) == {parameters.values[0] for parameters in DENIALS}
 
 
 @pytest.mark.parametrize(
@@ -153,18 +167,18 @@ def test_every_reason_for_a_no_has_its_click_above() -> None:
     [
         pytest.param(Role.REFERRER, "ou_lin", BUTTON, id="referrer in a group"),
         pytest.param(Role.REFERRER, "ou_lin", replace(BUTTON, group=None), id="referrer in their own chat"),
-        pytest.param(Role.REFERRER, "ou_lin", replace(BUTTON, active=None), id="nobody asked if active"),
+        pytest.param(Role.REFERRER, "ou_lin", replace(BUTTON, is_active=None), id="nobody asked if active"),
         pytest.param(Role.OPERATOR, "ou_op", BUTTON, id="operator of the group"),
         pytest.param(Role.OPERATOR, "ou_sales", replace(BUTTON, group="sales"), id="the other group's"),
         pytest.param(
-            Role.REFERRER, "ou_lin", replace(BUTTON, hung_at=NOW - CARD_LIVES_MS + 1), id="just in time"
+            Role.REFERRER, "ou_lin", replace(BUTTON, posted_at=NOW - CARD_LIVES_MS + 1), id="just in time"
         ),
     ],
 )
 def test_who_may_is_told_as_whom(role: Role, open_id: str, button: Button) -> None:
     click = replace(CLICK, open_id=open_id)
 
-    assert Verdict(role=role) == authorise(click, button, operators=OPERATORS, now=NOW)
+    assert Authorization(role=role) == authorise(click, button, operators=OPERATORS, now=NOW)
 
 
 def test_a_referrer_who_is_an_operator_too_acts_as_the_referrer() -> None:
@@ -176,13 +190,13 @@ def test_an_account_of_no_tenant_belongs_to_no_callback() -> None:
     click = replace(CLICK, tenant_key="", operator_tenant="")
     button = replace(BUTTON, account=replace(ACCOUNT, tenant_key=""))
 
-    assert Denied.FOREIGN is authorise(click, button, operators=OPERATORS, now=NOW).denied
+    assert DenialReason.FOREIGN is authorise(click, button, operators=OPERATORS, now=NOW).denial_reason
 
 
 def test_a_message_of_no_name_is_no_message_of_ours() -> None:
     click, button = replace(CLICK, message_id=""), replace(BUTTON, message_id="")
 
-    assert Denied.OTHER_MESSAGE is authorise(click, button, operators=OPERATORS, now=NOW).denied
+    assert DenialReason.OTHER_MESSAGE is authorise(click, button, operators=OPERATORS, now=NOW).denial_reason
 
 
 _people = st.sampled_from(["", "ou_lin", "ou_op", "ou_sales", "ou_stranger"])
@@ -191,10 +205,10 @@ _groups = st.sampled_from(["hr", "sales"])
 
 @given(
     open_id=_people,
-    owner=st.none() | _people,
+    ownership=st.none() | _people,
     group=st.none() | _groups,
     operators=st.dictionaries(_groups, st.sets(_people)),
-    active=st.none() | st.booleans(),
+    is_active=st.none() | st.booleans(),
     message_id=st.none() | st.sampled_from(["", "om_1", "om_2"]),
 )
 def test_nobody_but_the_owner_and_the_groups_operators_is_ever_permitted(
@@ -202,22 +216,22 @@ def test_nobody_but_the_owner_and_the_groups_operators_is_ever_permitted(
     owner: str | None,
     group: str | None,
     operators: dict[str, set[str]],
-    active: bool | None,  # noqa: FBT001 - Hypothesis hands it over
+    is_active: bool | None,  # noqa: FBT001 - Hypothesis hands it over
     message_id: str | None,
 ) -> None:
     known = Referrer(open_id=owner) if owner is not None else None
     button = replace(
         BUTTON,
-        owner=Ownership(referrer=known, looked_up_at=NOW),
+        ownership=Ownership(referrer=known, looked_up_at=NOW),
         group=group,
-        active=active,
+        is_active=is_active,
         message_id=message_id,
     )
     verdict = authorise(replace(CLICK, open_id=open_id), button, operators=operators, now=NOW)
 
     is_owner = open_id == owner
     is_listed = group is not None and open_id in operators.get(group, set())
-    assert (verdict.role is None) != (verdict.denied is None)
+    assert (verdict.role is None) != (verdict.denial_reason is None)
     if verdict.role is not None:
         assert is_owner or is_listed
         assert (open_id, message_id) != ("", "om_2")
@@ -235,44 +249,44 @@ BOTH = (Kind.POINTS, Kind.CASH)
 
 
 @pytest.mark.parametrize(
-    "means, button_epoch, unfinished, holdings, kinds",
+    "means, button_count, unfinished, holdings, kinds",
     [
-        (Meaning.BEGIN, 2, False, CASH, BOTH),
-        (Meaning.BEGIN, 2, False, CASH, (Kind.CASH,)),
-        (Meaning.BEGIN, 2, False, ONLY_POINTS, (Kind.POINTS,)),
-        (Meaning.BEGIN, 2, False, {CNY: Decimal(-5), USD: Decimal("0.01")}, (Kind.CASH,)),
-        (Meaning.EMPTY, 2, False, NOTHING, BOTH),
-        (Meaning.EMPTY, 2, False, MINUS, BOTH),
-        (Meaning.EMPTY, 2, False, {CNY: Decimal(0)}, BOTH),
-        (Meaning.EMPTY, 2, False, ONLY_POINTS, (Kind.CASH,)),
-        (Meaning.EMPTY, 2, False, CASH, (Kind.POINTS,)),
-        (Meaning.EMPTY, 2, False, CASH, ()),
-        (Meaning.STALE, 1, False, CASH, BOTH),
-        (Meaning.DONE, 1, False, NOTHING, BOTH),
-        (Meaning.DONE, 1, False, MINUS, BOTH),
-        (Meaning.DONE, 1, False, ONLY_POINTS, (Kind.CASH,)),
-        (Meaning.BUSY, 2, True, CASH, BOTH),
-        (Meaning.BUSY, 2, True, NOTHING, BOTH),
-        (Meaning.BUSY, 1, True, CASH, BOTH),
-        (Meaning.BUSY, 1, True, NOTHING, BOTH),
+        (PressOutcome.BEGIN, 2, False, CASH, BOTH),
+        (PressOutcome.BEGIN, 2, False, CASH, (Kind.CASH,)),
+        (PressOutcome.BEGIN, 2, False, ONLY_POINTS, (Kind.POINTS,)),
+        (PressOutcome.BEGIN, 2, False, {CNY: Decimal(-5), USD: Decimal("0.01")}, (Kind.CASH,)),
+        (PressOutcome.EMPTY, 2, False, NOTHING, BOTH),
+        (PressOutcome.EMPTY, 2, False, MINUS, BOTH),
+        (PressOutcome.EMPTY, 2, False, {CNY: Decimal(0)}, BOTH),
+        (PressOutcome.EMPTY, 2, False, ONLY_POINTS, (Kind.CASH,)),
+        (PressOutcome.EMPTY, 2, False, CASH, (Kind.POINTS,)),
+        (PressOutcome.EMPTY, 2, False, CASH, ()),
+        (PressOutcome.STALE, 1, False, CASH, BOTH),
+        (PressOutcome.DONE, 1, False, NOTHING, BOTH),
+        (PressOutcome.DONE, 1, False, MINUS, BOTH),
+        (PressOutcome.DONE, 1, False, ONLY_POINTS, (Kind.CASH,)),
+        (PressOutcome.BUSY, 2, True, CASH, BOTH),
+        (PressOutcome.BUSY, 2, True, NOTHING, BOTH),
+        (PressOutcome.BUSY, 1, True, CASH, BOTH),
+        (PressOutcome.BUSY, 1, True, NOTHING, BOTH),
     ],
 )
 def test_what_a_permitted_click_comes_to(
-    means: Meaning,
-    button_epoch: int,
+    means: PressOutcome,
+    button_count: int,
     unfinished: bool,  # noqa: FBT001 - one column of the table
     holdings: Amounts,
     kinds: tuple[Kind, ...],
 ) -> None:
-    assert means is meaning(
-        button_epoch=button_epoch, epoch=2, unfinished=unfinished, holdings=holdings, kinds=kinds
+    assert means is judge_press(
+        button_count=button_count, withdrawal_count=2, unfinished=unfinished, holdings=holdings, kinds=kinds
     )
 
 
 def test_only_positive_holdings_of_the_chosen_kinds_are_taken() -> None:
     holdings = {CNY: Decimal("350.5"), USD: Decimal(-1), POINTS: Decimal(120)}
 
-    assert {CNY: Decimal("350.5")} == takeable(holdings, (Kind.CASH,))
+    assert {CNY: Decimal("350.5")} == withdrawable(holdings, (Kind.CASH,))
 
 
 # what becomes of a call that failed
@@ -303,9 +317,9 @@ def test_a_no_after_an_unknown_outcome_ends_nothing(error: CallError) -> None:
     "error, unknown_since",
     [
         (OutcomeUnknown("timeout"), NOW),
-        (NotDone("busy"), None),
+        (TemporaryFailure("busy"), None),
         (NotAuthorised("no token"), None),
-        (AppStopped("no calls left this month"), None),
+        (AppSuspended("no calls left this month"), None),
     ],
 )
 def test_what_is_not_a_clear_no_is_asked_again(error: CallError, unknown_since: int | None) -> None:
@@ -314,7 +328,9 @@ def test_what_is_not_a_clear_no_is_asked_again(error: CallError, unknown_since: 
     assert (WithdrawalState.REQUESTED, unknown_since) == (step.state, step.unknown_since)
 
 
-@pytest.mark.parametrize("error", [OutcomeUnknown("timeout"), NotDone("busy"), NotAuthorised("no token")])
+@pytest.mark.parametrize(
+    "error", [OutcomeUnknown("timeout"), TemporaryFailure("busy"), NotAuthorised("no token")]
+)
 def test_the_first_unknown_outcome_is_remembered(error: CallError) -> None:
     step = after_failure(replace(ORDER, unknown_since=7), error, now=NOW, jitter=0)
 
@@ -322,16 +338,16 @@ def test_the_first_unknown_outcome_is_remembered(error: CallError) -> None:
 
 
 def test_the_pause_that_feishu_asks_for_is_the_least() -> None:
-    step = after_failure(ORDER, NotDone("slow", retry_after_seconds=42.5), now=NOW, jitter=0)
+    step = after_failure(ORDER, TemporaryFailure("slow", retry_after_seconds=42.5), now=NOW, jitter=0)
 
     assert NOW + 42_500 == step.due_at
 
 
 def test_a_short_pause_that_feishu_asks_for_does_not_shorten_ours() -> None:
     late = replace(ORDER, attempts=30)
-    step = after_failure(late, NotDone("slow", retry_after_seconds=1), now=NOW, jitter=1)
+    step = after_failure(late, TemporaryFailure("slow", retry_after_seconds=1), now=NOW, jitter=1)
 
-    assert NOW + LONGEST_PAUSE_MS == step.due_at
+    assert NOW + MAX_PAUSE_MS == step.due_at
 
 
 def test_the_pause_grows_and_is_bounded() -> None:
@@ -342,7 +358,7 @@ def test_the_pause_grows_and_is_bounded() -> None:
 
     assert sorted(pauses) == pauses
     assert [1_000, 2_000, 4_000, 16_000] == pauses[:4]
-    assert LONGEST_PAUSE_MS == pauses[-1]
+    assert MAX_PAUSE_MS == pauses[-1]
 
 
 def test_an_order_is_known_to_feishu_from_its_first_call_on() -> None:

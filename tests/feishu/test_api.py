@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from notifier.domain.delivery import Content, Rung, SentMessage
+from notifier.domain.delivery import Content, CardVariant, SentMessage
 from notifier.errors import (
-    AppStopped,
+    AppSuspended,
     CallError,
     NotAuthorised,
-    NotDone,
+    TemporaryFailure,
     OutcomeUnknown,
     RecipientUnreachable,
     Refused,
@@ -59,12 +59,12 @@ async def read(api: FeishuApi) -> dict[str, Any]:
 
 
 async def send(api: FeishuApi, text: str = "hi", *, uuid: str = "u-1", to: str = LIN) -> SentMessage:
-    content = Content(rung=Rung.FULL, msg_type="text", body=json.dumps({"text": text}))
+    content = Content(variant=CardVariant.FULL, msg_type="text", body=json.dumps({"text": text}))
     return await FeishuMessageSender(api).send(content, id_type="open_id", receive_id=to, uuid=uuid)
 
 
 def answer_with(box: FeishuBox, match: str, **fault: object) -> None:
-    box.add_fault({"match": match, **fault})
+    box.add_call_fault({"match": match, **fault})
 
 
 def tokens_asked_for(box: FeishuBox) -> int:
@@ -209,10 +209,10 @@ async def test_without_a_token_nothing_is_sent_so_nothing_is_unknown(
     feishu_box: FeishuBox, api: FeishuApi, fault: dict[str, object]
 ) -> None:
     answer_with(feishu_box, TOKEN, times=1, **fault)
-    with pytest.raises(NotDone) as put_off:
+    with pytest.raises(TemporaryFailure) as put_off:
         await send(api)
 
-    assert put_off.value.whole_app
+    assert put_off.value.affects_whole_app
     assert [] == feishu_box.requests(SEND_PATH)
     assert "" != (await send(api)).message_id
 
@@ -229,7 +229,7 @@ async def test_the_code_decides_and_not_the_http_status(
 
 
 @pytest.mark.parametrize(
-    "error, http_status", [(Refused, 200), (Refused, 400), (NotDone, 429), (OutcomeUnknown, 500)]
+    "error, http_status", [(Refused, 200), (Refused, 400), (TemporaryFailure, 429), (OutcomeUnknown, 500)]
 )
 async def test_a_code_nobody_knows_is_sorted_by_its_http_status(
     feishu_box: FeishuBox, api: FeishuApi, error: type[CallError], http_status: int
@@ -260,7 +260,7 @@ async def test_a_gateway_that_turns_the_call_away_has_not_carried_it_out(
 ) -> None:
     headers = {"Location": "http://127.0.0.1:1/elsewhere"}
     answer_with(feishu_box, SEND, action="http", status=status, body=HTML, headers=headers)
-    with pytest.raises(NotDone, match=f"HTTP {status}"):
+    with pytest.raises(TemporaryFailure, match=f"HTTP {status}"):
         await send(api)
 
 
@@ -287,10 +287,10 @@ async def test_a_connection_that_is_refused_means_nothing_was_done(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     async with FeishuApi(replace(access, base_url=f"http://127.0.0.1:{port}"), clock) as api:
-        with pytest.raises(NotDone, match=f"no connection to http://127.0.0.1:{port}") as put_off:
+        with pytest.raises(TemporaryFailure, match=f"no connection to http://127.0.0.1:{port}") as put_off:
             await send(api)
 
-    assert put_off.value.whole_app
+    assert put_off.value.affects_whole_app
 
 
 @pytest.mark.parametrize(
@@ -333,10 +333,10 @@ async def test_too_many_calls_put_off_the_whole_app_as_long_as_feishu_asks(
     feishu_box: FeishuBox, api: FeishuApi, pause: float | None, headers: dict[str, str]
 ) -> None:
     answer_with(feishu_box, SEND, action="code", http_status=429, code=99991400, headers=headers)
-    with pytest.raises(NotDone) as put_off:
+    with pytest.raises(TemporaryFailure) as put_off:
         await send(api)
 
-    assert (True, pause) == (put_off.value.whole_app, put_off.value.retry_after_seconds)
+    assert (True, pause) == (put_off.value.affects_whole_app, put_off.value.retry_after_seconds)
 
 
 @pytest.mark.parametrize("pause, headers", [(3, {"x-ogw-ratelimit-reset": "3"}), (1, {})])
@@ -344,20 +344,20 @@ async def test_a_gateways_own_429_puts_off_the_whole_app(
     feishu_box: FeishuBox, api: FeishuApi, pause: float, headers: dict[str, str]
 ) -> None:
     answer_with(feishu_box, SEND, action="http", status=429, body=HTML, headers=headers)
-    with pytest.raises(NotDone) as put_off:
+    with pytest.raises(TemporaryFailure) as put_off:
         await send(api)
 
-    assert (True, pause) == (put_off.value.whole_app, put_off.value.retry_after_seconds)
+    assert (True, pause) == (put_off.value.affects_whole_app, put_off.value.retry_after_seconds)
 
 
 async def test_too_many_messages_to_one_person_put_off_only_that_person(
     feishu_box: FeishuBox, api: FeishuApi
 ) -> None:
     answer_with(feishu_box, SEND, action="code", code=230020, receive_id=LIN)
-    with pytest.raises(NotDone) as put_off:
+    with pytest.raises(TemporaryFailure) as put_off:
         await send(api)
 
-    assert (False, 1) == (put_off.value.whole_app, put_off.value.retry_after_seconds)
+    assert (False, 1) == (put_off.value.affects_whole_app, put_off.value.retry_after_seconds)
     assert "" != (await send(api, to="ou_sandbox_chen")).message_id
 
 
@@ -432,17 +432,17 @@ def test_the_access_does_not_show_its_secret(access: AppAccess) -> None:
 async def test_an_app_that_is_refused_as_a_whole_is_said_once_until_a_call_is_taken_again(
     feishu_box: FeishuBox, api: FeishuApi, caplog: pytest.LogCaptureFixture
 ) -> None:
-    feishu_box.trouble("refuse_app", match=READ)
+    feishu_box.start_fault("refuse_app", match=READ)
     for _ in range(3):
-        with pytest.raises(AppStopped):
+        with pytest.raises(AppSuspended):
             await read(api)
-    refused = api.standing.refused
-    feishu_box.end_troubles()
+    refusal_reason = api.app_status.refusal_reason
+    feishu_box.end_all_faults()
     await read(api)
 
     assert "next step: ask the administrator to enable the app" in str(refused)
-    assert api.standing.refused is None
-    assert ["feishu.app_refused", "feishu.app_taken_again"] == caplog.messages
+    assert api.app_status.refusal_reason is None
+    assert ["feishu.app_refused", "feishu.app_accepted"] == caplog.messages
 
 
 @pytest.mark.parametrize("code, is_welcome", [(1002002, True), (2200, False), (99991400, False)])
@@ -450,8 +450,8 @@ async def test_a_call_that_is_judged_by_what_it_asks_for_shows_that_the_app_is_w
     feishu_box: FeishuBox, api: FeishuApi, code: int, *, is_welcome: bool
 ) -> None:
     for answer in (99991662, code):
-        feishu_box.trouble("refuse_app", code=answer, match=READ, times=1)
+        feishu_box.start_fault("refuse_app", code=answer, match=READ, times=1)
         with pytest.raises(CallError):
             await read(api)
 
-    assert is_welcome is (api.standing.refused is None)
+    assert is_welcome is (api.app_status.refusal_reason is None)

@@ -20,15 +20,15 @@ async def api(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[FeishuAp
         yield opened
 
 
-@pytest.mark.parametrize("bot_in", [True, False])
+@pytest.mark.parametrize("has_bot", [True, False])
 async def test_the_bot_is_where_it_was_added(
     feishu_box: FeishuBox,
     api: FeishuApi,
-    bot_in: bool,  # noqa: FBT001 - both answers
+    has_bot: bool,  # noqa: FBT001 - both answers
 ) -> None:
-    feishu_box.set_group(GROUP, bot_in=bot_in)
+    feishu_box.set_group(GROUP, has_bot=has_bot)
 
-    assert bot_in is await bot_is_in(api, GROUP)
+    assert has_bot is await bot_is_in(api, GROUP)
 
 
 async def test_a_chat_that_does_not_exist_is_an_error(api: FeishuApi) -> None:

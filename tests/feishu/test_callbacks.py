@@ -12,7 +12,7 @@ import pytest
 
 from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
-from notifier.feishu.long_connection.listener import Connection, Listener
+from notifier.feishu.long_connection.listener import ConnectionStatus, Listener
 from notifier.sandbox.push.frames import DATA, Frame
 from notifier.sandbox.push.long_connection import Ack
 from notifier.sandbox.sandbox import Sandbox
@@ -27,12 +27,12 @@ NEW_CARD = card({"tag": "hr"})
 DOCUMENT = {"toast": TOAST, "card": {"type": "raw", "data": NEW_CARD}}
 
 ZH_RECEIVED, ZH_NOT_NOW = "收到，请稍候查看卡片。", "暂时无法处理，请稍后再点一次。"
-RECEIVED = {
+RECEIVED_TOAST = {
     "type": "warning",
     "content": ZH_RECEIVED,
     "i18n": {"zh_cn": ZH_RECEIVED, "en_us": "Received; please watch the card."},
 }
-NOT_NOW = {
+TRY_LATER_TOAST = {
     "type": "error",
     "content": ZH_NOT_NOW,
     "i18n": {"zh_cn": ZH_NOT_NOW, "en_us": "This cannot be done right now; please press again later."},
@@ -81,9 +81,9 @@ def desk() -> Desk:
 
 @contextmanager
 def listening(box: FeishuBox, desk: Desk) -> Iterator[Listener]:
-    states: list[Connection] = []
+    states: list[ConnectionStatus] = []
     access = AppAccess(base_url=box.url, app_id=box.app_id, app_secret=box.app_secret)
-    listener = Listener(access, accept=desk.accept, tell=states.append)
+    listener = Listener(access, accept=desk.accept, on_connection_change=states.append)
     listener.start()
     try:
         box.wait_for(lambda: box.connections() == 1, "connected", timeout=40)
@@ -114,7 +114,9 @@ def ask(box: FeishuBox, payload: str, *, kind: str = "event", copies: int = 1) -
     async def do(sandbox: Sandbox) -> list[Ack]:
         connection = sandbox.connection.pick()
         ids = [f"asked-{number}" for number in range(copies)]
-        asked = [sandbox.connection.ask_raw(connection, [frame(each)], message_id=each) for each in ids]
+        asked = [
+            sandbox.connection.send_raw_and_wait(connection, [frame(each)], message_id=each) for each in ids
+        ]
         return list(await asyncio.gather(*asked))
 
     return box._await(do)
@@ -161,7 +163,7 @@ def test_a_slow_store_is_answered_in_time_and_still_completes(feishu_box: Feishu
         gate.set()
         wait_until(lambda: desk.kept, "stored after all")
 
-    assert (0, RECEIVED, False) == (outcome["code"], outcome["toast"], outcome["card_updated"])
+    assert (0, RECEIVED_TOAST, False) == (outcome["code"], outcome["toast"], outcome["card_updated"])
     assert [outcome["event_id"]] == [event.key for event in desk.kept]
 
 
@@ -173,9 +175,9 @@ def test_a_store_that_fails_after_the_answer_is_told(
     with listening(feishu_box, desk):
         outcome = feishu_box.click(sent(feishu_box), LIN, {"ref": "abc"})
         gate.set()
-        wait_until(lambda: "event.not_stored" in caplog.messages, "told")
+        wait_until(lambda: "event.store_failed" in caplog.messages, "told")
 
-    assert RECEIVED == outcome["toast"]
+    assert RECEIVED_TOAST == outcome["toast"]
 
 
 def test_the_end_of_the_listener_does_not_take_back_a_click(feishu_box: FeishuBox, desk: Desk) -> None:
@@ -196,7 +198,7 @@ def test_a_failing_store_asks_to_press_again(feishu_box: FeishuBox, desk: Desk, 
     with listening(feishu_box, desk):
         outcome = feishu_box.click(sent(feishu_box), LIN, {"ref": "abc"})
 
-    assert (0, NOT_NOW, False) == (outcome["code"], outcome["toast"], outcome["card_updated"])
+    assert (0, TRY_LATER_TOAST, False) == (outcome["code"], outcome["toast"], outcome["card_updated"])
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_a_document_that_cannot_be_written_claims_no_failure(
     with listening(feishu_box, desk):
         outcome = feishu_box.click(sent(feishu_box), LIN, {"ref": "abc"})
 
-    assert (0, RECEIVED) == (outcome["code"], outcome["toast"])
+    assert (0, RECEIVED_TOAST) == (outcome["code"], outcome["toast"])
 
 
 @pytest.mark.parametrize("kind", ["event", "card"])
@@ -233,7 +235,7 @@ def test_a_failing_store_is_answered_in_either_frame(feishu_box: FeishuBox, desk
         [ack] = ask(feishu_box, callback(value={}), kind=kind)
 
     assert 200 == ack.code
-    assert json.loads(ack.data or b"") == {"toast": NOT_NOW}
+    assert json.loads(ack.data or b"") == {"toast": TRY_LATER_TOAST}
 
 
 def test_a_clicked_string_is_answered(feishu_box: FeishuBox, desk: Desk) -> None:

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.feishu.long_connection.chunks import (
-    KEPT_SECONDS,
-    MOST_BYTES,
-    MOST_PARTS,
-    MOST_UNFINISHED,
-    Chunks,
+    EXPIRY_SECONDS,
+    MAX_TOTAL_BYTES,
+    MAX_PARTS,
+    MAX_PARTIAL_PAYLOADS,
+    ChunkAssembler,
 )
 
 
-def add_all(chunks: Chunks, name: str, parts: list[bytes], order: list[int]) -> list[bytes | None]:
+def add_all(chunks: ChunkAssembler, name: str, parts: list[bytes], order: list[int]) -> list[bytes | None]:
     return [chunks.add(name, total=len(parts), number=at, part=parts[at]) for at in order]
 
 
@@ -23,14 +23,14 @@ def add_all(chunks: Chunks, name: str, parts: list[bytes], order: list[int]) -> 
 def test_parts_in_any_order_make_the_payload(parts: list[bytes], seed: int) -> None:
     order = list(range(len(parts)))
     random.Random(seed).shuffle(order)
-    *before, last = add_all(Chunks(), "m-1", parts, order)
+    *before, last = add_all(ChunkAssembler(), "m-1", parts, order)
 
     assert b"".join(parts) == last
     assert [None] * (len(parts) - 1) == before
 
 
 def test_payloads_that_come_mixed_are_told_apart() -> None:
-    chunks = Chunks()
+    chunks = ChunkAssembler()
     chunks.add("m-1", total=2, number=0, part=b"a")
     chunks.add("m-2", total=2, number=1, part=b"d")
 
@@ -39,13 +39,13 @@ def test_payloads_that_come_mixed_are_told_apart() -> None:
 
 
 def test_a_part_that_comes_twice_counts_once() -> None:
-    chunks = Chunks()
+    chunks = ChunkAssembler()
 
     assert [None, None, b"ab"] == add_all(chunks, "m-1", [b"a", b"b"], [0, 0, 1])
 
 
 def test_what_is_finished_is_forgotten() -> None:
-    chunks = Chunks()
+    chunks = ChunkAssembler()
     add_all(chunks, "m-1", [b"a", b"b"], [0, 1])
 
     assert None is chunks.add("m-1", total=2, number=1, part=b"b")
@@ -53,42 +53,42 @@ def test_what_is_finished_is_forgotten() -> None:
 
 @pytest.mark.parametrize(
     "total, number",
-    [(2, 2), (2, -1), (2, 10**9), (0, 0), (-5, 0), (MOST_PARTS + 1, 0), (10**9, 0), (10**30, 1)],
+    [(2, 2), (2, -1), (2, 10**9), (0, 0), (-5, 0), (MAX_PARTS + 1, 0), (10**9, 0), (10**30, 1)],
 )
 def test_a_part_that_cannot_be_one_is_refused_and_costs_nothing(total: int, number: int) -> None:
     with pytest.raises(ValueError, match=f"part {number} of {total}"):
-        Chunks().add("m-1", total=total, number=number, part=b"x")
+        ChunkAssembler().add("m-1", total=total, number=number, part=b"x")
 
 
 def test_a_part_of_another_number_of_parts_is_refused() -> None:
-    chunks = Chunks()
+    chunks = ChunkAssembler()
     chunks.add("m-1", total=2, number=0, part=b"a")
     with pytest.raises(ValueError, match="where there were 2 before"):
         chunks.add("m-1", total=3, number=1, part=b"b")
 
 
 def test_of_too_many_unfinished_ones_the_oldest_are_forgotten() -> None:
-    chunks = Chunks()
-    for number in range(MOST_UNFINISHED + 1):
+    chunks = ChunkAssembler()
+    for number in range(MAX_PARTIAL_PAYLOADS + 1):
         chunks.add(f"m-{number}", total=2, number=0, part=b"a")
 
     assert None is chunks.add("m-0", total=2, number=1, part=b"b")
-    assert b"ab" == chunks.add(f"m-{MOST_UNFINISHED}", total=2, number=1, part=b"b")
+    assert b"ab" == chunks.add(f"m-{MAX_PARTIAL_PAYLOADS}", total=2, number=1, part=b"b")
 
 
 def test_of_too_large_unfinished_ones_the_oldest_are_forgotten() -> None:
-    chunks = Chunks()
+    chunks = ChunkAssembler()
     for number in range(3):
-        chunks.add(f"m-{number}", total=2, number=0, part=bytes(MOST_BYTES // 2))
+        chunks.add(f"m-{number}", total=2, number=0, part=bytes(MAX_TOTAL_BYTES // 2))
 
     assert None is chunks.add("m-0", total=2, number=1, part=b"")
-    assert MOST_BYTES // 2 == len(chunks.add("m-2", total=2, number=1, part=b"") or b"")
+    assert MAX_TOTAL_BYTES // 2 == len(chunks.add("m-2", total=2, number=1, part=b"") or b"")
 
 
-@pytest.mark.parametrize("whole, seconds", [(b"ab", KEPT_SECONDS - 1), (None, KEPT_SECONDS)])
+@pytest.mark.parametrize("whole, seconds", [(b"ab", EXPIRY_SECONDS - 1), (None, EXPIRY_SECONDS)])
 def test_what_stays_unfinished_is_forgotten_after_a_while(whole: bytes | None, seconds: float) -> None:
     now = 1000.0
-    chunks = Chunks(lambda: now)
+    chunks = ChunkAssembler(lambda: now)
     chunks.add("m-1", total=2, number=0, part=b"a")
     now += seconds
 

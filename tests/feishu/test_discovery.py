@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from notifier.feishu.long_connection.discovery import ConnectionRefused, NotNow, read_endpoint
+from notifier.feishu.long_connection.discovery import ConnectionRefused, ConnectFailed, read_endpoint
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 500])
@@ -17,5 +17,5 @@ def test_a_code_that_we_know_is_believed_under_any_status(status: int) -> None:
     "status, raw", [(500, b'{"code": 0, "data": {"URL": "wss://x"}}'), (502, b"<html>"), (200, b"")]
 )
 def test_what_is_no_good_answer_may_be_one_the_next_time(status: int, raw: bytes) -> None:
-    with pytest.raises(NotNow, match=f"HTTP {status}"):
+    with pytest.raises(ConnectFailed, match=f"HTTP {status}"):
         read_endpoint(status, raw)

@@ -7,30 +7,30 @@ import pytest
 from notifier.errors import (
     AccountDeactivated,
     AccountUnknown,
-    AppStopped,
+    AppSuspended,
     CallError,
     CardRefused,
     MessageGone,
     NotAuthorised,
-    NotDone,
+    TemporaryFailure,
     OutcomeUnknown,
     PictureRefused,
     RecipientUnreachable,
     Refused,
 )
-from notifier.feishu.failures import TABLE, asks_for_fresh_token, failure, shorten
+from notifier.feishu.failures import FAILURE_RULES, needs_fresh_token, make_call_error, shorten
 
 
 class Row(NamedTuple):
     """error: the class exactly. whole_app, pause: of a NotDone; pause is the wait when Feishu names none."""
 
     error: type[CallError]
-    whole_app: bool = False
+    affects_whole_app: bool = False
     pause: float | None = None
 
 
 GONE, NO, NEXT, SIMPLER = Row(MessageGone), Row(Refused), Row(RecipientUnreachable), Row(CardRefused)
-UNKNOWN, TOKEN, STOPPED = Row(OutcomeUnknown), Row(NotAuthorised), Row(AppStopped)
+UNKNOWN, TOKEN, STOPPED = Row(OutcomeUnknown), Row(NotAuthorised), Row(AppSuspended)
 
 FILES = {
     234001: NO,
@@ -40,7 +40,7 @@ FILES = {
     234010: NO,
     234041: NO,
     234042: NO,
-    232096: Row(NotDone, pause=30),
+    232096: Row(TemporaryFailure, pause=30),
 }
 MESSAGES = {
     230001: NO,
@@ -52,7 +52,7 @@ MESSAGES = {
     230017: NO,
     230018: NEXT,
     230019: NO,
-    230020: Row(NotDone, pause=1),
+    230020: Row(TemporaryFailure, pause=1),
     230022: SIMPLER,
     230025: SIMPLER,
     230027: NO,
@@ -76,15 +76,15 @@ MESSAGES = {
     230111: GONE,
     232009: NEXT,
     18121: UNKNOWN,
-    11232: Row(NotDone, whole_app=True, pause=5),
-    11233: Row(NotDone, pause=2),
+    11232: Row(TemporaryFailure, affects_whole_app=True, pause=5),
+    11233: Row(TemporaryFailure, pause=2),
     11310: SIMPLER,
     11311: SIMPLER,
 }
 """Codes of the message pages, read 2026-05."""
 
 GENERIC = {
-    99991400: Row(NotDone, whole_app=True),
+    99991400: Row(TemporaryFailure, affects_whole_app=True),
     99991401: STOPPED,
     99991403: STOPPED,
     99991661: TOKEN,
@@ -142,38 +142,38 @@ EVERY = MESSAGES | FILES | GENERIC | CHATS | HIRE
 
 
 def test_the_table_has_every_code_of_the_pages_and_no_other() -> None:
-    assert set(EVERY) == set(TABLE)
+    assert set(EVERY) == set(FAILURE_RULES)
 
 
 @pytest.mark.parametrize("code, row", EVERY.items())
 def test_each_code_becomes_its_error(code: int, row: Row) -> None:
-    error = failure(code, "Feishu's words", log_id="log-1")
+    error = make_call_error(code, "Feishu's words", log_id="log-1")
 
     assert row.error is type(error)
     assert (code, "log-1") == (error.code, error.log_id)
-    assert TABLE[code].meaning in error.reason
-    if isinstance(error, NotDone):
-        assert (row.whole_app, row.pause) == (error.whole_app, error.retry_after_seconds)
+    assert FAILURE_RULES[code].meaning in error.reason
+    if isinstance(error, TemporaryFailure):
+        assert (row.affects_whole_app, row.pause) == (error.affects_whole_app, error.retry_after_seconds)
 
 
-@pytest.mark.parametrize("code", [code for code, row in EVERY.items() if row.error is NotDone])
+@pytest.mark.parametrize("code", [code for code, row in EVERY.items() if row.error is TemporaryFailure])
 def test_a_wait_that_feishu_names_counts_more_than_the_tables(code: int) -> None:
-    error = failure(code, "slower", retry_after_seconds=42)
+    error = make_call_error(code, "slower", retry_after_seconds=42)
 
-    assert isinstance(error, NotDone)
+    assert isinstance(error, TemporaryFailure)
     assert 42 == error.retry_after_seconds
 
 
 @pytest.mark.parametrize("code", NOT_LISTED)
 def test_a_code_that_is_not_listed_is_refused_in_feishus_own_words(code: int) -> None:
-    error = failure(code, "user not found", log_id="log-1")
+    error = make_call_error(code, "user not found", log_id="log-1")
 
     assert Refused is type(error)
     assert f"Feishu refused: user not found (code {code}) [log id log-1]" == str(error)
 
 
 def test_a_refusal_without_a_word_says_so() -> None:
-    assert "Feishu refused: no reason given" == failure(77, " ").reason
+    assert "Feishu refused: no reason given" == make_call_error(77, " ").reason
 
 
 def refused_card(sub_code: int, sub_text: str) -> str:
@@ -205,7 +205,7 @@ def refused_card(sub_code: int, sub_text: str) -> str:
     ],
 )
 def test_a_refused_card_names_its_own_error(sub_code: int, sub_text: str) -> None:
-    error = failure(230099, refused_card(sub_code, sub_text))
+    error = make_call_error(230099, refused_card(sub_code, sub_text))
 
     assert CardRefused is type(error)
     assert f"the card was refused; {sub_code} {sub_text}" == error.reason
@@ -215,7 +215,7 @@ def test_a_refused_card_names_its_own_error(sub_code: int, sub_text: str) -> Non
     "sub_code, sub_text", [(200550, "chart spec invalid"), (200570, "image key invalid")]
 )
 def test_a_refused_picture_is_told_apart_from_a_refused_card(sub_code: int, sub_text: str) -> None:
-    error = failure(230099, refused_card(sub_code, sub_text))
+    error = make_call_error(230099, refused_card(sub_code, sub_text))
 
     assert PictureRefused is type(error)
     assert f"the card was refused; {sub_code} {sub_text}" == error.reason
@@ -223,40 +223,42 @@ def test_a_refused_picture_is_told_apart_from_a_refused_card(sub_code: int, sub_
 
 @pytest.mark.parametrize("code", [230099, 11310])
 def test_a_card_that_is_being_clicked_is_tried_again_in_a_second(code: int) -> None:
-    error = failure(code, refused_card(11310, "card action is lock"))
+    error = make_call_error(code, refused_card(11310, "card action is lock"))
 
-    assert isinstance(error, NotDone)
-    assert (1, False) == (error.retry_after_seconds, error.whole_app)
+    assert isinstance(error, TemporaryFailure)
+    assert (1, False) == (error.retry_after_seconds, error.affects_whole_app)
 
 
 def test_a_refused_card_without_details_keeps_feishus_sentence() -> None:
-    assert "the card was refused; Failed to create" == failure(230099, "Failed to create").reason
+    assert "the card was refused; Failed to create" == make_call_error(230099, "Failed to create").reason
 
 
 @pytest.mark.parametrize("code", EVERY)
 def test_only_codes_about_our_token_ask_for_a_fresh_one(code: int) -> None:
     expected = code in (99991661, 99991663, 99991664, 99991665)
 
-    assert expected is asks_for_fresh_token(failure(code, ""))
+    assert expected is needs_fresh_token(make_call_error(code, ""))
 
 
-@pytest.mark.parametrize("code", [code for code, row in EVERY.items() if row.error in (Refused, AppStopped)])
+@pytest.mark.parametrize(
+    "code", [code for code, row in EVERY.items() if row.error in (Refused, AppSuspended)]
+)
 def test_what_only_a_person_can_change_names_the_next_step(code: int) -> None:
-    assert "next step: " in failure(code, "").reason
+    assert "next step: " in make_call_error(code, "").reason
 
 
 def test_an_error_without_a_known_code_asks_for_no_token() -> None:
-    assert not asks_for_fresh_token(OutcomeUnknown("no answer"))
-    assert not asks_for_fresh_token(failure(77, ""))
+    assert not needs_fresh_token(OutcomeUnknown("no answer"))
+    assert not needs_fresh_token(make_call_error(77, ""))
 
 
 @pytest.mark.parametrize("code", [230006, 230013, 230027, 99991672])
 def test_what_the_console_can_mend_says_that_a_version_must_be_published(code: int) -> None:
-    assert "publish" in failure(code, "").reason
+    assert "publish" in make_call_error(code, "").reason
 
 
 def test_the_missing_scope_is_named() -> None:
-    assert "[hire:referral_account]" in failure(99991672, "required: [hire:referral_account]").reason
+    assert "[hire:referral_account]" in make_call_error(99991672, "required: [hire:referral_account]").reason
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from notifier.errors import NotDone, OutcomeUnknown, Refused
+from notifier.errors import TemporaryFailure, OutcomeUnknown, Refused
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.sandbox.testing import FeishuBox
@@ -51,14 +51,14 @@ async def test_a_missing_scope_is_named(api: FeishuApi, feishu_box: FeishuBox) -
 
 
 async def test_an_answer_without_a_key_is_no_upload(api: FeishuApi, feishu_box: FeishuBox) -> None:
-    feishu_box.add_fault({"match": UPLOAD, "action": "code", "code": 0, "http_status": 200, "times": 1})
+    feishu_box.add_call_fault({"match": UPLOAD, "action": "code", "code": 0, "http_status": 200, "times": 1})
 
-    with pytest.raises(NotDone, match="names no file"):
+    with pytest.raises(TemporaryFailure, match="names no file"):
         await FeishuMessageSender(api).upload(NAME, b"x")
 
 
 async def test_an_upload_that_breaks_off_is_unknown(api: FeishuApi, feishu_box: FeishuBox) -> None:
-    feishu_box.add_fault({"match": UPLOAD, "action": "reset_after", "times": 1})
+    feishu_box.add_call_fault({"match": UPLOAD, "action": "reset_after", "times": 1})
 
     with pytest.raises(OutcomeUnknown):
         await FeishuMessageSender(api).upload(NAME, b"x")

@@ -13,7 +13,7 @@ import pytest
 
 from notifier.domain.event import UNREADABLE, Event
 from notifier.feishu.api import AppAccess
-from notifier.feishu.long_connection.listener import Connection, ConnectionState, Listener
+from notifier.feishu.long_connection.listener import ConnectionStatus, ConnectionState, Listener
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from notifier.sandbox.testing import FeishuBox
@@ -27,7 +27,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self.states: list[Connection] = []
+        self.states: list[ConnectionStatus] = []
         self.refusing = False
         self.slow: threading.Event | None = None
         self.begun = 0
@@ -58,7 +58,7 @@ def listening(
     box: FeishuBox, shelf: Shelf, *, secret: str | None = None, connected: bool = True
 ) -> Iterator[Listener]:
     access = AppAccess(base_url=box.url, app_id=box.app_id, app_secret=secret or box.app_secret)
-    listener = Listener(access, accept=shelf.accept, tell=shelf.states.append)
+    listener = Listener(access, accept=shelf.accept, on_connection_change=shelf.states.append)
     listener.start()
     try:
         if connected:
@@ -79,7 +79,7 @@ def codes(box: FeishuBox, event_id: str) -> list[int | None]:
 
 def test_an_event_is_acknowledged_with_200_after_it_is_stored(feishu_box: FeishuBox, shelf: Shelf) -> None:
     with listening(feishu_box, shelf):
-        [event_id] = feishu_box.change(LIN_ACCOUNT, points=5)
+        [event_id] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
         feishu_box.wait_for(lambda: codes(feishu_box, event_id) == [200], "acknowledged")
 
     assert [event_id] == [event.key for event in shelf.events]
@@ -88,7 +88,7 @@ def test_an_event_is_acknowledged_with_200_after_it_is_stored(feishu_box: Feishu
 def test_an_event_that_cannot_be_stored_is_answered_with_500_and_comes_again(shelf: Shelf) -> None:
     with FeishuBox(SandboxSettings(redelivery_seconds=(0.2, 0.2, 0.2, 0.2))) as box, listening(box, shelf):
         shelf.refusing = True
-        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        [event_id] = box.change_balance(LIN_ACCOUNT, points=5)
         box.wait_for(lambda: codes(box, event_id)[:1] == [500], "refused")
         shelf.refusing = False
 
@@ -102,10 +102,10 @@ def test_no_answer_leaves_before_the_commit_and_others_are_not_held_up(
 ) -> None:
     with listening(feishu_box, shelf):
         gate = shelf.slow = threading.Event()
-        [waiting] = feishu_box.change(LIN_ACCOUNT, points=5)
+        [waiting] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
         wait_until(lambda: shelf.begun == 1, "it is being stored")
         shelf.slow = None
-        [quick] = feishu_box.change(LIN_ACCOUNT, points=5)
+        [quick] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
 
         feishu_box.wait_for(lambda: codes(feishu_box, quick) == [200], "the second one is acknowledged")
         assert [None] == codes(feishu_box, waiting)
@@ -137,9 +137,9 @@ def test_senseless_settings_in_a_pong_change_nothing(
     pong = Frame(service=1, method=CONTROL, headers=(("type", "pong"),), payload=settings).to_bytes()
     with listening(feishu_box, shelf) as client:
         feishu_box.push_frame(pong)
-        [event_id] = feishu_box.change(LIN_ACCOUNT, points=5)
+        [event_id] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
         feishu_box.wait_for(lambda: codes(feishu_box, event_id) == [200], "acknowledged")
-        feishu = client._ear._client
+        feishu = client._current._client
         assert feishu is not None
 
         assert 120 == feishu._ping_interval
@@ -156,7 +156,7 @@ def test_the_payload_is_kept_as_it_came(feishu_box: FeishuBox, shelf: Shelf) -> 
 
 def test_a_payload_in_many_chunks_arrives_whole(shelf: Shelf) -> None:
     with FeishuBox(SandboxSettings(chunk_bytes=50)) as box, listening(box, shelf):
-        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        [event_id] = box.change_balance(LIN_ACCOUNT, points=5)
         box.wait_for(lambda: codes(box, event_id) == [200], "acknowledged")
 
     assert [event_id] == [event.key for event in shelf.events]
@@ -233,7 +233,7 @@ def test_a_connection_on_which_nothing_comes_any_more_is_given_up(shelf: Shelf) 
         wait_until(
             lambda: _states(shelf).count(ConnectionState.CONNECTED) == 2, "connected again", seconds=40
         )
-        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        [event_id] = box.change_balance(LIN_ACCOUNT, points=5)
         box.wait_for(lambda: codes(box, event_id)[-1:] == [200], "acknowledged")
 
     assert [event_id] == [event.key for event in shelf.events]
@@ -251,7 +251,9 @@ def test_a_wrong_secret_is_refused_with_the_next_step_and_without_the_secret(
 
 
 def test_discovery_that_is_away_for_now_is_asked_again(feishu_box: FeishuBox, shelf: Shelf) -> None:
-    feishu_box.add_fault({"match": "POST /callback/ws/endpoint", "action": "http", "status": 502, "times": 1})
+    feishu_box.add_call_fault(
+        {"match": "POST /callback/ws/endpoint", "action": "http", "status": 502, "times": 1}
+    )
     with listening(feishu_box, shelf):
         pass
 
@@ -265,7 +267,7 @@ def _states(shelf: Shelf) -> list[ConnectionState]:
 
 def test_a_listener_that_never_started_stops_at_once(feishu_box: FeishuBox, shelf: Shelf) -> None:
     access = AppAccess(base_url=feishu_box.url, app_id="a", app_secret="s")
-    listener = Listener(access, accept=shelf.accept, tell=shelf.states.append)
+    listener = Listener(access, accept=shelf.accept, on_connection_change=shelf.states.append)
 
     assert listener.stop(seconds=1)
     assert listener.stop(seconds=1)
@@ -281,7 +283,7 @@ def _connected_again(shelf: Shelf) -> bool:
 
 def _heard(box: FeishuBox, shelf: Shelf) -> None:
     """The next event comes through."""
-    [event_id] = box.change(LIN_ACCOUNT, points=1)
+    [event_id] = box.change_balance(LIN_ACCOUNT, points=1)
     box.wait_for(lambda: codes(box, event_id)[-1:] == [200], "acknowledged", timeout=30)
 
     assert event_id in [event.key for event in shelf.events]
@@ -299,11 +301,11 @@ def standing_still(box: FeishuBox, shelf: Shelf) -> Iterator[Listener]:
         return shelf.accept(event)
 
     access = AppAccess(base_url=box.url, app_id=box.app_id, app_secret=box.app_secret)
-    listener = Listener(access, accept=accept, tell=shelf.states.append, stalled_seconds=8)
+    listener = Listener(access, accept=accept, on_connection_change=shelf.states.append, stalled_seconds=8)
     listener.start()
     try:
         wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected", seconds=40)
-        box.change(LIN_ACCOUNT, points=1)
+        box.change_balance(LIN_ACCOUNT, points=1)
         wait_until(lambda: shelf.events, "the loop is held up")
         yield listener
     finally:
@@ -365,7 +367,7 @@ def test_a_connection_that_is_over_leaves_nothing_behind(feishu_box: FeishuBox, 
     """The SDK's client leaves a task, and with it itself, for each."""
     with listening(feishu_box, shelf) as listener:
         wait_until(lambda: _connected_often(shelf, 1), "connected")
-        loop = listener._ear._loop
+        loop = listener._current._loop
         assert loop is not None
         tasks = len(asyncio.all_tasks(loop))
         for lost in range(1, 5):
@@ -400,7 +402,7 @@ def test_whatever_discovery_says_it_is_asked_again(
     feishu_box: FeishuBox, shelf: Shelf, code: int, state: ConnectionState, words: str
 ) -> None:
     """The SDK's client ends for good at a code that it does not know."""
-    feishu_box.add_fault(
+    feishu_box.add_call_fault(
         {
             "match": "POST /callback/ws/endpoint",
             "action": "code",
@@ -431,7 +433,7 @@ def test_whatever_discovery_says_it_is_asked_again(
 def test_discovery_that_hangs_or_talks_nonsense_is_asked_again(
     feishu_box: FeishuBox, shelf: Shelf, fault: dict[str, object]
 ) -> None:
-    feishu_box.add_fault({"match": "POST /callback/ws/endpoint", "times": 1, **fault})
+    feishu_box.add_call_fault({"match": "POST /callback/ws/endpoint", "times": 1, **fault})
     with listening(feishu_box, shelf):
         _heard(feishu_box, shelf)
 
@@ -442,7 +444,7 @@ def test_discovery_that_hangs_or_talks_nonsense_is_asked_again(
 def test_a_handshake_that_hangs_or_breaks_is_tried_again(
     feishu_box: FeishuBox, shelf: Shelf, fault: dict[str, object]
 ) -> None:
-    feishu_box.add_fault({"match": "GET /ws/v2", "times": 1, **fault})
+    feishu_box.add_call_fault({"match": "GET /ws/v2", "times": 1, **fault})
     with listening(feishu_box, shelf):
         _heard(feishu_box, shelf)
 
@@ -453,7 +455,7 @@ def test_a_proxy_that_the_socket_does_not_use_is_named_when_it_cannot_connect(
     feishu_box: FeishuBox, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://someone:word@proxy.invalid:3128")
-    feishu_box.add_fault({"match": "GET /ws/v2", "times": 1, "action": "reset"})
+    feishu_box.add_call_fault({"match": "GET /ws/v2", "times": 1, "action": "reset"})
     with listening(feishu_box, shelf):
         _heard(feishu_box, shelf)
 
@@ -474,14 +476,14 @@ def test_a_finite_reconnect_count_ends_nothing(shelf: Shelf, count: int) -> None
 
 def test_pings_of_any_interval_are_held_within_bounds() -> None:
     """A server that asks for a ping an hour would leave us deaf for hours."""
-    from notifier.feishu.long_connection.sdk_client import LONGEST_PING_SECONDS, StoringClient  # noqa: PLC0415 - the SDK
+    from notifier.feishu.long_connection.sdk_client import LONGEST_PING_SECONDS, LongConnectionClient  # noqa: PLC0415 - the SDK
 
     async def store(_event: Event) -> None:
         return None
 
     async def intervals() -> list[int]:
-        client = StoringClient(
-            app_id="a", app_secret="s", base_url="http://127.0.0.1", store=store, told_unknown=set()
+        client = LongConnectionClient(
+            app_id="a", app_secret="s", base_url="http://127.0.0.1", store=store, logged_unknown_types=set()
         )
         found: list[int] = []
         for seconds in (None, 0, -5, True, "90", 10**9, 90):

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from notifier.domain.delivery import Content, Rung
-from notifier.errors import CardRefused, NotDone, OutcomeUnknown, Refused
+from notifier.domain.delivery import Content, CardVariant
+from notifier.errors import CardRefused, TemporaryFailure, OutcomeUnknown, Refused
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.sandbox.testing import FeishuBox
@@ -31,7 +31,7 @@ def card(text: str) -> str:
 
 
 async def sent(messages: FeishuMessageSender) -> str:
-    content = Content(rung=Rung.FULL, msg_type="interactive", body=card("before"))
+    content = Content(variant=CardVariant.FULL, msg_type="interactive", body=card("before"))
     return (await messages.send(content, id_type="open_id", receive_id=LIN, uuid="u-1")).message_id
 
 
@@ -86,11 +86,11 @@ async def test_a_card_that_somebody_uses_is_changed_a_second_later(
     feishu_box: FeishuBox, messages: FeishuMessageSender, code: int, msg: str
 ) -> None:
     message_id = await sent(messages)
-    feishu_box.add_fault({"match": PATCH, "action": "code", "code": code, "msg": msg, "times": 1})
-    with pytest.raises(NotDone) as put_off:
+    feishu_box.add_call_fault({"match": PATCH, "action": "code", "code": code, "msg": msg, "times": 1})
+    with pytest.raises(TemporaryFailure) as put_off:
         await messages.update(message_id, card("after"))
 
-    assert (1, False) == (put_off.value.retry_after_seconds, put_off.value.whole_app)
+    assert (1, False) == (put_off.value.retry_after_seconds, put_off.value.affects_whole_app)
     await messages.update(message_id, card("after"))
 
 
@@ -106,7 +106,7 @@ async def test_a_card_of_the_wrong_form_may_be_made_simpler(
     feishu_box: FeishuBox, messages: FeishuMessageSender
 ) -> None:
     message_id = await sent(messages)
-    feishu_box.add_fault({"match": PATCH, "action": "code", "code": 11311})
+    feishu_box.add_call_fault({"match": PATCH, "action": "code", "code": 11311})
     with pytest.raises(CardRefused):
         await messages.update(message_id, card("after"))
 
@@ -115,7 +115,7 @@ async def test_a_change_whose_answer_is_lost_is_made_again(
     feishu_box: FeishuBox, messages: FeishuMessageSender
 ) -> None:
     message_id = await sent(messages)
-    feishu_box.add_fault({"match": PATCH, "action": "reset_after", "times": 1})
+    feishu_box.add_call_fault({"match": PATCH, "action": "reset_after", "times": 1})
     with pytest.raises(OutcomeUnknown):
         await messages.update(message_id, card("after"))
 

@@ -25,7 +25,7 @@ from notifier.domain.event import UNREADABLE, Event
 from notifier.errors import ConfigError
 from notifier.feishu import callback_answers
 from notifier.feishu.webhook import endpoint
-from notifier.feishu.webhook.endpoint import LARGEST_BODY, Webhook
+from notifier.feishu.webhook.endpoint import MAX_BODY_BYTES, WebhookEndpoint
 from notifier.feishu.webhook.request import WebhookAccess
 from notifier.sandbox.push.webhook import encrypt, signature_headers
 from notifier.store import inbox
@@ -86,7 +86,7 @@ async def serving(
     access = WebhookAccess(
         app_id="cli_ours", path=PATH, encrypt_key=encrypt_key, verification_token=verification_token
     )
-    server = Webhook(access, accept=accept, clock=clock)
+    server = WebhookEndpoint(access, accept=accept, clock=clock)
     port = await server.start("127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{port}{PATH}"
@@ -308,7 +308,7 @@ async def test_each_reason_is_told_once_a_minute(
     clock.advance(seconds=60)
     await post(url, raw)
 
-    assert ["webhook.refused"] * 3 == caplog.messages
+    assert ["webhook.rejected"] * 3 == caplog.messages
     told = [str(vars(record)["why"]) for record in caplog.records]
     assert ["wrong" in why for why in told] == [True, False, False]
     assert KEY not in str([vars(record) for record in caplog.records])
@@ -330,7 +330,7 @@ async def test_garbage_under_a_right_signature_is_a_400_and_a_line(
     raw = json.dumps({"encrypt": encrypted}).encode()
 
     assert (400, b"") == await post(url, raw, signed(clock, raw))
-    assert ([], ["webhook.undecipherable"]) == (desk.kept, caplog.messages)
+    assert ([], ["webhook.decryption_failed"]) == (desk.kept, caplog.messages)
 
 
 async def test_another_key_in_the_envelope_than_in_the_signature_stores_nothing(
@@ -442,7 +442,7 @@ async def test_what_could_not_be_stored_is_asked_for_again(
     assert 200 == (await deliver(url, clock, payload()))[0]
 
     assert ["ev-1"] == [event.key for event in desk.kept]
-    assert ["event.not_stored"] == caplog.messages
+    assert ["event.store_failed"] == caplog.messages
 
 
 async def test_a_slow_store_is_no_success(
@@ -452,17 +452,17 @@ async def test_a_slow_store_is_no_success(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(endpoint, "STORE_SECONDS", 0.05)
+    monkeypatch.setattr(endpoint, "STORE_TIMEOUT_SECONDS", 0.05)
     desk.gate = threading.Event()
 
     assert (500, b"") == await deliver(url, clock, payload())
-    assert ["event.slow"] == caplog.messages
+    assert ["event.store_delayed"] == caplog.messages
     desk.gate.set()
 
 
 async def test_the_same_post_again_is_stored_once(database: Database, clock: FakeClock) -> None:
     """On the real inbox: a replay inside the window is a second copy of an event like any other."""
-    keep = inbox.AcceptEvents(clock)
+    keep = inbox.EventInserter(clock)
     raw = sealed(payload())
     headers = signed(clock, raw)
     async with serving(lambda event: database.write_many(keep, event), clock) as url:
@@ -499,17 +499,17 @@ async def test_a_click_that_was_not_stored_asks_to_press_again(
     desk.broken = OSError("disk full")
     code, answer = await deliver(url, clock, click())
 
-    assert (200, callback_answers.NOT_NOW) == (code, json.loads(answer))
+    assert (200, callback_answers.TRY_LATER_TOAST) == (code, json.loads(answer))
 
 
 async def test_a_slow_click_is_answered_in_time_and_still_stored(
     url: str, desk: Desk, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callback_answers, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(callback_answers, "ANSWER_TIMEOUT_SECONDS", 0.05)
     gate = desk.gate = threading.Event()
     code, answer = await deliver(url, clock, click())
 
-    assert (200, callback_answers.RECEIVED) == (code, json.loads(answer))
+    assert (200, callback_answers.RECEIVED_TOAST) == (code, json.loads(answer))
     assert [] == desk.kept
     gate.set()
     await until(lambda: desk.kept, "stored after all")
@@ -558,7 +558,7 @@ def request(clock: FakeClock, raw: bytes, *, length: int | None = None) -> bytes
 
 
 async def test_a_body_that_is_too_large_is_not_read(url: str, desk: Desk, clock: FakeClock) -> None:
-    largest = sealed(payload()).ljust(LARGEST_BODY)
+    largest = sealed(payload()).ljust(MAX_BODY_BYTES)
     assert 200 == (await post(url, io.BytesIO(largest), signed(clock, largest)))[0]
     larger = largest + b" "
     assert 413 == (await post(url, io.BytesIO(larger), signed(clock, larger)))[0]
@@ -572,7 +572,7 @@ async def chunks(raw: bytes, size: int) -> AsyncIterator[bytes]:
 
 async def test_a_body_in_chunks_is_held_to_the_same_limit(url: str, desk: Desk, clock: FakeClock) -> None:
     raw = sealed(payload())
-    larger = raw.ljust(LARGEST_BODY + 1)
+    larger = raw.ljust(MAX_BODY_BYTES + 1)
 
     assert 200 == (await post(url, chunks(raw, 7), signed(clock, raw)))[0]
     assert 413 == (await post(url, chunks(larger, 65536), signed(clock, larger)))[0]
@@ -607,7 +607,7 @@ async def test_a_slow_body_is_not_waited_for(
 async def test_a_slow_head_is_not_waited_for(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr(connection_limit, "HEAD_SECONDS", 0.05)
+    monkeypatch.setattr(connection_limit, "FIRST_REQUEST_SECONDS", 0.05)
     async with connected(url) as (reader, writer):
         writer.write(begun)
         assert b"" == await asyncio.wait_for(reader.read(), 5)
@@ -620,7 +620,7 @@ async def test_a_crowd_of_strangers_that_say_nothing_keeps_nobody_out(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest of them goes; a file descriptor is never wanting."""
-    monkeypatch.setattr(connection_limit, "MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(connection_limit, "MAX_CONNECTIONS", 5)
     async with contextlib.AsyncExitStack() as crowd:
         strangers = []
         for begun in (
@@ -640,7 +640,7 @@ async def test_who_is_refused_begins_anew_and_who_is_not_goes_on(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So that one refusal does not buy a second head all the time in the world."""
-    monkeypatch.setattr(connection_limit, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(connection_limit, "FIRST_REQUEST_SECONDS", 0.5)
     good = request(clock, sealed(payload()))
     async with connected(url) as (reader, writer):
         for _ in range(2):
@@ -720,7 +720,7 @@ async def test_an_address_that_cannot_be_had_is_said_with_its_setting(
     access = WebhookAccess(app_id="a", path=PATH, encrypt_key=KEY)
     assert port is not None
     with pytest.raises(ConfigError, match=rf"webhook\.listen: cannot listen on 127\.0\.0\.1:{port}"):
-        await Webhook(access, accept=desk.accept, clock=clock).start("127.0.0.1", port)
+        await WebhookEndpoint(access, accept=desk.accept, clock=clock).start("127.0.0.1", port)
 
 
 def test_the_webhook_does_without_the_sdk() -> None:

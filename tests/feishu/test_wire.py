@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from notifier.domain.account import Referrer
 from notifier.domain.event import BALANCE_CHANGED, UNREADABLE, AccountKey, BalanceReport, Event
 from notifier.domain.money import POINTS, Asset, Kind
-from notifier.errors import Parked
+from notifier.errors import Quarantined
 from notifier.feishu.wire import (
     LONGEST_ID,
     LONGEST_KEY,
@@ -233,7 +233,9 @@ def test_an_amount_is_read_exactly_as_number_and_as_text(written: str, amount: s
     ],
 )
 def test_what_is_no_amount_is_parked_under_its_path(amount: str) -> None:
-    with pytest.raises(Parked, match=r"event\.assets\.confirmed_bonus\.cash_bonus\[0\]\.amount|a number of"):
+    with pytest.raises(
+        Quarantined, match=r"event\.assets\.confirmed_bonus\.cash_bonus\[0\]\.amount|a number of"
+    ):
         reported_amount(amount)
 
 
@@ -241,7 +243,7 @@ def test_what_is_no_amount_is_parked_under_its_path(amount: str) -> None:
     "number", ["NaN", "Infinity", "-Infinity", "1e99999999999999999999", "012", "+1", ".5"]
 )
 def test_what_is_no_json_number_makes_the_payload_unreadable(number: str) -> None:
-    with pytest.raises(Parked):
+    with pytest.raises(Quarantined):
         reported_amount(number)
 
     payload = balance_payload(points="@@").replace(b'"@@"', number.encode())
@@ -253,7 +255,7 @@ def test_an_amount_absent_from_its_entry_is_zero_as_encoders_leave_zeros_out() -
 
 
 def test_an_amount_that_is_null_is_parked() -> None:
-    with pytest.raises(Parked, match=r"cash_bonus\[0\]\.amount is missing"):
+    with pytest.raises(Quarantined, match=r"cash_bonus\[0\]\.amount is missing"):
         reported(cash=[{"currency_type": "CNY", "amount": None}])
 
 
@@ -266,7 +268,7 @@ def test_points_are_whole_numbers_however_they_are_written(points: int, text: st
 
 @pytest.mark.parametrize("text", ["1.5", "true", '"many"', "[]", "{}", "1e400"])
 def test_what_is_no_number_of_points_is_parked(text: str) -> None:
-    with pytest.raises(Parked, match=r"confirmed_bonus\.point_bonus"):
+    with pytest.raises(Quarantined, match=r"confirmed_bonus\.point_bonus"):
         reported_raw("points", text)
 
 
@@ -291,7 +293,7 @@ def test_a_currency_is_read_in_each_form_it_may_come_in(code: str, text: str) ->
     "text", ["null", '""', '"  "', "true", "1.0", "[]", "{}", f'"{"X" * 17}"', r'"\ud800"', r'"\u0000"']
 )
 def test_what_names_no_currency_is_parked_under_its_path(text: str) -> None:
-    with pytest.raises(Parked, match=r"cash_bonus\[0\]\.currency_type"):
+    with pytest.raises(Quarantined, match=r"cash_bonus\[0\]\.currency_type"):
         reported_raw("currency", text)
 
 
@@ -304,7 +306,7 @@ def test_each_currency_is_an_asset_of_its_own() -> None:
 @pytest.mark.parametrize("second", ["CNY", "cny", "1", 1])
 def test_a_currency_that_stands_there_twice_is_parked_in_whatever_form(second: object) -> None:
     cash = [{"currency_type": "CNY", "amount": 1}, {"currency_type": second, "amount": 2}]
-    with pytest.raises(Parked, match="CNY stands there twice"):
+    with pytest.raises(Quarantined, match="CNY stands there twice"):
         reported(cash=cash)
 
 
@@ -323,13 +325,13 @@ def test_kinds_that_are_left_out_are_zero() -> None:
     "assets", [..., None, [], "x", 7, {}, {"confirmed_bonus": None}, {"confirmed_bonus": []}]
 )
 def test_a_report_without_a_balance_is_parked_and_not_taken_for_zero(assets: object) -> None:
-    with pytest.raises(Parked, match=r"event\.assets.* not an object"):
+    with pytest.raises(Quarantined, match=r"event\.assets.* not an object"):
         read_balance_report(with_event(assets=assets))
 
 
 @pytest.mark.parametrize("cash", ["x", 7, {}, True, [7], [None], [[]], [[[[]]]]])
 def test_nested_garbage_in_place_of_cash_is_parked(cash: object) -> None:
-    with pytest.raises(Parked, match=r"event\.assets\.confirmed_bonus\.cash_bonus"):
+    with pytest.raises(Quarantined, match=r"event\.assets\.confirmed_bonus\.cash_bonus"):
         reported(cash=cash)
 
 
@@ -342,7 +344,7 @@ def test_an_account_id_is_text_even_where_it_comes_as_a_number(account_id: str, 
 
 @pytest.mark.parametrize("account_id", [..., None, "", [], {}, True, 1.5, "7" * 65, 10**64])
 def test_what_is_no_account_id_is_parked(account_id: object) -> None:
-    with pytest.raises(Parked, match=r"event\.account_id is .*, not the id of an account"):
+    with pytest.raises(Quarantined, match=r"event\.account_id is .*, not the id of an account"):
         read_balance_report(with_event(account_id=account_id))
 
 
@@ -356,7 +358,7 @@ def test_the_time_of_a_change_is_read_in_each_unit(modify_time: object) -> None:
     [..., None, "", "0", 0, "soon", "-1", -1, True, 1.7e12, "1" * 17, "1700000000000.5", [], {}],
 )
 def test_a_change_without_a_time_is_parked_as_it_could_not_be_put_in_order(modify_time: object) -> None:
-    with pytest.raises(Parked, match=r"event\.modify_time is .*, not a time in milliseconds"):
+    with pytest.raises(Quarantined, match=r"event\.modify_time is .*, not a time in milliseconds"):
         read_balance_report(with_event(modify_time=modify_time))
 
 
@@ -377,19 +379,19 @@ def test_members_we_do_not_know_change_nothing() -> None:
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"{", b'{"event": 7}', b'{"header": {}}'])
 def test_a_payload_that_is_no_report_is_parked(raw: bytes) -> None:
-    with pytest.raises(Parked):
+    with pytest.raises(Quarantined):
         read_balance_report(read_event(raw, app_id="cli_x"))
 
 
 @pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}")])
 @pytest.mark.parametrize("levels", [300, 900, 940, 980, 1000, 100_000])
 def test_deep_nesting_is_parked(opening: str, closing: str, levels: int) -> None:
-    with pytest.raises(Parked):
+    with pytest.raises(Quarantined):
         reported_amount(opening * levels + "1" + closing * levels)
 
 
 def test_what_a_parked_report_shows_of_a_wrong_value_is_short() -> None:
-    with pytest.raises(Parked) as parked:
+    with pytest.raises(Quarantined) as parked:
         reported(cash="x" * 10_000)
 
     assert 200 > len(str(parked.value))
@@ -484,7 +486,7 @@ def test_no_payload_whatever_makes_the_reader_raise_anything_but_parked(payload:
     assert event.key
     assert event.event_type
     (event.key + event.event_type + event.tenant_key + event.app_id).encode()
-    with contextlib.suppress(Parked):
+    with contextlib.suppress(Quarantined):
         report = read_balance_report(event)
 
         assert 0 < report.modified_at

@@ -9,9 +9,16 @@ import pytest
 
 from notifier.domain.account import Referrer
 from notifier.domain.money import POINTS, Asset, Kind
-from notifier.errors import AccountDeactivated, AccountUnknown, CallError, NotDone, OutcomeUnknown, Refused
+from notifier.errors import (
+    AccountDeactivated,
+    AccountUnknown,
+    CallError,
+    TemporaryFailure,
+    OutcomeUnknown,
+    Refused,
+)
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.referral_accounts import ReferralAccounts
+from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from support.builders import CNY
@@ -33,22 +40,22 @@ def access_to(box: FeishuBox) -> AppAccess:
 
 
 @pytest.fixture
-async def accounts(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[ReferralAccounts]:
+async def accounts(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[FeishuReferralAccounts]:
     async with FeishuApi(access_to(feishu_box), clock) as api:
-        yield ReferralAccounts(api)
+        yield FeishuReferralAccounts(api)
 
 
 @pytest.fixture
-async def hurried(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[ReferralAccounts]:
+async def hurried(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[FeishuReferralAccounts]:
     """Accounts that do not wait long for an answer, with their token in hand."""
     async with FeishuApi(replace(access_to(feishu_box), timeout_seconds=SHORT_SECONDS), clock) as api:
         await api.token()
-        yield ReferralAccounts(api)
+        yield FeishuReferralAccounts(api)
 
 
 def answer_with(box: FeishuBox, match: str, data: object) -> None:
     body = json.dumps({"code": 0, "data": data})
-    box.add_fault({"match": match, "action": "http", "status": 200, "body": body})
+    box.add_call_fault({"match": match, "action": "http", "status": 200, "body": body})
 
 
 def withdrawals_told(box: FeishuBox) -> int:
@@ -56,32 +63,38 @@ def withdrawals_told(box: FeishuBox) -> int:
     return len(box.events())
 
 
-async def test_the_state_of_an_account_is_its_balance_status_and_owner(accounts: ReferralAccounts) -> None:
+async def test_the_state_of_an_account_is_its_balance_status_and_owner(
+    accounts: FeishuReferralAccounts,
+) -> None:
     state = await accounts.read(ACCOUNT)
 
     assert ALL_OF_IT == state.amounts
-    assert state.usable
+    assert state.is_active
     assert Referrer(open_id="ou_sandbox_lin", name_zh="林小满（示例）", name_en="Lin Xiaoman (sample)") == (
         state.referrer
     )
 
 
-async def test_a_deactivated_account_is_not_usable(feishu_box: FeishuBox, accounts: ReferralAccounts) -> None:
+async def test_a_deactivated_account_is_not_usable(
+    feishu_box: FeishuBox, accounts: FeishuReferralAccounts
+) -> None:
     feishu_box.set_account(ACCOUNT, status=2)
     state = await accounts.read(ACCOUNT)
 
-    assert not state.usable
+    assert not state.is_active
     assert ALL_OF_IT == state.amounts
 
 
-async def test_the_state_of_an_unknown_account_is_an_error_of_its_own(accounts: ReferralAccounts) -> None:
+async def test_the_state_of_an_unknown_account_is_an_error_of_its_own(
+    accounts: FeishuReferralAccounts,
+) -> None:
     with pytest.raises(AccountUnknown):
         await accounts.read(UNKNOWN_ACCOUNT)
 
 
 @pytest.mark.parametrize("data", [{}, {"account": None}, {"account": {"status": 1}}])
 async def test_a_balance_that_cannot_be_read_is_not_zero(
-    feishu_box: FeishuBox, accounts: ReferralAccounts, data: object
+    feishu_box: FeishuBox, accounts: FeishuReferralAccounts, data: object
 ) -> None:
     answer_with(feishu_box, READ, data)
     with pytest.raises(OutcomeUnknown, match="cannot be read: account") as unknown:
@@ -100,7 +113,10 @@ async def test_a_balance_that_cannot_be_read_is_not_zero(
     ],
 )
 async def test_everything_of_the_chosen_kinds_goes_and_the_rest_stays(
-    accounts: ReferralAccounts, taken: dict[Asset, Decimal], left: dict[Asset, Decimal], kinds: list[Kind]
+    accounts: FeishuReferralAccounts,
+    taken: dict[Asset, Decimal],
+    left: dict[Asset, Decimal],
+    kinds: list[Kind],
 ) -> None:
     withdrawn = await accounts.withdraw(ACCOUNT, order_id="order-1", kinds=kinds)
 
@@ -112,16 +128,16 @@ async def test_the_time_is_the_one_feishu_booked_it_at(clock: FakeClock) -> None
     settings = SandboxSettings(clock=lambda: clock.millis / 1000)
     with FeishuBox(settings) as box:
         async with FeishuApi(access_to(box), clock) as api:
-            withdrawn = await ReferralAccounts(api).withdraw(ACCOUNT, order_id="order-1", kinds=BOTH)
+            withdrawn = await FeishuReferralAccounts(api).withdraw(ACCOUNT, order_id="order-1", kinds=BOTH)
 
     assert clock.millis == withdrawn.at
 
 
 async def test_a_repeated_order_id_gives_the_original_order(
-    feishu_box: FeishuBox, accounts: ReferralAccounts
+    feishu_box: FeishuBox, accounts: FeishuReferralAccounts
 ) -> None:
     first = await accounts.withdraw(ACCOUNT, order_id="order-1", kinds=BOTH)
-    feishu_box.change(ACCOUNT, points=7)
+    feishu_box.change_balance(ACCOUNT, points=7)
     again = await accounts.withdraw(ACCOUNT, order_id="order-1", kinds=BOTH)
 
     assert first == again
@@ -129,16 +145,16 @@ async def test_a_repeated_order_id_gives_the_original_order(
 
 
 async def test_another_order_id_is_another_withdrawal(
-    feishu_box: FeishuBox, accounts: ReferralAccounts
+    feishu_box: FeishuBox, accounts: FeishuReferralAccounts
 ) -> None:
     await accounts.withdraw(ACCOUNT, order_id="order-1", kinds=BOTH)
-    feishu_box.change(ACCOUNT, points=7)
+    feishu_box.change_balance(ACCOUNT, points=7)
     second = await accounts.withdraw(ACCOUNT, order_id="order-2", kinds=BOTH)
 
     assert {POINTS: Decimal(7)} == second.amounts
 
 
-async def test_a_withdrawal_of_nothing_may_be_booked_as_nothing(accounts: ReferralAccounts) -> None:
+async def test_a_withdrawal_of_nothing_may_be_booked_as_nothing(accounts: FeishuReferralAccounts) -> None:
     withdrawn = await accounts.withdraw(EMPTY_ACCOUNT, order_id="order-1", kinds=BOTH)
 
     assert ("order-1", {}) == (withdrawn.order_id, withdrawn.amounts)
@@ -148,12 +164,14 @@ async def test_a_withdrawal_of_nothing_may_be_refused(clock: FakeClock) -> None:
     with FeishuBox(SandboxSettings(empty_withdrawal_refused=True)) as box:
         async with FeishuApi(access_to(box), clock) as api:
             with pytest.raises(Refused) as refused:
-                await ReferralAccounts(api).withdraw(EMPTY_ACCOUNT, order_id="order-1", kinds=BOTH)
+                await FeishuReferralAccounts(api).withdraw(EMPTY_ACCOUNT, order_id="order-1", kinds=BOTH)
 
     assert 1002002 == refused.value.code
 
 
-async def test_a_deactivated_account_gives_nothing(feishu_box: FeishuBox, accounts: ReferralAccounts) -> None:
+async def test_a_deactivated_account_gives_nothing(
+    feishu_box: FeishuBox, accounts: FeishuReferralAccounts
+) -> None:
     feishu_box.set_account(ACCOUNT, status=2)
     with pytest.raises(Refused) as refused:
         await accounts.withdraw(ACCOUNT, order_id="order-1", kinds=BOTH)
@@ -164,7 +182,7 @@ async def test_a_deactivated_account_gives_nothing(feishu_box: FeishuBox, accoun
 
 @pytest.mark.parametrize("account_id", [UNKNOWN_ACCOUNT, "a/b?c=d#e%2F é", f"x/../{ACCOUNT}"])
 async def test_an_id_that_is_no_account_reaches_feishu_as_it_is_and_nobody_elses_money(
-    feishu_box: FeishuBox, accounts: ReferralAccounts, account_id: str
+    feishu_box: FeishuBox, accounts: FeishuReferralAccounts, account_id: str
 ) -> None:
     with pytest.raises(AccountUnknown) as unknown:
         await accounts.withdraw(account_id, order_id="order-1", kinds=BOTH)
@@ -174,7 +192,7 @@ async def test_an_id_that_is_no_account_reaches_feishu_as_it_is_and_nobody_elses
 
 
 async def test_a_missing_scope_is_named_and_moves_nothing(
-    feishu_box: FeishuBox, accounts: ReferralAccounts
+    feishu_box: FeishuBox, accounts: FeishuReferralAccounts
 ) -> None:
     feishu_box.set_scopes(["hire:referral_account:readonly"])
     with pytest.raises(Refused, match="hire:referral_account") as refused:
@@ -199,9 +217,9 @@ async def test_a_missing_scope_is_named_and_moves_nothing(
     ],
 )
 async def test_after_a_lost_answer_the_same_order_id_finds_out_and_money_moves_once(
-    feishu_box: FeishuBox, hurried: ReferralAccounts, told: int, fault: dict[str, object]
+    feishu_box: FeishuBox, hurried: FeishuReferralAccounts, told: int, fault: dict[str, object]
 ) -> None:
-    feishu_box.add_fault({"match": WITHDRAW, "times": 1, **fault})
+    feishu_box.add_call_fault({"match": WITHDRAW, "times": 1, **fault})
     with pytest.raises(OutcomeUnknown):
         await hurried.withdraw(ACCOUNT, order_id="order-1", kinds=BOTH)
 
@@ -214,7 +232,7 @@ async def test_after_a_lost_answer_the_same_order_id_finds_out_and_money_moves_o
 
 
 async def test_a_token_that_ends_before_the_call_costs_one_more_call_and_no_money(
-    feishu_box: FeishuBox, accounts: ReferralAccounts
+    feishu_box: FeishuBox, accounts: FeishuReferralAccounts
 ) -> None:
     await accounts.read(ACCOUNT)
     feishu_box.expire_tokens()
@@ -232,21 +250,25 @@ async def test_a_token_that_ends_before_the_call_costs_one_more_call_and_no_mone
         (AccountDeactivated, 1002555, 400),
         (AccountUnknown, 1002553, 400),
         (Refused, 99991672, 400),
-        (NotDone, 99991400, 429),
+        (TemporaryFailure, 99991400, 429),
         (OutcomeUnknown, 1002001, 500),
         (OutcomeUnknown, 4711, 500),
     ],
 )
 async def test_each_answer_says_whether_the_money_may_have_moved(
-    feishu_box: FeishuBox, accounts: ReferralAccounts, error: type[CallError], code: int, http_status: int
+    feishu_box: FeishuBox,
+    accounts: FeishuReferralAccounts,
+    error: type[CallError],
+    code: int,
+    http_status: int,
 ) -> None:
-    feishu_box.add_fault({"match": WITHDRAW, "action": "code", "code": code, "http_status": http_status})
+    feishu_box.add_call_fault({"match": WITHDRAW, "action": "code", "code": code, "http_status": http_status})
     with pytest.raises(CallError) as failed:
         await accounts.withdraw(ACCOUNT, order_id="order-1", kinds=BOTH)
 
     assert error is type(failed.value)
-    if isinstance(failed.value, NotDone):
-        assert failed.value.whole_app
+    if isinstance(failed.value, TemporaryFailure):
+        assert failed.value.affects_whole_app
 
 
 @pytest.mark.parametrize(
@@ -260,7 +282,7 @@ async def test_each_answer_says_whether_the_money_may_have_moved(
     ],
 )
 async def test_a_success_that_cannot_be_believed_leaves_the_outcome_open(
-    feishu_box: FeishuBox, accounts: ReferralAccounts, words: str, data: object
+    feishu_box: FeishuBox, accounts: FeishuReferralAccounts, words: str, data: object
 ) -> None:
     answer_with(feishu_box, WITHDRAW, data)
     with pytest.raises(OutcomeUnknown, match=f"the answer to a withdrawal {words}") as unknown:
@@ -271,7 +293,7 @@ async def test_a_success_that_cannot_be_believed_leaves_the_outcome_open(
 
 
 async def test_an_answer_need_not_repeat_the_order_id(
-    feishu_box: FeishuBox, accounts: ReferralAccounts
+    feishu_box: FeishuBox, accounts: FeishuReferralAccounts
 ) -> None:
     answer_with(feishu_box, WITHDRAW, {"withdrawal_details": {"point_bonus": 120}})
     withdrawn = await accounts.withdraw(ACCOUNT, order_id="order-1", kinds=BOTH)

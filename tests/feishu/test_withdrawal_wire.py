@@ -17,7 +17,7 @@ from support.builders import CNY, USD
 
 CLICKED = Click(
     key="cb-1",
-    ref="abc",
+    button_ref="abc",
     open_id="ou_1",
     operator_tenant="tk",
     tenant_key="tk",
@@ -93,7 +93,7 @@ def test_a_click_is_read_as_the_page_shows_it() -> None:
     "value", ["abc", '{"ref": "abc"}', ["abc"], [{"ref": "abc"}], 7, None, True, {}, ...]
 )
 def test_a_value_that_is_no_object_with_a_ref_refers_to_nothing(value: object) -> None:
-    assert Click(**changed(ref="")) == click_in(payload("event", "action", "value", value=value))
+    assert Click(**changed(button_ref="")) == click_in(payload("event", "action", "value", value=value))
 
 
 @pytest.mark.parametrize("value", [..., None, "", 7, 1.5, True, ["x"], {"x": "x"}, "x" * 129])
@@ -162,14 +162,14 @@ def test_an_account_is_its_balance_its_status_and_its_owner() -> None:
     state = read_account({"account_id": "7", "assets": ASSETS, "status": 1, "referrer": referrer})
 
     assert {POINTS: Decimal(120), CNY: Decimal("350.5")} == state.amounts
-    assert state.usable
+    assert state.is_active
     assert Referrer(open_id="ou_1", name_zh="林", name_en="Lin") == state.referrer
 
 
 @pytest.mark.parametrize("status", [None, 0, 2, 3, "1", True, 1.0, Decimal(1), [1], {}])
 def test_an_account_is_usable_only_if_feishu_says_so_in_as_many_words(status: object) -> None:
-    assert not read_account({"assets": ASSETS, "status": status}).usable
-    assert not read_account({"assets": ASSETS}).usable
+    assert not read_account({"assets": ASSETS, "status": status}).is_active
+    assert not read_account({"assets": ASSETS}).is_active
 
 
 @pytest.mark.parametrize(

@@ -8,30 +8,30 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.domain.digest import Digest, Holder
-from notifier.domain.digest_panel import Action, LeftOut
+from notifier.domain.digest_panel import Action, SkipReason
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
-from notifier.domain.withdrawal import Offer, WithdrawalState
-from notifier.flow.withdrawals.batch import TOGETHER, Batcher, BatchParts
+from notifier.domain.withdrawal import WithdrawOffer, WithdrawalState
+from notifier.flow.withdrawals.batch import MAX_IN_FLIGHT, Batcher, BatchDeps
 from notifier.store import audit, withdrawals
 from notifier.store.cards import batches, digest_panels
 from notifier.store.digests import digest_runs
-from notifier.store.digests.digest_runs import Right, RunState
+from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, balances, deliveries
-from notifier.store.withdrawals import Ending
+from notifier.store.withdrawals import WithdrawalResult
 from support.builders import CNY
 from support.clock import FakeClock
-from support.digests import BEFORE, BOOK, PLAN, a_clock, balance
+from support.digests import BEFORE, ADDRESS_BOOK, PLAN, make_clock, store_balance
 
-CLOCK = a_clock()
+CLOCK = make_clock()
 NOW = CLOCK.millis
 DIGEST = Digest(
     name="hr-daily",
     period=finished(Span.DAY, BEFORE.date(), PLAN.zone),
     due_at=None,
-    born_at=NOW,
-    offers=True,
+    created_at=NOW,
+    offers_withdrawal=True,
 )
 
 
@@ -39,20 +39,20 @@ def batcher(
     database: Database, *, operators: Mapping[str, Collection[str]] | None = None, clock: FakeClock = CLOCK
 ) -> Batcher:
     known = {"hr": ("ou_hr",)} if operators is None else operators
-    parts = BatchParts(
+    deps = BatchDeps(
         app_id="cli_x",
-        offer=Offer(targets=frozenset({"hr"})),
-        book=BOOK,
+        withdraw_offer=WithdrawOffer(targets=frozenset({"hr"})),
+        address_book=ADDRESS_BOOK,
         operators=known,
         clock=clock,
         wake=lambda: None,
     )
-    return Batcher(database, parts)
+    return Batcher(database, deps)
 
 
 def begun(database: Database, count: int) -> list[int]:
     """A digest's card with a batch for so many accounts; their rows."""
-    refs = [balance(database, number, BEFORE, CNY="100") for number in range(1, count + 1)]
+    refs = [store_balance(database, number, BEFORE, CNY="100") for number in range(1, count + 1)]
     digest = replace(
         DIGEST,
         holders=tuple(
@@ -60,18 +60,18 @@ def begun(database: Database, count: int) -> list[int]:
             for ref in refs
         ),
     )
-    right = Right(digest="hr-daily", period=digest.period, recipient="hr", born_at=NOW)
+    right = DigestRunKey(digest="hr-daily", period=digest.period, recipient="hr", created_at=NOW)
 
     def make(connection: sa.Connection) -> None:
-        run_id = digest_runs.take(connection, right, state=RunState.TOLD, content=digest)
+        run_id = digest_runs.claim_run(connection, right, state=DigestRunState.NOTIFIED, content=digest)
         assert run_id is not None
         hr = Recipient(id_type="chat_id", id="oc_hr")
-        digest_runs.add_delivery(connection, right, run_id, target="hr", recipient=hr)
+        digest_runs.create_delivery(connection, right, run_id, target="hr", recipient=hr)
         connection.execute(sa.update(deliveries).values(state="sent", message_id="om_1", updated_at=NOW))
         card = connection.execute(sa.select(deliveries.c.id)).scalar_one()
-        digest_panels.hang(connection, card, digest.holders, now=NOW)
-        items = digest_panels.candidates(connection, card, digest, Action.ALL)
-        assert batches.begin(
+        digest_panels.create_buttons(connection, card, digest.holders, now=NOW)
+        items = digest_panels.list_candidates(connection, card, digest, Action.ALL)
+        assert batches.create_batch(
             connection, delivery_id=card, click_key="click", requested_by="ou_hr", items=items, now=NOW
         )
 
@@ -83,54 +83,54 @@ def orders(database: Database) -> list[tuple[int, str, str]]:
     with database.read() as connection:
         return [
             (each.account_ref, each.role, each.requested_by)
-            for each in reversed(withdrawals.listed(connection, states=(), limit=100))
+            for each in reversed(withdrawals.list_withdrawals(connection, states=(), limit=100))
         ]
 
 
-def left_out(database: Database) -> Mapping[LeftOut, int]:
+def skipped(database: Database) -> Mapping[SkipReason, int]:
     with database.read() as connection:
-        progress = batches.progress(connection, 1)
+        progress = batches.get_progress(connection, 1)
     assert progress is not None
-    return progress.left_out
+    return progress.skipped
 
 
 async def test_every_account_gets_one_order_and_one_audit_entry(database: Database) -> None:
-    refs = begun(database, TOGETHER + 2)
+    refs = begun(database, MAX_IN_FLIGHT + 2)
     one = batcher(database)
-    waits = [await one.turn() for _ in range(3)]
+    waits = [await one.run_once() for _ in range(3)]
 
     assert [0, 0] == waits[:2]
     assert waits[2] > 0
     assert [(ref, "operator", "ou_hr") for ref in refs] == orders(database)
     with database.read() as connection:
-        rows = audit.rows(connection, limit=100)
+        rows = audit.list_entries(connection, limit=100)
     assert len(refs) == len([row for row in rows if row.outcome == "requested as operator, batch 1"])
     assert len(refs) == len({row.order_id for row in rows})
 
 
 async def test_a_restart_after_any_turn_asks_for_nothing_twice(database: Database) -> None:
-    refs = begun(database, 2 * TOGETHER)
+    refs = begun(database, 2 * MAX_IN_FLIGHT)
     for _ in range(4):
-        await batcher(database).turn()
+        await batcher(database).run_once()
 
     assert refs == [ref for ref, *_ in orders(database)]
 
 
 async def test_who_is_an_operator_no_more_asks_for_nothing_more(database: Database) -> None:
     begun(database, 3)
-    await batcher(database, operators={"hr": ("ou_somebody_else",)}).turn()
+    await batcher(database, operators={"hr": ("ou_somebody_else",)}).run_once()
 
-    assert ([], {LeftOut.NOT_ALLOWED: 3}) == (orders(database), left_out(database))
+    assert ([], {SkipReason.NOT_ALLOWED: 3}) == (orders(database), skipped(database))
 
 
 async def test_an_account_whose_owner_nobody_knows_is_left_out(database: Database) -> None:
     refs = begun(database, 2)
     statement = sa.update(accounts).where(accounts.c.id == refs[0]).values(looked_up_at=None)
     database.write(lambda c: c.execute(statement).rowcount).result()
-    await batcher(database).turn()
+    await batcher(database).run_once()
 
     assert [refs[1]] == [ref for ref, *_ in orders(database)]
-    assert {LeftOut.OWNER_UNKNOWN: 1} == left_out(database)
+    assert {SkipReason.OWNER_UNKNOWN: 1} == skipped(database)
 
 
 async def test_an_account_of_another_app_is_nobodys_to_withdraw(database: Database) -> None:
@@ -138,40 +138,40 @@ async def test_an_account_of_another_app_is_nobodys_to_withdraw(database: Databa
     refs = begun(database, 2)
     statement = sa.update(accounts).where(accounts.c.id == refs[0]).values(app_id="cli_before")
     database.write(lambda c: c.execute(statement).rowcount).result()
-    await batcher(database).turn()
+    await batcher(database).run_once()
 
     assert [refs[1]] == [ref for ref, *_ in orders(database)]
-    assert {LeftOut.DENIED: 1} == left_out(database)
+    assert {SkipReason.DENIED: 1} == skipped(database)
 
 
 async def test_a_deactivated_account_is_left_out_as_such(database: Database) -> None:
     refs = begun(database, 2)
     statement = sa.update(accounts).where(accounts.c.id == refs[0]).values(deactivated_at=NOW)
     database.write(lambda c: c.execute(statement).rowcount).result()
-    await batcher(database).turn()
+    await batcher(database).run_once()
 
-    assert {LeftOut.DEACTIVATED: 1} == left_out(database)
+    assert {SkipReason.DEACTIVATED: 1} == skipped(database)
 
 
 @pytest.mark.parametrize(
     "state, why",
-    [(None, LeftOut.BUSY), (WithdrawalState.WITHDRAWN, LeftOut.DONE)],
+    [(None, SkipReason.BUSY), (WithdrawalState.WITHDRAWN, SkipReason.DONE)],
 )
 async def test_what_somebody_else_asked_for_meanwhile_is_not_asked_for_again(
-    database: Database, state: WithdrawalState | None, why: LeftOut
+    database: Database, state: WithdrawalState | None, why: SkipReason
 ) -> None:
     begun(database, 1)
-    await batcher(database).turn()
+    await batcher(database).run_once()
     if state is not None:
         with database.read() as connection:
-            (order,) = withdrawals.listed(connection, states=(), limit=1)
-        ending = Ending(state=state, now=NOW, taken={CNY: Decimal(100)}, at=NOW)
-        database.write(lambda c: withdrawals.end(c, order, ending)).result()
+            (order,) = withdrawals.list_withdrawals(connection, states=(), limit=1)
+        ending = WithdrawalResult(state=state, now=NOW, withdrawn={CNY: Decimal(100)}, at=NOW)
+        database.write(lambda c: withdrawals.finish(c, order, ending)).result()
     _once_more(database)
-    await batcher(database).turn()
+    await batcher(database).run_once()
 
     assert 1 == len(orders(database))
-    assert {why: 1} == left_out(database)
+    assert {why: 1} == skipped(database)
 
 
 def _once_more(database: Database) -> None:
@@ -183,22 +183,22 @@ async def test_an_account_that_holds_nothing_any_more_is_left_out(database: Data
     (ref,) = begun(database, 1)
     statement = sa.delete(balances).where(balances.c.account_ref == ref)
     database.write(lambda c: c.execute(statement).rowcount).result()
-    await batcher(database).turn()
+    await batcher(database).run_once()
 
-    assert ([], {LeftOut.EMPTY: 1}) == (orders(database), left_out(database))
+    assert ([], {SkipReason.EMPTY: 1}) == (orders(database), skipped(database))
 
 
 async def test_a_batch_of_which_nothing_can_be_asked_for_is_over_at_once(database: Database) -> None:
     begun(database, 2)
     one = batcher(database, operators={})
     for _ in range(2):
-        await one.turn()
+        await one.run_once()
     with database.read() as connection:
-        progress = batches.progress(connection, 1)
+        progress = batches.get_progress(connection, 1)
 
     assert progress is not None
     assert (2, 2, False) == (progress.total, progress.done, progress.running)
 
 
 async def test_no_batch_is_no_work(database: Database) -> None:
-    assert await batcher(database).turn() >= 1
+    assert await batcher(database).run_once() >= 1

@@ -3,35 +3,46 @@
 import pytest
 
 from notifier.domain.delivery import DeliveryState
-from notifier.domain.reconciliation import proves_deafness
-from notifier.flow.upkeep.clock_jumps import ClockWatch
+from notifier.domain.reconciliation import proves_missed_events
+from notifier.flow.upkeep.clock_jumps import ClockJumpWatcher
 from notifier.store import reconciliations, workers
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT
 from support.clock import FakeClock
-from support.delivery_rows import LIN, account_ref, claim, claimed_ids, delivery, failed, later, row
+from support.delivery_rows import (
+    LIN,
+    account_ref,
+    claim,
+    claimed_ids,
+    create_delivery,
+    finish_failed,
+    retry_outcome,
+    read_delivery,
+)
 
 HOUR = 3600
 
 
 @pytest.fixture
-def watch(database: Database, clock: FakeClock) -> ClockWatch:
-    return ClockWatch(database, clock, set_back=lambda _now: None)
+def watch(database: Database, clock: FakeClock) -> ClockJumpWatcher:
+    return ClockJumpWatcher(database, clock, set_back=lambda _now: None)
 
 
 async def test_a_retry_that_was_due_soon_is_still_due_soon(
-    database: Database, clock: FakeClock, watch: ClockWatch
+    database: Database, clock: FakeClock, watch: ClockJumpWatcher
 ) -> None:
-    one = delivery(database, LIN, "one", now=clock.millis)
+    one = create_delivery(database, LIN, "one", now=clock.millis)
     [claimed] = claim(database, now=clock.millis).deliveries
-    failed(database, claimed, later(clock.millis + 30_000, unknown_since=clock.millis), now=clock.millis)
-    before = row(database, one)
-    await watch.turn()
+    finish_failed(
+        database, claimed, retry_outcome(clock.millis + 30_000, unknown_since=clock.millis), now=clock.millis
+    )
+    before = read_delivery(database, one)
+    await watch.run_once()
 
     clock.advance(seconds=-HOUR)
-    await watch.turn()
+    await watch.run_once()
 
-    after = row(database, one)
+    after = read_delivery(database, one)
     assert (before.due_at - HOUR * 1000, before.unknown_since - HOUR * 1000) == (
         after.due_at,
         after.unknown_since,
@@ -43,78 +54,80 @@ async def test_a_step_back_while_we_were_off_is_met_once(
     database: Database, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = clock.millis
-    database.write(lambda c: workers.enrol_worker(c, "before us", now=now)).result()
-    one = delivery(database, LIN, "one", now=now)
+    database.write(lambda c: workers.register_worker(c, "before us", now=now)).result()
+    one = create_delivery(database, LIN, "one", now=now)
     clock.advance(seconds=-HOUR)
 
-    await ClockWatch(database, clock, set_back=lambda _now: None).turn()
-    assert clock.millis == row(database, one).due_at
-    await ClockWatch(database, clock, set_back=lambda _now: None).turn()
+    await ClockJumpWatcher(database, clock, set_back=lambda _now: None).run_once()
+    assert clock.millis == read_delivery(database, one).due_at
+    await ClockJumpWatcher(database, clock, set_back=lambda _now: None).run_once()
 
-    assert clock.millis == row(database, one).due_at
-    assert ["clock.set_back"] == [record.message for record in caplog.records]
+    assert clock.millis == read_delivery(database, one).due_at
+    assert ["clock.jump_detected"] == [apply_events.message for apply_events in caplog.records]
 
 
 async def test_an_account_that_was_to_be_read_again_soon_still_is(
-    database: Database, clock: FakeClock, watch: ClockWatch
+    database: Database, clock: FakeClock, watch: ClockJumpWatcher
 ) -> None:
     ref, soon = account_ref(database), clock.millis + 20_000
-    database.write(lambda c: reconciliations.suspected(c, ref, modified_at=1, reread_at=soon)).result()
-    await watch.turn()
+    database.write(lambda c: reconciliations.mark_mismatch(c, ref, modified_at=1, recheck_at=soon)).result()
+    await watch.run_once()
 
     clock.advance(seconds=-HOUR)
-    await watch.turn()
+    await watch.run_once()
 
     with database.read() as connection:
-        due = reconciliations.next_out_of_turn(connection, app_id=ACCOUNT.app_id)
+        due = reconciliations.get_next_recheck_at(connection, app_id=ACCOUNT.app_id)
     assert clock.millis + 20_000 == due
 
 
 async def test_that_an_account_agreed_by_the_old_clock_proves_nothing_of_a_connection_made_by_the_new_one(
-    database: Database, clock: FakeClock, watch: ClockWatch
+    database: Database, clock: FakeClock, watch: ClockJumpWatcher
 ) -> None:
     ref = account_ref(database)
     lease = clock.millis + 1000
-    database.write(lambda c: reconciliations.read_again(c, ref, at=lease)).result()
-    database.write(lambda c: reconciliations.agreed(c, ref, at=clock.millis, claimed_until=lease)).result()
-    await watch.turn()
+    database.write(lambda c: reconciliations.schedule_recheck(c, ref, at=lease)).result()
+    database.write(
+        lambda c: reconciliations.mark_confirmed(c, ref, at=clock.millis, claimed_until=lease)
+    ).result()
+    await watch.run_once()
 
     clock.advance(seconds=-HOUR)
-    await watch.turn()
+    await watch.run_once()
     clock.advance(seconds=60)
 
     with database.read() as connection:
-        books = reconciliations.books(connection, [ref])[ref]
-    assert not proves_deafness(books, connected_since=clock.millis, usable=True)
+        books = reconciliations.load_known_balances(connection, [ref])[ref]
+    assert not proves_missed_events(books, connected_since=clock.millis, is_active=True)
 
 
-@pytest.mark.parametrize("back_seconds, state", [(HOUR, DeliveryState.UNCERTAIN), (1, DeliveryState.SENDING)])
+@pytest.mark.parametrize("back_seconds, state", [(HOUR, DeliveryState.UNKNOWN), (1, DeliveryState.SENDING)])
 async def test_a_call_of_unknown_outcome_is_not_repeated_if_the_clock_was_set_back_while_we_were_off(
     database: Database, clock: FakeClock, back_seconds: int, state: DeliveryState
 ) -> None:
     """For how long we were off cannot be told then, and so not whether Feishu still remembers it."""
     now = clock.millis
-    database.write(lambda c: workers.enrol_worker(c, "before us", now=now)).result()
-    one = delivery(database, LIN, "one", now=now - 10_000)
+    database.write(lambda c: workers.register_worker(c, "before us", now=now)).result()
+    one = create_delivery(database, LIN, "one", now=now - 10_000)
     [claimed] = claim(database, now=now - 10_000).deliveries
-    failed(database, claimed, later(now - 5_000, unknown_since=now - 10_000), now=now - 10_000)
+    finish_failed(database, claimed, retry_outcome(now - 5_000, unknown_since=now - 10_000), now=now - 10_000)
     clock.advance(seconds=-back_seconds)
 
-    database.write(lambda c: workers.enrol_worker(c, "we", now=clock.millis)).result()
-    await ClockWatch(database, clock, set_back=lambda _now: None).turn()
+    database.write(lambda c: workers.register_worker(c, "we", now=clock.millis)).result()
+    await ClockJumpWatcher(database, clock, set_back=lambda _now: None).run_once()
     claim(database, now=clock.millis)
 
-    assert state == row(database, one).state
+    assert state == read_delivery(database, one).state
 
 
 async def test_a_clock_that_is_slewed_or_steps_ahead_changes_nothing(
-    database: Database, clock: FakeClock, watch: ClockWatch
+    database: Database, clock: FakeClock, watch: ClockJumpWatcher
 ) -> None:
-    one = delivery(database, LIN, "one", now=clock.millis + 30_000)
-    before = row(database, one)
+    one = create_delivery(database, LIN, "one", now=clock.millis + 30_000)
+    before = read_delivery(database, one)
 
     for seconds in (0, -1, 1, HOUR):
         clock.advance(seconds=seconds)
-        await watch.turn()
+        await watch.run_once()
 
-    assert before == row(database, one)
+    assert before == read_delivery(database, one)

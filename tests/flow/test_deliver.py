@@ -10,20 +10,20 @@ import sqlalchemy as sa
 
 from notifier.cards.render import Renderer
 from notifier.cards.templates import CardTemplates
-from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, Patience
+from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, RetryPolicy
 from notifier.domain.event import AccountKey
-from notifier.domain.rate_limit import Pace, SendingPace
+from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.messages import FeishuMessageSender
-from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
+from notifier.flow.deliveries.deliver import Deliverer, DeliverDeps
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import outbox
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts
 from support.clock import FakeClock
-from support.delivery_rows import OWNER, delivery, row, states, told
+from support.delivery_rows import WORKER_ID, create_delivery, read_delivery, read_states, create_notice
 
 SEND = "POST /open-apis/im/v1/messages"
 LIN = Recipient(id_type="open_id", id="ou_sandbox_lin")
@@ -38,35 +38,37 @@ REFUSED_CARD = {
 
 
 @pytest.fixture
-def parts(api: FeishuApi, clock: FakeClock) -> DeliverParts:
-    return DeliverParts(
-        messenger=FeishuMessageSender(api),
+def deps(api: FeishuApi, clock: FakeClock) -> DeliverDeps:
+    return DeliverDeps(
+        sender=FeishuMessageSender(api),
         renderer=Renderer(CardTemplates(), check=card_problems, zone=ZoneInfo("Asia/Shanghai"), clock=clock),
-        book=BOOK,
-        pace=SendingPace(app=Pace(per_second=45, burst=4), chat=Pace(per_second=4.5), per_minute=975),
-        patience=Patience(give_up_after_ms=72 * HOUR_MS),
+        address_book=BOOK,
+        sending_limits=SendingLimits(
+            app=RateLimit(per_second=45, burst=4), chat=RateLimit(per_second=4.5), per_minute=975
+        ),
+        retry_policy=RetryPolicy(give_up_after_ms=72 * HOUR_MS),
         clock=clock,
-        owner=OWNER,
+        worker_id=WORKER_ID,
     )
 
 
 @pytest.fixture
-async def deliverer(database: Database, parts: DeliverParts) -> AsyncIterator[Deliverer]:
-    made = Deliverer(database, parts, wake=lambda: None)
+async def deliverer(database: Database, deps: DeliverDeps) -> AsyncIterator[Deliverer]:
+    made = Deliverer(database, deps, wake=lambda: None)
     yield made
     await made.drain(0)
 
 
-async def turn(deliverer: Deliverer) -> float:
+async def run_once(deliverer: Deliverer) -> float:
     """One turn, and the end of every call it started."""
-    again = await deliverer.turn()
+    again = await deliverer.run_once()
     await deliverer.drain(10)
     return again
 
 
 def due(database: Database, clock: FakeClock, recipient: Recipient = LIN, key: str = "n-1") -> int:
     """A delivery that may go now, about an account of its own."""
-    return delivery(database, recipient, key, now=clock.millis)
+    return create_delivery(database, recipient, key, now=clock.millis)
 
 
 def refuse(database: Database, what: str) -> None:
@@ -88,14 +90,14 @@ async def test_a_due_delivery_reaches_its_chat(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
     one = due(database, clock)
-    await turn(deliverer)
+    await run_once(deliverer)
     (message,) = feishu_box.messages(LIN.id)
 
     assert "+¥500.00" in str(message["content"])
     assert ("sent", message["message_id"], message["chat_id"]) == (
-        row(database, one).state,
-        row(database, one).message_id,
-        row(database, one).chat_id,
+        read_delivery(database, one).state,
+        read_delivery(database, one).message_id,
+        read_delivery(database, one).chat_id,
     )
 
 
@@ -103,20 +105,20 @@ async def test_what_is_said_is_on_disk_with_its_uuid(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
     one = due(database, clock)
-    await turn(deliverer)
+    await run_once(deliverer)
     (message,) = feishu_box.messages(LIN.id)
 
     assert [message["uuid"]] == [each.uuid for each in tries(database)]
-    assert "+¥500.00" in row(database, one).body
+    assert "+¥500.00" in read_delivery(database, one).body
 
 
 async def test_several_recipients_hear_at_once(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
     ids = [due(database, clock, to, f"to {to.id}") for to in (LIN, CHEN, HR)]
-    await turn(deliverer)
+    await run_once(deliverer)
 
-    assert ["sent"] * 3 == states(database, ids)
+    assert ["sent"] * 3 == read_states(database, ids)
     assert 3 == len(feishu_box.all_messages())
 
 
@@ -125,16 +127,16 @@ async def test_one_recipient_hears_in_the_order_of_events(
 ) -> None:
     ids = [due(database, clock, LIN, f"n-{number}") for number in range(3)]
     for _ in ids:
-        await turn(deliverer)
+        await run_once(deliverer)
         clock.advance(seconds=0.3)
 
     assert [message["message_id"] for message in feishu_box.messages(LIN.id)] == [
-        row(database, one).message_id for one in ids
+        read_delivery(database, one).message_id for one in ids
     ]
 
 
 async def test_with_nothing_due_a_turn_asks_for_a_rest(deliverer: Deliverer) -> None:
-    assert 1 == await turn(deliverer)
+    assert 1 == await run_once(deliverer)
 
 
 UNCLEAR = {
@@ -156,15 +158,18 @@ async def test_an_unclear_outcome_is_asked_again_with_the_same_uuid_and_seen_onc
     deliverer: Deliverer,
     fault: dict[str, object],
 ) -> None:
-    feishu_box.add_fault({"match": SEND, "times": 1, **fault})
+    feishu_box.add_call_fault({"match": SEND, "times": 1, **fault})
     one = due(database, clock)
     started = clock.millis
-    await turn(deliverer)
-    assert ("ready", started) == (row(database, one).state, row(database, one).unknown_since)
+    await run_once(deliverer)
+    assert ("ready", started) == (
+        read_delivery(database, one).state,
+        read_delivery(database, one).unknown_since,
+    )
 
     clock.advance(seconds=5)
-    await turn(deliverer)
-    assert ["sent"] == states(database, [one])
+    await run_once(deliverer)
+    assert ["sent"] == read_states(database, [one])
     assert 1 == len({each.uuid for each in tries(database)})
     assert 1 == len(feishu_box.messages(LIN.id))
 
@@ -172,15 +177,15 @@ async def test_an_unclear_outcome_is_asked_again_with_the_same_uuid_and_seen_onc
 async def test_past_feishus_memory_of_a_uuid_a_person_must_decide(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
-    feishu_box.add_fault({"match": SEND, "action": "http", "status": 502})
+    feishu_box.add_call_fault({"match": SEND, "action": "http", "status": 502})
     one = due(database, clock)
     started = clock.millis
-    while row(database, one).state == "ready" and clock.millis - started < 2 * UUID_WINDOW_MS:
-        await turn(deliverer)
+    while read_delivery(database, one).state == "ready" and clock.millis - started < 2 * UUID_WINDOW_MS:
+        await run_once(deliverer)
         clock.advance(seconds=300)
     last = tries(database)[-1]
 
-    assert ["uncertain"] == states(database, [one])
+    assert ["uncertain"] == read_states(database, [one])
     assert UUID_WINDOW_MS > last.started_at - started
 
 
@@ -188,28 +193,30 @@ async def test_what_lay_idle_past_feishus_memory_of_its_uuid_is_not_sent_again(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
     """The notifier was off, or Feishu kept the gate shut: the message may be there, and a copy would be new."""
-    feishu_box.add_fault({"match": SEND, "action": "reset_after", "times": 1})
+    feishu_box.add_call_fault({"match": SEND, "action": "reset_after", "times": 1})
     one = due(database, clock)
-    await turn(deliverer)
+    await run_once(deliverer)
     second = due(database, clock, LIN, "n-2")
     clock.advance(seconds=UUID_WINDOW_MS / 1000)
     for _ in range(2):
-        await turn(deliverer)
+        await run_once(deliverer)
         clock.advance(seconds=1)
 
-    assert ["uncertain", "sent"] == states(database, [one, second])
+    assert ["uncertain", "sent"] == read_states(database, [one, second])
     assert 2 == len(feishu_box.messages(LIN.id))
 
 
 async def test_too_many_messages_to_one_chat_holds_up_that_chat_only(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
-    feishu_box.add_fault({"match": SEND, "action": "code", "code": 230020, "receive_id": LIN.id, "times": 1})
+    feishu_box.add_call_fault(
+        {"match": SEND, "action": "code", "code": 230020, "receive_id": LIN.id, "times": 1}
+    )
     first, second = due(database, clock, LIN, "a"), due(database, clock, CHEN, "b")
-    await turn(deliverer)
+    await run_once(deliverer)
 
-    assert ["ready", "sent"] == states(database, [first, second])
-    assert row(database, first).unknown_since is None
+    assert ["ready", "sent"] == read_states(database, [first, second])
+    assert read_delivery(database, first).unknown_since is None
 
 
 async def test_when_feishu_asks_the_app_to_wait_nobody_is_sent_to_until_then(
@@ -221,17 +228,17 @@ async def test_when_feishu_asks_the_app_to_wait_nobody_is_sent_to_until_then(
         "http_status": 429,
         "headers": {"x-ogw-ratelimit-reset": "20"},
     }
-    feishu_box.add_fault({"match": SEND, "times": 1, **limited})
+    feishu_box.add_call_fault({"match": SEND, "times": 1, **limited})
     first = due(database, clock, LIN, "a")
-    await turn(deliverer)
+    await run_once(deliverer)
     second = due(database, clock, CHEN, "b")
     clock.advance(seconds=19)
-    await turn(deliverer)
-    assert ["ready", "ready"] == states(database, [first, second])
+    await run_once(deliverer)
+    assert ["ready", "ready"] == read_states(database, [first, second])
 
     clock.advance(seconds=2)
-    await turn(deliverer)
-    assert ["sent", "sent"] == states(database, [first, second])
+    await run_once(deliverer)
+    assert ["sent", "sent"] == read_states(database, [first, second])
 
 
 @pytest.mark.parametrize("status", ["resigned", "bot_stopped", "out_of_range", "blocked"])
@@ -240,38 +247,40 @@ async def test_who_cannot_be_reached_is_told_of_in_the_fallback_group_with_the_r
 ) -> None:
     feishu_box.set_person(LIN.id, status=status)
     one = due(database, clock)
-    await turn(deliverer)
-    await turn(deliverer)
+    await run_once(deliverer)
+    await run_once(deliverer)
     (told_instead,) = texts(feishu_box, "oc_sandbox_fallback")
 
-    assert ["rerouted"] == states(database, [one])
+    assert ["rerouted"] == read_states(database, [one])
     assert "The referrer cannot be reached" in told_instead
     assert [] == feishu_box.messages(LIN.id)
 
 
 async def test_without_a_fallback_who_cannot_be_reached_waits_for_a_person(
-    database: Database, feishu_box: FeishuBox, clock: FakeClock, parts: DeliverParts
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deps: DeliverDeps
 ) -> None:
     feishu_box.set_person(LIN.id, status="resigned")
     one = due(database, clock)
-    await turn(
-        Deliverer(database, replace(parts, book=AddressBook(groups={}, fallback=None)), wake=lambda: None)
+    await run_once(
+        Deliverer(
+            database, replace(deps, address_book=AddressBook(groups={}, fallback=None)), wake=lambda: None
+        )
     )
 
-    assert ("dead", 230029) == (row(database, one).state, row(database, one).last_code)
+    assert ("dead", 230029) == (read_delivery(database, one).state, read_delivery(database, one).last_code)
 
 
 async def test_a_fallback_group_that_cannot_be_reached_itself_is_not_tried_in_a_circle(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
     feishu_box.set_person(LIN.id, status="resigned")
-    feishu_box.set_group("oc_sandbox_fallback", bot_in=False)
+    feishu_box.set_group("oc_sandbox_fallback", has_bot=False)
     one = due(database, clock)
     for _ in range(4):
-        await turn(deliverer)
+        await run_once(deliverer)
         clock.advance(seconds=60)
 
-    assert ["rerouted", "dead"] == states(database, [one, one + 1])
+    assert ["rerouted", "dead"] == read_states(database, [one, one + 1])
     assert 2 == len(tries(database))
 
 
@@ -284,19 +293,19 @@ async def test_a_card_that_feishu_refuses_is_said_more_simply(
     clock: FakeClock,
     deliverer: Deliverer,
     times: int,
-    rung: str,
+    variant: str,
     msg_type: str,
 ) -> None:
-    feishu_box.add_fault({"match": SEND, "times": times, **REFUSED_CARD})
+    feishu_box.add_call_fault({"match": SEND, "times": times, **REFUSED_CARD})
     one = due(database, clock)
     for _ in range(times + 1):
-        await turn(deliverer)
+        await run_once(deliverer)
         clock.advance(seconds=1)
     (message,) = feishu_box.messages(LIN.id)
 
-    assert ("sent", rung, msg_type) == (
-        row(database, one).state,
-        row(database, one).rung,
+    assert ("sent", variant, msg_type) == (
+        read_delivery(database, one).state,
+        read_delivery(database, one).variant,
         message["msg_type"],
     )
     assert times + 1 == len({each.uuid for each in tries(database)})
@@ -305,15 +314,15 @@ async def test_a_card_that_feishu_refuses_is_said_more_simply(
 async def test_when_even_plain_text_is_refused_a_person_must_look(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
-    feishu_box.add_fault({"match": SEND, **REFUSED_CARD})
+    feishu_box.add_call_fault({"match": SEND, **REFUSED_CARD})
     one = due(database, clock)
     for _ in range(5):
-        await turn(deliverer)
+        await run_once(deliverer)
         clock.advance(seconds=1)
 
     assert ("dead", 230099, 3) == (
-        row(database, one).state,
-        row(database, one).last_code,
+        read_delivery(database, one).state,
+        read_delivery(database, one).last_code,
         len(tries(database)),
     )
 
@@ -324,15 +333,15 @@ async def test_what_only_a_person_can_change_is_not_repeated(
     feishu_box.set_scopes([])
     one = due(database, clock)
     for _ in range(3):
-        await turn(deliverer)
+        await run_once(deliverer)
         clock.advance(seconds=60)
 
     assert ("dead", 99991672, 1) == (
-        row(database, one).state,
-        row(database, one).last_code,
+        read_delivery(database, one).state,
+        read_delivery(database, one).last_code,
         len(tries(database)),
     )
-    assert "next step: " in row(database, one).last_error
+    assert "next step: " in read_delivery(database, one).last_error
 
 
 async def test_a_network_that_is_away_delays_and_leaves_nothing_in_doubt(
@@ -340,24 +349,24 @@ async def test_a_network_that_is_away_delays_and_leaves_nothing_in_doubt(
 ) -> None:
     one = due(database, clock)
     feishu_box.stop()
-    await turn(deliverer)
+    await run_once(deliverer)
 
-    assert ("ready", None) == (row(database, one).state, row(database, one).unknown_since)
+    assert ("ready", None) == (read_delivery(database, one).state, read_delivery(database, one).unknown_since)
 
 
 async def test_after_days_without_success_a_person_must_look(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
-    feishu_box.add_fault({"match": SEND, "action": "code", "code": 230020})
+    feishu_box.add_call_fault({"match": SEND, "action": "code", "code": 230020})
     one = due(database, clock)
     clock.advance(seconds=100 * 3600)
-    await turn(deliverer)
-    assert "ready" == row(database, one).state, "patience begins with the first try"
+    await run_once(deliverer)
+    assert "ready" == read_delivery(database, one).state, "patience begins with the first try"
 
     clock.advance(seconds=72 * 3600)
-    await turn(deliverer)
+    await run_once(deliverer)
 
-    assert ("dead", 230020) == (row(database, one).state, row(database, one).last_code)
+    assert ("dead", 230020) == (read_delivery(database, one).state, read_delivery(database, one).last_code)
 
 
 async def test_a_rejected_token_is_fetched_anew_and_the_card_sent(
@@ -365,17 +374,17 @@ async def test_a_rejected_token_is_fetched_anew_and_the_card_sent(
 ) -> None:
     feishu_box.expire_tokens()
     one = due(database, clock)
-    await turn(deliverer)
+    await run_once(deliverer)
 
-    assert ("sent", 1) == (row(database, one).state, len(tries(database)))
+    assert ("sent", 1) == (read_delivery(database, one).state, len(tries(database)))
 
 
 async def test_notices_of_one_account_that_waited_together_make_one_card(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
     for key in ("n-1", "n-2"):
-        told(database, key, recipient=LIN, now=clock.millis)
-    await turn(deliverer)
+        create_notice(database, key, recipient=LIN, now=clock.millis)
+    await run_once(deliverer)
     (text,) = texts(feishu_box, LIN.id)
 
     assert "2 changes" in text
@@ -384,13 +393,16 @@ async def test_notices_of_one_account_that_waited_together_make_one_card(
 async def test_a_call_cut_off_by_a_stop_is_asked_again_with_its_uuid(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
-    feishu_box.add_fault({"match": SEND, "action": "hang", "times": 1})
+    feishu_box.add_call_fault({"match": SEND, "action": "hang", "times": 1})
     one = due(database, clock)
-    await deliverer.turn()
-    await feishu_box.until(lambda: feishu_box.state()["faults"][0]["hits"] == 1, "the call hangs")
+    await deliverer.run_once()
+    await feishu_box.wait_for_async(lambda: feishu_box.state()["faults"][0]["hits"] == 1, "the call hangs")
     await deliverer.drain(0)
 
-    assert ("ready", clock.millis) == (row(database, one).state, row(database, one).unknown_since)
+    assert ("ready", clock.millis) == (
+        read_delivery(database, one).state,
+        read_delivery(database, one).unknown_since,
+    )
 
 
 class Unforeseen(Exception):
@@ -398,7 +410,7 @@ class Unforeseen(Exception):
 
 
 async def test_a_card_that_breaks_in_an_unforeseen_way_holds_up_nobody_else(
-    database: Database, clock: FakeClock, parts: DeliverParts
+    database: Database, clock: FakeClock, deps: DeliverDeps
 ) -> None:
     breaks = iter([True])
 
@@ -409,10 +421,10 @@ async def test_a_card_that_breaks_in_an_unforeseen_way_holds_up_nobody_else(
 
     poisoned, fine = due(database, clock, LIN, "a"), due(database, clock, CHEN, "b")
     renderer = Renderer(CardTemplates(), check=check, zone=ZoneInfo("Asia/Shanghai"), clock=clock)
-    await turn(Deliverer(database, replace(parts, renderer=renderer), wake=lambda: None))
+    await run_once(Deliverer(database, replace(deps, renderer=renderer), wake=lambda: None))
 
-    assert ["dead", "sent"] == states(database, [poisoned, fine])
-    assert "Unforeseen: no such thing" in row(database, poisoned).last_error
+    assert ["dead", "sent"] == read_states(database, [poisoned, fine])
+    assert "Unforeseen: no such thing" in read_delivery(database, poisoned).last_error
 
 
 async def test_a_success_that_could_not_be_kept_is_asked_again_with_the_same_uuid_and_seen_once(
@@ -420,14 +432,14 @@ async def test_a_success_that_could_not_be_kept_is_asked_again_with_the_same_uui
 ) -> None:
     refuse(database, "UPDATE ON deliveries WHEN NEW.state = 'sent'")
     one = due(database, clock)
-    await turn(deliverer)
-    assert ["sending"] == states(database, [one])
+    await run_once(deliverer)
+    assert ["sending"] == read_states(database, [one])
 
     database.write(lambda c: c.exec_driver_sql("DROP TRIGGER broken")).result()
     for _ in range(3):
-        await turn(deliverer)
+        await run_once(deliverer)
         clock.advance(seconds=10)
-    assert ["sent"] == states(database, [one])
+    assert ["sent"] == read_states(database, [one])
     assert 1 == len(feishu_box.messages(LIN.id))
 
 
@@ -437,41 +449,41 @@ async def test_what_could_not_be_frozen_is_not_sent_and_goes_back(
     refuse(database, "UPDATE OF body ON deliveries")
     one = due(database, clock)
     with pytest.raises(sa.exc.IntegrityError):
-        await turn(deliverer)
+        await run_once(deliverer)
     assert [] == feishu_box.all_messages()
 
     database.write(lambda c: c.exec_driver_sql("DROP TRIGGER broken")).result()
     for _ in range(3):
-        await turn(deliverer)
+        await run_once(deliverer)
         clock.advance(seconds=10)
-    assert ["sent"] == states(database, [one])
+    assert ["sent"] == read_states(database, [one])
 
 
 async def test_what_is_in_flight_is_not_taken_for_lost(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer
 ) -> None:
-    feishu_box.add_fault({"match": SEND, "action": "hang", "times": 1})
+    feishu_box.add_call_fault({"match": SEND, "action": "hang", "times": 1})
     one = due(database, clock)
-    await deliverer.turn()
+    await deliverer.run_once()
     clock.advance(seconds=60)
-    await deliverer.turn()
+    await deliverer.run_once()
 
-    assert ["sending"] == states(database, [one])
+    assert ["sending"] == read_states(database, [one])
 
 
 async def test_after_a_crash_the_same_words_go_out_with_the_same_uuid(
-    database: Database, feishu_box: FeishuBox, clock: FakeClock, parts: DeliverParts
+    database: Database, feishu_box: FeishuBox, clock: FakeClock, deps: DeliverDeps
 ) -> None:
-    feishu_box.add_fault({"match": SEND, "action": "reset_after", "times": 1})
+    feishu_box.add_call_fault({"match": SEND, "action": "reset_after", "times": 1})
     one = due(database, clock)
-    before_crash = Deliverer(database, parts, wake=lambda: None)
-    await turn(before_crash)
+    before_crash = Deliverer(database, deps, wake=lambda: None)
+    await run_once(before_crash)
     database.write(lambda c: c.exec_driver_sql("UPDATE deliveries SET state = 'sending'")).result()
     database.write(lambda c: outbox.reclaim(c, now=clock.millis, window_ms=UUID_WINDOW_MS)).result()
     clock.advance(seconds=5)
-    await turn(Deliverer(database, replace(parts, owner="next process"), wake=lambda: None))
+    await run_once(Deliverer(database, replace(deps, worker_id="next process"), wake=lambda: None))
 
-    assert ["sent"] == states(database, [one])
+    assert ["sent"] == read_states(database, [one])
     assert 1 == len({each.uuid for each in tries(database)})
     assert 1 == len(feishu_box.messages(LIN.id))
 
@@ -481,9 +493,9 @@ async def test_an_account_with_two_tenants_is_two_cards(
 ) -> None:
     for tenant in ("a", "b"):
         account = AccountKey(tenant_key=tenant, app_id="cli_x", account_id="1")
-        told(database, tenant, recipient=LIN, account=account, now=clock.millis)
+        create_notice(database, tenant, recipient=LIN, account=account, now=clock.millis)
     for _ in range(2):
-        await turn(deliverer)
+        await run_once(deliverer)
         clock.advance(seconds=1)
 
     assert 2 == len(feishu_box.messages(LIN.id))
@@ -493,10 +505,10 @@ async def test_a_clock_that_is_set_back_does_not_shut_the_gates(
     database: Database, clock: FakeClock, deliverer: Deliverer
 ) -> None:
     first = due(database, clock)
-    await turn(deliverer)
+    await run_once(deliverer)
     clock.advance(seconds=-3600)
     second = due(database, clock, key="n-2")
     clock.advance(seconds=1)
-    await turn(deliverer)
+    await run_once(deliverer)
 
-    assert ["sent", "sent"] == states(database, [first, second])
+    assert ["sent", "sent"] == read_states(database, [first, second])

@@ -19,11 +19,11 @@ from notifier.domain.digest import Digest
 from notifier.domain.money import POINTS
 from notifier.domain.period import Span, WorkCalendar, finished, holding, so_far
 from notifier.flow.digests import digest as step
-from notifier.flow.digests.digest import REFERRERS, Digester, schedule, tell
-from notifier.flow.digests.schedule import due_between, telling_of
-from notifier.runtime.factories import renderer
+from notifier.flow.digests.digest import REFERRERS, DigestSender, schedule, send_digest
+from notifier.flow.digests.schedule import due_between, period_of
+from notifier.runtime.factories import make_renderer
 from notifier.store.digests import digest_content, digest_runs
-from notifier.store.digests.digest_runs import Right, RunState
+from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import balances, deliveries
 from support.builders import CNY, USD
@@ -32,15 +32,15 @@ from support.digests import (
     DAY,
     HOUR,
     PLAN,
-    a_clock,
-    balance,
-    digester,
-    files,
-    parts,
-    runs,
-    sent,
-    told,
-    until_idle,
+    make_clock,
+    store_balance,
+    make_digester,
+    read_files,
+    digest_deps,
+    read_runs,
+    read_digest_deliveries,
+    read_digests,
+    run_until_idle,
     weekly,
 )
 
@@ -52,105 +52,105 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 
 async def test_a_digest_is_told_at_its_time_and_not_before(database: Database) -> None:
-    clock = a_clock()
-    one = digester(database, clock)
-    await until_idle(one)
+    clock = make_clock()
+    one = make_digester(database, clock)
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER - 1)
-    await until_idle(one)
-    before = runs(database)
+    await run_until_idle(one)
+    before = read_runs(database)
     clock.advance(seconds=1)
-    await until_idle(one)
+    await run_until_idle(one)
 
     assert [] == before
-    assert [TOLD] == runs(database)
+    assert [TOLD] == read_runs(database)
     assert [("hr", "oc_hr", "ready", None)] == [
-        (row.target, row.receive_id, row.state, row.account_ref) for row in sent(database)
+        (row.target, row.receive_id, row.state, row.account_ref) for row in read_digest_deliveries(database)
     ]
 
 
 async def test_what_was_due_before_the_digest_was_known_is_not_made_up_for(database: Database) -> None:
-    clock = a_clock(BEFORE + timedelta(hours=5))
-    await until_idle(digester(database, clock))
+    clock = make_clock(BEFORE + timedelta(hours=5))
+    await run_until_idle(make_digester(database, clock))
 
-    assert [] == runs(database)
+    assert [] == read_runs(database)
 
 
 @pytest.mark.parametrize("offset", [-1.0, -0.001, 0.0, 0.001, 1.0])
 async def test_a_restart_around_the_time_tells_it_once(database: Database, offset: float) -> None:
-    clock = a_clock()
-    await until_idle(digester(database, clock))
+    clock = make_clock()
+    await run_until_idle(make_digester(database, clock))
     clock.advance(seconds=DUE_AFTER + offset)
-    await until_idle(digester(database, clock))
+    await run_until_idle(make_digester(database, clock))
     clock.advance(seconds=2)
-    await until_idle(digester(database, clock))
-    await until_idle(digester(database, clock))
+    await run_until_idle(make_digester(database, clock))
+    await run_until_idle(make_digester(database, clock))
 
-    assert [TOLD] == runs(database)
-    assert 1 == len(sent(database))
+    assert [TOLD] == read_runs(database)
+    assert 1 == len(read_digest_deliveries(database))
 
 
 async def test_after_26_hours_every_missed_day_is_told_late_and_says_so(database: Database) -> None:
-    clock = a_clock()
-    await until_idle(digester(database, clock))
+    clock = make_clock()
+    await run_until_idle(make_digester(database, clock))
     clock.advance(seconds=26 * HOUR)
-    await until_idle(digester(database, clock))
+    await run_until_idle(make_digester(database, clock))
 
-    assert ["day:2026-11-22", "day:2026-11-23"] == [period for period, *_ in runs(database)]
-    assert [True, True] == [digest.is_late for digest in told(database)]
+    assert ["day:2026-11-22", "day:2026-11-23"] == [period for period, *_ in read_runs(database)]
+    assert [True, True] == [digest.is_late for digest in read_digests(database)]
 
 
 async def test_what_comes_in_time_does_not_say_that_it_is_late(database: Database) -> None:
-    clock = a_clock()
-    one = digester(database, clock)
-    await until_idle(one)
+    clock = make_clock()
+    one = make_digester(database, clock)
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER + 5 * 60)
-    await until_idle(one)
+    await run_until_idle(one)
 
-    assert [False] == [digest.is_late for digest in told(database)]
+    assert [False] == [digest.is_late for digest in read_digests(database)]
 
 
 async def test_what_is_older_than_the_catch_up_is_noted_as_missed_and_not_sent(database: Database) -> None:
-    clock = a_clock()
+    clock = make_clock()
     plan = replace(PLAN, catch_up_ms=DAY * 1000)
-    await until_idle(digester(database, clock, plan))
+    await run_until_idle(make_digester(database, clock, plan))
     clock.advance(seconds=3 * DAY)
-    await until_idle(digester(database, clock, plan))
+    await run_until_idle(make_digester(database, clock, plan))
 
-    states = [(period, state) for period, _, _, state in runs(database)]
+    states = [(period, state) for period, _, _, state in read_runs(database)]
     assert [
         ("day:2026-11-22", "missed"),
         ("day:2026-11-23", "missed"),
         ("day:2026-11-24", "told"),
     ] == sorted(states)
-    assert 1 == len(sent(database))
+    assert 1 == len(read_digest_deliveries(database))
 
 
 async def test_a_clock_that_is_set_back_tells_nothing_twice(database: Database) -> None:
-    clock = a_clock()
-    one = digester(database, clock)
-    await until_idle(one)
+    clock = make_clock()
+    one = make_digester(database, clock)
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER)
-    await until_idle(one)
+    await run_until_idle(one)
     for seconds in (-HOUR, HOUR, -26 * HOUR, 26 * HOUR):
         clock.advance(seconds=seconds)
-        await until_idle(one)
-        await until_idle(digester(database, clock))
+        await run_until_idle(one)
+        await run_until_idle(make_digester(database, clock))
 
-    assert [TOLD] == runs(database)
+    assert [TOLD] == read_runs(database)
 
 
 async def test_a_clock_that_was_ahead_at_the_first_start_and_is_set_back_keeps_nobody_waiting(
     database: Database,
 ) -> None:
-    clock = a_clock(BEFORE + timedelta(days=10))
-    one = digester(database, clock)
-    await until_idle(one)
+    clock = make_clock(BEFORE + timedelta(days=10))
+    one = make_digester(database, clock)
+    await run_until_idle(one)
     clock.advance(seconds=-10 * DAY)
-    await until_idle(one)
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER)
-    await until_idle(one)
+    await run_until_idle(one)
 
-    assert [TOLD] == runs(database)
+    assert [TOLD] == read_runs(database)
 
 
 async def test_two_at_once_on_one_database_tell_it_once(tmp_path: Path) -> None:
@@ -158,13 +158,13 @@ async def test_two_at_once_on_one_database_tell_it_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/shared.db"
     first, second = Database.open(url), Database.open(url)
     try:
-        clock = a_clock()
-        await until_idle(digester(first, clock))
+        clock = make_clock()
+        await run_until_idle(make_digester(first, clock))
         clock.advance(seconds=DUE_AFTER)
-        await asyncio.gather(*(until_idle(digester(one, clock)) for one in (first, second) * 3))
+        await asyncio.gather(*(run_until_idle(make_digester(one, clock)) for one in (first, second) * 3))
 
-        assert [TOLD] == runs(first)
-        assert 1 == len(sent(second))
+        assert [TOLD] == read_runs(first)
+        assert 1 == len(read_digest_deliveries(second))
     finally:
         first.close()
         second.close()
@@ -180,40 +180,40 @@ async def test_two_at_once_on_one_database_tell_it_once(tmp_path: Path) -> None:
 async def test_days_on_which_clocks_change_are_told_once_each(
     database: Database, cron: str, start: datetime
 ) -> None:
-    clock = a_clock(start)
-    one = digester(database, clock, replace(PLAN, cron=cron, zone=NEW_YORK))
+    clock = make_clock(start)
+    one = make_digester(database, clock, replace(PLAN, cron=cron, zone=NEW_YORK))
     for _ in range(4 * 24 * 4):
-        await until_idle(one)
+        await run_until_idle(one)
         clock.advance(seconds=15 * 60)
 
-    days = [period for period, *_ in runs(database)]
+    days = [period for period, *_ in read_runs(database)]
     assert len(days) == len(set(days)) == 4
 
 
 async def test_a_quiet_period_says_so_or_nothing(database: Database) -> None:
-    clock = a_clock()
+    clock = make_clock()
     silent = replace(PLAN, name="silent", skip_quiet=True)
-    one = digester(database, clock, PLAN, silent)
-    await until_idle(one)
+    one = make_digester(database, clock, PLAN, silent)
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER)
-    await until_idle(one)
+    await run_until_idle(one)
 
-    assert {("hr", "told"), ("hr", "quiet")} == {(to, state) for _, to, _, state in runs(database)}
-    assert 1 == len(sent(database))
-    assert told(database)[0].is_quiet
+    assert {("hr", "told"), ("hr", "quiet")} == {(to, state) for _, to, _, state in read_runs(database)}
+    assert 1 == len(read_digest_deliveries(database))
+    assert read_digests(database)[0].is_quiet
 
 
 async def test_where_money_is_stuck_even_a_quiet_digest_is_told(database: Database) -> None:
-    clock = a_clock()
-    ref = balance(database, 1, SUNDAY - timedelta(days=9), CNY="10")
+    clock = make_clock()
+    ref = store_balance(database, 1, SUNDAY - timedelta(days=9), CNY="10")
     _dead_delivery(database, ref)
-    one = digester(database, clock, replace(PLAN, skip_quiet=True))
-    await until_idle(one)
+    one = make_digester(database, clock, replace(PLAN, skip_quiet=True))
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER)
-    await until_idle(one)
+    await run_until_idle(one)
 
-    assert [TOLD] == runs(database)
-    assert 1 == told(database)[0].stuck.undelivered
+    assert [TOLD] == read_runs(database)
+    assert 1 == read_digests(database)[0].stalled.undelivered
 
 
 def _dead_delivery(database: Database, ref: int) -> None:
@@ -222,7 +222,7 @@ def _dead_delivery(database: Database, ref: int) -> None:
         "account_ref": ref,
         "target": "referrer",
         "state": "dead",
-        "rung": "full",
+        "variant": "full",
         "due_at": 0,
         "created_at": 0,
         "updated_at": 0,
@@ -231,11 +231,11 @@ def _dead_delivery(database: Database, ref: int) -> None:
 
 
 async def test_one_account_alone(database: Database) -> None:
-    balance(database, 1, SUNDAY, CNY="100")
-    balance(database, 1, SUNDAY + timedelta(minutes=1), CNY="350.50", points=3)
+    store_balance(database, 1, SUNDAY, CNY="100")
+    store_balance(database, 1, SUNDAY + timedelta(minutes=1), CNY="350.50", points=3)
     digest = await _told(database)
 
-    assert (1, 1, 1) == (digest.people, len(digest.changed), len(digest.holders))
+    assert (1, 1, 1) == (digest.changed_accounts, len(digest.changed), len(digest.holders))
     assert (Decimal(100), Decimal("250.5")) == (digest.flows[CNY].first_seen, digest.flows[CNY].rewards)
     assert Decimal(3) == digest.flows[POINTS].rewards
     assert digest.adds_up
@@ -244,8 +244,8 @@ async def test_one_account_alone(database: Database) -> None:
 
 
 async def test_figures_are_those_of_the_period_whatever_came_after(database: Database) -> None:
-    balance(database, 1, SUNDAY, CNY="100")
-    balance(database, 1, BEFORE, CNY="999")  # Monday, before the digest is made
+    store_balance(database, 1, SUNDAY, CNY="100")
+    store_balance(database, 1, BEFORE, CNY="999")  # Monday, before the digest is made
     digest = await _told(database)
 
     assert Decimal(100) == digest.flows[CNY].closing
@@ -253,33 +253,33 @@ async def test_figures_are_those_of_the_period_whatever_came_after(database: Dat
 
 
 async def test_the_next_digest_names_what_was_booked_late(database: Database) -> None:
-    clock = a_clock()
-    balance(database, 1, SUNDAY, CNY="100")
-    one = digester(database, clock)
-    await until_idle(one)
+    clock = make_clock()
+    store_balance(database, 1, SUNDAY, CNY="100")
+    one = make_digester(database, clock)
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER)
-    await until_idle(one)
-    balance(database, 1, SUNDAY + timedelta(minutes=1), CNY="130")  # heard of only now
+    await run_until_idle(one)
+    store_balance(database, 1, SUNDAY + timedelta(minutes=1), CNY="130")  # heard of only now
     clock.advance(seconds=DAY)
-    await until_idle(one)
-    first, second = told(database)
+    await run_until_idle(one)
+    first, second = read_digests(database)
 
-    assert {} == first.told_before
-    assert Decimal(100) == second.told_before[CNY]
+    assert {} == first.previous_closing
+    assert Decimal(100) == second.previous_closing[CNY]
     assert Decimal(130) == second.flows[CNY].opening
     assert second.adds_up
 
 
 async def test_books_that_were_tampered_with_are_told_as_such(database: Database) -> None:
-    balance(database, 1, SUNDAY, CNY="100")
+    store_balance(database, 1, SUNDAY, CNY="100")
     database.write(lambda c: c.execute(sa.update(balances).values(amount=5)).rowcount).result()
 
     assert not (await _told(database)).adds_up
 
 
 async def test_stuck_payouts_and_chart_of_another_currency(database: Database) -> None:
-    balance(database, 1, SUNDAY, USD="100")
-    balance(database, 1, SUNDAY + timedelta(minutes=5), USD="180")
+    store_balance(database, 1, SUNDAY, USD="100")
+    store_balance(database, 1, SUNDAY + timedelta(minutes=5), USD="180")
     digest = await _told(database, replace(PLAN, chart_days=30))
 
     assert USD == digest.charted
@@ -288,28 +288,28 @@ async def test_stuck_payouts_and_chart_of_another_currency(database: Database) -
 
 
 async def test_the_chart_is_of_what_moved_most_often_not_of_the_largest_number(database: Database) -> None:
-    balance(database, 1, SUNDAY, JPY="1000000")
+    store_balance(database, 1, SUNDAY, JPY="1000000")
     for minute in (1, 2, 3):
-        balance(database, 2, SUNDAY + timedelta(minutes=minute), CNY=str(minute))
+        store_balance(database, 2, SUNDAY + timedelta(minutes=minute), CNY=str(minute))
 
     assert CNY == (await _told(database)).charted
 
 
 async def test_a_name_that_looks_like_a_formula_is_harmless_in_the_file(database: Database) -> None:
-    balance(database, 1, SUNDAY, CNY="1")
+    store_balance(database, 1, SUNDAY, CNY="1")
     statement = sa.text("UPDATE accounts SET referrer_name_zh = '=HYPERLINK(1)', referrer_name_en = ''")
     database.write(lambda c: c.execute(statement).rowcount).result()
     await _told(database, replace(PLAN, file="always"))
 
-    assert "'=HYPERLINK(1)" in zlib.decompress(files(database)[0].packed).decode()
+    assert "'=HYPERLINK(1)" in zlib.decompress(read_files(database)[0].compressed).decode()
 
 
 async def test_balances_heard_of_for_the_first_time_are_in_the_chart(database: Database) -> None:
     """They are in the net of the card: without a bar for them, the first digest had no chart at all."""
-    balance(database, 1, SUNDAY, CNY="350.50")
-    clock = a_clock()
+    store_balance(database, 1, SUNDAY, CNY="350.50")
+    clock = make_clock()
     digest = await _told(database)
-    chart = renderer(Config(), clock).digest(digest).chart
+    chart = make_renderer(Config(), clock).digest(digest).chart
 
     assert (CNY, Decimal("350.5")) == (digest.charted, digest.chart[-1].first_seen)
     assert chart is not None
@@ -317,13 +317,13 @@ async def test_balances_heard_of_for_the_first_time_are_in_the_chart(database: D
 
 
 async def test_a_digest_keeps_its_own_zone(database: Database) -> None:
-    balance(database, 1, SUNDAY, CNY="1")
+    store_balance(database, 1, SUNDAY, CNY="1")
 
     assert "Asia/Shanghai" == (await _told(database)).zone
 
 
 async def test_no_chart_where_there_is_nothing_to_draw(database: Database) -> None:
-    balance(database, 1, SUNDAY - timedelta(days=40), CNY="100")
+    store_balance(database, 1, SUNDAY - timedelta(days=40), CNY="100")
     digest = await _told(database)
 
     assert (None, ()) == (digest.charted, digest.chart)
@@ -331,33 +331,33 @@ async def test_no_chart_where_there_is_nothing_to_draw(database: Database) -> No
 
 
 async def test_no_chart_where_none_is_wanted(database: Database) -> None:
-    balance(database, 1, SUNDAY, CNY="100")
+    store_balance(database, 1, SUNDAY, CNY="100")
     digest = await _told(database, replace(PLAN, chart_days=0))
 
     assert (None, ()) == (digest.charted, digest.chart)
 
 
 async def _told(database: Database, plan: object = PLAN) -> Digest:
-    clock = a_clock()
-    one = digester(database, clock, plan)  # type: ignore[arg-type]
-    await until_idle(one)
+    clock = make_clock()
+    one = make_digester(database, clock, plan)  # type: ignore[arg-type]
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER)
-    await until_idle(one)
-    return told(database)[-1]
+    await run_until_idle(one)
+    return read_digests(database)[-1]
 
 
 async def test_what_is_told_is_kept_word_for_word(database: Database) -> None:
-    balance(database, 1, SUNDAY, CNY="100", points=7)
+    store_balance(database, 1, SUNDAY, CNY="100", points=7)
     digest = await _told(database)
 
-    assert digest == digest_content.read(digest_content.write(digest))
+    assert digest == digest_content.deserialize(digest_content.serialize(digest))
 
 
 async def test_rows_that_do_not_fit_follow_as_a_file(database: Database) -> None:
     for number in range(1, 8):
-        balance(database, number, SUNDAY, CNY=str(100 * number), points=number)
+        store_balance(database, number, SUNDAY, CNY=str(100 * number), points=number)
     digest = await _told(database, replace(PLAN, rows=3))
-    card, file = sent(database)
+    card, file = read_digest_deliveries(database)
 
     assert (3, 3, 4, 4) == (
         len(digest.changed),
@@ -366,23 +366,23 @@ async def test_rows_that_do_not_fit_follow_as_a_file(database: Database) -> None
         digest.more_holders,
     )
     assert (None, True) == (card.file_id, file.file_id is not None)
-    assert 14 == digest.file_rows == files(database)[0].rows
-    assert "内推奖励_2026-11-22.csv" == files(database)[0].name
+    assert 14 == digest.file_rows == read_files(database)[0].rows
+    assert "内推奖励_2026-11-22.csv" == read_files(database)[0].name
 
 
 @pytest.mark.parametrize("wanted, expected", [("always", 1), ("when_cut", 0), ("never", 0)])
 async def test_when_there_is_a_file(database: Database, wanted: str, expected: int) -> None:
-    balance(database, 1, SUNDAY, CNY="100")
+    store_balance(database, 1, SUNDAY, CNY="100")
     await _told(database, replace(PLAN, file=wanted))
 
-    assert expected == len(files(database))
+    assert expected == len(read_files(database))
 
 
 async def test_the_file_opens_in_excel_and_holds_every_account(database: Database) -> None:
     for number in (1, 2):
-        balance(database, number, SUNDAY, CNY=f"{number}.50")
+        store_balance(database, number, SUNDAY, CNY=f"{number}.50")
     await _told(database, replace(PLAN, file="always"))
-    raw = zlib.decompress(files(database)[0].packed)
+    raw = zlib.decompress(read_files(database)[0].compressed)
     rows = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"))))
 
     assert raw.startswith(b"\xef\xbb\xbf")
@@ -398,24 +398,24 @@ async def test_a_file_that_is_too_large_for_feishu_is_split(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The limit is lowered: 25 MB of rows would take minutes to make."""
-    monkeypatch.setattr("notifier.flow.digests.figures.LARGEST_FILE", 400)
+    monkeypatch.setattr("notifier.flow.digests.figures.MAX_FILE_BYTES", 400)
     for number in range(1, 7):
-        balance(database, number, SUNDAY, CNY="5")
+        store_balance(database, number, SUNDAY, CNY="5")
     digest = await _told(database, replace(PLAN, file="always"))
-    kept = files(database)
+    kept = read_files(database)
 
     assert len(kept) > 1
     assert 6 == digest.file_rows == sum(file.rows for file in kept)
-    assert 1 + len(kept) == len(sent(database))
+    assert 1 + len(kept) == len(read_digest_deliveries(database))
     assert len(kept) == len({file.name for file in kept})
 
 
 async def test_several_groups_get_one_card_each(database: Database) -> None:
-    balance(database, 1, SUNDAY, CNY="100")
+    store_balance(database, 1, SUNDAY, CNY="100")
     await _told(database, replace(PLAN, groups=("hr", "finance"), file="always"))
 
-    assert ["hr", "hr", "finance", "finance"] == [row.target for row in sent(database)]
-    assert 1 == len(files(database))
+    assert ["hr", "hr", "finance", "finance"] == [row.target for row in read_digest_deliveries(database)]
+    assert 1 == len(read_files(database))
 
 
 async def test_a_digest_that_fails_keeps_no_other_from_being_told(
@@ -424,46 +424,46 @@ async def test_a_digest_that_fails_keeps_no_other_from_being_told(
     closed = WorkCalendar(
         closed=frozenset((SUNDAY + timedelta(days=number)).date() for number in range(-90, 90))
     )
-    clock = a_clock()
+    clock = make_clock()
     broken = replace(PLAN, name="broken", working=closed)
-    one = digester(database, clock, broken, PLAN)
-    await until_idle(one)
+    one = make_digester(database, clock, broken, PLAN)
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER)
-    await until_idle(one)
+    await run_until_idle(one)
 
-    assert [TOLD] == runs(database)
+    assert [TOLD] == read_runs(database)
     assert "digest.failed" in caplog.messages
 
 
 async def test_telling_again_is_a_correction_with_figures_of_now(database: Database) -> None:
-    balance(database, 1, SUNDAY, CNY="100")
+    store_balance(database, 1, SUNDAY, CNY="100")
     first = await _told(database)
-    balance(database, 1, SUNDAY + timedelta(minutes=1), CNY="130")
-    clock = a_clock(BEFORE + timedelta(hours=8))
-    known = await tell(database, parts(clock), PLAN, first.period)
-    again = await tell(database, parts(clock), PLAN, first.period, again=True)
-    twice = await tell(database, parts(clock), PLAN, first.period, again=True)
+    store_balance(database, 1, SUNDAY + timedelta(minutes=1), CNY="130")
+    clock = make_clock(BEFORE + timedelta(hours=8))
+    known = await send_digest(database, digest_deps(clock), PLAN, first.period)
+    again = await send_digest(database, digest_deps(clock), PLAN, first.period, again=True)
+    twice = await send_digest(database, digest_deps(clock), PLAN, first.period, again=True)
 
     assert (("hr",), ("hr",), ("hr",)) == (known.known, again.recipients, twice.recipients)
-    assert [0, 1, 2] == [digest.edition for digest in told(database)]
+    assert [0, 1, 2] == [digest.correction_number for digest in read_digests(database)]
     assert [Decimal(100), Decimal(130), Decimal(130)] == [
-        digest.flows[CNY].closing for digest in told(database)
+        digest.flows[CNY].closing for digest in read_digests(database)
     ]
-    assert 3 == len({row.delivery_key for row in sent(database)})
+    assert 3 == len({row.delivery_key for row in read_digest_deliveries(database)})
 
 
 async def test_a_part_of_a_period_takes_nothing_from_the_whole(database: Database) -> None:
-    clock = a_clock()
-    balance(database, 1, SUNDAY, CNY="100")
-    one = digester(database, clock)
-    await until_idle(one)
+    clock = make_clock()
+    store_balance(database, 1, SUNDAY, CNY="100")
+    one = make_digester(database, clock)
+    await run_until_idle(one)
     today = holding(Span.DAY, BEFORE.date(), PLAN.zone)
-    await tell(database, parts(clock), PLAN, so_far(today, clock.now()))
+    await send_digest(database, digest_deps(clock), PLAN, so_far(today, clock.now()))
     clock.advance(seconds=DAY + DUE_AFTER)
-    await until_idle(one)
+    await run_until_idle(one)
 
-    assert 3 == len(runs(database))
-    assert ("day:2026-11-23", "hr", 0, "told") in runs(database)
+    assert 3 == len(read_runs(database))
+    assert ("day:2026-11-23", "hr", 0, "told") in read_runs(database)
 
 
 async def test_every_referrer_hears_of_the_own_week(
@@ -472,46 +472,48 @@ async def test_every_referrer_hears_of_the_own_week(
     """More referrers than one transaction takes; the number is lowered, as a hundred more would show nothing more."""
     monkeypatch.setattr(step, "TOGETHER", 2)
     for number in range(1, 6):
-        balance(database, number, SUNDAY - timedelta(days=1), CNY=str(100 * number))
+        store_balance(database, number, SUNDAY - timedelta(days=1), CNY=str(100 * number))
     plan = weekly(groups=(), to_referrers=True)
-    clock = a_clock()
-    one = digester(database, clock, plan)
-    await until_idle(one)
+    clock = make_clock()
+    one = make_digester(database, clock, plan)
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER)
-    assert 0 == await one.turn()  # two of them
-    half = len(sent(database))
-    await until_idle(digester(database, clock, plan))  # a restart in between
+    assert 0 == await one.run_once()  # two of them
+    half = len(read_digest_deliveries(database))
+    await run_until_idle(make_digester(database, clock, plan))  # a restart in between
 
     assert 2 == half
-    assert [f"ou_{number}" for number in range(1, 6)] == [row.receive_id for row in sent(database)]
-    assert 5 == len({row.account_ref for row in sent(database)})
-    assert [100, 200, 300, 400, 500] == [int(digest.flows[CNY].closing) for digest in told(database)]
-    assert ("week:2026-11-16", "referrers", 0, "told") in runs(database)
+    assert [f"ou_{number}" for number in range(1, 6)] == [
+        row.receive_id for row in read_digest_deliveries(database)
+    ]
+    assert 5 == len({row.account_ref for row in read_digest_deliveries(database)})
+    assert [100, 200, 300, 400, 500] == [int(digest.flows[CNY].closing) for digest in read_digests(database)]
+    assert ("week:2026-11-16", "referrers", 0, "told") in read_runs(database)
 
 
 async def test_a_referrer_whom_nobody_knows_is_looked_up_first(database: Database) -> None:
-    ref = balance(database, 1, SUNDAY - timedelta(days=1), CNY="100")
+    ref = store_balance(database, 1, SUNDAY - timedelta(days=1), CNY="100")
     database.write(lambda c: c.execute(sa.text("UPDATE accounts SET looked_up_at = NULL")).rowcount).result()
-    clock = a_clock()
-    one = digester(database, clock, weekly(groups=(), to_referrers=True))
-    await until_idle(one)
+    clock = make_clock()
+    one = make_digester(database, clock, weekly(groups=(), to_referrers=True))
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER)
-    await until_idle(one)
+    await run_until_idle(one)
 
-    assert [(ref, "waiting")] == [(row.account_ref, row.state) for row in sent(database)]
+    assert [(ref, "waiting")] == [(row.account_ref, row.state) for row in read_digest_deliveries(database)]
 
 
 async def test_referrers_without_money_or_news_hear_nothing(database: Database) -> None:
-    balance(database, 1, SUNDAY - timedelta(days=30))
-    balance(database, 2, SUNDAY - timedelta(days=30), CNY="5")
+    store_balance(database, 1, SUNDAY - timedelta(days=30))
+    store_balance(database, 2, SUNDAY - timedelta(days=30), CNY="5")
     say, skip = weekly(groups=(), to_referrers=True), weekly(groups=(), to_referrers=True, skip_quiet=True)
-    clock = a_clock()
-    one = digester(database, clock, say, replace(skip, name="skip"))
-    await until_idle(one)
+    clock = make_clock()
+    one = make_digester(database, clock, say, replace(skip, name="skip"))
+    await run_until_idle(one)
     clock.advance(seconds=DUE_AFTER)
-    await until_idle(one)
+    await run_until_idle(one)
 
-    assert [2] == [row.account_ref for row in sent(database)]
+    assert [2] == [row.account_ref for row in read_digest_deliveries(database)]
 
 
 async def test_the_scheduler_wakes_at_every_time_of_every_plan() -> None:
@@ -540,51 +542,53 @@ def _no_leftovers(database: Database) -> Iterator[None]:
 
 def test_the_right_is_unique_in_the_database_itself(database: Database) -> None:
     period = finished(Span.DAY, BEFORE.date(), PLAN.zone)
-    right = Right(digest="hr-daily", period=period, recipient="hr", born_at=0)
+    right = DigestRunKey(digest="hr-daily", period=period, recipient="hr", created_at=0)
 
     def take(connection: sa.Connection) -> int | None:
-        return digest_runs.take(connection, right, state=RunState.MISSED, content=None)
+        return digest_runs.claim_run(connection, right, state=DigestRunState.MISSED, content=None)
 
     assert database.write(take).result() is not None
     assert database.write(take).result() is None
 
 
 async def test_no_digest_is_no_work(database: Database) -> None:
-    one = Digester(database, replace(parts(a_clock()), plans=()))
+    one = DigestSender(database, replace(digest_deps(make_clock()), plans=()))
 
-    assert await one.turn() > 1
+    assert await one.run_once() > 1
 
 
 async def test_a_missed_period_sent_by_hand_is_told_for_the_first_time(database: Database) -> None:
-    clock = a_clock()
+    clock = make_clock()
     plan = replace(PLAN, catch_up_ms=DAY * 1000)
-    await until_idle(digester(database, clock, plan))
+    await run_until_idle(make_digester(database, clock, plan))
     clock.advance(seconds=3 * DAY)
-    await until_idle(digester(database, clock, plan))
-    period = telling_of(plan, date(2026, 11, 22))
-    first = await tell(database, parts(clock, plan), plan, period)
-    second = await tell(database, parts(clock, plan), plan, period)
+    await run_until_idle(make_digester(database, clock, plan))
+    period = period_of(plan, date(2026, 11, 22))
+    first = await send_digest(database, digest_deps(clock, plan), plan, period)
+    second = await send_digest(database, digest_deps(clock, plan), plan, period)
 
     assert (("hr",), ()) == (first.recipients, first.known)
     assert ((), ("hr",)) == (second.recipients, second.known)
-    assert TOLD in runs(database)
+    assert TOLD in read_runs(database)
 
 
 async def test_a_telling_to_referrers_that_was_cut_off_is_finished_however_late(database: Database) -> None:
-    refs = [balance(database, number, SUNDAY - timedelta(days=1), CNY="100") for number in (1, 2)]
+    refs = [store_balance(database, number, SUNDAY - timedelta(days=1), CNY="100") for number in (1, 2)]
     plan = weekly(groups=(), to_referrers=True, catch_up_ms=HOUR * 1000)
-    clock = a_clock()
-    await until_idle(digester(database, clock, plan))
+    clock = make_clock()
+    await run_until_idle(make_digester(database, clock, plan))
     clock.advance(seconds=DUE_AFTER)
     (due,) = due_between(plan, clock.millis - DAY * 1000, clock.millis)
-    right = Right(
-        digest=plan.name, period=due.period, recipient=REFERRERS, due_at=due.at, born_at=clock.millis
+    right = DigestRunKey(
+        digest=plan.name, period=due.period, recipient=REFERRERS, due_at=due.at, created_at=clock.millis
     )
-    database.write(lambda c: digest_runs.take(c, right, state=RunState.SPREADING, content=None)).result()
+    database.write(
+        lambda c: digest_runs.claim_run(c, right, state=DigestRunState.IN_PROGRESS, content=None)
+    ).result()
     clock.advance(seconds=5 * HOUR)
-    await until_idle(digester(database, clock, plan))
+    await run_until_idle(make_digester(database, clock, plan))
 
-    assert refs == [row.account_ref for row in sent(database)]
+    assert refs == [row.account_ref for row in read_digest_deliveries(database)]
 
 
 def test_who_was_told_is_asked_without_reading_a_row_for_each_referrer(database: Database) -> None:

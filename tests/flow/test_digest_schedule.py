@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from notifier.clock import from_millis, to_millis
-from notifier.cron import trigger
-from notifier.domain.digest import Plan
+from notifier.cron import make_trigger
+from notifier.domain.digest import DigestPlan
 from notifier.domain.period import Span, WorkCalendar
-from notifier.flow.digests.schedule import Due, due_between, next_due, telling_of
+from notifier.flow.digests.schedule import Due, due_between, next_due, period_of
 from support.digests import PLAN
 
 NEW_YORK, SHANGHAI = ZoneInfo("America/New_York"), ZoneInfo("Asia/Shanghai")
@@ -158,10 +158,10 @@ def test_no_day_is_left_out_and_none_is_told_twice(
 def test_a_day_is_told_with_its_neighbours_where_the_times_lie_further_apart() -> None:
     weekdays = replace(PLAN, cron="7 9 * * 1-5")
 
-    assert "day:2026-11-20..2026-11-22" == telling_of(weekdays, date(2026, 11, 21)).label
-    assert "day:2026-11-23" == telling_of(weekdays, date(2026, 11, 23)).label
-    assert "day:2026-11-21" == telling_of(PLAN, date(2026, 11, 21)).label
-    assert "day:2026-11-21" == telling_of(replace(PLAN, cron="7 9 30 2 *"), date(2026, 11, 21)).label
+    assert "day:2026-11-20..2026-11-22" == period_of(weekdays, date(2026, 11, 21)).label
+    assert "day:2026-11-23" == period_of(weekdays, date(2026, 11, 23)).label
+    assert "day:2026-11-21" == period_of(PLAN, date(2026, 11, 21)).label
+    assert "day:2026-11-21" == period_of(replace(PLAN, cron="7 9 30 2 *"), date(2026, 11, 21)).label
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_day_is_told_with_its_neighbours_where_the_times_lie_further_apart() -
     ],
 )
 def test_weekdays_count_as_cron_counts_them(days: str, expected: str) -> None:
-    fires = trigger(f"7 9 * * {days}", SHANGHAI)
+    fires = make_trigger(f"7 9 * * {days}", SHANGHAI)
     monday = datetime(2026, 11, 23, tzinfo=SHANGHAI)
     week = [
         fired.strftime("%a")
@@ -195,7 +195,7 @@ def test_weekdays_count_as_cron_counts_them(days: str, expected: str) -> None:
 @pytest.mark.parametrize("days", ["8", "5-2", "x", "mon-", "1-5/0", "", "1;2", "-1"])
 def test_what_is_no_weekday_is_refused(days: str) -> None:
     with pytest.raises(ValueError, match=r"day of the week|before it begins|five fields"):
-        trigger(f"7 9 * * {days}", SHANGHAI)
+        make_trigger(f"7 9 * * {days}", SHANGHAI)
 
 
 def test_a_time_on_a_day_off_moves_to_the_next_working_day() -> None:
@@ -249,7 +249,7 @@ def test_an_expression_that_never_comes_again_is_said_to_be_so() -> None:
     assert next_due(replace(PLAN, cron="7 9 30 2 *"), at("2026-11-24 00:00")) is None
 
 
-def _next(plan: Plan, after: int) -> str:
+def _next(plan: DigestPlan, after: int) -> str:
     found = next_due(plan, after)
     assert found is not None
     return found.period.label
@@ -259,7 +259,7 @@ def _next(plan: Plan, after: int) -> str:
     "days, expected", [("0", "Sun"), ("7", "Sun"), ("1", "Mon"), ("5", "Fri"), ("sat", "Sat")]
 )
 def test_days_of_the_week_count_as_cron_counts_them(days: str, expected: str) -> None:
-    fired = trigger(f"7 9 * * {days}", SHANGHAI).get_next_fire_time(
+    fired = make_trigger(f"7 9 * * {days}", SHANGHAI).get_next_fire_time(
         None, datetime(2026, 11, 24, tzinfo=SHANGHAI)
     )
 
@@ -277,4 +277,4 @@ def test_a_stretch_of_days_of_the_week() -> None:
 @pytest.mark.parametrize("cron", ["", "7 9 * *", "7 9 * * * *", "99 9 * * *", "7 9 * * someday", "a b c d e"])
 def test_what_is_no_expression_is_refused(cron: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        trigger(cron, SHANGHAI)
+        make_trigger(cron, SHANGHAI)

@@ -11,20 +11,20 @@ import sqlalchemy as sa
 
 from notifier.cards.render import Renderer
 from notifier.cards.templates import CardTemplates
-from notifier.domain.delivery import Patience
-from notifier.domain.rate_limit import Pace, SendingPace
+from notifier.domain.delivery import RetryPolicy
+from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.card_rules import card_problems
-from notifier.feishu.failures import TABLE
+from notifier.feishu.failures import FAILURE_RULES
 from notifier.feishu.messages import FeishuMessageSender
-from notifier.flow.deliveries.deliver import Deliverer, DeliverParts
+from notifier.flow.deliveries.deliver import Deliverer, DeliverDeps
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import rate_limits
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts
 from support.clock import FakeClock
-from support.delivery_rows import OWNER, delivery, row, states
+from support.delivery_rows import WORKER_ID, create_delivery, read_delivery, read_states
 
 SEND = "POST /open-apis/im/v1/messages"
 TOKENS = "/open-apis/auth/v3/tenant_access_token/internal"
@@ -48,7 +48,7 @@ class End(Enum):
     """Sent within the same try, with a fresh token."""
     FALLBACK = auto()
     """The fallback group hears of it instead."""
-    BARE = auto()
+    NO_MEDIA = auto()
     """The card goes without its pictures."""
     COMPACT = auto()
     """A simpler card goes."""
@@ -125,8 +125,8 @@ CARD_CODES = [
     Case(11310, End.COMPACT, msg="element exceeds the limit"),
     Case(11310, End.LATER, msg="card action is lock"),
     Case(11311, End.COMPACT),
-    Case(230099, End.BARE, msg=card(200550, "chart_spec invalid")),
-    Case(230099, End.BARE, msg=card(200570, "image key invalid")),
+    Case(230099, End.NO_MEDIA, msg=card(200550, "chart_spec invalid")),
+    Case(230099, End.NO_MEDIA, msg=card(200570, "image key invalid")),
     *(
         Case(230099, End.COMPACT, msg=card(sub_code))
         for sub_code in (200380, 200381, 200621, 200732, 200737, 200861, 200914, 200915)
@@ -189,23 +189,25 @@ async def api(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[FeishuAp
 
 @pytest.fixture
 async def deliverer(database: Database, api: FeishuApi, clock: FakeClock) -> AsyncIterator[Deliverer]:
-    parts = DeliverParts(
-        messenger=FeishuMessageSender(api),
+    deps = DeliverDeps(
+        sender=FeishuMessageSender(api),
         renderer=Renderer(CardTemplates(), check=card_problems, zone=ZoneInfo("Asia/Shanghai"), clock=clock),
-        book=BOOK,
-        pace=SendingPace(app=Pace(per_second=45, burst=4), chat=Pace(per_second=4.5), per_minute=975),
-        patience=Patience(),
+        address_book=BOOK,
+        sending_limits=SendingLimits(
+            app=RateLimit(per_second=45, burst=4), chat=RateLimit(per_second=4.5), per_minute=975
+        ),
+        retry_policy=RetryPolicy(),
         clock=clock,
-        owner=OWNER,
+        worker_id=WORKER_ID,
     )
-    made = Deliverer(database, parts, wake=lambda: None)
+    made = Deliverer(database, deps, wake=lambda: None)
     yield made
     await made.drain(0)
 
 
-async def turn(deliverer: Deliverer) -> None:
+async def run_once(deliverer: Deliverer) -> None:
     """One turn, and the end of every call it started."""
-    await deliverer.turn()
+    await deliverer.run_once()
     await deliverer.drain(10)
 
 
@@ -215,7 +217,7 @@ async def turns(deliverer: Deliverer, clock: FakeClock, ends: Callable[[], bool]
         if ends():
             return
         clock.advance(seconds=60)
-        await turn(deliverer)
+        await run_once(deliverer)
     raise AssertionError("it does not end")
 
 
@@ -228,15 +230,15 @@ def tries(database: Database, one: int) -> list[Any]:
 def gate_is_shut(database: Database, clock: FakeClock) -> bool:
     with database.read() as connection:
         return [rate_limits.SENDING] == [
-            name for name, _, _ in rate_limits.shut_gates(connection, now=clock.millis)
+            name for name, _, _ in rate_limits.list_blocked(connection, now=clock.millis)
         ]
 
 
 def test_every_code_of_the_table_that_a_send_can_meet_is_here() -> None:
-    of_other_calls = {code for code in TABLE if 234000 <= code < 235000 or 1002000 <= code < 1021000}
+    of_other_calls = {code for code in FAILURE_RULES if 234000 <= code < 235000 or 1002000 <= code < 1021000}
     of_chats = {40003, 232001, 232004, 232006, 232010, 232025, 232033, 232034}
 
-    assert set(TABLE) - of_other_calls - of_chats - {232096} == {case.code for case in EVERY}
+    assert set(FAILURE_RULES) - of_other_calls - of_chats - {232096} == {case.code for case in EVERY}
 
 
 @pytest.mark.parametrize("case", EVERY + ON_HTTP_200, ids=str)
@@ -249,11 +251,11 @@ async def test_every_failure_of_a_send_has_its_end(
     case: Case,
 ) -> None:
     answer = {"action": "code", "code": case.code, "http_status": case.status, "msg": case.msg}
-    feishu_box.add_fault({"match": SEND, "times": 1, **answer})
-    one = delivery(database, LIN, "n-1", now=clock.millis)
+    feishu_box.add_call_fault({"match": SEND, "times": 1, **answer})
+    one = create_delivery(database, LIN, "n-1", now=clock.millis)
     started, tokens = clock.millis, len(feishu_box.requests(TOKENS))
-    await turn(deliverer)
-    first, shut = row(database, one), gate_is_shut(database, clock)
+    await run_once(deliverer)
+    first, shut = read_delivery(database, one), gate_is_shut(database, clock)
     alarms = [vars(each)["reason"] for each in caplog.records if each.getMessage() == "feishu.app_refused"]
 
     assert (case.end in (End.GATE, End.LOUD_GATE)) is shut
@@ -264,14 +266,14 @@ async def test_every_failure_of_a_send_has_its_end(
             assert case.end is End.GONE or "next step: " in first.last_error
             assert [] == feishu_box.all_messages()
         case End.FALLBACK:
-            await turns(deliverer, clock, lambda: states(database, [one + 1]) == ["sent"])
+            await turns(deliverer, clock, lambda: read_states(database, [one + 1]) == ["sent"])
             assert ("rerouted", []) == (first.state, feishu_box.messages(LIN.id))
             assert 1 == len(feishu_box.messages(FALLBACK))
-        case End.BARE | End.COMPACT:
+        case End.NO_MEDIA | End.COMPACT:
             assert ("ready", None) == (first.state, first.unknown_since)
-            await turns(deliverer, clock, lambda: states(database, [one]) == ["sent"])
+            await turns(deliverer, clock, lambda: read_states(database, [one]) == ["sent"])
             assert (case.end.name.lower(), 2) == (
-                row(database, one).rung,
+                read_delivery(database, one).variant,
                 len({each.uuid for each in tries(database, one)}),
             )
             assert 1 == len(feishu_box.messages(LIN.id))
@@ -280,8 +282,8 @@ async def test_every_failure_of_a_send_has_its_end(
             assert tokens + 1 == len(feishu_box.requests(TOKENS))
         case _:
             in_doubt = started if case.end is End.SAME_KEY else None
-            assert ("ready", "full", in_doubt) == (first.state, first.rung, first.unknown_since)
-            await turns(deliverer, clock, lambda: states(database, [one]) == ["sent"])
+            assert ("ready", "full", in_doubt) == (first.state, first.variant, first.unknown_since)
+            await turns(deliverer, clock, lambda: read_states(database, [one]) == ["sent"])
             assert 1 == len({each.uuid for each in tries(database, one)})
             assert 1 == len(feishu_box.messages(LIN.id))
 
@@ -290,17 +292,17 @@ async def test_every_failure_of_a_send_has_its_end(
 async def test_what_stops_the_app_costs_no_message_and_no_call_beyond_the_first(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer, code: int
 ) -> None:
-    fault = feishu_box.add_fault({"match": SEND, "action": "code", "code": code})
-    first = delivery(database, LIN, "n-1", now=clock.millis)
-    await turn(deliverer)
-    second = delivery(database, CHEN, "n-2", now=clock.millis)
-    await turn(deliverer)
-    assert 1 == feishu_box.fault_hits(fault)
+    fault = feishu_box.add_call_fault({"match": SEND, "action": "code", "code": code})
+    first = create_delivery(database, LIN, "n-1", now=clock.millis)
+    await run_once(deliverer)
+    second = create_delivery(database, CHEN, "n-2", now=clock.millis)
+    await run_once(deliverer)
+    assert 1 == feishu_box.count_call_fault_hits(fault)
 
     clock.advance(seconds=2 * 3600)
-    await turn(deliverer)
-    feishu_box.clear_faults()
-    await turns(deliverer, clock, lambda: states(database, [first, second]) == ["sent", "sent"])
+    await run_once(deliverer)
+    feishu_box.clear_call_faults()
+    await turns(deliverer, clock, lambda: read_states(database, [first, second]) == ["sent", "sent"])
     assert 2 == len(feishu_box.all_messages())
 
 
@@ -308,11 +310,11 @@ async def test_what_stops_the_app_costs_no_message_and_no_call_beyond_the_first(
 async def test_a_limit_that_names_no_wait_is_met_less_and_less_often(
     database: Database, feishu_box: FeishuBox, clock: FakeClock, deliverer: Deliverer, code: int, status: int
 ) -> None:
-    feishu_box.add_fault({"match": SEND, "action": "code", "code": code, "http_status": status})
-    one = delivery(database, LIN, "n-1", now=clock.millis)
+    feishu_box.add_call_fault({"match": SEND, "action": "code", "code": code, "http_status": status})
+    one = create_delivery(database, LIN, "n-1", now=clock.millis)
     for _ in range(7):
-        await turn(deliverer)
-        clock.advance(seconds=max(row(database, one).due_at - clock.millis, 5_000) / 1000)
+        await run_once(deliverer)
+        clock.advance(seconds=max(read_delivery(database, one).due_at - clock.millis, 5_000) / 1000)
     began = [each.started_at for each in tries(database, one)]
     pauses = [later - earlier for earlier, later in itertools.pairwise(began)]
 
@@ -372,16 +374,16 @@ async def test_after_any_trouble_on_the_way_the_chat_has_the_message_once(
     in_doubt: bool,  # noqa: FBT001 - a column of the table
     times: int,
 ) -> None:
-    feishu_box.add_fault({"match": SEND, "times": times, **fault})
-    one = delivery(database, LIN, "n-1", now=clock.millis)
+    feishu_box.add_call_fault({"match": SEND, "times": times, **fault})
+    one = create_delivery(database, LIN, "n-1", now=clock.millis)
     started = clock.millis
-    await turn(deliverer)
+    await run_once(deliverer)
     assert ("ready", started if in_doubt else None) == (
-        row(database, one).state,
-        row(database, one).unknown_since,
+        read_delivery(database, one).state,
+        read_delivery(database, one).unknown_since,
     )
 
-    await turns(deliverer, clock, lambda: states(database, [one]) == ["sent"])
+    await turns(deliverer, clock, lambda: read_states(database, [one]) == ["sent"])
     (message,) = feishu_box.messages(LIN.id)
     assert {message["uuid"]} == {each.uuid for each in tries(database, one)}
     assert times + 1 == len(tries(database, one))
@@ -400,15 +402,15 @@ async def test_a_429_keeps_the_app_silent_as_long_as_it_says(
     headers: dict[str, str],
 ) -> None:
     limited = {"action": "http", "status": 429, "body": HTML, "headers": headers}
-    feishu_box.add_fault({"match": SEND, **limited})
-    delivery(database, LIN, "n-1", now=clock.millis)
-    await turn(deliverer)
-    other = delivery(database, CHEN, "n-2", now=clock.millis)
-    feishu_box.clear_faults()
+    feishu_box.add_call_fault({"match": SEND, **limited})
+    create_delivery(database, LIN, "n-1", now=clock.millis)
+    await run_once(deliverer)
+    other = create_delivery(database, CHEN, "n-2", now=clock.millis)
+    feishu_box.clear_call_faults()
     clock.advance(seconds=seconds - 0.1)
-    await turn(deliverer)
-    assert ["ready"] == states(database, [other])
+    await run_once(deliverer)
+    assert ["ready"] == read_states(database, [other])
 
     clock.advance(seconds=0.2)
-    await turn(deliverer)
-    assert ["sent"] == states(database, [other])
+    await run_once(deliverer)
+    assert ["sent"] == read_states(database, [other])

@@ -31,18 +31,18 @@ from notifier.domain.money import POINTS, Amounts, Asset, Kind, without_zeros
 from notifier.domain.reconciliation import recovered_at
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.domain.withdrawal import Role, WithdrawalState
-from notifier.feishu.wire import read_balance_report, read_event, write_reading
-from notifier.flow.events.apply_events import RecordParts, record
+from notifier.feishu.wire import read_balance_report, read_event, encode_balance_reading
+from notifier.flow.events.apply_events import ApplyDeps, apply_events
 from notifier.flow.events.receive import Receiver
-from notifier.flow.notices import Telling
+from notifier.flow.notices import NoticeWriter
 from notifier.store import ledger, reconciliations, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, deliveries, notices
-from notifier.store.withdrawals import Ending, Order
+from notifier.store.withdrawals import WithdrawalResult, WithdrawalOrder
 from support.builders import CNY, MODIFIED_AT, USD, balance_payload
 from support.clock import FakeClock
-from support.figures import keep
+from support.figures import write_figures
 
 EXAMPLES = int(os.environ.get("NOTIFIER_TESTS_EXAMPLES", "20"))
 STEPS = 25
@@ -108,7 +108,7 @@ class TrueAccount:
         return made
 
 
-class Books(RuleBasedStateMachine):
+class KnownBalance(RuleBasedStateMachine):
     """One account, its truth and our books of it. All histories share a database, each with an account of its own."""
 
     database: ClassVar[Database]
@@ -203,7 +203,7 @@ class Books(RuleBasedStateMachine):
         self.heal()
         assert without_zeros(self.truth.amounts) == self._ledger_amounts()
         with self.database.read() as connection:
-            assert [] == withdrawals.unseen(connection, self._ref(connection))
+            assert [] == withdrawals.list_not_in_ledger(connection, self._ref(connection))
 
     # what must be true at any time
 
@@ -240,7 +240,7 @@ class Books(RuleBasedStateMachine):
         self.the_gap_is_healed()
         self.what_was_told_and_withdrawn_adds_up_to_the_newest_balance()
         with self.database.read() as connection:
-            assert [] == ledger.imbalances(connection)
+            assert [] == ledger.find_imbalances(connection)
         self._order_does_not_matter()
 
     def _order_does_not_matter(self) -> None:
@@ -259,12 +259,12 @@ class Books(RuleBasedStateMachine):
     def heal(self) -> None:
         """A balance read: what Feishu says now, dated by the second. The one place that knows how we heal."""
         with self.database.read() as connection:
-            known = reconciliations.books(connection, [self._ref(connection)])
+            known = reconciliations.load_known_balances(connection, [self._ref(connection)])
         [books] = known.values()
         read_at = self.truth.now // 1000 * 1000
         told = replace(self.truth.event(), modified_at=recovered_at(books, read_at))
         report = read_balance_report(read_event(told.payload(), app_id="cli_x"))
-        self._record(write_reading(report, event_type=BALANCE_READ))
+        self._record(encode_balance_reading(report, event_type=BALANCE_READ))
         self.arrived.append(told)
 
     def _deliver(self, *events: Told) -> None:
@@ -275,27 +275,29 @@ class Books(RuleBasedStateMachine):
         receiver = Receiver(self.database, self.clock, wake=lambda: None)
         for event in events:
             receiver.accept(event).result(10)
-        parts = RecordParts(
+        deps = ApplyDeps(
             read=read_balance_report,
             routes=(TO_REFERRER,),
-            telling=Telling(book=BOOK, max_age_ms=10**13),
+            notices=NoticeWriter(address_book=BOOK, max_age_ms=10**13),
             clock=self.clock,
         )
-        asyncio.run(record(self.database, parts))
+        asyncio.run(apply_events(self.database, deps))
 
     def _begin_order(self, took: Amounts, *, at: int) -> str:
         """As the click and the withdraw step leave it just before Feishu answers."""
         self.orders.append(took)
-        epoch = len(self.orders) - 1
-        order_id = self._order_id(epoch)
+        withdrawal_count = len(self.orders) - 1
+        order_id = self._order_id(withdrawal_count)
 
         def begin(connection: sa.Connection) -> None:
             ref = self._ref(connection)
             card = self._hung_card(connection, ref)
-            name = buttons.draw(connection, delivery_id=card, account_ref=ref, epoch=epoch, now=at)
-            button = buttons.find(connection, name, book=BOOK, now=at)
+            name = buttons.ensure_button(
+                connection, delivery_id=card, account_ref=ref, withdrawal_count=withdrawal_count, now=at
+            )
+            button = buttons.find_button(connection, name, address_book=BOOK, now=at)
             assert button is not None
-            order = Order(
+            order = WithdrawalOrder(
                 order_id=order_id,
                 button=button,
                 kinds=tuple(Kind),
@@ -304,9 +306,9 @@ class Books(RuleBasedStateMachine):
                 click_key=f"click of {order_id}",
                 now=at - 1000,
             )
-            assert withdrawals.begin(connection, order) is not None
-            (claimed,) = withdrawals.claim(connection, owner="us", now=at, limit=1, held=())
-            assert withdrawals.calling(connection, claimed, owner="us", expected=took, now=at)
+            assert withdrawals.create_order(connection, order) is not None
+            (claimed,) = withdrawals.claim_due(connection, worker_id="us", now=at, limit=1, in_flight_ids=())
+            assert withdrawals.mark_call_started(connection, claimed, worker_id="us", expected=took, now=at)
 
         self.database.write(begin).result()
         return order_id
@@ -325,17 +327,17 @@ class Books(RuleBasedStateMachine):
 
     def _end_order(self, order_id: str, took: Amounts, *, at: int) -> None:
         def end(connection: sa.Connection) -> None:
-            order = withdrawals.by_order(connection, order_id)
+            order = withdrawals.find_by_order(connection, order_id)
             assert order is not None
-            ending = Ending(state=WithdrawalState.WITHDRAWN, now=at, taken=took, at=at)
-            assert withdrawals.end(connection, order, ending)
+            ending = WithdrawalResult(state=WithdrawalState.WITHDRAWN, now=at, withdrawn=took, at=at)
+            assert withdrawals.finish(connection, order, ending)
 
         self.database.write(end).result()
 
     # what is there
 
-    def _order_id(self, epoch: int) -> str:
-        return f"rn-{self.truth.account_id}-{epoch}"
+    def _order_id(self, withdrawal_count: int) -> str:
+        return f"rn-{self.truth.account_id}-{withdrawal_count}"
 
     def _ref(self, connection: sa.Connection) -> int:
         query = sa.select(accounts.c.id).where(accounts.c.account_id == self.truth.account_id)
@@ -344,7 +346,7 @@ class Books(RuleBasedStateMachine):
     def _ledger_amounts(self) -> dict[Asset, Decimal]:
         with self.database.read() as connection:
             ref = self._ref(connection)
-            return dict(ledger.balances_of(connection, [ref]).get(ref, {}))
+            return dict(ledger.load_balances(connection, [ref]).get(ref, {}))
 
     def _notices(self) -> list[tuple[str, tuple[BalanceChange, ...]]]:
         """(key, changes) of each, oldest first."""
@@ -359,15 +361,17 @@ class Books(RuleBasedStateMachine):
         """What our withdrawals took that the books know of."""
         total: dict[Asset, Decimal] = {}
         with self.database.read() as connection:
-            unseen = {each.order_id for each in withdrawals.unseen(connection, self._ref(connection))}
-        for epoch, took in enumerate(self.orders):
-            for asset, amount in took.items() if self._order_id(epoch) not in unseen else ():
+            unseen = {
+                each.order_id for each in withdrawals.list_not_in_ledger(connection, self._ref(connection))
+            }
+        for withdrawal_count, took in enumerate(self.orders):
+            for asset, amount in took.items() if self._order_id(withdrawal_count) not in unseen else ():
                 total[asset] = total.get(asset, Decimal(0)) + amount
         return total
 
     def _history(self, account: AccountKey) -> list[tuple[Snapshot, tuple[BalanceChange, ...]]]:
         with self.database.read() as connection:
-            return ledger.history(connection, account)
+            return ledger.load_history(connection, account)
 
     def _caught_up(self) -> bool:
         """We know the newest there is and nothing older is on its way: a withdrawal of more than the books knew of is
@@ -384,10 +388,10 @@ def read_changes(text: str) -> tuple[BalanceChange, ...]:
 
 
 def test_the_books_are_the_truth_whatever_reaches_us(database: Database) -> None:
-    Books.database, Books.numbers = database, itertools.count()
+    KnownBalance.database, KnownBalance.numbers = database, itertools.count()
     started = time.monotonic()
     run_state_machine_as_test(
-        Books,
+        KnownBalance,
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
@@ -395,4 +399,6 @@ def test_the_books_are_the_truth_whatever_reaches_us(database: Database) -> None
             suppress_health_check=list(HealthCheck),
         ),
     )
-    keep("books", counted={"histories": EXAMPLES}, zeros={"untrue": 0}, seconds=time.monotonic() - started)
+    write_figures(
+        "books", counted={"histories": EXAMPLES}, zeros={"untrue": 0}, seconds=time.monotonic() - started
+    )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from notifier.flow.upkeep.live_connections import Presence
+from notifier.flow.upkeep.live_connections import ConnectionCountWatcher
 
 
 async def told(counts: Sequence[int | None], caplog: pytest.LogCaptureFixture) -> list[int]:
@@ -15,11 +15,11 @@ async def told(counts: Sequence[int | None], caplog: pytest.LogCaptureFixture) -
     async def ask() -> int | None:
         return next(rest)
 
-    presence = Presence(ask, is_connected=lambda: True)
+    presence = ConnectionCountWatcher(ask, is_connected=lambda: True)
     with caplog.at_level(logging.INFO, "notifier.flow.upkeep.live_connections"):
         for _ in counts:
-            assert await presence.turn() > 0
-    return [int(record.__dict__["not_ours"]) for record in caplog.records]
+            assert await presence.run_once() > 0
+    return [int(apply_events.__dict__["not_ours"]) for apply_events in caplog.records]
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import sqlalchemy as sa
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import CARD_LIVES_MS, Withdrawal, WithdrawalState
-from notifier.flow.notices import Telling, end_of
+from notifier.flow.notices import NoticeWriter, result_reason
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
-from support.delivery_rows import NOW, claim, told
-from support.withdrawal_rows import BOOK, hung_card, withdrawn
+from support.delivery_rows import NOW, claim, notices
+from support.withdrawal_rows import ADDRESS_BOOK, posted_card, withdrawn
 
-TELLING = Telling(book=BOOK, max_age_ms=3_600_000, alarm_group="hr")
+TELLING = NoticeWriter(address_book=ADDRESS_BOOK, max_age_ms=3_600_000, alarm_group="hr")
 LATER = NOW + CARD_LIVES_MS
 
 
@@ -23,7 +23,7 @@ def the_end(
     database: Database, order: Withdrawal, reason: NoticeReason = NoticeReason.WITHDRAWN, **more: Any
 ) -> None:
     more = {"now": NOW, **more}
-    database.write(lambda c: TELLING.tell_the_end(c, order, reason, **more)).result()
+    database.write(lambda c: TELLING.write_result(c, order, reason, **more)).result()
 
 
 def of_order(database: Database, order_id: str = "rn-1") -> list[tuple[str, str]]:
@@ -52,8 +52,8 @@ def test_what_follows_before_it_was_sent_shares_its_card(database: Database) -> 
 
     assert 1 == len(of_order(database))
     (claimed,) = claim(database).deliveries
-    assert ["withdrawn", "paid"] == [each.reason for each in claimed.told]
-    assert {"rn-1"} == {each.order_id for each in claimed.told}
+    assert ["withdrawn", "paid"] == [each.reason for each in claimed.notices]
+    assert {"rn-1"} == {each.order_id for each in claimed.notices}
 
 
 def test_what_follows_later_is_a_message_of_its_own(database: Database) -> None:
@@ -67,9 +67,9 @@ def test_what_follows_later_is_a_message_of_its_own(database: Database) -> None:
 
 def test_a_balance_and_a_withdrawal_never_share_a_card(database: Database) -> None:
     order = withdrawn(database)
-    before = told(database, "reward before")
+    before = create_notice(database, "reward before")
     the_end(database, order)
-    after = told(database, "reward after")
+    after = create_notice(database, "reward after")
 
     assert 1 == len(of_order(database))
     assert before != after, "the newer one would overtake the receipt on the older card"
@@ -78,7 +78,7 @@ def test_a_balance_and_a_withdrawal_never_share_a_card(database: Database) -> No
 def test_two_orders_never_share_a_card(database: Database) -> None:
     first = withdrawn(database)
     the_end(database, first)
-    second = withdrawn(database, "rn-2", epoch=1)
+    second = withdrawn(database, "rn-2", withdrawal_count=1)
     the_end(database, second)
 
     assert [1, 1] == [len(of_order(database, each)) for each in ("rn-1", "rn-2")]
@@ -88,7 +88,7 @@ def test_two_orders_never_share_a_card(database: Database) -> None:
 def test_a_group_whose_cards_are_too_old_gets_a_new_message(
     database: Database, age: int, *, instead: bool
 ) -> None:
-    hung_card(database, "hr's", target="hr")
+    posted_card(database, "hr's", target="hr")
     order = withdrawn(database)
     the_end(database, order, now=NOW + age)
 
@@ -96,8 +96,8 @@ def test_a_group_whose_cards_are_too_old_gets_a_new_message(
 
 
 def test_a_group_with_one_young_card_needs_no_message(database: Database) -> None:
-    hung_card(database, "hr's old one", target="hr")
-    hung_card(database, "hr's young one", target="hr", sent_at=LATER - 5)
+    posted_card(database, "hr's old one", target="hr")
+    posted_card(database, "hr's young one", target="hr", sent_at=LATER - 5)
     order = withdrawn(database)
     the_end(database, order, now=LATER)
 
@@ -106,8 +106,8 @@ def test_a_group_with_one_young_card_needs_no_message(database: Database) -> Non
 
 def test_a_card_of_another_time_is_no_reason_for_a_message(database: Database) -> None:
     """It tells of the withdrawal before this one, and shows its end."""
-    hung_card(database, "hr's", target="hr")
-    order = withdrawn(database, epoch=1)
+    posted_card(database, "hr's", target="hr")
+    order = withdrawn(database, withdrawal_count=1)
     the_end(database, order, now=LATER)
 
     assert ["referrer"] == [target for target, _ in of_order(database)]
@@ -116,8 +116,8 @@ def test_a_card_of_another_time_is_no_reason_for_a_message(database: Database) -
 def test_the_alarm_goes_to_the_group_that_asked_for_it(database: Database) -> None:
     order = withdrawn(database)
 
-    def alarm(telling: Telling) -> bool:
-        return database.write(lambda c: telling.alarm(c, order, NoticeReason.PAYOUT_LATE, now=NOW)).result()
+    def alarm(notices: NoticeWriter) -> bool:
+        return database.write(lambda c: notices.alarm(c, order, NoticeReason.PAYOUT_LATE, now=NOW)).result()
 
     assert not alarm(replace(TELLING, alarm_group=None))
     assert [] == of_order(database)
@@ -150,4 +150,4 @@ def test_whose_account_it_is_must_be_known_freshly(database: Database) -> None:
 def test_what_a_card_says_in_the_end(
     state: WithdrawalState, payout: PayoutState | None, end: NoticeReason | None
 ) -> None:
-    assert end == end_of(state, payout)
+    assert end == result_reason(state, payout)

@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.domain.event import Event
-from notifier.flow.upkeep.prune import PAGE, PAUSE_SECONDS, ROUND_SECONDS, PruneParts, Pruner
+from notifier.flow.upkeep.prune import PAGE, PAUSE_SECONDS, ROUND_SECONDS, PruneDeps, Pruner
 from notifier.store.engine.database import Database
-from notifier.store.inbox import AcceptEvents
+from notifier.store.inbox import EventInserter
 from notifier.store.schema.tables import deliveries, delivery_notices, inbox, notices
 from support.clock import FakeClock
 from support.delivery_rows import account_ref
@@ -24,13 +24,13 @@ BODY = "x" * 4_000
 
 
 def pruner(database: Database, clock: FakeClock, *, busy: Callable[[], bool] = lambda: False) -> Pruner:
-    return Pruner(database, PruneParts(events_days=30, deliveries_days=90, clock=clock, busy=busy))
+    return Pruner(database, PruneDeps(events_days=30, deliveries_days=90, clock=clock, busy=busy))
 
 
 async def a_round(one: Pruner) -> int:
     """How many pages it had."""
     pages = 1
-    while await one.turn() != ROUND_SECONDS:
+    while await one.run_once() != ROUND_SECONDS:
         pages += 1
     return pages
 
@@ -78,7 +78,7 @@ def traffic(database: Database, clock: FakeClock, day: int, *, events: int = 20)
                     account_ref=ref,
                     target="referrer",
                     state="sent",
-                    rung="full",
+                    variant="full",
                     body=BODY,
                     due_at=now,
                     created_at=now,
@@ -119,7 +119,7 @@ async def test_acknowledging_goes_on_while_much_is_pruned(database: Database, cl
     """Between any two pages an event gets in: it never waits for the whole."""
     traffic(database, clock, 0, events=10 * PAGE)
     clock.advance(seconds=365 * DAY)
-    one, accept = pruner(database, clock), AcceptEvents(clock)
+    one, accept = pruner(database, clock), EventInserter(clock)
     pages, left = 0, []
     waits = 0.0
     while waits != ROUND_SECONDS:
@@ -127,7 +127,7 @@ async def test_acknowledging_goes_on_while_much_is_pruned(database: Database, cl
             key=f"new {pages}", event_type="t", tenant_key="t", app_id="a", created_at=1, payload=b"{}"
         )
         stored: Future[Any] = database.write_many(accept, event)
-        waits = await one.turn()
+        waits = await one.run_once()
         stored.result(10)
         pages += 1
         left.append(count(database, inbox))
@@ -140,13 +140,13 @@ async def test_acknowledging_goes_on_while_much_is_pruned(database: Database, cl
 async def test_it_steps_back_while_events_rush_in(database: Database, clock: FakeClock) -> None:
     traffic(database, clock, 0)
     clock.advance(seconds=365 * DAY)
-    rush = threading.Event()
-    rush.set()
-    one = pruner(database, clock, busy=rush.is_set)
+    burst = threading.Event()
+    burst.set()
+    one = pruner(database, clock, busy=burst.is_set)
 
-    assert PAUSE_SECONDS == await one.turn()
+    assert PAUSE_SECONDS == await one.run_once()
     assert 20 == count(database, inbox)
-    rush.clear()
+    burst.clear()
     await a_round(one)
     assert 0 == count(database, inbox)
 
@@ -163,9 +163,9 @@ async def test_what_went_is_said_once_a_round_and_nothing_when_nothing_went(
 
     await a_round(one)
 
-    [record] = caplog.records
-    assert "retention.pruned" == record.getMessage()
-    assert (3, 3, 3) == tuple(getattr(record, name) for name in ("events", "deliveries", "notices"))
+    [apply_events] = caplog.records
+    assert "retention.pruned" == apply_events.getMessage()
+    assert (3, 3, 3) == tuple(getattr(apply_events, name) for name in ("events", "deliveries", "notices"))
 
 
 async def test_a_page_that_failed_is_taken_again(database: Database, clock: FakeClock) -> None:
@@ -174,7 +174,7 @@ async def test_a_page_that_failed_is_taken_again(database: Database, clock: Fake
     one = pruner(database, clock)
     database.write(lambda c: c.exec_driver_sql("ALTER TABLE inbox RENAME TO away")).result(10)
     with pytest.raises(sa.exc.OperationalError):
-        await one.turn()
+        await one.run_once()
     database.write(lambda c: c.exec_driver_sql("ALTER TABLE away RENAME TO inbox")).result(10)
 
     await a_round(one)

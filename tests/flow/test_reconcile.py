@@ -12,7 +12,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, notices
 from support.builders import CNY
 from support.clock import FakeClock
-from support.reconciling import HOUR, LIN, Scene, refresh_scene
+from support.reconciling import HOUR, LIN, ReconcileScene, reconcile_scene
 
 
 @pytest.fixture
@@ -21,54 +21,54 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def scene(database: Database, clock: FakeClock) -> AsyncIterator[Scene]:
-    async with refresh_scene(database, clock) as made:
+async def scene(database: Database, clock: FakeClock) -> AsyncIterator[ReconcileScene]:
+    async with reconcile_scene(database, clock) as made:
         yield made
 
 
-async def test_what_agrees_changes_nothing(scene: Scene) -> None:
+async def test_what_agrees_changes_nothing(scene: ReconcileScene) -> None:
     before = len(scene.rows(notices))
-    await scene.sweep()
+    await scene.reconcile()
 
     assert (16, 0, 0) == (scene.newest().read, scene.newest().failed, scene.newest().recovered)
     assert before == len(scene.rows(notices))
-    assert all(row.agreed_at is not None for row in scene.rows(accounts))
+    assert all(row.confirmed_at is not None for row in scene.rows(accounts))
 
 
-async def test_a_change_that_no_event_told_is_recovered_once_and_says_so(scene: Scene) -> None:
-    scene.box.change(LIN, cash={"CNY": "+500.00"})
-    await scene.sweep()
+async def test_a_change_that_no_event_told_is_recovered_once_and_says_so(scene: ReconcileScene) -> None:
+    scene.box.change_balance(LIN, cash={"CNY": "+500.00"})
+    await scene.reconcile()
     assert [] == scene.recovered(), "an event may still be on its way"
     await scene.after_grace()
     first = scene.newest().id
     assert 1 == scene.newest().recovered
-    await scene.sweep()
+    await scene.reconcile()
     await scene.after_grace()
 
-    assert ["360.5", "860.5"] == [each.rstrip("0") for each in scene.told_cash()[-1]]
+    assert ["360.5", "860.5"] == [each.rstrip("0") for each in scene.notified_cash()[-1]]
     assert 1 == len(scene.recovered())
     assert Decimal("860.50") == scene.balance(LIN)[CNY]
     assert (first + 1, 0) == (scene.newest().id, scene.newest().recovered)
 
 
-async def test_an_event_that_comes_within_the_grace_is_told_and_nothing_else(scene: Scene) -> None:
-    scene.box.change(LIN, cash={"CNY": "+500.00"})
-    await scene.sweep()
-    scene.hear_all()
-    await scene.record()
+async def test_an_event_that_comes_within_the_grace_is_told_and_nothing_else(scene: ReconcileScene) -> None:
+    scene.box.change_balance(LIN, cash={"CNY": "+500.00"})
+    await scene.reconcile()
+    scene.receive_all()
+    await scene.apply_events()
     await scene.after_grace()
 
     assert [] == scene.recovered()
     assert Decimal("860.50") == scene.balance(LIN)[CNY]
 
 
-async def test_another_change_within_the_grace_gets_a_grace_of_its_own(scene: Scene) -> None:
+async def test_another_change_within_the_grace_gets_a_grace_of_its_own(scene: ReconcileScene) -> None:
     """Its event may be on its way as well; what was suspected before is heard by then."""
-    scene.box.change(LIN, cash={"CNY": "+500.00"})
-    await scene.sweep()
-    scene.hear_all()
-    await scene.record()
-    scene.box.change(LIN, cash={"CNY": "+1.00"})
+    scene.box.change_balance(LIN, cash={"CNY": "+500.00"})
+    await scene.reconcile()
+    scene.receive_all()
+    await scene.apply_events()
+    scene.box.change_balance(LIN, cash={"CNY": "+1.00"})
     await scene.after_grace()
     assert [] == scene.recovered()
     await scene.after_grace()
@@ -77,80 +77,80 @@ async def test_another_change_within_the_grace_gets_a_grace_of_its_own(scene: Sc
     assert Decimal("861.50") == scene.balance(LIN)[CNY]
 
 
-async def test_the_event_that_comes_after_its_recovery_tells_nothing(scene: Scene) -> None:
-    scene.box.change(LIN, cash={"CNY": "+500.00"})
-    scene.box.change(LIN, cash={"CNY": "+7.00"})
-    await scene.sweep()
+async def test_the_event_that_comes_after_its_recovery_tells_nothing(scene: ReconcileScene) -> None:
+    scene.box.change_balance(LIN, cash={"CNY": "+500.00"})
+    scene.box.change_balance(LIN, cash={"CNY": "+7.00"})
+    await scene.reconcile()
     scene.box.advance(2)  # Feishu says whole seconds
     await scene.after_grace()
     before = len(scene.rows(notices))
-    scene.hear_all()
-    await scene.record()
+    scene.receive_all()
+    await scene.apply_events()
 
     assert before == len(scene.rows(notices))
     assert Decimal("867.50") == scene.balance(LIN)[CNY]
     assert 1 == len(scene.recovered())
 
 
-async def test_what_came_late_and_seems_older_than_a_read_is_read_once_more(scene: Scene) -> None:
+async def test_what_came_late_and_seems_older_than_a_read_is_read_once_more(scene: ReconcileScene) -> None:
     """Clocks that differ can put a newer balance before the read; the next read mends it."""
-    scene.box.change(LIN, cash={"CNY": "+500.00"})
-    await scene.sweep()
+    scene.box.change_balance(LIN, cash={"CNY": "+500.00"})
+    await scene.reconcile()
     await scene.after_grace()
-    [event] = scene.box.change(LIN, cash={"CNY": "+2.00"})
-    scene.hear(event, modified_at=scene.account(LIN).modified_at - HOUR * 1000)
-    await scene.record()
+    [event] = scene.box.change_balance(LIN, cash={"CNY": "+2.00"})
+    scene.receive(event, modified_at=scene.account(LIN).modified_at - HOUR * 1000)
+    await scene.apply_events()
     assert Decimal("860.50") == scene.balance(LIN)[CNY]
     scene.clock.advance(seconds=1)
-    await scene.refresher.turn()
+    await scene.reconciler.run_once()
     await scene.after_grace()
 
     assert Decimal("862.50") == scene.balance(LIN)[CNY]
 
 
-async def test_newest_accounts_come_first_and_a_restart_goes_on_where_it_was(scene: Scene) -> None:
-    scene.box.change(LIN, cash={"CNY": "+1.00"})
-    scene.hear_all()
-    await scene.record()
-    scene.refresher.may_have_missed()
-    await scene.refresher.turn()
-    assert [LIN] == [row.account_id for row in scene.rows(accounts) if row.agreed_at is not None]
+async def test_newest_accounts_come_first_and_a_restart_goes_on_where_it_was(scene: ReconcileScene) -> None:
+    scene.box.change_balance(LIN, cash={"CNY": "+1.00"})
+    scene.receive_all()
+    await scene.apply_events()
+    scene.reconciler.request_run()
+    await scene.reconciler.run_once()
+    assert [LIN] == [row.account_id for row in scene.rows(accounts) if row.confirmed_at is not None]
     scene.clock.advance(seconds=0.5)
-    await scene.refresher.turn()
+    await scene.reconciler.run_once()
     scene.restart()
-    await scene.sweep(connected=False)
+    await scene.reconcile(connected=False)
 
     assert 16 == scene.reads(), "nobody was read twice"
     assert (1, 16) == (scene.newest().id, scene.newest().read)
 
 
-async def test_a_round_comes_on_its_schedule_and_never_twice_at_once(scene: Scene) -> None:
-    scene.parts = replace(scene.parts, every_ms=6 * HOUR * 1000, on_connect=False)
+async def test_a_round_comes_on_its_schedule_and_never_twice_at_once(scene: ReconcileScene) -> None:
+    scene.deps = replace(scene.deps, every_ms=6 * HOUR * 1000, on_connect=False)
     scene.restart()
-    await scene.sweep(connected=False)
+    await scene.reconcile(connected=False)
     first = scene.newest().id
-    await scene.refresher.turn()
+    await scene.reconciler.run_once()
     assert first == scene.newest().id
     scene.clock.advance(seconds=6 * HOUR)
-    await scene.sweep(connected=False)
+    await scene.reconcile(connected=False)
 
     assert first + 1 == scene.newest().id
 
 
-async def test_a_clock_that_was_set_back_does_not_stop_the_schedule(scene: Scene) -> None:
-    scene.parts = replace(scene.parts, every_ms=6 * HOUR * 1000, on_connect=False)
+async def test_a_clock_that_was_set_back_does_not_stop_the_schedule(scene: ReconcileScene) -> None:
+    scene.deps = replace(scene.deps, every_ms=6 * HOUR * 1000, on_connect=False)
     scene.restart()
-    await scene.sweep(connected=False)
+    await scene.reconcile(connected=False)
     first = scene.newest().id
     scene.clock.advance(seconds=-30 * 24 * HOUR)
-    await scene.refresher.turn()
+    await scene.reconciler.run_once()
 
     assert first + 1 == scene.newest().id
 
 
-async def test_points_are_read_too(scene: Scene) -> None:
-    scene.box.change(LIN, points=30)
-    await scene.sweep()
+async def test_points_are_read_too(scene: ReconcileScene) -> None:
+    scene.box.change_balance(LIN, points=30)
+    await scene.reconcile()
     await scene.after_grace()
 
     assert Decimal(151) == scene.balance(LIN)[POINTS]
@@ -163,5 +163,5 @@ def test_the_next_accounts_are_found_by_their_index(database: Database) -> None:
             " AND app_id = 'a' ORDER BY modified_at DESC, id DESC LIMIT 8"
         ).all()
 
-    assert "ix_accounts_newest" in str(plan)
+    assert "ix_accounts_modified" in str(plan)
     assert "TEMP B-TREE" not in str(plan)

@@ -5,19 +5,19 @@ import sqlalchemy as sa
 
 from notifier.domain.event import AccountKey
 from notifier.domain.money import Kind
-from notifier.domain.rate_limit import Pace
+from notifier.domain.rate_limit import RateLimit
 from notifier.domain.withdrawal import Role, WithdrawalState
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.referral_accounts import ReferralAccounts
-from notifier.flow.notices import Telling
-from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawParts
+from notifier.feishu.referral_accounts import FeishuReferralAccounts
+from notifier.flow.notices import NoticeWriter
+from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawDeps
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
-from notifier.store.withdrawals import Order
+from notifier.store.withdrawals import WithdrawalOrder
 from support.clock import FakeClock
-from support.withdrawal_rows import BOOK, hung_card, stored
+from support.withdrawal_rows import ADDRESS_BOOK, posted_card, read_withdrawal
 
 WITHDRAW = "POST /open-apis/hire/v1/referral_account/*/withdraw"
 LIN_ACCOUNT = "7000000000000000001"
@@ -27,14 +27,16 @@ ORDER = "rn-1"
 def ask(database: Database, box: FeishuBox, clock: FakeClock) -> None:
     """The referrer pressed the button on their card."""
     account = AccountKey(tenant_key="sandbox-tenant", app_id=box.app_id, account_id=LIN_ACCOUNT)
-    card = hung_card(database, "card", account=account, sent_at=clock.millis)
+    card = posted_card(database, "card", account=account, sent_at=clock.millis)
 
     def begin(connection: sa.Connection) -> None:
         ref = connection.execute(sa.text("SELECT id FROM accounts")).scalar_one()
-        name = buttons.draw(connection, delivery_id=card, account_ref=ref, epoch=0, now=clock.millis)
-        button = buttons.find(connection, name, book=BOOK, now=clock.millis)
+        name = buttons.ensure_button(
+            connection, delivery_id=card, account_ref=ref, withdrawal_count=0, now=clock.millis
+        )
+        button = buttons.find_button(connection, name, address_book=ADDRESS_BOOK, now=clock.millis)
         assert button is not None
-        order = Order(
+        order = WithdrawalOrder(
             order_id=ORDER,
             button=button,
             kinds=tuple(Kind),
@@ -43,7 +45,7 @@ def ask(database: Database, box: FeishuBox, clock: FakeClock) -> None:
             click_key="click",
             now=clock.millis,
         )
-        assert withdrawals.begin(connection, order) is not None
+        assert withdrawals.create_order(connection, order) is not None
 
     database.write(begin).result()
 
@@ -52,27 +54,27 @@ def ask(database: Database, box: FeishuBox, clock: FakeClock) -> None:
 async def test_an_order_waits_while_the_app_is_stopped_and_is_carried_out_after(
     database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock, code: int
 ) -> None:
-    parts = WithdrawParts(
-        outside=ReferralAccounts(api),
-        telling=Telling(book=BOOK, max_age_ms=10**12),
-        pace=Pace(per_second=1),
+    deps = WithdrawDeps(
+        referral_accounts=FeishuReferralAccounts(api),
+        notices=NoticeWriter(address_book=ADDRESS_BOOK, max_age_ms=10**12),
+        limit=RateLimit(per_second=1),
         clock=clock,
-        owner="us",
+        worker_id="us",
         wake=lambda: None,
     )
-    withdrawer = Withdrawer(database, parts, wake=lambda: None)
+    withdrawer = Withdrawer(database, deps, wake=lambda: None)
     ask(database, feishu_box, clock)
-    stopped = feishu_box.add_fault({"match": WITHDRAW, "action": "code", "code": code})
+    stopped = feishu_box.add_call_fault({"match": WITHDRAW, "action": "code", "code": code})
     for _ in range(600):  # seconds
-        await withdrawer.turn()
+        await withdrawer.run_once()
         await withdrawer.drain(10)
         clock.advance(seconds=1)
 
-    assert WithdrawalState.REQUESTED is stored(database, ORDER).state
-    assert 5 <= feishu_box.fault_hits(stopped) <= 20, "not more than each half minute"
-    feishu_box.clear_faults()
+    assert WithdrawalState.REQUESTED is read_withdrawal(database, ORDER).state
+    assert 5 <= feishu_box.count_call_fault_hits(stopped) <= 20, "not more than each half minute"
+    feishu_box.clear_call_faults()
     clock.advance(seconds=600)
-    await withdrawer.turn()
+    await withdrawer.run_once()
     await withdrawer.drain(10)
-    assert WithdrawalState.WITHDRAWN is stored(database, ORDER).state
+    assert WithdrawalState.WITHDRAWN is read_withdrawal(database, ORDER).state
     assert 1 == len(feishu_box.withdrawals())

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from notifier.flow.worker import Step
+from notifier.flow.worker import Worker
 
 
 class Turns:
@@ -39,7 +39,7 @@ async def hangs() -> None:
 
 async def test_a_wake_ends_the_rest() -> None:
     turns = Turns()
-    step = Step("test", turns)
+    step = Worker("test", turns)
     step.start()
     await turns.reach(1)
 
@@ -52,7 +52,7 @@ async def test_a_wake_ends_the_rest() -> None:
 
 async def test_after_a_failure_no_wake_hurries_it() -> None:
     turns = Turns(fails)
-    step = Step("test", turns)
+    step = Worker("test", turns)
     step.start()
     await turns.reach(1)
     for _ in range(100):
@@ -65,7 +65,7 @@ async def test_after_a_failure_no_wake_hurries_it() -> None:
 
 async def test_a_failure_does_not_end_the_step() -> None:
     turns = Turns(fails)
-    step = Step("test", turns)
+    step = Worker("test", turns)
     step.start()
 
     await turns.reach(2)
@@ -75,7 +75,7 @@ async def test_a_failure_does_not_end_the_step() -> None:
 
 async def test_a_stop_cuts_off_a_turn_that_hangs() -> None:
     turns = Turns(hangs)
-    step = Step("test", turns)
+    step = Worker("test", turns)
     step.start()
     await turns.reach(1)
 
@@ -86,7 +86,7 @@ async def test_a_stop_cuts_off_a_turn_that_hangs() -> None:
 
 
 async def test_a_stop_before_the_start_and_a_second_one_are_harmless() -> None:
-    step = Step("test", Turns())
+    step = Worker("test", Turns())
     await step.stop(seconds=1)
     step.start()
 

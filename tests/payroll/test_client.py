@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from notifier.clock import SystemClock
-from notifier.errors import CallError, NotDone, OutcomeUnknown, Refused
+from notifier.errors import CallError, TemporaryFailure, OutcomeUnknown, Refused
 from notifier.payroll.client import PayrollAccess, PayrollClient
 from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
@@ -35,7 +35,7 @@ def access(url: str, *, secret: str = SECRET, timeout_seconds: float = 5) -> Pay
 
 async def handed_over(to: PayrollAccess, body: bytes = BODY, order: str = ORDER) -> int:
     async with PayrollClient(to, SystemClock()) as client:
-        return await client.hand_over(order, body)
+        return await client.submit_payout(order, body)
 
 
 async def failure(to: PayrollAccess, body: bytes = BODY) -> CallError:
@@ -88,7 +88,7 @@ async def test_what_is_sent_is_signed_to_the_second_and_carries_its_key(clock: F
         TestServer(app) as server,
         PayrollClient(access(str(server.make_url("/payouts"))), clock) as client,
     ):
-        assert 202 == await client.hand_over(ORDER, BODY)
+        assert 202 == await client.submit_payout(ORDER, BODY)
 
     ((headers, raw),) = seen
     by_hand = hmac.new(SECRET.encode(), b"1768464000." + BODY, hashlib.sha256).hexdigest()
@@ -117,7 +117,7 @@ async def test_another_content_under_the_same_key_is_refused_for_good(feishu_box
 async def test_a_wrong_secret_may_be_mended(feishu_box: FeishuBox) -> None:
     error = await failure(access(f"{feishu_box.url}/payroll/payouts", secret="another-secret--"))
 
-    assert isinstance(error, NotDone)
+    assert isinstance(error, TemporaryFailure)
     assert 401 == error.code
     assert [] == feishu_box.payouts()
 
@@ -125,7 +125,7 @@ async def test_a_wrong_secret_may_be_mended(feishu_box: FeishuBox) -> None:
 @pytest.mark.parametrize(
     "code, kind",
     [
-        *((code, NotDone) for code in (301, 302, 308, 401, 403, 404, 408, 425, 429)),
+        *((code, TemporaryFailure) for code in (301, 302, 308, 401, 403, 404, 408, 425, 429)),
         *((code, Refused) for code in (400, 405, 409, 410, 413, 415, 422)),
         *((code, OutcomeUnknown) for code in (500, 502, 503, 504, 599)),
     ],
@@ -172,8 +172,8 @@ async def test_retry_after_as_a_date(clock: FakeClock, ahead: int, seconds: floa
         answering(status(429, f"Retry-After: {at}")) as to,
         PayrollClient(to, clock) as client,
     ):
-        with pytest.raises(NotDone) as caught:
-            await client.hand_over(ORDER, BODY)
+        with pytest.raises(TemporaryFailure) as caught:
+            await client.submit_payout(ORDER, BODY)
 
     assert caught.value.retry_after_seconds == pytest.approx(seconds, abs=1)
 
@@ -181,7 +181,7 @@ async def test_retry_after_as_a_date(clock: FakeClock, ahead: int, seconds: floa
 async def test_a_system_that_is_not_there_was_not_told() -> None:
     error = await failure(access(f"http://127.0.0.1:{free_port()}/payouts?key=hidden"))
 
-    assert isinstance(error, NotDone)
+    assert isinstance(error, TemporaryFailure)
     assert "hidden" not in str(error)
 
 
@@ -192,7 +192,7 @@ async def test_a_name_that_does_not_resolve_was_not_told(monkeypatch: pytest.Mon
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
     error = await failure(access("http://payroll.invalid/payouts?key=hidden"))
 
-    assert isinstance(error, NotDone)
+    assert isinstance(error, TemporaryFailure)
     assert "hidden" not in str(error)
 
 
@@ -200,7 +200,7 @@ async def test_a_name_that_does_not_resolve_was_not_told(monkeypatch: pytest.Mon
 async def test_an_address_that_cannot_be_called_was_not_told(host: str) -> None:
     error = await failure(access(f"http://{host}/payouts?key=hidden"))
 
-    assert isinstance(error, NotDone)
+    assert isinstance(error, TemporaryFailure)
     assert "hidden" not in str(error)
 
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from notifier.clock import SystemClock
-from notifier.domain.payout import PayoutReport, PayoutState, Taken
+from notifier.domain.payout import PayoutReport, PayoutState, PayoutReportOutcome
 from notifier.errors import ConfigError
 from notifier.payroll.endpoint import PATH, ReportEndpoint
 from notifier.payroll.signature import sign
@@ -27,12 +27,12 @@ class Desk:
 
     def __init__(self) -> None:
         self.reports: list[PayoutReport] = []
-        self.answer: Taken | Exception = Taken.NEW
+        self.answer: PayoutReportOutcome | Exception = PayoutReportOutcome.NEW
         self.called = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
 
-    async def take(self, report: PayoutReport) -> Taken:
+    async def take(self, report: PayoutReport) -> PayoutReportOutcome:
         self.reports.append(report)
         self.called.set()
         await self.go_on.wait()
@@ -250,15 +250,15 @@ async def test_odd_characters_become_spaces(url: str, desk: Desk) -> None:
 @pytest.mark.parametrize(
     "answer, code, said",
     [
-        (Taken.SAME, 200, b'"paid"'),
-        (Taken.OLDER, 200, b"ignored"),
-        (Taken.CONFLICT, 409, b"another reference"),
-        (Taken.UNKNOWN, 404, b"no payout"),
+        (PayoutReportOutcome.SAME, 200, b'"paid"'),
+        (PayoutReportOutcome.OLDER, 200, b"ignored"),
+        (PayoutReportOutcome.CONFLICT, 409, b"another reference"),
+        (PayoutReportOutcome.UNKNOWN, 404, b"no payout"),
         (OSError("disk full at /secret/place"), 503, b"report it again"),
     ],
 )
 async def test_what_came_of_it_is_said(
-    url: str, desk: Desk, answer: Taken | Exception, code: int, said: bytes
+    url: str, desk: Desk, answer: PayoutReportOutcome | Exception, code: int, said: bytes
 ) -> None:
     desk.answer = answer
     got, body = await post(url, report())
@@ -277,7 +277,7 @@ async def test_what_was_not_kept_may_come_again_soon(
         head = await reader.readuntil(b"\r\n\r\n")
 
     assert b"\r\nRetry-After: 5\r\n" in head
-    assert ["payouts.report_failed"] == [record.message for record in caplog.records]
+    assert ["payout.report_failed"] == [record.message for record in caplog.records]
     assert "a word of the body" not in caplog.text + str(vars(caplog.records[0]))
 
 

@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from notifier.payroll.signature import TOLERANCE_SECONDS, sign, signed_at
+from notifier.payroll.signature import TOLERANCE_SECONDS, sign, verify_signature
 
 SECRET, AT, RAW = "an-example-secret", 1_700_000_000, b'{"order_id":"rn-1"}'
 RIGHT = sign(SECRET, str(AT), RAW)
@@ -19,7 +19,7 @@ def read(
     raw: bytes = RAW,
     now: float = AT,
 ) -> int | None:
-    return signed_at(secret, timestamp=timestamp, signature=signature, raw=raw, now_seconds=now)
+    return verify_signature(secret, timestamp=timestamp, signature=signature, raw=raw, now_seconds=now)
 
 
 def test_it_is_the_hmac_of_time_and_body() -> None:

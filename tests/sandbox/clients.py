@@ -81,7 +81,7 @@ def card(*elements: object, **more: object) -> dict[str, object]:
     return {"schema": "2.0", "config": {"update_multi": True}, "body": {"elements": body}, **more}
 
 
-class Listener:
+class LongConnectionClient:
     """A client of the long connection that acknowledges only when told to."""
 
     def __init__(self, socket: Connection) -> None:
@@ -119,8 +119,8 @@ def discover(box: FeishuBox, app_id: str | None = None, app_secret: str | None =
 
 
 @contextmanager
-def listening(box: FeishuBox) -> Iterator[Listener]:
+def listening(box: FeishuBox) -> Iterator[LongConnectionClient]:
     before = box.connections()
     with connect(discover(box).data["URL"], proxy=None) as socket:
         box.wait_for(lambda: box.connections() > before, "the listener is connected")
-        yield Listener(socket)
+        yield LongConnectionClient(socket)

@@ -52,7 +52,7 @@ def pay(box: FeishuBox, body: object = None, *, secret: str = SECRET, late: int 
 
 
 @dataclass
-class Receiver:
+class ReportReceiver:
     """Takes reports. status: what it answers with."""
 
     url: str = ""
@@ -64,8 +64,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    receiver = Receiver()
+def receiving() -> Iterator[ReportReceiver]:
+    receiver = ReportReceiver()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # the name http.server calls

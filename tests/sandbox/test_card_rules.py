@@ -212,7 +212,7 @@ BAD: list[tuple[str, Any, int]] = [
 
 
 @pytest.mark.parametrize("element", GOOD, ids=lambda element: str(element["tag"]))
-def test_a_good_component_is_taken(element: dict[str, Any]) -> None:
+def test_a_good_component_is_accepted(element: dict[str, Any]) -> None:
     assert 0 == refusal(card(element))
 
 
@@ -301,7 +301,7 @@ def test_a_bot_that_may_mention_everybody_does() -> None:
     "loose",
     [{"elements": [{"tag": "note"}]}, {"type": "template", "data": {"template_id": "x"}}, {"schema": "1.0"}],
 )
-def test_other_kinds_of_card_are_taken_as_they_are(loose: dict[str, Any]) -> None:
+def test_other_kinds_of_card_are_accepted_verbatim(loose: dict[str, Any]) -> None:
     assert 0 == refusal(loose)
 
 
@@ -333,7 +333,7 @@ json_values = st.recursive(
 
 
 @given(st.data())
-def test_a_card_broken_anywhere_is_taken_or_refused_and_nothing_else(data: st.DataObject) -> None:
+def test_a_corrupted_card_is_accepted_or_refused_and_nothing_else(data: st.DataObject) -> None:
     made = json.loads(json.dumps(card(*data.draw(st.lists(st.sampled_from(GOOD), min_size=1, max_size=3)))))
     place: Any = made
     while True:

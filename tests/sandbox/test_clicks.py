@@ -8,12 +8,12 @@ import pytest
 from notifier.sandbox.cards.clicks import BadClickError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.clients import Listener, api, card, listening, send
+from sandbox.clients import LongConnectionClient, api, card, listening, send
 
 VALUE = {"op": "withdraw", "ref": "abc"}
 
 
-def click(box: FeishuBox, listener: Listener, *, code: int = 200, answer: object = None) -> Any:
+def click(box: FeishuBox, listener: LongConnectionClient, *, code: int = 200, answer: object = None) -> Any:
     """Clicks on a fresh card while the listener answers; gives the outcome, the question, and the message."""
     message_id = send(box, card()).data["message_id"]
     with ThreadPoolExecutor(1) as pool:
@@ -23,7 +23,7 @@ def click(box: FeishuBox, listener: Listener, *, code: int = 200, answer: object
         return outcome.result(), question, box.all_messages()[-1]
 
 
-def test_a_click_says_who_pressed_what_on_which_message(feishu_box: FeishuBox) -> None:
+def test_a_click_contains_person_action_and_message(feishu_box: FeishuBox) -> None:
     with listening(feishu_box) as listener:
         outcome, question, message = click(feishu_box, listener)
 
@@ -83,7 +83,7 @@ def test_no_answer_in_time_is_200341_and_the_click_is_not_repeated() -> None:
         outcome = box.click(message_id, "ou_sandbox_lin", VALUE)
         first = listener.event()[1]
         box.advance(30_000)
-        box.change("7000000000000000001", points=1)
+        box.change_balance("7000000000000000001", points=1)
 
         assert 200341 == outcome["code"]
         assert first["header"]["event_type"] == "card.action.trigger"

@@ -12,28 +12,28 @@ from websockets.sync.client import connect
 from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.clients import Listener, call, discover, listening, send
+from sandbox.clients import LongConnectionClient, call, discover, listening, send
 from sandbox.test_python_sdk import sdk
 
 LIN = "7000000000000000001"
-HASTY = SandboxSettings(answer_seconds=0.05, redelivery_seconds=(0.01,) * 500)
+FAST = SandboxSettings(answer_seconds=0.05, redelivery_seconds=(0.01,) * 500)
 
 
 @pytest.fixture
 def hasty_box() -> Iterator[FeishuBox]:
     """Waits hardly at all for an ack, and pushes again at once."""
-    with FeishuBox(HASTY) as box:
+    with FeishuBox(FAST) as box:
         yield box
 
 
-def ping(listener: Listener, service: int = 0) -> None:
+def ping(listener: LongConnectionClient, service: int = 0) -> None:
     listener.socket.send(Frame(service=service, method=0, headers=(("type", "ping"),)).to_bytes())
 
 
-def hears_nothing(box: FeishuBox, listener: Listener) -> bool:
+def receives_nothing(box: FeishuBox, listener: LongConnectionClient) -> bool:
     """A ping is sent and an event pushed, twice, and neither is heard of."""
     ping(listener)
-    (event_id,) = box.change(LIN, points=1)
+    (event_id,) = box.change_balance(LIN, points=1)
     box.wait_for(lambda: len(box.event(event_id)["pushes"]) > 2, "two pushes failed")
     try:
         listener.socket.recv(timeout=0)
@@ -43,7 +43,7 @@ def hears_nothing(box: FeishuBox, listener: Listener) -> bool:
 
 
 @contextmanager
-def asking(box: FeishuBox, path: str = "/callback/ws/endpoint") -> Iterator[http.client.HTTPConnection]:
+def open_request(box: FeishuBox, path: str = "/callback/ws/endpoint") -> Iterator[http.client.HTTPConnection]:
     """A call that waits for its answer."""
     connection = http.client.HTTPConnection(box.url.removeprefix("http://"), timeout=0.3)
     connection.request("POST", path, json.dumps({"AppID": box.app_id, "AppSecret": box.app_secret}))
@@ -55,7 +55,7 @@ def asking(box: FeishuBox, path: str = "/callback/ws/endpoint") -> Iterator[http
 
 def test_drop_cuts_every_connection_with_a_reset(feishu_box: FeishuBox) -> None:
     with listening(feishu_box) as listener, listening(feishu_box):
-        feishu_box.trouble("drop")
+        feishu_box.start_fault("drop")
         with pytest.raises(ConnectionClosedError) as closed:
             listener.receive()
         feishu_box.wait_for(lambda: feishu_box.connections() == 0, "both are gone")
@@ -64,36 +64,36 @@ def test_drop_cuts_every_connection_with_a_reset(feishu_box: FeishuBox) -> None:
     assert isinstance(closed.value.__cause__, ConnectionResetError)
 
 
-def test_while_drop_lasts_every_new_connection_is_cut_too(feishu_box: FeishuBox) -> None:
-    feishu_box.trouble("drop", times=2)
+def test_while_drop_is_running_new_connections_are_reset(feishu_box: FeishuBox) -> None:
+    feishu_box.start_fault("drop", times=2)
     for _ in range(2):
         with pytest.raises((ConnectionError, InvalidMessage)):
             connect(discover(feishu_box).data["URL"], proxy=None)
 
     with listening(feishu_box):
-        assert [] == feishu_box.troubles()
+        assert [] == feishu_box.running_faults()
 
 
-def test_in_a_black_hole_nothing_is_heard_and_the_page_works(hasty_box: FeishuBox) -> None:
+def test_in_a_black_hole_nothing_is_received_and_the_page_works(hasty_box: FeishuBox) -> None:
     box = hasty_box
     with listening(box) as listener:
         url = discover(box).data["URL"]
-        trouble_id = box.trouble("black_hole")
+        fault_id = box.start_fault("black_hole")
 
-        assert hears_nothing(box, listener)
+        assert receives_nothing(box, listener)
         assert not listener.socket.ping().wait(0)
         with pytest.raises(TimeoutError):
             connect(url, proxy=None, open_timeout=0.1)
-        with asking(box) as call_in_the_hole, pytest.raises(TimeoutError):
+        with open_request(box) as call_in_the_hole, pytest.raises(TimeoutError):
             call_in_the_hole.getresponse()
         assert 200 == call(box, "GET", "/").status
         assert 200 == call(box, "GET", "/sandbox/api/state").status
         assert 1 == box.connections()
-        assert not box.link()["listening"]
+        assert not box.connection_status()["listening"]
 
-        with asking(box, "/open-apis/im/v1/messages") as waiting:
-            box.wait_for(lambda: box.troubles()[0]["hits"] >= 3, "the call is in the hole")
-            box.end_trouble(trouble_id)
+        with open_request(box, "/open-apis/im/v1/messages") as waiting:
+            box.wait_for(lambda: box.running_faults()[0]["hits"] >= 3, "the call is in the hole")
+            box.end_fault(fault_id)
             with pytest.raises(ConnectionError):
                 waiting.getresponse()
         assert [] == box.requests("/open-apis")
@@ -102,19 +102,19 @@ def test_in_a_black_hole_nothing_is_heard_and_the_page_works(hasty_box: FeishuBo
 
 
 def test_a_black_hole_swallows_the_answer_to_a_call_that_was_on_its_way(feishu_box: FeishuBox) -> None:
-    feishu_box.trouble("slow", delay_seconds=0.05, match="POST /open-apis/auth/*")
-    with asking(feishu_box, "/open-apis/auth/v3/tenant_access_token/internal") as on_its_way:
-        feishu_box.wait_for(lambda: feishu_box.troubles()[0]["hits"] == 1, "it is being carried out")
-        feishu_box.trouble("black_hole")
+    feishu_box.start_fault("slow", delay_seconds=0.05, match="POST /open-apis/auth/*")
+    with open_request(feishu_box, "/open-apis/auth/v3/tenant_access_token/internal") as on_its_way:
+        feishu_box.wait_for(lambda: feishu_box.running_faults()[0]["hits"] == 1, "it is being carried out")
+        feishu_box.start_fault("black_hole")
         with pytest.raises(TimeoutError):
             on_its_way.getresponse()
 
 
-def test_a_box_in_a_black_hole_can_be_stopped() -> None:
+def test_a_sandbox_in_a_black_hole_can_be_stopped() -> None:
     box = FeishuBox().start()
-    box.trouble("black_hole")
-    with asking(box) as call_in_the_hole:
-        box.wait_for(lambda: box.troubles()[0]["hits"] == 1, "it is in the hole")
+    box.start_fault("black_hole")
+    with open_request(box) as call_in_the_hole:
+        box.wait_for(lambda: box.running_faults()[0]["hits"] == 1, "it is in the hole")
         box.stop()
         with pytest.raises(ConnectionError):
             call_in_the_hole.getresponse()
@@ -123,24 +123,32 @@ def test_a_box_in_a_black_hole_can_be_stopped() -> None:
 def test_a_half_open_connection_is_dead_and_a_new_one_works(hasty_box: FeishuBox) -> None:
     box = hasty_box
     with listening(box) as old:
-        box.trouble("half_open", seconds=60)
+        box.start_fault("half_open", seconds=60)
 
-        assert hears_nothing(box, old)
+        assert receives_nothing(box, old)
         assert not old.socket.ping().wait(0)
-        assert (1, 1, False) == (box.connections(), box.link()["dead"], box.link()["listening"])
+        assert (1, 1, False) == (
+            box.connections(),
+            box.connection_status()["dead"],
+            box.connection_status()["listening"],
+        )
         with listening(box) as new:
             assert b"" != new.receive().payload
             assert new.socket.ping().wait(10)
-            assert (2, 1, True) == (box.connections(), box.link()["dead"], box.link()["listening"])
-        box.end_troubles()
-        assert (0, True) == (box.link()["dead"], box.link()["listening"])
+            assert (2, 1, True) == (
+                box.connections(),
+                box.connection_status()["dead"],
+                box.connection_status()["listening"],
+            )
+        box.end_all_faults()
+        assert (0, True) == (box.connection_status()["dead"], box.connection_status()["listening"])
         assert b"" != old.receive().payload
 
 
-def test_a_dead_connection_answers_no_goodbye(feishu_box: FeishuBox) -> None:
+def test_a_dead_connection_answers_no_close_frame(feishu_box: FeishuBox) -> None:
     with connect(discover(feishu_box).data["URL"], proxy=None, close_timeout=0.1) as socket:
         feishu_box.wait_for(feishu_box.connections, "it is connected")
-        feishu_box.trouble("half_open")
+        feishu_box.start_fault("half_open")
         socket.close()
 
     assert 1006 == socket.protocol.close_code
@@ -148,35 +156,35 @@ def test_a_dead_connection_answers_no_goodbye(feishu_box: FeishuBox) -> None:
 
 
 @pytest.mark.parametrize("ended_by_hand", [False, True])
-def test_a_connection_that_goes_silent_after_connect_stays_so_unless_that_is_taken_back(
+def test_a_connection_that_goes_silent_after_connect_stays_silent_until_the_fault_is_ended(
     hasty_box: FeishuBox, *, ended_by_hand: bool
 ) -> None:
     box = hasty_box
-    box.trouble("goes_silent_after_connect", times=3 if ended_by_hand else 2)
+    box.start_fault("goes_silent_after_connect", times=3 if ended_by_hand else 2)
     urls = [discover(box).data["URL"] for _ in range(2)]
     with (
         connect(urls[0], proxy=None, close_timeout=0.1) as first,
         connect(urls[1], proxy=None, close_timeout=0.1) as second,
     ):
         box.wait_for(lambda: box.connections() == 2, "both are connected")
-        assert hears_nothing(box, Listener(first))
-        assert hears_nothing(box, Listener(second))
+        assert receives_nothing(box, LongConnectionClient(first))
+        assert receives_nothing(box, LongConnectionClient(second))
         if ended_by_hand:
-            box.end_troubles()
-            box.wait_for(lambda: box.link()["dead"] == 0, "both are alive again")
-            assert b"" != Listener(first).receive().payload
+            box.end_all_faults()
+            box.wait_for(lambda: box.connection_status()["dead"] == 0, "both are alive again")
+            assert b"" != LongConnectionClient(first).receive().payload
         else:
-            assert [] == box.troubles()
-            assert 2 == box.link()["dead"]
+            assert [] == box.running_faults()
+            assert 2 == box.connection_status()["dead"]
 
 
 def test_without_pongs_events_still_come(feishu_box: FeishuBox) -> None:
     with listening(feishu_box) as listener:
-        feishu_box.trouble("no_pongs", times=1)
+        feishu_box.start_fault("no_pongs", times=1)
         websocket_pong = listener.socket.ping()
         ping(listener, service=1)
-        feishu_box.wait_for(lambda: not feishu_box.troubles(), "the ping was taken")
-        feishu_box.change(LIN, points=1)
+        feishu_box.wait_for(lambda: not feishu_box.running_faults(), "the ping was taken")
+        feishu_box.change_balance(LIN, points=1)
         frame, _ = listener.event()
         ping(listener, service=9)
 
@@ -186,10 +194,10 @@ def test_without_pongs_events_still_come(feishu_box: FeishuBox) -> None:
 
 def test_without_pongs_a_websocket_ping_may_go_unanswered_too(feishu_box: FeishuBox) -> None:
     with listening(feishu_box) as listener:
-        feishu_box.trouble("no_pongs", websocket_pongs=False)
+        feishu_box.start_fault("no_pongs", websocket_pongs=False)
         websocket_pong = listener.socket.ping()
         ping(listener)
-        feishu_box.wait_for(lambda: feishu_box.troubles()[0]["hits"] == 1, "both pings were taken")
+        feishu_box.wait_for(lambda: feishu_box.running_faults()[0]["hits"] == 1, "both pings were taken")
         assert not websocket_pong.wait(0.05)
 
 
@@ -198,7 +206,7 @@ def test_connections_are_closed_with_a_code_and_while_it_lasts_new_ones_too(
     feishu_box: FeishuBox, code: int
 ) -> None:
     with listening(feishu_box) as listener:
-        feishu_box.trouble("close_code", code=code, times=1)
+        feishu_box.start_fault("close_code", code=code, times=1)
         with pytest.raises(ConnectionClosed) as closed:
             listener.receive()
     url = discover(feishu_box).data["URL"]
@@ -211,8 +219,8 @@ def test_connections_are_closed_with_a_code_and_while_it_lasts_new_ones_too(
 
 
 def test_discovery_hangs(feishu_box: FeishuBox) -> None:
-    feishu_box.trouble("discovery_hangs", times=1)
-    with asking(feishu_box) as hanging, pytest.raises(TimeoutError):
+    feishu_box.start_fault("discovery_hangs", times=1)
+    with open_request(feishu_box) as hanging, pytest.raises(TimeoutError):
         hanging.getresponse()
 
     assert 0 == discover(feishu_box).code
@@ -220,7 +228,7 @@ def test_discovery_hangs(feishu_box: FeishuBox) -> None:
 
 @pytest.mark.parametrize("code", [1, 1000040343, 1000040345, 1000040350, 403, 7])
 def test_discovery_is_refused_by_code_under_http_200(feishu_box: FeishuBox, code: int) -> None:
-    feishu_box.trouble("discovery_refused", code=code, times=1)
+    feishu_box.start_fault("discovery_refused", code=code, times=1)
     reply = discover(feishu_box)
 
     assert (200, code) == (reply.status, reply.code)
@@ -229,7 +237,7 @@ def test_discovery_is_refused_by_code_under_http_200(feishu_box: FeishuBox, code
 
 @pytest.mark.parametrize("status", [200, 502])
 def test_discovery_answers_in_html(feishu_box: FeishuBox, status: int) -> None:
-    feishu_box.trouble("discovery_html", status=status)
+    feishu_box.start_fault("discovery_html", status=status)
     reply = discover(feishu_box)
 
     assert (status, "text/html") == (reply.status, reply.headers.get_content_type())
@@ -240,7 +248,7 @@ def test_discovery_answers_in_html(feishu_box: FeishuBox, status: int) -> None:
 def test_the_handshake_is_refused_with_headers_that_say_why(
     feishu_box: FeishuBox, status: int, auth_code: int
 ) -> None:
-    feishu_box.trouble("handshake_refused", status=status, auth_code=auth_code, times=1)
+    feishu_box.start_fault("handshake_refused", status=status, auth_code=auth_code, times=1)
     url = discover(feishu_box).data["URL"]
     with pytest.raises(InvalidStatus) as refused:
         connect(url, proxy=None)
@@ -250,8 +258,8 @@ def test_the_handshake_is_refused_with_headers_that_say_why(
     connect(url, proxy=None).close()
 
 
-def test_the_handshake_is_refused_without_a_word(feishu_box: FeishuBox) -> None:
-    feishu_box.trouble("handshake_refused", headers=False)
+def test_the_handshake_is_refused_without_headers(feishu_box: FeishuBox) -> None:
+    feishu_box.start_fault("handshake_refused", headers=False)
     with pytest.raises(InvalidStatus) as refused:
         connect(discover(feishu_box).data["URL"], proxy=None)
 
@@ -269,46 +277,50 @@ def test_the_handshake_is_refused_without_a_word(feishu_box: FeishuBox) -> None:
         ("client_config", {"without": ["PingInterval", "ReconnectCount"]}, {}),
     ],
 )
-def test_the_client_settings_are_told_wrong_by_discovery_and_by_pongs(
-    feishu_box: FeishuBox, kind: str, options: dict[str, object], expected: dict[str, int]
+def test_discovery_and_pongs_send_wrong_client_settings(
+    feishu_box: FeishuBox, fault_type: str, options: dict[str, object], expected: dict[str, int]
 ) -> None:
     whole = ClientConfig().to_wire()
     left_out = options.get("without", [])
     assert isinstance(left_out, list)
     wanted = {key: value for key, value in {**whole, **expected}.items() if key not in left_out}
-    feishu_box.trouble(kind, **options)
+    feishu_box.start_fault(fault_type, **options)
     with listening(feishu_box) as listener:
         ping(listener)
         assert wanted == json.loads(listener.receive().payload or b"")
-        feishu_box.end_troubles()
+        feishu_box.end_all_faults()
         assert whole == discover(feishu_box).data["ClientConfig"]
 
-    feishu_box.trouble(kind, **options, times=1)
+    feishu_box.start_fault(fault_type, **options, times=1)
     assert [wanted, whole] == [discover(feishu_box).data["ClientConfig"] for _ in range(2)]
 
 
-def test_it_is_told_since_when_nobody_listens_and_how_often_somebody_came_back(feishu_box: FeishuBox) -> None:
-    fresh = {"listening": False, "lost_at_ms": None, "away_seconds": None, "reconnects": 0}
-    assert {**fresh, "dead": 0, "foreign": 0} == feishu_box.link()
+def test_the_connection_status_shows_offline_time_and_reconnects(feishu_box: FeishuBox) -> None:
+    fresh = {"listening": False, "disconnected_at_ms": None, "offline_seconds": None, "reconnects": 0}
+    assert {**fresh, "dead": 0, "foreign": 0} == feishu_box.connection_status()
     with listening(feishu_box):
-        assert {**fresh, "listening": True, "dead": 0, "foreign": 0} == feishu_box.link()
-        feishu_box.trouble("drop")
-        feishu_box.wait_for(lambda: not feishu_box.link()["listening"], "the connection is lost")
-        lost = feishu_box.link()
+        assert {**fresh, "listening": True, "dead": 0, "foreign": 0} == feishu_box.connection_status()
+        feishu_box.start_fault("drop")
+        feishu_box.wait_for(lambda: not feishu_box.connection_status()["listening"], "the connection is lost")
+        lost = feishu_box.connection_status()
     with listening(feishu_box):
-        back = feishu_box.link()
+        back = feishu_box.connection_status()
 
-    assert (True, 1, lost["lost_at_ms"]) == (back["listening"], back["reconnects"], back["lost_at_ms"])
-    assert 0 <= lost["away_seconds"] <= back["away_seconds"]
+    assert (True, 1, lost["disconnected_at_ms"]) == (
+        back["listening"],
+        back["reconnects"],
+        back["disconnected_at_ms"],
+    )
+    assert 0 <= lost["offline_seconds"] <= back["offline_seconds"]
 
 
 def test_the_python_sdk_lives_through_a_dropped_connection_and_damaged_pushes() -> None:
     settings = SandboxSettings(answer_seconds=1, redelivery_seconds=(0.1,) * 60)
     with FeishuBox(settings) as box, sdk(box):
-        box.trouble("drop")
-        box.wait_for(lambda: box.link()["reconnects"] == 1, "the SDK is back", 30)
-        box.trouble("corrupt", times=3)
-        ids = [box.change(LIN, points=1)[0] for _ in range(3)]
+        box.start_fault("drop")
+        box.wait_for(lambda: box.connection_status()["reconnects"] == 1, "the SDK is back", 30)
+        box.start_fault("corrupt", times=3)
+        ids = [box.change_balance(LIN, points=1)[0] for _ in range(3)]
         box.wait_for(lambda: box.unacknowledged() == 0, "all are acknowledged", 60)
 
         codes = [box.push_codes(event_id) for event_id in ids]

@@ -63,6 +63,6 @@ def test_the_bot_knows_if_it_is_in_a_group(feishu_box: FeishuBox) -> None:
     path = "/im/v1/chats/oc_sandbox_hr/members/is_in_chat"
     assert api(feishu_box, "GET", path).data["is_in_chat"] is True
 
-    feishu_box.set_group("oc_sandbox_hr", bot_in=False)
+    feishu_box.set_group("oc_sandbox_hr", has_bot=False)
     assert api(feishu_box, "GET", path).data["is_in_chat"] is False
     assert 99992356 == api(feishu_box, "GET", "/im/v1/chats/oc_x/members/is_in_chat").code

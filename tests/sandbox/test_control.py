@@ -27,10 +27,10 @@ def state(box: FeishuBox) -> Any:
     return call(box, "GET", "/sandbox/api/state").content
 
 
-def test_the_state_tells_everything(feishu_box: FeishuBox) -> None:
+def test_the_state_contains_everything(feishu_box: FeishuBox) -> None:
     send(feishu_box, card(), uuid="u-1")
     send(feishu_box, "13800001234")
-    feishu_box.change(LIN, points=1)
+    feishu_box.change_balance(LIN, points=1)
     seen = state(feishu_box)
 
     assert {"app_id": feishu_box.app_id, "connections": 0} == seen["app"]
@@ -92,12 +92,12 @@ def test_changes_are_made_together_or_not_at_all(feishu_box: FeishuBox) -> None:
         ("/people", {}, 400),
         ("/people/ou_nobody", {"status": "active"}, 404),
         ("/people/ou_sandbox_lin", {"status": "ill"}, 400),
-        ("/groups/oc_x", {"bot_in": True}, 404),
-        ("/groups/oc_sandbox_hr", {"bot_in": 1}, 400),
+        ("/groups/oc_x", {"has_bot": True}, 404),
+        ("/groups/oc_sandbox_hr", {"has_bot": 1}, 400),
         ("/accounts/1", {"status": 1}, 404),
         ("/accounts/7000000000000000001", {"status": 3}, 400),
         ("/scopes", {"granted": "all"}, 400),
-        ("/faults", {"match": "x"}, 400),
+        ("/call-faults", {"match": "x"}, 400),
         ("/advance", {"seconds": -1}, 400),
         ("/changes", [], 400),
         ("/changes", b"{", 400),
@@ -116,7 +116,7 @@ def test_bad_input_is_refused_with_a_sentence(
 def test_people_groups_and_accounts_can_be_changed_by_hand(feishu_box: FeishuBox) -> None:
     assert "blocked" == post(feishu_box, "/people/ou_sandbox_lin", {"status": "blocked"}).content["status"]
     assert 230035 == send(feishu_box, "hi").code
-    post(feishu_box, "/groups/oc_sandbox_hr", {"bot_in": False})
+    post(feishu_box, "/groups/oc_sandbox_hr", {"has_bot": False})
     assert 230002 == send(feishu_box, "hi", to="oc_sandbox_hr").code
     post(feishu_box, f"/accounts/{LIN}", {"status": 2})
     assert 2 == feishu_box.account(LIN)["status"]
@@ -154,8 +154,8 @@ def test_the_network_can_be_broken_by_hand(feishu_box: FeishuBox) -> None:
 
 def test_faults_are_listed_and_cleared_by_hand(feishu_box: FeishuBox) -> None:
     rule = {"match": "POST /open-apis/im/v1/messages", "action": "code", "code": 5000, "times": 3}
-    fault_id = post(feishu_box, "/faults", rule).content["fault_id"]
-    (listed,) = call(feishu_box, "GET", "/sandbox/api/faults").content["faults"]
+    fault_id = post(feishu_box, "/call-faults", rule).content["fault_id"]
+    (listed,) = call(feishu_box, "GET", "/sandbox/api/call-faults").content["faults"]
     assert (fault_id, 3, "code") == (listed["fault_id"], listed["times"], listed["action"])
 
     assert {"faults": []} == call(feishu_box, "DELETE", f"/sandbox/api/faults/{fault_id}").content
@@ -193,7 +193,7 @@ def test_tokens_expire_and_time_advances_by_hand(feishu_box: FeishuBox) -> None:
         {"Content-Type": "application/x-www-form-urlencoded"},
     ],
 )
-def test_other_pages_in_the_browser_cannot_steer_the_sandbox(
+def test_pages_of_other_origins_cannot_control_the_sandbox(
     feishu_box: FeishuBox, headers: dict[str, str]
 ) -> None:
     reply = post(feishu_box, "/tokens/expire", **headers)
@@ -202,7 +202,7 @@ def test_other_pages_in_the_browser_cannot_steer_the_sandbox(
     assert "sandbox" in reply.content["error"]
 
 
-def test_the_sandboxs_own_page_may_steer_it(feishu_box: FeishuBox) -> None:
+def test_the_sandbox_page_can_control_the_sandbox(feishu_box: FeishuBox) -> None:
     assert 200 == post(feishu_box, "/tokens/expire", Origin=feishu_box.url).status
 
 
@@ -232,12 +232,12 @@ def next_revision(response: http.client.HTTPResponse) -> int:
             return int(json.loads(line.removeprefix("data: "))["revision"])
 
 
-def test_the_stream_tells_of_changes_once_for_many(feishu_box: FeishuBox) -> None:
+def test_the_stream_batches_changes(feishu_box: FeishuBox) -> None:
     with streaming(feishu_box) as response:
         assert "text/event-stream" == response.headers["Content-Type"]
         first = next_revision(response)
         for _ in range(20):
-            feishu_box.change(LIN, points=1)
+            feishu_box.change_balance(LIN, points=1)
         last = state(feishu_box)["revision"]
         told: list[int] = []
         while not told or told[-1] < last:
@@ -247,7 +247,7 @@ def test_the_stream_tells_of_changes_once_for_many(feishu_box: FeishuBox) -> Non
     assert len(told) < 20
 
 
-def test_a_closed_stream_and_an_open_one_do_not_keep_the_box_from_stopping() -> None:
+def test_streams_do_not_keep_the_sandbox_from_stopping() -> None:
     box = FeishuBox().start()
     with streaming(box) as gone:
         next_revision(gone)
@@ -262,25 +262,25 @@ def test_many_accounts_can_be_made_for_load() -> None:
         assert 504 == len(box.accounts()) == len({account["account_id"] for account in box.accounts()})
 
 
-def test_a_box_on_a_taken_port_says_so(feishu_box: FeishuBox) -> None:
+def test_a_port_in_use_is_reported(feishu_box: FeishuBox) -> None:
     port = int(feishu_box.url.rsplit(":", 1)[1])
 
     with pytest.raises(OSError, match="address"):
         FeishuBox(SandboxSettings(port=port)).start()
 
 
-def test_waiting_in_vain_says_what_for(feishu_box: FeishuBox) -> None:
+def test_a_wait_timeout_contains_the_description(feishu_box: FeishuBox) -> None:
     with pytest.raises(TimeoutError, match="the impossible"):
         feishu_box.wait_for(lambda: False, "the impossible", timeout=0.01)
 
 
 async def test_a_coroutine_can_wait_without_blocking_its_loop(feishu_box: FeishuBox) -> None:
-    feishu_box.change(LIN, points=1)
+    feishu_box.change_balance(LIN, points=1)
 
-    assert await feishu_box.until(feishu_box.events, "an event exists")
+    assert await feishu_box.wait_for_async(feishu_box.events, "an event exists")
 
 
-def test_looking_at_the_box_is_no_change(feishu_box: FeishuBox) -> None:
+def test_reading_the_state_does_not_change_the_revision(feishu_box: FeishuBox) -> None:
     before = feishu_box.state()
     feishu_box.events()
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from notifier.config.settings import Config
-from notifier.operations.checks import preview
+from notifier.operations.checks import render_sample
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import card, send
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 def box() -> Iterator[FeishuBox]:
     said = (sys.executable, "-c", "print('hr: on its way')")
     with FeishuBox(SandboxSettings(digest_command=said)) as running:
-        assert 0 == send(running, preview(Config(), "digest.json.j2", "daily"), to="oc_sandbox_hr").code
+        assert 0 == send(running, render_sample(Config(), "digest.json.j2", "daily"), to="oc_sandbox_hr").code
         yield running
 
 
@@ -44,7 +44,7 @@ def test_amounts_are_in_sight_on_a_phone(box: FeishuBox) -> None:
             expect(table).not_to_have_class(re.compile("more-right"))
 
 
-def test_a_shade_says_where_a_table_goes_on(box: FeishuBox) -> None:
+def test_a_shade_marks_hidden_columns(box: FeishuBox) -> None:
     columns = [{"name": f"c{n}", "data_type": "text", "width": "200px"} for n in range(4)]
     wide = {"tag": "table", "columns": columns, "rows": [{"c0": "left", "c3": "right"}]}
     assert 0 == send(box, card(wide), to="oc_sandbox_hr").code
@@ -61,7 +61,7 @@ def _right(node: Locator) -> float:
     return box["x"] + box["width"]
 
 
-def test_what_the_digest_button_came_to_is_said_in_the_language_of_the_page(box: FeishuBox) -> None:
+def test_the_digest_result_is_shown_in_the_page_language(box: FeishuBox) -> None:
     with open_page(box.url) as page:
         page.get_by_test_id("send-digest").click()
         expect(page.get_by_test_id("time-result")).to_have_text("hr：摘要已生成，正在发送")

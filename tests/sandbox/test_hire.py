@@ -68,7 +68,7 @@ def test_a_bad_question_for_an_account_is_refused(feishu_box: FeishuBox, query: 
     assert code == api(feishu_box, "GET", f"{BASE}/get_account_assets?{query}").code
 
 
-def test_a_withdrawal_takes_everything_and_is_told_by_an_event(feishu_box: FeishuBox) -> None:
+def test_a_withdrawal_withdraws_everything_and_pushes_an_event(feishu_box: FeishuBox) -> None:
     with listening(feishu_box) as listener:
         reply = withdraw(feishu_box)
         frame, event = listener.event()
@@ -84,7 +84,7 @@ def test_a_withdrawal_takes_everything_and_is_told_by_an_event(feishu_box: Feish
 
 def test_a_repeated_order_id_gives_back_the_original_order(feishu_box: FeishuBox) -> None:
     first = withdraw(feishu_box)
-    feishu_box.change(LIN, points=50)
+    feishu_box.change_balance(LIN, points=50)
     feishu_box.set_account(LIN, status=2)
 
     assert first.content == withdraw(feishu_box).content
@@ -114,7 +114,7 @@ def test_every_withdrawal_is_kept_with_how_often_it_was_asked_for(feishu_box: Fe
 
 def test_the_order_id_of_another_account_is_refused(feishu_box: FeishuBox) -> None:
     withdraw(feishu_box)
-    feishu_box.change(ZHOU, points=7)
+    feishu_box.change_balance(ZHOU, points=7)
 
     assert 1002002 == withdraw(feishu_box, account=ZHOU).code
     assert 7 == feishu_box.account(ZHOU)["points"]

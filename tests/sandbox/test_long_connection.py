@@ -112,7 +112,7 @@ def test_a_large_payload_travels_in_chunks_and_one_ack_is_enough() -> None:
     assert len({part.header("message_id") for part in parts}) == 1
 
 
-def test_a_broken_connection_is_aborted_without_a_goodbye(feishu_box: FeishuBox) -> None:
+def test_a_broken_connection_is_aborted_without_a_close_frame(feishu_box: FeishuBox) -> None:
     with listening(feishu_box) as listener:
         assert feishu_box.disconnect_all() == 1
         with pytest.raises(ConnectionClosedError) as closed:

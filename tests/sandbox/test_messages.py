@@ -19,7 +19,7 @@ def only_message(box: FeishuBox) -> Any:
     return message
 
 
-def test_a_sent_card_stands_in_the_persons_chat(feishu_box: FeishuBox) -> None:
+def test_a_sent_card_appears_in_the_persons_chat(feishu_box: FeishuBox) -> None:
     reply = send(feishu_box, card(), uuid="u-1")
 
     message = only_message(feishu_box)
@@ -74,7 +74,7 @@ def test_a_resigned_person_may_also_be_out_of_range(feishu_box: FeishuBox) -> No
 
 @pytest.mark.parametrize(
     "state, code",
-    [({}, 0), ({"bot_in": False}, 230002), ({"muted": True}, 230018), ({"dissolved": True}, 232009)],
+    [({}, 0), ({"has_bot": False}, 230002), ({"muted": True}, 230018), ({"dissolved": True}, 232009)],
 )
 def test_the_state_of_a_group_decides_too(feishu_box: FeishuBox, state: dict[str, bool], code: int) -> None:
     feishu_box.set_group("oc_sandbox_hr", **state)
@@ -245,7 +245,7 @@ def test_a_bad_card_does_not_replace_a_good_one(feishu_box: FeishuBox) -> None:
     assert card() == only_message(feishu_box)["content"]
 
 
-def test_a_reply_stands_in_the_chat_of_its_message(feishu_box: FeishuBox) -> None:
+def test_a_reply_appears_in_the_chat_of_its_message(feishu_box: FeishuBox) -> None:
     message_id = send(feishu_box, "hi", to="oc_sandbox_hr").data["message_id"]
     body = {"msg_type": "text", "content": '{"text": "well"}', "uuid": "r-1"}
     replies = [api(feishu_box, "POST", f"/im/v1/messages/{message_id}/reply", body) for _ in range(2)]

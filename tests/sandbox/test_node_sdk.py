@@ -70,7 +70,7 @@ def line(process: "subprocess.Popen[str]") -> str:
 @pytest.mark.parametrize("chunk_bytes", [200_000, 40])
 def test_the_node_sdk_receives_sends_clicks_and_comes_back(node_folder: Path, chunk_bytes: int) -> None:
     with FeishuBox(SandboxSettings(chunk_bytes=chunk_bytes)) as box, sdk(box, node_folder) as process:
-        (event_id,) = box.change(LIN, points=3)
+        (event_id,) = box.change_balance(LIN, points=3)
         assert f"event {event_id} {LIN} 123 CNY 350.5" == line(process)
         box.wait_for(lambda: box.event(event_id)["state"] == "acknowledged", "the ack has arrived")
         assert "sent 0" == line(process)
@@ -87,6 +87,6 @@ def test_the_node_sdk_receives_sends_clicks_and_comes_back(node_folder: Path, ch
         box.disconnect_all()
         box.wait_for(lambda: box.connections() == 0, "the connection broke")
         box.wait_for(box.connections, "the SDK is back", 20)
-        (event_id,) = box.change(LIN, points=1)
+        (event_id,) = box.change_balance(LIN, points=1)
         box.wait_for(lambda: box.event(event_id)["state"] == "acknowledged", "the next ack has arrived")
         assert {} == box.refusals()

@@ -13,14 +13,14 @@ from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import Reply, call
-from sandbox.payroll_client import PAYOUTS, Receiver, order, pay, receiving, signature
+from sandbox.payroll_client import PAYOUTS, ReportReceiver, order, pay, receiving, signature
 
 FAULT = f"POST {PAYOUTS}"
 ACCEPTED = {"order_id": "o-1", "state": "accepted"}
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver() -> Iterator[ReportReceiver]:
     with receiving() as opened:
         yield opened
 
@@ -51,7 +51,9 @@ def test_another_body_for_the_same_order_is_a_conflict(feishu_box: FeishuBox) ->
     assert (409, 1) == (reply.status, feishu_box.payouts()[0]["received"])
 
 
-def test_a_settled_payout_still_gives_the_original_answer(feishu_box: FeishuBox, receiver: Receiver) -> None:
+def test_a_reported_payout_still_gives_the_original_answer(
+    feishu_box: FeishuBox, receiver: ReportReceiver
+) -> None:
     pay(feishu_box)
     feishu_box.set_payout_report_url(receiver.url)
     feishu_box.report_payout("o-1", "paid")
@@ -125,7 +127,7 @@ def test_a_bad_payout_is_refused_with_a_sentence(
     assert len(reply.content["error"]) > 10
 
 
-def test_the_outcome_is_reported_with_a_signature(feishu_box: FeishuBox, receiver: Receiver) -> None:
+def test_the_outcome_is_reported_with_a_signature(feishu_box: FeishuBox, receiver: ReportReceiver) -> None:
     pay(feishu_box)
     feishu_box.set_payout_report_url(receiver.url)
     answer = feishu_box.report_payout("o-1", "failed", "ref-1", "account closed")
@@ -140,7 +142,7 @@ def test_the_outcome_is_reported_with_a_signature(feishu_box: FeishuBox, receive
 
 
 def test_a_refused_or_redirected_report_is_kept_and_can_be_made_again(
-    feishu_box: FeishuBox, receiver: Receiver
+    feishu_box: FeishuBox, receiver: ReportReceiver
 ) -> None:
     pay(feishu_box)
     feishu_box.set_payout_report_url(receiver.url)
@@ -152,9 +154,7 @@ def test_a_refused_or_redirected_report_is_kept_and_can_be_made_again(
     assert ([500, 307, 204], 3) == (statuses, len(receiver.reports))
 
 
-def test_a_report_nobody_takes_keeps_its_error(
-    feishu_box: FeishuBox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_report_keeps_its_error(feishu_box: FeishuBox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payroll, "REPORT_SECONDS", 0.1)
     pay(feishu_box)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -201,7 +201,7 @@ def test_any_spelling_of_this_machine_will_do(feishu_box: FeishuBox, url: str) -
     assert url == feishu_box.state()["payout_report_url"]
 
 
-def test_a_senseless_report_is_refused(feishu_box: FeishuBox, receiver: Receiver) -> None:
+def test_an_invalid_report_is_refused(feishu_box: FeishuBox, receiver: ReportReceiver) -> None:
     pay(feishu_box)
     with pytest.raises(BadPayoutError, match="no address"):
         feishu_box.report_payout("o-1", "paid")
@@ -214,7 +214,7 @@ def test_a_senseless_report_is_refused(feishu_box: FeishuBox, receiver: Receiver
     assert ("accepted", []) == (feishu_box.payouts()[0]["state"], receiver.reports)
 
 
-def test_payouts_are_shown_and_reported_over_http(feishu_box: FeishuBox, receiver: Receiver) -> None:
+def test_payouts_are_shown_and_reported_over_http(feishu_box: FeishuBox, receiver: ReportReceiver) -> None:
     for order_id in ("o-1", "o/2"):
         pay(feishu_box, order(order_id))
     control(feishu_box, "/report-url", {"url": receiver.url})
@@ -245,9 +245,9 @@ def test_bad_control_calls_are_refused(feishu_box: FeishuBox, path: str, body: o
 
 
 def test_a_code_and_any_status_can_be_answered_on_demand(feishu_box: FeishuBox) -> None:
-    feishu_box.add_fault({"match": FAULT, "action": "http", "status": 503, "body": "busy", "times": 1})
-    feishu_box.add_fault({"match": FAULT, "action": "code", "http_status": 429, "code": 9, "times": 1})
-    feishu_box.add_fault({"match": FAULT, "action": "delay", "seconds": 0.01, "times": 1})
+    feishu_box.add_call_fault({"match": FAULT, "action": "http", "status": 503, "body": "busy", "times": 1})
+    feishu_box.add_call_fault({"match": FAULT, "action": "code", "http_status": 429, "code": 9, "times": 1})
+    feishu_box.add_call_fault({"match": FAULT, "action": "delay", "seconds": 0.01, "times": 1})
 
     assert [503, 429, 202, 200] == [pay(feishu_box).status for _ in range(4)]
     assert [503, 429, 202, 200] == [line["status"] for line in feishu_box.requests("/payroll")]
@@ -258,7 +258,7 @@ def test_a_code_and_any_status_can_be_answered_on_demand(feishu_box: FeishuBox) 
     [("reset", 0), ("hang", 0), ("reset_after", 1), ("hang_after", 1), ("truncate", 1)],
 )
 def test_a_lost_answer_may_hide_a_payout(feishu_box: FeishuBox, action: str, carried_out: int) -> None:
-    feishu_box.add_fault({"match": FAULT, "action": action, "times": 1, "seconds": 0.01})
+    feishu_box.add_call_fault({"match": FAULT, "action": action, "times": 1, "seconds": 0.01})
     with pytest.raises((ConnectionError, http.client.HTTPException)):
         pay(feishu_box)
 

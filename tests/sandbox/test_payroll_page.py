@@ -25,7 +25,7 @@ def test_a_withdrawal_is_listed_with_how_often_it_was_asked_for(feishu_box: Feis
         expect(page.get_by_test_id("withdrawal-log")).to_contain_text("Withdrawals")
 
 
-def test_payouts_are_settled_with_two_buttons(feishu_box: FeishuBox) -> None:
+def test_payouts_are_reported_with_two_buttons(feishu_box: FeishuBox) -> None:
     pay(feishu_box)
     pay(feishu_box, order("o-2"))
     with receiving() as receiver, open_page(feishu_box.url) as page:

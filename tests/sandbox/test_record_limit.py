@@ -11,15 +11,15 @@ KEPT = 3
 
 
 @pytest.fixture
-def forgetful() -> SandboxSettings:
+def limited() -> SandboxSettings:
     return SandboxSettings(keep_records=KEPT, quotas=False)
 
 
-def test_acknowledged_events_are_forgotten_from_the_oldest_on(forgetful: SandboxSettings) -> None:
-    with FeishuBox(forgetful) as box, listening(box) as listener:
+def test_the_oldest_acknowledged_events_are_dropped_first(limited: SandboxSettings) -> None:
+    with FeishuBox(limited) as box, listening(box) as listener:
         ids = []
         for _ in range(2 * KEPT):
-            ids += box.change(LIN, points=1)
+            ids += box.change_balance(LIN, points=1)
             frame, _event = listener.event()
             listener.acknowledge(frame)
             box.wait_for(lambda: box.unacknowledged() == 0, "it is acknowledged")
@@ -28,15 +28,15 @@ def test_acknowledged_events_are_forgotten_from_the_oldest_on(forgetful: Sandbox
         assert ids[:-KEPT:-1] == [event["event_id"] for event in box.newest_events(2)]
 
 
-def test_an_event_that_waits_for_its_answer_is_never_forgotten(forgetful: SandboxSettings) -> None:
-    with FeishuBox(forgetful) as box:
-        ids = [event_id for _ in range(3 * KEPT) for event_id in box.change(LIN, points=1)]
+def test_a_waiting_event_is_never_dropped(limited: SandboxSettings) -> None:
+    with FeishuBox(limited) as box:
+        ids = [event_id for _ in range(3 * KEPT) for event_id in box.change_balance(LIN, points=1)]
 
         assert ids == [event["event_id"] for event in box.events()]
 
 
-def test_messages_are_forgotten_and_a_kept_ones_uuid_still_counts(forgetful: SandboxSettings) -> None:
-    with FeishuBox(forgetful) as box:
+def test_messages_are_dropped_and_a_kept_uuid_still_counts(limited: SandboxSettings) -> None:
+    with FeishuBox(limited) as box:
         sent = [send(box, "hello", uuid=f"u-{number}").data["message_id"] for number in range(2 * KEPT)]
 
         assert sent[-KEPT:] == [message["message_id"] for message in box.all_messages()]
@@ -44,6 +44,6 @@ def test_messages_are_forgotten_and_a_kept_ones_uuid_still_counts(forgetful: San
 
 
 def test_everything_is_kept_unless_a_number_is_set(feishu_box: FeishuBox) -> None:
-    ids = [event_id for _ in range(4 * KEPT) for event_id in feishu_box.change(LIN, points=1)]
+    ids = [event_id for _ in range(4 * KEPT) for event_id in feishu_box.change_balance(LIN, points=1)]
 
     assert ids == [event["event_id"] for event in feishu_box.events()]

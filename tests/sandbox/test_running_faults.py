@@ -8,82 +8,82 @@ from typing import Any
 
 import pytest
 
-from notifier.sandbox.faults.catalogue import DAMAGES, KINDS
-from notifier.sandbox.faults.running import NoSuchTroubleError
+from notifier.sandbox.faults.catalogue import DAMAGE_TYPES, FAULT_TYPES
+from notifier.sandbox.faults.running import UnknownFaultError
 from notifier.sandbox.push.frames import Frame, FrameError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import Reply, api, call, discover, listening, send, token
 
 LIN = "7000000000000000001"
-HASTY = SandboxSettings(answer_seconds=0.05, redelivery_seconds=(0.01,) * 50)
+FAST = SandboxSettings(answer_seconds=0.05, redelivery_seconds=(0.01,) * 50)
 
 
 def order(box: FeishuBox, body: object) -> Reply:
-    return call(box, "POST", "/sandbox/api/troubles", body)
+    return call(box, "POST", "/sandbox/api/faults", body)
 
 
-def test_a_trouble_is_listed_with_what_is_left_of_it_and_can_be_ended(feishu_box: FeishuBox) -> None:
+def test_a_running_fault_is_listed_with_its_remaining_time_and_can_be_ended(feishu_box: FeishuBox) -> None:
     ordered = order(feishu_box, {"kind": "429", "seconds": 60, "times": 3, "header": False})
-    (listed,) = call(feishu_box, "GET", "/sandbox/api/troubles").content["troubles"]
+    (listed,) = call(feishu_box, "GET", "/sandbox/api/faults").content["troubles"]
 
     assert (200, "429", 3, 0) == (ordered.status, listed["kind"], listed["left_times"], listed["hits"])
     assert 0 < listed["left_seconds"] <= 60
     assert {"header": False, "reset_seconds": 1, "match": "* /open-apis/*"} == listed["options"]
-    assert [listed["trouble_id"]] == [one["trouble_id"] for one in feishu_box.state()["troubles"]]
+    assert [listed["fault_id"]] == [one["fault_id"] for one in feishu_box.state()["troubles"]]
 
-    path = f"/sandbox/api/troubles/{listed['trouble_id']}"
+    path = f"/sandbox/api/troubles/{listed['fault_id']}"
     assert [] == call(feishu_box, "DELETE", path).content["troubles"]
     again = call(feishu_box, "DELETE", path)
-    assert (404, f"there is no trouble '{listed['trouble_id']}'; it may be over") == (
+    assert (404, f"there is no trouble '{listed['fault_id']}'; it may be over") == (
         again.status,
         again.content["error"],
     )
     assert 0 == send(feishu_box, "hi").code
 
 
-def test_all_troubles_can_be_ended_together(feishu_box: FeishuBox) -> None:
-    for kind in ("no_pongs", "slow", "black_hole"):
-        feishu_box.trouble(kind)
+def test_all_faults_can_be_ended_together(feishu_box: FeishuBox) -> None:
+    for fault_type in ("no_pongs", "slow", "black_hole"):
+        feishu_box.start_fault(fault_type)
 
-    assert [] == call(feishu_box, "DELETE", "/sandbox/api/troubles").content["troubles"]
+    assert [] == call(feishu_box, "DELETE", "/sandbox/api/faults").content["troubles"]
     assert 0 == send(feishu_box, "hi").code
 
 
-def test_the_table_of_kinds_can_be_asked_for(feishu_box: FeishuBox) -> None:
-    kinds = call(feishu_box, "GET", "/sandbox/api/troubles").content["kinds"]
+def test_the_fault_types_are_listed(feishu_box: FeishuBox) -> None:
+    fault_types = call(feishu_box, "GET", "/sandbox/api/faults").content["kinds"]
 
-    assert list(KINDS) == list(kinds)
-    assert all(kind["does"].endswith(".") for kind in kinds.values())
+    assert list(FAULT_TYPES) == list(fault_types)
+    assert all(fault_type["does"].endswith(".") for fault_type in fault_types.values())
 
 
-def test_the_document_lists_every_kind_with_its_options() -> None:
+def test_the_document_lists_every_fault_type_with_its_options() -> None:
     text = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[^|]*`) \| [^|]+ \| ([^|]*)\|$", text, flags=re.MULTILINE)
     listed = {
-        kind: re.findall(r"`(\w+)`", options)
-        for kinds, options in rows
-        for kind in kinds.replace("`", "").split(", ")
+        fault_type: re.findall(r"`(\w+)`", options)
+        for fault_types, options in rows
+        for fault_type in fault_types.replace("`", "").split(", ")
     }
 
-    assert list(KINDS) == list(listed)
-    assert all(set(kind.options) == set(listed[name]) for name, kind in KINDS.items())
+    assert list(FAULT_TYPES) == list(listed)
+    assert all(set(fault_type.options) == set(listed[name]) for name, fault_type in FAULT_TYPES.items())
 
 
-def test_a_trouble_ends_by_itself_after_seconds_of_real_time(feishu_box: FeishuBox) -> None:
-    lasting = feishu_box.trouble("slow", seconds=600, delay_seconds=0)
-    feishu_box.trouble("429", seconds=0.05)
+def test_a_fault_ends_automatically_after_seconds_of_real_time(feishu_box: FeishuBox) -> None:
+    lasting = feishu_box.start_fault("slow", seconds=600, delay_seconds=0)
+    feishu_box.start_fault("429", seconds=0.05)
 
     feishu_box.advance(86_400)
 
-    feishu_box.wait_for(lambda: len(feishu_box.troubles()) == 1, "the short one is over")
-    assert [lasting] == [one["trouble_id"] for one in feishu_box.troubles()]
+    feishu_box.wait_for(lambda: len(feishu_box.running_faults()) == 1, "the short one is over")
+    assert [lasting] == [one["fault_id"] for one in feishu_box.running_faults()]
     assert 0 == send(feishu_box, "hi").code
 
 
-def test_a_trouble_ends_by_itself_after_as_many_hits_as_ordered(feishu_box: FeishuBox) -> None:
+def test_a_fault_ends_automatically_after_the_requested_hits(feishu_box: FeishuBox) -> None:
     tenant_token = token(feishu_box)
-    feishu_box.trouble("429", times=2)
+    feishu_box.start_fault("429", times=2)
 
     seen = [
         call(feishu_box, "GET", "/open-apis/event/v1/connection", Authorization=f"Bearer {tenant_token}").code
@@ -91,24 +91,28 @@ def test_a_trouble_ends_by_itself_after_as_many_hits_as_ordered(feishu_box: Feis
     ]
 
     assert [99991400, 99991400, 0] == seen
-    assert [] == feishu_box.troubles()
+    assert [] == feishu_box.running_faults()
 
 
-@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.at_once])
-def test_what_happens_at_once_is_not_running_afterwards(feishu_box: FeishuBox, kind: str) -> None:
-    assert order(feishu_box, {"kind": kind}).content["running"] is False
-    assert [] == feishu_box.troubles()
+@pytest.mark.parametrize(
+    "kind", [name for name, fault_type in FAULT_TYPES.items() if fault_type.is_immediate]
+)
+def test_an_immediate_fault_is_not_running_afterwards(feishu_box: FeishuBox, fault_type: str) -> None:
+    assert order(feishu_box, {"kind": fault_type}).content["running"] is False
+    assert [] == feishu_box.running_faults()
 
 
-@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if not kind.at_once])
-def test_every_other_kind_lasts_until_it_is_ended(feishu_box: FeishuBox, kind: str) -> None:
-    trouble_id = feishu_box.trouble(kind)
-    assert [kind] == [one["kind"] for one in feishu_box.troubles()]
-    feishu_box.end_trouble(trouble_id)
+@pytest.mark.parametrize(
+    "kind", [name for name, fault_type in FAULT_TYPES.items() if not fault_type.is_immediate]
+)
+def test_every_other_fault_type_runs_until_it_is_ended(feishu_box: FeishuBox, fault_type: str) -> None:
+    fault_id = feishu_box.start_fault(fault_type)
+    assert [fault_type] == [one["kind"] for one in feishu_box.running_faults()]
+    feishu_box.end_fault(fault_id)
 
-    assert [] == feishu_box.troubles()
-    with pytest.raises(NoSuchTroubleError):
-        feishu_box.end_trouble(trouble_id)
+    assert [] == feishu_box.running_faults()
+    with pytest.raises(UnknownFaultError):
+        feishu_box.end_fault(fault_id)
 
 
 @pytest.mark.parametrize(
@@ -145,14 +149,14 @@ def test_every_other_kind_lasts_until_it_is_ended(feishu_box: FeishuBox, kind: s
         ({"kind": "clock", "times": 1}, 'clock takes no "times": it happens at once'),
     ],
 )
-def test_a_senseless_order_is_refused_with_a_sentence(
+def test_an_invalid_fault_is_refused_with_a_message(
     feishu_box: FeishuBox, body: object, sentence: str
 ) -> None:
     refused = order(feishu_box, body)
 
     assert 400 == refused.status
     assert sentence in refused.content["error"]
-    assert [] == feishu_box.troubles()
+    assert [] == feishu_box.running_faults()
     assert 0 == feishu_box.state()["ahead_seconds"]
 
 
@@ -163,7 +167,7 @@ def test_a_senseless_order_is_refused_with_a_sentence(
 def test_429_comes_with_or_without_the_header_that_says_how_long(
     feishu_box: FeishuBox, *, header: bool, waits: str | None
 ) -> None:
-    feishu_box.trouble("429", header=header, reset_seconds=7, match="POST /open-apis/im/*")
+    feishu_box.start_fault("429", header=header, reset_seconds=7, match="POST /open-apis/im/*")
     reply = send(feishu_box, "hi")
 
     assert (429, 99991400) == (reply.status, reply.code)
@@ -171,29 +175,29 @@ def test_429_comes_with_or_without_the_header_that_says_how_long(
 
 
 def test_500_is_json_or_html(feishu_box: FeishuBox) -> None:
-    as_json = feishu_box.trouble("500", match="POST /open-apis/im/*")
+    as_json = feishu_box.start_fault("500", match="POST /open-apis/im/*")
     reply = send(feishu_box, "hi")
     assert (500, 2200) == (reply.status, reply.code)
 
-    feishu_box.end_trouble(as_json)
-    feishu_box.trouble("500", match="POST /open-apis/im/*", body="html")
+    feishu_box.end_fault(as_json)
+    feishu_box.start_fault("500", match="POST /open-apis/im/*", body="html")
     reply = send(feishu_box, "hi")
     assert (500, None) == (reply.status, reply.code)
     assert reply.text.startswith("<html>")
 
 
 def test_a_slow_platform_answers_all_the_same(feishu_box: FeishuBox) -> None:
-    feishu_box.trouble("slow", delay_seconds=0.05)
+    feishu_box.start_fault("slow", delay_seconds=0.05)
 
     assert 0 == send(feishu_box, "hi").code
     assert all(line["took_ms"] >= 50 for line in feishu_box.requests("/open-apis"))
 
 
 @pytest.mark.parametrize("kind", ["timeout_after_success", "reset_after_success", "truncate"])
-def test_an_answer_can_be_lost_after_the_call_was_carried_out(feishu_box: FeishuBox, kind: str) -> None:
+def test_an_answer_can_be_lost_after_the_call_was_carried_out(feishu_box: FeishuBox, fault_type: str) -> None:
     headers = {"Authorization": f"Bearer {token(feishu_box)}", "Content-Type": "application/json"}
     text = {"receive_id": "ou_sandbox_lin", "msg_type": "text", "content": json.dumps({"text": "hi"})}
-    feishu_box.trouble(kind, times=1)
+    feishu_box.start_fault(fault_type, times=1)
 
     caller = http.client.HTTPConnection(feishu_box.url.removeprefix("http://"), timeout=0.3)
     caller.request("POST", "/open-apis/im/v1/messages?receive_id_type=open_id", json.dumps(text), headers)
@@ -208,7 +212,7 @@ def test_an_answer_can_be_lost_after_the_call_was_carried_out(feishu_box: Feishu
 
 def test_tokens_expire_at_once(feishu_box: FeishuBox) -> None:
     old = token(feishu_box)
-    feishu_box.trouble("expire_tokens")
+    feishu_box.start_fault("expire_tokens")
     refused = call(feishu_box, "GET", "/open-apis/event/v1/connection", Authorization=f"Bearer {old}")
 
     assert 99991663 == refused.code
@@ -217,7 +221,7 @@ def test_tokens_expire_at_once(feishu_box: FeishuBox) -> None:
 
 def test_tokens_are_refused_and_those_handed_out_expire_too(feishu_box: FeishuBox) -> None:
     old = token(feishu_box)
-    feishu_box.trouble("refuse_tokens", times=1)
+    feishu_box.start_fault("refuse_tokens", times=1)
     secret = {"app_id": feishu_box.app_id, "app_secret": feishu_box.app_secret}
 
     refused = call(feishu_box, "POST", "/open-apis/auth/v3/tenant_access_token/internal", secret)
@@ -232,9 +236,9 @@ def test_tokens_are_refused_and_those_handed_out_expire_too(feishu_box: FeishuBo
 
 def test_a_duplicated_event_comes_twice_and_once_more_under_a_new_id(feishu_box: FeishuBox) -> None:
     with listening(feishu_box) as listener:
-        feishu_box.trouble("duplicate", times=1)
-        (event_id,) = feishu_box.change(LIN, points=1)
-        feishu_box.change(LIN, points=1)
+        feishu_box.start_fault("duplicate", times=1)
+        (event_id,) = feishu_box.change_balance(LIN, points=1)
+        feishu_box.change_balance(LIN, points=1)
         contents = [listener.event()[1] for _ in range(4)]
 
     ids = [content["header"]["event_id"] for content in contents]
@@ -248,7 +252,7 @@ def test_a_duplicated_event_comes_twice_and_once_more_under_a_new_id(feishu_box:
 
 def test_what_cannot_be_copied_is_duplicated_without_the_copy(feishu_box: FeishuBox) -> None:
     with listening(feishu_box) as listener:
-        feishu_box.trouble("duplicate")
+        feishu_box.start_fault("duplicate")
         feishu_box.push_payload("no JSON")
 
         assert [b"no JSON", b"no JSON"] == [listener.receive().payload for _ in range(2)]
@@ -258,11 +262,11 @@ def test_what_cannot_be_copied_is_duplicated_without_the_copy(feishu_box: Feishu
 @pytest.mark.parametrize("by_hits", [True, False])
 def test_events_are_held_and_come_in_reverse_at_the_end(feishu_box: FeishuBox, *, by_hits: bool) -> None:
     with listening(feishu_box) as listener:
-        trouble_id = feishu_box.trouble("reorder", **({"times": 3} if by_hits else {}))
-        ids = [feishu_box.change(LIN, points=1)[0] for _ in range(3)]
+        fault_id = feishu_box.start_fault("reorder", **({"times": 3} if by_hits else {}))
+        ids = [feishu_box.change_balance(LIN, points=1)[0] for _ in range(3)]
         if not by_hits:
             assert [True] * 3 == [event["held"] for event in feishu_box.events()]
-            feishu_box.end_trouble(trouble_id)
+            feishu_box.end_fault(fault_id)
 
         assert ids[::-1] == [listener.event()[1]["header"]["event_id"] for _ in range(3)]
 
@@ -279,23 +283,23 @@ def received(raw: str | bytes) -> Any:
     return json.loads(frame.payload or b"")
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", DAMAGE_TYPES)
 def test_a_damaged_push_cannot_be_read_and_the_next_one_is_whole(damage: str) -> None:
-    with FeishuBox(HASTY) as box, listening(box) as listener:
-        box.trouble("corrupt", damage=damage)
-        (event_id,) = box.change(LIN, points=1)
+    with FeishuBox(FAST) as box, listening(box) as listener:
+        box.start_fault("corrupt", damage=damage)
+        (event_id,) = box.change_balance(LIN, points=1)
 
         assert received(listener.socket.recv(timeout=10)) is None
         assert event_id == received(listener.socket.recv(timeout=10))["header"]["event_id"]
-        assert 1 == box.troubles()[0]["hits"]
+        assert 1 == box.running_faults()[0]["hits"]
 
 
-def test_without_a_choice_the_damages_take_turns() -> None:
-    with FeishuBox(HASTY) as box, listening(box) as listener:
-        box.trouble("corrupt", times=3)
+def test_without_a_choice_the_damage_types_rotate() -> None:
+    with FeishuBox(FAST) as box, listening(box) as listener:
+        box.start_fault("corrupt", times=3)
         seen: list[bytes] = []
         for _ in range(3):
-            box.change(LIN, points=1)
+            box.change_balance(LIN, points=1)
         while len(seen) < 3:
             raw = listener.socket.recv(timeout=10)
             if isinstance(raw, bytes) and received(raw) is None:
@@ -311,20 +315,20 @@ def test_without_a_choice_the_damages_take_turns() -> None:
 # --- the clock ---
 
 
-def test_the_clock_steps_forward_and_back(feishu_box: FeishuBox) -> None:
+def test_the_clock_jumps_forward_and_back(feishu_box: FeishuBox) -> None:
     for seconds, ahead in [(7200, 7200), (-10_800, -3600), (0.5, -3599.5)]:
-        feishu_box.trouble("clock", seconds=seconds)
+        feishu_box.start_fault("clock", seconds=seconds)
         assert ahead == feishu_box.state()["ahead_seconds"]
 
 
-def test_nothing_waits_longer_because_the_clock_stepped_back() -> None:
+def test_a_clock_jump_back_delays_nothing() -> None:
     with FeishuBox(SandboxSettings(answer_seconds=0.05)) as box, listening(box):
-        (event_id,) = box.change(LIN, points=1)
+        (event_id,) = box.change_balance(LIN, points=1)
         url_before = discover(box).data["URL"]
         old = token(box)
         assert {0} == {api(box, "GET", "/event/v1/connection").code for _ in range(9)}
 
-        box.trouble("clock", seconds=-3600)
+        box.start_fault("clock", seconds=-3600)
 
         assert {0} == {api(box, "GET", "/event/v1/connection").code}
         assert old == token(box)
@@ -341,25 +345,25 @@ def test_nothing_waits_longer_because_the_clock_stepped_back() -> None:
 # --- how many connections there are ---
 
 
-def test_the_platform_counts_the_connections_of_the_app_also_foreign_ones(feishu_box: FeishuBox) -> None:
+def test_the_platform_counts_all_connections_of_the_app(feishu_box: FeishuBox) -> None:
     def counted() -> object:
         return api(feishu_box, "GET", "/event/v1/connection").data
 
     assert {"online_instance_cnt": 0} == counted()
     with listening(feishu_box):
         assert {"online_instance_cnt": 1} == counted()
-        call(feishu_box, "POST", "/sandbox/api/foreign", {"count": 2})
+        call(feishu_box, "POST", "/sandbox/api/other-connections", {"count": 2})
         assert {"online_instance_cnt": 3} == counted()
-        assert 2 == feishu_box.link()["foreign"]
-        feishu_box.set_foreign(50)
+        assert 2 == feishu_box.connection_status()["foreign"]
+        feishu_box.set_other_connections(50)
         assert 1000040350 == discover(feishu_box).code
-        feishu_box.set_foreign(0)
+        feishu_box.set_other_connections(0)
         assert {"online_instance_cnt": 1} == counted()
 
 
 @pytest.mark.parametrize("count", [-1, 51, 1.5, "2", True, None])
-def test_a_senseless_number_of_foreign_connections_is_refused(feishu_box: FeishuBox, count: object) -> None:
-    refused = call(feishu_box, "POST", "/sandbox/api/foreign", {"count": count})
+def test_an_invalid_number_of_other_connections_is_refused(feishu_box: FeishuBox, count: object) -> None:
+    refused = call(feishu_box, "POST", "/sandbox/api/other-connections", {"count": count})
 
     assert (400, '"count" must be a whole number from 0 to 50') == (refused.status, refused.content["error"])
 

@@ -21,7 +21,7 @@ def box(tmp_path: Path) -> Iterator[FeishuBox]:
         yield running
 
 
-def test_moving_the_clock_is_written_down_for_who_follows_it(box: FeishuBox, tmp_path: Path) -> None:
+def test_moving_the_clock_writes_the_offset_file(box: FeishuBox, tmp_path: Path) -> None:
     before = box.state()["now_ms"]
     call(box, "POST", "/sandbox/api/advance", {"seconds": 3600})
     answer = call(box, "POST", "/sandbox/api/advance", {"seconds": 1800.5})
@@ -53,7 +53,7 @@ def test_the_digest_command_is_run_and_its_last_line_shown(box: FeishuBox) -> No
         ("raise SystemExit(3)", "(it said nothing)"),
     ],
 )
-def test_a_command_that_fails_says_why(program: str, error: str) -> None:
+def test_a_failed_command_returns_its_error(program: str, error: str) -> None:
     with FeishuBox(SandboxSettings(digest_command=(sys.executable, "-c", program))) as box:
         answer = call(box, "POST", "/sandbox/api/digest", {})
 

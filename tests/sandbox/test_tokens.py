@@ -97,7 +97,7 @@ def test_expired_tokens_are_refused_and_a_new_one_is_good(feishu_box: FeishuBox)
     assert (99991663, 0) == (code(old), code(new))
 
 
-def test_a_clock_that_steps_back_makes_no_token_last_longer() -> None:
+def test_a_clock_jump_back_extends_no_token() -> None:
     clock = SandboxClock(SETTINGS.clock)
     tokens = Tokens(SETTINGS, clock)
     tokens.issue(GOOD)

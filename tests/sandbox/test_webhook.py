@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from Crypto.Cipher import AES
 
-from notifier.sandbox.faults.running import BadTroubleError
+from notifier.sandbox.faults.running import BadFaultError
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
@@ -32,18 +32,18 @@ class App:
         self.posts: list[tuple[dict[str, str], bytes]] = []
         self.answer: tuple[int, bytes] = (200, b"{}")
         self.check: Callable[[str], bytes] = lambda challenge: json.dumps({"challenge": challenge}).encode()
-        self.gate: threading.Event | None = None
-        self.proves = False
+        self.block: threading.Event | None = None
+        self.checks_signature = False
 
     def take(self, headers: dict[str, str], raw: bytes) -> tuple[int, bytes]:
         self.posts.append((headers, raw))
-        if self.proves and not self.is_signed(headers, raw):
+        if self.checks_signature and not self.is_signed(headers, raw):
             return 401, b""
         plain = self.plain(raw)
         if plain.get("type") == "url_verification":
             return 200, self.check(plain["challenge"])
-        if self.gate is not None:
-            self.gate.wait(30)
+        if self.block is not None:
+            self.block.wait(30)
         return self.answer
 
     def is_signed(self, headers: dict[str, str], raw: bytes) -> bool:
@@ -60,7 +60,7 @@ class App:
         return json.loads(padded[: -padded[-1]])
 
     @property
-    def told(self) -> list[Any]:
+    def received_payloads(self) -> list[Any]:
         """What was posted, without the checks."""
         return [
             plain for _, raw in self.posts if (plain := self.plain(raw)).get("type") != "url_verification"
@@ -89,8 +89,8 @@ def serving(app: App) -> Iterator[App]:
     try:
         yield app
     finally:
-        if app.gate is not None:
-            app.gate.set()
+        if app.block is not None:
+            app.block.set()
         server.shutdown()
         server.server_close()
         thread.join(10)
@@ -104,7 +104,7 @@ def app() -> Iterator[App]:
 
 def test_an_event_is_posted_encrypted_signed_and_with_the_token(feishu_box: FeishuBox, app: App) -> None:
     assert "" == feishu_box.set_webhook(app.url)
-    [event_id] = feishu_box.change(LIN_ACCOUNT, points=5)
+    [event_id] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
     feishu_box.wait_for(lambda: feishu_box.event(event_id)["state"] == "acknowledged", "it is acknowledged")
 
     headers, raw = app.posts[-1]
@@ -119,7 +119,7 @@ def test_an_event_is_posted_encrypted_signed_and_with_the_token(feishu_box: Feis
 def test_without_a_key_it_is_plain(app: App) -> None:
     with FeishuBox(SandboxSettings(webhook_encrypt_key="")) as box:
         assert "" == box.set_webhook(app.url)
-        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        [event_id] = box.change_balance(LIN_ACCOUNT, points=5)
         box.wait_for(lambda: box.event(event_id)["state"] == "acknowledged", "it is acknowledged")
 
     headers, raw = app.posts[-1]
@@ -131,7 +131,7 @@ def test_without_a_key_it_is_plain(app: App) -> None:
 def test_anything_but_200_is_pushed_again(feishu_box: FeishuBox, app: App, status: int) -> None:
     feishu_box.set_webhook(app.url)
     app.answer = status, b""
-    [event_id] = feishu_box.change(LIN_ACCOUNT, points=5)
+    [event_id] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
     feishu_box.wait_for(lambda: feishu_box.push_codes(event_id) == [status], "it was refused")
     app.answer = 200, b""
     feishu_box.advance(15)
@@ -141,11 +141,11 @@ def test_anything_but_200_is_pushed_again(feishu_box: FeishuBox, app: App, statu
 
 
 def test_no_answer_in_time_is_none(app: App) -> None:
-    app.gate = threading.Event()
+    app.block = threading.Event()
     with FeishuBox(SandboxSettings(answer_seconds=0.1)) as box:
         box.set_webhook(app.url)
         message_id = send(box, card()).data["message_id"]
-        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        [event_id] = box.change_balance(LIN_ACCOUNT, points=5)
         box.wait_for(lambda: box.event(event_id)["pushes"], "it was pushed")
 
         assert 200341 == box.click(message_id, LIN, {"ref": "a"})["code"]
@@ -180,18 +180,18 @@ def test_a_bad_answer_to_a_click_is_shown_as_its_code(
     assert code == feishu_box.click(send(feishu_box, card()).data["message_id"], LIN, {})["code"]
 
 
-def test_an_app_that_is_gone_is_not_reached(feishu_box: FeishuBox) -> None:
+def test_a_stopped_app_is_not_reached(feishu_box: FeishuBox) -> None:
     with serving(App()) as gone:
         assert "" == feishu_box.set_webhook(gone.url)
     message_id = send(feishu_box, card()).data["message_id"]
-    [event_id] = feishu_box.change(LIN_ACCOUNT, points=5)
+    [event_id] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
 
     assert 200342 == feishu_box.click(message_id, LIN, {})["code"]
     feishu_box.wait_for(lambda: feishu_box.push_codes(event_id) == [None], "it was tried")
 
 
 @pytest.mark.parametrize("answer", [b"", b"ok", b"[]", b'{"challenge": "another"}'])
-def test_an_address_that_fails_the_check_is_not_taken(feishu_box: FeishuBox, app: App, answer: bytes) -> None:
+def test_an_address_that_fails_the_check_is_refused(feishu_box: FeishuBox, app: App, answer: bytes) -> None:
     app.check = lambda _: answer
 
     assert "the answer is not" in feishu_box.set_webhook(app.url)
@@ -234,7 +234,7 @@ def test_what_waits_is_posted_as_soon_as_the_app_is_up(app: App) -> None:
 def test_back_on_the_long_connection_nothing_is_posted(feishu_box: FeishuBox, app: App) -> None:
     feishu_box.set_webhook(app.url)
     feishu_box.set_webhook("")
-    [event_id] = feishu_box.change(LIN_ACCOUNT, points=5)
+    [event_id] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
     feishu_box.wait_for(lambda: feishu_box.push_codes(event_id) == [None], "nobody was online")
 
     assert [] == app.told
@@ -244,9 +244,9 @@ def test_back_on_the_long_connection_nothing_is_posted(feishu_box: FeishuBox, ap
 def test_a_damaged_post_is_whole_the_next_time(app: App, damage: str) -> None:
     with FeishuBox(SandboxSettings(redelivery_seconds=(0.1,))) as box:
         box.set_webhook(app.url)
-        app.proves = True
-        box.trouble("corrupt", damage=damage)
-        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        app.checks_signature = True
+        box.start_fault("corrupt", damage=damage)
+        [event_id] = box.change_balance(LIN_ACCOUNT, points=5)
 
         box.wait_for(lambda: box.push_codes(event_id) == [401, 200], "it came whole")
 
@@ -255,20 +255,22 @@ def test_in_a_black_hole_nothing_is_posted(app: App) -> None:
     with FeishuBox(SandboxSettings(answer_seconds=0.1, redelivery_seconds=(0.1,) * 50)) as box:
         box.set_webhook(app.url)
         checks = len(app.posts)
-        box.trouble("black_hole")
-        [event_id] = box.change(LIN_ACCOUNT, points=5)
+        box.start_fault("black_hole")
+        [event_id] = box.change_balance(LIN_ACCOUNT, points=5)
         box.wait_for(lambda: len(box.push_codes(event_id)) > 1, "it is tried again")
         posted = len(app.posts) - checks
-        box.end_troubles()
+        box.end_all_faults()
         box.wait_for(lambda: box.push_codes(event_id)[-1] == 200, "it is posted")
 
     assert 0 == posted
 
 
-def test_what_needs_the_long_connection_cannot_be_ordered(feishu_box: FeishuBox, app: App) -> None:
+def test_faults_of_the_long_connection_cannot_be_started_with_a_webhook(
+    feishu_box: FeishuBox, app: App
+) -> None:
     feishu_box.set_webhook(app.url)
 
-    with pytest.raises(BadTroubleError, match="half_open needs the long connection"):
-        feishu_box.trouble("half_open")
+    with pytest.raises(BadFaultError, match="half_open needs the long connection"):
+        feishu_box.start_fault("half_open")
     feishu_box.set_webhook("")
-    assert feishu_box.trouble("half_open")
+    assert feishu_box.start_fault("half_open")

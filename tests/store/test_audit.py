@@ -4,7 +4,7 @@ from typing import Any
 
 from notifier.domain.event import AccountKey
 from notifier.store import audit
-from notifier.store.audit import AuditRow, Entry, What
+from notifier.store.audit import AuditRow, AuditEntry, AuditAction
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT, ACCOUNT_ID
 from support.delivery_rows import NOW, account_ref
@@ -13,13 +13,15 @@ OTHER = AccountKey(tenant_key="tk", app_id="cli_x", account_id="other")
 
 
 def written(database: Database, outcome: str, **values: Any) -> None:
-    entry = Entry(**{"at": NOW, "what": What.CLICK, "actor": "ou_lin", "outcome": outcome, **values})
-    database.write(lambda c: audit.write(c, entry)).result()
+    entry = AuditEntry(
+        **{"at": NOW, "what": AuditAction.CLICK, "actor": "ou_lin", "outcome": outcome, **values}
+    )
+    database.write(lambda c: audit.add_entries(c, entry)).result()
 
 
 def outcomes(database: Database, *, limit: int = 100, **filters: str) -> list[str]:
     with database.read() as connection:
-        return [row.outcome for row in audit.rows(connection, limit=limit, **filters)]
+        return [row.outcome for row in audit.list_entries(connection, limit=limit, **filters)]
 
 
 def test_a_row_tells_who_did_what_on_which_card(database: Database) -> None:
@@ -27,7 +29,7 @@ def test_a_row_tells_who_did_what_on_which_card(database: Database) -> None:
     written(
         database,
         "requested as referrer",
-        what=What.ORDER,
+        action=AuditAction.ORDER,
         account_ref=ref,
         order_id="rn-1",
         delivery_id=7,
@@ -35,11 +37,11 @@ def test_a_row_tells_who_did_what_on_which_card(database: Database) -> None:
     )
 
     with database.read() as connection:
-        (row,) = audit.rows(connection, limit=1)
+        (row,) = audit.list_entries(connection, limit=1)
     assert row == AuditRow(
         id=row.id,
         at=NOW,
-        what="order",
+        action="order",
         actor="ou_lin",
         account_id=ACCOUNT_ID,
         order_id="rn-1",
@@ -71,16 +73,16 @@ def test_rows_of_one_account_or_order_can_be_asked_for(database: Database) -> No
 
 
 def test_what_names_no_account_is_kept_too(database: Database) -> None:
-    written(database, "unknown_button", what=What.DENIED, actor="")
+    written(database, "unknown_button", action=AuditAction.DENIED, actor="")
 
     with database.read() as connection:
-        (row,) = audit.rows(connection, limit=1)
-    assert ("denied", "", None, None) == (row.what, row.actor, row.account_id, row.message_id)
+        (row,) = audit.list_entries(connection, limit=1)
+    assert ("denied", "", None, None) == (row.action, row.actor, row.account_id, row.message_id)
 
 
 def test_ids_longer_than_any_of_feishus_are_cut(database: Database) -> None:
     written(database, "long", actor="a" * 500, message_id="m" * 500)
 
     with database.read() as connection:
-        (row,) = audit.rows(connection, limit=1)
+        (row,) = audit.list_entries(connection, limit=1)
     assert ("a" * 64, "m" * 64) == (row.actor, row.message_id)

@@ -8,17 +8,17 @@ from notifier.domain.event import AccountKey
 from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import CARD_LIVES_MS
 from notifier.store import card_updates
-from notifier.store.card_updates import SETTLE_MS, CardUpdate
+from notifier.store.card_updates import UPDATE_DELAY_MS, CardUpdate
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import card_updates as table
 from notifier.store.schema.tables import deliveries
 from support.builders import ACCOUNT
-from support.delivery_rows import LIN, NOW, account_ref, told
+from support.delivery_rows import LIN, NOW, account_ref, create_notice
 
 OTHER = AccountKey(tenant_key="tk", app_id="cli_x", account_id="other")
 GROUP = Recipient(id_type="chat_id", id="oc_hr")
-SETTLED = NOW + SETTLE_MS
+SETTLED = NOW + UPDATE_DELAY_MS
 
 
 def card(
@@ -32,14 +32,16 @@ def card(
     hangs: bool = True,
 ) -> int:
     """A delivery that has been sent, with a button for two epochs unless told otherwise."""
-    one = told(database, key, recipient=recipient, account=account, now=now)
+    one = create_notice(database, key, recipient=recipient, account=account, now=now)
     ref = account_ref(database, account)
 
     def finish(connection: sa.Connection) -> None:
         values = {"state": "sent", "message_id": f"om_{one}" if hangs else None, "updated_at": now}
         connection.execute(sa.update(deliveries).where(deliveries.c.id == one).values(values))
-        for epoch in range(2 if with_button else 0):
-            buttons.draw(connection, delivery_id=one, account_ref=ref, epoch=epoch, now=now)
+        for withdrawal_count in range(2 if with_button else 0):
+            buttons.ensure_button(
+                connection, delivery_id=one, account_ref=ref, withdrawal_count=withdrawal_count, now=now
+            )
 
     database.write(finish).result()
     return one
@@ -47,14 +49,16 @@ def card(
 
 def want(database: Database, *, account: AccountKey = ACCOUNT, now: int = NOW) -> None:
     ref = account_ref(database, account)
-    database.write(lambda c: card_updates.want(c, ref, epoch=0, order_id="rn-1", now=now)).result()
+    database.write(
+        lambda c: card_updates.request_updates(c, ref, withdrawal_count=0, order_id="rn-1", now=now)
+    ).result()
 
 
 def due(
     database: Database, *, now: int = SETTLED, limit: int = 100, held: Collection[int] = frozenset()
 ) -> list[CardUpdate]:
     with database.read() as connection:
-        return card_updates.due(connection, now=now, limit=limit, held=held)
+        return card_updates.list_due(connection, now=now, limit=limit, in_flight_ids=in_flight_ids)
 
 
 def due_ids(
@@ -64,12 +68,12 @@ def due_ids(
 
 
 def shown(database: Database, update: CardUpdate) -> None:
-    database.write(lambda c: card_updates.shown(c, update)).result()
+    database.write(lambda c: card_updates.mark_applied(c, update)).result()
 
 
 def behind(database: Database) -> int:
     with database.read() as connection:
-        return card_updates.behind(connection)
+        return card_updates.count_pending(connection)
 
 
 def rows(database: Database) -> int:
@@ -92,7 +96,9 @@ def test_a_change_waits_until_the_answer_to_the_click_is_shown(database: Databas
     want(database)
 
     assert [] == due(database, now=SETTLED - 1)
-    assert [CardUpdate(delivery_id=one, message_id=f"om_{one}", wanted=1, attempts=0)] == due(database)
+    assert [CardUpdate(delivery_id=one, message_id=f"om_{one}", requested_version=1, attempts=0)] == due(
+        database
+    )
 
 
 def test_a_card_of_14_days_is_left_alone(database: Database) -> None:
@@ -119,7 +125,7 @@ def test_many_wishes_become_one_change(database: Database) -> None:
         want(database, now=NOW + later)
 
     (update,) = due(database, now=SETTLED + 4)
-    assert (one, 5) == (update.delivery_id, update.wanted)
+    assert (one, 5) == (update.delivery_id, update.requested_version)
     assert 1 == behind(database)
     shown(database, update)
     assert ([], 0) == (due(database, now=NOW * 2), behind(database))
@@ -132,8 +138,8 @@ def test_a_wish_that_comes_while_the_card_is_sent_stays_open(database: Database)
     want(database, now=NOW + 1_000)
     shown(database, sending)
 
-    (again,) = due(database, now=NOW + 1_000 + SETTLE_MS)
-    assert 2 == again.wanted
+    (again,) = due(database, now=NOW + 1_000 + UPDATE_DELAY_MS)
+    assert 2 == again.requested_version
     shown(database, again)
     assert [] == due(database, now=NOW * 2)
 
@@ -176,7 +182,7 @@ def test_a_failed_change_is_put_off_and_counted(database: Database) -> None:
 
     assert [] == due(database, now=NOW + 59_999)
     (again,) = due(database, now=NOW + 60_000)
-    assert (1, 1) == (again.attempts, again.wanted)
+    assert (1, 1) == (again.attempts, again.requested_version)
     want(database, now=NOW + 60_000)
     assert [0] == [each.attempts for each in due(database, now=NOW + 61_000)]
 
@@ -186,7 +192,7 @@ def test_a_card_that_is_given_up_is_never_changed_again(database: Database) -> N
     other = card(database, "n-2")
     want(database)
     update = due(database)[0]
-    database.write(lambda c: card_updates.give_up(c, update, reason="recalled")).result()
+    database.write(lambda c: card_updates.abandon(c, update, reason="recalled")).result()
     want(database, now=NOW + 1_000)
 
     assert [other] == due_ids(database, now=NOW * 2)

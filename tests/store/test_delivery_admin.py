@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from notifier.domain.delivery import DeliveryState, Move, Rung
+from notifier.domain.delivery import DeliveryState, DeliveryOutcome, CardVariant
 from notifier.domain.route import Recipient
 from notifier.store import addressing, delivery_admin, workers
 from notifier.store.engine.database import Database
@@ -15,27 +15,29 @@ from support.delivery_rows import (
     LIN,
     NOW,
     claim,
-    dead,
-    delivery,
-    failed,
-    frozen,
-    row,
-    sent,
-    states,
-    told,
+    dead_outcome,
+    create_delivery,
+    finish_failed,
+    freeze_content,
+    read_delivery,
+    finish_sent,
+    read_states,
+    create_notice,
 )
 
 LATER = NOW + 60_000
-UNCERTAIN = Move(state=DeliveryState.UNCERTAIN, reason="no answer", rung=Rung.FULL, unknown_since=NOW)
+UNKNOWN = DeliveryOutcome(
+    state=DeliveryState.UNKNOWN, reason="no answer", variant=CardVariant.FULL, unknown_since=NOW
+)
 FALLBACK = Recipient(id_type="chat_id", id="oc_fallback", reroute_reason="unreachable: has resigned")
 
 
-def stuck(database: Database, key: str = "n-1", move: Move | None = None) -> int:
+def stuck(database: Database, key: str = "n-1", outcome: DeliveryOutcome | None = None) -> int:
     """A delivery that was tried, and now waits for a person."""
-    one = delivery(database, LIN, key)
+    one = create_delivery(database, LIN, key)
     (claimed,) = claim(database).deliveries
-    frozen(database, claimed)
-    failed(database, claimed, move or dead())
+    freeze_content(database, claimed)
+    finish_failed(database, claimed, outcome or dead_outcome())
     return one
 
 
@@ -47,18 +49,20 @@ def drop(database: Database, delivery_id: int) -> bool:
     return database.write(lambda c: delivery_admin.drop(c, delivery_id, now=LATER)).result()
 
 
-@pytest.mark.parametrize("move", [dead(), UNCERTAIN])
-def test_a_retry_starts_anew_with_a_key_that_feishu_has_not_seen(database: Database, move: Move) -> None:
-    one = stuck(database, move=move)
-    old_key = row(database, one).delivery_key
+@pytest.mark.parametrize("move", [dead_outcome(), UNKNOWN])
+def test_a_retry_starts_anew_with_a_key_that_feishu_has_not_seen(
+    database: Database, outcome: DeliveryOutcome
+) -> None:
+    one = stuck(database, outcome=outcome)
+    old_key = read_delivery(database, one).delivery_key
     retried = retry(database, one)
-    kept = row(database, one)
+    kept = read_delivery(database, one)
 
     assert retried
     assert f"{old_key}.1" == kept.delivery_key
     assert ("waiting", "full", None, 0, None, LATER) == (
         kept.state,
-        kept.rung,
+        kept.variant,
         kept.body,
         kept.attempts,
         kept.unknown_since,
@@ -70,38 +74,42 @@ def test_a_retry_asks_again_who_the_recipient_is(database: Database) -> None:
     one = stuck(database)
     retry(database, one)
 
-    assert ("", "") == (row(database, one).receive_id, row(database, one).receive_id_type)
+    assert ("", "") == (read_delivery(database, one).receive_id, read_delivery(database, one).receive_id_type)
 
 
 def test_a_second_retry_counts_on(database: Database) -> None:
     one = stuck(database)
-    old_key = row(database, one).delivery_key
+    old_key = read_delivery(database, one).delivery_key
     retry(database, one)
-    ref = row(database, one).account_ref
-    database.write(lambda c: addressing.address(c, ref, "referrer", None, now=LATER)).result()
+    ref = read_delivery(database, one).account_ref
+    database.write(lambda c: addressing.assign_recipient(c, ref, "referrer", None, now=LATER)).result()
     retry(database, one)
 
-    assert f"{old_key}.2" == row(database, one).delivery_key
+    assert f"{old_key}.2" == read_delivery(database, one).delivery_key
 
 
 def test_a_retried_key_still_fits_into_feishus_uuid(database: Database) -> None:
     one = stuck(database)
     for _ in range(3):
         retry(database, one)
-        ref = row(database, one).account_ref
-        database.write(lambda c, ref=ref: addressing.address(c, ref, "referrer", None, now=LATER)).result()  # type: ignore[misc]
+        ref = read_delivery(database, one).account_ref
+        database.write(
+            lambda c, ref=ref: addressing.assign_recipient(c, ref, "referrer", None, now=LATER)
+        ).result()  # type: ignore[misc]
 
-    assert 50 >= len(f"{row(database, one).delivery_key}-f")
+    assert 50 >= len(f"{read_delivery(database, one).delivery_key}-f")
 
 
 def test_a_retried_reroute_keeps_its_recipient_and_reason(database: Database) -> None:
-    told(database, "n-1")
+    create_notice(database, "n-1")
     (first,) = claim(database).deliveries
-    instead = database.write(lambda c: addressing.reroute(c, first.delivery, FALLBACK, now=NOW)).result()
+    instead = database.write(
+        lambda c: addressing.create_reroute(c, first.delivery, FALLBACK, now=NOW)
+    ).result()
     (second,) = claim(database, now=NOW + 1_000).deliveries
-    failed(database, second, dead())
+    finish_failed(database, second, dead_outcome())
     retry(database, instead)
-    kept = row(database, instead)
+    kept = read_delivery(database, instead)
 
     assert ("ready", "oc_fallback", FALLBACK.reroute_reason) == (
         kept.state,
@@ -114,17 +122,17 @@ def test_dropping_ends_a_stuck_delivery(database: Database) -> None:
     one = stuck(database)
 
     assert drop(database, one)
-    assert ["dropped"] == states(database, [one])
+    assert ["dropped"] == read_states(database, [one])
 
 
 @pytest.mark.parametrize("decide", [retry, drop])
 def test_only_what_is_stuck_can_be_decided_about(
     database: Database, decide: Callable[[Database, int], bool]
 ) -> None:
-    done, on_its_way = delivery(database, LIN, "a"), delivery(database, CHEN, "b")
-    sent(database, claim(database).deliveries[0])
-    ready = delivery(database, LIN, "c")
-    assert ["sent", "sending", "ready"] == states(database, [done, on_its_way, ready])
+    done, on_its_way = create_delivery(database, LIN, "a"), create_delivery(database, CHEN, "b")
+    finish_sent(database, claim(database).deliveries[0])
+    ready = create_delivery(database, LIN, "c")
+    assert ["sent", "sending", "ready"] == read_states(database, [done, on_its_way, ready])
 
     assert [False] * 4 == [decide(database, one) for one in (done, on_its_way, ready, 999)]
 
@@ -138,42 +146,44 @@ def test_a_dropped_delivery_stays_dropped(database: Database) -> None:
 
 def test_only_the_dead_are_retried_all_at_once(database: Database) -> None:
     gone = stuck(database, "a")
-    unknown = delivery(database, CHEN, "b")
+    unknown = create_delivery(database, CHEN, "b")
     (claimed,) = claim(database, now=NOW + 5_000).deliveries
-    failed(database, claimed, UNCERTAIN)
+    finish_failed(database, claimed, UNKNOWN)
     with database.read() as connection:
-        assert [gone] == delivery_admin.stuck_ids(connection)
-    assert ["dead", "uncertain"] == states(database, [gone, unknown])
+        assert [gone] == delivery_admin.list_dead_ids(connection)
+    assert ["dead", "uncertain"] == read_states(database, [gone, unknown])
 
 
 def test_reasons_are_counted_the_commonest_first(database: Database) -> None:
-    for number, move in enumerate([dead("no scope", code=99991672), dead("resigned"), dead("resigned")]):
-        one = delivery(database, Recipient(id_type="open_id", id=f"ou_{number}"), f"n-{number}")
+    for number, outcome in enumerate(
+        [dead_outcome("no scope", code=99991672), dead_outcome("resigned"), dead_outcome("resigned")]
+    ):
+        one = create_delivery(database, Recipient(id_type="open_id", id=f"ou_{number}"), f"n-{number}")
         (claimed,) = claim(database, now=NOW + number * 1_000).deliveries
         assert one == claimed.delivery.id
-        failed(database, claimed, move)
+        finish_failed(database, claimed, outcome)
     with database.read() as connection:
-        found = delivery_admin.stuck_reasons(connection, limit=10)
+        found = delivery_admin.count_failure_reasons(connection, limit=10)
 
     assert [("dead", None, "resigned", 2), ("dead", 99991672, "no scope", 1)] == found
 
 
 def test_deliveries_are_counted_by_state(database: Database) -> None:
     stuck(database, "a")
-    delivery(database, CHEN, "b")
+    create_delivery(database, CHEN, "b")
     with database.read() as connection:
         assert {"dead": 1, "ready": 1} == delivery_admin.count_by_state(connection)
 
 
 def test_the_oldest_open_delivery_counts_and_the_dead_do_not(database: Database) -> None:
     stuck(database, "a")
-    delivery(database, CHEN, "b", now=NOW + 7_000)
+    create_delivery(database, CHEN, "b", now=NOW + 7_000)
     with database.read() as connection:
-        assert NOW + 7_000 == delivery_admin.oldest_open_at(connection)
+        assert NOW + 7_000 == delivery_admin.get_oldest_open_at(connection)
 
 
 def test_deliveries_are_listed_newest_first_and_by_state(database: Database) -> None:
-    gone, ready = stuck(database, "a"), delivery(database, CHEN, "b")
+    gone, ready = stuck(database, "a"), create_delivery(database, CHEN, "b")
     with database.read() as connection:
         everything = delivery_admin.list_deliveries(connection, states=(), limit=10)
         only_dead = delivery_admin.list_deliveries(connection, states=("dead",), limit=10)
@@ -185,17 +195,17 @@ def test_deliveries_are_listed_newest_first_and_by_state(database: Database) -> 
 
 
 def test_a_delivery_is_shown_with_every_try(database: Database) -> None:
-    one = told(database, "n-1")
+    one = create_notice(database, "n-1")
     (claimed,) = claim(database).deliveries
-    frozen(database, claimed)
-    failed(database, claimed, dead("no scope", code=99991672), now=NOW + 40)
+    freeze_content(database, claimed)
+    finish_failed(database, claimed, dead_outcome("no scope", code=99991672), now=NOW + 40)
     with database.read() as connection:
         file = delivery_admin.show_delivery(connection, one)
 
     assert file is not None
     assert (ACCOUNT_ID, 1, '{"schema":"2.0"}') == (file.row.account_id, file.notices, file.body)
     assert [("dead", "no scope", 99991672, NOW + 40)] == [
-        (each.outcome, each.reason, each.code, each.ended_at) for each in file.tries
+        (each.outcome, each.reason, each.code, each.ended_at) for each in file.attempts
     ]
 
 
@@ -205,18 +215,18 @@ def test_a_delivery_that_is_not_there_shows_nothing(database: Database) -> None:
 
 
 def test_the_last_started_process_is_the_one_that_is_shown(database: Database) -> None:
-    database.write(lambda c: workers.enrol_worker(c, "old", now=NOW)).result()
-    database.write(lambda c: workers.enrol_worker(c, "new", now=NOW + 1)).result()
+    database.write(lambda c: workers.register_worker(c, "old", now=NOW)).result()
+    database.write(lambda c: workers.register_worker(c, "new", now=NOW + 1)).result()
     beat = WorkerRow(
-        owner="new",
+        worker_id="new",
         started_at=NOW + 1,
-        beat_at=NOW + 5_000,
+        heartbeat_at=NOW + 5_000,
         stopped_at=None,
         connection="connected",
         connection_since=NOW + 2,
         connection_detail=None,
         last_event_at=NOW + 3,
     )
-    database.write(lambda c: workers.beat(c, beat)).result()
+    database.write(lambda c: workers.write_heartbeat(c, write_heartbeat)).result()
     with database.read() as connection:
-        assert beat == workers.last_worker(connection)
+        assert beat == workers.get_last_worker(connection)

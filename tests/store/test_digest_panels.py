@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.domain.digest import Digest, Holder
-from notifier.domain.digest_panel import Action, Board, LeftOut
+from notifier.domain.digest_panel import Action, DigestPanel, SkipReason
 from notifier.domain.money import Kind
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
@@ -17,13 +17,13 @@ from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.store import card_updates, withdrawals
 from notifier.store.cards import batches, buttons, digest_panels
 from notifier.store.digests import digest_runs
-from notifier.store.digests.digest_runs import Right, RunState
+from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from notifier.store.schema.tables import withdrawals as orders
-from notifier.store.withdrawals import Ending, Order
+from notifier.store.withdrawals import WithdrawalResult, WithdrawalOrder
 from support.builders import CNY
-from support.digests import BEFORE, BOOK, PLAN, balance
+from support.digests import BEFORE, ADDRESS_BOOK, PLAN, store_balance
 
 T = TypeVar("T")
 NOW = round(BEFORE.timestamp() * 1000)
@@ -37,17 +37,17 @@ def run(database: Database, work: Callable[[sa.Connection], T]) -> T:
 @pytest.fixture
 def card(database: Database) -> tuple[int, Digest]:
     """A digest's card that hangs in the group, with buttons for three accounts."""
-    refs = [balance(database, number, _long_ago(), CNY=str(100 * number)) for number in (1, 2, 3)]
+    refs = [store_balance(database, number, _long_ago(), CNY=str(100 * number)) for number in (1, 2, 3)]
     digest = Digest(
         name="hr-daily",
         period=finished(Span.DAY, BEFORE.date(), PLAN.zone),
         due_at=None,
-        born_at=NOW,
+        created_at=NOW,
         holders=tuple(
             Holder(account_ref=ref, account_id=str(ref), referrer=None, amounts={CNY: Decimal(100)})
             for ref in refs
         ),
-        offers=True,
+        offers_withdrawal=True,
     )
     return hung(database, digest), digest
 
@@ -56,36 +56,42 @@ def _long_ago() -> datetime:
     return datetime.fromtimestamp(0, BEFORE.tzinfo)
 
 
-def hung(database: Database, digest: Digest, edition: int = 0) -> int:
-    right = Right(digest="hr-daily", period=digest.period, recipient="hr", born_at=NOW, edition=edition)
+def hung(database: Database, digest: Digest, correction_number: int = 0) -> int:
+    right = DigestRunKey(
+        digest="hr-daily",
+        period=digest.period,
+        recipient="hr",
+        created_at=NOW,
+        correction_number=correction_number,
+    )
 
     def make(connection: sa.Connection) -> int:
-        run_id = digest_runs.take(connection, right, state=RunState.TOLD, content=digest)
+        run_id = digest_runs.claim_run(connection, right, state=DigestRunState.NOTIFIED, content=digest)
         assert run_id is not None
-        digest_runs.add_delivery(connection, right, run_id, target="hr", recipient=HR)
+        digest_runs.create_delivery(connection, right, run_id, target="hr", recipient=HR)
         delivery_id = connection.execute(sa.select(sa.func.max(deliveries.c.id))).scalar_one()
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == delivery_id)
             .values(state="sent", message_id=f"om_{delivery_id}", updated_at=NOW)
         )
-        digest_panels.hang(connection, delivery_id, digest.holders, now=NOW)
+        digest_panels.create_buttons(connection, delivery_id, digest.holders, now=NOW)
         return int(delivery_id)
 
     return run(database, make)
 
 
-def shown(database: Database, card: tuple[int, Digest]) -> Board:
-    return run(database, lambda c: digest_panels.board(c, card[0], card[1], now=NOW))
+def shown(database: Database, card: tuple[int, Digest]) -> DigestPanel:
+    return run(database, lambda c: digest_panels.get_panel(c, card[0], card[1], now=NOW))
 
 
 def order(database: Database, ref: str, number: int = 1) -> Withdrawal:
     def make(connection: sa.Connection) -> Withdrawal:
-        button = buttons.find(connection, ref, book=BOOK, now=NOW)
+        button = buttons.find_button(connection, ref, address_book=ADDRESS_BOOK, now=NOW)
         assert button is not None
-        begun = withdrawals.begin(
+        begun = withdrawals.create_order(
             connection,
-            Order(
+            WithdrawalOrder(
                 order_id=f"rn-{ref}-{number}",
                 button=button,
                 kinds=tuple(Kind),
@@ -102,14 +108,19 @@ def order(database: Database, ref: str, number: int = 1) -> Withdrawal:
 
 
 def end(database: Database, one: Withdrawal, state: WithdrawalState) -> None:
-    taken = {CNY: Decimal(100)} if state is WithdrawalState.WITHDRAWN else None
-    run(database, lambda c: withdrawals.end(c, one, Ending(state=state, now=NOW, taken=taken, at=NOW)))
+    withdrawn = {CNY: Decimal(100)} if state is WithdrawalState.WITHDRAWN else None
+    run(
+        database,
+        lambda c: withdrawals.finish(
+            c, one, WithdrawalResult(state=state, now=NOW, withdrawn=withdrawn, at=NOW)
+        ),
+    )
 
 
 def test_a_fresh_card_offers_every_account(database: Database, card: tuple[int, Digest]) -> None:
     board = shown(database, card)
 
-    assert 3 == len(board.options) == len({option.ref for option in board.options})
+    assert 3 == len(board.options) == len({option.button_ref for option in board.options})
     assert board.one
     assert board.all
     assert ("", (), None) == (board.retry, board.results, board.progress)
@@ -118,17 +129,17 @@ def test_a_fresh_card_offers_every_account(database: Database, card: tuple[int, 
 
 def test_hanging_it_again_makes_no_second_button(database: Database, card: tuple[int, Digest]) -> None:
     before = shown(database, card)
-    run(database, lambda c: digest_panels.hang(c, card[0], card[1].holders, now=NOW + 1))
+    run(database, lambda c: digest_panels.create_buttons(c, card[0], card[1].holders, now=NOW + 1))
 
     assert before == shown(database, card)
 
 
 def test_an_account_under_way_is_no_option_but_a_result(database: Database, card: tuple[int, Digest]) -> None:
     first = shown(database, card).options[0]
-    order(database, first.ref)
+    order(database, first.button_ref)
     board = shown(database, card)
 
-    assert first.ref not in {option.ref for option in board.options}
+    assert first.button_ref not in {option.button_ref for option in board.options}
     assert [WithdrawalState.REQUESTED] == [result.state for result in board.results]
 
 
@@ -147,7 +158,7 @@ def test_what_became_of_an_account(
     offered: int,
     retry: bool,  # noqa: FBT001
 ) -> None:
-    end(database, order(database, shown(database, card).options[0].ref), state)
+    end(database, order(database, shown(database, card).options[0].button_ref), state)
     board = shown(database, card)
 
     assert (offered, [state], retry) == (
@@ -158,12 +169,14 @@ def test_what_became_of_an_account(
 
 
 def test_what_failed_is_retried_and_nothing_else(database: Database, card: tuple[int, Digest]) -> None:
-    refs = [option.ref for option in shown(database, card).options]
+    refs = [option.button_ref for option in shown(database, card).options]
     for ref, state in zip(refs, (WithdrawalState.REFUSED, WithdrawalState.WITHDRAWN), strict=False):
         end(database, order(database, ref), state)
 
     def candidates(action: Action) -> list[str]:
-        return list(run(database, lambda c: digest_panels.candidates(c, card[0], card[1], action)).values())
+        return list(
+            run(database, lambda c: digest_panels.list_candidates(c, card[0], card[1], action)).values()
+        )
 
     assert [refs[0]] == candidates(Action.RETRY)
     assert [refs[2]] == candidates(Action.ALL)
@@ -172,63 +185,63 @@ def test_what_failed_is_retried_and_nothing_else(database: Database, card: tuple
 def test_a_second_failure_after_a_retry_can_be_retried_again(
     database: Database, card: tuple[int, Digest]
 ) -> None:
-    ref = shown(database, card).options[0].ref
+    ref = shown(database, card).options[0].button_ref
     for number in (1, 2):
         end(database, order(database, ref, number), WithdrawalState.REFUSED)
 
-    assert 1 == len(run(database, lambda c: digest_panels.candidates(c, card[0], card[1], Action.RETRY)))
+    assert 1 == len(run(database, lambda c: digest_panels.list_candidates(c, card[0], card[1], Action.RETRY)))
 
 
 def test_a_new_card_shows_nothing_of_what_failed_on_another_and_offers_the_account_again(
     database: Database, card: tuple[int, Digest]
 ) -> None:
     option = shown(database, card).options[0]
-    end(database, order(database, option.ref), WithdrawalState.REFUSED)
-    second = (hung(database, card[1], edition=1), card[1])
+    end(database, order(database, option.button_ref), WithdrawalState.REFUSED)
+    second = (hung(database, card[1], correction_number=1), card[1])
     board = shown(database, second)
 
     assert ((), "") == (board.results, board.retry)
     assert [each.account_ref for each in card[1].holders] == [each.account_ref for each in board.options]
-    taken = run(database, lambda c: digest_panels.candidates(c, second[0], card[1], Action.ALL))
-    assert option.account_ref in taken
+    withdrawn = run(database, lambda c: digest_panels.list_candidates(c, second[0], card[1], Action.ALL))
+    assert option.account_ref in withdrawn
     assert shown(database, card).retry
 
 
 @pytest.mark.parametrize(
     "why, again",
     [
-        (LeftOut.BUSY, True),
-        (LeftOut.OWNER_UNKNOWN, True),
-        (LeftOut.DEACTIVATED, True),
-        (LeftOut.EMPTY, False),
+        (SkipReason.BUSY, True),
+        (SkipReason.OWNER_UNKNOWN, True),
+        (SkipReason.DEACTIVATED, True),
+        (SkipReason.EMPTY, False),
     ],
 )
 def test_what_a_batch_left_out_is_a_result_with_its_reason(
     database: Database,
     card: tuple[int, Digest],
-    why: LeftOut,
+    why: SkipReason,
     again: bool,  # noqa: FBT001
 ) -> None:
     begin(database, card)
-    first, *others = run(database, lambda c: batches.to_do(c, limit=10))
-    run(database, lambda c: batches.leave_out(c, first, why, now=NOW))
+    first, *others = run(database, lambda c: batches.list_pending_items(c, limit=10))
+    run(database, lambda c: batches.skip_item(c, first, why, now=NOW))
     for item in others:
-        one = order(database, item.button)
-        run(database, lambda c, i=item, o=one: batches.ordered(c, i, o.order_id))  # type: ignore[misc]
+        one = order(database, item.button_ref)
+        run(database, lambda c, i=item, o=one: batches.mark_ordered(c, i, o.order_id))  # type: ignore[misc]
         end(database, one, WithdrawalState.WITHDRAWN)
-    run(database, lambda c: batches.end_finished(c, now=NOW))
+    run(database, lambda c: batches.finish_batches(c, now=NOW))
     board = shown(database, card)
 
-    assert (why, None, again) == (board.results[0].left_out, board.results[0].state, board.results[0].again)
+    assert (why, None, again) == (board.results[0].skipped, board.results[0].state, board.results[0].again)
     assert (int(again), again, ()) == (board.failed, bool(board.retry), board.options)
     assert board.progress is not None
     assert 2 == board.progress.withdrawn
 
 
 def test_a_refusal_is_a_result_with_its_code_and_reason(database: Database, card: tuple[int, Digest]) -> None:
-    one = order(database, shown(database, card).options[0].ref)
-    ending = Ending(state=WithdrawalState.REFUSED, now=NOW, reason="disabled", code=1002555)
-    run(database, lambda c: withdrawals.end(c, one, ending))
+    one = order(database, shown(database, card).options[0].button_ref)
+    ending = WithdrawalResult(state=WithdrawalState.REFUSED, now=NOW, reason="disabled", code=1002555)
+    run(database, lambda c: withdrawals.finish(c, one, ending))
     (result,) = shown(database, card).results
 
     assert (1002555, "disabled", True) == (result.code, result.reason, result.again)
@@ -238,20 +251,20 @@ def test_a_balance_that_was_withdrawn_and_is_still_in_the_ledger_is_not_offered_
     database: Database, card: tuple[int, Digest]
 ) -> None:
     """Its balance event has not come yet: the next digest would list money that is gone."""
-    end(database, order(database, shown(database, card).options[0].ref), WithdrawalState.WITHDRAWN)
-    second = (hung(database, card[1], edition=1), card[1])
+    end(database, order(database, shown(database, card).options[0].button_ref), WithdrawalState.WITHDRAWN)
+    second = (hung(database, card[1], correction_number=1), card[1])
 
     assert 2 == len(shown(database, second).options)
-    run(database, lambda c: c.execute(sa.update(orders).values(seen_in_ledger=1)).rowcount)
-    third = (hung(database, card[1], edition=2), card[1])
+    run(database, lambda c: c.execute(sa.update(orders).values(is_in_ledger=1)).rowcount)
+    third = (hung(database, card[1], correction_number=2), card[1])
     assert 3 == len(shown(database, third).options)
 
 
 def begin(database: Database, card: tuple[int, Digest], click: str = "click") -> int | None:
-    items = run(database, lambda c: digest_panels.candidates(c, card[0], card[1], Action.ALL))
+    items = run(database, lambda c: digest_panels.list_candidates(c, card[0], card[1], Action.ALL))
     return run(
         database,
-        lambda c: batches.begin(
+        lambda c: batches.create_batch(
             c, delivery_id=card[0], click_key=click, requested_by="ou_hr", items=items, now=NOW
         ),
     )
@@ -260,7 +273,7 @@ def begin(database: Database, card: tuple[int, Digest], click: str = "click") ->
 def test_one_batch_runs_on_a_card(database: Database, card: tuple[int, Digest]) -> None:
     assert begin(database, card) is not None
     assert begin(database, card, "another click") is None
-    assert 3 == len(run(database, lambda c: batches.to_do(c, limit=10)))
+    assert 3 == len(run(database, lambda c: batches.list_pending_items(c, limit=10)))
 
 
 def test_a_replayed_click_makes_no_second_batch(database: Database, card: tuple[int, Digest]) -> None:
@@ -281,43 +294,43 @@ def test_while_a_batch_runs_nothing_else_can_be_pressed(database: Database, card
 
 def test_a_batch_ends_when_the_last_of_it_has_an_end(database: Database, card: tuple[int, Digest]) -> None:
     begin(database, card)
-    first, second, third = run(database, lambda c: batches.to_do(c, limit=10))
+    first, second, third = run(database, lambda c: batches.list_pending_items(c, limit=10))
     one, two = order(database, first.button), order(database, second.button)
-    run(database, lambda c: batches.ordered(c, first, one.order_id))
-    run(database, lambda c: batches.ordered(c, second, two.order_id))
-    run(database, lambda c: batches.leave_out(c, third, LeftOut.DENIED, now=NOW))
+    run(database, lambda c: batches.mark_ordered(c, first, one.order_id))
+    run(database, lambda c: batches.mark_ordered(c, second, two.order_id))
+    run(database, lambda c: batches.skip_item(c, third, SkipReason.DENIED, now=NOW))
     end(database, one, WithdrawalState.REFUSED)
-    still = run(database, lambda c: batches.end_finished(c, now=NOW))
+    still = run(database, lambda c: batches.finish_batches(c, now=NOW))
     end(database, two, WithdrawalState.WITHDRAWN)
-    over = run(database, lambda c: batches.end_finished(c, now=NOW))
+    over = run(database, lambda c: batches.finish_batches(c, now=NOW))
     progress = shown(database, card).progress
 
     assert ([], 1) == (still, len(over))
     assert progress is not None
-    assert (3, 3, 1, {LeftOut.DENIED: 1}, False) == (
+    assert (3, 3, 1, {SkipReason.DENIED: 1}, False) == (
         progress.total,
         progress.done,
         progress.failed,
-        progress.left_out,
+        progress.skipped,
         progress.running,
     )
-    assert [] == run(database, lambda c: batches.end_finished(c, now=NOW))
+    assert [] == run(database, lambda c: batches.finish_batches(c, now=NOW))
 
 
 def test_after_a_batch_the_buttons_are_new_ones(database: Database, card: tuple[int, Digest]) -> None:
     before = shown(database, card)
     begin(database, card)
-    for item in run(database, lambda c: batches.to_do(c, limit=10)):
-        run(database, lambda c, i=item: batches.leave_out(c, i, LeftOut.BUSY, now=NOW))  # type: ignore[misc]
-    run(database, lambda c: batches.end_finished(c, now=NOW))
+    for item in run(database, lambda c: batches.list_pending_items(c, limit=10)):
+        run(database, lambda c, i=item: batches.skip_item(c, i, SkipReason.BUSY, now=NOW))  # type: ignore[misc]
+    run(database, lambda c: batches.finish_batches(c, now=NOW))
     after = shown(database, card)
 
     assert after.retry
     assert after.retry not in {"", before.all}
-    lever = run(database, lambda c: digest_panels.pulled(c, before.all, book=BOOK))
+    lever = run(database, lambda c: digest_panels.find_panel_button(c, before.all, address_book=ADDRESS_BOOK))
     assert lever is not None
     assert (0, "hr", "tk", "cli_x", f"om_{card[0]}") == (
-        lever.round,
+        lever.revision,
         lever.group,
         lever.tenant_key,
         lever.app_id,
@@ -327,7 +340,10 @@ def test_after_a_batch_the_buttons_are_new_ones(database: Database, card: tuple[
 
 @pytest.mark.usefixtures("card")
 def test_a_ref_that_we_never_drew_is_no_lever(database: Database) -> None:
-    assert run(database, lambda c: digest_panels.pulled(c, "f" * 32, book=BOOK)) is None
+    assert (
+        run(database, lambda c: digest_panels.find_panel_button(c, "f" * 32, address_book=ADDRESS_BOOK))
+        is None
+    )
 
 
 def test_a_card_for_which_news_keeps_coming_is_changed_all_the_same(
@@ -335,8 +351,8 @@ def test_a_card_for_which_news_keeps_coming_is_changed_all_the_same(
 ) -> None:
     """News every 0.3 s for two seconds: it would never be due if each put it off by 0.7 s."""
     for number in range(8):
-        run(database, lambda c, n=number: card_updates.want_one(c, card[0], now=NOW + 300 * n))  # type: ignore[misc]
-    due = run(database, lambda c: card_updates.due(c, now=NOW + 700, limit=9, held=()))
+        run(database, lambda c, n=number: card_updates.request_update(c, card[0], now=NOW + 300 * n))  # type: ignore[misc]
+    due = run(database, lambda c: card_updates.list_due(c, now=NOW + 700, limit=9, in_flight_ids=()))
 
     assert [card[0]] == [each.delivery_id for each in due]
-    assert [8] == [each.wanted for each in due]
+    assert [8] == [each.requested_version for each in due]

@@ -11,7 +11,7 @@ import pytest
 from notifier.errors import ConfigError
 from notifier.store.engine import init_marker, integrity
 from notifier.store.engine.database import Database
-from notifier.store.engine.process_lock import sole_process
+from notifier.store.engine.process_lock import hold_process_lock
 
 PAGE = 4096
 FRAME = 24 + PAGE
@@ -43,7 +43,7 @@ def spoil(file: Path, at: int) -> None:
 
 
 def check(path: Path) -> None:
-    integrity.check(f"sqlite:///{path}")
+    integrity.check_integrity(f"sqlite:///{path}")
 
 
 def test_what_a_killed_process_leaves_is_sound(path: Path) -> None:
@@ -89,7 +89,7 @@ def test_nor_does_one_while_another_holds_the_right_to_run(path: Path) -> None:
     """That may be a start that is about to refuse the file."""
     spoil(log_of(path), 32 + 200)
     before = log_of(path).read_bytes()
-    with sole_process(f"sqlite:///{path}"), pytest.raises(ConfigError, match="is damaged in the middle"):
+    with hold_process_lock(f"sqlite:///{path}"), pytest.raises(ConfigError, match="is damaged in the middle"):
         Database.open(f"sqlite:///{path}", must_exist=True)
 
     assert before == log_of(path).read_bytes()
@@ -114,7 +114,7 @@ def test_a_log_that_is_being_written_is_no_damage(tmp_path: Path) -> None:
     writing.start()
     try:
         for _ in range(300):
-            integrity.refuse_damaged_log(f"sqlite:///{file}")
+            integrity.check_wal(f"sqlite:///{file}")
     finally:
         over.set()
         writing.join(10)
@@ -139,14 +139,14 @@ def test_a_database_that_was_emptied_is_refused_also_once_it_was_ours(tmp_path: 
     path.write_bytes(b"")
     log_of(path).write_bytes(log)
 
-    for look in (integrity.check, Database.open):
+    for look in (integrity.check_integrity, Database.open):
         with pytest.raises(ConfigError, match="it is empty"):
             look(f"sqlite:///{path}")
 
 
 def test_an_empty_file_that_a_first_start_left_is_filled_by_the_next(tmp_path: Path) -> None:
     path = tmp_path / "notifier.db"
-    init_marker.begin(path)
+    init_marker.create_marker(path)
     path.write_bytes(b"")
 
     check(path)
@@ -158,7 +158,7 @@ def test_an_empty_file_that_a_first_start_left_is_filled_by_the_next(tmp_path: P
 
 def test_a_first_start_may_not_have_lost_a_log(tmp_path: Path) -> None:
     path = tmp_path / "notifier.db"
-    init_marker.begin(path)
+    init_marker.create_marker(path)
     path.write_bytes(b"")
     log_of(path).write_bytes(b"frames")
 
@@ -168,7 +168,7 @@ def test_a_first_start_may_not_have_lost_a_log(tmp_path: Path) -> None:
 
 def test_whoever_looks_fills_nothing_that_a_first_start_left(tmp_path: Path) -> None:
     path = tmp_path / "notifier.db"
-    init_marker.begin(path)
+    init_marker.create_marker(path)
     path.write_bytes(b"")
 
     with pytest.raises(ConfigError, match="there is no database"):
@@ -181,7 +181,7 @@ def test_a_log_without_its_database_is_refused_and_kept(path: Path) -> None:
     path.unlink()
     before = log_of(path).read_bytes()
 
-    for look in (integrity.check, Database.open):
+    for look in (integrity.check_integrity, Database.open):
         with pytest.raises(
             ConfigError, match=r"notifier\.db is missing, but .*-wal is there.*Put the file back"
         ):

@@ -15,20 +15,20 @@ from notifier.domain.ledger import BalanceChange, Snapshot, content_of
 from notifier.domain.money import POINTS, Amounts, Asset
 from notifier.store import ledger
 from notifier.store.engine.database import Database
-from notifier.store.ledger import Entered, Imbalance
+from notifier.store.ledger import AppliedReport, Imbalance
 from support.builders import ACCOUNT, CNY, MODIFIED_AT, USD, balance_report
 
 T1, T2, T3 = MODIFIED_AT, MODIFIED_AT + 1_000, MODIFIED_AT + 2_000
 OTHER = AccountKey(tenant_key="tk", app_id="cli_x", account_id="7000000000000000002")
 
 
-def enter(database: Database, *reports: BalanceReport) -> list[Entered]:
+def enter(database: Database, *reports: BalanceReport) -> list[AppliedReport]:
     numbered = list(enumerate(reports, start=1))
-    return database.write(lambda c: ledger.enter(c, numbered)).result()
+    return database.write(lambda c: ledger.apply_reports(c, numbered)).result()
 
 
-def announced(entered: Entered) -> tuple[BalanceChange, ...] | None:
-    return entered.rewrite.announced if entered.rewrite else None
+def announced(entered: AppliedReport) -> tuple[BalanceChange, ...] | None:
+    return entered.rewrite.changes_to_notify if entered.rewrite else None
 
 
 def step(asset: Asset, before: str, after: str) -> BalanceChange:
@@ -37,7 +37,7 @@ def step(asset: Asset, before: str, after: str) -> BalanceChange:
 
 def changes_of(database: Database, account: AccountKey = ACCOUNT) -> list[tuple[BalanceChange, ...]]:
     with database.read() as connection:
-        return [changes for _, changes in ledger.history(connection, account)]
+        return [changes for _, changes in ledger.load_history(connection, account)]
 
 
 def balance(database: Database, account: AccountKey = ACCOUNT) -> Amounts:
@@ -45,12 +45,12 @@ def balance(database: Database, account: AccountKey = ACCOUNT) -> Amounts:
         ref = connection.execute(
             sa.text("SELECT id FROM accounts WHERE account_id = :id"), {"id": account.account_id}
         ).scalar_one()
-        return ledger.balances_of(connection, [ref]).get(ref, {})
+        return ledger.load_balances(connection, [ref]).get(ref, {})
 
 
 def imbalances(database: Database) -> list[Imbalance]:
     with database.read() as connection:
-        return ledger.imbalances(connection)
+        return ledger.find_imbalances(connection)
 
 
 def test_the_first_sight_of_an_account_is_an_opening_counted_from_nothing(database: Database) -> None:
@@ -58,7 +58,7 @@ def test_the_first_sight_of_an_account_is_an_opening_counted_from_nothing(databa
 
     assert entered.rewrite is not None
     assert entered.rewrite.is_opening
-    assert (step(CNY, "0", "350.50"), step(POINTS, "0", "120")) == entered.rewrite.announced
+    assert (step(CNY, "0", "350.50"), step(POINTS, "0", "120")) == entered.rewrite.changes_to_notify
     assert {CNY: Decimal("350.50"), POINTS: Decimal(120)} == balance(database)
     assert [] == imbalances(database)
 
@@ -110,7 +110,7 @@ def test_a_newer_report_with_the_same_content_is_kept_and_not_announced(database
     (entered,) = enter(database, balance_report(cash={"CNY": "700"}, modified_at=T2))
 
     assert entered.rewrite is not None
-    assert entered.rewrite.announced is None
+    assert entered.rewrite.changes_to_notify is None
     assert [(step(CNY, "0", "700"),), ()] == changes_of(database)
     assert [] == imbalances(database)
 
@@ -249,10 +249,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     opened.close()
 
 
-Books = dict[str, tuple[list[tuple[Snapshot, tuple[BalanceChange, ...]]], Amounts]]
+KnownBalance = dict[str, tuple[list[tuple[Snapshot, tuple[BalanceChange, ...]]], Amounts]]
 
 
-def books_after(database: Database, batches: Sequence[Sequence[BalanceReport]]) -> Books:
+def books_after(database: Database, batches: Sequence[Sequence[BalanceReport]]) -> KnownBalance:
     """By account, the end state after these batches, each one transaction; after each the books must agree."""
     accounts: dict[str, AccountKey] = {}
     for batch in batches:
@@ -265,7 +265,7 @@ def books_after(database: Database, batches: Sequence[Sequence[BalanceReport]]) 
         assert [] == imbalances(database)
     with database.read() as connection:
         return {
-            name: (ledger.history(connection, account), balance(database, account))
+            name: (ledger.load_history(connection, account), balance(database, account))
             for name, account in accounts.items()
         }
 

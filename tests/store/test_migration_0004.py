@@ -25,7 +25,7 @@ INSERT INTO attempts (delivery_id, uuid, started_at) VALUES (7, 'u', 1);
 INSERT INTO card_updates (delivery_id, wanted, due_at) VALUES (7, 1, 1);
 INSERT INTO buttons (ref, delivery_id, account_ref, epoch, drawn_at) VALUES ('b', 7, 1, 0, 1);
 INSERT INTO withdrawals (id, order_id, account_ref, kinds, state, epoch, role, requested_by, requested_at, click_key,
-    delivery_id, due_at, taken, withdrawn_at, seen_in_ledger) VALUES
+    delivery_id, due_at, taken, withdrawn_at, is_in_ledger) VALUES
     (1, 'rn-1', 1, 'cash', 'withdrawn', 0, 'referrer', 'ou', 9000, 'c', 7, 1, '[["cash","CNY","5"]]', 10000, 1),
     (2, 'rn-2', 1, 'cash', 'withdrawn', 1, 'referrer', 'ou', 90000, 'd', 7, 1, '[["cash","CNY","5"]]', 99000, 0);
 INSERT INTO snapshots (id, account_ref, modified_at, reported_at, content) VALUES (1, 1, 11000, 1, '[]');
@@ -61,7 +61,7 @@ def test_everything_is_there_afterwards(tmp_path: Path) -> None:
         kept = rows(database, "SELECT id, delivery_key, rerouted_from, order_id, run_id FROM deliveries")
         assert [(5, "first", None, None, None), (7, "second", 5, "rn-1", None)] == kept
         assert [("b", 7, 1, 0)] == rows(database, "SELECT ref, delivery_id, account_ref, epoch FROM buttons")
-        assert [(11000,), (None,)] == rows(database, "SELECT seen_modified_at FROM withdrawals ORDER BY id")
+        assert [(11000,), (None,)] == rows(database, "SELECT ledger_modified_at FROM withdrawals ORDER BY id")
         assert [] == rows(database, "PRAGMA foreign_key_check")
         assert [(1,)] == rows(database, "PRAGMA foreign_keys")
     finally:

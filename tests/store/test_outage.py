@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from notifier.store.engine.database import Database
 from notifier.store.engine.writer import Writer
-from notifier.store.schema.tables import gates
+from notifier.store.schema.tables import rate_limits
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def read_only(tmp_path: Path) -> Iterator[Engine]:
 
 
 def write(name: str) -> sa.Insert:
-    return sa.insert(gates).values(name=name, due_at_ms=0, closed_until=0)
+    return sa.insert(rate_limits).values(name=name, due_at_ms=0, blocked_until=0)
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -46,7 +46,7 @@ def test_a_read_only_file_is_said_once_with_what_to_do(
     writer.close()
 
     [record] = caplog.records
-    assert "store.failing" == record.message
+    assert "store.failed" == record.message
     assert "Make the file and its folder writable" in vars(record)["do"]
 
 
@@ -59,14 +59,14 @@ def test_the_end_of_an_outage_is_said_once_something_was_written(
         database.write(lambda c: c.execute(write("one"))).result()
     locker.execute("ROLLBACK")
     locker.close()
-    database.write(lambda c: c.execute(sa.select(gates)).all()).result()
+    database.write(lambda c: c.execute(sa.select(rate_limits)).all()).result()
 
-    assert ["store.failing"] == told(caplog)
+    assert ["store.failed"] == told(caplog)
     assert "by itself" not in vars(caplog.records[0])["do"]  # a start ends with it
 
     for name in ("two", "three"):
         database.write(lambda c, name=name: c.execute(write(name))).result()  # type: ignore[misc]
-    assert ["store.failing", "store.well_again"] == told(caplog)
+    assert ["store.failed", "store.recovered"] == told(caplog)
 
 
 def test_once_something_was_written_the_end_of_a_lock_is_waited_for_and_it_says_so(

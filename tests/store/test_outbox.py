@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.domain.account import Ownership, Referrer
-from notifier.domain.delivery import UUID_WINDOW_MS, Content, DeliveryState, Move, Rung
-from notifier.domain.rate_limit import Pace, SendingPace
+from notifier.domain.delivery import UUID_WINDOW_MS, Content, DeliveryState, DeliveryOutcome, CardVariant
+from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import Recipient
 from notifier.store import accounts, addressing, outbox, rate_limits
 from notifier.store.engine.database import Database
@@ -18,23 +18,23 @@ from support.delivery_rows import (
     FAST,
     LIN,
     NOW,
-    OWNER,
+    WORKER_ID,
     account_ref,
     claim,
     claimed_ids,
-    dead,
-    delivery,
-    failed,
-    frozen,
-    later,
-    row,
-    sent,
-    states,
-    told,
+    dead_outcome,
+    create_delivery,
+    finish_failed,
+    freeze_content,
+    retry_outcome,
+    read_delivery,
+    finish_sent,
+    read_states,
+    create_notice,
 )
 
 FALLBACK = Recipient(id_type="chat_id", id="oc_fallback", reroute_reason="unreachable: has resigned")
-COMPACT = Content(rung=Rung.COMPACT, msg_type="interactive", body='{"schema":"2.0","body":{}}')
+COMPACT = Content(variant=CardVariant.COMPACT, msg_type="interactive", body='{"schema":"2.0","body":{}}')
 
 
 def try_rows(database: Database, delivery_id: int) -> list[tuple[str, int | None, str | None]]:
@@ -61,93 +61,93 @@ def notices_of(database: Database, delivery_id: int) -> list[int]:
 
 
 def test_a_claim_takes_the_oldest_delivery_of_each_recipient(database: Database) -> None:
-    first = delivery(database, LIN, "lin 1")
-    delivery(database, LIN, "lin 2")
-    other = delivery(database, CHEN, "chen 1")
+    first = create_delivery(database, LIN, "lin 1")
+    create_delivery(database, LIN, "lin 2")
+    other = create_delivery(database, CHEN, "chen 1")
 
     assert [first, other] == claimed_ids(database)
 
 
 def test_a_claimed_delivery_is_being_sent_by_its_owner_and_counts_a_try(database: Database) -> None:
-    one = delivery(database, LIN, "n-1")
+    one = create_delivery(database, LIN, "n-1")
     (claimed,) = claim(database).deliveries
 
     assert (DeliveryState.SENDING, 1) == (claimed.delivery.state, claimed.delivery.attempts)
-    assert ("sending", OWNER, 1) == (
-        row(database, one).state,
-        row(database, one).owner,
-        row(database, one).attempts,
+    assert ("sending", WORKER_ID, 1) == (
+        read_delivery(database, one).state,
+        read_delivery(database, one).worker_id,
+        read_delivery(database, one).attempts,
     )
     assert [(claimed.delivery.uuid, None, None)] == try_rows(database, one)
 
 
 def test_a_claim_brings_all_that_a_card_needs(database: Database) -> None:
-    told(database, "n-1")
-    told(database, "n-2")
+    create_notice(database, "n-1")
+    create_notice(database, "n-2")
     referrer = Referrer(open_id="ou_lin", name_zh="林小满")
-    owner = Ownership(referrer=referrer, looked_up_at=NOW)
+    ownership = Ownership(referrer=referrer, looked_up_at=NOW)
     ref = account_ref(database)
-    database.write(lambda c: accounts.keep_ownership(c, ref, owner)).result()
+    database.write(lambda c: accounts.save_ownership(c, ref, ownership)).result()
     (claimed,) = claim(database).deliveries
 
-    assert owner == claimed.owner
-    assert ["n-1", "n-2"] == [notice.key for notice in claimed.told]
+    assert ownership == claimed.ownership
+    assert ["n-1", "n-2"] == [notice.key for notice in claimed.notices]
 
 
 def test_nobody_is_sent_two_messages_at_once(database: Database) -> None:
-    delivery(database, LIN, "lin 1")
-    delivery(database, LIN, "lin 2")
+    create_delivery(database, LIN, "lin 1")
+    create_delivery(database, LIN, "lin 2")
     claim(database)
 
     assert [] == claimed_ids(database, now=NOW + 60_000)
 
 
 def test_the_next_in_line_goes_once_the_one_before_is_sent(database: Database) -> None:
-    delivery(database, LIN, "lin 1")
-    second = delivery(database, LIN, "lin 2")
+    create_delivery(database, LIN, "lin 1")
+    second = create_delivery(database, LIN, "lin 2")
     (first,) = claim(database).deliveries
-    sent(database, first)
+    finish_sent(database, first)
 
     assert [second] == claimed_ids(database, now=NOW + 1_000)
 
 
 def test_a_try_that_is_put_off_keeps_its_place_in_the_line(database: Database) -> None:
-    first = delivery(database, LIN, "lin 1")
-    delivery(database, LIN, "lin 2")
+    first = create_delivery(database, LIN, "lin 1")
+    create_delivery(database, LIN, "lin 2")
     (claimed,) = claim(database).deliveries
-    failed(database, claimed, later(NOW + 5_000))
+    finish_failed(database, claimed, retry_outcome(NOW + 5_000))
 
     assert [] == claimed_ids(database, now=NOW + 4_999)
     assert [first] == claimed_ids(database, now=NOW + 5_000)
 
 
 def test_a_recipient_in_back_off_holds_up_nobody_else(database: Database) -> None:
-    delivery(database, LIN, "lin 1")
+    create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
-    failed(database, claimed, later(NOW + 600_000))
-    other = delivery(database, CHEN, "chen 1")
+    finish_failed(database, claimed, retry_outcome(NOW + 600_000))
+    other = create_delivery(database, CHEN, "chen 1")
 
     assert [other] == claimed_ids(database, now=NOW + 1_000)
 
 
 def test_a_dead_delivery_lets_the_next_in_line_go(database: Database) -> None:
-    delivery(database, LIN, "lin 1")
-    second = delivery(database, LIN, "lin 2")
+    create_delivery(database, LIN, "lin 1")
+    second = create_delivery(database, LIN, "lin 2")
     (claimed,) = claim(database).deliveries
-    failed(database, claimed, dead())
+    finish_failed(database, claimed, dead_outcome())
 
     assert [second] == claimed_ids(database, now=NOW + 1_000)
 
 
 def test_what_waits_for_its_address_is_not_claimed(database: Database) -> None:
-    told(database, "n-1", recipient=None)
+    create_notice(database, "n-1", recipient=None)
 
     assert [] == claimed_ids(database)
 
 
 def test_no_more_are_claimed_than_there_are_slots(database: Database) -> None:
     for number in range(5):
-        delivery(database, Recipient(id_type="open_id", id=f"ou_{number}"), f"n-{number}")
+        create_delivery(database, Recipient(id_type="open_id", id=f"ou_{number}"), f"n-{number}")
 
     assert 2 == len(claimed_ids(database, slots=2))
 
@@ -155,14 +155,14 @@ def test_no_more_are_claimed_than_there_are_slots(database: Database) -> None:
 def crowd(database: Database, size: int) -> None:
     """So many deliveries, each to a person of its own."""
     for number in range(size):
-        delivery(database, Recipient(id_type="open_id", id=f"ou_{number}"), f"n-{number}")
+        create_delivery(database, Recipient(id_type="open_id", id=f"ou_{number}"), f"n-{number}")
 
 
 def test_the_app_sends_a_burst_and_then_at_its_pace(database: Database) -> None:
     crowd(database, 6)
-    pace = SendingPace(app=Pace(per_second=10, burst=3), chat=FAST.chat, per_minute=1000)
+    sending_limits = SendingLimits(app=RateLimit(per_second=10, burst=3), chat=FAST.chat, per_minute=1000)
     at_once, soon, next_tenth = (
-        len(claimed_ids(database, now=NOW + wait, pace=pace)) for wait in (0, 50, 100)
+        len(claimed_ids(database, now=NOW + wait, sending_limits=sending_limits)) for wait in (0, 50, 100)
     )
 
     assert (3, 0, 1) == (at_once, soon, next_tenth)
@@ -170,17 +170,18 @@ def test_the_app_sends_a_burst_and_then_at_its_pace(database: Database) -> None:
 
 def test_a_claim_says_when_the_app_may_send_again(database: Database) -> None:
     crowd(database, 3)
-    pace = SendingPace(app=Pace(per_second=10, burst=2), chat=FAST.chat, per_minute=1000)
-    claim(database, pace=pace)
+    sending_limits = SendingLimits(app=RateLimit(per_second=10, burst=2), chat=FAST.chat, per_minute=1000)
+    claim(database, sending_limits=sending_limits)
 
-    assert NOW + 100 == claim(database, pace=pace).again_at
+    assert NOW + 100 == claim(database, sending_limits=sending_limits).next_claim_at
 
 
 def test_a_minute_takes_no_more_calls_than_it_may(database: Database) -> None:
     crowd(database, 5)
-    pace = SendingPace(app=FAST.app, chat=FAST.chat, per_minute=3)
+    sending_limits = SendingLimits(app=FAST.app, chat=FAST.chat, per_minute=3)
     first, last_moment, next_minute = (
-        len(claimed_ids(database, now=NOW + wait, pace=pace)) for wait in (0, 59_999, 60_000)
+        len(claimed_ids(database, now=NOW + wait, sending_limits=sending_limits))
+        for wait in (0, 59_999, 60_000)
     )
 
     assert (3, 0, 2) == (first, last_moment, next_minute)
@@ -188,155 +189,165 @@ def test_a_minute_takes_no_more_calls_than_it_may(database: Database) -> None:
 
 def test_a_claim_says_when_the_minute_has_room_again(database: Database) -> None:
     crowd(database, 3)
-    pace = SendingPace(app=FAST.app, chat=FAST.chat, per_minute=2)
-    claim(database, pace=pace)
+    sending_limits = SendingLimits(app=FAST.app, chat=FAST.chat, per_minute=2)
+    claim(database, sending_limits=sending_limits)
 
-    assert NOW + 60_000 == claim(database, now=NOW + 10, pace=pace).again_at
+    assert NOW + 60_000 == claim(database, now=NOW + 10, sending_limits=sending_limits).next_claim_at
 
 
 def test_failed_calls_count_into_the_minute_too(database: Database) -> None:
-    delivery(database, LIN, "lin 1")
-    pace = SendingPace(app=FAST.app, chat=FAST.chat, per_minute=1)
-    (claimed,) = claim(database, pace=pace).deliveries
-    failed(database, claimed, later(NOW + 1_000))
+    create_delivery(database, LIN, "lin 1")
+    sending_limits = SendingLimits(app=FAST.app, chat=FAST.chat, per_minute=1)
+    (claimed,) = claim(database, sending_limits=sending_limits).deliveries
+    finish_failed(database, claimed, retry_outcome(NOW + 1_000))
 
-    assert [] == claimed_ids(database, now=NOW + 2_000, pace=pace)
+    assert [] == claimed_ids(database, now=NOW + 2_000, sending_limits=sending_limits)
 
 
 def test_one_chat_gets_no_more_than_its_pace(database: Database) -> None:
-    delivery(database, LIN, "lin 1")
-    second = delivery(database, LIN, "lin 2")
-    pace = SendingPace(app=FAST.app, chat=Pace(per_second=4), per_minute=1000)
-    (first,) = claim(database, pace=pace).deliveries
-    sent(database, first)
+    create_delivery(database, LIN, "lin 1")
+    second = create_delivery(database, LIN, "lin 2")
+    sending_limits = SendingLimits(app=FAST.app, chat=RateLimit(per_second=4), per_minute=1000)
+    (first,) = claim(database, sending_limits=sending_limits).deliveries
+    finish_sent(database, first)
 
-    assert [] == claimed_ids(database, now=NOW + 249, pace=pace)
-    assert [second] == claimed_ids(database, now=NOW + 250, pace=pace)
+    assert [] == claimed_ids(database, now=NOW + 249, sending_limits=sending_limits)
+    assert [second] == claimed_ids(database, now=NOW + 250, sending_limits=sending_limits)
 
 
 def test_a_claim_says_when_a_chat_may_hear_more(database: Database) -> None:
-    delivery(database, LIN, "lin 1")
-    delivery(database, LIN, "lin 2")
-    pace = SendingPace(app=FAST.app, chat=Pace(per_second=4), per_minute=1000)
-    (first,) = claim(database, pace=pace).deliveries
-    sent(database, first)
+    create_delivery(database, LIN, "lin 1")
+    create_delivery(database, LIN, "lin 2")
+    sending_limits = SendingLimits(app=FAST.app, chat=RateLimit(per_second=4), per_minute=1000)
+    (first,) = claim(database, sending_limits=sending_limits).deliveries
+    finish_sent(database, first)
 
-    assert NOW + 250 == claim(database, now=NOW + 10, pace=pace).again_at
+    assert NOW + 250 == claim(database, now=NOW + 10, sending_limits=sending_limits).next_claim_at
 
 
 def test_a_claim_says_when_a_put_off_delivery_is_due_even_if_more_stand_behind_it(database: Database) -> None:
     """Were it the time of those behind, the sender would ask again and again without a pause."""
-    delivery(database, LIN, "lin 1")
-    delivery(database, LIN, "lin 2")
+    create_delivery(database, LIN, "lin 1")
+    create_delivery(database, LIN, "lin 2")
     (claimed,) = claim(database).deliveries
-    failed(database, claimed, later(NOW + 600_000))
+    finish_failed(database, claimed, retry_outcome(NOW + 600_000))
 
-    assert NOW + 600_000 == claim(database, now=NOW + 1_000).again_at
+    assert NOW + 600_000 == claim(database, now=NOW + 1_000).next_claim_at
 
 
 def test_a_claim_with_nothing_to_wait_for_says_so(database: Database) -> None:
-    assert claim(database).again_at is None
+    assert claim(database).next_claim_at is None
 
 
 def test_a_gate_that_feishu_shut_lets_nobody_pass_until_it_opens(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     database.write(
-        lambda c: rate_limits.shut(c, rate_limits.SENDING, until=NOW + 3_000, reason="too often")
+        lambda c: rate_limits.block(c, rate_limits.SENDING, until=NOW + 3_000, reason="too often")
     ).result()
 
-    assert ((), NOW + 3_000) == (claim(database).deliveries, claim(database).again_at)
+    assert ((), NOW + 3_000) == (claim(database).deliveries, claim(database).next_claim_at)
     assert [one] == claimed_ids(database, now=NOW + 3_000)
 
 
 def test_a_gate_is_never_opened_earlier_than_asked(database: Database) -> None:
     for until in (NOW + 3_000, NOW + 1_000):
-        database.write(partial(rate_limits.shut, name=rate_limits.SENDING, until=until, reason="x")).result()
+        database.write(partial(rate_limits.block, name=rate_limits.SENDING, until=until, reason="x")).result()
     with database.read() as connection:
-        assert [(rate_limits.SENDING, NOW + 3_000, "x")] == rate_limits.shut_gates(connection, now=NOW)
+        assert [(rate_limits.SENDING, NOW + 3_000, "x")] == rate_limits.list_blocked(connection, now=NOW)
 
 
 # what is said
 
 
 def test_what_is_frozen_comes_back_with_every_later_claim(database: Database) -> None:
-    delivery(database, LIN, "lin 1")
+    create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
-    frozen(database, claimed)
-    failed(database, claimed, later(NOW))
+    freeze_content(database, claimed)
+    finish_failed(database, claimed, retry_outcome(NOW))
     (again,) = claim(database, now=NOW + 1_000).deliveries
 
     assert CARD == again.delivery.content
     assert claimed.delivery.uuid == again.delivery.uuid
-    assert () == again.told
+    assert () == again.notices
 
 
 def test_freezing_a_simpler_rung_keeps_its_own_uuid_on_the_try(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
     uuid = f"{claimed.delivery.key}-c"
-    database.write(lambda c: outbox.freeze(c, [(one, COMPACT, uuid)])).result()
+    database.write(lambda c: outbox.freeze_content(c, [(one, COMPACT, uuid)])).result()
 
-    assert ("compact", COMPACT.body) == (row(database, one).rung, row(database, one).body)
+    assert ("compact", COMPACT.body) == (
+        read_delivery(database, one).variant,
+        read_delivery(database, one).body,
+    )
     assert [uuid] == [each[0] for each in try_rows(database, one)]
 
 
 def test_a_step_down_the_ladder_forgets_what_was_frozen_and_takes_a_new_uuid(database: Database) -> None:
-    delivery(database, LIN, "lin 1")
+    create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
-    frozen(database, claimed)
-    failed(database, claimed, later(NOW, rung=Rung.COMPACT))
+    freeze_content(database, claimed)
+    finish_failed(database, claimed, retry_outcome(NOW, variant=CardVariant.COMPACT))
     (again,) = claim(database, now=NOW + 1_000).deliveries
 
-    assert (None, Rung.COMPACT) == (again.delivery.content, again.delivery.rung)
+    assert (None, CardVariant.COMPACT) == (again.delivery.content, again.delivery.variant)
     assert claimed.delivery.uuid != again.delivery.uuid
-    assert 1 == len(again.told)
+    assert 1 == len(again.notices)
 
 
 # what became of it
 
 
 def test_a_sent_delivery_keeps_its_message_and_closes_its_try(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
-    ours = sent(database, claimed, now=NOW + 30)
-    kept = row(database, one)
+    ours = finish_sent(database, claimed, now=NOW + 30)
+    kept = read_delivery(database, one)
 
     assert ours
-    assert ("sent", f"om_{one}", "oc_p2p", None) == (kept.state, kept.message_id, kept.chat_id, kept.owner)
+    assert ("sent", f"om_{one}", "oc_p2p", None) == (
+        kept.state,
+        kept.message_id,
+        kept.chat_id,
+        kept.worker_id,
+    )
     assert [(claimed.delivery.uuid, NOW + 30, "sent")] == try_rows(database, one)
 
 
 def test_a_success_told_by_somebody_else_is_not_believed(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
 
-    assert not sent(database, claimed, owner="another")
-    assert ["sending"] == states(database, [one])
+    assert not finish_sent(database, claimed, worker_id="another")
+    assert ["sending"] == read_states(database, [one])
 
 
 def test_a_failure_told_by_somebody_else_is_not_believed(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
 
-    assert not failed(database, claimed, dead(), owner="another")
-    assert ["sending"] == states(database, [one])
+    assert not finish_failed(database, claimed, dead_outcome(), worker_id="another")
+    assert ["sending"] == read_states(database, [one])
 
 
 def test_a_failure_told_after_the_success_is_not_believed(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
-    sent(database, claimed)
+    finish_sent(database, claimed)
 
-    assert not failed(database, claimed, dead())
-    assert ["sent"] == states(database, [one])
+    assert not finish_failed(database, claimed, dead_outcome())
+    assert ["sent"] == read_states(database, [one])
 
 
 def test_a_failed_try_keeps_its_reason_code_and_log_id(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
-    move = Move(state=DeliveryState.DEAD, reason="no scope", rung=Rung.FULL, code=99991672, log_id="log-9")
-    failed(database, claimed, move)
-    kept = row(database, one)
+    outcome = DeliveryOutcome(
+        state=DeliveryState.DEAD, reason="no scope", variant=CardVariant.FULL, code=99991672, log_id="log-9"
+    )
+    finish_failed(database, claimed, outcome)
+    kept = read_delivery(database, one)
 
     assert ("dead", "no scope", 99991672, "log-9") == (
         kept.state,
@@ -347,11 +358,13 @@ def test_a_failed_try_keeps_its_reason_code_and_log_id(database: Database) -> No
 
 
 def test_a_reroute_tells_the_same_notices_to_somebody_else(database: Database) -> None:
-    told(database, "n-1")
-    one = told(database, "n-2")
+    create_notice(database, "n-1")
+    one = create_notice(database, "n-2")
     (claimed,) = claim(database).deliveries
-    new_id = database.write(lambda c: addressing.reroute(c, claimed.delivery, FALLBACK, now=NOW)).result()
-    kept = row(database, new_id)
+    new_id = database.write(
+        lambda c: addressing.create_reroute(c, claimed.delivery, FALLBACK, now=NOW)
+    ).result()
+    kept = read_delivery(database, new_id)
 
     assert notices_of(database, one) == notices_of(database, new_id)
     assert ("ready", "oc_fallback", one, "unreachable: has resigned") == (
@@ -363,10 +376,10 @@ def test_a_reroute_tells_the_same_notices_to_somebody_else(database: Database) -
 
 
 def test_a_reroute_is_made_once_however_often_it_is_asked_for(database: Database) -> None:
-    told(database, "n-1")
+    create_notice(database, "n-1")
     (claimed,) = claim(database).deliveries
     first, second = (
-        database.write(lambda c: addressing.reroute(c, claimed.delivery, FALLBACK, now=NOW)).result()
+        database.write(lambda c: addressing.create_reroute(c, claimed.delivery, FALLBACK, now=NOW)).result()
         for _ in range(2)
     )
 
@@ -374,14 +387,18 @@ def test_a_reroute_is_made_once_however_often_it_is_asked_for(database: Database
 
 
 def test_reroutes_of_one_account_fold_while_they_wait(database: Database) -> None:
-    first = told(database, "n-1")
+    first = create_notice(database, "n-1")
     (one,) = claim(database).deliveries
-    frozen(database, one)
-    failed(database, one, Move(state=DeliveryState.REROUTED, reason="has resigned", rung=Rung.FULL))
-    second = told(database, "n-2")
+    freeze_content(database, one)
+    finish_failed(
+        database,
+        one,
+        DeliveryOutcome(state=DeliveryState.REROUTED, reason="has resigned", variant=CardVariant.FULL),
+    )
+    second = create_notice(database, "n-2")
     (two,) = claim(database, now=NOW + 60_000).deliveries
     rerouted = [
-        database.write(lambda c, d=each.delivery: addressing.reroute(c, d, FALLBACK, now=NOW)).result()  # type: ignore[misc]
+        database.write(lambda c, d=each.delivery: addressing.create_reroute(c, d, FALLBACK, now=NOW)).result()  # type: ignore[misc]
         for each in (one, two)
     ]
 
@@ -390,19 +407,23 @@ def test_reroutes_of_one_account_fold_while_they_wait(database: Database) -> Non
 
 
 def test_a_reroute_does_not_join_one_that_was_tried(database: Database) -> None:
-    told(database, "n-1")
+    create_notice(database, "n-1")
     (one,) = claim(database).deliveries
-    frozen(database, one)
-    failed(database, one, Move(state=DeliveryState.REROUTED, reason="has resigned", rung=Rung.FULL))
-    database.write(lambda c: addressing.reroute(c, one.delivery, FALLBACK, now=NOW)).result()
+    freeze_content(database, one)
+    finish_failed(
+        database,
+        one,
+        DeliveryOutcome(state=DeliveryState.REROUTED, reason="has resigned", variant=CardVariant.FULL),
+    )
+    database.write(lambda c: addressing.create_reroute(c, one.delivery, FALLBACK, now=NOW)).result()
     (tried,) = claim(database, now=NOW + 60_000).deliveries
-    frozen(database, tried)
-    told(database, "n-2")
+    freeze_content(database, tried)
+    create_notice(database, "n-2")
     (two,) = claim(database, now=NOW + 120_000).deliveries
 
     assert (
         tried.delivery.id
-        != database.write(lambda c: addressing.reroute(c, two.delivery, FALLBACK, now=NOW)).result()
+        != database.write(lambda c: addressing.create_reroute(c, two.delivery, FALLBACK, now=NOW)).result()
     )
 
 
@@ -414,58 +435,58 @@ def reclaim(database: Database, *, now: int = NOW + 1_000) -> int:
 
 
 def test_what_was_claimed_and_never_sent_goes_back_as_if_nothing_had_been(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     claim(database)
 
     assert 1 == reclaim(database)
     assert ("ready", None, None) == (
-        row(database, one).state,
-        row(database, one).unknown_since,
-        row(database, one).owner,
+        read_delivery(database, one).state,
+        read_delivery(database, one).unknown_since,
+        read_delivery(database, one).worker_id,
     )
 
 
 def test_what_may_have_been_sent_goes_back_with_its_key_and_the_time_of_the_doubt(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
-    frozen(database, claimed)
+    freeze_content(database, claimed)
     reclaim(database)
     (again,) = claim(database, now=NOW + 2_000).deliveries
 
-    assert NOW == row(database, one).unknown_since
+    assert NOW == read_delivery(database, one).unknown_since
     assert (claimed.delivery.uuid, CARD) == (again.delivery.uuid, again.delivery.content)
 
 
 def test_past_the_time_feishu_remembers_a_key_a_person_must_decide(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
-    frozen(database, claimed)
+    freeze_content(database, claimed)
     reclaim(database, now=NOW + UUID_WINDOW_MS)
 
-    assert ["uncertain"] == states(database, [one])
+    assert ["uncertain"] == read_states(database, [one])
 
 
 def test_the_doubt_counts_from_the_first_try_of_unknown_outcome(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
-    frozen(database, claimed)
-    failed(database, claimed, later(NOW, unknown_since=NOW))
+    freeze_content(database, claimed)
+    finish_failed(database, claimed, retry_outcome(NOW, unknown_since=NOW))
     claim(database, now=NOW + UUID_WINDOW_MS - 1)
     reclaim(database, now=NOW + UUID_WINDOW_MS)
 
-    assert ["uncertain"] == states(database, [one])
+    assert ["uncertain"] == read_states(database, [one])
 
 
 def test_what_was_never_sent_goes_back_however_long_ago(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     claim(database)
     reclaim(database, now=NOW + 10 * UUID_WINDOW_MS)
 
-    assert ["ready"] == states(database, [one])
+    assert ["ready"] == read_states(database, [one])
 
 
 def test_the_try_that_a_crash_cut_off_is_closed_as_unknown(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     claim(database)
     reclaim(database)
 
@@ -473,12 +494,12 @@ def test_the_try_that_a_crash_cut_off_is_closed_as_unknown(database: Database) -
 
 
 def test_nothing_is_reclaimed_after_a_clean_stop(database: Database) -> None:
-    one = delivery(database, LIN, "lin 1")
+    one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
-    sent(database, claimed)
+    finish_sent(database, claimed)
 
     assert 0 == reclaim(database)
-    assert ["sent"] == states(database, [one])
+    assert ["sent"] == read_states(database, [one])
 
 
 # addresses
@@ -486,47 +507,47 @@ def test_nothing_is_reclaimed_after_a_clean_stop(database: Database) -> None:
 
 def address(database: Database, target: str, recipient: Recipient | None) -> int:
     ref = account_ref(database)
-    return database.write(lambda c: addressing.address(c, ref, target, recipient, now=NOW)).result()
+    return database.write(lambda c: addressing.assign_recipient(c, ref, target, recipient, now=NOW)).result()
 
 
 def test_an_address_makes_what_waited_for_it_ready(database: Database) -> None:
-    one = told(database, "n-1", recipient=None)
+    one = create_notice(database, "n-1", recipient=None)
 
     assert 1 == address(database, "referrer", LIN)
     assert [one] == claimed_ids(database)
 
 
 def test_an_address_is_for_its_own_target_only(database: Database) -> None:
-    person = told(database, "n-1", recipient=None)
-    group = told(database, "n-2", recipient=None, target="hr")
+    person = create_notice(database, "n-1", recipient=None)
+    group = create_notice(database, "n-2", recipient=None, target="hr")
     address(database, "referrer", LIN)
 
-    assert ["ready", "waiting"] == states(database, [person, group])
+    assert ["ready", "waiting"] == read_states(database, [person, group])
 
 
 def test_without_anybody_to_tell_a_delivery_waits_for_a_person_with_the_reason(database: Database) -> None:
-    one = told(database, "n-1", recipient=None)
+    one = create_notice(database, "n-1", recipient=None)
     address(database, "referrer", None)
 
-    assert ["dead"] == states(database, [one])
-    assert "nobody to tell" in row(database, one).last_error
+    assert ["dead"] == read_states(database, [one])
+    assert "nobody to tell" in read_delivery(database, one).last_error
 
 
 def test_an_address_given_late_does_not_touch_what_is_on_its_way(database: Database) -> None:
-    one = told(database, "n-1")
+    one = create_notice(database, "n-1")
     claim(database)
 
     assert 0 == address(database, "referrer", CHEN)
-    assert "ou_lin" == row(database, one).receive_id
+    assert "ou_lin" == read_delivery(database, one).receive_id
 
 
 def test_the_targets_that_wait_are_named_once_each(database: Database) -> None:
-    told(database, "n-1", recipient=None)
-    told(database, "n-2", recipient=None, target="hr")
-    told(database, "n-3", recipient=None)
+    create_notice(database, "n-1", recipient=None)
+    create_notice(database, "n-2", recipient=None, target="hr")
+    create_notice(database, "n-3", recipient=None)
     ref = account_ref(database)
     with database.read() as connection:
-        assert ["hr", "referrer"] == sorted(addressing.targets_waiting(connection, ref))
+        assert ["hr", "referrer"] == sorted(addressing.list_waiting_targets(connection, ref))
 
 
 # folding
@@ -536,37 +557,39 @@ def test_the_targets_that_wait_are_named_once_each(database: Database) -> None:
 def test_a_notice_joins_a_delivery_that_still_waits_untouched(
     database: Database, recipient: Recipient | None
 ) -> None:
-    first = told(database, "n-1", recipient=recipient)
-    second = told(database, "n-2", recipient=recipient)
+    first = create_notice(database, "n-1", recipient=recipient)
+    second = create_notice(database, "n-2", recipient=recipient)
 
     assert first == second
     assert 2 == len(notices_of(database, first))
 
 
 def test_a_notice_does_not_join_a_delivery_whose_words_are_frozen(database: Database) -> None:
-    first = told(database, "n-1")
+    first = create_notice(database, "n-1")
     (claimed,) = claim(database).deliveries
-    frozen(database, claimed)
-    failed(database, claimed, later(NOW + 5_000))
+    freeze_content(database, claimed)
+    finish_failed(database, claimed, retry_outcome(NOW + 5_000))
 
-    assert first != told(database, "n-2")
+    assert first != create_notice(database, "n-2")
     assert 1 == len(notices_of(database, first))
 
 
 def test_a_notice_does_not_join_a_delivery_that_is_being_sent(database: Database) -> None:
-    first = told(database, "n-1")
+    first = create_notice(database, "n-1")
     claim(database)
 
-    assert first != told(database, "n-2")
+    assert first != create_notice(database, "n-2")
 
 
 def test_a_notice_does_not_join_a_delivery_to_somebody_else(database: Database) -> None:
-    assert told(database, "n-1") != told(database, "n-2", target="hr")
+    assert create_notice(database, "n-1") != create_notice(database, "n-2", target="hr")
 
 
 def test_a_notice_does_not_join_a_reroute(database: Database) -> None:
-    told(database, "n-1")
+    create_notice(database, "n-1")
     (claimed,) = claim(database).deliveries
-    rerouted = database.write(lambda c: addressing.reroute(c, claimed.delivery, FALLBACK, now=NOW)).result()
+    rerouted = database.write(
+        lambda c: addressing.create_reroute(c, claimed.delivery, FALLBACK, now=NOW)
+    ).result()
 
-    assert rerouted != told(database, "n-2")
+    assert rerouted != create_notice(database, "n-2")

@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 import pytest
 import sqlalchemy as sa
 
-from notifier.domain.payout import PayoutReport, PayoutState, Step, Taken
+from notifier.domain.payout import PayoutReport, PayoutState, PayoutRetry, PayoutReportOutcome
 from notifier.store import payouts
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import card_updates
 from support.delivery_rows import NOW
-from support.withdrawal_rows import payout, payout_of, stored
+from support.withdrawal_rows import payout, read_payout, read_withdrawal
 
 R = TypeVar("R")
 
@@ -26,114 +26,125 @@ def report(
     return PayoutReport(order_id=order, status=PayoutState(status), reference=reference, reason="", at=at)
 
 
-def settle(database: Database, said: PayoutReport) -> Taken:
-    return run(database, lambda c: payouts.settle(c, said, now=NOW + 9))
+def settle(database: Database, said: PayoutReport) -> PayoutReportOutcome:
+    return run(database, lambda c: payouts.apply_report(c, said, now=NOW + 9))
 
 
 def claimed(database: Database, *, now: int = NOW, limit: int = 8, held: tuple[int, ...] = ()) -> list[str]:
     return [
-        each.order_id for each in run(database, lambda c: payouts.claim(c, now=now, limit=limit, held=held))
+        each.order_id
+        for each in run(
+            database, lambda c: payouts.claim_due(c, now=now, limit=limit, in_flight_ids=in_flight_ids)
+        )
     ]
 
 
 def wishes(database: Database) -> int:
     """How often cards were asked to show something newer."""
     with database.read() as connection:
-        return connection.execute(sa.select(sa.func.sum(card_updates.c.wanted))).scalar() or 0
+        return connection.execute(sa.select(sa.func.sum(card_updates.c.requested_version))).scalar() or 0
 
 
 def dead(database: Database, order_id: str = "rn-1") -> None:
-    step = Step(state=PayoutState.DEAD, due_at=NOW, reason="422")
-    run(database, lambda c: payouts.not_handed_over(c, payout_of(database, order_id), step))
+    step = PayoutRetry(state=PayoutState.DEAD, due_at=NOW, reason="422")
+    run(database, lambda c: payouts.mark_submission_failed(c, read_payout(database, order_id), step))
 
 
 def test_a_withdrawal_has_one_payout_for_ever(database: Database) -> None:
-    first = payout(database)
-    run(database, lambda c: payouts.begin(c, stored(database, "rn-1"), body="other", now=NOW + 1))
+    first = create_payout(database)
+    run(
+        database,
+        lambda c: payouts.create_payout(c, read_withdrawal(database, "rn-1"), body="other", now=NOW + 1),
+    )
 
-    assert first == payout_of(database, "rn-1")
+    assert first == read_payout(database, "rn-1")
 
 
 def test_the_oldest_due_ones_are_claimed_and_none_that_is_under_way(database: Database) -> None:
-    first = payout(database, "rn-1", at=NOW)
-    payout(database, "rn-2", at=NOW + 1)
-    payout(database, "rn-3", at=NOW + 2)
+    first = create_payout(database, "rn-1", at=NOW)
+    create_payout(database, "rn-2", at=NOW + 1)
+    create_payout(database, "rn-3", at=NOW + 2)
 
     assert ["rn-1"] == claimed(database, now=NOW)
     assert ["rn-1", "rn-2"] == claimed(database, now=NOW + 5, limit=2)
     assert ["rn-2", "rn-3"] == claimed(database, now=NOW + 5, held=(first.id,))
     assert [] == claimed(database, now=NOW + 5, limit=0)
     with database.read() as connection:
-        assert NOW + 1 == payouts.next_due(connection, held=[first.id])
+        assert NOW + 1 == payouts.get_next_due_at(connection, in_flight_ids=[first.id])
 
 
 def test_patience_begins_with_the_first_try(database: Database) -> None:
-    payout(database)
+    create_payout(database)
     claimed(database, now=NOW + 7)
     claimed(database, now=NOW + 70)
 
-    assert NOW + 7 == payout_of(database, "rn-1").first_tried_at
+    assert NOW + 7 == read_payout(database, "rn-1").first_tried_at
 
 
 def test_what_was_handed_over_waits_no_more_and_its_cards_change(database: Database) -> None:
-    one = payout(database)
+    one = create_payout(database)
     before = wishes(database)
 
-    assert run(database, lambda c: payouts.handed_over(c, one, now=NOW + 3))
+    assert run(database, lambda c: payouts.mark_submitted(c, one, now=NOW + 3))
     assert before < wishes(database)
     assert [] == claimed(database, now=NOW + 10**9)
-    kept = payout_of(database, "rn-1")
+    kept = read_payout(database, "rn-1")
     assert (PayoutState.SENT, NOW + 3, 1) == (kept.state, kept.sent_at, kept.attempts)
 
 
 def test_a_report_that_comes_before_the_answer_to_the_call_stands(database: Database) -> None:
-    one = payout(database)
+    one = create_payout(database)
     settle(database, report())
-    step = Step(state=PayoutState.PENDING, due_at=NOW, reason="late")
+    step = PayoutRetry(state=PayoutState.PENDING, due_at=NOW, reason="late")
 
-    assert not run(database, lambda c: payouts.handed_over(c, one, now=NOW))
-    assert not run(database, lambda c: payouts.not_handed_over(c, one, step))
-    assert PayoutState.PAID is payout_of(database, "rn-1").state
+    assert not run(database, lambda c: payouts.mark_submitted(c, one, now=NOW))
+    assert not run(database, lambda c: payouts.mark_submission_failed(c, one, step))
+    assert PayoutState.PAID is read_payout(database, "rn-1").state
 
 
 def test_a_failed_call_is_due_again_with_its_reason(database: Database) -> None:
-    one = payout(database)
-    step = Step(state=PayoutState.PENDING, due_at=NOW + 50, reason="busy")
-    run(database, lambda c: payouts.not_handed_over(c, one, step))
+    one = create_payout(database)
+    step = PayoutRetry(state=PayoutState.PENDING, due_at=NOW + 50, reason="busy")
+    run(database, lambda c: payouts.mark_submission_failed(c, one, step))
 
     assert [] == claimed(database, now=NOW + 49)
     assert ["rn-1"] == claimed(database, now=NOW + 50)
-    assert ("busy", 1) == (payout_of(database, "rn-1").reason, payout_of(database, "rn-1").attempts)
+    assert ("busy", 1) == (read_payout(database, "rn-1").reason, read_payout(database, "rn-1").attempts)
 
 
 def test_a_report_counts_once_and_changes_the_cards_once(database: Database) -> None:
-    payout(database)
+    create_payout(database)
     before = wishes(database)
 
-    assert Taken.NEW is settle(database, report())
+    assert PayoutReportOutcome.NEW is settle(database, report())
     after = wishes(database)
     assert before < after
-    assert [Taken.SAME, Taken.CONFLICT, Taken.OLDER, Taken.UNKNOWN] == [
+    assert [
+        PayoutReportOutcome.SAME,
+        PayoutReportOutcome.CONFLICT,
+        PayoutReportOutcome.OLDER,
+        PayoutReportOutcome.UNKNOWN,
+    ] == [
         settle(database, report()),
         settle(database, report(reference="W-2", at=NOW + 1)),
         settle(database, report("failed", at=NOW - 1)),
         settle(database, report(order="rn-9")),
     ]
     assert after == wishes(database)
-    kept = payout_of(database, "rn-1")
+    kept = read_payout(database, "rn-1")
     assert (PayoutState.PAID, "W-1", NOW + 9) == (kept.state, kept.reference, kept.settled_at)
 
 
 def test_only_what_was_given_up_is_handed_over_again(database: Database) -> None:
-    payout(database)
+    create_payout(database)
 
     assert not run(database, lambda c: payouts.retry(c, "rn-1", now=NOW))
     claimed(database)
     dead(database)
-    assert payout_of(database, "rn-1").first_tried_at is not None
+    assert read_payout(database, "rn-1").first_tried_at is not None
     assert run(database, lambda c: payouts.retry(c, "rn-1", now=NOW + 5))
     assert not run(database, lambda c: payouts.retry(c, "rn-9", now=NOW))
-    kept = payout_of(database, "rn-1")
+    kept = read_payout(database, "rn-1")
     assert (PayoutState.PENDING, 0, None) == (kept.state, kept.attempts, kept.first_tried_at)
 
 
@@ -142,20 +153,20 @@ WAITING: Any = (PayoutState.PENDING, PayoutState.DEAD)
 
 def exportable(database: Database, since: int, until: int, states: Any = WAITING) -> list[str]:
     with database.read() as connection:
-        found = payouts.exportable(connection, since=since, until=until, states=states)
+        found = payouts.list_exportable(connection, since=since, until=until, states=states)
         return [each.order_id for each in found]
 
 
 def test_an_export_takes_the_period_half_open_and_each_row_once(database: Database) -> None:
     for number in range(3):
-        payout(database, f"rn-{number}", at=NOW + number)
+        create_payout(database, f"rn-{number}", at=NOW + number)
     dead(database, "rn-1")
 
     assert ["rn-0", "rn-1"] == exportable(database, NOW, NOW + 2)
-    run(database, lambda c: payouts.exported(c, payout_of(database, "rn-1"), now=NOW + 7))
+    run(database, lambda c: payouts.mark_exported(c, read_payout(database, "rn-1"), now=NOW + 7))
     assert ["rn-0"] == exportable(database, NOW, NOW + 2)
     assert ["rn-0", "rn-1"] == exportable(database, NOW, NOW + 2, states=None)
-    kept = payout_of(database, "rn-1")
+    kept = read_payout(database, "rn-1")
     assert (PayoutState.SENT, NOW + 7, NOW + 7, None) == (
         kept.state,
         kept.exported_at,
@@ -166,22 +177,22 @@ def test_an_export_takes_the_period_half_open_and_each_row_once(database: Databa
 
 def late(database: Database, before: int) -> list[str]:
     with database.read() as connection:
-        return [each.order_id for each in payouts.late(connection, before=before, limit=10)]
+        return [each.order_id for each in payouts.list_late(connection, before=before, limit=10)]
 
 
 @pytest.mark.parametrize("state", ["pending", "sent", "failed", "dead"])
 def test_whatever_is_not_paid_is_late_one_day_and_told_once(database: Database, state: str) -> None:
-    one = payout(database)
+    one = create_payout(database)
     run(database, lambda c: c.execute(sa.text("UPDATE payouts SET state = :s"), {"s": state}))
 
     assert [] == late(database, NOW)
     assert ["rn-1"] == late(database, NOW + 1)
-    run(database, lambda c: payouts.alarmed(c, one, now=NOW))
+    run(database, lambda c: payouts.mark_late_notified(c, one, now=NOW))
     assert [] == late(database, NOW + 1)
 
 
 def test_what_is_paid_is_never_late(database: Database) -> None:
-    payout(database)
+    create_payout(database)
     settle(database, report())
 
     assert [] == late(database, NOW + 10**9)
@@ -189,51 +200,54 @@ def test_what_is_paid_is_never_late(database: Database) -> None:
 
 def test_only_so_many_are_told_late_at_a_time_the_oldest_first(database: Database) -> None:
     for number in range(3):
-        payout(database, f"rn-{number}", at=NOW + number)
+        create_payout(database, f"rn-{number}", at=NOW + number)
 
     with database.read() as connection:
-        found = payouts.late(connection, before=NOW + 9, limit=2)
+        found = payouts.list_late(connection, before=NOW + 9, limit=2)
     assert ["rn-0", "rn-1"] == [each.order_id for each in found]
 
 
 def test_what_leaves_in_a_file_changes_its_cards(database: Database) -> None:
-    one = payout(database)
+    one = create_payout(database)
     before = wishes(database)
-    run(database, lambda c: payouts.exported(c, one, now=NOW))
+    run(database, lambda c: payouts.mark_exported(c, one, now=NOW))
 
     assert before < wishes(database)
     assert [] == claimed(database, now=NOW + 10**9), "and no call hands it over too"
 
 
 def test_the_first_export_and_the_first_hand_over_are_remembered(database: Database) -> None:
-    payout(database)
+    create_payout(database)
     for later in (1, 2):
-        run(database, lambda c, at=NOW + later: payouts.exported(c, payout_of(database, "rn-1"), now=at))  # type: ignore[misc]
+        run(
+            database,
+            lambda c, at=NOW + later: payouts.mark_exported(c, read_payout(database, "rn-1"), now=at),
+        )  # type: ignore[misc]
     settle(database, report())
-    kept = payout_of(database, "rn-1")
+    kept = read_payout(database, "rn-1")
 
     assert (NOW + 1, NOW + 1) == (kept.exported_at, kept.sent_at)
 
 
 def test_a_report_without_our_hand_over_counts_as_one(database: Database) -> None:
     """They have it, however they got it."""
-    payout(database)
+    create_payout(database)
     settle(database, report("failed", ""))
-    kept = payout_of(database, "rn-1")
+    kept = read_payout(database, "rn-1")
 
     assert (NOW + 9, NOW, None) == (kept.sent_at, kept.reported_at, kept.reason)
 
 
 def test_a_failure_that_is_paid_after_all_loses_its_reason(database: Database) -> None:
-    payout(database)
+    create_payout(database)
     said = PayoutReport(
         order_id="rn-1", status=PayoutState.FAILED, reference="", reason="account closed", at=NOW
     )
     settle(database, said)
-    assert "account closed" == payout_of(database, "rn-1").reason
+    assert "account closed" == read_payout(database, "rn-1").reason
 
-    assert Taken.NEW is settle(database, report(at=NOW + 1))
-    kept = payout_of(database, "rn-1")
+    assert PayoutReportOutcome.NEW is settle(database, report(at=NOW + 1))
+    kept = read_payout(database, "rn-1")
     assert (PayoutState.PAID, "W-1", None, NOW + 1) == (
         kept.state,
         kept.reference,
@@ -243,31 +257,33 @@ def test_a_failure_that_is_paid_after_all_loses_its_reason(database: Database) -
 
 
 def test_a_very_long_reason_of_a_failed_call_is_cut(database: Database) -> None:
-    one = payout(database)
-    step = Step(state=PayoutState.DEAD, due_at=NOW, reason="x" * 2000)
-    run(database, lambda c: payouts.not_handed_over(c, one, step))
+    one = create_payout(database)
+    step = PayoutRetry(state=PayoutState.DEAD, due_at=NOW, reason="x" * 2000)
+    run(database, lambda c: payouts.mark_submission_failed(c, one, step))
 
-    assert "x" * 500 == payout_of(database, "rn-1").reason
+    assert "x" * 500 == read_payout(database, "rn-1").reason
 
 
 def test_lists_and_counts(database: Database) -> None:
     for number in range(3):
-        payout(database, f"rn-{number}")
+        create_payout(database, f"rn-{number}")
     dead(database, "rn-1")
 
     with database.read() as connection:
         assert {"pending": 2, "dead": 1} == payouts.count_by_state(connection)
-        assert ["rn-2", "rn-1"] == [each.order_id for each in payouts.listed(connection, states=(), limit=2)]
-        named = payouts.listed(connection, states=("dead",), limit=9)
+        assert ["rn-2", "rn-1"] == [
+            each.order_id for each in payouts.list_payouts(connection, states=(), limit=2)
+        ]
+        named = payouts.list_payouts(connection, states=("dead",), limit=9)
     assert ["rn-1"] == [each.order_id for each in named]
 
 
 def test_a_reference_that_comes_later_is_kept_and_shown_and_told_to_nobody(database: Database) -> None:
-    payout(database)
+    create_payout(database)
     settle(database, report(reference=""))
     before = wishes(database)
 
-    assert Taken.SAME is settle(database, report(reference="W-7", at=NOW + 5))
-    assert "W-7" == payout_of(database, "rn-1").reference
+    assert PayoutReportOutcome.SAME is settle(database, report(reference="W-7", at=NOW + 5))
+    assert "W-7" == read_payout(database, "rn-1").reference
     assert before < wishes(database)
-    assert Taken.CONFLICT is settle(database, report(reference="W-8", at=NOW + 6))
+    assert PayoutReportOutcome.CONFLICT is settle(database, report(reference="W-8", at=NOW + 6))

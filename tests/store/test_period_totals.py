@@ -7,18 +7,18 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from notifier.domain.digest import Flow
+from notifier.domain.digest import AssetFlow
 from notifier.domain.event import AccountKey
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.store import ledger
 from notifier.store.digests import period_totals
-from notifier.store.digests.period_totals import Stretch
+from notifier.store.digests.period_totals import TimeRange
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, metadata, withdrawals
 from support.builders import CNY, USD, balance_report
-from support.withdrawal_rows import withdrawn
+from support.withdrawal_rows import create_withdrawn_order
 
-DAY = Stretch(from_at=1_000_000, to_at=2_000_000)
+DAY = TimeRange(from_at=1_000_000, to_at=2_000_000)
 
 
 def account(number: int) -> AccountKey:
@@ -27,12 +27,12 @@ def account(number: int) -> AccountKey:
 
 def enter(database: Database, number: int, at: int, *, points: int = 0, **cash: str) -> None:
     report = balance_report(cash=cash, points=points, modified_at=at, account=account(number))
-    database.write(lambda c: ledger.enter(c, [(1, report)])).result()
+    database.write(lambda c: ledger.apply_reports(c, [(1, report)])).result()
 
 
-def flows(database: Database, stretch: Stretch = DAY) -> dict[Asset, Flow]:
+def flows(database: Database, stretch: TimeRange = DAY) -> dict[Asset, AssetFlow]:
     with database.read() as connection:
-        return period_totals.flows(connection, stretch)
+        return period_totals.compute_flows(connection, stretch)
 
 
 def test_a_period_is_split_into_what_came_what_went_and_what_was_there(database: Database) -> None:
@@ -44,7 +44,7 @@ def test_a_period_is_split_into_what_came_what_went_and_what_was_there(database:
 
     found = flows(database)
 
-    assert found[CNY] == Flow(
+    assert found[CNY] == AssetFlow(
         opening=Decimal(100),
         first_seen=Decimal(80),
         rewards=Decimal("250.5"),
@@ -72,7 +72,7 @@ def test_what_we_withdrew_is_no_correction_and_a_reward_that_came_with_it_is_cou
 ) -> None:
     key = account(1)
     enter(database, 1, 500_000, CNY="350.50")
-    order = withdrawn(database, account=key, at=1_200_000)
+    order = create_withdrawn_order(database, account=key, at=1_200_000)
     _seen(database, order.id, 1_300_000)
     enter(database, 1, 1_300_000, CNY="100")  # 350.50 taken, 100 earned meanwhile
 
@@ -84,16 +84,16 @@ def test_what_we_withdrew_is_no_correction_and_a_reward_that_came_with_it_is_cou
 
 def test_a_withdrawal_whose_report_belongs_to_another_period_is_counted_there(database: Database) -> None:
     enter(database, 1, 500_000, CNY="350.50")
-    order = withdrawn(database, account=account(1), at=1_999_999)
+    order = create_withdrawn_order(database, account=account(1), at=1_999_999)
     _seen(database, order.id, 2_000_100)
     enter(database, 1, 2_000_100)
 
     assert Decimal(0) == flows(database)[CNY].withdrawn
-    assert Decimal("350.5") == flows(database, Stretch(from_at=2_000_000, to_at=3_000_000))[CNY].withdrawn
+    assert Decimal("350.5") == flows(database, TimeRange(from_at=2_000_000, to_at=3_000_000))[CNY].withdrawn
 
 
 def _seen(database: Database, order: int, at: int) -> None:
-    statement = sa.update(withdrawals).where(withdrawals.c.id == order).values(seen_modified_at=at)
+    statement = sa.update(withdrawals).where(withdrawals.c.id == order).values(ledger_modified_at=at)
     database.write(lambda c: c.execute(statement).rowcount).result()
 
 
@@ -111,9 +111,9 @@ def test_the_largest_of_every_asset_are_listed_in_turns(database: Database) -> N
     enter(database, 4, 1_500_000, USD="1", points=9)
 
     with database.read() as connection:
-        holders = period_totals.largest_holders(connection, kinds=tuple(Kind), limit=3)
+        holders = period_totals.list_largest_holders(connection, kinds=tuple(Kind), limit=3)
         count = period_totals.count_holders(connection, kinds=tuple(Kind))
-        changed = period_totals.most_changed(connection, DAY, limit=2)
+        changed = period_totals.list_most_changed(connection, DAY, limit=2)
 
     assert ["2", "4", "3"] == [holder.account_id[-1] for holder in holders]
     assert {USD: Decimal(1), POINTS: Decimal(9)} == holders[1].amounts
@@ -127,8 +127,8 @@ def test_an_account_that_ends_where_it_began_is_no_large_change(database: Databa
     enter(database, 1, 1_500_000, CNY="100")
 
     with database.read() as connection:
-        assert () == period_totals.most_changed(connection, DAY, limit=5)
-        assert 1 == period_totals.people(connection, DAY)
+        assert () == period_totals.list_most_changed(connection, DAY, limit=5)
+        assert 1 == period_totals.count_changed_accounts(connection, DAY)
 
 
 amounts = st.lists(
@@ -153,7 +153,7 @@ def test_whatever_happened_in_whatever_order_the_books_agree(
 
     found = flows(database)
     with database.read() as connection:
-        rows = list(period_totals.book_rows(connection, DAY))
+        rows = list(period_totals.iter_account_totals(connection, DAY))
     by_asset = {asset: [row.flow for row in rows if row.asset == asset] for asset in found}
 
     assert all(flow.adds_up for flow in found.values())
@@ -179,6 +179,6 @@ def test_figures_of_chosen_accounts_are_theirs_alone(database: Database, number:
             sa.select(accounts.c.id).where(accounts.c.account_id == account(number).account_id)
         ).scalar_one()
 
-        rows = list(period_totals.book_rows(connection, DAY, refs=[ref]))
+        rows = list(period_totals.iter_account_totals(connection, DAY, account_refs=[ref]))
 
     assert [(ref, Decimal(number * 100))] == [(row.account_ref, row.flow.closing) for row in rows]

@@ -18,8 +18,8 @@ import pytest
 
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
-from support.figures import keep
-from support.preload import build
+from support.figures import write_figures
+from support.preload import build_library
 from support.running import clean_environment
 
 CUTS = int(os.environ.get("NOTIFIER_TESTS_POWER_CUTS", "24"))
@@ -43,7 +43,7 @@ class PowerCuts:
     def __init__(self, folder: Path, *, synchronous: str | None = None) -> None:
         self.path = folder / "notifier.db"
         self._folder = folder
-        self._library = build("power_cut", folder)
+        self._library = build_library("power_cut", folder)
         self._more = () if synchronous is None else (synchronous,)
         self._next = 0
         Database.open(f"sqlite:///{self.path}").close()
@@ -87,7 +87,9 @@ class PowerCuts:
             if file.exists():
                 shutil.copy(file, seen / file.name)
         if self._more == ():
-            integrity.check(f"sqlite:///{seen / self.path.name}")  # or the next start would be refused
+            integrity.check_integrity(
+                f"sqlite:///{seen / self.path.name}"
+            )  # or the next start would be refused
         connection = sqlite3.connect(seen / self.path.name)
         try:
             if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
@@ -111,7 +113,7 @@ def test_what_was_called_stored_is_there_after_every_power_cut(tmp_path: Path) -
         assert stored is not None, f"damaged by the cut with seed {seed}"
         assert set() == told - stored, f"lost by the cut with seed {seed}"
     assert unsynced_lost > 0, "no cut took anything: this proves nothing"
-    keep(
+    write_figures(
         "power cuts",
         counted={"cuts": CUTS, "called stored": len(told), "unsynced writes undone": unsynced_lost},
         zeros={"lost": len(told - (stored or set()))},

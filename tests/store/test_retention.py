@@ -17,12 +17,12 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, finished
 from notifier.store import card_updates, inbox, notices, retention, workers
-from notifier.store.cards import batches, digest_panels
+from notifier.store.prune_deliveries import batches, digest_panels
 from notifier.store.digests import digest_runs
-from notifier.store.digests.digest_runs import Right, RunState
-from notifier.store.engine.database import LOG_FILE_BYTES, Database
-from notifier.store.inbox import AcceptEvents, InboxState, Verdict
-from notifier.store.retention import START, Swept
+from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
+from notifier.store.engine.database import WAL_LIMIT_BYTES, Database
+from notifier.store.inbox import EventInserter, InboxState, EntryOutcome
+from notifier.store.retention import FIRST_PAGE, PruneResult
 from notifier.store.schema.tables import (
     attempts,
     batch_items,
@@ -42,10 +42,10 @@ from notifier.store.schema.tables import notices as notices_table
 from notifier.store.schema.tables import workers as workers_table
 from support.builders import ACCOUNT, change
 from support.clock import FakeClock
-from support.delivery_rows import LIN, NOW, account_ref, delivery, told
+from support.delivery_rows import LIN, NOW, account_ref, create_delivery, create_notice
 from support.digests import BEFORE as DUE
 from support.digests import PLAN
-from support.withdrawal_rows import BOOK, hung_card, payout, withdrawn
+from support.withdrawal_rows import ADDRESS_BOOK, posted_card, create_payout, create_withdrawn_order
 
 DAY = 86_400_000
 OLD = NOW - 100 * DAY
@@ -58,24 +58,26 @@ def count(database: Database, table: sa.Table) -> int:
         return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
 
 
-def through(database: Database, sweep: Callable[[sa.Connection, tuple[int, int]], Swept]) -> dict[str, int]:
+def through(
+    database: Database, sweep: Callable[[sa.Connection, tuple[int, int]], PruneResult]
+) -> dict[str, int]:
     """All pages of one sweep, each a transaction; what went."""
     gone: Counter[str] = Counter()
-    after: tuple[int, int] | None = START
+    after: tuple[int, int] | None = FIRST_PAGE
     while after is not None:
         swept = database.write(lambda c, after=after: sweep(c, after)).result(10)  # type: ignore[misc]
-        gone.update(swept.gone)
-        after = swept.after
+        deleted.update(swept.deleted)
+        next_cursor = swept.next_cursor
     return {name: many for name, many in gone.items() if many}
 
 
 def prune_cards(database: Database, *, before: int = BEFORE, limit: int = 3) -> dict[str, int]:
     gone: dict[str, int] = {}
-    for state in reversed(retention.OVER):
+    for state in reversed(retention.FINISHED_STATES):
         swept = through(
             database,
-            lambda c, after, state=state: retention.cards(  # type: ignore[misc]
-                c, after, state=state, before=before, held_since=YEAR_AGO, limit=limit
+            lambda c, after, state=state: retention.prune_deliveries(  # type: ignore[misc]
+                c, after, state=state, before=before, unsettled_since=YEAR_AGO, limit=limit
             ),
         )
         gone = {name: gone.get(name, 0) + swept.get(name, 0) for name in {*gone, *swept}}
@@ -85,8 +87,8 @@ def prune_cards(database: Database, *, before: int = BEFORE, limit: int = 3) -> 
 def prune_events(database: Database, *, before: int, parked_before: int = YEAR_AGO, now: int = NOW) -> int:
     return through(
         database,
-        lambda c, after: retention.events(
-            c, after, before=before, parked_before=parked_before, now=now, limit=3
+        lambda c, after: retention.prune_events(
+            c, after, before=before, quarantined_before=quarantined_before, now=now, limit=3
         ),
     ).get("events", 0)
 
@@ -98,14 +100,14 @@ def all_hold_together(database: Database) -> bool:
 
 def received(database: Database, key: str, state: InboxState, *, at: int) -> int:
     event = Event(key=key, event_type="t", tenant_key="tk", app_id="cli_x", created_at=at, payload=b"{}")
-    database.write_many(AcceptEvents(FakeClock()), event).result(10)
+    database.write_many(EventInserter(FakeClock()), event).result(10)
 
     def settle(connection: sa.Connection) -> int:
         entry = connection.execute(
             sa.select(inbox_table.c.id).where(inbox_table.c.event_key == key)
         ).scalar_one()
         if state is not InboxState.NEW:
-            inbox.settle(connection, [Verdict(entry_id=entry, state=state, reason="why")])
+            inbox.finish_entries(connection, [EntryOutcome(entry_id=entry, state=state, reason="why")])
         connection.execute(sa.update(inbox_table).where(inbox_table.c.id == entry).values(received_at=at))
         return entry
 
@@ -119,7 +121,7 @@ def keys(database: Database) -> set[str]:
 
 def sent_card(database: Database, key: str, *, at: int = OLD) -> int:
     """A card that was sent at the first try."""
-    one = delivery(database, LIN, key, now=at)
+    one = create_delivery(database, LIN, key, now=at)
 
     def send(connection: sa.Connection) -> None:
         connection.execute(sa.insert(attempts).values(delivery_id=one, uuid=key, started_at=at))
@@ -145,13 +147,13 @@ def test_events_that_are_done_with_go_after_their_time_and_others_stay(database:
 
     assert 8 == gone
     kept = {f"young {state}" for state in InboxState}
-    kept |= {f"old {state} {n}" for state in (InboxState.NEW, InboxState.PARKED) for n in range(4)}
+    kept |= {f"old {state} {n}" for state in (InboxState.NEW, InboxState.QUARANTINED) for n in range(4)}
     assert kept == keys(database)
 
 
 def test_what_was_never_understood_goes_after_a_year(database: Database) -> None:
-    received(database, "parked long ago", InboxState.PARKED, at=YEAR_AGO - 1)
-    received(database, "parked", InboxState.PARKED, at=YEAR_AGO)
+    received(database, "parked long ago", InboxState.QUARANTINED, at=YEAR_AGO - 1)
+    received(database, "parked", InboxState.QUARANTINED, at=YEAR_AGO)
 
     prune_events(database, before=NOW - 30 * DAY)
 
@@ -169,8 +171,8 @@ def test_events_stored_while_the_clock_was_ahead_keep_no_others(database: Databa
 
 
 def test_an_old_card_goes_with_all_that_hangs_on_it(database: Database) -> None:
-    one = hung_card(database, "old", sent_at=OLD)
-    database.write(lambda c: card_updates.want_one(c, one, now=OLD)).result(10)
+    one = posted_card(database, "old", sent_at=OLD)
+    database.write(lambda c: card_updates.request_update(c, one, now=OLD)).result(10)
     database.write(
         lambda c: c.execute(sa.insert(attempts).values(delivery_id=one, uuid="u", started_at=OLD))
     ).result(10)
@@ -188,7 +190,9 @@ def test_an_old_card_goes_with_all_that_hangs_on_it(database: Database) -> None:
         assert [young] == list(connection.execute(sa.select(delivery_notices.c.delivery_id)).scalars())
 
 
-@pytest.mark.parametrize("state", [state for state in DeliveryState if state not in retention.OVER])
+@pytest.mark.parametrize(
+    "state", [state for state in DeliveryState if state not in retention.FINISHED_STATES]
+)
 def test_what_is_on_its_way_or_waits_for_a_person_stays(database: Database, state: DeliveryState) -> None:
     one = sent_card(database, "a")
     set_row(database, deliveries, deliveries.c.id == one, state=state)
@@ -228,10 +232,12 @@ def test_a_notice_that_nobody_was_told_of_goes_and_one_that_is_told_stays(databa
         born = Notice(
             key=key, account=ACCOUNT, reason=NoticeReason.CHANGE, occurred_at=at, changes=(change(),)
         )
-        database.write(lambda c, born=born, at=at: notices.add(c, ref, born, now=at)).result(10)  # type: ignore[misc]
-    told(database, "told", now=OLD)
+        database.write(lambda c, born=born, at=at: notices.create_notice(c, ref, born, now=at)).result(10)  # type: ignore[misc]
+    create_notice(database, "told", now=OLD)
 
-    gone = through(database, lambda c, after: retention.untold_notices(c, after, before=BEFORE, limit=2))
+    gone = through(
+        database, lambda c, after: retention.prune_orphaned_notices(c, after, before=BEFORE, limit=2)
+    )
 
     assert {"notices": 1} == gone
     with database.read() as connection:
@@ -253,8 +259,8 @@ def test_a_card_that_was_rerouted_goes_after_the_one_that_went_instead(database:
 
 
 def test_the_card_on_which_a_withdrawal_was_asked_for_stays_bare(database: Database) -> None:
-    card = hung_card(database, "pressed", sent_at=OLD)
-    withdrawn(database, card=card, at=OLD)
+    card = posted_card(database, "pressed", sent_at=OLD)
+    create_withdrawn_order(database, card=card, at=OLD)
     set_row(database, deliveries, deliveries.c.id == card, body="{}")
     database.write(
         lambda c: c.execute(sa.insert(attempts).values(delivery_id=card, uuid="u", started_at=OLD))
@@ -284,20 +290,22 @@ def test_a_group_is_still_told_the_end_of_money_that_comes_late(
 ) -> None:
     """Its card is all that says that it knows of this withdrawal."""
     at = OLD - years * 365 * DAY
-    one = payout(database, "rn-1", at=at)
-    hung_card(database, "in the group", target="hr", account=one.account, sent_at=at)
+    one = create_payout(database, "rn-1", at=at)
+    posted_card(database, "in the group", target="hr", account=one.account, sent_at=at)
     set_row(database, payouts, payouts.c.order_id == "rn-1", state=state)
 
     prune_cards(database)
 
     with database.read() as connection:
-        groups = card_updates.beyond_reach(connection, one.account_ref, epoch=0, order_id="rn-1", now=NOW)
+        groups = card_updates.list_expired_targets(
+            connection, one.account_ref, withdrawal_count=0, order_id="rn-1", now=NOW
+        )
     assert (["hr"] if kept else []) == groups
     assert all_hold_together(database)
 
 
 def test_ledger_orders_payouts_and_audit_stay(database: Database) -> None:
-    payout(database, "rn-1", at=OLD)
+    create_payout(database, "rn-1", at=OLD)
     tables = [
         table
         for table in deliveries.metadata.sorted_tables
@@ -311,23 +319,25 @@ def test_ledger_orders_payouts_and_audit_stay(database: Database) -> None:
 
 
 def a_digest() -> Digest:
-    return Digest(name="hr-daily", period=finished(Span.DAY, DUE.date(), PLAN.zone), due_at=None, born_at=OLD)
+    return Digest(
+        name="hr-daily", period=finished(Span.DAY, DUE.date(), PLAN.zone), due_at=None, created_at=OLD
+    )
 
 
-def a_right(*, born_at: int) -> Right:
-    return Right(digest="hr-daily", period=a_digest().period, recipient="hr", born_at=born_at)
+def a_right(*, created_at: int) -> DigestRunKey:
+    return DigestRunKey(digest="hr-daily", period=a_digest().period, recipient="hr", created_at=created_at)
 
 
 def digest_card(database: Database, *, at: int = OLD, withdraw: bool = False) -> tuple[int, int]:
     """(delivery, run) of a digest that was told, with its file."""
 
     def make(connection: sa.Connection) -> tuple[int, int]:
-        right = a_right(born_at=at)
-        run_id = digest_runs.take(connection, right, state=RunState.TOLD, content=a_digest())
+        right = a_right(created_at=at)
+        run_id = digest_runs.claim_run(connection, right, state=DigestRunState.NOTIFIED, content=a_digest())
         assert run_id is not None
-        file_id = digest_runs.add_file(connection, name="list.csv", rows=1, packed=b"x")
+        file_id = digest_runs.create_file(connection, name="list.csv", rows=1, compressed=b"x")
         for each in (None, file_id):
-            digest_runs.add_delivery(connection, right, run_id, target="hr", recipient=LIN, file_id=each)
+            digest_runs.create_delivery(connection, right, run_id, target="hr", recipient=LIN, file_id=each)
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.run_id == run_id)
@@ -344,10 +354,12 @@ def digest_card(database: Database, *, at: int = OLD, withdraw: bool = False) ->
 
         def press(connection: sa.Connection) -> None:
             connection.execute(
-                sa.insert(buttons).values(ref="b", delivery_id=card, account_ref=ref, epoch=0, drawn_at=at)
+                sa.insert(buttons).values(
+                    ref="b", delivery_id=card, account_ref=ref, withdrawal_count=0, created_at=at
+                )
             )
-            digest_panels.draw(connection, card, Action.ALL, now=at)
-            batches.begin(
+            digest_panels.ensure_panel_button(connection, card, Action.ALL, now=at)
+            batches.create_batch(
                 connection, delivery_id=card, click_key="c", requested_by="ou", items={ref: "b"}, now=at
             )
 
@@ -370,7 +382,9 @@ def test_an_old_digest_goes_with_its_file_and_the_right_to_tell_it_stays_taken(d
     assert {"deliveries": 2, "digest_files": 1, "digests": 1} == gone
     assert content(database, run_id) is None
     again = database.write(
-        lambda c: digest_runs.take(c, a_right(born_at=NOW), state=RunState.TOLD, content=None)
+        lambda c: digest_runs.claim_run(
+            c, a_right(created_at=NOW), state=DigestRunState.NOTIFIED, content=None
+        )
     ).result(10)
     assert again is None
     assert 0 == count(database, digest_files)
@@ -382,7 +396,7 @@ def test_a_digest_that_a_person_may_send_again_keeps_its_figures_and_its_file(da
 
     assert {} == prune_cards(database, limit=10)
     assert {} == through(
-        database, lambda c, after: retention.digest_contents(c, after, before=BEFORE, limit=2)
+        database, lambda c, after: retention.prune_digest_contents(c, after, before=BEFORE, limit=2)
     )
     assert content(database, run_id) is not None
     assert 1 == count(database, digest_files)
@@ -390,10 +404,14 @@ def test_a_digest_that_a_person_may_send_again_keeps_its_figures_and_its_file(da
 
 def test_figures_that_were_never_told_go_too(database: Database) -> None:
     database.write(
-        lambda c: digest_runs.take(c, a_right(born_at=OLD), state=RunState.QUIET, content=a_digest())
+        lambda c: digest_runs.claim_run(
+            c, a_right(created_at=OLD), state=DigestRunState.EMPTY, content=a_digest()
+        )
     ).result(10)
 
-    gone = through(database, lambda c, after: retention.digest_contents(c, after, before=BEFORE, limit=1))
+    gone = through(
+        database, lambda c, after: retention.prune_digest_contents(c, after, before=BEFORE, limit=1)
+    )
 
     assert {"digests": 1} == gone
 
@@ -414,17 +432,19 @@ def test_a_batch_keeps_its_card_and_buttons_but_not_its_board(database: Database
 
 
 def test_processes_that_ended_long_ago_are_forgotten_but_the_newest(database: Database) -> None:
-    for owner, at in (("a", OLD - 2), ("b", OLD - 1), ("c", OLD)):
-        database.write(lambda c, owner=owner, at=at: workers.enrol_worker(c, owner, now=at)).result(10)  # type: ignore[misc]
+    for worker_id, at in (("a", OLD - 2), ("b", OLD - 1), ("c", OLD)):
+        database.write(
+            lambda c, worker_id=worker_id, at=at: workers.register_worker(c, worker_id, now=at)
+        ).result(10)  # type: ignore[misc]
 
-    gone = through(database, lambda c, after: retention.dead_workers(c, after, before=BEFORE))
+    gone = through(database, lambda c, after: retention.prune_workers(c, after, before=BEFORE))
 
     assert {"workers": 2} == gone
     assert 1 == count(database, workers_table)
     with database.read() as connection:
-        newest = workers.last_worker(connection)
+        newest = workers.get_last_worker(connection)
     assert newest is not None
-    assert "c" == newest.owner
+    assert "c" == newest.worker_id
 
 
 def test_every_table_that_points_at_what_goes_is_known() -> None:
@@ -467,12 +487,12 @@ def test_the_log_file_is_cut_back_after_a_long_look(database: Database) -> None:
                 created_at=1,
                 payload=b"x" * 8_000_000,
             )
-            database.write_many(AcceptEvents(FakeClock()), event).result(30)
-        assert log_size(path) > LOG_FILE_BYTES
+            database.write_many(EventInserter(FakeClock()), event).result(30)
+        assert log_size(path) > WAL_LIMIT_BYTES
     for number in range(3):
         received(database, f"later {number}", InboxState.NEW, at=NOW)
 
-    assert log_size(path) <= LOG_FILE_BYTES
+    assert log_size(path) <= WAL_LIMIT_BYTES
 
 
 def log_size(path: str) -> int:
@@ -488,7 +508,7 @@ def test_a_stale_button_of_a_bare_digest_card_draws_nothing(database: Database) 
     prune_cards(database, limit=10)
 
     with database.read() as connection:
-        assert digest_panels.pulled(connection, ref, book=BOOK) is None
+        assert digest_panels.find_panel_button(connection, ref, address_book=ADDRESS_BOOK) is None
 
 
 def test_every_row_that_goes_is_looked_up_by_an_index(database: Database) -> None:
@@ -500,16 +520,16 @@ def test_every_row_that_goes_is_looked_up_by_an_index(database: Database) -> Non
 
     digest_card(database)
     sent_card(database, "old")
-    hung_card(database, "with a button", sent_at=OLD)
+    posted_card(database, "with a button", sent_at=OLD)
     received(database, "old", InboxState.DONE, at=OLD)
     ref = account_ref(database)
     born = Notice(key="untold", account=ACCOUNT, reason=NoticeReason.CHANGE, occurred_at=OLD, changes=())
-    database.write(lambda c: notices.add(c, ref, born, now=OLD)).result(10)
+    database.write(lambda c: notices.create_notice(c, ref, born, now=OLD)).result(10)
     sa.event.listen(database.engine, "before_cursor_execute", note)
     prune_events(database, before=BEFORE)
-    through(database, lambda c, after: retention.digest_contents(c, after, before=BEFORE, limit=9))
+    through(database, lambda c, after: retention.prune_digest_contents(c, after, before=BEFORE, limit=9))
     prune_cards(database, limit=9)
-    through(database, lambda c, after: retention.untold_notices(c, after, before=BEFORE, limit=9))
+    through(database, lambda c, after: retention.prune_orphaned_notices(c, after, before=BEFORE, limit=9))
     sa.event.remove(database.engine, "before_cursor_execute", note)
 
     deleted = {statement.split()[2] for statement, _ in asked if statement.startswith("DELETE")}

@@ -9,8 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from notifier.errors import ConfigError, StoreBusy, StoreOutdated
-from notifier.store.engine.database import Database, make_engine, show_url
-from notifier.store.engine.process_lock import is_running, sole_process
+from notifier.store.engine.database import Database, make_engine, redact_url
+from notifier.store.engine.process_lock import is_running, hold_process_lock
 from notifier.store.schema import upgrade
 from notifier.store.schema.tables import metadata
 
@@ -66,10 +66,10 @@ def test_an_empty_database_has_no_version(tmp_path: Path) -> None:
 
 def test_bringing_up_twice_changes_nothing(database: Database) -> None:
     before = _indexes(database.engine)
-    upgrade.bring_up(database.engine)
+    upgrade.ensure_schema(database.engine)
     upgrade.upgrade(database.engine)
 
-    assert upgrade.NEWEST == upgrade.stored_version(database.engine)
+    assert upgrade.LATEST_REVISION == upgrade.stored_version(database.engine)
     assert before == _indexes(database.engine)
 
 
@@ -77,8 +77,10 @@ def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
     with database.engine.begin() as connection:
         connection.execute(sa.text("UPDATE alembic_version SET version_num = '0099'"))
 
-    with pytest.raises(StoreOutdated, match=r"has schema 0099; this program knows " + upgrade.NEWEST):
-        upgrade.bring_up(database.engine)
+    with pytest.raises(
+        StoreOutdated, match=r"has schema 0099; this program knows " + upgrade.LATEST_REVISION
+    ):
+        upgrade.ensure_schema(database.engine)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_every_connection_is_set_to_survive_a_power_cut(
 
 def test_a_second_process_on_the_same_file_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/notifier.db"
-    with sole_process(url), pytest.raises(StoreBusy, match="already running on"), sole_process(url):
+    with hold_process_lock(url), pytest.raises(StoreBusy, match="already running on"), hold_process_lock(url):
         pass
 
 
@@ -113,9 +115,9 @@ def test_a_second_process_that_comes_by_a_link_is_refused(tmp_path: Path, linked
         (other / "notifier.db").symlink_to(real / "notifier.db")
 
     with (
-        sole_process(f"sqlite:///{real}/notifier.db"),
+        hold_process_lock(f"sqlite:///{real}/notifier.db"),
         pytest.raises(StoreBusy),
-        sole_process(f"sqlite:///{other}/notifier.db"),
+        hold_process_lock(f"sqlite:///{other}/notifier.db"),
     ):
         pass
 
@@ -123,7 +125,7 @@ def test_a_second_process_that_comes_by_a_link_is_refused(tmp_path: Path, linked
 def test_the_right_to_run_can_be_had_again_once_it_is_given_back(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/notifier.db"
     for _ in range(2):
-        with sole_process(url):
+        with hold_process_lock(url):
             assert is_running(url)
         assert not is_running(url)
 
@@ -131,16 +133,16 @@ def test_the_right_to_run_can_be_had_again_once_it_is_given_back(tmp_path: Path)
 def test_the_file_itself_is_held_whatever_name_it_is_found_by(tmp_path: Path) -> None:
     """Also where the lock beside it was deleted, and where the file was made only after the right was taken."""
     file, other = tmp_path / "notifier.db", tmp_path / "other.db"
-    with sole_process(f"sqlite:///{file}") as hold:
+    with hold_process_lock(f"sqlite:///{file}") as hold:
         Database.open(f"sqlite:///{file}").close()
         hold()
         hold()
         other.hardlink_to(file)
         Path(f"{file}.lock").unlink()
         for name in (file, other):
-            with pytest.raises(StoreBusy, match="already running on"), sole_process(f"sqlite:///{name}"):
+            with pytest.raises(StoreBusy, match="already running on"), hold_process_lock(f"sqlite:///{name}"):
                 pass
-    with sole_process(f"sqlite:///{other}"):
+    with hold_process_lock(f"sqlite:///{other}"):
         pass
 
 
@@ -158,7 +160,7 @@ def test_the_file_itself_is_held_whatever_name_it_is_found_by(tmp_path: Path) ->
 def test_an_address_that_cannot_be_used_is_a_config_error(url: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         Database.open(url)
-    with pytest.raises(ConfigError, match=complaint), sole_process(url):
+    with pytest.raises(ConfigError, match=complaint), hold_process_lock(url):
         pass
 
 
@@ -175,4 +177,4 @@ def test_a_folder_where_the_database_should_be_is_a_config_error(tmp_path: Path)
 
 
 def test_an_address_is_shown_without_its_password() -> None:
-    assert "postgresql://someone:***@db.invalid/x" == show_url("postgresql://someone:pw@db.invalid/x")
+    assert "postgresql://someone:***@db.invalid/x" == redact_url("postgresql://someone:pw@db.invalid/x")

@@ -20,7 +20,7 @@ from notifier.domain.route import AddressBook, Recipient
 from notifier.domain.withdrawal import (
     Button,
     Role,
-    Step,
+    WithdrawalRetry,
     Withdrawal,
     WithdrawalState,
     after_failure,
@@ -32,9 +32,9 @@ from notifier.store.engine.database import Database, make_engine
 from notifier.store.schema import upgrade
 from notifier.store.schema.tables import deliveries
 from notifier.store.schema.tables import withdrawals as table
-from notifier.store.withdrawals import Ending, Order
+from notifier.store.withdrawals import WithdrawalResult, WithdrawalOrder
 from support.builders import ACCOUNT, CNY
-from support.delivery_rows import LIN, NOW, OWNER, told
+from support.delivery_rows import LIN, NOW, WORKER_ID, create_notice
 
 R = TypeVar("R")
 
@@ -58,28 +58,32 @@ def card(
     message_id: str | None = None,
 ) -> int:
     """A delivery that has been sent, so that the next one folds into no open one."""
-    one = told(database, key, recipient=recipient, account=account)
+    one = create_notice(database, key, recipient=recipient, account=account)
     hangs = {"state": "sent", "message_id": message_id or f"om_{one}"}
     run(database, lambda c: c.execute(sa.update(deliveries).where(deliveries.c.id == one).values(hangs)))
     return one
 
 
-def drawn(database: Database, delivery_id: int, *, epoch: int = 0) -> Button:
+def drawn(database: Database, delivery_id: int, *, withdrawal_count: int = 0) -> Button:
     with database.read() as connection:
         query = sa.select(deliveries.c.account_ref).where(deliveries.c.id == delivery_id)
         ref = connection.execute(query).scalar_one()
 
     def draw(connection: sa.Connection) -> Button | None:
-        name = buttons.draw(connection, delivery_id=delivery_id, account_ref=ref, epoch=epoch, now=NOW)
-        return buttons.find(connection, name, book=BOOK, now=NOW)
+        name = buttons.ensure_button(
+            connection, delivery_id=delivery_id, account_ref=ref, withdrawal_count=withdrawal_count, now=NOW
+        )
+        return buttons.find_button(connection, name, address_book=BOOK, now=NOW)
 
     button = run(database, draw)
     assert button is not None
     return button
 
 
-def order(button: Button, number: object = 1, *, click_key: str | None = None, now: int = NOW) -> Order:
-    return Order(
+def order(
+    button: Button, number: object = 1, *, click_key: str | None = None, now: int = NOW
+) -> WithdrawalOrder:
+    return WithdrawalOrder(
         order_id=f"rn-{number}",
         button=button,
         kinds=BOTH,
@@ -90,8 +94,8 @@ def order(button: Button, number: object = 1, *, click_key: str | None = None, n
     )
 
 
-def begun(database: Database, wanted: Order) -> Withdrawal | None:
-    return run(database, lambda c: withdrawals.begin(c, wanted))
+def begun(database: Database, wanted: WithdrawalOrder) -> Withdrawal | None:
+    return run(database, lambda c: withdrawals.create_order(c, wanted))
 
 
 def first(database: Database, *, account: AccountKey = ACCOUNT, number: object = 1) -> Withdrawal:
@@ -102,23 +106,30 @@ def first(database: Database, *, account: AccountKey = ACCOUNT, number: object =
 
 
 def ended(database: Database, one: Withdrawal, state: WithdrawalState, **values: Any) -> bool:
-    return run(database, lambda c: withdrawals.end(c, one, Ending(state=state, now=NOW + 1, **values)))
+    return run(
+        database, lambda c: withdrawals.finish(c, one, WithdrawalResult(state=state, now=NOW + 1, **values))
+    )
 
 
-def epoch(database: Database, ref: int) -> int:
+def withdrawal_count(database: Database, ref: int) -> int:
     with database.read() as connection:
-        return withdrawals.epoch_of(connection, ref)
+        return withdrawals.count_withdrawn(connection, ref)
 
 
 def claimed(
     database: Database,
     *,
-    owner: str = OWNER,
+    worker_id: str = WORKER_ID,
     now: int = NOW,
     limit: int = 8,
     held: Collection[int] = frozenset(),
 ) -> list[str]:
-    orders = run(database, lambda c: withdrawals.claim(c, owner=owner, now=now, limit=limit, held=held))
+    orders = run(
+        database,
+        lambda c: withdrawals.claim_due(
+            c, worker_id=worker_id, now=now, limit=limit, in_flight_ids=in_flight_ids
+        ),
+    )
     return [one.order_id for one in orders]
 
 
@@ -126,22 +137,25 @@ def calling(
     database: Database,
     one: Withdrawal,
     *,
-    owner: str = OWNER,
+    worker_id: str = WORKER_ID,
     now: int = NOW,
     expected: Amounts | None = READ,
 ) -> bool:
-    return run(database, lambda c: withdrawals.calling(c, one, owner=owner, expected=expected, now=now))
+    return run(
+        database,
+        lambda c: withdrawals.mark_call_started(c, one, worker_id=worker_id, expected=expected, now=now),
+    )
 
 
 def stored(database: Database, one: Withdrawal) -> Withdrawal:
     with database.read() as connection:
-        found = withdrawals.by_order(connection, one.order_id)
+        found = withdrawals.find_by_order(connection, one.order_id)
     assert found is not None
     return found
 
 
-def later(due_at: int, *, unknown_since: int | None = None) -> Step:
-    return Step(
+def later(due_at: int, *, unknown_since: int | None = None) -> WithdrawalRetry:
+    return WithdrawalRetry(
         state=WithdrawalState.REQUESTED,
         due_at=due_at,
         unknown_since=unknown_since,
@@ -165,7 +179,7 @@ def test_an_order_is_stored_as_it_was_asked_for(database: Database) -> None:
         account=ACCOUNT,
         kinds=BOTH,
         state=WithdrawalState.REQUESTED,
-        epoch=0,
+        withdrawal_count=0,
         requested_by="ou_lin",
         role=Role.REFERRER,
         requested_at=NOW,
@@ -173,9 +187,9 @@ def test_an_order_is_stored_as_it_was_asked_for(database: Database) -> None:
     )
     assert one == stored(database, one)
     with database.read() as connection:
-        assert one == withdrawals.by_click(connection, "click 1")
-        assert one == withdrawals.unfinished(connection, one.account_ref)
-        assert one == withdrawals.newest_of_epoch(connection, one.account_ref, 0)
+        assert one == withdrawals.find_by_click(connection, "click 1")
+        assert one == withdrawals.find_unfinished(connection, one.account_ref)
+        assert one == withdrawals.find_newest(connection, one.account_ref, 0)
 
 
 def test_a_second_order_of_the_same_account_is_not_begun(database: Database) -> None:
@@ -200,20 +214,20 @@ def test_twenty_who_press_at_once_begin_exactly_one(database: Database) -> None:
     def press(number: int) -> Withdrawal | None:
         start.wait(10)
         with database.engine.begin() as connection:
-            return withdrawals.begin(connection, order(button, number))
+            return withdrawals.create_order(connection, order(button, number))
 
     with ThreadPoolExecutor(20) as pool:
         results = list(pool.map(press, range(20)))
 
     assert 1 == sum(one is not None for one in results)
     with database.read() as connection:
-        assert 1 == len(withdrawals.listed(connection, states=(), limit=100))
+        assert 1 == len(withdrawals.list_withdrawals(connection, states=(), limit=100))
 
 
 def test_twenty_who_press_at_once_begin_exactly_one_through_the_writer(database: Database) -> None:
     button = drawn(database, card(database, "n-1"))
     orders = [order(button, number) for number in range(20)]
-    pressed = [database.write(partial(withdrawals.begin, order=each)) for each in orders]
+    pressed = [database.write(partial(withdrawals.create_order, order=each)) for each in orders]
 
     assert 1 == sum(future.result() is not None for future in pressed)
 
@@ -223,13 +237,15 @@ def test_an_order_that_was_not_begun_undoes_nothing_beside_it(database: Database
     begun(database, order(button, 1))
 
     def twice(connection: sa.Connection) -> None:
-        accounts.keep_ownership(connection, button.account_ref, Ownership(referrer=None, looked_up_at=5))
-        assert withdrawals.begin(connection, order(button, 2)) is None
+        accounts.save_ownership(connection, button.account_ref, Ownership(referrer=None, looked_up_at=5))
+        assert withdrawals.create_order(connection, order(button, 2)) is None
 
     run(database, twice)
 
     with database.read() as connection:
-        assert Ownership(referrer=None, looked_up_at=5) == accounts.ownership(connection, button.account_ref)
+        assert Ownership(referrer=None, looked_up_at=5) == accounts.get_ownership(
+            connection, button.account_ref
+        )
 
 
 def test_different_accounts_do_not_wait_for_each_other(database: Database) -> None:
@@ -255,12 +271,12 @@ def test_the_same_click_begins_nothing_twice(database: Database) -> None:
 def test_after_a_withdrawal_the_next_epoch_begins(database: Database) -> None:
     one = first(database)
 
-    assert 0 == epoch(database, one.account_ref)
+    assert 0 == withdrawal_count(database, one.account_ref)
     assert ended(database, one, WithdrawalState.WITHDRAWN)
-    assert 1 == epoch(database, one.account_ref)
-    next_one = begun(database, order(drawn(database, card(database, "n-2"), epoch=1), 2))
+    assert 1 == withdrawal_count(database, one.account_ref)
+    next_one = begun(database, order(drawn(database, card(database, "n-2"), withdrawal_count=1), 2))
     assert next_one is not None
-    assert 1 == next_one.epoch
+    assert 1 == next_one.withdrawal_count
 
 
 @pytest.mark.parametrize("state", [WithdrawalState.REFUSED, WithdrawalState.NOTHING])
@@ -272,17 +288,17 @@ def test_what_took_nothing_leaves_the_epoch_and_the_way_free(
     assert one is not None
     ended(database, one, state, reason="no")
 
-    assert 0 == epoch(database, one.account_ref)
+    assert 0 == withdrawal_count(database, one.account_ref)
     again = begun(database, order(button, 2))
     assert again is not None
     with database.read() as connection:
-        assert again == withdrawals.newest_of_epoch(connection, one.account_ref, 0)
+        assert again == withdrawals.find_newest(connection, one.account_ref, 0)
 
 
 def test_an_order_ends_once(database: Database) -> None:
     one = first(database)
 
-    assert ended(database, one, WithdrawalState.WITHDRAWN, taken={CNY: Decimal(5)}, at=NOW)
+    assert ended(database, one, WithdrawalState.WITHDRAWN, withdrawn={CNY: Decimal(5)}, at=NOW)
     assert not ended(database, one, WithdrawalState.REFUSED, reason="too late")
     assert (WithdrawalState.WITHDRAWN, None) == (stored(database, one).state, stored(database, one).reason)
 
@@ -291,22 +307,22 @@ def test_amounts_come_back_exactly(database: Database) -> None:
     one = first(database)
     claimed(database)
     calling(database, one)
-    taken = {POINTS: Decimal(120), CNY: Decimal("123456789.0101")}
-    ended(database, one, WithdrawalState.WITHDRAWN, taken=taken, at=NOW - 3, code=0, log_id="log-1")
+    withdrawn = {POINTS: Decimal(120), CNY: Decimal("123456789.0101")}
+    ended(database, one, WithdrawalState.WITHDRAWN, withdrawn=withdrawn, at=NOW - 3, code=0, log_id="log-1")
     kept = stored(database, one)
 
-    assert ({CNY: Decimal("350.5")}, taken) == (kept.expected, kept.taken)
-    assert kept.taken is not None
-    assert all(isinstance(amount, Decimal) for amount in kept.taken.values())
+    assert ({CNY: Decimal("350.5")}, withdrawn) == (kept.expected, kept.withdrawn)
+    assert kept.withdrawn is not None
+    assert all(isinstance(amount, Decimal) for amount in kept.withdrawn.values())
     assert (NOW - 3, NOW + 1, "log-1") == (kept.withdrawn_at, kept.ended_at, kept.log_id)
 
 
 def test_what_took_nothing_is_told_from_what_is_not_known(database: Database) -> None:
     one = first(database)
 
-    assert stored(database, one).taken is None
-    ended(database, one, WithdrawalState.NOTHING, taken={})
-    assert {} == stored(database, one).taken
+    assert stored(database, one).withdrawn is None
+    ended(database, one, WithdrawalState.NOTHING, withdrawn={})
+    assert {} == stored(database, one).withdrawn
 
 
 # asking
@@ -339,12 +355,12 @@ def test_the_next_due_time_leaves_out_what_is_held_and_over(database: Database) 
     run(database, lambda c: withdrawals.postpone(c, two, later(NOW + 500)))
 
     with database.read() as connection:
-        assert NOW == withdrawals.next_due(connection, held=frozenset())
-        assert NOW + 500 == withdrawals.next_due(connection, held=frozenset({one.id}))
-        assert withdrawals.next_due(connection, held=frozenset({one.id, two.id})) is None
+        assert NOW == withdrawals.get_next_due_at(connection, in_flight_ids=frozenset())
+        assert NOW + 500 == withdrawals.get_next_due_at(connection, in_flight_ids=frozenset({one.id}))
+        assert withdrawals.get_next_due_at(connection, in_flight_ids=frozenset({one.id, two.id})) is None
     ended(database, one, WithdrawalState.NOTHING)
     with database.read() as connection:
-        assert NOW + 500 == withdrawals.next_due(connection, held=frozenset())
+        assert NOW + 500 == withdrawals.get_next_due_at(connection, in_flight_ids=frozenset())
 
 
 def test_every_call_is_counted_before_it_is_made(database: Database) -> None:
@@ -379,9 +395,9 @@ def test_only_who_has_claimed_an_order_may_call(database: Database) -> None:
     one = first(database)
 
     assert not calling(database, one)
-    claimed(database, owner="owner-2")
-    assert not calling(database, one, owner=OWNER)
-    assert calling(database, one, owner="owner-2")
+    claimed(database, worker_id="owner-2")
+    assert not calling(database, one, worker_id=WORKER_ID)
+    assert calling(database, one, worker_id="owner-2")
     assert 1 == stored(database, one).attempts
 
 
@@ -428,7 +444,7 @@ def test_what_a_dead_process_was_asking_about_is_due_at_once(database: Database)
     assert 1 == run(database, lambda c: withdrawals.reclaim(c, now=NOW + 9))
     assert (NOW + 9, NOW + 60_000) == (stored(database, one).due_at, stored(database, waiting).due_at)
     assert 0 == run(database, lambda c: withdrawals.reclaim(c, now=NOW + 10))
-    assert [one.order_id] == claimed(database, owner="owner-2", now=NOW + 9)
+    assert [one.order_id] == claimed(database, worker_id="owner-2", now=NOW + 9)
 
 
 def test_a_no_after_a_death_in_mid_call_ends_nothing(database: Database) -> None:
@@ -468,7 +484,7 @@ def test_a_death_does_not_forget_since_when_the_outcome_is_unknown(database: Dat
 
 def unseen(database: Database, ref: int) -> list[str]:
     with database.read() as connection:
-        return [one.order_id for one in withdrawals.unseen(connection, ref)]
+        return [one.order_id for one in withdrawals.list_not_in_ledger(connection, ref)]
 
 
 def test_what_may_have_taken_something_is_unseen_until_its_event_comes(database: Database) -> None:
@@ -480,7 +496,7 @@ def test_what_may_have_taken_something_is_unseen_until_its_event_comes(database:
     assert ["rn-1"] == unseen(database, one.account_ref)
     ended(database, one, WithdrawalState.WITHDRAWN)
     assert ["rn-1"] == unseen(database, one.account_ref)
-    run(database, lambda c: withdrawals.mark_seen(c, [one.id], modified_at=NOW))
+    run(database, lambda c: withdrawals.mark_in_ledger(c, [one.id], modified_at=NOW))
     assert [] == unseen(database, one.account_ref)
 
 
@@ -498,7 +514,7 @@ def test_marking_nothing_changes_nothing(database: Database) -> None:
     one = first(database)
     claimed(database)
     calling(database, one)
-    run(database, lambda c: withdrawals.mark_seen(c, [], modified_at=NOW))
+    run(database, lambda c: withdrawals.mark_in_ledger(c, [], modified_at=NOW))
 
     assert ["rn-1"] == unseen(database, one.account_ref)
 
@@ -510,7 +526,9 @@ def test_orders_are_listed_newest_first(database: Database) -> None:
 
     def ids(*states: str, limit: int = 10) -> list[str]:
         with database.read() as connection:
-            return [each.order_id for each in withdrawals.listed(connection, states=states, limit=limit)]
+            return [
+                each.order_id for each in withdrawals.list_withdrawals(connection, states=states, limit=limit)
+            ]
 
     assert ["rn-2", "rn-1"] == ids()
     assert ["rn-2"] == ids(limit=1)
@@ -524,13 +542,17 @@ def test_a_card_has_one_button_per_epoch_however_often_it_is_drawn(database: Dat
     one = card(database, "n-1")
 
     assert drawn(database, one).ref == drawn(database, one).ref
-    assert drawn(database, one).ref != drawn(database, one, epoch=1).ref
+    assert drawn(database, one).ref != drawn(database, one, withdrawal_count=1).ref
 
 
 def test_no_two_cards_share_a_button(database: Database) -> None:
     cards = [card(database, f"n-{number}") for number in range(10)]
     cards += [card(database, f"o-{number}", account=OTHER) for number in range(10)]
-    refs = [drawn(database, one, epoch=epoch).ref for one in cards for epoch in range(2)]
+    refs = [
+        drawn(database, one, withdrawal_count=withdrawal_count).ref
+        for one in cards
+        for withdrawal_count in range(2)
+    ]
 
     assert 40 == len(set(refs))
     assert {32} == {len(ref) for ref in refs}
@@ -538,22 +560,22 @@ def test_no_two_cards_share_a_button(database: Database) -> None:
 
 def test_a_button_tells_where_it_hangs_and_whose_it_is(database: Database) -> None:
     one = card(database, "n-1", recipient=GROUP, message_id="om_x")
-    owner = Ownership(referrer=Referrer(open_id="ou_lin", name_zh="林小满"), looked_up_at=NOW)
+    ownership = Ownership(referrer=Referrer(open_id="ou_lin", name_zh="林小满"), looked_up_at=NOW)
     ref = drawn(database, one).account_ref
-    run(database, lambda c: accounts.keep_ownership(c, ref, owner))
-    button = drawn(database, one, epoch=3)
+    run(database, lambda c: accounts.save_ownership(c, ref, ownership))
+    button = drawn(database, one, withdrawal_count=3)
 
     assert button == Button(
-        ref=button.ref,
+        button_ref=button.button_ref,
         delivery_id=one,
         account_ref=ref,
         account=ACCOUNT,
-        epoch=3,
-        hung_at=NOW,
+        withdrawal_count=3,
+        posted_at=NOW,
         message_id="om_x",
         group="hr",
-        owner=owner,
-        active=None,
+        ownership=ownership,
+        is_active=None,
     )
 
 
@@ -583,18 +605,18 @@ def test_a_button_knows_what_feishu_said_of_the_account(
     said_at = sa.text("UPDATE accounts SET deactivated_at = :at")
     run(database, lambda c: c.execute(said_at, {"at": None if ago_ms is None else NOW - ago_ms}))
 
-    assert active is drawn(database, one).active
+    assert active is drawn(database, one).is_active
 
 
 def test_a_button_of_a_card_on_its_way_hangs_nowhere_yet(database: Database) -> None:
-    assert drawn(database, told(database, "n-1")).message_id is None
+    assert drawn(database, create_notice(database, "n-1")).message_id is None
 
 
 @pytest.mark.parametrize("ref", ["", "nonsense", "' OR 1=1 --", "0" * 32])
 def test_an_id_that_we_never_drew_is_no_button(database: Database, ref: str) -> None:
     drawn(database, card(database, "n-1"))
     with database.read() as connection:
-        assert buttons.find(connection, ref, book=BOOK, now=NOW) is None
+        assert buttons.find_button(connection, ref, address_book=BOOK, now=NOW) is None
 
 
 # from a database of the release before
@@ -615,9 +637,9 @@ def test_a_database_without_withdrawals_keeps_its_rows_and_gets_the_new_tables(t
         )
         connection.exec_driver_sql("INSERT INTO balances VALUES (41, 'cash', 'CNY', 3505000)")
 
-    upgrade.bring_up(engine)
+    upgrade.ensure_schema(engine)
 
-    assert upgrade.NEWEST == upgrade.stored_version(engine)
+    assert upgrade.LATEST_REVISION == upgrade.stored_version(engine)
     with engine.connect() as connection:
         account = connection.exec_driver_sql("SELECT * FROM accounts").mappings().one()
         assert (41, "old", "ou_lin", "林小满", None) == (

@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.store.engine.database import Database
-from notifier.store.engine.sql import insert_ignoring
-from notifier.store.engine.writer import MOST_TOGETHER, WriterClosed
-from notifier.store.rate_limits import shut
-from notifier.store.schema.tables import gates
+from notifier.store.engine.sql import insert_or_ignore
+from notifier.store.engine.writer import MAX_JOBS_PER_COMMIT, WriterClosed
+from notifier.store.rate_limits import block
+from notifier.store.schema.tables import rate_limits
 
 
 class Stall:
@@ -47,19 +47,19 @@ def commits(database: Database) -> Iterator[list[int]]:
 
 def names(database: Database) -> set[str]:
     with database.read() as connection:
-        return set(connection.execute(sa.select(gates.c.name)).scalars())
+        return set(connection.execute(sa.select(rate_limits.c.name)).scalars())
 
 
 def put(name: str) -> Callable[[sa.Connection], None]:
-    return lambda connection: shut(connection, name, until=1, reason="test")
+    return lambda connection: block(connection, name, until=1, reason="test")
 
 
 def put_many(connection: sa.Connection, items: Sequence[str]) -> Sequence[int]:
     """Refuses the item `bad`. Gives to each how many came together."""
     if "bad" in items:
         raise ValueError("bad one")
-    insert_ignoring(
-        connection, gates, [{"name": item, "due_at_ms": 0.0, "closed_until": 0} for item in items]
+    insert_or_ignore(
+        connection, rate_limits, [{"name": item, "due_at_ms": 0.0, "blocked_until": 0} for item in items]
     )
     return [len(items)] * len(items)
 
@@ -85,10 +85,10 @@ def test_items_for_the_same_work_are_handed_over_together(database: Database) ->
 
 def test_a_batch_has_an_upper_bound(database: Database) -> None:
     stall = Stall(database)
-    waiting = [database.write_many(put_many, f"item {number}") for number in range(MOST_TOGETHER + 1)]
+    waiting = [database.write_many(put_many, f"item {number}") for number in range(MAX_JOBS_PER_COMMIT + 1)]
     stall.end()
 
-    assert [MOST_TOGETHER] * MOST_TOGETHER + [1] == [each.result(10) for each in waiting]
+    assert [MAX_JOBS_PER_COMMIT] * MAX_JOBS_PER_COMMIT + [1] == [each.result(10) for each in waiting]
 
 
 def test_one_failing_job_does_not_undo_the_others(database: Database) -> None:
@@ -140,7 +140,7 @@ def test_everybody_is_told_when_the_commit_fails(database: Database) -> None:
 def test_a_full_disk_fails_the_work_and_the_writer_goes_on_once_there_is_room(database: Database) -> None:
     pages = database.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar()).result(10)
     database.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}")).result(10)
-    full = database.write(lambda c: shut(c, "x" * 100_000, until=1, reason="test"))
+    full = database.write(lambda c: block(c, "x" * 100_000, until=1, reason="test"))
     with pytest.raises(sa.exc.OperationalError, match="full"):
         full.result(10)
     database.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 1073741823")).result(10)
@@ -155,7 +155,7 @@ def test_nobody_is_told_done_when_a_full_disk_undid_the_whole_transaction(databa
     database.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}")).result(10)
     stall = Stall(database)
     before = database.write(put("before"))
-    full = database.write(lambda c: shut(c, "x" * 100_000, until=1, reason="test"))
+    full = database.write(lambda c: block(c, "x" * 100_000, until=1, reason="test"))
     after = database.write(put("after"))
     stall.end()
 

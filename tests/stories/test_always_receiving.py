@@ -13,7 +13,7 @@ import pytest
 
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from support.figures import keep
+from support.figures import write_figures
 from support.ports import free_port
 from support.running import RunningNotifier, running_notifier, texts
 from support.waiting import wait_until
@@ -72,9 +72,9 @@ ENOUGH_BY_ITSELF = {"drop", "black_hole", "half_open", "close_code", "no_pongs"}
 ONLY_SETTINGS = {"finite_reconnect_count", "client_config"}
 
 
-def named(trouble: dict[str, Any]) -> str:
+def named(fault: dict[str, Any]) -> str:
     """Its kind, and what tells it from others of that kind."""
-    return " ".join([trouble["kind"], *(str(trouble[key]) for key in ("code", "headers") if key in trouble)])
+    return " ".join([fault["kind"], *(str(fault[key]) for key in ("code", "headers") if key in fault)])
 
 
 def cards(box: FeishuBox, chat: str = LIN) -> list[str]:
@@ -102,36 +102,38 @@ def cards(box: FeishuBox, chat: str = LIN) -> list[str]:
     ids=named,
 )
 def test_the_connection_comes_back_by_itself_and_the_next_event_is_told(
-    box: FeishuBox, notifier: Watched, trouble: dict[str, Any]
+    box: FeishuBox, notifier: Watched, fault: dict[str, Any]
 ) -> None:
-    options = dict(trouble)
-    kind = str(options.pop("kind"))
+    options = dict(fault)
+    fault_type = str(options.pop("kind"))
     ordered = time.monotonic()
-    box.trouble(kind, **options)
+    box.start_fault(fault_type, **options)
     if (
-        kind in ONLY_SETTINGS
+        fault_type in ONLY_SETTINGS
     ):  # the first loss makes the client hear of them, the second shows what comes of it
         box.disconnect_all()
-        wait_until(lambda: box.link()["reconnects"] == 1 and notifier.is_ready(), "it knows", seconds=60)
+        wait_until(
+            lambda: box.connection_status()["reconnects"] == 1 and notifier.is_ready(), "it knows", seconds=60
+        )
         ordered = time.monotonic()
-    if kind not in ENOUGH_BY_ITSELF:
+    if fault_type not in ENOUGH_BY_ITSELF:
         box.disconnect_all()
     wait_until(lambda: not notifier.is_ready(), "the loss is noticed", seconds=40)
     noticed = time.monotonic()
-    if kind == "half_open":
-        box.end_troubles()
+    if fault_type == "half_open":
+        box.end_all_faults()
     wait_until(notifier.is_ready, "it is back", seconds=60)
     seconds = {
         "noticed after s": round(noticed - ordered, 1),
         "back after s": round(time.monotonic() - ordered, 1),
     }
-    keep(
-        f"connection: {named(trouble)}",
+    write_figures(
+        f"connection: {named(fault)}",
         counted=seconds,
         zeros={"not back": 0},
         seconds=time.monotonic() - ordered,
     )
-    box.change(ACCOUNT, points=7)
+    box.change_balance(ACCOUNT, points=7)
 
     box.wait_for(lambda: cards(box), "the card", timeout=30)
     assert 0 == notifier.stop()
@@ -143,25 +145,25 @@ def test_an_event_that_waits_for_its_commit_costs_no_connection(box: FeishuBox, 
     locker = sqlite3.connect(notifier.folder / "notifier.db", isolation_level=None)
     locker.execute("BEGIN IMMEDIATE")
     pings = box.pings()
-    box.change(ACCOUNT, points=7)
+    box.change_balance(ACCOUNT, points=7)
     box.wait_for(lambda: box.pings() >= pings + 3, "pings go on", timeout=30)
     locker.execute("ROLLBACK")
     locker.close()
     box.wait_for(lambda: cards(box), "the card", timeout=30)
 
-    lost = box.link()["reconnects"]
+    lost = box.connection_status()["reconnects"]
     assert 0 == lost
     assert "connection.lost" not in notifier.log
     counted = {"back after s": round(time.monotonic() - began, 1)}
-    keep("connection: slow handler", counted=counted, zeros={"connections lost": lost}, seconds=0)
+    write_figures("connection: slow handler", counted=counted, zeros={"connections lost": lost}, seconds=0)
 
 
 def test_what_feishu_gave_up_on_is_recovered_after_the_connect(box: FeishuBox, notifier: Watched) -> None:
-    box.change(ACCOUNT, points=1)
+    box.change_balance(ACCOUNT, points=1)
     notifier.wait_until_settled()
     assert 0 == notifier.stop()
     box.hold()  # the event of this one never comes
-    box.change(ACCOUNT, cash={"CNY": "+500.00"})
+    box.change_balance(ACCOUNT, cash={"CNY": "+500.00"})
     notifier.start()
 
     box.wait_for(lambda: len(cards(box)) == 2, "the missed change is told", timeout=60)
@@ -177,20 +179,22 @@ def test_what_feishu_gave_up_on_is_recovered_after_the_connect(box: FeishuBox, n
 def test_a_change_unheard_while_connected_alarms_and_makes_the_connection_anew(
     box: FeishuBox, notifier: Watched
 ) -> None:
-    box.change(ACCOUNT, points=1)
+    box.change_balance(ACCOUNT, points=1)
     notifier.wait_until_settled()
-    wait_until(lambda: '"read": 1' in json.dumps(notifier.status()["last_sweep"]), "it was read", seconds=40)
+    wait_until(
+        lambda: '"read": 1' in json.dumps(notifier.status()["last_reconciliation"]), "it was read", seconds=40
+    )
     box.hold()
-    box.change(ACCOUNT, cash={"CNY": "+500.00"})
+    box.change_balance(ACCOUNT, cash={"CNY": "+500.00"})
 
     box.wait_for(lambda: len(cards(box)) == 2, "it is told all the same", timeout=60)
     box.wait_for(lambda: cards(box, "oc_sandbox_hr"), "the alarm group hears of it", timeout=30)
-    wait_until(lambda: "balance.unheard" in notifier.log, "the log says so")
-    assert notifier.status()["last_sweep"] is not None
+    wait_until(lambda: "balance.missed" in notifier.log, "the log says so")
+    assert notifier.status()["last_reconciliation"] is not None
 
 
 def test_somebody_else_on_the_same_app_is_a_warning(box: FeishuBox, notifier: Watched) -> None:
-    box.set_foreign(2)
+    box.set_other_connections(2)
     box.disconnect_all()
 
     wait_until(lambda: "connection.foreign" in notifier.log, "it is logged", seconds=60)
@@ -203,7 +207,7 @@ def test_a_platform_that_does_not_count_connections_is_fine(tmp_path: Path) -> N
         running_notifier(box, tmp_path) as notifier,
     ):
         box.wait_for(lambda: box.requests("/open-apis/event/v1/connection"), "it was asked", timeout=30)
-        box.change(ACCOUNT, points=7)
+        box.change_balance(ACCOUNT, points=7)
         box.wait_for(lambda: cards(box), "the card", timeout=30)
 
         assert "connection.foreign" not in notifier.log
@@ -244,13 +248,13 @@ def test_a_wrong_secret_is_loud_and_ends_or_goes_on_as_set(
 def test_credentials_that_are_refused_later_make_it_unready_and_are_taken_again(
     box: FeishuBox, notifier: Watched
 ) -> None:
-    box.trouble("refuse_tokens", code=10015)
-    box.change(ACCOUNT, points=7)
+    box.start_fault("refuse_tokens", code=10015)
+    box.change_balance(ACCOUNT, points=7)
 
-    wait_until(lambda: "credentials" in notifier.readyz()[1].get("troubles", {}), "it says so", seconds=40)
+    wait_until(lambda: "credentials" in notifier.readyz()[1].get("problems", {}), "it says so", seconds=40)
     assert 503 == notifier.readyz()[0]
     assert "feishu.app_secret" in json.dumps(notifier.readyz()[1])
-    box.end_troubles()
+    box.end_all_faults()
     wait_until(notifier.is_ready, "it is ready again", seconds=90)
     box.wait_for(lambda: cards(box), "the card", timeout=60)
 
@@ -259,22 +263,22 @@ def test_credentials_that_are_refused_later_make_it_unready_and_are_taken_again(
 def test_an_app_that_is_stopped_though_its_connection_stands_is_loud_and_goes_on(
     box: FeishuBox, notifier: Watched, code: int, words: str
 ) -> None:
-    box.trouble("refuse_app", code=code)
-    box.change(ACCOUNT, points=7)
+    box.start_fault("refuse_app", code=code)
+    box.change_balance(ACCOUNT, points=7)
 
-    wait_until(lambda: "credentials" in notifier.readyz()[1].get("troubles", {}), "it says so", seconds=40)
+    wait_until(lambda: "credentials" in notifier.readyz()[1].get("problems", {}), "it says so", seconds=40)
     assert 503 == notifier.readyz()[0]
     assert words in json.dumps(notifier.readyz()[1])
     wait_until(lambda: words in notifier.command("status").stdout, "status says so, too")
-    assert not box.link()["reconnects"]
-    box.end_troubles()
+    assert not box.connection_status()["reconnects"]
+    box.end_all_faults()
     wait_until(notifier.is_ready, "it is ready again", seconds=90)
     box.wait_for(lambda: cards(box), "the card", timeout=90)
     assert 1 == notifier.log.count("feishu.app_refused")
 
 
 def test_an_app_that_may_not_connect_ends_the_start(box: FeishuBox, tmp_path: Path) -> None:
-    box.trouble("discovery_refused", code=403)
+    box.start_fault("discovery_refused", code=403)
     running = Watched(box, tmp_path, more=MORE.format(port=free_port()))
     running.start(connected=False)
 

@@ -19,26 +19,28 @@ def test_a_clock_that_steps_back_and_ahead_delays_nothing_and_repeats_nothing(
     notifier = RunningNotifier(box, tmp_path)
     notifier.arguments = ("--clock-file", str(clock))
     notifier.start()
-    refusing = box.add_fault({"match": SEND, "action": "http", "http_status": 503, "receive_id": LIN})
-    box.change(LIN_ACCOUNT, points=1)
-    box.wait_for(lambda: box.fault_hits(refusing) >= 2, "a card waits for its next try", timeout=60)
+    refusing = box.add_call_fault({"match": SEND, "action": "http", "http_status": 503, "receive_id": LIN})
+    box.change_balance(LIN_ACCOUNT, points=1)
+    box.wait_for(
+        lambda: box.count_call_fault_hits(refusing) >= 2, "a card waits for its next try", timeout=60
+    )
 
     clock.write_text("0")
-    box.wait_for(lambda: " clock.set_back " in notifier.log, "the step is noticed", timeout=30)
-    box.clear_faults()
+    box.wait_for(lambda: " clock.jump_detected " in notifier.log, "the step is noticed", timeout=30)
+    box.clear_call_faults()
     box.wait_for(lambda: box.messages(LIN), "the card that waited", timeout=60)
-    [event] = box.change(LIN_ACCOUNT, points=2)
+    [event] = box.change_balance(LIN_ACCOUNT, points=2)
     box.wait_for(lambda: len(box.messages(LIN)) == 2, "a card after the step back", timeout=60)
     notifier.wait_until_settled()
     clock.write_text(str(HOUR))
-    box.change(LIN_ACCOUNT, points=3)
+    box.change_balance(LIN_ACCOUNT, points=3)
     box.wait_for(lambda: len(box.messages(LIN)) == 3, "a card after the step ahead", timeout=60)
     notifier.wait_until_settled()
 
     assert "acknowledged" == box.event(event)["state"]
     assert 3 == len(box.messages(LIN))
-    assert 1 == notifier.log.count(" clock.set_back ")
-    assert " step.failed " not in notifier.log
+    assert 1 == notifier.log.count(" clock.jump_detected ")
+    assert " worker.failed " not in notifier.log
     notifier.kill()
 
 
@@ -53,18 +55,22 @@ def test_after_a_step_back_a_deaf_connection_is_proved_as_soon_as_ever(
     notifier.arguments = ("--clock-file", str(clock))
     notifier.start()
     try:
-        box.change(LIN_ACCOUNT, points=1)
+        box.change_balance(LIN_ACCOUNT, points=1)
         notifier.wait_until_settled()
         clock.write_text("0")
-        box.wait_for(lambda: " clock.set_back " in notifier.log, "the step is noticed", timeout=30)
-        rounds = notifier.log.count("refresh.over")
+        box.wait_for(lambda: " clock.jump_detected " in notifier.log, "the step is noticed", timeout=30)
+        rounds = notifier.log.count("reconciliation.finished")
         box.wait_for(
-            lambda: notifier.log.count("refresh.over") >= rounds + 2, "its balance was read", timeout=60
+            lambda: notifier.log.count("reconciliation.finished") >= rounds + 2,
+            "its balance was read",
+            timeout=60,
         )
         box.hold()
-        box.change(LIN_ACCOUNT, cash={"CNY": "+500.00"})
+        box.change_balance(LIN_ACCOUNT, cash={"CNY": "+500.00"})
 
-        box.wait_for(lambda: " balance.unheard " in notifier.log, "it is proved", timeout=60)
-        box.wait_for(lambda: box.link()["reconnects"] == 1, "the connection is made anew", timeout=30)
+        box.wait_for(lambda: " balance.missed " in notifier.log, "it is proved", timeout=60)
+        box.wait_for(
+            lambda: box.connection_status()["reconnects"] == 1, "the connection is made anew", timeout=30
+        )
     finally:
         notifier.kill()

@@ -26,8 +26,8 @@ def test_a_digest_on_the_page(tmp_path: Path) -> None:
         running_notifier(box, tmp_path, more=MORE) as notifier,
     ):
         for number, account in enumerate(box.accounts()):
-            box.change(account["account_id"], cash={"CNY": f"+{100 + number}.00"})
-            box.change(
+            box.change_balance(account["account_id"], cash={"CNY": f"+{100 + number}.00"})
+            box.change_balance(
                 account["account_id"], cash={"CNY": "+5.00"}
             )  # after the first sight, a reward to draw
         notifier.wait_until_settled()

@@ -36,8 +36,10 @@ digests:
 def notifier(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[RunningNotifier]:
     with running_notifier(feishu_box, tmp_path, more=MORE) as running:
         for account in feishu_box.accounts():
-            feishu_box.change(account["account_id"], points=10, cash={"CNY": "+60.00"})  # first seen
-            feishu_box.change(account["account_id"], cash={"CNY": "+40.00"})  # a reward, for the chart
+            feishu_box.change_balance(account["account_id"], points=10, cash={"CNY": "+60.00"})  # first seen
+            feishu_box.change_balance(
+                account["account_id"], cash={"CNY": "+40.00"}
+            )  # a reward, for the chart
         running.wait_until_settled()
         yield running
 
@@ -78,8 +80,8 @@ def parts(message: dict[str, Any], tag: str) -> list[dict[str, Any]]:
 
 
 def button(message: dict[str, Any], words: str) -> dict[str, Any] | None:
-    fitting = (each for each in parts(message, "button") if words in each["text"]["content"])
-    return next(fitting, None)
+    make_digest_fit = (each for each in parts(message, "button") if words in each["text"]["content"])
+    return next(make_digest_fit, None)
 
 
 def press(box: FeishuBox, words: str, who: str = OPERATOR, **more: Any) -> dict[str, Any]:
@@ -286,7 +288,7 @@ def test_where_only_digests_are_told_people_have_names_and_money_moves(
     nobody = "routes: [{name: never, when: {least_amount: 99999999}, to: [hr]}]\n"
     with running_notifier(feishu_box, tmp_path, more=MORE + nobody) as notifier:
         for account in feishu_box.accounts():
-            feishu_box.change(account["account_id"], cash={"CNY": "+40.00"})
+            feishu_box.change_balance(account["account_id"], cash={"CNY": "+40.00"})
         notifier.wait_until_settled()
         with notifier.open_database() as database:
             wait_until(lambda: _owners_known(database) == 4, "all owners are known", seconds=30)
@@ -328,7 +330,7 @@ def test_a_card_that_feishu_refuses_goes_out_simpler_never_not_at_all(
     notifier: RunningNotifier, feishu_box: FeishuBox, times: int, kind: str
 ) -> None:
     before = len(feishu_box.messages(HR))
-    feishu_box.add_fault({**REFUSED, "times": times})
+    feishu_box.add_call_fault({**REFUSED, "times": times})
     send(notifier)
     message, file = feishu_box.messages(HR)[before:]
 
@@ -340,7 +342,7 @@ def test_a_card_that_feishu_refuses_goes_out_simpler_never_not_at_all(
 def test_a_file_that_cannot_be_uploaded_for_now_comes_later(
     notifier: RunningNotifier, feishu_box: FeishuBox
 ) -> None:
-    feishu_box.add_fault(
+    feishu_box.add_call_fault(
         {"match": "POST /open-apis/im/v1/files", "action": "http", "http_status": 502, "times": 2}
     )
     send(notifier)
@@ -352,7 +354,7 @@ def test_a_file_that_cannot_be_uploaded_for_now_comes_later(
 def test_a_group_that_cannot_be_reached_has_its_digest_in_the_fallback_group(
     notifier: RunningNotifier, feishu_box: FeishuBox
 ) -> None:
-    feishu_box.set_group(HR, bot_in=False)
+    feishu_box.set_group(HR, has_bot=False)
     send(notifier)
     message = card(feishu_box, "oc_sandbox_fallback")
 
@@ -364,10 +366,10 @@ def test_a_group_that_cannot_be_reached_has_its_digest_in_the_fallback_group(
 def test_a_digest_that_waits_for_a_person_can_be_sent_again(
     notifier: RunningNotifier, feishu_box: FeishuBox
 ) -> None:
-    feishu_box.add_fault({"match": "POST /open-apis/im/v1/messages", "action": "code", "code": 230006})
+    feishu_box.add_call_fault({"match": "POST /open-apis/im/v1/messages", "action": "code", "code": 230006})
     notifier.command("digest", "send", "hr-daily", "--for", "today")
     feishu_box.wait_for(lambda: notifier.status()["dead"] == 2, "card and file wait for a person", 30)
-    feishu_box.clear_faults()
+    feishu_box.clear_call_faults()
     shown = notifier.command("deliveries", "list", "--state", "dead")
     retried = notifier.command("deliveries", "retry", "--all-dead")
     notifier.wait_until_settled()
@@ -386,7 +388,7 @@ def test_a_batch_of_forty_with_three_failing_is_killed_and_resumed(tmp_path: Pat
     settings = SandboxSettings(extra_accounts=ACCOUNTS - 4)
     with FeishuBox(settings) as box, running_notifier(box, tmp_path, more=MORE) as notifier:
         accounts = [each["account_id"] for each in box.accounts()]
-        box.change_many([(each, 0, {"CNY": f"+{100 + n}.00"}) for n, each in enumerate(accounts)])
+        box.change_balances([(each, 0, {"CNY": f"+{100 + n}.00"}) for n, each in enumerate(accounts)])
         notifier.wait_until_settled()
         send(notifier)
         assert ACCOUNTS == len(parts(card(box), "select_static")[0]["options"])

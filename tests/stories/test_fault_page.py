@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from notifier.sandbox.faults.catalogue import KINDS
+from notifier.sandbox.faults.catalogue import FAULT_TYPES
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import listening, send
 from support.browser import open_page
@@ -15,24 +15,24 @@ pytestmark = pytest.mark.browser
 
 
 def choose_end(page: Page, value: str) -> None:
-    page.get_by_test_id("trouble-end").select_option(value)
+    page.get_by_test_id("fault-end").select_option(value)
 
 
 def test_every_kind_is_ordered_with_one_press_and_ended_with_another(feishu_box: FeishuBox) -> None:
     with open_page(feishu_box.url) as page:
         choose_end(page, "until")
         page.get_by_test_id("trouble-how-drop").select_option(label="持续")
-        for kind, about in KINDS.items():
-            page.get_by_test_id(f"trouble-{kind}").click()
-            expect(page.get_by_test_id("trouble-result")).to_contain_text("已开始")
-            if not about.at_once or kind == "drop":
-                left = "还剩" if kind == "drop" else "直到手动结束"
-                expect(page.get_by_test_id(f"running-{kind}")).to_contain_text(left)
-                page.get_by_test_id(f"end-{kind}").click()
-                expect(page.get_by_test_id(f"running-{kind}")).to_have_count(0)
+        for fault_type, about in FAULT_TYPES.items():
+            page.get_by_test_id(f"trouble-{fault_type}").click()
+            expect(page.get_by_test_id("fault-result")).to_contain_text("已开始")
+            if not about.is_immediate or fault_type == "drop":
+                left = "还剩" if fault_type == "drop" else "直到手动结束"
+                expect(page.get_by_test_id(f"running-{fault_type}")).to_contain_text(left)
+                page.get_by_test_id(f"end-{fault_type}").click()
+                expect(page.get_by_test_id(f"running-{fault_type}")).to_have_count(0)
 
         expect(page.get_by_test_id("sandbox-ahead")).to_have_text("比真实时间慢 1 小时")
-        assert [] == feishu_box.troubles()
+        assert [] == feishu_box.running_faults()
 
 
 def test_a_trouble_counts_down_and_is_gone_from_the_page_when_it_ends(feishu_box: FeishuBox) -> None:
@@ -67,15 +67,15 @@ def test_a_trouble_with_hits_tells_how_many_are_left_and_ends_with_the_last(feis
 
 def test_all_can_be_ended_together_and_a_dead_connection_is_told(feishu_box: FeishuBox) -> None:
     with listening(feishu_box), open_page(feishu_box.url) as page:
-        expect(page.get_by_test_id("link-state")).to_have_text("正常")
+        expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")
         page.get_by_test_id("trouble-half_open").click()
         page.get_by_test_id("trouble-slow").click()
-        expect(page.get_by_test_id("link-state")).to_have_text("无响应")
+        expect(page.get_by_test_id("long-connection-state")).to_have_text("无响应")
         expect(page.get_by_test_id("connection-status")).to_contain_text("无响应")
 
-        page.get_by_test_id("end-all-troubles").click()
-        expect(page.get_by_test_id("running-troubles")).to_contain_text("没有进行中的故障")
-        expect(page.get_by_test_id("link-state")).to_have_text("正常")
+        page.get_by_test_id("end-all-faults").click()
+        expect(page.get_by_test_id("running-faults")).to_contain_text("没有进行中的故障")
+        expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")
         expect(page.get_by_test_id("connection-status")).to_have_text("1 个客户端已连接")
 
 
@@ -99,12 +99,12 @@ def test_the_trouble_block_fits_the_page(feishu_box: FeishuBox, width: int, lang
 
 def test_a_person_watches_the_notifier_heal(notifier: RunningNotifier) -> None:
     with open_page(notifier.box.url) as page:
-        expect(page.get_by_test_id("link-state")).to_have_text("正常")
-        expect(page.get_by_test_id("link-reconnects")).to_have_text("0")
+        expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")
+        expect(page.get_by_test_id("long-connection-reconnects")).to_have_text("0")
 
         page.get_by_test_id("trouble-drop").click()
 
-        expect(page.get_by_test_id("link-reconnects")).to_have_text("1", timeout=30_000)
-        expect(page.get_by_test_id("link-state")).to_have_text("正常")
-        expect(page.get_by_test_id("link-lost")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
-        expect(page.get_by_test_id("link-away")).to_have_text(re.compile(r"\d+\.\d 秒"))
+        expect(page.get_by_test_id("long-connection-reconnects")).to_have_text("1", timeout=30_000)
+        expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")
+        expect(page.get_by_test_id("long-connection-lost")).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+        expect(page.get_by_test_id("long-connection-offline")).to_have_text(re.compile(r"\d+\.\d 秒"))

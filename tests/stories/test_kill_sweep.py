@@ -35,7 +35,7 @@ def test_a_kill_in_any_gap_loses_nothing_and_repeats_nothing(
             forked_notifier(box, tmp_path, more=more, timeout_seconds=2) as notifier,
             notifier.open_database() as database,
         ):
-            swept = crash_sweep.Sweep(notifier, database, random.Random(SEED))
+            swept = crash_sweep.CrashSweep(notifier, database, random.Random(SEED))
             swept.run(KILLS)
         counted, zeros = swept.counted(), swept.zeros()
     seconds = time.monotonic() - started
@@ -43,7 +43,7 @@ def test_a_kill_in_any_gap_loses_nothing_and_repeats_nothing(
     with capsys.disabled():
         print(f"\n{counted} {zeros} in {seconds:.0f} s")  # noqa: T201 - figures are for whoever runs it
 
-    assert dict.fromkeys(zeros, 0) == zeros, swept.found()
+    assert dict.fromkeys(zeros, 0) == zeros, swept.list_problems()
     if len(crash_sweep.GAPS) * 4 <= KILLS:
         assert set() == set(crash_sweep.GAPS) - set(swept.hit), "every gap was hit"
 
@@ -54,7 +54,7 @@ def test_a_crash_falls_on_the_side_of_the_commit_that_was_chosen(
 ) -> None:
     with forked_notifier(feishu_box, tmp_path) as notifier, notifier.open_database() as database:
         notifier.start(crash={"step": "event stored", "when": when, "nth": 1})
-        (event_id,) = feishu_box.change("7000000000000000001", points=5)
+        (event_id,) = feishu_box.change_balance("7000000000000000001", points=5)
         wait_until(lambda: notifier.ended, "it has killed itself")
 
         with database.read() as connection:

@@ -65,7 +65,7 @@ def test_a_crowd_that_says_nothing_keeps_nobody_out(notifier: Crowded) -> None:
                 if number % 2:
                     stranger.sendall(b"POST /feishu/events HTTP/1.1\r\nHost: here\r\n")
         box.disconnect_all()
-        [event_id] = box.change(ACCOUNT, points=5)
+        [event_id] = box.change_balance(ACCOUNT, points=5)
 
         box.wait_for(lambda: 200 in box.push_codes(event_id), "it is acknowledged", timeout=60)
         box.wait_for(lambda: box.messages("ou_sandbox_lin"), "the card", timeout=60)

@@ -71,10 +71,10 @@ def assert_books(notifier: RunningNotifier, last: dict[str, tuple[int, str]]) ->
                 app_id=notifier.box.app_id,
                 account_id=account_id,
             )
-            newest, _ = ledger.history(connection, key)[-1]
+            newest, _ = ledger.load_history(connection, key)[-1]
             expected = {CNY: Decimal(cash), POINTS: Decimal(points)}
             assert {asset: amount for asset, amount in expected.items() if amount} == newest.amounts
-        assert [] == ledger.imbalances(connection)
+        assert [] == ledger.find_imbalances(connection)
 
 
 def assert_each_told_once(notifier: RunningNotifier) -> None:
@@ -141,7 +141,7 @@ def test_an_event_nobody_listened_to_arrives_later(notifier: RunningNotifier) ->
     box = notifier.box
     assert 0 == notifier.stop()
 
-    box.change("7000000000000000001", points=5)
+    box.change_balance("7000000000000000001", points=5)
     notifier.start()
 
     box.wait_for(lambda: box.messages("ou_sandbox_lin"), "the card", timeout=20)
@@ -152,6 +152,6 @@ def test_a_lost_connection_is_made_again(notifier: RunningNotifier) -> None:
 
     box.disconnect_all()
     box.wait_for(lambda: box.connections() == 1, "the notifier is back", timeout=20)
-    box.change("7000000000000000001", points=5)
+    box.change_balance("7000000000000000001", points=5)
 
     box.wait_for(lambda: box.messages("ou_sandbox_lin"), "the card", timeout=20)

@@ -65,15 +65,15 @@ def test_what_cannot_be_understood_is_parked_with_its_reason_and_the_next_event_
         box.push_payload(payload)
     box.push_frame(b"\xff\xff\xff not protobuf")
 
-    box.change(LIN_ACCOUNT, points=5)
+    box.change_balance(LIN_ACCOUNT, points=5)
 
     box.wait_for(lambda: box.messages(LIN), "the good event's card", timeout=20)
-    wait_until(lambda: notifier.status()["inbox"].get("parked") == len(BAD_EVENTS) + 1, "all are parked")
+    wait_until(lambda: notifier.status()["inbox"].get("quarantined") == len(BAD_EVENTS) + 1, "all are parked")
     shown = notifier.command("status").stdout
     assert 1 == len(box.messages(LIN))
     assert 1 == box.connections()
     assert "parked        11 events" in shown
-    reasons = [entry["reason"] for entry in notifier.status()["parked"]]
+    reasons = [entry["reason"] for entry in notifier.status()["quarantined"]]
     assert [] == [reason for _, reason in BAD_EVENTS[2:] if not any(reason in each for each in reasons)]
 
 
@@ -115,7 +115,7 @@ def test_an_unknown_event_type_is_acknowledged_stored_and_logged_once(notifier: 
     notifier.wait_until_settled()
 
     assert 3 == notifier.status()["inbox"]["ignored"]
-    assert 1 == notifier.log.count("event.type_unknown")
+    assert 1 == notifier.log.count("event.type_unrecognized")
 
 
 def test_an_account_that_feishu_does_not_know_is_told_to_the_fallback_group(
@@ -138,7 +138,7 @@ def test_who_cannot_be_reached_is_told_of_in_the_fallback_group_with_the_reason(
     for name, status in unreachable.items():
         box.set_person(f"ou_sandbox_{name}", status=status)
 
-    box.change_many([(account["account_id"], 5, {}) for account in box.accounts()])
+    box.change_balances([(account["account_id"], 5, {}) for account in box.accounts()])
     box.wait_for(lambda: len(box.messages("oc_sandbox_fallback")) == 4, "four cards", timeout=20)
 
     cards = [texts(message["content"]) for message in box.messages("oc_sandbox_fallback")]
@@ -159,9 +159,9 @@ def test_when_referrer_and_group_cannot_be_reached_the_fallback_hears_both_with_
 ) -> None:
     with running_notifier(feishu_box, tmp_path, more=BOTH) as notifier:
         feishu_box.set_person(LIN, status="resigned")
-        feishu_box.set_group("oc_sandbox_hr", bot_in=False)
+        feishu_box.set_group("oc_sandbox_hr", has_bot=False)
 
-        feishu_box.change(LIN_ACCOUNT, points=5)
+        feishu_box.change_balance(LIN_ACCOUNT, points=5)
         notifier.wait_until_settled()
 
         cards = [texts(message["content"]) for message in feishu_box.messages("oc_sandbox_fallback")]
@@ -175,10 +175,10 @@ def test_a_failing_lookup_delays_the_notice_and_folds_what_happens_meanwhile(
     notifier: RunningNotifier,
 ) -> None:
     box = notifier.box
-    box.add_fault({"match": HIRE, "action": "code", "http_status": 500, "code": 1002001, "times": 2})
-    box.change(LIN_ACCOUNT, points=5)
-    box.change(LIN_ACCOUNT, cash={"CNY": "+10.00"})
-    box.change(LIN_ACCOUNT, cash={"CNY": "+20.00"})
+    box.add_call_fault({"match": HIRE, "action": "code", "http_status": 500, "code": 1002001, "times": 2})
+    box.change_balance(LIN_ACCOUNT, points=5)
+    box.change_balance(LIN_ACCOUNT, cash={"CNY": "+10.00"})
+    box.change_balance(LIN_ACCOUNT, cash={"CNY": "+20.00"})
 
     box.wait_for(lambda: box.messages(LIN), "the card", timeout=20)
     notifier.wait_until_settled()
@@ -204,9 +204,9 @@ FAULTS: list[dict[str, Any]] = [
 def test_a_send_that_fails_is_made_again_and_seen_once(notifier: RunningNotifier) -> None:
     box = notifier.box
     for number, fault in enumerate(FAULTS, start=1):
-        box.add_fault({"match": SEND, "times": 1, **fault})
+        box.add_call_fault({"match": SEND, "times": 1, **fault})
 
-        box.change(LIN_ACCOUNT, points=5)
+        box.change_balance(LIN_ACCOUNT, points=5)
         notifier.wait_until_settled()
 
         assert number == len(box.messages(LIN)), fault
@@ -217,9 +217,9 @@ def test_a_send_without_an_answer_is_made_again_under_the_same_key(
     feishu_box: FeishuBox, tmp_path: Path
 ) -> None:
     with running_notifier(feishu_box, tmp_path, timeout_seconds=0.5) as notifier:
-        feishu_box.add_fault({"match": SEND, "action": "hang_after", "times": 1})
+        feishu_box.add_call_fault({"match": SEND, "action": "hang_after", "times": 1})
 
-        feishu_box.change(LIN_ACCOUNT, points=5)
+        feishu_box.change_balance(LIN_ACCOUNT, points=5)
         notifier.wait_until_settled()
 
         assert 1 == len(feishu_box.messages(LIN))
@@ -234,9 +234,9 @@ def test_a_card_that_feishu_refuses_comes_in_a_simpler_form(notifier: RunningNot
         "code": 230099,
         "msg": "ext=ErrCode: 100290; ErrMsg: invalid user id;",
     }
-    box.add_fault({**refusal, "times": 2})
+    box.add_call_fault({**refusal, "times": 2})
 
-    box.change(LIN_ACCOUNT, points=5)
+    box.change_balance(LIN_ACCOUNT, points=5)
     box.wait_for(lambda: box.messages(LIN), "the message", timeout=20)
 
     [message] = box.messages(LIN)
@@ -246,11 +246,11 @@ def test_a_card_that_feishu_refuses_comes_in_a_simpler_form(notifier: RunningNot
 
 def test_expired_tokens_are_renewed_without_losing_a_card(notifier: RunningNotifier) -> None:
     box = notifier.box
-    box.change(LIN_ACCOUNT, points=5)
+    box.change_balance(LIN_ACCOUNT, points=5)
     box.wait_for(lambda: box.messages(LIN), "the first card", timeout=20)
 
     box.expire_tokens()
-    box.change(LIN_ACCOUNT, points=5)
+    box.change_balance(LIN_ACCOUNT, points=5)
 
     box.wait_for(lambda: len(box.messages(LIN)) == 2, "the second card", timeout=20)
     assert 2 == len(box.requests("/open-apis/auth"))
@@ -258,10 +258,10 @@ def test_expired_tokens_are_renewed_without_losing_a_card(notifier: RunningNotif
 
 def test_one_recipient_who_cannot_be_served_now_holds_nobody_else_up(notifier: RunningNotifier) -> None:
     box = notifier.box
-    box.add_fault({"match": SEND, "action": "hang", "seconds": 60, "receive_id": LIN})
+    box.add_call_fault({"match": SEND, "action": "hang", "seconds": 60, "receive_id": LIN})
 
-    box.change(LIN_ACCOUNT, points=5)
-    box.change("7000000000000000002", points=5)
+    box.change_balance(LIN_ACCOUNT, points=5)
+    box.change_balance("7000000000000000002", points=5)
 
     box.wait_for(lambda: box.messages("ou_sandbox_chen"), "the other's card", timeout=20)
     assert [] == box.messages(LIN)
@@ -269,11 +269,11 @@ def test_one_recipient_who_cannot_be_served_now_holds_nobody_else_up(notifier: R
 
 def test_a_look_up_that_hangs_keeps_nobody_else_waiting(feishu_box: FeishuBox, tmp_path: Path) -> None:
     with running_notifier(feishu_box, tmp_path, timeout_seconds=30):
-        fault = feishu_box.add_fault({"match": HIRE, "action": "hang", "seconds": 60, "times": 1})
-        feishu_box.change(LIN_ACCOUNT, points=5)
-        feishu_box.wait_for(lambda: feishu_box.fault_hits(fault), "the look-up hangs")
+        fault = feishu_box.add_call_fault({"match": HIRE, "action": "hang", "seconds": 60, "times": 1})
+        feishu_box.change_balance(LIN_ACCOUNT, points=5)
+        feishu_box.wait_for(lambda: feishu_box.count_call_fault_hits(fault), "the look-up hangs")
 
-        feishu_box.change("7000000000000000002", points=5)
+        feishu_box.change_balance("7000000000000000002", points=5)
 
         feishu_box.wait_for(lambda: feishu_box.messages("ou_sandbox_chen"), "the other's card", timeout=20)
         assert [] == feishu_box.messages(LIN)
@@ -289,13 +289,13 @@ def test_a_template_with_a_mistake_costs_its_looks_but_not_the_message_and_statu
     own.mkdir()
     (own / "balance_change.json.j2").write_text(template, encoding="utf-8")
     with running_notifier(feishu_box, tmp_path, more="cards: {template_dir: own}") as notifier:
-        feishu_box.change(LIN_ACCOUNT, points=5)
+        feishu_box.change_balance(LIN_ACCOUNT, points=5)
         feishu_box.wait_for(lambda: feishu_box.messages(LIN), "the compact card", timeout=20)
         notifier.wait_until_settled()
 
-        [simpler] = notifier.status()["simpler_cards"]
+        [simpler] = notifier.status()["degraded_cards"]
         assert "内推奖励变动" in texts(feishu_box.messages(LIN)[0]["content"])
-        assert ("compact", 1) == (simpler["rung"], simpler["count"])
+        assert ("compact", 1) == (simpler["variant"], simpler["count"])
         assert fault in simpler["reason"]
         assert fault in notifier.command("status").stdout
         assert fault in notifier.command("deliveries", "show", "1").stdout
@@ -309,7 +309,7 @@ def test_a_companys_own_template_is_used(feishu_box: FeishuBox, tmp_path: Path) 
         encoding="utf-8",
     )
     with running_notifier(feishu_box, tmp_path, more="cards: {template_dir: own}"):
-        feishu_box.change(LIN_ACCOUNT, points=5)
+        feishu_box.change_balance(LIN_ACCOUNT, points=5)
 
         feishu_box.wait_for(lambda: feishu_box.messages(LIN), "the card", timeout=20)
         assert ["**林小满（示例）**"] == texts(feishu_box.messages(LIN)[0]["content"])
@@ -318,8 +318,8 @@ def test_a_companys_own_template_is_used(feishu_box: FeishuBox, tmp_path: Path) 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_ends_cleanly_while_a_call_hangs(notifier: RunningNotifier, number: int) -> None:
     box = notifier.box
-    box.add_fault({"match": SEND, "action": "hang_after", "seconds": 60, "times": 1})
-    box.change(LIN_ACCOUNT, points=5)
+    box.add_call_fault({"match": SEND, "action": "hang_after", "seconds": 60, "times": 1})
+    box.change_balance(LIN_ACCOUNT, points=5)
     box.wait_for(lambda: box.messages(LIN), "Feishu has the card, we do not know it", timeout=20)
 
     assert 0 == notifier.stop(number)
@@ -339,13 +339,13 @@ def test_a_stop_ends_cleanly_while_anything_else_hangs(
     feishu_box: FeishuBox, tmp_path: Path, match: str
 ) -> None:
     """RunningNotifier gives a stop 10 seconds, as the promise is."""
-    fault = feishu_box.add_fault({"match": match, "action": "hang", "seconds": 120})
+    fault = feishu_box.add_call_fault({"match": match, "action": "hang", "seconds": 120})
     notifier = RunningNotifier(feishu_box, tmp_path, timeout_seconds=30)
     notifier.start(connected=match == HIRE)
     try:
         if match == HIRE:
-            feishu_box.change(LIN_ACCOUNT, points=5)
-        feishu_box.wait_for(lambda: feishu_box.fault_hits(fault), "a call hangs", timeout=60)
+            feishu_box.change_balance(LIN_ACCOUNT, points=5)
+        feishu_box.wait_for(lambda: feishu_box.count_call_fault_hits(fault), "a call hangs", timeout=60)
 
         assert 0 == notifier.stop()
     finally:
@@ -363,7 +363,7 @@ def test_a_lost_connection_parks_nothing_that_was_stored(feishu_box: FeishuBox, 
 def _loses_its_connection_again_and_again(notifier: RunningNotifier) -> None:
     box = notifier.box
     for _ in range(4):
-        box.change_many([(LIN_ACCOUNT, 1, {})] * 20)
+        box.change_balances([(LIN_ACCOUNT, 1, {})] * 20)
         box.disconnect_all()
         box.wait_for(lambda: box.connections() == 1, "it is back", timeout=30)
     box.advance(400)
@@ -371,7 +371,7 @@ def _loses_its_connection_again_and_again(notifier: RunningNotifier) -> None:
 
     status = notifier.status()
     assert {"done": 80} == status["inbox"]
-    assert [] == status["parked"]
+    assert [] == status["quarantined"]
 
 
 def test_a_second_process_on_the_same_database_is_refused(notifier: RunningNotifier) -> None:
@@ -400,7 +400,7 @@ def test_while_the_disk_is_locked_events_are_not_acknowledged_and_come_again(
     with running_notifier(feishu_box, tmp_path) as notifier:
         locker = sqlite3.connect(tmp_path / "notifier.db", isolation_level=None)
         locker.execute("BEGIN IMMEDIATE")
-        [event_id] = feishu_box.change(LIN_ACCOUNT, points=5)
+        [event_id] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
         feishu_box.wait_for(lambda: feishu_box.event(event_id)["pushes"], "the push was made")
         assert "acknowledged" != feishu_box.event(event_id)["state"]
 
@@ -415,7 +415,7 @@ def test_while_the_disk_is_locked_events_are_not_acknowledged_and_come_again(
 
 def test_secrets_are_in_no_log(notifier: RunningNotifier) -> None:
     box = notifier.box
-    box.change(LIN_ACCOUNT, points=5)
+    box.change_balance(LIN_ACCOUNT, points=5)
     box.wait_for(lambda: box.messages(LIN), "the card", timeout=20)
     box.disconnect_all()
     box.wait_for(lambda: box.connections() == 1, "it is back", timeout=20)

@@ -22,13 +22,13 @@ from notifier.cli.main import cli
 from notifier.config.settings import Config, PayoutConfig
 from notifier.domain.money import POINTS, Amounts
 from notifier.domain.notice import NoticeReason
-from notifier.domain.payout import PayoutReport, PayoutState, Step, body_of
+from notifier.domain.payout import PayoutReport, PayoutState, PayoutRetry, body_of
 from notifier.store import audit, payouts
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, delivery_notices, notices
 from support.builders import CNY
 from support.running import clean_environment
-from support.withdrawal_rows import OWNER, payout, payout_of, withdrawn
+from support.withdrawal_rows import REFERRER, create_payout, read_payout, create_withdrawn_order
 
 # 2026-03-01 00:00 in Shanghai
 MARCH = 1_772_294_400_000
@@ -70,23 +70,23 @@ def typed(file: Path, *words: str) -> list[str]:
 
 def in_state(database: Database, order_id: str, state: str, *, at: int = MARCH) -> None:
     """A payout brought there by the way it takes in life."""
-    one = payout(database, order_id, at=at)
-    dead = Step(state=PayoutState.DEAD, due_at=0, reason="422")
+    one = create_payout(database, order_id, at=at)
+    dead = PayoutRetry(state=PayoutState.DEAD, due_at=0, reason="422")
     ways: dict[str, Any] = {
         "pending": lambda _: None,
-        "sent": lambda c: payouts.handed_over(c, one, now=at),
-        "dead": lambda c: payouts.not_handed_over(c, one, dead),
+        "sent": lambda c: payouts.mark_submitted(c, one, now=at),
+        "dead": lambda c: payouts.mark_submission_failed(c, one, dead),
     }
     said = PayoutReport(
         order_id=order_id, status=PayoutState(state), reference=f"W-{order_id}", reason="", at=at
     )
-    database.write(ways.get(state, lambda c: payouts.settle(c, said, now=at))).result()
+    database.write(ways.get(state, lambda c: payouts.apply_report(c, said, now=at))).result()
 
 
 def with_amounts(database: Database, order_id: str, taken: Amounts) -> None:
-    one = withdrawn(database, order_id, at=MARCH)
-    body = body_of(one, taken=taken, at=MARCH, referrer=OWNER)
-    database.write(lambda c: payouts.begin(c, one, body=body, now=MARCH)).result()
+    one = create_withdrawn_order(database, order_id, at=MARCH)
+    body = body_of(one, withdrawn=taken, at=MARCH, referrer=REFERRER)
+    database.write(lambda c: payouts.create_payout(c, one, body=body, now=MARCH)).result()
 
 
 def ids(text: str) -> list[str]:
@@ -108,7 +108,10 @@ def told(database: Database, order_id: str) -> list[tuple[str, str]]:
 
 def trail_of(database: Database, order_id: str) -> list[tuple[str, str | None]]:
     with database.read() as connection:
-        return [(row.outcome, row.account_id) for row in audit.rows(connection, order_id=order_id, limit=99)]
+        return [
+            (row.outcome, row.account_id)
+            for row in audit.list_entries(connection, order_id=order_id, limit=99)
+        ]
 
 
 # export
@@ -119,7 +122,7 @@ def test_a_csv_to_the_last_byte(file: Path, database: Database) -> None:
     ran = subprocess.run(
         typed(file, "payouts", "export"), capture_output=True, check=True, env=clean_environment(), timeout=60
     )
-    before = "rn-1,acc-1,tk,ou_lin".replace("acc-1", payout_of(database, "rn-1").account.account_id)
+    before = "rn-1,acc-1,tk,ou_lin".replace("acc-1", read_payout(database, "rn-1").account.account_id)
 
     assert (
         f"\ufeff{HEAD}\r\n"
@@ -131,13 +134,13 @@ def test_a_csv_to_the_last_byte(file: Path, database: Database) -> None:
 
 @pytest.mark.parametrize("beginning", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_is_run_by_a_spreadsheet(file: Path, database: Database, beginning: str) -> None:
-    payout(database, f"{beginning}SUM(A1)", at=MARCH)
+    create_payout(database, f"{beginning}SUM(A1)", at=MARCH)
 
     assert f"'{beginning}SUM(A1)" in says(file, "payouts", "export")
 
 
 def test_json_has_what_a_call_would_have_handed_over(file: Path, database: Database) -> None:
-    one = payout(database, "rn-1", at=MARCH)
+    one = create_payout(database, "rn-1", at=MARCH)
 
     (row,) = json.loads(says(file, "payouts", "export", "--format", "json"))
     assert json.loads(one.body) | {"exported_at": None} == row
@@ -162,24 +165,24 @@ def test_only_what_nobody_has_leaves_as_new(file: Path, database: Database) -> N
 def test_again_lists_all_of_the_period_and_changes_nothing(file: Path, database: Database) -> None:
     for state in PayoutState:
         in_state(database, f"rn-{state}", state)
-    payout(database, "rn-next-day", at=MARCH + DAY_MS)
+    create_payout(database, "rn-next-day", at=MARCH + DAY_MS)
     period = ("--since", "2026-03-01", "--until", "2026-03-02")
     before = [
-        (payout_of(database, f"rn-{state}"), trail_of(database, f"rn-{state}")) for state in PayoutState
+        (read_payout(database, f"rn-{state}"), trail_of(database, f"rn-{state}")) for state in PayoutState
     ]
 
     assert [f"rn-{state}" for state in PayoutState] == ids(
         says(file, "payouts", "export", "--format", "json", "--again", *period)
     )
     assert before == [
-        (payout_of(database, f"rn-{state}"), trail_of(database, f"rn-{state}")) for state in PayoutState
+        (read_payout(database, f"rn-{state}"), trail_of(database, f"rn-{state}")) for state in PayoutState
     ]
 
 
 def test_two_who_export_at_once_never_get_the_same_row(file: Path, database: Database) -> None:
     orders = [f"rn-{number}" for number in range(20)]
     for each in orders:
-        payout(database, each, at=MARCH)
+        create_payout(database, each, at=MARCH)
 
     def export(_: int) -> list[str]:
         words = typed(file, "payouts", "export", "--format", "json")
@@ -196,7 +199,7 @@ def test_two_who_export_at_once_never_get_the_same_row(file: Path, database: Dat
 def test_what_was_marked_and_could_not_be_written_is_said_and_listed_again(
     file: Path, database: Database
 ) -> None:
-    payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
     with FULL_DISK.open("wb") as full:
         ran = subprocess.run(
             typed(file, "payouts", "export", "--format", "json"),
@@ -220,9 +223,9 @@ def test_a_withdrawal_whose_answer_came_late_is_not_lost_between_two_months(
     file: Path, database: Database
 ) -> None:
     """Feishu booked it before the month's end, we learned of it after the month had left."""
-    one = withdrawn(database, "rn-1", at=MARCH)
-    body = body_of(one, taken={CNY: Decimal(5)}, at=MARCH - 1, referrer=OWNER)
-    database.write(lambda c: payouts.begin(c, one, body=body, now=MARCH + 5)).result()
+    one = create_withdrawn_order(database, "rn-1", at=MARCH)
+    body = body_of(one, withdrawn={CNY: Decimal(5)}, at=MARCH - 1, referrer=REFERRER)
+    database.write(lambda c: payouts.create_payout(c, one, body=body, now=MARCH + 5)).result()
     words = ("payouts", "export", "--format", "json")
 
     assert [] == ids(says(file, *words, "--until", "2026-03-01"))
@@ -243,7 +246,7 @@ def test_a_doubt_names_the_reference_that_is_known(file: Path, database: Databas
 
 
 def test_a_reference_that_comes_later_is_no_second_payment(file: Path, database: Database) -> None:
-    payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
     says(file, "payouts", "mark", "rn-1", "paid")
     says(file, "payouts", "mark", "rn-1", "paid", "--reference", "W-2")
 
@@ -259,8 +262,8 @@ def test_a_reference_is_read_as_in_a_report(file: Path, database: Database, writ
 
 
 def test_a_mark_tells_the_referrer_and_of_a_failure_the_group_too(file: Path, database: Database) -> None:
-    payout(database, "rn-1", at=MARCH)
-    payout(database, "rn-2", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-2", at=MARCH)
     says(file, "payouts", "mark", "rn-1", "failed", "--reason", "account\nclosed")
     says(file, "payouts", "mark", "rn-2", "paid")
     says(file, "payouts", "mark", "rn-2", "paid")
@@ -271,20 +274,20 @@ def test_a_mark_tells_the_referrer_and_of_a_failure_the_group_too(file: Path, da
     assert ["paid"] == [outcome for outcome, _ in trail_of(database, "rn-2")], (
         "what changed nothing is no entry"
     )
-    assert "account closed" == payout_of(database, "rn-1").reason
+    assert "account closed" == read_payout(database, "rn-1").reason
 
 
 def test_a_mark_with_a_clock_that_was_set_back_is_not_taken(file: Path, database: Database) -> None:
-    payout(database, "rn-1", at=MARCH)
+    create_payout(database, "rn-1", at=MARCH)
     tomorrow = PayoutReport(
         order_id="rn-1", status=PayoutState.FAILED, reference="", reason="", at=MARCH + 365_000 * DAY_MS
     )
-    database.write(lambda c: payouts.settle(c, tomorrow, now=MARCH)).result()
+    database.write(lambda c: payouts.apply_report(c, tomorrow, now=MARCH)).result()
     result = run(file, "payouts", "mark", "rn-1", "paid")
 
     assert 1 == result.exit_code
     assert "clock" in result.stderr
-    assert PayoutState.FAILED is payout_of(database, "rn-1").state
+    assert PayoutState.FAILED is read_payout(database, "rn-1").state
 
 
 # retry
@@ -293,14 +296,14 @@ def test_a_mark_with_a_clock_that_was_set_back_is_not_taken(file: Path, database
 def test_a_retry_keeps_key_and_words_and_is_in_the_account_s_trail(file: Path, database: Database) -> None:
     in_state(database, "rn-1", "dead")
     in_state(database, "rn-2", "sent")
-    before = payout_of(database, "rn-1")
+    before = read_payout(database, "rn-1")
 
     assert 0 == run(file, "payouts", "retry", "--all-dead", **CALLED).exit_code
-    after = payout_of(database, "rn-1")
+    after = read_payout(database, "rn-1")
     assert (before.order_id, before.body, "pending") == (after.order_id, after.body, after.state)
     assert [("to be handed over again", before.account.account_id)] == trail_of(database, "rn-1")
     assert "to be handed over again" in says(file, "audit", "--account", before.account.account_id)
-    assert PayoutState.SENT is payout_of(database, "rn-2").state
+    assert PayoutState.SENT is read_payout(database, "rn-2").state
 
 
 @pytest.mark.parametrize("words", [[], ["rn-1", "--all-dead"]])
@@ -308,7 +311,7 @@ def test_a_retry_names_them_or_takes_all(file: Path, database: Database, words: 
     in_state(database, "rn-1", "dead")
 
     assert 2 == run(file, "payouts", "retry", *words, **CALLED).exit_code
-    assert PayoutState.DEAD is payout_of(database, "rn-1").state
+    assert PayoutState.DEAD is read_payout(database, "rn-1").state
 
 
 # what other commands say of payouts
@@ -325,7 +328,7 @@ def test_the_status_counts_payouts_only_where_there_are_any(file: Path, database
 
 
 def test_a_withdrawal_shows_its_payout(file: Path, database: Database) -> None:
-    withdrawn(database, "rn-0", at=MARCH)
+    create_withdrawn_order(database, "rn-0", at=MARCH)
     in_state(database, "rn-1", "paid")
     in_state(database, "rn-2", "pending")
 
@@ -342,8 +345,8 @@ def test_a_payout_shows_every_time_that_is_known(file: Path, database: Database)
     in_state(database, "rn-1", "dead")
     says(file, "payouts", "export")
     says(file, "payouts", "mark", "rn-1", "failed", "--reason", "closed")
-    one = payout_of(database, "rn-1")
-    database.write(lambda c: payouts.alarmed(c, one, now=MARCH)).result()
+    one = read_payout(database, "rn-1")
+    database.write(lambda c: payouts.mark_late_notified(c, one, now=MARCH)).result()
 
     shown = says(file, "payouts", "show", "rn-1")
     words = (
@@ -357,7 +360,7 @@ def test_a_payout_shows_every_time_that_is_known(file: Path, database: Database)
     )
     assert [] == [each for each in words if each not in shown]
     in_json = json.loads(says(file, "payouts", "show", "rn-1", "--json"))
-    times = ("created_at", "sent_at", "exported_at", "settled_at", "alarmed_at")
+    times = ("created_at", "sent_at", "exported_at", "settled_at", "late_notified_at")
     assert [] == [name for name in times if in_json[name] is None]
     assert ["exported", "failed"] == [row["outcome"] for row in in_json["audit"]]
 
@@ -375,7 +378,7 @@ def test_lists_are_narrowed_by_state_and_number_newest_first(file: Path, databas
 
 def test_the_logs_know_the_secret_that_they_must_hide(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
-    monkeypatch.setattr("notifier.logs.set_up", given.update)
+    monkeypatch.setattr("notifier.logs.set_up_logging", given.update)
     cli_module._set_up_logs(Config(payouts=PayoutConfig(secret=SecretStr("a-secret-of-16-chars"))))
 
     assert "a-secret-of-16-chars" in given["secrets"]

@@ -12,7 +12,7 @@ import pytest
 
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import card_updates, payouts, withdrawals
-from support.cards import balance_card, press, receipts, says
+from support.cards import balance_card, press_button, receipts, contains_text
 from support.ports import free_port
 from support.running import RunningNotifier, running_notifier
 from support.waiting import wait_until
@@ -62,26 +62,29 @@ def exporting(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[RunningNotifier
 
 
 def reward(notifier: RunningNotifier, cash: str = "+500.00") -> None:
-    notifier.box.change(LIN_ACCOUNT, cash={"CNY": cash})
+    notifier.box.change_balance(LIN_ACCOUNT, cash={"CNY": cash})
     notifier.wait_until_settled()
 
 
 def withdraw(notifier: RunningNotifier, chat: str = LIN, who: str = LIN) -> str:
     """A reward, the button, and the wait until Feishu has booked it; the order's id."""
     reward(notifier)
-    assert 0 == press(notifier.box, chat, who)["code"]
+    assert 0 == press_button(notifier.box, chat, who)["code"]
     at_rest(notifier)
     return orders(notifier)[0]
 
 
 def orders(notifier: RunningNotifier) -> list[str]:
     with notifier.open_database() as database, database.read() as connection:
-        return [each.order_id for each in withdrawals.listed(connection, states=("withdrawn",), limit=100)]
+        return [
+            each.order_id
+            for each in withdrawals.list_withdrawals(connection, states=("withdrawn",), limit=100)
+        ]
 
 
 def state_of(notifier: RunningNotifier, order_id: str) -> str:
     with notifier.open_database() as database, database.read() as connection:
-        payout = payouts.of_order(connection, order_id)
+        payout = payouts.find_by_order(connection, order_id)
         assert payout is not None
         return payout.state.value
 
@@ -95,8 +98,8 @@ def at_rest(notifier: RunningNotifier) -> None:
 
     def quiet() -> bool:
         with database.read() as connection:
-            unfinished = withdrawals.listed(connection, states=("requested",), limit=1)
-            return not unfinished and card_updates.behind(connection) == 0
+            unfinished = withdrawals.list_withdrawals(connection, states=("requested",), limit=1)
+            return not unfinished and card_updates.count_pending(connection) == 0
 
     with notifier.open_database() as database:
         wait_until(quiet, "every card shows the end", seconds=60)
@@ -130,18 +133,18 @@ def test_the_money_s_way_to_paid_is_on_every_card_and_told_once(notifier: Runnin
         "withdrawn_at": payout["body"]["withdrawn_at"],
     } == payout["body"]
     (receipt,) = receipts(box, LIN)
-    assert says(receipt, "打款处理中")
-    assert says(balance_card(box, HR), "打款处理中")
-    assert says(balance_card(box, LIN), "打款处理中")
+    assert contains_text(receipt, "打款处理中")
+    assert contains_text(balance_card(box, HR), "打款处理中")
+    assert contains_text(balance_card(box, LIN), "打款处理中")
 
     assert 200 == box.report_payout(order, "paid", reference="WIRE-42")["http_status"]
     at_rest(notifier)
 
     receipt, told = receipts(box, LIN)
     for card in (receipt, told, balance_card(box, LIN), balance_card(box, HR)):
-        assert says(card, "已打款")
-        assert says(card, "WIRE-42")
-        assert says(card, "¥850.50")
+        assert contains_text(card, "已打款")
+        assert contains_text(card, "WIRE-42")
+        assert contains_text(card, "¥850.50")
     assert [] == receipts(box, HR), "HR's own card shows it: nobody there needs a message"
     trail = audit(notifier, order)
     assert [("order", ZHOU, "requested as operator"), ("answer", "feishu", "withdrawn")] == trail[:2]
@@ -161,7 +164,7 @@ def test_a_report_that_is_repeated_tells_nobody_again(notifier: RunningNotifier)
     assert 409 == box.report_payout(order, "paid", reference="WIRE-43")["http_status"]
     at_rest(notifier)
     assert 2 == len(receipts(box, LIN))
-    assert says(receipts(box, LIN)[0], "WIRE-42")
+    assert contains_text(receipts(box, LIN)[0], "WIRE-42")
     assert ("payout", "payroll", "not taken (conflict): paid, reference WIRE-43") in audit(notifier, order)
 
 
@@ -174,15 +177,18 @@ def test_a_payment_that_fails_is_told_to_both_and_may_be_paid_later(notifier: Ru
     at_rest(notifier)
 
     assert 2 == len(receipts(box, LIN))
-    assert all(says(each, "打款失败") and says(each, "account closed") for each in receipts(box, LIN))
+    assert all(
+        contains_text(each, "打款失败") and contains_text(each, "account closed")
+        for each in receipts(box, LIN)
+    )
     (alarm,) = receipts(box, HR)
-    assert says(alarm, "打款失败")
+    assert contains_text(alarm, "打款失败")
 
     box.report_payout(order, "paid", reference="WIRE-2")
     at_rest(notifier)
 
     assert 3 == len(receipts(box, LIN))
-    assert all(says(each, "已打款") for each in (*receipts(box, LIN), *receipts(box, HR)))
+    assert all(contains_text(each, "已打款") for each in (*receipts(box, LIN), *receipts(box, HR)))
 
 
 def test_a_report_that_nobody_signed_changes_nothing(notifier: RunningNotifier) -> None:
@@ -215,7 +221,7 @@ def test_the_secret_is_nowhere_to_be_read(notifier: RunningNotifier) -> None:
 def test_without_a_paying_system_an_export_takes_it_and_a_mark_ends_it(exporting: RunningNotifier) -> None:
     box = exporting.box
     order = withdraw(exporting)
-    assert says(receipts(box, LIN)[0], "已提现")
+    assert contains_text(receipts(box, LIN)[0], "已提现")
 
     first = exporting.command("payouts", "export", "--format", "json")
     again = exporting.command("payouts", "export", "--format", "json")
@@ -223,11 +229,11 @@ def test_without_a_paying_system_an_export_takes_it_and_a_mark_ends_it(exporting
     assert [order] == [row["order_id"] for row in json.loads(first.stdout)]
     assert [] == json.loads(again.stdout)
     at_rest(exporting)
-    assert says(receipts(box, LIN)[0], "打款处理中")
+    assert contains_text(receipts(box, LIN)[0], "打款处理中")
 
     assert 0 == exporting.command("payouts", "mark", order, "paid", "--reference", "R-1").returncode
     at_rest(exporting)
-    assert all(says(each, "R-1") for each in receipts(box, LIN))
+    assert all(contains_text(each, "R-1") for each in receipts(box, LIN))
     assert 2 == len(receipts(box, LIN))
     assert ("manual", "command line", "paid, reference R-1") in audit(exporting, order)
 
@@ -239,33 +245,33 @@ def test_money_that_is_not_paid_for_too_long_alarms_hr_once(feishu_box: FeishuBo
         notifier.start()
         wait_until(lambda: receipts(feishu_box, HR), "HR hears of it")
         at_rest(notifier)
-        assert says(receipts(feishu_box, HR)[0], "仍未打款")
+        assert contains_text(receipts(feishu_box, HR)[0], "仍未打款")
         assert 0 == notifier.stop()
         notifier.start()
         assert 0 == notifier.command("payouts", "mark", order, "paid").returncode
         at_rest(notifier)
 
         (alarm,) = receipts(feishu_box, HR)
-        assert says(alarm, "已打款")
-        assert not says(alarm, "仍未打款")
+        assert contains_text(alarm, "已打款")
+        assert not contains_text(alarm, "仍未打款")
 
 
 def test_a_card_that_is_too_old_to_be_changed_is_told_by_a_new_message(exporting: RunningNotifier) -> None:
     box = exporting.box
     reward(exporting)
-    box.add_fault({"match": PATCH, "action": "code", "code": 230031, "times": 100})
-    press(box, LIN, LIN)
+    box.add_call_fault({"match": PATCH, "action": "code", "code": 230031, "times": 100})
+    press_button(box, LIN, LIN)
     at_rest(exporting)
-    box.clear_faults()
+    box.clear_call_faults()
 
     (instead,) = receipts(box, HR)
-    assert says(instead, "已提现")
+    assert contains_text(instead, "已提现")
     assert 1 == len(receipts(box, LIN)), "the receipt is the new message there"
 
     (order,) = orders(exporting)
     exporting.command("payouts", "mark", order, "paid", "--reference", "R-7")
     at_rest(exporting)
-    assert [True] == [says(each, "R-7") for each in receipts(box, HR)]
+    assert [True] == [contains_text(each, "R-7") for each in receipts(box, HR)]
 
 
 def test_a_card_that_we_know_to_be_too_old_is_not_even_tried(exporting: RunningNotifier) -> None:
@@ -279,12 +285,12 @@ def test_a_card_that_we_know_to_be_too_old_is_not_even_tried(exporting: RunningN
                 ).rowcount
             )
         ).result()
-    press(box, LIN, LIN)
+    press_button(box, LIN, LIN)
     at_rest(exporting)
 
     (instead,) = receipts(box, HR)
-    assert says(instead, "已提现")
-    assert not says(balance_card(box, HR), "已提现")
+    assert contains_text(instead, "已提现")
+    assert not contains_text(balance_card(box, HR), "已提现")
 
 
 @contextmanager
@@ -338,8 +344,8 @@ def test_a_paying_system_that_refuses_leaves_it_to_a_person_and_hr_is_told(
         wait_for_state(notifier, order, "dead")
         wait_until(lambda: receipts(feishu_box, HR), "HR is told")
         at_rest(notifier)
-        assert says(receipts(feishu_box, HR)[0], "未接收")
-        assert says(receipts(feishu_box, LIN)[0], "已提现")
+        assert contains_text(receipts(feishu_box, HR)[0], "未接收")
+        assert contains_text(receipts(feishu_box, LIN)[0], "已提现")
         assert {"dead": 1} == notifier.status()["payouts"]
 
         assert 0 == notifier.command("payouts", "retry", order).returncode
@@ -347,7 +353,7 @@ def test_a_paying_system_that_refuses_leaves_it_to_a_person_and_hr_is_told(
         at_rest(notifier)
 
         assert [calls[0]] * 2 == calls
-        assert not says(receipts(feishu_box, HR)[0], "未接收")
+        assert not contains_text(receipts(feishu_box, HR)[0], "未接收")
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:

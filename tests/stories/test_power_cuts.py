@@ -11,7 +11,7 @@ from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import inbox
-from support.preload import build
+from support.preload import build_library
 from support.running import RunningNotifier
 
 LIN = "ou_sandbox_lin"
@@ -45,7 +45,7 @@ def wait_for_more(box: FeishuBox, *, than: int) -> None:
 def test_what_was_acknowledged_survives_power_cuts_and_the_rest_comes_again(
     box: FeishuBox, tmp_path: Path
 ) -> None:
-    library, data = build("power_cut", tmp_path), tmp_path / "data"
+    library, data = build_library("power_cut", tmp_path), tmp_path / "data"
     data.mkdir()
     notifier, sent, promised = RunningNotifier(box, data), set[str](), 0
     for cut in range(CUTS):
@@ -57,12 +57,12 @@ def test_what_was_acknowledged_survives_power_cuts_and_the_rest_comes_again(
         }
         notifier.start()
         before = len(acknowledged(box))
-        sent |= set(box.change_many([(LIN_ACCOUNT, 1, {})] * (EVENTS // 2)))
+        sent |= set(box.change_balances([(LIN_ACCOUNT, 1, {})] * (EVENTS // 2)))
         wait_for_more(box, than=before)
         half_written = trigger.with_suffix(".new")
         half_written.write_text(str(cut))
         half_written.rename(trigger)
-        sent |= set(box.change_many([(LIN_ACCOUNT, 1, {})] * (EVENTS // 2)))
+        sent |= set(box.change_balances([(LIN_ACCOUNT, 1, {})] * (EVENTS // 2)))
 
         assert ENDED_BY_A_CUT == notifier.wait_end(), notifier.log
         seen = acknowledged(box)

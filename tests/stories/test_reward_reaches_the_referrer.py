@@ -33,10 +33,10 @@ def test_the_event_of_feishus_own_page_becomes_a_card(notifier: RunningNotifier)
 
 def test_first_sight_shows_the_balance_and_the_next_change_its_delta(notifier: RunningNotifier) -> None:
     box = notifier.box
-    box.change(LIN_ACCOUNT, points=10)
+    box.change_balance(LIN_ACCOUNT, points=10)
     first = wait_for_cards(box, LIN, 1)[0]
 
-    box.change(LIN_ACCOUNT, cash={"CNY": "+500.00"})
+    box.change_balance(LIN_ACCOUNT, cash={"CNY": "+500.00"})
 
     second = wait_for_cards(box, LIN, 2)[1]
     assert "内推奖励余额" == first[0]
@@ -46,10 +46,10 @@ def test_first_sight_shows_the_balance_and_the_next_change_its_delta(notifier: R
 
 def test_a_decrease_says_so(notifier: RunningNotifier) -> None:
     box = notifier.box
-    box.change(LIN_ACCOUNT, points=1)
+    box.change_balance(LIN_ACCOUNT, points=1)
     wait_for_cards(box, LIN, 1)
 
-    box.change(LIN_ACCOUNT, cash={"CNY": "-50.50"})
+    box.change_balance(LIN_ACCOUNT, cash={"CNY": "-50.50"})
 
     card = wait_for_cards(box, LIN, 2)[1]
     assert ["内推奖励减少", "现金（CNY）", "-¥50.50 → ¥300.00"] == card[:3]
@@ -58,9 +58,9 @@ def test_a_decrease_says_so(notifier: RunningNotifier) -> None:
 @pytest.mark.parametrize("send", ["twice", "copy"])
 def test_a_duplicate_tells_nobody(notifier: RunningNotifier, send: str) -> None:
     box = notifier.box
-    box.change(LIN_ACCOUNT, points=1, send=send)
+    box.change_balance(LIN_ACCOUNT, points=1, send=send)
     wait_for_cards(box, LIN, 1)
-    box.change(LIN_ACCOUNT, points=1, send=send)
+    box.change_balance(LIN_ACCOUNT, points=1, send=send)
     wait_for_cards(box, LIN, 2)
 
     notifier.wait_until_settled()
@@ -70,7 +70,7 @@ def test_a_duplicate_tells_nobody(notifier: RunningNotifier, send: str) -> None:
 
 @pytest.mark.parametrize("form", ["iso", "number", "numeric_string"])
 def test_every_form_of_a_currency_is_the_same_currency(notifier: RunningNotifier, form: str) -> None:
-    notifier.box.change(LIN_ACCOUNT, cash={"CNY": "+1.00"}, currency_form=form)
+    notifier.box.change_balance(LIN_ACCOUNT, cash={"CNY": "+1.00"}, currency_form=form)
 
     [card] = wait_for_cards(notifier.box, LIN, 1)
     assert ["现金（CNY）", "¥351.50"] == card[1:3]
@@ -78,10 +78,10 @@ def test_every_form_of_a_currency_is_the_same_currency(notifier: RunningNotifier
 
 def test_events_in_the_wrong_order_never_announce_a_false_drop(notifier: RunningNotifier) -> None:
     box = notifier.box
-    box.change(LIN_ACCOUNT, points=1)
+    box.change_balance(LIN_ACCOUNT, points=1)
     wait_for_cards(box, LIN, 1)
 
-    box.change_many(
+    box.change_balances(
         [(LIN_ACCOUNT, 0, {"CNY": "+100.00"}), (LIN_ACCOUNT, 0, {"CNY": "+200.00"})], send="reversed"
     )
     notifier.wait_until_settled()
@@ -90,15 +90,15 @@ def test_events_in_the_wrong_order_never_announce_a_false_drop(notifier: Running
     assert "+¥300.00 → ¥650.50" in told
     assert not any(text.startswith("-") for text in told)
     with notifier.open_database() as database, database.read() as connection:
-        assert [] == ledger.imbalances(connection)
+        assert [] == ledger.find_imbalances(connection)
 
 
 def test_two_accounts_are_looked_up_once_while_the_answer_is_fresh(notifier: RunningNotifier) -> None:
     box = notifier.box
-    box.change(LIN_ACCOUNT, points=1)
+    box.change_balance(LIN_ACCOUNT, points=1)
     wait_for_cards(box, LIN, 1)
 
-    box.change(LIN_ACCOUNT, points=1)
+    box.change_balance(LIN_ACCOUNT, points=1)
 
     wait_for_cards(box, LIN, 2)
     assert 1 == len(box.requests("/open-apis/hire"))
@@ -116,13 +116,13 @@ routes:
 
 def test_routes_decide_who_is_told(feishu_box: FeishuBox, tmp_path: Path) -> None:
     with running_notifier(feishu_box, tmp_path, more=ROUTES):
-        feishu_box.change(LIN_ACCOUNT, points=1)
+        feishu_box.change_balance(LIN_ACCOUNT, points=1)
         wait_for_cards(feishu_box, LIN, 1)
         wait_for_cards(feishu_box, "oc_sandbox_hr", 1)
 
-        feishu_box.change(LIN_ACCOUNT, cash={"CNY": "+99.99"})
+        feishu_box.change_balance(LIN_ACCOUNT, cash={"CNY": "+99.99"})
         wait_for_cards(feishu_box, LIN, 2)
-        feishu_box.change(LIN_ACCOUNT, cash={"CNY": "+100.00"})
+        feishu_box.change_balance(LIN_ACCOUNT, cash={"CNY": "+100.00"})
         wait_for_cards(feishu_box, LIN, 3)
         group = wait_for_cards(feishu_box, "oc_sandbox_hr", 2)
 

@@ -109,7 +109,7 @@ def test_a_hostile_name_stays_text_on_the_page(notifier: RunningNotifier) -> Non
     box: FeishuBox = notifier.box
     box.rename("ou_sandbox_lin", name=HOSTILE, en_name=HOSTILE)
     box.set_person("ou_sandbox_lin", status="resigned")
-    box.change("7000000000000000001", points=5)
+    box.change_balance("7000000000000000001", points=5)
     box.wait_for(lambda: box.messages("oc_sandbox_fallback"), "the card", timeout=20)
 
     with open_page(f"{box.url}/#chat=oc_sandbox_fallback") as page:

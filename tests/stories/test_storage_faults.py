@@ -10,7 +10,7 @@ import pytest
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.inbox import count_by_state
-from support.preload import build
+from support.preload import build_library
 from support.running import RunningNotifier
 from support.waiting import wait_until
 
@@ -38,7 +38,7 @@ def disk(tmp_path: Path) -> Disk:
 
 def on_failing_disk(folder: Path, data: Path) -> dict[str, str]:
     return {
-        "LD_PRELOAD": str(build("failing_disk", folder)),
+        "LD_PRELOAD": str(build_library("failing_disk", folder)),
         "FAILING_DISK_UNDER": f"{data}/notifier.db",
         "FAILING_DISK_FILE": str(folder / "failing"),
     }
@@ -76,25 +76,25 @@ def test_while_the_disk_takes_nothing_events_are_refused_and_come_again_by_thems
     notifier: RunningNotifier, disk: Disk, number: int, says: str
 ) -> None:
     box = notifier.box
-    [before] = box.change(LIN_ACCOUNT, points=1)
+    [before] = box.change_balance(LIN_ACCOUNT, points=1)
     box.wait_for(lambda: box.messages(LIN), "the first card", timeout=30)
     notifier.wait_until_settled()
 
     disk.fail(number)
-    [refused] = box.change(LIN_ACCOUNT, points=2)
+    [refused] = box.change_balance(LIN_ACCOUNT, points=2)
     box.wait_for(lambda: 500 in box.push_codes(refused), "it is answered with 500", timeout=30)
-    wait_until(lambda: "silent" == notifier.status()["process"], "its beat is missed", seconds=60)
+    wait_until(lambda: "not_responding" == notifier.status()["process"], "its beat is missed", seconds=60)
     shown = notifier.command("status").stdout
     disk.mend()
     box.wait_for(lambda: box.event(refused)["state"] == "acknowledged", "it is taken", timeout=60)
     box.wait_for(lambda: len(box.messages(LIN)) == 2, "the second card", timeout=60)
     notifier.wait_until_settled()
-    wait_until(lambda: said(notifier, "store.well_again") == 1, "it says so")
+    wait_until(lambda: said(notifier, "store.recovered") == 1, "it says so")
 
     assert "running, but it has written nothing for" in shown
-    assert 1 == said(notifier, "store.failing"), notifier.log
+    assert 1 == said(notifier, "store.failed"), notifier.log
     assert says in notifier.log
-    assert 0 == said(notifier, "step.failed"), notifier.log
+    assert 0 == said(notifier, "worker.failed"), notifier.log
     assert "Traceback" not in notifier.log
     assert "acknowledged" == box.event(before)["state"]
     assert 2 == len(box.messages(LIN))
@@ -113,11 +113,11 @@ def test_what_was_refused_is_told_once_the_disk_is_well_though_feishu_gave_up(
         notifier.environment = on_failing_disk(tmp_path, data)
         notifier.start()
         try:
-            box.change(LIN_ACCOUNT, points=1)
+            box.change_balance(LIN_ACCOUNT, points=1)
             box.wait_for(lambda: box.messages(LIN), "the first card", timeout=30)
             notifier.wait_until_settled()
             disk.fail(errno.ENOSPC)
-            [refused] = box.change(LIN_ACCOUNT, points=2)
+            [refused] = box.change_balance(LIN_ACCOUNT, points=2)
             box.wait_for(lambda: 500 in box.push_codes(refused), "it is answered with 500", timeout=30)
             disk.mend()
 
@@ -135,9 +135,9 @@ def test_a_database_that_another_program_keeps_locked_is_said_once_and_work_goes
     box = notifier.box
     locker = sqlite3.connect(notifier.folder / "notifier.db", isolation_level=None)
     locker.execute("BEGIN IMMEDIATE")
-    [event] = box.change(LIN_ACCOUNT, points=2)
-    wait_until(lambda: said(notifier, "store.failing"), "the lock is noticed", seconds=60)
-    wait_until(lambda: "silent" == notifier.status()["process"], "its beat is missed", seconds=60)
+    [event] = box.change_balance(LIN_ACCOUNT, points=2)
+    wait_until(lambda: said(notifier, "store.failed"), "the lock is noticed", seconds=60)
+    wait_until(lambda: "not_responding" == notifier.status()["process"], "its beat is missed", seconds=60)
     shown = notifier.command("status").stdout
 
     locker.execute("ROLLBACK")
@@ -147,8 +147,8 @@ def test_a_database_that_another_program_keeps_locked_is_said_once_and_work_goes
 
     assert "store         another program keeps the database locked" in shown
     assert "connection    was connect" in shown
-    assert 1 == said(notifier, "store.failing")
-    assert 0 == said(notifier, "step.failed")
+    assert 1 == said(notifier, "store.failed")
+    assert 0 == said(notifier, "worker.failed")
     assert 1 == len(box.messages(LIN))
 
 
@@ -167,7 +167,7 @@ def damaged_pages(path: Path) -> None:
 
 def test_damage_while_it_runs_is_loud_and_nothing_is_acknowledged_any_more(notifier: RunningNotifier) -> None:
     box, path = notifier.box, notifier.folder / "notifier.db"
-    box.change(LIN_ACCOUNT, points=1)
+    box.change_balance(LIN_ACCOUNT, points=1)
     box.wait_for(lambda: box.messages(LIN), "the first card", timeout=30)
     notifier.wait_until_settled()
     emptied = sqlite3.connect(path)
@@ -175,8 +175,8 @@ def test_damage_while_it_runs_is_loud_and_nothing_is_acknowledged_any_more(notif
     emptied.close()
 
     damaged_pages(path)
-    wait_until(lambda: said(notifier, "store.failing"), "the damage is noticed", seconds=60)
-    events = [box.change(LIN_ACCOUNT, points=number)[0] for number in (2, 3)]
+    wait_until(lambda: said(notifier, "store.failed"), "the damage is noticed", seconds=60)
+    events = [box.change_balance(LIN_ACCOUNT, points=number)[0] for number in (2, 3)]
     for event in events:
         box.wait_for(lambda event=event: 500 in box.push_codes(event), "it is refused", timeout=30)  # type: ignore[misc]
 
@@ -296,6 +296,6 @@ def test_a_start_on_a_locked_database_is_refused_in_one_sentence(
     locker.close()
     assert 2 == ran.returncode
     [logged, sentence] = ran.stderr.splitlines()
-    assert " store.failing " in logged
+    assert " store.failed " in logged
     assert "notifier.db: another program keeps the database locked. Let it end (" in sentence
     assert "by itself" not in logged  # nothing does: this start has ended

@@ -10,7 +10,7 @@ import pytest
 
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import withdrawals
-from support.cards import balance_card, press, says
+from support.cards import balance_card, press_button, contains_text
 from support.running import RunningNotifier, running_notifier, texts
 
 LIN, CHEN = "ou_sandbox_lin", "ou_sandbox_chen"
@@ -29,7 +29,7 @@ def notifier(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[RunningNotifier]
 
 
 def reward(notifier: RunningNotifier) -> str:
-    [event_id] = notifier.box.change(LIN_ACCOUNT, cash={"CNY": "+500.00"})
+    [event_id] = notifier.box.change_balance(LIN_ACCOUNT, cash={"CNY": "+500.00"})
     notifier.wait_until_settled()
     return event_id
 
@@ -38,7 +38,7 @@ def test_a_reward_reaches_the_referrer(notifier: RunningNotifier) -> None:
     event_id = reward(notifier)
 
     (card,) = notifier.box.messages(LIN)
-    assert says(card, "¥850.50")
+    assert contains_text(card, "¥850.50")
     (push,) = notifier.box.event(event_id)["pushes"]
     assert ("webhook", 200) == (push["connection"], push["code"])
 
@@ -47,7 +47,7 @@ def test_a_click_withdraws(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier)
 
-    clicked = press(box, LIN, LIN)
+    clicked = press_button(box, LIN, LIN)
 
     assert (0, True) == (clicked["code"], clicked["card_updated"])
     assert "提现处理中" in clicked["toast"]["content"]
@@ -57,14 +57,14 @@ def test_a_click_withdraws(notifier: RunningNotifier) -> None:
     assert [] == box.account(LIN_ACCOUNT)["cash"] or "0.00" == box.account(LIN_ACCOUNT)["cash"][0]["amount"]
     with notifier.open_database() as database, database.read() as connection:
         assert ["withdrawn"] == [
-            each.state.value for each in withdrawals.listed(connection, states=(), limit=9)
+            each.state.value for each in withdrawals.list_withdrawals(connection, states=(), limit=9)
         ]
 
 
 def test_a_stranger_is_refused(notifier: RunningNotifier) -> None:
     reward(notifier)
 
-    clicked = press(notifier.box, LIN, CHEN)
+    clicked = press_button(notifier.box, LIN, CHEN)
 
     assert (0, "error", False) == (clicked["code"], clicked["toast"]["type"], clicked["card_updated"])
 
@@ -74,14 +74,16 @@ def test_twenty_clicks_at_once_are_one_withdrawal(notifier: RunningNotifier) -> 
     reward(notifier)
     card = balance_card(box, LIN)
     answers = []
-    threads = [threading.Thread(target=lambda: answers.append(press(box, LIN, LIN))) for _ in range(20)]
+    threads = [
+        threading.Thread(target=lambda: answers.append(press_button(box, LIN, LIN))) for _ in range(20)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
 
     assert [0] * 20 == [each["code"] for each in answers]
-    assert says(card, "¥850.50")
+    assert contains_text(card, "¥850.50")
     box.wait_for(box.withdrawals, "it is withdrawn")
     notifier.wait_until_settled()
     assert 1 == len(box.withdrawals())
@@ -93,7 +95,7 @@ def test_while_the_store_refuses_events_are_not_acknowledged_and_come_again(
     box = notifier.box
     locker = sqlite3.connect(notifier.folder / "notifier.db", isolation_level=None)
     locker.execute("BEGIN IMMEDIATE")
-    [event_id] = box.change(LIN_ACCOUNT, points=5)
+    [event_id] = box.change_balance(LIN_ACCOUNT, points=5)
     box.wait_for(lambda: 500 in box.push_codes(event_id), "it was not stored in time")
     assert "acknowledged" != box.event(event_id)["state"]
     locker.execute("ROLLBACK")
@@ -110,7 +112,7 @@ def test_while_the_store_refuses_events_are_not_acknowledged_and_come_again(
 def test_a_killed_notifier_gets_what_it_missed(notifier: RunningNotifier) -> None:
     box = notifier.box
     notifier.kill()
-    [event_id] = box.change(LIN_ACCOUNT, points=5)
+    [event_id] = box.change_balance(LIN_ACCOUNT, points=5)
     box.wait_for(lambda: box.event(event_id)["pushes"], "it was tried")
 
     notifier.start()
@@ -121,8 +123,8 @@ def test_a_killed_notifier_gets_what_it_missed(notifier: RunningNotifier) -> Non
 
 def test_an_event_that_comes_often_is_told_once(notifier: RunningNotifier) -> None:
     box = notifier.box
-    box.change(LIN_ACCOUNT, points=5, send="twice")
-    box.change(LIN_ACCOUNT, points=5, send="copy")
+    box.change_balance(LIN_ACCOUNT, points=5, send="twice")
+    box.change_balance(LIN_ACCOUNT, points=5, send="copy")
     notifier.wait_until_settled()
 
     assert {"done": 3} == notifier.status()["inbox"]
@@ -137,11 +139,11 @@ def test_what_is_no_event_is_kept_and_the_next_one_comes_through(notifier: Runni
     box.wait_for(
         lambda: box.push_codes(stranger) == [401] and box.push_codes(odd) == [200], "both were answered"
     )
-    box.change(LIN_ACCOUNT, points=5)
+    box.change_balance(LIN_ACCOUNT, points=5)
     box.wait_for(lambda: box.messages(LIN), "the card")
 
-    assert "webhook.refused" in notifier.log
-    assert ["odd-1"] == [entry["event_key"] for entry in notifier.status()["parked"]]
+    assert "webhook.rejected" in notifier.log
+    assert ["odd-1"] == [entry["event_key"] for entry in notifier.status()["quarantined"]]
 
 
 def test_status_says_where_it_listens(notifier: RunningNotifier) -> None:
@@ -161,10 +163,10 @@ def test_a_stop_is_quick_and_clean(notifier: RunningNotifier) -> None:
 def test_the_secrets_are_in_no_log_and_no_file(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier)
-    press(box, LIN, LIN)
+    press_button(box, LIN, LIN)
     notifier.wait_until_settled()
     box.push_payload("[1, 2]")
-    box.wait_for(lambda: "webhook.refused" in notifier.log, "a stranger was refused")
+    box.wait_for(lambda: "webhook.rejected" in notifier.log, "a stranger was refused")
     notifier.stop()
 
     kept = b"".join(file.read_bytes() for file in notifier.folder.glob("notifier*"))

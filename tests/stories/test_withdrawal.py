@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import audit, card_updates, withdrawals
-from support.cards import balance_card, press, receipts, ref_on
+from support.cards import balance_card, press_button, receipts, find_button_ref
 from support.running import RunningNotifier, running_notifier, texts
 from support.waiting import wait_until
 
@@ -37,7 +37,7 @@ def notifier(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[RunningNotifier]
 
 
 def reward(notifier: RunningNotifier, cash: str = "+500.00") -> None:
-    notifier.box.change(LIN_ACCOUNT, cash={"CNY": cash})
+    notifier.box.change_balance(LIN_ACCOUNT, cash={"CNY": cash})
     notifier.wait_until_settled()
 
 
@@ -53,14 +53,14 @@ def balance(box: FeishuBox) -> tuple[int, str]:
 
 def orders(notifier: RunningNotifier) -> list[str]:
     with notifier.open_database() as database, database.read() as connection:
-        return [each.state.value for each in withdrawals.listed(connection, states=(), limit=100)]
+        return [each.state.value for each in withdrawals.list_withdrawals(connection, states=(), limit=100)]
 
 
 def wait_for_cards(notifier: RunningNotifier) -> None:
     def at_rest() -> bool:
         with database.read() as connection:
-            unfinished = withdrawals.listed(connection, states=("requested",), limit=1)
-            return not unfinished and card_updates.behind(connection) == 0
+            unfinished = withdrawals.list_withdrawals(connection, states=("requested",), limit=1)
+            return not unfinished and card_updates.count_pending(connection) == 0
 
     with notifier.open_database() as database:
         wait_until(at_rest, "every card shows the end", seconds=60)
@@ -70,7 +70,7 @@ def test_the_referrer_withdraws_and_every_card_shows_it(notifier: RunningNotifie
     box = notifier.box
     reward(notifier)
 
-    clicked = press(box, LIN, LIN)
+    clicked = press_button(box, LIN, LIN)
 
     assert 0 == clicked["code"]
     assert clicked["card_updated"]
@@ -81,14 +81,14 @@ def test_the_referrer_withdraws_and_every_card_shows_it(notifier: RunningNotifie
     for chat in (LIN, HR):
         assert shows(box, chat, "已提现")
         assert shows(box, chat, "¥850.50")
-        assert ref_on(balance_card(box, chat)) is None
+        assert find_button_ref(balance_card(box, chat)) is None
 
 
 def test_our_own_withdrawal_is_no_loss_to_tell(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier)
     told = len(box.messages(LIN)), len(box.messages(HR))
-    press(box, LIN, LIN)
+    press_button(box, LIN, LIN)
     wait_for_cards(notifier)
     notifier.wait_until_settled()
 
@@ -104,7 +104,7 @@ def test_our_own_withdrawal_is_no_loss_to_tell(notifier: RunningNotifier) -> Non
 def test_an_operator_withdraws_in_the_group(notifier: RunningNotifier) -> None:
     reward(notifier)
 
-    assert 0 == press(notifier.box, HR, ZHOU)["code"]
+    assert 0 == press_button(notifier.box, HR, ZHOU)["code"]
 
     wait_for_cards(notifier)
     notifier.wait_until_settled()
@@ -121,15 +121,15 @@ def test_a_stranger_is_refused_and_the_card_stays(notifier: RunningNotifier) -> 
     reward(notifier)
     before = balance_card(box, HR)
 
-    clicked = press(box, HR, CHEN)
+    clicked = press_button(box, HR, CHEN)
 
     assert "error" == clicked["toast"]["type"]
     assert not clicked["card_updated"]
     assert before == balance_card(box, HR)
     assert [] == orders(notifier)
     with notifier.open_database() as database, database.read() as connection:
-        entry = audit.rows(connection, limit=1)[0]
-    assert ("denied", CHEN, "not_yours") == (entry.what, entry.actor, entry.outcome)
+        entry = audit.list_entries(connection, limit=1)[0]
+    assert ("denied", CHEN, "not_yours") == (entry.action, entry.actor, entry.outcome)
 
 
 @pytest.mark.parametrize("value", [{"ref": "0" * 32}, {}, {"op": "withdraw"}, {"ref": 7}, "ref", None])
@@ -147,7 +147,7 @@ def test_a_tampered_button_does_nothing(notifier: RunningNotifier, value: object
 def test_a_button_on_another_message_is_a_forwarded_card(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier)
-    ref = ref_on(balance_card(box, LIN))
+    ref = find_button_ref(balance_card(box, LIN))
 
     clicked = box.click(balance_card(box, HR)["message_id"], LIN, {"ref": ref})
 
@@ -160,7 +160,8 @@ def test_twenty_clicks_at_once_on_two_cards_are_one_withdrawal(notifier: Running
     reward(notifier)
     answers: list[dict[str, Any]] = []
     cards = {
-        chat: (balance_card(box, chat)["message_id"], ref_on(balance_card(box, chat))) for chat in (LIN, HR)
+        chat: (balance_card(box, chat)["message_id"], find_button_ref(balance_card(box, chat)))
+        for chat in (LIN, HR)
     }
 
     def click(chat: str, who: str) -> None:
@@ -185,9 +186,9 @@ def test_twenty_clicks_at_once_on_two_cards_are_one_withdrawal(notifier: Running
 def test_an_answer_that_is_lost_after_the_money_moved(notifier: RunningNotifier, action: str) -> None:
     box = notifier.box
     reward(notifier)
-    box.add_fault({"match": WITHDRAW, "action": action, "times": 2, "seconds": 5})
+    box.add_call_fault({"match": WITHDRAW, "action": action, "times": 2, "seconds": 5})
 
-    press(box, LIN, LIN)
+    press_button(box, LIN, LIN)
 
     wait_for_cards(notifier)
     assert ["withdrawn"] == orders(notifier)
@@ -198,10 +199,12 @@ def test_an_answer_that_is_lost_after_the_money_moved(notifier: RunningNotifier,
 def test_a_server_in_trouble_is_asked_again_with_the_same_order(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier)
-    box.add_fault({"match": WITHDRAW, "action": "http", "http_status": 502, "body": "<html>", "times": 2})
+    box.add_call_fault(
+        {"match": WITHDRAW, "action": "http", "http_status": 502, "body": "<html>", "times": 2}
+    )
     box.expire_tokens()
 
-    press(box, LIN, LIN)
+    press_button(box, LIN, LIN)
 
     wait_for_cards(notifier)
     assert ["withdrawn"] == orders(notifier)
@@ -212,13 +215,13 @@ def test_a_deactivated_account_is_refused_and_the_button_comes_back(notifier: Ru
     reward(notifier)
     box.set_account(LIN_ACCOUNT, status=2)
 
-    press(box, LIN, LIN)
+    press_button(box, LIN, LIN)
 
     wait_for_cards(notifier)
     assert ["refused"] == orders(notifier)
     assert shows(box, LIN, "停用")
-    assert ref_on(balance_card(box, LIN)) is not None
-    assert "停用" in press(box, LIN, LIN)["toast"]["content"]
+    assert find_button_ref(balance_card(box, LIN)) is not None
+    assert "停用" in press_button(box, LIN, LIN)["toast"]["content"]
     assert ["refused"] == orders(notifier)
 
 
@@ -226,8 +229,8 @@ def test_a_card_from_before_the_last_withdrawal_asks_again(notifier: RunningNoti
     box = notifier.box
     reward(notifier)
     old = balance_card(box, LIN)
-    old_ref = ref_on(old)
-    press(box, LIN, LIN)
+    old_ref = find_button_ref(old)
+    press_button(box, LIN, LIN)
     wait_for_cards(notifier)
     reward(notifier, "+70.00")
 
@@ -237,8 +240,8 @@ def test_a_card_from_before_the_last_withdrawal_asks_again(notifier: RunningNoti
     assert ["withdrawn"] == orders(notifier)
     again = next(each for each in box.messages(LIN) if each["message_id"] == old["message_id"])
     assert any("¥70.00" in text for text in texts(again["content"]))
-    assert ref_on(again) not in {None, old_ref}
-    box.click(old["message_id"], LIN, {"ref": ref_on(again)})
+    assert find_button_ref(again) not in {None, old_ref}
+    box.click(old["message_id"], LIN, {"ref": find_button_ref(again)})
     wait_for_cards(notifier)
     assert ["withdrawn", "withdrawn"] == orders(notifier)
 
@@ -248,9 +251,9 @@ def test_a_kill_in_the_middle_of_the_call(notifier: RunningNotifier, fault: str)
     """hang: the call never got through. hang_after: the money moved, and nobody heard the answer."""
     box = notifier.box
     reward(notifier)
-    waiting = box.add_fault({"match": WITHDRAW, "action": fault, "times": 1, "seconds": 30})
-    press(box, LIN, LIN)
-    box.wait_for(lambda: box.fault_hits(waiting) == 1, "the call is under way")
+    waiting = box.add_call_fault({"match": WITHDRAW, "action": fault, "times": 1, "seconds": 30})
+    press_button(box, LIN, LIN)
+    box.wait_for(lambda: box.count_call_fault_hits(waiting) == 1, "the call is under way")
 
     notifier.kill()
     notifier.start()
@@ -267,12 +270,12 @@ def test_the_books_agree(notifier: RunningNotifier) -> None:
     box = notifier.box
     for _ in range(3):
         reward(notifier, "+10.00")
-        press(box, LIN, LIN)
+        press_button(box, LIN, LIN)
         wait_for_cards(notifier)
 
     theirs = {each["order_id"]: each["cash"] for each in box.withdrawals()}
     with notifier.open_database() as database, database.read() as connection:
-        ours = withdrawals.listed(connection, states=("withdrawn",), limit=100)
+        ours = withdrawals.list_withdrawals(connection, states=("withdrawn",), limit=100)
         log = connection.execute(sa.text("SELECT count(*) FROM audit WHERE what = 'order'")).scalar()
     assert sorted(theirs) == sorted(each.order_id for each in ours)
     assert len(ours) == 3 == log
@@ -283,15 +286,15 @@ def test_what_was_just_withdrawn_is_not_offered_again(notifier: RunningNotifier)
     """Until the balance event comes, the ledger still shows the money."""
     box = notifier.box
     reward(notifier)
-    old, ref = balance_card(box, LIN), ref_on(balance_card(box, LIN))
+    old, ref = balance_card(box, LIN), find_button_ref(balance_card(box, LIN))
     box.hold()
-    press(box, LIN, LIN)
+    press_button(box, LIN, LIN)
     wait_for_cards(notifier)
 
     clicked = box.click(old["message_id"], LIN, {"ref": ref})
 
     assert 0 == clicked["code"]
-    assert ref_on(balance_card(box, LIN)) is None
+    assert find_button_ref(balance_card(box, LIN)) is None
     assert shows(box, LIN, "已提现")
     assert ["withdrawn"] == orders(notifier)
 
@@ -302,9 +305,11 @@ def test_a_card_that_feishu_will_not_change_for_now_is_changed_later(
 ) -> None:
     box = notifier.box
     reward(notifier)
-    box.add_fault({"match": "PATCH /open-apis/im/v1/messages/*", "action": "code", "code": code, "times": 3})
+    box.add_call_fault(
+        {"match": "PATCH /open-apis/im/v1/messages/*", "action": "code", "code": code, "times": 3}
+    )
 
-    press(box, LIN, LIN)
+    press_button(box, LIN, LIN)
 
     wait_for_cards(notifier)
     assert shows(box, LIN, "已提现")
@@ -314,9 +319,9 @@ def test_a_card_that_feishu_will_not_change_for_now_is_changed_later(
 def test_a_code_that_nobody_explained_is_no_proof_that_nothing_moved(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier)
-    box.add_fault({"match": WITHDRAW, "action": "code", "code": 1009999, "times": 1})
+    box.add_call_fault({"match": WITHDRAW, "action": "code", "code": 1009999, "times": 1})
 
-    press(box, LIN, LIN)
+    press_button(box, LIN, LIN)
 
     wait_for_cards(notifier)
     assert ["withdrawn"] == orders(notifier)

@@ -15,9 +15,9 @@ def test_an_order_that_waits_is_seen_hurried_and_ends(feishu_box: FeishuBox, tmp
     with running_notifier(feishu_box, tmp_path, more=SETTINGS) as notifier:
         assert "No withdrawals.\n" == notifier.command("withdrawals", "list").stdout
         assert "Nothing in the audit trail.\n" == notifier.command("audit").stdout
-        feishu_box.change(LIN_ACCOUNT, cash={"CNY": "+500.00"})
+        feishu_box.change_balance(LIN_ACCOUNT, cash={"CNY": "+500.00"})
         notifier.wait_until_settled()
-        feishu_box.add_fault(
+        feishu_box.add_call_fault(
             {
                 "match": "POST /open-apis/hire/v1/referral_account/*/withdraw",
                 "action": "code",

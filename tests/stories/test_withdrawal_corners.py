@@ -12,7 +12,7 @@ from notifier.domain.withdrawal import Withdrawal, WithdrawalState
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import audit, card_updates, withdrawals
 from notifier.store.audit import AuditRow
-from support.cards import balance_card, press, ref_on, says
+from support.cards import balance_card, press_button, find_button_ref, contains_text
 from support.running import RunningNotifier, running_notifier
 from support.waiting import wait_until
 
@@ -47,7 +47,7 @@ def impatient(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[RunningNotifier
 
 
 def reward(notifier: RunningNotifier, cash: str = "+500.00") -> None:
-    notifier.box.change(LIN_ACCOUNT, cash={"CNY": cash})
+    notifier.box.change_balance(LIN_ACCOUNT, cash={"CNY": cash})
     notifier.wait_until_settled()
 
 
@@ -59,12 +59,12 @@ def balance(box: FeishuBox) -> tuple[int, str]:
 
 def give_away(box: FeishuBox, open_id: str) -> None:
     """The account belongs to somebody else from now on."""
-    box._call(lambda sandbox: setattr(sandbox.world.accounts[LIN_ACCOUNT], "open_id", open_id))
+    box._call(lambda sandbox: setattr(sandbox.tenant.accounts[LIN_ACCOUNT], "open_id", open_id))
 
 
 def orders(notifier: RunningNotifier) -> list[Withdrawal]:
     with notifier.open_database() as database, database.read() as connection:
-        return withdrawals.listed(connection, states=(), limit=100)
+        return withdrawals.list_withdrawals(connection, states=(), limit=100)
 
 
 def the_order(notifier: RunningNotifier) -> Withdrawal:
@@ -75,21 +75,21 @@ def the_order(notifier: RunningNotifier) -> Withdrawal:
 def trail(notifier: RunningNotifier, order_id: str) -> list[AuditRow]:
     """Newest first."""
     with notifier.open_database() as database, database.read() as connection:
-        return audit.rows(connection, order_id=order_id, limit=100)
+        return audit.list_entries(connection, order_id=order_id, limit=100)
 
 
 def wait_for_cards(notifier: RunningNotifier) -> None:
     def at_rest() -> bool:
         with database.read() as connection:
-            unfinished = withdrawals.listed(connection, states=("requested",), limit=1)
-            return not unfinished and card_updates.behind(connection) == 0
+            unfinished = withdrawals.list_withdrawals(connection, states=("requested",), limit=1)
+            return not unfinished and card_updates.count_pending(connection) == 0
 
     with notifier.open_database() as database:
         wait_until(at_rest, "every order is over and every card shows it", seconds=60)
 
 
 def wait_for_hits(box: FeishuBox, fault: str, times: int = 1) -> None:
-    box.wait_for(lambda: box.fault_hits(fault) >= times, f"{times} calls met {fault}", timeout=30)
+    box.wait_for(lambda: box.count_call_fault_hits(fault) >= times, f"{times} calls met {fault}", timeout=30)
 
 
 def account_calls(box: FeishuBox) -> list[dict[str, Any]]:
@@ -117,33 +117,33 @@ def test_the_owner_changes_between_the_click_and_the_call(notifier: RunningNotif
     box = notifier.box
     reward(notifier)
     own, hr = (balance_card(box, chat) for chat in (LIN, HR))
-    reading = box.add_fault({"match": READ, "action": "http", "http_status": 500})
-    assert 0 == press(box, LIN, LIN)["code"]
+    reading = box.add_call_fault({"match": READ, "action": "http", "http_status": 500})
+    assert 0 == press_button(box, LIN, LIN)["code"]
     wait_for_hits(box, reading)
     assert WithdrawalState.REQUESTED is the_order(notifier).state
 
     give_away(box, CHEN)
-    box.clear_faults()
+    box.clear_call_faults()
 
     wait_for_cards(notifier)
     order = the_order(notifier)
-    assert (WithdrawalState.REFUSED, 0, None) == (order.state, order.attempts, order.taken)
+    assert (WithdrawalState.REFUSED, 0, None) == (order.state, order.attempts, order.withdrawn)
     assert not any(is_withdrawal(each) for each in account_calls(box))
     assert [] == box.withdrawals()
     assert AFTER_REWARD == balance(box)
     group_card = card_now(box, HR, hr["message_id"])
-    assert says(group_card, "提现未成功")
-    assert ref_on(group_card) is not None, "the button is back"
+    assert contains_text(group_card, "提现未成功")
+    assert find_button_ref(group_card) is not None, "the button is back"
     own_card = card_now(box, LIN, own["message_id"])
-    assert says(own_card, "现已不归你所有")
-    assert not says(own_card, order.order_id)
-    assert ref_on(own_card) is None
+    assert contains_text(own_card, "现已不归你所有")
+    assert not contains_text(own_card, order.order_id)
+    assert find_button_ref(own_card) is None
     last, *_, first = trail(notifier, order.order_id)
-    assert ("answer", audit.FEISHU) == (last.what, last.actor)
+    assert ("answer", audit.FEISHU) == (last.action, last.actor)
     assert "refused: the account is not theirs who asked" == last.outcome
-    assert ("order", LIN, "requested as referrer") == (first.what, first.actor, first.outcome)
+    assert ("order", LIN, "requested as referrer") == (first.action, first.actor, first.outcome)
 
-    again = box.click(own["message_id"], LIN, {"ref": ref_on(own)})
+    again = box.click(own["message_id"], LIN, {"ref": find_button_ref(own)})
     assert "error" == again["toast"]["type"], "the former referrer is a stranger now"
     assert 1 == len(orders(notifier))
 
@@ -152,19 +152,19 @@ def test_an_operator_may_still_withdraw_when_the_owner_changes(notifier: Running
     """An operator acts for the group, whoever owns the account."""
     box = notifier.box
     reward(notifier)
-    reading = box.add_fault({"match": READ, "action": "http", "http_status": 500})
-    press(box, HR, ZHOU)
+    reading = box.add_call_fault({"match": READ, "action": "http", "http_status": 500})
+    press_button(box, HR, ZHOU)
     wait_for_hits(box, reading)
 
     give_away(box, CHEN)
-    box.clear_faults()
+    box.clear_call_faults()
 
     wait_for_cards(notifier)
     assert WithdrawalState.WITHDRAWN is the_order(notifier).state
     assert 1 == len(box.withdrawals())
     former = balance_card(box, LIN)
-    assert says(former, "现已不归你所有")
-    assert not says(former, the_order(notifier).order_id), "what became of it is not theirs to read"
+    assert contains_text(former, "现已不归你所有")
+    assert not contains_text(former, the_order(notifier).order_id), "what became of it is not theirs to read"
 
 
 def test_a_change_of_a_card_that_was_on_its_way_is_not_its_last(notifier: RunningNotifier) -> None:
@@ -172,22 +172,22 @@ def test_a_change_of_a_card_that_was_on_its_way_is_not_its_last(notifier: Runnin
     box = notifier.box
     reward(notifier)
     card = balance_card(box, HR)
-    message_id, ref = card["message_id"], ref_on(card)
-    box.add_fault({"match": READ, "action": "http", "http_status": 500})
-    late = box.add_fault({"match": f"{PATCH}/{message_id}", "action": "delay", "seconds": 5, "times": 1})
-    press(box, LIN, LIN)
+    message_id, ref = card["message_id"], find_button_ref(card)
+    box.add_call_fault({"match": READ, "action": "http", "http_status": 500})
+    late = box.add_call_fault({"match": f"{PATCH}/{message_id}", "action": "delay", "seconds": 5, "times": 1})
+    press_button(box, LIN, LIN)
     wait_for_hits(box, late)
     assert WithdrawalState.REQUESTED is the_order(notifier).state, "so it says that one is under way"
-    box.clear_faults()
+    box.clear_call_faults()
     wait_until(lambda: the_order(notifier).state is WithdrawalState.WITHDRAWN, "the order is over")
 
     clicked = box.click(message_id, ZHOU, {"ref": ref})
 
     assert clicked["card_updated"]
-    assert says(card_now(box, HR, message_id), "已提现")
+    assert contains_text(card_now(box, HR, message_id), "已提现")
     wait_for_cards(notifier)
-    assert says(card_now(box, HR, message_id), "已提现")
-    assert not says(card_now(box, HR, message_id), "提现处理中")
+    assert contains_text(card_now(box, HR, message_id), "已提现")
+    assert not contains_text(card_now(box, HR, message_id), "提现处理中")
     assert 1 == len(box.withdrawals())
 
 
@@ -196,24 +196,24 @@ def test_a_click_that_draws_a_card_anew_outlives_a_change_on_its_way(notifier: R
     box = notifier.box
     reward(notifier)
     card = balance_card(box, HR)
-    message_id, ref = card["message_id"], ref_on(card)
-    box.add_fault({"match": f"{PATCH}/{message_id}", "action": "code", "code": 11310})
-    press(box, LIN, LIN)
+    message_id, ref = card["message_id"], find_button_ref(card)
+    box.add_call_fault({"match": f"{PATCH}/{message_id}", "action": "code", "code": 11310})
+    press_button(box, LIN, LIN)
     wait_until(lambda: the_order(notifier).state is WithdrawalState.WITHDRAWN, "the order is over")
     reward(notifier, "+70.00")
-    late = box.add_fault({"match": f"{PATCH}/{message_id}", "action": "delay", "seconds": 5, "times": 1})
+    late = box.add_call_fault({"match": f"{PATCH}/{message_id}", "action": "delay", "seconds": 5, "times": 1})
     keep_only(box, late)
     wait_for_hits(box, late)
 
     clicked = box.click(message_id, ZHOU, {"ref": ref})
 
     assert clicked["card_updated"]
-    anew = ref_on(card_now(box, HR, message_id))
+    anew = find_button_ref(card_now(box, HR, message_id))
     assert anew not in {None, ref}
     wait_for_cards(notifier)
     now = card_now(box, HR, message_id)
-    assert says(now, "¥70.00")
-    assert anew == ref_on(now)
+    assert contains_text(now, "¥70.00")
+    assert anew == find_button_ref(now)
 
 
 def test_no_withdrawal_before_the_balance_could_be_read(impatient: RunningNotifier) -> None:
@@ -221,7 +221,7 @@ def test_no_withdrawal_before_the_balance_could_be_read(impatient: RunningNotifi
     reward(notifier)
     before = len(account_calls(box))
     faults = [
-        box.add_fault({"match": READ, **fault})
+        box.add_call_fault({"match": READ, **fault})
         for fault in (
             {"action": "http", "http_status": 500, "body": "<html>", "times": 2},
             {"action": "hang", "seconds": 30, "times": 1},
@@ -229,7 +229,7 @@ def test_no_withdrawal_before_the_balance_could_be_read(impatient: RunningNotifi
         )
     ]
 
-    press(box, LIN, LIN)
+    press_button(box, LIN, LIN)
 
     wait_for_hits(box, faults[0])
     order_id = the_order(notifier).order_id
@@ -273,7 +273,7 @@ def test_a_card_that_cannot_be_drawn_costs_neither_toast_nor_money(badly_dressed
     notifier, box = badly_dressed, badly_dressed.box
     reward(notifier)
 
-    clicked = press(box, LIN, LIN)
+    clicked = press_button(box, LIN, LIN)
 
     assert (0, "") == (clicked["code"], clicked["msg"])
     assert "提现处理中" in clicked["toast"]["content"]
@@ -290,17 +290,17 @@ def test_a_card_that_could_not_be_drawn_shows_the_end(badly_dressed: RunningNoti
     notifier, box = badly_dressed, badly_dressed.box
     reward(notifier)
     cards = {chat: balance_card(box, chat)["message_id"] for chat in (LIN, HR)}
-    box.add_fault({"match": READ, "action": "http", "http_status": 500})
-    press(box, LIN, LIN)
+    box.add_call_fault({"match": READ, "action": "http", "http_status": 500})
+    press_button(box, LIN, LIN)
     broken = 'card.broken.*rung="?compact'
     wait_until(lambda: len(re.findall(broken, notifier.log)) >= 3, "the answer and both changes failed")
 
-    box.clear_faults()
+    box.clear_call_faults()
 
     wait_for_cards(notifier)
     for chat, message_id in cards.items():
-        assert says(card_now(box, chat, message_id), "已提现")
-        assert ref_on(card_now(box, chat, message_id)) is None
+        assert contains_text(card_now(box, chat, message_id), "已提现")
+        assert find_button_ref(card_now(box, chat, message_id)) is None
 
 
 @pytest.mark.parametrize(
@@ -316,8 +316,8 @@ def test_the_token_expires_in_the_middle_of_the_call(
     box = feishu_box
     with running_notifier(box, tmp_path, more=SETTINGS, timeout_seconds=4) as notifier:
         reward(notifier)
-        fault = box.add_fault({"match": WITHDRAW, "action": action, "seconds": 2, "times": 1})
-        press(box, LIN, LIN)
+        fault = box.add_call_fault({"match": WITHDRAW, "action": action, "seconds": 2, "times": 1})
+        press_button(box, LIN, LIN)
         wait_for_hits(box, fault)
 
         box.expire_tokens()

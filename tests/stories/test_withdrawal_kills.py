@@ -17,7 +17,7 @@ from notifier.sandbox.testing import FeishuBox
 from notifier.store import ledger, withdrawals
 from notifier.store.engine.database import Database
 from support import payout_checks as money
-from support.cards import balance_card, ref_on
+from support.cards import balance_card, find_button_ref
 from support.ports import free_port
 from support.running import RunningNotifier, running_notifier
 from support.waiting import wait_until
@@ -34,7 +34,7 @@ routes:
 """
 
 
-class Scene:
+class KillScenario:
     """One notifier that is killed again and again."""
 
     def __init__(self, notifier: RunningNotifier, database: Database, chance: random.Random) -> None:
@@ -42,63 +42,65 @@ class Scene:
 
     def newest(self) -> Withdrawal | None:
         with self.database.read() as connection:
-            return next(iter(withdrawals.listed(connection, states=(), limit=1)), None)
+            return next(iter(withdrawals.list_withdrawals(connection, states=(), limit=1)), None)
 
     def wait_for_fault(self, match: str, action: str) -> None:
         """Returns while the call hangs, so that the kill falls into it."""
-        fault = self.box.add_fault({"match": match, "action": action, "times": 1, "seconds": 30})
+        fault = self.box.add_call_fault({"match": match, "action": action, "times": 1, "seconds": 30})
         self.click()
-        self.box.wait_for(lambda: self.box.fault_hits(fault) == 1, f"{match} is under way", timeout=30)
+        self.box.wait_for(
+            lambda: self.box.count_call_fault_hits(fault) == 1, f"{match} is under way", timeout=30
+        )
 
     def click(self) -> None:
         """Its answer may never come, as the notifier dies meanwhile."""
         card = balance_card(self.box, LIN)
-        click = (card["message_id"], LIN, {"ref": ref_on(card)})
+        click = (card["message_id"], LIN, {"ref": find_button_ref(card)})
         threading.Thread(target=self.box.click, args=click, daemon=True).start()
 
-    def at_rest(self) -> bool:
-        return money.at_rest(self.database)
+    def is_settled(self) -> bool:
+        return money.is_settled(self.database)
 
 
-def at_any_moment(scene: Scene) -> None:
+def at_any_moment(scene: KillScenario) -> None:
     scene.click()
     threading.Event().wait(
         scene.chance.uniform(0, LONGEST_SECONDS)
     )  # the moment of the kill is the input here
 
 
-def when_the_intent_is_on_disk(scene: Scene) -> None:
+def when_the_intent_is_on_disk(scene: KillScenario) -> None:
     before = scene.newest()
     scene.click()
     wait_until(lambda: scene.newest() != before, "the order is on disk")
 
 
-def in_the_call(scene: Scene) -> None:
+def in_the_call(scene: KillScenario) -> None:
     scene.wait_for_fault(money.WITHDRAW, "hang")
 
 
-def before_the_answer(scene: Scene) -> None:
+def before_the_answer(scene: KillScenario) -> None:
     scene.wait_for_fault(money.WITHDRAW, "hang_after")
 
 
-def when_the_payout_arrives(scene: Scene) -> None:
+def when_the_payout_arrives(scene: KillScenario) -> None:
     before = len(scene.box.payouts())
     scene.click()
     scene.box.wait_for(lambda: len(scene.box.payouts()) > before, "the payout arrives", timeout=30)
 
 
-def when_it_is_reported_paid(scene: Scene) -> None:
+def when_it_is_reported_paid(scene: KillScenario) -> None:
     when_the_payout_arrives(scene)
     order_id = scene.box.payouts()[-1]["order_id"]
     threading.Thread(target=scene.box.report_payout, args=(order_id, "paid", order_id), daemon=True).start()
     threading.Event().wait(scene.chance.uniform(0, 0.05))  # as above
 
 
-def in_the_change_of_a_card(scene: Scene) -> None:
+def in_the_change_of_a_card(scene: KillScenario) -> None:
     scene.wait_for_fault(money.PATCH, "hang")
 
 
-STEPS: tuple[Callable[[Scene], None], ...] = (
+STEPS: tuple[Callable[[KillScenario], None], ...] = (
     when_the_intent_is_on_disk,
     in_the_call,
     before_the_answer,
@@ -110,7 +112,7 @@ STEPS: tuple[Callable[[Scene], None], ...] = (
 
 
 @pytest.fixture
-def scene(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[Scene]:
+def scene(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[KillScenario]:
     port = free_port()
     feishu_box.set_payout_report_url(f"http://127.0.0.1:{port}/payouts/report")
     settings = ROUTES + money.SETTINGS.format(url=feishu_box.url, port=port)
@@ -118,28 +120,28 @@ def scene(feishu_box: FeishuBox, tmp_path: Path) -> Iterator[Scene]:
         running_notifier(feishu_box, tmp_path, more=settings, timeout_seconds=2) as notifier,
         notifier.open_database() as database,
     ):
-        yield Scene(notifier, database, random.Random(7))
+        yield KillScenario(notifier, database, random.Random(7))
 
 
 @pytest.mark.timeout(120 + 30 * KILLS)
-def test_a_kill_at_any_step_loses_no_money_and_moves_none_twice(scene: Scene) -> None:
+def test_a_kill_at_any_step_loses_no_money_and_moves_none_twice(scene: KillScenario) -> None:
     box, notifier = scene.box, scene.notifier
     for number in range(KILLS):
-        box.change(LIN_ACCOUNT, cash={"CNY": f"+{number + 1}.00"})
+        box.change_balance(LIN_ACCOUNT, cash={"CNY": f"+{number + 1}.00"})
         notifier.wait_until_settled()
         STEPS[number % len(STEPS)](scene)
         notifier.kill()
-        box.clear_faults()
+        box.clear_call_faults()
         notifier.start()
-        wait_until(scene.at_rest, "orders are over, handed over and shown", seconds=60)
+        wait_until(scene.is_settled, "orders are over, handed over and shown", seconds=60)
         notifier.wait_until_settled()
-        money.pay_what_was_withdrawn(box)
-    wait_until(scene.at_rest, "every card shows the end", seconds=60)
+        money.pay_withdrawn_orders(box)
+    wait_until(scene.is_settled, "every card shows the end", seconds=60)
     notifier.wait_until_settled()
 
     with scene.database.read() as connection:
-        ours = withdrawals.listed(connection, states=("withdrawn",), limit=10_000)
-        unbalanced = ledger.imbalances(connection)
+        ours = withdrawals.list_withdrawals(connection, states=("withdrawn",), limit=10_000)
+        unbalanced = ledger.find_imbalances(connection)
     assert KILLS - KILLS // len(STEPS) <= len(ours), "a kill at random may come before the click"
     assert [] == unbalanced
     assert [] == money.problems(box, scene.database)

@@ -11,13 +11,13 @@ from support.cards import is_about_a_balance
 from support.running import texts
 
 CASH, POINTS = "现金（CNY）", "积分"
-Sums = dict[str, Decimal]
+AmountSums = dict[str, Decimal]
 """By label, without zeros."""
 
 _FIGURES = re.compile(r"([+-]?)¥?([\d,]+(?:\.\d+)?)(?: → .*)?")
 
 
-def said_on(message: dict[str, Any]) -> Sums:
+def amounts_on_card(message: dict[str, Any]) -> AmountSums:
     """What one card says was added: a first one tells the balance, later ones the difference."""
     shown = texts(message["content"])
     said = {}
@@ -29,19 +29,19 @@ def said_on(message: dict[str, Any]) -> Sums:
     return said
 
 
-def told_in(messages: Iterable[dict[str, Any]]) -> dict[str, Sums]:
+def sum_amounts_by_chat(messages: Iterable[dict[str, Any]]) -> dict[str, AmountSums]:
     """Sums by chat."""
-    sums: dict[str, Sums] = defaultdict(dict)
+    sums: dict[str, AmountSums] = defaultdict(dict)
     for message in messages:
         if is_about_a_balance(message):
-            for label, amount in said_on(message).items():
-                add(sums[message["chat_id"]], label, amount)
+            for label, amount in amounts_on_card(message).items():
+                add_amount(sums[message["chat_id"]], label, amount)
     return {chat: without_zeros(told) for chat, told in sums.items()}
 
 
-def add(sums: Sums, label: str, amount: Decimal) -> None:
+def add_amount(sums: AmountSums, label: str, amount: Decimal) -> None:
     sums[label] = sums.get(label, Decimal(0)) + amount
 
 
-def without_zeros(sums: Sums) -> Sums:
+def without_zeros(sums: AmountSums) -> AmountSums:
     return {label: amount for label, amount in sums.items() if amount}

@@ -23,11 +23,11 @@ def is_about_a_balance(message: dict[str, Any]) -> bool:
     return message["content"]["header"]["title"]["content"] in BALANCE_TITLES
 
 
-def says(message: dict[str, Any], words: str) -> bool:
+def contains_text(message: dict[str, Any], words: str) -> bool:
     return any(words in text for text in texts(message["content"]))
 
 
-def ref_on(message: dict[str, Any]) -> str | None:
+def find_button_ref(message: dict[str, Any]) -> str | None:
     """The opaque id in the button's value, found anywhere on the card."""
 
     def find(node: object) -> str | None:
@@ -45,7 +45,7 @@ def ref_on(message: dict[str, Any]) -> str | None:
     return find(message["content"])
 
 
-def press(box: FeishuBox, chat: str, who: str) -> dict[str, Any]:
+def press_button(box: FeishuBox, chat: str, open_id: str) -> dict[str, Any]:
     """The button of the newest balance card there."""
     message = balance_card(box, chat)
-    return box.click(message["message_id"], who, {"ref": ref_on(message)})
+    return box.click(message["message_id"], open_id, {"ref": find_button_ref(message)})

@@ -37,25 +37,25 @@ MODULES = (
 )
 """All that a run imports while it starts."""
 
-STEPS = {
-    "start: enrolled": r"INSERT INTO workers",
-    "start: look-ups let go": r"UPDATE accounts SET lookup_due_at=\? WHERE accounts.lookup_attempts",
-    "beat": r"UPDATE workers",
+CRASH_POINTS = {
+    "start: worker registered": r"INSERT INTO workers",
+    "start: look-ups released": r"UPDATE accounts SET lookup_due_at=\? WHERE accounts.lookup_attempts",
+    "heartbeat": r"UPDATE workers",
     "event stored": r"INSERT INTO inbox",
-    "event recorded": r"UPDATE inbox SET state",
-    "notice born": r"INSERT INTO notices",
+    "event applied": r"UPDATE inbox SET state",
+    "notice created": r"INSERT INTO notices",
     "look-up begun": r"UPDATE accounts SET lookup_due_at=\? WHERE accounts.id",
-    "owner known": r"UPDATE deliveries SET receive_id_type",
+    "referrer known": r"UPDATE deliveries SET receive_id_type",
     "card claimed": r"INSERT INTO attempts",
     "card frozen": r"UPDATE deliveries SET rung=",
     "card sent": r"UPDATE deliveries SET state=\?, updated_at=\?, owner=\?, message_id=",
-    "order on disk": r"INSERT INTO withdrawals",
+    "order stored": r"INSERT INTO withdrawals",
     "withdrawal claimed": r"UPDATE withdrawals SET owner=\? WHERE withdrawals.id",
     "withdrawal call begun": r"UPDATE withdrawals SET attempts=.* expected=",
-    "withdrawal over": r"UPDATE withdrawals SET state=\?, owner=\?, taken=",
-    "own withdrawal seen": r"UPDATE withdrawals SET seen_in_ledger",
+    "withdrawal finished": r"UPDATE withdrawals SET state=\?, owner=\?, taken=",
+    "own withdrawal seen": r"UPDATE withdrawals SET is_in_ledger",
     "payout claimed": r"UPDATE payouts SET first_tried_at",
-    "payout handed over": r"UPDATE payouts SET state=\?, attempts=",
+    "payout submitted": r"UPDATE payouts SET state=\?, attempts=",
     "payout reported": r"UPDATE payouts SET state=\?, sent_at=",
     "card change shown": r"UPDATE card_updates SET shown",
 }
@@ -64,11 +64,11 @@ STEPS = {
 _WRITE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b")
 
 
-class Crash:
+class CrashPlan:
     """Kills this process at the nth time that a step is committed."""
 
     def __init__(self, *, step: str, when: str, nth: int, hit: Path) -> None:
-        self._pattern = re.compile(STEPS[step], re.DOTALL)
+        self._pattern = re.compile(CRASH_POINTS[step], re.DOTALL)
         self._gap = {"step": step, "when": when}
         self._when, self._left, self._hit = when, nth, hit
         self._written = threading.local()
@@ -78,7 +78,7 @@ class Crash:
 
         def do_commit(dialect: DefaultDialect, connection: Any) -> None:
             written, self._written.statements = getattr(self._written, "statements", []), []
-            if not self._comes_true(written):
+            if not self._is_reached(written):
                 commit(dialect, connection)
                 return
             if self._when == "after":
@@ -93,24 +93,24 @@ class Crash:
         DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
         sa.event.listen(sa.Engine, "before_cursor_execute", note)
 
-    def _comes_true(self, written: list[str]) -> bool:
+    def _is_reached(self, written: list[str]) -> bool:
         if not any(self._pattern.match(statement) for statement in written):
             return False
         self._left -= 1
         return self._left <= 0
 
 
-def _become(order: dict[str, Any]) -> None:
+def _run_child(request: dict[str, Any]) -> None:
     """The child: never returns."""
     code = 1
     try:
-        log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        if order["crash"]:
-            Crash(**order["crash"], hit=Path(order["hit"])).install()
-        cli(order["start"], prog_name="notifier")
+        if request["crash"]:
+            CrashPlan(**request["crash"], hit=Path(request["hit"])).install()
+        cli(request["start"], prog_name="notifier")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except BaseException:  # noqa: BLE001 - whatever it is, it belongs into the log, and this process must end
@@ -120,17 +120,17 @@ def _become(order: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def _answer(order: dict[str, Any]) -> dict[str, Any]:
-    if "wait" in order:
-        return {"status": os.waitpid(order["wait"], 0)[1]}
-    if "poll" in order:
-        pid, status = os.waitpid(order["poll"], os.WNOHANG)
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    if "wait" in request:
+        return {"status": os.waitpid(request["wait"], 0)[1]}
+    if "poll" in request:
+        pid, status = os.waitpid(request["poll"], os.WNOHANG)
         return {"status": status if pid else None}
     if threading.active_count() > 1:
         raise RuntimeError("a process with several threads must not be forked")
     pid = os.fork()
     if not pid:
-        _become(order)
+        _run_child(request)
     return {"pid": pid}
 
 

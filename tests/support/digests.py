@@ -7,17 +7,17 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from notifier.cards.digest_fit import fitting
+from notifier.cards.digest_fit import make_digest_fit
 from notifier.config.settings import Config
 from notifier.domain.account import Ownership, Referrer
-from notifier.domain.digest import Digest, Plan
+from notifier.domain.digest import Digest, DigestPlan
 from notifier.domain.event import AccountKey
 from notifier.domain.money import Kind
 from notifier.domain.period import Span
 from notifier.domain.route import AddressBook
-from notifier.flow.digests.digest import Digester, DigestParts
-from notifier.flow.notices import Telling
-from notifier.runtime.factories import renderer
+from notifier.flow.digests.digest import DigestSender, DigestDeps
+from notifier.flow.notices import NoticeWriter
+from notifier.runtime.factories import make_renderer
 from notifier.store import accounts, ledger
 from notifier.store.digests import digest_content
 from notifier.store.engine.database import Database
@@ -28,7 +28,7 @@ from support.clock import FakeClock
 HOUR = 3600
 DAY = 24 * HOUR
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-PLAN = Plan(
+PLAN = DigestPlan(
     name="hr-daily",
     groups=("hr",),
     to_referrers=False,
@@ -46,18 +46,18 @@ PLAN = Plan(
 )
 BEFORE = datetime(2026, 11, 23, 0, 0, tzinfo=UTC)
 """08:00 on Monday in Shanghai, an hour and seven minutes before the digest of Sunday."""
-BOOK = AddressBook(groups={"hr": "oc_hr", "finance": "oc_finance"}, fallback=None)
+ADDRESS_BOOK = AddressBook(groups={"hr": "oc_hr", "finance": "oc_finance"}, fallback=None)
 
 
-def a_clock(start: datetime = BEFORE) -> FakeClock:
+def make_clock(start: datetime = BEFORE) -> FakeClock:
     return FakeClock(start)
 
 
-def parts(clock: FakeClock, *plans: Plan) -> DigestParts:
-    return DigestParts(
+def digest_deps(clock: FakeClock, *plans: DigestPlan) -> DigestDeps:
+    return DigestDeps(
         plans=plans or (PLAN,),
-        telling=Telling(book=BOOK, max_age_ms=10**12),
-        fit=fitting(renderer(Config(), clock)),
+        notices=NoticeWriter(address_book=ADDRESS_BOOK, max_age_ms=10**12),
+        fit=make_digest_fit(make_renderer(Config(), clock)),
         kinds=tuple(Kind),
         late_after_ms=7 * DAY * 1000,
         clock=clock,
@@ -65,12 +65,12 @@ def parts(clock: FakeClock, *plans: Plan) -> DigestParts:
     )
 
 
-def digester(database: Database, clock: FakeClock, *plans: Plan) -> Digester:
-    return Digester(database, parts(clock, *plans))
+def make_digester(database: Database, clock: FakeClock, *plans: DigestPlan) -> DigestSender:
+    return DigestSender(database, digest_deps(clock, *plans))
 
 
-async def until_idle(one: Digester) -> None:
-    while await one.turn() == 0:
+async def run_until_idle(one: DigestSender) -> None:
+    while await one.run_once() == 0:
         pass
 
 
@@ -78,27 +78,27 @@ def account(number: int) -> AccountKey:
     return AccountKey(tenant_key="tk", app_id="cli_x", account_id=str(7_000_000_000_000_000_000 + number))
 
 
-def balance(database: Database, number: int, at: datetime, *, points: int = 0, **cash: str) -> int:
+def store_balance(database: Database, number: int, at: datetime, *, points: int = 0, **cash: str) -> int:
     """The account's row. Its owner is known."""
     report = balance_report(
         cash=cash, points=points, modified_at=round(at.timestamp() * 1000), account=account(number)
     )
 
     def enter(connection: sa.Connection) -> int:
-        ref = ledger.enter(connection, [(1, report)])[0].account_ref
+        ref = ledger.apply_reports(connection, [(1, report)])[0].account_ref
         who = Referrer(open_id=f"ou_{number}", name_zh=f"同事{number}", name_en=f"Colleague {number}")
-        accounts.keep_ownership(connection, ref, Ownership(referrer=who, looked_up_at=report.modified_at))
+        accounts.save_ownership(connection, ref, Ownership(referrer=who, looked_up_at=report.modified_at))
         return ref
 
     return database.write(enter).result()
 
 
-def runs(database: Database) -> list[tuple[str, str, int, str]]:
+def read_runs(database: Database) -> list[tuple[str, str, int, str]]:
     """(period, recipient, edition, state) of each, in the order of birth."""
     columns = (
         digest_runs.c.period,
         digest_runs.c.recipient,
-        digest_runs.c.edition,
+        digest_runs.c.correction_number,
         digest_runs.c.state,
     )
     with database.read() as connection:
@@ -106,7 +106,7 @@ def runs(database: Database) -> list[tuple[str, str, int, str]]:
     return [tuple(row) for row in rows]
 
 
-def told(database: Database) -> list[Digest]:
+def read_digests(database: Database) -> list[Digest]:
     """What was told, in the order of birth."""
     with database.read() as connection:
         texts = connection.execute(
@@ -114,10 +114,10 @@ def told(database: Database) -> list[Digest]:
             .where(digest_runs.c.content.is_not(None))
             .order_by(digest_runs.c.id)
         ).scalars()
-        return [digest_content.read(text) for text in texts]
+        return [digest_content.deserialize(text) for text in texts]
 
 
-def sent(database: Database) -> list[Any]:
+def read_digest_deliveries(database: Database) -> list[Any]:
     """Deliveries of digests, in the order of birth."""
     with database.read() as connection:
         return list(
@@ -127,10 +127,10 @@ def sent(database: Database) -> list[Any]:
         )
 
 
-def files(database: Database) -> list[Any]:
+def read_files(database: Database) -> list[Any]:
     with database.read() as connection:
         return list(connection.execute(sa.select(digest_files).order_by(digest_files.c.id)).all())
 
 
-def weekly(**values: Any) -> Plan:
+def weekly(**values: Any) -> DigestPlan:
     return replace(PLAN, name="my-week", span=Span.WEEK, cron="7 9 * * mon", **values)

@@ -11,7 +11,9 @@ FIGURES_FILE = "NOTIFIER_TESTS_FIGURES"
 Figure = int | float | str
 
 
-def keep(test: str, *, counted: Mapping[str, Figure], zeros: Mapping[str, int], seconds: float) -> None:
+def write_figures(
+    test: str, *, counted: Mapping[str, Figure], zeros: Mapping[str, int], seconds: float
+) -> None:
     """counted: how much was tried. zeros: what must not have happened, how often it did."""
     path = os.environ.get(FIGURES_FILE)
     if not path:

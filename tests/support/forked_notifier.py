@@ -14,7 +14,7 @@ from notifier.sandbox.testing import FeishuBox
 from support import crash_server
 from support.running import START_SECONDS, STOP_SECONDS, RunningNotifier, clean_environment
 
-Crash = Mapping[str, Any]
+CrashPlan = Mapping[str, Any]
 """step, when and nth, as in crash_server.py."""
 
 
@@ -39,20 +39,20 @@ class ForkedNotifier(RunningNotifier):
         *,
         connected: bool = True,
         environment: Mapping[str, str] | None = None,
-        crash: Crash | None = None,
+        crash: CrashPlan | None = None,
     ) -> None:
         """crash: where it is to kill itself. Without one it returns when Feishu sees its connection."""
         assert self._has_ended
         assert environment is None, "a fork has the environment of its parent"
         self.box.wait_for(lambda: self.box.connections() == 0, "the last one is gone", timeout=START_SECONDS)
         self.hit_file.unlink(missing_ok=True)
-        order = {
+        request = {
             "start": ["run", "--config", str(self.config)],
             "log": str(self.log_file),
             "crash": dict(crash) if crash else None,
             "hit": str(self.hit_file),
         }
-        self._forked, self._has_ended = self._ask(order)["pid"], False
+        self._forked, self._has_ended = self._ask(request)["pid"], False
         if connected and not crash:
             self.wait_until_connected()
             assert not self.ended, self.log
@@ -92,10 +92,10 @@ class ForkedNotifier(RunningNotifier):
         self._server.wait(STOP_SECONDS)
         self._server.stdout.close()
 
-    def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
+    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         answer: dict[str, Any] = json.loads(self._server.stdout.readline())
         return answer

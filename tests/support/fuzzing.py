@@ -16,18 +16,18 @@ from notifier.cards import balance_text
 from notifier.cards.render import Card, Renderer, plain_text, serialise
 from notifier.clock import SystemClock
 from notifier.config.settings import Config
-from notifier.domain.delivery import Rung
-from notifier.errors import Parked
+from notifier.domain.delivery import CardVariant
+from notifier.errors import Quarantined
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.wire import read_balance_report, read_event
 from notifier.feishu.withdrawal_wire import read_click
-from notifier.operations.sample_cards import EVERY_SAMPLE, sample
-from notifier.runtime.factories import renderer
+from notifier.operations.sample_cards import ALL_SAMPLES, make_sample
+from notifier.runtime.factories import make_renderer
 from notifier.sandbox.cards.rules import check_card
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from support.noise import TEXTS, Maker, balance_document, callbacks, event, targets
-from support.raw_feishu import RawFeishu
+from support.raw_feishu import MinimalFeishu
 from support.running import RunningNotifier
 from support.waiting import wait_until
 from support.webhook_noise import ANSWERS, Poster, post, read_post
@@ -37,31 +37,31 @@ ANSWER_SECONDS = 60.0
 GOOD_ACCOUNT = "7000000000000000001"
 UNFORESEEN = (
     "Traceback",
-    "listener.died",
+    "listener.crashed",
     "connection.failed",
-    "step.failed",
-    "call.lost_its_way",
+    "worker.failed",
+    "call.failed",
     "event.failed",
-    "event.not_stored",
-    "frame.not_stored",
-    "answer.unwritable",
+    "event.store_failed",
+    "frame.store_failed",
+    "callback.encoding_failed",
     "click.card_failed",
     "card.failed",
 )
 """What no input may bring into the log: each stands for an error that nobody had in mind."""
 
-MORE = """\
+EXTRA_CONFIG = """\
 withdrawals:
   offer_to: [referrer]
 """
 
 
-class Found(AssertionError):
+class FuzzFailure(AssertionError):
     """An input that breaks a promise; the file it was kept in is named."""
 
 
 @dataclass(slots=True)
-class Figures:
+class FuzzCounts:
     """What a run came to. memory in MB, after the first batches and at the end."""
 
     seed: int
@@ -79,14 +79,14 @@ class Figures:
 class _Fuzz:
     """One notifier that gets noise. kept: where an input that breaks it is left."""
 
-    def __init__(self, notifier: RunningNotifier, *, seed: int, kept: Path) -> None:
+    def __init__(self, notifier: RunningNotifier, *, seed: int, failure_file: Path) -> None:
         self._notifier = notifier
         self._rng = random.Random(seed)
-        self._kept = kept
+        self._kept = failure_file
         self._log_seen = 0
-        self.figures = Figures(seed=seed)
+        self.figures = FuzzCounts(seed=seed)
 
-    def _look(self, inputs: list[bytes]) -> None:
+    def _check_log(self, inputs: list[bytes]) -> None:
         """What the log says since the last look."""
         with self._notifier.log_file.open("rb") as log:
             log.seek(self._log_seen)
@@ -94,16 +94,16 @@ class _Fuzz:
         self._log_seen += len(fresh.encode())
         bad = [line for line in fresh.splitlines() if any(each in line for each in UNFORESEEN)]
         if bad:
-            raise self._found(inputs, f"the log says {bad[0][:300]!r}")
+            raise self._failure(inputs, f"the log says {bad[0][:300]!r}")
 
-    def _found(self, inputs: list[bytes], what: str) -> Found:
+    def _failure(self, inputs: list[bytes], what: str) -> FuzzFailure:
         self._kept.write_text("\n".join(each.hex() for each in inputs), encoding="utf-8")
         seed = self.figures.seed
-        return Found(
+        return FuzzFailure(
             f"{what}; seed {seed}, {self.figures.total} inputs, the last of them are in {self._kept}"
         )
 
-    def _weigh(self) -> None:
+    def _measure_memory(self) -> None:
         """Once the first batches have warmed it up, and from then on."""
         status = Path(f"/proc/{self._notifier.pid}/status").read_text(encoding="utf-8")
         megabytes = int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) // 1024
@@ -115,11 +115,11 @@ class _Fuzz:
 class WebhookFuzz(_Fuzz):
     """A notifier that Feishu posts to, and so does everybody else."""
 
-    def __init__(self, box: FeishuBox, notifier: RunningNotifier, *, seed: int, kept: Path) -> None:
-        super().__init__(notifier, seed=seed, kept=kept)
-        self._box = box
+    def __init__(self, box: FeishuBox, notifier: RunningNotifier, *, seed: int, failure_file: Path) -> None:
+        super().__init__(notifier, seed=seed, failure_file=failure_file)
+        self._sandbox = box
 
-    def run(self, count: int) -> Figures:
+    def run(self, count: int) -> FuzzCounts:
         """At least so many inputs. Raises Found."""
         with contextlib.closing(Poster(self._notifier.webhook_url)) as poster:
             while self.figures.total < count:
@@ -130,32 +130,36 @@ class WebhookFuzz(_Fuzz):
                     except (http.client.HTTPException, OSError) as error:
                         answer = f"{type(error).__name__}: {error}"
                     if answer not in ANSWERS:
-                        raise self._found([made], f"it was answered with {answer}")
+                        raise self._failure([made], f"it was answered with {answer}")
                     self.figures.inputs[f"webhook {answer}"] += 1
                 self._good_event(posts)
-                self._look(posts)
-                self._weigh()
+                self._check_log(posts)
+                self._measure_memory()
         return self.figures
 
     def _good_event(self, posts: list[bytes]) -> None:
         self.figures.good_events += 1
-        [event_id] = self._box.change(GOOD_ACCOUNT, points=1)
+        [event_id] = self._sandbox.change_balance(GOOD_ACCOUNT, points=1)
         try:
             wait_until(
-                lambda: 200 in self._box.push_codes(event_id), "it is acknowledged", seconds=ANSWER_SECONDS
+                lambda: 200 in self._sandbox.push_codes(event_id),
+                "it is acknowledged",
+                seconds=ANSWER_SECONDS,
             )
         except AssertionError as error:
-            raise self._found(posts, f"{event_id}: {error}") from error
+            raise self._failure(posts, f"{event_id}: {error}") from error
 
 
 class WireFuzz(_Fuzz):
     """A notifier that is connected to a Feishu that sends noise."""
 
-    def __init__(self, feishu: RawFeishu, notifier: RunningNotifier, *, seed: int, kept: Path) -> None:
-        super().__init__(notifier, seed=seed, kept=kept)
+    def __init__(
+        self, feishu: MinimalFeishu, notifier: RunningNotifier, *, seed: int, failure_file: Path
+    ) -> None:
+        super().__init__(notifier, seed=seed, failure_file=failure_file)
         self._feishu = feishu
 
-    def run(self, count: int) -> Figures:
+    def run(self, count: int) -> FuzzCounts:
         """At least so many inputs. Raises Found."""
         self._good_event([])
         refs = self._refs()
@@ -166,8 +170,8 @@ class WireFuzz(_Fuzz):
             self._feishu.push(frames)
             self.figures.inputs.update(named)
             self._good_event(frames)
-            self._look(frames)
-            self._weigh()
+            self._check_log(frames)
+            self._measure_memory()
         return self.figures
 
     def _good_event(self, frames: list[bytes]) -> None:
@@ -175,25 +179,27 @@ class WireFuzz(_Fuzz):
         number = self.figures.good_events = self.figures.good_events + 1
         name = f"good-{number}"
         payload = json.dumps(good_document(name, number)).encode()
-        told_on = -1
+        pushed_on = -1
 
         def acknowledged() -> bool:
             """Told once on each connection, as Feishu sends again what was not answered."""
-            nonlocal told_on
+            nonlocal pushed_on
             if self._notifier.ended:
-                raise Found("the process ended")
-            if self._feishu.connections() and told_on != self._feishu.connected_ever:
-                told_on = self._feishu.connected_ever
-                self._feishu.tell(payload, name)
+                raise FuzzFailure("the process ended")
+            if self._feishu.connections() and pushed_on != self._feishu.total_connections:
+                pushed_on = self._feishu.total_connections
+                self._feishu.push_tracked(payload, name)
             return self._feishu.acks.get(name) == 200
 
         try:
             wait_until(acknowledged, f"{name} is acknowledged", seconds=ANSWER_SECONDS)
-            wait_until(lambda: self._verdict(name) == "done", f"{name} is recorded", seconds=ANSWER_SECONDS)
+            wait_until(
+                lambda: self._inbox_state(name) == "done", f"{name} is recorded", seconds=ANSWER_SECONDS
+            )
         except AssertionError as error:
-            raise self._found(frames, str(error)) from error
+            raise self._failure(frames, str(error)) from error
 
-    def _verdict(self, key: str) -> str | None:
+    def _inbox_state(self, key: str) -> str | None:
         row = self._ask("SELECT state FROM inbox WHERE event_key = ?", key)
         return str(row[0][0]) if row else None
 
@@ -218,30 +224,30 @@ def good_document(event_id: str, number: int) -> dict[str, Any]:
     return document
 
 
-def fuzz_wire(folder: Path, *, seed: int, count: int, kept: Path) -> Figures:
+def fuzz_wire(folder: Path, *, seed: int, count: int, failure_file: Path) -> FuzzCounts:
     """A notifier of its own in folder, and count inputs. Raises Found."""
-    with RawFeishu() as feishu:
-        notifier = RunningNotifier(cast("FeishuBox", feishu), folder, more=MORE)
+    with MinimalFeishu() as feishu:
+        notifier = RunningNotifier(cast("FeishuBox", feishu), folder, more=EXTRA_CONFIG)
         notifier.start()
         try:
-            return WireFuzz(feishu, notifier, seed=seed, kept=kept).run(count)
+            return WireFuzz(feishu, notifier, seed=seed, failure_file=failure_file).run(count)
         finally:
             notifier.kill()
 
 
-def fuzz_webhook(folder: Path, *, seed: int, count: int, kept: Path) -> Figures:
+def fuzz_webhook(folder: Path, *, seed: int, count: int, failure_file: Path) -> FuzzCounts:
     """A notifier of its own in folder, and count posts. Raises Found."""
     with FeishuBox() as box:
-        notifier = RunningNotifier(box, folder, more=MORE, webhook=True)
+        notifier = RunningNotifier(box, folder, more=EXTRA_CONFIG, webhook=True)
         notifier.start()
         try:
-            return WebhookFuzz(box, notifier, seed=seed, kept=kept).run(count)
+            return WebhookFuzz(box, notifier, seed=seed, failure_file=failure_file).run(count)
         finally:
             notifier.kill()
 
 
 def _read_balance(payload: bytes) -> None:
-    with contextlib.suppress(Parked):  # said in a sentence, for a person
+    with contextlib.suppress(Quarantined):  # said in a sentence, for a person
         read_balance_report(read_event(payload, app_id="cli_x"))
 
 
@@ -259,9 +265,9 @@ else.
 """
 
 
-def fuzz_readers(*, seed: int, count: int, kept: Path) -> Figures:
+def fuzz_readers(*, seed: int, count: int, failure_file: Path) -> FuzzCounts:
     """In this process, at full speed. Raises Found."""
-    rng, figures = random.Random(seed), Figures(seed=seed)
+    rng, figures = random.Random(seed), FuzzCounts(seed=seed)
     while figures.total < count:
         name = rng.choice(list(READERS))
         make, read = READERS[name]
@@ -270,14 +276,14 @@ def fuzz_readers(*, seed: int, count: int, kept: Path) -> Figures:
         try:
             read(payload)
         except Exception as error:
-            kept.write_bytes(payload)
-            raise Found(
-                f"{name}: {type(error).__name__}: {error}; seed {seed}, the input is in {kept}"
+            failure_file.write_bytes(payload)
+            raise FuzzFailure(
+                f"{name}: {type(error).__name__}: {error}; seed {seed}, the input is in {failure_file}"
             ) from error
     return figures
 
 
-OURS = frozenset(
+FIXED_FORM_FIELDS = frozenset(
     (
         "kind",
         "trend",
@@ -296,30 +302,32 @@ OURS = frozenset(
 )
 """Fields that our own code or Feishu fills with a word or id of a known form; all other texts may hold anything."""
 
-LONGEST_TEXT = 40
+MAX_TEXT = 40
 """What flow/wording.py cuts names and the like to, or shorter."""
 
 
-def fuzz_cards(*, seed: int, count: int, kept: Path) -> Figures:
+def fuzz_cards(*, seed: int, count: int, failure_file: Path) -> FuzzCounts:
     """Cards of every kind with hostile texts: each rung is a card that Feishu would take, or says why it is none."""
     rng = random.Random(seed)
-    figures, drawing, config = Figures(seed=seed), renderer(Config(), SystemClock()), Config()
-    samples = [sample(name, config) for name in EVERY_SAMPLE]
+    figures, card_renderer, config = FuzzCounts(seed=seed), make_renderer(Config(), SystemClock()), Config()
+    samples = [make_sample(name, config) for name in ALL_SAMPLES]
     while figures.total < count:
         card = hostile(rng, rng.choice(samples))
         figures.inputs["card"] += 1
         try:
-            _check_card(drawing, card)
+            _check_card(card_renderer, card)
         except Exception as error:
-            kept.write_text(repr(card), encoding="utf-8")
-            raise Found(f"{type(error).__name__}: {error}; seed {seed}, the card is in {kept}") from error
+            failure_file.write_text(repr(card), encoding="utf-8")
+            raise FuzzFailure(
+                f"{type(error).__name__}: {error}; seed {seed}, the card is in {failure_file}"
+            ) from error
     return figures
 
 
-def _check_card(drawing: Renderer, card: Card) -> None:
+def _check_card(card_renderer: Renderer, card: Card) -> None:
     people = frozenset(_people(card))
-    for rung in (Rung.FULL, Rung.BARE, Rung.COMPACT):
-        made = drawing.card(rung, card)  # raises TemplateBroken
+    for variant in (CardVariant.FULL, CardVariant.NO_MEDIA, CardVariant.COMPACT):
+        made = card_renderer.card(variant, card)  # raises TemplateBroken
         text = serialise(made)
         text.encode()
         assert made == json.loads(text), "what is sent is what was checked"
@@ -349,6 +357,6 @@ def hostile(rng: random.Random, node: Any, name: str = "") -> Any:
         return replace(node, **changed)
     if isinstance(node, tuple):
         return tuple(hostile(rng, each, name) for each in node)
-    if isinstance(node, str) and node and name not in OURS and rng.random() < 0.3:
+    if isinstance(node, str) and node and name not in FIXED_FORM_FIELDS and rng.random() < 0.3:
         return balance_text.clean(rng.choice(TEXTS))
     return node

@@ -160,14 +160,14 @@ def nested(rng: Random) -> object:
     return made
 
 
-def _places(node: object, depth: int = 0) -> list[tuple[Any, Any]]:
+def _paths(node: object, depth: int = 0) -> list[tuple[Any, Any]]:
     """(container, key) of everything below, but not of what is deeper than a document ever is."""
     pairs: list[tuple[Any, Any]] = []
     if isinstance(node, dict | list) and depth < 8:
         keys = list(node) if isinstance(node, dict) else list(range(len(node)))
         for key in keys:
             pairs.append((node, key))
-            pairs += _places(node[key], depth + 1)
+            pairs += _paths(node[key], depth + 1)
     return pairs
 
 
@@ -175,7 +175,7 @@ def mutated(rng: Random, document: Mapping[str, object]) -> dict[str, Any]:
     """A copy with one to three things wrong."""
     made: dict[str, Any] = copy.deepcopy(dict(document))
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        places = _places(made)
+        places = _paths(made)
         if not places:
             return made
         container, key = rng.choice(places)
@@ -269,14 +269,14 @@ def frame_of(payload: bytes, *, message_id: str, kind: str = "event", parts: int
 
 def frame(rng: Random) -> bytes:
     """Bytes, protobuf, headers and parts, each gone wrong in its way."""
-    return rng.choice((_bytes, _bent, _headers, _fields, _parts, _parts, _control, _method))(rng)
+    return rng.choice((_bytes, _corrupted_frame, _headers, _fields, _parts, _parts, _control, _method))(rng)
 
 
 def _bytes(rng: Random) -> bytes:
     return rng.randbytes(rng.choice((0, 1, 5, 50, 2000)))
 
 
-def _bent(rng: Random) -> bytes:
+def _corrupted_frame(rng: Random) -> bytes:
     """A good frame with bytes changed, cut, doubled or put in."""
     raw = bytearray(frame_of(as_bytes(rng, balance_document(rng)), message_id=f"b-{rng.getrandbits(40):x}"))
     for _ in range(rng.choice((1, 1, 2, 8))):

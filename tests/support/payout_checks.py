@@ -23,19 +23,19 @@ payouts:
   secret: sandbox-payout-secret
 """
 
-ALL = 1_000_000
+NO_LIMIT = 1_000_000
 _ORDER_ID = re.compile(r"rn-[0-9a-f]{32}")
 
 
-def at_rest(database: Database) -> bool:
+def is_settled(database: Database) -> bool:
     """No order open, no payout waiting, no card behind."""
     with database.read() as connection:
-        waiting = withdrawals.listed(connection, states=("requested",), limit=1)
-        unpaid = payouts.listed(connection, states=("pending",), limit=1)
-        return not waiting and not unpaid and card_updates.behind(connection) == 0
+        waiting = withdrawals.list_withdrawals(connection, states=("requested",), limit=1)
+        unpaid = payouts.list_payouts(connection, states=("pending",), limit=1)
+        return not waiting and not unpaid and card_updates.count_pending(connection) == 0
 
 
-def pay_what_was_withdrawn(box: FeishuBox) -> None:
+def pay_withdrawn_orders(box: FeishuBox) -> None:
     for payout in box.payouts():
         if payout["report_status"] != 200:
             answer = box.report_payout(payout["order_id"], "paid", payout["order_id"])
@@ -47,8 +47,11 @@ def problems(box: FeishuBox, database: Database) -> list[str]:
     when all are at rest and paid.
     """
     with database.read() as connection:
-        ours = {each.order_id for each in withdrawals.listed(connection, states=("withdrawn",), limit=ALL)}
-        paid = {each.order_id for each in payouts.listed(connection, states=("paid",), limit=ALL)}
+        ours = {
+            each.order_id
+            for each in withdrawals.list_withdrawals(connection, states=("withdrawn",), limit=NO_LIMIT)
+        }
+        paid = {each.order_id for each in payouts.list_payouts(connection, states=("paid",), limit=NO_LIMIT)}
     theirs = {each["order_id"]: each for each in box.withdrawals() if each["cash"] or each["points"]}
     handed = Counter(each["order_id"] for each in box.payouts())
     bodies = {each["order_id"]: each["body"]["amounts"] for each in box.payouts()}
@@ -64,7 +67,9 @@ def problems(box: FeishuBox, database: Database) -> list[str]:
         if cash(theirs[order_id]["cash"]) != cash(bodies[order_id])
     ]
     about = _messages_about_orders(box)
-    return found + [problem for order_id in ours for problem in _wrongly_told(order_id, about[order_id])]
+    return found + [
+        problem for order_id in ours for problem in _notification_problems(order_id, about[order_id])
+    ]
 
 
 def _messages_about_orders(box: FeishuBox) -> dict[str, list[tuple[dict[str, Any], str]]]:
@@ -77,7 +82,7 @@ def _messages_about_orders(box: FeishuBox) -> dict[str, list[tuple[dict[str, Any
     return about
 
 
-def _wrongly_told(order_id: str, about: list[tuple[dict[str, Any], str]]) -> list[str]:
+def _notification_problems(order_id: str, about: list[tuple[dict[str, Any], str]]) -> list[str]:
     """Besides the cards that offered it: to the referrer the receipt and `paid`, or both in one; nobody else."""
     told = [message["chat_id"] for message, _ in about if not is_about_a_balance(message)]
     found = [] if 1 <= len(told) <= 2 and len(set(told)) == 1 else [f"{order_id}: told {len(told)} times"]

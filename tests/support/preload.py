@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 
-def build(name: str, folder: Path) -> Path:
+def build_library(name: str, folder: Path) -> Path:
     """The library made from tests/support/<name>.c. Skips the test where there is no compiler."""
     compiler = shutil.which("cc")
     if compiler is None:

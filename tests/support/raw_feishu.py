@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from aiohttp import WSMsgType, web
 
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame, FrameError
-from notifier.sandbox.secret_marks import drawn
+from notifier.sandbox.secret_marks import new_secret
 from notifier.sandbox.settings import SandboxSettings
 from support.noise import SERVICE, frame_of
 from support.waiting import wait_until
@@ -22,9 +22,9 @@ ACCOUNT = {
 }
 
 
-class RawFeishu:
+class MinimalFeishu:
     """Where a FeishuBox stands in a RunningNotifier. acks: codes by message_id, of those that were
-    told one by one. connected_ever: connections so far.
+    told one by one. total_connections: connections so far.
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class RawFeishu:
         self.app_id, self.app_secret = SandboxSettings().app_id, SandboxSettings().app_secret
         self.acks: dict[str, int] = {}
         self.sent = 0
-        self.connected_ever = 0
-        self._wanted: set[str] = set()
+        self.total_connections = 0
+        self._tracked_ids: set[str] = set()
         self._sockets: list[web.WebSocketResponse] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="raw-feishu", daemon=True)
@@ -60,9 +60,9 @@ class RawFeishu:
         """As fast as the client takes them. A connection that ends meanwhile loses them."""
         self._do(self._push(frames))
 
-    def tell(self, payload: bytes, message_id: str) -> None:
+    def push_tracked(self, payload: bytes, message_id: str) -> None:
         """One good frame, whose answer is noted in acks."""
-        self._wanted.add(message_id)
+        self._tracked_ids.add(message_id)
         self.push([frame_of(payload, message_id=message_id)])
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
@@ -87,7 +87,7 @@ class RawFeishu:
             await self._runner.cleanup()
 
     async def _discover(self, request: web.Request) -> web.Response:
-        query = f"device_id=1&service_id={SERVICE}&ticket={drawn('ticket')}&access_key={drawn('access-key')}"
+        query = f"device_id=1&service_id={SERVICE}&ticket={new_secret('ticket')}&access_key={new_secret('access-key')}"
         config = {"ReconnectCount": -1, "ReconnectInterval": 1, "ReconnectNonce": 0, "PingInterval": 120}
         data = {"URL": f"ws://{request.host}/ws/v2?{query}", "ClientConfig": config}
         return web.json_response({"code": 0, "msg": "", "data": data})
@@ -96,16 +96,16 @@ class RawFeishu:
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
         self._sockets.append(socket)
-        self.connected_ever += 1
+        self.total_connections += 1
         try:
             async for message in socket:
                 if message.type == WSMsgType.BINARY:
-                    await self._hear(socket, message.data)
+                    await self._receive(socket, message.data)
         finally:
             self._sockets.remove(socket)
         return socket
 
-    async def _hear(self, socket: web.WebSocketResponse, raw: bytes) -> None:
+    async def _receive(self, socket: web.WebSocketResponse, raw: bytes) -> None:
         try:
             frame = Frame.from_bytes(raw)
         except FrameError:
@@ -114,7 +114,7 @@ class RawFeishu:
         if frame.method == CONTROL and frame.header("type") == "ping":
             pong = Frame(service=SERVICE, method=CONTROL, headers=(("type", "pong"),))
             await socket.send_bytes(pong.to_bytes())
-        elif frame.method == DATA and name in self._wanted:
+        elif frame.method == DATA and name in self._tracked_ids:
             self.acks[name] = int(json.loads(frame.payload or b"{}").get("code", 0))
 
     async def _push(self, frames: list[bytes]) -> None:

@@ -10,21 +10,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from notifier.domain.event import AccountKey
-from notifier.domain.rate_limit import Pace
+from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.referral_accounts import ReferralAccounts
-from notifier.feishu.wire import read_balance_report, read_event, write_reading
-from notifier.flow.events.apply_events import RecordParts, record
-from notifier.flow.events.reconcile import Refresher, RefreshParts
-from notifier.flow.notices import Telling
+from notifier.feishu.referral_accounts import FeishuReferralAccounts
+from notifier.feishu.wire import read_balance_report, read_event, encode_balance_reading
+from notifier.flow.events.apply_events import ApplyDeps, apply_events
+from notifier.flow.events.reconcile import Reconciler, ReconcileDeps
+from notifier.flow.notices import NoticeWriter
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import ledger, reconciliations
 from notifier.store.engine.database import Database
-from notifier.store.inbox import AcceptEvents
+from notifier.store.inbox import EventInserter
 from notifier.store.schema.tables import accounts, notices
-from notifier.store.schema.tables import sweeps as sweeps_table
+from notifier.store.schema.tables import reconciliation_runs as sweeps_table
 from support.clock import FakeClock
 
 LIN = "7000000000000000001"
@@ -34,7 +34,7 @@ HOUR = 3600
 
 
 @dataclass
-class Scene:
+class ReconcileScene:
     """A store that has heard of every account of the stand-in, and a refresher that reads them.
 
     connected_since: by the clock; deaf: how often the refresher said that we are.
@@ -43,87 +43,87 @@ class Scene:
     box: FeishuBox
     database: Database
     clock: FakeClock
-    parts: RefreshParts
-    deaf: list[int] = field(default_factory=list)
+    deps: ReconcileDeps
+    not_receiving: list[int] = field(default_factory=list)
     connected_since: int | None = 0
-    refresher: Refresher = field(init=False)
-    on_deaf: Callable[[], None] = field(init=False)
+    reconciler: Reconciler = field(init=False)
+    on_not_receiving: Callable[[], None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.on_deaf = lambda: self.deaf.append(1)
-        self.parts = replace(
-            self.parts,
+        self.on_not_receiving = lambda: self.not_receiving.append(1)
+        self.deps = replace(
+            self.deps,
             connected_since=lambda: self.connected_since,
-            deaf=lambda: self.on_deaf(),  # noqa: PLW0108 - a test may set another
+            on_not_receiving=lambda: self.on_not_receiving(),  # noqa: PLW0108 - a test may set another
         )
         self.restart()
 
     def restart(self) -> None:
-        self.refresher = Refresher(self.database, self.parts)
+        self.reconciler = Reconciler(self.database, self.deps)
 
-    def hear_all(self) -> None:
+    def receive_all(self) -> None:
         """Every event that the stand-in has made, as it would have come."""
         events = [read_event(payload, app_id=self.box.app_id) for payload in _payloads(self.box)]
-        accept = AcceptEvents(self.clock)
+        accept = EventInserter(self.clock)
         self.database.write(lambda c: accept(c, events)).result()
 
-    async def record(self) -> None:
-        while await record(self.database, self._record_parts()):
+    async def apply_events(self) -> None:
+        while await apply_events(self.database, self._apply_deps()):
             pass
 
-    def _record_parts(self) -> RecordParts:
-        book = AddressBook(groups={"hr": "oc_hr"}, fallback=None)
-        return RecordParts(
+    def _apply_deps(self) -> ApplyDeps:
+        address_book = AddressBook(groups={"hr": "oc_hr"}, fallback=None)
+        return ApplyDeps(
             read=read_balance_report,
             routes=(Route(name="all", when=Condition(), targets=("referrer",)),),
-            telling=Telling(book=book, max_age_ms=HOUR * 1000, alarm_group="hr"),
+            notices=NoticeWriter(address_book=address_book, max_age_ms=HOUR * 1000, alarm_group="hr"),
             clock=self.clock,
         )
 
-    def hear(self, event_id: str, *, modified_at: int | str | None = None) -> None:
+    def receive(self, event_id: str, *, modified_at: int | str | None = None) -> None:
         """One event, as if Feishu had dated its change so."""
         document = json.loads(self.box.payload(event_id))
         if modified_at is not None:
             document["event"]["modify_time"] = str(modified_at)
         event = read_event(json.dumps(document).encode(), app_id=self.box.app_id)
-        accept = AcceptEvents(self.clock)
+        accept = EventInserter(self.clock)
         self.database.write(lambda c: accept(c, [event])).result()
 
-    async def sweep(self, *, connected: bool = True, turns: int = 60, seconds: float = 0.5) -> None:
+    async def reconcile(self, *, connected: bool = True, max_runs: int = 60, seconds: float = 0.5) -> None:
         """Goes on until a round is over, or for so many turns."""
         if connected:
-            self.refresher.may_have_missed()
-        await self.refresher.turn()
-        for _ in range(turns):
+            self.reconciler.request_run()
+        await self.reconciler.run_once()
+        for _ in range(max_runs):
             if self.running() is None:
                 break
             self.clock.advance(seconds=seconds)
-            await self.refresher.turn()
-        await self.record()
+            await self.reconciler.run_once()
+        await self.apply_events()
 
     async def after_grace(self) -> None:
         self.clock.advance(seconds=GRACE + 1)
-        await self.turns(3)
-        await self.record()
+        await self.run_times(3)
+        await self.apply_events()
 
-    async def turns(self, count: int) -> None:
+    async def run_times(self, count: int) -> None:
         for _ in range(count):
-            await self.refresher.turn()
+            await self.reconciler.run_once()
             self.clock.advance(seconds=0.5)
 
-    def running(self) -> reconciliations.Sweep | None:
+    def running(self) -> reconciliations.ReconciliationRun | None:
         with self.database.read() as connection:
-            return reconciliations.running(connection)
+            return reconciliations.get_running(connection)
 
-    def newest(self) -> reconciliations.Sweep:
+    def newest(self) -> reconciliations.ReconciliationRun:
         with self.database.read() as connection:
-            found = reconciliations.newest(connection)
+            found = reconciliations.get_newest(connection)
         assert found is not None
         return found
 
-    def total(self, what: str) -> int:
+    def sum_column(self, column: str) -> int:
         """Over all rounds."""
-        return sum(getattr(row, what) for row in self.rows(sweeps_table))
+        return sum(getattr(row, column) for row in self.rows(sweeps_table))
 
     def rows(self, table: sa.Table) -> list[Any]:
         with self.database.read() as connection:
@@ -132,7 +132,7 @@ class Scene:
     def recovered(self) -> list[Any]:
         return [row for row in self.rows(notices) if row.recovered]
 
-    def told_cash(self) -> list[list[str]]:
+    def notified_cash(self) -> list[list[str]]:
         """[before, after] of every notice about cash, oldest first."""
         return [
             [before, after]
@@ -149,18 +149,18 @@ class Scene:
         """How often an account was asked for."""
         return len(self.box.requests("/open-apis/hire"))
 
-    async def past(self, seconds: float, *, step: float = 1) -> None:
+    async def pass_time(self, seconds: float, *, step: float = 1) -> None:
         """Time goes by, and the refresher works as it would meanwhile."""
         for _ in range(round(seconds / step)):
             self.clock.advance(seconds=step)
-            await self.refresher.turn()
-        await self.record()
+            await self.reconciler.run_once()
+        await self.apply_events()
 
     def balance(self, account_id: str) -> dict[Any, Decimal]:
         key = AccountKey(tenant_key="sandbox-tenant", app_id=self.box.app_id, account_id=account_id)
         with self.database.read() as connection:
-            assert [] == ledger.imbalances(connection)
-            return ledger.history(connection, key)[-1][0].amounts
+            assert [] == ledger.find_imbalances(connection)
+            return ledger.load_history(connection, key)[-1][0].amounts
 
 
 def _payloads(box: FeishuBox) -> list[bytes]:
@@ -168,32 +168,34 @@ def _payloads(box: FeishuBox) -> list[bytes]:
 
 
 @asynccontextmanager
-async def refresh_scene(database: Database, clock: FakeClock, *, extra: int = 12) -> AsyncIterator[Scene]:
+async def reconcile_scene(
+    database: Database, clock: FakeClock, *, extra: int = 12
+) -> AsyncIterator[ReconcileScene]:
     """clock: near the stand-in's, as its answers say when they were made. extra: accounts beside the first four."""
     with FeishuBox(SandboxSettings(extra_accounts=extra, quotas=False)) as box:
         access = AppAccess(base_url=box.url, app_id=box.app_id, app_secret=box.app_secret, timeout_seconds=1)
         async with FeishuApi(access, clock) as api:
-            made = Scene(
+            made = ReconcileScene(
                 box,
                 database,
                 clock,
-                RefreshParts(
-                    outside=ReferralAccounts(api),
+                ReconcileDeps(
+                    referral_accounts=FeishuReferralAccounts(api),
                     app_id=box.app_id,
-                    pace=Pace(per_second=9),
-                    own_pace=Pace(per_second=5),
+                    limit=RateLimit(per_second=9),
+                    own_limit=RateLimit(per_second=5),
                     every_ms=None,
                     on_connect=True,
                     grace_ms=GRACE * 1000,
-                    write=write_reading,
+                    encode_reading=encode_balance_reading,
                     connected_since=lambda: None,
                     clock=clock,
                     wake=lambda: None,
-                    deaf=lambda: None,
+                    on_not_receiving=lambda: None,
                 ),
             )
             box.hold()
-            box.change_many([(each["account_id"], 1, {"CNY": "+10.00"}) for each in box.accounts()])
-            made.hear_all()
-            await made.record()
+            box.change_balances([(each["account_id"], 1, {"CNY": "+10.00"}) for each in box.accounts()])
+            made.receive_all()
+            await made.apply_events()
             yield made

@@ -13,7 +13,7 @@ from typing import Any
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import delivery_admin, inbox
 from notifier.store.engine.database import Database
-from support.leaks import search, search_folder
+from support.leaks import fail_on_secret, fail_on_secret_in_folder
 from support.ports import free_port
 from support.waiting import wait_until
 
@@ -140,7 +140,7 @@ class RunningNotifier:
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(STOP_SECONDS)
-        search_folder(self.folder)
+        fail_on_secret_in_folder(self.folder)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """A clean stop; the exit code."""
@@ -148,7 +148,7 @@ class RunningNotifier:
         if not self.ended:
             self._process.send_signal(number)
         code = self._process.wait(STOP_SECONDS)
-        search_folder(self.folder)
+        fail_on_secret_in_folder(self.folder)
         return code
 
     def wait_end(self, seconds: float = START_SECONDS) -> int:
@@ -165,7 +165,7 @@ class RunningNotifier:
             env=clean_environment(),
             timeout=60,
         )
-        search(ran.stdout + ran.stderr, f"the output of {' '.join(words)}")
+        fail_on_secret(ran.stdout + ran.stderr, f"the output of {' '.join(words)}")
         return ran
 
     def wait_until_settled(self, *, seconds: float = 90) -> None:
@@ -176,7 +176,7 @@ class RunningNotifier:
             timeout=seconds,
         )
         with self.open_database() as database:
-            wait_until(lambda: _at_rest(database), "nothing is on its way", seconds=seconds)
+            wait_until(lambda: _is_settled(database), "nothing is on its way", seconds=seconds)
 
     @contextmanager
     def open_database(self) -> Iterator[Database]:
@@ -201,9 +201,9 @@ def _webhook(box: FeishuBox, port: int) -> str:
     )
 
 
-def _at_rest(database: Database) -> bool:
+def _is_settled(database: Database) -> bool:
     with database.read() as connection:
-        on_the_way = delivery_admin.oldest_open_at(connection)
+        on_the_way = delivery_admin.get_oldest_open_at(connection)
         return on_the_way is None and not inbox.count_by_state(connection).get("new")
 
 

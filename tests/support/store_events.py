@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from notifier.clock import SystemClock
 from notifier.domain.event import Event
 from notifier.store.engine.database import Database
-from notifier.store.inbox import AcceptEvents
+from notifier.store.inbox import EventInserter
 
 AT_ONCE = 8
 
@@ -28,7 +28,7 @@ def main(url: str, first: int, synchronous: str | None) -> None:
             database.engine, "connect", lambda c, _: c.execute(f"PRAGMA synchronous={synchronous}").close()
         )
         database.engine.dispose()
-    accept, places = AcceptEvents(SystemClock()), threading.Semaphore(AT_ONCE)
+    accept, places = EventInserter(SystemClock()), threading.Semaphore(AT_ONCE)
     for number in itertools.count(first):
         places.acquire()
         event = Event(

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-BETWEEN_LOOKS_SECONDS = 0.02
+POLL_SECONDS = 0.02
 
 
 def wait_until(condition: Callable[[], T | None], description: str, *, seconds: float = 20) -> T:
@@ -19,5 +19,5 @@ def wait_until(condition: Callable[[], T | None], description: str, *, seconds: 
     while not (answer := condition()):
         if time.monotonic() > ends_at:
             raise AssertionError(f"not within {seconds:g} s: {description}")
-        pause.wait(BETWEEN_LOOKS_SECONDS)
+        pause.wait(POLL_SECONDS)
     return answer

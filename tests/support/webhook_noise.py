@@ -11,9 +11,9 @@ import time
 from random import Random
 from urllib.parse import urlsplit
 
-from notifier.errors import Parked
-from notifier.feishu.webhook.crypto import Undecipherable
-from notifier.feishu.webhook.request import Refused, WebhookAccess, open_request
+from notifier.errors import Quarantined
+from notifier.feishu.webhook.crypto import DecryptionError
+from notifier.feishu.webhook.request import RequestRejected, WebhookAccess, verify_request
 from notifier.feishu.wire import read_balance_report, read_event
 from notifier.sandbox.push.webhook import encrypt, signature_headers
 from notifier.sandbox.settings import SandboxSettings
@@ -87,7 +87,7 @@ def _signature(rng: Random, body: bytes) -> dict[str, str]:
             return good
 
 
-def parts(made: bytes) -> tuple[dict[str, str], bytes]:
+def split_post(made: bytes) -> tuple[dict[str, str], bytes]:
     """Headers and body."""
     line, _, body = made.partition(b"\n")
     return json.loads(line), body
@@ -95,9 +95,9 @@ def parts(made: bytes) -> tuple[dict[str, str], bytes]:
 
 def read_post(made: bytes) -> None:
     """As the webhook does: a refusal, or an event that is read like any other."""
-    headers, body = parts(made)
-    with contextlib.suppress(Refused, Undecipherable, Parked):
-        opened = open_request(ACCESS, headers, body, now=round(time.time() * 1000))
+    headers, body = split_post(made)
+    with contextlib.suppress(RequestRejected, DecryptionError, Quarantined):
+        opened = verify_request(ACCESS, headers, body, now=round(time.time() * 1000))
         read_balance_report(read_event(opened.payload, app_id=ACCESS.app_id))
 
 
@@ -107,16 +107,16 @@ class Poster:
     def __init__(self, url: str) -> None:
         place = urlsplit(url)
         self._path = place.path
-        self._line = http.client.HTTPConnection(place.netloc, timeout=ANSWER_SECONDS)
+        self._connection = http.client.HTTPConnection(place.netloc, timeout=ANSWER_SECONDS)
 
     def close(self) -> None:
-        self._line.close()
+        self._connection.close()
 
     def push(self, made: bytes) -> int:
         """What it was answered with."""
-        headers, body = parts(made)
+        headers, body = split_post(made)
         sent = {name: value.encode("utf-8") for name, value in headers.items()}
-        self._line.request("POST", self._path, body=body, headers=sent)
-        answer = self._line.getresponse()
+        self._connection.request("POST", self._path, body=body, headers=sent)
+        answer = self._connection.getresponse()
         answer.read()
         return answer.status

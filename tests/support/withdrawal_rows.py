@@ -15,60 +15,66 @@ from notifier.store import accounts, payouts, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
-from notifier.store.withdrawals import Ending, Order
+from notifier.store.withdrawals import WithdrawalResult, WithdrawalOrder
 from support.builders import ACCOUNT, CNY
-from support.delivery_rows import LIN, NOW, account_ref, told
+from support.delivery_rows import LIN, NOW, account_ref, create_notice
 
-BOOK = AddressBook(groups={"hr": "oc_hr", "fallback": "oc_fallback"}, fallback="fallback")
+ADDRESS_BOOK = AddressBook(groups={"hr": "oc_hr", "fallback": "oc_fallback"}, fallback="fallback")
 HR = Recipient(id_type="chat_id", id="oc_hr")
-OWNER = Referrer(open_id=LIN.id, name_zh="林小满", name_en="Lin Xiaoman")
-TAKEN: Amounts = {CNY: Decimal("350.5000")}
+REFERRER = Referrer(open_id=LIN.id, name_zh="林小满", name_en="Lin Xiaoman")
+WITHDRAWN_AMOUNTS: Amounts = {CNY: Decimal("350.5000")}
 
 
-def hung_card(
+def posted_card(
     database: Database,
     key: str,
     *,
     target: str = "referrer",
     account: AccountKey = ACCOUNT,
-    epoch: int = 0,
+    withdrawal_count: int = 0,
     sent_at: Millis = NOW,
 ) -> int:
     """A card with a button that Feishu took; its delivery's id."""
     recipient = LIN if target == "referrer" else HR
-    one = told(database, key, recipient=recipient, target=target, account=account, now=sent_at)
+    one = create_notice(database, key, recipient=recipient, target=target, account=account, now=sent_at)
     ref = account_ref(database, account)
 
     def finish(connection: sa.Connection) -> None:
         values = {"state": "sent", "message_id": f"om_{one}", "updated_at": sent_at}
         connection.execute(sa.update(deliveries).where(deliveries.c.id == one).values(values))
-        buttons.draw(connection, delivery_id=one, account_ref=ref, epoch=epoch, now=sent_at)
+        buttons.ensure_button(
+            connection, delivery_id=one, account_ref=ref, withdrawal_count=withdrawal_count, now=sent_at
+        )
 
     database.write(finish).result()
     return one
 
 
-def withdrawn(
+def create_withdrawn_order(
     database: Database,
     order_id: str = "rn-1",
     *,
     account: AccountKey = ACCOUNT,
     card: int | None = None,
     at: Millis = NOW,
-    epoch: int = 0,
+    withdrawal_count: int = 0,
 ) -> Withdrawal:
-    """An order that Feishu has carried out, with its owner known; without payout and notices."""
-    one = card or hung_card(database, f"card of {order_id}", account=account, epoch=epoch, sent_at=at)
+    """An order that Feishu has carried out, with its referrer known; without payout and notices."""
+    one = card or posted_card(
+        database, f"card of {order_id}", account=account, withdrawal_count=withdrawal_count, sent_at=at
+    )
 
     def make(connection: sa.Connection) -> None:
         ref = connection.execute(
             sa.select(deliveries.c.account_ref).where(deliveries.c.id == one)
         ).scalar_one()
-        accounts.keep_ownership(connection, ref, Ownership(referrer=OWNER, looked_up_at=at))
-        name = buttons.draw(connection, delivery_id=one, account_ref=ref, epoch=epoch, now=at)
-        button = buttons.find(connection, name, book=BOOK, now=at)
+        accounts.save_ownership(connection, ref, Ownership(referrer=REFERRER, looked_up_at=at))
+        name = buttons.ensure_button(
+            connection, delivery_id=one, account_ref=ref, withdrawal_count=withdrawal_count, now=at
+        )
+        button = buttons.find_button(connection, name, address_book=ADDRESS_BOOK, now=at)
         assert button is not None
-        order = Order(
+        order = WithdrawalOrder(
             order_id=order_id,
             button=button,
             kinds=tuple(Kind),
@@ -77,35 +83,37 @@ def withdrawn(
             click_key=f"click of {order_id}",
             now=at,
         )
-        begun = withdrawals.begin(connection, order)
+        begun = withdrawals.create_order(connection, order)
         assert begun is not None
-        assert withdrawals.end(
-            connection, begun, Ending(state=WithdrawalState.WITHDRAWN, now=at, taken=TAKEN, at=at)
+        assert withdrawals.finish(
+            connection,
+            begun,
+            WithdrawalResult(state=WithdrawalState.WITHDRAWN, now=at, withdrawn=WITHDRAWN_AMOUNTS, at=at),
         )
 
     database.write(make).result()
-    return stored(database, order_id)
+    return read_withdrawal(database, order_id)
 
 
-def stored(database: Database, order_id: str) -> Withdrawal:
+def read_withdrawal(database: Database, order_id: str) -> Withdrawal:
     with database.read() as connection:
-        found = withdrawals.by_order(connection, order_id)
+        found = withdrawals.find_by_order(connection, order_id)
     assert found is not None
     return found
 
 
-def payout(database: Database, order_id: str = "rn-1", *, at: Millis = NOW) -> Payout:
+def create_payout(database: Database, order_id: str = "rn-1", *, at: Millis = NOW) -> Payout:
     """A withdrawal with its payout, which waits."""
-    one = withdrawn(
+    one = create_withdrawn_order(
         database, order_id, at=at, account=AccountKey(tenant_key="tk", app_id="cli_x", account_id=order_id)
     )
-    body = body_of(one, taken=TAKEN, at=at, referrer=OWNER)
-    database.write(lambda c: payouts.begin(c, one, body=body, now=at)).result()
-    return payout_of(database, order_id)
+    body = body_of(one, withdrawn=WITHDRAWN_AMOUNTS, at=at, referrer=REFERRER)
+    database.write(lambda c: payouts.create_payout(c, one, body=body, now=at)).result()
+    return read_payout(database, order_id)
 
 
-def payout_of(database: Database, order_id: str) -> Payout:
+def read_payout(database: Database, order_id: str) -> Payout:
     with database.read() as connection:
-        found = payouts.of_order(connection, order_id)
+        found = payouts.find_by_order(connection, order_id)
     assert found is not None
     return found

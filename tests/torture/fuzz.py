@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from support.figures import keep
-from support.fuzzing import Figures, Found, fuzz_cards, fuzz_readers, fuzz_webhook, fuzz_wire
+from support.figures import write_figures
+from support.fuzzing import FuzzCounts, FuzzFailure, fuzz_cards, fuzz_readers, fuzz_webhook, fuzz_wire
 
-KEPT = Path(tempfile.gettempdir()) / "notifier-fuzz.txt"
+FAILURE_FILE = Path(tempfile.gettempdir()) / "notifier-fuzz.txt"
 
 
 def main() -> int:
@@ -26,17 +26,21 @@ def main() -> int:
     parser.add_argument("--cards", type=int, default=5_000)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        runs: tuple[Callable[[], Figures], ...] = (
-            lambda: fuzz_readers(seed=asked.seed, count=asked.count, kept=KEPT),
-            lambda: fuzz_cards(seed=asked.seed, count=asked.cards, kept=KEPT),
-            lambda: fuzz_wire(_made(folder, "wire"), seed=asked.seed, count=asked.count, kept=KEPT),
-            lambda: fuzz_webhook(_made(folder, "webhook"), seed=asked.seed, count=asked.posts, kept=KEPT),
+        runs: tuple[Callable[[], FuzzCounts], ...] = (
+            lambda: fuzz_readers(seed=asked.seed, count=asked.count, failure_file=FAILURE_FILE),
+            lambda: fuzz_cards(seed=asked.seed, count=asked.cards, failure_file=FAILURE_FILE),
+            lambda: fuzz_wire(
+                _made(folder, "wire"), seed=asked.seed, count=asked.count, failure_file=FAILURE_FILE
+            ),
+            lambda: fuzz_webhook(
+                _made(folder, "webhook"), seed=asked.seed, count=asked.posts, failure_file=FAILURE_FILE
+            ),
         )
         try:
             for run in runs:
                 began = time.monotonic()
-                tell(run(), time.monotonic() - began)
-        except Found as found:
+                print_counts(run(), time.monotonic() - began)
+        except FuzzFailure as found:
             print(f"seed {asked.seed}: {found}")  # noqa: T201
             return 1
     return 0
@@ -48,13 +52,13 @@ def _made(folder: str, name: str) -> Path:
     return made
 
 
-def tell(figures: Figures, took: float) -> None:
+def print_counts(figures: FuzzCounts, took: float) -> None:
     kinds = ", ".join(f"{name} {count:,}" for name, count in sorted(figures.inputs.items()))
     print(  # noqa: T201
         f"seed {figures.seed}: {figures.total:,} inputs ({kinds}) in {took:.0f} s; unforeseen errors 0",
         flush=True,
     )
-    keep(
+    write_figures(
         "fuzz",
         counted={**figures.inputs, "good events between": figures.good_events},
         zeros={"unforeseen errors": 0},

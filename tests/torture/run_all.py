@@ -33,37 +33,37 @@ class LongTest:
     """
 
     name: str
-    words: Sequence[str]
+    arguments: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
-    beside: bool = False
+    runs_in_parallel: bool = False
 
 
 LONG_TESTS = (
     LongTest(
         name="sweep",
-        words=("-m", "pytest", "-q", "tests/stories/test_kill_sweep.py"),
+        arguments=("-m", "pytest", "-q", "tests/stories/test_kill_sweep.py"),
         environment={"NOTIFIER_TESTS_SWEEP_KILLS": "1000"},
     ),
     LongTest(
         name="power",
-        words=("-m", "pytest", "-q", "tests/store/test_power_cuts.py"),
+        arguments=("-m", "pytest", "-q", "tests/store/test_power_cuts.py"),
         environment={"NOTIFIER_TESTS_POWER_CUTS": "200"},
     ),
     LongTest(
         name="connection",
-        words=("-m", "pytest", "-q", "tests/stories/test_always_receiving.py"),
+        arguments=("-m", "pytest", "-q", "tests/stories/test_always_receiving.py"),
     ),
     LongTest(
-        name="books",
-        words=("-m", "pytest", "-q", "--timeout=3600", "tests/flow/test_ledger_property.py"),
+        name="ledger",
+        arguments=("-m", "pytest", "-q", "--timeout=3600", "tests/flow/test_ledger_property.py"),
         environment={"NOTIFIER_TESTS_EXAMPLES": "1000"},
     ),
-    LongTest(name="fuzz", words=("tests/torture/fuzz.py", "--seed", "7")),
+    LongTest(name="fuzz", arguments=("tests/torture/fuzz.py", "--seed", "7")),
     LongTest(
         name="soak",
-        words=("tests/torture/soak.py",),
+        arguments=("tests/torture/soak.py",),
         environment={"NOTIFIER_TESTS_SOAK_SECONDS": "3600"},
-        beside=True,
+        runs_in_parallel=True,
     ),
 )
 
@@ -79,7 +79,7 @@ def run(test: LongTest, file: Path) -> list[Line]:
         "PYTHONPATH": str(ROOT / "tests"),
     }
     ran = subprocess.run(
-        [sys.executable, *test.words], cwd=ROOT, env=environment, stdout=sys.stderr, check=False
+        [sys.executable, *test.arguments], cwd=ROOT, env=environment, stdout=sys.stderr, check=False
     )
     lines = lines_of(file)
     if ran.returncode or not lines:
@@ -134,9 +134,9 @@ def main(names: Sequence[str]) -> int:
         def begin(test: LongTest) -> Callable[[], list[Line]]:
             return threads.submit(run, test, Path(folder) / f"{test.name}.jsonl").result
 
-        ends = {test.name: begin(test) for test in asked if test.beside}
+        ends = {test.name: begin(test) for test in asked if test.runs_in_parallel}
         for test in asked:
-            if not test.beside:
+            if not test.runs_in_parallel:
                 ends[test.name] = begin(test)
                 ends[test.name]()
         lines = [line for test in asked for line in ends[test.name]()]

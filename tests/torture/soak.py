@@ -50,13 +50,13 @@ its figures, and says nothing about growth. Growth is judged over the second hal
 when the machine is first busy, up to a bound, and what leaks does so in the second half as well.
 """
 
-MOST_GROWTH = 0.05
+MAX_GROWTH = 0.05
 """Of what is held after the warm-up, in the whole of the run that is judged, by the straight line through it."""
 
-SWINGS = {"rss_mb": 5.0, "files": 5.0, "threads": 5.0, "tasks": 10.0}
+ALLOWED_VARIATION = {"rss_mb": 5.0, "files": 5.0, "threads": 5.0, "tasks": 10.0}
 """And what goes up and down with the calls under way: so much is no growth either."""
 
-MOST_WAITING_SECONDS = 120
+MAX_WAITING_SECONDS = 120
 ROUTES = """\
 routes:
   - name: to the referrer
@@ -108,7 +108,7 @@ class Soak:
         while (gone := time.monotonic() - started) < self.seconds and not self.notifier.ended:
             if self.pushed < gone * PER_SECOND:
                 names = [accounts[(self.pushed + n) % len(accounts)] for n in range(AT_ONCE)]
-                self.box.change_many([(name, 1, {}) for name in names])
+                self.box.change_balances([(name, 1, {}) for name in names])
                 self.pushed += AT_ONCE
             else:
                 threading.Event().wait(self.pushed / PER_SECOND - gone)
@@ -116,15 +116,15 @@ class Soak:
                 self.samples.append(self.sample(gone))
                 next_sample += SAMPLE_SECONDS
             if gone >= next_line:
-                say(self.samples[-1])
+                print_sample(self.samples[-1])
                 next_line += SHOW_SECONDS
 
-    def sample(self, at: float) -> Sample:
+    def make_sample(self, at: float) -> Sample:
         took = self.answers()
         with self.database.read() as connection:
             now = time.time()
             new = inbox.count_by_state(connection).get("new", 0)
-            oldest = delivery_admin.oldest_open_at(connection)
+            oldest = delivery_admin.get_oldest_open_at(connection)
             waiting = connection.execute(
                 sa.select(sa.func.count())
                 .select_from(deliveries)
@@ -187,7 +187,7 @@ def _mb(file: Path) -> float:
     return file.stat().st_size / 2**20 if file.exists() else 0.0
 
 
-def say(sample: Sample) -> None:
+def print_sample(sample: Sample) -> None:
     print(  # noqa: T201
         f"{sample.at / 60:5.1f} min  {sample.pushed:8,} events  {sample.rss_mb:6.1f} MB  {sample.files:3} files  "
         f"{sample.threads:2} threads  {sample.tasks:3} tasks  database {sample.database_mb:6.1f} MB  "
@@ -204,7 +204,7 @@ def growth(values: Sequence[float]) -> tuple[float, float]:
     return slope * (len(values) - 1), start
 
 
-def verdicts(samples: Sequence[Sample]) -> tuple[list[str], int]:
+def assess_growth(samples: Sequence[Sample]) -> tuple[list[str], int]:
     """A sentence for each figure, and how many are bad."""
     tells = samples[-1].at >= 2 * WARM_UP_SECONDS - SAMPLE_SECONDS
     judged = [each for each in samples if each.at >= samples[-1].at / 2]
@@ -220,14 +220,14 @@ def verdicts(samples: Sequence[Sample]) -> tuple[list[str], int]:
         grown, start = growth(values)
         judge(
             f"{unit:10} {start:7.1f} at half time, {grown:+.1f} by the end, {max(values):.1f} at most",
-            fine=grown <= max(MOST_GROWTH * start, SWINGS[name]),
+            fine=grown <= max(MAX_GROWTH * start, ALLOWED_VARIATION[name]),
         )
     waited = max(each.oldest_seconds for each in judged)
     new = max(each.inbox_new for each in judged)
     judge(
         f"{'queues':10} at most {new} new in the inbox, {max(each.open_deliveries for each in judged)} cards open, "
         f"none older than {waited:.0f} s",
-        fine=waited <= MOST_WAITING_SECONDS and new < PER_SECOND * 10,
+        fine=waited <= MAX_WAITING_SECONDS and new < PER_SECOND * 10,
     )
     grown = (judged[-1].database_mb - judged[0].database_mb) / (judged[-1].at - judged[0].at) * 3600
     lines.append(
@@ -248,7 +248,7 @@ def main() -> int:
         soak = Soak(stack, SECONDS)
         soak.run()
         zeros = soak.end()
-    lines, bad = verdicts(soak.samples)
+    lines, bad = assess_growth(soak.samples)
     zeros["figures that grow"] = bad
     print(f"\n{soak.pushed:,} events in {SECONDS:,.0f} s, {len(soak.repeated)} pushed again")  # noqa: T201
     print("\n".join(lines))  # noqa: T201

@@ -4,18 +4,28 @@ import json
 import math
 from dataclasses import dataclass
 
-from notifier.feishu.card_rules.card import whole_card
-from notifier.feishu.card_rules.walk import BIGGEST_NUMBER, Noted, Path, Walk, objects, written, wrong_type
+from notifier.feishu.card_rules.card import card_shape
+from notifier.feishu.card_rules.walk import (
+    MAX_NUMBER,
+    FoundProblem,
+    Path,
+    CardWalk,
+    iter_objects,
+    format_path,
+    wrong_type,
+)
 
 __all__ = ["CardProblem", "card_problems", "element_count"]
 
-MOST_PROBLEMS = 50
-MOST_ELEMENTS = 200
-DEEPEST = 64  # levels of JSON; the deepest card that keeps the nesting rule has fewer than half
+MAX_PROBLEMS = 50
+MAX_ELEMENTS = 200
+MAX_DEPTH = 64  # levels of JSON; the deepest card that keeps the nesting rule has fewer than half
 STOP = -1
 
 _NOT_COUNTED = frozenset({"lark_md", "standard_icon", "custom_icon"})
-_FREE = frozenset({"chart_spec", "value", "rows", "streaming_config"})  # keys under which a tag is no element
+_UNREAD_KEYS = frozenset(
+    {"chart_spec", "value", "rows", "streaming_config"}
+)  # keys under which a tag is no element
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,30 +48,32 @@ def card_problems(card: object, *, max_bytes: int = 25_000) -> list[CardProblem]
     max_bytes: of the card as compact UTF-8 JSON. Feishu takes 30 KB but counts its own style tags as well.
     Never raises, whatever the value: what cannot be JSON is a problem too.
     """
-    walk = Walk(card)
-    if _read(walk, card, left=max_bytes) != STOP:
+    walk = CardWalk(card)
+    if _check_raw(walk, card, left=max_bytes) != STOP:
         _check_size(walk, card, max_bytes)
         _check_element_count(walk, card)
-        raw, walk.noted = walk.noted, []
-        whole_card(walk, card)
-        walk.noted = raw + walk.noted
+        raw, walk.problems = walk.problems, []
+        card_shape(walk, card)
+        walk.problems = raw + walk.problems
     ordered = (
-        sorted(walk.noted, key=lambda noted: _place(card, noted.path)) if len(walk.noted) > 1 else walk.noted
+        sorted(walk.problems, key=lambda problems: _document_position(card, problems.path))
+        if len(walk.problems) > 1
+        else walk.problems
     )
-    return [_as_problem(noted) for noted in ordered[:MOST_PROBLEMS]]
+    return [_as_problem(problems) for problems in ordered[:MAX_PROBLEMS]]
 
 
 def element_count(card: object) -> int:
     """How many elements Feishu counts in a card: components, columns, header tags and plain_text objects."""
-    tags = (node.get("tag") for node in objects(card, unread=_FREE))
+    tags = (node.get("tag") for node in iter_objects(card, unread=_UNREAD_KEYS))
     return sum(isinstance(tag, str) and tag not in _NOT_COUNTED for tag in tags)
 
 
-def _as_problem(noted: Noted) -> CardProblem:
-    return CardProblem(path=written(noted.path), rule=noted.rule, message=noted.message)
+def _as_problem(problems: FoundProblem) -> CardProblem:
+    return CardProblem(path=format_path(problems.path), rule=problems.rule, message=problems.message)
 
 
-def _place(card: object, path: Path) -> tuple[int, ...]:
+def _document_position(card: object, path: Path) -> tuple[int, ...]:
     """A path as positions in the document; what is absent comes after all that is there."""
     place = []
     node = card
@@ -76,77 +88,79 @@ def _place(card: object, path: Path) -> tuple[int, ...]:
     return tuple(place)
 
 
-def _read(walk: Walk, value: object, left: int) -> int:
+def _check_raw(walk: CardWalk, value: object, left: int) -> int:
     """Look at each raw value for what no JSON text may hold, and for nulls.
 
     left: how many more values fit, each being at least a byte. Returns what is left after this one,
     or STOP after a problem that makes the card unsafe to read further.
     """
     if left <= 0:
-        walk.noted.append(
-            Noted(path=(), rule="too-large", message="The card has more values than bytes allowed.")
+        walk.problems.append(
+            FoundProblem(path=(), rule="too-large", message="The card has more values than bytes allowed.")
         )
         return STOP
     if not isinstance(value, dict | list):
-        return left - 1 if _read_leaf(walk, value) else STOP
-    if len(walk.path) >= DEEPEST:
-        walk.problem("nesting", f"A card's JSON may be at most {DEEPEST} levels deep.")
+        return left - 1 if _check_raw_leaf(walk, value) else STOP
+    if len(walk.path) >= MAX_DEPTH:
+        walk.add_problem("nesting", f"A card's JSON may be at most {MAX_DEPTH} levels deep.")
         return STOP
     left -= 1
     for key, member in value.items() if isinstance(value, dict) else enumerate(value):
-        if isinstance(value, dict) and not _read_key(walk, key):
+        if isinstance(value, dict) and not _check_raw_key(walk, key):
             return STOP
         walk.path.append(key)
-        left = _read(walk, member, left)
+        left = _check_raw(walk, member, left)
         walk.path.pop()
         if left == STOP:
             break
     return left
 
 
-def _read_key(walk: Walk, key: object) -> bool:
+def _check_raw_key(walk: CardWalk, key: object) -> bool:
     if not isinstance(key, str):
         wrong_type(walk, "an object with strings as keys", key)
         return False
-    _read_text(walk, key)
+    _check_raw_text(walk, key)
     return True
 
 
-def _read_leaf(walk: Walk, value: object) -> bool:
+def _check_raw_leaf(walk: CardWalk, value: object) -> bool:
     """Whether a string, number, flag or null can be written as JSON at all."""
     if isinstance(value, str):
-        _read_text(walk, value)
+        _check_raw_text(walk, value)
     elif value is None:
-        walk.problem("null", "Feishu refuses null; leave the attribute out.")
+        walk.add_problem("null", "Feishu refuses null; leave the attribute out.")
     elif isinstance(value, float):
         if not math.isfinite(value):
-            walk.problem("wrong-value", "This number is not finite, which JSON cannot say.")
+            walk.add_problem("wrong-value", "This number is not finite, which JSON cannot say.")
     elif not isinstance(value, int):
-        walk.problem("wrong-type", f"A {type(value).__name__} is no JSON value.")
+        walk.add_problem("wrong-type", f"A {type(value).__name__} is no JSON value.")
         return False
-    elif abs(value) >= BIGGEST_NUMBER:
-        walk.problem("wrong-value", "This number has more than 64 bits; write it as a string.")
+    elif abs(value) >= MAX_NUMBER:
+        walk.add_problem("wrong-value", "This number has more than 64 bits; write it as a string.")
         return False
     return True
 
 
-def _read_text(walk: Walk, text: str) -> None:
+def _check_raw_text(walk: CardWalk, text: str) -> None:
     try:
         text.isascii() or text.encode()
     except UnicodeEncodeError:
-        walk.problem("wrong-value", "This text holds half a surrogate pair, which cannot be sent as UTF-8.")
+        walk.add_problem(
+            "wrong-value", "This text holds half a surrogate pair, which cannot be sent as UTF-8."
+        )
 
 
-def _check_size(walk: Walk, card: object, max_bytes: int) -> None:
+def _check_size(walk: CardWalk, card: object, max_bytes: int) -> None:
     text = json.dumps(card, ensure_ascii=False, separators=(",", ":"))
     size = len(text.encode(errors="surrogatepass"))
     if size > max_bytes:
-        walk.problem("too-large", f"The card has {size} bytes as JSON, but may have at most {max_bytes}.")
+        walk.add_problem("too-large", f"The card has {size} bytes as JSON, but may have at most {max_bytes}.")
 
 
-def _check_element_count(walk: Walk, card: object) -> None:
+def _check_element_count(walk: CardWalk, card: object) -> None:
     count = element_count(card)
-    if count > MOST_ELEMENTS:
-        walk.problem(
-            "too-many-elements", f"The card has {count} elements, but may have at most {MOST_ELEMENTS}."
+    if count > MAX_ELEMENTS:
+        walk.add_problem(
+            "too-many-elements", f"The card has {count} elements, but may have at most {MAX_ELEMENTS}."
         )

@@ -2,7 +2,7 @@
 
 from notifier.feishu.card_rules.components import elements
 from notifier.feishu.card_rules.pieces import LAYOUT, any_text, icon, multi_url, plain_text
-from notifier.feishu.card_rules.texts import plain
+from notifier.feishu.card_rules.texts import unformatted_text
 from notifier.feishu.card_rules.values import (
     LANGUAGES,
     TAG_COLOURS,
@@ -10,19 +10,19 @@ from notifier.feishu.card_rules.values import (
     anything,
     by_language,
     element_id,
-    flag,
+    boolean,
     free_object,
     list_of,
-    named,
+    map_of,
     one_of,
     only_true,
     rgba,
     sides,
     variant,
 )
-from notifier.feishu.card_rules.walk import Shape, Walk, shown
+from notifier.feishu.card_rules.walk import Shape, CardWalk, describe
 
-MOST_HEADER_TAGS = 3
+MAX_HEADER_TAGS = 3
 
 
 _header_tag = variant(
@@ -40,7 +40,7 @@ _header_tag = variant(
         ),
     },
 )
-_header_tags = list_of(_header_tag, most=MOST_HEADER_TAGS, rule="too-many-tags")
+_header_tags = list_of(_header_tag, max_count=MAX_HEADER_TAGS, rule="too-many-tags")
 _header = Shape(
     name="The header",
     attributes={
@@ -56,17 +56,17 @@ _header = Shape(
         "padding": sides(0, 99),
     },
     required=("title",),
-    old={"ud_icon": "use icon with tag standard_icon"},
+    deprecated={"ud_icon": "use icon with tag standard_icon"},
 )
 _style = Shape(
     name="The style",
     attributes={
-        "text_size": named(
+        "text_size": map_of(
             Shape(
                 name="A text size", attributes=dict.fromkeys(("default", "pc", "mobile"), one_of(*TEXT_SIZES))
             ),
         ),
-        "color": named(
+        "color": map_of(
             Shape(
                 name="A colour",
                 attributes={"light_mode": rgba, "dark_mode": rgba},
@@ -79,28 +79,29 @@ _config = Shape(
     name="The config",
     attributes={
         "update_multi": only_true,
-        "enable_forward": flag,
-        "enable_forward_interaction": flag,
+        "enable_forward": boolean,
+        "enable_forward_interaction": boolean,
         "width_mode": one_of("default", "compact", "fill"),
         "summary": Shape(
-            name="The summary", attributes={"content": plain(), "i18n_content": by_language(plain())}
+            name="The summary",
+            attributes={"content": unformatted_text(), "i18n_content": by_language(unformatted_text())},
         ),
         "locales": list_of(one_of(*LANGUAGES)),
-        "use_custom_translation": flag,
+        "use_custom_translation": boolean,
         "style": _style,
-        "streaming_mode": flag,
+        "streaming_mode": boolean,
         "streaming_config": free_object,
     },
-    old={"wide_screen_mode": "use width_mode"},
+    deprecated={"wide_screen_mode": "use width_mode"},
 )
 
 
-def _schema(walk: Walk, value: object) -> None:
+def _schema(walk: CardWalk, value: object) -> None:
     if value != "2.0":
-        walk.problem("wrong-value", f"The schema must be the string “2.0”, not {shown(value)}.")
+        walk.add_problem("wrong-value", f"The schema must be the string “2.0”, not {describe(value)}.")
 
 
-whole_card = Shape(
+card_shape = Shape(
     name="A card",
     attributes={
         "schema": _schema,
@@ -110,7 +111,7 @@ whole_card = Shape(
         "body": Shape(name="The body", attributes={**LAYOUT, "elements": elements}, required=("elements",)),
     },
     required=("schema", "body"),
-    old={
+    deprecated={
         "elements": "use body.elements",
         "i18n_elements": "give each component its own i18n_content",
         "i18n_header": "use header with i18n_content in its title",

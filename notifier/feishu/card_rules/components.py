@@ -10,7 +10,7 @@ from notifier.feishu.card_rules.data import chart, count_tables, table
 from notifier.feishu.card_rules.pieces import (
     FIELD,
     LAYOUT,
-    OLD_CLICK,
+    DEPRECATED_CLICK,
     TEXT_STYLE,
     any_text,
     component_shape,
@@ -20,17 +20,17 @@ from notifier.feishu.card_rules.pieces import (
     icons,
     link_action,
     plain_text,
-    press_width,
+    button_width,
     short_text,
-    some_behaviors,
+    non_empty_behaviors,
     texts,
 )
-from notifier.feishu.card_rules.texts import markdown_tables, marked, plain
+from notifier.feishu.card_rules.texts import markdown_tables, markdown_text, unformatted_text
 from notifier.feishu.card_rules.values import (
     by_language,
     colour,
     filled_string,
-    flag,
+    boolean,
     list_of,
     number_of,
     one_of,
@@ -40,12 +40,20 @@ from notifier.feishu.card_rules.values import (
     string,
     text_size,
     variant,
-    whole,
+    whole_number,
 )
-from notifier.feishu.card_rules.walk import Check, Shape, Walk, close_name, objects, shown, wrong_type
+from notifier.feishu.card_rules.walk import (
+    Check,
+    Shape,
+    CardWalk,
+    closest_name,
+    iter_objects,
+    describe,
+    wrong_type,
+)
 
-DEEPEST_CONTAINERS = 5
-LONGEST_BUTTON_TEXT = 100
+MAX_CONTAINER_DEPTH = 5
+MAX_BUTTON_TEXT = 100
 
 CONTAINERS = frozenset({"column_set", "form", "collapsible_panel", "interactive_container"})
 ROOT_ONLY = frozenset({"form", "table"})
@@ -55,7 +63,7 @@ NAMED_IN_FORMS = frozenset(
         *("date_picker", "picker_time", "picker_datetime", "select_img", "checker"),
     },
 )
-OLD_COMPONENTS = MappingProxyType(
+DEPRECATED_COMPONENTS = MappingProxyType(
     {
         "action": "put the buttons directly into elements, side by side in a column_set with flex_mode flow",
         "note": "use a div whose text has text_size notation and text_color grey",
@@ -63,7 +71,7 @@ OLD_COMPONENTS = MappingProxyType(
 )
 
 
-def component(walk: Walk, value: object) -> None:
+def component(walk: CardWalk, value: object) -> None:
     """Check one entry of an elements list, and all below it."""
     if not isinstance(value, dict):
         wrong_type(walk, "a component", value)
@@ -71,25 +79,25 @@ def component(walk: Walk, value: object) -> None:
     tag = value.get("tag")
     if not isinstance(tag, str):
         if tag is not None or "tag" not in value:
-            walk.problem("missing", "A component needs a tag that is a string.", "tag")
+            walk.add_problem("missing", "A component needs a tag that is a string.", "tag")
     elif tag in COMPONENTS:
         _known_component(walk, tag, value)
     elif not walk.is_full:
-        walk.problem("unknown-component", _unknown_component(tag), "tag")
+        walk.add_problem("unknown-component", _unknown_component(tag), "tag")
 
 
 def _unknown_component(tag: str) -> str:
-    if tag in OLD_COMPONENTS:
-        return f"Card JSON 2.0 has no component {tag}: {OLD_COMPONENTS[tag]}."
+    if tag in DEPRECATED_COMPONENTS:
+        return f"Card JSON 2.0 has no component {tag}: {DEPRECATED_COMPONENTS[tag]}."
     if tag == "column":
         return "A column stands only in the columns of a column_set."
-    meant = close_name(tag, COMPONENTS)
-    return f"Card JSON 2.0 has no component {shown(tag)}" + (f"; did you mean {meant}?" if meant else ".")
+    meant = closest_name(tag, COMPONENTS)
+    return f"Card JSON 2.0 has no component {describe(tag)}" + (f"; did you mean {meant}?" if meant else ".")
 
 
-def _known_component(walk: Walk, tag: str, value: Mapping[str, object]) -> None:
+def _known_component(walk: CardWalk, tag: str, value: Mapping[str, object]) -> None:
     if tag in ROOT_ONLY and walk.containers:
-        walk.problem(
+        walk.add_problem(
             "not-allowed-here", f"A {tag} may stand only in body.elements, not in a {walk.containers[-1]}."
         )
     if tag in NAMED_IN_FORMS:
@@ -97,36 +105,36 @@ def _known_component(walk: Walk, tag: str, value: Mapping[str, object]) -> None:
     if tag not in CONTAINERS:
         COMPONENTS[tag](walk, value)
         return
-    if len(walk.containers) >= DEEPEST_CONTAINERS:
-        walk.problem(
-            "nesting", f"Containers nest at most {DEEPEST_CONTAINERS} deep; this {tag} is one too many."
+    if len(walk.containers) >= MAX_CONTAINER_DEPTH:
+        walk.add_problem(
+            "nesting", f"Containers nest at most {MAX_CONTAINER_DEPTH} deep; this {tag} is one too many."
         )
     walk.containers.append(tag)
     COMPONENTS[tag](walk, value)
     walk.containers.pop()
 
 
-def _name_in_form(walk: Walk, value: Mapping[str, object]) -> None:
+def _name_in_form(walk: CardWalk, value: Mapping[str, object]) -> None:
     """Inside a form each field has a name of its own; outside, attributes meant for forms are refused."""
     if "form" not in walk.containers:
         for key in ("required", "form_action_type"):
             if key in value:
-                walk.problem("not-allowed-here", f"{key} has a meaning only inside a form.", key)
+                walk.add_problem("not-allowed-here", f"{key} has a meaning only inside a form.", key)
         return
     _own_name(walk, value.get("name"), walk.field_names)
 
 
-def _own_name(walk: Walk, name: object, taken: set[str]) -> None:
+def _own_name(walk: CardWalk, name: object, taken: set[str]) -> None:
     if not isinstance(name, str) or not name:
-        walk.problem(
+        walk.add_problem(
             "missing",
             "This needs a name that is not empty, because its answer is sent back under it.",
             "name",
         )
     elif name in taken:
-        walk.problem(
+        walk.add_problem(
             "duplicate-name",
-            f"Another one in this card has the name {shown(name)}; it must be unique.",
+            f"Another one in this card has the name {describe(name)}; it must be unique.",
             "name",
         )
     else:
@@ -136,7 +144,7 @@ def _own_name(walk: Walk, name: object, taken: set[str]) -> None:
 elements = list_of(component)
 
 
-def _text_in_markdown(walk: Walk, value: Mapping[str, object]) -> None:
+def _text_in_markdown(walk: CardWalk, value: Mapping[str, object]) -> None:
     """Tables in Markdown count towards the card's tables; of its languages the fullest decides."""
     texts = [value.get("content")]
     i18n = value.get("i18n_content")
@@ -145,25 +153,25 @@ def _text_in_markdown(walk: Walk, value: Mapping[str, object]) -> None:
     count_tables(walk, max(markdown_tables(text) if isinstance(text, str) else 0 for text in texts))
 
 
-def _click_has_effect(walk: Walk, button: Mapping[str, object]) -> None:
+def _require_click_effect(walk: CardWalk, button: Mapping[str, object]) -> None:
     if "behaviors" not in button and "form_action_type" not in button:
-        walk.problem("missing", "A button needs behaviors: callback or open_url.", "behaviors")
+        walk.add_problem("missing", "A button needs behaviors: callback or open_url.", "behaviors")
 
 
-def _input_rules(walk: Walk, value: Mapping[str, object]) -> None:
+def _input_rules(walk: CardWalk, value: Mapping[str, object]) -> None:
     if "form" in walk.containers and "behaviors" in value:
-        walk.problem(
+        walk.add_problem(
             "not-allowed-here", "Inside a form an input has no behaviors: the form sends it.", "behaviors"
         )
 
 
-def _form_rules(walk: Walk, form: Mapping[str, object]) -> None:
+def _form_rules(walk: CardWalk, form: Mapping[str, object]) -> None:
     _own_name(walk, form.get("name"), walk.form_names)
-    if not any(node.get("form_action_type") == "submit" for node in objects(form.get("elements"))):
-        walk.problem("missing", "A form needs a button with form_action_type submit.", "elements")
+    if not any(node.get("form_action_type") == "submit" for node in iter_objects(form.get("elements"))):
+        walk.add_problem("missing", "A form needs a button with form_action_type submit.", "elements")
 
 
-def _option_rules(walk: Walk, select: Mapping[str, object]) -> None:
+def _option_rules(walk: CardWalk, select: Mapping[str, object]) -> None:
     options = select.get("options")
     if not isinstance(options, list):
         return
@@ -171,20 +179,20 @@ def _option_rules(walk: Walk, select: Mapping[str, object]) -> None:
     for index, option in enumerate(options):
         value = option.get("value") if isinstance(option, dict) else None
         if isinstance(value, str) and value in seen:
-            text = f"Another option has the value {shown(value)}; it must be unique."
-            walk.problem("duplicate-option", text, "options", index, "value")
+            text = f"Another option has the value {describe(value)}; it must be unique."
+            walk.add_problem("duplicate-option", text, "options", index, "value")
         elif isinstance(value, str):
             seen.add(value)
     _initial_option_rules(walk, select, seen, len(options))
 
 
-def _initial_option_rules(walk: Walk, select: Mapping[str, object], values: set[str], count: int) -> None:
+def _initial_option_rules(walk: CardWalk, select: Mapping[str, object], values: set[str], count: int) -> None:
     first = select.get("initial_option")
     if isinstance(first, str) and first and first not in values:
-        walk.problem("wrong-value", f"No option has the value {shown(first)}.", "initial_option")
+        walk.add_problem("wrong-value", f"No option has the value {describe(first)}.", "initial_option")
     index = select.get("initial_index")
     if isinstance(index, int) and index > count:
-        walk.problem(
+        walk.add_problem(
             "wrong-value", f"There are {count} options, counted from 1, so none is {index}.", "initial_index"
         )
 
@@ -202,7 +210,7 @@ _column = variant(
             {
                 **LAYOUT,
                 "width": pixels(16, 600, "auto", "weighted"),
-                "weight": whole(1, 5),
+                "weight": whole_number(1, 5),
                 "background_style": colour,
                 "elements": elements,
                 "action": link_action,
@@ -228,22 +236,22 @@ _border = Shape(name="A border", attributes={"color": colour, "corner_radius": c
 _person = Shape(name="An entry of persons", attributes={"id": filled_string}, required=("id",))
 
 
-def _loosely(walk: Walk, value: object) -> None:
+def _check_texts_only(walk: CardWalk, value: object) -> None:
     """Check the text objects in a value of which we know no more."""
     if isinstance(value, dict):
         if value.get("tag") in {"plain_text", "lark_md"}:
             any_text(walk, value)
             return
         for key, member in value.items():
-            walk.into(key, member, _loosely)
+            walk.check_member(key, member, _check_texts_only)
     elif isinstance(value, list):
         for index, member in enumerate(value):
-            walk.into(index, member, _loosely)
+            walk.check_member(index, member, _check_texts_only)
 
 
 def _loose_field(tag: str) -> Shape:
     loose: dict[str, Check] = dict.fromkeys(
-        ("text", "placeholder", "label", "options", "hover_tips"), _loosely
+        ("text", "placeholder", "label", "options", "hover_tips"), _check_texts_only
     )
     return component_shape(tag, {**loose, **FIELD}, is_open=True)
 
@@ -258,7 +266,7 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
                 "width": pixels(16, 999, "fill", "auto"),
             },
             required=("text",),
-            old={
+            deprecated={
                 "fields": "use a column_set",
                 "extra": "use a column_set",
             },
@@ -266,15 +274,15 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
         "markdown": component_shape(
             "markdown",
             {
-                "content": marked,
-                "i18n_content": by_language(marked),
+                "content": markdown_text,
+                "i18n_content": by_language(markdown_text),
                 "text_size": text_size,
                 "text_align": one_of("left", "center", "right"),
                 "icon": icon,
             },
             required=("content",),
-            old={"href": "write the address into the link itself"},
-            also=_text_in_markdown,
+            deprecated={"href": "write the address into the link itself"},
+            extra_rule=_text_in_markdown,
         ),
         "hr": component_shape("hr", {}),
         "img": component_shape(
@@ -287,19 +295,23 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
                 "scale_type": one_of("crop_center", "crop_top", "fit_horizontal"),
                 "size": picture_size,
                 "corner_radius": corner_radius,
-                "transparent": flag,
-                "preview": flag,
+                "transparent": boolean,
+                "preview": boolean,
             },
             required=("img_key", "alt"),
-            old={"mode": "use scale_type and size", "compact_width": "use size", "custom_width": "use size"},
+            deprecated={
+                "mode": "use scale_type and size",
+                "compact_width": "use size",
+                "custom_width": "use size",
+            },
         ),
         "person": component_shape(
             "person",
             {
                 "user_id": filled_string,
                 "size": one_of("extra_small", "small", "medium", "large"),
-                "show_avatar": flag,
-                "show_name": flag,
+                "show_avatar": boolean,
+                "show_name": boolean,
                 "style": one_of("normal", "capsule"),
             },
             required=("user_id",),
@@ -308,11 +320,11 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
             "person_list",
             {
                 "persons": list_of(_person),
-                "lines": whole(1, 9999),
-                "show_name": flag,
-                "show_avatar": flag,
+                "lines": whole_number(1, 9999),
+                "show_name": boolean,
+                "show_avatar": boolean,
                 "size": one_of("extra_small", "small", "medium", "large"),
-                "drop_invalid_user_id": flag,
+                "drop_invalid_user_id": boolean,
                 "icon": icon,
             },
             required=("persons",),
@@ -335,7 +347,7 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
             "collapsible_panel",
             {
                 **LAYOUT,
-                "expanded": flag,
+                "expanded": boolean,
                 "header": _panel_header,
                 "border": _border,
                 "background_color": colour,
@@ -347,15 +359,15 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
             "form",
             {**LAYOUT, "name": string, "elements": elements},
             required=("elements",),
-            also=_form_rules,
+            extra_rule=_form_rules,
         ),
         "interactive_container": component_shape(
             "interactive_container",
             {
                 **LAYOUT,
-                "behaviors": some_behaviors,
+                "behaviors": non_empty_behaviors,
                 "confirm": confirm,
-                "disabled": flag,
+                "disabled": boolean,
                 "disabled_tips": plain_text,
                 "hover_tips": plain_text,
                 "elements": elements,
@@ -371,38 +383,38 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
                     *("primary_filled", "danger_filled", "laser"),
                 ),
                 "size": one_of("tiny", "small", "medium", "large"),
-                "width": press_width,
-                "text": texts("plain_text", longest=LONGEST_BUTTON_TEXT),
+                "width": button_width,
+                "text": texts("plain_text", max_length=MAX_BUTTON_TEXT),
                 "icon": icon,
                 "hover_tips": plain_text,
-                "disabled": flag,
+                "disabled": boolean,
                 "disabled_tips": plain_text,
                 "confirm": confirm,
-                "behaviors": some_behaviors,
+                "behaviors": non_empty_behaviors,
                 "name": string,
                 "form_action_type": one_of("submit", "reset"),
-                "required": flag,
+                "required": boolean,
             },
-            old=OLD_CLICK,
-            also=_click_has_effect,
+            deprecated=DEPRECATED_CLICK,
+            extra_rule=_require_click_effect,
         ),
         "input": component_shape(
             "input",
             {
                 **FIELD,
                 "placeholder": short_text,
-                "default_value": plain(),
-                "i18n_default_value": by_language(plain()),
-                "max_length": whole(1, 1000),
+                "default_value": unformatted_text(),
+                "i18n_default_value": by_language(unformatted_text()),
+                "max_length": whole_number(1, 1000),
                 "input_type": one_of("text", "multiline_text", "password"),
-                "rows": whole(1, 9999),
-                "auto_resize": flag,
-                "max_rows": whole(1, 9999),
+                "rows": whole_number(1, 9999),
+                "auto_resize": boolean,
+                "max_rows": whole_number(1, 9999),
                 "label": plain_text,
                 "label_position": one_of("top", "left"),
             },
-            old=OLD_CLICK,
-            also=_input_rules,
+            deprecated=DEPRECATED_CLICK,
+            extra_rule=_input_rules,
         ),
         "select_static": component_shape(
             "select_static",
@@ -410,12 +422,12 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
                 **FIELD,
                 "options": list_of(_option),
                 "initial_option": string,
-                "initial_index": whole(0, 9999),
+                "initial_index": whole_number(0, 9999),
                 "placeholder": short_text,
                 "type": one_of("default", "text"),
             },
-            old=OLD_CLICK,
-            also=_option_rules,
+            deprecated=DEPRECATED_CLICK,
+            extra_rule=_option_rules,
         ),
         **{tag: _loose_field(tag) for tag in sorted(NAMED_IN_FORMS - {"button", "input", "select_static"})},
         **{tag: _loose_field(tag) for tag in ("overflow", "img_combination", "audio")},

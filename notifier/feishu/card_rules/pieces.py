@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping
 
-from notifier.feishu.card_rules.texts import client_link, marked, plain, text_shape, web_link
+from notifier.feishu.card_rules.texts import (
+    client_link,
+    markdown_text,
+    unformatted_text,
+    text_shape,
+    web_link,
+)
 from notifier.feishu.card_rules.values import (
     anything,
     colour,
     element_id,
     filled_string,
-    flag,
+    boolean,
     list_of,
     one_of,
     pixels,
@@ -16,15 +22,19 @@ from notifier.feishu.card_rules.values import (
     string,
     text_size,
     variant,
-    whole,
+    whole_number,
 )
-from notifier.feishu.card_rules.walk import Check, ObjectRule, Shape, Walk, shown
+from notifier.feishu.card_rules.walk import Check, ObjectRule, Shape, CardWalk, describe
 
-LONGEST_PLACEHOLDER = 100
+MAX_PLACEHOLDER = 100
 
 
-def texts(*tags: str, longest: int | None = None, style: Mapping[str, Check] | None = None) -> Check:
-    contents = {"plain_text": plain(longest), "lark_md": marked, "markdown": marked}
+def texts(*tags: str, max_length: int | None = None, style: Mapping[str, Check] | None = None) -> Check:
+    contents = {
+        "plain_text": unformatted_text(max_length),
+        "lark_md": markdown_text,
+        "markdown": markdown_text,
+    }
     return variant("tag", {tag: text_shape(tag, contents[tag], style or {}) for tag in tags})
 
 
@@ -32,10 +42,10 @@ TEXT_STYLE: Mapping[str, Check] = {
     "text_size": text_size,
     "text_color": colour,
     "text_align": one_of("left", "center", "right"),
-    "lines": whole(1, 9999),
+    "lines": whole_number(1, 9999),
 }
 plain_text = texts("plain_text")
-short_text = texts("plain_text", longest=LONGEST_PLACEHOLDER)
+short_text = texts("plain_text", max_length=MAX_PLACEHOLDER)
 any_text = texts("plain_text", "lark_md")
 
 
@@ -58,22 +68,24 @@ corner_radius = pixels(0, 9999, percent=True)
 _CLIENT_LINKS: Mapping[str, Check] = dict.fromkeys(("pc_url", "ios_url", "android_url"), client_link)
 
 
-def _every_client_is_served(walk: Walk, links: Mapping[str, object]) -> None:
+def _require_client_links(walk: CardWalk, links: Mapping[str, object]) -> None:
     if "url" not in links and not all(key in links for key in _CLIENT_LINKS):
-        walk.problem("missing", "A link needs url, or all of pc_url, ios_url and android_url.", "url")
+        walk.add_problem("missing", "A link needs url, or all of pc_url, ios_url and android_url.", "url")
 
 
 multi_url = Shape(
     name="A link",
     attributes={"url": client_link, **_CLIENT_LINKS},
-    also=_every_client_is_served,
+    extra_rule=_require_client_links,
 )
 link_action = Shape(name="An action", attributes={"multi_url": multi_url}, required=("multi_url",))
 
 
-def _callback_value(walk: Walk, value: object) -> None:
+def _callback_value(walk: CardWalk, value: object) -> None:
     if not isinstance(value, dict):
-        walk.problem("wrong-type", f"The value a click sends back must be an object, not {shown(value)}.")
+        walk.add_problem(
+            "wrong-type", f"The value a click sends back must be an object, not {describe(value)}."
+        )
 
 
 _behavior = variant(
@@ -94,10 +106,10 @@ _behavior = variant(
 _behaviors = list_of(_behavior)
 
 
-def some_behaviors(walk: Walk, value: object) -> None:
+def non_empty_behaviors(walk: CardWalk, value: object) -> None:
     _behaviors(walk, value)
     if value == []:
-        walk.problem("missing", "A click needs at least one behavior: callback or open_url.")
+        walk.add_problem("missing", "A click needs at least one behavior: callback or open_url.")
 
 
 confirm = Shape(
@@ -105,20 +117,20 @@ confirm = Shape(
     attributes={"title": plain_text, "text": plain_text},
     required=("title", "text"),
 )
-OLD_CLICK = {
+DEPRECATED_CLICK = {
     "value": "use behaviors with {type: callback, value: {…}}",
     "url": "use behaviors with {type: open_url, default_url: …}",
     "multi_url": "use behaviors with {type: open_url, default_url: …, pc_url: …}",
     "action_type": "use form_action_type",
 }
-press_width = pixels(100, 9999, "default", "fill")
+button_width = pixels(100, 9999, "default", "fill")
 FIELD: Mapping[str, Check] = {
     "name": string,
-    "required": flag,
-    "disabled": flag,
+    "required": boolean,
+    "disabled": boolean,
     "disabled_tips": plain_text,
-    "width": press_width,
-    "behaviors": some_behaviors,
+    "width": button_width,
+    "behaviors": non_empty_behaviors,
     "confirm": confirm,
 }
 
@@ -138,8 +150,8 @@ def component_shape(
     attributes: Mapping[str, Check],
     *,
     required: tuple[str, ...] = (),
-    old: Mapping[str, str] | None = None,
-    also: ObjectRule | None = None,
+    deprecated: Mapping[str, str] | None = None,
+    extra_rule: ObjectRule | None = None,
     is_open: bool = False,
 ) -> Shape:
     common: dict[str, Check] = {"tag": anything, "element_id": element_id, "margin": sides(-99, 99)}
@@ -148,7 +160,7 @@ def component_shape(
         name=f"{article} {tag}",
         attributes={**common, **attributes},
         required=required,
-        old=old,
-        also=also,
+        deprecated=deprecated,
+        extra_rule=extra_rule,
         is_open=is_open,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from notifier.feishu.card_rules.values import anything, by_language, element_id
-from notifier.feishu.card_rules.walk import Check, Shape, Walk, wrong_type
+from notifier.feishu.card_rules.walk import Check, Shape, CardWalk, wrong_type
 
 NO_LINK_HERE = "lark://msgcard/unsupported_action"  # switches a link off on one client
 
@@ -26,13 +26,14 @@ _TABLE_RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)* *:?-+:? *\|? *")
 
 _NOT_INSIDE = r"(?<![0-9A-Za-z_.,+¥￥$€£])(?<![0-9A-Za-z]-)"
 _NOT_MONEY = r"(?<!(?:CNY|USD|EUR|GBP|JPY|KRW|HKD|TWD|SGD|INR|IDR|VND|THB)[ \u00a0])"
-_ENDS = r"(?![0-9A-Za-z_]|[.,][0-9]| ?(?:元|积分|分|点))"
+_WITHDRAWAL_RESULTS = r"(?![0-9A-Za-z_]|[.,][0-9]| ?(?:元|积分|分|点))"
 _PHONE = re.compile(
     rf"{_NOT_INSIDE}{_NOT_MONEY}"
     r"(?:(?:\+|00)?86[ -]?)?1[3-9][0-9](?:[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4})"  # Chinese mobile
-    rf"{_ENDS}"
-    rf"|{_NOT_INSIDE}0[1-9][0-9]{{1,2}}-[0-9]{{7,8}}{_ENDS}"  # Chinese landline with its area code
-    r"|(?<![0-9A-Za-z_.,])\+[1-9](?:[ -]?[0-9]){9,14}" + _ENDS,  # any country: a plus and at least ten digits
+    rf"{_WITHDRAWAL_RESULTS}"
+    rf"|{_NOT_INSIDE}0[1-9][0-9]{{1,2}}-[0-9]{{7,8}}{_WITHDRAWAL_RESULTS}"  # Chinese landline with its area code
+    r"|(?<![0-9A-Za-z_.,])\+[1-9](?:[ -]?[0-9]){9,14}"
+    + _WITHDRAWAL_RESULTS,  # any country: a plus and at least ten digits
 )
 _EMAIL = re.compile(r"[A-Za-z0-9_%+-]@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}")
 
@@ -48,7 +49,7 @@ def contact_data(text: str) -> str | None:
     return "a phone number" if _PHONE.search(text) else None
 
 
-def seen(markdown: str) -> str:
+def visible_text(markdown: str) -> str:
     """Markdown as a reader sees its characters: without tags and their attributes, entities resolved."""
     bare = _TAG.sub("", markdown) if "<" in markdown else markdown
     return html.unescape(bare)
@@ -83,42 +84,44 @@ def _is_table_rule(line: str) -> bool:
     return "|" in line and _TABLE_RULE.fullmatch(line) is not None
 
 
-def no_contact_data(walk: Walk, text: str) -> None:
+def no_contact_data(walk: CardWalk, text: str) -> None:
     kind = contact_data(text)
     if kind is not None:
-        walk.problem(
+        walk.add_problem(
             "contact-data",
             f"The text holds {kind}, which Feishu's data-leak audit may refuse; show a person instead.",
         )
 
 
-def plain(longest: int | None = None) -> Check:
+def unformatted_text(max_length: int | None = None) -> Check:
     """Text that is shown as it is, up to a number of characters."""
 
-    def check(walk: Walk, value: object) -> None:
+    def check(walk: CardWalk, value: object) -> None:
         if not isinstance(value, str):
             wrong_type(walk, "a string", value)
             return
-        if longest is not None and len(value) > longest:
-            walk.problem("too-long", f"This text may have at most {longest} characters, not {len(value)}.")
+        if max_length is not None and len(value) > max_length:
+            walk.add_problem(
+                "too-long", f"This text may have at most {max_length} characters, not {len(value)}."
+            )
         no_contact_data(walk, value)
 
     return check
 
 
-def marked(walk: Walk, value: object) -> None:
+def markdown_text(walk: CardWalk, value: object) -> None:
     """Text in Markdown, in the full or the lark_md dialect."""
     if not isinstance(value, str):
         wrong_type(walk, "a string", value)
         return
-    no_contact_data(walk, seen(value))
+    no_contact_data(walk, visible_text(value))
     if mentions_everybody(value):
-        walk.problem(
+        walk.add_problem(
             "mention-all",
             "A mention of everybody makes the send fail where the bot may not; leave it out.",
         )
     if refused_link(value) is not None:
-        walk.problem(
+        walk.add_problem(
             "bad-url", "A link in this text does not start with http:// or https://, as Feishu demands."
         )
 
@@ -135,18 +138,18 @@ def text_shape(tag: str, content: Check, style: Mapping[str, Check]) -> Shape:
             **style,
         },
         required=("content",),
-        old={"i18n": "use i18n_content", "text": "use content"},
+        deprecated={"i18n": "use i18n_content", "text": "use content"},
     )
 
 
-def web_link(walk: Walk, value: object) -> None:
+def web_link(walk: CardWalk, value: object) -> None:
     if not isinstance(value, str):
         wrong_type(walk, "a link", value)
     elif not is_web_link(value):
-        walk.problem("bad-url", "A link must start with http:// or https:// and name a host.")
+        walk.add_problem("bad-url", "A link must start with http:// or https:// and name a host.")
 
 
-def client_link(walk: Walk, value: object) -> None:
+def client_link(walk: CardWalk, value: object) -> None:
     """A web link, or the one address that switches a link off on a client."""
     if value != NO_LINK_HERE:
         web_link(walk, value)

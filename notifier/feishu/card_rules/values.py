@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from notifier.feishu.card_rules.walk import Check, Shape, Walk, shown, wrong_type, wrong_value
+from notifier.feishu.card_rules.walk import Check, Shape, CardWalk, describe, wrong_type, wrong_value
 
 _PIXELS = re.compile(r"(-?[0-9]{1,5})px")
 _PERCENT = re.compile(r"[0-9]{1,3}%")
@@ -27,44 +27,44 @@ LANGUAGES = (
 )
 
 
-def anything(walk: Walk, value: object) -> None:
+def anything(walk: CardWalk, value: object) -> None:
     """No rule of its own: checked elsewhere, or free."""
 
 
-def flag(walk: Walk, value: object) -> None:
+def boolean(walk: CardWalk, value: object) -> None:
     if not isinstance(value, bool):
         wrong_type(walk, "true or false", value)
 
 
-def only_true(walk: Walk, value: object) -> None:
+def only_true(walk: CardWalk, value: object) -> None:
     if not isinstance(value, bool):
         wrong_type(walk, "true", value)
     elif not value:
-        walk.problem(
+        walk.add_problem(
             "wrong-value", "This can only be true in card JSON 2.0, where all cards are shared ones."
         )
 
 
-def string(walk: Walk, value: object) -> None:
+def string(walk: CardWalk, value: object) -> None:
     if not isinstance(value, str):
         wrong_type(walk, "a string", value)
 
 
-def filled_string(walk: Walk, value: object) -> None:
+def filled_string(walk: CardWalk, value: object) -> None:
     if not isinstance(value, str):
         wrong_type(walk, "a string", value)
     elif not value:
-        walk.problem("wrong-value", "This must not be empty.")
+        walk.add_problem("wrong-value", "This must not be empty.")
 
 
-def free_object(walk: Walk, value: object) -> None:
+def free_object(walk: CardWalk, value: object) -> None:
     """An object whose members are ours to choose, such as the value a button sends back."""
     if not isinstance(value, dict):
         wrong_type(walk, "an object", value)
 
 
-def whole(low: int, high: int) -> Check:
-    def check(walk: Walk, value: object) -> None:
+def whole_number(low: int, high: int) -> Check:
+    def check(walk: CardWalk, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int):
             wrong_type(walk, f"a whole number from {low} to {high}", value)
         elif not low <= value <= high:
@@ -74,7 +74,7 @@ def whole(low: int, high: int) -> Check:
 
 
 def number_of(*allowed: int) -> Check:
-    def check(walk: Walk, value: object) -> None:
+    def check(walk: CardWalk, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             wrong_type(walk, "a number", value)
         elif value not in allowed:
@@ -84,7 +84,7 @@ def number_of(*allowed: int) -> Check:
 
 
 def one_of(*allowed: str) -> Check:
-    def check(walk: Walk, value: object) -> None:
+    def check(walk: CardWalk, value: object) -> None:
         if not isinstance(value, str):
             wrong_type(walk, "a string", value)
         elif value not in allowed:
@@ -97,7 +97,7 @@ def pixels(low: int, high: int, *words: str, percent: bool = False) -> Check:
     """A length such as "12px" within bounds, or one of the words, or a share such as "50%" where allowed."""
     either = [*words, f"{low}px to {high}px", *(["a percentage"] if percent else [])]
 
-    def check(walk: Walk, value: object) -> None:
+    def check(walk: CardWalk, value: object) -> None:
         if not isinstance(value, str):
             wrong_type(walk, f"a string ({' or '.join(either)})", value)
         elif not (value in words or _is_length(value, low, high) or (percent and _PERCENT.fullmatch(value))):
@@ -109,7 +109,7 @@ def pixels(low: int, high: int, *words: str, percent: bool = False) -> Check:
 def sides(low: int, high: int) -> Check:
     """One, two or four lengths for the sides of a box, as in "4px 0 4px 0"."""
 
-    def check(walk: Walk, value: object) -> None:
+    def check(walk: CardWalk, value: object) -> None:
         wanted = f"one, two or four lengths from {low}px to {high}px, such as “4px 12px”"
         if not isinstance(value, str):
             wrong_type(walk, wanted, value)
@@ -126,7 +126,7 @@ def _is_length(text: str, low: int, high: int) -> bool:
     return low <= int(found[1]) <= high if found else text == "0" and low <= 0
 
 
-def picture_size(walk: Walk, value: object) -> None:
+def picture_size(walk: CardWalk, value: object) -> None:
     words = ("large", "medium", "small", "tiny", "stretch")
     if not isinstance(value, str):
         wrong_type(walk, "a string", value)
@@ -134,71 +134,73 @@ def picture_size(walk: Walk, value: object) -> None:
         wrong_value(walk, f"one of {', '.join(words)}, or two lengths such as “40px 40px”", value)
 
 
-def colour(walk: Walk, value: object) -> None:
+def colour(walk: CardWalk, value: object) -> None:
     """A base name, a shade of one (blue-50), rgba(), or a name from config.style.color."""
     if not isinstance(value, str):
         wrong_type(walk, "a colour", value)
         return
     shade = _SHADE.fullmatch(value)
-    is_named = (shade[1] if shade else value) in COLOURS or value in walk.own_colours
+    is_named = (shade[1] if shade else value) in COLOURS or value in walk.declared_colours
     if not (is_named or _RGBA.fullmatch(value)):
         wrong_value(walk, "a colour name, rgba(…) or a name declared in config.style.color", value)
 
 
-def rgba(walk: Walk, value: object) -> None:
+def rgba(walk: CardWalk, value: object) -> None:
     if not isinstance(value, str):
         wrong_type(walk, "a colour such as “rgba(0,0,0,1)”", value)
     elif not _RGBA.fullmatch(value):
         wrong_value(walk, "a colour such as “rgba(0,0,0,1)”", value)
 
 
-def text_size(walk: Walk, value: object) -> None:
+def text_size(walk: CardWalk, value: object) -> None:
     if not isinstance(value, str):
         wrong_type(walk, "a text size", value)
-    elif value not in TEXT_SIZES and value not in walk.own_text_sizes:
+    elif value not in TEXT_SIZES and value not in walk.declared_text_sizes:
         wrong_value(
             walk, "a size such as normal or heading-1, or a name declared in config.style.text_size", value
         )
 
 
-def element_id(walk: Walk, value: object) -> None:
+def element_id(walk: CardWalk, value: object) -> None:
     if not isinstance(value, str):
         wrong_type(walk, "a string", value)
     elif not _ELEMENT_ID.fullmatch(value):
-        walk.problem(
+        walk.add_problem(
             "bad-element-id",
-            f"An element_id is a letter and up to 19 letters, digits or underscores, unlike {shown(value)}.",
+            f"An element_id is a letter and up to 19 letters, digits or underscores, unlike {describe(value)}.",
         )
     elif value in walk.element_ids:
-        walk.problem("duplicate-element-id", f"Another element has the id {shown(value)}; it must be unique.")
+        walk.add_problem(
+            "duplicate-element-id", f"Another element has the id {describe(value)}; it must be unique."
+        )
     else:
         walk.element_ids.add(value)
 
 
-def list_of(check: Check, *, most: int | None = None, rule: str = "too-many") -> Check:
+def list_of(check: Check, *, max_count: int | None = None, rule: str = "too-many") -> Check:
     """A list with the same check for each entry; with most, a longer one is a problem of the given rule."""
 
-    def check_list(walk: Walk, value: object) -> None:
+    def check_list(walk: CardWalk, value: object) -> None:
         if not isinstance(value, list):
             wrong_type(walk, "a list", value)
             return
-        if most is not None and len(value) > most:
-            walk.problem(rule, f"There may be at most {most} entries here, not {len(value)}.")
+        if max_count is not None and len(value) > max_count:
+            walk.add_problem(rule, f"There may be at most {max_count} entries here, not {len(value)}.")
         for index, entry in enumerate(value):
-            walk.into(index, entry, check)
+            walk.check_member(index, entry, check)
 
     return check_list
 
 
-def named(check: Check) -> Check:
+def map_of(check: Check) -> Check:
     """An object with names of our own choice, each with a value of the same kind."""
 
-    def check_named(walk: Walk, value: object) -> None:
+    def check_named(walk: CardWalk, value: object) -> None:
         if not isinstance(value, dict):
             wrong_type(walk, "an object", value)
             return
         for key, member in value.items():
-            walk.into(key, member, check)
+            walk.check_member(key, member, check)
 
     return check_named
 
@@ -211,7 +213,7 @@ def variant(key: str, shapes: Mapping[str, Shape]) -> Check:
     """An object whose attribute key ("tag" or "type") says which of the shapes it has."""
     choices = " or ".join(shapes)
 
-    def check(walk: Walk, value: object) -> None:
+    def check(walk: CardWalk, value: object) -> None:
         if not isinstance(value, dict):
             wrong_type(walk, "an object", value)
             return
@@ -220,8 +222,8 @@ def variant(key: str, shapes: Mapping[str, Shape]) -> Check:
         if shape is not None:
             shape(walk, value)
         elif key not in value:
-            walk.problem("missing", f"This object needs a {key}: {choices}.", key)
+            walk.add_problem("missing", f"This object needs a {key}: {choices}.", key)
         elif kind is not None:
-            walk.problem("wrong-value", f"The {key} here must be {choices}, not {shown(kind)}.", key)
+            walk.add_problem("wrong-value", f"The {key} here must be {choices}, not {describe(kind)}.", key)
 
     return check

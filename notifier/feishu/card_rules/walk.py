@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
 
-MOST_NOTED = 200  # more than a person reads; bounds the work a hostile card can cause
-BIGGEST_NUMBER = 2**63  # and above: no number that every reader of JSON keeps exact
-LONGEST_SHOWN = 40  # characters of a key or value repeated in a message
+MAX_FOUND_PROBLEMS = 200  # more than a person reads; bounds the work a hostile card can cause
+MAX_NUMBER = 2**63  # and above: no number that every reader of JSON keeps exact
+MAX_SHOWN_LENGTH = 40  # characters of a key or value repeated in a message
 
 _KINDS = {str: "a string", int: "a number", float: "a number", list: "a list", dict: "an object"}
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
+class FoundProblem:
     """One problem with its path still in steps, so that it can be put in document order."""
 
     path: Path
@@ -24,7 +24,7 @@ class Noted:
     message: str
 
 
-class Walk:
+class CardWalk:
     """One reading of one card.
 
     path        keys and indexes from the card down to the value being read.
@@ -41,24 +41,24 @@ class Walk:
     def __init__(self, card: object) -> None:
         self.path: list[str | int] = []
         self.containers: list[str] = []
-        self.noted: list[Noted] = []
+        self.problems: list[FoundProblem] = []
         self.element_ids: set[str] = set()
         self.form_names: set[str] = set()
         self.field_names: set[str] = set()
         self.tables = 0
-        self.own_text_sizes = _declared(card, "text_size")
-        self.own_colours = _declared(card, "color")
+        self.declared_text_sizes = _declared(card, "text_size")
+        self.declared_colours = _declared(card, "color")
 
     @property
     def is_full(self) -> bool:
-        return len(self.noted) >= MOST_NOTED
+        return len(self.problems) >= MAX_FOUND_PROBLEMS
 
-    def problem(self, rule: str, message: str, *below: str | int) -> None:
+    def add_problem(self, rule: str, message: str, *below: str | int) -> None:
         """Note a problem at the current path, or at a place below it."""
         if not self.is_full:
-            self.noted.append(Noted(path=(*self.path, *below), rule=rule, message=message))
+            self.problems.append(FoundProblem(path=(*self.path, *below), rule=rule, message=message))
 
-    def into(self, key: str | int, value: object, check: "Check") -> None:
+    def check_member(self, key: str | int, value: object, check: "Check") -> None:
         """Check one member; a null is skipped here, since it is refused everywhere else already."""
         if value is None:
             return
@@ -67,8 +67,8 @@ class Walk:
         self.path.pop()
 
 
-Check = Callable[[Walk, object], None]
-ObjectRule = Callable[[Walk, Mapping[str, object]], None]
+Check = Callable[[CardWalk, object], None]
+ObjectRule = Callable[[CardWalk, Mapping[str, object]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,66 +84,66 @@ class Shape:
     name: str
     attributes: Mapping[str, Check]
     required: tuple[str, ...] = ()
-    old: Mapping[str, str] | None = None
-    also: ObjectRule | None = None
+    deprecated: Mapping[str, str] | None = None
+    extra_rule: ObjectRule | None = None
     is_open: bool = False
 
-    def __call__(self, walk: Walk, value: object) -> None:
+    def __call__(self, walk: CardWalk, value: object) -> None:
         if not isinstance(value, dict):
             wrong_type(walk, "an object", value)
             return
         for key, member in value.items():
             check = self.attributes.get(key)
             if check is not None:
-                walk.into(key, member, check)
+                walk.check_member(key, member, check)
             elif not self.is_open and not walk.is_full:
-                walk.problem("unknown-attribute", self._unknown(key), key)
+                walk.add_problem("unknown-attribute", self._unknown(key), key)
         for key in self.required:
             if key not in value:
-                walk.problem("missing", f"{self.name} needs {key}.", key)
-        if self.also is not None:
-            self.also(walk, value)
+                walk.add_problem("missing", f"{self.name} needs {key}.", key)
+        if self.extra_rule is not None:
+            self.extra_rule(walk, value)
 
     def _unknown(self, key: str) -> str:
-        if self.old is not None and key in self.old:
-            return f"{self.name} has no {key} in card JSON 2.0: {self.old[key]}."
-        meant = close_name(key, self.attributes)
+        if self.deprecated is not None and key in self.deprecated:
+            return f"{self.name} has no {key} in card JSON 2.0: {self.deprecated[key]}."
+        meant = closest_name(key, self.attributes)
         hint = f"did you mean {meant}?" if meant else f"it has {', '.join(self.attributes)}."
-        return f"{self.name} has no attribute {shown(key)}; {hint}"
+        return f"{self.name} has no attribute {describe(key)}; {hint}"
 
 
-def close_name(name: str, known: Mapping[str, object]) -> str | None:
+def closest_name(name: str, known: Mapping[str, object]) -> str | None:
     """The known name that was most likely meant, or None."""
-    if len(name) > LONGEST_SHOWN:
+    if len(name) > MAX_SHOWN_LENGTH:
         return None
     return next(iter(difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)), None)
 
 
-def shown(value: object) -> str:
+def describe(value: object) -> str:
     """A value as a message may repeat it: short strings and numbers as they are, the rest by kind."""
     if isinstance(value, str):
-        start = "".join(char if char.isprintable() else "�" for char in value[:LONGEST_SHOWN])
-        return f"“{start}”" if len(value) <= LONGEST_SHOWN else f"“{start}…”"
+        start = "".join(char if char.isprintable() else "�" for char in value[:MAX_SHOWN_LENGTH])
+        return f"“{start}”" if len(value) <= MAX_SHOWN_LENGTH else f"“{start}…”"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float) and abs(value) < BIGGEST_NUMBER:
+    if isinstance(value, int | float) and abs(value) < MAX_NUMBER:
         return str(value)
     return _KINDS.get(type(value), "something else")
 
 
-def written(path: Path) -> str:
+def format_path(path: Path) -> str:
     """A path as people write it: body.elements[2].text.content; the card itself is "card"."""
-    steps = [_step(step) for step in path]
+    steps = [_format_step(step) for step in path]
     return "".join(steps).removeprefix(".") or "card"
 
 
-def _step(step: str | int) -> str:
+def _format_step(step: str | int) -> str:
     if isinstance(step, int):
         return f"[{step}]"
-    return f".{step}" if _PLAIN_KEY.fullmatch(step) else f"[{shown(step)}]"
+    return f".{step}" if _PLAIN_KEY.fullmatch(step) else f"[{describe(step)}]"
 
 
-def objects(value: object, *, unread: frozenset[str] = frozenset()) -> Iterator[dict[str, object]]:
+def iter_objects(value: object, *, unread: frozenset[str] = frozenset()) -> Iterator[dict[str, object]]:
     """Every object in a value at any depth, in no promised order, without what hangs on the unread keys."""
     waiting = [value]
     while waiting:
@@ -162,9 +162,9 @@ def _declared(card: object, kind: str) -> frozenset[str]:
     return frozenset(node) if isinstance(node, dict) else frozenset()
 
 
-def wrong_type(walk: Walk, wanted: str, value: object) -> None:
-    walk.problem("wrong-type", f"This must be {wanted}, not {shown(value)}.")
+def wrong_type(walk: CardWalk, wanted: str, value: object) -> None:
+    walk.add_problem("wrong-type", f"This must be {wanted}, not {describe(value)}.")
 
 
-def wrong_value(walk: Walk, wanted: str, value: object) -> None:
-    walk.problem("wrong-value", f"This must be {wanted}, not {shown(value)}.")
+def wrong_value(walk: CardWalk, wanted: str, value: object) -> None:
+    walk.add_problem("wrong-value", f"This must be {wanted}, not {describe(value)}.")

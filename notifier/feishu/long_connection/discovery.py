@@ -14,7 +14,7 @@ from notifier.feishu.api import DISCOVERY_PATH, AppAccess
 from notifier.feishu.failures import shorten
 from notifier.feishu.wire import read_json
 
-SECONDS = 10.0
+DISCOVERY_TIMEOUT_SECONDS = 10.0
 
 REFUSALS: Mapping[int, str] = {
     1000040344: "app id or secret is empty: set feishu.app_id and feishu.app_secret",
@@ -26,15 +26,15 @@ REFUSALS: Mapping[int, str] = {
 }
 """What time alone does not mend, with the next step. Every other code may pass, also one that nobody has explained."""
 
-TOO_MANY = frozenset({1000040350, 514})
-TOO_MANY_STEP = "50 connections of this app are open already: stop other clients of the same app"
+TOO_MANY_CODES = frozenset({1000040350, 514})
+TOO_MANY_NEXT_STEP = "50 connections of this app are open already: stop other clients of the same app"
 
 
 class ConnectionRefused(Exception):
     """Feishu said no for a reason that a person must mend. The text is the next step."""
 
 
-class NotNow(Exception):
+class ConnectFailed(Exception):
     """It did not work, and may the next time."""
 
 
@@ -51,16 +51,18 @@ async def discover(access: AppAccess) -> Endpoint:
     body = {"AppID": access.app_id, "AppSecret": access.app_secret}
     try:
         async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS), trust_env=True) as session,
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=DISCOVERY_TIMEOUT_SECONDS), trust_env=True
+            ) as session,
             session.post(
                 access.base_url + DISCOVERY_PATH, json=body, headers={"locale": "zh"}, allow_redirects=False
             ) as response,
         ):
             status, raw = response.status, await response.read()
     except TimeoutError as error:
-        raise NotNow(f"no answer within {SECONDS:g} s") from error
+        raise ConnectFailed(f"no answer within {DISCOVERY_TIMEOUT_SECONDS:g} s") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise NotNow(f"{type(error).__name__}: {shorten(str(error))}") from error
+        raise ConnectFailed(f"{type(error).__name__}: {shorten(str(error))}") from error
     return read_endpoint(status, raw)
 
 
@@ -71,23 +73,23 @@ def read_endpoint(status: int, raw: bytes) -> Endpoint:
         document = None
     code = document.get("code") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(code, int):
-        raise NotNow(f"HTTP {status} without a Feishu answer")
+        raise ConnectFailed(f"HTTP {status} without a Feishu answer")
     if code:  # whatever the status: Feishu's own codes say more
-        raise refusal(code, str(document.get("msg", "")))
+        raise connect_error(code, str(document.get("msg", "")))
     if status != 200:
-        raise NotNow(f"HTTP {status} with code 0")
+        raise ConnectFailed(f"HTTP {status} with code 0")
     data = document.get("data")
     url = data.get("URL") if isinstance(data, dict) else None
     if not isinstance(url, str) or not url.startswith(("wss://", "ws://")):
-        raise NotNow("the answer names no address")
+        raise ConnectFailed("the answer names no address")
     config = data.get("ClientConfig") if isinstance(data, dict) else None
     return Endpoint(url=url, config=config if isinstance(config, dict) else {})
 
 
-def refusal(code: int, msg: str = "") -> ConnectionRefused | NotNow:
+def connect_error(code: int, msg: str = "") -> ConnectionRefused | ConnectFailed:
     """What a code other than 0 stands for, from discovery or from the handshake."""
     if code in REFUSALS:
         return ConnectionRefused(f"{REFUSALS[code]} (code {code})")
-    if code in TOO_MANY:
-        return NotNow(f"{TOO_MANY_STEP} (code {code})")
-    return NotNow(f"Feishu says: {shorten(msg) or 'no reason given'} (code {code})")
+    if code in TOO_MANY_CODES:
+        return ConnectFailed(f"{TOO_MANY_NEXT_STEP} (code {code})")
+    return ConnectFailed(f"Feishu says: {shorten(msg) or 'no reason given'} (code {code})")

@@ -39,15 +39,15 @@ from lark_oapi.ws.model import ClientConfig
 from lark_oapi.ws.pb.pbbp2_pb2 import Frame
 
 from notifier.domain.event import BALANCE_CHANGED, CARD_CLICKED, UNREADABLE, Event
-from notifier.feishu.callback_answers import Answers, Store, tell_not_stored
-from notifier.feishu.long_connection.chunks import Chunks
-from notifier.feishu.long_connection.discovery import Endpoint, refusal
+from notifier.feishu.callback_answers import CallbackAnswers, StoreEvent, log_not_stored
+from notifier.feishu.long_connection.chunks import ChunkAssembler
+from notifier.feishu.long_connection.discovery import Endpoint, connect_error
 from notifier.feishu.wire import read_event
 
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 15.0
-GOODBYE_SECONDS = 2.0
+CLOSE_SECONDS = 2.0
 SEND_SECONDS = 10.0
 SHORTEST_PING_SECONDS, LONGEST_PING_SECONDS = 1, 120
 PONG_SECONDS = 30.0
@@ -79,14 +79,20 @@ def make_dispatcher() -> Any:  # noqa: ANN401 - the SDK is untyped here
     return builder.build()
 
 
-class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
+class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
     """One connection: connect_once(), then serve() returns when it is over. Never reconnects by itself.
 
     told_unknown: event types that were said to be unknown; it outlives the connection, so each is said once.
     """
 
     def __init__(
-        self, *, app_id: str, app_secret: str, base_url: str, store: Store, told_unknown: set[str]
+        self,
+        *,
+        app_id: str,
+        app_secret: str,
+        base_url: str,
+        store: StoreEvent,
+        logged_unknown_types: set[str],
     ) -> None:
         super().__init__(
             app_id,
@@ -98,49 +104,49 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         )
         self._cache._cron.cancel()  # noqa: SLF001 - it never ends, and keeps this client for ever; chunks.py does its work
         self._store = store
-        self._answers = Answers(store)
-        self._found_url = ""
-        self._over = asyncio.Event()
-        self._why = "we hung up"
-        self._told_unknown = told_unknown
-        self._handling: set[asyncio.Task[None]] = set()
-        self._chunks = Chunks()
+        self._answers = CallbackAnswers(store)
+        self._endpoint_url = ""
+        self._ended = asyncio.Event()
+        self._end_reason = "we hung up"
+        self._logged_unknown_types = logged_unknown_types
+        self._frame_tasks: set[asyncio.Task[None]] = set()
+        self._chunks = ChunkAssembler()
         self.last_frame_at = time.monotonic()
 
     async def connect_once(self, endpoint: Endpoint) -> None:
         """Raises ConnectionRefused, or anything else that may pass."""
         self._configure_from(endpoint.config)
-        self._found_url = endpoint.url
+        self._endpoint_url = endpoint.url
         try:
             await asyncio.wait_for(self._connect(), CONNECT_SECONDS)
         except ClientException as error:
-            raise refusal(error.code, str(error)) from error
+            raise connect_error(error.code, str(error)) from error
 
     async def serve(self) -> str:
         """Answers frames and sends pings until the connection is over. Why it is, for a person."""
         try:
-            while not await self._over_within(0):
+            while not await self._ended_within(0):
                 sent_at = time.monotonic()
                 await self._ping()
-                patience = min(self._ping_interval / 2, PONG_SECONDS)
-                if await self._over_within(patience):
+                pong_seconds = min(self._ping_interval / 2, PONG_SECONDS)
+                if await self._ended_within(pong_seconds):
                     break
                 if self.last_frame_at < sent_at:
-                    silent_seconds = time.monotonic() - self.last_frame_at
-                    log.warning("connection.silent", extra={"seconds": round(silent_seconds)})
-                    self.cut()  # nobody is there to say goodbye to
-                    return f"silent for {silent_seconds:.0f} s; nothing came since a ping"
-                if await self._over_within(self._ping_interval - patience):
+                    idle_seconds = time.monotonic() - self.last_frame_at
+                    log.warning("connection.ping_timed_out", extra={"seconds": round(idle_seconds)})
+                    self.abort()  # nobody is there to say goodbye to
+                    return f"silent for {idle_seconds:.0f} s; nothing came since a ping"
+                if await self._ended_within(self._ping_interval - pong_seconds):
                     break
         finally:
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._disconnect(), GOODBYE_SECONDS)
-        return f"the connection ended: {self._why}"
+                await asyncio.wait_for(self._disconnect(), CLOSE_SECONDS)
+        return f"the connection ended: {self._end_reason}"
 
-    async def _over_within(self, seconds: float) -> bool:
+    async def _ended_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), seconds)
-        return self._over.is_set()
+            await asyncio.wait_for(self._ended.wait(), seconds)
+        return self._ended.is_set()
 
     async def _ping(self) -> None:
         """A ping that cannot be sent is one without a pong."""
@@ -150,11 +156,11 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         except Exception as error:  # noqa: BLE001 - see above
             log.info("ping.lost", extra={"reason": type(error).__name__})
 
-    async def hang_up(self) -> None:
-        self._over.set()
+    async def shut_down(self) -> None:
+        self._ended.set()
         await self._disconnect()
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Ends the connection without a word; also from another thread, where our own loop does not turn any more."""
         transport = getattr(self._conn, "transport", None)
         found = transport.get_extra_info("socket") if transport is not None else None
@@ -163,7 +169,7 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
                 found.shutdown(socket.SHUT_RDWR)
 
     def _get_conn_url(self) -> str:
-        return self._found_url
+        return self._endpoint_url
 
     def _configure(self, conf: ClientConfig) -> None:
         """A pong may carry it too."""
@@ -179,14 +185,14 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         try:
             while self._conn is not None:
                 message = await self._conn.recv()
-                handling = asyncio.ensure_future(self._handle_message(message))
-                self._handling.add(handling)
-                handling.add_done_callback(self._handling.discard)
+                task = asyncio.ensure_future(self._handle_message(message))
+                self._frame_tasks.add(task)
+                task.add_done_callback(self._frame_tasks.discard)
         except Exception as error:  # noqa: BLE001 - whatever ended it, the connection is over
-            self._why = f"{type(error).__name__}: {error}"
-            log.info("connection.ended", extra={"reason": self._why})
+            self._end_reason = f"{type(error).__name__}: {error}"
+            log.info("connection.ended", extra={"reason": self._end_reason})
         finally:
-            self._over.set()
+            self._ended.set()
 
     async def _handle_message(self, msg: bytes | str) -> None:
         """Every frame ends here; an exception would only be seen by the SDK's logger."""
@@ -198,24 +204,24 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
             if frame.method == FrameType.CONTROL.value:
                 await self._handle_control_frame(frame)
                 return
-            whole = self._whole_payload(frame)
+            whole = self._assemble_payload(frame)
         except Exception as error:  # noqa: BLE001 - a bad frame must not end the connection
-            await self._keep_unreadable(raw, error)
+            await self._store_unreadable(raw, error)
             return
         if whole is not None:
             await self._answer_frame(frame, *whole)
 
-    async def _keep_unreadable(self, raw: bytes, error: Exception) -> None:
+    async def _store_unreadable(self, raw: bytes, error: Exception) -> None:
         log.warning(
-            "frame.unreadable", extra={"reason": f"{type(error).__name__}: {error}", "size": len(raw)}
+            "frame.parse_failed", extra={"reason": f"{type(error).__name__}: {error}", "size": len(raw)}
         )
         event = read_event(raw, app_id=self._app_id)
         try:
             await self._store(event)
         except Exception:
-            log.exception("frame.not_stored", extra={"size": len(raw)})
+            log.exception("frame.store_failed", extra={"size": len(raw)})
 
-    def _whole_payload(self, frame: Frame) -> tuple[bytes, MessageType] | None:
+    def _assemble_payload(self, frame: Frame) -> tuple[bytes, MessageType] | None:
         """None while parts are missing. Raises for a frame that lacks the transport's headers."""
         headers = {header.key: header.value for header in frame.headers}
         parts, part = int(headers["sum"]), int(headers["seq"])
@@ -227,9 +233,9 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
 
     async def _answer_frame(self, frame: Frame, payload: bytes, kind: MessageType) -> None:
         started = time.monotonic()
-        code, answer = await self._take(payload, kind)
-        took = frame.headers.add()
-        took.key, took.value = "biz_rt", str(round((time.monotonic() - started) * 1000))
+        code, answer = await self._process(payload, kind)
+        elapsed = frame.headers.add()
+        elapsed.key, elapsed.value = "biz_rt", str(round((time.monotonic() - started) * 1000))
         body: dict[str, object] = {"code": code}
         if answer is not None:
             body["data"] = base64.b64encode(answer.encode()).decode()
@@ -239,15 +245,15 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         except Exception as error:  # noqa: BLE001 - the event is stored; Feishu sends it again and we know it then
             log.info("answer.lost", extra={"reason": type(error).__name__})
 
-    async def _take(self, payload: bytes, kind: MessageType) -> tuple[int, str | None]:
+    async def _process(self, payload: bytes, kind: MessageType) -> tuple[int, str | None]:
         """The code and the data of the answer: 200 only when the event is stored, but always for a card callback."""
         event = read_event(payload, app_id=self._app_id)
         if event.event_type == CARD_CLICKED:
-            return 200, await self._answers.click(event)
+            return 200, await self._answers.answer_click(event)
         try:
             await self._store(event)
         except Exception as error:  # noqa: BLE001 - Feishu sends it again when we say so
-            tell_not_stored(event, error)
+            log_not_stored(event, error)
             return 500, None
         return 200, self._answer(event, payload, kind)
 
@@ -256,7 +262,7 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
         try:
             self._event_handler._do_without_validation(payload)  # noqa: SLF001 - its public twin is deprecated
         except EventException:
-            self._tell_unknown(event)
+            self._log_unknown_type(event)
         except Exception as error:  # noqa: BLE001 - the SDK's models are strict; the stored bytes are what counts
             if event.event_type != UNREADABLE:
                 log.warning(
@@ -270,11 +276,13 @@ class StoringClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
             return "{}" if kind is MessageType.CARD else None
         return None
 
-    def _tell_unknown(self, event: Event) -> None:
+    def _log_unknown_type(self, event: Event) -> None:
         """Once per type: the subscription is Feishu's to send and ours to answer, not to complain about."""
-        if event.event_type not in {UNREADABLE, *self._told_unknown}:
-            self._told_unknown.add(event.event_type)
-            log.warning("event.type_unknown", extra={"event_type": event.event_type, "used": BALANCE_CHANGED})
+        if event.event_type not in {UNREADABLE, *self._logged_unknown_types}:
+            self._logged_unknown_types.add(event.event_type)
+            log.warning(
+                "event.type_unrecognized", extra={"event_type": event.event_type, "used": BALANCE_CHANGED}
+            )
 
 
 def use_loop(loop: asyncio.AbstractEventLoop) -> None:

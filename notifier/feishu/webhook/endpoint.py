@@ -10,22 +10,28 @@ from aiohttp import web
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.event import CARD_CLICKED, Event
-from notifier.feishu.callback_answers import Answers, Document
-from notifier.feishu.webhook.crypto import Undecipherable
-from notifier.feishu.webhook.request import Opened, Refused, WebhookAccess, Why, open_request
+from notifier.feishu.callback_answers import CallbackAnswers, CallbackDocument
+from notifier.feishu.webhook.crypto import DecryptionError
+from notifier.feishu.webhook.request import (
+    VerifiedRequest,
+    RequestRejected,
+    WebhookAccess,
+    RejectionReason,
+    verify_request,
+)
 from notifier.feishu.wire import read_event
-from notifier.web.post_endpoint import PostServer
+from notifier.web.post_endpoint import PostEndpoint
 
 log = logging.getLogger(__name__)
 
-LARGEST_BODY = 1024 * 1024
-STORE_SECONDS = 2.8
+MAX_BODY_BYTES = 1024 * 1024
+STORE_TIMEOUT_SECONDS = 2.8
 """Feishu takes an event for delivered when the answer is there within 3 s."""
-QUIET_MS = 60_000
+LOG_INTERVAL_MS = 60_000
 """Between two lines about the same refusal: anybody may post here, as often as they like."""
 
 
-class Webhook:
+class WebhookEndpoint:
     """accept: as the listener's. Its future resolves once the event is committed, and is never cancelled."""
 
     def __init__(
@@ -34,10 +40,10 @@ class Webhook:
         self._access = access
         self._accept = accept
         self._clock = clock
-        self._answers = Answers(self._store)
-        self._told: dict[Why, Millis] = {}
-        self._server = PostServer(
-            access.path, self._answer, largest_body=LARGEST_BODY, setting="webhook.listen"
+        self._answers = CallbackAnswers(self._store)
+        self._last_logged_at: dict[RejectionReason, Millis] = {}
+        self._server = PostEndpoint(
+            access.path, self._answer, max_body_bytes=MAX_BODY_BYTES, setting="webhook.listen"
         )
 
     async def start(self, host: str, port: int) -> int:
@@ -51,32 +57,32 @@ class Webhook:
     async def _answer(self, request: web.Request, raw: bytes) -> web.Response:
         now = to_millis(self._clock.now())
         try:
-            opened = open_request(self._access, request.headers, raw, now=now)
-        except Refused as refused:
-            self._tell(refused.why, now)
+            request_body = verify_request(self._access, request.headers, raw, now=now)
+        except RequestRejected as rejection:
+            self._log_rejection(rejection.reason, now)
             return web.Response(status=401)
-        except Undecipherable as error:
-            log.error("webhook.undecipherable", extra={"reason": str(error), "size": len(raw)})
+        except DecryptionError as error:
+            log.error("webhook.decryption_failed", extra={"reason": str(error), "size": len(raw)})
             return web.Response(status=400)
-        if opened.challenge is not None:
-            log.info("webhook.checked")
-            return web.json_response({"challenge": opened.challenge})
-        return await self._take(opened)
+        if request_body.challenge is not None:
+            log.info("webhook.address_verified")
+            return web.json_response({"challenge": request_body.challenge})
+        return await self._process(request_body)
 
-    async def _take(self, opened: Opened) -> web.Response:
+    async def _process(self, request_body: VerifiedRequest) -> web.Response:
         """200 only when the event is stored, but always for a card callback: those are not sent again."""
-        event = read_event(opened.payload, app_id=self._access.app_id)
+        event = read_event(request_body.payload, app_id=self._access.app_id)
         if event.event_type == CARD_CLICKED:
-            return web.Response(text=await self._answers.click(event), content_type="application/json")
-        if await self._answers.stored(event, STORE_SECONDS):
+            return web.Response(text=await self._answers.answer_click(event), content_type="application/json")
+        if await self._answers.store_within(event, STORE_TIMEOUT_SECONDS):
             return web.json_response({})
         return web.Response(status=500)
 
-    async def _store(self, event: Event) -> Document | None:
-        document: Document | None = await asyncio.wrap_future(self._accept(event))
+    async def _store(self, event: Event) -> CallbackDocument | None:
+        document: CallbackDocument | None = await asyncio.wrap_future(self._accept(event))
         return document
 
-    def _tell(self, why: Why, now: Millis) -> None:
-        if abs(now - self._told.get(why, -QUIET_MS)) >= QUIET_MS:
-            self._told[why] = now
-            log.warning("webhook.refused", extra={"why": why.value})
+    def _log_rejection(self, reason: RejectionReason, now: Millis) -> None:
+        if abs(now - self._last_logged_at.get(reason, -LOG_INTERVAL_MS)) >= LOG_INTERVAL_MS:
+            self._last_logged_at[reason] = now
+            log.warning("webhook.rejected", extra={"why": reason.value})

@@ -12,9 +12,9 @@ from notifier.feishu.webhook.crypto import (
     NONCE_HEADER,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
-    Undecipherable,
+    DecryptionError,
     decrypt,
-    is_same,
+    equal_in_constant_time,
     is_signed,
 )
 from notifier.feishu.wire import millis_or_zero, read_json
@@ -41,25 +41,27 @@ class WebhookAccess:
             )
 
 
-class Why(StrEnum):
+class RejectionReason(StrEnum):
     """Why a request was refused, for the operator; the other side is not told."""
 
     UNSIGNED = "there is no signature, though an Encrypt Key is set here"
-    KEY = "it is unsigned and does not decrypt: is webhook.encrypt_key the one in the developer console?"
-    SIGNATURE = "the signature is wrong: is webhook.encrypt_key the one in the developer console?"
-    ENCRYPTED = "it is encrypted, but webhook.encrypt_key is not set here"
-    TIMESTAMP = "the timestamp is missing or too far from this machine's clock"
-    TOKEN = "the verification token is missing or wrong"  # noqa: S105 - a sentence
+    WRONG_KEY = (
+        "it is unsigned and does not decrypt: is webhook.encrypt_key the one in the developer console?"
+    )
+    WRONG_SIGNATURE = "the signature is wrong: is webhook.encrypt_key the one in the developer console?"
+    UNEXPECTED_ENCRYPTION = "it is encrypted, but webhook.encrypt_key is not set here"
+    BAD_TIMESTAMP = "the timestamp is missing or too far from this machine's clock"
+    WRONG_TOKEN = "the verification token is missing or wrong"  # noqa: S105 - a sentence
 
 
-class Refused(Exception):
-    def __init__(self, why: Why) -> None:
-        self.why = why
-        super().__init__(why.value)
+class RequestRejected(Exception):
+    def __init__(self, reason: RejectionReason) -> None:
+        self.reason = reason
+        super().__init__(reason.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class VerifiedRequest:
     """payload: plain JSON as it comes over the long connection, or whatever was sent under a right signature.
     challenge: the text to be given back, if this is the check of our address.
     """
@@ -68,20 +70,22 @@ class Opened:
     challenge: str | None
 
 
-def open_request(access: WebhookAccess, headers: Mapping[str, str], raw: bytes, *, now: Millis) -> Opened:
+def verify_request(
+    access: WebhookAccess, headers: Mapping[str, str], raw: bytes, *, now: Millis
+) -> VerifiedRequest:
     """Raises Refused, and Undecipherable for what is rightly signed but cannot be decrypted."""
     signed = bool(access.encrypt_key) and _check_signature(access, headers, raw, now)
     if access.encrypt_key and not signed and len(raw) > LARGEST_URL_CHECK:
-        raise Refused(Why.UNSIGNED)  # unread: a stranger's megabyte would cost 0.15 s
-    payload, was_encrypted = _plain(access, raw, signed=signed)
-    body = _object(payload)
+        raise RequestRejected(RejectionReason.UNSIGNED)  # unread: a stranger's megabyte would cost 0.15 s
+    payload, was_encrypted = _decrypt_body(access, raw, signed=signed)
+    body = _parse_object(payload)
     challenge = _challenge(body)
     if access.encrypt_key and not signed and not (was_encrypted and challenge is not None):
-        raise Refused(Why.UNSIGNED)
+        raise RequestRejected(RejectionReason.UNSIGNED)
     token = _token(body)
-    if access.verification_token and not is_same(access.verification_token, token):
-        raise Refused(Why.TOKEN)
-    return Opened(payload=_without_token(payload, token), challenge=challenge)
+    if access.verification_token and not equal_in_constant_time(access.verification_token, token):
+        raise RequestRejected(RejectionReason.WRONG_TOKEN)
+    return VerifiedRequest(payload=_without_token(payload, token), challenge=challenge)
 
 
 def _check_signature(access: WebhookAccess, headers: Mapping[str, str], raw: bytes, now: Millis) -> bool:
@@ -91,28 +95,30 @@ def _check_signature(access: WebhookAccess, headers: Mapping[str, str], raw: byt
         return False
     timestamp, nonce = headers.get(TIMESTAMP_HEADER, ""), headers.get(NONCE_HEADER, "")
     if not is_signed(access.encrypt_key, timestamp=timestamp, nonce=nonce, signature=signature, raw=raw):
-        raise Refused(Why.SIGNATURE)
+        raise RequestRejected(RejectionReason.WRONG_SIGNATURE)
     if abs(millis_or_zero(timestamp) - now) > 1000 * access.replay_window_seconds:
-        raise Refused(Why.TIMESTAMP)
+        raise RequestRejected(RejectionReason.BAD_TIMESTAMP)
     return True
 
 
-def _plain(access: WebhookAccess, raw: bytes, *, signed: bool) -> tuple[bytes, bool]:
+def _decrypt_body(access: WebhookAccess, raw: bytes, *, signed: bool) -> tuple[bytes, bool]:
     """The body without its envelope, and whether it had one."""
-    body = _object(raw)
+    body = _parse_object(raw)
     if "encrypt" not in body:
         return raw, False
     if not access.encrypt_key:
-        raise Refused(Why.ENCRYPTED)
+        raise RequestRejected(RejectionReason.UNEXPECTED_ENCRYPTION)
     try:
         return decrypt(access.encrypt_key, body["encrypt"]), True
-    except Undecipherable:
+    except DecryptionError:
         if signed:
             raise
-        raise Refused(Why.KEY) from None  # not how far it got: that would help to guess
+        raise RequestRejected(
+            RejectionReason.WRONG_KEY
+        ) from None  # not how far it got: that would help to guess
 
 
-def _object(raw: bytes) -> dict[str, object]:
+def _parse_object(raw: bytes) -> dict[str, object]:
     """Empty for whatever is no JSON object."""
     try:
         body = read_json(raw)

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from sqlalchemy.engine import Connection
 
 from notifier.cards.balance_text import clean
-from notifier.cards.digest_text import MOST_FLOWS
+from notifier.cards.digest_text import MAX_FLOWS
 from notifier.clock import Millis
-from notifier.domain.digest import DayFlow, Digest, Flow, Plan
+from notifier.domain.digest import DayFlow, Digest, AssetFlow, DigestPlan
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import ONE_DAY, Period, days_before, midnight
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
 from notifier.store.digests import digest_runs, period_totals
-from notifier.store.digests.period_totals import BookRow, Stretch
+from notifier.store.digests.period_totals import AccountTotals, TimeRange
 
-LARGEST_FILE = 25_000_000
+MAX_FILE_BYTES = 25_000_000
 """Feishu takes 30 MB."""
 
 COLUMNS = (
@@ -41,7 +41,7 @@ class ListFile:
 
     name: str
     rows: int
-    packed: bytes
+    compressed: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ Fit = Callable[[Digest], Digest]
 
 def gather(
     connection: Connection,
-    plan: Plan,
+    plan: DigestPlan,
     period: Period,
     *,
     due_at: Millis | None,
@@ -66,11 +66,11 @@ def gather(
     fit: Fit,
 ) -> Figures:
     """Within one transaction, so that all figures are of one moment. late_before: as digest_runs.stuck."""
-    stretch = Stretch(from_at=period.from_at, to_at=period.to_at)
-    changed = period_totals.most_changed(connection, stretch, limit=plan.rows)
-    holders = period_totals.largest_holders(connection, kinds=kinds, limit=plan.rows)
-    people = period_totals.people(connection, stretch)
-    flows = period_totals.flows(connection, stretch)
+    stretch = TimeRange(from_at=period.from_at, to_at=period.to_at)
+    changed = period_totals.list_most_changed(connection, stretch, limit=plan.rows)
+    holders = period_totals.list_largest_holders(connection, kinds=kinds, limit=plan.rows)
+    changed_accounts = period_totals.count_changed_accounts(connection, stretch)
+    flows = period_totals.compute_flows(connection, stretch)
     charted = _charted(flows) if plan.chart_days else None
     chart = _chart(connection, plan, period, charted, flows) if charted is not None else ()
     if not any(day.rewards or day.withdrawn or day.first_seen for day in chart):
@@ -79,28 +79,28 @@ def gather(
         name=plan.name,
         period=period,
         due_at=due_at,
-        born_at=now,
+        created_at=now,
         flows=flows,
-        people=people,
+        changed_accounts=changed_accounts,
         changed=changed,
         holders=holders,
-        more_changed=max(0, people - len(changed)),
+        more_changed=max(0, changed_accounts - len(changed)),
         more_holders=max(0, period_totals.count_holders(connection, kinds=kinds) - len(holders)),
         charted=charted,
         chart=chart,
-        stuck=digest_runs.stuck(connection, late_before=late_before),
-        offers=plan.withdraw,
+        stalled=digest_runs.summarize_stalled(connection, late_before=late_before),
+        offers_withdrawal=plan.withdraw,
         zone=plan.zone.key,
     )
     fitted = fit(digest)
-    cut = bool(fitted.more_changed or fitted.more_holders or len(flows) > MOST_FLOWS)
+    cut = bool(fitted.more_changed or fitted.more_holders or len(flows) > MAX_FLOWS)
     if plan.file == "never" or (plan.file == "when_cut" and not cut):
         return Figures(digest=fitted)
-    files = tuple(_files(period_totals.book_rows(connection, stretch), period))
+    files = tuple(_files(period_totals.iter_account_totals(connection, stretch), period))
     return Figures(digest=replace(fitted, file_rows=sum(file.rows for file in files)), files=files)
 
 
-def _charted(flows: dict[Asset, Flow]) -> Asset | None:
+def _charted(flows: dict[Asset, AssetFlow]) -> Asset | None:
     """The cash that moved most often, as amounts of two currencies cannot be compared; points where there is none."""
     cash = [asset for asset, flow in flows.items() if asset.kind is Kind.CASH and not flow.is_empty]
     if cash:
@@ -109,7 +109,7 @@ def _charted(flows: dict[Asset, Flow]) -> Asset | None:
 
 
 def _chart(
-    connection: Connection, plan: Plan, period: Period, asset: Asset, flows: Mapping[Asset, Flow]
+    connection: Connection, plan: DigestPlan, period: Period, asset: Asset, flows: Mapping[Asset, AssetFlow]
 ) -> tuple[DayFlow, ...]:
     """Up to and with the period's last day, or today where that has not come. flows: of the period."""
     days = days_before(period.last + ONE_DAY, plan.chart_days)
@@ -117,12 +117,12 @@ def _chart(
     for day in days:
         end = min(midnight(day + ONE_DAY, plan.zone), period.to_at)
         start = midnight(day, plan.zone)
-        moved: Mapping[Asset, Flow] = {}
+        moved: Mapping[Asset, AssetFlow] = {}
         if (start, end) == (period.from_at, period.to_at):
             moved = flows
         elif start < end:
-            moved = period_totals.moves(connection, Stretch(from_at=start, to_at=end))
-        flow = moved.get(asset, Flow())
+            moved = period_totals.compute_movements(connection, TimeRange(from_at=start, to_at=end))
+        flow = moved.get(asset, AssetFlow())
         found.append(
             DayFlow(
                 label=f"{day:%m-%d}",
@@ -134,19 +134,19 @@ def _chart(
     return tuple(found)
 
 
-def _files(rows: Iterable[BookRow], period: Period) -> Iterator[ListFile]:
+def _files(rows: Iterable[AccountTotals], period: Period) -> Iterator[ListFile]:
     """Written into a deflated buffer, row by row: a hundred thousand accounts are a few megabytes in memory."""
     number, rows = 0, iter(rows)
     row = next(rows, None)
     while row is not None or number == 0:
         number += 1
         sheet = _Sheet()
-        while row is not None and sheet.size < LARGEST_FILE:
+        while row is not None and sheet.size < MAX_FILE_BYTES:
             sheet.add(_cells(row))
             row = next(rows, None)
         days = f"{period.first}" if period.first == period.last else f"{period.first}_{period.last}"
         name = f"内推奖励_{days}{f'_{number}' if number > 1 else ''}.csv"
-        yield ListFile(name=name, rows=sheet.rows, packed=sheet.close())
+        yield ListFile(name=name, rows=sheet.rows, compressed=sheet.close())
 
 
 class _Sheet:
@@ -174,7 +174,7 @@ class _Sheet:
             self._packed.append(packed)
 
 
-def _cells(row: BookRow) -> list[str]:
+def _cells(row: AccountTotals) -> list[str]:
     """Ids and names are somebody else's text; amounts are ours."""
     flow, who = row.flow, row.referrer
     amounts = (

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from notifier.clock import Millis, from_millis, to_millis
-from notifier.cron import trigger
-from notifier.domain.digest import Plan
+from notifier.cron import make_trigger
+from notifier.domain.digest import DigestPlan
 from notifier.domain.period import (
-    MOST_DAYS_OFF,
+    MAX_DAYS_OFF,
     Period,
     ended_between,
     finished,
@@ -28,7 +28,7 @@ class Due:
     period: Period
 
 
-def due_between(plan: Plan, after: Millis, until: Millis) -> list[Due]:
+def due_between(plan: DigestPlan, after: Millis, until: Millis) -> list[Due]:
     """What came due in (after, until], oldest first; each period once, at its first time."""
     if until <= after:
         return []
@@ -40,7 +40,7 @@ def due_between(plan: Plan, after: Millis, until: Millis) -> list[Due]:
     return sorted((due for due in found if after < due.at <= until), key=lambda due: due.at)
 
 
-def next_due(plan: Plan, after: Millis) -> Due | None:
+def next_due(plan: DigestPlan, after: Millis) -> Due | None:
     """The first that comes due later than this; None where the expression never comes again."""
     soon: list[Due] = []
     for due in _upcoming(plan, after - plan.jitter_ms):
@@ -51,7 +51,7 @@ def next_due(plan: Plan, after: Millis) -> Due | None:
     return min(soon, key=lambda due: due.at, default=None)
 
 
-def telling_of(plan: Plan, day: date) -> Period:
+def period_of(plan: DigestPlan, day: date) -> Period:
     """The period in which this day is told: more than one day, week or month where the times lie further apart."""
     for due in _upcoming(plan, midnight(day, plan.zone)):
         if due.period.last >= day:
@@ -63,11 +63,11 @@ _SLACK_MS = DAY_MS
 """Clock changes may turn two neighbours round; never by so much."""
 
 
-def _upcoming(plan: Plan, after: Millis) -> Iterator[Due]:
+def _upcoming(plan: DigestPlan, after: Millis) -> Iterator[Due]:
     """Every time from then on (and some before) at which something has ended since the time before, with all of that:
     so whatever the times are, no day is left out and none is told twice.
     """
-    early = _wall(after, plan) - timedelta(days=MOST_DAYS_OFF if plan.working else 1)
+    early = _wall(after, plan) - timedelta(days=MAX_DAYS_OFF if plan.working else 1)
     last = early + timedelta(days=LOOK_AHEAD_DAYS)
     before = _time_before(plan, early)
     since = None if before is None else _moved(before, plan).date()
@@ -84,9 +84,9 @@ def _upcoming(plan: Plan, after: Millis) -> Iterator[Due]:
             yield Due(at=to_millis(at) + _jitter(plan, period), period=period)
 
 
-def _fires(plan: Plan, early: datetime, last: datetime) -> Iterator[datetime]:
+def _fires(plan: DigestPlan, early: datetime, last: datetime) -> Iterator[datetime]:
     """As a clock on the wall shows them, which knows no clock changes; APScheduler forgets times after one."""
-    fires = trigger(plan.cron, UTC)
+    fires = make_trigger(plan.cron, UTC)
     previous: datetime | None = None
     now = early
     while (fired := fires.get_next_fire_time(previous, now)) is not None and fired < last:
@@ -94,7 +94,7 @@ def _fires(plan: Plan, early: datetime, last: datetime) -> Iterator[datetime]:
         previous = now = fired
 
 
-def _time_before(plan: Plan, moment: datetime) -> datetime | None:
+def _time_before(plan: DigestPlan, moment: datetime) -> datetime | None:
     """The last time before this one; None where there was none for LOOK_AHEAD_DAYS."""
     for days in (2, 9, 35, 100, LOOK_AHEAD_DAYS):
         found = None
@@ -105,11 +105,11 @@ def _time_before(plan: Plan, moment: datetime) -> datetime | None:
     return None
 
 
-def _wall(at: Millis, plan: Plan) -> datetime:
+def _wall(at: Millis, plan: DigestPlan) -> datetime:
     return from_millis(at).astimezone(plan.zone).replace(tzinfo=UTC)
 
 
-def _moved(fired: datetime, plan: Plan) -> datetime:
+def _moved(fired: datetime, plan: DigestPlan) -> datetime:
     """The moment. One on a day off moves to the next working day; one that clocks skip comes an hour later, one that
     they repeat the first time.
     """
@@ -119,7 +119,7 @@ def _moved(fired: datetime, plan: Plan) -> datetime:
     return datetime.combine(day, fired.time(), tzinfo=plan.zone)
 
 
-def _jitter(plan: Plan, period: Period) -> Millis:
+def _jitter(plan: DigestPlan, period: Period) -> Millis:
     """The same for everybody who asks, so that two who ask agree on when it is due."""
-    spread = plan.jitter_ms + 1
-    return zlib.crc32(f"{plan.name} {period.label}".encode()) % spread
+    send_personal_digests = plan.jitter_ms + 1
+    return zlib.crc32(f"{plan.name} {period.label}".encode()) % send_personal_digests

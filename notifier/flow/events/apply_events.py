@@ -12,142 +12,146 @@ from sqlalchemy.exc import OperationalError
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.event import (
     BALANCE_CHANGED,
-    BALANCE_UNHEARD,
+    BALANCE_MISSED,
     READINGS,
     UNREADABLE,
     BalanceReport,
     Event,
 )
-from notifier.domain.ledger import Rewrite, content_of
+from notifier.domain.ledger import LedgerUpdate, content_of
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Route, targets_of
-from notifier.domain.withdrawal import reflects, taken_by, without_own
-from notifier.errors import Parked, StoreFailing
-from notifier.flow.notices import Telling
+from notifier.domain.withdrawal import reflects, withdrawn_changes, subtract_own_withdrawals
+from notifier.errors import Quarantined, StoreFailing
+from notifier.flow.notices import NoticeWriter
 from notifier.store import inbox, ledger, notices, reconciliations, withdrawals
 from notifier.store.engine.database import Database
-from notifier.store.inbox import InboxEntry, InboxState, Verdict
+from notifier.store.inbox import InboxEntry, InboxState, EntryOutcome
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 DAY_MS = 86_400_000
-MOST_AHEAD_MS = 2 * DAY_MS
+MAX_AHEAD_MS = 2 * DAY_MS
 """Room for a clock that is off by a day, as after a wrong time zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordParts:
+class ApplyDeps:
     """read: a balance event's meaning, raises Parked."""
 
     read: Callable[[Event], BalanceReport]
     routes: Sequence[Route]
-    telling: Telling
+    notices: NoticeWriter
     clock: Clock
 
 
-async def record(database: Database, parts: RecordParts) -> int:
+async def apply_events(database: Database, deps: ApplyDeps) -> int:
     """Works on the oldest new entries. How many there were; BATCH means there may be more."""
-    entries = await asyncio.wrap_future(database.write(lambda c: inbox.new_entries(c, limit=BATCH)))
+    entries = await asyncio.wrap_future(database.write(lambda c: inbox.list_new_entries(c, limit=BATCH)))
     if not entries:
         return 0
     try:
-        await asyncio.wrap_future(database.write(lambda c: _record(c, entries, parts)))
+        await asyncio.wrap_future(database.write(lambda c: _apply_batch(c, entries, deps)))
     except (OperationalError, StoreFailing):
         raise  # the database, not an entry: the loop tries again
     except Exception:  # noqa: BLE001 - find the guilty one below; the others must not wait for it
         for entry in entries:
-            await _record_alone(database, entry, parts)
+            await _apply_alone(database, entry, deps)
     return len(entries)
 
 
-async def _record_alone(database: Database, entry: InboxEntry, parts: RecordParts) -> None:
+async def _apply_alone(database: Database, entry: InboxEntry, deps: ApplyDeps) -> None:
     try:
-        await asyncio.wrap_future(database.write(lambda c: _record(c, [entry], parts)))
+        await asyncio.wrap_future(database.write(lambda c: _apply_batch(c, [entry], deps)))
     except (OperationalError, StoreFailing):
         raise
     except Exception as error:
         log.exception("event.failed", extra={"inbox_id": entry.id, "event_key": entry.event.key})
-        verdict = Verdict(
+        verdict = EntryOutcome(
             entry_id=entry.id,
-            state=InboxState.PARKED,
+            state=InboxState.QUARANTINED,
             reason=f"internal error: {type(error).__name__}: {error}",
         )
-        await asyncio.wrap_future(database.write(lambda c: inbox.settle(c, [verdict])))
+        await asyncio.wrap_future(database.write(lambda c: inbox.finish_entries(c, [verdict])))
 
 
-def _record(connection: Connection, entries: Sequence[InboxEntry], parts: RecordParts) -> None:
+def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: ApplyDeps) -> None:
     """Entry by entry in the order of arrival; all of it commits together."""
-    now = to_millis(parts.clock.now())
-    verdicts: list[Verdict] = []
+    now = to_millis(deps.clock.now())
+    verdicts: list[EntryOutcome] = []
     reports: list[tuple[int, BalanceReport]] = []
     kinds: list[str] = []
     for entry in entries:
-        understood = _understand(entry, parts)
-        if isinstance(understood, Verdict):
+        understood = _parse_entry(entry, deps)
+        if isinstance(understood, EntryOutcome):
             verdicts.append(understood)
         else:
             reports.append((entry.id, understood))
             kinds.append(entry.event.event_type)
-            verdicts.append(Verdict(entry_id=entry.id, state=InboxState.DONE))
-    entries_made = ledger.enter(connection, reports)
+            verdicts.append(EntryOutcome(entry_id=entry.id, state=InboxState.DONE))
+    entries_made = ledger.apply_reports(connection, reports)
     for (_, report), kind, entered in zip(reports, kinds, entries_made, strict=True):
         if entered.rewrite is not None:
-            rewrite = _without_our_own(connection, entered.account_ref, report, entered.rewrite)
-            _tell(connection, entered.account_ref, _Heard(report, kind), rewrite, parts, now)
+            rewrite = _subtract_own(connection, entered.account_ref, report, entered.rewrite)
+            _write_notice(connection, entered.account_ref, _ReceivedReport(report, kind), rewrite, deps, now)
             if rewrite.newest is None:
-                _move_marks(connection, entered.account_ref, report, rewrite)
-                reconciliations.doubt_recovered(connection, entered.account_ref, at=now)
+                _mark_in_ledger(connection, entered.account_ref, report, rewrite)
+                reconciliations.recheck_recovered(connection, entered.account_ref, at=now)
     events = zip(kinds, entries_made, strict=True)
-    reconciliations.heard(
+    reconciliations.clear_confirmed(
         connection, {entered.account_ref for kind, entered in events if kind == BALANCE_CHANGED}
     )
-    inbox.settle(connection, verdicts)
+    inbox.finish_entries(connection, verdicts)
     for verdict in verdicts:
-        if verdict.state is InboxState.PARKED:
+        if verdict.state is InboxState.QUARANTINED:
             log.error("event.parked", extra={"inbox_id": verdict.entry_id, "reason": verdict.reason})
 
 
-def _understand(entry: InboxEntry, parts: RecordParts) -> BalanceReport | Verdict:
+def _parse_entry(entry: InboxEntry, deps: ApplyDeps) -> BalanceReport | EntryOutcome:
     match entry.event.event_type:
         case event_type if event_type == BALANCE_CHANGED or event_type in READINGS:
             try:
-                return _plausible(parts.read(entry.event), parts)
-            except Parked as reason:
-                return Verdict(entry_id=entry.id, state=InboxState.PARKED, reason=str(reason))
+                return _check_plausible(deps.read(entry.event), deps)
+            except Quarantined as reason:
+                return EntryOutcome(entry_id=entry.id, state=InboxState.QUARANTINED, reason=str(reason))
         case event_type if event_type == UNREADABLE:
-            return Verdict(
+            return EntryOutcome(
                 entry_id=entry.id,
-                state=InboxState.PARKED,
+                state=InboxState.QUARANTINED,
                 reason="not an event: no JSON object with a header",
             )
         case other:
-            return Verdict(
+            return EntryOutcome(
                 entry_id=entry.id, state=InboxState.IGNORED, reason=f"nothing is done with {other}"
             )
 
 
-def _plausible(report: BalanceReport, parts: RecordParts) -> BalanceReport:
+def _check_plausible(report: BalanceReport, deps: ApplyDeps) -> BalanceReport:
     """A time far ahead would make every later report look old, and silence the account for good."""
-    ahead = report.modified_at - to_millis(parts.clock.now())
-    if ahead > MOST_AHEAD_MS:
-        raise Parked(f"event.modify_time lies {ahead / DAY_MS:.0f} days ahead of this machine's clock")
+    ahead = report.modified_at - to_millis(deps.clock.now())
+    if ahead > MAX_AHEAD_MS:
+        raise Quarantined(f"event.modify_time lies {ahead / DAY_MS:.0f} days ahead of this machine's clock")
     return report
 
 
-def _without_our_own(connection: Connection, ref: int, report: BalanceReport, rewrite: Rewrite) -> Rewrite:
+def _subtract_own(
+    connection: Connection, ref: int, report: BalanceReport, rewrite: LedgerUpdate
+) -> LedgerUpdate:
     """What our own withdrawal took is no loss to tell; what came besides is."""
-    if rewrite.announced is None or rewrite.is_opening:
+    if rewrite.changes_to_notify is None or rewrite.is_opening:
         return rewrite
-    announced = rewrite.announced
-    for withdrawal in withdrawals.unseen(connection, ref):
-        if reflects(withdrawal, announced, modified_at=report.modified_at):
-            announced = without_own(announced, report.amounts, taken_by(withdrawal))
-            withdrawals.mark_seen(connection, [withdrawal.id], modified_at=report.modified_at)
-    return replace(rewrite, announced=announced or None)
+    changes_to_notify = rewrite.changes_to_notify
+    for withdrawal in withdrawals.list_not_in_ledger(connection, ref):
+        if reflects(withdrawal, changes_to_notify, modified_at=report.modified_at):
+            changes_to_notify = subtract_own_withdrawals(
+                changes_to_notify, report.amounts, withdrawn_changes(withdrawal)
+            )
+            withdrawals.mark_in_ledger(connection, [withdrawal.id], modified_at=report.modified_at)
+    return replace(rewrite, changes_to_notify=changes_to_notify or None)
 
 
-def _move_marks(connection: Connection, ref: int, report: BalanceReport, rewrite: Rewrite) -> None:
+def _mark_in_ledger(connection: Connection, ref: int, report: BalanceReport, rewrite: LedgerUpdate) -> None:
     """The report of our own withdrawal may come after a later one, which was then taken for it: what the withdrawal
     took belongs to this moment, or the books of a period would show a correction and a reward that never were.
     """
@@ -158,25 +162,32 @@ def _move_marks(connection: Connection, ref: int, report: BalanceReport, rewrite
         if (snapshot.modified_at, snapshot.content) == (report.modified_at, content)
     ]
     deltas = {change.asset: change.delta for changes in own for change in changes}
-    for withdrawal in withdrawals.seen_later(connection, ref, modified_at=report.modified_at):
-        took = taken_by(withdrawal)
-        if took and all(deltas.get(asset, Decimal(0)) <= -amount for asset, amount in took.items()):
-            withdrawals.mark_seen(connection, [withdrawal.id], modified_at=report.modified_at)
+    for withdrawal in withdrawals.list_in_ledger_after(connection, ref, modified_at=report.modified_at):
+        withdrawn_amounts = withdrawn_changes(withdrawal)
+        if withdrawn_amounts and all(
+            deltas.get(asset, Decimal(0)) <= -amount for asset, amount in withdrawn_amounts.items()
+        ):
+            withdrawals.mark_in_ledger(connection, [withdrawal.id], modified_at=report.modified_at)
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _ReceivedReport:
     """A report, and the type of the event that told it: Feishu's, or one of our own for a read."""
 
     report: BalanceReport
     kind: str
 
 
-def _tell(
-    connection: Connection, ref: int, heard: _Heard, rewrite: Rewrite, parts: RecordParts, now: Millis
+def _write_notice(
+    connection: Connection,
+    ref: int,
+    received: _ReceivedReport,
+    rewrite: LedgerUpdate,
+    deps: ApplyDeps,
+    now: Millis,
 ) -> None:
-    report = heard.report
-    if rewrite.announced is None:
+    report = received.report
+    if rewrite.changes_to_notify is None:
         log.info(
             "balance.placed",
             extra={
@@ -187,7 +198,7 @@ def _tell(
         return
     opening = rewrite.is_opening
     notice = Notice(
-        key=notices.delivery_key(
+        key=notices.make_delivery_key(
             report.account.tenant_key,
             report.account.app_id,
             report.account.account_id,
@@ -197,15 +208,15 @@ def _tell(
         account=report.account,
         reason=NoticeReason.OPENING if opening else NoticeReason.CHANGE,
         occurred_at=report.modified_at,
-        changes=rewrite.announced,
-        recovered=heard.kind in READINGS,
+        changes=rewrite.changes_to_notify,
+        recovered=received.kind in READINGS,
     )
-    targets = _targets(notice, heard, parts)
-    notice_id = parts.telling.tell(connection, ref, notice, targets, now=now)
+    targets = _targets(notice, received, deps)
+    notice_id = deps.notices.write_notice(connection, ref, notice, targets, now=now)
     if notice_id is None:
         return
     log.info(
-        "notice.born",
+        "notice.created",
         extra={
             "account_id": report.account.account_id,
             "notice_id": notice_id,
@@ -215,10 +226,10 @@ def _tell(
     )
 
 
-def _targets(notice: Notice, heard: _Heard, parts: RecordParts) -> list[str]:
+def _targets(notice: Notice, received: _ReceivedReport, deps: ApplyDeps) -> list[str]:
     """As routed; the first proof that events do not reach us goes to the alarm group too."""
-    targets = list(targets_of(notice, parts.routes))
-    alarm_group = parts.telling.alarm_group
-    if heard.kind == BALANCE_UNHEARD and alarm_group is not None and alarm_group not in targets:
+    targets = list(targets_of(notice, deps.routes))
+    alarm_group = deps.notices.alarm_group
+    if received.kind == BALANCE_MISSED and alarm_group is not None and alarm_group not in targets:
         targets.append(alarm_group)
     return targets

@@ -10,10 +10,10 @@ from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.event import Event
 from notifier.store.engine.database import Database
 from notifier.store.engine.writer import WriterClosed
-from notifier.store.inbox import AcceptEvents
+from notifier.store.inbox import EventInserter
 
 
-class Rush:
+class IngestBurst:
     """Tells a burst: many arrivals within a moment. It ends by itself, also when they never stop."""
 
     MANY = 30
@@ -51,9 +51,9 @@ class Receiver:
     def __init__(self, database: Database, clock: Clock, *, wake: Callable[[], None]) -> None:
         self._database = database
         self._clock = clock
-        self._accept = AcceptEvents(clock)
+        self._accept = EventInserter(clock)
         self._wake = wake
-        self.rush = Rush()
+        self.burst = IngestBurst()
         self.last_event_at: Millis | None = None
         self.refused_at: Millis | None = None
         """When an event last could not be stored."""
@@ -63,7 +63,7 @@ class Receiver:
         event changes nothing. Fails when it could not be stored: then Feishu must send it again.
         """
         self.last_event_at = to_millis(self._clock.now())
-        self.rush.arrived()
+        self.burst.arrived()
         try:
             stored = self._database.write_many(self._accept, event)
         except WriterClosed as error:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 
 
-class ClockWatch:
+class ClockJumpWatcher:
     """Times in the database are the clock's of their day: set back, it would let them wait for as long again.
 
     set_back: told the time that it is now, for what is not in the database.
@@ -25,16 +25,18 @@ class ClockWatch:
         self._set_back = set_back
         self._latest: Millis | None = None
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Seconds until the next look."""
         if self._latest is None:
             with self._database.read() as connection:
-                self._latest = clock_jumps.last_beat(connection) or 0
+                self._latest = clock_jumps.get_last_heartbeat(connection) or 0
         now = to_millis(self._clock.now())
-        by = self._latest - now
-        if by >= clock_jumps.LEAST_STEP_MS:
-            await asyncio.wrap_future(self._database.write(lambda c: clock_jumps.set_back(c, now=now, by=by)))
+        jump_ms = self._latest - now
+        if jump_ms >= clock_jumps.MIN_JUMP_MS:
+            await asyncio.wrap_future(
+                self._database.write(lambda c: clock_jumps.shift_due_times(c, now=now, jump_ms=jump_ms))
+            )
             self._set_back(now)
-            log.warning("clock.set_back", extra={"by_s": round(by / 1000)})
+            log.warning("clock.jump_detected", extra={"jump_s": round(jump_ms / 1000)})
         self._latest = now
         return LOOK_SECONDS

@@ -9,7 +9,7 @@ OURS = 1
 OFTEN_SECONDS, SELDOM_SECONDS = 15.0, 60.0
 
 
-class Presence:
+class ConnectionCountWatcher:
     """ask: how many connections of the app are live, None where Feishu does not say. is_connected: whether ours is.
     seen: the newest count, for `status`.
     """
@@ -21,7 +21,7 @@ class Presence:
         self._told = OURS
         self.seen: int | None = None
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Seconds until it is worth asking again. More than ours is believed when it is seen twice, as a connection of
         ours that just broke may be counted for a while; of two numbers the smaller one.
         """

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Clock, Millis, to_millis
 from notifier.store import retention
 from notifier.store.engine.database import Database
-from notifier.store.retention import Cursor, Swept
+from notifier.store.retention import Cursor, PruneResult
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +24,11 @@ PAGE = 200
 PAUSE_SECONDS = 0.05
 ROUND_SECONDS = 3600.0
 
-Sweep = Callable[[Connection, Cursor], Swept]
+Sweep = Callable[[Connection, Cursor], PruneResult]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PruneParts:
+class PruneDeps:
     """events_days, deliveries_days: how long what is over stays. busy: others need the database now."""
 
     events_days: int
@@ -40,26 +40,26 @@ class PruneParts:
 class Pruner:
     """A round goes over every table once. turn() takes one page of it."""
 
-    def __init__(self, database: Database, parts: PruneParts) -> None:
+    def __init__(self, database: Database, deps: PruneDeps) -> None:
         self._database = database
-        self._parts = parts
+        self._deps = deps
         self._sweeps: Iterator[Sweep] = iter(())
         self._sweep: Sweep | None = None
-        self._after = retention.START
+        self._after = retention.FIRST_PAGE
         self._gone: Counter[str] = Counter()
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Seconds until the next page, or the next round."""
-        if self._parts.busy():
+        if self._deps.busy():
             return PAUSE_SECONDS
         if self._sweep is None:
-            self._sweeps = iter(self._round(to_millis(self._parts.clock.now())))
+            self._sweeps = iter(self._round(to_millis(self._deps.clock.now())))
             self._sweep = next(self._sweeps)
         sweep, after = self._sweep, self._after
         swept = await asyncio.wrap_future(self._database.write(lambda c: sweep(c, after)))
-        self._gone.update(swept.gone)
-        self._after = swept.after or retention.START
-        if swept.after is None:
+        self._gone.update(swept.deleted)
+        self._after = swept.next_cursor or retention.FIRST_PAGE
+        if swept.next_cursor is None:
             self._sweep = next(self._sweeps, None)
         if self._sweep is not None:
             return PAUSE_SECONDS
@@ -67,23 +67,27 @@ class Pruner:
         return ROUND_SECONDS
 
     def _round(self, now: Millis) -> list[Sweep]:
-        events_before = now - self._parts.events_days * DAY_MS
-        cards_before = now - self._parts.deliveries_days * DAY_MS
+        events_before = now - self._deps.events_days * DAY_MS
+        cards_before = now - self._deps.deliveries_days * DAY_MS
         year_ago = now - PARKED_DAYS * DAY_MS
         cards = [
             functools.partial(
-                retention.cards, state=state, before=cards_before, held_since=year_ago, limit=PAGE
+                retention.prune_deliveries,
+                state=state,
+                before=cards_before,
+                unsettled_since=year_ago,
+                limit=PAGE,
             )
-            for state in reversed(retention.OVER)
+            for state in reversed(retention.FINISHED_STATES)
         ]
         return [
             functools.partial(
-                retention.events, before=events_before, parked_before=year_ago, now=now, limit=PAGE
+                retention.prune_events, before=events_before, quarantined_before=year_ago, now=now, limit=PAGE
             ),
             *cards,
-            functools.partial(retention.untold_notices, before=cards_before, limit=PAGE),
-            functools.partial(retention.digest_contents, before=cards_before, limit=PAGE),
-            functools.partial(retention.dead_workers, before=cards_before),
+            functools.partial(retention.prune_orphaned_notices, before=cards_before, limit=PAGE),
+            functools.partial(retention.prune_digest_contents, before=cards_before, limit=PAGE),
+            functools.partial(retention.prune_workers, before=cards_before),
         ]
 
     def _tell(self) -> None:

@@ -6,49 +6,57 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.notice import NoticeReason
-from notifier.domain.payout import PayoutReport, PayoutState, Taken
-from notifier.flow.notices import Telling
+from notifier.domain.payout import PayoutReport, PayoutState, PayoutReportOutcome
+from notifier.flow.notices import NoticeWriter
 from notifier.store import audit, payouts, withdrawals
-from notifier.store.audit import What
+from notifier.store.audit import AuditAction
 
 log = logging.getLogger(__name__)
 
 
-def settle(
-    connection: Connection, report: PayoutReport, telling: Telling, *, actor: str, what: What, now: Millis
-) -> Taken:
+def apply_payout_report(
+    connection: Connection,
+    report: PayoutReport,
+    notices: NoticeWriter,
+    *,
+    actor: str,
+    action: AuditAction,
+    now: Millis,
+) -> PayoutReportOutcome:
     """In one transaction: the payout, its cards, the referrer's notice, HR's alarm when it failed, the audit entry."""
-    taken = payouts.settle(connection, report, now=now)
-    withdrawal = withdrawals.by_order(connection, report.order_id)
-    if taken is Taken.SAME:
-        return taken
+    result = payouts.apply_report(connection, report, now=now)
+    withdrawal = withdrawals.find_by_order(connection, report.order_id)
+    if result is PayoutReportOutcome.SAME:
+        return result
     said = f"{report.status}" + (f", reference {report.reference}" if report.reference else "")
-    outcome = said if taken is Taken.NEW else f"not taken ({taken}): {said}"
-    audit.write(
+    outcome = said if result is PayoutReportOutcome.NEW else f"not taken ({result}): {said}"
+    audit.add_entries(
         connection,
-        audit.Entry(
+        audit.AuditEntry(
             at=now,
-            what=what,
+            action=action,
             actor=actor,
             outcome=outcome,
             account_ref=withdrawal.account_ref if withdrawal else None,
             order_id=report.order_id,
         ),
     )
-    if taken is Taken.NEW and withdrawal is not None:
+    if result is PayoutReportOutcome.NEW and withdrawal is not None:
         paid = report.status is PayoutState.PAID
         reason = NoticeReason.PAID if paid else NoticeReason.PAYOUT_FAILED
         which = f"{report.at} {report.reference}"
-        telling.tell_the_end(connection, withdrawal, reason, now=now, which=which)
+        notices.write_result(connection, withdrawal, reason, now=now, which=which)
         if not paid:
-            telling.alarm(connection, withdrawal, reason, now=now, which=which)
-    return taken
+            notices.alarm(connection, withdrawal, reason, now=now, which=which)
+    return result
 
 
-def log_settled(report: PayoutReport, taken: Taken) -> None:
+def log_payout_report(report: PayoutReport, result: PayoutReportOutcome) -> None:
     """After the commit."""
     log.log(
-        logging.INFO if taken in {Taken.NEW, Taken.SAME} else logging.WARNING,
-        f"payout.{report.status}" if taken in {Taken.NEW, Taken.SAME} else "payout.report_not_taken",
-        extra={"order_id": report.order_id, "reference": report.reference or None, "why": taken},
+        logging.INFO if result in {PayoutReportOutcome.NEW, PayoutReportOutcome.SAME} else logging.WARNING,
+        f"payout.{report.status}"
+        if result in {PayoutReportOutcome.NEW, PayoutReportOutcome.SAME}
+        else "payout.report_not_taken",
+        extra={"order_id": report.order_id, "reference": report.reference or None, "why": result},
     )

@@ -14,79 +14,81 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import AccountState, Ownership
-from notifier.domain.delivery import closes_gate_for_ms
+from notifier.domain.delivery import limiter_block_ms
 from notifier.domain.payout import body_of
-from notifier.domain.rate_limit import Pace
-from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, after_failure, takeable
-from notifier.errors import AccountDeactivated, CallError, NotDone, OutcomeUnknown
-from notifier.flow.in_flight import InFlight, kept
-from notifier.flow.notices import Telling, end_of
-from notifier.flow.ports import Treasury
+from notifier.domain.rate_limit import RateLimit
+from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, after_failure, withdrawable
+from notifier.errors import AccountDeactivated, CallError, TemporaryFailure, OutcomeUnknown
+from notifier.flow.in_flight import InFlight, await_write
+from notifier.flow.notices import NoticeWriter, result_reason
+from notifier.flow.ports import ReferralAccounts
 from notifier.store import accounts, audit, payouts, rate_limits, withdrawals
-from notifier.store.audit import What
+from notifier.store.audit import AuditAction
 from notifier.store.engine.database import Database
-from notifier.store.withdrawals import Ending
+from notifier.store.withdrawals import WithdrawalResult
 
 log = logging.getLogger(__name__)
 
-TOGETHER = 8
+MAX_IN_FLIGHT = 8
 IDLE_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawParts:
+class WithdrawDeps:
     """outside: Feishu. pace: of withdrawals. wake: told when cards are to be changed, people told, and money paid."""
 
-    outside: Treasury
-    telling: Telling
-    pace: Pace
+    referral_accounts: ReferralAccounts
+    notices: NoticeWriter
+    limit: RateLimit
     clock: Clock
-    owner: str
+    worker_id: str
     wake: Callable[[], None]
 
 
 class Withdrawer:
     """Holds the orders in flight. wake: a slot is free."""
 
-    def __init__(self, database: Database, parts: WithdrawParts, *, wake: Callable[[], None]) -> None:
+    def __init__(self, database: Database, deps: WithdrawDeps, *, wake: Callable[[], None]) -> None:
         self._database = database
-        self._parts = parts
-        self._in_flight = InFlight(landed=wake)
+        self._deps = deps
+        self._in_flight = InFlight(on_finished=wake)
 
-    async def turn(self) -> float:
+    async def run_once(self) -> float:
         """Seconds until it makes sense to ask again (or until woken)."""
         now = self._now()
-        slots = TOGETHER - len(self._in_flight)
+        slots = MAX_IN_FLIGHT - len(self._in_flight)
         if slots <= 0:
             return IDLE_MS / 1000
-        held = self._in_flight.rows
-        orders, again_at = await asyncio.wrap_future(
-            self._database.write(lambda c: self._claim(c, now=now, slots=slots, held=held))
+        in_flight_ids = self._in_flight.rows
+        orders, next_claim_at = await asyncio.wrap_future(
+            self._database.write(lambda c: self._claim(c, now=now, slots=slots, in_flight_ids=in_flight_ids))
         )
         for order in orders:
-            self._in_flight.start(order.id, self._carry_out(order))
-        return 0 if orders else max(0.0, again_at - now) / 1000
+            self._in_flight.start(order.id, self._execute(order))
+        return 0 if orders else max(0.0, next_claim_at - now) / 1000
 
     async def drain(self, seconds: float) -> None:
         """Lets calls in flight finish; the others are asked again after the next start, with their order id."""
         await self._in_flight.drain(seconds)
 
     def _claim(
-        self, connection: Connection, *, now: int, slots: int, held: frozenset[int]
+        self, connection: Connection, *, now: int, slots: int, in_flight_ids: frozenset[int]
     ) -> tuple[list[Withdrawal], float]:
-        due_at = withdrawals.next_due(connection, held=held)
+        due_at = withdrawals.get_next_due_at(connection, in_flight_ids=in_flight_ids)
         if due_at is None or due_at > now:
             return [], now + IDLE_MS if due_at is None else min(due_at, now + IDLE_MS)
-        pace = self._parts.pace
-        gate = rate_limits.load(connection, rate_limits.WITHDRAWALS).sane(pace, now=now)
-        allowed = gate.passes(pace, now=now, wanted=slots)
+        limit = self._deps.limit
+        limiter = rate_limits.load_limiter(connection, rate_limits.WITHDRAWALS).plausible(limit, now=now)
+        allowed = limiter.allowed_calls(limit, now=now, wanted=slots)
         if not allowed:
-            return [], gate.opens_at(pace)
-        orders = withdrawals.claim(connection, owner=self._parts.owner, now=now, limit=allowed, held=held)
-        rate_limits.keep(connection, [gate.after(len(orders), pace, now=now)])
+            return [], limiter.allowed_at(limit)
+        orders = withdrawals.claim_due(
+            connection, worker_id=self._deps.worker_id, now=now, limit=allowed, in_flight_ids=in_flight_ids
+        )
+        rate_limits.save_limiters(connection, [limiter.after(len(orders), limit, now=now)])
         return orders, now
 
-    async def _carry_out(self, order: Withdrawal) -> None:
+    async def _execute(self, order: Withdrawal) -> None:
         try:
             if await (self._call_again(order) if order.called else self._is_worth_a_call(order)):
                 await self._call(order)
@@ -96,59 +98,63 @@ class Withdrawer:
     async def _is_worth_a_call(self, order: Withdrawal) -> bool:
         """The balance as Feishu knows it now, kept beside the order; an order for nothing ends here."""
         try:
-            state = await self._parts.outside.read(order.account.account_id)
+            state = await self._deps.referral_accounts.read(order.account.account_id)
         except OutcomeUnknown as error:  # reading moves nothing, so nothing is unknown
-            raise NotDone(error.reason, code=error.code, log_id=error.log_id) from error
-        expected = takeable(state.amounts, order.kinds)
-        owner = state.referrer.open_id if state.referrer else None
-        if order.role is Role.REFERRER and owner != order.requested_by:
+            raise TemporaryFailure(error.reason, code=error.code, log_id=error.log_id) from error
+        expected = withdrawable(state.amounts, order.kinds)
+        worker_id = state.referrer.open_id if state.referrer else None
+        if order.role is Role.REFERRER and worker_id != order.requested_by:
             reason = "the account is not theirs who asked"
-            await self._end(
-                order, Ending(state=WithdrawalState.REFUSED, now=self._now(), reason=reason), state
+            await self._finish(
+                order, WithdrawalResult(state=WithdrawalState.REFUSED, now=self._now(), reason=reason), state
             )
             return False
-        if not expected and state.usable:
-            await self._end(
+        if not expected and state.is_active:
+            await self._finish(
                 order,
-                Ending(state=WithdrawalState.NOTHING, now=self._now(), reason="nothing to withdraw"),
+                WithdrawalResult(
+                    state=WithdrawalState.NOTHING, now=self._now(), reason="nothing to withdraw"
+                ),
                 state,
             )
             return False
-        return await kept(self._database.write(lambda c: self._begin_call(c, order, state)))
+        return await await_write(self._database.write(lambda c: self._begin_call(c, order, state)))
 
     async def _call_again(self, order: Withdrawal) -> bool:
-        return await kept(
+        return await await_write(
             self._database.write(
-                lambda c: withdrawals.calling(
-                    c, order, owner=self._parts.owner, expected=None, now=self._now()
+                lambda c: withdrawals.mark_call_started(
+                    c, order, worker_id=self._deps.worker_id, expected=None, now=self._now()
                 )
             )
         )
 
     def _begin_call(self, connection: Connection, order: Withdrawal, state: AccountState) -> bool:
         self._keep_state(connection, order, state)
-        return withdrawals.calling(
+        return withdrawals.mark_call_started(
             connection,
             order,
-            owner=self._parts.owner,
-            expected=takeable(state.amounts, order.kinds),
+            worker_id=self._deps.worker_id,
+            expected=withdrawable(state.amounts, order.kinds),
             now=self._now(),
         )
 
     async def _call(self, order: Withdrawal) -> None:
-        done = await self._parts.outside.withdraw(
+        done = await self._deps.referral_accounts.withdraw(
             order.account.account_id, order_id=order.order_id, kinds=order.kinds
         )
         if not done.amounts and done.at is None and not done.order_id:
             raise OutcomeUnknown("the answer to a withdrawal says nothing")
-        taken = takeable(done.amounts, order.kinds)
-        state = WithdrawalState.WITHDRAWN if taken else WithdrawalState.NOTHING
-        await self._end(order, Ending(state=state, now=self._now(), taken=taken, at=done.at))
+        withdrawn = withdrawable(done.amounts, order.kinds)
+        state = WithdrawalState.WITHDRAWN if withdrawn else WithdrawalState.NOTHING
+        await self._finish(
+            order, WithdrawalResult(state=state, now=self._now(), withdrawn=withdrawn, at=done.at)
+        )
 
-    async def _end(
+    async def _finish(
         self,
         order: Withdrawal,
-        ending: Ending,
+        ending: WithdrawalResult,
         state: AccountState | None = None,
         *,
         deactivated: bool = False,
@@ -157,15 +163,15 @@ class Withdrawer:
             if state is not None:
                 self._keep_state(connection, order, state)
             if deactivated:
-                accounts.keep_usable(connection, order.account_ref, usable=False, now=ending.now)
-            if not withdrawals.end(connection, order, ending):
+                accounts.save_is_active(connection, order.account_ref, is_active=False, now=ending.now)
+            if not withdrawals.finish(connection, order, ending):
                 return False
             outcome = ending.state.value + (f": {ending.reason}" if ending.reason else "")
             self._note(connection, order, outcome, ending.now)
-            self._follow_up(connection, order, ending)
+            self._create_follow_ups(connection, order, ending)
             return True
 
-        if await kept(self._database.write(keep)):
+        if await await_write(self._database.write(keep)):
             log.info(
                 "withdrawal.%s",
                 ending.state,
@@ -175,22 +181,22 @@ class Withdrawer:
                     "code": ending.code,
                 },
             )
-        self._parts.wake()
+        self._deps.wake()
 
-    def _follow_up(self, connection: Connection, order: Withdrawal, ending: Ending) -> None:
+    def _create_follow_ups(self, connection: Connection, order: Withdrawal, ending: WithdrawalResult) -> None:
         """What was taken must be paid and told; both are born with it."""
-        reason = end_of(ending.state, None)
+        reason = result_reason(ending.state, None)
         if reason is None:
             return
         if ending.state is WithdrawalState.WITHDRAWN:
-            owner = accounts.ownership(connection, order.account_ref)
+            worker_id = accounts.get_ownership(connection, order.account_ref)
             at = ending.at if ending.at is not None else ending.now
-            referrer = owner.referrer if owner else None
-            body = body_of(order, taken=ending.taken or {}, at=at, referrer=referrer)
-            payouts.begin(connection, order, body=body, now=ending.now)
-            self._parts.telling.tell_the_end(connection, order, reason, now=ending.now)
+            referrer = worker_id.referrer if worker_id else None
+            body = body_of(order, withdrawn=ending.withdrawn or {}, at=at, referrer=referrer)
+            payouts.create_payout(connection, order, body=body, now=ending.now)
+            self._deps.notices.write_result(connection, order, reason, now=ending.now)
         else:
-            self._parts.telling.tell_out_of_reach(connection, order, reason, now=ending.now)
+            self._deps.notices.write_where_cards_expired(connection, order, reason, now=ending.now)
 
     async def _failed(self, order: Withdrawal, error: CallError) -> None:
         now = self._now()
@@ -198,38 +204,40 @@ class Withdrawer:
         tried = replace(order, attempts=max(order.attempts + 1, age_seconds.bit_length()))
         step = after_failure(tried, error, now=now, jitter=random.random())  # noqa: S311 - spread, not secrecy
         if step.state is WithdrawalState.REFUSED:
-            ending = Ending(state=step.state, now=now, reason=step.reason, code=step.code, log_id=step.log_id)
-            await self._end(order, ending, deactivated=isinstance(error, AccountDeactivated))
+            ending = WithdrawalResult(
+                state=step.state, now=now, reason=step.reason, code=step.code, log_id=step.log_id
+            )
+            await self._finish(order, ending, deactivated=isinstance(error, AccountDeactivated))
             return
 
         def keep(connection: Connection) -> None:
             withdrawals.postpone(connection, order, step)
-            closed_for = closes_gate_for_ms(error)
+            closed_for = limiter_block_ms(error)
             if closed_for:
-                rate_limits.shut(
+                rate_limits.block(
                     connection, rate_limits.WITHDRAWALS, until=now + closed_for, reason=error.reason
                 )
             self._note(connection, order, f"not known yet: {error.reason}", now)
 
-        await kept(self._database.write(keep))
+        await await_write(self._database.write(keep))
         log.warning(
-            "withdrawal.again",
+            "withdrawal.postponed",
             extra={"order_id": order.order_id, "reason": str(error), "again_in_ms": step.due_at - now},
         )
 
     def _keep_state(self, connection: Connection, order: Withdrawal, state: AccountState) -> None:
-        accounts.keep_usable(connection, order.account_ref, usable=state.usable, now=self._now())
+        accounts.save_is_active(connection, order.account_ref, is_active=state.is_active, now=self._now())
         if state.referrer is not None:
-            accounts.keep_ownership(
+            accounts.save_ownership(
                 connection, order.account_ref, Ownership(referrer=state.referrer, looked_up_at=self._now())
             )
 
     def _note(self, connection: Connection, order: Withdrawal, outcome: str, now: int) -> None:
-        audit.write(
+        audit.add_entries(
             connection,
-            audit.Entry(
+            audit.AuditEntry(
                 at=now,
-                what=What.ANSWER,
+                action=AuditAction.ANSWER,
                 actor=audit.FEISHU,
                 outcome=outcome,
                 account_ref=order.account_ref,
@@ -239,4 +247,4 @@ class Withdrawer:
         )
 
     def _now(self) -> int:
-        return to_millis(self._parts.clock.now())
+        return to_millis(self._deps.clock.now())

@@ -3,16 +3,16 @@
 from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field, wrong_type
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES
-from notifier.sandbox.tenant import Person, PersonStatus, World
+from notifier.sandbox.tenant import TenantPerson, PersonStatus, Tenant
 
 CHAT_SCOPES = ("im:chat", "im:chat:readonly", "im:chat:read")
 MEMBER_SCOPES = ("im:chat", "im:chat:readonly", "im:chat.members:read")
 QUERIES_PER_KIND = 50
 
 
-class Contacts:
-    def __init__(self, world: World) -> None:
-        self._world = world
+class ContactApi:
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
 
     def apis(self) -> list[Api]:
         users, chats = "/open-apis/contact/v3/users", "/open-apis/im/v1/chats"
@@ -40,7 +40,7 @@ class Contacts:
 
     def _find_one(self, kind: str, wanted: str, id_type: str, body: JsonObject) -> JsonObject:
         full = f"+86{wanted}" if kind == "mobile" and not wanted.startswith("+") else wanted
-        for person in self._world.people.values():
+        for person in self._tenant.people.values():
             hidden = person.status is PersonStatus.RESIGNED and not body.get("include_resigned")
             if getattr(person, kind) == full and not hidden:
                 return {kind: wanted, "user_id": getattr(person, id_type)}
@@ -48,16 +48,16 @@ class Contacts:
 
     def user(self, call: Call) -> JsonObject:
         id_type = _id_type(call)
-        for person in self._world.people.values():
+        for person in self._tenant.people.values():
             if getattr(person, id_type) == call.path["user_id"]:
                 if person.status is PersonStatus.OUT_OF_RANGE:
                     raise RefusedError(41050)
                 return {"user": self._user(person)}
         raise RefusedError(99992351 if id_type == "open_id" else 41012)
 
-    def _user(self, person: Person) -> JsonObject:
+    def _user(self, person: TenantPerson) -> JsonObject:
         """Each field has a scope of its own; without it the field is absent."""
-        granted = self._world.granted_scopes
+        granted = self._tenant.granted_scopes
         user: JsonObject = {"open_id": person.open_id, "union_id": person.union_id}
         if "contact:user.employee_id:readonly" in granted:
             user["user_id"] = person.user_id
@@ -82,14 +82,14 @@ class Contacts:
         if not size_text.isdecimal() or not 1 <= int(size_text) <= 100 or not token.isdecimal():
             raise bad_field("page_size", "must be from 1 to 100", size_text)
         start, end = int(token), int(token) + int(size_text)
-        groups = [group for group in self._world.groups.values() if group.bot_in and not group.dissolved]
+        groups = [group for group in self._tenant.groups.values() if group.has_bot and not group.dissolved]
         items = [
             {
                 "chat_id": group.chat_id,
                 "name": group.name,
                 "description": "",
                 "external": False,
-                "tenant_key": self._world.settings.tenant_key,
+                "tenant_key": self._tenant.settings.tenant_key,
                 "chat_status": "normal",
             }
             for group in groups[start:end]
@@ -99,12 +99,12 @@ class Contacts:
 
     def is_in_chat(self, call: Call) -> JsonObject:
         chat_id = call.path["chat_id"]
-        group = self._world.groups.get(chat_id)
+        group = self._tenant.groups.get(chat_id)
         if group is None:
             raise RefusedError(99992356 if chat_id.startswith("oc_") else 232006)
         if group.dissolved:
             raise RefusedError(232009)
-        return {"is_in_chat": group.bot_in}
+        return {"is_in_chat": group.has_bot}
 
 
 def _id_type(call: Call) -> str:

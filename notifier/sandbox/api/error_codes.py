@@ -6,7 +6,7 @@ from aiohttp import web
 
 JsonObject = dict[str, object]
 
-STATUS_AND_SENTENCE: dict[int, tuple[int, str]] = {
+STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
     # token call: the answer is HTTP 200 with a code
     10003: (200, "invalid param"),
     10014: (200, "app unavailable"),
@@ -80,16 +80,16 @@ class RefusedError(Exception):
         error: JsonObject | None = None,
     ) -> None:
         self.code = code
-        self.http_status, sentence = STATUS_AND_SENTENCE[code]
-        self.msg = f"{sentence} {detail}".strip() if code != 230099 else f"{sentence}, {detail}"
+        self.http_status, message = STATUS_AND_MESSAGE[code]
+        self.msg = f"{message} {detail}".strip() if code != 230099 else f"{message}, {detail}"
         self.headers = dict(headers or {})
         self.error = dict(error or {})
         super().__init__(f"{code}: {self.msg}")
 
 
-def bad_field(name: str, why: str, value: object = "") -> RefusedError:
+def bad_field(name: str, reason: str, value: object = "") -> RefusedError:
     """A field that is missing or out of its range: 99992402 with Feishu's list of violations."""
-    violation = {"field": name, "value": str(value)[:100], "description": why}
+    violation = {"field": name, "value": str(value)[:100], "description": reason}
     return RefusedError(99992402, error={"field_violations": [violation]})
 
 

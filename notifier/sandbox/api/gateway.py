@@ -12,7 +12,7 @@ from aiohttp import web
 from notifier.sandbox.api.error_codes import CODE, LOG_ID, JsonObject, RefusedError
 from notifier.sandbox.api.quota import Limit, Quota
 from notifier.sandbox.api.tokens import Tokens
-from notifier.sandbox.tenant import World
+from notifier.sandbox.tenant import Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +39,9 @@ class Api:
     answer: Callable[[Call], JsonObject]
 
 
-class Gateway:
-    def __init__(self, world: World, tokens: Tokens, quota: Quota) -> None:
-        self._world = world
+class ApiGateway:
+    def __init__(self, tenant: Tenant, tokens: Tokens, quota: Quota) -> None:
+        self._tenant = tenant
         self._tokens = tokens
         self._quota = quota
 
@@ -50,13 +50,13 @@ class Gateway:
             try:
                 self._tokens.check(request.headers.get("Authorization"))
                 self._check_scopes(api)
-                self._quota.take_call(f"{api.method} {api.path}", api.limits)
+                self._quota.consume_call(f"{api.method} {api.path}", api.limits)
                 data = api.answer(await _read_call(request))
             except RefusedError as refused:
                 return self.refuse(request, refused)
             except RecursionError:
                 return self.refuse(request, RefusedError(9499, "nested too deeply"))
-            self._world.touch()
+            self._tenant.bump_revision()
             request[CODE] = 0
             return web.json_response({"code": 0, "msg": "success", "data": data})
 
@@ -75,16 +75,16 @@ class Gateway:
             return self.refuse(request, RefusedError(9499, "nested too deeply"))
 
     def refuse(self, request: web.Request, refused: RefusedError) -> web.Response:
-        self._world.refusals[refused.code] += 1
+        self._tenant.refusals[refused.code] += 1
         error = {"log_id": request[LOG_ID], **refused.error}
         content = {"code": refused.code, "msg": refused.msg, "error": error}
         request[CODE] = refused.code
         return web.json_response(content, status=refused.http_status, headers=refused.headers)
 
     def _check_scopes(self, api: Api) -> None:
-        if api.scopes and self._world.granted_scopes.isdisjoint(api.scopes):
+        if api.scopes and self._tenant.granted_scopes.isdisjoint(api.scopes):
             names = ", ".join(api.scopes)
-            link = f"https://open.feishu.cn/app/{self._world.settings.app_id}/auth?q={','.join(api.scopes)}"
+            link = f"https://open.feishu.cn/app/{self._tenant.settings.app_id}/auth?q={','.join(api.scopes)}"
             raise RefusedError(
                 99991672,
                 f"One of the following scopes is required: [{names}]."

@@ -8,7 +8,7 @@ from notifier.sandbox.accounts import assets, cash_bonus
 from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field, text_field, wrong_type
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import PER_MINUTE_100, PER_SECOND_10
-from notifier.sandbox.tenant import DEACTIVATED, USABLE, Account, Person, World
+from notifier.sandbox.tenant import DEACTIVATED, USABLE, Account, TenantPerson, Tenant
 
 BASE = "/open-apis/hire/v1/referral_account"
 WRITE = ("hire:referral_account",)
@@ -17,7 +17,7 @@ POINTS, CASH = 1, 2  # withdraw_bonus_type
 
 
 @dataclass(slots=True, kw_only=True)
-class Order:
+class WithdrawalOrder:
     """One withdrawal that was carried out. asked: how often it was asked for. answer: what was answered."""
 
     external_order_id: str
@@ -27,16 +27,16 @@ class Order:
     cash: dict[str, Decimal]
     at_ms: int
     answer: JsonObject
-    asked: int = 1
+    request_count: int = 1
 
 
-class Hire:
+class ReferralAccountApi:
     """`on_change` is told of an account whose balance a withdrawal changed. orders: oldest first."""
 
-    def __init__(self, world: World, on_change: Callable[[Account], None]) -> None:
-        self._world = world
+    def __init__(self, tenant: Tenant, on_change: Callable[[Account], None]) -> None:
+        self._tenant = tenant
         self._on_change = on_change
-        self.orders: dict[str, Order] = {}
+        self.orders: dict[str, WithdrawalOrder] = {}
 
     def apis(self) -> list[Api]:
         one = BASE + "/{account_id}"
@@ -54,8 +54,10 @@ class Hire:
     def create(self, call: Call) -> JsonObject:
         """Registers a person. A second time gives the account there is (not documented; our choice)."""
         person = self._person(call.body)
-        existing = [account for account in self._world.accounts.values() if account.open_id == person.open_id]
-        return {"account": _account(existing[0] if existing else self._world.add_account(person.open_id))}
+        existing = [
+            account for account in self._tenant.accounts.values() if account.open_id == person.open_id
+        ]
+        return {"account": _account(existing[0] if existing else self._tenant.add_account(person.open_id))}
 
     def enable(self, call: Call) -> JsonObject:
         account = self._account(text_field(call.body, "referral_account_id"))
@@ -75,7 +77,7 @@ class Hire:
         if id_type not in ("open_id", "union_id", "user_id"):
             raise bad_field("user_id_type", "must be open_id, union_id or user_id", id_type)
         account = self._account(account_id)
-        person = self._world.people[account.open_id]
+        person = self._tenant.people[account.open_id]
         referrer: JsonObject = {
             "id": getattr(person, id_type),
             "name": {"zh_cn": person.name, "en_us": person.en_name},
@@ -84,7 +86,7 @@ class Hire:
             ("hire:employee.email:readonly", "email"),
             ("hire:employee.mobile:readonly", "mobile"),
         ):
-            if scope in self._world.granted_scopes:
+            if scope in self._tenant.granted_scopes:
                 referrer[name] = getattr(person, name)
         return {"account": {**_account(account), "referrer": referrer}}
 
@@ -99,27 +101,27 @@ class Hire:
         if known is not None:
             if known.account_id != account.account_id:
                 raise RefusedError(1002002, "external_order_id belongs to another account")
-            known.asked += 1
+            known.request_count += 1
             return known.answer
         kinds = _kinds(call.body)
         if account.status != USABLE:
             raise RefusedError(1002555)
-        order = self.orders[order_id] = self._pay_out(account, order_id, kinds)
+        order = self.orders[order_id] = self._withdraw_all(account, order_id, kinds)
         return order.answer
 
-    def _pay_out(self, account: Account, order_id: str, kinds: frozenset[int]) -> Order:
+    def _withdraw_all(self, account: Account, order_id: str, kinds: frozenset[int]) -> WithdrawalOrder:
         points = account.points if POINTS in kinds else 0
         cash = {code: amount for code, amount in account.cash.items() if amount and CASH in kinds}
-        if not points and not cash and self._world.settings.empty_withdrawal_refused:
+        if not points and not cash and self._tenant.settings.empty_withdrawal_refused:
             raise RefusedError(1002002, "nothing to withdraw")
         account.points -= points
         for code, amount in cash.items():
             account.cash[code] -= amount
-        if (points or cash) and self._world.settings.withdrawal_emits_event:
+        if (points or cash) and self._tenant.settings.withdrawal_emits_event:
             self._on_change(account)
-        at_ms = self._world.clock.now_ms()
+        at_ms = self._tenant.clock.now_ms()
         details = {"point_bonus": points, "cash_bonus": cash_bonus(cash, account.currency_form)}
-        return Order(
+        return WithdrawalOrder(
             external_order_id=order_id,
             account_id=account.account_id,
             kinds=kinds,
@@ -134,18 +136,18 @@ class Hire:
         )
 
     def _account(self, account_id: str) -> Account:
-        account = self._world.accounts.get(account_id)
+        account = self._tenant.accounts.get(account_id)
         if account is None:
             raise RefusedError(1002553)
         return account
 
-    def _person(self, body: JsonObject) -> Person:
+    def _person(self, body: JsonObject) -> TenantPerson:
         """By email, or by mobile {code, number}."""
         email, mobile = body.get("email"), body.get("mobile")
         wanted = f"+{mobile.get('code')}{mobile.get('number')}" if isinstance(mobile, dict) else None
         if not email and wanted is None:
             raise RefusedError(1002002, "one of mobile and email is required")
-        for person in self._world.people.values():
+        for person in self._tenant.people.values():
             if (email and person.email == email) or (wanted and person.mobile == wanted):
                 return person
         raise RefusedError(1002551)

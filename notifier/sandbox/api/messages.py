@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field, optional_text, text_field
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES, Quota
-from notifier.sandbox.api.recipients import chat_of, check_chat
-from notifier.sandbox.cards.leak_audit import leaks
+from notifier.sandbox.api.recipients import find_chat_id, check_chat
+from notifier.sandbox.cards.leak_audit import find_leak
 from notifier.sandbox.cards.rules import CardRefusedError, check_card
-from notifier.sandbox.tenant import Message, World, forget, new_id
+from notifier.sandbox.tenant import Message, Tenant, drop_oldest, new_id
 
 SEND_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:send")
 PATCH_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:update")
@@ -18,7 +18,7 @@ FILE_SCOPES = ("im:resource", "im:resource:upload")
 _MSG_TYPES = "text post image file audio media sticker interactive share_chat share_user system"
 MSG_TYPES = tuple(_MSG_TYPES.split())
 TEXT_BYTES, CARD_BYTES, FILE_BYTES, UUID_CHARS = 150 * 1024, 30 * 1024, 30 * 1024 * 1024, 50
-DEEPEST = 200  # levels of JSON; ours, to stay clear of the parser's own end
+MAX_JSON_DEPTH = 200  # levels of JSON; ours, to stay clear of the parser's own end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +31,11 @@ class Draft:
     uuid: str | None
 
 
-class Messages:
+class MessageApi:
     """The message API. `uuids` remembers which uuid made which message, and when."""
 
-    def __init__(self, world: World, quota: Quota) -> None:
-        self._world = world
+    def __init__(self, tenant: Tenant, quota: Quota) -> None:
+        self._tenant = tenant
         self._quota = quota
         self._uuids: dict[str, tuple[float, str]] = {}
 
@@ -64,7 +64,7 @@ class Messages:
             return self._to_wire(earlier)
         receive_id_type = call.query.get("receive_id_type", "")
         return self._to_wire(
-            self._post(chat_of(self._world, receive_id_type, receive_id), draft, parent_id=None)
+            self._post(find_chat_id(self._tenant, receive_id_type, receive_id), draft, parent_id=None)
         )
 
     def reply(self, call: Call) -> JsonObject:
@@ -75,7 +75,7 @@ class Messages:
             return self._to_wire(earlier)
         if parent.recalled:
             raise RefusedError(230011)
-        check_chat(self._world, parent.chat_id)
+        check_chat(self._tenant, parent.chat_id)
         return self._to_wire(self._post(parent.chat_id, draft, parent_id=parent.message_id))
 
     def update(self, call: Call) -> JsonObject:
@@ -87,8 +87,8 @@ class Messages:
         if message.msg_type != "interactive":
             raise RefusedError(230054, "ext=only cards can be updated")
         if (
-            self._world.clock.now_ms() - message.create_time_ms
-            > self._world.settings.patch_window_seconds * 1000
+            self._tenant.clock.now_ms() - message.create_time_ms
+            > self._tenant.settings.patch_window_seconds * 1000
         ):
             raise RefusedError(230031)
         content = _parse_content(content_text)
@@ -97,10 +97,10 @@ class Messages:
             raise RefusedError(
                 230001, "ext=config.update_multi must be true in the old card and in the new one"
             )
-        if message.being_clicked:
+        if message.has_pending_click:
             raise RefusedError(230099, _card_detail(CardRefusedError(11310, "card action is lock")))
         self.check_content("interactive", content)
-        self._quota.take_target(message.message_id)
+        self._quota.consume_target(message.message_id)
         self.replace_card(message, content, content_text)
         return {}
 
@@ -117,41 +117,41 @@ class Messages:
         if len(data) > FILE_BYTES:
             raise RefusedError(234006)
         file_key = new_id("file_v3")
-        self._world.files[file_key] = {"file_name": name, "bytes": len(data), "content": data}
+        self._tenant.files[file_key] = {"file_name": name, "bytes": len(data), "content": data}
         return {"file_key": file_key}
 
     def check_content(self, msg_type: str, content: JsonObject) -> None:
         """Raises 230099 for a bad card, 230028 for a leak, 230017 for an unknown file."""
-        world = self._world
+        tenant = self._tenant
         if msg_type == "interactive":
             try:
-                check_card(content, settings=world.settings, known_ids=known_person_ids(world))
+                check_card(content, settings=tenant.settings, known_ids=known_person_ids(tenant))
             except CardRefusedError as refused:
                 raise RefusedError(230099, _card_detail(refused)) from refused
-        if msg_type == "file" and str(content.get("file_key")) not in world.files:
+        if msg_type == "file" and str(content.get("file_key")) not in tenant.files:
             raise RefusedError(230017)
-        found = leaks(content) if world.settings.leak_audit else None
+        found = find_leak(content) if tenant.settings.leak_audit else None
         if found:
             raise RefusedError(230028, f"ext=plain {found}")
 
     def replace_card(self, message: Message, content: JsonObject, content_text: str) -> None:
         message.content = content
         message.content_text = content_text
-        message.update_time_ms = self._world.clock.now_ms()
-        self._world.touch()
+        message.update_time_ms = self._tenant.clock.now_ms()
+        self._tenant.bump_revision()
 
     def _sent_before(self, uuid: str | None) -> Message | None:
         """The message this uuid made within the last hour, whomever that went to."""
         if uuid is None or uuid not in self._uuids:
             return None
         sent_at, message_id = self._uuids[uuid]
-        is_fresh = self._world.clock.elapsed() - sent_at < self._world.settings.uuid_window_seconds
-        return self._world.messages[message_id] if is_fresh else None
+        is_fresh = self._tenant.clock.elapsed() - sent_at < self._tenant.settings.uuid_window_seconds
+        return self._tenant.messages[message_id] if is_fresh else None
 
     def _post(self, chat_id: str, draft: Draft, *, parent_id: str | None) -> Message:
         self.check_content(draft.msg_type, draft.content)
-        self._quota.take_target(chat_id)
-        now_ms = self._world.clock.now_ms()
+        self._quota.consume_target(chat_id)
+        now_ms = self._tenant.clock.now_ms()
         message = Message(
             message_id=new_id("om"),
             chat_id=chat_id,
@@ -163,26 +163,26 @@ class Messages:
             update_time_ms=now_ms,
             parent_id=parent_id,
         )
-        self._world.messages[message.message_id] = message
+        self._tenant.messages[message.message_id] = message
         if draft.uuid is not None:
-            self._uuids[draft.uuid] = (self._world.clock.elapsed(), message.message_id)
-        self._forget_old()
+            self._uuids[draft.uuid] = (self._tenant.clock.elapsed(), message.message_id)
+        self._drop_oldest_messages()
         return message
 
-    def _forget_old(self) -> None:
+    def _drop_oldest_messages(self) -> None:
         """A uuid goes with its message: there would be nothing to answer a repeat with."""
-        gone = set(forget(self._world.messages, self._world.settings.keep_records))
+        gone = set(drop_oldest(self._tenant.messages, self._tenant.settings.keep_records))
         if gone:
             self._uuids = {uuid: made for uuid, made in self._uuids.items() if made[1] not in gone}
 
     def _message(self, call: Call) -> Message:
-        message = self._world.messages.get(call.path["message_id"])
+        message = self._tenant.messages.get(call.path["message_id"])
         if message is None:
             raise RefusedError(99992354)
         return message
 
     def _to_wire(self, message: Message) -> JsonObject:
-        settings = self._world.settings
+        settings = self._tenant.settings
         wire: JsonObject = {
             "message_id": message.message_id,
             "msg_type": message.msg_type,
@@ -227,12 +227,12 @@ def _parse_content(content_text: str) -> JsonObject:
         raise RefusedError(230001, f"ext=content is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise RefusedError(230001, "ext=content must be a JSON object in a string")
-    if _levels(content) > DEEPEST:
+    if _json_depth(content) > MAX_JSON_DEPTH:
         raise RefusedError(230001, "ext=content is nested too deeply")
     return content
 
 
-def _levels(content: object) -> int:
+def _json_depth(content: object) -> int:
     """How deep it is nested, found without recursion."""
     levels, level = 0, [content]
     while level:
@@ -267,9 +267,9 @@ def _card_detail(refused: CardRefusedError) -> str:
     )
 
 
-def known_person_ids(world: World) -> frozenset[str]:
+def known_person_ids(tenant: Tenant) -> frozenset[str]:
     """Every id by which a card may name a person."""
-    people = world.people.values()
+    people = tenant.people.values()
     return frozenset(
         known for person in people for known in (person.open_id, person.union_id, person.user_id)
     )

@@ -26,14 +26,14 @@ class Quota:
     def __init__(self, clock: SandboxClock, *, enforced: bool) -> None:
         self._clock = clock
         self._enforced = enforced
-        self._taken: dict[str, deque[float]] = {}
+        self._used: dict[str, deque[float]] = {}
 
-    def take(self, key: str, limits: tuple[Limit, ...]) -> tuple[Limit, int] | None:
+    def consume(self, key: str, limits: tuple[Limit, ...]) -> tuple[Limit, int] | None:
         """Counts one call; or, if that is one too many, names the limit and the whole seconds until room."""
         if not self._enforced:
             return None
         now = self._clock.elapsed()
-        taken = self._taken.setdefault(key, deque())
+        taken = self._used.setdefault(key, deque())
         longest = max(limit.seconds for limit in limits)
         while taken and taken[0] <= now - longest:
             taken.popleft()
@@ -44,15 +44,15 @@ class Quota:
         taken.append(now)
         return None
 
-    def take_call(self, key: str, limits: tuple[Limit, ...]) -> None:
+    def consume_call(self, key: str, limits: tuple[Limit, ...]) -> None:
         """For an API as a whole. Raises 99991400 with the two headers that say how long to wait."""
-        full = self.take(key, limits)
+        full = self.consume(key, limits)
         if full:
             limit, reset = full
             headers = {"x-ogw-ratelimit-limit": str(limit.calls), "x-ogw-ratelimit-reset": str(reset)}
             raise RefusedError(99991400, headers=headers)
 
-    def take_target(self, key: str) -> None:
+    def consume_target(self, key: str) -> None:
         """For one person, group or message. Raises 230020, which carries no wait."""
-        if self.take(key, PER_TARGET):
+        if self.consume(key, PER_TARGET):
             raise RefusedError(230020, f"ext=more than {PER_TARGET[0].calls} in a second for {key}")

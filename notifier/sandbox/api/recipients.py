@@ -1,30 +1,30 @@
 """Recipients: from a receive_id to a chat, or to the reason why nothing may be sent there."""
 
 from notifier.sandbox.api.error_codes import RefusedError, bad_field
-from notifier.sandbox.tenant import Group, Person, PersonStatus, World
+from notifier.sandbox.tenant import Group, TenantPerson, PersonStatus, Tenant
 
 RECEIVE_ID_TYPES = ("open_id", "union_id", "user_id", "email", "chat_id")
-_BEGINNINGS = {"open_id": "ou_", "union_id": "on_", "chat_id": "oc_"}
+_PREFIXES = {"open_id": "ou_", "union_id": "on_", "chat_id": "oc_"}
 
 
-def chat_of(world: World, receive_id_type: str, receive_id: str) -> str:
+def find_chat_id(tenant: Tenant, receive_id_type: str, receive_id: str) -> str:
     """The chat_id to send to. Raises the refusal Feishu gives for this person or group."""
     if receive_id_type not in RECEIVE_ID_TYPES:
         raise bad_field("receive_id_type", f"must be one of {', '.join(RECEIVE_ID_TYPES)}", receive_id_type)
-    if not receive_id.startswith(_BEGINNINGS.get(receive_id_type, "")):
+    if not receive_id.startswith(_PREFIXES.get(receive_id_type, "")):
         raise RefusedError(230034, f"ext={receive_id!r} is no {receive_id_type}")
     if receive_id_type == "chat_id":
-        check_chat(world, receive_id)
+        check_chat(tenant, receive_id)
         return receive_id
-    person = person_by(world, receive_id_type, receive_id)
+    person = find_person(tenant, receive_id_type, receive_id)
     _check_person(person)
     return person.chat_id
 
 
-def check_chat(world: World, chat_id: str) -> None:
+def check_chat(tenant: Tenant, chat_id: str) -> None:
     """May the bot speak in this chat? Raises if not."""
-    group = world.groups.get(chat_id)
-    person = world.person_of_chat(chat_id) if group is None else None
+    group = tenant.groups.get(chat_id)
+    person = tenant.person_of_chat(chat_id) if group is None else None
     if group is not None:
         _check_group(group)
     elif person is not None:
@@ -33,17 +33,17 @@ def check_chat(world: World, chat_id: str) -> None:
         raise RefusedError(99992356)
 
 
-def person_by(world: World, id_type: str, wanted: str) -> Person:
+def find_person(tenant: Tenant, id_type: str, wanted: str) -> TenantPerson:
     """Raises 99992361 for an open_id of another app, and what else Feishu says to an unknown id."""
-    if id_type == "open_id" and wanted in world.settings.foreign_open_ids:
+    if id_type == "open_id" and wanted in tenant.settings.foreign_open_ids:
         raise RefusedError(99992361)
-    for person in world.people.values():
+    for person in tenant.people.values():
         if getattr(person, id_type) == wanted:
             return person
     raise RefusedError(99992351 if id_type == "open_id" else 230034)
 
 
-def _check_person(person: Person) -> None:
+def _check_person(person: TenantPerson) -> None:
     match person.status:
         case PersonStatus.RESIGNED:
             raise RefusedError(person.resigned_code)
@@ -60,7 +60,7 @@ def _check_person(person: Person) -> None:
 def _check_group(group: Group) -> None:
     if group.dissolved:
         raise RefusedError(232009)
-    if not group.bot_in:
+    if not group.has_bot:
         raise RefusedError(230002)
     if group.muted:
         raise RefusedError(230018)

@@ -7,7 +7,7 @@ from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.settings import SandboxSettings
 
 BAD_JSON, BAD_TAG, BAD_PERSON, OVER_LIMIT = 200621, 200861, 100290, 11310
-BAD_IMAGE, BAD_CHART, BAD_ROWS, BAD_ROW_KEY, EMPTY_NAME, TWICE = (
+BAD_IMAGE, BAD_CHART, BAD_ROWS, BAD_ROW_KEY, EMPTY_NAME, DUPLICATE_ID = (
     200570,
     200550,
     200914,
@@ -15,8 +15,8 @@ BAD_IMAGE, BAD_CHART, BAD_ROWS, BAD_ROW_KEY, EMPTY_NAME, TWICE = (
     200530,
     300301,
 )
-NOT_SHARED = 300302
-ELEMENTS, LEVELS = 200, 5
+NOT_UPDATE_MULTI = 300302
+MAX_ELEMENTS, MAX_LEVELS = 200, 5
 
 
 class CardRefusedError(Exception):
@@ -30,7 +30,7 @@ class CardRefusedError(Exception):
         super().__init__(f"{err_code} at {err_path}: {err_msg}")
 
 
-class Walk:
+class CardChecker:
     """One check of one card.
 
     components: the check for each tag that may stand among elements. colours and text_sizes: names the card's
@@ -47,8 +47,8 @@ class Walk:
         self.text_sizes: set[str] = set()
         self.element_ids: set[str] = set()
         self.form_names: set[str] = set()
-        self.elements_met = 0
-        self.tables_met = 0
+        self.element_count = 0
+        self.table_count = 0
         self.containers: list[str] = []
         self.submit_buttons = 0
         self._path = ["ROOT"]
@@ -58,8 +58,8 @@ class Walk:
         return "form" in self.containers
 
     @contextmanager
-    def inside(self, step: str) -> Iterator[None]:
-        self._path.append(step)
+    def at_path(self, segment: str) -> Iterator[None]:
+        self._path.append(segment)
         yield
         self._path.pop()
 
@@ -68,8 +68,8 @@ class Walk:
         """One level deeper. Raises when that is one too many, or for a form that is not at the root."""
         if tag == "form" and self.containers:
             raise self.refuse(BAD_JSON, "form can only be placed at the root of the card", tag)
-        if len(self.containers) >= LEVELS:
-            raise self.refuse(OVER_LIMIT, f"containers are nested more than {LEVELS} levels deep", tag)
+        if len(self.containers) >= MAX_LEVELS:
+            raise self.refuse(OVER_LIMIT, f"containers are nested more than {MAX_LEVELS} levels deep", tag)
         self.containers.append(tag)
         yield
         self.containers.pop()
@@ -78,21 +78,21 @@ class Walk:
         """To be raised by the caller; knows the path."""
         return CardRefusedError(err_code, err_msg, err_path=" -> ".join(self._path), value=value)
 
-    def bad(self, why: str, value: object) -> CardRefusedError:
-        return self.refuse(BAD_JSON, f"parse card json err, {why}", value)
+    def invalid(self, reason: str, value: object) -> CardRefusedError:
+        return self.refuse(BAD_JSON, f"parse card json err, {reason}", value)
 
-    def met(self, count: int = 1) -> None:
+    def count_elements(self, count: int = 1) -> None:
         """Counts components and texts."""
-        self.elements_met += count
-        if self.elements_met > ELEMENTS:
-            raise self.refuse(OVER_LIMIT, f"element exceeds the limit, {ELEMENTS} at most")
+        self.element_count += count
+        if self.element_count > MAX_ELEMENTS:
+            raise self.refuse(OVER_LIMIT, f"element exceeds the limit, {MAX_ELEMENTS} at most")
 
-    def met_tables(self, count: int) -> None:
-        self.tables_met += count
-        if self.tables_met > self.settings.tables_per_card:
-            raise self.refuse(OVER_LIMIT, "card table number over limit", self.tables_met)
+    def count_tables(self, count: int) -> None:
+        self.table_count += count
+        if self.table_count > self.settings.tables_per_card:
+            raise self.refuse(OVER_LIMIT, "card table number over limit", self.table_count)
 
-    def met_name(self, name: str) -> None:
+    def register_name(self, name: str) -> None:
         if name in self.form_names:
             raise self.refuse(BAD_JSON, "parse card json err, name is not unique", name)
         self.form_names.add(name)
@@ -102,22 +102,22 @@ class Walk:
             raise self.refuse(BAD_PERSON, "invalid user id", person_id)
 
 
-Check = Callable[[Walk, object], None]
+Check = Callable[[CardChecker, object], None]
 
 
-def as_object(walk: Walk, value: object) -> JsonObject:
+def as_object(checker: CardChecker, value: object) -> JsonObject:
     if not isinstance(value, dict):
-        raise walk.bad("should be an object", value)
+        raise checker.invalid("should be an object", value)
     return value
 
 
-def as_text(walk: Walk, value: object) -> str:
+def as_text(checker: CardChecker, value: object) -> str:
     if not isinstance(value, str):
-        raise walk.bad("should be a string", value)
+        raise checker.invalid("should be a string", value)
     return value
 
 
-def as_list(walk: Walk, value: object) -> list[object]:
+def as_list(checker: CardChecker, value: object) -> list[object]:
     if not isinstance(value, list):
-        raise walk.bad("should be an array", value)
+        raise checker.invalid("should be an array", value)
     return value

@@ -5,10 +5,10 @@ import secrets
 from collections.abc import Callable
 
 from notifier.sandbox.api.error_codes import JsonObject, RefusedError
-from notifier.sandbox.api.messages import Messages
-from notifier.sandbox.push.long_connection import Ack, ConnectionGoneError, LongConnection, NobodyOnlineError
-from notifier.sandbox.push.webhook import Webhook
-from notifier.sandbox.tenant import Message, Person, World, new_id
+from notifier.sandbox.api.messages import MessageApi
+from notifier.sandbox.push.long_connection import Ack, ConnectionLostError, LongConnection, NotConnectedError
+from notifier.sandbox.push.webhook import WebhookPusher
+from notifier.sandbox.tenant import Message, TenantPerson, Tenant, new_id
 
 NOT_ONLINE, NO_ANSWER, NOT_REACHED, HANDLER_FAILED, BAD_ANSWER, BAD_CARD, OTHER_VERSION = (
     200340,
@@ -26,19 +26,19 @@ class BadClickError(ValueError):
     """A click nobody could make; the text is for the person who asked for it."""
 
 
-class AnswerError(Exception):
+class CallbackAnswerError(Exception):
     """What the app answered cannot be shown. code: what the user sees."""
 
-    def __init__(self, code: int, why: str) -> None:
+    def __init__(self, code: int, reason: str) -> None:
         self.code = code
-        super().__init__(why)
+        super().__init__(reason)
 
 
-class Clicks:
+class ClickSimulator:
     def __init__(
-        self, world: World, connection: LongConnection, webhook: Webhook, messages: Messages
+        self, tenant: Tenant, connection: LongConnection, webhook: WebhookPusher, messages: MessageApi
     ) -> None:
-        self._world = world
+        self._tenant = tenant
         self._connection = connection
         self._webhook = webhook
         self._messages = messages
@@ -48,7 +48,7 @@ class Clicks:
 
         Returns {"code", "msg", "event_id", "toast", "card_updated"}; code is 0 or what the client would show.
         """
-        message, person = self._world.messages.get(message_id), self._world.people.get(open_id)
+        message, person = self._tenant.messages.get(message_id), self._tenant.people.get(open_id)
         if message is None or message.msg_type != "interactive":
             raise BadClickError(f"there is no card message {message_id!r}")
         if person is None:
@@ -63,46 +63,48 @@ class Clicks:
             "card_updated": False,
         }
 
-        def settle(ack: Ack) -> None:
-            message.being_clicked = False
+        def apply_ack(ack: Ack) -> None:
+            message.has_pending_click = False
             try:
                 answer = _read_answer(ack)
                 outcome["toast"] = answer.get("toast")
                 outcome["card_updated"] = self._show_card(message, answer.get("card"))
-            except AnswerError as error:
+            except CallbackAnswerError as error:
                 outcome.update(code=error.code, msg=str(error))
 
-        message.being_clicked = True
+        message.has_pending_click = True
         try:
-            await self._ask(payload, event_id, settle)
-        except NobodyOnlineError:
+            await self._send(payload, event_id, apply_ack)
+        except NotConnectedError:
             over_webhook = {"code": NOT_REACHED, "msg": "the app's address cannot be reached"}
             outcome |= over_webhook if self._webhook.url else {"code": NOT_ONLINE, "msg": "app not online"}
-        except (TimeoutError, ConnectionGoneError):
+        except (TimeoutError, ConnectionLostError):
             outcome |= {"code": NO_ANSWER, "msg": "no answer in time"}
         finally:
-            message.being_clicked = False
+            message.has_pending_click = False
         if outcome["code"]:
-            self._world.refusals[int(str(outcome["code"]))] += 1
-        self._world.touch()
+            self._tenant.refusals[int(str(outcome["code"]))] += 1
+        self._tenant.bump_revision()
         return outcome
 
-    async def _ask(self, payload: bytes, event_id: str, settle: Callable[[Ack], None]) -> None:
+    async def _send(self, payload: bytes, event_id: str, apply_ack: Callable[[Ack], None]) -> None:
         if self._webhook.url:
-            await self._webhook.ask(payload, answered=settle)
+            await self._webhook.send_and_wait(payload, on_ack=apply_ack)
         else:
             connection = self._connection.pick()
-            await self._connection.ask(connection, payload, trace_id=event_id, answered=settle)
+            await self._connection.send_and_wait(connection, payload, trace_id=event_id, on_ack=apply_ack)
 
-    def _payload(self, event_id: str, message: Message, person: Person, action: JsonObject) -> JsonObject:
-        settings = self._world.settings
+    def _payload(
+        self, event_id: str, message: Message, person: TenantPerson, action: JsonObject
+    ) -> JsonObject:
+        settings = self._tenant.settings
         operator = {"open_id": person.open_id, "union_id": person.union_id, "tenant_key": settings.tenant_key}
-        if "contact:user.employee_id:readonly" in self._world.granted_scopes:
+        if "contact:user.employee_id:readonly" in self._tenant.granted_scopes:
             operator["user_id"] = person.user_id
         header = {
             "event_id": event_id,
             "event_type": "card.action.trigger",
-            "create_time": str(self._world.clock.now_ms() * 1000),  # microseconds, unlike events
+            "create_time": str(self._tenant.clock.now_ms() * 1000),  # microseconds, unlike events
             "token": "",
             "app_id": settings.app_id,
             "tenant_key": settings.tenant_key,
@@ -121,33 +123,33 @@ class Clicks:
         if card is None:
             return False
         if not isinstance(card, dict) or card.get("type") not in ("raw", "template"):
-            raise AnswerError(BAD_ANSWER, 'card must be {"type": "raw" or "template", "data": {...}}')
+            raise CallbackAnswerError(BAD_ANSWER, 'card must be {"type": "raw" or "template", "data": {...}}')
         new = card.get("data")
         if not isinstance(new, dict):
-            raise AnswerError(BAD_ANSWER, "card.data must be an object")
+            raise CallbackAnswerError(BAD_ANSWER, "card.data must be an object")
         if card["type"] == "template":
             new = {"type": "template", "data": new}
         elif new.get("schema", "1.0") != message.content.get("schema", "1.0"):
-            raise AnswerError(OTHER_VERSION, "the answered card has another schema than the one sent")
+            raise CallbackAnswerError(OTHER_VERSION, "the answered card has another schema than the one sent")
         try:
             self._messages.check_content("interactive", new)
         except RefusedError as refused:
-            raise AnswerError(BAD_CARD, refused.msg) from refused
+            raise CallbackAnswerError(BAD_CARD, refused.msg) from refused
         self._messages.replace_card(message, new, json.dumps(new, ensure_ascii=False))
         return True
 
 
 def _read_answer(ack: Ack) -> JsonObject:
     if ack.code != 200:
-        raise AnswerError(HANDLER_FAILED, f"the app acknowledged with code {ack.code}")
+        raise CallbackAnswerError(HANDLER_FAILED, f"the app acknowledged with code {ack.code}")
     if ack.data is None:
         return {}
     try:
         answer = json.loads(ack.data)
     except ValueError as error:
-        raise AnswerError(BAD_ANSWER, "the answer is not JSON") from error
+        raise CallbackAnswerError(BAD_ANSWER, "the answer is not JSON") from error
     if not isinstance(answer, dict):
-        raise AnswerError(BAD_ANSWER, "the answer is not a JSON object")
+        raise CallbackAnswerError(BAD_ANSWER, "the answer is not a JSON object")
     _check_toast(answer.get("toast"))
     return answer
 
@@ -156,6 +158,6 @@ def _check_toast(toast: object) -> None:
     if toast is None:
         return
     if not isinstance(toast, dict) or toast.get("type", "info") not in TOAST_TYPES:
-        raise AnswerError(BAD_ANSWER, f"toast.type must be one of {', '.join(TOAST_TYPES)}")
+        raise CallbackAnswerError(BAD_ANSWER, f"toast.type must be one of {', '.join(TOAST_TYPES)}")
     if not isinstance(toast.get("content", ""), str) or not isinstance(toast.get("i18n", {}), dict):
-        raise AnswerError(BAD_ANSWER, "toast.content must be text and toast.i18n an object")
+        raise CallbackAnswerError(BAD_ANSWER, "toast.content must be text and toast.i18n an object")

@@ -2,7 +2,7 @@
 
 import re
 
-from notifier.sandbox.cards.checker import BAD_TAG, Check, Walk, as_object, as_text
+from notifier.sandbox.cards.checker import BAD_TAG, Check, CardChecker, as_object, as_text
 from notifier.sandbox.cards.text import div_text, icon, image_key, markdown, panel_title_text, plain_text
 from notifier.sandbox.cards.values import (
     anything,
@@ -22,7 +22,7 @@ from notifier.sandbox.cards.values import (
 )
 
 _IMAGE_SIZE = re.compile(r"\d{1,4}px \d{1,4}px")
-own = {"element_id": element_id, "margin": margin}
+common_attributes = {"element_id": element_id, "margin": margin}
 layout: dict[str, Check] = {
     "padding": padding,
     "direction": one_of("vertical", "horizontal"),
@@ -33,71 +33,72 @@ layout: dict[str, Check] = {
 }
 
 
-def element(walk: Walk, value: object) -> None:
+def element(checker: CardChecker, value: object) -> None:
     """One component among elements; its tag picks the check."""
-    tag = as_object(walk, value).get("tag")
-    if not isinstance(tag, str) or tag not in walk.components:
-        raise walk.refuse(BAD_TAG, f"unsupported tag {tag} in schema V2", tag)
-    walk.met()
-    walk.components[tag](walk, value)
+    tag = as_object(checker, value).get("tag")
+    if not isinstance(tag, str) or tag not in checker.components:
+        raise checker.refuse(BAD_TAG, f"unsupported tag {tag} in schema V2", tag)
+    checker.count_elements()
+    checker.components[tag](checker, value)
 
 
 elements = list_of(element)
 
 
-def held(tag: str, check_inner: Check) -> Check:
+def container_of(tag: str, check_inner: Check) -> Check:
     """A container: its inside is one level deeper."""
 
-    def check(walk: Walk, value: object) -> None:
-        with walk.container(tag):
-            check_inner(walk, value)
+    def check(checker: CardChecker, value: object) -> None:
+        with checker.container(tag):
+            check_inner(checker, value)
 
     return check
 
 
-def _person(walk: Walk, value: object) -> None:
-    walk.check_person(as_text(walk, value))
+def _person(checker: CardChecker, value: object) -> None:
+    checker.check_person(as_text(checker, value))
 
 
-def _person_list(walk: Walk, value: object) -> None:
+def _person_list(checker: CardChecker, value: object) -> None:
     """Bad ids are an error only while drop_invalid_user_id is not true."""
-    _person_list_shape(walk, value)
-    found = as_object(walk, value)
+    _person_list_shape(checker, value)
+    found = as_object(checker, value)
     if found.get("drop_invalid_user_id") is True:
         return
-    with walk.inside("persons"):
+    with checker.at_path("persons"):
         for person in found["persons"] if isinstance(found["persons"], list) else []:
-            walk.check_person(str(person["id"]))
+            checker.check_person(str(person["id"]))
 
 
-def _image_size(walk: Walk, value: object) -> None:
+def _image_size(checker: CardChecker, value: object) -> None:
     words = ("large", "medium", "small", "tiny", "stretch")
-    if as_text(walk, value) not in words and not _IMAGE_SIZE.fullmatch(str(value)):
-        raise walk.bad(f'should be one of {", ".join(words)} or "Wpx Hpx"', value)
+    if as_text(checker, value) not in words and not _IMAGE_SIZE.fullmatch(str(value)):
+        raise checker.invalid(f'should be one of {", ".join(words)} or "Wpx Hpx"', value)
 
 
-def link(walk: Walk, value: object) -> None:
+def link(checker: CardChecker, value: object) -> None:
     """`url`, or all of the three for the clients."""
-    _link_shape(walk, value)
-    if "url" not in as_object(walk, value) and not {"pc_url", "ios_url", "android_url"} <= set(
-        as_object(walk, value)
+    _link_shape(checker, value)
+    if "url" not in as_object(checker, value) and not {"pc_url", "ios_url", "android_url"} <= set(
+        as_object(checker, value)
     ):
-        raise walk.bad("url is needed, or all of pc_url, ios_url and android_url", value)
+        raise checker.invalid("url is needed, or all of pc_url, ios_url and android_url", value)
 
 
-_url = text(least=1)
+_url = text(minimum=1)
 _link_shape = shape({}, {"url": _url, "pc_url": _url, "ios_url": _url, "android_url": _url})
 _link_action = shape({"multi_url": link})
 _people_size = one_of("extra_small", "small", "medium", "large")
 
 div = shape(
-    {"tag": anything}, {**own, "text": div_text, "icon": icon, "width": pixels(16, 999, "fill", "auto")}
+    {"tag": anything},
+    {**common_attributes, "text": div_text, "icon": icon, "width": pixels(16, 999, "fill", "auto")},
 )
-hr = shape({"tag": anything}, own)
+hr = shape({"tag": anything}, common_attributes)
 img = shape(
     {"tag": anything, "img_key": image_key, "alt": plain_text()},
     {
-        **own,
+        **common_attributes,
         "i18n_img_key": by_language(image_key),
         "title": plain_text(),
         "scale_type": one_of("crop_center", "crop_top", "fit_horizontal"),
@@ -110,7 +111,7 @@ img = shape(
 person = shape(
     {"tag": anything, "user_id": _person},
     {
-        **own,
+        **common_attributes,
         "size": _people_size,
         "show_avatar": boolean,
         "show_name": boolean,
@@ -118,9 +119,9 @@ person = shape(
     },
 )
 _person_list_shape = shape(
-    {"tag": anything, "persons": list_of(shape({"id": text(least=1)}), least=1)},
+    {"tag": anything, "persons": list_of(shape({"id": text(minimum=1)}), minimum=1)},
     {
-        **own,
+        **common_attributes,
         "lines": integer(1, 999),
         "show_name": boolean,
         "show_avatar": boolean,
@@ -133,7 +134,7 @@ _person_list_shape = shape(
 _column = shape(
     {"tag": one_of("column")},
     {
-        **own,
+        **common_attributes,
         **layout,
         "width": pixels(16, 600, "auto", "weighted"),
         "weight": integer(1, 5),
@@ -144,17 +145,17 @@ _column = shape(
 )
 
 
-def _counted_column(walk: Walk, value: object) -> None:
-    walk.met()
-    _column(walk, value)
+def _check_column(checker: CardChecker, value: object) -> None:
+    checker.count_elements()
+    _column(checker, value)
 
 
-column_set = held(
+column_set = container_of(
     "column_set",
     shape(
-        {"tag": anything, "columns": list_of(_counted_column, least=1)},
+        {"tag": anything, "columns": list_of(_check_column, minimum=1)},
         {
-            **own,
+            **common_attributes,
             "flex_mode": one_of("none", "stretch", "flow", "bisect", "trisect"),
             "background_style": colour,
             "horizontal_spacing": spacing,
@@ -164,7 +165,7 @@ column_set = held(
     ),
 )
 
-collapsible_panel = held(
+collapsible_panel = container_of(
     "collapsible_panel",
     shape(
         {
@@ -184,7 +185,7 @@ collapsible_panel = held(
             "elements": elements,
         },
         {
-            **own,
+            **common_attributes,
             **layout,
             "expanded": boolean,
             "background_color": colour,
@@ -193,7 +194,7 @@ collapsible_panel = held(
     ),
 )
 
-PARTS: dict[str, Check] = {
+CONTENT_COMPONENTS: dict[str, Check] = {
     "div": div,
     "markdown": markdown,
     "hr": hr,

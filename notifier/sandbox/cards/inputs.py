@@ -1,7 +1,7 @@
 """Card inputs: the components people press, fill in or choose from, and the form around them."""
 
-from notifier.sandbox.cards.checker import EMPTY_NAME, Check, Walk, as_object
-from notifier.sandbox.cards.components import elements, held, layout, own
+from notifier.sandbox.cards.checker import EMPTY_NAME, Check, CardChecker, as_object
+from notifier.sandbox.cards.components import elements, container_of, layout, common_attributes
 from notifier.sandbox.cards.text import icon, plain_text
 from notifier.sandbox.cards.values import (
     anything,
@@ -16,30 +16,30 @@ from notifier.sandbox.cards.values import (
     text,
 )
 
-_url = text(least=1)
+_url = text(minimum=1)
 _callback = shape({"type": anything, "value": mapping(anything)})
 _open_url = shape(
     {"type": anything}, {"default_url": _url, "pc_url": _url, "ios_url": _url, "android_url": _url}
 )
 
 
-def _behavior(walk: Walk, value: object) -> None:
+def _behavior(checker: CardChecker, value: object) -> None:
     """A callback whose value is an object (a string breaks the app's SDK), or a link."""
-    kind = as_object(walk, value).get("type")
+    kind = as_object(checker, value).get("type")
     if kind == "callback":
-        _callback(walk, value)
+        _callback(checker, value)
     elif kind == "open_url":
-        _open_url(walk, value)
-        if len(as_object(walk, value)) < 2:
-            raise walk.bad("open_url needs a url", value)
+        _open_url(checker, value)
+        if len(as_object(checker, value)) < 2:
+            raise checker.invalid("open_url needs a url", value)
     else:
-        raise walk.bad("type should be callback or open_url", kind)
+        raise checker.invalid("type should be callback or open_url", kind)
 
 
-behaviors = list_of(_behavior, least=1)
+behaviors = list_of(_behavior, minimum=1)
 _confirm = shape({"title": plain_text(), "text": plain_text()})
-_pressable: dict[str, Check] = {
-    **own,
+_interactive_attributes: dict[str, Check] = {
+    **common_attributes,
     "name": text(),
     "behaviors": behaviors,
     "confirm": _confirm,
@@ -51,14 +51,14 @@ _pressable: dict[str, Check] = {
 def interactive(check_shape: Check) -> Check:
     """Inside a form every such component needs a name of its own."""
 
-    def check(walk: Walk, value: object) -> None:
-        check_shape(walk, value)
-        name = as_object(walk, value).get("name")
-        if walk.in_form and not name:
-            raise walk.refuse(EMPTY_NAME, "name of an interactive component in a form is empty", name)
+    def check(checker: CardChecker, value: object) -> None:
+        check_shape(checker, value)
+        name = as_object(checker, value).get("name")
+        if checker.in_form and not name:
+            raise checker.refuse(EMPTY_NAME, "name of an interactive component in a form is empty", name)
         if isinstance(name, str) and name:
-            with walk.inside("name"):
-                walk.met_name(name)
+            with checker.at_path("name"):
+                checker.register_name(name)
 
     return check
 
@@ -66,7 +66,7 @@ def interactive(check_shape: Check) -> Check:
 _button = shape(
     {"tag": anything},
     {
-        **_pressable,
+        **_interactive_attributes,
         "type": one_of(
             "default",
             "primary",
@@ -88,26 +88,26 @@ _button = shape(
 )
 
 
-def _pressed_button(walk: Walk, value: object) -> None:
+def _check_button(checker: CardChecker, value: object) -> None:
     """Outside a form a button needs behaviors, inside one it needs form_action_type."""
-    _button(walk, value)
-    found = as_object(walk, value)
+    _button(checker, value)
+    found = as_object(checker, value)
     if "text" not in found and "icon" not in found:
-        raise walk.bad("a button needs text or icon", "")
-    if walk.in_form and found.get("form_action_type") == "submit":
-        walk.submit_buttons += 1
-    if not walk.in_form and "form_action_type" in found:
-        raise walk.bad("form_action_type outside a form", found["form_action_type"])
-    if not walk.in_form and "behaviors" not in found:
-        raise walk.bad("required property is missing, property: behaviors", "")
-    if walk.in_form and "behaviors" not in found and "form_action_type" not in found:
-        raise walk.bad("a button in a form needs form_action_type or behaviors", "")
+        raise checker.invalid("a button needs text or icon", "")
+    if checker.in_form and found.get("form_action_type") == "submit":
+        checker.submit_buttons += 1
+    if not checker.in_form and "form_action_type" in found:
+        raise checker.invalid("form_action_type outside a form", found["form_action_type"])
+    if not checker.in_form and "behaviors" not in found:
+        raise checker.invalid("required property is missing, property: behaviors", "")
+    if checker.in_form and "behaviors" not in found and "form_action_type" not in found:
+        raise checker.invalid("a button in a form needs form_action_type or behaviors", "")
 
 
 _input = shape(
     {"tag": anything},
     {
-        **_pressable,
+        **_interactive_attributes,
         "required": boolean,
         "placeholder": plain_text(100),
         "default_value": text(),
@@ -122,11 +122,11 @@ _input = shape(
     },
 )
 
-_option = shape({"text": plain_text(), "value": text(least=1)}, {"icon": icon})
+_option = shape({"text": plain_text(), "value": text(minimum=1)}, {"icon": icon})
 _select = shape(
     {"tag": anything, "options": list_of(_option)},
     {
-        **_pressable,
+        **_interactive_attributes,
         "initial_option": text(),
         "initial_index": integer(0, 9999),
         "placeholder": plain_text(100),
@@ -137,38 +137,40 @@ _select = shape(
 )
 
 
-def _chosen_select(walk: Walk, value: object) -> None:
+def _check_select(checker: CardChecker, value: object) -> None:
     """Option values are unique, and what is chosen at first is one of them."""
-    _select(walk, value)
-    found = as_object(walk, value)
+    _select(checker, value)
+    found = as_object(checker, value)
     options = found["options"] if isinstance(found["options"], list) else []
     values = [option["value"] for option in options]
     if len(set(values)) != len(values):
-        raise walk.bad("option values are not unique", values)
+        raise checker.invalid("option values are not unique", values)
     if "initial_option" in found and found["initial_option"] not in values:
-        raise walk.bad("initial_option is none of the options", found["initial_option"])
+        raise checker.invalid("initial_option is none of the options", found["initial_option"])
     if int(str(found.get("initial_index", 0))) > len(values):
-        raise walk.bad("initial_index is beyond the options", found["initial_index"])
+        raise checker.invalid("initial_index is beyond the options", found["initial_index"])
 
 
-_form_shape = shape({"tag": anything, "name": text(least=1), "elements": elements}, {**own, **layout})
+_form_shape = shape(
+    {"tag": anything, "name": text(minimum=1), "elements": elements}, {**common_attributes, **layout}
+)
 
 
-def _form(walk: Walk, value: object) -> None:
+def _form(checker: CardChecker, value: object) -> None:
     """At the root, with a name of its own and a submit button."""
-    before = walk.submit_buttons
-    _form_shape(walk, value)
-    walk.met_name(str(as_object(walk, value)["name"]))
-    if walk.submit_buttons == before:
-        raise walk.bad("a form needs a submit button", "")
+    before = checker.submit_buttons
+    _form_shape(checker, value)
+    checker.register_name(str(as_object(checker, value)["name"]))
+    if checker.submit_buttons == before:
+        raise checker.invalid("a form needs a submit button", "")
 
 
-_interactive_container = held(
+_interactive_container = container_of(
     "interactive_container",
     shape(
         {"tag": anything, "behaviors": behaviors, "elements": elements},
         {
-            **_pressable,
+            **_interactive_attributes,
             **layout,
             "width": pixels(16, 999, "fill", "auto"),
             "height": pixels(10, 999, "auto"),
@@ -181,10 +183,10 @@ _interactive_container = held(
     ),
 )
 
-INPUTS: dict[str, Check] = {
-    "button": interactive(_pressed_button),
+INPUT_COMPONENTS: dict[str, Check] = {
+    "button": interactive(_check_button),
     "input": interactive(_input),
-    "select_static": interactive(_chosen_select),
-    "form": held("form", _form),
+    "select_static": interactive(_check_select),
+    "form": container_of("form", _form),
     "interactive_container": _interactive_container,
 }

@@ -10,7 +10,7 @@ _NOT_TEXT = "value behaviors element_id user_id img_key file_key token uuid url 
 NOT_TEXT = frozenset(_NOT_TEXT.split())
 
 
-def leaks(content: object) -> str | None:
+def find_leak(content: object) -> str | None:
     """What was found first: "e-mail address" or "phone number". Looks at what people see, not at ids."""
     for text in _texts(content):
         seen = _TAG.sub(" ", text)

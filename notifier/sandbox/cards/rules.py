@@ -4,10 +4,10 @@ The sub codes are those the platform documents within 230099; where it names non
 """
 
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.cards.checker import NOT_SHARED, CardRefusedError, Walk, as_text
-from notifier.sandbox.cards.components import PARTS, elements, layout, link
-from notifier.sandbox.cards.inputs import INPUTS
-from notifier.sandbox.cards.tables import TABLES
+from notifier.sandbox.cards.checker import NOT_UPDATE_MULTI, CardRefusedError, CardChecker, as_text
+from notifier.sandbox.cards.components import CONTENT_COMPONENTS, elements, layout, link
+from notifier.sandbox.cards.inputs import INPUT_COMPONENTS
+from notifier.sandbox.cards.tables import TABLE_COMPONENTS
 from notifier.sandbox.cards.text import icon, text_tags, title_text
 from notifier.sandbox.cards.values import (
     LANGUAGES,
@@ -25,17 +25,17 @@ from notifier.sandbox.cards.values import (
 from notifier.sandbox.settings import SandboxSettings
 
 __all__ = ["CardRefusedError", "check_card"]
-COMPONENTS = PARTS | INPUTS | TABLES
+COMPONENTS = CONTENT_COMPONENTS | INPUT_COMPONENTS | TABLE_COMPONENTS
 
 
-def _update_multi(walk: Walk, value: object) -> None:
+def _update_multi(checker: CardChecker, value: object) -> None:
     if value is not True:
-        raise walk.refuse(NOT_SHARED, "update_multi can only be true", value)
+        raise checker.refuse(NOT_UPDATE_MULTI, "update_multi can only be true", value)
 
 
-def _rgba(walk: Walk, value: object) -> None:
-    if not as_text(walk, value).replace(" ", "").startswith(("rgba(", "rgb(")):
-        raise walk.bad("should be rgba(r,g,b,a)", value)
+def _rgba(checker: CardChecker, value: object) -> None:
+    if not as_text(checker, value).replace(" ", "").startswith(("rgba(", "rgb(")):
+        raise checker.invalid("should be rgba(r,g,b,a)", value)
 
 
 _size = one_of(*sorted(TEXT_SIZES))
@@ -94,14 +94,14 @@ _card = shape(
 
 def check_card(card: JsonObject, *, settings: SandboxSettings, known_ids: frozenset[str]) -> None:
     """Raises CardRefusedError at the first thing that is wrong. known_ids: the people a card may name."""
-    walk = Walk(COMPONENTS, settings=settings, known_ids=known_ids)
+    checker = CardChecker(COMPONENTS, settings=settings, known_ids=known_ids)
     if card.get("schema", "1.0") == "1.0":
         return
-    walk.colours, walk.text_sizes = _own_names(card, "color"), _own_names(card, "text_size")
-    _card(walk, card)
+    checker.colours, checker.text_sizes = _custom_names(card, "color"), _custom_names(card, "text_size")
+    _card(checker, card)
 
 
-def _own_names(card: JsonObject, kind: str) -> set[str]:
+def _custom_names(card: JsonObject, kind: str) -> set[str]:
     """Names the card's config.style adds. Its form is checked later, on the walk."""
     found: object = card
     for step in ("config", "style", kind):

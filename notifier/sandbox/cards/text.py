@@ -2,7 +2,7 @@
 
 import re
 
-from notifier.sandbox.cards.checker import BAD_IMAGE, BAD_PERSON, OVER_LIMIT, Check, Walk, as_text
+from notifier.sandbox.cards.checker import BAD_IMAGE, BAD_PERSON, OVER_LIMIT, Check, CardChecker, as_text
 from notifier.sandbox.cards.values import (
     by_language,
     colour,
@@ -12,7 +12,7 @@ from notifier.sandbox.cards.values import (
     margin,
     one_of,
     shape,
-    tagged,
+    by_tag,
     text,
     text_size,
 )
@@ -24,13 +24,13 @@ _TABLE_RULE = frozenset("|:- \t")
 TABLES_PER_MARKDOWN = 4
 
 
-def _markdown(walk: Walk, value: object) -> None:
+def _markdown(checker: CardChecker, value: object) -> None:
     """Content of `markdown` components."""
-    _small_markdown(walk, value)
+    _small_markdown(checker, value)
     tables = _tables(str(value))
     if tables > TABLES_PER_MARKDOWN:
-        raise walk.refuse(OVER_LIMIT, "card table number over limit", tables)
-    walk.met_tables(tables)
+        raise checker.refuse(OVER_LIMIT, "card table number over limit", tables)
+    checker.count_tables(tables)
 
 
 def _tables(content: str) -> int:
@@ -40,48 +40,48 @@ def _tables(content: str) -> int:
     return sum(is_rule and "|" in above for above, is_rule in zip(lines, rules[1:], strict=False))
 
 
-def _small_markdown(walk: Walk, value: object) -> None:
-    content = as_text(walk, value)
+def _small_markdown(checker: CardChecker, value: object) -> None:
+    content = as_text(checker, value)
     for kind, _, named in _AT.findall(content):
         for one in named.split(","):
-            _check_mention(walk, kind.lower(), one)
+            _check_mention(checker, kind.lower(), one)
     for _, named in _PERSON.findall(content):
-        walk.check_person(named)
+        checker.check_person(named)
     for key in _IMAGE.findall(content):
-        image_key(walk, key)
+        image_key(checker, key)
 
 
-def _check_mention(walk: Walk, kind: str, named: str) -> None:
+def _check_mention(checker: CardChecker, kind: str, named: str) -> None:
     if kind == "email":
         return  # an address nobody has is shown as it is
     if named == "all":
-        if not walk.settings.may_mention_all:
-            raise walk.refuse(BAD_PERSON, "the bot may not mention all", named)
+        if not checker.settings.may_mention_all:
+            raise checker.refuse(BAD_PERSON, "the bot may not mention all", named)
     else:
-        walk.check_person(named)
+        checker.check_person(named)
 
 
-def image_key(walk: Walk, value: object) -> None:
-    if not as_text(walk, value).startswith("img_"):
-        raise walk.refuse(BAD_IMAGE, "image key is invalid", value)
+def image_key(checker: CardChecker, value: object) -> None:
+    if not as_text(checker, value).startswith("img_"):
+        raise checker.refuse(BAD_IMAGE, "image key is invalid", value)
 
 
-def _plain(most: int | None = None) -> Check:
-    own = {"tag": one_of("plain_text"), "content": text(most)}
-    return shape(own, {"i18n_content": by_language(text(most)), "element_id": element_id})
+def _plain(maximum: int | None = None) -> Check:
+    own = {"tag": one_of("plain_text"), "content": text(maximum)}
+    return shape(own, {"i18n_content": by_language(text(maximum)), "element_id": element_id})
 
 
-def plain_text(most: int | None = None) -> Check:
+def plain_text(maximum: int | None = None) -> Check:
     """A text object that takes no Markdown. most: characters."""
-    return tagged({"plain_text": _plain(most)})
+    return by_tag({"plain_text": _plain(maximum)})
 
 
 _LARK_MD = shape(
     {"tag": one_of("lark_md"), "content": _small_markdown},
     {"i18n_content": by_language(_small_markdown), "element_id": element_id},
 )
-title_text = tagged({"plain_text": _plain(), "lark_md": _LARK_MD})
-panel_title_text = tagged(
+title_text = by_tag({"plain_text": _plain(), "lark_md": _LARK_MD})
+panel_title_text = by_tag(
     {
         "plain_text": _plain(),
         "lark_md": _LARK_MD,
@@ -99,7 +99,7 @@ _size_and_place = {
     "text_align": _align,
     "lines": integer(1, 999),
 }
-div_text = tagged(
+div_text = by_tag(
     {
         "plain_text": shape(
             {"tag": one_of("plain_text"), "content": text()},
@@ -112,11 +112,11 @@ div_text = tagged(
     }
 )
 
-_icon_size = text(20, least=1)
-icon = tagged(
+_icon_size = text(20, minimum=1)
+icon = by_tag(
     {
         "standard_icon": shape(
-            {"tag": one_of("standard_icon"), "token": text(least=1)}, {"color": colour, "size": _icon_size}
+            {"tag": one_of("standard_icon"), "token": text(minimum=1)}, {"color": colour, "size": _icon_size}
         ),
         "custom_icon": shape({"tag": one_of("custom_icon"), "img_key": image_key}, {"size": _icon_size}),
     }
@@ -135,12 +135,12 @@ markdown = shape(
 )
 
 text_tags = list_of(
-    tagged(
+    by_tag(
         {
             "text_tag": shape(
                 {"tag": one_of("text_tag"), "text": plain_text()}, {"element_id": element_id, "color": colour}
             )
         }
     ),
-    most=3,
+    maximum=3,
 )

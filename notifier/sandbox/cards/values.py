@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from notifier.sandbox.cards.checker import TWICE, Check, Walk, as_list, as_object, as_text
+from notifier.sandbox.cards.checker import DUPLICATE_ID, Check, CardChecker, as_list, as_object, as_text
 
 _LANGUAGES = "zh_cn en_us zh_hk zh_tw ja_jp id_id vi_vn th_th pt_br es_es ko_kr de_de fr_fr it_it ru_ru ms_my"
 LANGUAGES = frozenset(_LANGUAGES.split())
@@ -15,36 +15,36 @@ ELEMENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
 PIXELS = re.compile(r"(-?\d{1,4})px")
 
 
-def boolean(walk: Walk, value: object) -> None:
+def boolean(checker: CardChecker, value: object) -> None:
     if not isinstance(value, bool):
-        raise walk.bad("should be a boolean", value)
+        raise checker.invalid("should be a boolean", value)
 
 
-def anything(_walk: Walk, _value: object) -> None:
+def anything(_checker: CardChecker, _value: object) -> None:
     """For attributes whose content is not the card's matter."""
 
 
 def integer(low: int, high: int) -> Check:
-    def check(walk: Walk, value: object) -> None:
+    def check(checker: CardChecker, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise walk.bad(f"should be a whole number from {low} to {high}", value)
+            raise checker.invalid(f"should be a whole number from {low} to {high}", value)
 
     return check
 
 
-def text(most: int | None = None, *, least: int = 0) -> Check:
-    def check(walk: Walk, value: object) -> None:
-        found = as_text(walk, value)
-        if len(found) < least or (most is not None and len(found) > most):
-            raise walk.bad(f"should have {least} to {most or 'any'} characters", found)
+def text(maximum: int | None = None, *, minimum: int = 0) -> Check:
+    def check(checker: CardChecker, value: object) -> None:
+        found = as_text(checker, value)
+        if len(found) < minimum or (maximum is not None and len(found) > maximum):
+            raise checker.invalid(f"should have {minimum} to {maximum or 'any'} characters", found)
 
     return check
 
 
 def one_of(*allowed: object) -> Check:
-    def check(walk: Walk, value: object) -> None:
+    def check(checker: CardChecker, value: object) -> None:
         if value not in allowed or isinstance(value, bool) != isinstance(allowed[0], bool):
-            raise walk.bad(f"should be one of {', '.join(map(str, allowed))}", value)
+            raise checker.invalid(f"should be one of {', '.join(map(str, allowed))}", value)
 
     return check
 
@@ -52,58 +52,58 @@ def one_of(*allowed: object) -> Check:
 def pixels(low: int, high: int, *words: str) -> Check:
     """Such as "100px", within limits, or one of the words."""
 
-    def check(walk: Walk, value: object) -> None:
-        found = PIXELS.fullmatch(as_text(walk, value))
+    def check(checker: CardChecker, value: object) -> None:
+        found = PIXELS.fullmatch(as_text(checker, value))
         if value not in words and (found is None or not low <= int(found[1]) <= high):
-            raise walk.bad(f"should be [{low},{high}]px {' '.join(words)}".strip(), value)
+            raise checker.invalid(f"should be [{low},{high}]px {' '.join(words)}".strip(), value)
 
     return check
 
 
-def sides(low: int) -> Check:
+def side_lengths(low: int) -> Check:
     """Margin (low -99) and padding (low 0): one, two or four values."""
 
-    def check(walk: Walk, value: object) -> None:
-        parts = as_text(walk, value).split(" ")
+    def check(checker: CardChecker, value: object) -> None:
+        parts = as_text(checker, value).split(" ")
         found = [PIXELS.fullmatch(part) for part in parts]
         if len(parts) not in (1, 2, 4) or not all(one and low <= int(one[1]) <= 99 for one in found):
-            raise walk.bad(f"should be 1, 2 or 4 values of [{low},99]px", value)
+            raise checker.invalid(f"should be 1, 2 or 4 values of [{low},99]px", value)
 
     return check
 
 
-margin, padding = sides(-99), sides(0)
+margin, padding = side_lengths(-99), side_lengths(0)
 spacing = pixels(0, 99, "small", "medium", "large", "extra_large")
 
 
-def colour(walk: Walk, value: object) -> None:
+def colour(checker: CardChecker, value: object) -> None:
     """A base name or one from config.style.color. Shades such as blue-50 exist, but their list is unknown."""
-    if as_text(walk, value) not in COLOURS | walk.colours:
-        raise walk.bad("unknown color", value)
+    if as_text(checker, value) not in COLOURS | checker.colours:
+        raise checker.invalid("unknown color", value)
 
 
-def text_size(walk: Walk, value: object) -> None:
-    if as_text(walk, value) not in TEXT_SIZES | walk.text_sizes:
-        raise walk.bad("unknown text_size", value)
+def text_size(checker: CardChecker, value: object) -> None:
+    if as_text(checker, value) not in TEXT_SIZES | checker.text_sizes:
+        raise checker.invalid("unknown text_size", value)
 
 
-def element_id(walk: Walk, value: object) -> None:
-    if not ELEMENT_ID.fullmatch(as_text(walk, value)):
-        raise walk.bad("element_id should be a letter and at most 19 letters, digits and _", value)
-    if value in walk.element_ids:
-        raise walk.refuse(TWICE, "element_id is not unique", value)
-    walk.element_ids.add(str(value))
+def element_id(checker: CardChecker, value: object) -> None:
+    if not ELEMENT_ID.fullmatch(as_text(checker, value)):
+        raise checker.invalid("element_id should be a letter and at most 19 letters, digits and _", value)
+    if value in checker.element_ids:
+        raise checker.refuse(DUPLICATE_ID, "element_id is not unique", value)
+    checker.element_ids.add(str(value))
 
 
-def list_of(check_item: Check, *, least: int = 0, most: int | None = None) -> Check:
-    def check(walk: Walk, value: object) -> None:
-        items = as_list(walk, value)
-        if len(items) < least or (most is not None and len(items) > most):
-            raise walk.bad(f"should have {least} to {most or 'any'} entries", len(items))
+def list_of(check_item: Check, *, minimum: int = 0, maximum: int | None = None) -> Check:
+    def check(checker: CardChecker, value: object) -> None:
+        items = as_list(checker, value)
+        if len(items) < minimum or (maximum is not None and len(items) > maximum):
+            raise checker.invalid(f"should have {minimum} to {maximum or 'any'} entries", len(items))
         for number, item in enumerate(items):
             tag = item.get("tag") if isinstance(item, dict) else None
-            with walk.inside(f"[{number}](tag: {tag})" if tag else f"[{number}]"):
-                check_item(walk, item)
+            with checker.at_path(f"[{number}](tag: {tag})" if tag else f"[{number}]"):
+                check_item(checker, item)
 
     return check
 
@@ -112,30 +112,30 @@ def shape(required: Mapping[str, Check], optional: Mapping[str, Check] | None = 
     """An object with these attributes and no other."""
     known = {**required, **(optional or {})}
 
-    def check(walk: Walk, value: object) -> None:
-        found = as_object(walk, value)
+    def check(checker: CardChecker, value: object) -> None:
+        found = as_object(checker, value)
         for name in found:
             if name not in known:
-                raise walk.bad(f"unknown property, property: {name}", found[name])
+                raise checker.invalid(f"unknown property, property: {name}", found[name])
         for name in required:
             if name not in found:
-                raise walk.bad(f"required property is missing, property: {name}", "")
+                raise checker.invalid(f"required property is missing, property: {name}", "")
         for name, item in found.items():
-            with walk.inside(name):
-                known[name](walk, item)
+            with checker.at_path(name):
+                known[name](checker, item)
 
     return check
 
 
-def tagged(shapes: Mapping[str, Check]) -> Check:
+def by_tag(shapes: Mapping[str, Check]) -> Check:
     """An object whose tag picks its shape; counts as one element."""
 
-    def check(walk: Walk, value: object) -> None:
-        tag = as_object(walk, value).get("tag")
+    def check(checker: CardChecker, value: object) -> None:
+        tag = as_object(checker, value).get("tag")
         if not isinstance(tag, str) or tag not in shapes:
-            raise walk.bad(f"tag should be one of {', '.join(shapes)}", tag)
-        walk.met()
-        shapes[tag](walk, value)
+            raise checker.invalid(f"tag should be one of {', '.join(shapes)}", tag)
+        checker.count_elements()
+        shapes[tag](checker, value)
 
     return check
 
@@ -143,12 +143,12 @@ def tagged(shapes: Mapping[str, Check]) -> Check:
 def mapping(check_item: Check, *, keys: frozenset[str] | None = None) -> Check:
     """An object with free keys, or with any of the given ones."""
 
-    def check(walk: Walk, value: object) -> None:
-        for name, item in as_object(walk, value).items():
+    def check(checker: CardChecker, value: object) -> None:
+        for name, item in as_object(checker, value).items():
             if keys is not None and name not in keys:
-                raise walk.bad(f"unknown language, property: {name}", item)
-            with walk.inside(name):
-                check_item(walk, item)
+                raise checker.invalid(f"unknown language, property: {name}", item)
+            with checker.at_path(name):
+                check_item(checker, item)
 
     return check
 

@@ -7,22 +7,22 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from notifier.sandbox.accounts import CURRENCY_FORMS, BadChangeError, parse_cash
+from notifier.sandbox.accounts import CURRENCY_FORMS, BadBalanceChangeError, parse_cash
 from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.cards.clicks import BadClickError
 from notifier.sandbox.commands import CommandFailedError, run_command
-from notifier.sandbox.faults.call_faults import BadFaultError
-from notifier.sandbox.faults.catalogue import KINDS
-from notifier.sandbox.faults.running import BadTroubleError, NoSuchTroubleError
+from notifier.sandbox.faults.call_faults import BadCallFaultError
+from notifier.sandbox.faults.catalogue import FAULT_TYPES
+from notifier.sandbox.faults.running import BadFaultError, UnknownFaultError
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.pusher import decode_frame
 from notifier.sandbox.push.webhook import BadWebhookError
-from notifier.sandbox.sandbox import SENDINGS, Sandbox
-from notifier.sandbox.snapshot import account_json, person_json, state
-from notifier.sandbox.tenant import DEACTIVATED, USABLE, Person, PersonStatus
+from notifier.sandbox.sandbox import SEND_MODES, Sandbox
+from notifier.sandbox.snapshot import account_json, person_json, build_state
+from notifier.sandbox.tenant import DEACTIVATED, USABLE, TenantPerson, PersonStatus
 
 API = "/sandbox/api"
-MOST_FOREIGN = 50  # the platform's limit for one app
+MAX_OTHER_CONNECTIONS = 50  # the platform's limit for one app
 Change = tuple[str, int, dict[str, Decimal], str]
 
 
@@ -34,22 +34,22 @@ class NotFoundError(BadRequestError):
     """It names something that is not there."""
 
 
-NONSENSE = (
+CLIENT_ERRORS = (
     BadRequestError,
-    BadChangeError,
+    BadBalanceChangeError,
     BadClickError,
-    BadFaultError,
+    BadCallFaultError,
     BadPayoutError,
-    BadTroubleError,
+    BadFaultError,
     BadWebhookError,
 )
 """What the person who asked is told of, as a 400."""
 
 
-class Control:
+class ControlApi:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._world = sandbox.world
+        self._tenant = sandbox.tenant
 
     def routes(self) -> list[web.RouteDef]:
         posts: list[tuple[str, Callable[[web.Request, JsonObject], JsonObject | Awaitable[JsonObject]]]] = [
@@ -68,69 +68,73 @@ class Control:
             ("/silence", self.silence),
             ("/advance", self.advance),
             ("/digest", self.send_digest),
-            ("/faults", self.add_fault),
-            ("/troubles", self.start_trouble),
-            ("/foreign", self.set_foreign),
+            ("/call-faults", self.add_call_fault),
+            ("/faults", self.start_fault),
+            ("/other-connections", self.set_other_connections),
             ("/webhook", self.set_webhook),
             ("/payouts/report-url", self.set_report_url),
             ("/payouts/{order_id}/report", self.report_payout),
         ]
         return [
             web.get(API + "/state", self.state),
-            web.get(API + "/faults", self.faults),
-            web.get(API + "/troubles", self.troubles),
-            web.delete(API + "/troubles", self.end_troubles),
-            web.delete(API + "/troubles/{trouble_id}", self.end_troubles),
+            web.get(API + "/call-faults", self.list_call_faults),
+            web.get(API + "/faults", self.list_faults),
+            web.delete(API + "/faults", self.end_faults),
+            web.delete(API + "/faults/{fault_id}", self.end_faults),
             web.get(API + "/files/{file_key}", self.file),
-            web.delete(API + "/faults", self.clear_faults),
-            web.delete(API + "/faults/{fault_id}", self.clear_faults),
+            web.delete(API + "/call-faults", self.clear_call_faults),
+            web.delete(API + "/call-faults/{fault_id}", self.clear_call_faults),
             *(web.post(API + path, _json_handler(answer)) for path, answer in posts),
         ]
 
     async def state(self, request: web.Request) -> web.Response:
-        return web.json_response(state(self._sandbox, feishu_url=f"http://{request.host}"))
+        return web.json_response(build_state(self._sandbox, feishu_url=f"http://{request.host}"))
 
-    async def faults(self, _request: web.Request) -> web.Response:
-        return web.json_response({"faults": [fault.to_json() for fault in self._sandbox.faults.rules]})
+    async def list_call_faults(self, _request: web.Request) -> web.Response:
+        return web.json_response(
+            {"call_faults": [fault.to_json() for fault in self._sandbox.call_faults.rules]}
+        )
 
-    async def clear_faults(self, request: web.Request) -> web.Response:
-        self._sandbox.faults.clear(request.match_info.get("fault_id"))
-        return web.json_response({"faults": [fault.to_json() for fault in self._sandbox.faults.rules]})
+    async def clear_call_faults(self, request: web.Request) -> web.Response:
+        self._sandbox.call_faults.clear(request.match_info.get("fault_id"))
+        return web.json_response(
+            {"call_faults": [fault.to_json() for fault in self._sandbox.call_faults.rules]}
+        )
 
-    def add_fault(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        return self._sandbox.faults.add(body).to_json()
+    def add_call_fault(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        return self._sandbox.call_faults.add(body).to_json()
 
-    async def troubles(self, _request: web.Request) -> web.Response:
-        return web.json_response(self._troubles_json())
+    async def list_faults(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._faults_json())
 
-    def start_trouble(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        return self._sandbox.troubles.start(body).to_json()
+    def start_fault(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        return self._sandbox.running_faults.start(body).to_json()
 
-    async def end_troubles(self, request: web.Request) -> web.Response:
-        trouble_id = request.match_info.get("trouble_id")
+    async def end_faults(self, request: web.Request) -> web.Response:
+        fault_id = request.match_info.get("fault_id")
         try:
-            if trouble_id is None:
-                self._sandbox.troubles.end_all()
+            if fault_id is None:
+                self._sandbox.running_faults.end_all()
             else:
-                self._sandbox.troubles.end(trouble_id)
-        except NoSuchTroubleError as error:
+                self._sandbox.running_faults.end(fault_id)
+        except UnknownFaultError as error:
             return _error(str(error), status=404)
-        return web.json_response(self._troubles_json())
+        return web.json_response(self._faults_json())
 
-    def _troubles_json(self) -> JsonObject:
+    def _faults_json(self) -> JsonObject:
         """What is running, and what can be ordered."""
         return {
-            "troubles": [trouble.to_json() for trouble in self._sandbox.troubles.running()],
-            "kinds": {name: kind.to_json() for name, kind in KINDS.items()},
+            "faults": [fault.to_json() for fault in self._sandbox.running_faults.running()],
+            "kinds": {name: fault_type.to_json() for name, fault_type in FAULT_TYPES.items()},
         }
 
-    def set_foreign(self, _request: web.Request, body: JsonObject) -> JsonObject:
+    def set_other_connections(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """{"count": 2}: as if somebody else had two more connections of this app."""
         count = body.get("count")
-        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MOST_FOREIGN:
-            raise BadRequestError(f'"count" must be a whole number from 0 to {MOST_FOREIGN}')
-        self._sandbox.connection.foreign = count
-        self._world.touch()
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_OTHER_CONNECTIONS:
+            raise BadRequestError(f'"count" must be a whole number from 0 to {MAX_OTHER_CONNECTIONS}')
+        self._sandbox.connection.other_connections = count
+        self._tenant.bump_revision()
         return {"count": count}
 
     def changes(self, _request: web.Request, body: JsonObject) -> JsonObject:
@@ -139,10 +143,10 @@ class Control:
         send = body.get("send", "once")
         if not isinstance(wanted, list) or not wanted:
             raise BadRequestError('"changes" must be a list with at least one change')
-        if send not in SENDINGS:
-            raise BadRequestError(f'"send" must be one of: {", ".join(SENDINGS)}')
+        if send not in SEND_MODES:
+            raise BadRequestError(f'"send" must be one of: {", ".join(SEND_MODES)}')
         records = [
-            self._sandbox.change(account_id, points=points, cash=cash, currency_form=form)
+            self._sandbox.change_balance(account_id, points=points, cash=cash, currency_form=form)
             for account_id, points, cash, form in [self._change(one) for one in wanted]
         ]
         return {
@@ -154,7 +158,7 @@ class Control:
             raise BadRequestError("a change must be an object with account_id, points and cash")
         account_id, points, cash = one.get("account_id"), one.get("points", 0), one.get("cash", {})
         form = one.get("currency_form", "iso")
-        if not isinstance(account_id, str) or account_id not in self._world.accounts:
+        if not isinstance(account_id, str) or account_id not in self._tenant.accounts:
             raise NotFoundError(f"there is no account {account_id!r}")
         if isinstance(points, bool) or not isinstance(points, int):
             raise BadRequestError(f"points must be a whole number, not {points!r}")
@@ -182,7 +186,7 @@ class Control:
     def hold(self, _request: web.Request, _body: JsonObject) -> JsonObject:
         """From now on every new event waits until release."""
         self._sandbox.pusher.on_hold = True
-        self._world.touch()
+        self._tenant.bump_revision()
         return {"on_hold": True}
 
     async def click(self, _request: web.Request, body: JsonObject) -> JsonObject:
@@ -197,10 +201,10 @@ class Control:
         name = body.get("name")
         if not isinstance(name, str) or not name.strip():
             raise BadRequestError('"name" is needed')
-        person = self._world.add_person(
-            f"added_{len(self._world.people) + 1}", name=name, en_name=str(body.get("en_name") or name)
+        person = self._tenant.add_person(
+            f"added_{len(self._tenant.people) + 1}", name=name, en_name=str(body.get("en_name") or name)
         )
-        account = self._world.add_account(person.open_id)
+        account = self._tenant.add_account(person.open_id)
         return {"person": person_json(person), "account": account_json(account)}
 
     def set_person(self, request: web.Request, body: JsonObject) -> JsonObject:
@@ -214,16 +218,16 @@ class Control:
         person.resigned_code = int(str(body.get("resigned_code", person.resigned_code)))
         return person_json(person)
 
-    def _person(self, open_id: str) -> Person:
-        if open_id not in self._world.people:
+    def _person(self, open_id: str) -> TenantPerson:
+        if open_id not in self._tenant.people:
             raise NotFoundError(f"there is no person {open_id!r}")
-        return self._world.people[open_id]
+        return self._tenant.people[open_id]
 
     def set_group(self, request: web.Request, body: JsonObject) -> JsonObject:
-        group = self._world.groups.get(request.match_info["chat_id"])
+        group = self._tenant.groups.get(request.match_info["chat_id"])
         if group is None:
             raise NotFoundError(f"there is no group {request.match_info['chat_id']!r}")
-        switches = ("bot_in", "muted", "dissolved")
+        switches = ("has_bot", "muted", "dissolved")
         if not body or not all(name in switches and isinstance(value, bool) for name, value in body.items()):
             raise BadRequestError(f"give true or false for any of: {', '.join(switches)}")
         for name, value in body.items():
@@ -231,7 +235,7 @@ class Control:
         return {"chat_id": group.chat_id, **{name: getattr(group, name) for name in switches}}
 
     def set_account(self, request: web.Request, body: JsonObject) -> JsonObject:
-        account = self._world.accounts.get(request.match_info["account_id"])
+        account = self._tenant.accounts.get(request.match_info["account_id"])
         if account is None:
             raise NotFoundError(f"there is no account {request.match_info['account_id']!r}")
         status = body.get("status")
@@ -244,7 +248,7 @@ class Control:
         granted = body.get("granted")
         if not isinstance(granted, list) or not all(isinstance(scope, str) for scope in granted):
             raise BadRequestError('"granted" must be a list of scope names')
-        self._world.granted_scopes = set(granted)
+        self._tenant.granted_scopes = set(granted)
         return {"granted": sorted(granted)}
 
     def expire_tokens(self, _request: web.Request, _body: JsonObject) -> JsonObject:
@@ -266,18 +270,18 @@ class Control:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
             raise BadRequestError('"seconds" must be a number from 0')
         self._sandbox.move_clock(seconds)
-        return {"now_ms": self._world.clock.now_ms()}
+        return {"now_ms": self._tenant.clock.now_ms()}
 
     async def send_digest(self, _request: web.Request, _body: JsonObject) -> JsonObject:
         """Runs the app's own command for it; what it says last is the answer."""
         try:
-            return {"said": await run_command(self._world.settings.digest_command)}
+            return {"said": await run_command(self._tenant.settings.digest_command)}
         except CommandFailedError as error:
             raise BadRequestError(str(error)) from error
 
     async def file(self, request: web.Request) -> web.Response:
         """An uploaded file, to be saved."""
-        file = self._world.files.get(request.match_info["file_key"])
+        file = self._tenant.files.get(request.match_info["file_key"])
         content = file["content"] if file else None
         if not isinstance(content, bytes) or file is None:
             return _error("there is no such file", status=404)
@@ -329,7 +333,7 @@ def _json_handler(
             return web.json_response(result if isinstance(result, dict) else await result)
         except NotFoundError as error:
             return _error(str(error), status=404)
-        except NONSENSE as error:
+        except CLIENT_ERRORS as error:
             return _error(str(error), status=400)
         except (ValueError, RecursionError):
             return _error("the body is not JSON that can be read", status=400)
@@ -337,5 +341,5 @@ def _json_handler(
     return handle
 
 
-def _error(sentence: str, *, status: int) -> web.Response:
-    return web.json_response({"error": sentence}, status=status)
+def _error(message: str, *, status: int) -> web.Response:
+    return web.json_response({"error": message}, status=status)

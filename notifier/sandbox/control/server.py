@@ -9,28 +9,28 @@ from pathlib import Path
 from aiohttp import web
 
 from notifier.sandbox import payroll
-from notifier.sandbox.control.middleware import guards, say_log_id
-from notifier.sandbox.control.page_api import Control
+from notifier.sandbox.control.middleware import build_middlewares, add_log_id_header
+from notifier.sandbox.control.page_api import ControlApi
 from notifier.sandbox.control.stream import stream
 from notifier.sandbox.push import long_connection
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
 
-PAGE = Path(__file__).resolve().parents[1] / "page"
+PAGE_FOLDER = Path(__file__).resolve().parents[1] / "page"
 PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "frame-ancestors 'none'"}
-LARGEST_BODY = (
+MAX_BODY_BYTES = (
     40 * 1024 * 1024
 )  # a file of 30 MB is allowed, and a larger one must be refused by its own code
 
 
 def build_app(sandbox: Sandbox) -> web.Application:
-    app = web.Application(middlewares=guards(sandbox), client_max_size=LARGEST_BODY)
-    app.on_response_prepare.append(say_log_id)
+    app = web.Application(middlewares=build_middlewares(sandbox), client_max_size=MAX_BODY_BYTES)
+    app.on_response_prepare.append(add_log_id_header)
 
-    async def say_date(_request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Date"] = formatdate(sandbox.world.clock.now(), usegmt=True)
+    async def add_date_header(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Date"] = formatdate(sandbox.tenant.clock.now(), usegmt=True)
 
-    app.on_response_prepare.append(say_date)
+    app.on_response_prepare.append(add_date_header)
     app.add_routes([sandbox.gateway.route(api) for api in sandbox.apis()])
     app.add_routes(
         [
@@ -38,19 +38,19 @@ def build_app(sandbox: Sandbox) -> web.Application:
             web.get(long_connection.PATH, sandbox.connection.connect),
             web.post("/open-apis/auth/v3/tenant_access_token/internal", sandbox.gateway.issue_token),
             web.post(payroll.PATH, sandbox.payroll.receive),
-            web.get("/sandbox/api/stream", stream(sandbox.world)),
+            web.get("/sandbox/api/stream", stream(sandbox.tenant)),
             web.get("/sandbox/static/{name}", page_file),
             web.get("/", page_file),
         ]
     )
-    app.add_routes(Control(sandbox).routes())
+    app.add_routes(ControlApi(sandbox).routes())
     return app
 
 
 async def page_file(request: web.Request) -> web.StreamResponse:
     """A file of the page. Names are one path segment, so nothing outside the folder can be asked for."""
-    path = PAGE / request.match_info.get("name", "index.html")
-    if path.parent != PAGE or not path.is_file():
+    path = PAGE_FOLDER / request.match_info.get("name", "index.html")
+    if path.parent != PAGE_FOLDER or not path.is_file():
         return web.json_response({"error": f"there is no file {path.name!r}"}, status=404)
     return web.FileResponse(path, headers=PAGE_HEADERS)
 
@@ -66,11 +66,11 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
     port = runner.addresses[0][1]
     pushing = asyncio.gather(sandbox.pusher.run(), sandbox.wait_for_webhook())
     if settings.opening_events:
-        sandbox.tell_balances()
+        sandbox.push_opening_balances()
     try:
         yield sandbox, f"http://{settings.host}:{port}"
     finally:
-        sandbox.world.stopping.set()
+        sandbox.tenant.stopping.set()
         sandbox.connection.disconnect_all()
         pushing.cancel()
         await asyncio.gather(pushing, return_exceptions=True)

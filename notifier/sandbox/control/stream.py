@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from notifier.sandbox.tenant import World
+from notifier.sandbox.tenant import Tenant
 
-SETTLE_SECONDS, KEEP_ALIVE_SECONDS = 0.05, 15
+DEBOUNCE_SECONDS, KEEP_ALIVE_SECONDS = 0.05, 15
 
 
-def stream(world: World) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def stream(tenant: Tenant) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handle(request: web.Request) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
@@ -21,30 +21,30 @@ def stream(world: World) -> Callable[[web.Request], Awaitable[web.StreamResponse
         def watcher(_revision: int) -> None:
             changed.set()
 
-        world.watchers.append(watcher)
+        tenant.watchers.append(watcher)
         try:
-            await _send_changes(world, response, changed)
+            await _send_changes(tenant, response, changed)
         except ConnectionError:  # the page was closed
             pass
         finally:
-            world.watchers.remove(watcher)
+            tenant.watchers.remove(watcher)
         return response
 
     return handle
 
 
-async def _send_changes(world: World, response: web.StreamResponse, changed: asyncio.Event) -> None:
-    stopping = asyncio.create_task(world.stopping.wait())
+async def _send_changes(tenant: Tenant, response: web.StreamResponse, changed: asyncio.Event) -> None:
+    stopping = asyncio.create_task(tenant.stopping.wait())
     try:
-        while not world.stopping.is_set():
-            data = json.dumps({"revision": world.revision})
+        while not tenant.stopping.is_set():
+            data = json.dumps({"revision": tenant.revision})
             await response.write(f"event: state\ndata: {data}\n\n".encode())
             changed.clear()
-            while not changed.is_set() and not world.stopping.is_set():
+            while not changed.is_set() and not tenant.stopping.is_set():
                 await _first_of(changed, stopping)
                 if not changed.is_set():
                     await response.write(b": still here\n\n")
-            await asyncio.sleep(SETTLE_SECONDS)  # several changes at once make one line
+            await asyncio.sleep(DEBOUNCE_SECONDS)  # several changes at once make one line
     finally:
         stopping.cancel()
 

@@ -12,24 +12,24 @@ from typing import TypeVar
 from aiohttp import web
 
 from notifier.sandbox.api.error_codes import CODE, LOG_ID, JsonObject
-from notifier.sandbox.tenant import World
+from notifier.sandbox.tenant import Tenant
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]
 _T = TypeVar("_T")
-_MEMBERS = "match receive_id times action http_status status code msg headers body seconds"
-MEMBERS = frozenset(_MEMBERS.split())
+_FIELDS = "match receive_id times action http_status status code msg headers body seconds"
+FIELDS = frozenset(_FIELDS.split())
 ACTIONS = ("code", "http", "hang", "reset", "reset_after", "hang_after", "truncate", "delay")
 
 
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 
 
-class BadFaultError(ValueError):
+class BadCallFaultError(ValueError):
     """A rule that makes no sense; the text is for the person who wrote it."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Fault:
+class CallFault:
     """One rule.
 
     method and path: what it matches; path is a glob or a beginning. receive_id: only messages to that one.
@@ -56,7 +56,7 @@ class Fault:
         shown = {name: getattr(self, name) for name in self.__slots__ if name not in ("method", "path")}
         return {**shown, "match": f"{self.method} {self.path}", "headers": dict(self.headers)}
 
-    def hits_call(self, method: str, path: str, receive_id: str | None) -> bool:
+    def matches_call(self, method: str, path: str, receive_id: str | None) -> bool:
         return (
             self.times != 0
             and self.method in ("*", method)
@@ -65,36 +65,36 @@ class Fault:
         )
 
 
-class Faults:
+class CallFaults:
     """The rules now in force, oldest first; the first that matches is done."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
         self._numbers = itertools.count(1)
-        self.rules: list[Fault] = []
+        self.rules: list[CallFault] = []
 
-    def add(self, rule: JsonObject) -> Fault:
-        """Raises BadFaultError."""
-        fault = parse_fault(rule, fault_id=f"fault-{next(self._numbers)}")
+    def add(self, rule: JsonObject) -> CallFault:
+        """Raises BadCallFaultError."""
+        fault = parse_call_fault(rule, fault_id=f"fault-{next(self._numbers)}")
         self.rules.append(fault)
-        self._world.touch()
+        self._tenant.bump_revision()
         return fault
 
     def clear(self, fault_id: str | None = None) -> None:
         self.rules = [fault for fault in self.rules if fault_id is not None and fault.fault_id != fault_id]
-        self._world.touch()
+        self._tenant.bump_revision()
 
-    def take(self, method: str, path: str, receive_id: str | None) -> Fault | None:
+    def claim(self, method: str, path: str, receive_id: str | None) -> CallFault | None:
         """The rule to do now; counts the hit."""
         for fault in self.rules:
-            if fault.hits_call(method, path, receive_id):
+            if fault.matches_call(method, path, receive_id):
                 fault.hits += 1
                 if fault.times is not None:
                     fault.times -= 1
                 return fault
         return None
 
-    async def carry_out(self, fault: Fault, request: web.Request, answer: Answer) -> web.StreamResponse:
+    async def apply(self, fault: CallFault, request: web.Request, answer: Answer) -> web.StreamResponse:
         """Does it. answer: carries the call out as if nothing was wrong."""
         match fault.action:
             case "code":
@@ -108,22 +108,22 @@ class Faults:
                 await self._wait(fault.seconds)
                 return await answer()
             case "truncate":
-                return await _half(request, await answer())
+                return await _send_half(request, await answer())
         if fault.action.endswith("_after"):
             await answer()
         if fault.action.startswith("hang"):
             await self._wait(fault.seconds)
-        reset(request)
+        reset_connection(request)
         return web.Response(status=500)
 
     async def _wait(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._world.stopping.wait(), seconds)
+            await asyncio.wait_for(self._tenant.stopping.wait(), seconds)
         except TimeoutError:
             return
 
 
-def reset(request: web.Request) -> None:
+def reset_connection(request: web.Request) -> None:
     """Ends the TCP connection with a reset, so that the caller sees an error and not an end of file."""
     if request.transport is None:
         return
@@ -133,18 +133,18 @@ def reset(request: web.Request) -> None:
     request.transport.abort()
 
 
-def is_gone(request: web.Request) -> bool:
+def is_disconnected(request: web.Request) -> bool:
     """The caller has hung up."""
     return request.transport is None or request.transport.is_closing()
 
 
-async def wait_while(lasts: Callable[[], bool], request: web.Request, world: World) -> None:
+async def wait_while(condition: Callable[[], bool], request: web.Request, tenant: Tenant) -> None:
     """Until it lasts no more, the caller is gone, or the server stops."""
-    while lasts() and not is_gone(request) and not world.stopping.is_set():  # noqa: ASYNC110 - a caller's going has no signal
-        await asyncio.sleep(LOOK_SECONDS)
+    while condition() and not is_disconnected(request) and not tenant.stopping.is_set():  # noqa: ASYNC110 - a caller's going has no signal
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def _half(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
+async def _send_half(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
     body = whole.body if isinstance(whole, web.Response) and isinstance(whole.body, bytes) else b"{}"
     response = web.StreamResponse(status=whole.status, headers={"Content-Type": "application/json"})
     response.content_length = len(body)
@@ -155,18 +155,20 @@ async def _half(request: web.Request, whole: web.StreamResponse) -> web.StreamRe
     return response
 
 
-def parse_fault(rule: JsonObject, *, fault_id: str) -> Fault:
+def parse_call_fault(rule: JsonObject, *, fault_id: str) -> CallFault:
     """From JSON such as {"match": "POST /open-apis/im/v1/messages", "action": "reset", "times": 1}."""
-    unknown = set(rule) - MEMBERS
+    unknown = set(rule) - FIELDS
     if unknown:
-        raise BadFaultError(f"unknown members: {', '.join(sorted(unknown))}")
+        raise BadCallFaultError(f"unknown members: {', '.join(sorted(unknown))}")
     match = rule.get("match")
     method, _, path = match.partition(" ") if isinstance(match, str) else ("", "", "")
     if not method or not path.startswith(("/", "*")):
-        raise BadFaultError('"match" must be a method and a path, such as "POST /open-apis/im/v1/messages"')
+        raise BadCallFaultError(
+            '"match" must be a method and a path, such as "POST /open-apis/im/v1/messages"'
+        )
     if rule.get("action") not in ACTIONS:
-        raise BadFaultError(f'"action" must be one of: {", ".join(ACTIONS)}')
-    return Fault(
+        raise BadCallFaultError(f'"action" must be one of: {", ".join(ACTIONS)}')
+    return CallFault(
         fault_id=fault_id,
         method=method,
         path=path,
@@ -185,12 +187,12 @@ def parse_fault(rule: JsonObject, *, fault_id: str) -> Fault:
 def _seconds(rule: JsonObject) -> float:
     seconds = rule.get("seconds", 3600)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-        raise BadFaultError('"seconds" must be a number from 0')
+        raise BadCallFaultError('"seconds" must be a number from 0')
     return seconds
 
 
 def _optional(rule: JsonObject, name: str, kind: type[_T]) -> _T | None:
     value = rule.get(name)
     if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-        raise BadFaultError(f'"{name}" must be of type {kind.__name__}')
+        raise BadCallFaultError(f'"{name}" must be of type {kind.__name__}')
     return value

@@ -11,74 +11,78 @@ TOKEN = "POST /open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105  # 
 ANY_CALL = "* /open-apis/*"
 HTML = "<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 CONFIG_KEYS = ("ReconnectCount", "ReconnectInterval", "ReconnectNonce", "PingInterval")
-DAMAGES = ("bytes", "header", "chunk")
-FARTHEST_CLOCK_SECONDS = 10 * 366 * 86_400
+DAMAGE_TYPES = ("bytes", "header", "chunk")
+MAX_CLOCK_JUMP_SECONDS = 10 * 366 * 86_400
 
-Options = Mapping[str, Any]  # every value has passed the check of its Option
+FaultOptions = Mapping[str, Any]  # every value has passed the check of its Option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+class FaultOption:
     """wanted: what a value must be, as the end of the sentence "... must be"."""
 
     default: object
-    wanted: str
-    is_good: Callable[[object], bool]
+    expected: str
+    is_valid: Callable[[object], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """does: what happens, for people. ends_by: what may end it, beside a person. at_once: with neither given it is
+class FaultType:
+    """does: what happens, for people. ends_by: what may end it, beside a person. is_immediate: with neither given it is
     over as soon as it is done; any other kind then lasts until a person ends it. rule: the fault it puts on calls.
-    of_connection: it needs the long connection; where events are posted, there is nothing for it to do.
+    needs_long_connection: it needs the long connection; where events are posted, there is nothing for it to do.
     """
 
-    does: str
-    options: Mapping[str, Option] = field(default_factory=dict)
+    effect: str
+    options: Mapping[str, FaultOption] = field(default_factory=dict)
     ends_by: tuple[str, ...] = ("seconds", "times")
-    at_once: bool = False
-    rule: Callable[[Options], JsonObject] | None = None
-    of_connection: bool = False
+    is_immediate: bool = False
+    rule: Callable[[FaultOptions], JsonObject] | None = None
+    needs_long_connection: bool = False
 
     def to_json(self) -> JsonObject:
-        options = {name: {"default": one.default, "wanted": one.wanted} for name, one in self.options.items()}
+        options = {
+            name: {"default": one.default, "wanted": one.expected} for name, one in self.options.items()
+        }
         return {
-            "does": self.does,
+            "does": self.effect,
             "options": options,
             "ends_by": list(self.ends_by),
-            "at_once": self.at_once,
+            "is_immediate": self.is_immediate,
         }
 
 
-def is_whole(value: object, least: int, most: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+def is_int_between(value: object, minimum: int, maximum: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum
 
 
-def _whole(default: int | None, least: int = 0, most: int = 2**31 - 1) -> Option:
-    return Option(
+def _int_option(default: int | None, minimum: int = 0, maximum: int = 2**31 - 1) -> FaultOption:
+    return FaultOption(
         default=default,
-        wanted=f"a whole number from {least} to {most}",
-        is_good=lambda value: is_whole(value, least, most),
+        expected=f"a whole number from {minimum} to {maximum}",
+        is_valid=lambda value: is_int_between(value, minimum, maximum),
     )
 
 
-def _seconds(default: float, least: float, most: float) -> Option:
-    return Option(
+def _seconds_option(default: float, minimum: float, maximum: float) -> FaultOption:
+    return FaultOption(
         default=default,
-        wanted=f"a number from {least:g} to {most:g}",
-        is_good=lambda value: (
-            isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+        expected=f"a number from {minimum:g} to {maximum:g}",
+        is_valid=lambda value: (
+            isinstance(value, int | float) and not isinstance(value, bool) and minimum <= value <= maximum
         ),
     )
 
 
-def _switch(*, default: bool) -> Option:
-    return Option(default=default, wanted="true or false", is_good=lambda value: isinstance(value, bool))
+def _bool_option(*, default: bool) -> FaultOption:
+    return FaultOption(
+        default=default, expected="true or false", is_valid=lambda value: isinstance(value, bool)
+    )
 
 
-def _one_of(default: str | None, *values: str) -> Option:
-    return Option(
-        default=default, wanted=f"one of: {', '.join(values)}", is_good=lambda value: value in values
+def _choice_option(default: str | None, *values: str) -> FaultOption:
+    return FaultOption(
+        default=default, expected=f"one of: {', '.join(values)}", is_valid=lambda value: value in values
     )
 
 
@@ -87,44 +91,46 @@ def _is_match(value: object) -> bool:
     return bool(method) and path.startswith(("/", "*"))
 
 
-_MATCH = Option(
+_MATCH = FaultOption(
     default=ANY_CALL,
-    wanted='a method and a path, such as "POST /open-apis/im/v1/messages"',
-    is_good=_is_match,
+    expected='a method and a path, such as "POST /open-apis/im/v1/messages"',
+    is_valid=_is_match,
 )
-_KEYS = Option(
+_KEYS = FaultOption(
     default=[],
-    wanted=f"a list of any of: {', '.join(CONFIG_KEYS)}",
-    is_good=lambda value: isinstance(value, list) and all(key in CONFIG_KEYS for key in value),
+    expected=f"a list of any of: {', '.join(CONFIG_KEYS)}",
+    is_valid=lambda value: isinstance(value, list) and all(key in CONFIG_KEYS for key in value),
 )
-_CLOSE_CODE = Option(
+_CLOSE_CODE = FaultOption(
     default=1001,
-    wanted="a close code that can be sent: 1000 to 1003, 1007 to 1014 or 3000 to 4999",
-    is_good=lambda value: (
-        is_whole(value, 1000, 1003) or is_whole(value, 1007, 1014) or is_whole(value, 3000, 4999)
+    expected="a close code that can be sent: 1000 to 1003, 1007 to 1014 or 3000 to 4999",
+    is_valid=lambda value: (
+        is_int_between(value, 1000, 1003)
+        or is_int_between(value, 1007, 1014)
+        or is_int_between(value, 3000, 4999)
     ),
 )
 
 
-def _code_rule(options: Options, **more: object) -> JsonObject:
+def _code_fault(options: FaultOptions, **more: object) -> JsonObject:
     return {"match": options.get("match", ANY_CALL), "action": "code", **more}
 
 
-def _too_many(options: Options) -> JsonObject:
+def _rate_limited(options: FaultOptions) -> JsonObject:
     waits = {"x-ogw-ratelimit-limit": "50", "x-ogw-ratelimit-reset": str(options["reset_seconds"])}
     headers = waits if options["header"] else {}
-    return _code_rule(
+    return _code_fault(
         options, http_status=429, code=99991400, msg="request trigger frequency limit", headers=headers
     )
 
 
-def _internal_error(options: Options) -> JsonObject:
+def _internal_error(options: FaultOptions) -> JsonObject:
     if options["body"] == "html":
         return {"match": options["match"], "action": "http", "status": 500, "body": HTML}
-    return _code_rule(options, http_status=500, code=2200, msg="internal error")
+    return _code_fault(options, http_status=500, code=2200, msg="internal error")
 
 
-def _refused_handshake(options: Options) -> JsonObject:
+def _handshake_refused(options: FaultOptions) -> JsonObject:
     status, auth_code = options["status"], options["auth_code"]
     said = {
         "handshake-status": str(status),
@@ -135,52 +141,52 @@ def _refused_handshake(options: Options) -> JsonObject:
     return {"match": HANDSHAKE, "action": "http", "status": 403, "headers": headers, "body": "refused"}
 
 
-def _answer_lost(action: str) -> Callable[[Options], JsonObject]:
+def _answer_lost(action: str) -> Callable[[FaultOptions], JsonObject]:
     return lambda options: {"match": options["match"], "action": action}
 
 
-KINDS: Mapping[str, Kind] = {
+FAULT_TYPES: Mapping[str, FaultType] = {
     # the network
-    "drop": Kind(
-        of_connection=True,
-        does="Every long connection is cut with a TCP reset; while it lasts, every new one too.",
-        at_once=True,
+    "drop": FaultType(
+        needs_long_connection=True,
+        effect="Every long connection is cut with a TCP reset; while it lasts, every new one too.",
+        is_immediate=True,
         rule=lambda _: {"match": HANDSHAKE, "action": "reset"},
     ),
-    "black_hole": Kind(
-        does="The network is gone: connections stay open, but nothing is answered or pushed. What is asked of the "
+    "black_hole": FaultType(
+        effect="The network is gone: connections stay open, but nothing is answered or pushed. What is asked of the "
         "platform meanwhile is cut off at the end.",
         ends_by=("seconds",),
     ),
-    "half_open": Kind(
-        of_connection=True,
-        does="The long connections there are stay open but dead: no frames, no pongs. New ones work.",
+    "half_open": FaultType(
+        needs_long_connection=True,
+        effect="The long connections there are stay open but dead: no frames, no pongs. New ones work.",
         ends_by=("seconds",),
     ),
-    "goes_silent_after_connect": Kind(
-        of_connection=True, does="New long connections are accepted, and are dead from then on."
+    "goes_silent_after_connect": FaultType(
+        needs_long_connection=True, effect="New long connections are accepted, and are dead from then on."
     ),
-    "no_pongs": Kind(
-        of_connection=True,
-        does="Pings of the application are not answered; events still come.",
-        options={"websocket_pongs": _switch(default=True)},
+    "no_pongs": FaultType(
+        needs_long_connection=True,
+        effect="Pings of the application are not answered; events still come.",
+        options={"websocket_pongs": _bool_option(default=True)},
     ),
-    "close_code": Kind(
-        of_connection=True,
-        does="Every long connection is closed with a close frame; while it lasts, every new one too.",
+    "close_code": FaultType(
+        needs_long_connection=True,
+        effect="Every long connection is closed with a close frame; while it lasts, every new one too.",
         options={"code": _CLOSE_CODE},
-        at_once=True,
+        is_immediate=True,
     ),
     # discovery and handshake
-    "discovery_hangs": Kind(
-        of_connection=True,
-        does="Endpoint discovery takes the call and never answers.",
+    "discovery_hangs": FaultType(
+        needs_long_connection=True,
+        effect="Endpoint discovery takes the call and never answers.",
         rule=lambda _: {"match": DISCOVERY, "action": "hang"},
     ),
-    "discovery_refused": Kind(
-        of_connection=True,
-        does="Endpoint discovery answers HTTP 200 with a code.",
-        options={"code": _whole(1, least=1)},
+    "discovery_refused": FaultType(
+        needs_long_connection=True,
+        effect="Endpoint discovery answers HTTP 200 with a code.",
+        options={"code": _int_option(1, minimum=1)},
         rule=lambda options: {
             "match": DISCOVERY,
             "action": "code",
@@ -189,10 +195,10 @@ KINDS: Mapping[str, Kind] = {
             "msg": f"refused with {options['code']}",
         },
     ),
-    "discovery_html": Kind(
-        of_connection=True,
-        does="Endpoint discovery answers with the HTML of a gateway.",
-        options={"status": _whole(200, least=200, most=599)},
+    "discovery_html": FaultType(
+        needs_long_connection=True,
+        effect="Endpoint discovery answers with the HTML of a gateway.",
+        options={"status": _int_option(200, minimum=200, maximum=599)},
         rule=lambda options: {
             "match": DISCOVERY,
             "action": "http",
@@ -200,70 +206,72 @@ KINDS: Mapping[str, Kind] = {
             "body": HTML,
         },
     ),
-    "handshake_refused": Kind(
-        of_connection=True,
-        does="The WebSocket handshake is refused, with the headers that say why or without.",
+    "handshake_refused": FaultType(
+        needs_long_connection=True,
+        effect="The WebSocket handshake is refused, with the headers that say why or without.",
         options={
-            "status": _whole(514, least=100, most=999),
-            "auth_code": _whole(1000040350),
-            "headers": _switch(default=True),
+            "status": _int_option(514, minimum=100, maximum=999),
+            "auth_code": _int_option(1000040350),
+            "headers": _bool_option(default=True),
         },
-        rule=_refused_handshake,
+        rule=_handshake_refused,
     ),
-    "finite_reconnect_count": Kind(
-        of_connection=True,
-        does="Discovery and pongs say how often a client may try to reconnect.",
-        options={"count": _whole(1)},
+    "finite_reconnect_count": FaultType(
+        needs_long_connection=True,
+        effect="Discovery and pongs say how often a client may try to reconnect.",
+        options={"count": _int_option(1)},
     ),
-    "client_config": Kind(
-        of_connection=True,
-        does="Discovery and pongs leave out keys of ClientConfig, or tell another ping interval.",
-        options={"without": _KEYS, "ping_interval_seconds": _whole(None, least=-(2**31))},
+    "client_config": FaultType(
+        needs_long_connection=True,
+        effect="Discovery and pongs leave out keys of ClientConfig, or tell another ping interval.",
+        options={"without": _KEYS, "ping_interval_seconds": _int_option(None, minimum=-(2**31))},
     ),
     # calls
-    "slow": Kind(
-        does="Calls are answered late.",
-        options={"delay_seconds": _seconds(5, 0, 3600), "match": _MATCH},
+    "slow": FaultType(
+        effect="Calls are answered late.",
+        options={"delay_seconds": _seconds_option(5, 0, 3600), "match": _MATCH},
         rule=lambda options: {
             "match": options["match"],
             "action": "delay",
             "seconds": options["delay_seconds"],
         },
     ),
-    "429": Kind(
-        does="Calls are refused as too many, with the header that says how long to wait or without.",
+    "429": FaultType(
+        effect="Calls are refused as too many, with the header that says how long to wait or without.",
         options={
-            "header": _switch(default=True),
-            "reset_seconds": _whole(1, least=1, most=3600),
+            "header": _bool_option(default=True),
+            "reset_seconds": _int_option(1, minimum=1, maximum=3600),
             "match": _MATCH,
         },
-        rule=_too_many,
+        rule=_rate_limited,
     ),
-    "500": Kind(
-        does="Calls fail with HTTP 500, as JSON with a code or as HTML.",
-        options={"body": _one_of("json", "json", "html"), "match": _MATCH},
+    "500": FaultType(
+        effect="Calls fail with HTTP 500, as JSON with a code or as HTML.",
+        options={"body": _choice_option("json", "json", "html"), "match": _MATCH},
         rule=_internal_error,
     ),
-    "timeout_after_success": Kind(
-        does="Calls are carried out, and then there is no answer.",
+    "timeout_after_success": FaultType(
+        effect="Calls are carried out, and then there is no answer.",
         options={"match": _MATCH},
         rule=_answer_lost("hang_after"),
     ),
-    "reset_after_success": Kind(
-        does="Calls are carried out, and then the connection is reset.",
+    "reset_after_success": FaultType(
+        effect="Calls are carried out, and then the connection is reset.",
         options={"match": _MATCH},
         rule=_answer_lost("reset_after"),
     ),
-    "truncate": Kind(
-        does="Calls are carried out, and half of the answer comes.",
+    "truncate": FaultType(
+        effect="Calls are carried out, and half of the answer comes.",
         options={"match": _MATCH},
         rule=_answer_lost("truncate"),
     ),
     # tokens
-    "expire_tokens": Kind(does="Every token handed out so far is expired.", at_once=True, ends_by=()),
-    "refuse_tokens": Kind(
-        does="The token call answers with a code; tokens handed out so far expire too, unless told otherwise.",
-        options={"code": _whole(10014, least=1), "expire": _switch(default=True)},
+    "expire_tokens": FaultType(
+        effect="Every token handed out so far is expired.", is_immediate=True, ends_by=()
+    ),
+    "refuse_tokens": FaultType(
+        effect="The token call answers with a code; tokens handed out so far expire too, unless told otherwise.",
+        options={"code": _int_option(10014, minimum=1), "expire": _bool_option(default=True)},
         rule=lambda options: {
             "match": TOKEN,
             "action": "code",
@@ -272,27 +280,27 @@ KINDS: Mapping[str, Kind] = {
             "msg": "app unavailable",
         },
     ),
-    "refuse_app": Kind(
-        does="Calls are refused whatever they ask for: 99991662 the app is disabled, 99991401 this machine's address "
+    "refuse_app": FaultType(
+        effect="Calls are refused whatever they ask for: 99991662 the app is disabled, 99991401 this machine's address "
         "is not allowed, 99991403 no calls are left this month.",
-        options={"code": _whole(99991662, least=1), "match": _MATCH},
-        rule=lambda options: _code_rule(
+        options={"code": _int_option(99991662, minimum=1), "match": _MATCH},
+        rule=lambda options: _code_fault(
             options, http_status=400, code=options["code"], msg="the app is not taken"
         ),
     ),
     # events
-    "duplicate": Kind(does="Every event is pushed twice, and once more under a new event_id."),
-    "reorder": Kind(does="Events are held back, and come in reverse at the end."),
-    "corrupt": Kind(
-        does="The first push of an event is damaged (bytes flipped, a header or a chunk missing; each in turn "
+    "duplicate": FaultType(effect="Every event is pushed twice, and once more under a new event_id."),
+    "reorder": FaultType(effect="Events are held back, and come in reverse at the end."),
+    "corrupt": FaultType(
+        effect="The first push of an event is damaged (bytes flipped, a header or a chunk missing; each in turn "
         "unless told); the next one is whole.",
-        options={"damage": _one_of(None, *DAMAGES)},
+        options={"damage": _choice_option(None, *DAMAGE_TYPES)},
     ),
     # time
-    "clock": Kind(
-        does="The sandbox's clock steps by so many seconds, forward or back.",
-        options={"seconds": _seconds(3600, -FARTHEST_CLOCK_SECONDS, FARTHEST_CLOCK_SECONDS)},
-        at_once=True,
+    "clock": FaultType(
+        effect="The sandbox's clock steps by so many seconds, forward or back.",
+        options={"seconds": _seconds_option(3600, -MAX_CLOCK_JUMP_SECONDS, MAX_CLOCK_JUMP_SECONDS)},
+        is_immediate=True,
         ends_by=(),
     ),
 }

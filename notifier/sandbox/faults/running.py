@@ -10,31 +10,31 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.faults.call_faults import Fault, parse_fault
-from notifier.sandbox.faults.catalogue import KINDS, Kind, Options, is_whole
-from notifier.sandbox.tenant import World
+from notifier.sandbox.faults.call_faults import CallFault, parse_call_fault
+from notifier.sandbox.faults.catalogue import FAULT_TYPES, FaultType, FaultOptions, is_int_between
+from notifier.sandbox.tenant import Tenant
 
-LONGEST_SECONDS, MOST_TIMES = 86_400, 1_000_000
+MAX_SECONDS, MAX_TIMES = 86_400, 1_000_000
 
 
-class BadTroubleError(ValueError):
+class BadFaultError(ValueError):
     """What was ordered makes no sense; the text is for the person who ordered it."""
 
 
-class NoSuchTroubleError(BadTroubleError):
+class UnknownFaultError(BadFaultError):
     """It is over, or never was."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Trouble:
+class RunningFault:
     """One that was ordered. ends_at: on time.monotonic's scale. hits: what it met so far."""
 
-    trouble_id: str
-    kind: str
-    options: Options
+    fault_id: str
+    fault_type: str
+    options: FaultOptions
     seconds: float | None
     times: int | None
-    fault: Fault | None
+    call_fault: CallFault | None
     ends_at: float | None
     running: bool = False
     hits: int = 0
@@ -44,8 +44,8 @@ class Trouble:
         """left_seconds, left_times: None where that does not end it."""
         left = None if self.ends_at is None else round(max(0.0, self.ends_at - time.monotonic()), 1)
         return {
-            "trouble_id": self.trouble_id,
-            "kind": self.kind,
+            "fault_id": self.fault_id,
+            "kind": self.fault_type,
             "options": dict(self.options),
             "seconds": self.seconds,
             "times": self.times,
@@ -56,145 +56,147 @@ class Trouble:
         }
 
 
-class Troubles:
-    """at_start and at_end: what else is to be done then, by kind. is_posting: whether events go to a webhook."""
+class RunningFaults:
+    """on_start and on_end: what else is to be done then, by kind. uses_webhook: whether events go to a webhook."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
         self._numbers = itertools.count(1)
-        self._running: list[Trouble] = []
-        self.at_start: Mapping[str, Callable[[Trouble], None]] = {}
-        self.at_end: Mapping[str, Callable[[Trouble], None]] = {}
-        self.is_posting: Callable[[], bool] = bool
+        self._running: list[RunningFault] = []
+        self.on_start: Mapping[str, Callable[[RunningFault], None]] = {}
+        self.on_end: Mapping[str, Callable[[RunningFault], None]] = {}
+        self.uses_webhook: Callable[[], bool] = bool
 
-    def start(self, order: JsonObject) -> Trouble:
-        """From JSON such as {"kind": "429", "times": 3, "header": false}. Raises BadTroubleError.
+    def start(self, request: JsonObject) -> RunningFault:
+        """From JSON such as {"kind": "429", "times": 3, "header": false}. Raises BadFaultError.
 
         seconds are of real time: a moved clock does not end a trouble.
         """
-        trouble = parse_trouble(order, trouble_id=f"trouble-{next(self._numbers)}")
-        if KINDS[trouble.kind].of_connection and self.is_posting():
-            raise BadTroubleError(
-                f"{trouble.kind} needs the long connection, but events are posted to a webhook"
+        fault = parse_fault(request, fault_id=f"trouble-{next(self._numbers)}")
+        if FAULT_TYPES[fault.fault_type].needs_long_connection and self.uses_webhook():
+            raise BadFaultError(
+                f"{fault.fault_type} needs the long connection, but events are posted to a webhook"
             )
-        if trouble.seconds is not None or trouble.times is not None or not KINDS[trouble.kind].at_once:
-            trouble.running = True
-            self._running.append(trouble)
-        if trouble.seconds is not None:
-            trouble.timer = asyncio.get_running_loop().call_later(trouble.seconds, self._end, trouble)
-        self.at_start.get(trouble.kind, _nothing)(trouble)
-        self._world.touch()
-        return trouble
+        if (
+            fault.seconds is not None
+            or fault.times is not None
+            or not FAULT_TYPES[fault.fault_type].is_immediate
+        ):
+            fault.running = True
+            self._running.append(fault)
+        if fault.seconds is not None:
+            fault.timer = asyncio.get_running_loop().call_later(fault.seconds, self._end, fault)
+        self.on_start.get(fault.fault_type, _do_nothing)(fault)
+        self._tenant.bump_revision()
+        return fault
 
-    def end(self, trouble_id: str) -> None:
-        """Raises NoSuchTroubleError."""
-        for trouble in self._running:
-            if trouble.trouble_id == trouble_id:
-                self._end(trouble)
+    def end(self, fault_id: str) -> None:
+        """Raises UnknownFaultError."""
+        for fault in self._running:
+            if fault.fault_id == fault_id:
+                self._end(fault)
                 return
-        raise NoSuchTroubleError(f"there is no trouble {trouble_id!r}; it may be over")
+        raise UnknownFaultError(f"there is no trouble {fault_id!r}; it may be over")
 
     def end_all(self) -> None:
-        for trouble in list(self._running):
-            self._end(trouble)
+        for fault in list(self._running):
+            self._end(fault)
 
-    def running(self, *kinds: str) -> list[Trouble]:
+    def running(self, *fault_types: str) -> list[RunningFault]:
         """Oldest first; of these kinds, or all."""
-        return [trouble for trouble in self._running if not kinds or trouble.kind in kinds]
+        return [fault for fault in self._running if not fault_types or fault.fault_type in fault_types]
 
-    def take(self, kind: str) -> Trouble | None:
+    def claim(self, fault_type: str) -> RunningFault | None:
         """The oldest running one of a kind, with the hit counted."""
-        found = next(iter(self.running(kind)), None)
+        found = next(iter(self.running(fault_type)), None)
         if found is not None:
-            self.hit(found)
+            self.count_hit(found)
         return found
 
-    def take_rule(self, method: str, path: str) -> Fault | None:
+    def claim_call_fault(self, method: str, path: str) -> CallFault | None:
         """What to do to this call; counts the hit."""
-        for trouble, fault in self._rules():
-            if fault.hits_call(method, path, None):
-                self.hit(trouble)
-                return fault
+        for fault, call_fault in self._call_faults():
+            if call_fault.matches_call(method, path, None):
+                self.count_hit(fault)
+                return call_fault
         return None
 
-    def hit(self, trouble: Trouble) -> None:
-        trouble.hits += 1
-        if trouble.times is not None and trouble.hits >= trouble.times:
-            self._end(trouble)
-        self._world.touch()
+    def count_hit(self, fault: RunningFault) -> None:
+        fault.hits += 1
+        if fault.times is not None and fault.hits >= fault.times:
+            self._end(fault)
+        self._tenant.bump_revision()
 
-    def _rules(self) -> Iterator[tuple[Trouble, Fault]]:
-        return ((trouble, trouble.fault) for trouble in list(self._running) if trouble.fault is not None)
+    def _call_faults(self) -> Iterator[tuple[RunningFault, CallFault]]:
+        return ((fault, fault.call_fault) for fault in list(self._running) if fault.call_fault is not None)
 
-    def _end(self, trouble: Trouble) -> None:
-        if not trouble.running:
+    def _end(self, fault: RunningFault) -> None:
+        if not fault.running:
             return
-        trouble.running = False
-        self._running.remove(trouble)
-        if trouble.timer is not None:
-            trouble.timer.cancel()
-        self.at_end.get(trouble.kind, _nothing)(trouble)
-        self._world.touch()
+        fault.running = False
+        self._running.remove(fault)
+        if fault.timer is not None:
+            fault.timer.cancel()
+        self.on_end.get(fault.fault_type, _do_nothing)(fault)
+        self._tenant.bump_revision()
 
 
-def parse_trouble(order: JsonObject, *, trouble_id: str) -> Trouble:
-    """Raises BadTroubleError."""
-    name = order.get("kind")
-    if not isinstance(name, str) or name not in KINDS:
-        raise BadTroubleError(f'"kind" must be one of: {", ".join(KINDS)}')
-    kind = KINDS[name]
-    ends = {end: order.get(end) for end in ("seconds", "times") if end not in kind.options}
+def parse_fault(request: JsonObject, *, fault_id: str) -> RunningFault:
+    """Raises BadFaultError."""
+    name = request.get("kind")
+    if not isinstance(name, str) or name not in FAULT_TYPES:
+        raise BadFaultError(f'"kind" must be one of: {", ".join(FAULT_TYPES)}')
+    fault_type = FAULT_TYPES[name]
+    ends = {end: request.get(end) for end in ("seconds", "times") if end not in fault_type.options}
     for end, value in ends.items():
-        if value is not None and end not in kind.ends_by:
-            raise BadTroubleError(f'{name} takes no "{end}": {_how_it_ends(kind)}')
-    options = _options(name, {key: value for key, value in order.items() if key not in {"kind", *ends}})
+        if value is not None and end not in fault_type.ends_by:
+            raise BadFaultError(f'{name} takes no "{end}": {_end_rule_text(fault_type)}')
+    options = _options(name, {key: value for key, value in request.items() if key not in {"kind", *ends}})
     seconds = _given_seconds(ends.get("seconds"))
-    return Trouble(
-        trouble_id=trouble_id,
-        kind=name,
+    return RunningFault(
+        fault_id=fault_id,
+        fault_type=name,
         options=options,
         seconds=seconds,
         times=_given_times(ends.get("times")),
-        fault=parse_fault(kind.rule(options), fault_id=trouble_id) if kind.rule else None,
+        call_fault=parse_call_fault(fault_type.rule(options), fault_id=fault_id) if fault_type.rule else None,
         ends_at=None if seconds is None else time.monotonic() + seconds,
     )
 
 
-def _options(name: str, given: JsonObject) -> Options:
+def _options(name: str, given: JsonObject) -> FaultOptions:
     """A value of null is one that was not given."""
-    known = KINDS[name].options
+    known = FAULT_TYPES[name].options
     unknown = sorted(set(given) - set(known))
     if unknown:
         takes = f"it takes {', '.join(known)}" if known else "it takes none"
-        raise BadTroubleError(f"{name} has no option {', '.join(map(repr, unknown))}; {takes}")
+        raise BadFaultError(f"{name} has no option {', '.join(map(repr, unknown))}; {takes}")
     chosen = {key: value for key, value in given.items() if value is not None}
     for key, value in chosen.items():
-        if not known[key].is_good(value):
-            raise BadTroubleError(f'"{key}" must be {known[key].wanted}, not {value!r:.60}')
+        if not known[key].is_valid(value):
+            raise BadFaultError(f'"{key}" must be {known[key].expected}, not {value!r:.60}')
     return {key: chosen.get(key, option.default) for key, option in known.items()}
 
 
 def _given_seconds(value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LONGEST_SECONDS:
-        raise BadTroubleError(
-            f'"seconds" must be a number above 0, up to {LONGEST_SECONDS}, not {value!r:.60}'
-        )
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_SECONDS:
+        raise BadFaultError(f'"seconds" must be a number above 0, up to {MAX_SECONDS}, not {value!r:.60}')
     return value
 
 
 def _given_times(value: object) -> int | None:
     if value is None:
         return None
-    if not isinstance(value, int) or not is_whole(value, 1, MOST_TIMES):
-        raise BadTroubleError(f'"times" must be a whole number from 1 to {MOST_TIMES}, not {value!r:.60}')
+    if not isinstance(value, int) or not is_int_between(value, 1, MAX_TIMES):
+        raise BadFaultError(f'"times" must be a whole number from 1 to {MAX_TIMES}, not {value!r:.60}')
     return value
 
 
-def _how_it_ends(kind: Kind) -> str:
-    return "it lasts for seconds, or until ended" if kind.ends_by else "it happens at once"
+def _end_rule_text(fault_type: FaultType) -> str:
+    return "it lasts for seconds, or until ended" if fault_type.ends_by else "it happens at once"
 
 
-def _nothing(_trouble: Trouble) -> None:
+def _do_nothing(_trouble: RunningFault) -> None:
     pass

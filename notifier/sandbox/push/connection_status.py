@@ -6,36 +6,36 @@ from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.clock import SandboxClock
 
 
-class Presence:
+class ConnectionStatus:
     """Told of every change; a connection that is open but dead counts as nobody."""
 
     def __init__(self, clock: SandboxClock) -> None:
         self._clock = clock
         self._listening = False
-        self._lost_at_ms: int | None = None  # of the sandbox's clock, as everything that is shown
-        self._lost_at = 0.0  # of real time
-        self._away_seconds: float | None = None
+        self._disconnected_at_ms: int | None = None  # of the sandbox's clock, as everything that is shown
+        self._disconnected_at = 0.0  # of real time
+        self._offline_seconds: float | None = None
         self._reconnects = 0
 
-    def note(self, listening: int) -> None:
+    def update(self, working_count: int) -> None:
         """listening: how many connections work now."""
-        if bool(listening) == self._listening:
+        if bool(working_count) == self._listening:
             return
-        self._listening = bool(listening)
-        if not listening:
-            self._lost_at_ms, self._lost_at = self._clock.now_ms(), time.monotonic()
-        elif self._lost_at_ms is not None:
-            self._away_seconds = time.monotonic() - self._lost_at
+        self._listening = bool(working_count)
+        if not working_count:
+            self._disconnected_at_ms, self._disconnected_at = self._clock.now_ms(), time.monotonic()
+        elif self._disconnected_at_ms is not None:
+            self._offline_seconds = time.monotonic() - self._disconnected_at
             self._reconnects += 1
 
     def to_json(self) -> JsonObject:
-        """lost_at_ms: the last time the last one went. away_seconds: so far, or how long the last absence took."""
-        away = self._away_seconds
-        if not self._listening and self._lost_at_ms is not None:
-            away = time.monotonic() - self._lost_at
+        """disconnected_at_ms: the last time the last one went. offline_seconds: so far, or how long the last absence took."""
+        away = self._offline_seconds
+        if not self._listening and self._disconnected_at_ms is not None:
+            away = time.monotonic() - self._disconnected_at
         return {
             "listening": self._listening,
-            "lost_at_ms": self._lost_at_ms,
-            "away_seconds": None if away is None else round(away, 1),
+            "disconnected_at_ms": self._disconnected_at_ms,
+            "offline_seconds": None if away is None else round(away, 1),
             "reconnects": self._reconnects,
         }

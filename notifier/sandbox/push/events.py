@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from notifier.sandbox.accounts import assets
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.tenant import Account, World, new_id
+from notifier.sandbox.tenant import Account, Tenant, new_id
 
 BALANCE_EVENT = "hire.referral_account.assets_update_v1"
 
@@ -26,7 +26,7 @@ class EventRecord:
     """state: waiting, acknowledged or given_up. failures counts scheduled pushes that were not acknowledged.
 
     raw_frame: sent as it is instead of a frame around payload. next_push_at: None while held or done; on the clock
-    that only goes forward. held_by: the trouble that holds it. spoilt: a push of it was damaged on purpose.
+    that only goes forward. held_by_fault: the trouble that holds it. spoilt: a push of it was damaged on purpose.
     """
 
     event_id: str
@@ -37,8 +37,8 @@ class EventRecord:
     raw_frame: bytes | None = None
     state: str = "waiting"
     held: bool = False
-    held_by: str | None = None
-    spoilt: bool = False
+    held_by_fault: str | None = None
+    was_damaged: bool = False
     failures: int = 0
     next_push_at: float | None = None
     pushes: list[Push] = field(default_factory=list)
@@ -62,7 +62,7 @@ class EventRecord:
         }
 
 
-def balance_event(world: World, account: Account, *, modify_time_ms: int) -> EventRecord:
+def balance_event(tenant: Tenant, account: Account, *, modify_time_ms: int) -> EventRecord:
     """The event carries the balance after the change, no delta and no reason."""
     event: JsonObject = {
         "account_id": account.account_id,
@@ -70,17 +70,17 @@ def balance_event(world: World, account: Account, *, modify_time_ms: int) -> Eve
         "modify_time": str(modify_time_ms),
     }
     event_id = new_id("ev")
-    payload = {"schema": "2.0", "header": _header(world, event_id, BALANCE_EVENT), "event": event}
+    payload = {"schema": "2.0", "header": _header(tenant, event_id, BALANCE_EVENT), "event": event}
     return EventRecord(
         event_id=event_id,
         event_type=BALANCE_EVENT,
         account_id=account.account_id,
-        created_ms=world.clock.now_ms(),
+        created_ms=tenant.clock.now_ms(),
         payload=json.dumps(payload, ensure_ascii=False).encode(),
     )
 
 
-def copy_of(record: EventRecord) -> EventRecord | None:
+def copy_event(record: EventRecord) -> EventRecord | None:
     """The same content under an event_id of its own, as after a second subscription; None where it has none."""
     header = _readable_header(record.payload)
     if record.raw_frame is not None or not header:
@@ -96,7 +96,7 @@ def copy_of(record: EventRecord) -> EventRecord | None:
     )
 
 
-def verbatim_event(world: World, *, payload: bytes = b"", raw_frame: bytes | None = None) -> EventRecord:
+def verbatim_event(tenant: Tenant, *, payload: bytes = b"", raw_frame: bytes | None = None) -> EventRecord:
     """Whatever was given, as it is. Its own event_id is used where it can be read."""
     header = _readable_header(payload)
     event_id, event_type = header.get("event_id"), header.get("event_type")
@@ -104,7 +104,7 @@ def verbatim_event(world: World, *, payload: bytes = b"", raw_frame: bytes | Non
         event_id=event_id if isinstance(event_id, str) and event_id else new_id("ev"),
         event_type=event_type if isinstance(event_type, str) else "verbatim",
         account_id=None,
-        created_ms=world.clock.now_ms(),
+        created_ms=tenant.clock.now_ms(),
         payload=payload,
         raw_frame=raw_frame,
     )
@@ -119,14 +119,14 @@ def _readable_header(payload: bytes) -> JsonObject:
     return header if isinstance(header, dict) else {}
 
 
-def _header(world: World, event_id: str, event_type: str) -> JsonObject:
+def _header(tenant: Tenant, event_id: str, event_type: str) -> JsonObject:
     return {
         "event_id": event_id,
         "event_type": event_type,
-        "create_time": str(world.clock.now_ms()),
+        "create_time": str(tenant.clock.now_ms()),
         "token": "",  # empty over the long connection
-        "app_id": world.settings.app_id,
-        "tenant_key": world.settings.tenant_key,
+        "app_id": tenant.settings.app_id,
+        "tenant_key": tenant.settings.tenant_key,
     }
 
 

@@ -12,13 +12,13 @@ from aiohttp import WSMsgType, web
 from notifier.sandbox.api.error_codes import CODE, JsonObject
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import PER_SECOND_10
-from notifier.sandbox.faults.call_faults import is_gone, reset, wait_while
-from notifier.sandbox.faults.frame_damage import damaged
-from notifier.sandbox.faults.running import Trouble, Troubles
-from notifier.sandbox.push.connection_status import Presence
+from notifier.sandbox.faults.call_faults import is_disconnected, reset_connection, wait_while
+from notifier.sandbox.faults.frame_damage import damage_frames
+from notifier.sandbox.faults.running import RunningFault, RunningFaults
+from notifier.sandbox.push.connection_status import ConnectionStatus
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame, FrameError
-from notifier.sandbox.secret_marks import drawn
-from notifier.sandbox.tenant import World, new_id
+from notifier.sandbox.secret_marks import new_secret
+from notifier.sandbox.tenant import Tenant, new_id
 
 PATH = "/ws/v2"
 SERVICE_ID = 33554678
@@ -34,22 +34,22 @@ class Ack:
 
 
 @dataclass(slots=True, eq=False)
-class Connection:
+class ClientConnection:
     """waiting: by message_id, who waits for its ack, and what is to be called the moment it is read.
 
-    dead_by: the id of the trouble that made it open but dead, None while it works. closing: its goodbye, once begun.
+    dead_by_fault: the id of the trouble that made it open but dead, None while it works. closing: its goodbye, once begun.
     """
 
     connection_id: str
     socket: web.WebSocketResponse
     request: web.Request
     waiting: dict[str, tuple[asyncio.Future[Ack], Callable[[Ack], None]]] = field(default_factory=dict)
-    dead_by: str | None = None
+    dead_by_fault: str | None = None
     closing: asyncio.Task[bool] | None = None
 
     def abort(self) -> None:
         """Ends the TCP connection without a WebSocket goodbye, as a broken network does."""
-        reset(self.request)
+        reset_connection(self.request)
 
     def close(self, code: int) -> None:
         """Begins to say goodbye."""
@@ -57,11 +57,11 @@ class Connection:
             self.closing = asyncio.get_running_loop().create_task(self.socket.close(code=code))
 
 
-class NobodyOnlineError(Exception):
+class NotConnectedError(Exception):
     """No client is connected."""
 
 
-class ConnectionGoneError(Exception):
+class ConnectionLostError(Exception):
     """The client went away before it answered."""
 
 
@@ -72,65 +72,69 @@ class LongConnection:
     pings: of applications, that came so far.
     """
 
-    def __init__(self, world: World, troubles: Troubles) -> None:
-        self._world = world
-        self._troubles = troubles
-        self._settings = world.settings
+    def __init__(self, tenant: Tenant, running_faults: RunningFaults) -> None:
+        self._tenant = tenant
+        self._running_faults = running_faults
+        self._settings = tenant.settings
         self._tickets: dict[str, float] = {}
-        self._silent = False
-        self.connections: list[Connection] = []
-        self.foreign = 0
+        self._is_silent = False
+        self.connections: list[ClientConnection] = []
+        self.other_connections = 0
         self.pings = 0
-        self.presence = Presence(world.clock)
-        self.newcomer = asyncio.Event()
+        self.status = ConnectionStatus(tenant.clock)
+        self.new_connection = asyncio.Event()
 
     @property
     def count(self) -> int:
         """All of the app, as the platform sees them: a dead one is not known to be dead."""
-        return len(self.connections) + self.foreign
+        return len(self.connections) + self.other_connections
 
     @property
     def dead(self) -> int:
         return sum(self._is_dead(one) for one in self.connections)
 
     def to_json(self) -> JsonObject:
-        return {**self.presence.to_json(), "dead": self.dead, "foreign": self.foreign}
+        return {**self.status.to_json(), "dead": self.dead, "foreign": self.other_connections}
 
     def apis(self) -> list[Api]:
         """What the platform tells of live connections. Not documented: known from clients that call it."""
         if not self._settings.connection_count_known:
             return []
         path = "/open-apis/event/v1/connection"
-        return [Api(method="GET", path=path, scopes=(), limits=PER_SECOND_10, answer=self.tell_count)]
+        return [Api(method="GET", path=path, scopes=(), limits=PER_SECOND_10, answer=self.count_connections)]
 
-    def tell_count(self, _call: Call) -> JsonObject:
+    def count_connections(self, _call: Call) -> JsonObject:
         return {"online_instance_cnt": self.count}
 
     def silence(self, *, on: bool) -> None:
         """Connections stay open, but nothing is answered or pushed: a half-open network."""
-        self._silent = on
-        self.changed()
+        self._is_silent = on
+        self.notify_changed()
 
-    def changed(self) -> None:
+    def notify_changed(self) -> None:
         """Some connection came, went, died or came back to life."""
-        self.presence.note(len(self.connections) - self.dead)
-        self._world.touch()
+        self.status.update(len(self.connections) - self.dead)
+        self._tenant.bump_revision()
 
-    def kill(self, trouble: Trouble) -> None:
+    def mark_dead(self, fault: RunningFault) -> None:
         """Every connection there is stays open, but dead."""
         for connection in self.connections:
-            connection.dead_by = connection.dead_by or trouble.trouble_id
-        self.changed()
+            connection.dead_by_fault = connection.dead_by_fault or fault.fault_id
+        self.notify_changed()
 
-    def revive(self, trouble: Trouble) -> None:
+    def mark_alive(self, fault: RunningFault) -> None:
         """What this trouble killed and nobody closed works again."""
         for connection in self.connections:
-            if connection.dead_by == trouble.trouble_id:
-                connection.dead_by = None
-        self.changed()
+            if connection.dead_by_fault == fault.fault_id:
+                connection.dead_by_fault = None
+        self.notify_changed()
 
-    def _is_dead(self, connection: Connection) -> bool:
-        return self._silent or connection.dead_by is not None or bool(self._troubles.running("black_hole"))
+    def _is_dead(self, connection: ClientConnection) -> bool:
+        return (
+            self._is_silent
+            or connection.dead_by_fault is not None
+            or bool(self._running_faults.running("black_hole"))
+        )
 
     async def discover(self, request: web.Request) -> web.Response:
         """`POST /callback/ws/endpoint`: always HTTP 200, the outcome is in `code`."""
@@ -142,26 +146,26 @@ class LongConnection:
         code = self._discovery_code(body)
         request[CODE] = code
         if code:
-            self._world.refusals[code] += 1
+            self._tenant.refusals[code] += 1
             return web.json_response({"code": code, "msg": f"refused with {code}", "data": {}})
-        ticket = drawn("ticket")
-        self._tickets[ticket] = self._world.clock.elapsed() + self._settings.ticket_seconds
+        ticket = new_secret("ticket")
+        self._tickets[ticket] = self._tenant.clock.elapsed() + self._settings.ticket_seconds
         device = f"fpid=493&aid=552564&device_id={secrets.randbelow(10**18)}"
-        query = f"{device}&access_key={drawn('access-key')}"
+        query = f"{device}&access_key={new_secret('access-key')}"
         url = f"ws://{request.host}{PATH}?{query}&service_id={SERVICE_ID}&ticket={ticket}"
         data = {"URL": url, "ClientConfig": self._client_config()}
-        for trouble in self._troubles.running("finite_reconnect_count", "client_config"):
-            self._troubles.hit(trouble)
+        for fault in self._running_faults.running("finite_reconnect_count", "client_config"):
+            self._running_faults.count_hit(fault)
         return web.json_response({"code": 0, "msg": "", "data": data})
 
     def _client_config(self) -> JsonObject:
         config = self._settings.client_config.to_wire()
-        for trouble in self._troubles.running("finite_reconnect_count"):
-            config["ReconnectCount"] = trouble.options["count"]
-        for trouble in self._troubles.running("client_config"):
-            if trouble.options["ping_interval_seconds"] is not None:
-                config["PingInterval"] = trouble.options["ping_interval_seconds"]
-            for key in trouble.options["without"]:
+        for fault in self._running_faults.running("finite_reconnect_count"):
+            config["ReconnectCount"] = fault.options["count"]
+        for fault in self._running_faults.running("client_config"):
+            if fault.options["ping_interval_seconds"] is not None:
+                config["PingInterval"] = fault.options["ping_interval_seconds"]
+            for key in fault.options["without"]:
                 config.pop(key, None)
         return config
 
@@ -175,53 +179,53 @@ class LongConnection:
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """The WebSocket itself. A ticket is good once, and for a minute."""
         expires_at = self._tickets.pop(request.query.get("ticket", ""), 0)
-        if expires_at <= self._world.clock.elapsed():
+        if expires_at <= self._tenant.clock.elapsed():
             return _handshake_failure(514, "ticket is invalid", auth_code=BAD_CREDENTIAL)
         if self.count >= self._settings.connection_limit:
             return _handshake_failure(514, "connection limit reached", auth_code=TOO_MANY)
         socket = web.WebSocketResponse(autoping=False, autoclose=False, max_msg_size=0)
         await socket.prepare(request)
-        connection = Connection(request.query.get("device_id", ""), socket, request)
-        closed_at_once = self._troubles.take("close_code")
+        connection = ClientConnection(request.query.get("device_id", ""), socket, request)
+        closed_at_once = self._running_faults.claim("close_code")
         if closed_at_once is not None:
             await socket.close(code=closed_at_once.options["code"])
             return socket
-        dead_at_once = self._troubles.take("goes_silent_after_connect")
-        connection.dead_by = dead_at_once.trouble_id if dead_at_once else None
+        dead_at_once = self._running_faults.claim("goes_silent_after_connect")
+        connection.dead_by_fault = dead_at_once.fault_id if dead_at_once else None
         self.connections.append(connection)
-        self.changed()
-        self.newcomer.set()
+        self.notify_changed()
+        self.new_connection.set()
         try:
             await self._listen(connection)
-            await self._say_goodbye(connection)
+            await self._close_connection(connection)
         finally:
             self.connections.remove(connection)
             for future, _ in connection.waiting.values():
                 if not future.done():
-                    future.set_exception(ConnectionGoneError())
-            self.changed()
+                    future.set_exception(ConnectionLostError())
+            self.notify_changed()
         return socket
 
-    async def _say_goodbye(self, connection: Connection) -> None:
+    async def _close_connection(self, connection: ClientConnection) -> None:
         """A dead connection answers no close frame either: the client has to give up by itself."""
-        await wait_while(lambda: self._is_dead(connection), connection.request, self._world)
+        await wait_while(lambda: self._is_dead(connection), connection.request, self._tenant)
         if connection.closing is not None:
             await connection.closing
-        elif not is_gone(connection.request):
+        elif not is_disconnected(connection.request):
             await connection.socket.close()
 
-    async def _listen(self, connection: Connection) -> None:
+    async def _listen(self, connection: ClientConnection) -> None:
         async for message in connection.socket:
             if self._is_dead(connection):
                 continue
             if message.type == WSMsgType.PING:
-                mute = self._troubles.running("no_pongs")
+                mute = self._running_faults.running("no_pongs")
                 if not mute or mute[0].options["websocket_pongs"]:
                     await connection.socket.pong(message.data)
             elif message.type == WSMsgType.BINARY:
                 await self._receive(connection, message.data)
 
-    async def _receive(self, connection: Connection, raw: bytes) -> None:
+    async def _receive(self, connection: ClientConnection, raw: bytes) -> None:
         try:
             frame = Frame.from_bytes(raw)
         except FrameError:
@@ -229,37 +233,37 @@ class LongConnection:
             return
         if frame.method == CONTROL and frame.header("type") == "ping":
             self.pings += 1
-            if self._troubles.take("no_pongs"):
+            if self._running_faults.claim("no_pongs"):
                 return
             await connection.socket.send_bytes(self._pong(frame).to_bytes())
         elif frame.method == DATA:
-            future, answered = connection.waiting.get(frame.header("message_id") or "", (None, None))
-            if future is not None and answered is not None and not future.done():
+            future, on_ack = connection.waiting.get(frame.header("message_id") or "", (None, None))
+            if future is not None and on_ack is not None and not future.done():
                 ack = _ack(frame.payload or b"")
                 future.set_result(ack)
-                answered(ack)
+                on_ack(ack)
 
     def _pong(self, ping: Frame) -> Frame:
         config = json.dumps(self._client_config()).encode()
         payload = config if self._settings.pong_carries_config else None
         return Frame(service=ping.service, method=CONTROL, headers=(("type", "pong"),), payload=payload)
 
-    def pick(self) -> Connection:
-        """Cluster mode: a random one of all. Raises NobodyOnlineError."""
+    def pick(self) -> ClientConnection:
+        """Cluster mode: a random one of all. Raises NotConnectedError."""
         if not self.connections:
-            raise NobodyOnlineError
+            raise NotConnectedError
         return secrets.choice(self.connections)
 
-    async def ask(
+    async def send_and_wait(
         self,
-        connection: Connection,
+        connection: ClientConnection,
         payload: bytes,
         *,
         trace_id: str,
-        answered: Callable[[Ack], None] = lambda _ack: None,
+        on_ack: Callable[[Ack], None] = lambda _ack: None,
         damage: str | None = None,
     ) -> Ack:
-        """Sends one payload and waits for its ack. Raises TimeoutError, ConnectionGoneError.
+        """Sends one payload and waits for its ack. Raises TimeoutError, ConnectionLostError.
 
         answered: called with the ack before anything else that came in is looked at. damage: how it is spoilt.
         """
@@ -281,20 +285,20 @@ class LongConnection:
             )
             for seq, chunk in enumerate(chunks)
         ]
-        raw = damaged(frames, damage) if damage else [frame.to_bytes() for frame in frames]
-        return await self.ask_raw(connection, raw, message_id=message_id, answered=answered)
+        raw = damage_frames(frames, damage) if damage else [frame.to_bytes() for frame in frames]
+        return await self.send_raw_and_wait(connection, raw, message_id=message_id, on_ack=on_ack)
 
-    async def ask_raw(
+    async def send_raw_and_wait(
         self,
-        connection: Connection,
+        connection: ClientConnection,
         frames: list[bytes],
         *,
         message_id: str,
-        answered: Callable[[Ack], None] = lambda _ack: None,
+        on_ack: Callable[[Ack], None] = lambda _ack: None,
     ) -> Ack:
         """The same with ready-made WebSocket messages."""
         future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
-        connection.waiting[message_id] = future, answered
+        connection.waiting[message_id] = future, on_ack
         try:
             async with asyncio.timeout(self._settings.answer_seconds):
                 if not self._is_dead(connection):
@@ -302,7 +306,7 @@ class LongConnection:
                         await connection.socket.send_bytes(frame)
                 return await future
         except ConnectionError as error:
-            raise ConnectionGoneError from error
+            raise ConnectionLostError from error
         finally:
             connection.waiting.pop(message_id, None)
 

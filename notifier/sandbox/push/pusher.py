@@ -4,18 +4,18 @@ import asyncio
 import base64
 from collections.abc import Iterable
 
-from notifier.sandbox.faults.catalogue import DAMAGES
-from notifier.sandbox.faults.running import Trouble, Troubles
-from notifier.sandbox.push.events import EventRecord, Push, copy_of
+from notifier.sandbox.faults.catalogue import DAMAGE_TYPES
+from notifier.sandbox.faults.running import RunningFault, RunningFaults
+from notifier.sandbox.push.events import EventRecord, Push, copy_event
 from notifier.sandbox.push.frames import Frame, FrameError
 from notifier.sandbox.push.long_connection import (
     Ack,
-    ConnectionGoneError,
+    ConnectionLostError,
     LongConnection,
-    NobodyOnlineError,
+    NotConnectedError,
 )
-from notifier.sandbox.push.webhook import Webhook
-from notifier.sandbox.tenant import World, forget, new_id
+from notifier.sandbox.push.webhook import WebhookPusher
+from notifier.sandbox.tenant import Tenant, drop_oldest, new_id
 
 
 class Pusher:
@@ -27,10 +27,14 @@ class Pusher:
     """
 
     def __init__(
-        self, world: World, connection: LongConnection, webhook: Webhook, troubles: Troubles
+        self,
+        tenant: Tenant,
+        connection: LongConnection,
+        webhook: WebhookPusher,
+        running_faults: RunningFaults,
     ) -> None:
-        self._world = world
-        self._troubles = troubles
+        self._tenant = tenant
+        self._running_faults = running_faults
         self._connection = connection
         self._webhook = webhook
         self._wake = asyncio.Event()
@@ -44,33 +48,35 @@ class Pusher:
         ids = []
         for record in records:
             ids.append(record.event_id)
-            doubled = self._troubles.take("duplicate")
+            doubled = self._running_faults.claim("duplicate")
             self._add(record, times=max(times, 2) if doubled else times, hold=hold)
-            copy = copy_of(record) if doubled else None
+            copy = copy_event(record) if doubled else None
             if copy is not None:
                 self._add(copy, times=1, hold=hold)
-        forget(self.records, self._world.settings.keep_records, finished=lambda record: record.is_finished)
-        self._world.touch()
+        drop_oldest(
+            self.records, self._tenant.settings.keep_records, finished=lambda record: record.is_finished
+        )
+        self._tenant.bump_revision()
         return ids
 
     def _add(self, record: EventRecord, *, times: int, hold: bool) -> None:
         self.records[record.event_id] = record
-        backwards = next(iter(self._troubles.running("reorder")), None)
+        backwards = next(iter(self._running_faults.running("reorder")), None)
         record.held = hold or self.on_hold or backwards is not None
         record.in_flight = 0
         if backwards is not None and not hold:
-            record.held_by = backwards.trouble_id
-            self._troubles.hit(backwards)  # may let it go again
+            record.held_by_fault = backwards.fault_id
+            self._running_faults.count_hit(backwards)  # may let it go again
         elif not record.held:
             for _ in range(times):
-                self._start(record, counts=record.in_flight == 0)
+                self._start(record, is_scheduled=record.in_flight == 0)
 
-    def release_reversed(self, trouble: Trouble) -> None:
+    def release_reversed(self, fault: RunningFault) -> None:
         """What this trouble held back is pushed, newest first."""
         for record in reversed(list(self.records.values())):
-            if record.held and record.held_by == trouble.trouble_id:
+            if record.held and record.held_by_fault == fault.fault_id:
                 record.held = False
-                self._start(record, counts=True)
+                self._start(record, is_scheduled=True)
 
     def release(self) -> int:
         """Ends every hold; says how many events it let go."""
@@ -78,8 +84,8 @@ class Pusher:
         held = [record for record in self.records.values() if record.held]
         for record in held:
             record.held = False
-            self._start(record, counts=True)
-        self._world.touch()
+            self._start(record, is_scheduled=True)
+        self._tenant.bump_revision()
         return len(held)
 
     def wake(self) -> None:
@@ -88,7 +94,7 @@ class Pusher:
 
     async def run(self) -> None:
         """Pushes what becomes due, for ever."""
-        newcomers = asyncio.create_task(self._greet_newcomers())
+        newcomers = asyncio.create_task(self._push_to_new_connections())
         try:
             while True:
                 self._wake.clear()
@@ -103,91 +109,91 @@ class Pusher:
             for task in self._tasks:
                 task.cancel()
 
-    async def _greet_newcomers(self) -> None:
+    async def _push_to_new_connections(self) -> None:
         while True:
-            await self._connection.newcomer.wait()
-            self._connection.newcomer.clear()
+            await self._connection.new_connection.wait()
+            self._connection.new_connection.clear()
             if self.release_on_connect:
                 self.release_on_connect = False
                 self.release()
-            if self._world.settings.push_waiting_on_connect:
+            if self._tenant.settings.push_waiting_on_connect:
                 for record in list(self.records.values()):
                     if record.state == "waiting" and not record.held and not record.in_flight:
-                        self._start(record, counts=False)
+                        self._start(record, is_scheduled=False)
 
     def _push_due(self) -> float | None:
         """Starts what is due; says in how many seconds the next one is."""
-        now = self._world.clock.elapsed()
+        now = self._tenant.clock.elapsed()
         waits = []
         for record in list(self.records.values()):
             if record.next_push_at is None or record.state != "waiting":
                 continue
             if record.next_push_at <= now:
-                self._start(record, counts=True)
+                self._start(record, is_scheduled=True)
             else:
                 waits.append(record.next_push_at - now)
         return min(waits, default=None)
 
-    def _start(self, record: EventRecord, *, counts: bool) -> None:
-        if counts:
+    def _start(self, record: EventRecord, *, is_scheduled: bool) -> None:
+        if is_scheduled:
             record.next_push_at = None
         record.in_flight += 1
-        task = asyncio.get_running_loop().create_task(self._push(record, counts=counts))
+        task = asyncio.get_running_loop().create_task(self._push(record, is_scheduled=is_scheduled))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _push(self, record: EventRecord, *, counts: bool) -> None:
-        push = Push(self._world.clock.now_ms())
-        started = self._world.clock.elapsed()
+    async def _push(self, record: EventRecord, *, is_scheduled: bool) -> None:
+        push = Push(self._tenant.clock.now_ms())
+        started = self._tenant.clock.elapsed()
         record.pushes.append(push)
         try:
-            ack = await self._ask(push, record)
+            ack = await self._send(push, record)
             push.code = ack.code
-            push.took_ms = round((self._world.clock.elapsed() - started) * 1000)
-        except (NobodyOnlineError, ConnectionGoneError, TimeoutError):
+            push.took_ms = round((self._tenant.clock.elapsed() - started) * 1000)
+        except (NotConnectedError, ConnectionLostError, TimeoutError):
             pass
         finally:
             record.in_flight -= 1
         if push.code == 200:
             record.state = "acknowledged"
             record.next_push_at = None
-        elif counts and record.state == "waiting":
+        elif is_scheduled and record.state == "waiting":
             self._schedule(record)
-        self._world.touch()
+        self._tenant.bump_revision()
 
-    async def _ask(self, push: Push, record: EventRecord) -> Ack:
+    async def _send(self, push: Push, record: EventRecord) -> Ack:
         if self._webhook.url:
             push.connection = "webhook"
-            if self._troubles.running("black_hole"):
-                await asyncio.sleep(self._world.settings.answer_seconds)
+            if self._running_faults.running("black_hole"):
+                await asyncio.sleep(self._tenant.settings.answer_seconds)
                 raise TimeoutError
             if record.raw_frame is not None:
-                return await self._webhook.ask(record.raw_frame)
-            return await self._webhook.ask(record.payload, damage=self._damage(record))
+                return await self._webhook.send_and_wait(record.raw_frame)
+            return await self._webhook.send_and_wait(record.payload, damage=self._damage(record))
         connection = self._connection.pick()
         push.connection = connection.connection_id
         if record.raw_frame is None:
             damage = self._damage(record)
-            return await self._connection.ask(
+            return await self._connection.send_and_wait(
                 connection, record.payload, trace_id=record.event_id, damage=damage
             )
         message_id = _message_id(record.raw_frame) or new_id("msg")
-        return await self._connection.ask_raw(connection, [record.raw_frame], message_id=message_id)
+        return await self._connection.send_raw_and_wait(connection, [record.raw_frame], message_id=message_id)
 
     def _damage(self, record: EventRecord) -> str | None:
         """How this push is spoilt; an event that was spoilt once comes whole the next time."""
-        trouble = None if record.spoilt else self._troubles.take("corrupt")
-        if trouble is None:
+        fault = None if record.was_damaged else self._running_faults.claim("corrupt")
+        if fault is None:
             return None
-        record.spoilt = True
-        return trouble.options["damage"] or DAMAGES[(trouble.hits - 1) % len(DAMAGES)]
+        record.was_damaged = True
+        return fault.options["damage"] or DAMAGE_TYPES[(fault.hits - 1) % len(DAMAGE_TYPES)]
 
     def _schedule(self, record: EventRecord) -> None:
-        schedule = self._world.settings.redelivery_seconds
+        schedule = self._tenant.settings.redelivery_seconds
         if record.failures >= len(schedule):
             record.state = "given_up"
             return
-        record.next_push_at = self._world.clock.elapsed() + schedule[record.failures]
+        record.next_push_at = self._tenant.clock.elapsed() + schedule[record.failures]
         record.failures += 1
         self._wake.set()
 

@@ -11,10 +11,10 @@ from collections.abc import Callable
 import aiohttp
 from Crypto.Cipher import AES
 
-from notifier.sandbox.faults.frame_damage import damaged_post
-from notifier.sandbox.push.long_connection import Ack, ConnectionGoneError, NobodyOnlineError
+from notifier.sandbox.faults.frame_damage import damage_post
+from notifier.sandbox.push.long_connection import Ack, ConnectionLostError, NotConnectedError
 from notifier.sandbox.settings import is_loopback
-from notifier.sandbox.tenant import World
+from notifier.sandbox.tenant import Tenant
 
 URL_CHECK_SECONDS = 1.0
 BETWEEN_CHECKS_SECONDS = 0.2
@@ -25,23 +25,23 @@ class BadWebhookError(ValueError):
     """The address cannot be posted to; the text is for the person who gave it."""
 
 
-class Webhook:
+class WebhookPusher:
     """url: where events and callbacks go; empty means over the long connection."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._key = world.settings.webhook_encrypt_key
-        self._token = world.settings.webhook_verification_token
-        self._seconds = world.settings.answer_seconds
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        self._key = tenant.settings.webhook_encrypt_key
+        self._token = tenant.settings.webhook_verification_token
+        self._seconds = tenant.settings.answer_seconds
         self.url = ""
-        self.set_url(world.settings.webhook_url)
+        self.set_url(tenant.settings.webhook_url)
 
     def set_url(self, url: str) -> None:
         """An empty text goes back to the long connection. Raises BadWebhookError as check_url."""
         if url:
             _check_loopback(url)
         self.url = url
-        self._world.touch()
+        self._tenant.bump_revision()
 
     async def check_url(self, url: str) -> str:
         """What the developer console does when an address is saved: why it was refused, or "" when all is well.
@@ -72,14 +72,14 @@ class Webhook:
         while self.url and await self.check_url(self.url):  # noqa: ASYNC110 - another process, no event to wait for
             await asyncio.sleep(BETWEEN_CHECKS_SECONDS)
 
-    async def ask(
+    async def send_and_wait(
         self,
         payload: bytes,
         *,
-        answered: Callable[[Ack], None] = lambda _ack: None,
+        on_ack: Callable[[Ack], None] = lambda _ack: None,
         damage: str | None = None,
     ) -> Ack:
-        """Posts one payload. Raises NobodyOnlineError, TimeoutError, ConnectionGoneError.
+        """Posts one payload. Raises NotConnectedError, TimeoutError, ConnectionLostError.
 
         answered: called with the answer before anything else happens. damage: how it is spoilt.
         """
@@ -90,11 +90,11 @@ class Webhook:
         except TimeoutError:
             raise
         except aiohttp.ClientConnectorError as error:
-            raise NobodyOnlineError from error
+            raise NotConnectedError from error
         except (aiohttp.ClientError, OSError) as error:
-            raise ConnectionGoneError from error
+            raise ConnectionLostError from error
         ack = Ack(status, answer or None)
-        answered(ack)
+        on_ack(ack)
         return ack
 
     def _with_token(self, payload: bytes) -> bytes:
@@ -107,9 +107,9 @@ class Webhook:
         raw = json.dumps({"encrypt": encrypt(self._key, payload)}).encode() if self._key else payload
         headers = {"Content-Type": "application/json; charset=utf-8"}
         if self._key and signed:
-            headers |= signature_headers(self._key, raw, seconds_now=int(self._world.clock.now()))
+            headers |= signature_headers(self._key, raw, seconds_now=int(self._tenant.clock.now()))
         if damage:
-            headers, raw = damaged_post(headers, raw, damage)
+            headers, raw = damage_post(headers, raw, damage)
         timeout = aiohttp.ClientTimeout(total=seconds)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,

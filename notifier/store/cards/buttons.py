@@ -7,22 +7,24 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import DeliveryState, Rung
+from notifier.domain.delivery import DeliveryState, CardVariant
 from notifier.domain.event import AccountKey
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Button
 from notifier.store import accounts
-from notifier.store.engine.sql import insert_ignoring
+from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import accounts as accounts_table
 from notifier.store.schema.tables import buttons, deliveries
 
-DEACTIVATED_FOR_MS = 5 * 60_000
+DEACTIVATED_CACHE_MS = 5 * 60_000
 """For so long we take Feishu's word; then a click may ask again, as nobody tells us when it is enabled."""
 
 
-def draw(connection: Connection, *, delivery_id: int, account_ref: int, epoch: int, now: Millis) -> str:
+def ensure_button(
+    connection: Connection, *, delivery_id: int, account_ref: int, withdrawal_count: int, now: Millis
+) -> str:
     """The id for this card's button at this epoch; the same one for every drawing."""
-    insert_ignoring(
+    insert_or_ignore(
         connection,
         buttons,
         [
@@ -30,8 +32,8 @@ def draw(connection: Connection, *, delivery_id: int, account_ref: int, epoch: i
                 "ref": secrets.token_hex(16),
                 "delivery_id": delivery_id,
                 "account_ref": account_ref,
-                "epoch": epoch,
-                "drawn_at": now,
+                "withdrawal_count": withdrawal_count,
+                "created_at": now,
             }
         ],
     )
@@ -39,42 +41,44 @@ def draw(connection: Connection, *, delivery_id: int, account_ref: int, epoch: i
         sa.select(buttons.c.ref).where(
             buttons.c.delivery_id == delivery_id,
             buttons.c.account_ref == account_ref,
-            buttons.c.epoch == epoch,
+            buttons.c.withdrawal_count == withdrawal_count,
         )
     ).scalar_one()
 
 
-def _lately(at: Millis | None, now: Millis) -> bool:
-    return at is not None and now - at < DEACTIVATED_FOR_MS
+def _is_recent(at: Millis | None, now: Millis) -> bool:
+    return at is not None and now - at < DEACTIVATED_CACHE_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pressed:
-    """A button with the card it hangs on. reported_at: when Feishu stamped the newest balance we know. tells_digest:
+class PressedButton:
+    """A button with the card it hangs on. reported_at: when Feishu stamped the newest balance we know. is_digest:
     the card is a digest's.
     """
 
     button: Button
     target: str
-    rung: Rung
+    variant: CardVariant
     reroute_reason: str | None
     reported_at: Millis | None
-    tells_digest: bool = False
+    is_digest: bool = False
 
 
-def find(connection: Connection, ref: str, *, book: AddressBook, now: Millis) -> Button | None:
+def find_button(connection: Connection, ref: str, *, address_book: AddressBook, now: Millis) -> Button | None:
     """None when we never drew it."""
-    found = pressed(connection, ref, book=book, now=now)
+    found = load_pressed_button(connection, ref, address_book=address_book, now=now)
     return found.button if found else None
 
 
-def pressed(connection: Connection, ref: str, *, book: AddressBook, now: Millis) -> Pressed | None:
+def load_pressed_button(
+    connection: Connection, ref: str, *, address_book: AddressBook, now: Millis
+) -> PressedButton | None:
     """In one look, as a person waits for it. None when we never drew it."""
     row = connection.execute(
         sa.select(
             buttons,
             deliveries.c.target,
-            deliveries.c.rung,
+            deliveries.c.variant,
             deliveries.c.run_id,
             deliveries.c.reroute_reason,
             deliveries.c.message_id,
@@ -91,22 +95,22 @@ def pressed(connection: Connection, ref: str, *, book: AddressBook, now: Millis)
     if row is None:
         return None
     button = Button(
-        ref=row.ref,
+        button_ref=row.ref,
         delivery_id=row.delivery_id,
         account_ref=row.account_ref,
         account=AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id),
-        epoch=row.epoch,
-        hung_at=row.updated_at if row.state == DeliveryState.SENT else row.drawn_at,
+        withdrawal_count=row.withdrawal_count,
+        posted_at=row.updated_at if row.state == DeliveryState.SENT else row.created_at,
         message_id=row.message_id,
-        group=book.group_at(row.receive_id) if row.receive_id_type == "chat_id" else None,
-        owner=accounts.read_ownership(row),
-        active=False if _lately(row.deactivated_at, now) else None,
+        group=address_book.group_at(row.receive_id) if row.receive_id_type == "chat_id" else None,
+        ownership=accounts.parse_ownership(row),
+        is_active=False if _is_recent(row.deactivated_at, now) else None,
     )
-    return Pressed(
+    return PressedButton(
         button=button,
         target=row.target,
-        rung=Rung(row.rung),
+        variant=CardVariant(row.variant),
         reroute_reason=row.reroute_reason,
         reported_at=row.modified_at,
-        tells_digest=row.run_id is not None,
+        is_digest=row.run_id is not None,
     )

@@ -12,103 +12,115 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.digest import Digest, Holder
-from notifier.domain.digest_panel import Action, Board, LeftOut, Lever, Option, Result
+from notifier.domain.digest_panel import Action, DigestPanel, SkipReason, PanelButton, Option, Result
 from notifier.domain.ledger import read_content
 from notifier.domain.money import Amounts
 from notifier.domain.payout import PayoutState
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store.cards import batches
-from notifier.store.engine.sql import insert_ignoring
-from notifier.store.schema.tables import accounts, boards, buttons, deliveries, payouts, withdrawals
+from notifier.store.engine.sql import insert_or_ignore
+from notifier.store.schema.tables import accounts, panel_buttons, buttons, deliveries, payouts, withdrawals
 
-Row = sa.Row[*tuple[Any, ...]]
+_SqlRow = sa.Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _PanelAccount:
     """A listed account: its button on this card, all that was ever asked for it, and why a batch of this card left it
     out.
     """
 
-    ref: str
-    epoch: int
+    button_ref: str
+    withdrawal_count: int
     delivery_id: int
     holder: Holder
-    orders: tuple[Row, ...]
-    skip: batches.Skip | None
+    withdrawals: tuple[_SqlRow, ...]
+    skip: batches.SkippedAccount | None
 
     @property
-    def newest(self) -> Row | None:
+    def newest_withdrawal(self) -> _SqlRow | None:
         """The last one begun on this card, at the epoch that it shows. What failed on another is no result of this."""
-        own = [row for row in self.orders if (row.delivery_id, row.epoch) == (self.delivery_id, self.epoch)]
+        own = [
+            row
+            for row in self.withdrawals
+            if (row.delivery_id, row.withdrawal_count) == (self.delivery_id, self.withdrawal_count)
+        ]
         return own[-1] if own else None
 
     @property
-    def left_out(self) -> LeftOut | None:
+    def skip_reason(self) -> SkipReason | None:
         """None also where it was asked for later."""
-        newest = self.newest
-        if self.skip is None or (newest is not None and newest.requested_at >= self.skip.asked_at):
+        newest_withdrawal = self.newest_withdrawal
+        if self.skip is None or (
+            newest_withdrawal is not None and newest_withdrawal.requested_at >= self.skip.requested_at
+        ):
             return None
-        return self.skip.why
+        return self.skip.reason
 
     @property
-    def is_open(self) -> bool:
+    def can_withdraw(self) -> bool:
         """Nothing stands against asking for it."""
-        taken = sum(row.state == WithdrawalState.WITHDRAWN for row in self.orders)
-        busy = any(row.state == WithdrawalState.REQUESTED for row in self.orders)
-        newest = self.newest
-        ended_empty = newest is not None and newest.state == WithdrawalState.NOTHING
-        ended_empty = ended_empty or self.left_out is LeftOut.EMPTY
-        return taken == self.epoch and not busy and not ended_empty
+        withdrawn_count = sum(row.state == WithdrawalState.WITHDRAWN for row in self.withdrawals)
+        busy = any(row.state == WithdrawalState.REQUESTED for row in self.withdrawals)
+        newest_withdrawal = self.newest_withdrawal
+        ended_empty = newest_withdrawal is not None and newest_withdrawal.state == WithdrawalState.NOTHING
+        ended_empty = ended_empty or self.skip_reason is SkipReason.EMPTY
+        return withdrawn_count == self.withdrawal_count and not busy and not ended_empty
 
     @property
-    def failed(self) -> bool:
+    def can_retry(self) -> bool:
         """To be asked for again by the retry, not by the select."""
-        if self.left_out is not None:
-            return self.left_out.may_pass and self.is_open
-        return self.newest is not None and self.newest.state == WithdrawalState.REFUSED and self.is_open
+        if self.skip_reason is not None:
+            return self.skip_reason.may_pass and self.can_withdraw
+        return (
+            self.newest_withdrawal is not None
+            and self.newest_withdrawal.state == WithdrawalState.REFUSED
+            and self.can_withdraw
+        )
 
 
-def hang(connection: Connection, delivery_id: int, listed: Iterable[Holder], *, now: Millis) -> None:
+def create_buttons(
+    connection: Connection, delivery_id: int, holders: Iterable[Holder], *, now: Millis
+) -> None:
     """A button for each account that can be withdrawn now; once per card, however often it is asked for. What is being
     withdrawn, or was and is still in the balance that Feishu last told, is not on offer.
     """
-    listed = list(listed)
-    orders = _orders(connection, [each.account_ref for each in listed])
+    holders = list(holders)
+    withdrawals_by_account = _load_withdrawals(connection, [each.account_ref for each in holders])
     rows: list[dict[str, object]] = []
-    for each in listed:
-        of_it = orders.get(each.account_ref, ())
-        epoch = sum(row.state == WithdrawalState.WITHDRAWN for row in of_it)
-        if not any(_is_in_the_way(row) for row in of_it):
+    for each in holders:
+        account_withdrawals = withdrawals_by_account.get(each.account_ref, ())
+        withdrawal_count = sum(row.state == WithdrawalState.WITHDRAWN for row in account_withdrawals)
+        if not any(_blocks_button(row) for row in account_withdrawals):
             rows.append(
                 {
                     "ref": secrets.token_hex(8),
                     "delivery_id": delivery_id,
                     "account_ref": each.account_ref,
-                    "epoch": epoch,
-                    "drawn_at": now,
+                    "withdrawal_count": withdrawal_count,
+                    "created_at": now,
                 }
             )
-    insert_ignoring(connection, buttons, rows)
+    insert_or_ignore(connection, buttons, rows)
 
 
-def _is_in_the_way(row: Row) -> bool:
-    unseen = row.state == WithdrawalState.WITHDRAWN and not row.seen_in_ledger
+def _blocks_button(row: _SqlRow) -> bool:
+    unseen = row.state == WithdrawalState.WITHDRAWN and not row.is_in_ledger
     return bool(unseen or row.state == WithdrawalState.REQUESTED)
 
 
-def _orders(connection: Connection, refs: Collection[int]) -> Mapping[int, tuple[Row, ...]]:
+def _load_withdrawals(connection: Connection, refs: Collection[int]) -> Mapping[int, tuple[_SqlRow, ...]]:
     """All withdrawals of these accounts, oldest first, each with the state of its money."""
     rows = connection.execute(
         sa.select(
             withdrawals.c.account_ref,
             withdrawals.c.order_id,
             withdrawals.c.state,
-            withdrawals.c.epoch,
+            withdrawals.c.withdrawal_count,
             withdrawals.c.expected,
-            withdrawals.c.taken,
-            withdrawals.c.seen_in_ledger,
+            withdrawals.c.withdrawn,
+            withdrawals.c.is_in_ledger,
             withdrawals.c.delivery_id,
             withdrawals.c.requested_at,
             withdrawals.c.code,
@@ -119,143 +131,156 @@ def _orders(connection: Connection, refs: Collection[int]) -> Mapping[int, tuple
         .where(withdrawals.c.account_ref.in_(refs))
         .order_by(withdrawals.c.id)
     ).all()
-    found: dict[int, list[Row]] = defaultdict(list)
+    found: dict[int, list[_SqlRow]] = defaultdict(list)
     for row in rows:
         found[row.account_ref].append(row)
-    return {ref: tuple(of_it) for ref, of_it in found.items()}
+    return {ref: tuple(account_withdrawals) for ref, account_withdrawals in found.items()}
 
 
-def _lines(connection: Connection, delivery_id: int, digest: Digest) -> list[_Line]:
+def _load_panel_accounts(connection: Connection, delivery_id: int, digest: Digest) -> list[_PanelAccount]:
     """The accounts with a button, in the order of the digest's table."""
-    drawn = {
+    buttons_by_account = {
         row.account_ref: row
         for row in connection.execute(
-            sa.select(buttons).where(buttons.c.delivery_id == delivery_id).order_by(buttons.c.epoch)
+            sa.select(buttons)
+            .where(buttons.c.delivery_id == delivery_id)
+            .order_by(buttons.c.withdrawal_count)
         ).all()
     }
-    orders = _orders(connection, list(drawn))
-    skips = batches.left_out(connection, delivery_id)
+    withdrawals_by_account = _load_withdrawals(connection, list(buttons_by_account))
+    skips = batches.list_skipped(connection, delivery_id)
     return [
-        _Line(drawn[ref].ref, drawn[ref].epoch, delivery_id, holder, orders.get(ref, ()), skips.get(ref))
+        _PanelAccount(
+            buttons_by_account[ref].ref,
+            buttons_by_account[ref].withdrawal_count,
+            delivery_id,
+            holder,
+            withdrawals_by_account.get(ref, ()),
+            skips.get(ref),
+        )
         for holder in digest.holders
-        if (ref := holder.account_ref) in drawn
+        if (ref := holder.account_ref) in buttons_by_account
     ]
 
 
-def board(connection: Connection, delivery_id: int, digest: Digest, *, now: Millis) -> Board:
+def get_panel(connection: Connection, delivery_id: int, digest: Digest, *, now: Millis) -> DigestPanel:
     """As the card should look now."""
-    lines = _lines(connection, delivery_id, digest)
-    if not lines:
-        return Board()
-    progress = batches.progress(connection, delivery_id)
-    free = progress is None or not progress.running
+    panel_accounts = _load_panel_accounts(connection, delivery_id, digest)
+    if not panel_accounts:
+        return DigestPanel()
+    progress = batches.get_progress(connection, delivery_id)
+    is_idle = progress is None or not progress.running
     options = tuple(
         Option(
-            ref=line.ref,
+            button_ref=line.button_ref,
             account_ref=line.holder.account_ref,
             account_id=line.holder.account_id,
             referrer=line.holder.referrer,
             amounts=line.holder.amounts,
         )
-        for line in lines
-        if line.is_open and not line.failed
+        for line in panel_accounts
+        if line.can_withdraw and not line.can_retry
     )
-    failed = any(line.failed for line in lines)
+    can_retry = any(line.can_retry for line in panel_accounts)
 
-    def lever(action: Action, *, wanted: bool) -> str:
-        return draw(connection, delivery_id, action, now=now) if wanted else ""
+    def ensure_button(action: Action, *, wanted: bool) -> str:
+        return ensure_panel_button(connection, delivery_id, action, now=now) if wanted else ""
 
-    return Board(
-        one=lever(Action.ONE, wanted=bool(options) and free),
-        all=lever(Action.ALL, wanted=len(options) > 1 and free),
-        retry=lever(Action.RETRY, wanted=failed and free),
-        options=options if free else (),
-        results=tuple(result for line in lines if (result := _result(line)) is not None),
+    return DigestPanel(
+        one=ensure_button(Action.ONE, wanted=bool(options) and is_idle),
+        all=ensure_button(Action.ALL, wanted=len(options) > 1 and is_idle),
+        retry=ensure_button(Action.RETRY, wanted=can_retry and is_idle),
+        options=options if is_idle else (),
+        results=tuple(result for line in panel_accounts if (result := _to_result(line)) is not None),
         progress=progress,
     )
 
 
-def _result(line: _Line) -> Result | None:
+def _to_result(account: _PanelAccount) -> Result | None:
     """None where nothing was asked for on this card."""
-    order = line.newest
-    if line.left_out is not None:
+    order = account.newest_withdrawal
+    if account.skip_reason is not None:
         return Result(
-            account_id=line.holder.account_id,
-            referrer=line.holder.referrer,
+            account_id=account.holder.account_id,
+            referrer=account.holder.referrer,
             state=None,
             order_id="",
-            amounts=line.holder.amounts,
-            left_out=line.left_out,
-            again=line.failed,
+            amounts=account.holder.amounts,
+            skipped=account.skip_reason,
+            again=account.can_retry,
         )
     if order is None:
         return None
     return Result(
-        account_id=line.holder.account_id,
-        referrer=line.holder.referrer,
+        account_id=account.holder.account_id,
+        referrer=account.holder.referrer,
         state=WithdrawalState(order.state),
         order_id=order.order_id,
-        amounts=_amounts(order, line.holder.amounts),
+        amounts=_amounts(order, account.holder.amounts),
         payout=PayoutState(order.payout) if order.payout else None,
         code=order.code,
         reason=order.reason or "",
-        again=line.failed,
+        again=account.can_retry,
     )
 
 
-def _amounts(order: Row, listed: Amounts) -> Amounts:
+def _amounts(order: _SqlRow, listed_amounts: Amounts) -> Amounts:
     """What was taken; before that what will be, as far as anybody knows."""
     if order.state == WithdrawalState.NOTHING:
         return {}
-    text = order.taken or order.expected
-    return read_content(text) if text else listed
+    text = order.withdrawn or order.expected
+    return read_content(text) if text else listed_amounts
 
 
-def candidates(connection: Connection, delivery_id: int, digest: Digest, action: Action) -> dict[int, str]:
+def list_candidates(
+    connection: Connection, delivery_id: int, digest: Digest, action: Action
+) -> dict[int, str]:
     """Account -> button: what this lever would ask for."""
     return {
-        line.holder.account_ref: line.ref
-        for line in _lines(connection, delivery_id, digest)
-        if (line.failed if action is Action.RETRY else line.is_open and not line.failed)
+        line.holder.account_ref: line.button_ref
+        for line in _load_panel_accounts(connection, delivery_id, digest)
+        if (line.can_retry if action is Action.RETRY else line.can_withdraw and not line.can_retry)
     }
 
 
-def draw(connection: Connection, delivery_id: int, action: Action, *, now: Millis) -> str:
+def ensure_panel_button(connection: Connection, delivery_id: int, action: Action, *, now: Millis) -> str:
     """The id of this lever in this round; the same one for every drawing."""
-    turn = batches.rounds(connection, delivery_id)
-    insert_ignoring(
+    revision = batches.count_batches(connection, delivery_id)
+    insert_or_ignore(
         connection,
-        boards,
+        panel_buttons,
         [
             {
                 "ref": secrets.token_hex(16),
                 "delivery_id": delivery_id,
                 "action": action,
-                "round": turn,
-                "drawn_at": now,
+                "revision": revision,
+                "created_at": now,
             }
         ],
     )
     return connection.execute(
-        sa.select(boards.c.ref).where(
-            boards.c.delivery_id == delivery_id, boards.c.action == action, boards.c.round == turn
+        sa.select(panel_buttons.c.ref).where(
+            panel_buttons.c.delivery_id == delivery_id,
+            panel_buttons.c.action == action,
+            panel_buttons.c.revision == revision,
         )
     ).scalar_one()
 
 
-def pulled(connection: Connection, ref: str, *, book: AddressBook) -> Lever | None:
+def find_panel_button(connection: Connection, ref: str, *, address_book: AddressBook) -> PanelButton | None:
     """None when we never drew it."""
     row = connection.execute(
         sa.select(
-            boards,
+            panel_buttons,
             deliveries.c.message_id,
             deliveries.c.state,
             deliveries.c.updated_at,
             deliveries.c.receive_id_type,
             deliveries.c.receive_id,
         )
-        .join(deliveries, deliveries.c.id == boards.c.delivery_id)
-        .where(boards.c.ref == ref)
+        .join(deliveries, deliveries.c.id == panel_buttons.c.delivery_id)
+        .where(panel_buttons.c.ref == ref)
     ).first()
     if row is None:
         return None
@@ -265,13 +290,13 @@ def pulled(connection: Connection, ref: str, *, book: AddressBook) -> Lever | No
         .where(buttons.c.delivery_id == row.delivery_id)
         .limit(1)
     ).first()
-    return Lever(
+    return PanelButton(
         action=Action(row.action),
         delivery_id=row.delivery_id,
-        round=row.round,
+        revision=row.revision,
         tenant_key=key.tenant_key if key else "",
         app_id=key.app_id if key else "",
-        group=book.group_at(row.receive_id) if row.receive_id_type == "chat_id" else None,
-        hung_at=row.updated_at if row.state == DeliveryState.SENT else row.drawn_at,
+        group=address_book.group_at(row.receive_id) if row.receive_id_type == "chat_id" else None,
+        posted_at=row.updated_at if row.state == DeliveryState.SENT else row.created_at,
         message_id=row.message_id,
     )

@@ -8,27 +8,27 @@ from decimal import Decimal
 from typing import Any
 
 from notifier.domain.account import Referrer
-from notifier.domain.digest import DayFlow, Digest, Flow, Holder, Stuck, StuckPayout
+from notifier.domain.digest import DayFlow, Digest, AssetFlow, Holder, StalledItems, StalledPayout
 from notifier.domain.money import Amounts, Asset, Kind
 from notifier.domain.period import Period
 
 Json = dict[str, Any]
 
 
-def write(digest: Digest) -> str:
+def serialize(digest: Digest) -> str:
     period = digest.period
     return json.dumps(
         {
             "name": digest.name,
             "period": asdict(period) | {"first": str(period.first), "last": str(period.last)},
             "due_at": digest.due_at,
-            "born_at": digest.born_at,
-            "edition": digest.edition,
+            "created_at": digest.created_at,
+            "correction_number": digest.correction_number,
             "flows": [
                 [*_asset(asset), {name: str(value) for name, value in asdict(flow).items()}]
                 for asset, flow in digest.flows.items()
             ],
-            "people": digest.people,
+            "changed_accounts": digest.changed_accounts,
             "changed": [_holder(each) for each in digest.changed],
             "holders": [_holder(each) for each in digest.holders],
             "more_changed": digest.more_changed,
@@ -37,10 +37,10 @@ def write(digest: Digest) -> str:
             "chart": [
                 [day.label, str(day.rewards), str(day.withdrawn), str(day.first_seen)] for day in digest.chart
             ],
-            "stuck": asdict(digest.stuck),
-            "told_before": _amounts(digest.told_before),
+            "stalled": asdict(digest.stalled),
+            "previous_closing": _amounts(digest.previous_closing),
             "file_rows": digest.file_rows,
-            "offers": digest.offers,
+            "offers_withdrawal": digest.offers_withdrawal,
             "zone": digest.zone,
         },
         ensure_ascii=False,
@@ -48,57 +48,57 @@ def write(digest: Digest) -> str:
     )
 
 
-def read(text: str) -> Digest:
-    kept: Json = json.loads(text)
-    period = kept["period"]
-    stuck = kept["stuck"]
+def deserialize(text: str) -> Digest:
+    data: Json = json.loads(text)
+    period = data["period"]
+    stalled = data["stalled"]
     return Digest(
-        name=kept["name"],
+        name=data["name"],
         period=Period(
             **period
             | {"first": date.fromisoformat(period["first"]), "last": date.fromisoformat(period["last"])}
         ),
-        due_at=kept["due_at"],
-        born_at=kept["born_at"],
-        edition=kept["edition"],
-        flows={_read_asset(kind, currency): _read_flow(parts) for kind, currency, parts in kept["flows"]},
-        people=kept["people"],
-        changed=tuple(_read_holder(each) for each in kept["changed"]),
-        holders=tuple(_read_holder(each) for each in kept["holders"]),
-        more_changed=kept["more_changed"],
-        more_holders=kept["more_holders"],
-        charted=_read_asset(*kept["charted"]) if kept["charted"] else None,
-        chart=tuple(_read_day(*day) for day in kept["chart"]),
-        stuck=Stuck(
-            undelivered=stuck["undelivered"],
-            undelivered_accounts=tuple(stuck["undelivered_accounts"]),
-            payouts=stuck["payouts"],
-            payout_examples=tuple(StuckPayout(**each) for each in stuck["payout_examples"]),
+        due_at=data["due_at"],
+        created_at=data["created_at"],
+        correction_number=data["correction_number"],
+        flows={_parse_asset(kind, currency): _parse_flow(values) for kind, currency, values in data["flows"]},
+        changed_accounts=data["changed_accounts"],
+        changed=tuple(_parse_holder(each) for each in data["changed"]),
+        holders=tuple(_parse_holder(each) for each in data["holders"]),
+        more_changed=data["more_changed"],
+        more_holders=data["more_holders"],
+        charted=_parse_asset(*data["charted"]) if data["charted"] else None,
+        chart=tuple(_parse_day(*day) for day in data["chart"]),
+        stalled=StalledItems(
+            undelivered=stalled["undelivered"],
+            undelivered_accounts=tuple(stalled["undelivered_accounts"]),
+            payouts=stalled["payouts"],
+            payout_examples=tuple(StalledPayout(**each) for each in stalled["payout_examples"]),
         ),
-        told_before=_read_amounts(kept["told_before"]),
-        file_rows=kept["file_rows"],
-        offers=kept["offers"],
-        zone=kept.get("zone", ""),  # what was told before this was kept has none
+        previous_closing=_parse_amounts(data["previous_closing"]),
+        file_rows=data["file_rows"],
+        offers_withdrawal=data["offers_withdrawal"],
+        zone=data.get("zone", ""),  # what was told before this was kept has none
     )
 
 
-def _read_day(label: str, rewards: str, withdrawn: str, first_seen: str = "0") -> DayFlow:
+def _parse_day(label: str, rewards: str, withdrawn: str, first_seen: str = "0") -> DayFlow:
     return DayFlow(
         label=label, rewards=Decimal(rewards), withdrawn=Decimal(withdrawn), first_seen=Decimal(first_seen)
     )
 
 
-def _read_flow(kept: Json) -> Flow:
-    steps = int(kept["steps"])
-    amounts = {name: Decimal(value) for name, value in kept.items() if name != "steps"}
-    return Flow(**amounts, steps=steps)
+def _parse_flow(data: Json) -> AssetFlow:
+    steps = int(data["steps"])
+    amounts = {name: Decimal(value) for name, value in data.items() if name != "steps"}
+    return AssetFlow(**amounts, steps=steps)
 
 
 def _asset(asset: Asset) -> list[str]:
     return [asset.kind.value, asset.currency]
 
 
-def _read_asset(kind: str, currency: str) -> Asset:
+def _parse_asset(kind: str, currency: str) -> Asset:
     return Asset(Kind(kind), currency)
 
 
@@ -106,8 +106,8 @@ def _amounts(amounts: Amounts) -> list[list[str]]:
     return [[*_asset(asset), str(amount)] for asset, amount in amounts.items()]
 
 
-def _read_amounts(rows: list[list[str]]) -> Mapping[Asset, Decimal]:
-    return {_read_asset(kind, currency): Decimal(amount) for kind, currency, amount in rows}
+def _parse_amounts(rows: list[list[str]]) -> Mapping[Asset, Decimal]:
+    return {_parse_asset(kind, currency): Decimal(amount) for kind, currency, amount in rows}
 
 
 def _holder(holder: Holder) -> Json:
@@ -119,10 +119,10 @@ def _holder(holder: Holder) -> Json:
     }
 
 
-def _read_holder(kept: Json) -> Holder:
+def _parse_holder(data: Json) -> Holder:
     return Holder(
-        account_ref=kept["account_ref"],
-        account_id=kept["account_id"],
-        referrer=Referrer(**kept["referrer"]) if kept["referrer"] else None,
-        amounts=_read_amounts(kept["amounts"]),
+        account_ref=data["account_ref"],
+        account_id=data["account_id"],
+        referrer=Referrer(**data["referrer"]) if data["referrer"] else None,
+        amounts=_parse_amounts(data["amounts"]),
     )

@@ -11,7 +11,13 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from notifier.errors import ConfigError
 from notifier.store.engine import init_marker, integrity
-from notifier.store.engine.outage import BEGIN_ANEW, Outage, failing, is_damage, next_step
+from notifier.store.engine.outage import (
+    REPLACE_DATABASE_HINT,
+    StorageOutage,
+    to_store_error,
+    is_damage,
+    get_next_step,
+)
 from notifier.store.engine.writer import Writer
 from notifier.store.schema import upgrade
 from notifier.store.schema.tables import workers
@@ -23,7 +29,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 LOCK_WAIT_MS = 10_000
-LOG_FILE_BYTES = 16 * 1024 * 1024
+WAL_LIMIT_BYTES = 16 * 1024 * 1024
 """Of the -wal file, where a long look at the data has let it grow: it is cut back to this."""
 
 
@@ -35,7 +41,7 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._outage = Outage(engine)
+        self._outage = StorageOutage(engine)
         self._writer = Writer(engine, self._outage)
 
     @classmethod
@@ -46,25 +52,25 @@ class Database:
         """
         _parse(url)
         if must_exist:
-            _look_for(url)
+            _require_existing(url)
         engine = make_engine(url)
-        integrity.refuse_lost(url)
-        integrity.refuse_damaged_log(url)
-        file = init_marker.file_of(url)
+        integrity.check_not_lost(url)
+        integrity.check_wal(url)
+        file = init_marker.get_database_path(url)
         try:
             if file is not None:
-                init_marker.begin(file)
-            upgrade.bring_up(engine)
+                init_marker.create_marker(file)
+            upgrade.ensure_schema(engine)
             if file is not None:
-                init_marker.over(file)
+                init_marker.remove_marker(file)
         except sa.exc.OperationalError as error:
             raise ConfigError(
-                f"store.url: the database cannot be opened. {failing(error, engine.url.database or '')}"
+                f"store.url: the database cannot be opened. {to_store_error(error, engine.url.database or '')}"
             ) from error
         except sa.exc.DatabaseError as error:
-            step = f" Nothing in it was changed. {BEGIN_ANEW}" if is_damage(error) else ""
+            step = f" Nothing in it was changed. {REPLACE_DATABASE_HINT}" if is_damage(error) else ""
             raise ConfigError(
-                f"store.url: {show_url(url)} is not a usable database: {error.orig}.{step}"
+                f"store.url: {redact_url(url)} is not a usable database: {error.orig}.{step}"
             ) from error
         return cls(engine)
 
@@ -81,16 +87,16 @@ class Database:
             with self.engine.connect().execution_options(read_only=True) as connection, connection.begin():
                 yield connection
         except sa.exc.DBAPIError as error:
-            self._outage.met(error)
+            self._outage.record_error(error)
             raise
 
-    def ails(self) -> str | None:
+    def find_write_problem(self) -> str | None:
         """What keeps us from writing, with the next step; None for nothing. It writes a row as it was."""
         try:
             with self.engine.begin() as connection:
-                connection.execute(sa.update(workers).values(beat_at=workers.c.beat_at))
+                connection.execute(sa.update(workers).values(heartbeat_at=workers.c.heartbeat_at))
         except sa.exc.DBAPIError as error:
-            return next_step(error) or str(error.orig)
+            return get_next_step(error) or str(error.orig)
         return None
 
     def close(self, seconds: float | None = None) -> None:
@@ -99,9 +105,9 @@ class Database:
         self.engine.dispose()
 
 
-def _look_for(url: str) -> None:
-    path = init_marker.file_of(url)
-    if path is not None and (not path.exists() or init_marker.is_under_way(path)):
+def _require_existing(url: str) -> None:
+    path = init_marker.get_database_path(url)
+    if path is not None and (not path.exists() or init_marker.is_initializing(path)):
         raise ConfigError(
             f"store.url: there is no database at {make_url(url).database} (seen from {Path.cwd()}). "
             "Has `notifier run` been started with this configuration? "
@@ -111,9 +117,9 @@ def _look_for(url: str) -> None:
 
 def make_engine(url: str) -> Engine:
     parsed = _parse(url)
-    file = init_marker.file_of(url)
+    file = init_marker.get_database_path(url)
     if file is not None:
-        _make_folder(file)
+        _create_folder(file)
     engine = sa.create_engine(
         parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000, "check_same_thread": False}
     )
@@ -146,7 +152,7 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _make_folder(path: Path) -> None:
+def _create_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -163,7 +169,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
         "synchronous=FULL",
         "foreign_keys=ON",
         f"busy_timeout={LOCK_WAIT_MS}",
-        f"journal_size_limit={LOG_FILE_BYTES}",
+        f"journal_size_limit={WAL_LIMIT_BYTES}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
@@ -175,5 +181,5 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def show_url(url: str) -> str:
+def redact_url(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)

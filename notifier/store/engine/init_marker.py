@@ -8,13 +8,13 @@ from sqlalchemy.engine import make_url
 from notifier.errors import ConfigError
 
 
-def file_of(url: str) -> Path | None:
+def get_database_path(url: str) -> Path | None:
     """Where it lies in truth, as SQLite sees it too: what belongs to it lies beside that, not beside a link."""
     path = make_url(url).database
     return Path(os.path.realpath(path)) if path and path != ":memory:" else None
 
 
-def begin(path: Path) -> None:
+def create_marker(path: Path) -> None:
     """To be called before SQLite makes the file. Raises ConfigError where nothing can be made.
 
     A first start may die, or find the disk full, between making the file and filling it. Then the mark is still there,
@@ -22,7 +22,7 @@ def begin(path: Path) -> None:
     """
     if not path.exists():
         try:
-            _mark(path).touch()
+            _marker_path(path).touch()
         except OSError as error:
             raise ConfigError(
                 f"store.url: {path} cannot be made: {error.strerror}. Make room on the disk, or make the folder "
@@ -30,15 +30,15 @@ def begin(path: Path) -> None:
             ) from error
 
 
-def over(path: Path) -> None:
+def remove_marker(path: Path) -> None:
     """There is something in it now."""
-    if _mark(path).exists():
-        _mark(path).unlink(missing_ok=True)
+    if _marker_path(path).exists():
+        _marker_path(path).unlink(missing_ok=True)
 
 
-def is_under_way(path: Path) -> bool:
-    return _mark(path).exists() and (not path.exists() or path.stat().st_size == 0)
+def is_initializing(path: Path) -> bool:
+    return _marker_path(path).exists() and (not path.exists() or path.stat().st_size == 0)
 
 
-def _mark(path: Path) -> Path:
+def _marker_path(path: Path) -> Path:
     return Path(f"{path}.new")

@@ -12,79 +12,79 @@ from urllib.parse import quote
 
 from notifier.errors import ConfigError
 from notifier.store.engine import init_marker
-from notifier.store.engine.outage import BACKUP_OR_NOTHING, BEGIN_ANEW
+from notifier.store.engine.outage import RESTORE_HINT, REPLACE_DATABASE_HINT
 
-LONGEST_LOOK_SECONDS = 3.0
+MAX_CHECK_SECONDS = 3.0
 """A large file is looked over as far as one gets by then."""
-LOOKS = 3
+WAL_CHECKS = 3
 """At a -wal that seems damaged. Where somebody runs on the file it changes while it is read; damage stays."""
-BETWEEN_LOOKS_SECONDS = 0.2
+WAL_CHECK_PAUSE_SECONDS = 0.2
 HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
-MAGIC = {0x377F0682: "<", 0x377F0683: ">"}
+WAL_MAGIC = {0x377F0682: "<", 0x377F0683: ">"}
 """How the checksums of a -wal file read its words."""
 
 
-def check(url: str) -> None:
+def check_integrity(url: str) -> None:
     """Raises ConfigError for a file that is damaged, as far as can be told. One that is not there is well."""
-    refuse_lost(url)
-    path = init_marker.file_of(url)
-    if path is None or not path.is_file() or init_marker.is_under_way(path):
+    check_not_lost(url)
+    path = init_marker.get_database_path(url)
+    if path is None or not path.is_file() or init_marker.is_initializing(path):
         return
-    refuse_damaged_log(url)
+    check_wal(url)
     found = _quick_check(path)
     if found is not None:
-        raise ConfigError(_sentence(path, f"is not a usable database: {found}"))
+        raise ConfigError(_error_message(path, f"is not a usable database: {found}"))
 
 
-def refuse_damaged_log(url: str) -> None:
+def check_wal(url: str) -> None:
     """Raises ConfigError where the -wal has lost what was committed: SQLite would drop the rest of it in silence."""
-    path = init_marker.file_of(url)
+    path = init_marker.get_database_path(url)
     if path is None:
         return
-    for look in range(LOOKS):
-        if look:
-            time.sleep(BETWEEN_LOOKS_SECONDS)
-        if not _is_filled(path) or not _is_filled(_log_of(path)):
+    for attempt in range(WAL_CHECKS):
+        if attempt:
+            time.sleep(WAL_CHECK_PAUSE_SECONDS)
+        if not _has_content(path) or not _has_content(_wal_path(path)):
             return
-        if not _has_lost_commits(_log_of(path), page_size=_page_size(path)):
+        if not _has_lost_commits(_wal_path(path), page_size=_page_size(path)):
             return
     raise ConfigError(
-        _sentence(_log_of(path), "is damaged in the middle: what was stored last could not be read")
+        _error_message(_wal_path(path), "is damaged in the middle: what was stored last could not be read")
     )
 
 
-def refuse_lost(url: str) -> None:
+def check_not_lost(url: str) -> None:
     """SQLite makes a new database where the file is empty or missing, and deletes in silence the -wal beside it."""
-    path = init_marker.file_of(url)
+    path = init_marker.get_database_path(url)
     if path is None:
         return
-    has_log = _is_filled(_log_of(path))
+    has_log = _has_content(_wal_path(path))
     if has_log and not path.exists():
         raise ConfigError(
-            f"store.url: {path} is missing, but {_log_of(path)} is there with what was stored last. Nothing was "
+            f"store.url: {path} is missing, but {_wal_path(path)} is there with what was stored last. Nothing was "
             "changed. Put the file back beside it. Where it is lost, move its -wal and -shm files away too, and "
-            f"{BACKUP_OR_NOTHING}"
+            f"{RESTORE_HINT}"
         )
-    if path.is_file() and not _is_filled(path) and (has_log or not init_marker.is_under_way(path)):
-        raise ConfigError(_sentence(path, "is not a usable database: it is empty"))
+    if path.is_file() and not _has_content(path) and (has_log or not init_marker.is_initializing(path)):
+        raise ConfigError(_error_message(path, "is not a usable database: it is empty"))
 
 
-def _log_of(path: Path) -> Path:
+def _wal_path(path: Path) -> Path:
     return Path(f"{path}-wal")
 
 
-def _is_filled(path: Path) -> bool:
+def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _sentence(path: Path, complaint: str) -> str:
-    return f"store.url: {path} {complaint}. Nothing in it was changed. {BEGIN_ANEW}"
+def _error_message(path: Path, complaint: str) -> str:
+    return f"store.url: {path} {complaint}. Nothing in it was changed. {REPLACE_DATABASE_HINT}"
 
 
 def _quick_check(path: Path) -> str | None:
     """What is wrong; None for nothing, or where time ran out, or where the file cannot be opened at all."""
-    ends_at = time.monotonic() + LONGEST_LOOK_SECONDS
+    ends_at = time.monotonic() + MAX_CHECK_SECONDS
     try:
         connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
     except sqlite3.Error:
@@ -110,31 +110,33 @@ def _page_size(path: Path) -> int:
 @dataclass(frozen=True, slots=True)
 class _Frame:
     salts: bytes
-    commits: bool
-    follows: bool
+    is_commit: bool
+    is_chained: bool
     """Its checksum continues that of the frame before it."""
 
 
-def _has_lost_commits(log_file: Path, *, page_size: int) -> bool:
+def _has_lost_commits(wal_file: Path, *, page_size: int) -> bool:
     """Whether SQLite would stop reading before commits that were complete.
 
     A crash may leave the frames of the last transaction half written, as nobody was promised it. It cannot leave two
     commits in one chain behind a frame that does not add up: the first was synced before the second began.
     """
-    with log_file.open("rb") as log:
+    with wal_file.open("rb") as log:
         head = log.read(HEADER_BYTES)
         if len(head) < HEADER_BYTES or page_size < 512:
             return False
-        order = MAGIC.get(int.from_bytes(head[:4], "big"))
-        sound = order is not None and _checksum(head[:24], (0, 0), order) == struct.unpack(">2I", head[24:32])
+        order = WAL_MAGIC.get(int.from_bytes(head[:4], "big"))
+        is_valid = order is not None and _checksum(head[:24], (0, 0), order) == struct.unpack(
+            ">2I", head[24:32]
+        )
         order = order or ("<" if sys.byteorder == "little" else ">")
-        broken, chained = not sound, 0
+        broken, chained = not is_valid, 0
         for frame in _frames(log, struct.unpack(">2I", head[24:32]), page_size, order):
-            broken = broken or not frame.follows or frame.salts != head[16:24]
-            chained = chained if frame.follows else 0
-            if broken and frame.follows and frame.commits:
+            broken = broken or not frame.is_chained or frame.salts != head[16:24]
+            chained = chained if frame.is_chained else 0
+            if broken and frame.is_chained and frame.is_commit:
                 chained += 1
-            if chained > 1 and (not sound or frame.salts == head[16:24]):
+            if chained > 1 and (not is_valid or frame.salts == head[16:24]):
                 return True
     return False
 
@@ -144,8 +146,8 @@ def _frames(log: BinaryIO, before: tuple[int, ...], page_size: int, order: str) 
         found = struct.unpack(">2I", frame[16:FRAME_HEADER_BYTES])
         summed = _checksum(frame[:8], before, order)
         summed = _checksum(frame[FRAME_HEADER_BYTES:], summed, order)
-        commits = frame[4:8] != b"\0\0\0\0"
-        yield _Frame(salts=frame[8:16], commits=commits, follows=summed == found)
+        is_commit = frame[4:8] != b"\0\0\0\0"
+        yield _Frame(salts=frame[8:16], is_commit=is_commit, is_chained=summed == found)
         before = found
 
 

@@ -15,45 +15,45 @@ from notifier.store.engine import init_marker
 
 if TYPE_CHECKING:
     pass
-from notifier.store.engine.database import _make_folder, _parse
+from notifier.store.engine.database import _create_folder, _parse
 
-LOOK_SECONDS = 1.0
+LOCK_PROBE_SECONDS = 1.0
 """`status` may hold the right to run on a file for a moment, to see whether somebody does; a start waits for that."""
 
 
 @contextmanager
-def sole_process(url: str) -> Iterator[Callable[[], None]]:
+def hold_process_lock(url: str) -> Iterator[Callable[[], None]]:
     """Holds the right to run on this SQLite file; the operating system takes it back when we die.
 
     It gives what is to be called once the file has been made. Raises StoreBusy when another process holds the right,
     ConfigError for an address that cannot be used.
     """
-    with _lock_beside(url, wait_seconds=LOOK_SECONDS) as path:
+    with _hold_lock_file(url, wait_seconds=LOCK_PROBE_SECONDS) as path:
         if path is None:
             yield lambda: None
             return
-        file = _HeldFile(path)
+        file = _DatabaseFileLock(path)
         try:
-            file.hold()
-            yield file.hold
+            file.acquire()
+            yield file.acquire
         finally:
             file.release()
 
 
 @contextmanager
-def _lock_beside(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
+def _hold_lock_file(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
     """The file's true path; None where there is none. Raises as sole_process."""
     _parse(url)
-    path = init_marker.file_of(url)
+    path = init_marker.get_database_path(url)
     if path is None:
         yield None
         return
-    _make_folder(path)
+    _create_folder(path)
     lock = FileLock(f"{path}.lock", timeout=wait_seconds)
     try:
         lock.acquire()
     except Timeout as error:
-        raise _busy(path) from error
+        raise _busy_error(path) from error
     except OSError as error:
         raise ConfigError(
             f"store.url: {path}.lock cannot be made: {error.strerror}. Make the folder writable for the notifier."
@@ -64,7 +64,7 @@ def _lock_beside(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
         lock.release()
 
 
-class _HeldFile:
+class _DatabaseFileLock:
     """The database's file itself, as it may have other names and the lock beside it may be deleted: two processes that
     come to it by two names would each have a -wal of their own.
 
@@ -76,7 +76,7 @@ class _HeldFile:
         self._path = path
         self._descriptor: int | None = None
 
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """Raises StoreBusy. Does nothing where there is no file yet, or it is held."""
         if self._descriptor is not None or not self._path.is_file():
             return
@@ -89,7 +89,7 @@ class _HeldFile:
         except OSError as error:
             self.release()
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise _busy(self._path) from error
+                raise _busy_error(self._path) from error
 
     def release(self) -> None:
         if self._descriptor is not None:
@@ -97,7 +97,7 @@ class _HeldFile:
             self._descriptor = None
 
 
-def _busy(path: Path) -> StoreBusy:
+def _busy_error(path: Path) -> StoreBusy:
     return StoreBusy(
         f"Another notifier is already running on {path}. Stop it first, or give this one its own store.url."
     )
@@ -106,7 +106,7 @@ def _busy(path: Path) -> StoreBusy:
 def is_running(url: str) -> bool:
     """Whether a process holds the right to run on this file. The file itself is not touched: it may be open here."""
     try:
-        with _lock_beside(url, wait_seconds=0):
+        with _hold_lock_file(url, wait_seconds=0):
             return False
     except StoreBusy:
         return True

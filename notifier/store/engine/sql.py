@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     pass
 
 
-def insert_ignoring(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+def insert_or_ignore(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert what is not there yet, by any unique key; what is there stays as it is."""
     dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
     if rows:

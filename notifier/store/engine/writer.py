@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from notifier.store.engine.outage import Outage, failing, is_damage, next_step
+from notifier.store.engine.outage import StorageOutage, to_store_error, is_damage, get_next_step
 
 R = TypeVar("R")
 T = TypeVar("T")
 
-MOST_TOGETHER = 500
+MAX_JOBS_PER_COMMIT = 500
 
-Many = Callable[[Connection, Sequence[Any]], Sequence[Any]]
+BatchWork = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 
 
 class WriterClosed(RuntimeError):
@@ -31,7 +31,7 @@ class _Job:
 
     future: "Future[Any]"
     work: Callable[[Connection], Any] | None = None
-    many: Many | None = None
+    batch_work: BatchWork | None = None
     item: Any = None
     result: Any = None
     error: BaseException | None = field(default=None)
@@ -40,9 +40,9 @@ class _Job:
 class Writer:
     """A job's future resolves only after the commit that holds it. One failing job does not undo the others."""
 
-    def __init__(self, engine: Engine, outage: Outage | None = None) -> None:
+    def __init__(self, engine: Engine, outage: StorageOutage | None = None) -> None:
         self._engine = engine
-        self._outage = outage or Outage(engine)
+        self._outage = outage or StorageOutage(engine)
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -53,7 +53,7 @@ class Writer:
 
     def submit_many(self, work: Callable[[Connection, Sequence[T]], Sequence[R]], item: T) -> "Future[R]":
         """work: takes the items in order and gives one result each; it may be called with fewer after a failure."""
-        return self._put(_Job(future=Future(), many=work, item=item))
+        return self._put(_Job(future=Future(), batch_work=work, item=item))
 
     def close(self, seconds: float | None = None) -> None:
         """Finishes what was handed in, then ends; waits for that, at most the seconds given. Safe to call twice."""
@@ -81,29 +81,31 @@ class Writer:
         """Waits for one, then takes all that are there. No timer: alone, a job waits for nobody."""
         jobs = [self._queue.get()]
         with contextlib.suppress(queue.Empty):
-            while jobs[-1] is not None and len(jobs) < MOST_TOGETHER:
+            while jobs[-1] is not None and len(jobs) < MAX_JOBS_PER_COMMIT:
                 jobs.append(self._queue.get_nowait())
         return jobs
 
     def _commit(self, jobs: Sequence[_Job]) -> None:
         try:
-            self._outage.let_pass()
+            self._outage.raise_if_damaged()
             with self._engine.begin() as connection:
-                before = _changes(connection)
-                for group in _groups(jobs):
-                    _do(connection, group)
-                wrote = _changes(connection) > before
+                before = _count_changes(connection)
+                for group in _group_jobs(jobs):
+                    _run_jobs(connection, group)
+                wrote = _count_changes(connection) > before
         except BaseException as error:  # noqa: BLE001 - the thread must live; whoever waits is told
-            self._outage.met(error)
-            told = failing(error, self._engine.url.database or "") if is_damage(error) else error
+            self._outage.record_error(error)
+            reported_error = (
+                to_store_error(error, self._engine.url.database or "") if is_damage(error) else error
+            )
             for job in jobs:
-                job.future.set_exception(told)
+                job.future.set_exception(reported_error)
             return
-        ailing = [job.error for job in jobs if job.error is not None and next_step(job.error)]
-        for each in ailing:
-            self._outage.met(each)
-        if wrote and not ailing:
-            self._outage.over()
+        storage_errors = [job.error for job in jobs if job.error is not None and get_next_step(job.error)]
+        for each in storage_errors:
+            self._outage.record_error(each)
+        if wrote and not storage_errors:
+            self._outage.record_success()
         for job in jobs:
             if job.error is None:
                 job.future.set_result(job.result)
@@ -111,26 +113,26 @@ class Writer:
                 job.future.set_exception(job.error)
 
 
-def _changes(connection: Connection) -> int:
+def _count_changes(connection: Connection) -> int:
     """Rows written so far; what only looks is no proof that the disk takes anything."""
     return int(getattr(connection.connection.driver_connection, "total_changes", 0))
 
 
-def _groups(jobs: Iterable[_Job]) -> list[list[_Job]]:
+def _group_jobs(jobs: Iterable[_Job]) -> list[list[_Job]]:
     """Jobs that can be done together stand together, where the first of them stood."""
     groups: list[list[_Job]] = []
-    by_work: dict[Many, list[_Job]] = {}
+    by_work: dict[BatchWork, list[_Job]] = {}
     for job in jobs:
-        if job.many is not None and job.many in by_work:
-            by_work[job.many].append(job)
+        if job.batch_work is not None and job.batch_work in by_work:
+            by_work[job.batch_work].append(job)
             continue
         groups.append([job])
-        if job.many is not None:
-            by_work[job.many] = groups[-1]
+        if job.batch_work is not None:
+            by_work[job.batch_work] = groups[-1]
     return groups
 
 
-def _do(connection: Connection, jobs: list[_Job]) -> None:
+def _run_jobs(connection: Connection, jobs: list[_Job]) -> None:
     """Inside a savepoint; if a group fails, one by one, so that only the guilty one fails.
 
     Raises where the savepoint is gone: on a full disk SQLite ends the whole transaction by itself, and everybody
@@ -141,8 +143,10 @@ def _do(connection: Connection, jobs: list[_Job]) -> None:
     try:
         if first.work is not None:
             first.result = first.work(connection)
-        elif first.many is not None:
-            for job, result in zip(jobs, first.many(connection, [job.item for job in jobs]), strict=True):
+        elif first.batch_work is not None:
+            for job, result in zip(
+                jobs, first.batch_work(connection, [job.item for job in jobs]), strict=True
+            ):
                 job.result = result
     except Exception as error:
         try:
@@ -155,6 +159,6 @@ def _do(connection: Connection, jobs: list[_Job]) -> None:
             first.error = error
             return
         for job in jobs:
-            _do(connection, [job])
+            _run_jobs(connection, [job])
     else:
         savepoint.commit()

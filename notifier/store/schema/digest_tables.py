@@ -28,11 +28,11 @@ metadata = MetaData(
 Id = BigInteger().with_variant(Integer, "sqlite")
 """Row numbers. SQLite numbers rows automatically only for plain INTEGER keys."""
 
-digest_clocks = Table(
-    "digest_clocks",
+digest_schedules = Table(
+    "digest_schedules",
     metadata,
     Column("digest", String(32), primary_key=True),
-    Column("known_since", BigInteger, nullable=False),  # no period that was due before is told
+    Column("registered_at", BigInteger, nullable=False),  # no period that was due before is told
 )
 
 digest_runs = Table(
@@ -42,23 +42,25 @@ digest_runs = Table(
     Column("digest", String(32), nullable=False),
     Column("period", String(64), nullable=False),
     Column("recipient", String(64), nullable=False),  # a group's name, referrers, or account:<accounts.id>
-    Column("edition", Integer, nullable=False, server_default="0"),  # higher for every time it is told again
+    Column(
+        "correction_number", Integer, nullable=False, server_default="0"
+    ),  # higher for every time it is told again
     Column("from_at", BigInteger, nullable=False),
     Column("to_at", BigInteger, nullable=False),
     Column("due_at", BigInteger),  # NULL: asked for by hand
-    Column("born_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
     Column("state", String(16), nullable=False),  # spreading, told, quiet, missed
     Column("content", Text),  # the figures as told
-    Column("next_ref", Id),  # spreading: the first account that has not been told
-    UniqueConstraint("digest", "period", "recipient", "edition"),
+    Column("last_account_ref", Id),  # spreading: the first account that has not been told
+    UniqueConstraint("digest", "period", "recipient", "correction_number"),
 )
-Index("ix_digest_runs_born", digest_runs.c.born_at)
-_WITH_CONTENT = text("content IS NOT NULL")
+Index("ix_digest_runs_created", digest_runs.c.created_at)
+_HAS_CONTENT = text("content IS NOT NULL")
 Index(
     "ix_digest_runs_content",
-    digest_runs.c.born_at,
-    sqlite_where=_WITH_CONTENT,
-    postgresql_where=_WITH_CONTENT,
+    digest_runs.c.created_at,
+    sqlite_where=_HAS_CONTENT,
+    postgresql_where=_HAS_CONTENT,
 )
 
 digest_files = Table(
@@ -67,19 +69,19 @@ digest_files = Table(
     Column("id", Id, primary_key=True),
     Column("name", String(128), nullable=False),
     Column("rows", Integer, nullable=False),
-    Column("packed", LargeBinary),  # zlib; NULL once Feishu has it
+    Column("compressed", LargeBinary),  # zlib; NULL once Feishu has it
     Column("file_key", String(128)),
 )
 
-boards = Table(
-    "boards",
+panel_buttons = Table(
+    "panel_buttons",
     metadata,
     Column("ref", String(40), primary_key=True),  # of one button on a digest's card
     Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
     Column("action", String(8), nullable=False),  # one, all, retry
-    Column("round", Integer, nullable=False),  # how many batches of the card were over when it was drawn
-    Column("drawn_at", BigInteger, nullable=False),
-    UniqueConstraint("delivery_id", "action", "round"),
+    Column("revision", Integer, nullable=False),  # how many batches of the card were over when it was drawn
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("delivery_id", "action", "revision"),
 )
 
 batches = Table(
@@ -88,19 +90,19 @@ batches = Table(
     Column("id", Id, primary_key=True),
     Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
     Column("click_key", String(128), nullable=False, unique=True),
-    Column("round", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
     Column("requested_by", String(64), nullable=False),
     Column("requested_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
-    UniqueConstraint("delivery_id", "round"),
+    UniqueConstraint("delivery_id", "revision"),
 )
-_RUNNING = text("ended_at IS NULL")
+_IS_RUNNING = text("ended_at IS NULL")
 Index(
     "ix_batches_running",  # what makes a second one on the same card impossible
     batches.c.delivery_id,
     unique=True,
-    sqlite_where=_RUNNING,
-    postgresql_where=_RUNNING,
+    sqlite_where=_IS_RUNNING,
+    postgresql_where=_IS_RUNNING,
 )
 
 batch_items = Table(
@@ -109,11 +111,16 @@ batch_items = Table(
     Column("id", Id, primary_key=True),
     Column("batch_id", Id, ForeignKey("batches.id"), nullable=False),
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
-    Column("button", String(40), ForeignKey("buttons.ref"), nullable=False),
+    Column("button_ref", String(40), ForeignKey("buttons.ref"), nullable=False),
     Column("order_id", String(64)),  # once it is ordered
-    Column("left_out", String(32)),  # why it was not ordered
+    Column("skip_reason", String(32)),  # why it was not ordered
     UniqueConstraint("batch_id", "account_ref"),
 )
-Index("ix_batch_items_button", batch_items.c.button)
-_TO_DO = text("order_id IS NULL AND left_out IS NULL")
-Index("ix_batch_items_to_do", batch_items.c.id, sqlite_where=_TO_DO, postgresql_where=_TO_DO)
+Index("ix_batch_items_button_ref", batch_items.c.button_ref)
+_IS_ITEM_PENDING = text("order_id IS NULL AND skip_reason IS NULL")
+Index(
+    "ix_batch_items_pending",
+    batch_items.c.id,
+    sqlite_where=_IS_ITEM_PENDING,
+    postgresql_where=_IS_ITEM_PENDING,
+)

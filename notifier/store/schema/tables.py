@@ -19,8 +19,8 @@ from notifier.store.schema.digest_tables import (
     Id,
     batch_items,
     batches,
-    boards,
-    digest_clocks,
+    panel_buttons,
+    digest_schedules,
     digest_files,
     digest_runs,
     metadata,
@@ -33,22 +33,22 @@ __all__ = [
     "balances",
     "batch_items",
     "batches",
-    "boards",
+    "panel_buttons",
     "buttons",
     "card_updates",
     "changes",
     "deliveries",
     "delivery_notices",
-    "digest_clocks",
+    "digest_schedules",
     "digest_files",
     "digest_runs",
-    "gates",
+    "rate_limits",
     "inbox",
     "metadata",
     "notices",
     "payouts",
     "snapshots",
-    "sweeps",
+    "reconciliation_runs",
     "withdrawals",
     "workers",
 ]
@@ -70,7 +70,7 @@ inbox = Table(
 )
 Index("ix_inbox_new", inbox.c.id, sqlite_where=text("state = 'new'"), postgresql_where=text("state = 'new'"))
 Index(
-    "ix_inbox_parked",
+    "ix_inbox_quarantined",
     inbox.c.id,
     sqlite_where=text("state = 'parked'"),
     postgresql_where=text("state = 'parked'"),
@@ -93,24 +93,28 @@ accounts = Table(
     Column("lookup_attempts", Integer, nullable=False, server_default="0"),
     Column("lookup_error", Text),
     Column("deactivated_at", BigInteger),  # when Feishu last said so; NULL where it did not
-    Column("agreed_at", BigInteger),  # when a read of the account last gave what our books say
-    Column("suspected_at", BigInteger),  # modified_at of the books when a read first gave something else
-    Column("reread_at", BigInteger),  # when to read it again, out of turn
+    Column("confirmed_at", BigInteger),  # when a read of the account last gave what our books say
     Column(
-        "recovered_at", BigInteger
+        "mismatch_modified_at", BigInteger
+    ),  # modified_at of the books when a read first gave something else
+    Column("recheck_at", BigInteger),  # when to read it again, out of turn
+    Column(
+        "recovered_modified_at", BigInteger
     ),  # modified_at of the newest balance that a read, not an event, told us
     UniqueConstraint("tenant_key", "app_id", "account_id"),
 )
-_OWNER_UNKNOWN = text("looked_up_at IS NULL")
+_REFERRER_UNKNOWN = text("looked_up_at IS NULL")
 Index(
-    "ix_accounts_owner_unknown",
+    "ix_accounts_referrer_unknown",
     accounts.c.lookup_due_at,
-    sqlite_where=_OWNER_UNKNOWN,
-    postgresql_where=_OWNER_UNKNOWN,
+    sqlite_where=_REFERRER_UNKNOWN,
+    postgresql_where=_REFERRER_UNKNOWN,
 )
-Index("ix_accounts_newest", accounts.c.modified_at, accounts.c.id)
-_TO_REREAD = text("reread_at IS NOT NULL")
-Index("ix_accounts_reread", accounts.c.reread_at, sqlite_where=_TO_REREAD, postgresql_where=_TO_REREAD)
+Index("ix_accounts_modified", accounts.c.modified_at, accounts.c.id)
+_NEEDS_RECHECK = text("recheck_at IS NOT NULL")
+Index(
+    "ix_accounts_recheck", accounts.c.recheck_at, sqlite_where=_NEEDS_RECHECK, postgresql_where=_NEEDS_RECHECK
+)
 
 balances = Table(
     "balances",
@@ -173,17 +177,17 @@ deliveries = Table(
     Column("receive_id_type", String(16), nullable=False, server_default=""),
     Column("receive_id", String(128), nullable=False, server_default=""),
     Column("state", String(16), nullable=False),
-    Column("rung", String(16), nullable=False),
+    Column("variant", String(16), nullable=False),
     Column("msg_type", String(16)),
     Column("body", Text),  # frozen before the first call; NULL until then
-    Column("card_fault", Text),  # why a simpler card than the full one is sent
+    Column("degraded_reason", Text),  # why a simpler card than the full one is sent
     Column("due_at", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("first_tried_at", BigInteger),
     Column("unknown_since", BigInteger),
-    Column("owner", String(40)),  # the process that is sending it
+    Column("worker_id", String(40)),  # the process that is sending it
     Column("reroute_reason", Text),
     Column("rerouted_from", Id, ForeignKey("deliveries.id")),
     Column("message_id", String(64)),
@@ -195,29 +199,49 @@ deliveries = Table(
     Column("run_id", Id, ForeignKey("digest_runs.id")),  # the digest that it tells; NULL for a notice
     Column("file_id", Id, ForeignKey("digest_files.id")),  # the digest's file, where it is that and no card
 )
-_OPEN = text("state IN ('waiting', 'ready', 'sending')")
+_IS_OPEN = text("state IN ('waiting', 'ready', 'sending')")
 Index(
-    "ix_deliveries_line", deliveries.c.receive_id, deliveries.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN
+    "ix_deliveries_recipient_queue",
+    deliveries.c.receive_id,
+    deliveries.c.id,
+    sqlite_where=_IS_OPEN,
+    postgresql_where=_IS_OPEN,
 )
-Index("ix_deliveries_open", deliveries.c.state, deliveries.c.id, sqlite_where=_OPEN, postgresql_where=_OPEN)
 Index(
-    "ix_deliveries_fold",
+    "ix_deliveries_open",
+    deliveries.c.state,
+    deliveries.c.id,
+    sqlite_where=_IS_OPEN,
+    postgresql_where=_IS_OPEN,
+)
+Index(
+    "ix_deliveries_account_target",
     deliveries.c.account_ref,
     deliveries.c.target,
-    sqlite_where=_OPEN,
-    postgresql_where=_OPEN,
+    sqlite_where=_IS_OPEN,
+    postgresql_where=_IS_OPEN,
 )
-_SIMPLER = text("card_fault IS NOT NULL")
+_IS_DEGRADED = text("degraded_reason IS NOT NULL")
 Index("ix_deliveries_state", deliveries.c.state, deliveries.c.updated_at)
-_OF_ORDER = text("order_id IS NOT NULL")
-Index("ix_deliveries_order", deliveries.c.order_id, sqlite_where=_OF_ORDER, postgresql_where=_OF_ORDER)
-_OF_RUN = text("run_id IS NOT NULL")
-Index("ix_deliveries_run", deliveries.c.run_id, sqlite_where=_OF_RUN, postgresql_where=_OF_RUN)
-_INSTEAD = text("rerouted_from IS NOT NULL")
-Index("ix_deliveries_rerouted", deliveries.c.rerouted_from, sqlite_where=_INSTEAD, postgresql_where=_INSTEAD)
-_OF_FILE = text("file_id IS NOT NULL")
-Index("ix_deliveries_file", deliveries.c.file_id, sqlite_where=_OF_FILE, postgresql_where=_OF_FILE)
-Index("ix_deliveries_simpler", deliveries.c.updated_at, sqlite_where=_SIMPLER, postgresql_where=_SIMPLER)
+_HAS_ORDER = text("order_id IS NOT NULL")
+Index("ix_deliveries_order", deliveries.c.order_id, sqlite_where=_HAS_ORDER, postgresql_where=_HAS_ORDER)
+_HAS_RUN = text("run_id IS NOT NULL")
+Index("ix_deliveries_run", deliveries.c.run_id, sqlite_where=_HAS_RUN, postgresql_where=_HAS_RUN)
+_IS_REROUTE = text("rerouted_from IS NOT NULL")
+Index(
+    "ix_deliveries_rerouted",
+    deliveries.c.rerouted_from,
+    sqlite_where=_IS_REROUTE,
+    postgresql_where=_IS_REROUTE,
+)
+_HAS_FILE = text("file_id IS NOT NULL")
+Index("ix_deliveries_file", deliveries.c.file_id, sqlite_where=_HAS_FILE, postgresql_where=_HAS_FILE)
+Index(
+    "ix_deliveries_degraded",
+    deliveries.c.updated_at,
+    sqlite_where=_IS_DEGRADED,
+    postgresql_where=_IS_DEGRADED,
+)
 
 delivery_notices = Table(
     "delivery_notices",
@@ -244,43 +268,45 @@ attempts = Table(
 Index("ix_attempts_delivery", attempts.c.delivery_id)
 Index("ix_attempts_started", attempts.c.started_at)
 
-gates = Table(
-    "gates",
+rate_limits = Table(
+    "rate_limits",
     metadata,
     Column("name", String(160), primary_key=True),
     Column("due_at_ms", Float, nullable=False),
-    Column("closed_until", BigInteger, nullable=False),
+    Column("blocked_until", BigInteger, nullable=False),
     Column("reason", Text),
 )
 
 workers = Table(
     "workers",
     metadata,
-    Column("owner", String(40), primary_key=True),
+    Column("worker_id", String(40), primary_key=True),
     Column("started_at", BigInteger, nullable=False),
-    Column("beat_at", BigInteger, nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
     Column("stopped_at", BigInteger),
-    Column("connection", String(24), nullable=False),
+    Column("connection_state", String(24), nullable=False),
     Column("connection_since", BigInteger, nullable=False),
     Column("connection_detail", Text),
     Column("last_event_at", BigInteger),
     Column("live_connections", Integer),  # of the app, as Feishu counts them; NULL where it does not say
 )
 
-sweeps = Table(
-    "sweeps",
+reconciliation_runs = Table(
+    "reconciliation_runs",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("why", String(16), nullable=False),  # connected, schedule
+    Column("trigger", String(16), nullable=False),  # connected, schedule
     Column("started_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
-    Column("cursor_at", BigInteger),  # modified_at and id of the account that was read last; NULL: none yet
-    Column("cursor_ref", Id),
-    Column("again", Integer, nullable=False, server_default="0"),  # 1: asked for while it ran
+    Column(
+        "cursor_modified_at", BigInteger
+    ),  # modified_at and id of the account that was read last; NULL: none yet
+    Column("cursor_account_ref", Id),
+    Column("is_rerun_requested", Integer, nullable=False, server_default="0"),  # 1: asked for while it ran
     Column("read", Integer, nullable=False, server_default="0"),
     Column("failed", Integer, nullable=False, server_default="0"),
     Column("recovered", Integer, nullable=False, server_default="0"),
-    Column("unheard", Integer, nullable=False, server_default="0"),  # of those, while we were connected
+    Column("missed", Integer, nullable=False, server_default="0"),  # of those, while we were connected
 )
 
 buttons = Table(
@@ -289,11 +315,11 @@ buttons = Table(
     Column("ref", String(40), primary_key=True),
     Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
-    Column("epoch", Integer, nullable=False),
-    Column("drawn_at", BigInteger, nullable=False),
-    UniqueConstraint("delivery_id", "account_ref", "epoch"),
+    Column("withdrawal_count", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("delivery_id", "account_ref", "withdrawal_count"),
 )
-Index("ix_buttons_account", buttons.c.account_ref, buttons.c.epoch)
+Index("ix_buttons_account", buttons.c.account_ref, buttons.c.withdrawal_count)
 
 withdrawals = Table(
     "withdrawals",
@@ -303,7 +329,9 @@ withdrawals = Table(
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
     Column("kinds", String(32), nullable=False),  # comma-separated
     Column("state", String(16), nullable=False),
-    Column("epoch", Integer, nullable=False),  # withdrawals of the account that were over before this one
+    Column(
+        "withdrawal_count", Integer, nullable=False
+    ),  # withdrawals of the account that were over before this one
     Column("role", String(16), nullable=False),
     Column("requested_by", String(64), nullable=False),
     Column("requested_at", BigInteger, nullable=False),
@@ -311,29 +339,29 @@ withdrawals = Table(
     Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),  # the card that was pressed
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("due_at", BigInteger, nullable=False),
-    Column("owner", String(40)),  # the process that is asking Feishu
+    Column("worker_id", String(40)),  # the process that is asking Feishu
     Column("expected", Text),  # the balance just before the call, as the ledger writes it
-    Column("taken", Text),
+    Column("withdrawn", Text),
     Column("withdrawn_at", BigInteger),  # Feishu's trans_time
     Column("ended_at", BigInteger),
     Column("unknown_since", BigInteger),
-    Column("seen_in_ledger", Integer, nullable=False, server_default="0"),  # 1: its balance event has come
+    Column("is_in_ledger", Integer, nullable=False, server_default="0"),  # 1: its balance event has come
     Column("reason", Text),
     Column("code", Integer),
     Column("log_id", String(128)),
-    Column("seen_modified_at", BigInteger),  # of the balance report that showed it first
+    Column("ledger_modified_at", BigInteger),  # of the balance report that showed it first
 )
-_UNFINISHED = text("state = 'requested'")
+_IS_UNFINISHED = text("state = 'requested'")
 Index(
     "ix_withdrawals_unfinished",  # what makes a second one impossible
     withdrawals.c.account_ref,
     unique=True,
-    sqlite_where=_UNFINISHED,
-    postgresql_where=_UNFINISHED,
+    sqlite_where=_IS_UNFINISHED,
+    postgresql_where=_IS_UNFINISHED,
 )
 Index("ix_withdrawals_account", withdrawals.c.account_ref, withdrawals.c.id)
 Index("ix_withdrawals_delivery", withdrawals.c.delivery_id)
-Index("ix_withdrawals_seen", withdrawals.c.seen_modified_at)
+Index("ix_withdrawals_in_ledger", withdrawals.c.ledger_modified_at)
 
 payouts = Table(
     "payouts",
@@ -353,7 +381,7 @@ payouts = Table(
     Column("reported_at", BigInteger),  # when the other system signed its newest report
     Column("reference", String(128), nullable=False, server_default=""),
     Column("reason", Text),
-    Column("alarmed_at", BigInteger),  # when HR was told that it is late
+    Column("late_notified_at", BigInteger),  # when HR was told that it is late
 )
 Index("ix_payouts_state", payouts.c.state, payouts.c.due_at)
 Index("ix_payouts_created", payouts.c.created_at)
@@ -362,22 +390,31 @@ card_updates = Table(
     "card_updates",
     metadata,
     Column("delivery_id", Id, ForeignKey("deliveries.id"), primary_key=True),
-    Column("wanted", Integer, nullable=False),  # grows with every change of what the card should show
-    Column("shown", Integer, nullable=False, server_default="0"),  # the newest that Feishu has taken
+    Column(
+        "requested_version", Integer, nullable=False
+    ),  # grows with every change of what the card should show
+    Column(
+        "applied_version", Integer, nullable=False, server_default="0"
+    ),  # the newest that Feishu has taken
     Column("due_at", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("given_up", Text),  # why this card will not be changed any more
+    Column("abandoned_reason", Text),  # why this card will not be changed any more
     Column("last_error", Text),
 )
-_BEHIND = text("shown < wanted AND given_up IS NULL")
-Index("ix_card_updates_behind", card_updates.c.due_at, sqlite_where=_BEHIND, postgresql_where=_BEHIND)
+_IS_UPDATE_PENDING = text("shown < wanted AND abandoned_reason IS NULL")
+Index(
+    "ix_card_updates_pending",
+    card_updates.c.due_at,
+    sqlite_where=_IS_UPDATE_PENDING,
+    postgresql_where=_IS_UPDATE_PENDING,
+)
 
 audit = Table(
     "audit",
     metadata,
     Column("id", Id, primary_key=True),
     Column("at", BigInteger, nullable=False),
-    Column("what", String(32), nullable=False),
+    Column("action", String(32), nullable=False),
     Column("actor", String(64), nullable=False),  # an open_id, "feishu", "notifier", or "operator"
     Column("account_ref", Id),
     Column("order_id", String(64)),

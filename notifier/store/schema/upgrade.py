@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from notifier.errors import StoreOutdated
 
-NEWEST = "0007"
+LATEST_REVISION = "0007"
 """The revision that store/tables.py describes; a test compares the two."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -24,14 +24,14 @@ def stored_version(engine: Engine) -> str | None:
         return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def bring_up(engine: Engine) -> None:
+def ensure_schema(engine: Engine) -> None:
     """Raises StoreOutdated when the database was written by a newer program."""
     version = stored_version(engine)
-    if version == NEWEST:
+    if version == LATEST_REVISION:
         return
-    if version is not None and version > NEWEST:
+    if version is not None and version > LATEST_REVISION:
         raise StoreOutdated(
-            f"The database has schema {version}; this program knows {NEWEST}. Install the newer notifier again."
+            f"The database has schema {version}; this program knows {LATEST_REVISION}. Install the newer notifier again."
         )
     upgrade(engine)
 
@@ -42,15 +42,15 @@ def upgrade(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.connect() as connection, _rebuilding(connection), connection.begin():
+    with engine.connect() as connection, _foreign_keys_disabled(connection), connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        broken = _dangling(connection)
+        broken = _find_broken_reference(connection)
         if broken is not None:
             raise StoreOutdated(f"The database does not hold together: a row of {broken[0]} points nowhere.")
 
 
-def _dangling(connection: Connection) -> sa.Row[*tuple[Any, ...]] | None:
+def _find_broken_reference(connection: Connection) -> sa.Row[*tuple[Any, ...]] | None:
     """A row that points nowhere; databases that are always strict have none."""
     if connection.dialect.name != "sqlite":
         return None
@@ -58,7 +58,7 @@ def _dangling(connection: Connection) -> sa.Row[*tuple[Any, ...]] | None:
 
 
 @contextmanager
-def _rebuilding(connection: Connection) -> Iterator[None]:
+def _foreign_keys_disabled(connection: Connection) -> Iterator[None]:
     """SQLite changes a column only by making the table anew; rows that point at the old one must bear it meanwhile.
     What they point at is checked before the commit.
     """

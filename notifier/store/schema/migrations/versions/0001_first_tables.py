@@ -34,7 +34,7 @@ def upgrade() -> None:
         "gates",
         sa.Column("name", sa.String(length=160), nullable=False),
         sa.Column("due_at_ms", sa.Float(), nullable=False),
-        sa.Column("closed_until", sa.BigInteger(), nullable=False),
+        sa.Column("blocked_until", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_gates")),
     )
@@ -62,7 +62,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'new'"),
     )
     op.create_index(
-        "ix_inbox_parked",
+        "ix_inbox_quarantined",
         "inbox",
         ["id"],
         unique=False,
@@ -73,7 +73,7 @@ def upgrade() -> None:
         "workers",
         sa.Column("owner", sa.String(length=40), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("beat_at", sa.BigInteger(), nullable=False),
+        sa.Column("heartbeat_at", sa.BigInteger(), nullable=False),
         sa.Column("stopped_at", sa.BigInteger(), nullable=True),
         sa.Column("connection", sa.String(length=24), nullable=False),
         sa.Column("connection_since", sa.BigInteger(), nullable=False),
@@ -102,7 +102,7 @@ def upgrade() -> None:
         sa.Column("rung", sa.String(length=16), nullable=False),
         sa.Column("msg_type", sa.String(length=16), nullable=True),
         sa.Column("body", sa.Text(), nullable=True),
-        sa.Column("card_fault", sa.Text(), nullable=True),
+        sa.Column("degraded_reason", sa.Text(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -125,7 +125,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("delivery_key", name=op.f("uq_deliveries_delivery_key")),
     )
     op.create_index(
-        "ix_deliveries_fold",
+        "ix_deliveries_account_target",
         "deliveries",
         ["account_ref", "target"],
         unique=False,
@@ -133,7 +133,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
     )
     op.create_index(
-        "ix_deliveries_line",
+        "ix_deliveries_recipient_queue",
         "deliveries",
         ["receive_id", "id"],
         unique=False,
@@ -149,12 +149,12 @@ def upgrade() -> None:
         postgresql_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
     )
     op.create_index(
-        "ix_deliveries_simpler",
+        "ix_deliveries_degraded",
         "deliveries",
         ["updated_at"],
         unique=False,
-        sqlite_where=sa.text("card_fault IS NOT NULL"),
-        postgresql_where=sa.text("card_fault IS NOT NULL"),
+        sqlite_where=sa.text("degraded_reason IS NOT NULL"),
+        postgresql_where=sa.text("degraded_reason IS NOT NULL"),
     )
     op.create_index("ix_deliveries_state", "deliveries", ["state", "updated_at"], unique=False)
     op.create_table(

@@ -50,7 +50,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_card_updates")),
     )
     op.create_index(
-        "ix_card_updates_behind",
+        "ix_card_updates_pending",
         "card_updates",
         ["due_at"],
         unique=False,
@@ -78,7 +78,7 @@ def upgrade() -> None:
         sa.Column("withdrawn_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.Column("unknown_since", sa.BigInteger(), nullable=True),
-        sa.Column("seen_in_ledger", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("is_in_ledger", sa.Integer(), server_default="0", nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("code", sa.Integer(), nullable=True),
         sa.Column("log_id", sa.String(length=128), nullable=True),

@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.Column("reported_at", sa.BigInteger(), nullable=True),
         sa.Column("reference", sa.String(length=128), server_default="", nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("alarmed_at", sa.BigInteger(), nullable=True),
+        sa.Column("late_notified_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["account_ref"], ["accounts.id"], name=op.f("fk_payouts_account_ref")),
         sa.ForeignKeyConstraint(["order_id"], ["withdrawals.order_id"], name=op.f("fk_payouts_order_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payouts")),

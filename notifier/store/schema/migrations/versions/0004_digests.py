@@ -15,7 +15,7 @@ ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 OPEN = sa.text("state IN ('waiting', 'ready', 'sending')")
 
 DELIVERY_COLUMNS = (
-    "id, delivery_key, account_ref, target, receive_id_type, receive_id, state, rung, msg_type, body, card_fault, "
+    "id, delivery_key, account_ref, target, receive_id_type, receive_id, state, rung, msg_type, body, degraded_reason, "
     "due_at, attempts, created_at, updated_at, first_tried_at, unknown_since, owner, reroute_reason, rerouted_from, "
     "message_id, chat_id, last_error, last_code, log_id, order_id"
 )
@@ -31,7 +31,7 @@ def upgrade() -> None:
 
 def _digests() -> None:
     op.create_table(
-        "digest_clocks",
+        "digest_schedules",
         sa.Column("digest", sa.String(length=32), nullable=False),
         sa.Column("known_since", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_digest_clocks")),
@@ -46,10 +46,10 @@ def _digests() -> None:
         sa.Column("from_at", sa.BigInteger(), nullable=False),
         sa.Column("to_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
-        sa.Column("born_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("content", sa.Text(), nullable=True),
-        sa.Column("next_ref", ID, nullable=True),
+        sa.Column("last_account_ref", ID, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_digest_runs")),
         sa.UniqueConstraint(
             "digest",
@@ -59,7 +59,7 @@ def _digests() -> None:
             name=op.f("uq_digest_runs_digest_period_recipient_edition"),
         ),
     )
-    op.create_index("ix_digest_runs_born", "digest_runs", ["born_at"], unique=False)
+    op.create_index("ix_digest_runs_created", "digest_runs", ["created_at"], unique=False)
     op.create_table(
         "digest_files",
         sa.Column("id", ID, nullable=False),
@@ -84,7 +84,7 @@ def _deliveries() -> None:
         sa.Column("rung", sa.String(length=16), nullable=False),
         sa.Column("msg_type", sa.String(length=16), nullable=True),
         sa.Column("body", sa.Text(), nullable=True),
-        sa.Column("card_fault", sa.Text(), nullable=True),
+        sa.Column("degraded_reason", sa.Text(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -113,12 +113,12 @@ def _deliveries() -> None:
     )
     _take_over("deliveries", DELIVERY_COLUMNS)
     for name, columns, where in (
-        ("ix_deliveries_fold", ["account_ref", "target"], OPEN),
-        ("ix_deliveries_line", ["receive_id", "id"], OPEN),
+        ("ix_deliveries_account_target", ["account_ref", "target"], OPEN),
+        ("ix_deliveries_recipient_queue", ["receive_id", "id"], OPEN),
         ("ix_deliveries_open", ["state", "id"], OPEN),
         ("ix_deliveries_order", ["order_id"], sa.text("order_id IS NOT NULL")),
         ("ix_deliveries_run", ["run_id"], sa.text("run_id IS NOT NULL")),
-        ("ix_deliveries_simpler", ["updated_at"], sa.text("card_fault IS NOT NULL")),
+        ("ix_deliveries_degraded", ["updated_at"], sa.text("degraded_reason IS NOT NULL")),
     ):
         op.create_index(name, "deliveries", columns, unique=False, sqlite_where=where, postgresql_where=where)
     op.create_index("ix_deliveries_state", "deliveries", ["state", "updated_at"], unique=False)
@@ -153,13 +153,13 @@ def _take_over(table: str, columns: str) -> None:
 
 
 def _withdrawals() -> None:
-    op.add_column("withdrawals", sa.Column("seen_modified_at", sa.BigInteger(), nullable=True))
-    op.create_index("ix_withdrawals_seen", "withdrawals", ["seen_modified_at"], unique=False)
+    op.add_column("withdrawals", sa.Column("ledger_modified_at", sa.BigInteger(), nullable=True))
+    op.create_index("ix_withdrawals_in_ledger", "withdrawals", ["ledger_modified_at"], unique=False)
     op.execute(
-        "UPDATE withdrawals SET seen_modified_at = (SELECT MIN(changes.modified_at) FROM changes"
+        "UPDATE withdrawals SET ledger_modified_at = (SELECT MIN(changes.modified_at) FROM changes"
         " WHERE changes.account_ref = withdrawals.account_ref AND changes.after < changes.before"
         " AND changes.modified_at >= COALESCE(withdrawals.withdrawn_at, withdrawals.requested_at) - 5000)"
-        " WHERE seen_in_ledger = 1"
+        " WHERE is_in_ledger = 1"
     )
 
 
@@ -214,7 +214,7 @@ def _batches() -> None:
         sa.UniqueConstraint("batch_id", "account_ref", name=op.f("uq_batch_items_batch_id_account_ref")),
     )
     op.create_index(
-        "ix_batch_items_to_do",
+        "ix_batch_items_pending",
         "batch_items",
         ["id"],
         unique=False,

@@ -9,7 +9,7 @@ down_revision = "0004"
 
 def upgrade() -> None:
     op.create_index(
-        "ix_accounts_owner_unknown",
+        "ix_accounts_referrer_unknown",
         "accounts",
         ["lookup_due_at"],
         unique=False,
