@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from notifier.cli.main import cli
 from notifier.clock import SystemClock, to_millis
-from notifier.domain.delivery import DeliveryState, DeliveryOutcome, CardVariant
+from notifier.domain.delivery import CardVariant, DeliveryOutcome, DeliveryState
 from notifier.domain.route import Recipient
 from notifier.feishu.wire import read_event
 from notifier.flow.events.receive import Receiver
@@ -23,19 +23,19 @@ from notifier.sandbox.settings import DEFAULT_SCOPES
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import accounts, inbox, rate_limits, workers
 from notifier.store.engine.database import Database
-from notifier.store.inbox import InboxState, EntryOutcome
+from notifier.store.inbox import EntryOutcome, InboxState
 from notifier.store.workers import WorkerRow
 from support.delivery_rows import (
     CHEN,
     LIN,
     claim,
-    dead_outcome,
     create_delivery,
-    finish_failed,
-    freeze_content,
-    finish_sent,
-    read_states,
     create_notice,
+    dead_outcome,
+    finish_failed,
+    finish_sent,
+    freeze_content,
+    read_states,
 )
 
 HEAVY = ("lark_oapi", "aiohttp", "alembic", "jinja2", "babel")
@@ -148,7 +148,7 @@ def beat(database: Database, *, ago: dict[str, int | None], **values: str) -> No
     texts: dict[str, Any] = {"connection": "connected", "connection_detail": None} | values
     database.write(lambda c: workers.register_worker(c, "me", now=at["started_at"])).result()
     database.write(
-        lambda c: workers.beat(c, WorkerRow(worker_id="me", last_event_at=None, **at, **texts))
+        lambda c: workers.write_heartbeat(c, WorkerRow(worker_id="me", last_event_at=None, **at, **texts))
     ).result()
 
 

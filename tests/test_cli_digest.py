@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from notifier.cli.main import cli
 from notifier.store.engine.database import Database
 from support.browser import open_page
-from support.digests import store_balance, read_runs, read_digest_deliveries
+from support.digests import read_digest_deliveries, read_runs, store_balance
 from support.running import clean_environment
 from support.waiting import wait_until
 

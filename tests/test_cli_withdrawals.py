@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from notifier.cli.main import cli
-from notifier.domain.payout import PayoutState, PayoutRetry
+from notifier.domain.payout import PayoutRetry, PayoutState
 from notifier.store import audit, payouts
 from notifier.store.engine.database import Database
 from support.withdrawal_rows import create_payout, read_payout

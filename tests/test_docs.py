@@ -181,7 +181,8 @@ def test_the_example_reports_in_words_that_we_take() -> None:
 
 @pytest.mark.parametrize(
     "status, words",
-    [(code, "the same call again") for code in sorted(client.RETRYABLE_STATUSES)] + [(422, "given up at once")],
+    [(code, "the same call again") for code in sorted(client.RETRYABLE_STATUSES)]
+    + [(422, "given up at once")],
 )
 def test_the_page_for_the_paying_system_says_what_each_answer_leads_to(status: int, words: str) -> None:
     text = (ROOT / "docs" / "payouts.md").read_text(encoding="utf-8")

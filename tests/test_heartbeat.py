@@ -2,7 +2,7 @@
 
 import pytest
 
-from notifier.feishu.long_connection.listener import ConnectionStatus, ConnectionState
+from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus
 from notifier.runtime.heartbeat import Heartbeat, received_since
 
 

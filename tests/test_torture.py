@@ -17,7 +17,7 @@ def test_what_a_test_keeps_is_a_line_of_the_table(tmp_path: Path, monkeypatch: p
     file = tmp_path / "figures.jsonl"
     monkeypatch.setenv(figures.FIGURES_FILE, str(file))
 
-    figures.keep("sweep", counted={"kills": 1000}, zeros={"lost": 0}, seconds=3.5)
+    figures.write_figures("sweep", counted={"kills": 1000}, zeros={"lost": 0}, seconds=3.5)
 
     assert [GOOD] == run_all.lines_of(file)
 

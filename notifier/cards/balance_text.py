@@ -12,7 +12,7 @@ from babel.numbers import format_currency, format_decimal, get_currency_precisio
 
 from notifier.clock import Millis, from_millis
 from notifier.domain.account import Referrer
-from notifier.domain.card import BalanceChangeCard, Bilingual, AmountLine, Person, ChangeStep
+from notifier.domain.card import AmountLine, BalanceChangeCard, Bilingual, ChangeStep, Person
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import POINTS, Asset, Kind

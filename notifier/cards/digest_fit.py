@@ -8,7 +8,7 @@ from notifier.cards.digest_text import MAX_REASON_BYTES
 from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_card import DigestCard
-from notifier.domain.digest_panel import DigestPanel, SkipReason, Option, Progress, Result
+from notifier.domain.digest_panel import DigestPanel, Option, Progress, Result, SkipReason
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.errors import TemplateBroken
 

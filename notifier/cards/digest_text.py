@@ -11,17 +11,17 @@ from notifier.cards.balance_text import clean, label, moment, money, person, rer
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual, WithdrawalPanel
-from notifier.domain.digest import ZERO, DayFlow, Digest, AssetFlow, Holder, StalledItems, StalledPayout
+from notifier.domain.digest import ZERO, AssetFlow, DayFlow, Digest, Holder, StalledItems, StalledPayout
 from notifier.domain.digest_card import (
-    PanelView,
+    AmountRow,
     DigestCard,
     FlowBlock,
+    PanelView,
     ProgressView,
     ResultRow,
-    AmountRow,
     StalledView,
 )
-from notifier.domain.digest_panel import DigestPanel, SkipReason, Option, Progress, Result
+from notifier.domain.digest_panel import DigestPanel, Option, Progress, Result, SkipReason
 from notifier.domain.money import POINTS, Amounts, Asset
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState

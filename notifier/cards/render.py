@@ -20,8 +20,8 @@ from notifier.cards.withdrawal_text import not_yours_any_more, panel, withdrawal
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
-from notifier.domain.card_state import ClaimedDelivery, CardState, PostedCard
-from notifier.domain.delivery import Content, CardVariant
+from notifier.domain.card_state import CardState, ClaimedDelivery, PostedCard
+from notifier.domain.delivery import CardVariant, Content
 from notifier.domain.digest import Digest
 from notifier.domain.digest_card import DigestCard
 from notifier.domain.digest_panel import DigestPanel

@@ -21,7 +21,7 @@ from notifier.cards.balance_text import (
 )
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
-from notifier.domain.card import Bilingual, AmountFigure, WithdrawalCard, WithdrawalPanel
+from notifier.domain.card import AmountFigure, Bilingual, WithdrawalCard, WithdrawalPanel
 from notifier.domain.money import Amounts, Kind, without_zeros
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import SETTLED, Payout, PayoutState

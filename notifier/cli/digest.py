@@ -9,8 +9,8 @@ import click
 from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
-    make_clock,
     load_config,
+    make_clock,
     open_database,
     print_error,
 )

@@ -17,8 +17,8 @@ from notifier.cli import audit, deliveries, digest, payouts, withdrawals
 from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
-    make_clock,
     load_config,
+    make_clock,
     naming_config_source,
     open_database,
     print_error,
@@ -169,7 +169,9 @@ def sandbox(port: int, data: Path | None, *, only_feishu: bool, webhook: bool) -
             "--webhook is about the notifier beside the stand-in; leave out --only-feishu."
         )
     asyncio.run(
-        sandbox_run.run_sandbox(port=port, only_feishu=only_feishu, webhook=webhook, data=data, say=click.echo)
+        sandbox_run.run_sandbox(
+            port=port, only_feishu=only_feishu, webhook=webhook, data=data, echo=click.echo
+        )
     )
 
 

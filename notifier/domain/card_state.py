@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from notifier.domain.account import Ownership
-from notifier.domain.delivery import Delivery, CardVariant
+from notifier.domain.delivery import CardVariant, Delivery
 from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import DigestPanel
 from notifier.domain.event import AccountKey

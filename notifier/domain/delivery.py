@@ -18,10 +18,10 @@ from notifier.errors import (
     CallError,
     CardRefused,
     NotAuthorised,
-    TemporaryFailure,
     OutcomeUnknown,
     PictureRefused,
     RecipientUnreachable,
+    TemporaryFailure,
 )
 
 HOUR_MS = 3_600_000

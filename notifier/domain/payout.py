@@ -17,7 +17,7 @@ from notifier.domain.delivery import pause_ms
 from notifier.domain.event import AccountKey
 from notifier.domain.money import Amounts
 from notifier.domain.withdrawal import Withdrawal
-from notifier.errors import CallError, TemporaryFailure, OutcomeUnknown
+from notifier.errors import CallError, OutcomeUnknown, TemporaryFailure
 
 
 class PayoutState(StrEnum):

@@ -17,7 +17,7 @@ from notifier.domain.delivery import pause_ms
 from notifier.domain.event import AccountKey, Click
 from notifier.domain.ledger import BalanceChange, differences
 from notifier.domain.money import Amounts, Kind
-from notifier.errors import AppSuspended, CallError, NotAuthorised, TemporaryFailure, OutcomeUnknown
+from notifier.errors import AppSuspended, CallError, NotAuthorised, OutcomeUnknown, TemporaryFailure
 
 CARD_LIVES_MS = 14 * 86_400_000
 """Feishu neither calls back for nor updates an older card (message page, read 2026-05)."""

@@ -17,8 +17,8 @@ from typing import Any, Self
 import aiohttp
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.errors import AppSuspended, CallError, NotAuthorised, TemporaryFailure, OutcomeUnknown
-from notifier.feishu.failures import FAILURE_RULES, needs_fresh_token, make_call_error, shorten
+from notifier.errors import AppSuspended, CallError, NotAuthorised, OutcomeUnknown, TemporaryFailure
+from notifier.feishu.failures import FAILURE_RULES, make_call_error, needs_fresh_token, shorten
 from notifier.feishu.wire import read_json
 
 log = logging.getLogger(__name__)

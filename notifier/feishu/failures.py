@@ -17,11 +17,11 @@ from notifier.errors import (
     CardRefused,
     MessageGone,
     NotAuthorised,
-    TemporaryFailure,
     OutcomeUnknown,
     PictureRefused,
     RecipientUnreachable,
     Refused,
+    TemporaryFailure,
 )
 
 

@@ -7,7 +7,7 @@ app that uploaded it may send it.
 from urllib.parse import quote
 
 from notifier.domain.delivery import Content, SentMessage
-from notifier.errors import TemporaryFailure, OutcomeUnknown
+from notifier.errors import OutcomeUnknown, TemporaryFailure
 from notifier.feishu.api import FeishuApi
 
 MESSAGES_PATH = "/open-apis/im/v1/messages"

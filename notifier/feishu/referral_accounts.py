@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from notifier.domain.account import AccountState, Referrer, Withdrawn
 from notifier.domain.money import Kind
-from notifier.errors import TemporaryFailure, OutcomeUnknown, Refused
+from notifier.errors import OutcomeUnknown, Refused, TemporaryFailure
 from notifier.feishu.api import ApiResponse, FeishuApi
 from notifier.feishu.failures import FAILURE_RULES
 from notifier.feishu.wire import read_referrer

@@ -7,14 +7,14 @@ from notifier.domain.account import AccountState, Withdrawn
 from notifier.domain.event import Click, Event
 from notifier.feishu.wire import (
     LONGEST_KEY,
-    sanitize,
+    describe,
     json_object,
     millis_or_zero,
     read_assets,
     read_bonus,
     read_json,
     read_referrer,
-    describe,
+    sanitize,
 )
 
 LONGEST_REF = 64

@@ -13,7 +13,7 @@ from notifier.config.settings import Config, Transport
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due
-from notifier.operations.sample_cards import make_sample, list_samples
+from notifier.operations.sample_cards import list_samples, make_sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

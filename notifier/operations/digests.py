@@ -24,12 +24,14 @@ from notifier.flow.digests.digest import (
     figures_of,
     own_digest,
     send_personal_digests,
+)
+from notifier.flow.digests.digest import (
     send_digest as send_one_digest,
 )
 from notifier.flow.digests.figures import Figures
 from notifier.flow.digests.schedule import next_due, period_of
 from notifier.operations.formatting import format_iso
-from notifier.runtime.factories import make_digest_deps, make_withdraw_offer, make_renderer
+from notifier.runtime.factories import make_digest_deps, make_renderer, make_withdraw_offer
 from notifier.store import accounts
 from notifier.store.digests import digest_runs, period_totals
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunRow

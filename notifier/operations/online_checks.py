@@ -5,7 +5,7 @@ from notifier.config.settings import Config, Transport
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import bot_is_in
-from notifier.feishu.long_connection.discovery import ConnectionRefused, ConnectFailed, discover
+from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
 from notifier.operations.checks import CheckResult

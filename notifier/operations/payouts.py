@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis, SystemClock, to_millis
 from notifier.config.settings import Config
-from notifier.domain.payout import Payout, PayoutReport, PayoutState, PayoutReportOutcome
+from notifier.domain.payout import Payout, PayoutReport, PayoutReportOutcome, PayoutState
 from notifier.errors import ConfigError
 from notifier.flow.withdrawals.apply_payout_report import apply_payout_report
 from notifier.operations.formatting import format_ago, format_iso, format_table

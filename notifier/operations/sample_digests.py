@@ -9,9 +9,9 @@ from notifier.cards.digest_text import digest_card
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.card import WithdrawalPanel
-from notifier.domain.digest import DayFlow, Digest, AssetFlow, Holder, StalledItems, StalledPayout
+from notifier.domain.digest import AssetFlow, DayFlow, Digest, Holder, StalledItems, StalledPayout
 from notifier.domain.digest_card import DigestCard
-from notifier.domain.digest_panel import DigestPanel, SkipReason, Option, Progress, Result
+from notifier.domain.digest_panel import DigestPanel, Option, Progress, Result, SkipReason
 from notifier.domain.money import POINTS, Amounts, Asset, Kind
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, whole

@@ -10,7 +10,7 @@ from notifier.domain.money import Amounts
 from notifier.domain.withdrawal import Withdrawal
 from notifier.operations.formatting import format_ago, format_iso, format_table
 from notifier.store import audit, payouts, withdrawals
-from notifier.store.audit import AuditRow, AuditEntry, AuditAction
+from notifier.store.audit import AuditAction, AuditEntry, AuditRow
 from notifier.store.engine.database import Database
 
 

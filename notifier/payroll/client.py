@@ -9,7 +9,7 @@ from typing import Self
 import aiohttp
 
 from notifier.clock import Clock
-from notifier.errors import CallError, TemporaryFailure, OutcomeUnknown, Refused
+from notifier.errors import CallError, OutcomeUnknown, Refused, TemporaryFailure
 from notifier.payroll.signature import IDEMPOTENCY_KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 
 MAX_ANSWER_BYTES = 64 * 1024

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from notifier.clock import Clock
-from notifier.domain.payout import PayoutReport, PayoutState, PayoutReportOutcome
+from notifier.domain.payout import PayoutReport, PayoutReportOutcome, PayoutState
 from notifier.payroll.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, verify_signature
 from notifier.web.post_endpoint import PostEndpoint
 

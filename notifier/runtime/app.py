@@ -22,13 +22,13 @@ from notifier.domain.rate_limit import RateLimit
 from notifier.errors import NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import count_live_connections
-from notifier.feishu.long_connection.listener import ConnectionStatus, ConnectionState, Listener
+from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus, Listener
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.feishu.wire import read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
-from notifier.flow.deliveries.deliver import Deliverer, DeliverDeps
-from notifier.flow.deliveries.resolve_recipients import ResolveDeps, RecipientResolver
+from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
+from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
 from notifier.flow.deliveries.update_cards import CardUpdater, UpdateDeps
 from notifier.flow.digests.digest import DigestSender, schedule
 from notifier.flow.events.apply_events import BATCH, ApplyDeps, apply_events
@@ -37,41 +37,41 @@ from notifier.flow.events.reconcile import Reconciler
 from notifier.flow.upkeep.clock_jumps import ClockJumpWatcher
 from notifier.flow.upkeep.live_connections import ConnectionCountWatcher
 from notifier.flow.upkeep.prune import Pruner
-from notifier.flow.withdrawals.apply_payout_report import log_payout_report, apply_payout_report
-from notifier.flow.withdrawals.batch import Batcher, BatchDeps
+from notifier.flow.withdrawals.apply_payout_report import apply_payout_report, log_payout_report
+from notifier.flow.withdrawals.batch import BatchDeps, Batcher
 from notifier.flow.withdrawals.click import ClickDeps, ClickHandler
 from notifier.flow.withdrawals.submit_payouts import PayoutSubmitter, SubmitDeps
-from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawDeps
+from notifier.flow.withdrawals.withdraw import WithdrawDeps, Withdrawer
 from notifier.flow.worker import Worker
 from notifier.payroll.client import PayrollClient
 from notifier.payroll.endpoint import ReportEndpoint
 from notifier.runtime.factories import (
-    make_app_access,
     make_address_book,
+    make_app_access,
     make_digest_deps,
-    make_withdraw_offer,
+    make_notice_writer,
     make_payroll_access,
     make_prune_deps,
     make_reconcile_deps,
     make_renderer,
     make_routes,
     make_sending_limits,
-    make_notice_writer,
+    make_withdraw_offer,
 )
 from notifier.runtime.heartbeat import LOG_LEVELS, Heartbeat, received_since
 from notifier.runtime.inbound import start_inbound
 from notifier.runtime.lifecycle import (
     STOP_SECONDS,
-    probe_app_access,
     drain_all,
     fetch_first_token,
-    write_last_heartbeat,
+    probe_app_access,
     registered_worker,
     stop_on_signals,
     stop_workers,
     was_stopped_during,
+    write_last_heartbeat,
 )
-from notifier.store import accounts, audit, outbox, withdrawals, workers
+from notifier.store import accounts, audit, outbox, withdrawals
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
 from notifier.store.engine.process_lock import hold_process_lock
@@ -353,7 +353,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             "digest", DigestSender(database, make_digest_deps(config, renderer, clock, wake_senders)).run_once
         )
         pruner = Pruner(database, make_prune_deps(config, clock, busy=receiver.burst.is_on))
-        workers = (
+        running_workers = (
             heartbeat_worker,
             delivery_worker,
             resolver_worker,
@@ -370,9 +370,9 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
             Worker("prune", pruner.run_once),
             Worker("clock", ClockJumpWatcher(database, clock, set_back=on_clock_jump).run_once),
         )
-        for worker in workers:
+        for worker in running_workers:
             worker.start()
-        exit_stack.push_async_callback(stop_workers, workers)
+        exit_stack.push_async_callback(stop_workers, running_workers)
         scheduler = schedule(config.digest_plans(), digest_worker.wake)
         scheduler.start()
         exit_stack.callback(scheduler.shutdown, wait=False)

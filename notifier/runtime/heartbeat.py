@@ -4,7 +4,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 
-from notifier.feishu.long_connection.listener import ConnectionStatus, ConnectionState
+from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus
 from notifier.web.health import Readiness
 
 STORE_STALE_SECONDS = 20.0

@@ -10,7 +10,7 @@ from notifier.clock import Clock
 from notifier.config.fields import listen_address
 from notifier.config.settings import Config, Transport
 from notifier.domain.event import Event
-from notifier.feishu.long_connection.listener import ConnectionStatus, ConnectionState, Listener
+from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus, Listener
 from notifier.feishu.webhook.endpoint import WebhookEndpoint
 from notifier.runtime.factories import make_webhook_access
 

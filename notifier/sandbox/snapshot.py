@@ -6,7 +6,7 @@ from decimal import Decimal
 from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.api.hire import WithdrawalOrder
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import Account, Message, TenantPerson, Tenant
+from notifier.sandbox.tenant import Account, Message, Tenant, TenantPerson
 
 EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
 WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200

@@ -15,7 +15,7 @@ from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.snapshot import account_json, message_json, build_state, withdrawal_json
+from notifier.sandbox.snapshot import account_json, build_state, message_json, withdrawal_json
 from notifier.sandbox.tenant import PersonStatus
 
 Json = dict[str, Any]

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import Delivery, DeliveryState, CardVariant
+from notifier.domain.delivery import CardVariant, Delivery, DeliveryState
 from notifier.domain.route import Recipient
 from notifier.store import notices
 from notifier.store.schema.tables import deliveries, delivery_notices

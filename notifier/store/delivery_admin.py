@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import NEEDS_ATTENTION, OPEN_STATES, DeliveryState, CardVariant
+from notifier.domain.delivery import NEEDS_ATTENTION, OPEN_STATES, CardVariant, DeliveryState
 from notifier.store.schema.tables import accounts, attempts, deliveries, delivery_notices, notices
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import OPEN_STATES, DeliveryState, CardVariant
+from notifier.domain.delivery import OPEN_STATES, CardVariant, DeliveryState
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import Asset, Kind

@@ -11,11 +11,11 @@ from notifier.clock import Millis
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
+    CardVariant,
     Content,
     Delivery,
-    DeliveryState,
     DeliveryOutcome,
-    CardVariant,
+    DeliveryState,
 )
 from notifier.domain.rate_limit import LimiterState, SendingLimits
 from notifier.store import accounts, notices, rate_limits

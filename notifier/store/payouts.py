@@ -11,9 +11,9 @@ from notifier.clock import Millis
 from notifier.domain.payout import (
     Payout,
     PayoutReport,
-    PayoutState,
-    PayoutRetry,
     PayoutReportOutcome,
+    PayoutRetry,
+    PayoutState,
     judge_report,
 )
 from notifier.domain.withdrawal import Withdrawal

@@ -22,7 +22,6 @@ from notifier.store.inbox import InboxState
 from notifier.store.schema.tables import (
     attempts,
     batches,
-    panel_buttons,
     buttons,
     card_updates,
     deliveries,
@@ -31,6 +30,7 @@ from notifier.store.schema.tables import (
     digest_runs,
     inbox,
     notices,
+    panel_buttons,
     payouts,
     withdrawals,
     workers,

@@ -12,7 +12,7 @@ from notifier.clock import Millis
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import content_of, read_content
 from notifier.domain.money import Amounts, Kind
-from notifier.domain.withdrawal import Button, Role, WithdrawalRetry, Withdrawal, WithdrawalState
+from notifier.domain.withdrawal import Button, Role, Withdrawal, WithdrawalRetry, WithdrawalState
 from notifier.store import accounts, card_updates, ledger
 from notifier.store.engine.sql import insert_returning
 from notifier.store.schema.tables import accounts as accounts_table

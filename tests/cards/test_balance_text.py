@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.cards.balance_text import (
-    MAX_NAME_LENGTH,
     MAX_AMOUNT_LINES,
+    MAX_NAME_LENGTH,
     MAX_STEPS,
     NO_NAME,
     balance_change_card,

@@ -13,9 +13,9 @@ from notifier.cards.digest_text import digest_card
 from notifier.cards.templates import CardTemplates
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
-from notifier.domain.digest import Digest, AssetFlow
+from notifier.domain.digest import AssetFlow, Digest
 from notifier.domain.digest_card import DigestCard
-from notifier.domain.digest_panel import DigestPanel, SkipReason, Progress, Result
+from notifier.domain.digest_panel import DigestPanel, Progress, Result, SkipReason
 from notifier.domain.money import Asset
 from notifier.domain.period import Span, whole
 from notifier.domain.withdrawal import WithdrawalState

@@ -12,7 +12,7 @@ from notifier.clock import SystemClock
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.delivery import CardVariant
-from notifier.domain.digest import DayFlow, Digest, AssetFlow, Holder, StalledItems, StalledPayout
+from notifier.domain.digest import AssetFlow, DayFlow, Digest, Holder, StalledItems, StalledPayout
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import Span, whole
 from notifier.feishu.card_rules import card_problems, element_count
@@ -89,7 +89,8 @@ def test_whatever_is_listed_every_face_of_the_card_is_one_that_feishu_takes(
     wanted = digest(count, name=name, assets=assets, days=days)
     fitted = make_digest_fit(DRAWING)(wanted)
     cards = [
-        DRAWING.card(CardVariant.FULL, DRAWING.digest(fitted, panel)) for panel in digest_fit._possible_panels(fitted)
+        DRAWING.card(CardVariant.FULL, DRAWING.digest(fitted, panel))
+        for panel in digest_fit._possible_panels(fitted)
     ]
 
     assert [] == [problem for card in cards for problem in card_problems(card, max_bytes=25_000)]

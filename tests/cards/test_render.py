@@ -13,7 +13,7 @@ from notifier.clock import SystemClock
 from notifier.config.settings import Config
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.card_state import ClaimedDelivery
-from notifier.domain.delivery import Content, Delivery, DeliveryState, CardVariant
+from notifier.domain.delivery import CardVariant, Content, Delivery, DeliveryState
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.operations.sample_cards import SAMPLES, make_sample

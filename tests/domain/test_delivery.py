@@ -8,11 +8,11 @@ from notifier.domain.delivery import (
     HOUR_MS,
     MAX_PAUSE_MS,
     UUID_WINDOW_MS,
-    Delivery,
-    DeliveryState,
-    DeliveryOutcome,
-    RetryPolicy,
     CardVariant,
+    Delivery,
+    DeliveryOutcome,
+    DeliveryState,
+    RetryPolicy,
     after_failure,
     limiter_block_ms,
     pause_ms,
@@ -23,11 +23,11 @@ from notifier.errors import (
     CallError,
     CardRefused,
     NotAuthorised,
-    TemporaryFailure,
     OutcomeUnknown,
     PictureRefused,
     RecipientUnreachable,
     Refused,
+    TemporaryFailure,
 )
 
 BORN = 1_700_000_000_000

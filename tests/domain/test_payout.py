@@ -11,14 +11,14 @@ from notifier.domain.money import POINTS, Kind
 from notifier.domain.payout import (
     Payout,
     PayoutReport,
-    PayoutState,
     PayoutReportOutcome,
+    PayoutState,
     after_failure,
     body_of,
     judge_report,
 )
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
-from notifier.errors import CallError, NotAuthorised, TemporaryFailure, OutcomeUnknown, Refused
+from notifier.errors import CallError, NotAuthorised, OutcomeUnknown, Refused, TemporaryFailure
 from support.builders import ACCOUNT, ACCOUNT_ID, CNY, MODIFIED_AT
 
 NOW = MODIFIED_AT

@@ -13,11 +13,11 @@ from notifier.domain.event import Click
 from notifier.domain.money import POINTS, Amounts, Kind
 from notifier.domain.withdrawal import (
     CARD_LIVES_MS,
+    Authorization,
     Button,
     DenialReason,
     PressOutcome,
     Role,
-    Authorization,
     Withdrawal,
     WithdrawalState,
     after_failure,
@@ -30,9 +30,9 @@ from notifier.errors import (
     AppSuspended,
     CallError,
     NotAuthorised,
-    TemporaryFailure,
     OutcomeUnknown,
     Refused,
+    TemporaryFailure,
 )
 from support.builders import ACCOUNT, CNY, USD
 

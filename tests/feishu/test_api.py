@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from notifier.domain.delivery import Content, CardVariant, SentMessage
+from notifier.domain.delivery import CardVariant, Content, SentMessage
 from notifier.errors import (
     AppSuspended,
     CallError,
     NotAuthorised,
-    TemporaryFailure,
     OutcomeUnknown,
     RecipientUnreachable,
     Refused,
+    TemporaryFailure,
 )
 from notifier.feishu.api import TOKEN_PATH, AppAccess, FeishuApi
 from notifier.feishu.messages import FeishuMessageSender
@@ -436,7 +436,7 @@ async def test_an_app_that_is_refused_as_a_whole_is_said_once_until_a_call_is_ta
     for _ in range(3):
         with pytest.raises(AppSuspended):
             await read(api)
-    refusal_reason = api.app_status.refusal_reason
+    refused = api.app_status.refusal_reason
     feishu_box.end_all_faults()
     await read(api)
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from notifier.feishu.long_connection.chunks import (
     EXPIRY_SECONDS,
-    MAX_TOTAL_BYTES,
-    MAX_PARTS,
     MAX_PARTIAL_PAYLOADS,
+    MAX_PARTS,
+    MAX_TOTAL_BYTES,
     ChunkAssembler,
 )
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from notifier.feishu.long_connection.discovery import ConnectionRefused, ConnectFailed, read_endpoint
+from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, read_endpoint
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 500])

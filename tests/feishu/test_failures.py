@@ -12,13 +12,13 @@ from notifier.errors import (
     CardRefused,
     MessageGone,
     NotAuthorised,
-    TemporaryFailure,
     OutcomeUnknown,
     PictureRefused,
     RecipientUnreachable,
     Refused,
+    TemporaryFailure,
 )
-from notifier.feishu.failures import FAILURE_RULES, needs_fresh_token, make_call_error, shorten
+from notifier.feishu.failures import FAILURE_RULES, make_call_error, needs_fresh_token, shorten
 
 
 class Row(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from notifier.errors import TemporaryFailure, OutcomeUnknown, Refused
+from notifier.errors import OutcomeUnknown, Refused, TemporaryFailure
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.sandbox.testing import FeishuBox

@@ -13,7 +13,7 @@ import pytest
 
 from notifier.domain.event import UNREADABLE, Event
 from notifier.feishu.api import AppAccess
-from notifier.feishu.long_connection.listener import ConnectionStatus, ConnectionState, Listener
+from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus, Listener
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame
 from notifier.sandbox.settings import ClientConfig, SandboxSettings
 from notifier.sandbox.testing import FeishuBox

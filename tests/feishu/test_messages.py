@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from notifier.domain.delivery import Content, CardVariant
-from notifier.errors import CardRefused, TemporaryFailure, OutcomeUnknown, Refused
+from notifier.domain.delivery import CardVariant, Content
+from notifier.errors import CardRefused, OutcomeUnknown, Refused, TemporaryFailure
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.sandbox.testing import FeishuBox

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from notifier.domain.account import Referrer
-from notifier.errors import AccountUnknown, TemporaryFailure, OutcomeUnknown
+from notifier.errors import AccountUnknown, OutcomeUnknown, TemporaryFailure
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.sandbox.testing import FeishuBox

@@ -13,9 +13,9 @@ from notifier.errors import (
     AccountDeactivated,
     AccountUnknown,
     CallError,
-    TemporaryFailure,
     OutcomeUnknown,
     Refused,
+    TemporaryFailure,
 )
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.referral_accounts import FeishuReferralAccounts

@@ -11,8 +11,8 @@ from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_panel import Action, SkipReason
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
-from notifier.domain.withdrawal import WithdrawOffer, WithdrawalState
-from notifier.flow.withdrawals.batch import MAX_IN_FLIGHT, Batcher, BatchDeps
+from notifier.domain.withdrawal import WithdrawalState, WithdrawOffer
+from notifier.flow.withdrawals.batch import MAX_IN_FLIGHT, BatchDeps, Batcher
 from notifier.store import audit, withdrawals
 from notifier.store.cards import batches, digest_panels
 from notifier.store.digests import digest_runs
@@ -22,7 +22,7 @@ from notifier.store.schema.tables import accounts, balances, deliveries
 from notifier.store.withdrawals import WithdrawalResult
 from support.builders import CNY
 from support.clock import FakeClock
-from support.digests import BEFORE, ADDRESS_BOOK, PLAN, make_clock, store_balance
+from support.digests import ADDRESS_BOOK, BEFORE, PLAN, make_clock, store_balance
 
 CLOCK = make_clock()
 NOW = CLOCK.millis

@@ -16,8 +16,8 @@ from support.delivery_rows import (
     claimed_ids,
     create_delivery,
     finish_failed,
-    retry_outcome,
     read_delivery,
+    retry_outcome,
 )
 
 HOUR = 3600

@@ -17,13 +17,13 @@ from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.messages import FeishuMessageSender
-from notifier.flow.deliveries.deliver import Deliverer, DeliverDeps
+from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import outbox
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts
 from support.clock import FakeClock
-from support.delivery_rows import WORKER_ID, create_delivery, read_delivery, read_states, create_notice
+from support.delivery_rows import WORKER_ID, create_delivery, create_notice, read_delivery, read_states
 
 SEND = "POST /open-apis/im/v1/messages"
 LIN = Recipient(id_type="open_id", id="ou_sandbox_lin")

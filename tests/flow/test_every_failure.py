@@ -18,7 +18,7 @@ from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.failures import FAILURE_RULES
 from notifier.feishu.messages import FeishuMessageSender
-from notifier.flow.deliveries.deliver import Deliverer, DeliverDeps
+from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import rate_limits
 from notifier.store.engine.database import Database

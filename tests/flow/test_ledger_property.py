@@ -31,7 +31,7 @@ from notifier.domain.money import POINTS, Amounts, Asset, Kind, without_zeros
 from notifier.domain.reconciliation import recovered_at
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.domain.withdrawal import Role, WithdrawalState
-from notifier.feishu.wire import read_balance_report, read_event, encode_balance_reading
+from notifier.feishu.wire import encode_balance_reading, read_balance_report, read_event
 from notifier.flow.events.apply_events import ApplyDeps, apply_events
 from notifier.flow.events.receive import Receiver
 from notifier.flow.notices import NoticeWriter
@@ -39,7 +39,7 @@ from notifier.store import ledger, reconciliations, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, deliveries, notices
-from notifier.store.withdrawals import WithdrawalResult, WithdrawalOrder
+from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import CNY, MODIFIED_AT, USD, balance_payload
 from support.clock import FakeClock
 from support.figures import write_figures

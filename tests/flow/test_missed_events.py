@@ -41,7 +41,7 @@ async def lose_a_change(scene: ReconcileScene) -> None:
 
 def assert_recovered_without_proof(scene: ReconcileScene) -> None:
     assert 1 == len(scene.recovered())
-    assert [] == scene.reconnects
+    assert [] == scene.not_receiving
     assert 0 == scene.newest().missed
 
 
@@ -49,7 +49,7 @@ async def test_a_change_while_we_were_connected_is_the_proof_of_deafness(scene: 
     await lose_a_change(scene)
 
     kinds = [row.event_type for row in scene.rows(inbox)]
-    assert [1] == scene.reconnects
+    assert [1] == scene.not_receiving
     assert 1 == scene.newest().missed
     assert 1 == kinds.count(BALANCE_MISSED)
     assert 1 == len([row for row in scene.rows(deliveries) if row.target == "hr"])
@@ -63,7 +63,7 @@ async def test_all_that_went_unheard_counts_though_the_first_makes_the_connectio
     next_claim_at: list[float] = []
 
     def give_up() -> None:
-        scene.reconnects.append(1)
+        scene.not_receiving.append(1)
         if seconds_to_renew is not None:
             next_claim_at.append(scene.clock.millis + seconds_to_renew * 1000)
             scene.connected_since = None
@@ -74,7 +74,7 @@ async def test_all_that_went_unheard_counts_though_the_first_makes_the_connectio
             scene.connected_since = scene.clock.millis
             scene.reconciler.request_run()
 
-    scene.reconnects = give_up
+    scene.on_not_receiving = give_up
     for each in scene.box.accounts()[:4]:
         scene.box.change_balance(each["account_id"], cash={"CNY": "+5.00"})
     scene.clock.advance(seconds=HOUR)
@@ -87,7 +87,7 @@ async def test_all_that_went_unheard_counts_though_the_first_makes_the_connectio
 
     kinds = [row.event_type for row in scene.rows(inbox)]
     assert (4, 4) == (scene.sum_column("recovered"), scene.sum_column("missed"))
-    assert [1] == scene.reconnects, "one is enough to make the connection anew"
+    assert [1] == scene.not_receiving, "one is enough to make the connection anew"
     assert 1 == kinds.count(BALANCE_MISSED), "the alarm group hears of the first; the others are counted"
 
 
@@ -103,7 +103,7 @@ async def test_the_alarm_is_given_once_in_a_round_however_long_it_takes(scene: R
     ).result()
     await scene.pass_time(GRACE + 5)
 
-    assert (2, [1]) == (scene.newest().missed, scene.reconnects)
+    assert (2, [1]) == (scene.newest().missed, scene.not_receiving)
 
 
 async def test_the_alarm_is_given_once_for_a_connection_though_another_round_begins(
@@ -118,11 +118,11 @@ async def test_the_alarm_is_given_once_for_a_connection_though_another_round_beg
         scene.clock.advance(seconds=0.5)
         await scene.reconciler.run_once()
         await scene.apply_events()
-        if scene.reconnects and scene.newest().id == 2:
+        if scene.not_receiving and scene.newest().id == 2:
             scene.reconciler.request_run()
 
     assert 4 == scene.sum_column("missed")
-    assert [1] == scene.reconnects
+    assert [1] == scene.not_receiving
 
 
 @pytest.mark.parametrize("since", [None, 10**15])
@@ -194,7 +194,7 @@ async def test_an_event_that_was_heard_before_a_recovered_read_is_no_proof(scene
     await scene.pass_time(GRACE + 5)
 
     assert 2 == len(scene.recovered())
-    assert [] == scene.reconnects
+    assert [] == scene.not_receiving
 
 
 async def test_a_recovery_counts_from_the_next_read_that_agrees(scene: ReconcileScene) -> None:
@@ -207,7 +207,7 @@ async def test_a_recovery_counts_from_the_next_read_that_agrees(scene: Reconcile
     await scene.after_grace()
 
     assert 2 == len(scene.recovered())
-    assert [] == scene.reconnects
+    assert [] == scene.not_receiving
 
 
 async def test_a_change_after_one_that_was_heard_is_no_proof_before_a_read_agreed(
@@ -223,7 +223,7 @@ async def test_a_change_after_one_that_was_heard_is_no_proof_before_a_read_agree
     await scene.reconcile()
     await scene.after_grace()
 
-    assert [1] == scene.reconnects, "now one did"
+    assert [1] == scene.not_receiving, "now one did"
 
 
 @pytest.mark.parametrize("modified_at", [None, "soon"])
@@ -239,7 +239,7 @@ async def test_an_event_that_nobody_has_worked_on_or_could_is_no_proof(
     await scene.run_times(80)
 
     assert 1 == scene.sum_column("recovered")
-    assert [] == scene.reconnects
+    assert [] == scene.not_receiving
 
 
 async def test_an_event_of_somebody_else_that_waits_hides_no_proof(scene: ReconcileScene) -> None:
@@ -248,7 +248,7 @@ async def test_an_event_of_somebody_else_that_waits_hides_no_proof(scene: Reconc
     scene.receive(event, modified_at="soon")
     await lose_a_change(scene)
 
-    assert 1 == len(scene.reconnects)
+    assert 1 == len(scene.not_receiving)
 
 
 async def test_late_events_of_the_second_in_which_a_balance_was_read_tell_nothing(

@@ -12,8 +12,8 @@ from notifier.domain.withdrawal import CARD_LIVES_MS, Withdrawal, WithdrawalStat
 from notifier.flow.notices import NoticeWriter, result_reason
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
-from support.delivery_rows import NOW, claim, notices
-from support.withdrawal_rows import ADDRESS_BOOK, posted_card, withdrawn
+from support.delivery_rows import NOW, claim, create_notice
+from support.withdrawal_rows import ADDRESS_BOOK, create_withdrawn_order, posted_card
 
 TELLING = NoticeWriter(address_book=ADDRESS_BOOK, max_age_ms=3_600_000, alarm_group="hr")
 LATER = NOW + CARD_LIVES_MS
@@ -38,7 +38,7 @@ def of_order(database: Database, order_id: str = "rn-1") -> list[tuple[str, str]
 
 
 def test_the_referrer_hears_of_the_end_once(database: Database) -> None:
-    order = withdrawn(database)
+    order = create_withdrawn_order(database)
     for _ in range(3):
         the_end(database, order)
 
@@ -46,7 +46,7 @@ def test_the_referrer_hears_of_the_end_once(database: Database) -> None:
 
 
 def test_what_follows_before_it_was_sent_shares_its_card(database: Database) -> None:
-    order = withdrawn(database)
+    order = create_withdrawn_order(database)
     the_end(database, order)
     the_end(database, order, NoticeReason.PAID)
 
@@ -57,7 +57,7 @@ def test_what_follows_before_it_was_sent_shares_its_card(database: Database) -> 
 
 
 def test_what_follows_later_is_a_message_of_its_own(database: Database) -> None:
-    order = withdrawn(database)
+    order = create_withdrawn_order(database)
     the_end(database, order)
     claim(database)
     the_end(database, order, NoticeReason.PAID)
@@ -66,7 +66,7 @@ def test_what_follows_later_is_a_message_of_its_own(database: Database) -> None:
 
 
 def test_a_balance_and_a_withdrawal_never_share_a_card(database: Database) -> None:
-    order = withdrawn(database)
+    order = create_withdrawn_order(database)
     before = create_notice(database, "reward before")
     the_end(database, order)
     after = create_notice(database, "reward after")
@@ -76,9 +76,9 @@ def test_a_balance_and_a_withdrawal_never_share_a_card(database: Database) -> No
 
 
 def test_two_orders_never_share_a_card(database: Database) -> None:
-    first = withdrawn(database)
+    first = create_withdrawn_order(database)
     the_end(database, first)
-    second = withdrawn(database, "rn-2", withdrawal_count=1)
+    second = create_withdrawn_order(database, "rn-2", withdrawal_count=1)
     the_end(database, second)
 
     assert [1, 1] == [len(of_order(database, each)) for each in ("rn-1", "rn-2")]
@@ -89,7 +89,7 @@ def test_a_group_whose_cards_are_too_old_gets_a_new_message(
     database: Database, age: int, *, instead: bool
 ) -> None:
     posted_card(database, "hr's", target="hr")
-    order = withdrawn(database)
+    order = create_withdrawn_order(database)
     the_end(database, order, now=NOW + age)
 
     assert (["referrer", "hr"] if instead else ["referrer"]) == [target for target, _ in of_order(database)]
@@ -98,7 +98,7 @@ def test_a_group_whose_cards_are_too_old_gets_a_new_message(
 def test_a_group_with_one_young_card_needs_no_message(database: Database) -> None:
     posted_card(database, "hr's old one", target="hr")
     posted_card(database, "hr's young one", target="hr", sent_at=LATER - 5)
-    order = withdrawn(database)
+    order = create_withdrawn_order(database)
     the_end(database, order, now=LATER)
 
     assert ["referrer"] == [target for target, _ in of_order(database)]
@@ -107,14 +107,14 @@ def test_a_group_with_one_young_card_needs_no_message(database: Database) -> Non
 def test_a_card_of_another_time_is_no_reason_for_a_message(database: Database) -> None:
     """It tells of the withdrawal before this one, and shows its end."""
     posted_card(database, "hr's", target="hr")
-    order = withdrawn(database, withdrawal_count=1)
+    order = create_withdrawn_order(database, withdrawal_count=1)
     the_end(database, order, now=LATER)
 
     assert ["referrer"] == [target for target, _ in of_order(database)]
 
 
 def test_the_alarm_goes_to_the_group_that_asked_for_it(database: Database) -> None:
-    order = withdrawn(database)
+    order = create_withdrawn_order(database)
 
     def alarm(notices: NoticeWriter) -> bool:
         return database.write(lambda c: notices.alarm(c, order, NoticeReason.PAYOUT_LATE, now=NOW)).result()
@@ -127,7 +127,7 @@ def test_the_alarm_goes_to_the_group_that_asked_for_it(database: Database) -> No
 
 
 def test_whose_account_it_is_must_be_known_freshly(database: Database) -> None:
-    order = withdrawn(database)
+    order = create_withdrawn_order(database)
     the_end(database, order, now=NOW + 2 * TELLING.max_age_ms)
 
     assert [("referrer", "")] == of_order(database), "it waits for a look-up"

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.config.settings import Config
-from notifier.domain.account import AccountState, Withdrawn
+from notifier.domain.account import AccountState, Referrer, Withdrawn
 from notifier.domain.money import Kind
 from notifier.errors import CallError, OutcomeUnknown, Refused
 from notifier.flow.events.reconcile import FAILED_PAUSE_MS, MAX_TRIES
@@ -63,6 +63,9 @@ class Wayward:
         if account_id in self.fails:
             raise self.fails[account_id]
         return await self.feishu.read(account_id)
+
+    async def referrer(self, account_id: str) -> Referrer | None:
+        return await self.feishu.referrer(account_id)
 
     async def withdraw(self, account_id: str, *, order_id: str, kinds: Collection[Kind]) -> Withdrawn:
         raise NotImplementedError
@@ -127,7 +130,7 @@ async def test_a_slow_feishu_is_asked_several_things_at_once_and_at_the_same_pac
     moments = [at for at, _ in feishu.asked]
     assert all(later - earlier >= 200 for earlier, later in itertools.pairwise(moments))
     feishu.may_answer.set()
-    await run_once
+    await turn
     await scene.reconcile(connected=False)
     assert 16 == agreed(scene)
     assert 16 == len(feishu.asked)
@@ -156,7 +159,7 @@ async def test_reads_and_look_ups_together_stay_within_what_feishu_allows(scene:
     reads = [at for at, _ in feishu.asked]
     assert len(reads) >= 16
     assert len(looked_up) >= 10
-    assert most_in_a_second(reads) <= Config().refresh.reads_per_second
+    assert most_in_a_second(reads) <= Config().reconciliation.reads_per_second
     assert most_in_a_second([*reads, *looked_up]) <= FEISHU_ALLOWS
 
 
@@ -267,8 +270,8 @@ async def test_a_read_that_was_cut_off_is_made_again(scene: ReconcileScene) -> N
     scene.reconciler.request_run()
     turn = asyncio.ensure_future(scene.reconciler.run_once())
     cut_off = await asyncio.wait_for(feishu.news.get(), 20)
-    run_once.cancel()
-    await asyncio.wait({run_once})
+    turn.cancel()
+    await asyncio.wait({turn})
     feishu.may_answer.set()
     scene.restart()
     await scene.reconcile(connected=False)

@@ -8,13 +8,13 @@ from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import AddressBook
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
-from notifier.flow.deliveries.resolve_recipients import ResolveDeps, RecipientResolver
+from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import accounts, ledger
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT, ACCOUNT_ID, balance_report
 from support.clock import FakeClock
-from support.delivery_rows import account_ref, read_delivery, read_states, create_notice
+from support.delivery_rows import account_ref, create_notice, read_delivery, read_states
 
 LOOKUP = "GET /open-apis/hire/v1/referral_account/get_account_assets"
 

@@ -10,9 +10,9 @@ from notifier.flow.notices import NoticeWriter
 from notifier.flow.withdrawals.submit_payouts import (
     LATE_EVERY_MS,
     MAX_ALARMS,
+    PayoutGateway,
     PayoutSubmitter,
     SubmitDeps,
-    PayoutGateway,
 )
 from notifier.payroll.client import PayrollAccess, PayrollClient
 from notifier.sandbox.testing import FeishuBox

@@ -10,7 +10,7 @@ from notifier.domain.withdrawal import Role, WithdrawalState
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.flow.notices import NoticeWriter
-from notifier.flow.withdrawals.withdraw import Withdrawer, WithdrawDeps
+from notifier.flow.withdrawals.withdraw import WithdrawDeps, Withdrawer
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import withdrawals
 from notifier.store.cards import buttons

@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from notifier.clock import SystemClock
-from notifier.errors import CallError, TemporaryFailure, OutcomeUnknown, Refused
+from notifier.errors import CallError, OutcomeUnknown, Refused, TemporaryFailure
 from notifier.payroll.client import PayrollAccess, PayrollClient
 from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from notifier.clock import SystemClock
-from notifier.domain.payout import PayoutReport, PayoutState, PayoutReportOutcome
+from notifier.domain.payout import PayoutReport, PayoutReportOutcome, PayoutState
 from notifier.errors import ConfigError
 from notifier.payroll.endpoint import PATH, ReportEndpoint
 from notifier.payroll.signature import sign

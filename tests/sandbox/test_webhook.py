@@ -111,8 +111,8 @@ def test_an_event_is_posted_encrypted_signed_and_with_the_token(feishu_box: Feis
     signed = headers["X-Lark-Request-Timestamp"] + headers["X-Lark-Request-Nonce"] + KEY
     assert hashlib.sha256(signed.encode() + raw).hexdigest() == headers["X-Lark-Signature"]
     assert abs(int(headers["X-Lark-Request-Timestamp"]) - feishu_box.state()["now_ms"] / 1000) < 60
-    (told,) = app.told
-    assert (event_id, TOKEN) == (told["header"]["event_id"], told["header"]["token"])
+    (payload,) = app.received_payloads
+    assert (event_id, TOKEN) == (payload["header"]["event_id"], payload["header"]["token"])
     assert ["webhook"] == [push["connection"] for push in feishu_box.event(event_id)["pushes"]]
 
 
@@ -137,7 +137,7 @@ def test_anything_but_200_is_pushed_again(feishu_box: FeishuBox, app: App, statu
     feishu_box.advance(15)
 
     feishu_box.wait_for(lambda: feishu_box.push_codes(event_id) == [status, 200], "it was taken")
-    assert 2 == len(app.told)
+    assert 2 == len(app.received_payloads)
 
 
 def test_no_answer_in_time_is_none(app: App) -> None:
@@ -162,9 +162,9 @@ def test_a_click_is_posted_and_its_answer_shown(feishu_box: FeishuBox, app: App)
 
     assert (0, toast, True) == (clicked["code"], clicked["toast"], clicked["card_updated"])
     assert done == feishu_box.all_messages()[-1]["content"]
-    (told,) = app.told
-    assert ("card.action.trigger", TOKEN) == (told["header"]["event_type"], told["header"]["token"])
-    assert told["event"]["token"].startswith("c-")
+    (payload,) = app.received_payloads
+    assert ("card.action.trigger", TOKEN) == (payload["header"]["event_type"], payload["header"]["token"])
+    assert payload["event"]["token"].startswith("c-")
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_what_waits_is_posted_as_soon_as_the_app_is_up(app: App) -> None:
     """The stand-in knows the address before the app is there, as `notifier sandbox --webhook` does it."""
     with FeishuBox(SandboxSettings(webhook_url=app.url, opening_events=True)) as box:
         box.wait_for(lambda: box.unacknowledged() == 0, "all balances are told")
-    assert 4 == len(app.told)
+    assert 4 == len(app.received_payloads)
 
 
 def test_back_on_the_long_connection_nothing_is_posted(feishu_box: FeishuBox, app: App) -> None:
@@ -237,7 +237,7 @@ def test_back_on_the_long_connection_nothing_is_posted(feishu_box: FeishuBox, ap
     [event_id] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
     feishu_box.wait_for(lambda: feishu_box.push_codes(event_id) == [None], "nobody was online")
 
-    assert [] == app.told
+    assert [] == app.received_payloads
 
 
 @pytest.mark.parametrize("damage", ["bytes", "header", "chunk"])

@@ -4,7 +4,7 @@ from typing import Any
 
 from notifier.domain.event import AccountKey
 from notifier.store import audit
-from notifier.store.audit import AuditRow, AuditEntry, AuditAction
+from notifier.store.audit import AuditAction, AuditEntry, AuditRow
 from notifier.store.engine.database import Database
 from support.builders import ACCOUNT, ACCOUNT_ID
 from support.delivery_rows import NOW, account_ref

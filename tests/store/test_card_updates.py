@@ -55,16 +55,16 @@ def want(database: Database, *, account: AccountKey = ACCOUNT, now: int = NOW) -
 
 
 def due(
-    database: Database, *, now: int = SETTLED, limit: int = 100, held: Collection[int] = frozenset()
+    database: Database, *, now: int = SETTLED, limit: int = 100, in_flight_ids: Collection[int] = frozenset()
 ) -> list[CardUpdate]:
     with database.read() as connection:
         return card_updates.list_due(connection, now=now, limit=limit, in_flight_ids=in_flight_ids)
 
 
 def due_ids(
-    database: Database, *, now: int = SETTLED, limit: int = 100, held: Collection[int] = frozenset()
+    database: Database, *, now: int = SETTLED, limit: int = 100, in_flight_ids: Collection[int] = frozenset()
 ) -> list[int]:
-    return [update.delivery_id for update in due(database, now=now, limit=limit, held=held)]
+    return [update.delivery_id for update in due(database, now=now, limit=limit, in_flight_ids=in_flight_ids)]
 
 
 def shown(database: Database, update: CardUpdate) -> None:
@@ -148,7 +148,7 @@ def test_one_change_per_message_at_a_time(database: Database) -> None:
     one, two = card(database, "n-1"), card(database, "n-2")
     want(database)
 
-    assert [two] == due_ids(database, held=frozenset({one}))
+    assert [two] == due_ids(database, in_flight_ids=frozenset({one}))
 
 
 def test_who_waits_longest_is_changed_first(database: Database) -> None:

@@ -1,10 +1,11 @@
 """The desk: what waits for a person, and the few things that person may do."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
-from notifier.domain.delivery import DeliveryState, DeliveryOutcome, CardVariant
+from notifier.domain.delivery import CardVariant, DeliveryOutcome, DeliveryState
 from notifier.domain.route import Recipient
 from notifier.store import addressing, delivery_admin, workers
 from notifier.store.engine.database import Database
@@ -15,14 +16,14 @@ from support.delivery_rows import (
     LIN,
     NOW,
     claim,
-    dead_outcome,
     create_delivery,
+    create_notice,
+    dead_outcome,
     finish_failed,
+    finish_sent,
     freeze_content,
     read_delivery,
-    finish_sent,
     read_states,
-    create_notice,
 )
 
 LATER = NOW + 60_000
@@ -93,9 +94,10 @@ def test_a_retried_key_still_fits_into_feishus_uuid(database: Database) -> None:
     for _ in range(3):
         retry(database, one)
         ref = read_delivery(database, one).account_ref
-        database.write(
-            lambda c, ref=ref: addressing.assign_recipient(c, ref, "referrer", None, now=LATER)
-        ).result()  # type: ignore[misc]
+        assign = partial(
+            addressing.assign_recipient, account_ref=ref, target="referrer", recipient=None, now=LATER
+        )
+        database.write(assign).result()
 
     assert 50 >= len(f"{read_delivery(database, one).delivery_key}-f")
 
@@ -217,16 +219,16 @@ def test_a_delivery_that_is_not_there_shows_nothing(database: Database) -> None:
 def test_the_last_started_process_is_the_one_that_is_shown(database: Database) -> None:
     database.write(lambda c: workers.register_worker(c, "old", now=NOW)).result()
     database.write(lambda c: workers.register_worker(c, "new", now=NOW + 1)).result()
-    beat = WorkerRow(
+    heartbeat = WorkerRow(
         worker_id="new",
         started_at=NOW + 1,
         heartbeat_at=NOW + 5_000,
         stopped_at=None,
-        connection="connected",
+        connection_state="connected",
         connection_since=NOW + 2,
         connection_detail=None,
         last_event_at=NOW + 3,
     )
-    database.write(lambda c: workers.write_heartbeat(c, write_heartbeat)).result()
+    database.write(lambda c: workers.write_heartbeat(c, heartbeat)).result()
     with database.read() as connection:
-        assert beat == workers.get_last_worker(connection)
+        assert heartbeat == workers.get_last_worker(connection)

@@ -21,9 +21,9 @@ from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from notifier.store.schema.tables import withdrawals as orders
-from notifier.store.withdrawals import WithdrawalResult, WithdrawalOrder
+from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import CNY
-from support.digests import BEFORE, ADDRESS_BOOK, PLAN, store_balance
+from support.digests import ADDRESS_BOOK, BEFORE, PLAN, store_balance
 
 T = TypeVar("T")
 NOW = round(BEFORE.timestamp() * 1000)
@@ -295,7 +295,7 @@ def test_while_a_batch_runs_nothing_else_can_be_pressed(database: Database, card
 def test_a_batch_ends_when_the_last_of_it_has_an_end(database: Database, card: tuple[int, Digest]) -> None:
     begin(database, card)
     first, second, third = run(database, lambda c: batches.list_pending_items(c, limit=10))
-    one, two = order(database, first.button), order(database, second.button)
+    one, two = order(database, first.button_ref), order(database, second.button_ref)
     run(database, lambda c: batches.mark_ordered(c, first, one.order_id))
     run(database, lambda c: batches.mark_ordered(c, second, two.order_id))
     run(database, lambda c: batches.skip_item(c, third, SkipReason.DENIED, now=NOW))

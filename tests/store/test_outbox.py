@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.domain.account import Ownership, Referrer
-from notifier.domain.delivery import UUID_WINDOW_MS, Content, DeliveryState, DeliveryOutcome, CardVariant
+from notifier.domain.delivery import UUID_WINDOW_MS, CardVariant, Content, DeliveryOutcome, DeliveryState
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import Recipient
 from notifier.store import accounts, addressing, outbox, rate_limits
@@ -22,15 +22,15 @@ from support.delivery_rows import (
     account_ref,
     claim,
     claimed_ids,
-    dead_outcome,
     create_delivery,
-    finish_failed,
-    freeze_content,
-    retry_outcome,
-    read_delivery,
-    finish_sent,
-    read_states,
     create_notice,
+    dead_outcome,
+    finish_failed,
+    finish_sent,
+    freeze_content,
+    read_delivery,
+    read_states,
+    retry_outcome,
 )
 
 FALLBACK = Recipient(id_type="chat_id", id="oc_fallback", reroute_reason="unreachable: has resigned")

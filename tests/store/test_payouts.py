@@ -1,17 +1,18 @@
 """Payouts on disk: one per withdrawal, whatever is said about it and however often."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
 
-from notifier.domain.payout import PayoutReport, PayoutState, PayoutRetry, PayoutReportOutcome
+from notifier.domain.payout import PayoutReport, PayoutReportOutcome, PayoutRetry, PayoutState
 from notifier.store import payouts
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import card_updates
 from support.delivery_rows import NOW
-from support.withdrawal_rows import payout, read_payout, read_withdrawal
+from support.withdrawal_rows import create_payout, read_payout, read_withdrawal
 
 R = TypeVar("R")
 
@@ -30,7 +31,9 @@ def settle(database: Database, said: PayoutReport) -> PayoutReportOutcome:
     return run(database, lambda c: payouts.apply_report(c, said, now=NOW + 9))
 
 
-def claimed(database: Database, *, now: int = NOW, limit: int = 8, held: tuple[int, ...] = ()) -> list[str]:
+def claimed(
+    database: Database, *, now: int = NOW, limit: int = 8, in_flight_ids: tuple[int, ...] = ()
+) -> list[str]:
     return [
         each.order_id
         for each in run(
@@ -67,7 +70,7 @@ def test_the_oldest_due_ones_are_claimed_and_none_that_is_under_way(database: Da
 
     assert ["rn-1"] == claimed(database, now=NOW)
     assert ["rn-1", "rn-2"] == claimed(database, now=NOW + 5, limit=2)
-    assert ["rn-2", "rn-3"] == claimed(database, now=NOW + 5, held=(first.id,))
+    assert ["rn-2", "rn-3"] == claimed(database, now=NOW + 5, in_flight_ids=(first.id,))
     assert [] == claimed(database, now=NOW + 5, limit=0)
     with database.read() as connection:
         assert NOW + 1 == payouts.get_next_due_at(connection, in_flight_ids=[first.id])
@@ -219,10 +222,8 @@ def test_what_leaves_in_a_file_changes_its_cards(database: Database) -> None:
 def test_the_first_export_and_the_first_hand_over_are_remembered(database: Database) -> None:
     create_payout(database)
     for later in (1, 2):
-        run(
-            database,
-            lambda c, at=NOW + later: payouts.mark_exported(c, read_payout(database, "rn-1"), now=at),
-        )  # type: ignore[misc]
+        exported = read_payout(database, "rn-1")
+        run(database, partial(payouts.mark_exported, payout=exported, now=NOW + later))
     settle(database, report())
     kept = read_payout(database, "rn-1")
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, finished
 from notifier.store import card_updates, inbox, notices, retention, workers
-from notifier.store.prune_deliveries import batches, digest_panels
+from notifier.store.cards import batches, digest_panels
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import WAL_LIMIT_BYTES, Database
-from notifier.store.inbox import EventInserter, InboxState, EntryOutcome
+from notifier.store.inbox import EntryOutcome, EventInserter, InboxState
 from notifier.store.retention import FIRST_PAGE, PruneResult
 from notifier.store.schema.tables import (
     attempts,
@@ -34,18 +35,18 @@ from notifier.store.schema.tables import (
     withdrawals,
 )
 from notifier.store.schema.tables import batches as batches_table
-from notifier.store.schema.tables import boards as boards_table
 from notifier.store.schema.tables import card_updates as card_updates_table
 from notifier.store.schema.tables import digest_runs as digest_runs_table
 from notifier.store.schema.tables import inbox as inbox_table
 from notifier.store.schema.tables import notices as notices_table
+from notifier.store.schema.tables import panel_buttons as panel_buttons_table
 from notifier.store.schema.tables import workers as workers_table
 from support.builders import ACCOUNT, change
 from support.clock import FakeClock
 from support.delivery_rows import LIN, NOW, account_ref, create_delivery, create_notice
 from support.digests import BEFORE as DUE
 from support.digests import PLAN
-from support.withdrawal_rows import ADDRESS_BOOK, posted_card, create_payout, create_withdrawn_order
+from support.withdrawal_rows import ADDRESS_BOOK, create_payout, create_withdrawn_order, posted_card
 
 DAY = 86_400_000
 OLD = NOW - 100 * DAY
@@ -62,13 +63,13 @@ def through(
     database: Database, sweep: Callable[[sa.Connection, tuple[int, int]], PruneResult]
 ) -> dict[str, int]:
     """All pages of one sweep, each a transaction; what went."""
-    gone: Counter[str] = Counter()
-    after: tuple[int, int] | None = FIRST_PAGE
-    while after is not None:
-        swept = database.write(lambda c, after=after: sweep(c, after)).result(10)  # type: ignore[misc]
+    deleted: Counter[str] = Counter()
+    next_cursor: tuple[int, int] | None = FIRST_PAGE
+    while next_cursor is not None:
+        swept = database.write(lambda c, after=next_cursor: sweep(c, after)).result(10)  # type: ignore[misc]
         deleted.update(swept.deleted)
         next_cursor = swept.next_cursor
-    return {name: many for name, many in gone.items() if many}
+    return {name: many for name, many in deleted.items() if many}
 
 
 def prune_cards(database: Database, *, before: int = BEFORE, limit: int = 3) -> dict[str, int]:
@@ -84,7 +85,9 @@ def prune_cards(database: Database, *, before: int = BEFORE, limit: int = 3) -> 
     return gone
 
 
-def prune_events(database: Database, *, before: int, parked_before: int = YEAR_AGO, now: int = NOW) -> int:
+def prune_events(
+    database: Database, *, before: int, quarantined_before: int = YEAR_AGO, now: int = NOW
+) -> int:
     return through(
         database,
         lambda c, after: retention.prune_events(
@@ -424,7 +427,7 @@ def test_a_batch_keeps_its_card_and_buttons_but_not_its_board(database: Database
     assert 1 == count(database, batches_table)
     assert 1 == count(database, batch_items)
     assert 1 == count(database, buttons)
-    assert 0 == count(database, boards_table)
+    assert 0 == count(database, panel_buttons_table)
     with database.read() as connection:
         assert [card] == list(connection.execute(sa.select(deliveries.c.id)).scalars())
     assert content(database, run_id) is None
@@ -433,9 +436,7 @@ def test_a_batch_keeps_its_card_and_buttons_but_not_its_board(database: Database
 
 def test_processes_that_ended_long_ago_are_forgotten_but_the_newest(database: Database) -> None:
     for worker_id, at in (("a", OLD - 2), ("b", OLD - 1), ("c", OLD)):
-        database.write(
-            lambda c, worker_id=worker_id, at=at: workers.register_worker(c, worker_id, now=at)
-        ).result(10)  # type: ignore[misc]
+        database.write(partial(workers.register_worker, worker_id=worker_id, now=at)).result(10)
 
     gone = through(database, lambda c, after: retention.prune_workers(c, after, before=BEFORE))
 
@@ -503,7 +504,7 @@ def test_a_stale_button_of_a_bare_digest_card_draws_nothing(database: Database) 
     """Its figures have gone; whoever presses is told that the button no longer works."""
     digest_card(database, withdraw=True)
     with database.read() as connection:
-        [ref] = connection.execute(sa.select(boards_table.c.ref)).scalars()
+        [ref] = connection.execute(sa.select(panel_buttons_table.c.ref)).scalars()
 
     prune_cards(database, limit=10)
 

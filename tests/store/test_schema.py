@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 
 from notifier.errors import ConfigError, StoreBusy, StoreOutdated
 from notifier.store.engine.database import Database, make_engine, redact_url
-from notifier.store.engine.process_lock import is_running, hold_process_lock
+from notifier.store.engine.process_lock import hold_process_lock, is_running
 from notifier.store.schema import upgrade
 from notifier.store.schema.tables import metadata
 

@@ -20,8 +20,8 @@ from notifier.domain.route import AddressBook, Recipient
 from notifier.domain.withdrawal import (
     Button,
     Role,
-    WithdrawalRetry,
     Withdrawal,
+    WithdrawalRetry,
     WithdrawalState,
     after_failure,
 )
@@ -32,7 +32,7 @@ from notifier.store.engine.database import Database, make_engine
 from notifier.store.schema import upgrade
 from notifier.store.schema.tables import deliveries
 from notifier.store.schema.tables import withdrawals as table
-from notifier.store.withdrawals import WithdrawalResult, WithdrawalOrder
+from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import ACCOUNT, CNY
 from support.delivery_rows import LIN, NOW, WORKER_ID, create_notice
 
@@ -122,7 +122,7 @@ def claimed(
     worker_id: str = WORKER_ID,
     now: int = NOW,
     limit: int = 8,
-    held: Collection[int] = frozenset(),
+    in_flight_ids: Collection[int] = frozenset(),
 ) -> list[str]:
     orders = run(
         database,
@@ -341,7 +341,7 @@ def test_what_we_are_asking_about_is_not_claimed_again(database: Database) -> No
     one = first(database, number=1)
     first(database, number=2, account=OTHER)
 
-    assert ["rn-2"] == claimed(database, held=frozenset({one.id}))
+    assert ["rn-2"] == claimed(database, in_flight_ids=frozenset({one.id}))
 
 
 def test_what_has_ended_is_not_claimed(database: Database) -> None:
@@ -541,15 +541,15 @@ def test_orders_are_listed_newest_first(database: Database) -> None:
 def test_a_card_has_one_button_per_epoch_however_often_it_is_drawn(database: Database) -> None:
     one = card(database, "n-1")
 
-    assert drawn(database, one).ref == drawn(database, one).ref
-    assert drawn(database, one).ref != drawn(database, one, withdrawal_count=1).ref
+    assert drawn(database, one).button_ref == drawn(database, one).button_ref
+    assert drawn(database, one).button_ref != drawn(database, one, withdrawal_count=1).button_ref
 
 
 def test_no_two_cards_share_a_button(database: Database) -> None:
     cards = [card(database, f"n-{number}") for number in range(10)]
     cards += [card(database, f"o-{number}", account=OTHER) for number in range(10)]
     refs = [
-        drawn(database, one, withdrawal_count=withdrawal_count).ref
+        drawn(database, one, withdrawal_count=withdrawal_count).button_ref
         for one in cards
         for withdrawal_count in range(2)
     ]

@@ -39,7 +39,7 @@ def test_a_kill_in_any_gap_loses_nothing_and_repeats_nothing(
             swept.run(KILLS)
         counted, zeros = swept.counted(), swept.zeros()
     seconds = time.monotonic() - started
-    figures.keep("kill crash_sweep", counted=counted, zeros=zeros, seconds=seconds)
+    figures.write_figures("kill crash_sweep", counted=counted, zeros=zeros, seconds=seconds)
     with capsys.disabled():
         print(f"\n{counted} {zeros} in {seconds:.0f} s")  # noqa: T201 - figures are for whoever runs it
 

@@ -22,13 +22,13 @@ from notifier.cli.main import cli
 from notifier.config.settings import Config, PayoutConfig
 from notifier.domain.money import POINTS, Amounts
 from notifier.domain.notice import NoticeReason
-from notifier.domain.payout import PayoutReport, PayoutState, PayoutRetry, body_of
+from notifier.domain.payout import PayoutReport, PayoutRetry, PayoutState, body_of
 from notifier.store import audit, payouts
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, delivery_notices, notices
 from support.builders import CNY
 from support.running import clean_environment
-from support.withdrawal_rows import REFERRER, create_payout, read_payout, create_withdrawn_order
+from support.withdrawal_rows import REFERRER, create_payout, create_withdrawn_order, read_payout
 
 # 2026-03-01 00:00 in Shanghai
 MARCH = 1_772_294_400_000

@@ -12,7 +12,7 @@ import pytest
 
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import card_updates, payouts, withdrawals
-from support.cards import balance_card, press_button, receipts, contains_text
+from support.cards import balance_card, contains_text, press_button, receipts
 from support.ports import free_port
 from support.running import RunningNotifier, running_notifier
 from support.waiting import wait_until

@@ -10,7 +10,7 @@ import pytest
 
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import withdrawals
-from support.cards import balance_card, press_button, contains_text
+from support.cards import balance_card, contains_text, press_button
 from support.running import RunningNotifier, running_notifier, texts
 
 LIN, CHEN = "ou_sandbox_lin", "ou_sandbox_chen"

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import audit, card_updates, withdrawals
-from support.cards import balance_card, press_button, receipts, find_button_ref
+from support.cards import balance_card, find_button_ref, press_button, receipts
 from support.running import RunningNotifier, running_notifier, texts
 from support.waiting import wait_until
 

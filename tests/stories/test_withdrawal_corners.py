@@ -12,7 +12,7 @@ from notifier.domain.withdrawal import Withdrawal, WithdrawalState
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import audit, card_updates, withdrawals
 from notifier.store.audit import AuditRow
-from support.cards import balance_card, press_button, find_button_ref, contains_text
+from support.cards import balance_card, contains_text, find_button_ref, press_button
 from support.running import RunningNotifier, running_notifier
 from support.waiting import wait_until
 

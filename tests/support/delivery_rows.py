@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from notifier.domain.card_state import ClaimedDelivery
-from notifier.domain.delivery import Content, DeliveryState, DeliveryOutcome, CardVariant
+from notifier.domain.delivery import CardVariant, Content, DeliveryOutcome, DeliveryState
 from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.rate_limit import RateLimit, SendingLimits
@@ -54,7 +54,7 @@ def create_notice(
         return notices.queue_delivery(
             connection,
             notice_id,
-            account_ref=account_ref,
+            account_ref=ref,
             target=target,
             recipient=recipient,
             key=notices.make_delivery_key(key, target),

@@ -14,9 +14,9 @@ from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
-from notifier.feishu.wire import read_balance_report, read_event, encode_balance_reading
+from notifier.feishu.wire import encode_balance_reading, read_balance_report, read_event
 from notifier.flow.events.apply_events import ApplyDeps, apply_events
-from notifier.flow.events.reconcile import Reconciler, ReconcileDeps
+from notifier.flow.events.reconcile import ReconcileDeps, Reconciler
 from notifier.flow.notices import NoticeWriter
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox

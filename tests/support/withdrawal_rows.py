@@ -15,7 +15,7 @@ from notifier.store import accounts, payouts, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
-from notifier.store.withdrawals import WithdrawalResult, WithdrawalOrder
+from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import ACCOUNT, CNY
 from support.delivery_rows import LIN, NOW, account_ref, create_notice
 

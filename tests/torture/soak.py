@@ -113,7 +113,7 @@ class Soak:
             else:
                 threading.Event().wait(self.pushed / PER_SECOND - gone)
             if gone >= next_sample:
-                self.samples.append(self.sample(gone))
+                self.samples.append(self.make_sample(gone))
                 next_sample += SAMPLE_SECONDS
             if gone >= next_line:
                 print_sample(self.samples[-1])
@@ -253,7 +253,7 @@ def main() -> int:
     print(f"\n{soak.pushed:,} events in {SECONDS:,.0f} s, {len(soak.repeated)} pushed again")  # noqa: T201
     print("\n".join(lines))  # noqa: T201
     print(", ".join(f"{name} {count}" for name, count in zeros.items()), flush=True)  # noqa: T201
-    figures.keep(
+    figures.write_figures(
         "soak",
         counted={
             "events": soak.pushed,

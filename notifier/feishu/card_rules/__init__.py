@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from notifier.feishu.card_rules.card import card_shape
 from notifier.feishu.card_rules.walk import (
     MAX_NUMBER,
+    CardWalk,
     FoundProblem,
     Path,
-    CardWalk,
-    iter_objects,
     format_path,
+    iter_objects,
     wrong_type,
 )
 

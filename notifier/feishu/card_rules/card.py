@@ -8,9 +8,9 @@ from notifier.feishu.card_rules.values import (
     TAG_COLOURS,
     TEXT_SIZES,
     anything,
+    boolean,
     by_language,
     element_id,
-    boolean,
     free_object,
     list_of,
     map_of,
@@ -20,7 +20,7 @@ from notifier.feishu.card_rules.values import (
     sides,
     variant,
 )
-from notifier.feishu.card_rules.walk import Shape, CardWalk, describe
+from notifier.feishu.card_rules.walk import CardWalk, Shape, describe
 
 MAX_HEADER_TAGS = 3
 

@@ -8,29 +8,29 @@ from types import MappingProxyType
 
 from notifier.feishu.card_rules.data import chart, count_tables, table
 from notifier.feishu.card_rules.pieces import (
+    DEPRECATED_CLICK,
     FIELD,
     LAYOUT,
-    DEPRECATED_CLICK,
     TEXT_STYLE,
     any_text,
+    button_width,
     component_shape,
     confirm,
     corner_radius,
     icon,
     icons,
     link_action,
-    plain_text,
-    button_width,
-    short_text,
     non_empty_behaviors,
+    plain_text,
+    short_text,
     texts,
 )
 from notifier.feishu.card_rules.texts import markdown_tables, markdown_text, unformatted_text
 from notifier.feishu.card_rules.values import (
+    boolean,
     by_language,
     colour,
     filled_string,
-    boolean,
     list_of,
     number_of,
     one_of,
@@ -43,12 +43,12 @@ from notifier.feishu.card_rules.values import (
     whole_number,
 )
 from notifier.feishu.card_rules.walk import (
+    CardWalk,
     Check,
     Shape,
-    CardWalk,
     closest_name,
-    iter_objects,
     describe,
+    iter_objects,
     wrong_type,
 )
 

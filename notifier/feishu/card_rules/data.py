@@ -8,8 +8,8 @@ from notifier.feishu.card_rules.texts import markdown_text, no_contact_data, unf
 from notifier.feishu.card_rules.values import (
     TAG_COLOURS,
     anything,
-    filled_string,
     boolean,
+    filled_string,
     free_object,
     list_of,
     one_of,
@@ -17,7 +17,7 @@ from notifier.feishu.card_rules.values import (
     string,
     whole_number,
 )
-from notifier.feishu.card_rules.walk import Check, Shape, CardWalk, closest_name, describe, wrong_type
+from notifier.feishu.card_rules.walk import CardWalk, Check, Shape, closest_name, describe, wrong_type
 
 MAX_TABLES = 3  # five by the book, but Feishu was seen refusing the fourth
 MAX_COLUMNS = 50

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from notifier.feishu.card_rules.texts import (
     client_link,
     markdown_text,
-    unformatted_text,
     text_shape,
+    unformatted_text,
     web_link,
 )
 from notifier.feishu.card_rules.values import (
     anything,
+    boolean,
     colour,
     element_id,
     filled_string,
-    boolean,
     list_of,
     one_of,
     pixels,
@@ -24,7 +24,7 @@ from notifier.feishu.card_rules.values import (
     variant,
     whole_number,
 )
-from notifier.feishu.card_rules.walk import Check, ObjectRule, Shape, CardWalk, describe
+from notifier.feishu.card_rules.walk import CardWalk, Check, ObjectRule, Shape, describe
 
 MAX_PLACEHOLDER = 100
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from notifier.feishu.card_rules.values import anything, by_language, element_id
-from notifier.feishu.card_rules.walk import Check, Shape, CardWalk, wrong_type
+from notifier.feishu.card_rules.walk import CardWalk, Check, Shape, wrong_type
 
 NO_LINK_HERE = "lark://msgcard/unsupported_action"  # switches a link off on one client
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from notifier.feishu.card_rules.walk import Check, Shape, CardWalk, describe, wrong_type, wrong_value
+from notifier.feishu.card_rules.walk import CardWalk, Check, Shape, describe, wrong_type, wrong_value
 
 _PIXELS = re.compile(r"(-?[0-9]{1,5})px")
 _PERCENT = re.compile(r"[0-9]{1,3}%")

@@ -18,7 +18,7 @@ from urllib.request import getproxies
 
 from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
-from notifier.feishu.long_connection.discovery import ConnectionRefused, ConnectFailed, discover
+from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
 
 if TYPE_CHECKING:
     from notifier.feishu.long_connection.sdk_client import LongConnectionClient

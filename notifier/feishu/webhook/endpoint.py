@@ -13,10 +13,10 @@ from notifier.domain.event import CARD_CLICKED, Event
 from notifier.feishu.callback_answers import CallbackAnswers, CallbackDocument
 from notifier.feishu.webhook.crypto import DecryptionError
 from notifier.feishu.webhook.request import (
-    VerifiedRequest,
-    RequestRejected,
-    WebhookAccess,
     RejectionReason,
+    RequestRejected,
+    VerifiedRequest,
+    WebhookAccess,
     verify_request,
 )
 from notifier.feishu.wire import read_event

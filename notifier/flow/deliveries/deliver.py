@@ -13,12 +13,12 @@ from notifier.clock import Clock, to_millis
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
+    CardVariant,
     Content,
     Delivery,
-    DeliveryState,
     DeliveryOutcome,
+    DeliveryState,
     RetryPolicy,
-    CardVariant,
     SentMessage,
     after_failure,
     limiter_block_ms,
@@ -27,7 +27,7 @@ from notifier.domain.digest import Digest
 from notifier.domain.rate_limit import SendingLimits
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
 from notifier.domain.withdrawal import WithdrawOffer
-from notifier.errors import CallError, TemporaryFailure, OutcomeUnknown
+from notifier.errors import CallError, OutcomeUnknown, TemporaryFailure
 from notifier.flow.in_flight import InFlight, await_write
 from notifier.flow.ports import MessageSender
 from notifier.store import addressing, outbox, rate_limits

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.cron import make_trigger
-from notifier.domain.digest import Digest, AssetFlow, DigestPlan
+from notifier.domain.digest import AssetFlow, Digest, DigestPlan
 from notifier.domain.money import Asset, Kind
 from notifier.domain.period import Period
 from notifier.domain.route import REFERRER

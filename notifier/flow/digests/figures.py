@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from notifier.cards.balance_text import clean
 from notifier.cards.digest_text import MAX_FLOWS
 from notifier.clock import Millis
-from notifier.domain.digest import DayFlow, Digest, AssetFlow, DigestPlan
+from notifier.domain.digest import AssetFlow, DayFlow, Digest, DigestPlan
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import ONE_DAY, Period, days_before, midnight
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line

@@ -21,12 +21,12 @@ from notifier.domain.event import (
 from notifier.domain.ledger import LedgerUpdate, content_of
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Route, targets_of
-from notifier.domain.withdrawal import reflects, withdrawn_changes, subtract_own_withdrawals
+from notifier.domain.withdrawal import reflects, subtract_own_withdrawals, withdrawn_changes
 from notifier.errors import Quarantined, StoreFailing
 from notifier.flow.notices import NoticeWriter
 from notifier.store import inbox, ledger, notices, reconciliations, withdrawals
 from notifier.store.engine.database import Database
-from notifier.store.inbox import InboxEntry, InboxState, EntryOutcome
+from notifier.store.inbox import EntryOutcome, InboxEntry, InboxState
 
 log = logging.getLogger(__name__)
 

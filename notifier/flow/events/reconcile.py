@@ -17,11 +17,11 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.account import AccountState
 from notifier.domain.delivery import limiter_block_ms, pause_ms
-from notifier.domain.event import BALANCE_READ, BALANCE_MISSED, BalanceReport, Event
+from notifier.domain.event import BALANCE_MISSED, BALANCE_READ, BalanceReport, Event
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.reconciliation import (
-    KnownBalance,
     Comparison,
+    KnownBalance,
     ReceivingPeriod,
     compare,
     proves_missed_events,
@@ -32,17 +32,17 @@ from notifier.errors import (
     AppSuspended,
     CallError,
     NotAuthorised,
-    TemporaryFailure,
     OutcomeUnknown,
+    TemporaryFailure,
 )
 from notifier.flow.ports import ReferralAccounts
 from notifier.store import inbox, rate_limits, reconciliations
 from notifier.store.engine.database import Database
 from notifier.store.inbox import EventInserter
 from notifier.store.reconciliations import (
-    ReconciliationRun,
-    ReconciliationCounts,
     PendingRead,
+    ReconciliationCounts,
+    ReconciliationRun,
     ReconciliationTrigger,
 )
 

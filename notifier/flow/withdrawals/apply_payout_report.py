@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.notice import NoticeReason
-from notifier.domain.payout import PayoutReport, PayoutState, PayoutReportOutcome
+from notifier.domain.payout import PayoutReport, PayoutReportOutcome, PayoutState
 from notifier.flow.notices import NoticeWriter
 from notifier.store import audit, payouts, withdrawals
 from notifier.store.audit import AuditAction

@@ -16,7 +16,7 @@ from notifier.clock import Clock, to_millis
 from notifier.domain.digest_panel import SkipReason
 from notifier.domain.event import Click
 from notifier.domain.route import AddressBook
-from notifier.domain.withdrawal import DenialReason, PressOutcome, WithdrawOffer, Role, authorise, judge_press
+from notifier.domain.withdrawal import DenialReason, PressOutcome, Role, WithdrawOffer, authorise, judge_press
 from notifier.store import audit, withdrawals
 from notifier.store.audit import AuditAction
 from notifier.store.cards import batches, buttons

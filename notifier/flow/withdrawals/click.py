@@ -14,20 +14,20 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from notifier.cards.render import Renderer
-from notifier.cards.withdrawal_text import PressReply, panel_toast, denied_toast, meaning_toast
+from notifier.cards.withdrawal_text import PressReply, denied_toast, meaning_toast, panel_toast
 from notifier.clock import Clock, to_millis
 from notifier.domain.card_state import CardState, PostedCard
 from notifier.domain.digest_panel import Action, PanelButton
 from notifier.domain.event import Click, Event
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import (
+    Authorization,
     Button,
     DenialReason,
     PressOutcome,
-    WithdrawOffer,
     Role,
-    Authorization,
     Withdrawal,
+    WithdrawOffer,
     authorise,
     judge_press,
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from notifier.cards.withdrawal_text import PressReply, panel_toast, denied_toast
+from notifier.cards.withdrawal_text import PressReply, denied_toast, panel_toast
 from notifier.domain.digest_panel import PanelButton, may_press
 from notifier.domain.event import Click
 from notifier.store import audit

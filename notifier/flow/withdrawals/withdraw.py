@@ -18,7 +18,7 @@ from notifier.domain.delivery import limiter_block_ms
 from notifier.domain.payout import body_of
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, after_failure, withdrawable
-from notifier.errors import AccountDeactivated, CallError, TemporaryFailure, OutcomeUnknown
+from notifier.errors import AccountDeactivated, CallError, OutcomeUnknown, TemporaryFailure
 from notifier.flow.in_flight import InFlight, await_write
 from notifier.flow.notices import NoticeWriter, result_reason
 from notifier.flow.ports import ReferralAccounts

@@ -3,7 +3,7 @@
 from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field, wrong_type
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES
-from notifier.sandbox.tenant import TenantPerson, PersonStatus, Tenant
+from notifier.sandbox.tenant import PersonStatus, Tenant, TenantPerson
 
 CHAT_SCOPES = ("im:chat", "im:chat:readonly", "im:chat:read")
 MEMBER_SCOPES = ("im:chat", "im:chat:readonly", "im:chat.members:read")

@@ -8,7 +8,7 @@ from notifier.sandbox.accounts import assets, cash_bonus
 from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field, text_field, wrong_type
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import PER_MINUTE_100, PER_SECOND_10
-from notifier.sandbox.tenant import DEACTIVATED, USABLE, Account, TenantPerson, Tenant
+from notifier.sandbox.tenant import DEACTIVATED, USABLE, Account, Tenant, TenantPerson
 
 BASE = "/open-apis/hire/v1/referral_account"
 WRITE = ("hire:referral_account",)

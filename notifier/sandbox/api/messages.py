@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field, optional_text, text_field
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES, Quota
-from notifier.sandbox.api.recipients import find_chat_id, check_chat
+from notifier.sandbox.api.recipients import check_chat, find_chat_id
 from notifier.sandbox.cards.leak_audit import find_leak
 from notifier.sandbox.cards.rules import CardRefusedError, check_card
 from notifier.sandbox.tenant import Message, Tenant, drop_oldest, new_id

@@ -1,7 +1,7 @@
 """Recipients: from a receive_id to a chat, or to the reason why nothing may be sent there."""
 
 from notifier.sandbox.api.error_codes import RefusedError, bad_field
-from notifier.sandbox.tenant import Group, TenantPerson, PersonStatus, Tenant
+from notifier.sandbox.tenant import Group, PersonStatus, Tenant, TenantPerson
 
 RECEIVE_ID_TYPES = ("open_id", "union_id", "user_id", "email", "chat_id")
 _PREFIXES = {"open_id": "ou_", "union_id": "on_", "chat_id": "oc_"}

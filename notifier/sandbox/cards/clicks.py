@@ -8,7 +8,7 @@ from notifier.sandbox.api.error_codes import JsonObject, RefusedError
 from notifier.sandbox.api.messages import MessageApi
 from notifier.sandbox.push.long_connection import Ack, ConnectionLostError, LongConnection, NotConnectedError
 from notifier.sandbox.push.webhook import WebhookPusher
-from notifier.sandbox.tenant import Message, TenantPerson, Tenant, new_id
+from notifier.sandbox.tenant import Message, Tenant, TenantPerson, new_id
 
 NOT_ONLINE, NO_ANSWER, NOT_REACHED, HANDLER_FAILED, BAD_ANSWER, BAD_CARD, OTHER_VERSION = (
     200340,

@@ -2,7 +2,7 @@
 
 import re
 
-from notifier.sandbox.cards.checker import BAD_TAG, Check, CardChecker, as_object, as_text
+from notifier.sandbox.cards.checker import BAD_TAG, CardChecker, Check, as_object, as_text
 from notifier.sandbox.cards.text import div_text, icon, image_key, markdown, panel_title_text, plain_text
 from notifier.sandbox.cards.values import (
     anything,

@@ -1,7 +1,7 @@
 """Card inputs: the components people press, fill in or choose from, and the form around them."""
 
-from notifier.sandbox.cards.checker import EMPTY_NAME, Check, CardChecker, as_object
-from notifier.sandbox.cards.components import elements, container_of, layout, common_attributes
+from notifier.sandbox.cards.checker import EMPTY_NAME, CardChecker, Check, as_object
+from notifier.sandbox.cards.components import common_attributes, container_of, elements, layout
 from notifier.sandbox.cards.text import icon, plain_text
 from notifier.sandbox.cards.values import (
     anything,

@@ -4,7 +4,7 @@ The sub codes are those the platform documents within 230099; where it names non
 """
 
 from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.cards.checker import NOT_UPDATE_MULTI, CardRefusedError, CardChecker, as_text
+from notifier.sandbox.cards.checker import NOT_UPDATE_MULTI, CardChecker, CardRefusedError, as_text
 from notifier.sandbox.cards.components import CONTENT_COMPONENTS, elements, layout, link
 from notifier.sandbox.cards.inputs import INPUT_COMPONENTS
 from notifier.sandbox.cards.tables import TABLE_COMPONENTS

@@ -8,8 +8,8 @@ from notifier.sandbox.cards.checker import (
     BAD_JSON,
     BAD_ROW_KEY,
     BAD_ROWS,
-    Check,
     CardChecker,
+    Check,
     as_object,
     as_text,
 )

@@ -2,9 +2,10 @@
 
 import re
 
-from notifier.sandbox.cards.checker import BAD_IMAGE, BAD_PERSON, OVER_LIMIT, Check, CardChecker, as_text
+from notifier.sandbox.cards.checker import BAD_IMAGE, BAD_PERSON, OVER_LIMIT, CardChecker, Check, as_text
 from notifier.sandbox.cards.values import (
     by_language,
+    by_tag,
     colour,
     element_id,
     integer,
@@ -12,7 +13,6 @@ from notifier.sandbox.cards.values import (
     margin,
     one_of,
     shape,
-    by_tag,
     text,
     text_size,
 )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from notifier.sandbox.cards.checker import DUPLICATE_ID, Check, CardChecker, as_list, as_object, as_text
+from notifier.sandbox.cards.checker import DUPLICATE_ID, CardChecker, Check, as_list, as_object, as_text
 
 _LANGUAGES = "zh_cn en_us zh_hk zh_tw ja_jp id_id vi_vn th_th pt_br es_es ko_kr de_de fr_fr it_it ru_ru ms_my"
 LANGUAGES = frozenset(_LANGUAGES.split())

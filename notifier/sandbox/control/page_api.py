@@ -18,8 +18,8 @@ from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.pusher import decode_frame
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import SEND_MODES, Sandbox
-from notifier.sandbox.snapshot import account_json, person_json, build_state
-from notifier.sandbox.tenant import DEACTIVATED, USABLE, TenantPerson, PersonStatus
+from notifier.sandbox.snapshot import account_json, build_state, person_json
+from notifier.sandbox.tenant import DEACTIVATED, USABLE, PersonStatus, TenantPerson
 
 API = "/sandbox/api"
 MAX_OTHER_CONNECTIONS = 50  # the platform's limit for one app

@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from notifier.sandbox import payroll
-from notifier.sandbox.control.middleware import build_middlewares, add_log_id_header
+from notifier.sandbox.control.middleware import add_log_id_header, build_middlewares
 from notifier.sandbox.control.page_api import ControlApi
 from notifier.sandbox.control.stream import stream
 from notifier.sandbox.push import long_connection

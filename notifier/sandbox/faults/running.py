@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.faults.call_faults import CallFault, parse_call_fault
-from notifier.sandbox.faults.catalogue import FAULT_TYPES, FaultType, FaultOptions, is_int_between
+from notifier.sandbox.faults.catalogue import FAULT_TYPES, FaultOptions, FaultType, is_int_between
 from notifier.sandbox.tenant import Tenant
 
 MAX_SECONDS, MAX_TIMES = 86_400, 1_000_000

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.digest_panel import SkipReason, Progress
+from notifier.domain.digest_panel import Progress, SkipReason
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store import card_updates
 from notifier.store.engine.sql import insert_returning

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import DeliveryState, CardVariant
+from notifier.domain.delivery import CardVariant, DeliveryState
 from notifier.domain.event import AccountKey
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Button

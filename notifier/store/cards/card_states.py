@@ -12,7 +12,7 @@ from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import DigestPanel
 from notifier.domain.route import REFERRER, AddressBook
-from notifier.domain.withdrawal import WithdrawOffer, WithdrawalState
+from notifier.domain.withdrawal import WithdrawalState, WithdrawOffer
 from notifier.store import accounts, notices, payouts, withdrawals
 from notifier.store.cards import buttons, digest_panels
 from notifier.store.cards.buttons import PressedButton

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.digest import Digest, Holder
-from notifier.domain.digest_panel import Action, DigestPanel, SkipReason, PanelButton, Option, Result
+from notifier.domain.digest_panel import Action, DigestPanel, Option, PanelButton, Result, SkipReason
 from notifier.domain.ledger import read_content
 from notifier.domain.money import Amounts
 from notifier.domain.payout import PayoutState
@@ -20,7 +20,7 @@ from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store.cards import batches
 from notifier.store.engine.sql import insert_or_ignore
-from notifier.store.schema.tables import accounts, panel_buttons, buttons, deliveries, payouts, withdrawals
+from notifier.store.schema.tables import accounts, buttons, deliveries, panel_buttons, payouts, withdrawals
 
 _SqlRow = sa.Row[*tuple[Any, ...]]
 

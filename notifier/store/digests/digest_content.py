@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from notifier.domain.account import Referrer
-from notifier.domain.digest import DayFlow, Digest, AssetFlow, Holder, StalledItems, StalledPayout
+from notifier.domain.digest import AssetFlow, DayFlow, Digest, Holder, StalledItems, StalledPayout
 from notifier.domain.money import Amounts, Asset, Kind
 from notifier.domain.period import Period
 

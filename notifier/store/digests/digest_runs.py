@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import NEEDS_ATTENTION, DeliveryState, CardVariant
+from notifier.domain.delivery import NEEDS_ATTENTION, CardVariant, DeliveryState
 from notifier.domain.digest import Digest, StalledItems, StalledPayout
 from notifier.domain.money import Amounts
 from notifier.domain.payout import PayoutState
@@ -22,9 +22,9 @@ from notifier.store.notices import make_delivery_key
 from notifier.store.schema.tables import (
     accounts,
     deliveries,
-    digest_schedules,
     digest_files,
     digest_runs,
+    digest_schedules,
     payouts,
 )
 

@@ -14,9 +14,9 @@ from notifier.store.engine import init_marker, integrity
 from notifier.store.engine.outage import (
     REPLACE_DATABASE_HINT,
     StorageOutage,
-    to_store_error,
-    is_damage,
     get_next_step,
+    is_damage,
+    to_store_error,
 )
 from notifier.store.engine.writer import Writer
 from notifier.store.schema import upgrade

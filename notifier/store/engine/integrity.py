@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from notifier.errors import ConfigError
 from notifier.store.engine import init_marker
-from notifier.store.engine.outage import RESTORE_HINT, REPLACE_DATABASE_HINT
+from notifier.store.engine.outage import REPLACE_DATABASE_HINT, RESTORE_HINT
 
 MAX_CHECK_SECONDS = 3.0
 """A large file is looked over as far as one gets by then."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from notifier.store.engine.outage import StorageOutage, to_store_error, is_damage, get_next_step
+from notifier.store.engine.outage import StorageOutage, get_next_step, is_damage, to_store_error
 
 R = TypeVar("R")
 T = TypeVar("T")
