@@ -86,7 +86,7 @@ def digest_card(
         late_text=named(digest.due_at) if digest.is_late and digest.due_at is not None else "",
         correction=digest.correction_number,
         created_at=digest.created_at,
-        born_at_text=named(digest.created_at),
+        created_at_text=named(digest.created_at),
         changed_accounts=digest.changed_accounts,
         flows=tuple(_block(digest, asset) for asset in ordered[:MAX_FLOWS]),
         more_flows=max(0, len(ordered) - MAX_FLOWS),

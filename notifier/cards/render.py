@@ -280,7 +280,7 @@ def _digest_rows(card: DigestCard) -> list[str]:
         f"{flow.label.zh} / {flow.label.en}: {flow.opening} → {flow.closing} ({flow.net})"
         for flow in card.flows
     ]
-    return [*rows, card.born_at_text]
+    return [*rows, card.created_at_text]
 
 
 def _withdrawal_rows(panel: WithdrawalPanel) -> list[str]:

@@ -105,7 +105,7 @@ def check(config_path: Path | None, *, online: bool) -> None:
     help="Which sample data; `--list` names them. Default: the first that fits.",
 )
 @click.option("--list", "list_only", is_flag=True, help="Name the templates and samples.")
-def render_sample(
+def preview(
     config_path: Path | None, template: str | None, sample_name: str | None, *, list_only: bool
 ) -> None:
     """Render a card template with sample data and print its JSON."""

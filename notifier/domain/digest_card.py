@@ -119,7 +119,7 @@ class DigestCard:
     late_text: str = ""
     correction: int = 0
     created_at: Millis
-    born_at_text: str
+    created_at_text: str
     changed_accounts: int = 0
     flows: tuple[FlowBlock, ...] = ()
     more_flows: int = 0

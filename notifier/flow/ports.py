@@ -31,7 +31,10 @@ class ReferralAccounts(Protocol):
         """Returns the balance, the referrer, and whether the account may withdraw. Raises CallError."""
 
     async def withdraw(self, account_id: str, *, order_id: str, kinds: Collection[Kind]) -> Withdrawn:
-        """Withdraws the whole balance of these kinds. A repeated order id returns the first result. Raises CallError."""
+        """Withdraws the whole balance of these kinds. A repeated order id returns the first result.
+
+        Raises CallError.
+        """
 
 
 class PayoutGateway(Protocol):

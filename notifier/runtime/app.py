@@ -71,7 +71,7 @@ from notifier.runtime.lifecycle import (
     was_stopped_during,
     write_last_heartbeat,
 )
-from notifier.store import accounts, audit, outbox, withdrawals
+from notifier.store import accounts, audit, outbox, withdrawals, workers
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
 from notifier.store.engine.process_lock import hold_process_lock

@@ -96,7 +96,7 @@ def show_delivery(connection: Connection, delivery_id: int) -> DeliveryDetails |
         .select_from(delivery_notices.join(notices))
         .where(delivery_notices.c.delivery_id == delivery_id)
     ).scalar_one()
-    attempts = connection.execute(
+    attempt_rows = connection.execute(
         sa.select(
             attempts.c.uuid,
             attempts.c.started_at,
@@ -118,7 +118,7 @@ def show_delivery(connection: Connection, delivery_id: int) -> DeliveryDetails |
         body=more.body,
         degraded_reason=more.degraded_reason,
         notices=notice_count,
-        attempts=tuple(AttemptRow(**row._mapping) for row in attempts),  # noqa: SLF001 - see above
+        attempts=tuple(AttemptRow(**row._mapping) for row in attempt_rows),  # noqa: SLF001 - see above
     )
 
 

@@ -26,7 +26,7 @@ CLICKED = Click(
     chat_id="oc_1",
 )
 PLACES = {
-    "ref": ("event", "action", "value", "ref"),
+    "button_ref": ("event", "action", "value", "ref"),
     "open_id": ("event", "operator", "open_id"),
     "operator_tenant": ("event", "operator", "tenant_key"),
     "tenant_key": ("header", "tenant_key"),

@@ -470,7 +470,7 @@ async def test_every_referrer_hears_of_the_own_week(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More referrers than one transaction takes; the number is lowered, as a hundred more would show nothing more."""
-    monkeypatch.setattr(step, "TOGETHER", 2)
+    monkeypatch.setattr(step, "MAX_IN_FLIGHT", 2)
     for number in range(1, 6):
         store_balance(database, number, SUNDAY - timedelta(days=1), CNY=str(100 * number))
     plan = weekly(groups=(), to_referrers=True)

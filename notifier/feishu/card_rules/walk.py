@@ -34,7 +34,15 @@ class CardWalk:
     """
 
     __slots__ = (
-        *("containers", "element_ids", "field_names", "form_names", "noted", "own_colours", "own_text_sizes"),
+        *(
+            "containers",
+            "element_ids",
+            "field_names",
+            "form_names",
+            "problems",
+            "declared_colours",
+            "declared_text_sizes",
+        ),
         *("path", "tables"),
     )
 

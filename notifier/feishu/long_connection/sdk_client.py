@@ -290,4 +290,4 @@ def use_loop(loop: asyncio.AbstractEventLoop) -> None:
     sdk.loop = loop
 
 
-__all__ = ["StoringClient", "use_loop"]
+__all__ = ["LongConnectionClient", "use_loop"]

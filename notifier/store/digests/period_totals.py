@@ -270,7 +270,7 @@ def _pick_round_robin(connection: Connection, ranked: sa.Subquery, limit: int) -
         order_by=(sa.func.abs(ranked.c.units).desc(), ranked.c.account_ref),
     )
     account_count = sa.func.count().over(partition_by=(ranked.c.kind, ranked.c.currency))
-    ranked_accounts = sa.select(ranked, rank.label("place"), account_count.label("crowd")).subquery()
+    ranked_accounts = sa.select(ranked, rank.label("rank"), account_count.label("account_count")).subquery()
     rows = connection.execute(
         sa.select(ranked_accounts.c.account_ref, ranked_accounts.c.kind, ranked_accounts.c.currency)
         .where(ranked_accounts.c.rank <= limit)

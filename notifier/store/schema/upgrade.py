@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from notifier.errors import StoreOutdated
 
-LATEST_REVISION = "0007"
+LATEST_REVISION = "0001"
 """The revision that store/tables.py describes; a test compares the two."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
