@@ -5,13 +5,10 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.event import AccountKey
@@ -28,10 +25,8 @@ from notifier.domain.withdrawal import (
 from notifier.errors import Refused
 from notifier.store import accounts, withdrawals
 from notifier.store.cards import buttons
-from notifier.store.engine.database import Database, make_engine
-from notifier.store.schema import upgrade
+from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
-from notifier.store.schema.tables import withdrawals as table
 from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import ACCOUNT, CNY
 from support.delivery_rows import LIN, NOW, WORKER_ID, create_notice

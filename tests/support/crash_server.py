@@ -47,17 +47,17 @@ CRASH_POINTS = {
     "look-up begun": r"UPDATE accounts SET lookup_due_at=\? WHERE accounts.id",
     "referrer known": r"UPDATE deliveries SET receive_id_type",
     "card claimed": r"INSERT INTO attempts",
-    "card frozen": r"UPDATE deliveries SET rung=",
-    "card sent": r"UPDATE deliveries SET state=\?, updated_at=\?, owner=\?, message_id=",
+    "card frozen": r"UPDATE deliveries SET variant=",
+    "card sent": r"UPDATE deliveries SET state=\?, updated_at=\?, worker_id=\?, message_id=",
     "order stored": r"INSERT INTO withdrawals",
-    "withdrawal claimed": r"UPDATE withdrawals SET owner=\? WHERE withdrawals.id",
+    "withdrawal claimed": r"UPDATE withdrawals SET worker_id=\? WHERE withdrawals.id",
     "withdrawal call begun": r"UPDATE withdrawals SET attempts=.* expected=",
-    "withdrawal finished": r"UPDATE withdrawals SET state=\?, owner=\?, taken=",
+    "withdrawal finished": r"UPDATE withdrawals SET state=\?, worker_id=\?, withdrawn=",
     "own withdrawal seen": r"UPDATE withdrawals SET is_in_ledger",
     "payout claimed": r"UPDATE payouts SET first_tried_at",
     "payout submitted": r"UPDATE payouts SET state=\?, attempts=",
     "payout reported": r"UPDATE payouts SET state=\?, sent_at=",
-    "card change shown": r"UPDATE card_updates SET shown",
+    "card change shown": r"UPDATE card_updates SET applied_version",
 }
 """What a transaction is called by a statement in it; one transaction may be several steps at once."""
 

@@ -72,8 +72,8 @@ Index("ix_inbox_new", inbox.c.id, sqlite_where=text("state = 'new'"), postgresql
 Index(
     "ix_inbox_quarantined",
     inbox.c.id,
-    sqlite_where=text("state = 'parked'"),
-    postgresql_where=text("state = 'parked'"),
+    sqlite_where=text("state = 'quarantined'"),
+    postgresql_where=text("state = 'quarantined'"),
 )
 
 accounts = Table(
@@ -401,7 +401,7 @@ card_updates = Table(
     Column("abandoned_reason", Text),  # why this card will not be changed any more
     Column("last_error", Text),
 )
-_IS_UPDATE_PENDING = text("shown < wanted AND abandoned_reason IS NULL")
+_IS_UPDATE_PENDING = text("applied_version < requested_version AND abandoned_reason IS NULL")
 Index(
     "ix_card_updates_pending",
     card_updates.c.due_at,

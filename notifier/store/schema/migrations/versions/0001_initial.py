@@ -140,8 +140,8 @@ def upgrade() -> None:
         "inbox",
         ["id"],
         unique=False,
-        sqlite_where=sa.text("state = 'parked'"),
-        postgresql_where=sa.text("state = 'parked'"),
+        sqlite_where=sa.text("state = 'quarantined'"),
+        postgresql_where=sa.text("state = 'quarantined'"),
     )
     op.create_table(
         "rate_limits",
@@ -393,8 +393,8 @@ def upgrade() -> None:
         "card_updates",
         ["due_at"],
         unique=False,
-        sqlite_where=sa.text("shown < wanted AND abandoned_reason IS NULL"),
-        postgresql_where=sa.text("shown < wanted AND abandoned_reason IS NULL"),
+        sqlite_where=sa.text("applied_version < requested_version AND abandoned_reason IS NULL"),
+        postgresql_where=sa.text("applied_version < requested_version AND abandoned_reason IS NULL"),
     )
     op.create_table(
         "changes",
