@@ -110,7 +110,7 @@ def at_rest(notifier: RunningNotifier) -> None:
 
 def audit(notifier: RunningNotifier, order_id: str) -> list[tuple[str, str, str]]:
     ran = notifier.command("audit", "--order", order_id, "--json")
-    return [(row["what"], row["actor"], row["outcome"]) for row in json.loads(ran.stdout)][::-1]
+    return [(row["action"], row["actor"], row["outcome"]) for row in json.loads(ran.stdout)][::-1]
 
 
 def test_the_money_s_way_to_paid_is_on_every_card_and_told_once(notifier: RunningNotifier) -> None:

@@ -48,7 +48,7 @@ def test_an_order_that_waits_is_seen_hurried_and_ends(feishu_box: FeishuBox, tmp
 
         wait_until(lambda: listed()[0]["state"] == "withdrawn", "it is withdrawn")
         trail = json.loads(notifier.command("audit", "--order", order_id, "--json").stdout)
-        assert ["answer", "manual", "answer", "order"] == [each["what"] for each in trail]
+        assert ["answer", "manual", "answer", "order"] == [each["action"] for each in trail]
         again = notifier.command("withdrawals", "resume", order_id)
         assert (1, True) == (again.returncode, "is not waiting" in again.stderr)
         nowhere = notifier.command("withdrawals", "show", "rn-none")
