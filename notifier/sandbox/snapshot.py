@@ -21,8 +21,8 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "sends_digest": bool(tenant.settings.digest_command),
         "feishu_url": feishu_url,
         "app": {"app_id": tenant.settings.app_id, "connections": len(sandbox.connection.connections)},
-        "link": sandbox.connection.to_json(),
-        "troubles": [fault.to_json() for fault in sandbox.running_faults.running()],
+        "long_connection": sandbox.connection.to_json(),
+        "running_faults": [fault.to_json() for fault in sandbox.running_faults.running()],
         "people": [person_json(person) for person in tenant.people.values()],
         "groups": [
             {
@@ -53,7 +53,7 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "requests": [line.to_json() for line in reversed(tenant.requests[-REQUESTS_SHOWN:])],
         "refusals": {str(code): count for code, count in sorted(tenant.refusals.items())},
         "scopes": sorted(tenant.granted_scopes),
-        "faults": [fault.to_json() for fault in sandbox.call_faults.rules],
+        "call_faults": [fault.to_json() for fault in sandbox.call_faults.rules],
     }
 
 
@@ -85,7 +85,7 @@ def withdrawal_json(order: WithdrawalOrder) -> JsonObject:
         "points": order.points,
         "cash": _cash(order.cash),
         "at_ms": order.at_ms,
-        "asked": order.request_count,
+        "request_count": order.request_count,
     }
 
 

@@ -286,7 +286,7 @@ class FeishuBox:
         It ends by itself after `seconds` of real time or `times` hits, where given. Raises BadFaultError.
         """
         return self._call(
-            lambda sandbox: sandbox.running_faults.start({**options, "kind": fault_type}).fault_id
+            lambda sandbox: sandbox.running_faults.start({**options, "fault_type": fault_type}).fault_id
         )
 
     def end_fault(self, fault_id: str) -> None:
@@ -301,12 +301,12 @@ class FeishuBox:
         return self._read(lambda sandbox: [fault.to_json() for fault in sandbox.running_faults.running()])
 
     def connection_status(self) -> Json:
-        """How the app's connection fares: {"listening", "disconnected_at_ms", "offline_seconds", "reconnects", "dead", ...}."""
+        """How the app's connection fares: {"is_connected", "disconnected_at_ms", "offline_seconds", "reconnects", "dead", ...}."""
         return self._read(lambda sandbox: sandbox.connection.to_json())
 
     def set_other_connections(self, count: int) -> None:
         """As if somebody else had so many more connections of this app."""
-        self._call(lambda sandbox: setattr(sandbox.connection, "foreign", count))
+        self._call(lambda sandbox: setattr(sandbox.connection, "other_connections", count))
 
     def pings(self) -> int:
         """Of the app's clients, so far."""

@@ -89,7 +89,7 @@ def test_in_a_black_hole_nothing_is_received_and_the_page_works(hasty_box: Feish
         assert 200 == call(box, "GET", "/").status
         assert 200 == call(box, "GET", "/sandbox/api/state").status
         assert 1 == box.connections()
-        assert not box.connection_status()["listening"]
+        assert not box.connection_status()["is_connected"]
 
         with open_request(box, "/open-apis/im/v1/messages") as waiting:
             box.wait_for(lambda: box.running_faults()[0]["hits"] >= 3, "the call is in the hole")
@@ -130,7 +130,7 @@ def test_a_half_open_connection_is_dead_and_a_new_one_works(hasty_box: FeishuBox
         assert (1, 1, False) == (
             box.connections(),
             box.connection_status()["dead"],
-            box.connection_status()["listening"],
+            box.connection_status()["is_connected"],
         )
         with listening(box) as new:
             assert b"" != new.receive().payload
@@ -138,10 +138,10 @@ def test_a_half_open_connection_is_dead_and_a_new_one_works(hasty_box: FeishuBox
             assert (2, 1, True) == (
                 box.connections(),
                 box.connection_status()["dead"],
-                box.connection_status()["listening"],
+                box.connection_status()["is_connected"],
             )
         box.end_all_faults()
-        assert (0, True) == (box.connection_status()["dead"], box.connection_status()["listening"])
+        assert (0, True) == (box.connection_status()["dead"], box.connection_status()["is_connected"])
         assert b"" != old.receive().payload
 
 
@@ -270,7 +270,7 @@ def test_the_handshake_is_refused_without_headers(feishu_box: FeishuBox) -> None
 
 
 @pytest.mark.parametrize(
-    "kind, options, expected",
+    "fault_type, options, expected",
     [
         ("finite_reconnect_count", {"count": 7}, {"ReconnectCount": 7}),
         ("client_config", {"ping_interval_seconds": 1}, {"PingInterval": 1}),
@@ -296,18 +296,25 @@ def test_discovery_and_pongs_send_wrong_client_settings(
 
 
 def test_the_connection_status_shows_offline_time_and_reconnects(feishu_box: FeishuBox) -> None:
-    fresh = {"listening": False, "disconnected_at_ms": None, "offline_seconds": None, "reconnects": 0}
-    assert {**fresh, "dead": 0, "foreign": 0} == feishu_box.connection_status()
+    fresh = {"is_connected": False, "disconnected_at_ms": None, "offline_seconds": None, "reconnects": 0}
+    assert {**fresh, "dead": 0, "other_connections": 0} == feishu_box.connection_status()
     with listening(feishu_box):
-        assert {**fresh, "listening": True, "dead": 0, "foreign": 0} == feishu_box.connection_status()
+        assert {
+            **fresh,
+            "is_connected": True,
+            "dead": 0,
+            "other_connections": 0,
+        } == feishu_box.connection_status()
         feishu_box.start_fault("drop")
-        feishu_box.wait_for(lambda: not feishu_box.connection_status()["listening"], "the connection is lost")
+        feishu_box.wait_for(
+            lambda: not feishu_box.connection_status()["is_connected"], "the connection is lost"
+        )
         lost = feishu_box.connection_status()
     with listening(feishu_box):
         back = feishu_box.connection_status()
 
     assert (True, 1, lost["disconnected_at_ms"]) == (
-        back["listening"],
+        back["is_connected"],
         back["reconnects"],
         back["disconnected_at_ms"],
     )

@@ -155,10 +155,10 @@ def test_the_network_can_be_broken_by_hand(feishu_box: FeishuBox) -> None:
 def test_faults_are_listed_and_cleared_by_hand(feishu_box: FeishuBox) -> None:
     rule = {"match": "POST /open-apis/im/v1/messages", "action": "code", "code": 5000, "times": 3}
     fault_id = post(feishu_box, "/call-faults", rule).content["fault_id"]
-    (listed,) = call(feishu_box, "GET", "/sandbox/api/call-faults").content["faults"]
+    (listed,) = call(feishu_box, "GET", "/sandbox/api/call-faults").content["call_faults"]
     assert (fault_id, 3, "code") == (listed["fault_id"], listed["times"], listed["action"])
 
-    assert {"faults": []} == call(feishu_box, "DELETE", f"/sandbox/api/faults/{fault_id}").content
+    assert {"call_faults": []} == call(feishu_box, "DELETE", f"/sandbox/api/call-faults/{fault_id}").content
     assert 0 == send(feishu_box, "hi").code
 
 

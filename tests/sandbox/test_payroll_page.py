@@ -20,7 +20,7 @@ def test_a_withdrawal_is_listed_with_how_often_it_was_asked_for(feishu_box: Feis
             api(feishu_box, "POST", WITHDRAW, {"external_order_id": "o-1", "withdraw_bonus_type": [1, 2]})
 
         expect(page.get_by_test_id("withdrawal-amounts-o-1")).to_have_text("120 积分 · ¥350.50")
-        expect(page.get_by_test_id("withdrawal-asked-o-1")).to_have_text("请求 2 次")
+        expect(page.get_by_test_id("withdrawal-requests-o-1")).to_have_text("请求 2 次")
         page.get_by_test_id("lang-toggle").click()
         expect(page.get_by_test_id("withdrawal-log")).to_contain_text("Withdrawals")
 

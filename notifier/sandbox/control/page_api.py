@@ -124,8 +124,8 @@ class ControlApi:
     def _faults_json(self) -> JsonObject:
         """What is running, and what can be ordered."""
         return {
-            "faults": [fault.to_json() for fault in self._sandbox.running_faults.running()],
-            "kinds": {name: fault_type.to_json() for name, fault_type in FAULT_TYPES.items()},
+            "running_faults": [fault.to_json() for fault in self._sandbox.running_faults.running()],
+            "fault_types": {name: fault_type.to_json() for name, fault_type in FAULT_TYPES.items()},
         }
 
     def set_other_connections(self, _request: web.Request, body: JsonObject) -> JsonObject:
@@ -275,7 +275,7 @@ class ControlApi:
     async def send_digest(self, _request: web.Request, _body: JsonObject) -> JsonObject:
         """Runs the app's own command for it; what it says last is the answer."""
         try:
-            return {"said": await run_command(self._tenant.settings.digest_command)}
+            return {"output": await run_command(self._tenant.settings.digest_command)}
         except CommandFailedError as error:
             raise BadRequestError(str(error)) from error
 

@@ -75,7 +75,7 @@ class CallFaults:
 
     def add(self, rule: JsonObject) -> CallFault:
         """Raises BadCallFaultError."""
-        fault = parse_call_fault(rule, fault_id=f"fault-{next(self._numbers)}")
+        fault = parse_call_fault(rule, fault_id=f"call-fault-{next(self._numbers)}")
         self.rules.append(fault)
         self._tenant.bump_revision()
         return fault

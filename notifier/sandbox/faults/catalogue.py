@@ -42,10 +42,10 @@ class FaultType:
 
     def to_json(self) -> JsonObject:
         options = {
-            name: {"default": one.default, "wanted": one.expected} for name, one in self.options.items()
+            name: {"default": one.default, "expected": one.expected} for name, one in self.options.items()
         }
         return {
-            "does": self.effect,
+            "effect": self.effect,
             "options": options,
             "ends_by": list(self.ends_by),
             "is_immediate": self.is_immediate,

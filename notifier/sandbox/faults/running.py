@@ -45,7 +45,7 @@ class RunningFault:
         left = None if self.ends_at is None else round(max(0.0, self.ends_at - time.monotonic()), 1)
         return {
             "fault_id": self.fault_id,
-            "kind": self.fault_type,
+            "fault_type": self.fault_type,
             "options": dict(self.options),
             "seconds": self.seconds,
             "times": self.times,
@@ -68,11 +68,11 @@ class RunningFaults:
         self.uses_webhook: Callable[[], bool] = bool
 
     def start(self, request: JsonObject) -> RunningFault:
-        """From JSON such as {"kind": "429", "times": 3, "header": false}. Raises BadFaultError.
+        """From JSON such as {"fault_type": "429", "times": 3, "header": false}. Raises BadFaultError.
 
         seconds are of real time: a moved clock does not end a trouble.
         """
-        fault = parse_fault(request, fault_id=f"trouble-{next(self._numbers)}")
+        fault = parse_fault(request, fault_id=f"fault-{next(self._numbers)}")
         if FAULT_TYPES[fault.fault_type].needs_long_connection and self.uses_webhook():
             raise BadFaultError(
                 f"{fault.fault_type} needs the long connection, but events are posted to a webhook"
@@ -96,7 +96,7 @@ class RunningFaults:
             if fault.fault_id == fault_id:
                 self._end(fault)
                 return
-        raise UnknownFaultError(f"there is no trouble {fault_id!r}; it may be over")
+        raise UnknownFaultError(f"there is no fault {fault_id!r}; it may be over")
 
     def end_all(self) -> None:
         for fault in list(self._running):
@@ -143,15 +143,17 @@ class RunningFaults:
 
 def parse_fault(request: JsonObject, *, fault_id: str) -> RunningFault:
     """Raises BadFaultError."""
-    name = request.get("kind")
+    name = request.get("fault_type")
     if not isinstance(name, str) or name not in FAULT_TYPES:
-        raise BadFaultError(f'"kind" must be one of: {", ".join(FAULT_TYPES)}')
+        raise BadFaultError(f'"fault_type" must be one of: {", ".join(FAULT_TYPES)}')
     fault_type = FAULT_TYPES[name]
     ends = {end: request.get(end) for end in ("seconds", "times") if end not in fault_type.options}
     for end, value in ends.items():
         if value is not None and end not in fault_type.ends_by:
             raise BadFaultError(f'{name} takes no "{end}": {_end_rule_text(fault_type)}')
-    options = _options(name, {key: value for key, value in request.items() if key not in {"kind", *ends}})
+    options = _options(
+        name, {key: value for key, value in request.items() if key not in {"fault_type", *ends}}
+    )
     seconds = _given_seconds(ends.get("seconds"))
     return RunningFault(
         fault_id=fault_id,

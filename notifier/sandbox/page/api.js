@@ -2,10 +2,10 @@
 
 import { t } from "./texts.js";
 
-export const post = (path, body = {}) => ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-export const remove = (path) => ask(path, { method: "DELETE" });
+export const post = (path, body = {}) => request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const remove = (path) => request(path, { method: "DELETE" });
 
-async function ask(path, init) {
+async function request(path, init) {
   let response;
   try {
     response = await fetch(path, init);
@@ -22,7 +22,7 @@ const FETCH_TIMEOUT_MS = 15_000;
 const HEARTBEAT_MS = 20_000;
 
 /** Calls `onState(state)` for each new state, `onLost()` and `onBack()` when the server goes and returns. */
-export function follow({ onState, onLost, onBack }) {
+export function watchState({ onState, onLost, onBack }) {
   let stream = null;
   let running = false;
   let again = false;

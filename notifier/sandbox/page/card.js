@@ -3,20 +3,20 @@
 import { h } from "./dom.js";
 import { language, t } from "./texts.js";
 import { avatar, markdown, personName, smallMarkdown, textTag } from "./markdown.js";
-import { alignItems, backgroundColor, box, oneOf, pixels, readLooks, safeUrl, spacing, tagColor, templateColor, textColor, textSize } from "./card_styles.js";
+import { alignItems, backgroundColor, box, oneOf, pixels, readCardStyles, safeUrl, spacing, tagColor, templateColor, textColor, textSize } from "./card_styles.js";
 import { chart } from "./chart.js";
 import { table } from "./table.js";
 import { button, input, selectStatic } from "./inputs.js";
 
 const COMPONENTS = {
   div, markdown: markdownBlock, hr, img, person, person_list: personList, column_set: columnSet, column, collapsible_panel: collapsiblePanel,
-  form, table, chart, button, input, select_static: selectStatic, plain_text: bareText, lark_md: bareText,
+  form, table, chart, button, input, select_static: selectStatic, plain_text: plainTextBlock, lark_md: plainTextBlock,
 };
 
 const MAX_DEPTH = 16;
 
 /**
- * `host`: {people: Map, sentMs, mobile, act(click) -> Promise, ask({title, text}) -> Promise<bool>, tell(type, text)}.
+ * `host`: {people: Map, sentMs, mobile, sendAction(click) -> Promise, confirm({title, text}) -> Promise<bool>, showToast(type, text)}.
  * `act` gets {tag, value?, name?, form_value?, option?, input_value?}.
  */
 export function renderCard(card, host) {
@@ -30,7 +30,7 @@ export function renderCard(card, host) {
     const config = card.config ?? {};
     const lang = readerLanguage(config.locales);
     const reader = derive(host, {
-      looks: readLooks(config.style, host.mobile), language: lang, depth: 0, form: null,
+      styles: readCardStyles(config.style, host.mobile), language: lang, depth: 0, form: null,
       pick: (node, key) => pick(node, key, lang),
       text: (node) => (node && typeof node === "object" ? String(pick(node, "content", lang) ?? "") : ""),
     });
@@ -172,12 +172,12 @@ const GLYPHS = [
 export function glyph(element, reader, size = 16) {
   const token = String(element?.token ?? element?.img_key ?? "");
   const found = element?.tag === "standard_icon" ? GLYPHS.find(([expression]) => expression.test(token)) : null;
-  return h("span", { class: "glyph", title: token, "aria-hidden": "true", style: { color: textColor(element?.color, reader.looks), "font-size": `${size}px`, width: `${size + 2}px` } }, found ? found[1] : "◆");
+  return h("span", { class: "glyph", title: token, "aria-hidden": "true", style: { color: textColor(element?.color, reader.styles), "font-size": `${size}px`, width: `${size + 2}px` } }, found ? found[1] : "◆");
 }
 
 // --- text ------------------------------------------------------------------------------------------------------
 
-function bareText(element, reader) {
+function plainTextBlock(element, reader) {
   return textNode(element, reader);
 }
 
@@ -187,7 +187,7 @@ function textNode(element, reader, extra = {}) {
   return h("div", {
     class: `c-text ${lines ? "clamped" : ""}`,
     style: {
-      "font-size": textSize(element.text_size, reader.looks), color: plain ? textColor(element.text_color, reader.looks) : "",
+      "font-size": textSize(element.text_size, reader.styles), color: plain ? textColor(element.text_color, reader.styles) : "",
       "text-align": oneOf(element.text_align, ["left", "center", "right"], ""), "-webkit-line-clamp": lines ? String(lines) : "", ...extra,
     },
   }, plain ? reader.text(element) : smallMarkdown(reader.text(element), reader));
@@ -198,14 +198,14 @@ function div(element, reader) {
   const node = h("div", { class: "c-div", style: { width: width ? `${width}px` : element.width === "auto" ? "auto" : "" } },
     element.icon && glyph(element.icon, reader),
     element.text && textNode(element.text, reader, { flex: "1 1 auto" }));
-  if (element.width === "auto" || width) node.classList.add("hug");
+  if (element.width === "auto" || width) node.classList.add("fit-content");
   for (const field of element.fields ?? []) node.append(textNode(field.text ?? {}, reader));
   return node;
 }
 
 function markdownBlock(element, reader) {
   return h("div", {
-    class: "c-markdown", style: { "font-size": textSize(element.text_size, reader.looks), "text-align": oneOf(element.text_align, ["left", "center", "right"], "") },
+    class: "c-markdown", style: { "font-size": textSize(element.text_size, reader.styles), "text-align": oneOf(element.text_align, ["left", "center", "right"], "") },
   }, element.icon && glyph(element.icon, reader), h("div", { class: "md" }, markdown(reader.pick(element, "content"), reader)));
 }
 
@@ -258,7 +258,7 @@ function columnSet(element, reader) {
   const mode = oneOf(element.flex_mode, ["stretch", "flow", "bisect", "trisect"], "none");
   const node = h("div", {
     class: `c-columns flex-${mode}`,
-    style: { gap: spacing(element.horizontal_spacing, "8px"), "justify-content": alignItems(element.horizontal_align), background: backgroundColor(element.background_style, reader.looks) },
+    style: { gap: spacing(element.horizontal_spacing, "8px"), "justify-content": alignItems(element.horizontal_align), background: backgroundColor(element.background_style, reader.styles) },
   }, (element.columns ?? []).map((child) => renderOne({ tag: "column", ...child }, reader)));
   if (node.style.background) node.classList.add("filled");
   openOnClick(node, element.action);
@@ -271,7 +271,7 @@ function column(element, reader) {
   const node = h("div", { class: "c-column" });
   node.style.setProperty("flex", width ? `0 1 ${width}px` : element.width === "weighted" ? `${weight} 1 0` : "0 1 auto");
   layout(node, element, { gap: "8px" });
-  const background = backgroundColor(element.background_style, reader.looks);
+  const background = backgroundColor(element.background_style, reader.styles);
   if (background) { node.style.setProperty("background", background); node.classList.add("filled"); }
   node.append(...reader.render(element.elements));
   openOnClick(node, element.action);
@@ -296,13 +296,13 @@ function collapsiblePanel(element, reader) {
   layout(content, element, { padding: "8px", gap: "8px" });
   content.append(...reader.render(element.elements));
   const border = element.border ?? {};
-  const color = border.color === "grey" ? "var(--line)" : textColor(border.color, reader.looks);
+  const color = border.color === "grey" ? "var(--line)" : textColor(border.color, reader.styles);
   const side = oneOf(head.icon_position, ["left", "right", "follow_text"], "right");
   return h("details", {
     class: "c-panel", open: element.expanded === true,
-    style: { border: element.border ? `1px solid ${color || "var(--line)"}` : "", "border-radius": spacing(border.corner_radius), background: backgroundColor(element.background_color, reader.looks) },
-  }, h("summary", { class: `c-panel-head icon-${side}`, style: { padding: box(head.padding, "4px 0"), background: backgroundColor(head.background_color, reader.looks) } },
-    h("span", { class: "c-panel-title", style: { "font-size": textSize(title.text_size, reader.looks), color: textColor(title.text_color, reader.looks) } },
+    style: { border: element.border ? `1px solid ${color || "var(--line)"}` : "", "border-radius": spacing(border.corner_radius), background: backgroundColor(element.background_color, reader.styles) },
+  }, h("summary", { class: `c-panel-head icon-${side}`, style: { padding: box(head.padding, "4px 0"), background: backgroundColor(head.background_color, reader.styles) } },
+    h("span", { class: "c-panel-title", style: { "font-size": textSize(title.text_size, reader.styles), color: textColor(title.text_color, reader.styles) } },
       title.tag === "markdown" || title.tag === "lark_md" ? smallMarkdown(reader.text(title), reader) : reader.text(title)),
     h("span", { class: "c-panel-arrow", "aria-hidden": "true" }, "›")), content);
 }

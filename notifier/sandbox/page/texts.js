@@ -1,6 +1,6 @@
 // Every text of the page in both languages, and the small formats that depend on the reader's language.
 
-const WORDS = {
+const TEXTS = {
   page_title: ["盒中飞书", "Feishu in a box"],
   identity: ["我是", "I am"],
   language_to: ["Switch to English", "切换到中文"],
@@ -34,7 +34,7 @@ const WORDS = {
   choose_chat: ["选择一个会话", "Choose a chat"],
   choose_chat_hint: ["左侧是每个人与机器人的单聊，以及群聊。", "On the left: everybody's chat with the bot, and the groups."],
   no_messages: ["还没有消息", "No messages yet"],
-  no_messages_hint: ["在右侧制造一个事件，卡片会出现在这里。", "Cause an event on the right and its card appears here."],
+  no_messages_hint: ["在右侧制造一个事件，卡片会出现在这里。", "Create an event on the right and its card appears here."],
   show_earlier: ["显示更早的 {n} 条消息", "Show {n} earlier messages"],
   new_messages: ["{n} 条新消息", "{n} new"],
   unread: ["{n} 条未读", "{n} unread"],
@@ -44,7 +44,7 @@ const WORDS = {
   p2p_with: ["与机器人的单聊", "Chat with the bot"],
   bot_left: ["机器人不在群里", "The bot is not in this group"],
   not_your_chat: ["这是 {owner} 的单聊；点击按钮会以 {me} 的身份发送。", "This is {owner}'s chat; clicks are sent as {me}."],
-  become: ["切换为 {name}", "Become {name}"],
+  switch_to: ["切换为 {name}", "Become {name}"],
   back: ["返回", "Back"],
   updated: ["已更新 {time}", "updated {time}"],
   show_source: ["查看消息 JSON", "Show message JSON"],
@@ -52,7 +52,7 @@ const WORDS = {
   close: ["关闭", "Close"],
   cancel: ["取消", "Cancel"],
   confirm: ["确定", "Confirm"],
-  cause_event: ["制造事件", "Cause an event"],
+  create_event: ["制造事件", "Create an event"],
   account: ["内推账户", "Referral account"],
   owner: ["账户所有人", "Owner"],
   balance: ["当前余额", "Current balance"],
@@ -65,7 +65,7 @@ const WORDS = {
   delta_cash: ["现金变动", "Cash change"],
   delta_hint: ["正数为增加，负数为扣减", "Positive adds, negative takes away"],
   quick: ["快捷金额", "Quick amounts"],
-  account_off: ["账户已停用", "account deactivated"],
+  account_deactivated: ["账户已停用", "account deactivated"],
   no_accounts: ["还没有账户", "No accounts yet"],
   send_mode: ["发送方式", "How to send"],
   mode_once: ["一次", "Once"],
@@ -96,8 +96,8 @@ const WORDS = {
   no_requests: ["还没有请求", "No requests yet"],
   withdrawal_log: ["提现流水", "Withdrawals"],
   no_withdrawals: ["还没有提现", "No withdrawals yet"],
-  asked_n: ["请求 {n} 次", "asked {n}×"],
-  nothing_paid: ["无可提现余额", "nothing to pay out"],
+  requested_n: ["请求 {n} 次", "asked {n}×"],
+  nothing_to_withdraw: ["无可提现余额", "nothing to pay out"],
   payout_log: ["打款系统", "Payroll system"],
   no_payouts: ["还没有打款", "No payouts yet"],
   payout_paid: ["已打款", "Paid"],
@@ -107,7 +107,7 @@ const WORDS = {
   state_failed: ["失败", "failed"],
   received_n: ["收到 {n} 次", "received {n}×"],
   report_to: ["结果回报到 {url}", "Outcomes are reported to {url}"],
-  report_nowhere: ["未设置结果回报地址", "No address to report outcomes to"],
+  no_report_url: ["未设置结果回报地址", "No address to report outcomes to"],
   reported: ["已回报 · HTTP {status}", "reported · HTTP {status}"],
   report_refused: ["回报被拒 · HTTP {status}", "report refused · HTTP {status}"],
   report_failed: ["回报失败：{error}", "report failed: {error}"],
@@ -119,7 +119,7 @@ const WORDS = {
   status_bot_stopped: ["已停用机器人", "bot stopped"],
   status_out_of_range: ["不在可用范围", "out of range"],
   status_blocked: ["已屏蔽机器人", "bot blocked"],
-  bot_in: ["机器人在群", "Bot in group"],
+  has_bot: ["机器人在群", "Bot in group"],
   time_title: ["时间与摘要", "Time and digests"],
   advance_hour: ["快进 1 小时", "Forward 1 hour"],
   advance_day: ["快进 1 天", "Forward 1 day"],
@@ -129,27 +129,27 @@ const WORDS = {
   behind: ["比真实时间慢 {n} 小时", "{n} h behind real time"],
   send_digest: ["立即发送今日摘要", "Send today's digest now"],
   sending_digest: ["正在生成摘要…", "Making the digest…"],
-  digest_on_its_way: ["{whom}：摘要已生成，正在发送", "{whom}: on its way"],
-  digest_quiet: ["{whom}：没有变动，按设置不发送", "{whom}: nothing changed, so nothing is sent"],
-  digest_told: ["{whom}：本期摘要已发送过", "{whom}: was told this period already"],
+  digest_sending: ["{recipient}：摘要已生成，正在发送", "{recipient}: on its way"],
+  digest_no_changes: ["{recipient}：没有变动，按设置不发送", "{recipient}: nothing changed, so nothing is sent"],
+  digest_already_sent: ["{recipient}：本期摘要已发送过", "{recipient}: was told this period already"],
   digest_referrers: ["内推人", "referrers"],
-  disturb: ["制造故障", "Cause trouble"],
-  link: ["长连接", "Connection"],
-  link_good: ["正常", "working"],
-  link_dead: ["无响应", "unreachable"],
-  link_lost: ["已断开", "lost"],
-  link_posted: ["不使用：事件推送到回调地址", "not used: events are posted"],
-  link_never: ["尚未连接", "not yet"],
-  link_lost_at: ["上次断线", "Last lost"],
-  link_away: ["离线时长", "Away for"],
-  link_reconnects: ["恢复次数", "Times back"],
+  faults_title: ["制造故障", "Cause faults"],
+  long_connection: ["长连接", "Connection"],
+  long_connection_ok: ["正常", "working"],
+  long_connection_unresponsive: ["无响应", "unreachable"],
+  long_connection_lost: ["已断开", "lost"],
+  long_connection_unused: ["不使用：事件推送到回调地址", "not used: events are posted"],
+  long_connection_never: ["尚未连接", "not yet"],
+  long_connection_lost_at: ["上次断线", "Last lost"],
+  long_connection_offline: ["离线时长", "Away for"],
+  long_connection_reconnects: ["恢复次数", "Times back"],
   seconds_n: ["{n} 秒", "{n} s"],
-  troubles_running: ["进行中的故障", "Trouble that is running"],
-  no_troubles: ["没有进行中的故障", "No trouble is running"],
-  end_trouble: ["结束", "End"],
+  faults_running: ["进行中的故障", "Trouble that is running"],
+  no_faults: ["没有进行中的故障", "No trouble is running"],
+  end_fault: ["结束", "End"],
   end_all: ["全部结束", "End all"],
-  trouble_started: ["已开始：{name}", "Started: {name}"],
-  trouble_ended: ["已结束：{name}", "Ended: {name}"],
+  fault_started: ["已开始：{name}", "Started: {name}"],
+  fault_ended: ["已结束：{name}", "Ended: {name}"],
   ends_after: ["持续", "Ends after"],
   for_seconds: ["{n} 秒", "{n} seconds"],
   for_times: ["{n} 次", "{n}×"],
@@ -158,64 +158,64 @@ const WORDS = {
   left_times: ["还剩 {n} 次", "{n}× left"],
   hits_n: ["已影响 {n} 次", "hit {n}×"],
   how: ["方式", "how"],
-  trouble_hint: ["按下即开始；可同时进行多个。", "One press starts it; several can run at once."],
-  trouble_group_network: ["网络与长连接", "Network and connection"],
-  trouble_group_discovery: ["发现与握手", "Discovery and handshake"],
-  trouble_group_calls: ["接口与令牌", "Calls and tokens"],
-  trouble_group_pushes: ["事件推送", "Pushes"],
-  trouble_group_time: ["时钟", "Clock"],
-  trouble_drop: ["断线", "Drop"],
-  does_drop: ["所有长连接被重置；持续期间新连接也会被重置。", "Every long connection is reset; while it lasts, new ones too."],
-  trouble_black_hole: ["网络黑洞", "Black hole"],
-  does_black_hole: ["连接都还在，但任何请求都得不到回应，也没有推送。", "Connections stay open, but nothing is answered or pushed."],
-  trouble_half_open: ["半开", "Half-open"],
-  does_half_open: ["现有长连接已失效却不断开；新连接正常。", "The connections there are stay open but dead; new ones work."],
-  trouble_goes_silent_after_connect: ["连上即沉默", "Silent once connected"],
-  does_goes_silent_after_connect: ["新连接能连上，此后再无任何消息。", "New connections are accepted and dead from then on."],
-  trouble_no_pongs: ["无 pong", "No pongs"],
-  does_no_pongs: ["心跳得不到回应，事件照常推送。", "Pings are not answered; events still come."],
-  trouble_close_code: ["关闭连接", "Close"],
-  does_close_code: ["用 WebSocket 关闭帧关闭所有长连接。", "Every connection is closed with a close frame."],
-  trouble_discovery_hangs: ["发现挂起", "Discovery hangs"],
-  does_discovery_hangs: ["获取连接地址的请求永远没有回应。", "Endpoint discovery never answers."],
-  trouble_discovery_refused: ["发现被拒", "Discovery refused"],
-  does_discovery_refused: ["获取连接地址的请求返回错误码。", "Endpoint discovery answers with a code."],
-  trouble_discovery_html: ["发现返回 HTML", "Discovery HTML"],
-  does_discovery_html: ["获取连接地址的请求返回网关页面。", "Endpoint discovery answers with a gateway's page."],
-  trouble_handshake_refused: ["握手被拒", "Handshake refused"],
-  does_handshake_refused: ["WebSocket 握手被拒绝。", "The WebSocket handshake is refused."],
-  trouble_finite_reconnect_count: ["限制重连次数", "Finite reconnects"],
-  does_finite_reconnect_count: ["服务端配置只允许有限次重连。", "The platform's settings allow so many tries to reconnect."],
-  trouble_client_config: ["连接配置异常", "Client settings"],
-  does_client_config: ["服务端下发的连接配置缺少字段，或心跳间隔不同。", "The settings the platform tells lack keys, or change the ping interval."],
-  trouble_slow: ["响应缓慢", "Slow"],
-  does_slow: ["接口延迟一段时间才响应。", "Calls are answered late."],
-  trouble_429: ["限流 429", "429"],
-  does_429: ["接口返回请求过于频繁。", "Calls are refused as too many."],
-  trouble_500: ["错误 500", "500"],
-  does_500: ["接口返回服务器内部错误。", "Calls fail with an internal error."],
-  trouble_timeout_after_success: ["成功后超时", "Timeout after success"],
-  does_timeout_after_success: ["请求已执行，但没有回应。", "Calls are carried out, and then there is no answer."],
-  trouble_reset_after_success: ["成功后重置", "Reset after success"],
-  does_reset_after_success: ["请求已执行，随后连接被重置。", "Calls are carried out, and then the connection is reset."],
-  trouble_truncate: ["响应截断", "Truncated answer"],
-  does_truncate: ["请求已执行，只收到一半响应。", "Calls are carried out, and half of the answer comes."],
-  trouble_expire_tokens: ["令牌过期", "Expire tokens"],
-  does_expire_tokens: ["已发出的令牌立即失效。", "Every token handed out so far is expired."],
-  trouble_refuse_tokens: ["拒发令牌", "Refuse tokens"],
-  trouble_refuse_app: ["停用应用", "Refuse the app"],
-  does_refuse_app: ["所有调用都被拒绝：应用已停用（99991662）。", "Every call is refused: the app is disabled (99991662)."],
-  does_refuse_tokens: ["令牌全部失效，且不再发放（10014）。", "All tokens expire, and no new one is given (10014)."],
-  trouble_duplicate: ["重复推送", "Duplicate"],
-  does_duplicate: ["每个事件推送两次，再以新 ID 推送一次。", "Every event is pushed twice, and once more under a new id."],
-  trouble_reorder: ["倒序推送", "Reorder"],
-  does_reorder: ["事件先暂存，结束时倒序送达。", "Events are held, and come in reverse at the end."],
-  trouble_corrupt: ["推送损坏", "Corrupt"],
-  does_corrupt: ["事件首次推送损坏，重推完好。", "The first push of an event is damaged; the next one is whole."],
-  trouble_clock: ["时钟跳变", "Step the clock"],
-  does_clock: ["沙盒时钟向前或向后跳变，机器人的时钟随之变化。", "The sandbox's clock steps; the notifier's follows."],
+  fault_hint: ["按下即开始；可同时进行多个。", "One press starts it; several can run at once."],
+  fault_group_network: ["网络与长连接", "Network and connection"],
+  fault_group_discovery: ["发现与握手", "Discovery and handshake"],
+  fault_group_calls: ["接口与令牌", "Calls and tokens"],
+  fault_group_pushes: ["事件推送", "Pushes"],
+  fault_group_time: ["时钟", "Clock"],
+  fault_drop: ["断线", "Drop"],
+  effect_drop: ["所有长连接被重置；持续期间新连接也会被重置。", "Every long connection is reset; while it lasts, new ones too."],
+  fault_black_hole: ["网络黑洞", "Black hole"],
+  effect_black_hole: ["连接都还在，但任何请求都得不到回应，也没有推送。", "Connections stay open, but nothing is answered or pushed."],
+  fault_half_open: ["半开", "Half-open"],
+  effect_half_open: ["现有长连接已失效却不断开；新连接正常。", "The connections there are stay open but dead; new ones work."],
+  fault_goes_silent_after_connect: ["连上即沉默", "Silent once connected"],
+  effect_goes_silent_after_connect: ["新连接能连上，此后再无任何消息。", "New connections are accepted and dead from then on."],
+  fault_no_pongs: ["无 pong", "No pongs"],
+  effect_no_pongs: ["心跳得不到回应，事件照常推送。", "Pings are not answered; events still come."],
+  fault_close_code: ["关闭连接", "Close"],
+  effect_close_code: ["用 WebSocket 关闭帧关闭所有长连接。", "Every connection is closed with a close frame."],
+  fault_discovery_hangs: ["发现挂起", "Discovery hangs"],
+  effect_discovery_hangs: ["获取连接地址的请求永远没有回应。", "Endpoint discovery never answers."],
+  fault_discovery_refused: ["发现被拒", "Discovery refused"],
+  effect_discovery_refused: ["获取连接地址的请求返回错误码。", "Endpoint discovery answers with a code."],
+  fault_discovery_html: ["发现返回 HTML", "Discovery HTML"],
+  effect_discovery_html: ["获取连接地址的请求返回网关页面。", "Endpoint discovery answers with a gateway's page."],
+  fault_handshake_refused: ["握手被拒", "Handshake refused"],
+  effect_handshake_refused: ["WebSocket 握手被拒绝。", "The WebSocket handshake is refused."],
+  fault_finite_reconnect_count: ["限制重连次数", "Finite reconnects"],
+  effect_finite_reconnect_count: ["服务端配置只允许有限次重连。", "The platform's settings allow so many tries to reconnect."],
+  fault_client_config: ["连接配置异常", "Client settings"],
+  effect_client_config: ["服务端下发的连接配置缺少字段，或心跳间隔不同。", "The settings the platform tells lack keys, or change the ping interval."],
+  fault_slow: ["响应缓慢", "Slow"],
+  effect_slow: ["接口延迟一段时间才响应。", "Calls are answered late."],
+  fault_429: ["限流 429", "429"],
+  effect_429: ["接口返回请求过于频繁。", "Calls are refused as too many."],
+  fault_500: ["错误 500", "500"],
+  effect_500: ["接口返回服务器内部错误。", "Calls fail with an internal error."],
+  fault_timeout_after_success: ["成功后超时", "Timeout after success"],
+  effect_timeout_after_success: ["请求已执行，但没有回应。", "Calls are carried out, and then there is no answer."],
+  fault_reset_after_success: ["成功后重置", "Reset after success"],
+  effect_reset_after_success: ["请求已执行，随后连接被重置。", "Calls are carried out, and then the connection is reset."],
+  fault_truncate: ["响应截断", "Truncated answer"],
+  effect_truncate: ["请求已执行，只收到一半响应。", "Calls are carried out, and half of the answer comes."],
+  fault_expire_tokens: ["令牌过期", "Expire tokens"],
+  effect_expire_tokens: ["已发出的令牌立即失效。", "Every token handed out so far is expired."],
+  fault_refuse_tokens: ["拒发令牌", "Refuse tokens"],
+  fault_refuse_app: ["停用应用", "Refuse the app"],
+  effect_refuse_app: ["所有调用都被拒绝：应用已停用（99991662）。", "Every call is refused: the app is disabled (99991662)."],
+  effect_refuse_tokens: ["令牌全部失效，且不再发放（10014）。", "All tokens expire, and no new one is given (10014)."],
+  fault_duplicate: ["重复推送", "Duplicate"],
+  effect_duplicate: ["每个事件推送两次，再以新 ID 推送一次。", "Every event is pushed twice, and once more under a new id."],
+  fault_reorder: ["倒序推送", "Reorder"],
+  effect_reorder: ["事件先暂存，结束时倒序送达。", "Events are held, and come in reverse at the end."],
+  fault_corrupt: ["推送损坏", "Corrupt"],
+  effect_corrupt: ["事件首次推送损坏，重推完好。", "The first push of an event is damaged; the next one is whole."],
+  fault_clock: ["时钟跳变", "Step the clock"],
+  effect_clock: ["沙盒时钟向前或向后跳变，机器人的时钟随之变化。", "The sandbox's clock steps; the notifier's follows."],
   choice_drop_once: ["一次", "once"],
-  choice_drop_lasting: ["持续", "keep cutting"],
+  choice_drop_repeated: ["持续", "keep cutting"],
   choice_pongs_app: ["仅应用层", "application only"],
   choice_pongs_both: ["含 WebSocket", "WebSocket too"],
   choice_no_headers: ["无响应头", "no headers"],
@@ -228,7 +228,7 @@ const WORDS = {
   choice_damage_header: ["缺少头部", "header missing"],
   choice_damage_chunk: ["缺少分片", "chunk missing"],
   choice_hour_back: ["后退 1 小时", "1 hour back"],
-  choice_hour_on: ["前进 1 小时", "1 hour on"],
+  choice_hour_forward: ["前进 1 小时", "1 hour on"],
   done: ["完成", "Done"],
   failed: ["失败：{error}", "Failed: {error}"],
   click_failed: ["操作失败", "That did not work"],
@@ -278,16 +278,16 @@ export const isEnglish = () => current === "en_us";
 export const locale = () => (isEnglish() ? "en-US" : "zh-CN");
 
 /** Text from outside that stands inside a sentence of ours: without the marks that turn the direction of what follows. */
-export const calm = (text) => String(text ?? "").replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
+export const stripDirectionMarks = (text) => String(text ?? "").replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
 
 export function t(key, values = {}) {
-  const pair = WORDS[key];
+  const pair = TEXTS[key];
   if (!pair) return key;
-  return pair[isEnglish() ? 1 : 0].replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(values, name) ? calm(values[name]) : whole));
+  return pair[isEnglish() ? 1 : 0].replace(/\{(\w+)\}/g, (whole, name) => (Object.hasOwn(values, name) ? stripDirectionMarks(values[name]) : whole));
 }
 
 /** Write the words of the static parts: data-t is the text, data-t-label the accessible name. */
-export function applyWords(root = document) {
+export function applyTexts(root = document) {
   for (const node of root.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
   for (const node of root.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
   for (const node of root.querySelectorAll("[data-t-placeholder]")) node.placeholder = t(node.dataset.tPlaceholder);
@@ -321,9 +321,9 @@ function format(options) {
   return formats.get(key);
 }
 
-const two = (n) => String(n).padStart(2, "0");
-export const clock = (ms) => { const d = new Date(ms); return `${two(d.getHours())}:${two(d.getMinutes())}`; };
-export const clockSeconds = (ms) => `${clock(ms)}:${two(new Date(ms).getSeconds())}`;
+const padTwo = (n) => String(n).padStart(2, "0");
+export const clock = (ms) => { const d = new Date(ms); return `${padTwo(d.getHours())}:${padTwo(d.getMinutes())}`; };
+export const clockSeconds = (ms) => `${clock(ms)}:${padTwo(new Date(ms).getSeconds())}`;
 export const dayKey = (ms) => { const d = new Date(ms); return `${d.getFullYear()}-${d.getMonth()}-${d.getDate()}`; };
 
 export function dayName(ms, now) {
@@ -348,12 +348,12 @@ export function localDatetime(ms, type) {
     case "time": return clock(ms);
     case "time_sec": return clockSeconds(ms);
     case "timezone": return zoneName(date);
-    default: return `${date.getFullYear()}/${two(date.getMonth() + 1)}/${two(date.getDate())}`;
+    default: return `${date.getFullYear()}/${padTwo(date.getMonth() + 1)}/${padTwo(date.getDate())}`;
   }
 }
 
 function zoneName(date) {
   const minutes = -date.getTimezoneOffset();
   const size = Math.abs(minutes);
-  return `GMT${minutes < 0 ? "-" : "+"}${Math.floor(size / 60)}${size % 60 ? `:${two(size % 60)}` : ""}`;
+  return `GMT${minutes < 0 ? "-" : "+"}${Math.floor(size / 60)}${size % 60 ? `:${padTwo(size % 60)}` : ""}`;
 }

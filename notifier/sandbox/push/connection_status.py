@@ -11,7 +11,7 @@ class ConnectionStatus:
 
     def __init__(self, clock: SandboxClock) -> None:
         self._clock = clock
-        self._listening = False
+        self._is_connected = False
         self._disconnected_at_ms: int | None = None  # of the sandbox's clock, as everything that is shown
         self._disconnected_at = 0.0  # of real time
         self._offline_seconds: float | None = None
@@ -19,9 +19,9 @@ class ConnectionStatus:
 
     def update(self, working_count: int) -> None:
         """listening: how many connections work now."""
-        if bool(working_count) == self._listening:
+        if bool(working_count) == self._is_connected:
             return
-        self._listening = bool(working_count)
+        self._is_connected = bool(working_count)
         if not working_count:
             self._disconnected_at_ms, self._disconnected_at = self._clock.now_ms(), time.monotonic()
         elif self._disconnected_at_ms is not None:
@@ -31,10 +31,10 @@ class ConnectionStatus:
     def to_json(self) -> JsonObject:
         """disconnected_at_ms: the last time the last one went. offline_seconds: so far, or how long the last absence took."""
         away = self._offline_seconds
-        if not self._listening and self._disconnected_at_ms is not None:
+        if not self._is_connected and self._disconnected_at_ms is not None:
             away = time.monotonic() - self._disconnected_at
         return {
-            "listening": self._listening,
+            "is_connected": self._is_connected,
             "disconnected_at_ms": self._disconnected_at_ms,
             "offline_seconds": None if away is None else round(away, 1),
             "reconnects": self._reconnects,

@@ -94,7 +94,7 @@ class LongConnection:
         return sum(self._is_dead(one) for one in self.connections)
 
     def to_json(self) -> JsonObject:
-        return {**self.status.to_json(), "dead": self.dead, "foreign": self.other_connections}
+        return {**self.status.to_json(), "dead": self.dead, "other_connections": self.other_connections}
 
     def apis(self) -> list[Api]:
         """What the platform tells of live connections. Not documented: known from clients that call it."""
