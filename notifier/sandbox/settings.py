@@ -1,10 +1,20 @@
 """Settings: everything about the stand-in Feishu that can be set, with its defaults."""
 
 import ipaddress
+import re
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+SECRET_PATTERN = re.compile(
+    r"\bsandbox(?:-[a-z]+)*-(?:secret|key|token|ticket)(?:-[0-9a-f]{32})?\b|\bt-sandbox[0-9a-f]{32}\b"
+)
+"""Matches every secret of the sandbox: sample credentials, tickets, access keys and tokens.
+
+Tests search logs and files for it, so a new secret needs no change there.
+"""
 
 DEFAULT_SCOPES = frozenset(
     {
@@ -116,3 +126,8 @@ def is_loopback(url: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:  # no address, or a port that is none
         return False
+
+
+def new_secret(name: str) -> str:
+    """A random secret that `SECRET_PATTERN` matches. name: its kind, such as `ticket` or `access-key`."""
+    return f"sandbox-{name}-{secrets.token_hex(16)}"

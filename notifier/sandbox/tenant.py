@@ -10,8 +10,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import TypeVar
 
-from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.clock import SandboxClock
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.settings import SandboxSettings
 
 _T = TypeVar("_T")
@@ -24,6 +24,14 @@ class PersonStatus(Enum):
     OUT_OF_RANGE = "out_of_range"
     BLOCKED = "blocked"
 
+
+SAMPLE_PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
+    ("lin", "林小满（示例）", "Lin Xiaoman (sample)", 120, {"CNY": "350.50"}),
+    ("chen", "陈知行（示例）", "Chen Zhixing (sample)", 0, {"USD": "80.00"}),
+    ("tanaka", "田中遥（示例）", "Tanaka Haruka (sample)", 40, {"JPY": "12000.00"}),
+    ("zhou", "周未（示例）", "Zhou Wei (sample)", 0, {}),
+)
+"""(key, name, English name, points, cash by currency) of the people a fresh sandbox has. All are made up."""
 
 USABLE, DEACTIVATED = 1, 2  # account status on the wire
 
@@ -169,3 +177,24 @@ def drop_oldest(
 
 def new_id(prefix: str) -> str:
     return f"{prefix}_{secrets.token_hex(16)}"
+
+
+def build_sample_tenant(settings: SandboxSettings) -> Tenant:
+    """The tenant that a fresh sandbox starts with: four people, two groups, and `extra_accounts` for load."""
+    tenant = Tenant(settings)
+    for key, name, en_name, points, cash in SAMPLE_PEOPLE:
+        account = tenant.add_account(tenant.add_person(key, name=name, en_name=en_name).open_id)
+        account.points = points
+        account.cash = {currency: Decimal(amount) for currency, amount in cash.items()}
+    everyone = list(tenant.people)
+    for chat_id, name in (
+        ("oc_sandbox_hr", "招聘奖励通知（示例）"),
+        ("oc_sandbox_fallback", "奖励兜底群（示例）"),
+    ):
+        tenant.groups[chat_id] = Group(chat_id=chat_id, name=name, members=everyone)
+    for number in range(1, settings.extra_accounts + 1):
+        person = tenant.add_person(
+            f"extra_{number:04d}", name=f"示例员工 {number:04d}", en_name=f"Sample Person {number:04d}"
+        )
+        tenant.add_account(person.open_id)
+    return tenant

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from notifier.sandbox.cards.clicks import BadClickError
+from notifier.sandbox.push.clicks import BadClickError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import LongConnectionClient, api, card, listening, send

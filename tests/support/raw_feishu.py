@@ -9,8 +9,7 @@ from typing import Any, Self, TypeVar
 from aiohttp import WSMsgType, web
 
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame, FrameError
-from notifier.sandbox.secret_marks import new_secret
-from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.settings import SandboxSettings, new_secret
 from support.noise import SERVICE, frame_of
 from support.waiting import wait_until
 

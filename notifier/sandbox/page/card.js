@@ -2,8 +2,9 @@
 
 import { h } from "./dom.js";
 import { language, t } from "./texts.js";
-import { avatar, markdown, personName, smallMarkdown, textTag } from "./markdown.js";
+import { markdown, smallMarkdown, textTag } from "./markdown.js";
 import { alignItems, backgroundColor, box, oneOf, pixels, readCardStyles, safeUrl, spacing, tagColor, templateColor, textColor, textSize } from "./card_styles.js";
+import { glyph, personChip, unsupported } from "./common_components.js";
 import { chart } from "./chart.js";
 import { table } from "./table.js";
 import { button, input, selectStatic } from "./inputs.js";
@@ -109,10 +110,6 @@ function renderOne(element, reader) {
   return node;
 }
 
-export function unsupported(what) {
-  return h("div", { class: "unsupported", "data-unsupported": "" }, h("div", {}, t("unsupported", { what: String(what).slice(0, 200) })), h("small", {}, t("unsupported_hint")));
-}
-
 function layout(node, element, defaults = {}) {
   const horizontal = element.direction === "horizontal";
   const style = node.style;
@@ -159,20 +156,6 @@ function header(element, reader) {
 function styledText(node, reader) {
   const text = reader.text(node);
   return node?.tag === "lark_md" || node?.tag === "markdown" ? smallMarkdown(text, reader) : text;
-}
-
-const GLYPHS = [
-  [/gift|reward/, "🎁"], [/coin|money|wallet|pay|currency|yuan|dollar|cash/, "💰"], [/yes|done|check|success|succeed|right/, "✔"], [/warn|alarm|alert/, "⚠"],
-  [/error|fail|close|no_/, "✖"], [/info|maybe|help|question/, "ℹ"], [/time|clock|history|calendar/, "🕒"], [/member|person|user|group|contact/, "👤"],
-  [/chart|data|trend/, "📊"], [/bell|notif|speaker/, "🔔"], [/chat|message|comment/, "💬"], [/file|doc|sheet|list/, "📄"], [/link/, "🔗"], [/star|favor/, "★"], [/edit|pen/, "✎"],
-  [/setting/, "⚙"], [/lock|safe/, "🔒"], [/up/, "↑"], [/down/, "↓"], [/left/, "‹"], [/right/, "›"], [/add|plus/, "＋"], [/minus|reduce/, "－"], [/robot|bot/, "🤖"],
-];
-
-/** A standard icon is known here only by its name: a placeholder glyph close to its meaning. */
-export function glyph(element, reader, size = 16) {
-  const token = String(element?.token ?? element?.img_key ?? "");
-  const found = element?.tag === "standard_icon" ? GLYPHS.find(([expression]) => expression.test(token)) : null;
-  return h("span", { class: "glyph", title: token, "aria-hidden": "true", style: { color: textColor(element?.color, reader.styles), "font-size": `${size}px`, width: `${size + 2}px` } }, found ? found[1] : "◆");
 }
 
 // --- text ------------------------------------------------------------------------------------------------------
@@ -228,15 +211,6 @@ function img(element, reader) {
       class: "c-img-box", role: "img", "aria-label": alt, title: key,
       style: { width: size ? `${size[0]}px` : "100%", height: size ? `${size[1]}px` : "180px", "border-radius": /^\d{1,3}(px|%)$/.test(String(element.corner_radius)) ? element.corner_radius : "" },
     }, h("span", { class: "c-img-alt" }, `🖼 ${alt}`), h("small", {}, key)));
-}
-
-const PERSON_SIZES = ["extra_small", "small", "medium", "large"];
-
-export function personChip(id, reader, { size = "medium", showName = true, showAvatar = true, capsule = false } = {}) {
-  const person = reader.people.get(id);
-  const name = personName(person);
-  return h("span", { class: `person person-${oneOf(size, PERSON_SIZES, "medium")} ${capsule ? "capsule" : ""} ${person ? "" : "unknown"}`, title: name },
-    showAvatar && avatar(id, person ? name : "?"), showName && h("bdi", { class: "person-name" }, name), !showName && h("span", { class: "sr-only" }, name));
 }
 
 function person(element, reader) {

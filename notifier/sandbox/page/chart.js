@@ -2,7 +2,7 @@
 
 import { h, svg } from "./dom.js";
 import { oneOf, pixels } from "./card_styles.js";
-import { unsupported } from "./card.js";
+import { unsupported } from "./common_components.js";
 
 const RATIOS = { "1:1": 1, "2:1": 2, "4:3": 4 / 3, "16:9": 16 / 9 };
 const COLORS = ["blue", "turquoise", "orange", "purple", "green", "carmine", "yellow", "indigo", "red", "wathet"];

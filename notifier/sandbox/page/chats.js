@@ -3,7 +3,8 @@
 import { append, byId, h, icon, syncList } from "./dom.js";
 import { stripDirectionMarks, clock, dayKey, dayName, language, shortTime, t } from "./texts.js";
 import { avatar, mention, personName } from "./markdown.js";
-import { cardPreview, renderCard, unsupported } from "./card.js";
+import { cardPreview, renderCard } from "./card.js";
+import { unsupported } from "./common_components.js";
 
 const MESSAGES_SHOWN = 200;
 const CHATS_SHOWN = 150;

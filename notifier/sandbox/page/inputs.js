@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { t } from "./texts.js";
 import { oneOf, pixels, safeUrl } from "./card_styles.js";
-import { glyph } from "./card.js";
+import { glyph } from "./common_components.js";
 
 const TYPES = ["default", "primary", "danger", "text", "primary_text", "danger_text", "primary_filled", "danger_filled", "laser"];
 

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { clockSeconds, group, t } from "./texts.js";
 import { markdown, pages, smallMarkdown, textTag } from "./markdown.js";
 import { oneOf, pixels } from "./card_styles.js";
-import { personChip } from "./card.js";
+import { personChip } from "./common_components.js";
 
 const ROW_HEIGHTS = { low: 40, middle: 56, high: 72 };
 
