@@ -18,7 +18,7 @@ def damage_frames(frames: list[Frame], damage: str) -> list[bytes]:
 
 
 def damage_post(headers: dict[str, str], body: bytes, damage: str) -> tuple[dict[str, str], bytes]:
-    """The damaged post. damage: `bytes` (bytes of the body changed), `header` (no signature) or `chunk` (half of the body is missing)."""
+    """The damaged post. damage: `bytes` (body changed), `header` (no signature) or `chunk` (half of the body)."""
     match damage:
         case "bytes":
             return headers, _flip_bytes(body)
