@@ -67,4 +67,4 @@ def test_the_digest_result_is_shown_in_the_page_language(box: FeishuBox) -> None
         expect(page.get_by_test_id("time-result")).to_have_text("hr：摘要已生成，正在发送")
         page.get_by_test_id("lang-toggle").click()
         page.get_by_test_id("send-digest").click()
-        expect(page.get_by_test_id("time-result")).to_have_text("hr: on its way")
+        expect(page.get_by_test_id("time-result")).to_have_text("hr: the digest is being sent")

@@ -39,7 +39,7 @@ def test_payouts_are_reported_with_two_buttons(feishu_box: FeishuBox) -> None:
         expect(page.get_by_test_id("payout-report-url")).to_contain_text(receiver.url)
         page.get_by_test_id("payout-paid-o-1").click()
         expect(page.get_by_test_id("payout-outcome-o-1")).to_have_text("已回报 · HTTP 200")
-        expect(page.get_by_test_id("payout-state-o-1")).to_have_text("已打款")
+        expect(page.get_by_test_id("payout-state-o-1")).to_have_text("已付款")
         expect(page.get_by_test_id("payout-paid-o-1")).to_have_count(0)
 
         receiver.status = 500

@@ -1,9 +1,9 @@
-// Joins the parts of the page: state in, chats and controls out, the reader's choices kept.
+// The entry point of the page: loads the state, renders all areas, and saves the choices of the reader.
 
 import { byId, h, icon } from "./dom.js";
 import { applyTexts, isEnglish, language, setLanguage, t } from "./texts.js";
 import { personName } from "./markdown.js";
-import { watchState, post } from "./api.js";
+import { post, watchState } from "./api.js";
 import { chatName, Conversation, newestFirst, preview, showChatList, showEmpty, showHead, Unread } from "./chats.js";
 import { EventForm, fillSelect, showConnection, showEvents, showPeople, showRequests } from "./controls.js";
 import { showPayouts, showWithdrawals } from "./payouts.js";
@@ -20,7 +20,7 @@ let skew = 0;
 const conversation = new Conversation({ host: cardHost, onSource: showSource });
 const eventForm = new EventForm({ remember: (account) => saveChoices({ account }) });
 
-// --- what the reader chose -----------------------------------------------------------------------------------------
+// --- choices of the reader -----------------------------------------------------------------------------------------
 
 function readChoices() {
   let stored = {};
@@ -50,7 +50,7 @@ function setView(view) {
 
 const chatIsOnScreen = () => !document.hidden && (!narrow.matches || document.body.dataset.view === "chat");
 
-// --- drawing -------------------------------------------------------------------------------------------------------
+// --- rendering -------------------------------------------------------------------------------------------------------
 
 function applyChoices() {
   setLanguage(choices.language);
@@ -72,12 +72,12 @@ function applyChoices() {
   render();
 }
 
-function setIconButton(id, glyph, words, pressed) {
+function setIconButton(id, glyph, label, pressed) {
   const button = byId(id);
   button.replaceChildren(icon(glyph, 18));
-  button.setAttribute("aria-label", words);
+  button.setAttribute("aria-label", label);
   button.setAttribute("aria-pressed", String(pressed));
-  button.title = words;
+  button.title = label;
 }
 
 function render() {
@@ -127,7 +127,7 @@ function showUnreadTotal(chats) {
   document.title = `${total ? `(${total}) ` : ""}${t("page_title")}`;
 }
 
-/** Tell a screen reader about what came, once, whichever chat it came into. */
+/** Announces new messages of all chats to screen readers, once. */
 function announce(before, after) {
   if (!before) return;
   const known = new Map(before.chats.map((chat) => [chat.chat_id, chat.messages.length]));
@@ -136,7 +136,7 @@ function announce(before, after) {
   if (lines.length) byId("live-region").textContent = lines.slice(0, 3).join("; ");
 }
 
-// --- cards act -----------------------------------------------------------------------------------------------------
+// --- actions of cards -----------------------------------------------------------------------------------------------------
 
 function cardHost(message) {
   return {

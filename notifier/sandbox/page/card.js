@@ -1,4 +1,4 @@
-// A card (JSON 2.0) -> DOM nodes. Each component is one function; an unknown tag becomes a visible box.
+// Renders a card (JSON 2.0) as DOM nodes. Each component has one function; an unknown tag becomes a visible box.
 
 import { h } from "./dom.js";
 import { language, t } from "./texts.js";
@@ -18,7 +18,7 @@ const MAX_DEPTH = 16;
 
 /**
  * `host`: {people: Map, sentMs, mobile, sendAction(click) -> Promise, confirm({title, text}) -> Promise<bool>, showToast(type, text)}.
- * `act` gets {tag, value?, name?, form_value?, option?, input_value?}.
+ * `sendAction` gets {tag, value?, name?, form_value?, option?, input_value?}.
  */
 export function renderCard(card, host) {
   const root = h("div", { class: "card", "data-card": "2.0" });
@@ -50,7 +50,7 @@ export function renderCard(card, host) {
   return root;
 }
 
-/** A reader with some things changed; its `render` uses the changed one. */
+/** A copy of the reader with changes; its `render` uses the copy. */
 function derive(reader, changes) {
   const inner = { ...reader, ...changes };
   inner.render = (elements) => renderAll(elements, inner);
@@ -74,7 +74,7 @@ export function cardPreview(card) {
   return title ? `${t("card_preview")} ${title}` : t("card_preview");
 }
 
-/** The reader's language, unless the card allows only others. */
+/** The language of the reader, or another one when the card does not have it. */
 function readerLanguage(locales) {
   const mine = language();
   if (!Array.isArray(locales) || !locales.length || locales.includes(mine)) return mine;

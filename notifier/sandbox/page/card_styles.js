@@ -1,4 +1,4 @@
-// Values of a card that become CSS. Each is checked here, so a card can choose a look but cannot smuggle in CSS.
+// Values of a card that become CSS. Each value is checked here, so that a card cannot inject CSS.
 
 const NAMES = ["blue", "wathet", "turquoise", "green", "lime", "yellow", "orange", "red", "carmine", "violet", "purple", "indigo", "grey", "neutral"];
 const TEMPLATES = [...NAMES.filter((name) => name !== "lime" && name !== "neutral"), "default"];
@@ -105,7 +105,7 @@ export function avatarColor(id) {
 
 /** Chinese names show their last two characters, others two initials. */
 export function initials(name) {
-  const visible = String(name ?? "").slice(0, 200).replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "").trim(); // direction marks are no letters
+  const visible = String(name ?? "").slice(0, 200).replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "").trim(); // direction marks are not letters
   const clean = visible.replace(/[（(][^（）()]*[)）]/g, "").trim() || visible;
   if (!clean) return "?";
   const letters = Array.from(clean);

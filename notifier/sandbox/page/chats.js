@@ -1,7 +1,7 @@
 // The chat list and the conversation in the middle.
 
 import { append, byId, h, icon, syncList } from "./dom.js";
-import { stripDirectionMarks, clock, dayKey, dayName, language, shortTime, t } from "./texts.js";
+import { clock, dayKey, dayName, language, shortTime, stripDirectionMarks, t } from "./texts.js";
 import { avatar, mention, personName } from "./markdown.js";
 import { cardPreview, renderCard } from "./card.js";
 import { unsupported } from "./common_components.js";
@@ -11,7 +11,7 @@ const CHATS_SHOWN = 150;
 const NEAR_BOTTOM = 90;
 const LONG_TEXT = 2000;
 
-/** Chat names come from people where a person is behind them, so the language toggle reaches them. */
+/** The name of a chat. A direct chat has the name of its person in the language of the page. */
 export function chatName(chat, people) {
   const person = chat.open_id ? people.get(chat.open_id) : null;
   return person ? personName(person) : stripDirectionMarks(chat.name || chat.chat_id);
@@ -27,7 +27,7 @@ export function preview(message) {
 
 // --- list ------------------------------------------------------------------------------------------------------
 
-/** Which messages were seen, per chat: a time, kept for the life of the tab. */
+/** The time of the last read message per chat, kept in the session storage of the tab. */
 export class Unread {
   constructor() {
     this.seen = new Map();
@@ -37,7 +37,7 @@ export class Unread {
     this.first = this.seen.size === 0;
   }
 
-  /** On the very first state everything counts as read. */
+  /** With the first state of a tab, all messages count as read. */
   initialize(chats) {
     if (this.first) for (const chat of chats) this.markRead(chat);
     this.first = false;
@@ -60,7 +60,7 @@ export class Unread {
 
 export const newestFirst = (chats) => [...chats].sort((a, b) => (b.messages.at(-1)?.create_time_ms ?? 0) - (a.messages.at(-1)?.create_time_ms ?? 0));
 
-/** The newest chats, by name when the reader searches; the chosen one is always there. */
+/** Shows the newest chats that match the search. The selected chat is always listed. */
 export function showChatList({ chats, people, unread, selected, now, search, onChoose }) {
   const wanted = search.trim().toLowerCase();
   const matching = newestFirst(chats).filter((chat) => !wanted || `${chat.name} ${chatName(chat, people)} ${chat.chat_id}`.toLowerCase().includes(wanted));
@@ -99,7 +99,7 @@ const personOf = (chat, people) => (chat.open_id ? people.get(chat.open_id) : nu
 // --- conversation ----------------------------------------------------------------------------------------------
 
 export class Conversation {
-  /** `host(message)` gives what a card needs to know of the outside. */
+  /** `host(message)` returns the host of a card, see renderCard. */
   constructor({ host, onSource }) {
     this.host = host;
     this.onSource = onSource;
@@ -122,8 +122,8 @@ export class Conversation {
   }
 
   toBottom(smooth = false) {
-    const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.box.scrollTo({ top: this.box.scrollHeight, behavior: smooth && !calm ? "smooth" : "instant" });
+    const reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.box.scrollTo({ top: this.box.scrollHeight, behavior: smooth && !reducedMotion ? "smooth" : "instant" });
     this.pinned = true;
     this.setNewCount(0);
   }
@@ -142,7 +142,7 @@ export class Conversation {
     this.box.scrollTop = this.box.scrollHeight - before;
   }
 
-  /** `appearance` is all that changes how every message is drawn: language, width, people's names. */
+  /** `appearance` has everything that changes the rendering of all messages: language, width, names of people. */
   show(chat, appearance) {
     const switched = chat?.chat_id !== this.chatId;
     const stay = !switched && !this.pinned;
@@ -224,7 +224,7 @@ function textBubble(text, host) {
   return node;
 }
 
-/** A text message knows one markup only: <at user_id="…">name</at>. */
+/** Text messages have only one kind of markup: <at user_id="…">name</at>. */
 function withMentions(text, host) {
   const out = [];
   let from = 0;

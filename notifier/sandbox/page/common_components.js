@@ -1,4 +1,4 @@
-// What several components of a card show: an icon, a person, and the box in place of something unknown.
+// Parts that several card components use: an icon, a person, and the box for unsupported content.
 
 import { h } from "./dom.js";
 import { t } from "./texts.js";
@@ -16,7 +16,7 @@ const GLYPHS = [
   [/setting/, "⚙"], [/lock|safe/, "🔒"], [/up/, "↑"], [/down/, "↓"], [/left/, "‹"], [/right/, "›"], [/add|plus/, "＋"], [/minus|reduce/, "－"], [/robot|bot/, "🤖"],
 ];
 
-/** A standard icon is known here only by its name: a placeholder glyph close to its meaning. */
+/** A placeholder glyph for a standard icon, chosen by its name, because Feishu does not publish the icons. */
 export function glyph(element, reader, size = 16) {
   const token = String(element?.token ?? element?.img_key ?? "");
   const found = element?.tag === "standard_icon" ? GLYPHS.find(([expression]) => expression.test(token)) : null;

@@ -1,4 +1,4 @@
-// The right panel: cause an event, its logs, people and groups; and who is connected.
+// The right panel: create an event, the logs, people and groups, and the connection status.
 
 import { append, byId, h, icon, syncList } from "./dom.js";
 import { CURRENCIES, clockSeconds, decimalsOf, group, language, money, t } from "./texts.js";
@@ -9,9 +9,9 @@ const QUICK_POINTS = ["+100", "+10", "-50"];
 const QUICK_CASH = { CNY: ["+500", "+88.80", "-200"], USD: ["+50", "+9.99", "-20"], EUR: ["+50", "+9.99", "-20"], JPY: ["+5000", "+500", "-2000"] };
 const STATUSES = ["active", "resigned", "bot_stopped", "out_of_range", "blocked"];
 
-// --- cause an event ----------------------------------------------------------------------------------------------
+// --- create an event ----------------------------------------------------------------------------------------------
 
-/** One line of "points and cash"; the second appears only for the out-of-order mode. */
+/** The fields of one change (points and cash). The second change appears only in the out-of-order mode. */
 class ChangeFields {
   constructor(number) {
     const tail = number === 1 ? "" : `-${number}`;
@@ -46,7 +46,7 @@ class ChangeFields {
     return h("button", { type: "button", class: `chip ${/-/.test(text) ? "minus" : "plus"}`, "data-testid": this.number === 1 ? testId : `${testId}-${this.number}`, onclick: press }, text);
   }
 
-  /** -> {points, cash} as the API takes it; throws an error with words for the reader. */
+  /** Returns {points, cash} for the API. Throws an error whose message is for the reader. */
   read() {
     const points = tidy(this.points.value);
     const cash = tidy(this.cash.value);
@@ -67,7 +67,7 @@ class ChangeFields {
 
 const tidy = (text) => text.replace(/[\s,，]/g, "").replace("＋", "+").replace(/[－−]/g, "-");
 
-/** "+500" -> "+500.00": always signed, with the decimals of the currency. */
+/** "+500" becomes "+500.00": with a sign and the decimals of the currency. */
 function exact(currency, text) {
   const [, mark, whole, fraction = ""] = /^([+-]?)(\d+)(?:\.(\d+))?$/.exec(text);
   const decimals = decimalsOf(currency);
@@ -163,7 +163,7 @@ export function showResult(node, text, bad) {
   node.textContent = text;
 }
 
-/** Refill a select only when its options changed; keep the choice where it still exists. */
+/** Refills a select only when its options changed, and keeps the choice if it still exists. */
 export function fillSelect(select, list, wanted, nothing) {
   const signature = JSON.stringify(list);
   if (select.dataset.signature !== signature) {
@@ -182,8 +182,8 @@ const stateClass = (state) => (/ack/.test(state) ? "good" : /giv|fail|drop/.test
 
 export function stateLabel(state) {
   const key = `state_${String(state).replace(/[ -]/g, "_")}`;
-  const word = t(key);
-  return word === key ? String(state) : word;
+  const label = t(key);
+  return label === key ? String(state) : label;
 }
 
 export function showEvents(events, accounts, people) {

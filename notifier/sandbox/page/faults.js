@@ -1,4 +1,4 @@
-// The right panel: trouble ordered with one press, what is running, and how the client heals.
+// The right panel: start faults, list the running ones, and show how the client reconnects.
 
 import { append, byId, h, syncList } from "./dom.js";
 import { clockSeconds, language, t } from "./texts.js";
@@ -7,8 +7,10 @@ import { showResult } from "./controls.js";
 
 const MAX_SECONDS = 86_400;
 
-/** once: over as soon as it is done, so the choice of an end does not count. timed: only time ends it, no count of hits. least: what it is
- * given when no end was chosen, as it would be over at once without. */
+/**
+ * once: the fault ends at once, so the chosen duration is ignored. timed: only time can end it, not a number of hits.
+ * least: the duration when none was chosen, because the fault would end at once without it.
+ */
 const FAULT_GROUPS = [
   ["network", [
     { fault_type: "drop", choices: [["drop_once", {}, { once: true }], ["drop_repeated", {}, { least: { seconds: MAX_SECONDS } }]] },
@@ -57,10 +59,10 @@ const DEFAULT_END = "seconds-30";
 let state = null;
 let receivedAt = 0;
 
-// --- what can be ordered -------------------------------------------------------------------------------------------
+// --- buttons that start faults -------------------------------------------------------------------------------------------
 
 const endLabel = ([unit, n]) => (unit === "until" ? t("until_ended") : t(`for_${unit}`, { n }));
-const choiceLabel = (word) => (t(`choice_${word}`) === `choice_${word}` ? word : t(`choice_${word}`));
+const choiceLabel = (name) => (t(`choice_${name}`) === `choice_${name}` ? name : t(`choice_${name}`));
 
 function chosenEnd() {
   const [unit, n] = byId("fault-end").value.split("-");
@@ -96,7 +98,7 @@ function renderFaultButtons() {
   updateDisabledButtons();
 }
 
-/** What only time can end cannot be ordered for a number of hits. */
+/** Disables faults that only time can end while a number of hits is chosen. */
 function updateDisabledButtons() {
   const counted = "times" in chosenEnd();
   for (const button of document.querySelectorAll("#fault-types [data-timed]")) button.disabled = counted;
@@ -116,7 +118,7 @@ async function runAction(button, work, done) {
   }
 }
 
-// --- what is running -----------------------------------------------------------------------------------------------
+// --- running faults -----------------------------------------------------------------------------------------------
 
 function showRunning(faults) {
   byId("no-faults").hidden = faults.length > 0;
@@ -139,14 +141,14 @@ function showRunning(faults) {
 }
 
 function remainingText(one) {
-  const words = [];
-  if (one.left_seconds !== null) words.push(t("left_seconds", { n: Math.max(0, Math.ceil(one.left_seconds - (performance.now() - receivedAt) / 1000)) }));
-  if (one.left_times !== null) words.push(t("left_times", { n: one.left_times }));
-  if (one.hits) words.push(t("hits_n", { n: one.hits }));
-  return words.length ? words.join(" · ") : t("until_ended");
+  const texts = [];
+  if (one.left_seconds !== null) texts.push(t("left_seconds", { n: Math.max(0, Math.ceil(one.left_seconds - (performance.now() - receivedAt) / 1000)) }));
+  if (one.left_times !== null) texts.push(t("left_times", { n: one.left_times }));
+  if (one.hits) texts.push(t("hits_n", { n: one.hits }));
+  return texts.length ? texts.join(" · ") : t("until_ended");
 }
 
-// --- how the client heals ------------------------------------------------------------------------------------------
+// --- status of the long connection ------------------------------------------------------------------------------------------
 
 function showLongConnection() {
   const connection = state.long_connection ?? {};
@@ -157,9 +159,9 @@ function showLongConnection() {
   write(pill, t(word));
   byId("long-connection").dataset.isConnected = String(Boolean(connection.is_connected));
   write(byId("long-connection-lost"), connection.disconnected_at_ms ? clockSeconds(connection.disconnected_at_ms) : "—");
-  const away = connection.offline_seconds ?? null;
+  const offlineSeconds = connection.offline_seconds ?? null;
   const since = connection.is_connected ? 0 : (performance.now() - receivedAt) / 1000;
-  write(byId("long-connection-offline"), away === null ? "—" : t("seconds_n", { n: (away + since).toFixed(connection.is_connected ? 1 : 0) }));
+  write(byId("long-connection-offline"), offlineSeconds === null ? "—" : t("seconds_n", { n: (offlineSeconds + since).toFixed(connection.is_connected ? 1 : 0) }));
   write(byId("long-connection-reconnects"), String(connection.reconnects ?? 0));
 }
 
@@ -196,7 +198,7 @@ export function showFaults(next) {
 
 /** Called again when the language changes. */
 export function updateFaultTexts() {
-  if (byId("fault-types").dataset.language === language()) return; // keeps what was chosen
+  if (byId("fault-types").dataset.language === language()) return; // keeps the chosen variants
   byId("fault-types").dataset.language = language();
   byId("fault-result").hidden = true;
   renderFaultButtons();

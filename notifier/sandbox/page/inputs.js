@@ -1,4 +1,4 @@
-// What a reader can press or fill in: button, input, select. Values go up through reader.act or into the form.
+// Interactive components: button, input, select. Values go to reader.sendAction or into the form.
 
 import { h } from "./dom.js";
 import { t } from "./texts.js";
@@ -22,7 +22,7 @@ export function button(element, reader) {
 
   node.addEventListener("click", async () => {
     const { confirm } = element;
-    if (formAction === "submit") { // what is missing is said before anybody is asked to confirm it
+    if (formAction === "submit") { // reports a missing value before the confirmation
       const missing = [...reader.form.fields.values()].find((field) => field.required && !String(field.read() ?? "").trim());
       if (missing) {
         reader.showToast("error", t(missing.chosen ? "choose_first" : "required", { name: missing.label }));

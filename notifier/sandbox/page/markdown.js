@@ -1,9 +1,9 @@
-// Feishu's Markdown, text -> DOM nodes. Two steps: parse to a tree of plain objects, then build nodes.
+// Renders Feishu's Markdown as DOM nodes: first parses the text to a tree of plain objects, then builds nodes.
 // Entities are decoded only into text, after the markup around them is known: escaped text never becomes markup.
 // Every scan moves forward, so a long hostile text costs linear time; nesting is bounded.
 
 import { h } from "./dom.js";
-import { stripDirectionMarks, isEnglish, localDatetime, t } from "./texts.js";
+import { isEnglish, localDatetime, stripDirectionMarks, t } from "./texts.js";
 import { avatarColor, initials, safeUrl, tagColor, textColor } from "./card_styles.js";
 
 const MAX_NESTING = 24;

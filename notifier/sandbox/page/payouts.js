@@ -1,7 +1,7 @@
-// The right panel: what was withdrawn, and the payroll stand-in with its payouts.
+// The right panel: the withdrawals, and the simulated payroll system with its payouts.
 
 import { append, byId, h, syncList } from "./dom.js";
-import { stripDirectionMarks, clockSeconds, group, language, money, t } from "./texts.js";
+import { clockSeconds, group, language, money, stripDirectionMarks, t } from "./texts.js";
 import { personName } from "./markdown.js";
 import { post } from "./api.js";
 import { stateLabel } from "./controls.js";
@@ -55,14 +55,14 @@ const nameOf = (people, openId) => (people.has(openId) ? personName(people.get(o
 
 const head = (name, atMs, state) => h("div", { class: "log-top" }, state, h("bdi", { class: "log-name" }, name), h("time", { class: "log-time" }, clockSeconds(atMs)));
 
-/** Amounts come with four decimals; zeros at the end say nothing. */
+/** Removes trailing zeros, because amounts have four decimals. */
 function amountText({ kind, currency, amount }) {
   const short = amount.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
   return kind === "points" ? t("points_n", { n: group(short) }) : money(stripDirectionMarks(currency), short);
 }
 
 const wasAccepted = (payout) => payout.report_status >= 200 && payout.report_status < 300;
-/** The report came to nothing, so it may be made again. */
+/** Whether the report failed, so that it can be repeated. */
 const hasFailed = (payout) => Boolean(payout.report_error || payout.report_status) && !wasAccepted(payout);
 
 function outcome(payout) {

@@ -1,4 +1,4 @@
-// One card, given by /card.json, drawn as on a desktop and as on a phone. Its buttons stand for nothing.
+// Renders the card of /card.json at desktop and phone width. Its buttons have no effect.
 
 import { byId, h } from "./dom.js";
 import { isEnglish, setLanguage } from "./texts.js";
@@ -9,7 +9,7 @@ const known = new Map(people.map((person) => [person.open_id, person]));
 
 function render() {
   for (const [id, mobile] of [["desktop", false], ["mobile", true]]) {
-    const host = { people: known, sentMs: Date.now(), mobile, showToast: toast, confirm: async () => true, sendAction: async () => toast("info", "预览中的按钮不会提现 · Buttons of a preview withdraw nothing") };
+    const host = { people: known, sentMs: Date.now(), mobile, showToast: toast, confirm: async () => true, sendAction: async () => toast("info", "预览中的按钮不会提现 · Buttons in a preview do not withdraw") };
     byId(id).replaceChildren(renderCard(card, host));
   }
 }

@@ -1,4 +1,4 @@
-// The table component: every data type, paged as the client does.
+// The table component with all data types, in pages like Feishu's client.
 
 import { h } from "./dom.js";
 import { clockSeconds, group, t } from "./texts.js";
@@ -37,7 +37,7 @@ frame);
   return node;
 }
 
-/** A shade at the right edge while there is more of the table beyond it. */
+/** Shows a shade at the right edge while more columns are to the right. */
 function hintScroll(scroller, frame) {
   const updateShade = () => {
     const more = scroller.scrollWidth - scroller.clientWidth - scroller.scrollLeft > 2;

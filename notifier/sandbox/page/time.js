@@ -1,4 +1,4 @@
-// The right panel: the sandbox's clock, which can be moved forward, and the digest of today at a press.
+// The right panel: move the clock of the sandbox, and send today's digest.
 
 import { byId } from "./dom.js";
 import { t } from "./texts.js";
@@ -6,6 +6,9 @@ import { post } from "./api.js";
 import { showResult } from "./controls.js";
 
 let ahead = 0;
+
+/** What `notifier digest send` prints after the recipient, and the text for it. */
+const DIGEST_RESULTS = [[/\balready\b/, "digest_already_sent"], [/^(nothing|no change)/, "digest_no_changes"], [/^(on (its|their) way|sending|queued)/, "digest_sending"]];
 
 export function showTime(state) {
   ahead = state.ahead_seconds ?? 0;
@@ -22,11 +25,11 @@ function tick() {
   byId("sandbox-clock").dateTime = at.toISOString();
 }
 
-/** What the app's command says, in the page's language; what is not known is shown as it is. */
+/** The last output line of the digest command, in the language of the page. Unknown text is shown unchanged. */
 function translateDigestResult(output) {
-  const [, recipient, what] = /^([^:]+): (on (?:its|their) way|nothing changed|(?:was|were) told)/.exec(output) ?? [];
-  if (!what) return output;
-  const key = what.startsWith("on ") ? "digest_sending" : what.startsWith("nothing") ? "digest_no_changes" : "digest_already_sent";
+  const [, recipient, result] = /^([^:]+): (.+)$/.exec(output) ?? [];
+  const [, key] = DIGEST_RESULTS.find(([pattern]) => pattern.test(result ?? "")) ?? [];
+  if (!key) return output;
   return t(key, { recipient: recipient === "referrers" ? t("digest_referrers") : recipient });
 }
 
