@@ -39,7 +39,7 @@ class _HttpError(Exception):
 class ReceivedPayout:
     """One payout."""
 
-    order_id: str
+    order_id: str  # idempotency key
     body: JsonObject  # the request of the app
     canonical: str  # the body with sorted keys, to compare it with a repeated request
     at_ms: int  # milliseconds since 1970 of the sandbox clock

@@ -58,12 +58,12 @@ class ClientConfig:
 class SandboxSettings:
     """All settings of the sandbox."""
 
-    host: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # address to listen on
     port: int = 0  # 0 for any free port
     app_id: str = "cli_5a4db0c05a4db0c0"
     """`cli_` and 16 hex digits: Feishu's Node SDK refuses any other form."""
     app_secret: str = "sandbox-secret"  # noqa: S105  # sample credential of a loopback server
-    tenant_key: str = "sandbox-tenant"
+    tenant_key: str = "sandbox-tenant"  # id of the tenant in events
     clock: Callable[[], float] = time.time  # seconds since 1970; FeishuBox.advance() adds to it
     opening_events: bool = False  # at start, push one event per account with its current balance
     extra_accounts: int = 0  # accounts in addition to the four sample people, for load tests
@@ -74,7 +74,7 @@ class SandboxSettings:
         {"ou_sandbox_of_another_app"}
     )  # refused as ids of another app
 
-    client_config: ClientConfig = field(default_factory=ClientConfig)
+    client_config: ClientConfig = field(default_factory=ClientConfig)  # sent by discovery and pongs
     connection_limit: int = 50  # Feishu's limit of long connections for one app
     ticket_seconds: float = 60  # how long a connection URL is valid
     pong_carries_config: bool = True  # pongs contain client_config
@@ -91,7 +91,7 @@ class SandboxSettings:
     webhook_encrypt_key: str = "sandbox-encrypt-key"  # "" for plain JSON without a signature
     webhook_verification_token: str = "sandbox-verification-token"  # noqa: S105  # sample credential
 
-    token_lifetime_seconds: int = 7200
+    token_lifetime_seconds: int = 7200  # validity of a new access token
     token_renew_before_seconds: int = 1800  # a token with less time left is replaced by a new one
     quotas: bool = True  # enforce the rate limits of calls
     uuid_window_seconds: float = 3600  # a repeated uuid within it returns the first message

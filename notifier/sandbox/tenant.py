@@ -42,15 +42,15 @@ USABLE, DEACTIVATED = 1, 2  # account status on the wire
 class TenantPerson:
     """One person of the tenant."""
 
-    open_id: str
-    union_id: str
-    user_id: str
+    open_id: str  # id for this app
+    union_id: str  # id for all apps of one developer
+    user_id: str  # id in the tenant
     name: str  # in Chinese
-    en_name: str
-    email: str
+    en_name: str  # in English
+    email: str  # work e-mail address
     mobile: str  # with country code
     chat_id: str  # of the direct chat with the bot
-    status: PersonStatus = PersonStatus.ACTIVE
+    status: PersonStatus = PersonStatus.ACTIVE  # whether the bot can reach the person
     resigned_code: int = 230029  # error code for `resigned`; Feishu answers 230029 or 230013
 
 
@@ -58,22 +58,22 @@ class TenantPerson:
 class Group:
     """One group chat."""
 
-    chat_id: str
-    name: str
+    chat_id: str  # starts with oc_
+    name: str  # as shown to members
     members: list[str]  # open_ids
-    has_bot: bool = True
+    has_bot: bool = True  # the bot is a member
     muted: bool = False  # the bot is not allowed to send
-    dissolved: bool = False
+    dissolved: bool = False  # the group was deleted
 
 
 @dataclass(slots=True, kw_only=True)
 class Account:
     """One referral account."""
 
-    account_id: str
+    account_id: str  # decimal number as text
     open_id: str  # of the referrer
-    status: int = USABLE
-    points: int = 0
+    status: int = USABLE  # USABLE or DEACTIVATED
+    points: int = 0  # current balance
     cash: dict[str, Decimal] = field(default_factory=dict)  # by ISO currency
     currency_form: str = "iso"  # one of accounts.CURRENCY_FORMS, how the API writes currencies
 
@@ -82,16 +82,16 @@ class Account:
 class Message:
     """One message of the bot."""
 
-    message_id: str
-    chat_id: str
-    msg_type: str
+    message_id: str  # starts with om_
+    chat_id: str  # the chat that contains it
+    msg_type: str  # text, interactive (a card), file, ...
     content: JsonObject  # parsed content_text
     content_text: str  # the string that the app sent
     uuid: str | None  # idempotency key of the app
     create_time_ms: int  # milliseconds since 1970 of the sandbox clock
     update_time_ms: int  # equal to create_time_ms until the card is updated
     parent_id: str | None = None  # message_id of the message it replies to
-    recalled: bool = False
+    recalled: bool = False  # it was withdrawn by the sender
     has_pending_click: bool = False  # a click waits for its answer; Feishu refuses updates meanwhile
 
 
@@ -100,8 +100,8 @@ class RequestRecord:
     """One call of the app."""
 
     at_ms: int  # milliseconds since 1970 of the sandbox clock, at the end of the call
-    method: str
-    path: str
+    method: str  # HTTP method
+    path: str  # without query
     status: int  # HTTP status, 0 without an answer
     code: int | None  # of the JSON answer, None without one
     took_ms: int  # real time

@@ -1,4 +1,4 @@
-"""Clicks on cards: asked once, answered in time or not at all."""
+"""Clicks on cards: each callback is sent once and must be answered in time."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any

@@ -1,4 +1,4 @@
-"""Named troubles of the long connection: cut, dead, silent, closed; discovery and handshake that fail."""
+"""Faults of the long connection: reset, dead, silent and closed connections; failed discovery and handshake."""
 
 import http.client
 import json
@@ -31,7 +31,7 @@ def ping(listener: LongConnectionClient, service: int = 0) -> None:
 
 
 def receives_nothing(box: FeishuBox, listener: LongConnectionClient) -> bool:
-    """A ping is sent and an event pushed, twice, and neither is heard of."""
+    """Twice, a ping is sent and an event is pushed, and neither is answered."""
     ping(listener)
     (event_id,) = box.change_balance(LIN, points=1)
     box.wait_for(lambda: len(box.event(event_id)["pushes"]) > 2, "two pushes failed")
@@ -171,7 +171,7 @@ def test_a_connection_that_goes_silent_after_connect_stays_silent_until_the_faul
         assert receives_nothing(box, LongConnectionClient(second))
         if ended_by_hand:
             box.end_all_faults()
-            box.wait_for(lambda: box.connection_status()["dead"] == 0, "both are alive again")
+            box.wait_for(lambda: box.connection_status()["dead"] == 0, "both connections work again")
             assert b"" != LongConnectionClient(first).receive().payload
         else:
             assert [] == box.running_faults()
@@ -281,18 +281,18 @@ def test_discovery_and_pongs_send_wrong_client_settings(
     feishu_box: FeishuBox, fault_type: str, options: dict[str, object], expected: dict[str, int]
 ) -> None:
     whole = ClientConfig().to_wire()
-    left_out = options.get("without", [])
-    assert isinstance(left_out, list)
-    wanted = {key: value for key, value in {**whole, **expected}.items() if key not in left_out}
+    omitted = options.get("without", [])
+    assert isinstance(omitted, list)
+    expected_config = {key: value for key, value in {**whole, **expected}.items() if key not in omitted}
     feishu_box.start_fault(fault_type, **options)
     with listening(feishu_box) as listener:
         ping(listener)
-        assert wanted == json.loads(listener.receive().payload or b"")
+        assert expected_config == json.loads(listener.receive().payload or b"")
         feishu_box.end_all_faults()
         assert whole == discover(feishu_box).data["ClientConfig"]
 
     feishu_box.start_fault(fault_type, **options, times=1)
-    assert [wanted, whole] == [discover(feishu_box).data["ClientConfig"] for _ in range(2)]
+    assert [expected_config, whole] == [discover(feishu_box).data["ClientConfig"] for _ in range(2)]
 
 
 def test_the_connection_status_shows_offline_time_and_reconnects(feishu_box: FeishuBox) -> None:

@@ -239,12 +239,12 @@ def test_the_stream_batches_changes(feishu_box: FeishuBox) -> None:
         for _ in range(20):
             feishu_box.change_balance(LIN, points=1)
         last = state(feishu_box)["revision"]
-        told: list[int] = []
-        while not told or told[-1] < last:
-            told.append(next_revision(response))
+        revisions: list[int] = []
+        while not revisions or revisions[-1] < last:
+            revisions.append(next_revision(response))
 
-    assert first < told[0]
-    assert len(told) < 20
+    assert first < revisions[0]
+    assert len(revisions) < 20
 
 
 def test_streams_do_not_keep_the_sandbox_from_stopping() -> None:

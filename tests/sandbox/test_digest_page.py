@@ -1,4 +1,4 @@
-"""What the sandbox's page does with a digest's card that nobody has pressed yet, on a phone, and with its button."""
+"""The sandbox page shows a new digest card, also at phone width, and sends a digest with its button."""
 
 import re
 import sys
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def box() -> Iterator[FeishuBox]:
-    said = (sys.executable, "-c", "print('hr: on its way')")
-    with FeishuBox(SandboxSettings(digest_command=said)) as running:
+    command = (sys.executable, "-c", "print('hr: on its way')")
+    with FeishuBox(SandboxSettings(digest_command=command)) as running:
         assert 0 == send(running, render_sample(Config(), "digest.json.j2", "daily"), to="oc_sandbox_hr").code
         yield running
 

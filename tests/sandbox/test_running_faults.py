@@ -1,4 +1,4 @@
-"""Named troubles: ordered, listed, ended; and what each does to calls, tokens, events and the clock."""
+"""Running faults: start, list, end, and their effects on calls, tokens, events and the clock."""
 
 import http.client
 import json
@@ -19,15 +19,15 @@ LIN = "7000000000000000001"
 FAST = SandboxSettings(answer_seconds=0.05, redelivery_seconds=(0.01,) * 50)
 
 
-def order(box: FeishuBox, body: object) -> Reply:
+def start_fault(box: FeishuBox, body: object) -> Reply:
     return call(box, "POST", "/sandbox/api/faults", body)
 
 
 def test_a_running_fault_is_listed_with_its_remaining_time_and_can_be_ended(feishu_box: FeishuBox) -> None:
-    ordered = order(feishu_box, {"fault_type": "429", "seconds": 60, "times": 3, "header": False})
+    started = start_fault(feishu_box, {"fault_type": "429", "seconds": 60, "times": 3, "header": False})
     (listed,) = call(feishu_box, "GET", "/sandbox/api/faults").content["running_faults"]
 
-    assert (200, "429", 3, 0) == (ordered.status, listed["fault_type"], listed["left_times"], listed["hits"])
+    assert (200, "429", 3, 0) == (started.status, listed["fault_type"], listed["left_times"], listed["hits"])
     assert 0 < listed["left_seconds"] <= 60
     assert {"header": False, "reset_seconds": 1, "match": "* /open-apis/*"} == listed["options"]
     assert [listed["fault_id"]] == [one["fault_id"] for one in feishu_box.state()["running_faults"]]
@@ -71,13 +71,13 @@ def test_the_document_lists_every_fault_type_with_its_options() -> None:
 
 
 def test_a_fault_ends_automatically_after_seconds_of_real_time(feishu_box: FeishuBox) -> None:
-    lasting = feishu_box.start_fault("slow", seconds=600, delay_seconds=0)
+    lasting_id = feishu_box.start_fault("slow", seconds=600, delay_seconds=0)
     feishu_box.start_fault("429", seconds=0.05)
 
     feishu_box.advance(86_400)
 
     feishu_box.wait_for(lambda: len(feishu_box.running_faults()) == 1, "the short one is over")
-    assert [lasting] == [one["fault_id"] for one in feishu_box.running_faults()]
+    assert [lasting_id] == [one["fault_id"] for one in feishu_box.running_faults()]
     assert 0 == send(feishu_box, "hi").code
 
 
@@ -98,7 +98,7 @@ def test_a_fault_ends_automatically_after_the_requested_hits(feishu_box: FeishuB
     "fault_type", [name for name, fault_type in FAULT_TYPES.items() if fault_type.is_immediate]
 )
 def test_an_immediate_fault_is_not_running_afterwards(feishu_box: FeishuBox, fault_type: str) -> None:
-    assert order(feishu_box, {"fault_type": fault_type}).content["running"] is False
+    assert start_fault(feishu_box, {"fault_type": fault_type}).content["running"] is False
     assert [] == feishu_box.running_faults()
 
 
@@ -132,10 +132,10 @@ def test_every_other_fault_type_runs_until_it_is_ended(feishu_box: FeishuBox, fa
         ({"fault_type": "drop", "times": 0}, '"times" must be a whole number from 1 to 1000000, not 0'),
         ({"fault_type": "drop", "times": 1.5}, "not 1.5"),
         ({"fault_type": "drop", "times": True}, "not True"),
-        ({"fault_type": "drop", "second": 3}, "drop has no option 'second'; it takes none"),
+        ({"fault_type": "drop", "second": 3}, "drop has no option 'second'; it has no options"),
         (
             {"fault_type": "429", "headers": 1},
-            "429 has no option 'headers'; it takes header, reset_seconds, match",
+            "429 has no option 'headers'; options: header, reset_seconds, match",
         ),
         ({"fault_type": "429", "header": "no"}, "\"header\" must be true or false, not 'no'"),
         ({"fault_type": "429", "match": "/open-apis"}, '"match" must be a method and a path'),
@@ -154,20 +154,20 @@ def test_every_other_fault_type_runs_until_it_is_ended(feishu_box: FeishuBox, fa
         ({"fault_type": "corrupt", "damage": "glue"}, '"damage" must be one of: bytes, header, chunk'),
         (
             {"fault_type": "black_hole", "times": 1},
-            'black_hole takes no "times": it lasts for seconds, or until',
+            'black_hole does not accept "times": it lasts for seconds, or until',
         ),
         (
             {"fault_type": "expire_tokens", "seconds": 1},
-            'expire_tokens takes no "seconds": it happens at once',
+            'expire_tokens does not accept "seconds": it happens at once',
         ),
         ({"fault_type": "clock", "seconds": "soon"}, '"seconds" must be a number from -'),
-        ({"fault_type": "clock", "times": 1}, 'clock takes no "times": it happens at once'),
+        ({"fault_type": "clock", "times": 1}, 'clock does not accept "times": it happens at once'),
     ],
 )
 def test_an_invalid_fault_is_refused_with_a_message(
     feishu_box: FeishuBox, body: object, sentence: str
 ) -> None:
-    refused = order(feishu_box, body)
+    refused = start_fault(feishu_box, body)
 
     assert 400 == refused.status
     assert sentence in refused.content["error"]

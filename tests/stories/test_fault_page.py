@@ -1,4 +1,4 @@
-"""A person orders trouble on the sandbox's page, sees it run and end, and watches the notifier heal."""
+"""A user starts faults on the sandbox page, sees them run and end, and sees the notifier reconnect."""
 
 import re
 
@@ -18,7 +18,7 @@ def choose_end(page: Page, value: str) -> None:
     page.get_by_test_id("fault-end").select_option(value)
 
 
-def test_every_kind_is_ordered_with_one_press_and_ended_with_another(feishu_box: FeishuBox) -> None:
+def test_every_fault_type_starts_and_ends_with_one_click(feishu_box: FeishuBox) -> None:
     with open_page(feishu_box.url) as page:
         choose_end(page, "until")
         page.get_by_test_id("fault-how-drop").select_option(label="持续")
@@ -35,7 +35,7 @@ def test_every_kind_is_ordered_with_one_press_and_ended_with_another(feishu_box:
         assert [] == feishu_box.running_faults()
 
 
-def test_a_trouble_counts_down_and_is_gone_from_the_page_when_it_ends(feishu_box: FeishuBox) -> None:
+def test_a_fault_counts_down_and_disappears_from_the_page_when_it_ends(feishu_box: FeishuBox) -> None:
     with open_page(feishu_box.url) as page:
         choose_end(page, "seconds-10")
         page.get_by_test_id("fault-black_hole").click()
@@ -48,7 +48,7 @@ def test_a_trouble_counts_down_and_is_gone_from_the_page_when_it_ends(feishu_box
         expect(page.get_by_test_id("running-black_hole")).to_have_count(0, timeout=20_000)
 
 
-def test_a_trouble_with_hits_tells_how_many_are_left_and_ends_with_the_last(feishu_box: FeishuBox) -> None:
+def test_a_fault_shows_its_remaining_hits_and_ends_with_the_last_one(feishu_box: FeishuBox) -> None:
     with open_page(feishu_box.url) as page:
         choose_end(page, "times-3")
         expect(page.get_by_test_id("fault-black_hole")).to_be_disabled()
@@ -65,7 +65,7 @@ def test_a_trouble_with_hits_tells_how_many_are_left_and_ends_with_the_last(feis
         expect(page.get_by_test_id("fault-429")).to_be_enabled()
 
 
-def test_all_can_be_ended_together_and_a_dead_connection_is_told(feishu_box: FeishuBox) -> None:
+def test_all_faults_end_together_and_a_dead_connection_is_shown(feishu_box: FeishuBox) -> None:
     with listening(feishu_box), open_page(feishu_box.url) as page:
         expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")
         page.get_by_test_id("fault-half_open").click()
@@ -81,7 +81,7 @@ def test_all_can_be_ended_together_and_a_dead_connection_is_told(feishu_box: Fei
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_the_trouble_block_fits_the_page(feishu_box: FeishuBox, width: int, language: str) -> None:
+def test_the_fault_block_fits_the_page(feishu_box: FeishuBox, width: int, language: str) -> None:
     with open_page(feishu_box.url, width=width) as page:
         if width < 860:
             page.get_by_test_id("tab-events").click()
@@ -97,7 +97,7 @@ def test_the_trouble_block_fits_the_page(feishu_box: FeishuBox, width: int, lang
         ).evaluate_all(cut_off)
 
 
-def test_a_person_watches_the_notifier_heal(notifier: RunningNotifier) -> None:
+def test_the_page_shows_that_the_notifier_reconnects(notifier: RunningNotifier) -> None:
     with open_page(notifier.box.url) as page:
         expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")
         expect(page.get_by_test_id("long-connection-reconnects")).to_have_text("0")

@@ -33,21 +33,21 @@ class ContactApi:
         id_type = _id_type(call)
         found: list[JsonObject] = []
         for field, kind in (("emails", "email"), ("mobiles", "mobile")):
-            wanted = call.body.get(field) or []
-            if not isinstance(wanted, list) or not all(isinstance(item, str) for item in wanted):
-                raise wrong_type(field, wanted)
-            if len(wanted) > QUERIES_PER_KIND:
-                raise bad_field(field, f"at most {QUERIES_PER_KIND} entries", len(wanted))
-            found += [self._find_one(kind, item, id_type, call.body) for item in wanted]
+            queries = call.body.get(field) or []
+            if not isinstance(queries, list) or not all(isinstance(item, str) for item in queries):
+                raise wrong_type(field, queries)
+            if len(queries) > QUERIES_PER_KIND:
+                raise bad_field(field, f"at most {QUERIES_PER_KIND} entries", len(queries))
+            found += [self._find_one(kind, item, id_type, call.body) for item in queries]
         return {"user_list": found}
 
-    def _find_one(self, kind: str, wanted: str, id_type: str, body: JsonObject) -> JsonObject:
-        full = f"+86{wanted}" if kind == "mobile" and not wanted.startswith("+") else wanted
+    def _find_one(self, kind: str, query: str, id_type: str, body: JsonObject) -> JsonObject:
+        full = f"+86{query}" if kind == "mobile" and not query.startswith("+") else query
         for person in self._tenant.people.values():
             hidden = person.status is PersonStatus.RESIGNED and not body.get("include_resigned")
             if getattr(person, kind) == full and not hidden:
-                return {kind: wanted, "user_id": getattr(person, id_type)}
-        return {kind: wanted}
+                return {kind: query, "user_id": getattr(person, id_type)}
+        return {kind: query}
 
     def user(self, call: Call) -> JsonObject:
         """One person; its fields depend on the granted scopes."""

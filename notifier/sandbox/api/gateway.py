@@ -32,10 +32,10 @@ class Call:
 class Api:
     """One call of the platform."""
 
-    method: str
+    method: str  # HTTP method
     path: str  # with placeholders such as {message_id}
     scopes: Sequence[str]  # one granted scope of them is enough; empty when no scope is required
-    limits: tuple[Limit, ...]
+    limits: tuple[Limit, ...]  # rate limits, for all callers together
     answer: Callable[[Call], JsonObject]  # returns `data` of the answer, or raises RefusedError
 
 

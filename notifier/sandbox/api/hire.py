@@ -21,9 +21,9 @@ class WithdrawalOrder:
     """One completed withdrawal."""
 
     external_order_id: str  # the order id of the app, its idempotency key
-    account_id: str
+    account_id: str  # of the referrer
     kinds: frozenset[int]  # POINTS, CASH
-    points: int
+    points: int  # withdrawn points
     cash: dict[str, Decimal]  # by ISO currency
     at_ms: int  # milliseconds since 1970 of the sandbox clock
     answer: JsonObject  # `data` of the first answer, returned again for a repeated request
@@ -151,11 +151,11 @@ class ReferralAccountApi:
     def _person(self, body: JsonObject) -> TenantPerson:
         """Finds a person by e-mail address or by mobile {code, number}. Raises 1002002, 1002551."""
         email, mobile = body.get("email"), body.get("mobile")
-        wanted = f"+{mobile.get('code')}{mobile.get('number')}" if isinstance(mobile, dict) else None
-        if not email and wanted is None:
+        full_mobile = f"+{mobile.get('code')}{mobile.get('number')}" if isinstance(mobile, dict) else None
+        if not email and full_mobile is None:
             raise RefusedError(1002002, "one of mobile and email is required")
         for person in self._tenant.people.values():
-            if (email and person.email == email) or (wanted and person.mobile == wanted):
+            if (email and person.email == email) or (full_mobile and person.mobile == full_mobile):
                 return person
         raise RefusedError(1002551)
 

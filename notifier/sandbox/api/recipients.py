@@ -33,12 +33,12 @@ def check_chat(tenant: Tenant, chat_id: str) -> None:
         raise RefusedError(99992356)
 
 
-def find_person(tenant: Tenant, id_type: str, wanted: str) -> TenantPerson:
+def find_person(tenant: Tenant, id_type: str, person_id: str) -> TenantPerson:
     """The person with this id. Raises 99992361 for an open_id of another app, 99992351 or 230034 for an unknown id."""
-    if id_type == "open_id" and wanted in tenant.settings.foreign_open_ids:
+    if id_type == "open_id" and person_id in tenant.settings.foreign_open_ids:
         raise RefusedError(99992361)
     for person in tenant.people.values():
-        if getattr(person, id_type) == wanted:
+        if getattr(person, id_type) == person_id:
             return person
     raise RefusedError(99992351 if id_type == "open_id" else 230034)
 

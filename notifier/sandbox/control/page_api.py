@@ -149,15 +149,15 @@ class ControlApi:
 
     def changes(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """Changes balances and pushes their events. All changes are checked before the first one is made."""
-        wanted = body.get("changes")
+        changes = body.get("changes")
         send = body.get("send", "once")
-        if not isinstance(wanted, list) or not wanted:
+        if not isinstance(changes, list) or not changes:
             raise BadRequestError('"changes" must be a list with at least one change')
         if send not in SEND_MODES:
             raise BadRequestError(f'"send" must be one of: {", ".join(SEND_MODES)}')
         records = [
             self._sandbox.change_balance(account_id, points=points, cash=cash, currency_form=form)
-            for account_id, points, cash, form in [self._change(one) for one in wanted]
+            for account_id, points, cash, form in [self._change(one) for one in changes]
         ]
         return {
             "events": self._sandbox.push([record for record in records if record is not None], send=str(send))

@@ -34,13 +34,13 @@ class CallFault:
     not execute the call. `hang_after`, `reset_after` and `truncate` execute it, but the answer is lost.
     """
 
-    fault_id: str
+    fault_id: str  # id to remove the rule
     method: str  # HTTP method, * for any
     path: str  # a prefix or a glob
     action: str  # one of ACTIONS
     receive_id: str | None = None  # matches only messages to this recipient
     times: int | None = None  # remaining hits, None for no limit
-    http_status: int = 400
+    http_status: int = 400  # of the answer, for `code` and `http`
     code: int = 0  # of the JSON answer, for `code`
     msg: str = "fault on demand"  # of the JSON answer, for `code`
     body: str = ""  # of the answer, for `http`

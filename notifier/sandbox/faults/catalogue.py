@@ -284,7 +284,7 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         "99991403 the monthly quota is used up.",
         options={"code": _int_option(99991662, minimum=1), "match": _MATCH},
         rule=lambda options: _code_fault(
-            options, http_status=400, code=options["code"], msg="the app is not taken"
+            options, http_status=400, code=options["code"], msg="the app is refused"
         ),
     ),
     # events

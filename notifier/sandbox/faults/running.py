@@ -29,14 +29,14 @@ class UnknownFaultError(BadFaultError):
 class RunningFault:
     """One started fault."""
 
-    fault_id: str
+    fault_id: str  # id to end the fault
     fault_type: str  # a key of FAULT_TYPES
-    options: FaultOptions
+    options: FaultOptions  # checked, with defaults
     seconds: float | None  # duration in real time, None for no limit
     times: int | None  # hits after which it ends, None for no limit
     call_fault: CallFault | None  # the rule for calls, for types that have one
     ends_at: float | None  # on the scale of time.monotonic
-    running: bool = False
+    running: bool = False  # False after its end
     hits: int = 0  # calls, connections, pings or events it affected so far
     timer: asyncio.TimerHandle | None = None  # ends it after `seconds`
 
@@ -155,7 +155,7 @@ def parse_fault(request: JsonObject, *, fault_id: str) -> RunningFault:
     ends = {end: request.get(end) for end in ("seconds", "times") if end not in fault_type.options}
     for end, value in ends.items():
         if value is not None and end not in fault_type.ends_by:
-            raise BadFaultError(f'{name} takes no "{end}": {_end_rule_text(fault_type)}')
+            raise BadFaultError(f'{name} does not accept "{end}": {_end_rule_text(fault_type)}')
     options = _options(
         name, {key: value for key, value in request.items() if key not in {"fault_type", *ends}}
     )
@@ -176,8 +176,8 @@ def _options(name: str, given: JsonObject) -> FaultOptions:
     known = FAULT_TYPES[name].options
     unknown = sorted(set(given) - set(known))
     if unknown:
-        takes = f"it takes {', '.join(known)}" if known else "it takes none"
-        raise BadFaultError(f"{name} has no option {', '.join(map(repr, unknown))}; {takes}")
+        allowed = f"options: {', '.join(known)}" if known else "it has no options"
+        raise BadFaultError(f"{name} has no option {', '.join(map(repr, unknown))}; {allowed}")
     chosen = {key: value for key, value in given.items() if value is not None}
     for key, value in chosen.items():
         if not known[key].is_valid(value):

@@ -24,7 +24,7 @@ class Push:
 class EventRecord:
     """One event and its pushes."""
 
-    event_id: str
+    event_id: str  # by which the app recognises a repeated push
     event_type: str  # Feishu's name of the type
     account_id: str | None  # of a balance event
     created_ms: int  # milliseconds since 1970 of the sandbox clock

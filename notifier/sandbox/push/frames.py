@@ -19,15 +19,15 @@ class FrameError(ValueError):
 class Frame:
     """One frame; the fields have the names of Feishu's SDK."""
 
-    seq_id: int = 0
-    log_id: int = 0
+    seq_id: int = 0  # not used by the sandbox
+    log_id: int = 0  # not used by the sandbox
     service: int = 0  # service_id of the connection URL
     method: int = CONTROL  # CONTROL or DATA
     headers: tuple[tuple[str, str], ...] = ()  # in order; of a repeated key the first one counts
-    payload_encoding: str | None = None
-    payload_type: str | None = None
+    payload_encoding: str | None = None  # not used by the sandbox
+    payload_type: str | None = None  # not used by the sandbox
     payload: bytes | None = None  # JSON: an event, a client configuration or an acknowledgement
-    log_id_new: str | None = None
+    log_id_new: str | None = None  # not used by the sandbox
 
     def header(self, key: str) -> str | None:
         """The first value of a header, None when it is absent."""

@@ -38,7 +38,7 @@ class ClientConnection:
     """One WebSocket of the app."""
 
     connection_id: str  # device_id of the connection URL
-    socket: web.WebSocketResponse
+    socket: web.WebSocketResponse  # the open WebSocket
     request: web.Request  # the handshake
     waiting: dict[str, tuple[asyncio.Future[Ack], Callable[[Ack], None]]] = field(default_factory=dict)
     """By message_id: the future of the acknowledgement, and the callback for the moment it arrives."""
