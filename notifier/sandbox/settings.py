@@ -108,9 +108,8 @@ class SandboxSettings:
     """File that gets the number of seconds the clock is ahead, for a process that follows it; "" for no file."""
     digest_command: tuple[str, ...] = ()
     """Command of the page's button "send today's digest"; empty for no button."""
-    payout_report_url: str = (
-        ""  # receives reports of the simulated payroll: http on loopback; "" for no reports
-    )
+    payout_report_url: str = ""
+    """Receives the reports of the simulated payroll: http on loopback; "" for no reports."""
 
 
 def is_loopback(url: str) -> bool:

@@ -33,9 +33,8 @@ class FaultType:
     effect: str  # what happens, as a sentence
     options: Mapping[str, FaultOption] = field(default_factory=dict)  # by name
     ends_by: tuple[str, ...] = ("seconds", "times")  # allowed ends beside an explicit end
-    is_immediate: bool = (
-        False  # without `seconds` or `times` it ends at once; other types last until they are ended
-    )
+    is_immediate: bool = False
+    """Without `seconds` or `times` it ends at once. Other types then last until they are ended."""
     rule: Callable[[FaultOptions], JsonObject] | None = None  # makes the rule for calls, see call_faults.py
     needs_long_connection: bool = False  # refused while events are sent to a webhook
 
