@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from notifier.sandbox.secret_marks import SECRET_PATTERN
+from notifier.sandbox.settings import SECRET_PATTERN
 from notifier.store.engine.database import Database
 from support.clock import FakeClock
 from support.leaks import SecretLogHandler, fail_on_secret, fail_on_secret_in_folder

@@ -10,7 +10,7 @@ from textwrap import dedent, indent
 
 import pytest
 
-from notifier.sandbox.secret_marks import SECRET_PATTERN
+from notifier.sandbox.settings import SECRET_PATTERN
 
 LEAKS = {
     "on stdout": "print('secret is sandbox-' + 'secret')",

@@ -1,4 +1,4 @@
-"""The sandbox: a stand-in Feishu on loopback that speaks the real wire, for tests and for trying by hand.
+"""Sandbox: a local server that imitates Feishu's API, events and long connection, for tests and for manual trials.
 
-It shares no code with the rooms it stands against, so a misreading of Feishu's rules cannot be on both sides.
+It shares no code with the client packages, so a wrong reading of Feishu's rules cannot exist on both sides.
 """

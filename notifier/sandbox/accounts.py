@@ -1,9 +1,9 @@
-"""Accounts: balances that change, and how a balance is written on the wire."""
+"""Balance changes of referral accounts, and the JSON form of a balance in Feishu's API."""
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
-from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.tenant import Account
 
 _CURRENCIES_IN_ORDER = (
@@ -15,11 +15,11 @@ CURRENCY_FORMS = ("iso", "number", "numeric_string")
 
 
 class BadBalanceChangeError(ValueError):
-    """A change that cannot be made; the text is for the person who asked for it."""
+    """An invalid balance change. The text is shown to the caller."""
 
 
 def parse_cash(cash: Mapping[str, object]) -> dict[str, Decimal]:
-    """Deltas such as {"CNY": "+500.00"}. Raises BadBalanceChangeError."""
+    """Parses changes such as {"CNY": "+500.00"} by ISO currency. Raises BadBalanceChangeError."""
     return {currency: _amount(currency, text) for currency, text in cash.items()}
 
 
@@ -40,13 +40,17 @@ def _amount(currency: str, text: object) -> Decimal:
 
 
 def add_to_balance(account: Account, *, points: int, cash: Mapping[str, Decimal]) -> None:
+    """Adds points and cash (by ISO currency, negative to reduce) to an account in place."""
     account.points += points
     for currency, delta in cash.items():
         account.cash[currency] = account.cash.get(currency, Decimal(0)) + delta
 
 
 def cash_bonus(cash: Mapping[str, Decimal], form: str) -> list[JsonObject]:
-    """Wire form. Amounts are JSON floats, as on the real wire; form says how the currency is written."""
+    """The `cash_bonus` list of Feishu's API. Amounts are JSON floats, as in the real API.
+
+    form: one of `CURRENCY_FORMS`, how the currency is written.
+    """
     return [
         {"currency_type": _currency_to_wire(code, form), "amount": float(amount)}
         for code, amount in cash.items()
@@ -60,5 +64,6 @@ def _currency_to_wire(code: str, form: str) -> str | int:
 
 
 def assets(account: Account) -> JsonObject:
+    """The `assets` object of Feishu's API for the current balance of an account."""
     bonus = {"point_bonus": account.points, "cash_bonus": cash_bonus(account.cash, account.currency_form)}
     return {"confirmed_bonus": bonus}

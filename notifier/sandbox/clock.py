@@ -1,14 +1,15 @@
-"""Clock: the sandbox's own time, which a person or a test may move."""
+"""The clock of the sandbox. The page and tests can move it."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 
 class SandboxClock:
-    """Two times. `now` is what stands in messages and events, and may step back; `elapsed` measures how long
-    something lasts and when it is due, and only ever goes forward.
+    """Two times. `now` is the time in messages and events and can move back. `elapsed` measures durations and due
+    times and never moves back.
 
-    file: where to write how many seconds `now` is ahead, for a process that follows it; "" for nowhere.
+    source: gives seconds since 1970. file: gets the number of seconds that `now` is ahead, so that another process
+    can follow the clock; "" for no file.
     """
 
     def __init__(self, source: Callable[[], float], file: str = "") -> None:
@@ -22,21 +23,23 @@ class SandboxClock:
         return self._source() + self._ahead_seconds
 
     def now_ms(self) -> int:
+        """`now` in whole milliseconds."""
         return round(self.now() * 1000)
 
     def elapsed(self) -> float:
-        """Seconds since nobody cares when. A step forward counts, a step back does not."""
+        """Seconds since an arbitrary moment. A move forward counts, a move back does not."""
         return self._source() + self._skipped_seconds
 
     def advance(self, seconds: float) -> None:
-        """Moves it, also back when seconds is negative."""
+        """Moves the clock by `seconds`; a negative number moves it back."""
         self._ahead_seconds += seconds
         self._skipped_seconds += max(0.0, seconds)
         if self._file:
             written = Path(f"{self._file}.new")
             written.write_text(f"{self._ahead_seconds:.3f}", encoding="ascii")
-            written.replace(self._file)  # whoever reads it sees the old or the new, never half of it
+            written.replace(self._file)  # atomic: a reader gets the old or the new value, never a part
 
     @property
     def ahead_seconds(self) -> float:
+        """How many seconds `now` is ahead of the source; negative when it is behind."""
         return self._ahead_seconds

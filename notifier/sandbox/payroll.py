@@ -1,4 +1,4 @@
-"""Payroll: a small stand-in for a company's payroll system: takes signed payouts, and reports how they went."""
+"""A simulated payroll system: accepts signed payouts and reports their results."""
 
 import hashlib
 import hmac
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import aiohttp
 from aiohttp import web
 
-from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.settings import is_loopback
 from notifier.sandbox.tenant import Tenant
 
@@ -24,11 +24,11 @@ TEXT_FIELDS = ("order_id", "account_id", "tenant_key", "referrer_open_id", "with
 
 
 class BadPayoutError(ValueError):
-    """What was asked of the payroll system from outside makes no sense; the text says why."""
+    """An invalid request to the simulated payroll system. The text is shown to the caller."""
 
 
 class _HttpError(Exception):
-    """The caller gets this HTTP status and sentence."""
+    """Answers the call with this HTTP status and message."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -37,28 +37,26 @@ class _HttpError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class ReceivedPayout:
-    """One payout. canonical: the body in one spelling, to compare a repetition with.
+    """One payout."""
 
-    received: how often it was asked for. report_status and report_error: what became of the last report.
-    """
-
-    order_id: str
-    body: JsonObject
-    canonical: str
-    at_ms: int
-    received: int = 1
-    state: str = "accepted"
-    reference: str = ""
-    reason: str = ""
-    report_status: int | None = None
-    report_error: str = ""
+    order_id: str  # idempotency key
+    body: JsonObject  # the request of the app
+    canonical: str  # the body with sorted keys, to compare it with a repeated request
+    at_ms: int  # milliseconds since 1970 of the sandbox clock
+    received: int = 1  # requests with this order id
+    state: str = "accepted"  # accepted, paid or failed
+    reference: str = ""  # of the payment, for `paid`
+    reason: str = ""  # for `failed`
+    report_status: int | None = None  # HTTP status of the last report, None without an answer
+    report_error: str = ""  # network error of the last report
 
     def to_json(self) -> JsonObject:
+        """All fields as JSON, without the canonical body."""
         return {name: getattr(self, name) for name in self.__slots__ if name != "canonical"}
 
 
 class Payroll:
-    """report_url: where reports go; empty for nowhere."""
+    """The received payouts. report_url: where reports are sent, empty for no reports."""
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
@@ -68,7 +66,7 @@ class Payroll:
         self.set_report_url(tenant.settings.payout_report_url)
 
     def set_report_url(self, url: str) -> None:
-        """Raises BadPayoutError for anything but http on loopback; an empty text turns reports off."""
+        """Sets where reports are sent; "" disables them. Raises BadPayoutError unless it is an http URL on loopback."""
         if url and not is_loopback(url):
             raise BadPayoutError(
                 "reports go to loopback http addresses only, such as http://127.0.0.1:8080/x"
@@ -77,6 +75,7 @@ class Payroll:
         self._tenant.bump_revision()
 
     async def receive(self, request: web.Request) -> web.Response:
+        """`POST /payroll/payouts`: accepts a payout, or the same payout again."""
         raw = await request.read()
         try:
             _check_size(raw)
@@ -115,9 +114,9 @@ class Payroll:
     async def report(
         self, order_id: str, status: str, *, reference: str = "", reason: str = ""
     ) -> JsonObject:
-        """Settles a payout and tells `report_url`; may be done again. Raises BadPayoutError.
+        """Sets a payout to paid or failed and reports it to `report_url`. A report can be repeated.
 
-        Gives the payout with "http_status" (None where there was no answer) and "error".
+        Returns the payout with "http_status" (None without an answer) and "error". Raises BadPayoutError.
         """
         payout = self.payouts.get(order_id)
         if payout is None:
@@ -147,14 +146,14 @@ class Payroll:
         timeout = aiohttp.ClientTimeout(total=REPORT_SECONDS)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            # a redirect could lead away from this machine
+            # a redirect could lead to another machine
             session.post(url, data=raw, headers=headers, allow_redirects=False) as response,
         ):
             return response.status
 
 
 def sign(secret: str, timestamp: str, raw: bytes) -> str:
-    """What X-Payout-Signature must be."""
+    """The expected value of `X-Payout-Signature`."""
     signed = timestamp.encode() + b"." + raw
     return "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
@@ -165,7 +164,7 @@ def _check_size(raw: bytes) -> None:
 
 
 def _read_body(raw: bytes) -> tuple[JsonObject, str]:
-    """The JSON object and its one spelling; numbers JSON does not have are refused."""
+    """The JSON object and its canonical form. NaN and Infinity are refused."""
     try:
         body = json.loads(raw)
         canonical = json.dumps(body, sort_keys=True, allow_nan=False)
@@ -184,7 +183,7 @@ def _check_key(key: str | None, body: JsonObject) -> None:
 
 
 def _check_order(body: JsonObject) -> None:
-    """The members a payout needs; more of them are fine."""
+    """Checks the required members of a payout; more members are allowed."""
     for name in TEXT_FIELDS:
         if not isinstance(body.get(name), str):
             raise _HttpError(400, f'"{name}" must be text')
@@ -192,8 +191,8 @@ def _check_order(body: JsonObject) -> None:
         raise _HttpError(400, '"withdrawn_at" must be a moment in UTC, such as 2026-01-31T08:00:00Z')
     amounts = body.get("amounts")
     if not isinstance(amounts, list) or not all(_is_amount(one) for one in amounts):
-        wanted = '{"kind": "points" or "cash", "currency": "CNY" or "", "amount": "350.5000"}'
-        raise _HttpError(400, f'"amounts" must be a list of {wanted}')
+        expected = '{"kind": "points" or "cash", "currency": "CNY" or "", "amount": "350.5000"}'
+        raise _HttpError(400, f'"amounts" must be a list of {expected}')
 
 
 def _is_amount(one: object) -> bool:

@@ -1,4 +1,4 @@
-"""Pytest plugin: the fixture `feishu_box`, a stand-in Feishu of its own for each test."""
+"""Pytest plugin with the fixture `feishu_box`: a separate sandbox for each test."""
 
 from collections.abc import Iterator
 
@@ -9,5 +9,6 @@ from notifier.sandbox.testing import FeishuBox
 
 @pytest.fixture
 def feishu_box() -> Iterator[FeishuBox]:
+    """A started sandbox that stops after the test."""
     with FeishuBox() as box:
         yield box

@@ -1,4 +1,4 @@
-"""Sandbox: all parts of the stand-in put together, and what can be done to it from outside. No HTTP here."""
+"""Builds the sandbox from its components and changes its state. The HTTP server is in control/."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -10,24 +10,23 @@ from notifier.sandbox.api.hire import ReferralAccountApi
 from notifier.sandbox.api.messages import MessageApi
 from notifier.sandbox.api.quota import Quota
 from notifier.sandbox.api.tokens import Tokens
-from notifier.sandbox.cards.clicks import ClickSimulator
 from notifier.sandbox.faults.call_faults import CallFaults
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
 from notifier.sandbox.payroll import Payroll
+from notifier.sandbox.push.clicks import ClickSimulator
 from notifier.sandbox.push.events import EventRecord, balance_event, copy_event, verbatim_event
 from notifier.sandbox.push.long_connection import LongConnection
 from notifier.sandbox.push.pusher import Pusher
 from notifier.sandbox.push.webhook import WebhookPusher
-from notifier.sandbox.sample_tenant import build_sample_tenant
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.tenant import USABLE, Account
+from notifier.sandbox.tenant import USABLE, Account, build_sample_tenant
 
 SEND_MODES = ("once", "twice", "copy", "reversed", "hold")
 EVENT_SCOPE = "hire:referral_account:readonly"
 
 
 class Sandbox:
-    """One tenant with one app. Must be made and used inside the loop that serves it."""
+    """One tenant with one app. Create and use it inside the event loop of its server."""
 
     def __init__(self, settings: SandboxSettings) -> None:
         self.settings = settings
@@ -49,6 +48,7 @@ class Sandbox:
         self._register_faults()
 
     def apis(self) -> list[Api]:
+        """All calls of the platform behind the gateway."""
         return [
             *self.messages.apis(),
             *self.hire.apis(),
@@ -57,16 +57,16 @@ class Sandbox:
         ]
 
     def move_clock(self, seconds: float) -> None:
-        """What falls due happens. seconds may be negative; nothing becomes due later by that."""
+        """Moves the clock and starts the pushes that become due. A negative number postpones no push."""
         self.tenant.clock.advance(seconds)
         self.pusher.wake()
         self.tenant.bump_revision()
 
     def _register_faults(self) -> None:
-        """What the named troubles do beside putting faults on calls."""
+        """Registers the effects of faults that go beyond rules for calls."""
         connection = self.connection
 
-        def drop(_trouble: RunningFault) -> None:
+        def drop(_fault: RunningFault) -> None:
             connection.disconnect_all()
 
         def refuse_tokens(fault: RunningFault) -> None:
@@ -74,7 +74,7 @@ class Sandbox:
                 self.tokens.expire_all()
 
         def revive_unless_exhausted(fault: RunningFault) -> None:
-            """A connection that was promised to be dead stays so; an order that was ended takes that back."""
+            """After its last hit the connection stays dead; ending the fault earlier makes it work again."""
             if fault.times is None or fault.hits < fault.times:
                 connection.mark_alive(fault)
 
@@ -98,7 +98,10 @@ class Sandbox:
     def change_balance(
         self, account_id: str, *, points: int, cash: Mapping[str, Decimal], currency_form: str
     ) -> EventRecord | None:
-        """Changes a balance and makes its event, which is not pushed yet; None for a deactivated account."""
+        """Changes a balance and returns its event, which is not pushed yet; None for a deactivated account.
+
+        Raises BadBalanceChangeError for an unknown account.
+        """
         account = self.tenant.accounts.get(account_id)
         if account is None:
             raise accounts.BadBalanceChangeError(f"there is no account {account_id!r}")
@@ -108,7 +111,7 @@ class Sandbox:
         return self._event(account)
 
     def push_opening_balances(self) -> None:
-        """One event for every account, with the balance it has, to the first client that connects."""
+        """Pushes one event per account, with its current balance, to the first client that connects."""
         records = [
             self.change_balance(one, points=0, cash={}, currency_form="iso") for one in self.tenant.accounts
         ]
@@ -116,7 +119,7 @@ class Sandbox:
         self.push([record for record in records if record is not None], send="hold")
 
     def push(self, records: list[EventRecord], *, send: str = "once") -> list[str]:
-        """Pushes events as `send` says; gives their ids, in pushing order."""
+        """Pushes events. send: one of `SEND_MODES`. Returns their ids in pushing order."""
         match send:
             case "twice":
                 return self.pusher.add(records, times=2)
@@ -131,12 +134,13 @@ class Sandbox:
                 return self.pusher.add(records)
 
     def push_verbatim(self, *, payload: bytes = b"", raw_frame: bytes | None = None) -> str:
-        """Pushes bytes as they are; redelivered like any event. Gives the id of the record."""
+        """Pushes bytes unchanged; they are redelivered like any event. Returns the event_id of the record."""
         return self.pusher.add([verbatim_event(self.tenant, payload=payload, raw_frame=raw_frame)])[0]
 
     async def set_webhook(self, url: str) -> str:
-        """Where events and callbacks go from now on, "" for the long connection. Gives why the address was refused,
-        or "" when it is taken. Raises BadWebhookError.
+        """Sends events and callbacks to this URL from now on, "" for the long connection.
+
+        Returns the reason when the check of the URL fails, then nothing changes; else "". Raises BadWebhookError.
         """
         refused = await self.webhook.check_url(url) if url else ""
         if not refused:
@@ -145,7 +149,7 @@ class Sandbox:
         return refused
 
     async def wait_for_webhook(self) -> None:
-        """The app comes up after us: what waits goes to it as soon as it does."""
+        """Waits until the app answers at its webhook, which can start later, then pushes the waiting events."""
         if self.webhook.url:
             await self.webhook.wait_until_up()
             self.connection.new_connection.set()
@@ -156,7 +160,10 @@ class Sandbox:
             self.pusher.add([record])
 
     def _event(self, account: Account) -> EventRecord | None:
-        """None for a deactivated account and for an app without the event's scope. Times never repeat."""
+        """None for a deactivated account, and for an app without the scope of the event.
+
+        Each event gets a later modify_time than the one before, so that events have an order.
+        """
         if account.status != USABLE or EVENT_SCOPE not in self.tenant.granted_scopes:
             return None
         self._last_modify_ms = max(self._last_modify_ms + 1, self.tenant.clock.now_ms())

@@ -1,10 +1,10 @@
-"""State: the whole sandbox as JSON, for the page and for tests."""
+"""The whole state of the sandbox as JSON, for the page and for tests."""
 
 from collections.abc import Mapping
 from decimal import Decimal
 
-from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.api.hire import WithdrawalOrder
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.tenant import Account, Message, Tenant, TenantPerson
 
@@ -13,6 +13,10 @@ WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200
 
 
 def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
+    """The state as JSON; the newest events, requests and messages come first and are limited in number.
+
+    feishu_url: the address that the client under test uses.
+    """
     tenant = sandbox.tenant
     return {
         "revision": tenant.revision,
@@ -21,8 +25,8 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "sends_digest": bool(tenant.settings.digest_command),
         "feishu_url": feishu_url,
         "app": {"app_id": tenant.settings.app_id, "connections": len(sandbox.connection.connections)},
-        "link": sandbox.connection.to_json(),
-        "troubles": [fault.to_json() for fault in sandbox.running_faults.running()],
+        "long_connection": sandbox.connection.to_json(),
+        "running_faults": [fault.to_json() for fault in sandbox.running_faults.running()],
         "people": [person_json(person) for person in tenant.people.values()],
         "groups": [
             {
@@ -50,14 +54,15 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "payout_report_url": sandbox.payroll.report_url,
         "webhook_url": sandbox.webhook.url,
         "on_hold": sandbox.pusher.on_hold,
-        "requests": [line.to_json() for line in reversed(tenant.requests[-REQUESTS_SHOWN:])],
+        "requests": [request.to_json() for request in reversed(tenant.requests[-REQUESTS_SHOWN:])],
         "refusals": {str(code): count for code, count in sorted(tenant.refusals.items())},
         "scopes": sorted(tenant.granted_scopes),
-        "faults": [fault.to_json() for fault in sandbox.call_faults.rules],
+        "call_faults": [fault.to_json() for fault in sandbox.call_faults.rules],
     }
 
 
 def person_json(person: TenantPerson) -> JsonObject:
+    """A person as JSON."""
     return {
         "open_id": person.open_id,
         "name": person.name,
@@ -68,7 +73,7 @@ def person_json(person: TenantPerson) -> JsonObject:
 
 
 def account_json(account: Account) -> JsonObject:
-    """Amounts as text with two decimals: exact, unlike on Feishu's wire."""
+    """An account as JSON. Amounts are strings with two decimals, which are exact, unlike the floats of Feishu's API."""
     return {
         "account_id": account.account_id,
         "open_id": account.open_id,
@@ -79,18 +84,19 @@ def account_json(account: Account) -> JsonObject:
 
 
 def withdrawal_json(order: WithdrawalOrder) -> JsonObject:
+    """A completed withdrawal as JSON; request_count is the number of requests with its order id."""
     return {
         "order_id": order.external_order_id,
         "account_id": order.account_id,
         "points": order.points,
         "cash": _cash(order.cash),
         "at_ms": order.at_ms,
-        "asked": order.request_count,
+        "request_count": order.request_count,
     }
 
 
 def message_json(message: Message, tenant: Tenant) -> JsonObject:
-    """A message that shows a file says which one, beside the content that was sent."""
+    """A message as JSON. A file message has the name and size of its file in addition."""
     file = tenant.files.get(str(message.content.get("file_key"))) if message.msg_type == "file" else None
     shown = {"file": {"name": file["file_name"], "bytes": file["bytes"]}} if file else {}
     return {

@@ -1,4 +1,4 @@
-"""World: the people, groups, accounts and messages of the stand-in tenant. Plain state; no wire, no I/O."""
+"""The people, groups, accounts and messages of the simulated tenant. State only, no I/O except the clock file."""
 
 import asyncio
 import itertools
@@ -10,14 +10,16 @@ from decimal import Decimal
 from enum import Enum
 from typing import TypeVar
 
-from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.clock import SandboxClock
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.settings import SandboxSettings
 
 _T = TypeVar("_T")
 
 
 class PersonStatus(Enum):
+    """Whether the bot can reach a person, and why not."""
+
     ACTIVE = "active"
     RESIGNED = "resigned"
     BOT_STOPPED = "bot_stopped"
@@ -25,82 +27,93 @@ class PersonStatus(Enum):
     BLOCKED = "blocked"
 
 
+SAMPLE_PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
+    ("lin", "林小满（示例）", "Lin Xiaoman (sample)", 120, {"CNY": "350.50"}),
+    ("chen", "陈知行（示例）", "Chen Zhixing (sample)", 0, {"USD": "80.00"}),
+    ("tanaka", "田中遥（示例）", "Tanaka Haruka (sample)", 40, {"JPY": "12000.00"}),
+    ("zhou", "周未（示例）", "Zhou Wei (sample)", 0, {}),
+)
+"""(key, name, English name, points, cash by currency) of the people a fresh sandbox has. All are made up."""
+
 USABLE, DEACTIVATED = 1, 2  # account status on the wire
 
 
 @dataclass(slots=True, kw_only=True)
 class TenantPerson:
-    """resigned_code: 230029, or 230013, which the platform also answers for people who left."""
+    """One person of the tenant."""
 
-    open_id: str
-    union_id: str
-    user_id: str
-    name: str
-    en_name: str
-    email: str
-    mobile: str
-    chat_id: str
-    status: PersonStatus = PersonStatus.ACTIVE
-    resigned_code: int = 230029
+    open_id: str  # id for this app
+    union_id: str  # id for all apps of one developer
+    user_id: str  # id in the tenant
+    name: str  # in Chinese
+    en_name: str  # in English
+    email: str  # work e-mail address
+    mobile: str  # with country code
+    chat_id: str  # of the direct chat with the bot
+    status: PersonStatus = PersonStatus.ACTIVE  # whether the bot can reach the person
+    resigned_code: int = 230029  # error code for `resigned`; Feishu answers 230029 or 230013
 
 
 @dataclass(slots=True, kw_only=True)
 class Group:
-    chat_id: str
-    name: str
-    members: list[str]
-    has_bot: bool = True
-    muted: bool = False
-    dissolved: bool = False
+    """One group chat."""
+
+    chat_id: str  # starts with oc_
+    name: str  # as shown to members
+    members: list[str]  # open_ids
+    has_bot: bool = True  # the bot is a member
+    muted: bool = False  # the bot is not allowed to send
+    dissolved: bool = False  # the group was deleted
 
 
 @dataclass(slots=True, kw_only=True)
 class Account:
-    """cash: balance by ISO currency. currency_form: how currencies are written on the wire."""
+    """One referral account."""
 
-    account_id: str
-    open_id: str
-    status: int = USABLE
-    points: int = 0
-    cash: dict[str, Decimal] = field(default_factory=dict)
-    currency_form: str = "iso"
+    account_id: str  # decimal number as text
+    open_id: str  # of the referrer
+    status: int = USABLE  # USABLE or DEACTIVATED
+    points: int = 0  # current balance
+    cash: dict[str, Decimal] = field(default_factory=dict)  # by ISO currency
+    currency_form: str = "iso"  # one of accounts.CURRENCY_FORMS, how the API writes currencies
 
 
 @dataclass(slots=True, kw_only=True)
 class Message:
-    """content is the parsed JSON; content_text the string as it was sent."""
+    """One message of the bot."""
 
-    message_id: str
-    chat_id: str
-    msg_type: str
-    content: JsonObject
-    content_text: str
-    uuid: str | None
-    create_time_ms: int
-    update_time_ms: int
-    parent_id: str | None = None
-    recalled: bool = False
-    has_pending_click: bool = False
+    message_id: str  # starts with om_
+    chat_id: str  # the chat that contains it
+    msg_type: str  # text, interactive (a card), file, ...
+    content: JsonObject  # parsed content_text
+    content_text: str  # the string that the app sent
+    uuid: str | None  # idempotency key of the app
+    create_time_ms: int  # milliseconds since 1970 of the sandbox clock
+    update_time_ms: int  # equal to create_time_ms until the card is updated
+    parent_id: str | None = None  # message_id of the message it replies to
+    recalled: bool = False  # it was withdrawn by the sender
+    has_pending_click: bool = False  # a click waits for its answer; Feishu refuses updates meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRecord:
-    """One call as the stand-in saw it; code is None where no JSON answer with a code went out."""
+    """One call of the app."""
 
-    at_ms: int
-    method: str
-    path: str
-    status: int
-    code: int | None
-    took_ms: int
-    log_id: str
+    at_ms: int  # milliseconds since 1970 of the sandbox clock, at the end of the call
+    method: str  # HTTP method
+    path: str  # without query
+    status: int  # HTTP status, 0 without an answer
+    code: int | None  # of the JSON answer, None without one
+    took_ms: int  # real time
+    log_id: str  # X-Tt-Logid of the answer
 
     def to_json(self) -> JsonObject:
+        """All fields as JSON."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Tenant:
-    """The tenant. All of it is touched from the server's loop only; `touch` tells whoever watches."""
+    """The tenant. Use it from the event loop of the server only, and call `bump_revision` after each change."""
 
     def __init__(self, settings: SandboxSettings) -> None:
         self.settings = settings
@@ -118,16 +131,17 @@ class Tenant:
         self.stopping = asyncio.Event()
 
     def bump_revision(self) -> None:
-        """Something changed."""
+        """Increments the revision after a change and calls all watchers with it."""
         self.revision += 1
         for watcher in list(self.watchers):
             watcher(self.revision)
 
     def person_of_chat(self, chat_id: str) -> TenantPerson | None:
+        """The person of a direct chat, None for other chats."""
         return next((person for person in self.people.values() if person.chat_id == chat_id), None)
 
     def add_person(self, key: str, *, name: str, en_name: str) -> TenantPerson:
-        """A person with ids, addresses and a chat made from `key`."""
+        """Adds a person with ids, addresses and a direct chat derived from `key`."""
         number = len(self.people) + 1
         person = TenantPerson(
             open_id=f"ou_sandbox_{key}",
@@ -143,29 +157,53 @@ class Tenant:
         return person
 
     def add_account(self, open_id: str) -> Account:
+        """Adds an account without a balance for a person."""
         account = Account(account_id=str(7_000_000_000_000_000_001 + len(self.accounts)), open_id=open_id)
         self.accounts[account.account_id] = account
         return account
 
     def chat_messages(self, chat_id: str) -> list[Message]:
+        """The messages of a chat, oldest first."""
         return [message for message in self.messages.values() if message.chat_id == chat_id]
 
 
 def drop_oldest(
     kept: dict[str, _T], limit: int, *, finished: Callable[[_T], bool] = lambda _: True
 ) -> list[str]:
-    """Takes out the oldest that are finished, so that `most` are left; gives their keys. most 0: takes out nothing.
+    """Removes the oldest finished entries beyond `limit` and returns their keys. A limit of 0 removes nothing.
 
-    Waits until there are twice as many, so that a long run spends next to nothing on it.
+    It runs only when there are twice as many entries, so that a long run spends little time on it.
     """
     if not limit or len(kept) < 2 * limit:
         return []
     old = itertools.islice(kept.items(), len(kept) - limit)
-    gone = [key for key, each in old if finished(each)]
-    for key in gone:
+    removed = [key for key, each in old if finished(each)]
+    for key in removed:
         del kept[key]
-    return gone
+    return removed
 
 
 def new_id(prefix: str) -> str:
+    """A random id, such as `om_...` for the prefix `om`."""
     return f"{prefix}_{secrets.token_hex(16)}"
+
+
+def build_sample_tenant(settings: SandboxSettings) -> Tenant:
+    """The tenant that a fresh sandbox starts with: four people, two groups, and `extra_accounts` for load."""
+    tenant = Tenant(settings)
+    for key, name, en_name, points, cash in SAMPLE_PEOPLE:
+        account = tenant.add_account(tenant.add_person(key, name=name, en_name=en_name).open_id)
+        account.points = points
+        account.cash = {currency: Decimal(amount) for currency, amount in cash.items()}
+    everyone = list(tenant.people)
+    for chat_id, name in (
+        ("oc_sandbox_hr", "招聘奖励通知（示例）"),
+        ("oc_sandbox_fallback", "奖励兜底群（示例）"),
+    ):
+        tenant.groups[chat_id] = Group(chat_id=chat_id, name=name, members=everyone)
+    for number in range(1, settings.extra_accounts + 1):
+        person = tenant.add_person(
+            f"extra_{number:04d}", name=f"示例员工 {number:04d}", en_name=f"Sample Person {number:04d}"
+        )
+        tenant.add_account(person.open_id)
+    return tenant

@@ -1,4 +1,4 @@
-"""Box: Feishu in a box, for tests: the sandbox in a thread of its own, steered by plain calls."""
+"""The sandbox for tests: it runs in its own thread and is controlled by plain calls."""
 
 import asyncio
 import concurrent.futures
@@ -24,9 +24,9 @@ START_SECONDS = 20.0
 
 
 class FeishuBox:
-    """A running sandbox. Every method may be called from any thread but the box's own.
+    """A running sandbox. Call its methods from any thread except the thread of the sandbox.
 
-    The calls block for a moment; from a coroutine use `until` instead of `wait_for`, and `asyncio.to_thread`
+    The calls block for a moment. From a coroutine use `wait_for_async` instead of `wait_for`, and `asyncio.to_thread`
     for `click`.
     """
 
@@ -42,13 +42,19 @@ class FeishuBox:
 
     @property
     def app_id(self) -> str:
+        """The app id that the app under test must use."""
         return self.settings.app_id
 
     @property
     def app_secret(self) -> str:
+        """The app secret that the app under test must use."""
         return self.settings.app_secret
 
     def start(self) -> Self:
+        """Starts the sandbox and waits until `url` is set.
+
+        Raises OSError for a port in use, BadPayoutError and BadWebhookError for a wrong setting.
+        """
         started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="feishu-box", daemon=True)
         self._thread.start()
@@ -56,7 +62,7 @@ class FeishuBox:
         return self
 
     def stop(self) -> None:
-        """Safe to call twice."""
+        """Stops the sandbox. A second call has no effect."""
         if self._thread is None:
             return
         if self._loop is not None and self._stop is not None and self._thread.is_alive():
@@ -81,7 +87,11 @@ class FeishuBox:
         send: str = "once",
         currency_form: str = "iso",
     ) -> list[str]:
-        """Changes a balance by deltas such as {"CNY": "+500.00"}; gives the ids of the events it makes."""
+        """Changes a balance by amounts such as {"CNY": "+500.00"} and pushes its event.
+
+        send: once, twice, copy (again with a new event_id), reversed or hold. currency_form: iso, number or
+        numeric_string. Returns the ids of the events. Raises BadBalanceChangeError.
+        """
         deltas = parse_cash(cash or {})
 
         def operation(sandbox: Sandbox) -> list[str]:
@@ -95,31 +105,32 @@ class FeishuBox:
     def change_balances(
         self, changes: Iterable[tuple[str, int, Mapping[str, str]]], *, send: str = "once"
     ) -> list[str]:
-        """Several (account_id, points, cash) at once, in order."""
-        wanted = [(account_id, points, parse_cash(cash)) for account_id, points, cash in changes]
+        """Changes several balances, given as (account_id, points, cash). Returns the event ids in pushing order."""
+        parsed = [(account_id, points, parse_cash(cash)) for account_id, points, cash in changes]
 
         def operation(sandbox: Sandbox) -> list[str]:
             records = [
                 sandbox.change_balance(account_id, points=points, cash=cash, currency_form="iso")
-                for account_id, points, cash in wanted
+                for account_id, points, cash in parsed
             ]
             return sandbox.push([record for record in records if record], send=send)
 
         return self._call(operation)
 
     def push_payload(self, text: str) -> str:
-        """Pushes any text as an event's payload; gives the record's event_id."""
+        """Pushes any text as the payload of an event. Returns the event_id of the record."""
         return self._call(lambda sandbox: sandbox.push_verbatim(payload=text.encode(errors="surrogatepass")))
 
     def push_frame(self, raw: bytes) -> str:
-        """Pushes raw bytes as one WebSocket message."""
+        """Pushes raw bytes as one WebSocket message. Returns the event_id of the record."""
         return self._call(lambda sandbox: sandbox.push_verbatim(raw_frame=raw))
 
     def hold(self) -> None:
-        """New events wait until `release`."""
+        """Holds new events until `release`."""
         self._call(lambda sandbox: setattr(sandbox.pusher, "on_hold", True))
 
     def release(self) -> int:
+        """Ends the hold and pushes all held events. Returns their number."""
         return self._call(lambda sandbox: sandbox.pusher.release())
 
     def messages(self, chat_id_or_open_id: str) -> list[Json]:
@@ -135,6 +146,7 @@ class FeishuBox:
         return self._read(operation)
 
     def all_messages(self) -> list[Json]:
+        """The messages of all chats, oldest first."""
         return self._read(
             lambda sandbox: [
                 message_json(message, sandbox.tenant) for message in sandbox.tenant.messages.values()
@@ -146,7 +158,7 @@ class FeishuBox:
         return self._read(lambda sandbox: [record.to_json() for record in sandbox.pusher.records.values()])
 
     def newest_events(self, limit: int) -> list[Json]:
-        """The newest ones, newest first; cheap, for looking under load."""
+        """At most `limit` events, newest first. Fast, for checks under load."""
         return self._read(
             lambda sandbox: [
                 record.to_json()
@@ -155,52 +167,57 @@ class FeishuBox:
         )
 
     def unacknowledged(self) -> int:
-        """How many events still want an answer; cheap, for waiting under load."""
+        """The number of events without an acknowledgement. Fast, for checks under load."""
         return self._read(
             lambda sandbox: sum(record.state != "acknowledged" for record in sandbox.pusher.records.values())
         )
 
     def event(self, event_id: str) -> Json:
+        """One event with its pushes."""
         return self._read(lambda sandbox: sandbox.pusher.records[event_id].to_json())
 
     def payload(self, event_id: str) -> bytes:
-        """What is pushed, as it goes over the wire."""
+        """The bytes of an event's payload."""
         return self._read(lambda sandbox: sandbox.pusher.records[event_id].payload)
 
     def push_codes(self, event_id: str) -> list[int | None]:
-        """What each finished or running push of an event was answered with, oldest first; None for no answer."""
+        """The code of the answer to each push of an event, oldest first; None without an answer."""
         return [push["code"] for push in self.event(event_id)["pushes"]]
 
     def requests(self, path_beginning: str = "/") -> list[Json]:
-        """Calls of the app, oldest first."""
+        """The calls of the app whose path starts with `path_beginning`, oldest first."""
         return self._read(
             lambda sandbox: [
-                line.to_json() for line in sandbox.tenant.requests if line.path.startswith(path_beginning)
+                request.to_json()
+                for request in sandbox.tenant.requests
+                if request.path.startswith(path_beginning)
             ]
         )
 
     def refusals(self) -> dict[int, int]:
-        """How often each code was answered because of a rule; faults on demand are not counted."""
+        """The number of refused calls by error code, without those that a fault refused."""
         return self._read(lambda sandbox: dict(sandbox.tenant.refusals))
 
     def account(self, account_id: str) -> Json:
+        """One account with its balance."""
         return self._read(lambda sandbox: account_json(sandbox.tenant.accounts[account_id]))
 
     def accounts(self) -> list[Json]:
+        """All accounts with their balances."""
         return self._read(
             lambda sandbox: [account_json(account) for account in sandbox.tenant.accounts.values()]
         )
 
     def withdrawals(self) -> list[Json]:
-        """The withdrawals that were carried out, oldest first; `asked` says how often each was asked for."""
+        """The completed withdrawals, oldest first. `request_count` is the number of requests with the order id."""
         return self._read(lambda sandbox: [withdrawal_json(order) for order in sandbox.hire.orders.values()])
 
     def payouts(self) -> list[Json]:
-        """What the payroll stand-in was given, oldest first."""
+        """The payouts that the simulated payroll received, oldest first."""
         return self._read(lambda sandbox: [payout.to_json() for payout in sandbox.payroll.payouts.values()])
 
     def file(self, file_key: str) -> bytes:
-        """What was uploaded under this key."""
+        """The content of an uploaded file."""
 
         def operation(sandbox: Sandbox) -> bytes:
             content = sandbox.tenant.files[file_key]["content"]
@@ -209,31 +226,34 @@ class FeishuBox:
         return self._read(operation)
 
     def set_payout_report_url(self, url: str) -> None:
-        """Where the payroll stand-in reports to: http on loopback; "" for nowhere."""
+        """Sets where the simulated payroll sends its reports: http on loopback; "" for no reports."""
         self._call(lambda sandbox: sandbox.payroll.set_report_url(url))
 
     def report_payout(self, order_id: str, status: str, reference: str = "", reason: str = "") -> Json:
-        """Settles a payout as paid or failed and reports it.
+        """Sets a payout to paid or failed and reports it.
 
-        Gives the payout with "http_status" (None where there was no answer) and "error".
+        Returns the payout with "http_status" (None without an answer) and "error". Raises BadPayoutError.
         """
         return self._await(
             lambda sandbox: sandbox.payroll.report(order_id, status, reference=reference, reason=reason)
         )
 
     def set_webhook(self, url: str) -> str:
-        """Events and callbacks are posted there from now on: http on loopback; "" for the long connection.
+        """Sends events and callbacks to this URL from now on: http on loopback; "" for the long connection.
 
-        Gives why the check of the address failed, then nothing changes; "" when all is well.
+        Returns the reason when the check of the URL fails, then nothing changes; else "". Raises BadWebhookError.
         """
         return self._await(lambda sandbox: sandbox.set_webhook(url))
 
     def set_account(self, account_id: str, *, status: int) -> None:
-        """1 usable, 2 deactivated."""
+        """Sets the status of an account: 1 usable, 2 deactivated."""
         self._call(lambda sandbox: setattr(sandbox.tenant.accounts[account_id], "status", status))
 
     def set_person(self, open_id: str, *, status: str, resigned_code: int = 230029) -> None:
-        """status: active, resigned, bot_stopped, out_of_range or blocked."""
+        """Sets the status of a person: active, resigned, bot_stopped, out_of_range or blocked.
+
+        resigned_code: the error code for `resigned`, 230029 or 230013.
+        """
 
         def operation(sandbox: Sandbox) -> None:
             person = sandbox.tenant.people[open_id]
@@ -243,7 +263,7 @@ class FeishuBox:
         self._call(operation)
 
     def rename(self, open_id: str, *, name: str, en_name: str) -> None:
-        """Any text, hostile ones too: names in HR data are what people typed."""
+        """Renames a person. Any text is allowed, because names in HR data can be any text."""
 
         def operation(sandbox: Sandbox) -> None:
             person = sandbox.tenant.people[open_id]
@@ -254,6 +274,8 @@ class FeishuBox:
     def set_group(
         self, chat_id: str, *, has_bot: bool = True, muted: bool = False, dissolved: bool = False
     ) -> None:
+        """Sets the state of a group."""
+
         def operation(sandbox: Sandbox) -> None:
             group = sandbox.tenant.groups[chat_id]
             group.has_bot, group.muted, group.dissolved = has_bot, muted, dissolved
@@ -261,91 +283,103 @@ class FeishuBox:
         self._call(operation)
 
     def set_scopes(self, granted: Iterable[str]) -> None:
+        """Replaces the permission scopes of the app."""
         scopes = set(granted)
         self._call(lambda sandbox: setattr(sandbox.tenant, "granted_scopes", scopes))
 
     def add_call_fault(self, rule: Json) -> str:
-        """See faults.py for the members; gives the fault's id."""
+        """Adds a rule for calls, see faults/call_faults.py for its fields. Returns its id. Raises BadCallFaultError."""
         return self._call(lambda sandbox: sandbox.call_faults.add(rule).fault_id)
 
     def count_call_fault_hits(self, fault_id: str) -> int:
-        """How many calls a fault has met so far."""
+        """The number of calls that a rule has affected."""
         return self._read(
             lambda sandbox: sum(rule.hits for rule in sandbox.call_faults.rules if rule.fault_id == fault_id)
         )
 
     def clear_call_faults(self) -> None:
+        """Removes all rules for calls."""
         self._call(lambda sandbox: sandbox.call_faults.clear())
 
     def expire_tokens(self) -> None:
+        """Expires all access tokens."""
         self._call(lambda sandbox: sandbox.tokens.expire_all())
 
     def start_fault(self, fault_type: str, **options: object) -> str:
-        """Starts a trouble of trouble_kinds.py, such as ("429", times=2, header=False); gives its id.
+        """Starts a fault of faults/catalogue.py, such as ("429", times=2, header=False). Returns its id.
 
-        It ends by itself after `seconds` of real time or `times` hits, where given. Raises BadFaultError.
+        It ends after `seconds` of real time or `times` hits, where given. Raises BadFaultError.
         """
         return self._call(
-            lambda sandbox: sandbox.running_faults.start({**options, "kind": fault_type}).fault_id
+            lambda sandbox: sandbox.running_faults.start({**options, "fault_type": fault_type}).fault_id
         )
 
     def end_fault(self, fault_id: str) -> None:
-        """Raises UnknownFaultError, as for one that is over."""
+        """Ends a running fault. Raises UnknownFaultError when it has already ended."""
         self._call(lambda sandbox: sandbox.running_faults.end(fault_id))
 
     def end_all_faults(self) -> None:
+        """Ends all running faults."""
         self._call(lambda sandbox: sandbox.running_faults.end_all())
 
     def running_faults(self) -> list[Json]:
-        """Those that are running, with hits and what is left of them."""
+        """The running faults, with their hits, remaining seconds and remaining hits."""
         return self._read(lambda sandbox: [fault.to_json() for fault in sandbox.running_faults.running()])
 
     def connection_status(self) -> Json:
-        """How the app's connection fares: {"listening", "disconnected_at_ms", "offline_seconds", "reconnects", "dead", ...}."""
+        """The status of the long connection.
+
+        Keys: is_connected, disconnected_at_ms, offline_seconds, reconnects, dead (open but without an answer),
+        other_connections.
+        """
         return self._read(lambda sandbox: sandbox.connection.to_json())
 
     def set_other_connections(self, count: int) -> None:
-        """As if somebody else had so many more connections of this app."""
-        self._call(lambda sandbox: setattr(sandbox.connection, "foreign", count))
+        """Simulates more connections of this app from elsewhere."""
+        self._call(lambda sandbox: setattr(sandbox.connection, "other_connections", count))
 
     def pings(self) -> int:
-        """Of the app's clients, so far."""
+        """The number of ping frames from clients so far."""
         return self._read(lambda sandbox: sandbox.connection.pings)
 
     def connections(self) -> int:
+        """The number of open long connections."""
         return self._read(lambda sandbox: len(sandbox.connection.connections))
 
     def disconnect_all(self) -> int:
+        """Resets all long connections. Returns their number."""
         return self._call(lambda sandbox: sandbox.connection.disconnect_all())
 
     def silence(self, *, on: bool = True) -> None:
-        """Connections stay open, but nothing is answered or pushed: a half-open network."""
+        """Keeps connections open but neither answers nor pushes, as a half-open network does."""
         self._call(lambda sandbox: sandbox.connection.silence(on=on))
 
     def advance(self, seconds: float) -> None:
-        """Moves the sandbox's clock; redeliveries, quotas, tokens and windows follow it, but never back."""
+        """Moves the clock of the sandbox. Redeliveries, quotas, tokens and windows follow it, but never move back."""
         self._call(lambda sandbox: sandbox.move_clock(seconds))
 
     def click(
         self, message_id: str, open_id: str, value: object, *, tag: str = "button", **action: object
     ) -> Json:
-        """Presses a component and waits for the app's answer.
+        """Clicks a component of a card and waits for the answer of the app.
 
-        Gives {"code", "msg", "event_id", "toast", "card_updated"}; code is 0 or what the client would show.
+        Returns {"code", "msg", "event_id", "toast", "card_updated"}. code is 0 or the code that Feishu's client shows.
+        Raises BadClickError.
         """
-        pressed: Json = {"tag": tag, "value": value, **action}
+        component: Json = {"tag": tag, "value": value, **action}
         return self._await(
-            lambda sandbox: sandbox.clicks.click(message_id=message_id, open_id=open_id, action=pressed)
+            lambda sandbox: sandbox.clicks.click(message_id=message_id, open_id=open_id, action=component)
         )
 
     def state(self) -> Json:
+        """The whole state as JSON, see snapshot.py."""
         return self._read(lambda sandbox: build_state(sandbox, feishu_url=self.url))
 
     def wait_for(self, predicate: Callable[[], _T], description: str, timeout: float = 10) -> _T:
-        """Waits until predicate gives something true, asking at every change of the sandbox; gives that.
+        """Waits until the predicate returns a true value, and returns it.
 
-        Raises TimeoutError with the description. Looks ten times a second even without a change, since
-        the predicate may ask elsewhere too.
+        It calls the predicate after each change of the sandbox, and ten times a second, because the predicate can
+        check other things too. timeout: in seconds. Raises TimeoutError with the description.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -354,16 +388,16 @@ class FeishuBox:
             found = predicate()
             if found:
                 return found
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 raise TimeoutError(f"not within {timeout} s: {description}")
             with self._changed:
-                self._changed.wait_for(lambda seen=seen: self._revision != seen, min(left, 0.1))  # type: ignore[misc]
+                self._changed.wait_for(lambda seen=seen: self._revision != seen, min(remaining, 0.1))  # type: ignore[misc]
 
     async def wait_for_async(
         self, predicate: Callable[[], _T], description: str, within_seconds: float = 10
     ) -> _T:
-        """`wait_for` that leaves the caller's loop running; the predicate is called in another thread."""
+        """`wait_for` for coroutines: it does not block the event loop, and calls the predicate in another thread."""
         return await asyncio.to_thread(self.wait_for, predicate, description, within_seconds)
 
     def _read(self, operation: Callable[[Sandbox], _T]) -> _T:
@@ -382,7 +416,7 @@ class FeishuBox:
 
     def _await(self, operation: Callable[[Sandbox], Coroutine[Any, Any, _T]]) -> _T:
         if self._loop is None or self._sandbox is None:
-            raise RuntimeError("the box is not started")
+            raise RuntimeError("the sandbox is not started")
         return asyncio.run_coroutine_threadsafe(operation(self._sandbox), self._loop).result(60)
 
     def _run(self, started: "concurrent.futures.Future[None]") -> None:
@@ -399,7 +433,7 @@ class FeishuBox:
             OSError,
             BadPayoutError,
             BadWebhookError,
-        ) as error:  # the port is taken, or a setting makes no sense
+        ) as error:  # the port is in use, or a setting is invalid
             if started.done():
                 raise
             started.set_exception(error)

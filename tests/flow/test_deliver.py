@@ -396,7 +396,9 @@ async def test_a_call_cut_off_by_a_stop_is_asked_again_with_its_uuid(
     feishu_box.add_call_fault({"match": SEND, "action": "hang", "times": 1})
     one = due(database, clock)
     await deliverer.run_once()
-    await feishu_box.wait_for_async(lambda: feishu_box.state()["faults"][0]["hits"] == 1, "the call hangs")
+    await feishu_box.wait_for_async(
+        lambda: feishu_box.state()["call_faults"][0]["hits"] == 1, "the call hangs"
+    )
     await deliverer.drain(0)
 
     assert ("ready", clock.millis) == (

@@ -82,7 +82,7 @@ def card(*elements: object, **more: object) -> dict[str, object]:
 
 
 class LongConnectionClient:
-    """A client of the long connection that acknowledges only when told to."""
+    """A client of the long connection that acknowledges only on request."""
 
     def __init__(self, socket: Connection) -> None:
         self.socket = socket

@@ -1,4 +1,4 @@
-"""A small app on the official SDK: tells each balance event on stdout, sends a text, and answers clicks."""
+"""A small app with the official SDK: prints each balance event, sends a text, and answers clicks."""
 
 import json
 import sys
@@ -22,14 +22,14 @@ def main(url: str, app_id: str, app_secret: str) -> None:
     def on_event(event: Any) -> None:
         bonus = event.event.assets.confirmed_bonus
         cash = bonus.cash_bonus[0]
-        said = (
+        columns = (
             event.header.event_id,
             event.event.account_id,
             bonus.point_bonus,
             cash.currency_type,
             cash.amount,
         )
-        print("event", *said, flush=True)  # noqa: T201
+        print("event", *columns, flush=True)  # noqa: T201
         threading.Thread(target=send).start()
 
     def on_click(click: Any) -> Any:

@@ -106,7 +106,7 @@ def test_a_hanging_call_does_not_keep_the_sandbox_from_stopping() -> None:
     box.add_call_fault({"match": "POST /callback/ws/endpoint", "action": "hang"})
     connection = http.client.HTTPConnection(box.url.removeprefix("http://"), timeout=10)
     connection.request("POST", "/callback/ws/endpoint", body=b"{}")
-    box.wait_for(lambda: box.state()["faults"][0]["hits"] == 1, "the call hangs")
+    box.wait_for(lambda: box.state()["call_faults"][0]["hits"] == 1, "the call hangs")
     box.stop()
     with pytest.raises(ConnectionError):
         connection.getresponse()

@@ -1,4 +1,4 @@
-"""Which cards the platform takes, and what it says to those it does not."""
+"""Which cards the platform accepts, and its error codes for others."""
 
 import json
 from typing import Any

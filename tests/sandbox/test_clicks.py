@@ -1,11 +1,11 @@
-"""Clicks on cards: asked once, answered in time or not at all."""
+"""Clicks on cards: each callback is sent once and must be answered in time."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from notifier.sandbox.cards.clicks import BadClickError
+from notifier.sandbox.push.clicks import BadClickError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import LongConnectionClient, api, card, listening, send

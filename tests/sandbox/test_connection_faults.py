@@ -1,4 +1,4 @@
-"""Named troubles of the long connection: cut, dead, silent, closed; discovery and handshake that fail."""
+"""Faults of the long connection: reset, dead, silent and closed connections; failed discovery and handshake."""
 
 import http.client
 import json
@@ -31,7 +31,7 @@ def ping(listener: LongConnectionClient, service: int = 0) -> None:
 
 
 def receives_nothing(box: FeishuBox, listener: LongConnectionClient) -> bool:
-    """A ping is sent and an event pushed, twice, and neither is heard of."""
+    """Twice, a ping is sent and an event is pushed, and neither is answered."""
     ping(listener)
     (event_id,) = box.change_balance(LIN, points=1)
     box.wait_for(lambda: len(box.event(event_id)["pushes"]) > 2, "two pushes failed")
@@ -89,7 +89,7 @@ def test_in_a_black_hole_nothing_is_received_and_the_page_works(hasty_box: Feish
         assert 200 == call(box, "GET", "/").status
         assert 200 == call(box, "GET", "/sandbox/api/state").status
         assert 1 == box.connections()
-        assert not box.connection_status()["listening"]
+        assert not box.connection_status()["is_connected"]
 
         with open_request(box, "/open-apis/im/v1/messages") as waiting:
             box.wait_for(lambda: box.running_faults()[0]["hits"] >= 3, "the call is in the hole")
@@ -130,7 +130,7 @@ def test_a_half_open_connection_is_dead_and_a_new_one_works(hasty_box: FeishuBox
         assert (1, 1, False) == (
             box.connections(),
             box.connection_status()["dead"],
-            box.connection_status()["listening"],
+            box.connection_status()["is_connected"],
         )
         with listening(box) as new:
             assert b"" != new.receive().payload
@@ -138,10 +138,10 @@ def test_a_half_open_connection_is_dead_and_a_new_one_works(hasty_box: FeishuBox
             assert (2, 1, True) == (
                 box.connections(),
                 box.connection_status()["dead"],
-                box.connection_status()["listening"],
+                box.connection_status()["is_connected"],
             )
         box.end_all_faults()
-        assert (0, True) == (box.connection_status()["dead"], box.connection_status()["listening"])
+        assert (0, True) == (box.connection_status()["dead"], box.connection_status()["is_connected"])
         assert b"" != old.receive().payload
 
 
@@ -171,7 +171,7 @@ def test_a_connection_that_goes_silent_after_connect_stays_silent_until_the_faul
         assert receives_nothing(box, LongConnectionClient(second))
         if ended_by_hand:
             box.end_all_faults()
-            box.wait_for(lambda: box.connection_status()["dead"] == 0, "both are alive again")
+            box.wait_for(lambda: box.connection_status()["dead"] == 0, "both connections work again")
             assert b"" != LongConnectionClient(first).receive().payload
         else:
             assert [] == box.running_faults()
@@ -270,7 +270,7 @@ def test_the_handshake_is_refused_without_headers(feishu_box: FeishuBox) -> None
 
 
 @pytest.mark.parametrize(
-    "kind, options, expected",
+    "fault_type, options, expected",
     [
         ("finite_reconnect_count", {"count": 7}, {"ReconnectCount": 7}),
         ("client_config", {"ping_interval_seconds": 1}, {"PingInterval": 1}),
@@ -281,33 +281,40 @@ def test_discovery_and_pongs_send_wrong_client_settings(
     feishu_box: FeishuBox, fault_type: str, options: dict[str, object], expected: dict[str, int]
 ) -> None:
     whole = ClientConfig().to_wire()
-    left_out = options.get("without", [])
-    assert isinstance(left_out, list)
-    wanted = {key: value for key, value in {**whole, **expected}.items() if key not in left_out}
+    omitted = options.get("without", [])
+    assert isinstance(omitted, list)
+    expected_config = {key: value for key, value in {**whole, **expected}.items() if key not in omitted}
     feishu_box.start_fault(fault_type, **options)
     with listening(feishu_box) as listener:
         ping(listener)
-        assert wanted == json.loads(listener.receive().payload or b"")
+        assert expected_config == json.loads(listener.receive().payload or b"")
         feishu_box.end_all_faults()
         assert whole == discover(feishu_box).data["ClientConfig"]
 
     feishu_box.start_fault(fault_type, **options, times=1)
-    assert [wanted, whole] == [discover(feishu_box).data["ClientConfig"] for _ in range(2)]
+    assert [expected_config, whole] == [discover(feishu_box).data["ClientConfig"] for _ in range(2)]
 
 
 def test_the_connection_status_shows_offline_time_and_reconnects(feishu_box: FeishuBox) -> None:
-    fresh = {"listening": False, "disconnected_at_ms": None, "offline_seconds": None, "reconnects": 0}
-    assert {**fresh, "dead": 0, "foreign": 0} == feishu_box.connection_status()
+    fresh = {"is_connected": False, "disconnected_at_ms": None, "offline_seconds": None, "reconnects": 0}
+    assert {**fresh, "dead": 0, "other_connections": 0} == feishu_box.connection_status()
     with listening(feishu_box):
-        assert {**fresh, "listening": True, "dead": 0, "foreign": 0} == feishu_box.connection_status()
+        assert {
+            **fresh,
+            "is_connected": True,
+            "dead": 0,
+            "other_connections": 0,
+        } == feishu_box.connection_status()
         feishu_box.start_fault("drop")
-        feishu_box.wait_for(lambda: not feishu_box.connection_status()["listening"], "the connection is lost")
+        feishu_box.wait_for(
+            lambda: not feishu_box.connection_status()["is_connected"], "the connection is lost"
+        )
         lost = feishu_box.connection_status()
     with listening(feishu_box):
         back = feishu_box.connection_status()
 
     assert (True, 1, lost["disconnected_at_ms"]) == (
-        back["listening"],
+        back["is_connected"],
         back["reconnects"],
         back["disconnected_at_ms"],
     )

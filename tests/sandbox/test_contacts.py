@@ -59,7 +59,7 @@ def test_the_bots_groups_come_in_pages_and_without_p2p_chats(feishu_box: FeishuB
     assert ["oc_sandbox_hr", "oc_sandbox_fallback"] == ids
 
 
-def test_the_bot_knows_if_it_is_in_a_group(feishu_box: FeishuBox) -> None:
+def test_the_bot_can_ask_whether_it_is_in_a_group(feishu_box: FeishuBox) -> None:
     path = "/im/v1/chats/oc_sandbox_hr/members/is_in_chat"
     assert api(feishu_box, "GET", path).data["is_in_chat"] is True
 

@@ -155,10 +155,10 @@ def test_the_network_can_be_broken_by_hand(feishu_box: FeishuBox) -> None:
 def test_faults_are_listed_and_cleared_by_hand(feishu_box: FeishuBox) -> None:
     rule = {"match": "POST /open-apis/im/v1/messages", "action": "code", "code": 5000, "times": 3}
     fault_id = post(feishu_box, "/call-faults", rule).content["fault_id"]
-    (listed,) = call(feishu_box, "GET", "/sandbox/api/call-faults").content["faults"]
+    (listed,) = call(feishu_box, "GET", "/sandbox/api/call-faults").content["call_faults"]
     assert (fault_id, 3, "code") == (listed["fault_id"], listed["times"], listed["action"])
 
-    assert {"faults": []} == call(feishu_box, "DELETE", f"/sandbox/api/faults/{fault_id}").content
+    assert {"call_faults": []} == call(feishu_box, "DELETE", f"/sandbox/api/call-faults/{fault_id}").content
     assert 0 == send(feishu_box, "hi").code
 
 
@@ -239,12 +239,12 @@ def test_the_stream_batches_changes(feishu_box: FeishuBox) -> None:
         for _ in range(20):
             feishu_box.change_balance(LIN, points=1)
         last = state(feishu_box)["revision"]
-        told: list[int] = []
-        while not told or told[-1] < last:
-            told.append(next_revision(response))
+        revisions: list[int] = []
+        while not revisions or revisions[-1] < last:
+            revisions.append(next_revision(response))
 
-    assert first < told[0]
-    assert len(told) < 20
+    assert first < revisions[0]
+    assert len(revisions) < 20
 
 
 def test_streams_do_not_keep_the_sandbox_from_stopping() -> None:

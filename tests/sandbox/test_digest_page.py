@@ -1,4 +1,4 @@
-"""What the sandbox's page does with a digest's card that nobody has pressed yet, on a phone, and with its button."""
+"""The sandbox page shows a new digest card, also at phone width, and sends a digest with its button."""
 
 import re
 import sys
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def box() -> Iterator[FeishuBox]:
-    said = (sys.executable, "-c", "print('hr: on its way')")
-    with FeishuBox(SandboxSettings(digest_command=said)) as running:
+    command = (sys.executable, "-c", "print('hr: on its way')")
+    with FeishuBox(SandboxSettings(digest_command=command)) as running:
         assert 0 == send(running, render_sample(Config(), "digest.json.j2", "daily"), to="oc_sandbox_hr").code
         yield running
 
@@ -67,4 +67,4 @@ def test_the_digest_result_is_shown_in_the_page_language(box: FeishuBox) -> None
         expect(page.get_by_test_id("time-result")).to_have_text("hr：摘要已生成，正在发送")
         page.get_by_test_id("lang-toggle").click()
         page.get_by_test_id("send-digest").click()
-        expect(page.get_by_test_id("time-result")).to_have_text("hr: on its way")
+        expect(page.get_by_test_id("time-result")).to_have_text("hr: the digest is being sent")

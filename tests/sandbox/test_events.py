@@ -221,8 +221,8 @@ def test_opening_balances_are_pushed_to_the_first_client_once() -> None:
         assert [] == [push for event in box.events() for push in event["pushes"]]
 
         with listening(box) as listener:
-            told = {receive_and_acknowledge(listener)["event"]["account_id"] for _ in box.accounts()}
+            received = {receive_and_acknowledge(listener)["event"]["account_id"] for _ in box.accounts()}
             box.wait_for(lambda: box.unacknowledged() == 0, "all acknowledged")
 
-        assert {account["account_id"] for account in box.accounts()} == told
+        assert {account["account_id"] for account in box.accounts()} == received
         assert [1, 1, 1, 1] == [len(event["pushes"]) for event in box.events()]

@@ -105,10 +105,15 @@ def test_every_withdrawal_is_kept_with_how_often_it_was_asked_for(feishu_box: Fe
         "points": 120,
         "cash": [{"currency": "CNY", "amount": "350.50"}],
         "at_ms": at_ms,
-        "asked": 2,
+        "request_count": 2,
     }
     assert expected == first
-    assert ("o-2", 0, [], 1) == (second["order_id"], second["points"], second["cash"], second["asked"])
+    assert ("o-2", 0, [], 1) == (
+        second["order_id"],
+        second["points"],
+        second["cash"],
+        second["request_count"],
+    )
     assert [second, first] == feishu_box.state()["withdrawals"]
 
 
@@ -118,7 +123,7 @@ def test_the_order_id_of_another_account_is_refused(feishu_box: FeishuBox) -> No
 
     assert 1002002 == withdraw(feishu_box, account=ZHOU).code
     assert 7 == feishu_box.account(ZHOU)["points"]
-    assert [1] == [order["asked"] for order in feishu_box.withdrawals()]
+    assert [1] == [order["request_count"] for order in feishu_box.withdrawals()]
 
 
 def test_one_kind_alone_can_be_withdrawn(feishu_box: FeishuBox) -> None:

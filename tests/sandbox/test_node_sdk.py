@@ -40,7 +40,7 @@ def installed() -> Path:
 
 @pytest.fixture
 def node_folder() -> Path:
-    """Skips where Node.js or its packages cannot be had, unless they are said to be there."""
+    """Skips the test without Node.js or its packages, unless NOTIFIER_TESTS_REQUIRE demands them."""
     try:
         return installed()
     except (FileNotFoundError, subprocess.CalledProcessError) as error:

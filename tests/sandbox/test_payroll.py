@@ -1,4 +1,4 @@
-"""The stand-in payroll system: signed payouts in, signed reports out."""
+"""The simulated payroll system: it receives signed payouts and sends signed reports."""
 
 import http.client
 import json

@@ -20,7 +20,7 @@ def test_a_withdrawal_is_listed_with_how_often_it_was_asked_for(feishu_box: Feis
             api(feishu_box, "POST", WITHDRAW, {"external_order_id": "o-1", "withdraw_bonus_type": [1, 2]})
 
         expect(page.get_by_test_id("withdrawal-amounts-o-1")).to_have_text("120 积分 · ¥350.50")
-        expect(page.get_by_test_id("withdrawal-asked-o-1")).to_have_text("请求 2 次")
+        expect(page.get_by_test_id("withdrawal-requests-o-1")).to_have_text("请求 2 次")
         page.get_by_test_id("lang-toggle").click()
         expect(page.get_by_test_id("withdrawal-log")).to_contain_text("Withdrawals")
 
@@ -39,7 +39,7 @@ def test_payouts_are_reported_with_two_buttons(feishu_box: FeishuBox) -> None:
         expect(page.get_by_test_id("payout-report-url")).to_contain_text(receiver.url)
         page.get_by_test_id("payout-paid-o-1").click()
         expect(page.get_by_test_id("payout-outcome-o-1")).to_have_text("已回报 · HTTP 200")
-        expect(page.get_by_test_id("payout-state-o-1")).to_have_text("已打款")
+        expect(page.get_by_test_id("payout-state-o-1")).to_have_text("已付款")
         expect(page.get_by_test_id("payout-paid-o-1")).to_have_count(0)
 
         receiver.status = 500

@@ -2,9 +2,9 @@
 
 import pytest
 
-from notifier.sandbox.api.error_codes import RefusedError
 from notifier.sandbox.api.quota import MESSAGES, PER_MINUTE_100, PER_SECOND_10, PER_TARGET, Limit, Quota
 from notifier.sandbox.clock import SandboxClock
+from notifier.sandbox.error_codes import RefusedError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import api, send

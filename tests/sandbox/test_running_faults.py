@@ -1,4 +1,4 @@
-"""Named troubles: ordered, listed, ended; and what each does to calls, tokens, events and the clock."""
+"""Running faults: start, list, end, and their effects on calls, tokens, events and the clock."""
 
 import http.client
 import json
@@ -19,23 +19,23 @@ LIN = "7000000000000000001"
 FAST = SandboxSettings(answer_seconds=0.05, redelivery_seconds=(0.01,) * 50)
 
 
-def order(box: FeishuBox, body: object) -> Reply:
+def start_fault(box: FeishuBox, body: object) -> Reply:
     return call(box, "POST", "/sandbox/api/faults", body)
 
 
 def test_a_running_fault_is_listed_with_its_remaining_time_and_can_be_ended(feishu_box: FeishuBox) -> None:
-    ordered = order(feishu_box, {"kind": "429", "seconds": 60, "times": 3, "header": False})
-    (listed,) = call(feishu_box, "GET", "/sandbox/api/faults").content["troubles"]
+    started = start_fault(feishu_box, {"fault_type": "429", "seconds": 60, "times": 3, "header": False})
+    (listed,) = call(feishu_box, "GET", "/sandbox/api/faults").content["running_faults"]
 
-    assert (200, "429", 3, 0) == (ordered.status, listed["kind"], listed["left_times"], listed["hits"])
+    assert (200, "429", 3, 0) == (started.status, listed["fault_type"], listed["left_times"], listed["hits"])
     assert 0 < listed["left_seconds"] <= 60
     assert {"header": False, "reset_seconds": 1, "match": "* /open-apis/*"} == listed["options"]
-    assert [listed["fault_id"]] == [one["fault_id"] for one in feishu_box.state()["troubles"]]
+    assert [listed["fault_id"]] == [one["fault_id"] for one in feishu_box.state()["running_faults"]]
 
-    path = f"/sandbox/api/troubles/{listed['fault_id']}"
-    assert [] == call(feishu_box, "DELETE", path).content["troubles"]
+    path = f"/sandbox/api/faults/{listed['fault_id']}"
+    assert [] == call(feishu_box, "DELETE", path).content["running_faults"]
     again = call(feishu_box, "DELETE", path)
-    assert (404, f"there is no trouble '{listed['fault_id']}'; it may be over") == (
+    assert (404, f"there is no fault '{listed['fault_id']}'; it may be over") == (
         again.status,
         again.content["error"],
     )
@@ -46,15 +46,15 @@ def test_all_faults_can_be_ended_together(feishu_box: FeishuBox) -> None:
     for fault_type in ("no_pongs", "slow", "black_hole"):
         feishu_box.start_fault(fault_type)
 
-    assert [] == call(feishu_box, "DELETE", "/sandbox/api/faults").content["troubles"]
+    assert [] == call(feishu_box, "DELETE", "/sandbox/api/faults").content["running_faults"]
     assert 0 == send(feishu_box, "hi").code
 
 
 def test_the_fault_types_are_listed(feishu_box: FeishuBox) -> None:
-    fault_types = call(feishu_box, "GET", "/sandbox/api/faults").content["kinds"]
+    fault_types = call(feishu_box, "GET", "/sandbox/api/faults").content["fault_types"]
 
     assert list(FAULT_TYPES) == list(fault_types)
-    assert all(fault_type["does"].endswith(".") for fault_type in fault_types.values())
+    assert all(fault_type["effect"].endswith(".") for fault_type in fault_types.values())
 
 
 def test_the_document_lists_every_fault_type_with_its_options() -> None:
@@ -71,13 +71,13 @@ def test_the_document_lists_every_fault_type_with_its_options() -> None:
 
 
 def test_a_fault_ends_automatically_after_seconds_of_real_time(feishu_box: FeishuBox) -> None:
-    lasting = feishu_box.start_fault("slow", seconds=600, delay_seconds=0)
+    lasting_id = feishu_box.start_fault("slow", seconds=600, delay_seconds=0)
     feishu_box.start_fault("429", seconds=0.05)
 
     feishu_box.advance(86_400)
 
     feishu_box.wait_for(lambda: len(feishu_box.running_faults()) == 1, "the short one is over")
-    assert [lasting] == [one["fault_id"] for one in feishu_box.running_faults()]
+    assert [lasting_id] == [one["fault_id"] for one in feishu_box.running_faults()]
     assert 0 == send(feishu_box, "hi").code
 
 
@@ -95,19 +95,19 @@ def test_a_fault_ends_automatically_after_the_requested_hits(feishu_box: FeishuB
 
 
 @pytest.mark.parametrize(
-    "kind", [name for name, fault_type in FAULT_TYPES.items() if fault_type.is_immediate]
+    "fault_type", [name for name, fault_type in FAULT_TYPES.items() if fault_type.is_immediate]
 )
 def test_an_immediate_fault_is_not_running_afterwards(feishu_box: FeishuBox, fault_type: str) -> None:
-    assert order(feishu_box, {"kind": fault_type}).content["running"] is False
+    assert start_fault(feishu_box, {"fault_type": fault_type}).content["running"] is False
     assert [] == feishu_box.running_faults()
 
 
 @pytest.mark.parametrize(
-    "kind", [name for name, fault_type in FAULT_TYPES.items() if not fault_type.is_immediate]
+    "fault_type", [name for name, fault_type in FAULT_TYPES.items() if not fault_type.is_immediate]
 )
 def test_every_other_fault_type_runs_until_it_is_ended(feishu_box: FeishuBox, fault_type: str) -> None:
     fault_id = feishu_box.start_fault(fault_type)
-    assert [fault_type] == [one["kind"] for one in feishu_box.running_faults()]
+    assert [fault_type] == [one["fault_type"] for one in feishu_box.running_faults()]
     feishu_box.end_fault(fault_id)
 
     assert [] == feishu_box.running_faults()
@@ -119,40 +119,55 @@ def test_every_other_fault_type_runs_until_it_is_ended(feishu_box: FeishuBox, fa
     "body, sentence",
     [
         ([], "the body must be a JSON object"),
-        ({}, '"kind" must be one of: drop, black_hole'),
-        ({"kind": "flood"}, '"kind" must be one of: drop'),
-        ({"kind": ["drop"]}, '"kind" must be one of: drop'),
-        ({"kind": 429}, '"kind" must be one of: drop'),
-        ({"kind": "drop", "seconds": 0}, '"seconds" must be a number above 0, up to 86400, not 0'),
-        ({"kind": "drop", "seconds": -1}, '"seconds" must be a number above 0'),
-        ({"kind": "drop", "seconds": "30"}, "not '30'"),
-        ({"kind": "drop", "seconds": True}, '"seconds" must be a number above 0'),
-        ({"kind": "drop", "seconds": float("nan")}, "not nan"),
-        ({"kind": "drop", "seconds": float("inf")}, "not inf"),
-        ({"kind": "drop", "times": 0}, '"times" must be a whole number from 1 to 1000000, not 0'),
-        ({"kind": "drop", "times": 1.5}, "not 1.5"),
-        ({"kind": "drop", "times": True}, "not True"),
-        ({"kind": "drop", "second": 3}, "drop has no option 'second'; it takes none"),
-        ({"kind": "429", "headers": 1}, "429 has no option 'headers'; it takes header, reset_seconds, match"),
-        ({"kind": "429", "header": "no"}, "\"header\" must be true or false, not 'no'"),
-        ({"kind": "429", "match": "/open-apis"}, '"match" must be a method and a path'),
-        ({"kind": "500", "body": "xml"}, "\"body\" must be one of: json, html, not 'xml'"),
-        ({"kind": "slow", "delay_seconds": -1}, '"delay_seconds" must be a number from 0 to 3600, not -1'),
-        ({"kind": "discovery_refused", "code": 0}, '"code" must be a whole number from 1 to'),
-        ({"kind": "client_config", "without": ["Colour"]}, '"without" must be a list of any of: ReconnectC'),
-        ({"kind": "client_config", "without": "PingInterval"}, '"without" must be a list of any of'),
-        ({"kind": "close_code", "code": 1006}, '"code" must be a close code that can be sent'),
-        ({"kind": "corrupt", "damage": "glue"}, '"damage" must be one of: bytes, header, chunk'),
-        ({"kind": "black_hole", "times": 1}, 'black_hole takes no "times": it lasts for seconds, or until'),
-        ({"kind": "expire_tokens", "seconds": 1}, 'expire_tokens takes no "seconds": it happens at once'),
-        ({"kind": "clock", "seconds": "soon"}, '"seconds" must be a number from -'),
-        ({"kind": "clock", "times": 1}, 'clock takes no "times": it happens at once'),
+        ({}, '"fault_type" must be one of: drop, black_hole'),
+        ({"fault_type": "flood"}, '"fault_type" must be one of: drop'),
+        ({"fault_type": ["drop"]}, '"fault_type" must be one of: drop'),
+        ({"fault_type": 429}, '"fault_type" must be one of: drop'),
+        ({"fault_type": "drop", "seconds": 0}, '"seconds" must be a number above 0, up to 86400, not 0'),
+        ({"fault_type": "drop", "seconds": -1}, '"seconds" must be a number above 0'),
+        ({"fault_type": "drop", "seconds": "30"}, "not '30'"),
+        ({"fault_type": "drop", "seconds": True}, '"seconds" must be a number above 0'),
+        ({"fault_type": "drop", "seconds": float("nan")}, "not nan"),
+        ({"fault_type": "drop", "seconds": float("inf")}, "not inf"),
+        ({"fault_type": "drop", "times": 0}, '"times" must be a whole number from 1 to 1000000, not 0'),
+        ({"fault_type": "drop", "times": 1.5}, "not 1.5"),
+        ({"fault_type": "drop", "times": True}, "not True"),
+        ({"fault_type": "drop", "second": 3}, "drop has no option 'second'; it has no options"),
+        (
+            {"fault_type": "429", "headers": 1},
+            "429 has no option 'headers'; options: header, reset_seconds, match",
+        ),
+        ({"fault_type": "429", "header": "no"}, "\"header\" must be true or false, not 'no'"),
+        ({"fault_type": "429", "match": "/open-apis"}, '"match" must be a method and a path'),
+        ({"fault_type": "500", "body": "xml"}, "\"body\" must be one of: json, html, not 'xml'"),
+        (
+            {"fault_type": "slow", "delay_seconds": -1},
+            '"delay_seconds" must be a number from 0 to 3600, not -1',
+        ),
+        ({"fault_type": "discovery_refused", "code": 0}, '"code" must be a whole number from 1 to'),
+        (
+            {"fault_type": "client_config", "without": ["Colour"]},
+            '"without" must be a list of any of: ReconnectC',
+        ),
+        ({"fault_type": "client_config", "without": "PingInterval"}, '"without" must be a list of any of'),
+        ({"fault_type": "close_code", "code": 1006}, '"code" must be a close code that can be sent'),
+        ({"fault_type": "corrupt", "damage": "glue"}, '"damage" must be one of: bytes, header, chunk'),
+        (
+            {"fault_type": "black_hole", "times": 1},
+            'black_hole does not accept "times": it lasts for seconds, or until',
+        ),
+        (
+            {"fault_type": "expire_tokens", "seconds": 1},
+            'expire_tokens does not accept "seconds": it happens at once',
+        ),
+        ({"fault_type": "clock", "seconds": "soon"}, '"seconds" must be a number from -'),
+        ({"fault_type": "clock", "times": 1}, 'clock does not accept "times": it happens at once'),
     ],
 )
 def test_an_invalid_fault_is_refused_with_a_message(
     feishu_box: FeishuBox, body: object, sentence: str
 ) -> None:
-    refused = order(feishu_box, body)
+    refused = start_fault(feishu_box, body)
 
     assert 400 == refused.status
     assert sentence in refused.content["error"]
@@ -193,7 +208,7 @@ def test_a_slow_platform_answers_all_the_same(feishu_box: FeishuBox) -> None:
     assert all(line["took_ms"] >= 50 for line in feishu_box.requests("/open-apis"))
 
 
-@pytest.mark.parametrize("kind", ["timeout_after_success", "reset_after_success", "truncate"])
+@pytest.mark.parametrize("fault_type", ["timeout_after_success", "reset_after_success", "truncate"])
 def test_an_answer_can_be_lost_after_the_call_was_carried_out(feishu_box: FeishuBox, fault_type: str) -> None:
     headers = {"Authorization": f"Bearer {token(feishu_box)}", "Content-Type": "application/json"}
     text = {"receive_id": "ou_sandbox_lin", "msg_type": "text", "content": json.dumps({"text": "hi"})}
@@ -354,7 +369,7 @@ def test_the_platform_counts_all_connections_of_the_app(feishu_box: FeishuBox) -
         assert {"online_instance_cnt": 1} == counted()
         call(feishu_box, "POST", "/sandbox/api/other-connections", {"count": 2})
         assert {"online_instance_cnt": 3} == counted()
-        assert 2 == feishu_box.connection_status()["foreign"]
+        assert 2 == feishu_box.connection_status()["other_connections"]
         feishu_box.set_other_connections(50)
         assert 1000040350 == discover(feishu_box).code
         feishu_box.set_other_connections(0)

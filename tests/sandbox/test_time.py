@@ -42,7 +42,7 @@ def test_a_clock_does_not_go_back_or_nowhere(box: FeishuBox, seconds: object) ->
 def test_the_digest_command_is_run_and_its_last_line_shown(box: FeishuBox) -> None:
     answer = call(box, "POST", "/sandbox/api/digest", {})
 
-    assert (200, {"said": "hr: on its way"}) == (answer.status, answer.content)
+    assert (200, {"output": "hr: on its way"}) == (answer.status, answer.content)
     assert box.state()["sends_digest"]
 
 
@@ -50,7 +50,7 @@ def test_the_digest_command_is_run_and_its_last_line_shown(box: FeishuBox) -> No
     "program, error",
     [
         ("print('no such digest'); raise SystemExit(2)", "no such digest"),
-        ("raise SystemExit(3)", "(it said nothing)"),
+        ("raise SystemExit(3)", "(no output)"),
     ],
 )
 def test_a_failed_command_returns_its_error(program: str, error: str) -> None:
@@ -64,7 +64,7 @@ def test_the_command_sees_no_settings_of_this_shell(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("NOTIFIER_FEISHU__APP_SECRET", "not-for-it")
     program = "import os; print([name for name in os.environ if name.startswith('NOTIFIER_')])"
     with FeishuBox(SandboxSettings(digest_command=(sys.executable, "-c", program))) as box:
-        assert {"said": "[]"} == call(box, "POST", "/sandbox/api/digest", {}).content
+        assert {"output": "[]"} == call(box, "POST", "/sandbox/api/digest", {}).content
 
 
 def test_without_a_command_there_is_no_button(feishu_box: FeishuBox) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from notifier.sandbox.api.error_codes import RefusedError
 from notifier.sandbox.api.tokens import Tokens
 from notifier.sandbox.clock import SandboxClock
+from notifier.sandbox.error_codes import RefusedError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import call, token

@@ -1,4 +1,4 @@
-"""The stand-in as it posts: what goes over the wire, what it makes of the answers, and which addresses it takes."""
+"""Webhook: the posts of the sandbox, how it handles the answers, and which URLs it accepts."""
 
 import base64
 import hashlib
@@ -225,9 +225,9 @@ def test_it_is_set_over_http_too(feishu_box: FeishuBox, app: App) -> None:
 
 
 def test_what_waits_is_posted_as_soon_as_the_app_is_up(app: App) -> None:
-    """The stand-in knows the address before the app is there, as `notifier sandbox --webhook` does it."""
+    """The sandbox has the URL before the app starts, as with `notifier sandbox --webhook`."""
     with FeishuBox(SandboxSettings(webhook_url=app.url, opening_events=True)) as box:
-        box.wait_for(lambda: box.unacknowledged() == 0, "all balances are told")
+        box.wait_for(lambda: box.unacknowledged() == 0, "all balances are acknowledged")
     assert 4 == len(app.received_payloads)
 
 
@@ -235,7 +235,7 @@ def test_back_on_the_long_connection_nothing_is_posted(feishu_box: FeishuBox, ap
     feishu_box.set_webhook(app.url)
     feishu_box.set_webhook("")
     [event_id] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
-    feishu_box.wait_for(lambda: feishu_box.push_codes(event_id) == [None], "nobody was online")
+    feishu_box.wait_for(lambda: feishu_box.push_codes(event_id) == [None], "no client was connected")
 
     assert [] == app.received_payloads
 

@@ -1,4 +1,4 @@
-"""A digest on the sandbox's page: its table turns pages, its chart is drawn, and withdraw-all moves on the card."""
+"""A digest on the sandbox page: table pages, the chart, and the progress of withdraw-all."""
 
 import re
 from pathlib import Path

@@ -219,7 +219,7 @@ def test_pressing_all_twice_and_replaying_it_begins_one_batch(
     assert "正在进行" in second["toast"]["content"]
     assert "卡片内容已更新" in stale["toast"]["content"]
     assert 4 == len(feishu_box.withdrawals())
-    assert [1] * 4 == [order["asked"] for order in feishu_box.withdrawals()]
+    assert [1] * 4 == [order["request_count"] for order in feishu_box.withdrawals()]
 
 
 def test_telling_a_period_again_needs_to_be_asked_for_and_says_so(

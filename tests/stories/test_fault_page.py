@@ -1,4 +1,4 @@
-"""A person orders trouble on the sandbox's page, sees it run and end, and watches the notifier heal."""
+"""A user starts faults on the sandbox page, sees them run and end, and sees the notifier reconnect."""
 
 import re
 
@@ -18,12 +18,12 @@ def choose_end(page: Page, value: str) -> None:
     page.get_by_test_id("fault-end").select_option(value)
 
 
-def test_every_kind_is_ordered_with_one_press_and_ended_with_another(feishu_box: FeishuBox) -> None:
+def test_every_fault_type_starts_and_ends_with_one_click(feishu_box: FeishuBox) -> None:
     with open_page(feishu_box.url) as page:
         choose_end(page, "until")
-        page.get_by_test_id("trouble-how-drop").select_option(label="持续")
+        page.get_by_test_id("fault-how-drop").select_option(label="持续")
         for fault_type, about in FAULT_TYPES.items():
-            page.get_by_test_id(f"trouble-{fault_type}").click()
+            page.get_by_test_id(f"fault-{fault_type}").click()
             expect(page.get_by_test_id("fault-result")).to_contain_text("已开始")
             if not about.is_immediate or fault_type == "drop":
                 left = "还剩" if fault_type == "drop" else "直到手动结束"
@@ -35,10 +35,10 @@ def test_every_kind_is_ordered_with_one_press_and_ended_with_another(feishu_box:
         assert [] == feishu_box.running_faults()
 
 
-def test_a_trouble_counts_down_and_is_gone_from_the_page_when_it_ends(feishu_box: FeishuBox) -> None:
+def test_a_fault_counts_down_and_disappears_from_the_page_when_it_ends(feishu_box: FeishuBox) -> None:
     with open_page(feishu_box.url) as page:
         choose_end(page, "seconds-10")
-        page.get_by_test_id("trouble-black_hole").click()
+        page.get_by_test_id("fault-black_hole").click()
         timer = page.get_by_test_id("running-black_hole").get_by_role("timer")
         expect(timer).to_have_text(re.compile(r"^还剩 \d+ 秒"))
         expect(timer).to_have_text(re.compile(r"^还剩 [1-8] 秒"), timeout=15_000)
@@ -48,12 +48,12 @@ def test_a_trouble_counts_down_and_is_gone_from_the_page_when_it_ends(feishu_box
         expect(page.get_by_test_id("running-black_hole")).to_have_count(0, timeout=20_000)
 
 
-def test_a_trouble_with_hits_tells_how_many_are_left_and_ends_with_the_last(feishu_box: FeishuBox) -> None:
+def test_a_fault_shows_its_remaining_hits_and_ends_with_the_last_one(feishu_box: FeishuBox) -> None:
     with open_page(feishu_box.url) as page:
         choose_end(page, "times-3")
-        expect(page.get_by_test_id("trouble-black_hole")).to_be_disabled()
-        page.get_by_test_id("trouble-how-429").select_option(label="无等待时间")
-        page.get_by_test_id("trouble-429").click()
+        expect(page.get_by_test_id("fault-black_hole")).to_be_disabled()
+        page.get_by_test_id("fault-how-429").select_option(label="无等待时间")
+        page.get_by_test_id("fault-429").click()
         expect(page.get_by_test_id("running-429")).to_contain_text("还剩 3 次")
         for _ in range(2):
             with pytest.raises(KeyError):
@@ -62,14 +62,14 @@ def test_a_trouble_with_hits_tells_how_many_are_left_and_ends_with_the_last(feis
         with pytest.raises(KeyError):
             send(feishu_box, "hi")
         expect(page.get_by_test_id("running-429")).to_have_count(0)
-        expect(page.get_by_test_id("trouble-429")).to_be_enabled()
+        expect(page.get_by_test_id("fault-429")).to_be_enabled()
 
 
-def test_all_can_be_ended_together_and_a_dead_connection_is_told(feishu_box: FeishuBox) -> None:
+def test_all_faults_end_together_and_a_dead_connection_is_shown(feishu_box: FeishuBox) -> None:
     with listening(feishu_box), open_page(feishu_box.url) as page:
         expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")
-        page.get_by_test_id("trouble-half_open").click()
-        page.get_by_test_id("trouble-slow").click()
+        page.get_by_test_id("fault-half_open").click()
+        page.get_by_test_id("fault-slow").click()
         expect(page.get_by_test_id("long-connection-state")).to_have_text("无响应")
         expect(page.get_by_test_id("connection-status")).to_contain_text("无响应")
 
@@ -81,28 +81,28 @@ def test_all_can_be_ended_together_and_a_dead_connection_is_told(feishu_box: Fei
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_the_trouble_block_fits_the_page(feishu_box: FeishuBox, width: int, language: str) -> None:
+def test_the_fault_block_fits_the_page(feishu_box: FeishuBox, width: int, language: str) -> None:
     with open_page(feishu_box.url, width=width) as page:
         if width < 860:
             page.get_by_test_id("tab-events").click()
         if language == "en":
             page.get_by_test_id("lang-toggle").click()
-        page.get_by_test_id("trouble-half_open").click()
+        page.get_by_test_id("fault-half_open").click()
         expect(page.get_by_test_id("running-half_open")).to_be_visible()
         panel = page.locator(".panel")
         assert panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth")
         cut_off = "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth + 1).map(node => node.textContent)"
-        assert [] == page.locator("#trouble-kinds button, #link dd, #trouble-list .state").evaluate_all(
-            cut_off
-        )
+        assert [] == page.locator(
+            "#fault-types button, #long-connection dd, #fault-list .state"
+        ).evaluate_all(cut_off)
 
 
-def test_a_person_watches_the_notifier_heal(notifier: RunningNotifier) -> None:
+def test_the_page_shows_that_the_notifier_reconnects(notifier: RunningNotifier) -> None:
     with open_page(notifier.box.url) as page:
         expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")
         expect(page.get_by_test_id("long-connection-reconnects")).to_have_text("0")
 
-        page.get_by_test_id("trouble-drop").click()
+        page.get_by_test_id("fault-drop").click()
 
         expect(page.get_by_test_id("long-connection-reconnects")).to_have_text("1", timeout=30_000)
         expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")

@@ -1,4 +1,4 @@
-"""What a newcomer does: starts the sandbox, opens the page, adds a reward, sees the card."""
+"""A new user starts the sandbox, opens its page, adds a reward and sees the card."""
 
 import re
 import signal

@@ -108,7 +108,7 @@ def keep_only(box: FeishuBox, fault: str) -> None:
     """Takes back every other fault; what has met one already goes on."""
 
     def do(sandbox: Any) -> None:
-        sandbox.faults.rules = [rule for rule in sandbox.faults.rules if rule.fault_id == fault]
+        sandbox.call_faults.rules = [rule for rule in sandbox.call_faults.rules if rule.fault_id == fault]
 
     box._call(do)
 
@@ -239,7 +239,7 @@ def test_no_withdrawal_before_the_balance_could_be_read(impatient: RunningNotifi
     order = the_order(notifier)
     assert (WithdrawalState.WITHDRAWN, order_id, 1) == (order.state, order.order_id, order.attempts)
     (booked,) = box.withdrawals()
-    assert (order_id, 1) == (booked["order_id"], booked["asked"])
+    assert (order_id, 1) == (booked["order_id"], booked["request_count"])
     assert EMPTY == balance(box)
     calls = account_calls(box)[before:]
     (call,) = (number for number, each in enumerate(calls) if is_withdrawal(each))
@@ -281,7 +281,7 @@ def test_a_card_that_cannot_be_drawn_costs_neither_toast_nor_money(badly_dressed
     wait_until(lambda: the_order(notifier).state is WithdrawalState.WITHDRAWN, "the order is over")
     assert "card.broken" in notifier.log
     (booked,) = box.withdrawals()
-    assert (the_order(notifier).order_id, 1) == (booked["order_id"], booked["asked"])
+    assert (the_order(notifier).order_id, 1) == (booked["order_id"], booked["request_count"])
     assert EMPTY == balance(box)
 
 
@@ -326,6 +326,6 @@ def test_the_token_expires_in_the_middle_of_the_call(
         order = the_order(notifier)
         (booked,) = box.withdrawals()
         assert WithdrawalState.WITHDRAWN is order.state
-        assert (order.order_id, asked) == (booked["order_id"], booked["asked"])
+        assert (order.order_id, asked) == (booked["order_id"], booked["request_count"])
         assert EMPTY == balance(box)
         assert 99991663 in box.refusals(), "a call came with the old token"

@@ -1,4 +1,4 @@
-"""A real browser, where there is one."""
+"""Opens pages in Chromium."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ ARGUMENTS = (
 
 
 def find_browser() -> str:
-    """Where Chromium is. Skips the test where there is none, fails it where NOTIFIER_TESTS_REQUIRE wants one."""
+    """The path of Chromium. Without Chromium the test is skipped, or fails if NOTIFIER_TESTS_REQUIRE has `browser`."""
     found = next(
         (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
         None,
@@ -28,15 +28,15 @@ def find_browser() -> str:
     if found is not None:
         return found
     if "browser" in os.environ.get("NOTIFIER_TESTS_REQUIRE", ""):
-        pytest.fail("NOTIFIER_TESTS_REQUIRE wants a browser, and there is no Chromium")
-    pytest.skip("no Chromium here (Debian: apt-get install chromium)")
+        pytest.fail("NOTIFIER_TESTS_REQUIRE demands a browser, but Chromium is not installed")
+    pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
 
 
 @contextmanager
 def open_page(
     url: str, *, width: int = 1440, height: int = 900, zone: str = "Asia/Shanghai"
 ) -> Iterator[Page]:
-    """Errors of the page fail the test."""
+    """Opens a page in a new browser. Errors of the page fail the test. width, height: in pixels."""
     executable = find_browser()
     errors: list[str] = []
     with sync_playwright() as playwright:

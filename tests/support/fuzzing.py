@@ -1,4 +1,4 @@
-"""Fuzzing: noise from a seed against a notifier of its own, and what must still be true after it."""
+"""Fuzzing: random input from a seed against a notifier, and the checks that must hold after it."""
 
 import contextlib
 import http.client
@@ -48,7 +48,7 @@ UNFORESEEN = (
     "click.card_failed",
     "card.failed",
 )
-"""What no input may bring into the log: each stands for an error that nobody had in mind."""
+"""Log texts of unexpected errors, which no input is allowed to cause."""
 
 EXTRA_CONFIG = """\
 withdrawals:
@@ -57,37 +57,38 @@ withdrawals:
 
 
 class FuzzFailure(AssertionError):
-    """An input that breaks a promise; the file it was kept in is named."""
+    """An input that fails a check. The text names the file with the input."""
 
 
 @dataclass(slots=True)
 class FuzzCounts:
-    """What a run came to. memory in MB, after the first batches and at the end."""
+    """The figures of a run."""
 
-    seed: int
-    inputs: Counter[str] = field(default_factory=Counter)
-    good_events: int = 0
-    connections_lost: int = 0
-    memory_before: int = 0
-    memory_after: int = 0
+    seed: int  # of the random generator
+    inputs: Counter[str] = field(default_factory=Counter)  # by kind
+    good_events: int = 0  # valid events that were acknowledged and processed
+    connections_lost: int = 0  # reconnects of the notifier
+    memory_before: int = 0  # resident memory in MB after the first batches
+    memory_after: int = 0  # resident memory in MB at the end
 
     @property
     def total(self) -> int:
+        """The number of inputs so far."""
         return sum(self.inputs.values())
 
 
 class _Fuzz:
-    """One notifier that gets noise. kept: where an input that breaks it is left."""
+    """One notifier that gets random input. failure_file: gets the input that fails a check."""
 
     def __init__(self, notifier: RunningNotifier, *, seed: int, failure_file: Path) -> None:
         self._notifier = notifier
         self._rng = random.Random(seed)
-        self._kept = failure_file
+        self._failure_file = failure_file
         self._log_seen = 0
         self.figures = FuzzCounts(seed=seed)
 
     def _check_log(self, inputs: list[bytes]) -> None:
-        """What the log says since the last look."""
+        """Checks the log since the last check. Raises FuzzFailure."""
         with self._notifier.log_file.open("rb") as log:
             log.seek(self._log_seen)
             fresh = log.read().decode("utf-8", "replace")
@@ -97,14 +98,14 @@ class _Fuzz:
             raise self._failure(inputs, f"the log says {bad[0][:300]!r}")
 
     def _failure(self, inputs: list[bytes], what: str) -> FuzzFailure:
-        self._kept.write_text("\n".join(each.hex() for each in inputs), encoding="utf-8")
+        self._failure_file.write_text("\n".join(each.hex() for each in inputs), encoding="utf-8")
         seed = self.figures.seed
         return FuzzFailure(
-            f"{what}; seed {seed}, {self.figures.total} inputs, the last of them are in {self._kept}"
+            f"{what}; seed {seed}, {self.figures.total} inputs, the last of them are in {self._failure_file}"
         )
 
     def _measure_memory(self) -> None:
-        """Once the first batches have warmed it up, and from then on."""
+        """Records the memory of the process, first after the first batches."""
         status = Path(f"/proc/{self._notifier.pid}/status").read_text(encoding="utf-8")
         megabytes = int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) // 1024
         if self.figures.total <= 4 * BATCH:
@@ -113,14 +114,14 @@ class _Fuzz:
 
 
 class WebhookFuzz(_Fuzz):
-    """A notifier that Feishu posts to, and so does everybody else."""
+    """Fuzzes a notifier through its webhook."""
 
     def __init__(self, box: FeishuBox, notifier: RunningNotifier, *, seed: int, failure_file: Path) -> None:
         super().__init__(notifier, seed=seed, failure_file=failure_file)
         self._sandbox = box
 
     def run(self, count: int) -> FuzzCounts:
-        """At least so many inputs. Raises Found."""
+        """Sends at least `count` inputs. Raises FuzzFailure."""
         with contextlib.closing(Poster(self._notifier.webhook_url)) as poster:
             while self.figures.total < count:
                 posts = [post(self._rng) for _ in range(BATCH)]
@@ -151,7 +152,7 @@ class WebhookFuzz(_Fuzz):
 
 
 class WireFuzz(_Fuzz):
-    """A notifier that is connected to a Feishu that sends noise."""
+    """Fuzzes a notifier over its long connection."""
 
     def __init__(
         self, feishu: MinimalFeishu, notifier: RunningNotifier, *, seed: int, failure_file: Path
@@ -160,7 +161,7 @@ class WireFuzz(_Fuzz):
         self._feishu = feishu
 
     def run(self, count: int) -> FuzzCounts:
-        """At least so many inputs. Raises Found."""
+        """Sends at least `count` inputs. Raises FuzzFailure."""
         self._good_event([])
         refs = self._refs()
         makers = targets(refs)
@@ -175,14 +176,14 @@ class WireFuzz(_Fuzz):
         return self.figures
 
     def _good_event(self, frames: list[bytes]) -> None:
-        """The next one is acknowledged, on a new connection where the noise ended the old one, and recorded."""
+        """Checks that a valid event is acknowledged and processed, on a new connection if the old one ended."""
         number = self.figures.good_events = self.figures.good_events + 1
         name = f"good-{number}"
         payload = json.dumps(good_document(name, number)).encode()
         pushed_on = -1
 
         def acknowledged() -> bool:
-            """Told once on each connection, as Feishu sends again what was not answered."""
+            """Pushes once per connection, because Feishu repeats pushes without an answer."""
             nonlocal pushed_on
             if self._notifier.ended:
                 raise FuzzFailure("the process ended")
@@ -194,22 +195,22 @@ class WireFuzz(_Fuzz):
         try:
             wait_until(acknowledged, f"{name} is acknowledged", seconds=ANSWER_SECONDS)
             wait_until(
-                lambda: self._inbox_state(name) == "done", f"{name} is recorded", seconds=ANSWER_SECONDS
+                lambda: self._inbox_state(name) == "done", f"{name} is processed", seconds=ANSWER_SECONDS
             )
         except AssertionError as error:
             raise self._failure(frames, str(error)) from error
 
     def _inbox_state(self, key: str) -> str | None:
-        row = self._ask("SELECT state FROM inbox WHERE event_key = ?", key)
+        row = self._query("SELECT state FROM inbox WHERE event_key = ?", key)
         return str(row[0][0]) if row else None
 
     def _refs(self) -> list[str]:
-        """Of the buttons on the first good event's card."""
+        """The references of the buttons on the first card."""
         return wait_until(
-            lambda: [str(ref) for (ref,) in self._ask("SELECT ref FROM buttons")], "a card has a button"
+            lambda: [str(ref) for (ref,) in self._query("SELECT ref FROM buttons")], "a card has a button"
         )
 
-    def _ask(self, query: str, *values: str) -> list[Any]:
+    def _query(self, query: str, *values: str) -> list[Any]:
         with contextlib.closing(
             sqlite3.connect(f"file:{self._notifier.folder}/notifier.db?mode=ro", uri=True)
         ) as db:
@@ -217,6 +218,7 @@ class WireFuzz(_Fuzz):
 
 
 def good_document(event_id: str, number: int) -> dict[str, Any]:
+    """A valid balance event with this event_id; a higher number is a later change."""
     document = balance_document(random.Random(number))
     document["header"]["event_id"] = event_id
     document["event"]["account_id"] = "7000000000000000009"
@@ -225,7 +227,7 @@ def good_document(event_id: str, number: int) -> dict[str, Any]:
 
 
 def fuzz_wire(folder: Path, *, seed: int, count: int, failure_file: Path) -> FuzzCounts:
-    """A notifier of its own in folder, and count inputs. Raises Found."""
+    """Fuzzes a new notifier in `folder` with `count` inputs over its long connection. Raises FuzzFailure."""
     with MinimalFeishu() as feishu:
         notifier = RunningNotifier(cast("FeishuBox", feishu), folder, more=EXTRA_CONFIG)
         notifier.start()
@@ -236,7 +238,7 @@ def fuzz_wire(folder: Path, *, seed: int, count: int, failure_file: Path) -> Fuz
 
 
 def fuzz_webhook(folder: Path, *, seed: int, count: int, failure_file: Path) -> FuzzCounts:
-    """A notifier of its own in folder, and count posts. Raises Found."""
+    """Fuzzes a new notifier in `folder` with `count` posts. Raises FuzzFailure."""
     with FeishuBox() as box:
         notifier = RunningNotifier(box, folder, more=EXTRA_CONFIG, webhook=True)
         notifier.start()
@@ -247,7 +249,7 @@ def fuzz_webhook(folder: Path, *, seed: int, count: int, failure_file: Path) -> 
 
 
 def _read_balance(payload: bytes) -> None:
-    with contextlib.suppress(Quarantined):  # said in a sentence, for a person
+    with contextlib.suppress(Quarantined):  # the expected result for invalid input
         read_balance_report(read_event(payload, app_id="cli_x"))
 
 
@@ -260,13 +262,11 @@ READERS: Mapping[str, tuple[Maker, Callable[[bytes], object]]] = {
     "callback": (callbacks(["ref"]), _read_click),
     "webhook": (post, read_post),
 }
-"""What reads bytes from outside, with the noise for it: it may say no in the way it promises, and raise nothing
-else.
-"""
+"""Functions that read foreign bytes, with the maker of their input. They raise only their documented errors."""
 
 
 def fuzz_readers(*, seed: int, count: int, failure_file: Path) -> FuzzCounts:
-    """In this process, at full speed. Raises Found."""
+    """Fuzzes the functions of READERS in this process. Raises FuzzFailure."""
     rng, figures = random.Random(seed), FuzzCounts(seed=seed)
     while figures.total < count:
         name = rng.choice(list(READERS))
@@ -300,14 +300,14 @@ FIXED_FORM_FIELDS = frozenset(
         "by",
     )
 )
-"""Fields that our own code or Feishu fills with a word or id of a known form; all other texts may hold anything."""
+"""Fields with a known form, filled by our code or by Feishu. All other texts can have any content."""
 
 MAX_TEXT = 40
-"""What flow/wording.py cuts names and the like to, or shorter."""
+"""The longest text after cards/balance_text.py shortened it."""
 
 
 def fuzz_cards(*, seed: int, count: int, failure_file: Path) -> FuzzCounts:
-    """Cards of every kind with hostile texts: each rung is a card that Feishu would take, or says why it is none."""
+    """Checks cards of all kinds with hostile texts: Feishu must accept each variant. Raises FuzzFailure."""
     rng = random.Random(seed)
     figures, card_renderer, config = FuzzCounts(seed=seed), make_renderer(Config(), SystemClock()), Config()
     samples = [make_sample(name, config) for name in ALL_SAMPLES]
@@ -334,12 +334,12 @@ def _check_card(card_renderer: Renderer, card: Card) -> None:
         assert [] == card_problems(json.loads(text))
         check_card(
             json.loads(text), settings=SandboxSettings(), known_ids=people
-        )  # the stand-in's own reading
+        )  # the independent check of the sandbox
     serialise({"text": plain_text(card)}).encode()
 
 
 def _people(node: object, name: str = "") -> Iterator[str]:
-    """The open_ids on a card: whoever else is mentioned got there by a text."""
+    """The open_ids in the data of a card. Any other mention comes from a text."""
     if is_dataclass(node) and not isinstance(node, type):
         for each in fields(node):
             yield from _people(getattr(node, each.name), each.name)
@@ -351,7 +351,7 @@ def _people(node: object, name: str = "") -> Iterator[str]:
 
 
 def hostile(rng: random.Random, node: Any, name: str = "") -> Any:
-    """The same card with some of its texts replaced."""
+    """A copy of the card in which some texts are replaced by hostile ones."""
     if is_dataclass(node) and not isinstance(node, type):
         changed = {each.name: hostile(rng, getattr(node, each.name), each.name) for each in fields(node)}
         return replace(node, **changed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.sandbox.secret_marks import SECRET_PATTERN
+from notifier.sandbox.settings import SECRET_PATTERN
 
 CONFIG_SUFFIXES = {".yaml", ".yml", ".env"}
 """Files of these kinds are where an operator keeps secrets; the tests write them."""

@@ -1,6 +1,6 @@
-"""Noise: what nobody should ever send us, made from a seed: frames, events, callbacks, texts for cards.
+"""Random invalid input from a seed: frames, events, callbacks, and texts for cards.
 
-What goes over the long connection is in targets(); what is read in this process, in support/fuzzing.py READERS.
+targets() has the input for the long connection. READERS in support/fuzzing.py has the input for functions.
 """
 
 import copy
@@ -12,7 +12,7 @@ from typing import Any
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame
 
 Maker = Callable[[Random], bytes]
-"""One input, ready for the wire."""
+"""Makes one input as bytes."""
 
 SERVICE = 33554678
 BALANCE_CHANGED = "hire.referral_account.assets_update_v1"
@@ -78,7 +78,7 @@ COUNTS = (
 
 
 def balance_document(rng: Random) -> dict[str, Any]:
-    """As Feishu's page shows it, of one of a few accounts."""
+    """A valid balance event of one of a few accounts, in the form of Feishu's documentation."""
     return {
         "schema": "2.0",
         "header": {
@@ -103,7 +103,7 @@ def balance_document(rng: Random) -> dict[str, Any]:
 
 
 def click_document(rng: Random, ref: str) -> dict[str, Any]:
-    """A press of a button as Feishu's page shows it. ref: of one of ours, or of none."""
+    """A valid click, in the form of Feishu's documentation. ref: the reference of a button."""
     return {
         "schema": "2.0",
         "header": {
@@ -217,7 +217,7 @@ def as_bytes(rng: Random, document: object) -> bytes:  # noqa: PLR0911 - one lin
         case 5:  # the same key twice, of different kinds
             key = rng.choice((b'"event_id"', b'"event_type"', b'"account_id"', b'"modify_time"', b'"header"'))
             return raw.replace(key, key + b": " + rng.choice((b"7", b"null", b'"x"', b"[]")) + b", " + key, 1)
-        case 6:  # numbers that JSON allows and nobody expects
+        case 6:  # unusual numbers that JSON allows
             return raw.replace(b"1", rng.choice((b"1E+5", b"-1e-5", b"1" * 500, b"1.0000000000000000001")), 1)
         case 7:
             return b"[" * rng.choice((10, 900, 990, 1000, 100_000)) + raw
@@ -226,6 +226,7 @@ def as_bytes(rng: Random, document: object) -> bytes:  # noqa: PLR0911 - one lin
 
 
 def event(rng: Random) -> bytes:
+    """A balance event with random changes."""
     document = balance_document(rng)
     if rng.random() < 0.1:
         document["header"]["event_type"] = rng.choice(TYPES)
@@ -235,7 +236,7 @@ def event(rng: Random) -> bytes:
 
 
 def callbacks(refs: list[str]) -> Maker:
-    """refs: of buttons that hang on our cards; they are pressed too, by people who may and may not."""
+    """Makes clicks by people with and without permission. refs: references of buttons on cards."""
 
     def callback(rng: Random) -> bytes:
         ref = rng.choice([*refs, "no-such-button"])
@@ -248,7 +249,7 @@ def callbacks(refs: list[str]) -> Maker:
 
 
 def in_frame(make: Maker) -> Maker:
-    """The payload in a good frame, at times in several."""
+    """Puts the input into a valid frame."""
 
     def framed(rng: Random) -> bytes:
         return frame_of(make(rng), message_id=f"m-{rng.getrandbits(64):x}")
@@ -257,6 +258,7 @@ def in_frame(make: Maker) -> Maker:
 
 
 def frame_of(payload: bytes, *, message_id: str, kind: str = "event", parts: int = 1, part: int = 0) -> bytes:
+    """A valid data frame with this payload."""
     headers = (
         ("type", kind),
         ("message_id", message_id),
@@ -269,7 +271,7 @@ def frame_of(payload: bytes, *, message_id: str, kind: str = "event", parts: int
 
 def frame(rng: Random) -> bytes:
     """Bytes, protobuf, headers and parts, each gone wrong in its way."""
-    return rng.choice((_bytes, _corrupted_frame, _headers, _fields, _parts, _parts, _control, _method))(rng)
+    return rng.choice((_bytes, _corrupted_frame, _headers, _fields, _chunk, _chunk, _control, _method))(rng)
 
 
 def _bytes(rng: Random) -> bytes:
@@ -277,7 +279,7 @@ def _bytes(rng: Random) -> bytes:
 
 
 def _corrupted_frame(rng: Random) -> bytes:
-    """A good frame with bytes changed, cut, doubled or put in."""
+    """A valid frame with bytes that are changed, removed, repeated or inserted."""
     raw = bytearray(frame_of(as_bytes(rng, balance_document(rng)), message_id=f"b-{rng.getrandbits(40):x}"))
     for _ in range(rng.choice((1, 1, 2, 8))):
         at = rng.randrange(len(raw)) if raw else 0
@@ -294,7 +296,7 @@ def _corrupted_frame(rng: Random) -> bytes:
 
 
 def _headers(rng: Random) -> bytes:
-    """Missing, doubled, empty, of the wrong form."""
+    """Headers that are missing, repeated, empty or of the wrong form."""
     names = ("type", "message_id", "trace_id", "sum", "seq", "biz_rt", "")
     good = {"type": "event", "message_id": "h", "trace_id": "h", "sum": "1", "seq": "0"}
     headers = [
@@ -306,7 +308,7 @@ def _headers(rng: Random) -> bytes:
 
 
 def _fields(rng: Random) -> bytes:
-    """Fields of the wrong wire type and number, lengths that lie, text that is not UTF-8."""
+    """Fields with a wrong wire type or number, wrong lengths, and text that is not UTF-8."""
     made = bytearray(Frame(service=SERVICE, method=DATA).to_bytes())
     for _ in range(rng.randrange(1, 6)):
         made += _varint(rng.randrange(12) << 3 | rng.randrange(8))
@@ -324,8 +326,8 @@ def _varint(number: int) -> bytes:
     return bytes([*out, number])
 
 
-def _parts(rng: Random) -> bytes:
-    """One part of something larger; most of them never get their others."""
+def _chunk(rng: Random) -> bytes:
+    """One chunk of a larger payload; most other chunks are never sent."""
     name = rng.choice((f"p-{rng.getrandbits(64):x}", f"p-{rng.randrange(50)}"))
     headers = (
         ("type", rng.choice(("event", "card"))),
@@ -339,7 +341,7 @@ def _parts(rng: Random) -> bytes:
 
 
 def _control(rng: Random) -> bytes:
-    """Pongs with settings that would stop us, and controls that do not exist."""
+    """Pongs with harmful client configurations, and unknown control frames."""
     names = ("PingInterval", "ReconnectCount", "ReconnectInterval", "ReconnectNonce", "x")
     settings: dict[str, Any] = {
         name: rng.choice((*NUMBERS, 0, -1, "90", None, True, [])) for name in rng.sample(names, 3)
@@ -363,5 +365,5 @@ def _method(rng: Random) -> bytes:
 
 
 def targets(refs: list[str]) -> dict[str, Maker]:
-    """What goes over the connection, each by its maker. refs: of our buttons."""
+    """The makers of input for the long connection, by name. refs: references of buttons."""
     return {"frame": frame, "event": in_frame(event), "callback": in_frame(callbacks(refs))}

@@ -1,4 +1,4 @@
-"""A Feishu that keeps nothing: discovery, one long connection, and a nod to every call; for noise at full speed."""
+"""A minimal Feishu without state, for noise at full speed: discovery, a long connection, and success for each call."""
 
 import asyncio
 import json
@@ -9,8 +9,7 @@ from typing import Any, Self, TypeVar
 from aiohttp import WSMsgType, web
 
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame, FrameError
-from notifier.sandbox.secret_marks import new_secret
-from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.settings import SandboxSettings, new_secret
 from support.noise import SERVICE, frame_of
 from support.waiting import wait_until
 
@@ -23,8 +22,9 @@ ACCOUNT = {
 
 
 class MinimalFeishu:
-    """Where a FeishuBox stands in a RunningNotifier. acks: codes by message_id, of those that were
-    told one by one. total_connections: connections so far.
+    """Replaces a FeishuBox in a RunningNotifier.
+
+    acks: codes of acknowledgements by message_id, for tracked pushes. total_connections: connections so far.
     """
 
     def __init__(self) -> None:
@@ -51,17 +51,19 @@ class MinimalFeishu:
         self._loop.close()
 
     def connections(self) -> int:
+        """The number of open connections."""
         return len(self._sockets)
 
     def wait_for(self, predicate: Callable[[], T | None], description: str, timeout: float = 10) -> T:
+        """Waits until the predicate returns a true value, and returns it. timeout: in seconds."""
         return wait_until(predicate, description, seconds=timeout)
 
     def push(self, frames: list[bytes]) -> None:
-        """As fast as the client takes them. A connection that ends meanwhile loses them."""
+        """Sends frames as fast as possible. Frames are lost when the connection ends meanwhile."""
         self._do(self._push(frames))
 
     def push_tracked(self, payload: bytes, message_id: str) -> None:
-        """One good frame, whose answer is noted in acks."""
+        """Sends one valid frame and records its acknowledgement in `acks`."""
         self._tracked_ids.add(message_id)
         self.push([frame_of(payload, message_id=message_id)])
 
@@ -109,7 +111,7 @@ class MinimalFeishu:
         try:
             frame = Frame.from_bytes(raw)
         except FrameError:
-            return  # the answer to a frame that was none
+            return  # the client answered an invalid frame
         name = frame.header("message_id") or ""
         if frame.method == CONTROL and frame.header("type") == "ping":
             pong = Frame(service=SERVICE, method=CONTROL, headers=(("type", "pong"),))

@@ -1,4 +1,4 @@
-"""The notifier as its user runs it: a process of its own, wired to the stand-in Feishu."""
+"""Runs the notifier as a separate process that is connected to the sandbox."""
 
 import json
 import os
@@ -48,18 +48,18 @@ webhook:
 
 
 def clean_environment() -> dict[str, str]:
-    """Without whatever the person running the tests has set for a notifier of their own."""
-    ours = ("NOTIFIER_", "FEISHU_", "LARK_", "APP_ID", "APP_SECRET")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    """The environment without variables that configure a notifier."""
+    prefixes = ("NOTIFIER_", "FEISHU_", "LARK_", "APP_ID", "APP_SECRET")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return kept | dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
 
 
 class RunningNotifier:
-    """config: the file it was started with. A killed one is started again with start().
+    """A notifier process with its own configuration file and database in `folder`.
 
-    environment, arguments: what `run` gets besides.
-    program: what Python is told to run; the words of `notifier run` follow.
-    webhook: events are posted to it instead of coming over its long connection.
+    more: YAML that is added to the configuration. timeout_seconds: of calls to Feishu. program: arguments of Python
+    before those of `notifier run`. webhook: events are sent to its webhook instead of its long connection.
+    The attributes `environment` and `arguments` are added to each start. `start` also restarts a killed process.
     """
 
     def __init__(
@@ -97,14 +97,19 @@ class RunningNotifier:
 
     @property
     def database_url(self) -> str:
+        """The SQLAlchemy URL of its database."""
         return f"sqlite:///{self.folder}/notifier.db"
 
     @property
     def log(self) -> str:
+        """The text of its log so far."""
         return self.log_file.read_text(encoding="utf-8", errors="replace")
 
     def start(self, *, connected: bool = True, environment: Mapping[str, str] | None = None) -> None:
-        """Returns when Feishu sees its connection, or has checked its address. environment: on top of the clean one."""
+        """Starts the process. connected: waits until its long connection is open, or its webhook is checked.
+
+        environment: variables in addition to the clean environment.
+        """
         before = self.box.connections()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -128,22 +133,24 @@ class RunningNotifier:
 
     @property
     def pid(self) -> int:
+        """The id of the running process."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def ended(self) -> bool:
+        """Whether the process has exited."""
         return self._process is not None and self._process.poll() is not None
 
     def kill(self) -> None:
-        """As with `kill -9`: no goodbye."""
+        """Kills the process with SIGKILL."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(STOP_SECONDS)
         fail_on_secret_in_folder(self.folder)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """A clean stop; the exit code."""
+        """Stops the process with a signal, SIGTERM by default. Returns the exit code."""
         assert self._process is not None
         if not self.ended:
             self._process.send_signal(number)
@@ -152,35 +159,36 @@ class RunningNotifier:
         return code
 
     def wait_end(self, seconds: float = START_SECONDS) -> int:
+        """Waits for the end of the process. Returns the exit code."""
         assert self._process is not None
         return self._process.wait(seconds)
 
-    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Another command on the same configuration, as an operator would type it."""
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs another command with the same configuration, as an operator does."""
         ran = subprocess.run(
-            [sys.executable, "-m", "notifier", *words, "--config", str(self.config)],
+            [sys.executable, "-m", "notifier", *arguments, "--config", str(self.config)],
             capture_output=True,
             text=True,
             check=False,
             env=clean_environment(),
             timeout=60,
         )
-        fail_on_secret(ran.stdout + ran.stderr, f"the output of {' '.join(words)}")
+        fail_on_secret(ran.stdout + ran.stderr, f"the output of {' '.join(arguments)}")
         return ran
 
     def wait_until_settled(self, *, seconds: float = 90) -> None:
-        """All events are acknowledged and recorded, and nothing is on its way any more."""
+        """Waits until all events are acknowledged and processed, and no delivery is open."""
         self.box.wait_for(
             lambda: self.box.unacknowledged() == 0,
             "all events are acknowledged",
             timeout=seconds,
         )
         with self.open_database() as database:
-            wait_until(lambda: _is_settled(database), "nothing is on its way", seconds=seconds)
+            wait_until(lambda: _is_settled(database), "no event or delivery is open", seconds=seconds)
 
     @contextmanager
     def open_database(self) -> Iterator[Database]:
-        """A second look at the same file, as the operator's commands take."""
+        """Opens the database of the process a second time, as operator commands do."""
         database = Database.open(self.database_url)
         try:
             yield database
@@ -188,6 +196,7 @@ class RunningNotifier:
             database.close()
 
     def status(self) -> dict[str, Any]:
+        """The JSON of `notifier status --json`."""
         ran = self.command("status", "--json")
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout)
@@ -203,12 +212,13 @@ def _webhook(box: FeishuBox, port: int) -> str:
 
 def _is_settled(database: Database) -> bool:
     with database.read() as connection:
-        on_the_way = delivery_admin.get_oldest_open_at(connection)
-        return on_the_way is None and not inbox.count_by_state(connection).get("new")
+        oldest_open_at = delivery_admin.get_oldest_open_at(connection)
+        return oldest_open_at is None and not inbox.count_by_state(connection).get("new")
 
 
 @contextmanager
 def running_notifier(box: FeishuBox, folder: Path, **settings: Any) -> Iterator[RunningNotifier]:
+    """A started notifier, killed after the block if it still runs. settings: arguments of RunningNotifier."""
     notifier = RunningNotifier(box, folder, **settings)
     notifier.start()
     try:
@@ -219,7 +229,7 @@ def running_notifier(box: FeishuBox, folder: Path, **settings: Any) -> Iterator[
 
 
 def texts(node: object, language: str = "zh_cn") -> list[str]:
-    """All that a reader of that language sees on a card, in order."""
+    """All texts that a reader of this language sees on a card, in order."""
     match node:
         case {"i18n_content": {**translations}, **rest} if language in translations:
             return [

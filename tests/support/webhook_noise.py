@@ -1,6 +1,6 @@
-"""Webhook noise: posts that nobody should ever send us, rightly and wrongly signed, sealed and addressed.
+"""Random webhook posts: valid and invalid signatures, encryption, content types and bodies.
 
-A post is bytes like all noise: its headers as a line of JSON, then its body.
+A post is bytes: its headers as a line of JSON, then its body.
 """
 
 import base64
@@ -28,11 +28,11 @@ ACCESS = WebhookAccess(
 CONTENT_TYPES = ("application/json; charset=utf-8", "text/plain", "application/json; charset=utf-32", "", "x")
 ANSWER_SECONDS = 30.0
 ANSWERS = frozenset({200, 400, 401})
-"""Stored or answered, unreadable, not Feishu's: nothing else may come of a body that fits."""
+"""The allowed HTTP statuses: accepted, unreadable, not from Feishu."""
 
 
 def post(rng: Random) -> bytes:
-    """A body that says anything, in any envelope, with any signature."""
+    """A random body in a random envelope with a random signature."""
     body = _envelope(rng, _content(rng))
     headers = {"Content-Type": rng.choice(CONTENT_TYPES)} | _signature(rng, body)
     return json.dumps(headers).encode() + b"\n" + body
@@ -41,7 +41,7 @@ def post(rng: Random) -> bytes:
 def _content(rng: Random) -> bytes:
     make: Maker = rng.choice((event, event, callbacks(["ref"]), _challenge, lambda rng: rng.randbytes(40)))
     raw = make(rng)
-    if rng.random() < 0.8:  # with the right token, most go past the door
+    if rng.random() < 0.8:  # with the right token most posts pass the access check
         token = b'"token": ' + json.dumps(ACCESS.verification_token).encode()
         raw = raw.replace(b'"token": ""', token)
     return raw
@@ -58,9 +58,9 @@ def _envelope(rng: Random, content: bytes) -> bytes:
             return content
         case 1:
             return as_bytes(rng, mutated(rng, {"encrypt": encrypt(ACCESS.encrypt_key, content)}))
-        case 2:  # bytes that decrypt to nothing, of good and of impossible lengths
-            sealed = rng.randbytes(rng.choice((0, 1, 15, 16, 17, 32, 48, 64, 1000)))
-            return json.dumps({"encrypt": base64.b64encode(sealed).decode()}).encode()
+        case 2:  # bytes that cannot be decrypted, of valid and invalid lengths
+            encrypted = rng.randbytes(rng.choice((0, 1, 15, 16, 17, 32, 48, 64, 1000)))
+            return json.dumps({"encrypt": base64.b64encode(encrypted).decode()}).encode()
         case 3:
             return json.dumps({"encrypt": encrypt("another key", content)}).encode()
         case _:
@@ -88,13 +88,13 @@ def _signature(rng: Random, body: bytes) -> dict[str, str]:
 
 
 def split_post(made: bytes) -> tuple[dict[str, str], bytes]:
-    """Headers and body."""
+    """The headers and the body of a post."""
     line, _, body = made.partition(b"\n")
     return json.loads(line), body
 
 
 def read_post(made: bytes) -> None:
-    """As the webhook does: a refusal, or an event that is read like any other."""
+    """Checks and reads a post as the webhook does. A refusal is not an error."""
     headers, body = split_post(made)
     with contextlib.suppress(RequestRejected, DecryptionError, Quarantined):
         opened = verify_request(ACCESS, headers, body, now=round(time.time() * 1000))
@@ -102,18 +102,19 @@ def read_post(made: bytes) -> None:
 
 
 class Poster:
-    """Posts to a running notifier, one after another over one connection, which is made anew where it ended."""
+    """Posts to a running notifier over one connection, which is reopened when it ends."""
 
     def __init__(self, url: str) -> None:
-        place = urlsplit(url)
-        self._path = place.path
-        self._connection = http.client.HTTPConnection(place.netloc, timeout=ANSWER_SECONDS)
+        split = urlsplit(url)
+        self._path = split.path
+        self._connection = http.client.HTTPConnection(split.netloc, timeout=ANSWER_SECONDS)
 
     def close(self) -> None:
+        """Closes the connection."""
         self._connection.close()
 
     def push(self, made: bytes) -> int:
-        """What it was answered with."""
+        """Sends a post. Returns the HTTP status of the answer."""
         headers, body = split_post(made)
         sent = {name: value.encode("utf-8") for name, value in headers.items()}
         self._connection.request("POST", self._path, body=body, headers=sent)

@@ -1,1 +1,1 @@
-"""API: answers Feishu's server calls."""
+"""The calls of Feishu's server API."""

@@ -1,8 +1,8 @@
-"""Contacts: the few contact and chat calls an app needs to know whom it talks to."""
+"""The contact and chat calls: find people, read a person, list groups."""
 
-from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field, wrong_type
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES
+from notifier.sandbox.error_codes import JsonObject, RefusedError, bad_field, wrong_type
 from notifier.sandbox.tenant import PersonStatus, Tenant, TenantPerson
 
 CHAT_SCOPES = ("im:chat", "im:chat:readonly", "im:chat:read")
@@ -11,10 +11,13 @@ QUERIES_PER_KIND = 50
 
 
 class ContactApi:
+    """The contact and chat calls."""
+
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
 
     def apis(self) -> list[Api]:
+        """All calls of this class."""
         users, chats = "/open-apis/contact/v3/users", "/open-apis/im/v1/chats"
         by_id, base = ("contact:user.id:readonly",), ("contact:contact.base:readonly",)
         in_chat = chats + "/{chat_id}/members/is_in_chat"
@@ -26,27 +29,28 @@ class ContactApi:
         ]
 
     def find(self, call: Call) -> JsonObject:
-        """batch_get_id: what matches nobody comes back without an id and without an error."""
+        """batch_get_id: an unknown e-mail address or phone number is returned without an id and without an error."""
         id_type = _id_type(call)
         found: list[JsonObject] = []
         for field, kind in (("emails", "email"), ("mobiles", "mobile")):
-            wanted = call.body.get(field) or []
-            if not isinstance(wanted, list) or not all(isinstance(item, str) for item in wanted):
-                raise wrong_type(field, wanted)
-            if len(wanted) > QUERIES_PER_KIND:
-                raise bad_field(field, f"at most {QUERIES_PER_KIND} entries", len(wanted))
-            found += [self._find_one(kind, item, id_type, call.body) for item in wanted]
+            queries = call.body.get(field) or []
+            if not isinstance(queries, list) or not all(isinstance(item, str) for item in queries):
+                raise wrong_type(field, queries)
+            if len(queries) > QUERIES_PER_KIND:
+                raise bad_field(field, f"at most {QUERIES_PER_KIND} entries", len(queries))
+            found += [self._find_one(kind, item, id_type, call.body) for item in queries]
         return {"user_list": found}
 
-    def _find_one(self, kind: str, wanted: str, id_type: str, body: JsonObject) -> JsonObject:
-        full = f"+86{wanted}" if kind == "mobile" and not wanted.startswith("+") else wanted
+    def _find_one(self, kind: str, query: str, id_type: str, body: JsonObject) -> JsonObject:
+        full = f"+86{query}" if kind == "mobile" and not query.startswith("+") else query
         for person in self._tenant.people.values():
             hidden = person.status is PersonStatus.RESIGNED and not body.get("include_resigned")
             if getattr(person, kind) == full and not hidden:
-                return {kind: wanted, "user_id": getattr(person, id_type)}
-        return {kind: wanted}
+                return {kind: query, "user_id": getattr(person, id_type)}
+        return {kind: query}
 
     def user(self, call: Call) -> JsonObject:
+        """One person; its fields depend on the granted scopes."""
         id_type = _id_type(call)
         for person in self._tenant.people.values():
             if getattr(person, id_type) == call.path["user_id"]:
@@ -56,7 +60,7 @@ class ContactApi:
         raise RefusedError(99992351 if id_type == "open_id" else 41012)
 
     def _user(self, person: TenantPerson) -> JsonObject:
-        """Each field has a scope of its own; without it the field is absent."""
+        """Each field requires its own scope; without it the field is absent."""
         granted = self._tenant.granted_scopes
         user: JsonObject = {"open_id": person.open_id, "union_id": person.union_id}
         if "contact:user.employee_id:readonly" in granted:
@@ -77,7 +81,7 @@ class ContactApi:
         return user
 
     def chats(self, call: Call) -> JsonObject:
-        """Groups the bot is in, paged; no p2p chats."""
+        """The groups of the bot, in pages. Direct chats are not listed."""
         size_text, token = call.query.get("page_size", "20"), call.query.get("page_token", "") or "0"
         if not size_text.isdecimal() or not 1 <= int(size_text) <= 100 or not token.isdecimal():
             raise bad_field("page_size", "must be from 1 to 100", size_text)
@@ -98,6 +102,7 @@ class ContactApi:
         return {"items": items, "has_more": has_more, "page_token": str(end) if has_more else ""}
 
     def is_in_chat(self, call: Call) -> JsonObject:
+        """Whether the bot is a member of the group."""
         chat_id = call.path["chat_id"]
         group = self._tenant.groups.get(chat_id)
         if group is None:

@@ -1,6 +1,6 @@
-"""Gateway: what every open-apis call passes before its API sees it: token, scopes, quota, a JSON body.
+"""The checks of each open-apis call before its handler runs: token, scopes, quota, JSON body.
 
-Each API room gives its calls as `Api` values; the gateway turns them into HTTP routes.
+Each module lists its calls as `Api` values. The gateway makes HTTP routes of them.
 """
 
 import json
@@ -9,15 +9,18 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from notifier.sandbox.api.error_codes import CODE, LOG_ID, JsonObject, RefusedError
 from notifier.sandbox.api.quota import Limit, Quota
 from notifier.sandbox.api.tokens import Tokens
+from notifier.sandbox.error_codes import CODE, LOG_ID, JsonObject, RefusedError
 from notifier.sandbox.tenant import Tenant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """path: the parts named in the route. form: the fields of a multipart body, files as bytes."""
+    """One request after the checks.
+
+    path: the values of the placeholders in the route. form: the fields of a multipart body, files as bytes.
+    """
 
     path: Mapping[str, str]
     query: Mapping[str, str]
@@ -27,25 +30,26 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """One call of the platform. answer gives `data` or raises RefusedError.
+    """One call of the platform."""
 
-    scopes: any one is enough; where there are none, none is needed.
-    """
-
-    method: str
-    path: str
-    scopes: Sequence[str]
-    limits: tuple[Limit, ...]
-    answer: Callable[[Call], JsonObject]
+    method: str  # HTTP method
+    path: str  # with placeholders such as {message_id}
+    scopes: Sequence[str]  # one granted scope of them is enough; empty when no scope is required
+    limits: tuple[Limit, ...]  # rate limits, for all callers together
+    answer: Callable[[Call], JsonObject]  # returns `data` of the answer, or raises RefusedError
 
 
 class ApiGateway:
+    """Makes routes of `Api` values and counts the refused calls."""
+
     def __init__(self, tenant: Tenant, tokens: Tokens, quota: Quota) -> None:
         self._tenant = tenant
         self._tokens = tokens
         self._quota = quota
 
     def route(self, api: Api) -> web.RouteDef:
+        """The HTTP route of a call, with all checks."""
+
         async def handle(request: web.Request) -> web.Response:
             try:
                 self._tokens.check(request.headers.get("Authorization"))
@@ -63,7 +67,7 @@ class ApiGateway:
         return web.route(api.method, api.path, handle)
 
     async def issue_token(self, request: web.Request) -> web.Response:
-        """The token call, whose members stand beside `code` and not under `data`."""
+        """The token call. Unlike other calls, its result stands beside `code` and not under `data`."""
         try:
             call = await _read_call(request)
             issued = self._tokens.issue(call.body)
@@ -75,6 +79,7 @@ class ApiGateway:
             return self.refuse(request, RefusedError(9499, "nested too deeply"))
 
     def refuse(self, request: web.Request, refused: RefusedError) -> web.Response:
+        """The answer for a refused call, with Feishu's `error` object."""
         self._tenant.refusals[refused.code] += 1
         error = {"log_id": request[LOG_ID], **refused.error}
         content = {"code": refused.code, "msg": refused.msg, "error": error}

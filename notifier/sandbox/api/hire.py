@@ -1,13 +1,13 @@
-"""Hire: the referral account calls, on the accounts of the world."""
+"""The referral account calls of Feishu Hire."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from notifier.sandbox.accounts import assets, cash_bonus
-from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field, text_field, wrong_type
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import PER_MINUTE_100, PER_SECOND_10
+from notifier.sandbox.error_codes import JsonObject, RefusedError, bad_field, text_field, wrong_type
 from notifier.sandbox.tenant import DEACTIVATED, USABLE, Account, Tenant, TenantPerson
 
 BASE = "/open-apis/hire/v1/referral_account"
@@ -18,20 +18,23 @@ POINTS, CASH = 1, 2  # withdraw_bonus_type
 
 @dataclass(slots=True, kw_only=True)
 class WithdrawalOrder:
-    """One withdrawal that was carried out. asked: how often it was asked for. answer: what was answered."""
+    """One completed withdrawal."""
 
-    external_order_id: str
-    account_id: str
-    kinds: frozenset[int]
-    points: int
-    cash: dict[str, Decimal]
-    at_ms: int
-    answer: JsonObject
-    request_count: int = 1
+    external_order_id: str  # the order id of the app, its idempotency key
+    account_id: str  # of the referrer
+    kinds: frozenset[int]  # POINTS, CASH
+    points: int  # withdrawn points
+    cash: dict[str, Decimal]  # by ISO currency
+    at_ms: int  # milliseconds since 1970 of the sandbox clock
+    answer: JsonObject  # `data` of the first answer, returned again for a repeated request
+    request_count: int = 1  # requests with this order id
 
 
 class ReferralAccountApi:
-    """`on_change` is told of an account whose balance a withdrawal changed. orders: oldest first."""
+    """The referral account calls.
+
+    on_change: called with an account after a withdrawal changed its balance. orders: by order id, oldest first.
+    """
 
     def __init__(self, tenant: Tenant, on_change: Callable[[Account], None]) -> None:
         self._tenant = tenant
@@ -39,6 +42,7 @@ class ReferralAccountApi:
         self.orders: dict[str, WithdrawalOrder] = {}
 
     def apis(self) -> list[Api]:
+        """All calls of this class."""
         one = BASE + "/{account_id}"
         minute, second = PER_MINUTE_100, PER_SECOND_10
         return [
@@ -52,7 +56,7 @@ class ReferralAccountApi:
         ]
 
     def create(self, call: Call) -> JsonObject:
-        """Registers a person. A second time gives the account there is (not documented; our choice)."""
+        """Registers a person. A repeated call returns the existing account (our choice, not documented)."""
         person = self._person(call.body)
         existing = [
             account for account in self._tenant.accounts.values() if account.open_id == person.open_id
@@ -60,16 +64,19 @@ class ReferralAccountApi:
         return {"account": _account(existing[0] if existing else self._tenant.add_account(person.open_id))}
 
     def enable(self, call: Call) -> JsonObject:
+        """Makes a deactivated account usable again."""
         account = self._account(text_field(call.body, "referral_account_id"))
         account.status = USABLE
         return {"account": _account(account)}
 
     def deactivate(self, call: Call) -> JsonObject:
+        """Deactivates an account; it gets no events and no withdrawals."""
         account = self._account(call.path["account_id"])
         account.status = DEACTIVATED
         return {"account": _account(account)}
 
     def read(self, call: Call) -> JsonObject:
+        """get_account_assets: balance, status and referrer of an account."""
         account_id = call.query.get("referral_account_id", "")
         id_type = call.query.get("user_id_type", "open_id")
         if not account_id:
@@ -91,9 +98,9 @@ class ReferralAccountApi:
         return {"account": {**_account(account), "referrer": referrer}}
 
     def withdraw(self, call: Call) -> JsonObject:
-        """Pays out everything of the chosen kinds. A repeated order id gives back the original order.
+        """Withdraws the whole balance of the chosen kinds. A repeated order id returns the original order.
 
-        The id of another account's order is refused (not documented; our choice).
+        An order id of another account is refused (Feishu does not document this; our choice).
         """
         order_id = text_field(call.body, "external_order_id")
         account = self._account(call.path["account_id"])
@@ -142,13 +149,13 @@ class ReferralAccountApi:
         return account
 
     def _person(self, body: JsonObject) -> TenantPerson:
-        """By email, or by mobile {code, number}."""
+        """Finds a person by e-mail address or by mobile {code, number}. Raises 1002002, 1002551."""
         email, mobile = body.get("email"), body.get("mobile")
-        wanted = f"+{mobile.get('code')}{mobile.get('number')}" if isinstance(mobile, dict) else None
-        if not email and wanted is None:
+        full_mobile = f"+{mobile.get('code')}{mobile.get('number')}" if isinstance(mobile, dict) else None
+        if not email and full_mobile is None:
             raise RefusedError(1002002, "one of mobile and email is required")
         for person in self._tenant.people.values():
-            if (email and person.email == email) or (wanted and person.mobile == wanted):
+            if (email and person.email == email) or (full_mobile and person.mobile == full_mobile):
                 return person
         raise RefusedError(1002551)
 

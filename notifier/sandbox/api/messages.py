@@ -1,14 +1,14 @@
-"""Messages: send, reply, update and read, with the checks Feishu makes, in its order."""
+"""The message calls: send, reply, update, read and upload, with Feishu's checks in Feishu's order."""
 
 import json
 from dataclasses import dataclass
 
-from notifier.sandbox.api.error_codes import JsonObject, RefusedError, bad_field, optional_text, text_field
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES, Quota
 from notifier.sandbox.api.recipients import check_chat, find_chat_id
 from notifier.sandbox.cards.leak_audit import find_leak
 from notifier.sandbox.cards.rules import CardRefusedError, check_card
+from notifier.sandbox.error_codes import JsonObject, RefusedError, bad_field, optional_text, text_field
 from notifier.sandbox.tenant import Message, Tenant, drop_oldest, new_id
 
 SEND_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:send")
@@ -18,12 +18,12 @@ FILE_SCOPES = ("im:resource", "im:resource:upload")
 _MSG_TYPES = "text post image file audio media sticker interactive share_chat share_user system"
 MSG_TYPES = tuple(_MSG_TYPES.split())
 TEXT_BYTES, CARD_BYTES, FILE_BYTES, UUID_CHARS = 150 * 1024, 30 * 1024, 30 * 1024 * 1024, 50
-MAX_JSON_DEPTH = 200  # levels of JSON; ours, to stay clear of the parser's own end
+MAX_JSON_DEPTH = 200  # our own limit, below the recursion limit of the JSON parser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A message that passed the checks of its form."""
+    """The content of a message after the checks of its form. content: the parsed `content_text`."""
 
     msg_type: str
     content_text: str
@@ -32,7 +32,7 @@ class Draft:
 
 
 class MessageApi:
-    """The message API. `uuids` remembers which uuid made which message, and when."""
+    """The message calls. A repeated `uuid` within the window returns the first message."""
 
     def __init__(self, tenant: Tenant, quota: Quota) -> None:
         self._tenant = tenant
@@ -40,6 +40,7 @@ class MessageApi:
         self._uuids: dict[str, tuple[float, str]] = {}
 
     def apis(self) -> list[Api]:
+        """All calls of this class."""
         base = "/open-apis/im/v1/messages"
         one = base + "/{message_id}"
         return [
@@ -57,6 +58,7 @@ class MessageApi:
         ]
 
     def send(self, call: Call) -> JsonObject:
+        """Sends a message to a person or group."""
         receive_id = text_field(call.body, "receive_id")
         draft = read_draft(call.body)
         earlier = self._sent_before(draft.uuid)
@@ -68,6 +70,7 @@ class MessageApi:
         )
 
     def reply(self, call: Call) -> JsonObject:
+        """Replies to a message."""
         parent = self._message(call)
         draft = read_draft(call.body)
         earlier = self._sent_before(draft.uuid)
@@ -79,7 +82,7 @@ class MessageApi:
         return self._to_wire(self._post(parent.chat_id, draft, parent_id=parent.message_id))
 
     def update(self, call: Call) -> JsonObject:
-        """PATCH: the whole card is replaced; no data comes back."""
+        """PATCH: replaces the whole card. The answer has no data."""
         message = self._message(call)
         content_text = text_field(call.body, "content")
         if message.recalled:
@@ -105,10 +108,11 @@ class MessageApi:
         return {}
 
     def read(self, call: Call) -> JsonObject:
+        """One message."""
         return {"items": [self._to_wire(self._message(call))]}
 
     def upload(self, call: Call) -> JsonObject:
-        """A file for a later message of type file. Only its name and size are kept."""
+        """Uploads a file for a later message of type file."""
         data, name = call.form.get("file"), call.form.get("file_name")
         if not isinstance(data, bytes) or not isinstance(name, str) or not call.form.get("file_type"):
             raise RefusedError(234001)
@@ -121,7 +125,7 @@ class MessageApi:
         return {"file_key": file_key}
 
     def check_content(self, msg_type: str, content: JsonObject) -> None:
-        """Raises 230099 for a bad card, 230028 for a leak, 230017 for an unknown file."""
+        """Raises RefusedError: 230099 for an invalid card, 230028 for a leak, 230017 for an unknown file."""
         tenant = self._tenant
         if msg_type == "interactive":
             try:
@@ -135,13 +139,14 @@ class MessageApi:
             raise RefusedError(230028, f"ext=plain {found}")
 
     def replace_card(self, message: Message, content: JsonObject, content_text: str) -> None:
+        """Replaces the card of a message for all its readers."""
         message.content = content
         message.content_text = content_text
         message.update_time_ms = self._tenant.clock.now_ms()
         self._tenant.bump_revision()
 
     def _sent_before(self, uuid: str | None) -> Message | None:
-        """The message this uuid made within the last hour, whomever that went to."""
+        """The message that was sent with this uuid within the window, to any recipient."""
         if uuid is None or uuid not in self._uuids:
             return None
         sent_at, message_id = self._uuids[uuid]
@@ -170,7 +175,7 @@ class MessageApi:
         return message
 
     def _drop_oldest_messages(self) -> None:
-        """A uuid goes with its message: there would be nothing to answer a repeat with."""
+        """A uuid is removed with its message, because a repeated send could not be answered without it."""
         gone = set(drop_oldest(self._tenant.messages, self._tenant.settings.keep_records))
         if gone:
             self._uuids = {uuid: made for uuid, made in self._uuids.items() if made[1] not in gone}
@@ -205,7 +210,7 @@ class MessageApi:
 
 
 def read_draft(body: JsonObject) -> Draft:
-    """The form of a message: types, JSON in a string, size, uuid."""
+    """Checks type, content (JSON in a string), size and uuid of a message. Raises RefusedError."""
     msg_type = text_field(body, "msg_type")
     content_text = text_field(body, "content")
     uuid = optional_text(body, "uuid") or None
@@ -233,7 +238,7 @@ def _parse_content(content_text: str) -> JsonObject:
 
 
 def _json_depth(content: object) -> int:
-    """How deep it is nested, found without recursion."""
+    """The nesting depth, computed without recursion."""
     levels, level = 0, [content]
     while level:
         levels += 1
@@ -253,7 +258,7 @@ def _check_size(msg_type: str, content_text: str) -> None:
 
 
 def _is_shared(card: JsonObject) -> bool:
-    """update_multi true, spelled out. A template or card entity has its own config and is taken as shared."""
+    """Whether `update_multi` is explicitly true. A template or card entity has its own config and counts as shared."""
     if card.get("type") in ("template", "card"):
         return True
     config = card.get("config")
@@ -268,7 +273,7 @@ def _card_detail(refused: CardRefusedError) -> str:
 
 
 def known_person_ids(tenant: Tenant) -> frozenset[str]:
-    """Every id by which a card may name a person."""
+    """All ids that a card can use for a person: open_id, union_id and user_id."""
     people = tenant.people.values()
     return frozenset(
         known for person in people for known in (person.open_id, person.union_id, person.user_id)

@@ -1,15 +1,17 @@
-"""Quota: how many calls fit into a window, exactly, and what is said when no more do."""
+"""Rate limits of calls: exact sliding windows, and the errors for calls above the limit."""
 
 import math
 from collections import deque
 from dataclasses import dataclass
 
-from notifier.sandbox.api.error_codes import RefusedError
 from notifier.sandbox.clock import SandboxClock
+from notifier.sandbox.error_codes import RefusedError
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
+    """At most `calls` calls in `seconds`."""
+
     calls: int
     seconds: float
 
@@ -17,11 +19,11 @@ class Limit:
 MESSAGES = (Limit(1000, 60), Limit(50, 1))  # tier 4
 PER_SECOND_10 = (Limit(10, 1),)  # tier 7
 PER_MINUTE_100 = (Limit(100, 60),)  # tier 3
-PER_TARGET = (Limit(5, 1),)  # one person, one group, or one message being updated
+PER_TARGET = (Limit(5, 1),)  # for one person, one group, or one message that is updated
 
 
 class Quota:
-    """Sliding windows by key. A refused call does not count; of several limits either one refuses."""
+    """Sliding windows by key. A refused call does not count. Each of several limits can refuse a call."""
 
     def __init__(self, clock: SandboxClock, *, enforced: bool) -> None:
         self._clock = clock
@@ -29,23 +31,26 @@ class Quota:
         self._used: dict[str, deque[float]] = {}
 
     def consume(self, key: str, limits: tuple[Limit, ...]) -> tuple[Limit, int] | None:
-        """Counts one call; or, if that is one too many, names the limit and the whole seconds until room."""
+        """Counts one call and returns None.
+
+        When a limit is reached, returns that limit and the whole seconds until the next call is possible.
+        """
         if not self._enforced:
             return None
         now = self._clock.elapsed()
-        taken = self._used.setdefault(key, deque())
+        used = self._used.setdefault(key, deque())
         longest = max(limit.seconds for limit in limits)
-        while taken and taken[0] <= now - longest:
-            taken.popleft()
+        while used and used[0] <= now - longest:
+            used.popleft()
         for limit in limits:
-            if len(taken) >= limit.calls and taken[-limit.calls] > now - limit.seconds:
-                reset = taken[-limit.calls] + limit.seconds - now
+            if len(used) >= limit.calls and used[-limit.calls] > now - limit.seconds:
+                reset = used[-limit.calls] + limit.seconds - now
                 return limit, max(1, math.ceil(reset))
-        taken.append(now)
+        used.append(now)
         return None
 
     def consume_call(self, key: str, limits: tuple[Limit, ...]) -> None:
-        """For an API as a whole. Raises 99991400 with the two headers that say how long to wait."""
+        """Counts a call of an API. Raises 99991400 with two headers that give the limit and the seconds to wait."""
         full = self.consume(key, limits)
         if full:
             limit, reset = full
@@ -53,6 +58,6 @@ class Quota:
             raise RefusedError(99991400, headers=headers)
 
     def consume_target(self, key: str) -> None:
-        """For one person, group or message. Raises 230020, which carries no wait."""
+        """Counts a call for one person, group or message. Raises 230020, which has no time to wait."""
         if self.consume(key, PER_TARGET):
             raise RefusedError(230020, f"ext=more than {PER_TARGET[0].calls} in a second for {key}")

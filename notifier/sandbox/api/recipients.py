@@ -1,6 +1,6 @@
-"""Recipients: from a receive_id to a chat, or to the reason why nothing may be sent there."""
+"""Finds the chat of a `receive_id`, or the error why the bot cannot send to it."""
 
-from notifier.sandbox.api.error_codes import RefusedError, bad_field
+from notifier.sandbox.error_codes import RefusedError, bad_field
 from notifier.sandbox.tenant import Group, PersonStatus, Tenant, TenantPerson
 
 RECEIVE_ID_TYPES = ("open_id", "union_id", "user_id", "email", "chat_id")
@@ -8,7 +8,7 @@ _PREFIXES = {"open_id": "ou_", "union_id": "on_", "chat_id": "oc_"}
 
 
 def find_chat_id(tenant: Tenant, receive_id_type: str, receive_id: str) -> str:
-    """The chat_id to send to. Raises the refusal Feishu gives for this person or group."""
+    """The chat_id of a recipient. Raises RefusedError with Feishu's code for this person or group."""
     if receive_id_type not in RECEIVE_ID_TYPES:
         raise bad_field("receive_id_type", f"must be one of {', '.join(RECEIVE_ID_TYPES)}", receive_id_type)
     if not receive_id.startswith(_PREFIXES.get(receive_id_type, "")):
@@ -22,7 +22,7 @@ def find_chat_id(tenant: Tenant, receive_id_type: str, receive_id: str) -> str:
 
 
 def check_chat(tenant: Tenant, chat_id: str) -> None:
-    """May the bot speak in this chat? Raises if not."""
+    """Raises RefusedError when the bot cannot send to this chat."""
     group = tenant.groups.get(chat_id)
     person = tenant.person_of_chat(chat_id) if group is None else None
     if group is not None:
@@ -33,12 +33,12 @@ def check_chat(tenant: Tenant, chat_id: str) -> None:
         raise RefusedError(99992356)
 
 
-def find_person(tenant: Tenant, id_type: str, wanted: str) -> TenantPerson:
-    """Raises 99992361 for an open_id of another app, and what else Feishu says to an unknown id."""
-    if id_type == "open_id" and wanted in tenant.settings.foreign_open_ids:
+def find_person(tenant: Tenant, id_type: str, person_id: str) -> TenantPerson:
+    """The person with this id. Raises 99992361 for an open_id of another app, 99992351 or 230034 for an unknown id."""
+    if id_type == "open_id" and person_id in tenant.settings.foreign_open_ids:
         raise RefusedError(99992361)
     for person in tenant.people.values():
-        if getattr(person, id_type) == wanted:
+        if getattr(person, id_type) == person_id:
             return person
     raise RefusedError(99992351 if id_type == "open_id" else 230034)
 

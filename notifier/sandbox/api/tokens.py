@@ -1,17 +1,17 @@
-"""Tokens: tenant access tokens, handed out, renewed and expired as Feishu does."""
+"""Tenant access tokens, issued, renewed and expired as Feishu does."""
 
 import secrets
 
-from notifier.sandbox.api.error_codes import JsonObject, RefusedError
 from notifier.sandbox.clock import SandboxClock
+from notifier.sandbox.error_codes import JsonObject, RefusedError
 from notifier.sandbox.settings import SandboxSettings
 
 
 class Tokens:
-    """Knows which tokens are good, and until when.
+    """The issued tokens and when they expire.
 
-    With at least 30 minutes left the same token is given again; after that a new one, and both stay good
-    until their own end.
+    A token with at least `token_renew_before_seconds` left is issued again. Otherwise a new token is issued, and both
+    are valid until they expire.
     """
 
     def __init__(self, settings: SandboxSettings, clock: SandboxClock) -> None:
@@ -22,7 +22,7 @@ class Tokens:
         self.app_disabled = False
 
     def issue(self, body: JsonObject) -> JsonObject:
-        """The members of the answer beside `code` and `msg`. Raises 10003, 10014, 10015."""
+        """Issues a token. Returns the members of the answer beside `code` and `msg`. Raises 10003, 10014, 10015."""
         app_id, app_secret = body.get("app_id"), body.get("app_secret")
         if app_id != self._settings.app_id or not isinstance(app_secret, str) or not app_secret:
             raise RefusedError(10003)
@@ -41,7 +41,7 @@ class Tokens:
         return {"tenant_access_token": self._newest, "expire": int(left)}
 
     def check(self, authorization: str | None) -> None:
-        """Raises 99991661, 99991671, 99991663."""
+        """Checks the `Authorization` header. Raises 99991661 (missing), 99991671 (form), 99991663 (expired)."""
         if not authorization or not authorization.removeprefix("Bearer").strip():
             raise RefusedError(99991661)
         token = authorization.removeprefix("Bearer").strip()
@@ -51,5 +51,6 @@ class Tokens:
             raise RefusedError(99991663)
 
     def expire_all(self) -> None:
+        """Expires all tokens; the next call of `issue` makes a new one."""
         self._expires_at.clear()
         self._newest = None

@@ -1,1 +1,1 @@
-"""Cards: checks card JSON, reads its text, and presses its buttons."""
+"""Checks of card JSON and of the text on cards."""

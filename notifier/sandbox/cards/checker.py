@@ -1,9 +1,9 @@
-"""Card walk: where in a card the check is, what it has met so far, and how it says no."""
+"""The state of one check of a card: path, counters, names, and the errors for what Feishu refuses."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.settings import SandboxSettings
 
 BAD_JSON, BAD_TAG, BAD_PERSON, OVER_LIMIT = 200621, 200861, 100290, 11310
@@ -20,7 +20,7 @@ MAX_ELEMENTS, MAX_LEVELS = 200, 5
 
 
 class CardRefusedError(Exception):
-    """The card cannot be made. err_code: the code within 230099; err_path: as Feishu writes it, from ROOT."""
+    """Feishu would refuse the card. err_code: the code within 230099. err_path: the place, in Feishu's notation."""
 
     def __init__(self, err_code: int, err_msg: str, *, err_path: str = "ROOT", value: object = "") -> None:
         self.err_code = err_code
@@ -33,8 +33,9 @@ class CardRefusedError(Exception):
 class CardChecker:
     """One check of one card.
 
-    components: the check for each tag that may stand among elements. colours and text_sizes: names the card's
-    own config adds. form_names: names taken by interactive components and forms.
+    components: the check for each tag that is allowed in `elements`. known_ids: ids that a card can mention.
+    colours, text_sizes: names that the card's own config defines. form_names: names of interactive components and
+    forms, which must be unique.
     """
 
     def __init__(
@@ -55,17 +56,19 @@ class CardChecker:
 
     @property
     def in_form(self) -> bool:
+        """Whether the current place is inside a form."""
         return "form" in self.containers
 
     @contextmanager
     def at_path(self, segment: str) -> Iterator[None]:
+        """Adds a segment to the path of errors while the block runs."""
         self._path.append(segment)
         yield
         self._path.pop()
 
     @contextmanager
     def container(self, tag: str) -> Iterator[None]:
-        """One level deeper. Raises when that is one too many, or for a form that is not at the root."""
+        """Enters a container. Raises for too many levels and for a form that is not at the root."""
         if tag == "form" and self.containers:
             raise self.refuse(BAD_JSON, "form can only be placed at the root of the card", tag)
         if len(self.containers) >= MAX_LEVELS:
@@ -75,29 +78,33 @@ class CardChecker:
         self.containers.pop()
 
     def refuse(self, err_code: int, err_msg: str, value: object = "") -> CardRefusedError:
-        """To be raised by the caller; knows the path."""
+        """The error for the current path. The caller raises it."""
         return CardRefusedError(err_code, err_msg, err_path=" -> ".join(self._path), value=value)
 
     def invalid(self, reason: str, value: object) -> CardRefusedError:
+        """The error for invalid card JSON at the current path. The caller raises it."""
         return self.refuse(BAD_JSON, f"parse card json err, {reason}", value)
 
     def count_elements(self, count: int = 1) -> None:
-        """Counts components and texts."""
+        """Counts components and texts. Raises CardRefusedError above `MAX_ELEMENTS`."""
         self.element_count += count
         if self.element_count > MAX_ELEMENTS:
             raise self.refuse(OVER_LIMIT, f"element exceeds the limit, {MAX_ELEMENTS} at most")
 
     def count_tables(self, count: int) -> None:
+        """Counts tables. Raises CardRefusedError above `tables_per_card` of the settings."""
         self.table_count += count
         if self.table_count > self.settings.tables_per_card:
             raise self.refuse(OVER_LIMIT, "card table number over limit", self.table_count)
 
     def register_name(self, name: str) -> None:
+        """Raises CardRefusedError for a name that is already used."""
         if name in self.form_names:
             raise self.refuse(BAD_JSON, "parse card json err, name is not unique", name)
         self.form_names.add(name)
 
     def check_person(self, person_id: str) -> None:
+        """Raises CardRefusedError for an unknown person id."""
         if person_id not in self.known_ids:
             raise self.refuse(BAD_PERSON, "invalid user id", person_id)
 
@@ -106,18 +113,21 @@ Check = Callable[[CardChecker, object], None]
 
 
 def as_object(checker: CardChecker, value: object) -> JsonObject:
+    """The value as an object. Raises CardRefusedError."""
     if not isinstance(value, dict):
         raise checker.invalid("should be an object", value)
     return value
 
 
 def as_text(checker: CardChecker, value: object) -> str:
+    """The value as a string. Raises CardRefusedError."""
     if not isinstance(value, str):
         raise checker.invalid("should be a string", value)
     return value
 
 
 def as_list(checker: CardChecker, value: object) -> list[object]:
+    """The value as a list. Raises CardRefusedError."""
     if not isinstance(value, list):
         raise checker.invalid("should be an array", value)
     return value

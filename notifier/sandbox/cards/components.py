@@ -1,4 +1,4 @@
-"""Card parts: the components that show something or hold others."""
+"""Checks of components that show content or contain other components."""
 
 import re
 
@@ -34,7 +34,7 @@ layout: dict[str, Check] = {
 
 
 def element(checker: CardChecker, value: object) -> None:
-    """One component among elements; its tag picks the check."""
+    """Checks one component of `elements`; its tag selects the check."""
     tag = as_object(checker, value).get("tag")
     if not isinstance(tag, str) or tag not in checker.components:
         raise checker.refuse(BAD_TAG, f"unsupported tag {tag} in schema V2", tag)
@@ -46,7 +46,7 @@ elements = list_of(element)
 
 
 def container_of(tag: str, check_inner: Check) -> Check:
-    """A container: its inside is one level deeper."""
+    """The check of a container, whose content is one level deeper."""
 
     def check(checker: CardChecker, value: object) -> None:
         with checker.container(tag):
@@ -60,7 +60,7 @@ def _person(checker: CardChecker, value: object) -> None:
 
 
 def _person_list(checker: CardChecker, value: object) -> None:
-    """Bad ids are an error only while drop_invalid_user_id is not true."""
+    """Unknown ids are an error unless drop_invalid_user_id is true."""
     _person_list_shape(checker, value)
     found = as_object(checker, value)
     if found.get("drop_invalid_user_id") is True:
@@ -77,7 +77,7 @@ def _image_size(checker: CardChecker, value: object) -> None:
 
 
 def link(checker: CardChecker, value: object) -> None:
-    """`url`, or all of the three for the clients."""
+    """Checks a link: `url`, or all three URLs for the clients."""
     _link_shape(checker, value)
     if "url" not in as_object(checker, value) and not {"pc_url", "ios_url", "android_url"} <= set(
         as_object(checker, value)

@@ -1,4 +1,4 @@
-"""Card inputs: the components people press, fill in or choose from, and the form around them."""
+"""Checks of interactive components and of forms."""
 
 from notifier.sandbox.cards.checker import EMPTY_NAME, CardChecker, Check, as_object
 from notifier.sandbox.cards.components import common_attributes, container_of, elements, layout
@@ -24,7 +24,7 @@ _open_url = shape(
 
 
 def _behavior(checker: CardChecker, value: object) -> None:
-    """A callback whose value is an object (a string breaks the app's SDK), or a link."""
+    """A callback whose value is an object, or a link. Feishu's SDKs fail on a value that is a string."""
     kind = as_object(checker, value).get("type")
     if kind == "callback":
         _callback(checker, value)
@@ -49,7 +49,7 @@ _interactive_attributes: dict[str, Check] = {
 
 
 def interactive(check_shape: Check) -> Check:
-    """Inside a form every such component needs a name of its own."""
+    """Adds the check of `name`: required inside a form, and unique in the card."""
 
     def check(checker: CardChecker, value: object) -> None:
         check_shape(checker, value)
@@ -89,7 +89,7 @@ _button = shape(
 
 
 def _check_button(checker: CardChecker, value: object) -> None:
-    """Outside a form a button needs behaviors, inside one it needs form_action_type."""
+    """A button outside a form needs `behaviors`. Inside a form it needs `form_action_type` or `behaviors`."""
     _button(checker, value)
     found = as_object(checker, value)
     if "text" not in found and "icon" not in found:
@@ -138,7 +138,7 @@ _select = shape(
 
 
 def _check_select(checker: CardChecker, value: object) -> None:
-    """Option values are unique, and what is chosen at first is one of them."""
+    """Option values must be unique, and the initial option must be one of them."""
     _select(checker, value)
     found = as_object(checker, value)
     options = found["options"] if isinstance(found["options"], list) else []
@@ -157,7 +157,7 @@ _form_shape = shape(
 
 
 def _form(checker: CardChecker, value: object) -> None:
-    """At the root, with a name of its own and a submit button."""
+    """A form needs a unique name and a submit button."""
     before = checker.submit_buttons
     _form_shape(checker, value)
     checker.register_name(str(as_object(checker, value)["name"]))

@@ -1,4 +1,4 @@
-"""Leak audit: plain phone numbers and e-mail addresses in a message, as a tenant's rules find them."""
+"""Finds plain phone numbers and e-mail addresses in a message, like the content audit of a Feishu tenant."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ NOT_TEXT = frozenset(_NOT_TEXT.split())
 
 
 def find_leak(content: object) -> str | None:
-    """What was found first: "e-mail address" or "phone number". Looks at what people see, not at ids."""
+    """The first leak: "e-mail address" or "phone number"; None without one. Checks visible text, not ids."""
     for text in _texts(content):
         seen = _TAG.sub(" ", text)
         if EMAIL.search(seen):

@@ -1,9 +1,8 @@
-"""Card rules: is this a card that Feishu takes? Strict for JSON 2.0, loose for 1.0 cards and templates.
+"""Checks whether Feishu accepts a card. Card JSON 2.0 is checked in full, 1.0 cards and templates are not.
 
-The sub codes are those the platform documents within 230099; where it names none, 200621 (card JSON) stands.
+The error codes are those that Feishu documents within 230099. Where it documents none, the code is 200621 (card JSON).
 """
 
-from notifier.sandbox.api.error_codes import JsonObject
 from notifier.sandbox.cards.checker import NOT_UPDATE_MULTI, CardChecker, CardRefusedError, as_text
 from notifier.sandbox.cards.components import CONTENT_COMPONENTS, elements, layout, link
 from notifier.sandbox.cards.inputs import INPUT_COMPONENTS
@@ -22,6 +21,7 @@ from notifier.sandbox.cards.values import (
     shape,
     text,
 )
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.settings import SandboxSettings
 
 __all__ = ["CardRefusedError", "check_card"]
@@ -93,7 +93,7 @@ _card = shape(
 
 
 def check_card(card: JsonObject, *, settings: SandboxSettings, known_ids: frozenset[str]) -> None:
-    """Raises CardRefusedError at the first thing that is wrong. known_ids: the people a card may name."""
+    """Raises CardRefusedError for the first error. known_ids: ids of people that the card can mention."""
     checker = CardChecker(COMPONENTS, settings=settings, known_ids=known_ids)
     if card.get("schema", "1.0") == "1.0":
         return
@@ -102,8 +102,8 @@ def check_card(card: JsonObject, *, settings: SandboxSettings, known_ids: frozen
 
 
 def _custom_names(card: JsonObject, kind: str) -> set[str]:
-    """Names the card's config.style adds. Its form is checked later, on the walk."""
+    """The names that config.style of the card defines. Their values are checked later."""
     found: object = card
-    for step in ("config", "style", kind):
-        found = found.get(step) if isinstance(found, dict) else None
+    for name in ("config", "style", kind):
+        found = found.get(name) if isinstance(found, dict) else None
     return set(found) if isinstance(found, dict) else set()

@@ -1,4 +1,4 @@
-"""Card tables: table and chart, whose content has rules of its own."""
+"""Checks of tables and charts."""
 
 import re
 from collections.abc import Iterator
@@ -118,7 +118,7 @@ def _row(checker: CardChecker, row: object, columns: dict[str, str]) -> None:
 
 
 def _cell_has_type(checker: CardChecker, data_type: str, cell: object) -> bool:
-    """Text columns convert numbers and booleans; a bad person id in a cell is shown as unknown user."""
+    """Text columns convert numbers and booleans. An unknown person id in a cell is shown as an unknown user."""
     match data_type:
         case "text":
             return isinstance(cell, str | int | float)
@@ -138,7 +138,7 @@ def _cell_has_type(checker: CardChecker, data_type: str, cell: object) -> bool:
 
 
 def _chart_spec(checker: CardChecker, value: object) -> None:
-    """VChart's own JSON; what the platform is known to refuse in it."""
+    """Checks the VChart JSON for the errors that Feishu is known to refuse."""
     if not isinstance(value, dict) or value.get("type") not in CHARTS:
         raise checker.refuse(
             BAD_CHART, f"chart_spec is invalid, type should be one of {', '.join(CHARTS)}", value

@@ -1,4 +1,4 @@
-"""Card text: plain text, small Markdown and Markdown, with the people they mention and their tables."""
+"""Checks of plain text, `lark_md` and Markdown, with mentions, images and tables."""
 
 import re
 
@@ -34,7 +34,7 @@ def _markdown(checker: CardChecker, value: object) -> None:
 
 
 def _tables(content: str) -> int:
-    """How many Markdown tables: a line with | and below it a line of - and |."""
+    """The number of Markdown tables: a line with | followed by a line of - and |."""
     lines = content.splitlines()
     rules = [set(line) <= _TABLE_RULE and {"-", "|"} <= set(line) for line in lines]
     return sum(is_rule and "|" in above for above, is_rule in zip(lines, rules[1:], strict=False))
@@ -53,7 +53,7 @@ def _small_markdown(checker: CardChecker, value: object) -> None:
 
 def _check_mention(checker: CardChecker, kind: str, named: str) -> None:
     if kind == "email":
-        return  # an address nobody has is shown as it is
+        return  # Feishu shows an unknown address unchanged
     if named == "all":
         if not checker.settings.may_mention_all:
             raise checker.refuse(BAD_PERSON, "the bot may not mention all", named)
@@ -62,17 +62,18 @@ def _check_mention(checker: CardChecker, kind: str, named: str) -> None:
 
 
 def image_key(checker: CardChecker, value: object) -> None:
+    """Checks the form of an image key."""
     if not as_text(checker, value).startswith("img_"):
         raise checker.refuse(BAD_IMAGE, "image key is invalid", value)
 
 
 def _plain(maximum: int | None = None) -> Check:
-    own = {"tag": one_of("plain_text"), "content": text(maximum)}
-    return shape(own, {"i18n_content": by_language(text(maximum)), "element_id": element_id})
+    required = {"tag": one_of("plain_text"), "content": text(maximum)}
+    return shape(required, {"i18n_content": by_language(text(maximum)), "element_id": element_id})
 
 
 def plain_text(maximum: int | None = None) -> Check:
-    """A text object that takes no Markdown. most: characters."""
+    """The check of a text object without Markdown. maximum: characters."""
     return by_tag({"plain_text": _plain(maximum)})
 
 

@@ -1,4 +1,4 @@
-"""Card values: checks for single attributes of a card, and for objects and lists made of them."""
+"""Checks of single attributes of a card, and of objects and lists of them."""
 
 import re
 from collections.abc import Mapping
@@ -16,15 +16,18 @@ PIXELS = re.compile(r"(-?\d{1,4})px")
 
 
 def boolean(checker: CardChecker, value: object) -> None:
+    """A boolean."""
     if not isinstance(value, bool):
         raise checker.invalid("should be a boolean", value)
 
 
 def anything(_checker: CardChecker, _value: object) -> None:
-    """For attributes whose content is not the card's matter."""
+    """Accepts any value, for attributes without a rule."""
 
 
 def integer(low: int, high: int) -> Check:
+    """A whole number from low to high."""
+
     def check(checker: CardChecker, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise checker.invalid(f"should be a whole number from {low} to {high}", value)
@@ -33,6 +36,8 @@ def integer(low: int, high: int) -> Check:
 
 
 def text(maximum: int | None = None, *, minimum: int = 0) -> Check:
+    """A string of minimum to maximum characters."""
+
     def check(checker: CardChecker, value: object) -> None:
         found = as_text(checker, value)
         if len(found) < minimum or (maximum is not None and len(found) > maximum):
@@ -42,6 +47,8 @@ def text(maximum: int | None = None, *, minimum: int = 0) -> Check:
 
 
 def one_of(*allowed: object) -> Check:
+    """One of these values."""
+
     def check(checker: CardChecker, value: object) -> None:
         if value not in allowed or isinstance(value, bool) != isinstance(allowed[0], bool):
             raise checker.invalid(f"should be one of {', '.join(map(str, allowed))}", value)
@@ -50,7 +57,7 @@ def one_of(*allowed: object) -> Check:
 
 
 def pixels(low: int, high: int, *words: str) -> Check:
-    """Such as "100px", within limits, or one of the words."""
+    """A length such as "100px" within the limits, or one of the words."""
 
     def check(checker: CardChecker, value: object) -> None:
         found = PIXELS.fullmatch(as_text(checker, value))
@@ -61,12 +68,12 @@ def pixels(low: int, high: int, *words: str) -> Check:
 
 
 def side_lengths(low: int) -> Check:
-    """Margin (low -99) and padding (low 0): one, two or four values."""
+    """Margin (low -99) or padding (low 0): one, two or four lengths."""
 
     def check(checker: CardChecker, value: object) -> None:
-        parts = as_text(checker, value).split(" ")
-        found = [PIXELS.fullmatch(part) for part in parts]
-        if len(parts) not in (1, 2, 4) or not all(one and low <= int(one[1]) <= 99 for one in found):
+        lengths = as_text(checker, value).split(" ")
+        found = [PIXELS.fullmatch(length) for length in lengths]
+        if len(lengths) not in (1, 2, 4) or not all(one and low <= int(one[1]) <= 99 for one in found):
             raise checker.invalid(f"should be 1, 2 or 4 values of [{low},99]px", value)
 
     return check
@@ -77,17 +84,19 @@ spacing = pixels(0, 99, "small", "medium", "large", "extra_large")
 
 
 def colour(checker: CardChecker, value: object) -> None:
-    """A base name or one from config.style.color. Shades such as blue-50 exist, but their list is unknown."""
+    """A base colour or one from config.style.color. Shades such as blue-50 exist, but their list is not documented."""
     if as_text(checker, value) not in COLOURS | checker.colours:
         raise checker.invalid("unknown color", value)
 
 
 def text_size(checker: CardChecker, value: object) -> None:
+    """A named text size, or one from config.style.text_size."""
     if as_text(checker, value) not in TEXT_SIZES | checker.text_sizes:
         raise checker.invalid("unknown text_size", value)
 
 
 def element_id(checker: CardChecker, value: object) -> None:
+    """A well-formed `element_id` that is unique in the card."""
     if not ELEMENT_ID.fullmatch(as_text(checker, value)):
         raise checker.invalid("element_id should be a letter and at most 19 letters, digits and _", value)
     if value in checker.element_ids:
@@ -96,6 +105,8 @@ def element_id(checker: CardChecker, value: object) -> None:
 
 
 def list_of(check_item: Check, *, minimum: int = 0, maximum: int | None = None) -> Check:
+    """A list of minimum to maximum entries, each of which passes `check_item`."""
+
     def check(checker: CardChecker, value: object) -> None:
         items = as_list(checker, value)
         if len(items) < minimum or (maximum is not None and len(items) > maximum):
@@ -109,7 +120,7 @@ def list_of(check_item: Check, *, minimum: int = 0, maximum: int | None = None) 
 
 
 def shape(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
-    """An object with these attributes and no other."""
+    """An object with these attributes and no others."""
     known = {**required, **(optional or {})}
 
     def check(checker: CardChecker, value: object) -> None:
@@ -128,7 +139,7 @@ def shape(required: Mapping[str, Check], optional: Mapping[str, Check] | None = 
 
 
 def by_tag(shapes: Mapping[str, Check]) -> Check:
-    """An object whose tag picks its shape; counts as one element."""
+    """An object whose tag selects its shape. It counts as one element."""
 
     def check(checker: CardChecker, value: object) -> None:
         tag = as_object(checker, value).get("tag")
@@ -141,7 +152,7 @@ def by_tag(shapes: Mapping[str, Check]) -> Check:
 
 
 def mapping(check_item: Check, *, keys: frozenset[str] | None = None) -> Check:
-    """An object with free keys, or with any of the given ones."""
+    """An object with any keys, or only with keys of `keys`."""
 
     def check(checker: CardChecker, value: object) -> None:
         for name, item in as_object(checker, value).items():
@@ -154,4 +165,5 @@ def mapping(check_item: Check, *, keys: frozenset[str] | None = None) -> Check:
 
 
 def by_language(check_item: Check) -> Check:
+    """An object with languages as keys."""
     return mapping(check_item, keys=LANGUAGES)

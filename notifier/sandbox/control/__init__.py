@@ -1,1 +1,1 @@
-"""Control: the web page, its API, and the HTTP server."""
+"""The HTTP server of the sandbox, its web page and the API of the page."""

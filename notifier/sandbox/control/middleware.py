@@ -1,4 +1,4 @@
-"""Guard: what stands around every call: only this machine may ask, faults on demand, the list of requests."""
+"""Middlewares around every request: access from loopback only, faults, and the request log."""
 
 import secrets
 import time
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from notifier.sandbox.api.error_codes import CODE, LOG_ID
+from notifier.sandbox.error_codes import CODE, LOG_ID
 from notifier.sandbox.faults.call_faults import reset_connection, wait_while
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.tenant import RequestRecord
@@ -19,11 +19,11 @@ MAX_REQUESTS = 50_000
 
 
 def build_middlewares(sandbox: Sandbox) -> list[Middleware]:
-    """The middlewares, outermost first."""
+    """All middlewares of the server, outermost first."""
 
     @web.middleware
     async def loopback_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Other pages open in the browser must not steer the sandbox, nor a name that points to loopback."""
+        """Refuses other web pages in the same browser, and host names that resolve to loopback (DNS rebinding)."""
         refusal = _refusal_reason(request)
         if refusal is not None:
             return web.json_response({"error": refusal}, status=403)
@@ -41,7 +41,7 @@ def build_middlewares(sandbox: Sandbox) -> list[Middleware]:
         try:
             response = await _answer(sandbox, request, handler)
             status = response.status
-        except web.HTTPException as answer:  # such as 404 for an address the platform does not have
+        except web.HTTPException as answer:  # such as 404 for a path that the platform does not have
             status = answer.status
             raise
         finally:
@@ -66,7 +66,7 @@ def build_middlewares(sandbox: Sandbox) -> list[Middleware]:
 
 
 async def add_log_id_header(request: web.Request, response: web.StreamResponse) -> None:
-    """Every answer of the platform carries the id by which its support finds the call."""
+    """Adds `X-Tt-Logid`, the id of the call in Feishu's logs, to each answer of the platform."""
     if LOG_ID in request:
         response.headers["X-Tt-Logid"] = request[LOG_ID]
 
@@ -88,12 +88,12 @@ async def _answer(sandbox: Sandbox, request: web.Request, handler: Handler) -> w
         await answer() if call_fault is None else await sandbox.call_faults.apply(call_fault, request, answer)
     )
     if sandbox.running_faults.running("black_hole") and not response.prepared:
-        return await _hold_until_network_is_back(sandbox, request)  # it began while the call was carried out
+        return await _hold_until_network_is_back(sandbox, request)  # the fault started during the call
     return response
 
 
 async def _hold_until_network_is_back(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:
-    """The call was never heard; it is cut off when the network is back, unless the caller gave up before."""
+    """Keeps the call unanswered until the fault `black_hole` ends, then resets its connection."""
     for fault in sandbox.running_faults.running("black_hole"):
         sandbox.running_faults.count_hit(fault)
     await wait_while(lambda: bool(sandbox.running_faults.running("black_hole")), request, sandbox.tenant)

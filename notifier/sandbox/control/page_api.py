@@ -1,4 +1,4 @@
-"""Control: the sandbox's own HTTP API, for its page and for curl. Errors are {"error": "..."} with 4xx."""
+"""The control API under `/sandbox/api`, for the page and for scripts. Errors are {"error": "..."} with HTTP 4xx."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -8,13 +8,13 @@ from urllib.parse import quote
 from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadBalanceChangeError, parse_cash
-from notifier.sandbox.api.error_codes import JsonObject
-from notifier.sandbox.cards.clicks import BadClickError
-from notifier.sandbox.commands import CommandFailedError, run_command
+from notifier.sandbox.control.commands import CommandFailedError, run_command
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.faults.call_faults import BadCallFaultError
 from notifier.sandbox.faults.catalogue import FAULT_TYPES
 from notifier.sandbox.faults.running import BadFaultError, UnknownFaultError
 from notifier.sandbox.payroll import BadPayoutError
+from notifier.sandbox.push.clicks import BadClickError
 from notifier.sandbox.push.pusher import decode_frame
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import SEND_MODES, Sandbox
@@ -22,16 +22,16 @@ from notifier.sandbox.snapshot import account_json, build_state, person_json
 from notifier.sandbox.tenant import DEACTIVATED, USABLE, PersonStatus, TenantPerson
 
 API = "/sandbox/api"
-MAX_OTHER_CONNECTIONS = 50  # the platform's limit for one app
-Change = tuple[str, int, dict[str, Decimal], str]
+MAX_OTHER_CONNECTIONS = 50  # Feishu's limit for one app
+Change = tuple[str, int, dict[str, Decimal], str]  # account id, points, cash by currency, currency form
 
 
 class BadRequestError(ValueError):
-    """The request cannot be done; the text says why."""
+    """An invalid request. The text is the error message of the answer."""
 
 
 class NotFoundError(BadRequestError):
-    """It names something that is not there."""
+    """The request names something that does not exist; answered with 404."""
 
 
 CLIENT_ERRORS = (
@@ -43,15 +43,18 @@ CLIENT_ERRORS = (
     BadFaultError,
     BadWebhookError,
 )
-"""What the person who asked is told of, as a 400."""
+"""Errors that are answered with HTTP 400 and their text."""
 
 
 class ControlApi:
+    """The handlers of the control API."""
+
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._tenant = sandbox.tenant
 
     def routes(self) -> list[web.RouteDef]:
+        """All routes of the control API."""
         posts: list[tuple[str, Callable[[web.Request, JsonObject], JsonObject | Awaitable[JsonObject]]]] = [
             ("/changes", self.changes),
             ("/events", self.events),
@@ -88,29 +91,36 @@ class ControlApi:
         ]
 
     async def state(self, request: web.Request) -> web.Response:
+        """The whole state as JSON, see snapshot.py."""
         return web.json_response(build_state(self._sandbox, feishu_url=f"http://{request.host}"))
 
     async def list_call_faults(self, _request: web.Request) -> web.Response:
+        """All rules for calls."""
         return web.json_response(
             {"call_faults": [fault.to_json() for fault in self._sandbox.call_faults.rules]}
         )
 
     async def clear_call_faults(self, request: web.Request) -> web.Response:
+        """Removes one rule, or all."""
         self._sandbox.call_faults.clear(request.match_info.get("fault_id"))
         return web.json_response(
             {"call_faults": [fault.to_json() for fault in self._sandbox.call_faults.rules]}
         )
 
     def add_call_fault(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """Adds a rule, see call_faults.py for its members."""
         return self._sandbox.call_faults.add(body).to_json()
 
     async def list_faults(self, _request: web.Request) -> web.Response:
+        """The running faults and all fault types."""
         return web.json_response(self._faults_json())
 
     def start_fault(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """Starts a fault such as {"fault_type": "429", "times": 3, "header": false}."""
         return self._sandbox.running_faults.start(body).to_json()
 
     async def end_faults(self, request: web.Request) -> web.Response:
+        """Ends one running fault, or all."""
         fault_id = request.match_info.get("fault_id")
         try:
             if fault_id is None:
@@ -122,14 +132,14 @@ class ControlApi:
         return web.json_response(self._faults_json())
 
     def _faults_json(self) -> JsonObject:
-        """What is running, and what can be ordered."""
+        """The running faults and all fault types."""
         return {
-            "faults": [fault.to_json() for fault in self._sandbox.running_faults.running()],
-            "kinds": {name: fault_type.to_json() for name, fault_type in FAULT_TYPES.items()},
+            "running_faults": [fault.to_json() for fault in self._sandbox.running_faults.running()],
+            "fault_types": {name: fault_type.to_json() for name, fault_type in FAULT_TYPES.items()},
         }
 
     def set_other_connections(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """{"count": 2}: as if somebody else had two more connections of this app."""
+        """{"count": 2}: simulates two more connections of this app from elsewhere."""
         count = body.get("count")
         if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_OTHER_CONNECTIONS:
             raise BadRequestError(f'"count" must be a whole number from 0 to {MAX_OTHER_CONNECTIONS}')
@@ -138,16 +148,16 @@ class ControlApi:
         return {"count": count}
 
     def changes(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """All changes are read before the first is made, so a bad one changes nothing."""
-        wanted = body.get("changes")
+        """Changes balances and pushes their events. All changes are checked before the first one is made."""
+        changes = body.get("changes")
         send = body.get("send", "once")
-        if not isinstance(wanted, list) or not wanted:
+        if not isinstance(changes, list) or not changes:
             raise BadRequestError('"changes" must be a list with at least one change')
         if send not in SEND_MODES:
             raise BadRequestError(f'"send" must be one of: {", ".join(SEND_MODES)}')
         records = [
             self._sandbox.change_balance(account_id, points=points, cash=cash, currency_form=form)
-            for account_id, points, cash, form in [self._change(one) for one in wanted]
+            for account_id, points, cash, form in [self._change(one) for one in changes]
         ]
         return {
             "events": self._sandbox.push([record for record in records if record is not None], send=str(send))
@@ -169,6 +179,7 @@ class ControlApi:
         return account_id, points, parse_cash(cash), str(form)
 
     def events(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """Pushes `payload` (text) or `frame_base64` without a change."""
         payload, frame = body.get("payload"), body.get("frame_base64")
         if isinstance(payload, str):
             return {"event_id": self._sandbox.push_verbatim(payload=payload.encode(errors="surrogatepass"))}
@@ -178,18 +189,20 @@ class ControlApi:
             except ValueError as error:
                 raise BadRequestError(f"frame_base64 is not base64: {error}") from error
             return {"event_id": self._sandbox.push_verbatim(raw_frame=raw)}
-        raise BadRequestError('give "payload" (text) or "frame_base64"')
+        raise BadRequestError('"payload" (text) or "frame_base64" is required')
 
     def release(self, _request: web.Request, _body: JsonObject) -> JsonObject:
+        """Pushes all held events and ends the hold."""
         return {"released": self._sandbox.pusher.release()}
 
     def hold(self, _request: web.Request, _body: JsonObject) -> JsonObject:
-        """From now on every new event waits until release."""
+        """Holds each new event until `release`."""
         self._sandbox.pusher.on_hold = True
         self._tenant.bump_revision()
         return {"on_hold": True}
 
     async def click(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """Clicks a component of a card as a person, see push/clicks.py for the result."""
         message_id, open_id = body.pop("message_id", ""), body.pop("open_id", "")
         action = {"tag": "button", **body}
         return await self._sandbox.clicks.click(
@@ -197,10 +210,10 @@ class ControlApi:
         )
 
     def create_person(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """A new person with an account. Only the name is needed."""
+        """Adds a person with an account. Only "name" is required."""
         name = body.get("name")
         if not isinstance(name, str) or not name.strip():
-            raise BadRequestError('"name" is needed')
+            raise BadRequestError('"name" is required')
         person = self._tenant.add_person(
             f"added_{len(self._tenant.people) + 1}", name=name, en_name=str(body.get("en_name") or name)
         )
@@ -208,6 +221,7 @@ class ControlApi:
         return {"person": person_json(person), "account": account_json(account)}
 
     def set_person(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """Sets the status of a person."""
         person = self._person(request.match_info["open_id"])
         statuses = [status.value for status in PersonStatus]
         if body.get("status") not in statuses:
@@ -224,6 +238,7 @@ class ControlApi:
         return self._tenant.people[open_id]
 
     def set_group(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """Sets `has_bot`, `muted` or `dissolved` of a group."""
         group = self._tenant.groups.get(request.match_info["chat_id"])
         if group is None:
             raise NotFoundError(f"there is no group {request.match_info['chat_id']!r}")
@@ -235,6 +250,7 @@ class ControlApi:
         return {"chat_id": group.chat_id, **{name: getattr(group, name) for name in switches}}
 
     def set_account(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """Sets the status of an account: 1 usable, 2 deactivated."""
         account = self._tenant.accounts.get(request.match_info["account_id"])
         if account is None:
             raise NotFoundError(f"there is no account {request.match_info['account_id']!r}")
@@ -245,6 +261,7 @@ class ControlApi:
         return account_json(account)
 
     def set_scopes(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """{"granted": [...]}: replaces the permission scopes of the app."""
         granted = body.get("granted")
         if not isinstance(granted, list) or not all(isinstance(scope, str) for scope in granted):
             raise BadRequestError('"granted" must be a list of scope names')
@@ -252,20 +269,22 @@ class ControlApi:
         return {"granted": sorted(granted)}
 
     def expire_tokens(self, _request: web.Request, _body: JsonObject) -> JsonObject:
+        """Expires all access tokens."""
         self._sandbox.tokens.expire_all()
         return {"expired": True}
 
     def disconnect(self, _request: web.Request, _body: JsonObject) -> JsonObject:
+        """Resets all long connections."""
         return {"disconnected": self._sandbox.connection.disconnect_all()}
 
     def silence(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """{"on": true}: connections stay open, but nothing is answered or pushed."""
+        """{"on": true}: connections stay open, but the server neither answers nor pushes."""
         on = body.get("on") is not False
         self._sandbox.connection.silence(on=on)
         return {"on": on}
 
     def advance(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """{"seconds": 15}: the sandbox's clock moves forward; what falls due happens."""
+        """{"seconds": 15}: moves the clock forward and starts the pushes that become due."""
         seconds = body.get("seconds")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
             raise BadRequestError('"seconds" must be a number from 0')
@@ -273,14 +292,14 @@ class ControlApi:
         return {"now_ms": self._tenant.clock.now_ms()}
 
     async def send_digest(self, _request: web.Request, _body: JsonObject) -> JsonObject:
-        """Runs the app's own command for it; what it says last is the answer."""
+        """Runs `digest_command` of the settings. Answers {"output": last line of its output}."""
         try:
-            return {"said": await run_command(self._tenant.settings.digest_command)}
+            return {"output": await run_command(self._tenant.settings.digest_command)}
         except CommandFailedError as error:
             raise BadRequestError(str(error)) from error
 
     async def file(self, request: web.Request) -> web.Response:
-        """An uploaded file, to be saved."""
+        """The content of an uploaded file, as a download."""
         file = self._tenant.files.get(request.match_info["file_key"])
         content = file["content"] if file else None
         if not isinstance(content, bytes) or file is None:
@@ -293,7 +312,7 @@ class ControlApi:
         return web.Response(body=content, content_type="application/octet-stream", headers=headers)
 
     async def set_webhook(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """{"url": ...}, "" for the long connection. As in the developer console the address must pass a check."""
+        """{"url": ...}, "" for the long connection. The URL must pass the check of Feishu's developer console."""
         url = body.get("url")
         if not isinstance(url, str):
             raise BadRequestError('"url" must be text')
@@ -303,7 +322,7 @@ class ControlApi:
         return {"url": url}
 
     def set_report_url(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """Where the payroll stand-in reports to; an empty text turns reports off."""
+        """{"url": ...}: where the simulated payroll system sends its reports; "" disables reports."""
         url = body.get("url")
         if not isinstance(url, str):
             raise BadRequestError('"url" must be text')
@@ -311,6 +330,7 @@ class ControlApi:
         return {"url": url}
 
     async def report_payout(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """Sets the result of a payout and reports it to the app."""
         order_id = request.match_info["order_id"]
         if order_id not in self._sandbox.payroll.payouts:
             raise NotFoundError(f"there is no payout {order_id!r}")
@@ -336,7 +356,7 @@ def _json_handler(
         except CLIENT_ERRORS as error:
             return _error(str(error), status=400)
         except (ValueError, RecursionError):
-            return _error("the body is not JSON that can be read", status=400)
+            return _error("the body is not valid JSON", status=400)
 
     return handle
 

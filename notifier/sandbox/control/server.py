@@ -1,4 +1,4 @@
-"""Server: the sandbox over HTTP and WebSocket, on loopback."""
+"""The HTTP and WebSocket server of the sandbox, on a loopback address."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,12 +18,12 @@ from notifier.sandbox.settings import SandboxSettings
 
 PAGE_FOLDER = Path(__file__).resolve().parents[1] / "page"
 PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "frame-ancestors 'none'"}
-MAX_BODY_BYTES = (
-    40 * 1024 * 1024
-)  # a file of 30 MB is allowed, and a larger one must be refused by its own code
+MAX_BODY_BYTES = 40 * 1024 * 1024
+"""Above Feishu's limit of 30 MB for a file, so that a larger file gets Feishu's own error code."""
 
 
 def build_app(sandbox: Sandbox) -> web.Application:
+    """The aiohttp application with all routes of the sandbox."""
     app = web.Application(middlewares=build_middlewares(sandbox), client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(add_log_id_header)
 
@@ -48,7 +48,7 @@ def build_app(sandbox: Sandbox) -> web.Application:
 
 
 async def page_file(request: web.Request) -> web.StreamResponse:
-    """A file of the page. Names are one path segment, so nothing outside the folder can be asked for."""
+    """A file of the page. The name is one path segment, so no file outside the folder is reachable."""
     path = PAGE_FOLDER / request.match_info.get("name", "index.html")
     if path.parent != PAGE_FOLDER or not path.is_file():
         return web.json_response({"error": f"there is no file {path.name!r}"}, status=404)
@@ -57,7 +57,10 @@ async def page_file(request: web.Request) -> web.StreamResponse:
 
 @asynccontextmanager
 async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str]]:
-    """Serves while the block runs; gives the sandbox and its address."""
+    """Serves while the block runs. Yields the sandbox and its URL.
+
+    Raises OSError when the port is not available, BadPayoutError and BadWebhookError for a wrong setting.
+    """
     sandbox = Sandbox(settings)
     runner = web.AppRunner(build_app(sandbox), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
@@ -78,7 +81,7 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
 
 
 async def serve(settings: SandboxSettings, ready: Callable[[str], None]) -> None:
-    """Serves until cancelled. ready: called once with the address."""
+    """Serves until the task is cancelled. ready: called once with the URL."""
     async with serving(settings) as (_, url):
         ready(url)
         await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Stream: server-sent events that tell a page when there is something new to fetch."""
+"""Server-sent events that notify the page of a new revision of the state."""
 
 import asyncio
 import json
@@ -12,6 +12,8 @@ DEBOUNCE_SECONDS, KEEP_ALIVE_SECONDS = 0.05, 15
 
 
 def stream(tenant: Tenant) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The request handler of `GET /sandbox/api/stream`: one `state` event per new revision."""
+
     async def handle(request: web.Request) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
@@ -44,7 +46,7 @@ async def _send_changes(tenant: Tenant, response: web.StreamResponse, changed: a
                 await _first_of(changed, stopping)
                 if not changed.is_set():
                     await response.write(b": still here\n\n")
-            await asyncio.sleep(DEBOUNCE_SECONDS)  # several changes at once make one line
+            await asyncio.sleep(DEBOUNCE_SECONDS)  # combines several changes into one event
     finally:
         stopping.cancel()
 

@@ -1,4 +1,4 @@
-"""Faults: what should go wrong on demand, which calls it hits, and how it is done to them."""
+"""Faults of single calls: rules that match calls of the platform, and what they do to them."""
 
 import asyncio
 import fnmatch
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from notifier.sandbox.api.error_codes import CODE, LOG_ID, JsonObject
+from notifier.sandbox.error_codes import CODE, LOG_ID, JsonObject
 from notifier.sandbox.tenant import Tenant
 
 Answer = Callable[[], Awaitable[web.StreamResponse]]
@@ -19,44 +19,42 @@ _T = TypeVar("_T")
 _FIELDS = "match receive_id times action http_status status code msg headers body seconds"
 FIELDS = frozenset(_FIELDS.split())
 ACTIONS = ("code", "http", "hang", "reset", "reset_after", "hang_after", "truncate", "delay")
-
-
 POLL_SECONDS = 0.1
 
 
 class BadCallFaultError(ValueError):
-    """A rule that makes no sense; the text is for the person who wrote it."""
+    """An invalid rule. The text is shown to the caller."""
 
 
 @dataclass(slots=True, kw_only=True)
 class CallFault:
     """One rule.
 
-    method and path: what it matches; path is a glob or a beginning. receive_id: only messages to that one.
-    times: hits left, None for no end. action: code (JSON with a code) · http (any status and text) · hang and
-    reset (the call is not carried out) · hang_after, reset_after and truncate (it is, but the answer is
-    lost) · delay.
+    Actions: `code` answers JSON with a code, `http` any status and text, `delay` answers late. `hang` and `reset` do
+    not execute the call. `hang_after`, `reset_after` and `truncate` execute it, but the answer is lost.
     """
 
-    fault_id: str
-    method: str
-    path: str
-    action: str
-    receive_id: str | None = None
-    times: int | None = None
-    http_status: int = 400
-    code: int = 0
-    msg: str = "fault on demand"
-    body: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    seconds: float = 3600
-    hits: int = 0
+    fault_id: str  # id to remove the rule
+    method: str  # HTTP method, * for any
+    path: str  # a prefix or a glob
+    action: str  # one of ACTIONS
+    receive_id: str | None = None  # matches only messages to this recipient
+    times: int | None = None  # remaining hits, None for no limit
+    http_status: int = 400  # of the answer, for `code` and `http`
+    code: int = 0  # of the JSON answer, for `code`
+    msg: str = "fault on demand"  # of the JSON answer, for `code`
+    body: str = ""  # of the answer, for `http`
+    headers: Mapping[str, str] = field(default_factory=dict)  # added to the answer
+    seconds: float = 3600  # duration of `hang`, `hang_after` and `delay`
+    hits: int = 0  # calls so far
 
     def to_json(self) -> JsonObject:
+        """All fields as JSON, with method and path as `match`."""
         shown = {name: getattr(self, name) for name in self.__slots__ if name not in ("method", "path")}
         return {**shown, "match": f"{self.method} {self.path}", "headers": dict(self.headers)}
 
     def matches_call(self, method: str, path: str, receive_id: str | None) -> bool:
+        """Whether the rule applies to this call."""
         return (
             self.times != 0
             and self.method in ("*", method)
@@ -66,7 +64,7 @@ class CallFault:
 
 
 class CallFaults:
-    """The rules now in force, oldest first; the first that matches is done."""
+    """The active rules, oldest first. The first rule that matches a call applies."""
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
@@ -74,18 +72,19 @@ class CallFaults:
         self.rules: list[CallFault] = []
 
     def add(self, rule: JsonObject) -> CallFault:
-        """Raises BadCallFaultError."""
-        fault = parse_call_fault(rule, fault_id=f"fault-{next(self._numbers)}")
+        """Adds a rule, see `parse_call_fault`. Raises BadCallFaultError."""
+        fault = parse_call_fault(rule, fault_id=f"call-fault-{next(self._numbers)}")
         self.rules.append(fault)
         self._tenant.bump_revision()
         return fault
 
     def clear(self, fault_id: str | None = None) -> None:
+        """Removes one rule, or all."""
         self.rules = [fault for fault in self.rules if fault_id is not None and fault.fault_id != fault_id]
         self._tenant.bump_revision()
 
     def claim(self, method: str, path: str, receive_id: str | None) -> CallFault | None:
-        """The rule to do now; counts the hit."""
+        """The rule for this call, None without one. Counts the hit."""
         for fault in self.rules:
             if fault.matches_call(method, path, receive_id):
                 fault.hits += 1
@@ -95,7 +94,7 @@ class CallFaults:
         return None
 
     async def apply(self, fault: CallFault, request: web.Request, answer: Answer) -> web.StreamResponse:
-        """Does it. answer: carries the call out as if nothing was wrong."""
+        """Applies a rule. answer: executes the call without a fault."""
         match fault.action:
             case "code":
                 request[CODE] = fault.code
@@ -124,7 +123,7 @@ class CallFaults:
 
 
 def reset_connection(request: web.Request) -> None:
-    """Ends the TCP connection with a reset, so that the caller sees an error and not an end of file."""
+    """Ends the TCP connection with a reset, so that the caller gets an error instead of an end of file."""
     if request.transport is None:
         return
     sock = request.transport.get_extra_info("socket")
@@ -134,13 +133,13 @@ def reset_connection(request: web.Request) -> None:
 
 
 def is_disconnected(request: web.Request) -> bool:
-    """The caller has hung up."""
+    """Whether the caller closed its connection."""
     return request.transport is None or request.transport.is_closing()
 
 
 async def wait_while(condition: Callable[[], bool], request: web.Request, tenant: Tenant) -> None:
-    """Until it lasts no more, the caller is gone, or the server stops."""
-    while condition() and not is_disconnected(request) and not tenant.stopping.is_set():  # noqa: ASYNC110 - a caller's going has no signal
+    """Waits until the condition is false, the caller closes its connection, or the server stops."""
+    while condition() and not is_disconnected(request) and not tenant.stopping.is_set():  # noqa: ASYNC110 - no event signals a closed connection
         await asyncio.sleep(POLL_SECONDS)
 
 
@@ -156,7 +155,10 @@ async def _send_half(request: web.Request, whole: web.StreamResponse) -> web.Str
 
 
 def parse_call_fault(rule: JsonObject, *, fault_id: str) -> CallFault:
-    """From JSON such as {"match": "POST /open-apis/im/v1/messages", "action": "reset", "times": 1}."""
+    """Parses a rule such as {"match": "POST /open-apis/im/v1/messages", "action": "reset", "times": 1}.
+
+    Raises BadCallFaultError.
+    """
     unknown = set(rule) - FIELDS
     if unknown:
         raise BadCallFaultError(f"unknown members: {', '.join(sorted(unknown))}")

@@ -1,10 +1,10 @@
-"""Trouble kinds: the table of faults that have a name: what each does, what it takes, and what may end it."""
+"""The table of fault types: the effect, the options and the end of each."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.error_codes import JsonObject
 
 DISCOVERY, HANDSHAKE = "POST /callback/ws/endpoint", "GET /ws/v2"
 TOKEN = "POST /open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105  # an address
@@ -14,12 +14,12 @@ CONFIG_KEYS = ("ReconnectCount", "ReconnectInterval", "ReconnectNonce", "PingInt
 DAMAGE_TYPES = ("bytes", "header", "chunk")
 MAX_CLOCK_JUMP_SECONDS = 10 * 366 * 86_400
 
-FaultOptions = Mapping[str, Any]  # every value has passed the check of its Option
+FaultOptions = Mapping[str, Any]  # each value passed the check of its FaultOption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultOption:
-    """wanted: what a value must be, as the end of the sentence "... must be"."""
+    """One option of a fault type. expected: the end of the error message "... must be ..."."""
 
     default: object
     expected: str
@@ -28,24 +28,23 @@ class FaultOption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultType:
-    """does: what happens, for people. ends_by: what may end it, beside a person. is_immediate: with neither given it is
-    over as soon as it is done; any other kind then lasts until a person ends it. rule: the fault it puts on calls.
-    needs_long_connection: it needs the long connection; where events are posted, there is nothing for it to do.
-    """
+    """One type of fault."""
 
-    effect: str
-    options: Mapping[str, FaultOption] = field(default_factory=dict)
-    ends_by: tuple[str, ...] = ("seconds", "times")
+    effect: str  # what happens, as a sentence
+    options: Mapping[str, FaultOption] = field(default_factory=dict)  # by name
+    ends_by: tuple[str, ...] = ("seconds", "times")  # allowed ends beside an explicit end
     is_immediate: bool = False
-    rule: Callable[[FaultOptions], JsonObject] | None = None
-    needs_long_connection: bool = False
+    """Without `seconds` or `times` it ends at once. Other types then last until they are ended."""
+    rule: Callable[[FaultOptions], JsonObject] | None = None  # makes the rule for calls, see call_faults.py
+    needs_long_connection: bool = False  # refused while events are sent to a webhook
 
     def to_json(self) -> JsonObject:
+        """The type as JSON, for the list of fault types."""
         options = {
-            name: {"default": one.default, "wanted": one.expected} for name, one in self.options.items()
+            name: {"default": one.default, "expected": one.expected} for name, one in self.options.items()
         }
         return {
-            "does": self.effect,
+            "effect": self.effect,
             "options": options,
             "ends_by": list(self.ends_by),
             "is_immediate": self.is_immediate,
@@ -53,6 +52,7 @@ class FaultType:
 
 
 def is_int_between(value: object, minimum: int, maximum: int) -> bool:
+    """Whether the value is a whole number from minimum to maximum; a boolean is not."""
     return isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= maximum
 
 
@@ -132,13 +132,13 @@ def _internal_error(options: FaultOptions) -> JsonObject:
 
 def _handshake_refused(options: FaultOptions) -> JsonObject:
     status, auth_code = options["status"], options["auth_code"]
-    said = {
+    headers = {
         "handshake-status": str(status),
         "handshake-msg": "refused on demand",
         "handshake-autherrcode": str(auth_code),
     }
-    headers = said if options["headers"] else {}
-    return {"match": HANDSHAKE, "action": "http", "status": 403, "headers": headers, "body": "refused"}
+    sent = headers if options["headers"] else {}
+    return {"match": HANDSHAKE, "action": "http", "status": 403, "headers": sent, "body": "refused"}
 
 
 def _answer_lost(action: str) -> Callable[[FaultOptions], JsonObject]:
@@ -149,43 +149,43 @@ FAULT_TYPES: Mapping[str, FaultType] = {
     # the network
     "drop": FaultType(
         needs_long_connection=True,
-        effect="Every long connection is cut with a TCP reset; while it lasts, every new one too.",
+        effect="All long connections are reset (TCP); while the fault lasts, new ones too.",
         is_immediate=True,
         rule=lambda _: {"match": HANDSHAKE, "action": "reset"},
     ),
     "black_hole": FaultType(
-        effect="The network is gone: connections stay open, but nothing is answered or pushed. What is asked of the "
-        "platform meanwhile is cut off at the end.",
+        effect="The network fails: connections stay open, but the platform neither answers nor pushes. Calls that wait "
+        "are reset when the fault ends.",
         ends_by=("seconds",),
     ),
     "half_open": FaultType(
         needs_long_connection=True,
-        effect="The long connections there are stay open but dead: no frames, no pongs. New ones work.",
+        effect="Existing long connections stay open but get no frames and no pongs. New ones work.",
         ends_by=("seconds",),
     ),
     "goes_silent_after_connect": FaultType(
-        needs_long_connection=True, effect="New long connections are accepted, and are dead from then on."
+        needs_long_connection=True, effect="New long connections are accepted but get no frames and no pongs."
     ),
     "no_pongs": FaultType(
         needs_long_connection=True,
-        effect="Pings of the application are not answered; events still come.",
+        effect="Pings are not answered; events are still pushed.",
         options={"websocket_pongs": _bool_option(default=True)},
     ),
     "close_code": FaultType(
         needs_long_connection=True,
-        effect="Every long connection is closed with a close frame; while it lasts, every new one too.",
+        effect="All long connections are closed with a close frame; while the fault lasts, new ones too.",
         options={"code": _CLOSE_CODE},
         is_immediate=True,
     ),
     # discovery and handshake
     "discovery_hangs": FaultType(
         needs_long_connection=True,
-        effect="Endpoint discovery takes the call and never answers.",
+        effect="Endpoint discovery never answers.",
         rule=lambda _: {"match": DISCOVERY, "action": "hang"},
     ),
     "discovery_refused": FaultType(
         needs_long_connection=True,
-        effect="Endpoint discovery answers HTTP 200 with a code.",
+        effect="Endpoint discovery answers HTTP 200 with an error code.",
         options={"code": _int_option(1, minimum=1)},
         rule=lambda options: {
             "match": DISCOVERY,
@@ -197,7 +197,7 @@ FAULT_TYPES: Mapping[str, FaultType] = {
     ),
     "discovery_html": FaultType(
         needs_long_connection=True,
-        effect="Endpoint discovery answers with the HTML of a gateway.",
+        effect="Endpoint discovery answers with the HTML page of a gateway.",
         options={"status": _int_option(200, minimum=200, maximum=599)},
         rule=lambda options: {
             "match": DISCOVERY,
@@ -208,7 +208,7 @@ FAULT_TYPES: Mapping[str, FaultType] = {
     ),
     "handshake_refused": FaultType(
         needs_long_connection=True,
-        effect="The WebSocket handshake is refused, with the headers that say why or without.",
+        effect="The WebSocket handshake is refused, with or without the headers that give the reason.",
         options={
             "status": _int_option(514, minimum=100, maximum=999),
             "auth_code": _int_option(1000040350),
@@ -218,12 +218,12 @@ FAULT_TYPES: Mapping[str, FaultType] = {
     ),
     "finite_reconnect_count": FaultType(
         needs_long_connection=True,
-        effect="Discovery and pongs say how often a client may try to reconnect.",
+        effect="Discovery and pongs allow a client a limited number of reconnects.",
         options={"count": _int_option(1)},
     ),
     "client_config": FaultType(
         needs_long_connection=True,
-        effect="Discovery and pongs leave out keys of ClientConfig, or tell another ping interval.",
+        effect="Discovery and pongs omit keys of ClientConfig, or set another ping interval.",
         options={"without": _KEYS, "ping_interval_seconds": _int_option(None, minimum=-(2**31))},
     ),
     # calls
@@ -237,7 +237,7 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         },
     ),
     "429": FaultType(
-        effect="Calls are refused as too many, with the header that says how long to wait or without.",
+        effect="Calls are rate limited, with or without the header that gives the seconds to wait.",
         options={
             "header": _bool_option(default=True),
             "reset_seconds": _int_option(1, minimum=1, maximum=3600),
@@ -246,31 +246,29 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         rule=_rate_limited,
     ),
     "500": FaultType(
-        effect="Calls fail with HTTP 500, as JSON with a code or as HTML.",
+        effect="Calls fail with HTTP 500, as JSON with an error code or as HTML.",
         options={"body": _choice_option("json", "json", "html"), "match": _MATCH},
         rule=_internal_error,
     ),
     "timeout_after_success": FaultType(
-        effect="Calls are carried out, and then there is no answer.",
+        effect="Calls are executed but not answered.",
         options={"match": _MATCH},
         rule=_answer_lost("hang_after"),
     ),
     "reset_after_success": FaultType(
-        effect="Calls are carried out, and then the connection is reset.",
+        effect="Calls are executed, then the connection is reset.",
         options={"match": _MATCH},
         rule=_answer_lost("reset_after"),
     ),
     "truncate": FaultType(
-        effect="Calls are carried out, and half of the answer comes.",
+        effect="Calls are executed, but only half of the answer is sent.",
         options={"match": _MATCH},
         rule=_answer_lost("truncate"),
     ),
     # tokens
-    "expire_tokens": FaultType(
-        effect="Every token handed out so far is expired.", is_immediate=True, ends_by=()
-    ),
+    "expire_tokens": FaultType(effect="All issued tokens expire.", is_immediate=True, ends_by=()),
     "refuse_tokens": FaultType(
-        effect="The token call answers with a code; tokens handed out so far expire too, unless told otherwise.",
+        effect="The token call answers with an error code. Issued tokens expire too, unless `expire` is false.",
         options={"code": _int_option(10014, minimum=1), "expire": _bool_option(default=True)},
         rule=lambda options: {
             "match": TOKEN,
@@ -281,24 +279,24 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         },
     ),
     "refuse_app": FaultType(
-        effect="Calls are refused whatever they ask for: 99991662 the app is disabled, 99991401 this machine's address "
-        "is not allowed, 99991403 no calls are left this month.",
+        effect="All calls are refused: 99991662 the app is disabled, 99991401 the IP address is not allowed, "
+        "99991403 the monthly quota is used up.",
         options={"code": _int_option(99991662, minimum=1), "match": _MATCH},
         rule=lambda options: _code_fault(
-            options, http_status=400, code=options["code"], msg="the app is not taken"
+            options, http_status=400, code=options["code"], msg="the app is refused"
         ),
     ),
     # events
-    "duplicate": FaultType(effect="Every event is pushed twice, and once more under a new event_id."),
-    "reorder": FaultType(effect="Events are held back, and come in reverse at the end."),
+    "duplicate": FaultType(effect="Each event is pushed twice, and once more with a new event_id."),
+    "reorder": FaultType(effect="Events are held, and pushed in reverse order when the fault ends."),
     "corrupt": FaultType(
-        effect="The first push of an event is damaged (bytes flipped, a header or a chunk missing; each in turn "
-        "unless told); the next one is whole.",
+        effect="The first push of an event is damaged (bytes flipped, a header missing or a chunk missing; in rotation "
+        "without `damage`); the next push is intact.",
         options={"damage": _choice_option(None, *DAMAGE_TYPES)},
     ),
     # time
     "clock": FaultType(
-        effect="The sandbox's clock steps by so many seconds, forward or back.",
+        effect="The clock of the sandbox jumps by `seconds`, forward or back.",
         options={"seconds": _seconds_option(3600, -MAX_CLOCK_JUMP_SECONDS, MAX_CLOCK_JUMP_SECONDS)},
         is_immediate=True,
         ends_by=(),

@@ -1,6 +1,6 @@
-"""Troubles: faults that have a name (trouble_kinds.py), ordered by a person or a test; here are those that run.
+"""Running faults of the types in catalogue.py, started from the page or by a test.
 
-Whoever is to do the harm asks here whether it is time to: the guard for calls, the long connection, the pusher.
+The middleware, the long connection and the pusher look up here whether a fault applies.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.faults.call_faults import CallFault, parse_call_fault
 from notifier.sandbox.faults.catalogue import FAULT_TYPES, FaultOptions, FaultType, is_int_between
 from notifier.sandbox.tenant import Tenant
@@ -18,34 +18,34 @@ MAX_SECONDS, MAX_TIMES = 86_400, 1_000_000
 
 
 class BadFaultError(ValueError):
-    """What was ordered makes no sense; the text is for the person who ordered it."""
+    """An invalid request to start a fault. The text is shown to the caller."""
 
 
 class UnknownFaultError(BadFaultError):
-    """It is over, or never was."""
+    """No fault with this id is running."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class RunningFault:
-    """One that was ordered. ends_at: on time.monotonic's scale. hits: what it met so far."""
+    """One started fault."""
 
-    fault_id: str
-    fault_type: str
-    options: FaultOptions
-    seconds: float | None
-    times: int | None
-    call_fault: CallFault | None
-    ends_at: float | None
-    running: bool = False
-    hits: int = 0
-    timer: asyncio.TimerHandle | None = None
+    fault_id: str  # id to end the fault
+    fault_type: str  # a key of FAULT_TYPES
+    options: FaultOptions  # checked, with defaults
+    seconds: float | None  # duration in real time, None for no limit
+    times: int | None  # hits after which it ends, None for no limit
+    call_fault: CallFault | None  # the rule for calls, for types that have one
+    ends_at: float | None  # on the scale of time.monotonic
+    running: bool = False  # False after its end
+    hits: int = 0  # calls, connections, pings or events it affected so far
+    timer: asyncio.TimerHandle | None = None  # ends it after `seconds`
 
     def to_json(self) -> JsonObject:
-        """left_seconds, left_times: None where that does not end it."""
+        """The fault as JSON. left_seconds, left_times: None when there is no such limit."""
         left = None if self.ends_at is None else round(max(0.0, self.ends_at - time.monotonic()), 1)
         return {
             "fault_id": self.fault_id,
-            "kind": self.fault_type,
+            "fault_type": self.fault_type,
             "options": dict(self.options),
             "seconds": self.seconds,
             "times": self.times,
@@ -57,7 +57,10 @@ class RunningFault:
 
 
 class RunningFaults:
-    """on_start and on_end: what else is to be done then, by kind. uses_webhook: whether events go to a webhook."""
+    """All running faults, oldest first.
+
+    on_start, on_end: more actions by fault type. uses_webhook: whether events are sent to a webhook.
+    """
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
@@ -68,14 +71,14 @@ class RunningFaults:
         self.uses_webhook: Callable[[], bool] = bool
 
     def start(self, request: JsonObject) -> RunningFault:
-        """From JSON such as {"kind": "429", "times": 3, "header": false}. Raises BadFaultError.
+        """Starts a fault such as {"fault_type": "429", "times": 3, "header": false}. Raises BadFaultError.
 
-        seconds are of real time: a moved clock does not end a trouble.
+        `seconds` is real time: a moved clock does not end a fault.
         """
-        fault = parse_fault(request, fault_id=f"trouble-{next(self._numbers)}")
+        fault = parse_fault(request, fault_id=f"fault-{next(self._numbers)}")
         if FAULT_TYPES[fault.fault_type].needs_long_connection and self.uses_webhook():
             raise BadFaultError(
-                f"{fault.fault_type} needs the long connection, but events are posted to a webhook"
+                f"{fault.fault_type} needs the long connection, but events are sent to a webhook"
             )
         if (
             fault.seconds is not None
@@ -91,30 +94,31 @@ class RunningFaults:
         return fault
 
     def end(self, fault_id: str) -> None:
-        """Raises UnknownFaultError."""
+        """Ends one fault. Raises UnknownFaultError."""
         for fault in self._running:
             if fault.fault_id == fault_id:
                 self._end(fault)
                 return
-        raise UnknownFaultError(f"there is no trouble {fault_id!r}; it may be over")
+        raise UnknownFaultError(f"there is no fault {fault_id!r}; it may be over")
 
     def end_all(self) -> None:
+        """Ends all faults."""
         for fault in list(self._running):
             self._end(fault)
 
     def running(self, *fault_types: str) -> list[RunningFault]:
-        """Oldest first; of these kinds, or all."""
+        """The running faults of these types, or all; oldest first."""
         return [fault for fault in self._running if not fault_types or fault.fault_type in fault_types]
 
     def claim(self, fault_type: str) -> RunningFault | None:
-        """The oldest running one of a kind, with the hit counted."""
+        """The oldest running fault of a type, None without one. Counts the hit."""
         found = next(iter(self.running(fault_type)), None)
         if found is not None:
             self.count_hit(found)
         return found
 
     def claim_call_fault(self, method: str, path: str) -> CallFault | None:
-        """What to do to this call; counts the hit."""
+        """The rule for this call, None without one. Counts the hit."""
         for fault, call_fault in self._call_faults():
             if call_fault.matches_call(method, path, None):
                 self.count_hit(fault)
@@ -122,6 +126,7 @@ class RunningFaults:
         return None
 
     def count_hit(self, fault: RunningFault) -> None:
+        """Counts a hit and ends the fault after the last one."""
         fault.hits += 1
         if fault.times is not None and fault.hits >= fault.times:
             self._end(fault)
@@ -142,16 +147,18 @@ class RunningFaults:
 
 
 def parse_fault(request: JsonObject, *, fault_id: str) -> RunningFault:
-    """Raises BadFaultError."""
-    name = request.get("kind")
+    """Checks a request to start a fault. Raises BadFaultError."""
+    name = request.get("fault_type")
     if not isinstance(name, str) or name not in FAULT_TYPES:
-        raise BadFaultError(f'"kind" must be one of: {", ".join(FAULT_TYPES)}')
+        raise BadFaultError(f'"fault_type" must be one of: {", ".join(FAULT_TYPES)}')
     fault_type = FAULT_TYPES[name]
     ends = {end: request.get(end) for end in ("seconds", "times") if end not in fault_type.options}
     for end, value in ends.items():
         if value is not None and end not in fault_type.ends_by:
-            raise BadFaultError(f'{name} takes no "{end}": {_end_rule_text(fault_type)}')
-    options = _options(name, {key: value for key, value in request.items() if key not in {"kind", *ends}})
+            raise BadFaultError(f'{name} does not accept "{end}": {_end_rule_text(fault_type)}')
+    options = _options(
+        name, {key: value for key, value in request.items() if key not in {"fault_type", *ends}}
+    )
     seconds = _given_seconds(ends.get("seconds"))
     return RunningFault(
         fault_id=fault_id,
@@ -165,12 +172,12 @@ def parse_fault(request: JsonObject, *, fault_id: str) -> RunningFault:
 
 
 def _options(name: str, given: JsonObject) -> FaultOptions:
-    """A value of null is one that was not given."""
+    """The options with their defaults. A null counts as absent."""
     known = FAULT_TYPES[name].options
     unknown = sorted(set(given) - set(known))
     if unknown:
-        takes = f"it takes {', '.join(known)}" if known else "it takes none"
-        raise BadFaultError(f"{name} has no option {', '.join(map(repr, unknown))}; {takes}")
+        allowed = f"options: {', '.join(known)}" if known else "it has no options"
+        raise BadFaultError(f"{name} has no option {', '.join(map(repr, unknown))}; {allowed}")
     chosen = {key: value for key, value in given.items() if value is not None}
     for key, value in chosen.items():
         if not known[key].is_valid(value):
@@ -198,5 +205,5 @@ def _end_rule_text(fault_type: FaultType) -> str:
     return "it lasts for seconds, or until ended" if fault_type.ends_by else "it happens at once"
 
 
-def _do_nothing(_trouble: RunningFault) -> None:
+def _do_nothing(_fault: RunningFault) -> None:
     pass

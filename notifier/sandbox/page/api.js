@@ -1,11 +1,11 @@
-// The server's API: calls, and a feed of the state that survives a lost server.
+// Calls of the control API, and updates of the state that continue after a lost connection.
 
 import { t } from "./texts.js";
 
-export const post = (path, body = {}) => ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-export const remove = (path) => ask(path, { method: "DELETE" });
+export const post = (path, body = {}) => request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const remove = (path) => request(path, { method: "DELETE" });
 
-async function ask(path, init) {
+async function request(path, init) {
   let response;
   try {
     response = await fetch(path, init);
@@ -21,21 +21,21 @@ const RETRY_MS = 1500;
 const FETCH_TIMEOUT_MS = 15_000;
 const HEARTBEAT_MS = 20_000;
 
-/** Calls `onState(state)` for each new state, `onLost()` and `onBack()` when the server goes and returns. */
-export function follow({ onState, onLost, onBack }) {
+/** Calls `onState(state)` for each new state, `onLost()` when the server is unreachable, and `onBack()` when it is back. */
+export function watchState({ onState, onLost, onBack }) {
   let stream = null;
   let running = false;
   let again = false;
   let lost = false;
-  let lastTook = 0;
+  let lastDurationMs = 0;
   let timer = null;
 
-  /** Many changes in a row become one request; a slow (large) state is asked for less often. */
+  /** Combines several changes into one request. A state that takes long to load is requested less often. */
   function refresh(soon = false) {
     if (running) { again = true; return; }
     if (timer && !soon) return;
     clearTimeout(timer);
-    timer = setTimeout(load, soon ? 0 : Math.min(2000, Math.max(40, lastTook * 2)));
+    timer = setTimeout(load, soon ? 0 : Math.min(2000, Math.max(40, lastDurationMs * 2)));
   }
 
   async function load() {
@@ -50,7 +50,7 @@ export function follow({ onState, onLost, onBack }) {
       if (lost) { lost = false; onBack(); }
       if (!stream || stream.readyState === EventSource.CLOSED) listen();
       try { onState(state); } catch (error) { console.error(error); }
-      lastTook = performance.now() - started;
+      lastDurationMs = performance.now() - started;
     } catch {
       fail();
     } finally {
@@ -74,6 +74,6 @@ export function follow({ onState, onLost, onBack }) {
   }
 
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-  setInterval(() => { if (!document.hidden && !lost) refresh(); }, HEARTBEAT_MS); // a stream can die without a word
+  setInterval(() => { if (!document.hidden && !lost) refresh(); }, HEARTBEAT_MS); // a stream can end without an error event
   refresh(true);
 }

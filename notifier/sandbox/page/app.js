@@ -1,13 +1,13 @@
-// Joins the parts of the page: state in, chats and controls out, the reader's choices kept.
+// The entry point of the page: loads the state, renders all areas, and saves the choices of the reader.
 
 import { byId, h, icon } from "./dom.js";
-import { applyWords, isEnglish, language, setLanguage, t } from "./texts.js";
+import { applyTexts, isEnglish, language, setLanguage, t } from "./texts.js";
 import { personName } from "./markdown.js";
-import { follow, post } from "./api.js";
+import { post, watchState } from "./api.js";
 import { chatName, Conversation, newestFirst, preview, showChatList, showEmpty, showHead, Unread } from "./chats.js";
-import { Cause, fillSelect, showConnection, showEvents, showPeople, showRequests } from "./controls.js";
+import { EventForm, fillSelect, showConnection, showEvents, showPeople, showRequests } from "./controls.js";
 import { showPayouts, showWithdrawals } from "./payouts.js";
-import { showTrouble, troubleWords, wireTrouble } from "./faults.js";
+import { showFaults, updateFaultTexts, wireFaults } from "./faults.js";
 import { showTime, wireTime } from "./time.js";
 
 const narrow = window.matchMedia("(max-width: 859px)");
@@ -18,9 +18,9 @@ let people = new Map();
 let skew = 0;
 
 const conversation = new Conversation({ host: cardHost, onSource: showSource });
-const cause = new Cause({ remember: (account) => keep({ account }) });
+const eventForm = new EventForm({ remember: (account) => saveChoices({ account }) });
 
-// --- what the reader chose -----------------------------------------------------------------------------------------
+// --- choices of the reader -----------------------------------------------------------------------------------------
 
 function readChoices() {
   let stored = {};
@@ -29,7 +29,7 @@ function readChoices() {
   return { language: "zh_cn", theme: dark ? "dark" : "light", width: "desktop", identity: "", account: "", ...stored };
 }
 
-function keep(changes) {
+function saveChoices(changes) {
   Object.assign(choices, changes);
   try { localStorage.setItem("sandbox", JSON.stringify(choices)); } catch { /* storage is off */ }
 }
@@ -50,19 +50,19 @@ function setView(view) {
 
 const chatIsOnScreen = () => !document.hidden && (!narrow.matches || document.body.dataset.view === "chat");
 
-// --- drawing -------------------------------------------------------------------------------------------------------
+// --- rendering -------------------------------------------------------------------------------------------------------
 
 function applyChoices() {
   setLanguage(choices.language);
   document.documentElement.dataset.theme = choices.theme;
   document.body.dataset.width = choices.width;
-  applyWords();
-  cause.words();
-  troubleWords();
+  applyTexts();
+  eventForm.updateTexts();
+  updateFaultTexts();
   const dark = choices.theme === "dark";
   const mobile = choices.width === "mobile";
-  dress("theme-toggle", dark ? "sun" : "moon", t(dark ? "theme_to_light" : "theme_to_dark"), dark);
-  dress("width-toggle", mobile ? "desktop" : "phone", t(mobile ? "width_to_desktop" : "width_to_mobile"), mobile);
+  setIconButton("theme-toggle", dark ? "sun" : "moon", t(dark ? "theme_to_light" : "theme_to_dark"), dark);
+  setIconButton("width-toggle", mobile ? "desktop" : "phone", t(mobile ? "width_to_desktop" : "width_to_mobile"), mobile);
   const toggle = byId("lang-toggle");
   toggle.setAttribute("aria-label", t("language_to"));
   toggle.title = t("language_to");
@@ -72,12 +72,12 @@ function applyChoices() {
   render();
 }
 
-function dress(id, glyph, words, pressed) {
+function setIconButton(id, glyph, label, pressed) {
   const button = byId(id);
   button.replaceChildren(icon(glyph, 18));
-  button.setAttribute("aria-label", words);
+  button.setAttribute("aria-label", label);
   button.setAttribute("aria-pressed", String(pressed));
-  button.title = words;
+  button.title = label;
 }
 
 function render() {
@@ -88,21 +88,21 @@ function render() {
   const accounts = new Map((state.accounts ?? []).map((one) => [one.account_id, one]));
   const chat = chats.find((one) => one.chat_id === selectedChat()) ?? null;
   showIdentity();
-  if (chat && chatIsOnScreen()) unread.mark(chat);
+  if (chat && chatIsOnScreen()) unread.markRead(chat);
   showChatList({ chats, people, unread, selected: chat?.chat_id, now, search: byId("chat-search").value, onChoose: chooseChat });
   showUnreadTotal(chats);
-  showHead({ chat, people, groups, identity: choices.identity, onBack: () => setView("chats"), onBecome: become });
+  showHead({ chat, people, groups, identity: choices.identity, onBack: () => setView("chats"), onSwitchIdentity: switchIdentity });
   showEmpty(chat);
   const names = [...people.values()].map((person) => [person.open_id, person.name, person.en_name]);
   conversation.show(chat, { now, signature: `${language()}|${choices.width}|${JSON.stringify(names)}` });
-  cause.show(state.accounts ?? [], people, choices.account);
+  eventForm.show(state.accounts ?? [], people, choices.account);
   showConnection(state);
   showEvents(state.events ?? [], accounts, people);
   showWithdrawals(state.withdrawals ?? [], accounts, people);
   showPayouts(state.payouts ?? [], state.payout_report_url ?? "", people);
   showRequests(state.requests ?? []);
   showPeople(state.people ?? [], state.groups ?? []);
-  showTrouble(state);
+  showFaults(state);
   showTime(state);
 }
 
@@ -113,9 +113,9 @@ function showIdentity() {
   if (select.value !== choices.identity) choices.identity = select.value;
 }
 
-function become(openId) {
+function switchIdentity(openId) {
   byId("identity").value = openId;
-  keep({ identity: openId });
+  saveChoices({ identity: openId });
   render();
 }
 
@@ -127,21 +127,21 @@ function showUnreadTotal(chats) {
   document.title = `${total ? `(${total}) ` : ""}${t("page_title")}`;
 }
 
-/** Tell a screen reader about what came, once, whichever chat it came into. */
+/** Announces new messages of all chats to screen readers, once. */
 function announce(before, after) {
   if (!before) return;
   const known = new Map(before.chats.map((chat) => [chat.chat_id, chat.messages.length]));
   const lines = after.chats.filter((chat) => chat.messages.length > (known.get(chat.chat_id) ?? 0))
     .map((chat) => t("announce", { chat: chatName(chat, people), text: preview(chat.messages.at(-1)).slice(0, 200) }));
-  if (lines.length) byId("announcer").textContent = lines.slice(0, 3).join("; ");
+  if (lines.length) byId("live-region").textContent = lines.slice(0, 3).join("; ");
 }
 
-// --- cards act -----------------------------------------------------------------------------------------------------
+// --- actions of cards -----------------------------------------------------------------------------------------------------
 
 function cardHost(message) {
   return {
-    people, sentMs: message.create_time_ms, mobile: choices.width === "mobile" || narrow.matches, tell: toast, ask,
-    act: (click) => sendClick(message, click),
+    people, sentMs: message.create_time_ms, mobile: choices.width === "mobile" || narrow.matches, showToast: toast, confirm,
+    sendAction: (click) => sendClick(message, click),
   };
 }
 
@@ -169,17 +169,17 @@ function toast(type, text) {
   setTimeout(() => node.remove(), 5000);
 }
 
-function ask({ title, text }) {
-  const dialog = byId("ask");
-  byId("ask-title").textContent = title;
-  byId("ask-text").textContent = text;
+function confirm({ title, text }) {
+  const dialog = byId("confirm-dialog");
+  byId("confirm-title").textContent = title;
+  byId("confirm-text").textContent = text;
   return new Promise((resolve) => {
-    const finish = (answer) => { byId("ask-yes").onclick = null; byId("ask-no").onclick = null; dialog.onclose = null; dialog.close(); resolve(answer); };
-    byId("ask-yes").onclick = () => finish(true);
-    byId("ask-no").onclick = () => finish(false);
+    const finish = (answer) => { byId("confirm-yes").onclick = null; byId("confirm-no").onclick = null; dialog.onclose = null; dialog.close(); resolve(answer); };
+    byId("confirm-yes").onclick = () => finish(true);
+    byId("confirm-no").onclick = () => finish(false);
     dialog.onclose = () => finish(false);
     dialog.showModal();
-    byId("ask-yes").focus();
+    byId("confirm-yes").focus();
   });
 }
 
@@ -192,28 +192,28 @@ function showSource(message) {
 
 for (const place of document.querySelectorAll("[data-icon]")) place.append(icon(place.dataset.icon, 20));
 for (const tab of document.querySelectorAll("[data-view-to]")) tab.addEventListener("click", () => setView(tab.dataset.viewTo));
-byId("identity").addEventListener("change", (event) => become(event.target.value));
-byId("lang-toggle").addEventListener("click", () => { keep({ language: isEnglish() ? "zh_cn" : "en_us" }); applyChoices(); });
-byId("theme-toggle").addEventListener("click", () => { keep({ theme: choices.theme === "dark" ? "light" : "dark" }); applyChoices(); });
-byId("width-toggle").addEventListener("click", () => { keep({ width: choices.width === "mobile" ? "desktop" : "mobile" }); applyChoices(); });
+byId("identity").addEventListener("change", (event) => switchIdentity(event.target.value));
+byId("lang-toggle").addEventListener("click", () => { saveChoices({ language: isEnglish() ? "zh_cn" : "en_us" }); applyChoices(); });
+byId("theme-toggle").addEventListener("click", () => { saveChoices({ theme: choices.theme === "dark" ? "light" : "dark" }); applyChoices(); });
+byId("width-toggle").addEventListener("click", () => { saveChoices({ width: choices.width === "mobile" ? "desktop" : "mobile" }); applyChoices(); });
 byId("chat-search").addEventListener("input", render);
 byId("source-close").addEventListener("click", () => byId("source").close());
 byId("block-requests").addEventListener("toggle", () => state && showRequests(state.requests ?? []));
 window.addEventListener("hashchange", () => { if (selectedChat()) setView("chat"); render(); });
 document.addEventListener("visibilitychange", render);
 narrow.addEventListener("change", render);
-wireTrouble();
+wireFaults();
 wireTime();
 setView(selectedChat() ? "chat" : "chats");
 applyChoices();
 
-follow({
+watchState({
   onState: (next) => {
     const before = state;
     state = next;
     skew = next.now_ms ? next.now_ms - Date.now() : 0;
     people = new Map((next.people ?? []).map((person) => [person.open_id, person]));
-    unread.meet(next.chats ?? []);
+    unread.initialize(next.chats ?? []);
     if (!selectedChat() && !narrow.matches && next.chats?.length) {
       const [newest] = newestFirst(next.chats);
       history.replaceState(null, "", `#${new URLSearchParams({ chat: newest.chat_id })}`);

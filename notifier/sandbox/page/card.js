@@ -1,23 +1,24 @@
-// A card (JSON 2.0) -> DOM nodes. Each component is one function; an unknown tag becomes a visible box.
+// Renders a card (JSON 2.0) as DOM nodes. Each component has one function; an unknown tag becomes a visible box.
 
 import { h } from "./dom.js";
 import { language, t } from "./texts.js";
-import { avatar, markdown, personName, smallMarkdown, textTag } from "./markdown.js";
-import { alignItems, backgroundColor, box, oneOf, pixels, readLooks, safeUrl, spacing, tagColor, templateColor, textColor, textSize } from "./card_styles.js";
+import { markdown, smallMarkdown, textTag } from "./markdown.js";
+import { alignItems, backgroundColor, box, oneOf, pixels, readCardStyles, safeUrl, spacing, tagColor, templateColor, textColor, textSize } from "./card_styles.js";
+import { glyph, personChip, unsupported } from "./common_components.js";
 import { chart } from "./chart.js";
 import { table } from "./table.js";
 import { button, input, selectStatic } from "./inputs.js";
 
 const COMPONENTS = {
   div, markdown: markdownBlock, hr, img, person, person_list: personList, column_set: columnSet, column, collapsible_panel: collapsiblePanel,
-  form, table, chart, button, input, select_static: selectStatic, plain_text: bareText, lark_md: bareText,
+  form, table, chart, button, input, select_static: selectStatic, plain_text: plainTextBlock, lark_md: plainTextBlock,
 };
 
 const MAX_DEPTH = 16;
 
 /**
- * `host`: {people: Map, sentMs, mobile, act(click) -> Promise, ask({title, text}) -> Promise<bool>, tell(type, text)}.
- * `act` gets {tag, value?, name?, form_value?, option?, input_value?}.
+ * `host`: {people: Map, sentMs, mobile, sendAction(click) -> Promise, confirm({title, text}) -> Promise<bool>, showToast(type, text)}.
+ * `sendAction` gets {tag, value?, name?, form_value?, option?, input_value?}.
  */
 export function renderCard(card, host) {
   const root = h("div", { class: "card", "data-card": "2.0" });
@@ -30,7 +31,7 @@ export function renderCard(card, host) {
     const config = card.config ?? {};
     const lang = readerLanguage(config.locales);
     const reader = derive(host, {
-      looks: readLooks(config.style, host.mobile), language: lang, depth: 0, form: null,
+      styles: readCardStyles(config.style, host.mobile), language: lang, depth: 0, form: null,
       pick: (node, key) => pick(node, key, lang),
       text: (node) => (node && typeof node === "object" ? String(pick(node, "content", lang) ?? "") : ""),
     });
@@ -49,7 +50,7 @@ export function renderCard(card, host) {
   return root;
 }
 
-/** A reader with some things changed; its `render` uses the changed one. */
+/** A copy of the reader with changes; its `render` uses the copy. */
 function derive(reader, changes) {
   const inner = { ...reader, ...changes };
   inner.render = (elements) => renderAll(elements, inner);
@@ -73,7 +74,7 @@ export function cardPreview(card) {
   return title ? `${t("card_preview")} ${title}` : t("card_preview");
 }
 
-/** The reader's language, unless the card allows only others. */
+/** The language of the reader, or another one when the card does not have it. */
 function readerLanguage(locales) {
   const mine = language();
   if (!Array.isArray(locales) || !locales.length || locales.includes(mine)) return mine;
@@ -107,10 +108,6 @@ function renderOne(element, reader) {
   if (margin) node.style.setProperty("margin", margin);
   if (typeof element.element_id === "string") node.setAttribute("data-element-id", element.element_id);
   return node;
-}
-
-export function unsupported(what) {
-  return h("div", { class: "unsupported", "data-unsupported": "" }, h("div", {}, t("unsupported", { what: String(what).slice(0, 200) })), h("small", {}, t("unsupported_hint")));
 }
 
 function layout(node, element, defaults = {}) {
@@ -161,23 +158,9 @@ function styledText(node, reader) {
   return node?.tag === "lark_md" || node?.tag === "markdown" ? smallMarkdown(text, reader) : text;
 }
 
-const GLYPHS = [
-  [/gift|reward/, "🎁"], [/coin|money|wallet|pay|currency|yuan|dollar|cash/, "💰"], [/yes|done|check|success|succeed|right/, "✔"], [/warn|alarm|alert/, "⚠"],
-  [/error|fail|close|no_/, "✖"], [/info|maybe|help|question/, "ℹ"], [/time|clock|history|calendar/, "🕒"], [/member|person|user|group|contact/, "👤"],
-  [/chart|data|trend/, "📊"], [/bell|notif|speaker/, "🔔"], [/chat|message|comment/, "💬"], [/file|doc|sheet|list/, "📄"], [/link/, "🔗"], [/star|favor/, "★"], [/edit|pen/, "✎"],
-  [/setting/, "⚙"], [/lock|safe/, "🔒"], [/up/, "↑"], [/down/, "↓"], [/left/, "‹"], [/right/, "›"], [/add|plus/, "＋"], [/minus|reduce/, "－"], [/robot|bot/, "🤖"],
-];
-
-/** A standard icon is known here only by its name: a placeholder glyph close to its meaning. */
-export function glyph(element, reader, size = 16) {
-  const token = String(element?.token ?? element?.img_key ?? "");
-  const found = element?.tag === "standard_icon" ? GLYPHS.find(([expression]) => expression.test(token)) : null;
-  return h("span", { class: "glyph", title: token, "aria-hidden": "true", style: { color: textColor(element?.color, reader.looks), "font-size": `${size}px`, width: `${size + 2}px` } }, found ? found[1] : "◆");
-}
-
 // --- text ------------------------------------------------------------------------------------------------------
 
-function bareText(element, reader) {
+function plainTextBlock(element, reader) {
   return textNode(element, reader);
 }
 
@@ -187,7 +170,7 @@ function textNode(element, reader, extra = {}) {
   return h("div", {
     class: `c-text ${lines ? "clamped" : ""}`,
     style: {
-      "font-size": textSize(element.text_size, reader.looks), color: plain ? textColor(element.text_color, reader.looks) : "",
+      "font-size": textSize(element.text_size, reader.styles), color: plain ? textColor(element.text_color, reader.styles) : "",
       "text-align": oneOf(element.text_align, ["left", "center", "right"], ""), "-webkit-line-clamp": lines ? String(lines) : "", ...extra,
     },
   }, plain ? reader.text(element) : smallMarkdown(reader.text(element), reader));
@@ -198,14 +181,14 @@ function div(element, reader) {
   const node = h("div", { class: "c-div", style: { width: width ? `${width}px` : element.width === "auto" ? "auto" : "" } },
     element.icon && glyph(element.icon, reader),
     element.text && textNode(element.text, reader, { flex: "1 1 auto" }));
-  if (element.width === "auto" || width) node.classList.add("hug");
+  if (element.width === "auto" || width) node.classList.add("fit-content");
   for (const field of element.fields ?? []) node.append(textNode(field.text ?? {}, reader));
   return node;
 }
 
 function markdownBlock(element, reader) {
   return h("div", {
-    class: "c-markdown", style: { "font-size": textSize(element.text_size, reader.looks), "text-align": oneOf(element.text_align, ["left", "center", "right"], "") },
+    class: "c-markdown", style: { "font-size": textSize(element.text_size, reader.styles), "text-align": oneOf(element.text_align, ["left", "center", "right"], "") },
   }, element.icon && glyph(element.icon, reader), h("div", { class: "md" }, markdown(reader.pick(element, "content"), reader)));
 }
 
@@ -230,15 +213,6 @@ function img(element, reader) {
     }, h("span", { class: "c-img-alt" }, `🖼 ${alt}`), h("small", {}, key)));
 }
 
-const PERSON_SIZES = ["extra_small", "small", "medium", "large"];
-
-export function personChip(id, reader, { size = "medium", showName = true, showAvatar = true, capsule = false } = {}) {
-  const person = reader.people.get(id);
-  const name = personName(person);
-  return h("span", { class: `person person-${oneOf(size, PERSON_SIZES, "medium")} ${capsule ? "capsule" : ""} ${person ? "" : "unknown"}`, title: name },
-    showAvatar && avatar(id, person ? name : "?"), showName && h("bdi", { class: "person-name" }, name), !showName && h("span", { class: "sr-only" }, name));
-}
-
 function person(element, reader) {
   return h("div", { class: "c-person" }, personChip(element.user_id, reader, {
     size: element.size, showName: element.show_name === true, showAvatar: element.show_avatar !== false, capsule: element.style === "capsule",
@@ -258,7 +232,7 @@ function columnSet(element, reader) {
   const mode = oneOf(element.flex_mode, ["stretch", "flow", "bisect", "trisect"], "none");
   const node = h("div", {
     class: `c-columns flex-${mode}`,
-    style: { gap: spacing(element.horizontal_spacing, "8px"), "justify-content": alignItems(element.horizontal_align), background: backgroundColor(element.background_style, reader.looks) },
+    style: { gap: spacing(element.horizontal_spacing, "8px"), "justify-content": alignItems(element.horizontal_align), background: backgroundColor(element.background_style, reader.styles) },
   }, (element.columns ?? []).map((child) => renderOne({ tag: "column", ...child }, reader)));
   if (node.style.background) node.classList.add("filled");
   openOnClick(node, element.action);
@@ -271,7 +245,7 @@ function column(element, reader) {
   const node = h("div", { class: "c-column" });
   node.style.setProperty("flex", width ? `0 1 ${width}px` : element.width === "weighted" ? `${weight} 1 0` : "0 1 auto");
   layout(node, element, { gap: "8px" });
-  const background = backgroundColor(element.background_style, reader.looks);
+  const background = backgroundColor(element.background_style, reader.styles);
   if (background) { node.style.setProperty("background", background); node.classList.add("filled"); }
   node.append(...reader.render(element.elements));
   openOnClick(node, element.action);
@@ -296,13 +270,13 @@ function collapsiblePanel(element, reader) {
   layout(content, element, { padding: "8px", gap: "8px" });
   content.append(...reader.render(element.elements));
   const border = element.border ?? {};
-  const color = border.color === "grey" ? "var(--line)" : textColor(border.color, reader.looks);
+  const color = border.color === "grey" ? "var(--line)" : textColor(border.color, reader.styles);
   const side = oneOf(head.icon_position, ["left", "right", "follow_text"], "right");
   return h("details", {
     class: "c-panel", open: element.expanded === true,
-    style: { border: element.border ? `1px solid ${color || "var(--line)"}` : "", "border-radius": spacing(border.corner_radius), background: backgroundColor(element.background_color, reader.looks) },
-  }, h("summary", { class: `c-panel-head icon-${side}`, style: { padding: box(head.padding, "4px 0"), background: backgroundColor(head.background_color, reader.looks) } },
-    h("span", { class: "c-panel-title", style: { "font-size": textSize(title.text_size, reader.looks), color: textColor(title.text_color, reader.looks) } },
+    style: { border: element.border ? `1px solid ${color || "var(--line)"}` : "", "border-radius": spacing(border.corner_radius), background: backgroundColor(element.background_color, reader.styles) },
+  }, h("summary", { class: `c-panel-head icon-${side}`, style: { padding: box(head.padding, "4px 0"), background: backgroundColor(head.background_color, reader.styles) } },
+    h("span", { class: "c-panel-title", style: { "font-size": textSize(title.text_size, reader.styles), color: textColor(title.text_color, reader.styles) } },
       title.tag === "markdown" || title.tag === "lark_md" ? smallMarkdown(reader.text(title), reader) : reader.text(title)),
     h("span", { class: "c-panel-arrow", "aria-hidden": "true" }, "›")), content);
 }

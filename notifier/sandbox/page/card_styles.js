@@ -1,4 +1,4 @@
-// Values of a card that become CSS. Each is checked here, so a card can choose a look but cannot smuggle in CSS.
+// Values of a card that become CSS. Each value is checked here, so that a card cannot inject CSS.
 
 const NAMES = ["blue", "wathet", "turquoise", "green", "lime", "yellow", "orange", "red", "carmine", "violet", "purple", "indigo", "grey", "neutral"];
 const TEMPLATES = [...NAMES.filter((name) => name !== "lime" && name !== "neutral"), "default"];
@@ -34,19 +34,19 @@ export function pixels(value, low, high) {
 export const alignItems = (value) => (Object.hasOwn(ALIGN, value) ? ALIGN[value] : "");
 
 /** Colour of text: a name, a name with a shade, or one of the card's own colours. */
-export function textColor(value, looks) {
-  return named(value, looks, (name) => `var(--${name}-text)`);
+export function textColor(value, styles) {
+  return named(value, styles, (name) => `var(--${name}-text)`);
 }
 
-export function backgroundColor(value, looks) {
+export function backgroundColor(value, styles) {
   if (value === "grey") return "var(--fill)";
   if (value === "white") return "var(--card)";
-  return named(value, looks, (name) => `var(--${name})`);
+  return named(value, styles, (name) => `var(--${name})`);
 }
 
-function named(value, looks, base) {
+function named(value, styles, base) {
   if (typeof value !== "string" || value === "default") return "";
-  if (looks && Object.hasOwn(looks.colors, value)) return looks.colors[value];
+  if (styles && Object.hasOwn(styles.colors, value)) return styles.colors[value];
   if (value === "black") return "var(--ink)";
   if (value === "white") return "#fff";
   if (NAMES.includes(value)) return base(value);
@@ -65,22 +65,22 @@ function shade(name, level) {
 const literal = (value) => (/^(rgba?\([\d\s.,%]{5,40}\)|#[0-9a-f]{3,8})$/i.test(value) ? value : null);
 
 /** The card's config.style, read once: own colours and own sizes. */
-export function readLooks(style, mobile) {
-  const looks = { colors: {}, sizes: {} };
+export function readCardStyles(style, mobile) {
+  const styles = { colors: {}, sizes: {} };
   for (const [name, pair] of Object.entries(style?.color ?? {})) {
     const light = literal(String(pair?.light_mode));
     const dark = literal(String(pair?.dark_mode)) ?? light;
-    if (light) looks.colors[name] = `light-dark(${light}, ${dark})`;
+    if (light) styles.colors[name] = `light-dark(${light}, ${dark})`;
   }
   for (const [name, sizes] of Object.entries(style?.text_size ?? {})) {
     const size = (mobile ? sizes?.mobile : sizes?.pc) ?? sizes?.default;
-    if (Object.hasOwn(SIZES, size)) looks.sizes[name] = SIZES[size];
+    if (Object.hasOwn(SIZES, size)) styles.sizes[name] = SIZES[size];
   }
-  return looks;
+  return styles;
 }
 
-export function textSize(value, looks) {
-  if (looks && Object.hasOwn(looks.sizes, value)) return `${looks.sizes[value]}px`;
+export function textSize(value, styles) {
+  if (styles && Object.hasOwn(styles.sizes, value)) return `${styles.sizes[value]}px`;
   return Object.hasOwn(SIZES, value) ? `${SIZES[value]}px` : "";
 }
 
@@ -105,7 +105,7 @@ export function avatarColor(id) {
 
 /** Chinese names show their last two characters, others two initials. */
 export function initials(name) {
-  const visible = String(name ?? "").slice(0, 200).replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "").trim(); // direction marks are no letters
+  const visible = String(name ?? "").slice(0, 200).replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "").trim(); // direction marks are not letters
   const clean = visible.replace(/[（(][^（）()]*[)）]/g, "").trim() || visible;
   if (!clean) return "?";
   const letters = Array.from(clean);

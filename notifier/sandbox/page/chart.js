@@ -1,8 +1,8 @@
-// The chart component, drawn simply in SVG from a VChart spec: bar, line, area, pie.
+// The chart component: a simple SVG rendering of a VChart spec (bar, line, area, pie).
 
 import { h, svg } from "./dom.js";
 import { oneOf, pixels } from "./card_styles.js";
-import { unsupported } from "./card.js";
+import { unsupported } from "./common_components.js";
 
 const RATIOS = { "1:1": 1, "2:1": 2, "4:3": 4 / 3, "16:9": 16 / 9 };
 const COLORS = ["blue", "turquoise", "orange", "purple", "green", "carmine", "yellow", "indigo", "red", "wathet"];
@@ -20,16 +20,16 @@ export function chart(element, reader) {
   const title = spec.title?.text ?? "";
   const canvas = h("div", { class: "c-chart-canvas" });
   const node = h("figure", { class: "c-chart" }, title && h("figcaption", {}, String(title)), canvas);
-  let drawn = 0;
-  const draw = (width) => {
-    drawn = width;
+  let renderedWidth = 0;
+  const renderChart = (width) => {
+    renderedWidth = width;
     const height = Math.max(80, exact ?? Math.round(width / ratio));
     canvas.replaceChildren(type === "pie" ? pie(spec, rows, width, height) : plot(type, spec, rows, width, height));
   };
-  draw(reader.mobile ? 330 : WIDTH);
-  new ResizeObserver(([{ contentRect }]) => { // drawn again at the width it really has, so its words keep their size
+  renderChart(reader.mobile ? 330 : WIDTH);
+  new ResizeObserver(([{ contentRect }]) => { // renders again for the actual width, so that texts keep their size
     const width = Math.round(contentRect.width);
-    if (width > 60 && Math.abs(width - drawn) > 8) draw(width);
+    if (width > 60 && Math.abs(width - renderedWidth) > 8) renderChart(width);
   }).observe(canvas);
   return node;
 }

@@ -1,19 +1,20 @@
 // The chat list and the conversation in the middle.
 
 import { append, byId, h, icon, syncList } from "./dom.js";
-import { calm, clock, dayKey, dayName, language, shortTime, t } from "./texts.js";
+import { clock, dayKey, dayName, language, shortTime, stripDirectionMarks, t } from "./texts.js";
 import { avatar, mention, personName } from "./markdown.js";
-import { cardPreview, renderCard, unsupported } from "./card.js";
+import { cardPreview, renderCard } from "./card.js";
+import { unsupported } from "./common_components.js";
 
-const WINDOW = 200;
+const MESSAGES_SHOWN = 200;
 const CHATS_SHOWN = 150;
 const NEAR_BOTTOM = 90;
 const LONG_TEXT = 2000;
 
-/** Chat names come from people where a person is behind them, so the language toggle reaches them. */
+/** The name of a chat. A direct chat has the name of its person in the language of the page. */
 export function chatName(chat, people) {
   const person = chat.open_id ? people.get(chat.open_id) : null;
-  return person ? personName(person) : calm(chat.name || chat.chat_id);
+  return person ? personName(person) : stripDirectionMarks(chat.name || chat.chat_id);
 }
 
 export function preview(message) {
@@ -26,7 +27,7 @@ export function preview(message) {
 
 // --- list ------------------------------------------------------------------------------------------------------
 
-/** Which messages were seen, per chat: a time, kept for the life of the tab. */
+/** The time of the last read message per chat, kept in the session storage of the tab. */
 export class Unread {
   constructor() {
     this.seen = new Map();
@@ -36,13 +37,13 @@ export class Unread {
     this.first = this.seen.size === 0;
   }
 
-  /** On the very first state everything counts as read. */
-  meet(chats) {
-    if (this.first) for (const chat of chats) this.mark(chat);
+  /** With the first state of a tab, all messages count as read. */
+  initialize(chats) {
+    if (this.first) for (const chat of chats) this.markRead(chat);
     this.first = false;
   }
 
-  mark(chat) {
+  markRead(chat) {
     const last = chat.messages.at(-1)?.create_time_ms ?? 0;
     if ((this.seen.get(chat.chat_id) ?? -1) >= last) return;
     this.seen.set(chat.chat_id, last);
@@ -59,7 +60,7 @@ export class Unread {
 
 export const newestFirst = (chats) => [...chats].sort((a, b) => (b.messages.at(-1)?.create_time_ms ?? 0) - (a.messages.at(-1)?.create_time_ms ?? 0));
 
-/** The newest chats, by name when the reader searches; the chosen one is always there. */
+/** Shows the newest chats that match the search. The selected chat is always listed. */
 export function showChatList({ chats, people, unread, selected, now, search, onChoose }) {
   const wanted = search.trim().toLowerCase();
   const matching = newestFirst(chats).filter((chat) => !wanted || `${chat.name} ${chatName(chat, people)} ${chat.chat_id}`.toLowerCase().includes(wanted));
@@ -98,7 +99,7 @@ const personOf = (chat, people) => (chat.open_id ? people.get(chat.open_id) : nu
 // --- conversation ----------------------------------------------------------------------------------------------
 
 export class Conversation {
-  /** `host(message)` gives what a card needs to know of the outside. */
+  /** `host(message)` returns the host of a card, see renderCard. */
   constructor({ host, onSource }) {
     this.host = host;
     this.onSource = onSource;
@@ -106,9 +107,9 @@ export class Conversation {
     this.list = byId("messages");
     this.chatId = null;
     this.extra = 0;
-    this.missed = 0;
+    this.newCount = 0;
     this.known = new Set();
-    this.box.addEventListener("scroll", () => { if (this.atBottom()) this.setMissed(0); }, { passive: true });
+    this.box.addEventListener("scroll", () => { if (this.atBottom()) this.setNewCount(0); }, { passive: true });
     byId("jump").addEventListener("click", () => this.toBottom(true));
     byId("earlier").addEventListener("click", () => this.showEarlier());
     new ResizeObserver(() => { if (this.pinned) this.toBottom(); }).observe(this.list);
@@ -121,14 +122,14 @@ export class Conversation {
   }
 
   toBottom(smooth = false) {
-    const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.box.scrollTo({ top: this.box.scrollHeight, behavior: smooth && !calm ? "smooth" : "instant" });
+    const reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.box.scrollTo({ top: this.box.scrollHeight, behavior: smooth && !reducedMotion ? "smooth" : "instant" });
     this.pinned = true;
-    this.setMissed(0);
+    this.setNewCount(0);
   }
 
-  setMissed(n) {
-    this.missed = n;
+  setNewCount(n) {
+    this.newCount = n;
     const jump = byId("jump");
     jump.hidden = n === 0;
     if (n) jump.replaceChildren(icon("down", 14), document.createTextNode(t("new_messages", { n })));
@@ -136,13 +137,13 @@ export class Conversation {
 
   showEarlier() {
     const before = this.box.scrollHeight - this.box.scrollTop;
-    this.extra += WINDOW;
-    this.show(this.chat, this.look);
+    this.extra += MESSAGES_SHOWN;
+    this.show(this.chat, this.appearance);
     this.box.scrollTop = this.box.scrollHeight - before;
   }
 
-  /** `look` is all that changes how every message is drawn: language, width, people's names. */
-  show(chat, look) {
+  /** `appearance` has everything that changes the rendering of all messages: language, width, names of people. */
+  show(chat, appearance) {
     const switched = chat?.chat_id !== this.chatId;
     const stay = !switched && !this.pinned;
     if (switched) {
@@ -150,16 +151,16 @@ export class Conversation {
       this.extra = 0;
       this.known = new Set(chat?.messages.map((message) => message.message_id));
       this.pinned = true;
-      this.setMissed(0);
+      this.setNewCount(0);
     }
     this.chat = chat;
-    this.look = look;
+    this.appearance = appearance;
     const all = chat?.messages ?? [];
-    const visible = all.slice(-(WINDOW + this.extra));
+    const visible = all.slice(-(MESSAGES_SHOWN + this.extra));
     const hidden = all.length - visible.length;
     const earlier = byId("earlier");
     earlier.hidden = hidden === 0;
-    earlier.textContent = t("show_earlier", { n: Math.min(WINDOW, hidden) });
+    earlier.textContent = t("show_earlier", { n: Math.min(MESSAGES_SHOWN, hidden) });
     const fresh = all.filter((message) => !this.known.has(message.message_id));
     for (const message of fresh) this.known.add(message.message_id);
     const freshIds = new Set(fresh.map((message) => message.message_id));
@@ -173,20 +174,20 @@ export class Conversation {
     });
     syncList(this.list, rows, {
       key: ({ message }) => message.message_id,
-      sign: ({ message, divider }) => `${message.update_time_ms}|${message.create_time_ms}|${divider ? dayKey(look.now) : ""}|${look.signature}`,
+      sign: ({ message, divider }) => `${message.update_time_ms}|${message.create_time_ms}|${divider ? dayKey(appearance.now) : ""}|${appearance.signature}`,
       create: ({ message }) => h("div", { class: `row ${freshIds.has(message.message_id) && !switched ? "fresh" : ""}` }),
-      fill: (node, row) => this.fill(node, row, look),
+      fill: (node, row) => this.fill(node, row, appearance),
     });
-    if (stay) { if (fresh.length) this.setMissed(this.missed + fresh.length); }
+    if (stay) { if (fresh.length) this.setNewCount(this.newCount + fresh.length); }
     else if (switched || fresh.length) this.toBottom();
     return switched ? [] : fresh;
   }
 
-  fill(node, { message, divider }, look) {
+  fill(node, { message, divider }, appearance) {
     node.replaceChildren();
     const edited = message.update_time_ms > message.create_time_ms;
     append(node, [
-      divider && h("div", { class: "day" }, `${dayName(divider, look.now)} ${clock(divider)}`),
+      divider && h("div", { class: "day" }, `${dayName(divider, appearance.now)} ${clock(divider)}`),
       h("article", { class: "message", "data-testid": `message-${message.message_id}`, "data-type": message.msg_type },
         h("span", { class: "avatar bot", "aria-hidden": "true" }, icon("bolt", 20)),
         h("div", { class: "message-main" },
@@ -223,7 +224,7 @@ function textBubble(text, host) {
   return node;
 }
 
-/** A text message knows one markup only: <at user_id="…">name</at>. */
+/** Text messages have only one kind of markup: <at user_id="…">name</at>. */
 function withMentions(text, host) {
   const out = [];
   let from = 0;
@@ -245,7 +246,7 @@ function fileBubble({ content, file }) {
 
 const fileSize = (bytes) => (bytes < 1024 ? `${bytes} B` : bytes < 1024 ** 2 ? `${(bytes / 1024).toFixed(1)} KB` : `${(bytes / 1024 ** 2).toFixed(1)} MB`);
 
-export function showHead({ chat, people, groups, identity, onBack, onBecome }) {
+export function showHead({ chat, people, groups, identity, onBack, onSwitchIdentity }) {
   const head = byId("chat-head");
   const note = byId("chat-note");
   head.hidden = !chat;
@@ -261,12 +262,12 @@ export function showHead({ chat, people, groups, identity, onBack, onBecome }) {
     h("div", { class: "chat-head-text" }, h("h2", {}, h("bdi", {}, name)), h("p", {}, below)),
   );
   if (person && person.status !== "active") head.append(h("span", { class: "status-tag" }, t(`status_${person.status}`)));
-  if (group && !group.bot_in) head.append(h("span", { class: "status-tag" }, t("bot_left")));
+  if (group && !group.has_bot) head.append(h("span", { class: "status-tag" }, t("bot_left")));
   const me = people.get(identity);
   if (person && me && person.open_id !== identity) {
     note.hidden = false;
     note.replaceChildren(h("span", {}, t("not_your_chat", { owner: personName(person), me: personName(me) })),
-      h("button", { type: "button", class: "link-button", "data-testid": "become-owner", onclick: () => onBecome(person.open_id) }, t("become", { name: personName(person) })));
+      h("button", { type: "button", class: "link-button", "data-testid": "switch-identity", onclick: () => onSwitchIdentity(person.open_id) }, t("switch_to", { name: personName(person) })));
   }
 }
 

@@ -1,4 +1,4 @@
-// The right panel: cause an event, its logs, people and groups; and who is connected.
+// The right panel: create an event, the logs, people and groups, and the connection status.
 
 import { append, byId, h, icon, syncList } from "./dom.js";
 import { CURRENCIES, clockSeconds, decimalsOf, group, language, money, t } from "./texts.js";
@@ -9,16 +9,16 @@ const QUICK_POINTS = ["+100", "+10", "-50"];
 const QUICK_CASH = { CNY: ["+500", "+88.80", "-200"], USD: ["+50", "+9.99", "-20"], EUR: ["+50", "+9.99", "-20"], JPY: ["+5000", "+500", "-2000"] };
 const STATUSES = ["active", "resigned", "bot_stopped", "out_of_range", "blocked"];
 
-// --- cause an event ----------------------------------------------------------------------------------------------
+// --- create an event ----------------------------------------------------------------------------------------------
 
-/** One line of "points and cash"; the second appears only for the out-of-order mode. */
-class Change {
+/** The fields of one change (points and cash). The second change appears only in the out-of-order mode. */
+class ChangeFields {
   constructor(number) {
     const tail = number === 1 ? "" : `-${number}`;
     const field = (name, testId, input) => h("div", { class: "field" }, h("label", { for: input.id, "data-t": name }, t(name)), input);
     this.points = h("input", { id: `points${tail}`, type: "text", inputmode: "numeric", autocomplete: "off", placeholder: "+100", "data-testid": `delta-points${tail}` });
     this.cash = h("input", { id: `cash${tail}`, type: "text", inputmode: "decimal", autocomplete: "off", placeholder: "+500.00", "data-testid": `delta-cash${tail}` });
-    this.currency = h("select", { id: `currency${tail}`, "data-testid": `currency-select${tail}`, onchange: () => this.words() },
+    this.currency = h("select", { id: `currency${tail}`, "data-testid": `currency-select${tail}`, onchange: () => this.updateTexts() },
       CURRENCIES.map((currency) => h("option", { value: currency }, currency)));
     this.quick = h("div", { class: "quick", role: "group" });
     this.title = h("legend", { class: "change-title" });
@@ -28,10 +28,10 @@ class Change {
         h("div", { class: "field grow" }, h("label", { for: this.cash.id, "data-t": "delta_cash" }, t("delta_cash")), h("div", { class: "joined" }, this.currency, this.cash))),
       this.quick);
     this.currency.setAttribute("data-t-label", "currency");
-    this.words();
+    this.updateTexts();
   }
 
-  words() {
+  updateTexts() {
     const currency = this.currency.value;
     this.currency.setAttribute("aria-label", t("currency"));
     this.title.textContent = t(this.number === 1 ? "first_change" : "second_change");
@@ -46,7 +46,7 @@ class Change {
     return h("button", { type: "button", class: `chip ${/-/.test(text) ? "minus" : "plus"}`, "data-testid": this.number === 1 ? testId : `${testId}-${this.number}`, onclick: press }, text);
   }
 
-  /** -> {points, cash} as the API takes it; throws an error with words for the reader. */
+  /** Returns {points, cash} for the API. Throws an error whose message is for the reader. */
   read() {
     const points = tidy(this.points.value);
     const cash = tidy(this.cash.value);
@@ -67,23 +67,23 @@ class Change {
 
 const tidy = (text) => text.replace(/[\s,，]/g, "").replace("＋", "+").replace(/[－−]/g, "-");
 
-/** "+500" -> "+500.00": always signed, with the decimals of the currency. */
+/** "+500" becomes "+500.00": with a sign and the decimals of the currency. */
 function exact(currency, text) {
   const [, mark, whole, fraction = ""] = /^([+-]?)(\d+)(?:\.(\d+))?$/.exec(text);
   const decimals = decimalsOf(currency);
   return `${mark === "-" ? "-" : "+"}${whole}${decimals ? `.${fraction.padEnd(decimals, "0")}` : ""}`;
 }
 
-export class Cause {
+export class EventForm {
   constructor({ remember }) {
-    this.changes = [new Change(1), new Change(2)];
+    this.changes = [new ChangeFields(1), new ChangeFields(2)];
     byId("changes").append(...this.changes.map((change) => change.node));
     this.accounts = [];
     this.account = byId("account");
     this.mode = byId("mode");
     this.account.addEventListener("change", () => { remember(this.account.value); this.showAccount(); });
     this.mode.addEventListener("change", () => this.modeChanged());
-    byId("cause").addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
+    byId("event-form").addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
     this.modeChanged();
   }
 
@@ -95,16 +95,16 @@ export class Cause {
     byId("mode-hint").textContent = t(`hint_${this.mode.value}`);
   }
 
-  words() {
+  updateTexts() {
     byId("send-result").hidden = true;
-    for (const change of this.changes) change.words();
+    for (const change of this.changes) change.updateTexts();
     byId("mode-hint").textContent = t(`hint_${this.mode.value}`);
   }
 
   show(accounts, people, wanted) {
     this.accounts = accounts;
     this.people = people;
-    const list = accounts.map((account) => [account.account_id, `${personName(people.get(account.open_id))} · ${account.account_id}${account.status === 2 ? ` (${t("account_off")})` : ""}`]);
+    const list = accounts.map((account) => [account.account_id, `${personName(people.get(account.open_id))} · ${account.account_id}${account.status === 2 ? ` (${t("account_deactivated")})` : ""}`]);
     fillSelect(this.account, list, wanted, t("no_accounts"));
     this.showAccount();
   }
@@ -126,7 +126,7 @@ export class Cause {
         h("div", { class: "balances" }, h("span", { class: "balance" }, t("points_n", { n: group(account.points) })),
           account.cash.map((cash) => h("span", { class: "balance" }, money(cash.currency, cash.amount))),
           account.cash.length === 0 && h("span", { class: "balance none" }, t("no_cash")))),
-      account.status === 2 && h("span", { class: "status-tag" }, t("account_off")),
+      account.status === 2 && h("span", { class: "status-tag" }, t("account_deactivated")),
     ]);
   }
 
@@ -138,7 +138,7 @@ export class Cause {
       if (!this.account.value) throw new Error(t("choose_account"));
       changes = this.changes.slice(0, this.mode.value === "reversed" ? 2 : 1).map((change) => ({ account_id: this.account.value, ...change.read() }));
     } catch (error) {
-      say(result, error.message, true);
+      showResult(result, error.message, true);
       return;
     }
     button.disabled = true;
@@ -146,9 +146,9 @@ export class Cause {
     try {
       const answer = await post("/sandbox/api/changes", { changes, send: this.mode.value });
       const ids = [...new Set((answer.events ?? []).map((event) => event.event_id ?? event))];
-      say(result, t("sent", { ids: ids.map((id) => String(id).slice(0, 40)).join(", ") }), false);
+      showResult(result, t("sent", { ids: ids.map((id) => String(id).slice(0, 40)).join(", ") }), false);
     } catch (error) {
-      say(result, t("failed", { error: error.message }), true);
+      showResult(result, t("failed", { error: error.message }), true);
     } finally {
       button.disabled = false;
       button.textContent = t("send");
@@ -156,14 +156,14 @@ export class Cause {
   }
 }
 
-export function say(node, text, bad) {
+export function showResult(node, text, bad) {
   node.hidden = false;
   node.classList.toggle("bad", bad);
   node.setAttribute("role", bad ? "alert" : "status");
   node.textContent = text;
 }
 
-/** Refill a select only when its options changed; keep the choice where it still exists. */
+/** Refills a select only when its options changed, and keeps the choice if it still exists. */
 export function fillSelect(select, list, wanted, nothing) {
   const signature = JSON.stringify(list);
   if (select.dataset.signature !== signature) {
@@ -180,10 +180,10 @@ export function fillSelect(select, list, wanted, nothing) {
 
 const stateClass = (state) => (/ack/.test(state) ? "good" : /giv|fail|drop/.test(state) ? "bad" : "wait");
 
-export function stateWord(state) {
+export function stateLabel(state) {
   const key = `state_${String(state).replace(/[ -]/g, "_")}`;
-  const word = t(key);
-  return word === key ? String(state) : word;
+  const label = t(key);
+  return label === key ? String(state) : label;
 }
 
 export function showEvents(events, accounts, people) {
@@ -197,7 +197,7 @@ export function showEvents(events, accounts, people) {
       const owner = people.get(accounts.get(event.account_id)?.open_id);
       node.replaceChildren();
       append(node, [
-        h("div", { class: "log-top" }, h("span", { class: `state ${stateClass(event.state)}` }, stateWord(event.state)), event.held && event.state === "waiting" && h("span", { class: "status-tag" }, t("held")),
+        h("div", { class: "log-top" }, h("span", { class: `state ${stateClass(event.state)}` }, stateLabel(event.state)), event.held && event.state === "waiting" && h("span", { class: "status-tag" }, t("held")),
           h("bdi", { class: "log-name" }, owner ? personName(owner) : event.account_id ?? ""), h("time", { class: "log-time" }, clockSeconds(event.created_ms))),
         h("code", { class: "log-id", title: `${event.event_type ?? ""} ${event.event_id}` }, event.event_id),
         h("div", { class: "pushes" }, event.pushes.length === 0 ? h("span", { class: "push" }, t("no_push"))
@@ -265,15 +265,15 @@ export function showPeople(people, groups) {
     key: (one) => one.chat_id,
     sign: (one) => JSON.stringify([language(), one]),
     create: (one) => {
-      const box = h("input", { type: "checkbox", role: "switch", class: "switch", "data-testid": `group-bot-${one.chat_id}`, onchange: () => change(box, `/sandbox/api/groups/${encodeURIComponent(one.chat_id)}`, { bot_in: box.checked }) });
+      const box = h("input", { type: "checkbox", role: "switch", class: "switch", "data-testid": `group-bot-${one.chat_id}`, onchange: () => change(box, `/sandbox/api/groups/${encodeURIComponent(one.chat_id)}`, { has_bot: box.checked }) });
       return h("li", { class: "person-row" }, h("span", { class: "who" }), h("label", { class: "switch-label" }, h("span"), box));
     },
     fill: (node, one) => {
       const [who, label] = node.children;
       who.replaceChildren(avatar(one.chat_id, one.name, "mid group"), h("bdi", {}, one.name));
-      label.firstChild.textContent = t("bot_in");
-      label.lastChild.checked = one.bot_in;
-      label.lastChild.setAttribute("aria-label", `${one.name}: ${t("bot_in")}`);
+      label.firstChild.textContent = t("has_bot");
+      label.lastChild.checked = one.has_bot;
+      label.lastChild.setAttribute("aria-label", `${one.name}: ${t("has_bot")}`);
     },
   });
 }
@@ -285,7 +285,7 @@ async function change(control, path, body) {
   try {
     await post(path, body);
   } catch (problem) {
-    say(error, t("failed", { error: problem.message }), true);
+    showResult(error, t("failed", { error: problem.message }), true);
     if (control.type === "checkbox") control.checked = !control.checked;
     else control.value = control.dataset.before;
   } finally {
@@ -299,9 +299,9 @@ export function showConnection(state) {
   const n = state.app?.connections ?? 0;
   const pill = byId("connection");
   const posted = Boolean(state.webhook_url);
-  const dead = !posted && n > 0 && state.link?.listening === false;
+  const dead = !posted && n > 0 && state.long_connection?.is_connected === false;
   const counted = n === 0 ? t("connected_none") : n === 1 ? t("connected_one") : t("connected_many", { n });
-  const text = posted ? t("connected_webhook", { url: state.webhook_url }) : dead ? `${counted} · ${t("link_dead")}` : counted;
+  const text = posted ? t("connected_webhook", { url: state.webhook_url }) : dead ? `${counted} · ${t("long_connection_unresponsive")}` : counted;
   pill.classList.toggle("none", !posted && (n === 0 || dead));
   pill.dataset.connections = String(n);
   if (pill.textContent !== text) pill.replaceChildren(h("span", { class: "dot", "aria-hidden": "true" }), h("span", {}, text));

@@ -1,4 +1,4 @@
-// The only way this page makes nodes. Children become text nodes: there is no path from data to markup.
+// Creates all nodes of the page. Strings become text nodes, so that data never becomes markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -41,8 +41,8 @@ export function setStyles(node, styles) {
 export const byId = (id) => document.getElementById(id);
 
 /**
- * Make the children of `parent` match `items`, touching only what changed, so focus and open lists survive.
- * `sign` says when an item has to be filled again; `fill(node, item, isNew)` writes it.
+ * Makes the children of `parent` match `items` and changes only what differs, so that focus and open lists stay.
+ * An item is filled again when the result of `sign` changes; `fill(node, item, isNew)` writes it.
  */
 export function syncList(parent, items, { key, sign, create, fill }) {
   const known = parent.__items ?? (parent.__items = new Map());

@@ -1,30 +1,32 @@
-// The right panel: trouble ordered with one press, what is running, and how the client heals.
+// The right panel: start faults, list the running ones, and show how the client reconnects.
 
 import { append, byId, h, syncList } from "./dom.js";
 import { clockSeconds, language, t } from "./texts.js";
 import { post, remove } from "./api.js";
-import { say } from "./controls.js";
+import { showResult } from "./controls.js";
 
-const LONGEST_SECONDS = 86_400;
+const MAX_SECONDS = 86_400;
 
-/** once: over as soon as it is done, so the choice of an end does not count. timed: only time ends it, no count of hits. least: what it is
- * given when no end was chosen, as it would be over at once without. */
-const GROUPS = [
+/**
+ * once: the fault ends at once, so the chosen duration is ignored. timed: only time can end it, not a number of hits.
+ * least: the duration when none was chosen, because the fault would end at once without it.
+ */
+const FAULT_GROUPS = [
   ["network", [
-    { kind: "drop", choices: [["drop_once", {}, { once: true }], ["drop_lasting", {}, { least: { seconds: LONGEST_SECONDS } }]] },
-    { kind: "black_hole", timed: true },
-    { kind: "half_open", timed: true },
-    { kind: "goes_silent_after_connect" },
-    { kind: "no_pongs", choices: [["pongs_app", {}], ["pongs_both", { websocket_pongs: false }]] },
-    { kind: "close_code", once: true, choices: [1001, 1011, 4001].map((code) => [String(code), { code }]) },
+    { fault_type: "drop", choices: [["drop_once", {}, { once: true }], ["drop_repeated", {}, { least: { seconds: MAX_SECONDS } }]] },
+    { fault_type: "black_hole", timed: true },
+    { fault_type: "half_open", timed: true },
+    { fault_type: "goes_silent_after_connect" },
+    { fault_type: "no_pongs", choices: [["pongs_app", {}], ["pongs_both", { websocket_pongs: false }]] },
+    { fault_type: "close_code", once: true, choices: [1001, 1011, 4001].map((code) => [String(code), { code }]) },
   ]],
   ["discovery", [
-    { kind: "discovery_hangs" },
-    { kind: "discovery_refused", choices: [1, 1000040343, 1000040345, 1000040350, 403, 7].map((code) => [String(code), { code }]) },
-    { kind: "discovery_html", choices: [200, 502].map((status) => [`HTTP ${status}`, { status }]) },
-    { kind: "handshake_refused", choices: [["514 · 1000040350", {}], ["403", { status: 403, auth_code: 0 }], ["no_headers", { headers: false }]] },
-    { kind: "finite_reconnect_count", choices: [1, 7].map((count) => [`× ${count}`, { count }]) },
-    { kind: "client_config", choices: [
+    { fault_type: "discovery_hangs" },
+    { fault_type: "discovery_refused", choices: [1, 1000040343, 1000040345, 1000040350, 403, 7].map((code) => [String(code), { code }]) },
+    { fault_type: "discovery_html", choices: [200, 502].map((status) => [`HTTP ${status}`, { status }]) },
+    { fault_type: "handshake_refused", choices: [["514 · 1000040350", {}], ["403", { status: 403, auth_code: 0 }], ["no_headers", { headers: false }]] },
+    { fault_type: "finite_reconnect_count", choices: [1, 7].map((count) => [`× ${count}`, { count }]) },
+    { fault_type: "client_config", choices: [
       ["− PingInterval", { without: ["PingInterval"] }],
       ["− ReconnectCount", { without: ["ReconnectCount"] }],
       ["all_missing", { without: ["ReconnectCount", "ReconnectInterval", "ReconnectNonce", "PingInterval"] }],
@@ -32,135 +34,135 @@ const GROUPS = [
     ] },
   ]],
   ["calls", [
-    { kind: "slow", choices: [2, 10, 60].map((seconds) => [`${seconds} s`, { delay_seconds: seconds }]) },
-    { kind: "429", choices: [["with_header", {}], ["without_header", { header: false }]] },
-    { kind: "500", choices: [["JSON", {}], ["HTML", { body: "html" }]] },
-    { kind: "timeout_after_success" },
-    { kind: "reset_after_success" },
-    { kind: "truncate" },
-    { kind: "expire_tokens", once: true },
-    { kind: "refuse_tokens" },
-    { kind: "refuse_app" },
+    { fault_type: "slow", choices: [2, 10, 60].map((seconds) => [`${seconds} s`, { delay_seconds: seconds }]) },
+    { fault_type: "429", choices: [["with_header", {}], ["without_header", { header: false }]] },
+    { fault_type: "500", choices: [["JSON", {}], ["HTML", { body: "html" }]] },
+    { fault_type: "timeout_after_success" },
+    { fault_type: "reset_after_success" },
+    { fault_type: "truncate" },
+    { fault_type: "expire_tokens", once: true },
+    { fault_type: "refuse_tokens" },
+    { fault_type: "refuse_app" },
   ]],
   ["pushes", [
-    { kind: "duplicate" },
-    { kind: "reorder" },
-    { kind: "corrupt", choices: [["in_turn", {}], ["damage_bytes", { damage: "bytes" }], ["damage_header", { damage: "header" }], ["damage_chunk", { damage: "chunk" }]] },
+    { fault_type: "duplicate" },
+    { fault_type: "reorder" },
+    { fault_type: "corrupt", choices: [["in_turn", {}], ["damage_bytes", { damage: "bytes" }], ["damage_header", { damage: "header" }], ["damage_chunk", { damage: "chunk" }]] },
   ]],
   ["time", [
-    { kind: "clock", once: true, choices: [["hour_back", { seconds: -3600 }], ["hour_on", { seconds: 3600 }]] },
+    { fault_type: "clock", once: true, choices: [["hour_back", { seconds: -3600 }], ["hour_forward", { seconds: 3600 }]] },
   ]],
 ];
-const ENDS = [["seconds", 10], ["seconds", 30], ["seconds", 60], ["seconds", 300], ["times", 1], ["times", 3], ["until"]];
-const FIRST_END = "seconds-30";
+const END_CHOICES = [["seconds", 10], ["seconds", 30], ["seconds", 60], ["seconds", 300], ["times", 1], ["times", 3], ["until"]];
+const DEFAULT_END = "seconds-30";
 
 let state = null;
 let receivedAt = 0;
 
-// --- what can be ordered -------------------------------------------------------------------------------------------
+// --- buttons that start faults -------------------------------------------------------------------------------------------
 
-const endWord = ([unit, n]) => (unit === "until" ? t("until_ended") : t(`for_${unit}`, { n }));
-const choiceWord = (word) => (t(`choice_${word}`) === `choice_${word}` ? word : t(`choice_${word}`));
+const endLabel = ([unit, n]) => (unit === "until" ? t("until_ended") : t(`for_${unit}`, { n }));
+const choiceLabel = (name) => (t(`choice_${name}`) === `choice_${name}` ? name : t(`choice_${name}`));
 
-function endChosen() {
-  const [unit, n] = byId("trouble-end").value.split("-");
+function chosenEnd() {
+  const [unit, n] = byId("fault-end").value.split("-");
   return unit === "until" ? {} : { [unit]: Number(n) };
 }
 
-function orderRow(entry) {
-  const { kind } = entry;
-  const hint = t(`does_${kind}`);
-  const button = h("button", { type: "button", class: "button", title: hint, "data-testid": `trouble-${kind}`, "data-timed": entry.timed, "data-kind": kind }, t(`trouble_${kind}`));
-  const select = entry.choices && h("select", { "aria-label": `${t(`trouble_${kind}`)}: ${t("how")}`, "data-testid": `trouble-how-${kind}` },
-    entry.choices.map(([word], index) => h("option", { value: index }, choiceWord(word))));
-  const explain = () => { byId("trouble-hint").textContent = hint; };
+function faultRow(entry) {
+  const { fault_type } = entry;
+  const hint = t(`effect_${fault_type}`);
+  const button = h("button", { type: "button", class: "button", title: hint, "data-testid": `fault-${fault_type}`, "data-timed": entry.timed, "data-fault-type": fault_type }, t(`fault_${fault_type}`));
+  const select = entry.choices && h("select", { "aria-label": `${t(`fault_${fault_type}`)}: ${t("how")}`, "data-testid": `fault-how-${fault_type}` },
+    entry.choices.map(([word], index) => h("option", { value: index }, choiceLabel(word))));
+  const explain = () => { byId("fault-hint").textContent = hint; };
   button.addEventListener("focus", explain);
   button.addEventListener("mouseenter", explain);
   button.addEventListener("click", () => {
     const [, options, flags = {}] = entry.choices?.[Number(select.value)] ?? [null, {}];
-    const end = entry.once || flags.once ? {} : { ...endChosen() };
+    const end = entry.once || flags.once ? {} : { ...chosenEnd() };
     if (!Object.keys(end).length) Object.assign(end, flags.least);
-    return act(button, () => post("/sandbox/api/troubles", { kind, ...end, ...options }), t("trouble_started", { name: t(`trouble_${kind}`) }));
+    return runAction(button, () => post("/sandbox/api/faults", { fault_type, ...end, ...options }), t("fault_started", { name: t(`fault_${fault_type}`) }));
   });
-  return h("div", { class: select ? "order joined" : "order" }, button, select);
+  return h("div", { class: select ? "fault-row joined" : "fault-row" }, button, select);
 }
 
-function drawOrders() {
-  const end = byId("trouble-end");
-  const chosen = end.value || FIRST_END;
-  end.replaceChildren(...ENDS.map((one) => h("option", { value: one.join("-") }, endWord(one))));
+function renderFaultButtons() {
+  const end = byId("fault-end");
+  const chosen = end.value || DEFAULT_END;
+  end.replaceChildren(...END_CHOICES.map((one) => h("option", { value: one.join("-") }, endLabel(one))));
   end.value = chosen;
-  byId("trouble-kinds").replaceChildren(...GROUPS.map(([group, entries]) =>
-    h("fieldset", { class: "orders" }, h("legend", {}, t(`trouble_group_${group}`)), h("div", { class: "order-list" }, entries.map(orderRow)))));
-  byId("trouble-hint").textContent = t("trouble_hint");
-  allowOrders();
+  byId("fault-types").replaceChildren(...FAULT_GROUPS.map(([group, entries]) =>
+    h("fieldset", { class: "fault-group" }, h("legend", {}, t(`fault_group_${group}`)), h("div", { class: "fault-buttons" }, entries.map(faultRow)))));
+  byId("fault-hint").textContent = t("fault_hint");
+  updateDisabledButtons();
 }
 
-/** What only time can end cannot be ordered for a number of hits. */
-function allowOrders() {
-  const counted = "times" in endChosen();
-  for (const button of document.querySelectorAll("#trouble-kinds [data-timed]")) button.disabled = counted;
+/** Disables faults that only time can end while a number of hits is chosen. */
+function updateDisabledButtons() {
+  const counted = "times" in chosenEnd();
+  for (const button of document.querySelectorAll("#fault-types [data-timed]")) button.disabled = counted;
 }
 
-async function act(button, work, done) {
-  const result = byId("trouble-result");
+async function runAction(button, work, done) {
+  const result = byId("fault-result");
   button.disabled = true;
   try {
     await work();
-    say(result, done, false);
+    showResult(result, done, false);
   } catch (error) {
-    say(result, t("failed", { error: error.message }), true);
+    showResult(result, t("failed", { error: error.message }), true);
   } finally {
     button.disabled = false;
-    allowOrders();
+    updateDisabledButtons();
   }
 }
 
-// --- what is running -----------------------------------------------------------------------------------------------
+// --- running faults -----------------------------------------------------------------------------------------------
 
-function showRunning(troubles) {
-  byId("trouble-none").hidden = troubles.length > 0;
-  byId("trouble-end-all").hidden = troubles.length < 2;
-  syncList(byId("trouble-list"), troubles, {
-    key: (one) => one.trouble_id,
-    sign: (one) => JSON.stringify([language(), one.trouble_id]),
-    create: (one) => h("li", { class: "trouble-item", "data-testid": `running-${one.kind}` }),
+function showRunning(faults) {
+  byId("no-faults").hidden = faults.length > 0;
+  byId("end-all-faults").hidden = faults.length < 2;
+  syncList(byId("fault-list"), faults, {
+    key: (one) => one.fault_id,
+    sign: (one) => JSON.stringify([language(), one.fault_id]),
+    create: (one) => h("li", { class: "fault-item", "data-testid": `running-${one.fault_type}` }),
     fill: (node, one) => {
-      const name = t(`trouble_${one.kind}`);
-      const end = h("button", { type: "button", class: "button", "aria-label": `${t("end_trouble")}: ${name}`, "data-testid": `end-${one.kind}` }, t("end_trouble"));
-      end.addEventListener("click", () => act(end, () => remove(`/sandbox/api/troubles/${encodeURIComponent(one.trouble_id)}`), t("trouble_ended", { name })));
+      const name = t(`fault_${one.fault_type}`);
+      const end = h("button", { type: "button", class: "button", "aria-label": `${t("end_fault")}: ${name}`, "data-testid": `end-${one.fault_type}` }, t("end_fault"));
+      end.addEventListener("click", () => runAction(end, () => remove(`/sandbox/api/faults/${encodeURIComponent(one.fault_id)}`), t("fault_ended", { name })));
       node.replaceChildren();
       append(node, [
-        h("div", { class: "log-top" }, h("span", { class: "state wait" }, name), h("span", { class: "trouble-left", role: "timer", "data-left": one.trouble_id }), end),
-        h("p", { class: "hint" }, t(`does_${one.kind}`)),
+        h("div", { class: "log-top" }, h("span", { class: "state wait" }, name), h("span", { class: "fault-remaining", role: "timer", "data-left": one.fault_id }), end),
+        h("p", { class: "hint" }, t(`effect_${one.fault_type}`)),
       ]);
     },
   });
 }
 
-function leftWords(one) {
-  const words = [];
-  if (one.left_seconds !== null) words.push(t("left_seconds", { n: Math.max(0, Math.ceil(one.left_seconds - (performance.now() - receivedAt) / 1000)) }));
-  if (one.left_times !== null) words.push(t("left_times", { n: one.left_times }));
-  if (one.hits) words.push(t("hits_n", { n: one.hits }));
-  return words.length ? words.join(" · ") : t("until_ended");
+function remainingText(one) {
+  const texts = [];
+  if (one.left_seconds !== null) texts.push(t("left_seconds", { n: Math.max(0, Math.ceil(one.left_seconds - (performance.now() - receivedAt) / 1000)) }));
+  if (one.left_times !== null) texts.push(t("left_times", { n: one.left_times }));
+  if (one.hits) texts.push(t("hits_n", { n: one.hits }));
+  return texts.length ? texts.join(" · ") : t("until_ended");
 }
 
-// --- how the client heals ------------------------------------------------------------------------------------------
+// --- status of the long connection ------------------------------------------------------------------------------------------
 
-function showLink() {
-  const link = state.link ?? {};
+function showLongConnection() {
+  const connection = state.long_connection ?? {};
   const connections = state.app?.connections ?? 0;
-  const word = state.webhook_url ? "link_posted" : link.listening ? "link_good" : connections ? "link_dead" : link.lost_at_ms ? "link_lost" : "link_never";
-  const pill = byId("link-state");
-  pill.className = `state ${link.listening || state.webhook_url ? "good" : link.lost_at_ms || connections ? "bad" : "wait"}`;
+  const word = state.webhook_url ? "long_connection_unused" : connection.is_connected ? "long_connection_ok" : connections ? "long_connection_unresponsive" : connection.disconnected_at_ms ? "long_connection_lost" : "long_connection_never";
+  const pill = byId("long-connection-state");
+  pill.className = `state ${connection.is_connected || state.webhook_url ? "good" : connection.disconnected_at_ms || connections ? "bad" : "wait"}`;
   write(pill, t(word));
-  byId("link").dataset.listening = String(Boolean(link.listening));
-  write(byId("link-lost"), link.lost_at_ms ? clockSeconds(link.lost_at_ms) : "—");
-  const away = link.away_seconds ?? null;
-  const since = link.listening ? 0 : (performance.now() - receivedAt) / 1000;
-  write(byId("link-away"), away === null ? "—" : t("seconds_n", { n: (away + since).toFixed(link.listening ? 1 : 0) }));
-  write(byId("link-reconnects"), String(link.reconnects ?? 0));
+  byId("long-connection").dataset.isConnected = String(Boolean(connection.is_connected));
+  write(byId("long-connection-lost"), connection.disconnected_at_ms ? clockSeconds(connection.disconnected_at_ms) : "—");
+  const offlineSeconds = connection.offline_seconds ?? null;
+  const since = connection.is_connected ? 0 : (performance.now() - receivedAt) / 1000;
+  write(byId("long-connection-offline"), offlineSeconds === null ? "—" : t("seconds_n", { n: (offlineSeconds + since).toFixed(connection.is_connected ? 1 : 0) }));
+  write(byId("long-connection-reconnects"), String(connection.reconnects ?? 0));
 }
 
 function write(node, text) {
@@ -169,18 +171,18 @@ function write(node, text) {
 
 function tick() {
   if (!state) return;
-  showLink();
-  const running = new Map((state.troubles ?? []).map((one) => [one.trouble_id, one]));
+  showLongConnection();
+  const running = new Map((state.running_faults ?? []).map((one) => [one.fault_id, one]));
   for (const node of document.querySelectorAll("[data-left]")) {
     const one = running.get(node.dataset.left);
-    if (one) write(node, leftWords(one));
+    if (one) write(node, remainingText(one));
   }
 }
 
-export function showTrouble(next) {
+export function showFaults(next) {
   if (next !== state) receivedAt = performance.now();
   state = next;
-  showRunning(state.troubles ?? []);
+  showRunning(state.running_faults ?? []);
   byId("on-hold").hidden = !state.on_hold;
   byId("on-hold").textContent = t("on_hold");
   byId("hold").textContent = t(state.on_hold ? "release" : "hold");
@@ -188,24 +190,24 @@ export function showTrouble(next) {
   const refused = Object.entries(state.refusals ?? {});
   byId("refusals").hidden = refused.length === 0;
   byId("refusals").replaceChildren(h("span", {}, t("refusals")), ...refused.map(([code, count]) => h("code", {}, `${code} × ${count}`)));
-  const faults = state.faults ?? [];
-  byId("faults").hidden = faults.length === 0;
-  byId("faults").textContent = faults.map((fault) => JSON.stringify(fault)).join("\n");
+  const faults = state.call_faults ?? [];
+  byId("call-faults").hidden = faults.length === 0;
+  byId("call-faults").textContent = faults.map((fault) => JSON.stringify(fault)).join("\n");
   tick();
 }
 
 /** Called again when the language changes. */
-export function troubleWords() {
-  if (byId("trouble-kinds").dataset.language === language()) return; // keeps what was chosen
-  byId("trouble-kinds").dataset.language = language();
-  byId("trouble-result").hidden = true;
-  drawOrders();
+export function updateFaultTexts() {
+  if (byId("fault-types").dataset.language === language()) return; // keeps the chosen variants
+  byId("fault-types").dataset.language = language();
+  byId("fault-result").hidden = true;
+  renderFaultButtons();
 }
 
-export function wireTrouble() {
+export function wireFaults() {
   const held = () => byId("hold").getAttribute("aria-pressed") === "true";
-  byId("hold").addEventListener("click", () => act(byId("hold"), () => post(held() ? "/sandbox/api/release" : "/sandbox/api/hold"), t("done")));
-  byId("trouble-end").addEventListener("change", allowOrders);
-  byId("trouble-end-all").addEventListener("click", () => act(byId("trouble-end-all"), () => remove("/sandbox/api/troubles"), t("done")));
+  byId("hold").addEventListener("click", () => runAction(byId("hold"), () => post(held() ? "/sandbox/api/release" : "/sandbox/api/hold"), t("done")));
+  byId("fault-end").addEventListener("change", updateDisabledButtons);
+  byId("end-all-faults").addEventListener("click", () => runAction(byId("end-all-faults"), () => remove("/sandbox/api/faults"), t("done")));
   setInterval(tick, 500);
 }

@@ -1,9 +1,9 @@
-// What a reader can press or fill in: button, input, select. Values go up through reader.act or into the form.
+// Interactive components: button, input, select. Values go to reader.sendAction or into the form.
 
 import { h } from "./dom.js";
 import { t } from "./texts.js";
 import { oneOf, pixels, safeUrl } from "./card_styles.js";
-import { glyph } from "./card.js";
+import { glyph } from "./common_components.js";
 
 const TYPES = ["default", "primary", "danger", "text", "primary_text", "danger_text", "primary_filled", "danger_filled", "laser"];
 
@@ -22,22 +22,22 @@ export function button(element, reader) {
 
   node.addEventListener("click", async () => {
     const { confirm } = element;
-    if (formAction === "submit") { // what is missing is said before anybody is asked to confirm it
+    if (formAction === "submit") { // reports a missing value before the confirmation
       const missing = [...reader.form.fields.values()].find((field) => field.required && !String(field.read() ?? "").trim());
       if (missing) {
-        reader.tell("error", t(missing.chosen ? "choose_first" : "required", { name: missing.label }));
+        reader.showToast("error", t(missing.chosen ? "choose_first" : "required", { name: missing.label }));
         missing.focus();
         return undefined;
       }
     }
-    if (confirm && !(await reader.ask({ title: reader.text(confirm.title), text: reader.text(confirm.text) }))) return;
+    if (confirm && !(await reader.confirm({ title: reader.text(confirm.title), text: reader.text(confirm.text) }))) return;
     if (formAction === "reset") return resetForm(reader.form);
     if (opens) openUrl(opens, reader);
     if (!calls && formAction !== "submit") return undefined;
     const click = { tag: "button", value: calls?.value ?? {} };
     if (element.name) click.name = element.name;
     if (formAction === "submit") click.form_value = reader.form.values();
-    return busy(node, () => reader.act(click));
+    return busy(node, () => reader.sendAction(click));
   });
   return node;
 }
@@ -45,7 +45,7 @@ export function button(element, reader) {
 function openUrl(behavior, reader) {
   const url = safeUrl(behavior.pc_url || behavior.default_url);
   if (url) window.open(url, "_blank", "noopener,noreferrer");
-  else reader.tell("error", t("unsafe_link"));
+  else reader.showToast("error", t("unsafe_link"));
 }
 
 async function busy(node, work) {
@@ -84,7 +84,7 @@ export function input(element, reader) {
   if (!reader.form && call) {
     field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" || lines || event.isComposing) return;
-      reader.act({ tag: "input", value: call.value ?? {}, name: element.name, input_value: field.value });
+      reader.sendAction({ tag: "input", value: call.value ?? {}, name: element.name, input_value: field.value });
     });
   }
   return labelled(element, id, label, field);
@@ -94,14 +94,14 @@ export function selectStatic(element, reader) {
   const id = nextId();
   const options = Array.isArray(element.options) ? element.options : [];
   const initial = element.initial_option ?? options[(Number(element.initial_index) || 0) - 1]?.value ?? "";
-  const field = h("select", { id, class: `c-field ${element.type === "text" ? "bare" : ""}`, disabled: element.disabled === true, "data-field": element.name ?? "", "aria-label": reader.text(element.placeholder) || element.name || "select" },
+  const field = h("select", { id, class: `c-field ${element.type === "text" ? "borderless" : ""}`, disabled: element.disabled === true, "data-field": element.name ?? "", "aria-label": reader.text(element.placeholder) || element.name || "select" },
     h("option", { value: "" }, reader.text(element.placeholder) || t("choose")),
     options.map((option) => h("option", { value: String(option?.value ?? "") }, reader.text(option?.text))));
   field.value = String(initial);
   register(element, reader, { read: () => field.value, reset: () => { field.value = String(initial); }, label: reader.text(element.placeholder) || element.name, focus: () => field.focus(), chosen: true });
   const call = callbackOf(element);
   if (!reader.form && call) {
-    field.addEventListener("change", () => field.value && reader.act({ tag: "select_static", value: call.value ?? {}, name: element.name, option: field.value }));
+    field.addEventListener("change", () => field.value && reader.sendAction({ tag: "select_static", value: call.value ?? {}, name: element.name, option: field.value }));
   }
   return labelled(element, id, "", field);
 }

@@ -1,14 +1,14 @@
-// Feishu's Markdown, text -> DOM nodes. Two steps: parse to a tree of plain objects, then build nodes.
+// Renders Feishu's Markdown as DOM nodes: first parses the text to a tree of plain objects, then builds nodes.
 // Entities are decoded only into text, after the markup around them is known: escaped text never becomes markup.
 // Every scan moves forward, so a long hostile text costs linear time; nesting is bounded.
 
 import { h } from "./dom.js";
-import { calm, isEnglish, localDatetime, t } from "./texts.js";
+import { isEnglish, localDatetime, stripDirectionMarks, t } from "./texts.js";
 import { avatarColor, initials, safeUrl, tagColor, textColor } from "./card_styles.js";
 
 const MAX_NESTING = 24;
 
-/** `reader`: {people: Map(open_id -> person), sentMs, looks}. */
+/** `reader`: {people: Map(open_id -> person), sentMs, styles}. */
 export function markdown(source, reader) {
   return blocks(String(source ?? "").replace(/\r\n?/g, "\n").split("\n"), reader, 0);
 }
@@ -249,7 +249,7 @@ function inline(text) {
     flush();
     const frame = frames.pop();
     top().nodes.push({ type: "text", value: frame.tag === "[" ? (frame.image ? "![" : "[") : frame.source });
-    pour(top().nodes, frame.nodes);
+    appendInline(top().nodes, frame.nodes);
   }
 
   function tag(match, position) {
@@ -316,7 +316,7 @@ function codeText(source) {
   return text.startsWith(" ") && text.endsWith(" ") && text.trim() ? text.slice(1, -1) : text;
 }
 
-function pour(into, nodes) {
+function appendInline(into, nodes) {
   for (const node of nodes) into.push(node);
 }
 
@@ -416,7 +416,7 @@ function build(nodes, reader) {
       case "image": return h("span", { class: "md-image" }, `🖼 ${node.alt || t("image")}`);
       case "link": return link(node.url ?? node.attributes.pc_url ?? node.attributes.url, children());
       case "a": return link(node.attributes.href, children());
-      case "font": return h("span", { style: { color: textColor(node.attributes.color, reader.looks) } }, children());
+      case "font": return h("span", { style: { color: textColor(node.attributes.color, reader.styles) } }, children());
       case "text_tag": return textTag(node.attributes.color, children());
       case "number_tag": return numberTag(node, reader, children());
       case "at": return mentions(node.attributes, reader);
@@ -429,7 +429,7 @@ function build(nodes, reader) {
 
 function link(url, children) {
   const safe = safeUrl(url);
-  if (!safe) return h("span", { class: "dead-link", title: t("unsafe_link") }, children);
+  if (!safe) return h("span", { class: "disabled-link", title: t("unsafe_link") }, children);
   return h("a", { class: "link", href: safe, target: "_blank", rel: "noopener noreferrer" }, children);
 }
 
@@ -440,12 +440,12 @@ export function textTag(color, children) {
 
 function numberTag(node, reader, children) {
   const { background_color: background, font_color: font } = node.attributes;
-  return h("span", { class: "number-tag", style: { background: textColor(background, reader.looks), color: textColor(font, reader.looks) } }, children);
+  return h("span", { class: "number-tag", style: { background: textColor(background, reader.styles), color: textColor(font, reader.styles) } }, children);
 }
 
 export function personName(person) {
   if (!person) return t("unknown_user");
-  return calm((isEnglish() && person.en_name) || person.name || person.en_name || person.open_id);
+  return stripDirectionMarks((isEnglish() && person.en_name) || person.name || person.en_name || person.open_id);
 }
 
 export function avatar(id, name, size = "") {

@@ -1,10 +1,10 @@
-// The right panel: what was withdrawn, and the payroll stand-in with its payouts.
+// The right panel: the withdrawals, and the simulated payroll system with its payouts.
 
 import { append, byId, h, syncList } from "./dom.js";
-import { calm, clockSeconds, group, language, money, t } from "./texts.js";
+import { clockSeconds, group, language, money, stripDirectionMarks, t } from "./texts.js";
 import { personName } from "./markdown.js";
 import { post } from "./api.js";
-import { stateWord } from "./controls.js";
+import { stateLabel } from "./controls.js";
 
 const STATE_CLASS = { paid: "good", failed: "bad" };
 
@@ -22,8 +22,8 @@ export function showWithdrawals(withdrawals, accounts, people) {
       append(node, [
         head(nameOf(people, accounts.get(order.account_id)?.open_id) ?? order.account_id, order.at_ms),
         h("code", { class: "log-id", title: order.order_id }, order.order_id),
-        h("div", { class: "pushes" }, h("span", { "data-testid": `withdrawal-amounts-${order.order_id}` }, amounts.join(" · ") || t("nothing_paid")),
-          h("span", { "data-testid": `withdrawal-asked-${order.order_id}` }, t("asked_n", { n: order.asked }))),
+        h("div", { class: "pushes" }, h("span", { "data-testid": `withdrawal-amounts-${order.order_id}` }, amounts.join(" · ") || t("nothing_to_withdraw")),
+          h("span", { "data-testid": `withdrawal-requests-${order.order_id}` }, t("requested_n", { n: order.request_count }))),
       ]);
     },
   });
@@ -32,20 +32,20 @@ export function showWithdrawals(withdrawals, accounts, people) {
 export function showPayouts(payouts, reportUrl, people) {
   byId("payout-count").textContent = payouts.length ? String(payouts.length) : "";
   byId("payout-empty").hidden = payouts.length > 0;
-  byId("payout-report-url").textContent = reportUrl ? t("report_to", { url: reportUrl }) : t("report_nowhere");
+  byId("payout-report-url").textContent = reportUrl ? t("report_to", { url: reportUrl }) : t("no_report_url");
   syncList(byId("payout-list"), payouts, {
     key: (payout) => payout.order_id,
     sign: (payout) => JSON.stringify([language(), payout, nameOf(people, payout.body.referrer_open_id)]),
     create: (payout) => h("li", { class: "log-item", "data-testid": `payout-row-${payout.order_id}` }),
     fill: (node, payout) => {
-      const state = h("span", { class: `state ${STATE_CLASS[payout.state] ?? "wait"}`, "data-testid": `payout-state-${payout.order_id}` }, stateWord(payout.state));
+      const state = h("span", { class: `state ${STATE_CLASS[payout.state] ?? "wait"}`, "data-testid": `payout-state-${payout.order_id}` }, stateLabel(payout.state));
       node.replaceChildren();
       append(node, [
         head(nameOf(people, payout.body.referrer_open_id) ?? payout.body.account_id, payout.at_ms, state),
         h("code", { class: "log-id", title: payout.order_id }, payout.order_id),
-        h("div", { class: "pushes" }, h("span", {}, payout.body.amounts.map(amountText).join(" · ") || t("nothing_paid")),
-          h("span", {}, t("received_n", { n: payout.received })), payout.reference && h("span", {}, calm(payout.reference)), payout.reason && h("span", {}, calm(payout.reason)), outcome(payout)),
-        (payout.state === "accepted" || wasMissed(payout)) && buttons(payout),
+        h("div", { class: "pushes" }, h("span", {}, payout.body.amounts.map(amountText).join(" · ") || t("nothing_to_withdraw")),
+          h("span", {}, t("received_n", { n: payout.received })), payout.reference && h("span", {}, stripDirectionMarks(payout.reference)), payout.reason && h("span", {}, stripDirectionMarks(payout.reason)), outcome(payout)),
+        (payout.state === "accepted" || hasFailed(payout)) && buttons(payout),
       ]);
     },
   });
@@ -55,21 +55,21 @@ const nameOf = (people, openId) => (people.has(openId) ? personName(people.get(o
 
 const head = (name, atMs, state) => h("div", { class: "log-top" }, state, h("bdi", { class: "log-name" }, name), h("time", { class: "log-time" }, clockSeconds(atMs)));
 
-/** Amounts come with four decimals; zeros at the end say nothing. */
+/** Removes trailing zeros, because amounts have four decimals. */
 function amountText({ kind, currency, amount }) {
   const short = amount.replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
-  return kind === "points" ? t("points_n", { n: group(short) }) : money(calm(currency), short);
+  return kind === "points" ? t("points_n", { n: group(short) }) : money(stripDirectionMarks(currency), short);
 }
 
-const wasTaken = (payout) => payout.report_status >= 200 && payout.report_status < 300;
-/** The report came to nothing, so it may be made again. */
-const wasMissed = (payout) => Boolean(payout.report_error || payout.report_status) && !wasTaken(payout);
+const wasAccepted = (payout) => payout.report_status >= 200 && payout.report_status < 300;
+/** Whether the report failed, so that it can be repeated. */
+const hasFailed = (payout) => Boolean(payout.report_error || payout.report_status) && !wasAccepted(payout);
 
 function outcome(payout) {
   if (payout.state === "accepted") return null;
   const status = payout.report_status;
-  const text = payout.report_error ? t("report_failed", { error: payout.report_error }) : !status ? t("reporting") : t(wasTaken(payout) ? "reported" : "report_refused", { status });
-  return h("span", { class: `push ${wasTaken(payout) ? "good" : wasMissed(payout) ? "bad" : ""}`, "data-testid": `payout-outcome-${payout.order_id}` }, text);
+  const text = payout.report_error ? t("report_failed", { error: payout.report_error }) : !status ? t("reporting") : t(wasAccepted(payout) ? "reported" : "report_refused", { status });
+  return h("span", { class: `push ${wasAccepted(payout) ? "good" : hasFailed(payout) ? "bad" : ""}`, "data-testid": `payout-outcome-${payout.order_id}` }, text);
 }
 
 function buttons(payout) {

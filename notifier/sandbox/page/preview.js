@@ -1,4 +1,4 @@
-// One card, given by /card.json, drawn as on a desktop and as on a phone. Its buttons stand for nothing.
+// Renders the card of /card.json at desktop and phone width. Its buttons have no effect.
 
 import { byId, h } from "./dom.js";
 import { isEnglish, setLanguage } from "./texts.js";
@@ -7,9 +7,9 @@ import { renderCard } from "./card.js";
 const { title, card, people } = await (await fetch("/card.json", { cache: "no-store" })).json();
 const known = new Map(people.map((person) => [person.open_id, person]));
 
-function draw() {
+function render() {
   for (const [id, mobile] of [["desktop", false], ["mobile", true]]) {
-    const host = { people: known, sentMs: Date.now(), mobile, tell: toast, ask: async () => true, act: async () => toast("info", "预览中的按钮不会提现 · Buttons of a preview withdraw nothing") };
+    const host = { people: known, sentMs: Date.now(), mobile, showToast: toast, confirm: async () => true, sendAction: async () => toast("info", "预览中的按钮不会提现 · Buttons in a preview do not withdraw") };
     byId(id).replaceChildren(renderCard(card, host));
   }
 }
@@ -21,11 +21,11 @@ function toast(_type, text) {
 }
 
 byId("title").textContent = title;
-byId("language").addEventListener("click", () => { setLanguage(isEnglish() ? "zh_cn" : "en_us"); draw(); });
+byId("language").addEventListener("click", () => { setLanguage(isEnglish() ? "zh_cn" : "en_us"); render(); });
 byId("theme").addEventListener("click", () => {
   const root = document.documentElement;
   root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
 });
 setLanguage("zh_cn");
-draw();
+render();
 document.body.dataset.ready = "true";

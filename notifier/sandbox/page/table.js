@@ -1,10 +1,10 @@
-// The table component: every data type, paged as the client does.
+// The table component with all data types, in pages like Feishu's client.
 
 import { h } from "./dom.js";
 import { clockSeconds, group, t } from "./texts.js";
 import { markdown, pages, smallMarkdown, textTag } from "./markdown.js";
 import { oneOf, pixels } from "./card_styles.js";
-import { personChip } from "./card.js";
+import { personChip } from "./common_components.js";
 
 const ROW_HEIGHTS = { low: 40, middle: 56, high: 72 };
 
@@ -37,16 +37,16 @@ frame);
   return node;
 }
 
-/** A shade at the right edge while there is more of the table beyond it. */
+/** Shows a shade at the right edge while more columns are to the right. */
 function hintScroll(scroller, frame) {
-  const look = () => {
+  const updateShade = () => {
     const more = scroller.scrollWidth - scroller.clientWidth - scroller.scrollLeft > 2;
     frame.classList.toggle("more-right", more);
     if (more) frame.title = t("more_columns");
     else frame.removeAttribute("title");
   };
-  scroller.addEventListener("scroll", look, { passive: true });
-  const watcher = new ResizeObserver(look);
+  scroller.addEventListener("scroll", updateShade, { passive: true });
+  const watcher = new ResizeObserver(updateShade);
   watcher.observe(scroller);
   watcher.observe(scroller.firstElementChild);
 }
@@ -81,10 +81,10 @@ function number(value, { symbol = "", precision, separator = false }) {
 function date(ms, pattern) {
   const at = new Date(ms);
   if (Number.isNaN(at.getTime())) return String(ms);
-  const two = (part) => String(part).padStart(2, "0");
-  const parts = { YYYY: at.getFullYear(), MM: two(at.getMonth() + 1), DD: two(at.getDate()), HH: two(at.getHours()), mm: two(at.getMinutes()), ss: two(at.getSeconds()) };
+  const padTwo = (part) => String(part).padStart(2, "0");
+  const parts = { YYYY: at.getFullYear(), MM: padTwo(at.getMonth() + 1), DD: padTwo(at.getDate()), HH: padTwo(at.getHours()), mm: padTwo(at.getMinutes()), ss: padTwo(at.getSeconds()) };
   if (pattern) return String(pattern).replace(/YYYY|MM|DD|HH|mm|ss/g, (token) => parts[token]);
   const offset = -at.getTimezoneOffset();
-  const zone = offset ? `${offset < 0 ? "-" : "+"}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}` : "Z";
+  const zone = offset ? `${offset < 0 ? "-" : "+"}${padTwo(Math.floor(Math.abs(offset) / 60))}:${padTwo(Math.abs(offset) % 60)}` : "Z";
   return `${parts.YYYY}-${parts.MM}-${parts.DD}T${clockSeconds(ms)}${zone}`;
 }

@@ -1,11 +1,14 @@
-// The right panel: the sandbox's clock, which can be moved forward, and the digest of today at a press.
+// The right panel: move the clock of the sandbox, and send today's digest.
 
 import { byId } from "./dom.js";
 import { t } from "./texts.js";
 import { post } from "./api.js";
-import { say } from "./controls.js";
+import { showResult } from "./controls.js";
 
 let ahead = 0;
+
+/** What `notifier digest send` prints after the recipient, and the text for it. */
+const DIGEST_RESULTS = [[/\balready\b/, "digest_already_sent"], [/^(nothing|no change)/, "digest_no_changes"], [/^(on (its|their) way|sending|queued)/, "digest_sending"]];
 
 export function showTime(state) {
   ahead = state.ahead_seconds ?? 0;
@@ -15,39 +18,39 @@ export function showTime(state) {
 }
 
 function tick() {
-  const two = (part) => String(part).padStart(2, "0");
+  const padTwo = (part) => String(part).padStart(2, "0");
   const at = new Date(Date.now() + ahead * 1000);
-  const text = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  const text = `${at.getFullYear()}-${padTwo(at.getMonth() + 1)}-${padTwo(at.getDate())} ${padTwo(at.getHours())}:${padTwo(at.getMinutes())}:${padTwo(at.getSeconds())}`;
   byId("sandbox-clock").textContent = text;
   byId("sandbox-clock").dateTime = at.toISOString();
 }
 
-/** What the app's command says, in the page's language; what is not known is shown as it is. */
-function inWords(said) {
-  const [, whom, what] = /^([^:]+): (on (?:its|their) way|nothing changed|(?:was|were) told)/.exec(said) ?? [];
-  if (!what) return said;
-  const key = what.startsWith("on ") ? "digest_on_its_way" : what.startsWith("nothing") ? "digest_quiet" : "digest_told";
-  return t(key, { whom: whom === "referrers" ? t("digest_referrers") : whom });
+/** The last output line of the digest command, in the language of the page. Unknown text is shown unchanged. */
+function translateDigestResult(output) {
+  const [, recipient, result] = /^([^:]+): (.+)$/.exec(output) ?? [];
+  const [, key] = DIGEST_RESULTS.find(([pattern]) => pattern.test(result ?? "")) ?? [];
+  if (!key) return output;
+  return t(key, { recipient: recipient === "referrers" ? t("digest_referrers") : recipient });
 }
 
 export function wireTime() {
   setInterval(tick, 1000);
   const result = byId("time-result");
   for (const button of document.querySelectorAll("[data-advance]")) {
-    button.addEventListener("click", () => act(button, () => post("/sandbox/api/advance", { seconds: Number(button.dataset.advance) }).then(() => t("done"))));
+    button.addEventListener("click", () => runAction(button, () => post("/sandbox/api/advance", { seconds: Number(button.dataset.advance) }).then(() => t("done"))));
   }
   const send = byId("send-digest");
   send.addEventListener("click", () => {
-    say(result, t("sending_digest"), false);
-    return act(send, () => post("/sandbox/api/digest").then((answer) => inWords(String(answer.said))));
+    showResult(result, t("sending_digest"), false);
+    return runAction(send, () => post("/sandbox/api/digest").then((answer) => translateDigestResult(String(answer.output))));
   });
 
-  async function act(button, work) {
+  async function runAction(button, work) {
     button.disabled = true;
     try {
-      say(result, await work(), false);
+      showResult(result, await work(), false);
     } catch (error) {
-      say(result, t("failed", { error: error.message }), true);
+      showResult(result, t("failed", { error: error.message }), true);
     } finally {
       button.disabled = false;
     }

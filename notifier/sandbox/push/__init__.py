@@ -1,1 +1,1 @@
-"""Push: sends events and clicks to the bot, over its long connection or its webhook."""
+"""Sends events and card clicks to the app, over its long connection or its webhook."""

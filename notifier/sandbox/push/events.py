@@ -1,11 +1,10 @@
-"""Events: what the stand-in has to tell the app, with every push of it and what became of them."""
+"""Events for the app, with the result of each push."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from notifier.sandbox.accounts import assets
-from notifier.sandbox.api.error_codes import JsonObject
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.tenant import Account, Tenant, new_id
 
 BALANCE_EVENT = "hire.referral_account.assets_update_v1"
@@ -13,7 +12,7 @@ BALANCE_EVENT = "hire.referral_account.assets_update_v1"
 
 @dataclass(slots=True)
 class Push:
-    """One try. connection None: nobody was online. code None: no answer (yet)."""
+    """One push of an event. connection None: no client was connected. code None: no answer (yet)."""
 
     at_ms: int
     connection: str | None = None
@@ -23,33 +22,30 @@ class Push:
 
 @dataclass(slots=True, kw_only=True)
 class EventRecord:
-    """state: waiting, acknowledged or given_up. failures counts scheduled pushes that were not acknowledged.
+    """One event and its pushes."""
 
-    raw_frame: sent as it is instead of a frame around payload. next_push_at: None while held or done; on the clock
-    that only goes forward. held_by_fault: the trouble that holds it. spoilt: a push of it was damaged on purpose.
-    """
-
-    event_id: str
-    event_type: str
-    account_id: str | None
-    created_ms: int
-    payload: bytes
-    raw_frame: bytes | None = None
-    state: str = "waiting"
-    held: bool = False
-    held_by_fault: str | None = None
-    was_damaged: bool = False
-    failures: int = 0
-    next_push_at: float | None = None
-    pushes: list[Push] = field(default_factory=list)
-    in_flight: int = 0
+    event_id: str  # by which the app recognises a repeated push
+    event_type: str  # Feishu's name of the type
+    account_id: str | None  # of a balance event
+    created_ms: int  # milliseconds since 1970 of the sandbox clock
+    payload: bytes  # the JSON of the event
+    raw_frame: bytes | None = None  # sent verbatim instead of a frame around the payload
+    state: str = "waiting"  # waiting, acknowledged or given_up
+    held: bool = False  # not pushed until it is released
+    held_by_fault: str | None = None  # id of the fault that holds it
+    was_damaged: bool = False  # a fault damaged a push of it
+    failures: int = 0  # scheduled pushes without an acknowledgement
+    next_push_at: float | None = None  # seconds on SandboxClock.elapsed; None while held or finished
+    pushes: list[Push] = field(default_factory=list)  # oldest first
+    in_flight: int = 0  # pushes that wait for an answer
 
     @property
     def is_finished(self) -> bool:
-        """Nothing will become of it any more."""
+        """Whether no more push of it is due or running."""
         return self.state != "waiting" and not self.in_flight
 
     def to_json(self) -> JsonObject:
+        """The event as JSON, without its payload."""
         return {
             "event_id": self.event_id,
             "event_type": self.event_type,
@@ -63,7 +59,10 @@ class EventRecord:
 
 
 def balance_event(tenant: Tenant, account: Account, *, modify_time_ms: int) -> EventRecord:
-    """The event carries the balance after the change, no delta and no reason."""
+    """A balance event. It has the balance after the change, but neither the change nor a reason, as at Feishu.
+
+    modify_time_ms: milliseconds since 1970.
+    """
     event: JsonObject = {
         "account_id": account.account_id,
         "assets": assets(account),
@@ -81,7 +80,7 @@ def balance_event(tenant: Tenant, account: Account, *, modify_time_ms: int) -> E
 
 
 def copy_event(record: EventRecord) -> EventRecord | None:
-    """The same content under an event_id of its own, as after a second subscription; None where it has none."""
+    """The same content with a new event_id, as after a second subscription. None for content without an event_id."""
     header = _readable_header(record.payload)
     if record.raw_frame is not None or not header:
         return None
@@ -97,7 +96,7 @@ def copy_event(record: EventRecord) -> EventRecord | None:
 
 
 def verbatim_event(tenant: Tenant, *, payload: bytes = b"", raw_frame: bytes | None = None) -> EventRecord:
-    """Whatever was given, as it is. Its own event_id is used where it can be read."""
+    """An event of any bytes, unchanged. Its event_id is taken from the payload where possible."""
     header = _readable_header(payload)
     event_id, event_type = header.get("event_id"), header.get("event_type")
     return EventRecord(
@@ -128,7 +127,3 @@ def _header(tenant: Tenant, event_id: str, event_type: str) -> JsonObject:
         "app_id": tenant.settings.app_id,
         "tenant_key": tenant.settings.tenant_key,
     }
-
-
-def held_events(records: Iterable[EventRecord]) -> list[EventRecord]:
-    return [record for record in records if record.held]

@@ -1,6 +1,7 @@
-"""Frames: the protobuf message `pbbp2.Frame` of the long connection, to and from bytes.
+"""The protobuf message `pbbp2.Frame` of the long connection, to and from bytes.
 
-Written from the wire format alone: varints, and length-delimited fields. Unknown fields are skipped.
+The module implements the protobuf wire format directly (varints and length-delimited fields), so that it shares no code
+with Feishu's SDK. Unknown fields are skipped.
 """
 
 from dataclasses import dataclass
@@ -11,43 +12,45 @@ _UINT64 = (1 << 64) - 1
 
 
 class FrameError(ValueError):
-    """These bytes are no frame; the text says why."""
+    """The bytes are not a valid frame. The text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """One frame. headers keep their order; a repeated key is allowed, and the first one counts."""
+    """One frame; the fields have the names of Feishu's SDK."""
 
-    seq_id: int = 0
-    log_id: int = 0
-    service: int = 0
-    method: int = CONTROL
-    headers: tuple[tuple[str, str], ...] = ()
-    payload_encoding: str | None = None
-    payload_type: str | None = None
-    payload: bytes | None = None
-    log_id_new: str | None = None
+    seq_id: int = 0  # not used by the sandbox
+    log_id: int = 0  # not used by the sandbox
+    service: int = 0  # service_id of the connection URL
+    method: int = CONTROL  # CONTROL or DATA
+    headers: tuple[tuple[str, str], ...] = ()  # in order; of a repeated key the first one counts
+    payload_encoding: str | None = None  # not used by the sandbox
+    payload_type: str | None = None  # not used by the sandbox
+    payload: bytes | None = None  # JSON: an event, a client configuration or an acknowledgement
+    log_id_new: str | None = None  # not used by the sandbox
 
     def header(self, key: str) -> str | None:
+        """The first value of a header, None when it is absent."""
         return next((value for name, value in self.headers if name == key), None)
 
     def to_bytes(self) -> bytes:
-        parts = [_int_field(1, self.seq_id), _int_field(2, self.log_id)]
-        parts += [_int_field(3, self.service), _int_field(4, self.method)]
+        """The frame in the protobuf wire format."""
+        encoded = [_int_field(1, self.seq_id), _int_field(2, self.log_id)]
+        encoded += [_int_field(3, self.service), _int_field(4, self.method)]
         for key, value in self.headers:
-            parts.append(_bytes_field(5, _bytes_field(1, key.encode()) + _bytes_field(2, value.encode())))
+            encoded.append(_bytes_field(5, _bytes_field(1, key.encode()) + _bytes_field(2, value.encode())))
         for number, text in ((6, self.payload_encoding), (7, self.payload_type)):
             if text is not None:
-                parts.append(_bytes_field(number, text.encode()))
+                encoded.append(_bytes_field(number, text.encode()))
         if self.payload is not None:
-            parts.append(_bytes_field(8, self.payload))
+            encoded.append(_bytes_field(8, self.payload))
         if self.log_id_new is not None:
-            parts.append(_bytes_field(9, self.log_id_new.encode()))
-        return b"".join(parts)
+            encoded.append(_bytes_field(9, self.log_id_new.encode()))
+        return b"".join(encoded)
 
     @staticmethod
     def from_bytes(raw: bytes) -> "Frame":
-        """Raises FrameError for anything that is not a whole frame with its four required numbers."""
+        """Decodes one frame. Raises FrameError for anything but a complete frame with its four required numbers."""
         numbers: dict[int, int] = {}
         texts: dict[int, bytes] = {}
         headers: list[tuple[str, str]] = []
@@ -79,7 +82,7 @@ class Frame:
 
 
 def _varint(value: int) -> bytes:
-    value &= _UINT64  # negative numbers travel as their 64-bit two's complement
+    value &= _UINT64  # protobuf encodes negative numbers as 64-bit two's complement
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

@@ -1,4 +1,4 @@
-"""Long connection: discovery, the WebSockets of the app, frames out and acknowledgements in."""
+"""The long connection: endpoint discovery, the WebSockets of the app, frames and acknowledgements."""
 
 import asyncio
 import base64
@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 
 from aiohttp import WSMsgType, web
 
-from notifier.sandbox.api.error_codes import CODE, JsonObject
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import PER_SECOND_10
+from notifier.sandbox.error_codes import CODE, JsonObject
 from notifier.sandbox.faults.call_faults import is_disconnected, reset_connection, wait_while
-from notifier.sandbox.faults.frame_damage import damage_frames
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
 from notifier.sandbox.push.connection_status import ConnectionStatus
+from notifier.sandbox.push.frame_damage import damage_frames
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame, FrameError
-from notifier.sandbox.secret_marks import new_secret
+from notifier.sandbox.settings import new_secret
 from notifier.sandbox.tenant import Tenant, new_id
 
 PATH = "/ws/v2"
@@ -27,7 +27,7 @@ EMPTY_CREDENTIAL, BAD_CREDENTIAL, TOO_MANY = 1000040344, 1000040345, 1000040350
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The app's answer to one data frame. data: decoded bytes of a callback's answer, or None."""
+    """The answer of the app to one data frame. data: the decoded answer to a callback, or None."""
 
     code: int
     data: bytes | None
@@ -35,24 +35,22 @@ class Ack:
 
 @dataclass(slots=True, eq=False)
 class ClientConnection:
-    """waiting: by message_id, who waits for its ack, and what is to be called the moment it is read.
+    """One WebSocket of the app."""
 
-    dead_by_fault: the id of the trouble that made it open but dead, None while it works. closing: its goodbye, once begun.
-    """
-
-    connection_id: str
-    socket: web.WebSocketResponse
-    request: web.Request
+    connection_id: str  # device_id of the connection URL
+    socket: web.WebSocketResponse  # the open WebSocket
+    request: web.Request  # the handshake
     waiting: dict[str, tuple[asyncio.Future[Ack], Callable[[Ack], None]]] = field(default_factory=dict)
-    dead_by_fault: str | None = None
-    closing: asyncio.Task[bool] | None = None
+    """By message_id: the future of the acknowledgement, and the callback for the moment it arrives."""
+    dead_by_fault: str | None = None  # id of the fault that keeps it open but dead, None while it works
+    closing: asyncio.Task[bool] | None = None  # the closing handshake, once it is started
 
     def abort(self) -> None:
-        """Ends the TCP connection without a WebSocket goodbye, as a broken network does."""
+        """Resets the TCP connection without a close frame, as a broken network does."""
         reset_connection(self.request)
 
     def close(self, code: int) -> None:
-        """Begins to say goodbye."""
+        """Starts the closing handshake with a close code."""
         if self.closing is None:
             self.closing = asyncio.get_running_loop().create_task(self.socket.close(code=code))
 
@@ -62,14 +60,14 @@ class NotConnectedError(Exception):
 
 
 class ConnectionLostError(Exception):
-    """The client went away before it answered."""
+    """The connection was lost before the client answered."""
 
 
 class LongConnection:
-    """All connections of the app. `newcomer` is set whenever there is a new one.
+    """All long connections of the app.
 
-    foreign: how many more there are elsewhere, as the platform would count them; they take no events here.
-    pings: of applications, that came so far.
+    other_connections: simulated connections elsewhere, which count against the limit but get no events.
+    pings: ping frames received so far. new_connection: set after each new connection.
     """
 
     def __init__(self, tenant: Tenant, running_faults: RunningFaults) -> None:
@@ -86,44 +84,47 @@ class LongConnection:
 
     @property
     def count(self) -> int:
-        """All of the app, as the platform sees them: a dead one is not known to be dead."""
+        """The connections as the platform counts them; it does not know which ones are dead."""
         return len(self.connections) + self.other_connections
 
     @property
     def dead(self) -> int:
+        """The number of connections that are open but dead."""
         return sum(self._is_dead(one) for one in self.connections)
 
     def to_json(self) -> JsonObject:
-        return {**self.status.to_json(), "dead": self.dead, "foreign": self.other_connections}
+        """The status, the number of dead connections, and the simulated ones."""
+        return {**self.status.to_json(), "dead": self.dead, "other_connections": self.other_connections}
 
     def apis(self) -> list[Api]:
-        """What the platform tells of live connections. Not documented: known from clients that call it."""
+        """The call for the number of live connections. Feishu does not document it; existing clients use it."""
         if not self._settings.connection_count_known:
             return []
         path = "/open-apis/event/v1/connection"
         return [Api(method="GET", path=path, scopes=(), limits=PER_SECOND_10, answer=self.count_connections)]
 
     def count_connections(self, _call: Call) -> JsonObject:
+        """`GET /open-apis/event/v1/connection`."""
         return {"online_instance_cnt": self.count}
 
     def silence(self, *, on: bool) -> None:
-        """Connections stay open, but nothing is answered or pushed: a half-open network."""
+        """Keeps connections open but neither answers nor pushes, as a half-open network does."""
         self._is_silent = on
         self.notify_changed()
 
     def notify_changed(self) -> None:
-        """Some connection came, went, died or came back to life."""
+        """Updates the status after a connection was added, lost, marked dead or marked alive."""
         self.status.update(len(self.connections) - self.dead)
         self._tenant.bump_revision()
 
     def mark_dead(self, fault: RunningFault) -> None:
-        """Every connection there is stays open, but dead."""
+        """Makes all existing connections dead: they stay open but get no frames and no pongs."""
         for connection in self.connections:
             connection.dead_by_fault = connection.dead_by_fault or fault.fault_id
         self.notify_changed()
 
     def mark_alive(self, fault: RunningFault) -> None:
-        """What this trouble killed and nobody closed works again."""
+        """Ends the effect of this fault on connections that are still open."""
         for connection in self.connections:
             if connection.dead_by_fault == fault.fault_id:
                 connection.dead_by_fault = None
@@ -137,7 +138,7 @@ class LongConnection:
         )
 
     async def discover(self, request: web.Request) -> web.Response:
-        """`POST /callback/ws/endpoint`: always HTTP 200, the outcome is in `code`."""
+        """`POST /callback/ws/endpoint`: always HTTP 200; `code` has the result."""
         try:
             body = await request.json()
         except ValueError:
@@ -177,7 +178,7 @@ class LongConnection:
         return TOO_MANY if self.count >= self._settings.connection_limit else 0
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
-        """The WebSocket itself. A ticket is good once, and for a minute."""
+        """The WebSocket endpoint. A ticket is valid once, for `ticket_seconds`."""
         expires_at = self._tickets.pop(request.query.get("ticket", ""), 0)
         if expires_at <= self._tenant.clock.elapsed():
             return _handshake_failure(514, "ticket is invalid", auth_code=BAD_CREDENTIAL)
@@ -207,7 +208,7 @@ class LongConnection:
         return socket
 
     async def _close_connection(self, connection: ClientConnection) -> None:
-        """A dead connection answers no close frame either: the client has to give up by itself."""
+        """A dead connection does not answer a close frame, so the client must time out."""
         await wait_while(lambda: self._is_dead(connection), connection.request, self._tenant)
         if connection.closing is not None:
             await connection.closing
@@ -219,8 +220,8 @@ class LongConnection:
             if self._is_dead(connection):
                 continue
             if message.type == WSMsgType.PING:
-                mute = self._running_faults.running("no_pongs")
-                if not mute or mute[0].options["websocket_pongs"]:
+                no_pongs = self._running_faults.running("no_pongs")
+                if not no_pongs or no_pongs[0].options["websocket_pongs"]:
                     await connection.socket.pong(message.data)
             elif message.type == WSMsgType.BINARY:
                 await self._receive(connection, message.data)
@@ -249,7 +250,7 @@ class LongConnection:
         return Frame(service=ping.service, method=CONTROL, headers=(("type", "pong"),), payload=payload)
 
     def pick(self) -> ClientConnection:
-        """Cluster mode: a random one of all. Raises NotConnectedError."""
+        """A random connection, as Feishu's cluster mode. Raises NotConnectedError."""
         if not self.connections:
             raise NotConnectedError
         return secrets.choice(self.connections)
@@ -263,9 +264,9 @@ class LongConnection:
         on_ack: Callable[[Ack], None] = lambda _ack: None,
         damage: str | None = None,
     ) -> Ack:
-        """Sends one payload and waits for its ack. Raises TimeoutError, ConnectionLostError.
+        """Sends one payload and waits for its acknowledgement. Raises TimeoutError, ConnectionLostError.
 
-        answered: called with the ack before anything else that came in is looked at. damage: how it is spoilt.
+        on_ack: called with the acknowledgement before the next frame is read. damage: one of DAMAGE_TYPES.
         """
         message_id = new_id("msg")
         size = max(1, self._settings.chunk_bytes)
@@ -296,7 +297,7 @@ class LongConnection:
         message_id: str,
         on_ack: Callable[[Ack], None] = lambda _ack: None,
     ) -> Ack:
-        """The same with ready-made WebSocket messages."""
+        """Like `send_and_wait`, for encoded WebSocket messages."""
         future: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
         connection.waiting[message_id] = future, on_ack
         try:
@@ -311,21 +312,21 @@ class LongConnection:
             connection.waiting.pop(message_id, None)
 
     def disconnect_all(self) -> int:
-        """Aborts every connection; says how many there were."""
+        """Resets all connections. Returns their number."""
         found = list(self.connections)
         for connection in found:
             connection.abort()
         return len(found)
 
     def close_all(self, code: int) -> None:
-        """Every connection is closed with a WebSocket goodbye; a dead one hears nothing of it."""
+        """Closes all connections with a close frame, except dead ones."""
         for connection in self.connections:
             if not self._is_dead(connection):
                 connection.close(code)
 
 
 def _ack(payload: bytes) -> Ack:
-    """An ack that cannot be read counts as code 500."""
+    """Decodes an acknowledgement. One that cannot be read counts as code 500."""
     try:
         content = json.loads(payload)
         data = content.get("data")

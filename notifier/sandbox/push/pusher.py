@@ -1,4 +1,4 @@
-"""Pusher: sends what is due, takes acknowledgements, and tries again on Feishu's schedule."""
+"""Pushes events to the app and repeats unacknowledged pushes on Feishu's schedule."""
 
 import asyncio
 import base64
@@ -19,11 +19,11 @@ from notifier.sandbox.tenant import Tenant, drop_oldest, new_id
 
 
 class Pusher:
-    """Every event ever made, newest last, and the loop that pushes them.
+    """All events, oldest first, and the loop that pushes them.
 
-    A push that is not acknowledged with code 200 in time is repeated after 15 s, 5 min, 1 h and 6 h
-    (settable), with the same event_id, then given up. Nobody online counts as a failed push. With
-    `push_waiting_on_connect` a new connection gets what waits at once; that extra push uses up no step.
+    A push without an acknowledgement of code 200 is repeated after 15 s, 5 min, 1 h and 6 h (`redelivery_seconds`) with
+    the same event_id. After the last repetition the event is given up. A push without a connection counts as failed.
+    With `push_waiting_on_connect` a new connection gets all waiting events; these pushes do not count as repetitions.
     """
 
     def __init__(
@@ -41,16 +41,19 @@ class Pusher:
         self._tasks: set[asyncio.Task[None]] = set()
         self.records: dict[str, EventRecord] = {}
         self.on_hold = False
-        self.release_on_connect = False  # what was held before the first client came goes to it
+        self.release_on_connect = False  # releases all held events to the first connection
 
     def add(self, records: Iterable[EventRecord], *, times: int = 1, hold: bool = False) -> list[str]:
-        """Takes the events in pushing order. times: pushes made at once of each."""
+        """Adds events in pushing order and pushes each `times` times at once. Returns their ids.
+
+        hold: keeps them until `release`.
+        """
         ids = []
         for record in records:
             ids.append(record.event_id)
-            doubled = self._running_faults.claim("duplicate")
-            self._add(record, times=max(times, 2) if doubled else times, hold=hold)
-            copy = copy_event(record) if doubled else None
+            is_duplicated = self._running_faults.claim("duplicate")
+            self._add(record, times=max(times, 2) if is_duplicated else times, hold=hold)
+            copy = copy_event(record) if is_duplicated else None
             if copy is not None:
                 self._add(copy, times=1, hold=hold)
         drop_oldest(
@@ -61,25 +64,25 @@ class Pusher:
 
     def _add(self, record: EventRecord, *, times: int, hold: bool) -> None:
         self.records[record.event_id] = record
-        backwards = next(iter(self._running_faults.running("reorder")), None)
-        record.held = hold or self.on_hold or backwards is not None
+        reorder = next(iter(self._running_faults.running("reorder")), None)
+        record.held = hold or self.on_hold or reorder is not None
         record.in_flight = 0
-        if backwards is not None and not hold:
-            record.held_by_fault = backwards.fault_id
-            self._running_faults.count_hit(backwards)  # may let it go again
+        if reorder is not None and not hold:
+            record.held_by_fault = reorder.fault_id
+            self._running_faults.count_hit(reorder)  # the last hit ends the fault and releases the event
         elif not record.held:
             for _ in range(times):
                 self._start(record, is_scheduled=record.in_flight == 0)
 
     def release_reversed(self, fault: RunningFault) -> None:
-        """What this trouble held back is pushed, newest first."""
+        """Pushes the events that this fault held, newest first."""
         for record in reversed(list(self.records.values())):
             if record.held and record.held_by_fault == fault.fault_id:
                 record.held = False
                 self._start(record, is_scheduled=True)
 
     def release(self) -> int:
-        """Ends every hold; says how many events it let go."""
+        """Ends the hold and pushes all held events. Returns their number."""
         self.on_hold = False
         held = [record for record in self.records.values() if record.held]
         for record in held:
@@ -89,12 +92,12 @@ class Pusher:
         return len(held)
 
     def wake(self) -> None:
-        """Look again now: the clock was moved."""
+        """Checks now which pushes are due, after the clock was moved."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Pushes what becomes due, for ever."""
-        newcomers = asyncio.create_task(self._push_to_new_connections())
+        """Pushes due events until the task is cancelled."""
+        new_connections = asyncio.create_task(self._push_to_new_connections())
         try:
             while True:
                 self._wake.clear()
@@ -105,7 +108,7 @@ class Pusher:
                 except TimeoutError:
                     continue
         finally:
-            newcomers.cancel()
+            new_connections.cancel()
             for task in self._tasks:
                 task.cancel()
 
@@ -122,7 +125,7 @@ class Pusher:
                         self._start(record, is_scheduled=False)
 
     def _push_due(self) -> float | None:
-        """Starts what is due; says in how many seconds the next one is."""
+        """Starts the due pushes. Returns the seconds until the next one, None without one."""
         now = self._tenant.clock.elapsed()
         waits = []
         for record in list(self.records.values()):
@@ -181,7 +184,7 @@ class Pusher:
         return await self._connection.send_raw_and_wait(connection, [record.raw_frame], message_id=message_id)
 
     def _damage(self, record: EventRecord) -> str | None:
-        """How this push is spoilt; an event that was spoilt once comes whole the next time."""
+        """The damage of this push, None for an intact one. Each event is damaged at most once."""
         fault = None if record.was_damaged else self._running_faults.claim("corrupt")
         if fault is None:
             return None
@@ -206,5 +209,5 @@ def _message_id(raw: bytes) -> str | None:
 
 
 def decode_frame(frame_base64: str) -> bytes:
-    """Raises ValueError."""
+    """Decodes base64. Raises ValueError."""
     return base64.b64decode(frame_base64, validate=True)

@@ -1,4 +1,4 @@
-"""Webhook: the stand-in posts events and callbacks to an address of the app, encrypted and signed as Feishu does it."""
+"""Posts events and callbacks to the webhook of the app, encrypted and signed as Feishu does."""
 
 import asyncio
 import base64
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import aiohttp
 from Crypto.Cipher import AES
 
-from notifier.sandbox.faults.frame_damage import damage_post
+from notifier.sandbox.push.frame_damage import damage_post
 from notifier.sandbox.push.long_connection import Ack, ConnectionLostError, NotConnectedError
 from notifier.sandbox.settings import is_loopback
 from notifier.sandbox.tenant import Tenant
@@ -22,11 +22,11 @@ BLOCK = 16
 
 
 class BadWebhookError(ValueError):
-    """The address cannot be posted to; the text is for the person who gave it."""
+    """A URL that is not allowed as a webhook. The text is shown to the caller."""
 
 
 class WebhookPusher:
-    """url: where events and callbacks go; empty means over the long connection."""
+    """Posts to the webhook. url: its address, empty while the long connection is used."""
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
@@ -37,16 +37,16 @@ class WebhookPusher:
         self.set_url(tenant.settings.webhook_url)
 
     def set_url(self, url: str) -> None:
-        """An empty text goes back to the long connection. Raises BadWebhookError as check_url."""
+        """Sets the address, "" for the long connection. Raises BadWebhookError unless it is an http URL on loopback."""
         if url:
             _check_loopback(url)
         self.url = url
         self._tenant.bump_revision()
 
     async def check_url(self, url: str) -> str:
-        """What the developer console does when an address is saved: why it was refused, or "" when all is well.
+        """Sends the challenge that Feishu's developer console sends when a URL is saved.
 
-        Raises BadWebhookError for anything but http on loopback.
+        Returns the reason of a failure, "" for success. Raises BadWebhookError unless it is an http URL on loopback.
         """
         _check_loopback(url)
         challenge = secrets.token_hex(8)
@@ -60,16 +60,16 @@ class WebhookPusher:
         if status != 200:
             return f"HTTP {status}"
         try:
-            said = json.loads(answer)
+            content = json.loads(answer)
         except ValueError:
             return "the answer is not JSON"
-        if not isinstance(said, dict) or said.get("challenge") != challenge:
+        if not isinstance(content, dict) or content.get("challenge") != challenge:
             return "the answer is not the challenge that was sent"
         return ""
 
     async def wait_until_up(self) -> None:
-        """Asks until the app is there, or nobody wants it any more."""
-        while self.url and await self.check_url(self.url):  # noqa: ASYNC110 - another process, no event to wait for
+        """Repeats the check until it succeeds, or until the webhook is not used any more."""
+        while self.url and await self.check_url(self.url):  # noqa: ASYNC110 - another process gives no event to wait for
             await asyncio.sleep(BETWEEN_CHECKS_SECONDS)
 
     async def send_and_wait(
@@ -79,9 +79,9 @@ class WebhookPusher:
         on_ack: Callable[[Ack], None] = lambda _ack: None,
         damage: str | None = None,
     ) -> Ack:
-        """Posts one payload. Raises NotConnectedError, TimeoutError, ConnectionLostError.
+        """Posts one payload and waits for the answer. Raises NotConnectedError, TimeoutError, ConnectionLostError.
 
-        answered: called with the answer before anything else happens. damage: how it is spoilt.
+        on_ack: called with the answer at once. damage: one of DAMAGE_TYPES.
         """
         try:
             status, answer = await self._post(
@@ -98,7 +98,7 @@ class WebhookPusher:
         return ack
 
     def _with_token(self, payload: bytes) -> bytes:
-        """The header's token is empty over the long connection only. All else stays byte by byte."""
+        """Adds the verification token, which is empty over the long connection. Other bytes stay unchanged."""
         return re.sub(rb'"token":\s*""', b'"token": ' + json.dumps(self._token).encode(), payload, count=1)
 
     async def _post(
@@ -126,14 +126,15 @@ def _check_loopback(url: str) -> None:
 
 
 def encrypt(key: str, payload: bytes) -> str:
-    """`encrypt` of a body."""
-    short = BLOCK - len(payload) % BLOCK
+    """The value of `encrypt` in a body: AES-256-CBC with the SHA-256 of the key, as Feishu documents."""
+    padding = BLOCK - len(payload) % BLOCK
     iv = secrets.token_bytes(BLOCK)
     cipher = AES.new(hashlib.sha256(key.encode()).digest(), AES.MODE_CBC, iv=iv)
-    return base64.b64encode(iv + cipher.encrypt(payload + short * bytes([short]))).decode()
+    return base64.b64encode(iv + cipher.encrypt(payload + padding * bytes([padding]))).decode()
 
 
 def signature_headers(key: str, raw: bytes, *, seconds_now: int) -> dict[str, str]:
+    """The headers with which Feishu signs the raw body. seconds_now: seconds since 1970."""
     timestamp, nonce = str(seconds_now), secrets.token_hex(8)
     signature = hashlib.sha256(f"{timestamp}{nonce}{key}".encode() + raw).hexdigest()
     return {

@@ -1,4 +1,4 @@
-"""Commands: a program of the app's that a button on the page starts."""
+"""Runs a command of the app under test, for a button on the page."""
 
 import asyncio
 import os
@@ -8,11 +8,14 @@ TIMEOUT_SECONDS = 60.0
 
 
 class CommandFailedError(ValueError):
-    """It could not be run, or said no; the text is what it said last."""
+    """The command could not be run or failed. The text is its last line of output."""
 
 
 async def run_command(arguments: Sequence[str]) -> str:
-    """The last line that it printed. It sees none of the settings of this shell that are meant for the app."""
+    """Runs a command for at most `TIMEOUT_SECONDS` and returns the last line of its output.
+
+    Environment variables that configure the app are hidden from it. Raises CommandFailedError.
+    """
     if not arguments:
         raise CommandFailedError("no command is set for this")
     hidden = ("NOTIFIER_", "FEISHU_", "LARK_", "APP_ID", "APP_SECRET")
@@ -26,7 +29,7 @@ async def run_command(arguments: Sequence[str]) -> str:
         process.kill()
         await process.wait()
         raise CommandFailedError(f"no answer within {TIMEOUT_SECONDS:g} s") from error
-    lines = printed.decode(errors="replace").strip().splitlines() or ["(it said nothing)"]
+    lines = printed.decode(errors="replace").strip().splitlines() or ["(no output)"]
     if process.returncode:
         raise CommandFailedError(lines[-1])
     return lines[-1]

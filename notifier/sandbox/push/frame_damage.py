@@ -1,4 +1,4 @@
-"""Damage: a push as a bad line delivers it. None of these can be read, so none is ever acknowledged."""
+"""Damages a push, as a faulty network does. A damaged push cannot be read, so it is never acknowledged."""
 
 from dataclasses import replace
 
@@ -6,19 +6,19 @@ from notifier.sandbox.push.frames import Frame
 
 
 def damage_frames(frames: list[Frame], damage: str) -> list[bytes]:
-    """bytes: the frames are no protobuf any more. header: message_id is missing. chunk: the last part never comes."""
+    """The damaged frames. damage: `bytes` (no valid protobuf), `header` (no message_id) or `chunk` (one missing)."""
     match damage:
         case "bytes":
             return [_flip_bytes(frame.to_bytes()) for frame in frames]
         case "header":
             return [_without_header(frame, "message_id").to_bytes() for frame in frames]
         case _:
-            parts = frames if len(frames) > 1 else _split_in_two(frames[0])
-            return [frame.to_bytes() for frame in parts[:-1]]
+            chunks = frames if len(frames) > 1 else _split_in_two(frames[0])
+            return [frame.to_bytes() for frame in chunks[:-1]]
 
 
 def damage_post(headers: dict[str, str], body: bytes, damage: str) -> tuple[dict[str, str], bytes]:
-    """bytes: some of the body are others. header: what proves the sender is missing. chunk: half of the body is."""
+    """The damaged post. damage: `bytes` (body changed), `header` (no signature) or `chunk` (half of the body)."""
     match damage:
         case "bytes":
             return headers, _flip_bytes(body)
@@ -29,7 +29,7 @@ def damage_post(headers: dict[str, str], body: bytes, damage: str) -> tuple[dict
 
 
 def _flip_bytes(raw: bytes) -> bytes:
-    """The first byte among them: it becomes a field of a kind that protobuf does not have."""
+    """Also flips the first byte, so that the first field has an invalid wire type."""
     return bytes(byte ^ 0xFF if at % 7 == 0 else byte for at, byte in enumerate(raw))
 
 
@@ -42,6 +42,6 @@ def _split_in_two(frame: Frame) -> list[Frame]:
     middle = len(payload) // 2
     others = _without_header(_without_header(frame, "sum"), "seq").headers
     return [
-        replace(frame, headers=(*others, ("sum", "2"), ("seq", str(seq))), payload=part)
-        for seq, part in enumerate((payload[:middle], payload[middle:]))
+        replace(frame, headers=(*others, ("sum", "2"), ("seq", str(seq))), payload=chunk)
+        for seq, chunk in enumerate((payload[:middle], payload[middle:]))
     ]

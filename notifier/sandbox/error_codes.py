@@ -1,4 +1,4 @@
-"""Refusals: every code the stand-in can answer with, its HTTP status and its sentence."""
+"""Error codes of Feishu's API that the sandbox answers with, with HTTP status and message."""
 
 from collections.abc import Mapping
 
@@ -66,9 +66,10 @@ STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
 
 
 class RefusedError(Exception):
-    """A call is answered with a code instead of data.
+    """The call is answered with an error code instead of data.
 
-    detail: what stands after the sentence. error: more members of the answer's `error` object.
+    code: a key of `STATUS_AND_MESSAGE`. detail: text after the message. headers: more headers of the answer.
+    error: more members of the `error` object of the answer.
     """
 
     def __init__(
@@ -88,20 +89,20 @@ class RefusedError(Exception):
 
 
 def bad_field(name: str, reason: str, value: object = "") -> RefusedError:
-    """A field that is missing or out of its range: 99992402 with Feishu's list of violations."""
+    """Error 99992402 with Feishu's list of violations, for a field that is missing or out of range."""
     violation = {"field": name, "value": str(value)[:100], "description": reason}
     return RefusedError(99992402, error={"field_violations": [violation]})
 
 
 def wrong_type(name: str, value: object) -> RefusedError:
-    """A field of the wrong JSON type: the gateway refuses before any API sees it."""
+    """Error 9499 for a field of the wrong JSON type. Feishu's gateway checks it before the API."""
     return RefusedError(
         9499, f"Invalid parameter type in json: {name}. Invalid parameter value: {value!r:.100}"
     )
 
 
 def text_field(body: JsonObject, name: str) -> str:
-    """A required string."""
+    """The value of a required string. Raises RefusedError."""
     if body.get(name) in (None, ""):
         raise bad_field(name, f"{name} is required")
     value = body[name]
@@ -111,13 +112,12 @@ def text_field(body: JsonObject, name: str) -> str:
 
 
 def optional_text(body: JsonObject, name: str) -> str | None:
+    """The value of an optional string, None when it is absent. Raises RefusedError."""
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         raise wrong_type(name, value)
     return value
 
 
-LOG_ID = web.RequestKey("LOG_ID", str)  # goes out as X-Tt-Logid
-
-
+LOG_ID = web.RequestKey("LOG_ID", str)  # sent as X-Tt-Logid
 CODE = web.RequestKey("CODE", int)  # the code of the JSON answer

@@ -1,11 +1,11 @@
-"""Clicks: a person presses something on a card; the app is asked, and its answer shown."""
+"""Simulates clicks on cards: sends the callback to the app and shows its answer."""
 
 import json
 import secrets
 from collections.abc import Callable
 
-from notifier.sandbox.api.error_codes import JsonObject, RefusedError
 from notifier.sandbox.api.messages import MessageApi
+from notifier.sandbox.error_codes import JsonObject, RefusedError
 from notifier.sandbox.push.long_connection import Ack, ConnectionLostError, LongConnection, NotConnectedError
 from notifier.sandbox.push.webhook import WebhookPusher
 from notifier.sandbox.tenant import Message, Tenant, TenantPerson, new_id
@@ -23,11 +23,11 @@ TOAST_TYPES = ("info", "success", "error", "warning")
 
 
 class BadClickError(ValueError):
-    """A click nobody could make; the text is for the person who asked for it."""
+    """A click that is not possible. The text is shown to the caller."""
 
 
 class CallbackAnswerError(Exception):
-    """What the app answered cannot be shown. code: what the user sees."""
+    """The answer of the app cannot be shown. code: the error code that Feishu's client shows."""
 
     def __init__(self, code: int, reason: str) -> None:
         self.code = code
@@ -35,6 +35,8 @@ class CallbackAnswerError(Exception):
 
 
 class ClickSimulator:
+    """Clicks of people on cards."""
+
     def __init__(
         self, tenant: Tenant, connection: LongConnection, webhook: WebhookPusher, messages: MessageApi
     ) -> None:
@@ -44,9 +46,10 @@ class ClickSimulator:
         self._messages = messages
 
     async def click(self, *, message_id: str, open_id: str, action: JsonObject) -> JsonObject:
-        """One `card.action.trigger` callback: asked once, never again, and answered in 3 s or not at all.
+        """Sends one `card.action.trigger` callback. Feishu never repeats it and waits 3 s for the answer.
 
-        Returns {"code", "msg", "event_id", "toast", "card_updated"}; code is 0 or what the client would show.
+        Returns {"code", "msg", "event_id", "toast", "card_updated"}. code is 0 or the code that the client shows.
+        Raises BadClickError.
         """
         message, person = self._tenant.messages.get(message_id), self._tenant.people.get(open_id)
         if message is None or message.msg_type != "interactive":
@@ -76,8 +79,8 @@ class ClickSimulator:
         try:
             await self._send(payload, event_id, apply_ack)
         except NotConnectedError:
-            over_webhook = {"code": NOT_REACHED, "msg": "the app's address cannot be reached"}
-            outcome |= over_webhook if self._webhook.url else {"code": NOT_ONLINE, "msg": "app not online"}
+            not_reached = {"code": NOT_REACHED, "msg": "the app's address cannot be reached"}
+            outcome |= not_reached if self._webhook.url else {"code": NOT_ONLINE, "msg": "app not online"}
         except (TimeoutError, ConnectionLostError):
             outcome |= {"code": NO_ANSWER, "msg": "no answer in time"}
         finally:
@@ -119,7 +122,7 @@ class ClickSimulator:
         return {"schema": "2.0", "header": header, "event": event}
 
     def _show_card(self, message: Message, card: object) -> bool:
-        """Replaces the card for everyone who sees it; says whether there was one to show."""
+        """Replaces the card for all readers. Returns whether the answer had a card."""
         if card is None:
             return False
         if not isinstance(card, dict) or card.get("type") not in ("raw", "template"):
