@@ -1,25 +1,142 @@
-"""Rooms: small enough to be read at one go. Who may import whom is checked by `make rooms`."""
+"""Layout: the rooms and their sizes, and the words that must not come back. `make rooms` checks the imports."""
 
+import ast
+import re
+import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parents[1] / "notifier"
-MOST_LINES = 420
+ROOT = Path(__file__).parents[1]
+PROGRAM = ROOT / "notifier"
+MIGRATIONS = PROGRAM / "store" / "schema" / "migrations"
+
+MAX_ENTRIES = 18
+"""Directly under `notifier/`."""
+MAX_MODULES = 16
+"""In one room, sub-rooms not counted."""
+MAX_LINES = 420
+MAX_FUNCTION_LINES = 60
+MAX_COMPLEXITY = 15
+
 MODULES = sorted(PROGRAM.rglob("*.py"))
 TABLES = {PROGRAM / "feishu" / "card_rules" / "components.py"}
 """Looked up, not read: one long table."""
 
+FORBIDDEN = re.compile(
+    r"\b("
+    r"told|tells|telling|born|birth|heard|unheard|deaf|deafness|hung|lever|rung|rungs|anew|whoever|goodbye|ails|ailing"
+    r"|soundness|treasury|announcer|refresher|parked|hush|epoch|wordings?|doubts?"
+    r"|for ever|by itself|hangs? up|a person must look|as they came|hand(?:s|ed)? over|is no (?:folder|date|chat)"
+    r")\b",
+    re.IGNORECASE,
+)
+"""Words of the project's former private language. docs/glossary.md has the words to use."""
+ALLOWED = (
+    "since the epoch",  # the Unix epoch
+    "Unix epoch",
+)
+
+
+def _names(module: Path) -> str:
+    return str(module.relative_to(ROOT))
+
+
+def _rooms() -> list[Path]:
+    return [PROGRAM, *(path.parent for path in PROGRAM.rglob("__init__.py") if path.parent != PROGRAM)]
+
+
+def test_a_newcomer_sees_few_rooms() -> None:
+    entries = [path.name for path in PROGRAM.iterdir() if not path.name.startswith(("__pycache__", "."))]
+
+    assert MAX_ENTRIES >= len(entries), sorted(entries)
+
+
+@pytest.mark.parametrize("room", _rooms(), ids=_names)
+def test_no_room_is_crowded(room: Path) -> None:
+    modules = [path.name for path in room.glob("*.py") if path.name != "__init__.py"]
+    limit = 20 if room == PROGRAM / "domain" else MAX_MODULES  # values without I/O, flat on purpose
+
+    assert limit >= len(modules)
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module not in TABLES], ids=_names)
+def test_no_module_is_too_long(module: Path) -> None:
+    assert MAX_LINES >= len(module.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize("module", MODULES, ids=_names)
+def test_every_module_says_what_it_holds(module: Path) -> None:
+    assert module.read_text(encoding="utf-8").startswith('"""')
+
 
 @pytest.mark.parametrize(
-    "module",
-    [module for module in MODULES if module not in TABLES],
-    ids=lambda module: str(module.relative_to(PROGRAM)),
+    "module", [module for module in MODULES if not module.is_relative_to(MIGRATIONS)], ids=_names
 )
-def test_no_module_is_too_long_to_be_read_at_one_go(module: Path) -> None:
-    assert MOST_LINES >= len(module.read_text(encoding="utf-8").splitlines())
+def test_no_function_is_too_long(module: Path) -> None:
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    long = {
+        node.name: lines
+        for node in functions
+        if (lines := (node.end_lineno or 0) - node.lineno + 1) > MAX_FUNCTION_LINES
+    }
+
+    assert {} == long
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(PROGRAM)))
-def test_every_module_opens_with_its_job(module: Path) -> None:
-    assert module.read_text(encoding="utf-8").startswith('"""')
+def test_complexity_is_limited_everywhere() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    exempt = [_names(module) for module in MODULES if "C901" in module.read_text(encoding="utf-8")]
+
+    assert MAX_COMPLEXITY == settings["tool"]["ruff"]["lint"]["mccabe"]["max-complexity"]
+    assert [] == exempt
+
+
+def test_every_room_is_in_the_import_rules() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    layers = next(contract for contract in contracts if contract["type"] == "layers")
+    cycles = next(contract for contract in contracts if contract["type"] == "acyclic_siblings")
+
+    assert layers["exhaustive"]
+    assert ["notifier.**"] == cycles["ancestors"]
+
+
+def test_no_class_name_means_two_things() -> None:
+    names = Counter(
+        node.name
+        for module in MODULES
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert {} == {name: times for name, times in names.items() if times > 1}
+
+
+def _texts() -> list[Path]:
+    pages = PROGRAM / "sandbox" / "page"
+    return [
+        *MODULES,
+        *sorted(pages.glob("*.js")),
+        *sorted(pages.glob("*.html")),
+        *sorted((ROOT / "templates").glob("*.j2")),
+        *sorted((ROOT / "docs").glob("*.md")),
+        ROOT / "README.md",
+        ROOT / "config.example.yaml",
+    ]
+
+
+@pytest.mark.parametrize("path", _texts(), ids=_names)
+def test_the_former_words_do_not_come_back(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for phrase in ALLOWED:
+        text = text.replace(phrase, "")
+    found = [
+        f"{number}: {line.strip()[:100]}"
+        for number, line in enumerate(text.splitlines(), 1)
+        if FORBIDDEN.search(line)
+    ]
+
+    assert [] == found

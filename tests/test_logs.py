@@ -41,7 +41,7 @@ def written(root: logging.Logger, log_format: str) -> Written:
 
 
 @pytest.fixture(params=["text", "json"])
-def form(request: pytest.FixtureRequest) -> str:
+def log_format(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
@@ -108,7 +108,7 @@ def test_an_address_stays_readable_around_its_secrets() -> None:
     )
 
 
-@pytest.mark.parametrize("form", ["json"], indirect=True)
+@pytest.mark.parametrize("log_format", ["json"], indirect=True)
 def test_a_json_line_is_json_whatever_is_hidden_in_it(written: Written) -> None:
     for text, _ in LEAKS.values():
         log.info("call.failed", extra={"reason": text})
@@ -117,7 +117,7 @@ def test_a_json_line_is_json_whatever_is_hidden_in_it(written: Written) -> None:
     assert ["call.failed"] * len(LEAKS) == [line["event"] for line in lines]
 
 
-@pytest.mark.parametrize("form", ["json"], indirect=True)
+@pytest.mark.parametrize("log_format", ["json"], indirect=True)
 def test_a_json_line_holds_time_level_event_fields_and_trace(written: Written) -> None:
     log_failure(ValueError("oh"))
     line = json.loads(written())
@@ -128,14 +128,14 @@ def test_a_json_line_holds_time_level_event_fields_and_trace(written: Written) -
     assert "nothing" not in line
 
 
-@pytest.mark.parametrize("form", ["text"], indirect=True)
+@pytest.mark.parametrize("log_format", ["text"], indirect=True)
 def test_a_text_line_quotes_what_would_break_it(written: Written) -> None:
     log.warning("call.failed", extra={"reason": 'two words\nand "lines"', "code": 1})
 
     assert written().endswith('warning call.failed reason="two words\\nand \\"lines\\"" code=1\n')
 
 
-@pytest.mark.parametrize("form", ["text"], indirect=True)
+@pytest.mark.parametrize("log_format", ["text"], indirect=True)
 def test_other_libraries_are_heard_only_from_warnings_on(written: Written) -> None:
     other = logging.getLogger("another.library")
     other.info("chatter")

@@ -82,7 +82,7 @@ def cards(box: FeishuBox, chat: str = LIN) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "trouble",
+    "fault",
     [
         {"kind": "drop"},
         {"kind": "black_hole", "seconds": 8},
