@@ -1,4 +1,4 @@
-"""Cron expressions, read by APScheduler."""
+"""Cron expressions: five fields to an APScheduler trigger."""
 
 import re
 from datetime import tzinfo
@@ -12,8 +12,9 @@ _PART = re.compile(
 
 
 def make_trigger(cron: str, zone: tzinfo) -> CronTrigger:
-    """Five fields. Days of the week count as cron counts them: 0 and 7 are Sunday, and steps begin there; APScheduler
-    begins on Monday. Raises ValueError.
+    """The trigger of a cron expression with five fields, in this time zone. Raises ValueError.
+
+    Days of the week are numbered as in cron: 0 and 7 are Sunday, and steps start there. APScheduler starts on Monday.
     """
     fields = cron.split()
     if len(fields) != 5:
@@ -22,7 +23,7 @@ def make_trigger(cron: str, zone: tzinfo) -> CronTrigger:
 
 
 def _named_days(field: str) -> str:
-    """Every day by its name, so that nothing is left to count."""
+    """Replace day numbers with names, because cron and APScheduler number the days differently."""
     days = {day for part in field.split(",") for day in _days_of(part)}
     return "*" if len(days) == len(_DAYS) else ",".join(_DAYS[day] for day in sorted(days))
 
@@ -30,7 +31,7 @@ def _named_days(field: str) -> str:
 def _days_of(part: str) -> set[int]:
     found = _PART.fullmatch(part)
     if found is None:
-        raise ValueError(f"{part!r} is no day of the week: write 0-7, 1-5, mon,thu or */2")
+        raise ValueError(f"{part!r} is not a day of the week. Use 0-7, 1-5, mon,thu or */2")
     if found["all"]:
         first, last = 0, 6
     else:
@@ -38,15 +39,15 @@ def _days_of(part: str) -> set[int]:
         last = _day(found["last"]) if found["last"] else (6 if found["step"] else first)
         last = 7 if found["last"] and last == 0 and first else last
     if first > last:
-        raise ValueError(f"{part!r} ends before it begins")
+        raise ValueError(f"{part!r} ends before it starts. Write the earlier day first")
     return {day % 7 for day in range(first, last + 1, int(found["step"] or 1))}
 
 
 def _day(text: str) -> int:
     if text.isdigit():
         if int(text) > 7:
-            raise ValueError(f"{text!r} is no day of the week; they are 0 to 7")
+            raise ValueError(f"{text!r} is not a day of the week. Use 0 to 7")
         return int(text)
     if text.lower() not in _DAYS:
-        raise ValueError(f"{text!r} is no day of the week")
+        raise ValueError(f"{text!r} is not a day of the week. Use mon, tue, wed, thu, fri, sat or sun")
     return _DAYS.index(text.lower())

@@ -1,39 +1,41 @@
-"""All that can go wrong and that somebody above does something about, on one page."""
+"""All errors that callers handle, with their meaning."""
 
 
 class NotifierError(Exception):
-    """Something this program knows how to name."""
+    """Base class of all errors of this program."""
 
 
 class ConfigError(NotifierError):
-    """The configuration cannot be used. The message names file, key path and a way out; exit code 2."""
+    """The configuration is invalid. The message names the file, the key path and a solution. Exit code 2."""
 
 
 class StoreBusy(NotifierError):
-    """Another notifier process already works on this database file."""
+    """Another notifier process uses this database file."""
 
 
 class StoreFailing(NotifierError):
-    """The database cannot be read or written now. The message says why and what to do."""
+    """The database cannot be read or written now. The message contains the reason and the next step."""
 
 
 class StoreOutdated(NotifierError):
-    """The database is newer than this program, or its migration failed."""
+    """The database schema is newer than this program, or a migration failed."""
 
 
 class Quarantined(NotifierError):
-    """One thing cannot be worked on; a person must look. The rest goes on."""
+    """One item cannot be processed and needs attention. Other items are processed as usual."""
 
 
 class TemplateBroken(NotifierError):
-    """A card template does not parse, does not render, or renders something that is no card."""
+    """A card template does not parse or render, or its result is not a valid card."""
 
 
 class CallError(NotifierError):
-    """A call to Feishu, or to the company's paying system, did not give what was asked for.
+    """A call to Feishu or to the payroll system failed.
 
-    code: Feishu's code or the HTTP status, None when no readable answer came. log_id: X-Tt-Logid, for Feishu's support.
-    retry_after_seconds: the least pause before a repeat that Feishu asked for, or None.
+    reason: a sentence for logs and operators.
+    code: Feishu's error code or the HTTP status; None if there was no readable response.
+    log_id: X-Tt-Logid, for Feishu's support.
+    retry_after_seconds: the minimum wait that the server requested, in seconds; None if it requested none.
     """
 
     def __init__(
@@ -57,10 +59,11 @@ class CallError(NotifierError):
 
 
 class TemporaryFailure(CallError):
-    """Feishu did not carry it out and may later: try again after a pause.
+    """The server did not execute the call. A later attempt may succeed.
 
-    whole_app: everybody must wait, not only this recipient. exact: the wait was named by Feishu in this very answer,
-    so it is the right one; else it is a least, and grows from try to try.
+    affects_whole_app: the limit applies to all recipients, not only to this one.
+    is_exact_wait: the response named retry_after_seconds, so the next attempt waits exactly that long. Otherwise
+    the value is a minimum, and the wait grows with each attempt.
     """
 
     def __init__(
@@ -79,40 +82,40 @@ class TemporaryFailure(CallError):
 
 
 class OutcomeUnknown(CallError):
-    """It may have been carried out: ask again with the same key, never with a new one."""
+    """The server may have executed the call. Repeat it with the same idempotency key, never with a new one."""
 
 
 class RecipientUnreachable(CallError):
-    """The person or chat cannot be messaged by us; another recipient may be."""
+    """The app cannot message this person or chat. It may be able to message another recipient."""
 
 
 class CardRefused(CallError):
-    """Feishu does not take this content; a simpler one may pass."""
+    """Feishu rejected this card content. A lower variant may be accepted."""
 
 
 class PictureRefused(CardRefused):
-    """Only a chart or an image of the card is at fault."""
+    """Feishu rejected a chart or an image of the card, not the rest of the content."""
 
 
 class Refused(CallError):
-    """Repeating cannot help; a person must change something."""
+    """The server rejected the call permanently. A repeat fails until an operator changes something."""
 
 
 class AccountUnknown(Refused):
-    """Feishu does not know this referral account (1002553)."""
+    """Feishu does not know this referral account (code 1002553)."""
 
 
 class AccountDeactivated(Refused):
-    """The referral account may not withdraw (1002555)."""
+    """The referral account is deactivated and cannot withdraw (code 1002555)."""
 
 
 class MessageGone(Refused):
-    """The message cannot be changed any more: too old, recalled, deleted, or not ours."""
+    """The message cannot be updated: it is too old, recalled, deleted, or from another app."""
 
 
 class NotAuthorised(CallError):
-    """Feishu gives us no token: wrong id or secret, or the app is disabled."""
+    """Feishu issues no access token: the app id or secret is wrong, or the app is disabled."""
 
 
 class AppSuspended(CallError):
-    """Feishu takes nothing from this app until a person acts: disabled, no quota left, or called from elsewhere."""
+    """Feishu rejects all calls of the app until an operator acts: disabled, out of quota, or IP not allowed."""

@@ -50,7 +50,7 @@ def complaint(file: Path, environ: Mapping[str, str] | None = None) -> str:
 WRONG = {
     "events that go before Feishu is done with them": (
         "retention:\n  events_days: 0",
-        "retention.events_days: must be at least 1: Feishu sends an event again for 7 hours",
+        "retention.events_days: must be at least 1: Feishu repeats an event for up to 7 hours",
     ),
     "events that are kept for longer than there are dates": (
         "retention:\n  events_days: 99999999999",
@@ -58,9 +58,9 @@ WRONG = {
     ),
     "cards that go while they can be pressed": (
         "retention:\n  deliveries_days: 14",
-        "retention.deliveries_days: must be at least 30: for 14 days a card can be pressed",
+        "retention.deliveries_days: must be at least 30: a card can be pressed and updated for 14 days",
     ),
-    "no routes at all": ("routes: []", "routes: nobody would ever be told"),
+    "no routes at all": ("routes: []", "routes: the list is empty, so no notice would be sent"),
     "yes where a number belongs": ("feishu:\n  timeout_seconds: true", "timeout_seconds: must be a number"),
     "a password in the address": ("feishu:\n  base_url: https://me:pw@open.feishu.cn", "without a user name"),
     "a database in memory": ("store:\n  url: 'sqlite:///:memory:'", "store.url: must name a file"),
@@ -116,7 +116,7 @@ WRONG = {
     "a number for a key": ("1: x", "1"),
     "http over the network": (
         "feishu:\n  base_url: http://open.feishu.cn",
-        "feishu.base_url: must use https, as the app secret travels over it",
+        "feishu.base_url: must use https, because calls contain the app secret",
     ),
     "an address with a path": (
         "feishu:\n  base_url: https://open.feishu.cn/open-apis",
@@ -142,20 +142,20 @@ WRONG = {
     ),
     "a group with a taken name": (
         "groups: {referrer: {chat_id: oc_1}}",
-        "groups.referrer: a group's name is lower-case letters",
+        "groups.referrer: a group name must consist of lower-case letters",
     ),
-    "a chat id that is none": ("groups: {hr: {chat_id: ou_1}}", "groups.hr.chat_id: is no chat id"),
+    "a chat id that is none": ("groups: {hr: {chat_id: ou_1}}", "groups.hr.chat_id: is not a chat id"),
     "a group without a chat": ("groups: {hr: {}}", "groups.hr.chat_id: this key is missing"),
     "a time zone that is none": (
         "cards:\n  time_zone: Asia/Peking",
-        "cards.time_zone: 'Asia/Peking' is no IANA",
+        "cards.time_zone: 'Asia/Peking' is not an IANA",
     ),
     "a time zone from elsewhere": ("cards:\n  time_zone: ../../etc/passwd", "cards.time_zone: "),
     "a template folder that is not there": ("cards:\n  template_dir: gone", "cards.template_dir: "),
     "a route to nobody": ("routes:\n  - {name: a, to: []}", "routes[0].to: "),
     "two routes of one name": (
         "routes:\n  - {name: a, to: referrer}\n  - {name: a, to: referrer}",
-        "routes: two of them are called 'a'",
+        "routes: the name 'a' is used twice",
     ),
     "a negative amount": (
         "routes:\n  - {name: a, to: referrer, when: {least_amount: -1}}",
@@ -171,11 +171,11 @@ WRONG = {
     ),
     "a webhook without an address": (
         "feishu:\n  transport: webhook\nwebhook:\n  encrypt_key: k",
-        "webhook.listen: feishu.transport is webhook; name host:port",
+        "webhook.listen: feishu.transport is webhook; set host:port",
     ),
     "a webhook without a secret": (
         "feishu:\n  transport: webhook\nwebhook:\n  listen: 127.0.0.1:1",
-        "webhook.encrypt_key: one of webhook.encrypt_key and webhook.verification_token is needed",
+        "webhook.encrypt_key: set webhook.encrypt_key or webhook.verification_token",
     ),
     "a webhook's address that is none": ("webhook:\n  listen: here", "webhook.listen: must be host:port"),
     "a webhook's path with a pattern": ("webhook:\n  path: '/{x}'", "webhook.path: must be a path such as"),
@@ -268,7 +268,7 @@ def test_a_wrong_value_from_the_environment_names_its_variable(file: Path) -> No
 def test_a_variable_of_ours_that_names_no_setting_is_refused(file: Path, variable: str, hint: str) -> None:
     file.write_text("")
 
-    assert f"the environment: {variable} names no setting{hint}" in complaint(file, {variable: "x"})
+    assert f"the environment: {variable} is not a setting{hint}" in complaint(file, {variable: "x"})
 
 
 def test_variables_for_the_tests_are_none_of_the_settings(file: Path) -> None:
@@ -489,16 +489,16 @@ def test_the_example_shows_each_well_known_name() -> None:
         ("{name: d, to: nobody}", "digests[0].to: there is no group called 'nobody'"),
         ("{name: d, to: []}", "digests[0].to"),
         ("{name: d, to: hr, at: '25:00'}", "must be a time of day in quotes"),
-        ("{name: d, to: hr, cron: 99 9 * * *}", "is no cron expression"),
-        ("{name: d, to: hr, cron: 7 9 * * *, at: '09:07'}", "say either at or cron, not both"),
-        ("{name: d, to: hr, time_zone: Mars/Base}", "is no IANA time zone"),
+        ("{name: d, to: hr, cron: 99 9 * * *}", "is not a cron expression"),
+        ("{name: d, to: hr, cron: 7 9 * * *, at: '09:07'}", "set either at or cron, not both"),
+        ("{name: d, to: hr, time_zone: Mars/Base}", "is not an IANA time zone"),
         ("{name: d, to: hr, period: year}", "digests[0].period"),
         ("{name: d, to: hr, rows: 51}", "digests[0].rows"),
         ("{name: d, to: hr, chart_days: 8}", "digests[0].chart_days"),
         ("{name: d, to: hr, file: sometimes}", "digests[0].file"),
         ("{name: d, to: hr, jitter_seconds: -1}", "digests[0].jitter_seconds"),
         ("{name: d, to: hr, withdrwa: true}", "withdrwa"),
-        ("{name: d, to: hr}, {name: d, to: hr}", "two of them are called 'd'"),
+        ("{name: d, to: hr}, {name: d, to: hr}", "the name 'd' is used twice"),
     ],
 )
 def test_a_digest_that_cannot_be_is_refused_by_name(tmp_path: Path, digest: str, complaint: str) -> None:

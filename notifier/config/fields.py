@@ -1,4 +1,4 @@
-"""Config types: what the sections of the configuration are made of."""
+"""Types of settings that several sections share."""
 
 import re
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 
 class Section(BaseModel):
-    """A group of settings: unknown keys are errors, values do not change."""
+    """A group of settings. Unknown keys are errors; values are immutable."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, arbitrary_types_allowed=True, validate_default=True
@@ -21,7 +21,7 @@ def _as_zone(value: object) -> ZoneInfo:
     try:
         return ZoneInfo(str(value))
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{value!r} is no IANA time zone; write for example Asia/Shanghai") from error
+        raise ValueError(f"{value!r} is not an IANA time zone. Example: Asia/Shanghai") from error
 
 
 Zone = Annotated[ZoneInfo, BeforeValidator(_as_zone)]
@@ -48,7 +48,7 @@ Secret = Annotated[SecretStr, BeforeValidator(_as_text)]
 
 
 def listen_address(text: str) -> tuple[str, int]:
-    """`127.0.0.1:8080` or `[::1]:8080`, as host and port. Raises ValueError."""
+    """Split `127.0.0.1:8080` or `[::1]:8080` into host and port. Raises ValueError."""
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
@@ -57,5 +57,5 @@ def listen_address(text: str) -> tuple[str, int]:
 
 
 def as_list(value: object) -> object:
-    """One value may stand without brackets."""
+    """Accept a single value in place of a list."""
     return [value] if isinstance(value, str | int) and not isinstance(value, bool) else value

@@ -1,4 +1,4 @@
-"""Config file: YAML and environment -> Config. Every complaint names file, key path and a way out."""
+"""Config loader: YAML file and environment to Config. Each error names the file, the key path and a solution."""
 
 import os
 from collections.abc import Mapping
@@ -19,23 +19,27 @@ WELL_KNOWN_VARIABLES: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("feishu", "app_id"): ("FEISHU_APP_ID", "LARK_APP_ID", "APP_ID"),
     ("feishu", "app_secret"): ("FEISHU_APP_SECRET", "LARK_APP_SECRET", "APP_SECRET"),
 }
-"""Names from the environment that are honoured besides NOTIFIER_<SECTION>__<KEY>, the first that is set wins."""
+"""Environment variables besides NOTIFIER_<SECTION>__<KEY>. The first one that is set has priority."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedConfig:
-    """config, and where its values came from. origins: by key path, for what the environment set.
-    overruled: names in the environment that were set but not used, with the one that was.
-    """
+    """The configuration and the sources of its values."""
 
     config: Config
     file: Path | None
+    """None: no config file."""
     origins: Mapping[str, str] = field(default_factory=dict)
+    """Environment variable by key path, for values from the environment."""
     overridden: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables that are set but not used -> the variable that is used instead."""
 
 
 def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> LoadedConfig:
-    """path: None means config.yaml in the working folder if there is one. Raises ConfigError."""
+    """Load the configuration. Raises ConfigError.
+
+    path: None means config.yaml in the current folder, if it exists. environ: None means the process environment.
+    """
     environ = os.environ if environ is None else environ
     file = path if path is not None else _default_file()
     document = _read(file) if file is not None else {}
@@ -54,14 +58,14 @@ def _default_file() -> Path | None:
 
 
 def require_credentials(loaded: LoadedConfig) -> None:
-    """Raises ConfigError when the app's id or secret is missing: without them nothing can talk to Feishu."""
+    """Raises ConfigError if the app id or secret is missing: all calls to Feishu need them."""
     feishu = loaded.config.feishu
     for key, value in (("app_id", feishu.app_id), ("app_secret", feishu.app_secret.get_secret_value())):
         if not value:
             variable = WELL_KNOWN_VARIABLES["feishu", key][0]
             raise ConfigError(
-                f"{loaded.file or 'no config file'}: feishu.{key} is missing. Set it there, or in the environment as "
-                f"{variable} (you find it in the developer console under Credentials)."
+                f"{loaded.file or 'no config file'}: feishu.{key} is missing. Set it there, or set "
+                f"{variable} in the environment. The developer console shows it under Credentials."
             )
 
 
@@ -103,10 +107,7 @@ def _format_yaml_error(error: Exception) -> str:
 def _apply_environment(
     document: dict[str, Any], environ: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Writes values of the environment into the document: NOTIFIER_FEISHU__APP_ID and the well-known names.
-
-    Returns what was set by which name, and which names lost.
-    """
+    """Write environment values into the document. Returns LoadedConfig.origins and LoadedConfig.overridden."""
     origins: dict[str, str] = {}
     overridden: dict[str, str] = {}
     for path in _scalar_paths():
@@ -114,20 +115,20 @@ def _apply_environment(
         present = [name for name in names if environ.get(name)]
         if not present:
             continue
-        winner, *unused = present
-        _set_value(document, path, environ[winner])
-        origins[".".join(path)] = winner
-        overridden |= dict.fromkeys(unused, winner)
+        used, *unused = present
+        _set_value(document, path, environ[used])
+        origins[".".join(path)] = used
+        overridden |= dict.fromkeys(unused, used)
     unknown = [name for name in sorted(environ) if name.startswith(PREFIX) and name not in _variables()]
     unknown = [name for name in unknown if not name.startswith(f"{PREFIX}TESTS_")]
     if unknown:
         hint = suggest_name(unknown[0], sorted(_variables()))
-        raise ConfigError(f"the environment: {unknown[0]} names no setting{hint}. Unset it or correct it.")
+        raise ConfigError(f"the environment: {unknown[0]} is not a setting{hint}. Unset it or correct it.")
     return origins, overridden
 
 
 def _scalar_paths() -> list[tuple[str, ...]]:
-    """Every setting that is one value, as (section, key)."""
+    """Key paths of all settings with a single value."""
     paths: list[tuple[str, ...]] = []
     for section, info in Config.model_fields.items():
         annotation = info.annotation
@@ -152,23 +153,23 @@ def _set_value(document: dict[str, Any], path: tuple[str, ...], value: str) -> N
         if inner is None:
             inner = place[section] = {}
         if not isinstance(inner, dict):
-            return  # the check below says what is wrong with it
+            return  # the validation reports the error
         place = inner
     place[key] = value
 
 
 def _resolve_paths(document: dict[str, Any], file: Path | None) -> dict[str, Any]:
-    """A relative template folder is meant from the config file, not from wherever one happens to stand."""
+    """Resolve a relative template folder from the folder of the config file, not from the current folder."""
     cards = document.get("cards")
     if file is not None and isinstance(cards, dict) and isinstance(cards.get("template_dir"), str):
         return {**document, "cards": {**cards, "template_dir": file.parent / cards["template_dir"]}}
     return document
 
 
-def _format_error(  # noqa: PLR0911 - one return per kind of mistake
+def _format_error(  # noqa: PLR0911 - one return per type of error
     error: ValidationError, where: str, origins: Mapping[str, str]
 ) -> str:
-    """The first thing that is wrong, in one sentence."""
+    """The first error, as one sentence."""
     first = error.errors()[0]
     path = _shown_path(first["loc"])
     source = origins.get(path)
@@ -189,7 +190,7 @@ def _format_error(  # noqa: PLR0911 - one return per kind of mistake
         case "too_short":
             return f"{place}: {path}: must not be empty. See config.example.yaml."
         case "model_type" | "dict_type" | "mapping_type":
-            return f"{place}: {path}: must hold `key: value` lines of its own, indented under it."
+            return f"{place}: {path}: must hold `key: value` lines, indented under it."
         case _:
             got = "" if "secret" in path else f" (it is {_short(first.get('input'))})"
             return f"{place}: {path}: {message[:1].lower()}{message[1:]}{got}. See config.example.yaml."
@@ -203,7 +204,7 @@ def _shown_path(loc: tuple[int | str, ...]) -> str:
 
 
 def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that may stand where an unknown one stood."""
+    """The valid keys at the place of an unknown key."""
     model: Any = Config
     for part in loc[:-1]:
         if isinstance(part, int) or not (isinstance(model, type) and issubclass(model, BaseModel)):

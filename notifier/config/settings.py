@@ -1,4 +1,7 @@
-"""Config: every setting as a frozen value with its default and its rule. Read from YAML by config_file.py."""
+"""All settings with default and validation. config/loader.py reads them from YAML and the environment.
+
+config.example.yaml and docs/configuration.md explain each setting to users.
+"""
 
 import difflib
 import re
@@ -26,17 +29,28 @@ CENTURY_DAYS = 36_500
 
 
 class Transport(StrEnum):
+    """How events arrive."""
+
     LONG_CONNECTION = "long_connection"
     WEBHOOK = "webhook"
 
 
 class FeishuConfig(Section):
+    """Access to the Feishu API."""
+
     base_url: str = "https://open.feishu.cn"
+    """Address of the API: Feishu or Lark."""
     app_id: Text = ""
+    """App id from the developer console."""
     app_secret: Secret = SecretStr("")
+    """App secret from the developer console."""
     transport: Transport = Transport.LONG_CONNECTION
+    """How events arrive: long connection or webhook."""
     timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
+    """Limit of one API call, in seconds."""
     when_refused: Literal["exit_at_start", "exit", "retry"] = "exit_at_start"
+    """What to do if Feishu rejects the credentials. `exit_at_start`: exit at start-up only; `exit`: exit at any time;
+    `retry`: never exit."""
 
     @field_validator("base_url")
     @classmethod
@@ -46,14 +60,14 @@ class FeishuConfig(Section):
             raise ValueError(
                 "must be an address such as https://open.feishu.cn or https://open.larksuite.com"
             )
-        _ = parts.port  # raises for a port that is none
+        _ = parts.port  # raises ValueError for an invalid port
         if parts.username or parts.password:
             raise ValueError("must be an address without a user name or password")
         if parts.path.strip("/"):
             raise ValueError(f"must be an address without a path; leave out {parts.path}")
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
             raise ValueError(
-                "must use https, as the app secret travels over it; http is for a stand-in on this machine"
+                "must use https, because calls contain the app secret; http is allowed for a server on this machine"
             )
         return value.rstrip("/")
 
@@ -66,11 +80,18 @@ def _is_loopback(host: str) -> bool:
 
 
 class WebhookConfig(Section):
+    """Endpoint for events, if feishu.transport is webhook."""
+
     listen: str = ""
+    """host:port of the endpoint; empty: none."""
     path: str = "/feishu/events"
+    """URL path of the endpoint."""
     encrypt_key: Secret = SecretStr("")
+    """Encrypt key from the developer console; it also verifies signatures."""
     verification_token: Secret = SecretStr("")
+    """Verification token from the developer console."""
     replay_window_seconds: int = Field(default=300, ge=1, le=3600)
+    """Maximum age of a signed request, in seconds."""
 
     @field_validator("listen")
     @classmethod
@@ -88,21 +109,23 @@ class WebhookConfig(Section):
 
 
 class StoreConfig(Section):
+    """Database."""
+
     url: str = "sqlite:///data/notifier.db"
 
     @field_validator("url")
     @classmethod
     def _sqlite(cls, value: str) -> str:
         if not value.startswith("sqlite:///"):
-            raise ValueError(
-                "must be sqlite:///path/to/notifier.db (four slashes for an absolute path); there is no other yet"
-            )
+            raise ValueError("must be sqlite:///path/to/notifier.db (four slashes for an absolute path)")
         if not value.removeprefix("sqlite:///").strip("/") or ":memory:" in value:
-            raise ValueError("must name a file, as what lies in memory is lost with the process")
+            raise ValueError("must name a file, because data in memory is lost when the process ends")
         return value
 
 
 class CardConfig(Section):
+    """Rendering of cards."""
+
     time_zone: Zone = ZoneInfo("Asia/Shanghai")
     template_dir: Path | None = None
 
@@ -111,12 +134,14 @@ class CardConfig(Section):
     def _folder(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_dir():
             raise ValueError(
-                f"{value} is no folder; make it, or leave the key out to use the shipped templates"
+                f"{value} is not a folder; create it, or remove the key to use the built-in templates"
             )
         return value
 
 
 class GroupConfig(Section):
+    """A Feishu group that receives cards."""
+
     chat_id: Text
     operators: Annotated[tuple[Text, ...], BeforeValidator(as_list)] = ()
 
@@ -125,7 +150,7 @@ class GroupConfig(Section):
     def _chat_id(cls, value: str) -> str:
         if not re.fullmatch(r"oc_[A-Za-z0-9_]{1,100}", value):
             raise ValueError(
-                "is no chat id; it starts with oc_ (open the group's settings in Feishu to copy it)"
+                "is not a chat id; it starts with oc_ (copy it from the group settings in Feishu)"
             )
         return value
 
@@ -134,25 +159,34 @@ class GroupConfig(Section):
     def _open_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for each in value:
             if not re.fullmatch(r"ou_[A-Za-z0-9_]{1,61}", each):
-                raise ValueError(f"{each!r} is no open_id; it starts with ou_")
+                raise ValueError(f"{each!r} is not an open_id; it starts with ou_")
         return value
 
 
 class ConditionConfig(Section):
+    """Conditions of a route. An empty condition matches everything."""
+
     direction: Annotated[tuple[Direction, ...], BeforeValidator(as_list)] = ()
+    """Directions of the change."""
     kind: Annotated[tuple[Kind, ...], BeforeValidator(as_list)] = ()
+    """Kinds of the asset."""
     currency: Annotated[tuple[Text, ...], BeforeValidator(as_list)] = ()
+    """Currency codes."""
     account: Annotated[tuple[Text, ...], BeforeValidator(as_list)] = ()
+    """Feishu's account ids."""
     least_amount: Decimal | None = Field(default=None, ge=0)
+    """Minimum absolute change, in units of the currency or points."""
 
     @field_validator("least_amount", mode="before")
     @classmethod
     def _as_exact_decimal(cls, value: object) -> object:
-        """0.1 in YAML means a tenth, not the nearest binary fraction."""
+        """Convert via text, so that 0.1 in YAML is exactly one tenth."""
         return str(value) if isinstance(value, float) else value
 
 
 class RouteConfig(Section):
+    """A routing rule: which notices go to which targets."""
+
     name: str = Field(min_length=1)
     when: ConditionConfig = ConditionConfig()
     to: Annotated[tuple[str, ...], BeforeValidator(as_list)] = Field(min_length=1)
@@ -160,12 +194,18 @@ class RouteConfig(Section):
 
 
 class WithdrawalConfig(Section):
+    """Withdrawals from cards."""
+
     offer_to: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
+    """Targets whose cards have withdraw buttons: `referrer` or group names."""
     kinds: Annotated[tuple[Kind, ...], BeforeValidator(as_list)] = Field(
         default=(Kind.POINTS, Kind.CASH), min_length=1
     )
+    """Kinds that can be withdrawn."""
     least_amount: Decimal = Field(default=Decimal(0), ge=0)
+    """Minimum balance for an offer."""
     per_minute: int = Field(default=98, gt=0, le=100)
+    """Maximum calls per minute. Feishu allows 100."""
 
     @field_validator("least_amount", mode="before")
     @classmethod
@@ -173,17 +213,26 @@ class WithdrawalConfig(Section):
         return str(value) if isinstance(value, float) else value
 
 
-SHORTEST_SECRET = 16
+MIN_SECRET_LENGTH = 16
 
 
 class PayoutConfig(Section):
+    """Connection to the company's payroll system."""
+
     url: str = ""
+    """Address that receives payouts; empty: payouts are exported by an operator."""
     secret: Secret = SecretStr("")
+    """Key of the signatures in both directions."""
     listen: str = ""
+    """host:port of the endpoint for payroll reports; empty: none."""
     timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
+    """Limit of one call, in seconds."""
     give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
+    """A payout becomes dead after this time without success, in hours."""
     alarm_after_days: Number | None = Field(default=7, gt=0, le=365)
+    """An unpaid payout is late after this time, in days; None: never."""
     alarm_group: str | None = None
+    """Group that receives alarms; None: the fallback group."""
 
     @field_validator("url")
     @classmethod
@@ -193,18 +242,22 @@ class PayoutConfig(Section):
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
             raise ValueError("must be an address such as https://payroll.example.com/payouts")
-        _ = parts.port  # raises for a port that is none
+        _ = parts.port  # raises ValueError for an invalid port
         if parts.username or parts.password:
             raise ValueError("must be an address without a user name or password; calls are signed")
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError("must use https, as it says who gets how much; http is for this machine")
+            raise ValueError(
+                "must use https, because payouts are confidential; http is for a server on this machine"
+            )
         return value
 
     @field_validator("secret")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < SHORTEST_SECRET:
-            raise ValueError(f"must have at least {SHORTEST_SECRET} characters, or it can be guessed")
+        if 0 < len(value.get_secret_value()) < MIN_SECRET_LENGTH:
+            raise ValueError(
+                f"must have at least {MIN_SECRET_LENGTH} characters, so that it cannot be guessed"
+            )
         return value
 
     @field_validator("listen")
@@ -219,18 +272,22 @@ class PayoutConfig(Section):
         for name in ("url", "listen"):
             if getattr(self, name) and not self.secret.get_secret_value():
                 raise ValueError(
-                    f"{name} needs payouts.secret, which signs what passes between the two systems; set "
+                    f"{name} needs payouts.secret, which signs the calls between the two systems; set "
                     "NOTIFIER_PAYOUTS__SECRET in the environment"
                 )
         return self
 
 
 class ReferrerConfig(Section):
+    """Look-up of the referrers of accounts."""
+
     max_age_hours: Number = Field(default=24, ge=0, le=24 * 365)
     lookups_per_second: Number = Field(default=9, gt=0, le=10)
 
 
 class ReconciliationConfig(Section):
+    """Comparison of the ledger with balances at Feishu."""
+
     on_connect: bool = True
     every_hours: Number | None = Field(default=6, gt=0, le=24 * 31)
     reads_per_second: Number = Field(default=5, gt=0, le=10)
@@ -238,13 +295,21 @@ class ReconciliationConfig(Section):
 
 
 class SendingConfig(Section):
+    """Rate limits and retries of messages."""
+
     per_second: Number = Field(default=40, gt=0, le=50)
+    """Maximum messages per second. Feishu allows 50."""
     per_minute: int = Field(default=975, gt=0, le=1000)
+    """Maximum messages per minute. Feishu allows 1000."""
     per_chat_per_second: Number = Field(default=4.5, gt=0, le=5)
+    """Maximum messages per second and chat. Feishu allows 5."""
     give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
+    """A delivery becomes dead after this time without success, in hours."""
 
 
 class HealthConfig(Section):
+    """HTTP endpoint for health checks and metrics."""
+
     listen: str = ""
 
     @field_validator("listen")
@@ -265,15 +330,19 @@ def _at_least(least: int, reason: str) -> AfterValidator:
 
 
 class RetentionConfig(Section):
+    """How long finished rows are kept, in days."""
+
     events_days: Annotated[
-        int, _at_least(1, "Feishu sends an event again for 7 hours"), Field(le=CENTURY_DAYS)
+        int, _at_least(1, "Feishu repeats an event for up to 7 hours"), Field(le=CENTURY_DAYS)
     ] = 30
     deliveries_days: Annotated[
-        int, _at_least(30, "for 14 days a card can be pressed and changed"), Field(le=CENTURY_DAYS)
+        int, _at_least(30, "a card can be pressed and updated for 14 days"), Field(le=CENTURY_DAYS)
     ] = 90
 
 
 class LogConfig(Section):
+    """Log output."""
+
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
 
@@ -304,13 +373,13 @@ class Config(Section):
         if self.feishu.transport is not Transport.WEBHOOK:
             return self
         if not self.webhook.listen:
-            raise ValueError("webhook.listen: feishu.transport is webhook; name host:port to listen on")
+            raise ValueError("webhook.listen: feishu.transport is webhook; set host:port to listen on")
         if not any(
             each.get_secret_value() for each in (self.webhook.encrypt_key, self.webhook.verification_token)
         ):
             raise ValueError(
-                "webhook.encrypt_key: one of webhook.encrypt_key and webhook.verification_token is needed, or anybody "
-                "could post events; set NOTIFIER_WEBHOOK__ENCRYPT_KEY in the environment"
+                "webhook.encrypt_key: set webhook.encrypt_key or webhook.verification_token, because otherwise "
+                "anyone can post events; use NOTIFIER_WEBHOOK__ENCRYPT_KEY in the environment"
             )
         return self
 
@@ -319,11 +388,13 @@ class Config(Section):
         for name in self.groups:
             if name == REFERRER or not GROUP_NAME.fullmatch(name):
                 raise ValueError(
-                    f"groups.{name}: a group's name is lower-case letters, digits, - and _, begins with a letter, "
-                    f"and is not `{REFERRER}`"
+                    f"groups.{name}: a group name must consist of lower-case letters, digits, - and _, start with a "
+                    f"letter, and must not be `{REFERRER}`"
                 )
         if not self.routes:
-            raise ValueError("routes: nobody would ever be told; name at least one, or leave the key out")
+            raise ValueError(
+                "routes: the list is empty, so no notice would be sent; add a route, or remove the key"
+            )
         if self.fallback_group is not None and self.fallback_group not in self.groups:
             raise ValueError(f"fallback_group: {self._unknown_group(self.fallback_group)}")
         for number, route in enumerate(self.routes):
@@ -333,7 +404,7 @@ class Config(Section):
         names = [route.name for route in self.routes]
         duplicate = next((name for name in names if names.count(name) > 1), None)
         if duplicate:
-            raise ValueError(f"routes: two of them are called {duplicate!r}; give each a name of its own")
+            raise ValueError(f"routes: the name {duplicate!r} is used twice; use unique names")
         return self
 
     @model_validator(mode="after")
@@ -351,7 +422,7 @@ class Config(Section):
         names = [digest.name for digest in self.digests]
         duplicate = next((name for name in names if names.count(name) > 1), None)
         if duplicate:
-            raise ValueError(f"digests: two of them are called {duplicate!r}; give each a name of its own")
+            raise ValueError(f"digests: the name {duplicate!r} is used twice; use unique names")
         for number, digest in enumerate(self.digests):
             for target in digest.to:
                 if target != REFERRER and target not in self.groups:
@@ -359,7 +430,7 @@ class Config(Section):
         return self
 
     def digest_plans(self) -> tuple[DigestPlan, ...]:
-        """The configured digests, as values of the domain."""
+        """The configured digests as domain values."""
         working = working_days(self.calendar.closed_on, self.calendar.open_on)
         return tuple(
             DigestPlan(
@@ -388,6 +459,7 @@ class Config(Section):
 
 
 def suggest_name(word: str, known: list[str]) -> str:
+    """A hint for an unknown word: the most similar known name, or a short list of all names."""
     close = difflib.get_close_matches(word, known, n=1)
     if close:
         return f" (did you mean {close[0]}?)"

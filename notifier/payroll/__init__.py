@@ -1,1 +1,1 @@
-"""Payroll: calls to the company's paying system, and its reports."""
+"""Payroll: calls to the company's payroll system, and its reports."""

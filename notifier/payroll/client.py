@@ -1,4 +1,4 @@
-"""Client: one signed call that hands a payout over, and what its answer means."""
+"""Client of the payroll system: submits a payout in one signed call and classifies the response."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,12 +16,17 @@ MAX_ANSWER_BYTES = 64 * 1024
 MAX_WAIT_SECONDS = 3600.0
 CONFLICT = 409
 RETRYABLE_STATUSES = {401, 403, 404, 408, 425, 429}
-"""A no that a person over there, or time, may mend: wrong secret, wrong address, busy."""
+"""Rejections that may end without a change of the request: wrong secret, wrong address, overload."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayrollAccess:
-    """url: where payouts are posted. timeout_seconds: for one call, from connecting to the whole answer."""
+    """How to reach the payroll system.
+
+    url: address that receives payouts.
+    secret: key of the signatures.
+    timeout_seconds: limit of one call, from the connection to the complete response.
+    """
 
     url: str
     secret: str = field(repr=False)
@@ -29,7 +34,7 @@ class PayrollAccess:
 
 
 class PayrollClient:
-    """One pooled session; use it as an async context manager."""
+    """HTTP client of the payroll system. Use it as an async context manager: it holds one pooled session."""
 
     def __init__(self, access: PayrollAccess, clock: Clock) -> None:
         self._access = access
@@ -38,7 +43,7 @@ class PayrollClient:
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=self._access.timeout_seconds)
-        # nobody reads the answer's body, so nothing is unpacked
+        # the body is discarded, so decompression is off: it would only allow compression bombs
         self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
         return self
 
@@ -50,9 +55,11 @@ class PayrollClient:
             self._session = None
 
     async def submit_payout(self, order_id: str, body: bytes) -> int:
-        """The HTTP status of a yes, 200-299. body: signed and sent as it is.
+        """Submit one payout and return the HTTP status of success (200-299).
 
-        Raises NotDone and OutcomeUnknown, to be asked again with the same key; Refused where that is in vain.
+        order_id: the idempotency key. body: JSON, signed and sent verbatim.
+        Raises TemporaryFailure or OutcomeUnknown when the call should be repeated with the same key, and Refused
+        when a repeat is pointless.
         """
         if self._session is None:
             raise RuntimeError("the client is not open")
@@ -70,37 +77,39 @@ class PayrollClient:
                 await _read_body(response)
                 status, wait = response.status, response.headers.get("Retry-After")
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, UnicodeError) as error:
-            raise TemporaryFailure(f"the paying system cannot be reached: {_error_name(error)}") from error
+            raise TemporaryFailure(f"the payroll system cannot be reached: {_error_name(error)}") from error
         except TimeoutError as error:
             seconds = f"{self._access.timeout_seconds:g}"
-            raise OutcomeUnknown(f"the paying system did not answer within {seconds} s") from error
+            raise OutcomeUnknown(f"the payroll system did not answer within {seconds} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise OutcomeUnknown(f"the paying system's answer was cut off: {_error_name(error)}") from error
+            raise OutcomeUnknown(
+                f"the response of the payroll system is incomplete: {_error_name(error)}"
+            ) from error
         if 200 <= status < 300:
             return status
         raise _error_for_status(status, _parse_seconds(wait, self._clock.now()))
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> None:
-    """A half answer is none. Of a very long one the beginning will do."""
+    """Read the body to the end, as a truncated response leaves the outcome unknown. Stop at MAX_ANSWER_BYTES."""
     left = MAX_ANSWER_BYTES
     while left > 0 and (chunk := await response.content.read(left)):
         left -= len(chunk)
 
 
 def _error_for_status(status: int, wait: float | None) -> CallError:
-    answered = f"the paying system answered {status}"
+    answered = f"the payroll system answered {status}"
     if status in RETRYABLE_STATUSES or status < 400:
         return TemporaryFailure(answered, code=status, retry_after_seconds=wait)
     if status >= 500:
         return OutcomeUnknown(answered, code=status, retry_after_seconds=wait)
     if status == CONFLICT:
-        return Refused(f"{answered}: it knows this order id with another content", code=status)
+        return Refused(f"{answered}: it already has this order id with different content", code=status)
     return Refused(answered, code=status)
 
 
 def _parse_seconds(retry_after: str | None, now: datetime) -> float | None:
-    """Retry-After in either form, at most an hour; None for what is no time."""
+    """Seconds of a Retry-After header (number or date), at most one hour. None if it is missing or invalid."""
     if retry_after is None:
         return None
     text = retry_after.strip()
@@ -115,6 +124,6 @@ def _parse_seconds(retry_after: str | None, now: datetime) -> float | None:
 
 
 def _error_name(error: BaseException) -> str:
-    """What sort of trouble it was; never its text, which may hold the address with its query."""
+    """Short name of the error. The full text may contain the URL with secrets in its query."""
     cause = getattr(error, "os_error", None)
     return getattr(cause, "strerror", None) or type(cause or error).__name__

@@ -1,4 +1,4 @@
-"""Endpoint: where the paying system reports `paid` or `failed`, signed. A bad signature gets a 401 and nothing else."""
+"""Endpoint for signed payroll reports (`paid` or `failed`). A bad signature gets 401 with an empty body."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ STATUSES = {"paid": PayoutState.PAID, "failed": PayoutState.FAILED}
 
 
 class _InvalidReportError(ValueError):
-    """The text is one sentence for the developer over there."""
+    """The report is invalid. The text is one sentence for the developer of the payroll system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,10 @@ class _Response:
 
 
 class ReportEndpoint:
-    """take: keeps a report; resolves after the commit."""
+    """HTTP server for payroll reports.
+
+    secret: key of the signatures. apply_report: stores a report and returns after the commit.
+    """
 
     def __init__(
         self,
@@ -47,10 +50,11 @@ class ReportEndpoint:
         )
 
     async def start(self, host: str, port: int) -> int:
-        """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
+        """Listen and return the port, also when 0 requested any port. Raises ConfigError if it cannot listen."""
         return await self._server.start(host, port)
 
     async def stop(self) -> None:
+        """Stop listening and finish running requests."""
         await self._server.stop()
 
     async def _report(self, request: web.Request, raw: bytes) -> web.Response:
@@ -69,7 +73,7 @@ class ReportEndpoint:
             return web.json_response({"error": str(error)}, status=400)
         try:
             outcome = await self._apply_report(report)
-        except Exception:  # whatever it was, it is not kept: the other side must say it again
+        except Exception:  # not stored, so the sender must repeat it
             log.exception("payout.report_failed", extra={"order_id": report.order_id})
             return web.json_response(
                 {"error": "not kept; report it again"}, status=503, headers={"Retry-After": "5"}
@@ -79,11 +83,11 @@ class ReportEndpoint:
 
 
 def read_report(raw: bytes, *, at: int) -> PayoutReport:
-    """at: when it was signed, in milliseconds. Raises _BadReportError."""
+    """Parse a report. at: when it was signed, in ms. Raises ValueError for an invalid body."""
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise _InvalidReportError("the body is not JSON that can be read") from error
+        raise _InvalidReportError("the body is not valid JSON") from error
     if not isinstance(body, dict):
         raise _InvalidReportError("the body must be a JSON object")
     order_id = _text(body, "order_id", LONGEST_ORDER_ID)
@@ -102,7 +106,7 @@ def read_report(raw: bytes, *, at: int) -> PayoutReport:
 
 
 def _text(body: dict[str, object], name: str, max_length: int) -> str:
-    """As one line that any database and log can hold."""
+    """The value as one printable line, safe for logs and databases."""
     value = body.get(name, "")
     value = "" if value is None else value
     if not isinstance(value, str):

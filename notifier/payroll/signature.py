@@ -1,4 +1,4 @@
-"""Signature: HMAC-SHA256 over time and raw body, the same in both directions. docs/payouts.md has an example."""
+"""Signature: HMAC-SHA256 over timestamp and raw body, in both directions. docs/payouts.md has an example."""
 
 import hashlib
 import hmac
@@ -8,11 +8,11 @@ TIMESTAMP_HEADER = "X-Payout-Timestamp"
 SIGNATURE_HEADER = "X-Payout-Signature"
 IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
 TOLERANCE_SECONDS = 300
-"""So far the two systems' clocks may be apart; an older call is a replay."""
+"""Maximum clock difference between the two systems. An older call counts as a replay."""
 
 
 def sign(secret: str, timestamp: str, raw: bytes) -> str:
-    """`v1=` and hex. timestamp: whole seconds since the epoch, as text."""
+    """The signature: `v1=` and 64 hex characters. timestamp: Unix time in whole seconds, as text."""
     signed = timestamp.encode() + b"." + raw
     return "v1=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
@@ -20,7 +20,7 @@ def sign(secret: str, timestamp: str, raw: bytes) -> str:
 def verify_signature(
     secret: str, *, timestamp: str | None, signature: str | None, raw: bytes, now_seconds: float
 ) -> int | None:
-    """When it was signed, in seconds since the epoch; None for whatever is not rightly and freshly signed."""
+    """When the call was signed, as Unix time in seconds. None if the signature is missing, wrong or too old."""
     if not secret or not timestamp or not signature or re.fullmatch("[0-9]{1,12}", timestamp) is None:
         return None
     if not timestamp.isascii():

@@ -1,4 +1,4 @@
-"""Who owns which account: the last answer from Feishu, and when to ask again."""
+"""Referrers of accounts: the last answer from Feishu, and when to look it up again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from notifier.domain.event import AccountKey
 from notifier.store.schema.tables import accounts, deliveries
 
 LEASE_MS = 60_000
-"""A look-up that has not answered by then is due again: its process died."""
+"""Lease of a look-up. After it, the look-up is due again, because its process has probably died."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueLookup:
-    """attempts: failed tries so far."""
+    """A claimed referrer look-up. attempts: number of failed look-ups before this one."""
 
     account_ref: int
     account: AccountKey
@@ -27,7 +27,7 @@ class DueLookup:
 
 
 def get_ownership(connection: Connection, account_ref: int) -> Ownership | None:
-    """None when nobody has asked yet."""
+    """The last known referrer of an account; None before the first look-up."""
     row = connection.execute(
         sa.select(
             accounts.c.referrer_open_id,
@@ -40,7 +40,7 @@ def get_ownership(connection: Connection, account_ref: int) -> Ownership | None:
 
 
 def parse_ownership(row: sa.Row[*tuple[Any, ...]]) -> Ownership | None:
-    """From a row that has the accounts' columns."""
+    """The referrer in a row with the columns of `accounts`; None before the first look-up."""
     if row.looked_up_at is None:
         return None
     referrer = None
@@ -52,6 +52,7 @@ def parse_ownership(row: sa.Row[*tuple[Any, ...]]) -> Ownership | None:
 
 
 def get_account_key(connection: Connection, account_ref: int) -> AccountKey:
+    """Tenant, app and Feishu id of an account."""
     row = connection.execute(
         sa.select(accounts.c.tenant_key, accounts.c.app_id, accounts.c.account_id).where(
             accounts.c.id == account_ref
@@ -61,15 +62,17 @@ def get_account_key(connection: Connection, account_ref: int) -> AccountKey:
 
 
 def find_account_refs(connection: Connection, account_id: str) -> list[int]:
-    """Every account with this id: it is unique per tenant and app only."""
+    """All accounts with this id. It is unique only per tenant and app."""
     return list(
         connection.execute(sa.select(accounts.c.id).where(accounts.c.account_id == account_id)).scalars()
     )
 
 
 def claim_lookups(connection: Connection, *, now: Millis, limit: int) -> list[DueLookup]:
-    """Accounts for whose owner deliveries wait, longest wait first; then those of which nobody has asked yet, as
-    digests show them and withdrawals need them. A claim is a lease: see LEASE_MS.
+    """Lease due look-ups for LEASE_MS, at most `limit`.
+
+    Accounts with waiting deliveries come first, longest wait first. Accounts that were never looked up follow,
+    because digests and withdrawals also need the referrer.
     """
     waiting = (
         sa.select(deliveries.c.account_ref, sa.func.min(deliveries.c.id).label("first"))
@@ -117,7 +120,7 @@ def _list_never_looked_up(
 
 
 def get_next_lookup_at(connection: Connection) -> Millis | None:
-    """When the earliest look-up is due: one that a delivery waits for, or the first of an account."""
+    """When the next look-up is due, in ms: for a waiting delivery, or the first of an account. None if none is."""
     waiting = sa.select(deliveries.c.account_ref).where(deliveries.c.state == DeliveryState.WAITING)
     earliest = sa.select(sa.func.min(accounts.c.lookup_due_at))
     found = (
@@ -130,6 +133,7 @@ def get_next_lookup_at(connection: Connection) -> Millis | None:
 
 
 def save_ownership(connection: Connection, account_ref: int, ownership: Ownership) -> None:
+    """Store the answer of a successful look-up."""
     referrer = ownership.referrer
     connection.execute(
         sa.update(accounts)
@@ -147,8 +151,9 @@ def save_ownership(connection: Connection, account_ref: int, ownership: Ownershi
 
 
 def save_is_active(connection: Connection, account_ref: int, *, is_active: bool, now: Millis) -> None:
-    """Whether Feishu says that the account may withdraw. Where not, no events come, and silence proves
-    nothing.
+    """Store whether the account is active at Feishu.
+
+    A deactivated account sends no events. Missing events then do not confirm the balance, so confirmed_at is cleared.
     """
     values: dict[str, object] = {"deactivated_at": None}
     if not is_active:
@@ -157,6 +162,7 @@ def save_is_active(connection: Connection, account_ref: int, *, is_active: bool,
 
 
 def postpone_lookup(connection: Connection, account_ref: int, *, due_at: Millis, reason: str) -> None:
+    """Store a failed look-up. due_at: when to repeat it, in ms."""
     connection.execute(
         sa.update(accounts)
         .where(accounts.c.id == account_ref)
@@ -165,12 +171,12 @@ def postpone_lookup(connection: Connection, account_ref: int, *, due_at: Millis,
 
 
 def release_lookups(connection: Connection) -> None:
-    """At start: what a process before us had claimed is due at once."""
+    """At start-up: make look-ups due now that an earlier process had claimed."""
     connection.execute(sa.update(accounts).where(accounts.c.lookup_attempts == 0).values(lookup_due_at=0))
 
 
 def list_failing_lookups(connection: Connection, *, limit: int) -> Sequence[tuple[str, int, str]]:
-    """(account_id, tries, reason) of look-ups that failed last time, most tries first."""
+    """(account_id, attempts, reason) of look-ups whose last attempt failed, most attempts first."""
     rows = connection.execute(
         sa.select(accounts.c.account_id, accounts.c.lookup_attempts, accounts.c.lookup_error)
         .where(accounts.c.lookup_error.is_not(None))

@@ -1,4 +1,4 @@
-"""Addressing: deliveries get their recipient, and where one cannot be reached, another delivery tells the fallback."""
+"""Addressing: sets the recipient of deliveries and creates reroutes to the fallback group."""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,11 +13,14 @@ from notifier.store.schema.tables import deliveries, delivery_notices
 def assign_recipient(
     connection: Connection, account_ref: int, target: str, recipient: Recipient | None, *, now: Millis
 ) -> int:
-    """The deliveries of this account that wait for this target get their recipient, or die for want of one."""
+    """Set the recipient of all waiting deliveries of this account and target, and return their number.
+
+    recipient: None if there is none; then the deliveries become dead.
+    """
     if recipient is None:
         values: dict[str, object] = {
             "state": DeliveryState.DEAD,
-            "last_error": "nobody to tell: the recipient is unknown and there is no fallback group to tell instead",
+            "last_error": "no recipient: the referrer is unknown, and no fallback group is configured",
         }
     else:
         values = {
@@ -39,6 +42,7 @@ def assign_recipient(
 
 
 def list_waiting_targets(connection: Connection, account_ref: int) -> list[str]:
+    """Targets of the deliveries of this account that have no recipient yet."""
     return list(
         connection.execute(
             sa.select(deliveries.c.target)
@@ -49,8 +53,9 @@ def list_waiting_targets(connection: Connection, account_ref: int) -> list[str]:
 
 
 def create_reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *, now: Millis) -> int:
-    """The delivery that tells the same to the fallback: one that waits there untouched for the same account, or a
-    new one; made once however often it is asked for.
+    """Create the delivery that sends the same content to the fallback group, and return its id. Idempotent.
+
+    An unsent reroute of the same account and recipient is extended instead of creating a second one.
     """
     key = notices.make_delivery_key(delivery.key, "reroute")
     known = connection.execute(sa.select(deliveries.c.id).where(deliveries.c.delivery_key == key)).scalar()
@@ -93,7 +98,7 @@ def create_reroute(connection: Connection, delivery: Delivery, recipient: Recipi
 
 
 def _find_unsent_reroute(connection: Connection, delivery: Delivery, recipient: Recipient) -> int | None:
-    """Of the same target only: two targets of one notice tell it apart, for two reasons."""
+    """Match the same target only: each target of a notice has its own reason for the reroute."""
     return connection.execute(
         sa.select(deliveries.c.id)
         .where(

@@ -1,6 +1,6 @@
-"""The audit trail: who did what, when, on which card, and what came of it. Rows are added, never changed.
+"""Audit trail: who did what, when, on which card, with which outcome. Rows are only added.
 
-It holds ids and our own words only: no names, no contact data, no secrets.
+It contains ids and texts of this program, but no names, contact data or secrets.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,13 @@ from notifier.store.schema.tables import accounts, audit
 FEISHU = "feishu"
 NOTIFIER = "notifier"
 PAYROLL = "payroll"
-"""The company's own system that pays."""
+"""Actors that are not persons. PAYROLL is the company's payroll system."""
 COMMAND_LINE = "command line"
 
 
 class AuditAction(StrEnum):
+    """Kind of an audited action."""
+
     CLICK = "click"
     DENIED = "denied"
     BATCH = "batch"
@@ -31,25 +33,34 @@ class AuditAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """actor: an open_id, or one of the names above; "" where Feishu named nobody. outcome: one line for a person."""
+    """A new audit entry."""
 
     at: Millis
     action: AuditAction
     actor: str
+    """An open_id, or one of the constants above; empty if Feishu named no operator."""
     outcome: str
+    """What happened, as one line for operators."""
     account_ref: int | None = None
+    """accounts.id."""
     order_id: str | None = None
+    """Withdrawal order."""
     delivery_id: int | None = None
+    """Delivery of the pressed card."""
     message_id: str | None = None
+    """Feishu's id of the pressed message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
+    """A stored audit entry. See AuditEntry."""
+
     id: int
     at: Millis
     action: str
     actor: str
     account_id: str | None
+    """Feishu's id of the account."""
     order_id: str | None
     delivery_id: int | None
     message_id: str | None
@@ -57,6 +68,7 @@ class AuditRow:
 
 
 def add_entries(connection: Connection, *entries: AuditEntry) -> None:
+    """Append entries."""
     connection.execute(
         sa.insert(audit),
         [
@@ -78,7 +90,7 @@ def add_entries(connection: Connection, *entries: AuditEntry) -> None:
 def list_entries(
     connection: Connection, *, account_id: str | None = None, order_id: str | None = None, limit: int
 ) -> list[AuditRow]:
-    """Newest first."""
+    """Entries, newest first. account_id, order_id: only entries of these; None: no filter."""
     query = sa.select(
         audit.c.id,
         audit.c.at,

@@ -1,6 +1,7 @@
-"""Cards to be changed: which of those that hang in chats do not show the newest state yet.
+"""Card updates: posted cards that do not show the newest state yet.
 
-A row counts wishes, not contents: what a card shows is made when it is sent, so many wishes become one change.
+A row counts update requests and holds no content. The card is rendered when the update is sent, so that many
+requests become one update.
 """
 
 from collections.abc import Collection
@@ -17,12 +18,12 @@ from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import buttons, card_updates, deliveries
 
 UPDATE_DELAY_MS = 700
-"""Feishu undoes a change that arrives before the answer to a click has been shown; half a second was advised."""
+"""Feishu reverts an update that arrives before the client shows the response to a press. 500 ms are recommended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardUpdate:
-    """wanted: what this change brings the card up to. attempts: failed tries for it so far."""
+    """A due update. requested_version: the version that it applies. attempts: failed attempts for it."""
 
     delivery_id: int
     message_id: str
@@ -33,8 +34,9 @@ class CardUpdate:
 def request_updates(
     connection: Connection, account_ref: int, *, withdrawal_count: int, order_id: str, now: Millis
 ) -> None:
-    """Every live card that shows this withdrawal is to show its newest state: those that offered it, and those
-    that tell of it.
+    """Request an update of all cards that offer or show this withdrawal and can still be updated.
+
+    Feishu updates cards for 14 days (CARD_LIVES_MS). The update is due after UPDATE_DELAY_MS.
     """
     known = sa.select(card_updates.c.delivery_id)
     live = (
@@ -64,7 +66,7 @@ def request_updates(
 
 
 def request_update(connection: Connection, delivery_id: int, *, now: Millis) -> None:
-    """The card is to show its newest state."""
+    """Request an update of one card, due after UPDATE_DELAY_MS."""
     insert_or_ignore(
         connection,
         card_updates,
@@ -82,7 +84,7 @@ def request_update(connection: Connection, delivery_id: int, *, now: Millis) -> 
 
 
 def _keep_earlier_due(due_at: Millis) -> sa.ColumnElement[int]:
-    """A card for which news keeps coming is changed all the same: what waits already does not wait longer."""
+    """A pending update keeps its due time. Otherwise frequent requests would delay it without end."""
     waits = sa.and_(
         card_updates.c.applied_version < card_updates.c.requested_version, card_updates.c.due_at < due_at
     )
@@ -92,7 +94,7 @@ def _keep_earlier_due(due_at: Millis) -> sa.ColumnElement[int]:
 def list_expired_targets(
     connection: Connection, account_ref: int, *, withdrawal_count: int, order_id: str, now: Millis
 ) -> list[str]:
-    """The groups in which every card about this withdrawal is too old to be changed: they need a new message."""
+    """Groups whose cards about this withdrawal are all too old to update. They need a new message."""
     touched = sa.case((deliveries.c.state == DeliveryState.SENT, deliveries.c.updated_at), else_=now)
     return list(
         connection.execute(
@@ -117,7 +119,7 @@ def _shows_withdrawal(account_ref: int, withdrawal_count: int, order_id: str) ->
 
 
 def request_repeat(connection: Connection, delivery_id: int, *, now: Millis) -> None:
-    """A card that was changed before is to be changed once more. One that never was stays as it is."""
+    """Request the last update again. A card without an update request is not changed."""
     connection.execute(
         sa.update(card_updates)
         .where(card_updates.c.delivery_id == delivery_id)
@@ -128,7 +130,7 @@ def request_repeat(connection: Connection, delivery_id: int, *, now: Millis) -> 
 def list_due(
     connection: Connection, *, now: Millis, limit: int, in_flight_ids: Collection[int]
 ) -> list[CardUpdate]:
-    """The cards that may be changed now, longest wait first; one change per message at a time (held)."""
+    """Due updates of sent cards, longest wait first. in_flight_ids: deliveries whose update is running."""
     rows = connection.execute(
         sa.select(
             card_updates.c.delivery_id,
@@ -151,7 +153,7 @@ def list_due(
 
 
 def mark_applied(connection: Connection, update: CardUpdate) -> None:
-    """A wish that came while it was sent stays open."""
+    """Store a successful update. A request that arrived during the call stays pending."""
     connection.execute(
         sa.update(card_updates)
         .where(card_updates.c.delivery_id == update.delivery_id)
@@ -160,6 +162,7 @@ def mark_applied(connection: Connection, update: CardUpdate) -> None:
 
 
 def postpone(connection: Connection, update: CardUpdate, *, due_at: Millis, reason: str) -> None:
+    """Store a failed attempt. due_at: when to repeat it, in ms."""
     connection.execute(
         sa.update(card_updates)
         .where(card_updates.c.delivery_id == update.delivery_id)
@@ -168,7 +171,7 @@ def postpone(connection: Connection, update: CardUpdate, *, due_at: Millis, reas
 
 
 def abandon(connection: Connection, update: CardUpdate, *, reason: str) -> None:
-    """The message cannot be changed any more: too old, recalled, or not ours."""
+    """Give up updates of this card, because its message is too old, recalled or from another app."""
     connection.execute(
         sa.update(card_updates)
         .where(card_updates.c.delivery_id == update.delivery_id)
@@ -177,7 +180,7 @@ def abandon(connection: Connection, update: CardUpdate, *, reason: str) -> None:
 
 
 def count_pending(connection: Connection) -> int:
-    """How many cards that hang in chats do not show the newest state yet."""
+    """Number of sent cards with a pending update."""
     return connection.execute(
         sa.select(sa.func.count())
         .select_from(card_updates.join(deliveries, deliveries.c.id == card_updates.c.delivery_id))

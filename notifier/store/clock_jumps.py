@@ -1,4 +1,4 @@
-"""Clock steps: what was due by a clock that has been set back since is due by the new one."""
+"""Clock jumps: corrects stored times after the system clock was set back."""
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -10,16 +10,19 @@ from notifier.domain.withdrawal import WithdrawalState
 from notifier.store.schema.tables import accounts, card_updates, deliveries, payouts, withdrawals, workers
 
 MIN_JUMP_MS = 2_000
-"""What is less is slewing, and no wait is much longer for it."""
+"""Smaller differences are ignored: clock slewing causes them, and they delay nothing noticeably."""
 
 
 def get_last_heartbeat(connection: Connection) -> Millis | None:
+    """The newest heartbeat of any process, in ms; None if there is none."""
     return connection.execute(sa.select(sa.func.max(workers.c.heartbeat_at))).scalar()
 
 
 def expire_unknown_outcomes(connection: Connection, *, now: Millis) -> None:
-    """To be called at a start. Where the clock was set back while we were off, nobody knows for how long that was: a
-    call whose outcome is unknown may be older than Feishu's memory of it.
+    """At start-up: expire unknown outcomes if the clock was set back while the process was down.
+
+    The length of the downtime is then unknown. Feishu may have forgotten the uuid of a call, so that a repeat with
+    the same uuid could arrive twice.
     """
     latest = get_last_heartbeat(connection)
     if latest is not None and latest - now >= MIN_JUMP_MS:
@@ -31,11 +34,11 @@ def expire_unknown_outcomes(connection: Connection, *, now: Millis) -> None:
 
 
 def shift_due_times(connection: Connection, *, now: Millis, jump_ms: Millis) -> None:
-    """by: how far the clock was set back, in ms, at most.
+    """Move future due times back. jump_ms: upper bound of the distance that the clock was set back, in ms.
 
-    Since when an outcome is unknown moves along: that a call may be repeated must not last longer than Feishu
-    remembers it. A read that agreed after now, by the old clock, is no proof against a connection made by the new one.
-    Beats move too, so that a step is met once.
+    unknown_since moves too, because a call may only be repeated while Feishu remembers its uuid.
+    A confirmed_at in the future is cleared, because it cannot be compared with connection times of the new clock.
+    Heartbeats move too, so that each jump is detected once.
     """
     for table, column, open_ in (
         (deliveries, deliveries.c.due_at, deliveries.c.state.in_(OPEN_STATES)),

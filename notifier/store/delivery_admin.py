@@ -1,4 +1,4 @@
-"""The operator's desk: what waits, what is stuck, and the few things a person may do about it."""
+"""Delivery administration: queries for operators, and the manual retry and drop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,47 +13,74 @@ from notifier.store.schema.tables import accounts, attempts, deliveries, deliver
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryRow:
+    """One delivery in a list."""
+
     id: int
     state: str
+    """DeliveryState."""
     target: str
+    """`referrer` or a group name."""
     receive_id: str
+    """open_id or chat_id; empty while not resolved."""
     account_id: str
+    """Feishu's id of the account; empty if the card covers several accounts."""
     variant: str
+    """CardVariant."""
     attempts: int
+    """Number of attempts that have started."""
     created_at: Millis
     updated_at: Millis
+    """When the state last changed."""
     due_at: Millis
+    """When the next attempt may start."""
     last_error: str | None
+    """Reason of the last failure."""
     last_code: int | None
+    """Feishu's error code of the last failure."""
     message_id: str | None
+    """Feishu's id of the sent message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRow:
+    """One attempt to send a delivery."""
+
     uuid: str
+    """Feishu's deduplication key of the call."""
     started_at: Millis
     ended_at: Millis | None
+    """None while the attempt runs."""
     outcome: str | None
+    """State of the delivery after the attempt; None while it runs."""
     reason: str | None
+    """Why the attempt failed."""
     code: int | None
+    """Feishu's error code."""
     log_id: str | None
+    """X-Tt-Logid, for Feishu's support."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryDetails:
-    """All we know of one delivery. body: what was or will be sent, None before the first try. degraded_reason:
-    why it is simpler than the full card.
-    """
+    """One delivery with its content and attempts."""
 
     row: DeliveryRow
     key: str
+    """Idempotency key."""
     reroute_reason: str | None
+    """Why the fallback group receives the card; None if it is not rerouted."""
     rerouted_from: int | None
+    """Id of the delivery that this one replaces."""
     chat_id: str | None
+    """Feishu's id of the chat that holds the message."""
     body: str | None
+    """Message content; None before the first attempt."""
     degraded_reason: str | None
+    """Why the variant is lower than `full`; None if it is not."""
     notices: int
+    """Number of notices on the card."""
     attempts: tuple[AttemptRow, ...]
+    """Oldest first."""
 
 
 _DELIVERY_COLUMNS = (
@@ -74,7 +101,7 @@ _DELIVERY_COLUMNS = (
 
 
 def list_deliveries(connection: Connection, *, states: Sequence[str], limit: int) -> list[DeliveryRow]:
-    """Newest first; all states when none are named."""
+    """Deliveries in these states (all states if empty), newest first."""
     query = sa.select(*_DELIVERY_COLUMNS).outerjoin(accounts, accounts.c.id == deliveries.c.account_ref)
     if states:
         query = query.where(deliveries.c.state.in_(states))
@@ -83,6 +110,7 @@ def list_deliveries(connection: Connection, *, states: Sequence[str], limit: int
 
 
 def show_delivery(connection: Connection, delivery_id: int) -> DeliveryDetails | None:
+    """All details of one delivery; None if it does not exist."""
     found = connection.execute(
         sa.select(*_DELIVERY_COLUMNS)
         .outerjoin(accounts, accounts.c.id == deliveries.c.account_ref)
@@ -123,7 +151,7 @@ def show_delivery(connection: Connection, delivery_id: int) -> DeliveryDetails |
 
 
 def list_dead_ids(connection: Connection) -> list[int]:
-    """Deliveries that wait for a person: dead, not uncertain ones, as those may have been seen already."""
+    """Ids of dead deliveries, oldest first. Those with an unknown outcome are excluded: they may have arrived."""
     return list(
         connection.execute(
             sa.select(deliveries.c.id)
@@ -134,10 +162,10 @@ def list_dead_ids(connection: Connection) -> list[int]:
 
 
 def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
-    """A person decided: send it again, as new, with a key that Feishu has not seen. False if it is not stuck.
+    """Send a dead or unknown delivery again, with a new idempotency key. False if it is in another state.
 
-    It goes back to the look-up, as its recipient may have changed; a reroute, and what tells of no single account,
-    keeps its recipient.
+    The recipient is looked up again, because it may have changed. A reroute and a card for several accounts keep
+    their recipient.
     """
     row = connection.execute(
         sa.select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state.in_(NEEDS_ATTENTION))
@@ -168,13 +196,13 @@ def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
 
 
 def _next_key(key: str) -> str:
-    """`abc` -> `abc.1` -> `abc.2`: the same delivery, told to Feishu under a new uuid."""
+    """`abc` -> `abc.1` -> `abc.2`: gives the same delivery a new uuid at Feishu."""
     stem, _, number = key.partition(".")
     return f"{stem}.{int(number or 0) + 1}"
 
 
 def drop(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
-    """A person decided: it is not needed any more. False if it is not stuck."""
+    """Mark a dead or unknown delivery as no longer needed. False if it is in another state."""
     changed = connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.id == delivery_id, deliveries.c.state.in_(NEEDS_ATTENTION))
@@ -184,18 +212,20 @@ def drop(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
+    """Number of deliveries per state."""
     rows = connection.execute(sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state))
     return {state: count for state, count in rows}  # noqa: C416 - rows are not pairs to mypy
 
 
 def get_oldest_open_at(connection: Connection) -> Millis | None:
+    """When the oldest open delivery was created, in ms; None if there is none."""
     return connection.execute(
         sa.select(sa.func.min(deliveries.c.created_at)).where(deliveries.c.state.in_(OPEN_STATES))
     ).scalar()
 
 
 def count_failure_reasons(connection: Connection, *, limit: int) -> list[tuple[str, int | None, str, int]]:
-    """(state, code, reason, how many) of what waits for a person, commonest first."""
+    """(state, code, reason, count) of deliveries that need attention, most frequent first."""
     count = sa.func.count().label("row_count")
     rows = connection.execute(
         sa.select(deliveries.c.state, deliveries.c.last_code, deliveries.c.last_error, count)
@@ -208,7 +238,7 @@ def count_failure_reasons(connection: Connection, *, limit: int) -> list[tuple[s
 
 
 def count_degraded_cards(connection: Connection, *, since: Millis, limit: int) -> list[tuple[str, str, int]]:
-    """(rung, why, how many) of what went out simpler than the full card, commonest first."""
+    """(variant, reason, count) of degraded cards since this time (ms), most frequent first."""
     count = sa.func.count().label("row_count")
     rows = connection.execute(
         sa.select(deliveries.c.variant, deliveries.c.degraded_reason, count)

@@ -1,4 +1,4 @@
-"""The inbox: every event, once per key, kept as it came."""
+"""The inbox: every event once per key, stored verbatim."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,12 @@ from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import inbox
 
 MAX_SCANNED_ENTRIES = 500
-"""Entries at most, to see whether one tells of an account."""
+"""Maximum number of entries that one search for an account reads."""
 
 
 class InboxState(StrEnum):
+    """State of an event in the inbox."""
+
     NEW = "new"
     DONE = "done"
     IGNORED = "ignored"
@@ -25,13 +27,15 @@ class InboxState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxEntry:
+    """An unprocessed event."""
+
     id: int
     event: Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryOutcome:
-    """What became of an entry. reason: for a person, when it was not worked on."""
+    """The new state of an entry. reason: for operators, if the event was ignored or quarantined."""
 
     entry_id: int
     state: InboxState
@@ -40,6 +44,8 @@ class EntryOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedEntry:
+    """An event that could not be processed. reason: why."""
+
     id: int
     event_key: str
     event_type: str
@@ -48,7 +54,7 @@ class QuarantinedEntry:
 
 
 class EventInserter:
-    """Stores events, many at once. A key that is there already changes nothing."""
+    """Batch job of the writer that stores events. An event whose key exists is ignored."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -60,7 +66,7 @@ class EventInserter:
 
 
 def _row(event: Event, *, received_at: Millis) -> dict[str, object]:
-    """Labels are cut to their columns; the payload keeps them whole."""
+    """Truncate labels to their column lengths. The payload still contains them in full."""
     return {
         "app_id": event.app_id[:64],
         "event_key": event.key,
@@ -74,7 +80,7 @@ def _row(event: Event, *, received_at: Millis) -> dict[str, object]:
 
 
 def list_new_entries(connection: Connection, *, limit: int) -> list[InboxEntry]:
-    """Oldest first."""
+    """New entries, oldest first."""
     rows = connection.execute(
         sa.select(inbox).where(inbox.c.state == InboxState.NEW).order_by(inbox.c.id).limit(limit)
     )
@@ -95,18 +101,19 @@ def list_new_entries(connection: Connection, *, limit: int) -> list[InboxEntry]:
 
 
 def finish_entries(connection: Connection, outcomes: Iterable[EntryOutcome]) -> None:
-    rows = [{"entry": v.entry_id, "new_state": v.state, "why": v.reason} for v in outcomes]
+    """Store the outcomes of processed entries."""
+    rows = [{"entry": each.entry_id, "new_state": each.state, "new_reason": each.reason} for each in outcomes]
     if rows:
         connection.execute(
             sa.update(inbox)
             .where(inbox.c.id == sa.bindparam("entry"))
-            .values(state=sa.bindparam("new_state"), reason=sa.bindparam("why")),
+            .values(state=sa.bindparam("new_state"), reason=sa.bindparam("new_reason")),
             rows,
         )
 
 
 def list_quarantined(connection: Connection, *, limit: int) -> list[QuarantinedEntry]:
-    """Newest first."""
+    """Quarantined entries, newest first."""
     rows = connection.execute(
         sa.select(inbox.c.id, inbox.c.event_key, inbox.c.event_type, inbox.c.received_at, inbox.c.reason)
         .where(inbox.c.state == InboxState.QUARANTINED)
@@ -117,9 +124,9 @@ def list_quarantined(connection: Connection, *, limit: int) -> list[QuarantinedE
 
 
 def may_mention_account(connection: Connection, account_id: str, *, since: Millis) -> bool:
-    """Whether an event received since then may be about this account, and nobody has worked on it, or could.
+    """Whether an unprocessed or quarantined event since this time (ms) may be about this account.
 
-    Where there are very many, it is taken for granted.
+    Also True if there are MAX_SCANNED_ENTRIES or more such events, because a longer search would block.
     """
     for state in (InboxState.NEW, InboxState.QUARANTINED):
         payloads = (
@@ -139,9 +146,11 @@ def may_mention_account(connection: Connection, account_id: str, *, since: Milli
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
+    """Number of entries per state."""
     rows = connection.execute(sa.select(inbox.c.state, sa.func.count()).group_by(inbox.c.state))
     return {state: count for state, count in rows}  # noqa: C416 - rows are not pairs to mypy
 
 
 def get_last_received_at(connection: Connection) -> Millis | None:
+    """When the newest event was received, in ms; None if there is none."""
     return connection.execute(sa.select(inbox.c.received_at).order_by(inbox.c.id.desc()).limit(1)).scalar()

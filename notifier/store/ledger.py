@@ -16,7 +16,7 @@ from notifier.store.schema.tables import accounts, balances, changes, snapshots
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppliedReport:
-    """What a report did. rewrite is None when it told nothing new."""
+    """The result of a balance report. rewrite: the ledger change; None if the report contains nothing new."""
 
     account_ref: int
     rewrite: LedgerUpdate | None
@@ -32,7 +32,7 @@ class _AccountState:
 def apply_reports(
     connection: Connection, reports: Sequence[tuple[int, BalanceReport]]
 ) -> list[AppliedReport]:
-    """Takes the reports (with the id of the inbox entry that told each) into the books, in the given order."""
+    """Apply (inbox id, report) pairs to the ledger in the given order, and return one result for each."""
     states = _load_accounts(connection, {report.account for _, report in reports})
     applied = [
         _apply_report(connection, states[report.account], inbox_id, report) for inbox_id, report in reports
@@ -77,7 +77,7 @@ def _apply_report(
 
 
 def _load_accounts(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, _AccountState]:
-    """Accounts are made where they are new, in one order everywhere, so that two writers cannot deadlock."""
+    """Load and lock the accounts; create missing ones. The fixed order prevents deadlocks of two writers."""
     ordered = sorted(keys, key=lambda key: (key.tenant_key, key.app_id, key.account_id))
     insert_or_ignore(
         connection,
@@ -113,6 +113,7 @@ def _load_accounts(connection: Connection, keys: Iterable[AccountKey]) -> dict[A
 
 
 def load_balances(connection: Connection, account_refs: Sequence[int]) -> dict[int, Amounts]:
+    """Current balances by account. Accounts without a balance are missing."""
     found: dict[int, dict[Asset, object]] = {}
     rows = (
         connection.execute(sa.select(balances).where(balances.c.account_ref.in_(account_refs)))
@@ -191,7 +192,9 @@ def _write_snapshot(
         )
     rewritten = [(ids[snapshot.modified_at, snapshot.content].id, each) for snapshot, each in rewrite.changes]
     if known_before or len(rewritten) > 1:
-        connection.execute(sa.delete(changes).where(changes.c.snapshot_id.in_([one for one, _ in rewritten])))
+        connection.execute(
+            sa.delete(changes).where(changes.c.snapshot_id.in_([snapshot_id for snapshot_id, _ in rewritten]))
+        )
     rows = [
         _to_change_row(account_ref, snapshot_id, snapshot.modified_at, change)
         for (snapshot_id, each), (snapshot, _) in zip(rewritten, rewrite.changes, strict=True)
@@ -237,7 +240,7 @@ def _write_account(connection: Connection, account_ref: int, newest: Snapshot) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imbalance:
-    """An account whose changes do not add up to its balance: a broken promise, in units."""
+    """An asset whose changes do not sum up to its balance. Amounts are ten-thousandths."""
 
     account_ref: int
     kind: str
@@ -247,7 +250,7 @@ class Imbalance:
 
 
 def find_imbalances(connection: Connection) -> list[Imbalance]:
-    """Proof that the books agree: empty when every account's changes add up to its balance."""
+    """Check the ledger: empty if the changes of every account sum up to its balance."""
     summed = sa.select(
         changes.c.account_ref,
         changes.c.kind,
@@ -273,7 +276,7 @@ def find_imbalances(connection: Connection) -> list[Imbalance]:
 
 
 def load_history(connection: Connection, key: AccountKey) -> list[tuple[Snapshot, tuple[BalanceChange, ...]]]:
-    """The account's whole history, oldest first."""
+    """All snapshots of the account with their changes, oldest first."""
     ref = connection.execute(
         sa.select(accounts.c.id).where(
             accounts.c.tenant_key == key.tenant_key,

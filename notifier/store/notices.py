@@ -1,4 +1,4 @@
-"""Notices and the deliveries born with them, in the transaction of the ledger change they speak of."""
+"""Notices and their deliveries. Both are created in the transaction of the ledger change."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from notifier.store.schema.tables import deliveries, delivery_notices, notices
 
 
 def create_notice(connection: Connection, account_ref: int, notice: Notice, *, now: Millis) -> int | None:
-    """The notice's id, or None if it was born before (same key)."""
+    """Create a notice and return its id; None if its key exists."""
     if connection.execute(sa.select(notices.c.id).where(notices.c.notice_key == notice.key)).first():
         return None
     return connection.execute(
@@ -48,9 +48,11 @@ def queue_delivery(
     now: Millis,
     order_id: str | None = None,
 ) -> int:
-    """The delivery that will tell it: one that still waits untouched for the same account and target, or a new
-    one. recipient: None while we do not know who the target is. order_id: of the withdrawal that it tells of; what
-    tells of another thing shares no card with it.
+    """Add the notice to a delivery and return the delivery id.
+
+    It extends an unsent delivery for the same account, target and order, or creates a new one.
+    recipient: None while the referrer is not known. key: idempotency key of a new delivery.
+    order_id: the withdrawal that the card shows. Notices of different orders never share a card.
     """
     delivery_id = _find_unsent_delivery(connection, account_ref, target, order_id) or _create_delivery(
         connection,
@@ -68,8 +70,10 @@ def queue_delivery(
 def _find_unsent_delivery(
     connection: Connection, account_ref: int, target: str, order_id: str | None
 ) -> int | None:
-    """The newest on its way, if it is before its first try: from then on what it says is frozen, as Feishu knows it
-    by its uuid. Never an older one: its changes would arrive after newer ones.
+    """The newest open delivery, if its content is not frozen yet.
+
+    The first attempt freezes the content, because Feishu deduplicates by uuid. An older delivery is never extended,
+    because newer changes could arrive before it.
     """
     newest = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.state, deliveries.c.body, deliveries.c.order_id)
@@ -120,12 +124,12 @@ def _create_delivery(
 
 
 def make_delivery_key(*parts: str) -> str:
-    """32 hex characters: short enough for Feishu's uuid, the same for the same parts."""
+    """Deterministic key of these parts: 32 hex characters, short enough for Feishu's uuid (50)."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
 def list_notices(connection: Connection, delivery_id: int, account: AccountKey) -> list[Notice]:
-    """What a delivery tells, in the order in which it happened."""
+    """The notices of a delivery, oldest first."""
     rows = connection.execute(
         sa.select(notices, deliveries.c.order_id)
         .join(delivery_notices, delivery_notices.c.notice_id == notices.c.id)

@@ -1,4 +1,4 @@
-"""The outbox: deliveries, who may send which now, and what became of each try."""
+"""The outbox: claims deliveries for sending and stores the outcome of each attempt."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ MINUTE_MS = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimResult:
-    """deliveries: ours now. next_claim_at: when it makes sense to ask again, None when nothing waits."""
+    """Leased deliveries. next_claim_at: when the next claim can succeed, in ms; None if nothing is ready."""
 
     deliveries: tuple[ClaimedDelivery, ...]
     next_claim_at: float | None
@@ -36,7 +36,10 @@ class ClaimResult:
 def claim_due_deliveries(
     connection: Connection, *, worker_id: str, now: Millis, slots: int, sending_limits: SendingLimits
 ) -> ClaimResult:
-    """Leases the oldest due delivery of as many recipients as the pace allows; one per recipient at a time."""
+    """Lease the oldest due delivery of each recipient, as far as the rate limits allow.
+
+    A recipient has at most one delivery in sending, which keeps the order. slots: maximum number of deliveries.
+    """
     limiter = rate_limits.load_limiter(connection, rate_limits.SENDING).plausible(sending_limits.app, now=now)
     wanted, minute_opens_at = _calls_left_in_minute(connection, now=now, per_minute=sending_limits.per_minute)
     allowed = limiter.allowed_calls(sending_limits.app, now=now, wanted=min(slots, wanted))
@@ -67,7 +70,7 @@ def claim_due_deliveries(
 
 
 def _calls_left_in_minute(connection: Connection, *, now: Millis, per_minute: int) -> tuple[int, Millis]:
-    """How many calls the last 60 seconds leave, and when there will be one more."""
+    """Calls that the limit of the last 60 seconds still allows, and when the next one is allowed, in ms."""
     recent = sa.select(attempts.c.started_at).where(attempts.c.started_at.between(now - MINUTE_MS + 1, now))
     used = connection.execute(sa.select(sa.func.count()).select_from(recent.subquery())).scalar_one()
     if used < per_minute:
@@ -79,9 +82,9 @@ def _calls_left_in_minute(connection: Connection, *, now: Millis, per_minute: in
 
 
 def _expire_unknown_outcome(connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: Millis) -> bool:
-    """True where Feishu has forgotten the key of a call that may have succeeded: a person must decide.
+    """Set the state to unknown if Feishu has forgotten the uuid of a call with an unknown outcome. True if so.
 
-    It lay idle for too long: the notifier was off, or a gate was shut.
+    A repeat could then arrive twice, so an operator decides. This happens after a long downtime or a long block.
     """
     if row.unknown_since is None or now - row.unknown_since < UUID_WINDOW_MS:
         return False
@@ -91,7 +94,7 @@ def _expire_unknown_outcome(connection: Connection, row: sa.Row[*tuple[Any, ...]
         .values(
             state=DeliveryState.UNKNOWN,
             updated_at=now,
-            last_error="it lay idle until Feishu's memory of its key was over",
+            last_error="outcome unknown: Feishu no longer deduplicates this call, so it is not repeated",
         )
     )
     return True
@@ -156,8 +159,9 @@ def _to_delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempt
 
 
 def freeze_content(connection: Connection, items: Sequence[tuple[int, Content, str]]) -> Sequence[None]:
-    """(delivery id, what it says, its uuid) of each: written before the first call, and never changed for that
-    uuid.
+    """Batch job: store (delivery id, content, uuid) before the first call.
+
+    The content of a uuid never changes, because Feishu deduplicates by uuid alone.
     """
     for delivery_id, content, uuid in items:
         connection.execute(
@@ -180,17 +184,23 @@ def freeze_content(connection: Connection, items: Sequence[tuple[int, Content, s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentDelivery:
+    """A successful attempt."""
+
     delivery_id: int
     attempt_id: int
     worker_id: str
+    """Process that holds the lease."""
     message_id: str
+    """Feishu's id of the sent message."""
     chat_id: str
+    """Feishu's id of the chat that holds the message."""
     ended_at: Millis
     log_id: str | None
+    """X-Tt-Logid, for Feishu's support."""
 
 
 def finish_sent(connection: Connection, items: Sequence[SentDelivery]) -> Sequence[bool]:
-    """False where the delivery was no longer ours."""
+    """Batch job: mark as sent. The result is False for a delivery whose lease is lost."""
     return [_finish_sent_one(connection, sent) for sent in items]
 
 
@@ -222,7 +232,7 @@ def finish_failed(
     outcome: DeliveryOutcome,
     now: Millis,
 ) -> bool:
-    """False where the delivery was no longer ours."""
+    """Store a failed attempt. False if the lease is lost."""
     _end_attempt(
         connection,
         attempt_id,
@@ -284,8 +294,8 @@ def _update_leased(
     return changed.rowcount == 1
 
 
-STOPPED_REASON = "the notifier stopped while it was being sent"
-LOST_REASON = "what became of it could not be kept"
+STOPPED_REASON = "the notifier stopped while it sent the delivery"
+LOST_REASON = "the outcome of the call could not be stored"
 
 
 def reclaim(
@@ -297,11 +307,11 @@ def reclaim(
     due_at: Millis | None = None,
     reason: str = STOPPED_REASON,
 ) -> int:
-    """Whatever is marked as being sent and is not held by anybody goes back. How many that were.
+    """Return deliveries in `sending` without a running call to the queue, and return their number.
 
-    held: ids of the deliveries in flight; none at start, when a process before us had them all. due_at: when to
-    try again, by default now. A call may have reached Feishu, so the same uuid is used again while Feishu
-    remembers it (window_ms since the first call of unknown outcome); after that a person must decide.
+    in_flight_ids: deliveries whose call is running; empty at start-up. due_at: when to repeat, in ms; None: now.
+    window_ms: how long Feishu remembers a uuid. Within it the same uuid is used again, because the call may have
+    reached Feishu. After it the state becomes unknown, and an operator decides.
     """
     rows = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.unknown_since, deliveries.c.body, attempts.c.started_at)
@@ -340,7 +350,7 @@ MAX_CLOCK_LEAD_MS = 60_000
 
 
 def select_next_per_recipient(now: Millis) -> sa.Select[*tuple[Any, ...]]:
-    """The first of each recipient's line, where it is due, nobody is being sent to and the gate is open."""
+    """The next delivery per recipient, if it is due, within the rate limit, and no other one is in sending."""
     return (
         sa.select(deliveries, rate_limits_table.c.due_at_ms.label("recipient_due_at_ms"))
         .outerjoin(rate_limits_table, rate_limits_table.c.name == sa.literal("to:") + deliveries.c.receive_id)
@@ -355,7 +365,7 @@ def select_next_per_recipient(now: Millis) -> sa.Select[*tuple[Any, ...]]:
 
 
 def _has_earlier_delivery() -> sa.ColumnElement[bool]:
-    """An older delivery to the same recipient is ready, or any is being sent."""
+    """Whether an older delivery to the same recipient is ready, or any is in sending."""
     other = deliveries.alias()
     return sa.exists().where(
         other.c.receive_id == deliveries.c.receive_id,
@@ -367,6 +377,7 @@ def _has_earlier_delivery() -> sa.ColumnElement[bool]:
 
 
 def has_ready_delivery(connection: Connection) -> bool:
+    """Whether any delivery is ready to be sent, now or later."""
     return (
         connection.execute(
             sa.select(deliveries.c.id).where(deliveries.c.state == DeliveryState.READY).limit(1)
@@ -376,7 +387,7 @@ def has_ready_delivery(connection: Connection) -> bool:
 
 
 def _recipient_allowed_at(now: Millis) -> sa.ColumnElement[float]:
-    """A moment far ahead can only come from a clock that was set back since: such a line is open."""
+    """When the recipient's limiter allows a call. A time far in the future comes from a clock jump: ignore it."""
     plausible = sa.and_(
         rate_limits_table.c.due_at_ms.is_not(None), rate_limits_table.c.due_at_ms <= now + MAX_CLOCK_LEAD_MS
     )
@@ -384,7 +395,7 @@ def _recipient_allowed_at(now: Millis) -> sa.ColumnElement[float]:
 
 
 def get_next_due_at(connection: Connection, *, now: Millis) -> float | None:
-    """The earliest moment at which the first of a line may go, as far as its own line is concerned."""
+    """When the next delivery of any recipient is due, in ms, by its due time and its recipient's limiter."""
     recipient_allowed_at = _recipient_allowed_at(now)
     earliest = sa.case(
         (recipient_allowed_at > deliveries.c.due_at, recipient_allowed_at), else_=deliveries.c.due_at

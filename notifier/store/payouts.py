@@ -1,4 +1,4 @@
-"""Payouts: what waits to be paid, who has it, and what became of it. One per withdrawal, for ever."""
+"""Payouts: one permanent row per withdrawal, from pending to paid or failed."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -23,7 +23,11 @@ from notifier.store.schema.tables import payouts, withdrawals
 
 
 def create_payout(connection: Connection, withdrawal: Withdrawal, *, body: str, now: Millis) -> None:
-    """In the transaction that keeps what Feishu took, so that no withdrawn money is without a payout."""
+    """Create the payout of a withdrawal. Idempotent.
+
+    Call it in the transaction that stores the withdrawn amounts, so that each withdrawal has a payout.
+    body: JSON for the payroll system.
+    """
     insert_or_ignore(
         connection,
         payouts,
@@ -41,6 +45,7 @@ def create_payout(connection: Connection, withdrawal: Withdrawal, *, body: str, 
 
 
 def find_by_order(connection: Connection, order_id: str) -> Payout | None:
+    """The payout of a withdrawal order; None if there is none."""
     row = connection.execute(sa.select(payouts).where(payouts.c.order_id == order_id)).first()
     return _to_payout(connection, row) if row else None
 
@@ -48,7 +53,10 @@ def find_by_order(connection: Connection, order_id: str) -> Payout | None:
 def claim_due(
     connection: Connection, *, now: Millis, limit: int, in_flight_ids: Collection[int]
 ) -> list[Payout]:
-    """Due ones that we are not handing over right now (held). The first try starts their patience."""
+    """Due pending payouts, longest wait first. The first claim starts the clock of the retry policy.
+
+    in_flight_ids: payouts whose call is running in this process.
+    """
     rows = connection.execute(
         sa.select(payouts)
         .where(
@@ -66,6 +74,7 @@ def claim_due(
 
 
 def get_next_due_at(connection: Connection, *, in_flight_ids: Collection[int]) -> Millis | None:
+    """When the next pending payout is due, in ms; None if there is none."""
     return connection.execute(
         sa.select(sa.func.min(payouts.c.due_at)).where(
             payouts.c.state == PayoutState.PENDING, payouts.c.id.not_in(in_flight_ids)
@@ -74,7 +83,7 @@ def get_next_due_at(connection: Connection, *, in_flight_ids: Collection[int]) -
 
 
 def mark_submitted(connection: Connection, payout: Payout, *, now: Millis) -> bool:
-    """The other system has it. False where it has said more than that meanwhile."""
+    """Mark as accepted by the payroll system. False if a report changed the state in the meantime."""
     changed = connection.execute(
         sa.update(payouts)
         .where(payouts.c.id == payout.id, payouts.c.state == PayoutState.PENDING)
@@ -87,7 +96,7 @@ def mark_submitted(connection: Connection, payout: Payout, *, now: Millis) -> bo
 
 
 def mark_submission_failed(connection: Connection, payout: Payout, outcome: PayoutRetry) -> bool:
-    """False where the other system has said more meanwhile."""
+    """Store a failed call. False if a report changed the state in the meantime."""
     changed = connection.execute(
         sa.update(payouts)
         .where(payouts.c.id == payout.id, payouts.c.state == PayoutState.PENDING)
@@ -102,7 +111,7 @@ def mark_submission_failed(connection: Connection, payout: Payout, outcome: Payo
 
 
 def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -> PayoutReportOutcome:
-    """Once per report, whatever the state: see domain.payout.weigh."""
+    """Apply a payroll report in any state. A repeated report has no effect: see domain.payout.judge_report."""
     payout = find_by_order(connection, report.order_id)
     if payout is None:
         return PayoutReportOutcome.UNKNOWN
@@ -131,7 +140,7 @@ def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -
 
 
 def retry(connection: Connection, order_id: str, *, now: Millis) -> bool:
-    """A person wants it handed over again, with the same key and body. False when it is not given up."""
+    """Submit a dead payout again, with the same idempotency key and body. False if its state does not allow it."""
     changed = connection.execute(
         sa.update(payouts)
         .where(payouts.c.order_id == order_id, payouts.c.state == PayoutState.DEAD)
@@ -143,7 +152,7 @@ def retry(connection: Connection, order_id: str, *, now: Millis) -> bool:
 def list_exportable(
     connection: Connection, *, since: Millis, until: Millis, states: Collection[PayoutState] | None
 ) -> list[Payout]:
-    """Withdrawn in [since, until), oldest first. states: None for all."""
+    """Payouts created in [since, until) ms, oldest first. states: only these and not exported yet; None: all."""
     query = sa.select(payouts).where(payouts.c.created_at >= since, payouts.c.created_at < until)
     if states is not None:
         query = query.where(payouts.c.state.in_(states), payouts.c.exported_at.is_(None))
@@ -151,7 +160,7 @@ def list_exportable(
 
 
 def mark_exported(connection: Connection, payout: Payout, *, now: Millis) -> None:
-    """It leaves in a file: from here on the other system has it."""
+    """Mark as exported to a file, which counts as submitted."""
     connection.execute(
         sa.update(payouts)
         .where(payouts.c.id == payout.id)
@@ -166,7 +175,7 @@ def mark_exported(connection: Connection, payout: Payout, *, now: Millis) -> Non
 
 
 def list_late(connection: Connection, *, before: Millis, limit: int) -> list[Payout]:
-    """Withdrawn before then, still not paid, and nobody was told so."""
+    """Unpaid payouts created before this time (ms) without a late notice, oldest first."""
     rows = connection.execute(
         sa.select(payouts)
         .where(
@@ -181,6 +190,7 @@ def list_late(connection: Connection, *, before: Millis, limit: int) -> list[Pay
 
 
 def mark_late_notified(connection: Connection, payout: Payout, *, now: Millis) -> None:
+    """Record that the alarm group was notified that the payout is late."""
     connection.execute(sa.update(payouts).where(payouts.c.id == payout.id).values(late_notified_at=now))
 
 
@@ -194,6 +204,7 @@ def list_payouts(connection: Connection, *, states: Collection[str], limit: int)
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
+    """Number of payouts per state."""
     rows = connection.execute(sa.select(payouts.c.state, sa.func.count()).group_by(payouts.c.state))
     return {row[0]: row[1] for row in rows}
 

@@ -1,4 +1,4 @@
-"""Gates: how fast we may call, kept in the database so that a restart does not forget."""
+"""Rate limiter states. They are stored so that a restart does not exceed a limit."""
 
 from collections.abc import Iterable
 
@@ -18,10 +18,12 @@ RECONCILIATIONS = "hire.get_account_assets.sweep"
 
 
 def recipient_limit_name(receive_id: str) -> str:
+    """Name of the limiter of one recipient."""
     return f"to:{receive_id}"
 
 
 def load_limiter(connection: Connection, name: str) -> LimiterState:
+    """Load and lock a limiter; a new one if it is not stored."""
     row = connection.execute(
         sa.select(rate_limits).where(rate_limits.c.name == name).with_for_update()
     ).first()
@@ -31,6 +33,7 @@ def load_limiter(connection: Connection, name: str) -> LimiterState:
 
 
 def save_limiters(connection: Connection, limiters: Iterable[LimiterState]) -> None:
+    """Store limiter states."""
     upsert(
         connection,
         rate_limits,
@@ -42,7 +45,7 @@ def save_limiters(connection: Connection, limiters: Iterable[LimiterState]) -> N
 
 
 def block(connection: Connection, name: str, *, until: Millis, reason: str) -> None:
-    """Nobody passes before `until`; a gate that is shut for longer stays so."""
+    """Block all calls of a limiter until this time (ms). A longer existing block stays."""
     insert_or_ignore(connection, rate_limits, [{"name": name, "due_at_ms": 0.0, "blocked_until": 0}])
     connection.execute(
         sa.update(rate_limits)
@@ -52,7 +55,7 @@ def block(connection: Connection, name: str, *, until: Millis, reason: str) -> N
 
 
 def list_blocked(connection: Connection, *, now: Millis) -> list[tuple[str, Millis, str]]:
-    """(name, until, reason) of the gates that the platform keeps closed now."""
+    """(name, until in ms, reason) of the limiters that are blocked now."""
     rows = connection.execute(
         sa.select(rate_limits).where(rate_limits.c.blocked_until > now).order_by(rate_limits.c.name)
     )

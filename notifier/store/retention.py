@@ -1,10 +1,11 @@
-"""Retention: what is old and over goes, a page of rows at a time. The ledger, orders, payouts and audit stay.
+"""Retention: deletes old finished rows page by page. The ledger, orders, payouts and audit are kept permanently.
 
-Each sweep looks at one page of rows, in the order of an index, and says where the next one begins. Whatever a row that
-must stay points at stays too, without its bulk.
+Each function reads one page of rows in the order of an index and returns the cursor of the next page. A row that is
+still referenced is kept without its large columns.
 
-An event that Feishu sends again after its row went would be taken for a new one. Feishu sends for 7 h 5 min at most,
-and rows stay for a day at least; even then the ledger knows the report by its content, and an order its click.
+If Feishu repeated an event after its row was deleted, the event would look new. Feishu repeats events for at most
+7 h 5 min, and rows stay for at least one day. Even then the ledger detects the report by its content, and an order
+by its click key.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -37,17 +38,17 @@ from notifier.store.schema.tables import (
 )
 
 FINISHED_STATES = (DeliveryState.SENT, DeliveryState.REROUTED, DeliveryState.DROPPED)
-"""What is dead or uncertain waits for a person, however long."""
+"""Dead and unknown deliveries need attention, so they are kept without a limit."""
 
 Cursor = tuple[int, int]
-"""Of the last row looked at: its time (0 where rows come by id alone) and its id."""
+"""(time in ms, id) of the last row that was read. The time is 0 where pages are ordered by id alone."""
 
 FIRST_PAGE: Cursor = (0, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneResult:
-    """gone: how many rows, by what they were. after: where the next page begins; None when there is none."""
+    """deleted: number of deleted rows by type. next_cursor: start of the next page; None if there is none."""
 
     deleted: Mapping[str, int] = field(default_factory=dict)
     next_cursor: Cursor | None = None
@@ -62,10 +63,10 @@ def prune_events(
     now: Millis,
     limit: int,
 ) -> PruneResult:
-    """Those that were worked on or are of no use; those that were not understood stay until parked_before.
+    """Delete processed and ignored events received before `before`, and quarantined ones before `quarantined_before`.
 
-    Rows come by id, that is in the order of arrival: a page with a young one is the last. One from a time that has
-    not come yet was stored while the clock was ahead, and says nothing about those behind it.
+    Times are in ms. Pages are ordered by id, that is by arrival. So a page with a row that is too new is the last.
+    A row with a time after `now` was stored while the clock was ahead, and does not end the run.
     """
     rows = connection.execute(
         sa.select(inbox.c.id, inbox.c.state, inbox.c.received_at)
@@ -81,9 +82,10 @@ def prune_events(
         or (row.state == InboxState.QUARANTINED and row.received_at < quarantined_before)
     ]
     deleted = _delete(connection, inbox, inbox.c.id, old)
-    young = any(before <= row.received_at <= now for row in rows)
+    has_recent_row = any(before <= row.received_at <= now for row in rows)
     return PruneResult(
-        deleted={"events": deleted}, next_cursor=None if young or len(rows) < limit else (0, rows[-1].id)
+        deleted={"events": deleted},
+        next_cursor=None if has_recent_row or len(rows) < limit else (0, rows[-1].id),
     )
 
 
@@ -96,10 +98,11 @@ def prune_deliveries(
     unsettled_since: Millis,
     limit: int,
 ) -> PruneResult:
-    """Deliveries that are over, with all that hangs on them.
+    """Delete finished deliveries in this state updated before `before` (ms), with their dependent rows.
 
-    One that an order or a batch names stays as a bare row. So does one whose withdrawal has not come to rest and was
-    asked for after unsettled_since: a group whose cards are all too old is told the end by a new message.
+    A delivery that an order or a batch references is kept without its content. So is a delivery whose withdrawal is
+    not settled and was requested after `unsettled_since` (ms): if all cards of a group are too old to update, the
+    outcome goes to the group as a new message, and the row names the group.
     """
     rows = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.updated_at, deliveries.c.run_id, deliveries.c.file_id)
@@ -132,14 +135,14 @@ def prune_deliveries(
 
 
 def _find_referenced(connection: Connection, ids: Sequence[int]) -> set[int]:
-    """The card that was pressed belongs to the order, or to the batch."""
+    """Deliveries that an order or a batch references as the pressed card."""
     ordered = sa.select(withdrawals.c.delivery_id).where(withdrawals.c.delivery_id.in_(ids))
     batched = sa.select(batches.c.delivery_id).where(batches.c.delivery_id.in_(ids))
     return {*connection.execute(ordered).scalars(), *connection.execute(batched).scalars()}
 
 
 def _find_unsettled(connection: Connection, ids: Sequence[int], *, since: Millis) -> set[int]:
-    """Cards that offered, or tell of, a withdrawal that is asked for, or whose money is not paid."""
+    """Deliveries that offer or show a withdrawal that is unfinished or not paid."""
     unsettled = sa.and_(
         withdrawals.c.requested_at >= since,
         sa.or_(
@@ -159,17 +162,17 @@ def _find_unsettled(connection: Connection, ids: Sequence[int], *, since: Millis
         .outerjoin(payouts, payouts.c.order_id == withdrawals.c.order_id)
         .where(buttons.c.delivery_id.in_(ids), unsettled)
     )
-    told = (
+    shown = (
         sa.select(deliveries.c.id)
         .join(withdrawals, withdrawals.c.order_id == deliveries.c.order_id)
         .outerjoin(payouts, payouts.c.order_id == withdrawals.c.order_id)
         .where(deliveries.c.id.in_(ids), unsettled)
     )
-    return {*connection.execute(offered).scalars(), *connection.execute(told).scalars()}
+    return {*connection.execute(offered).scalars(), *connection.execute(shown).scalars()}
 
 
 def _find_rerouted(connection: Connection, ids: Sequence[int]) -> set[int]:
-    """The delivery that told the fallback instead goes first."""
+    """Deliveries with a reroute. The reroute is deleted first, because it references them."""
     return set(
         connection.execute(
             sa.select(deliveries.c.rerouted_from).where(deliveries.c.rerouted_from.in_(ids))
@@ -178,7 +181,7 @@ def _find_rerouted(connection: Connection, ids: Sequence[int]) -> set[int]:
 
 
 def _strip_deliveries(connection: Connection, ids: Sequence[int]) -> None:
-    """The row stays, with its buttons, as batches name them."""
+    """Delete content and details. The row and its buttons stay, because batches reference them."""
     for table in (attempts, panel_buttons, card_updates):
         _delete(connection, table, table.c.delivery_id, ids)
     if ids:
@@ -209,17 +212,17 @@ def _find_notice_ids(connection: Connection, ids: Sequence[int]) -> set[int]:
 
 
 def _find_orphaned(connection: Connection, notice_ids: Collection[int]) -> list[int]:
-    """Of these, the notices that no delivery tells any more."""
-    told = connection.execute(
+    """Of these, the notices without a delivery."""
+    used = connection.execute(
         sa.select(delivery_notices.c.notice_id).where(delivery_notices.c.notice_id.in_(notice_ids))
     ).scalars()
-    return sorted(set(notice_ids) - set(told))
+    return sorted(set(notice_ids) - set(used))
 
 
 def prune_orphaned_notices(
     connection: Connection, after: Cursor, *, before: Millis, limit: int
 ) -> PruneResult:
-    """Notices that nobody was to be told of. The others go with their last delivery."""
+    """Delete notices that never had a delivery. Others are deleted with their last delivery."""
     rows = connection.execute(
         sa.select(notices.c.id, notices.c.created_at)
         .where(notices.c.id > after[1])
@@ -236,7 +239,7 @@ def prune_orphaned_notices(
 def prune_digest_contents(
     connection: Connection, after: Cursor, *, before: Millis, limit: int
 ) -> PruneResult:
-    """The figures as told. The row itself is the right to tell, and stays."""
+    """Delete old figures of digest runs. The row stays, because its unique key prevents a second send."""
     rows = connection.execute(
         sa.select(digest_runs.c.id, digest_runs.c.created_at)
         .where(
@@ -255,7 +258,7 @@ def prune_digest_contents(
 
 
 def _clear_content(connection: Connection, run_ids: Collection[int], *, before: Millis) -> int:
-    """Where no delivery of the run is on its way, waits for a person, or is young."""
+    """Clear figures of runs without a delivery that is unfinished or newer than `before`."""
     needed = sa.exists().where(
         deliveries.c.run_id == digest_runs.c.id,
         sa.or_(deliveries.c.state.not_in(FINISHED_STATES), deliveries.c.updated_at >= before),
@@ -282,7 +285,7 @@ def _delete_unused_files(connection: Connection, file_ids: Sequence[int]) -> int
 
 
 def prune_workers(connection: Connection, _after: Cursor, *, before: Millis) -> PruneResult:
-    """The newest stays, as `status` speaks of it. One row per start: few."""
+    """Delete rows of old processes. The newest row stays, because `status` shows it."""
     newest = sa.select(workers.c.worker_id).order_by(workers.c.started_at.desc()).limit(1).scalar_subquery()
     deleted = connection.execute(
         sa.delete(workers).where(workers.c.heartbeat_at < before, workers.c.worker_id != newest)

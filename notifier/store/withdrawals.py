@@ -1,4 +1,4 @@
-"""Orders to withdraw. At most one unfinished per account: a unique index says so, not a lock in memory."""
+"""Withdrawal orders. A unique index allows at most one unfinished order per account."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -21,20 +21,26 @@ from notifier.store.schema.tables import withdrawals
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawalOrder:
-    """What a permitted click asks for. order_id: new, ours. wait_ms: before Feishu is asked."""
+    """A new order from a permitted press."""
 
     order_id: str
+    """New order id, which is the idempotency key at Feishu."""
     button: Button
     kinds: tuple[Kind, ...]
+    """Kinds to withdraw."""
     role: Role
+    """Role that permits the request."""
     requested_by: str
+    """open_id of the requester."""
     click_key: str
+    """Idempotency key of the press."""
     now: Millis
     wait_ms: int = 0
+    """Wait before the first call to Feishu, in ms."""
 
 
 def count_withdrawn(connection: Connection, account_ref: int) -> int:
-    """How many withdrawals of the account are over and took something."""
+    """Number of completed withdrawals of the account."""
     return connection.execute(
         sa.select(sa.func.count())
         .select_from(withdrawals)
@@ -43,7 +49,7 @@ def count_withdrawn(connection: Connection, account_ref: int) -> int:
 
 
 class WithdrawalHistory:
-    """All withdrawals of one account, read at once: what a click must know."""
+    """All withdrawals of one account, read in one query, because a press waits for the result."""
 
     def __init__(self, connection: Connection, account_ref: int, account: AccountKey) -> None:
         query = sa.select(withdrawals).where(withdrawals.c.account_ref == account_ref)
@@ -52,18 +58,19 @@ class WithdrawalHistory:
 
     @property
     def withdrawal_count(self) -> int:
-        """As epoch_of."""
+        """Same as count_withdrawn."""
         return sum(row.state == WithdrawalState.WITHDRAWN for row in self._rows)
 
     @property
     def unfinished(self) -> Withdrawal | None:
-        open_ones = (row for row in self._rows if row.state == WithdrawalState.REQUESTED)
-        row = next(open_ones, None)
+        """The order without a final state; None if there is none."""
+        unfinished = (row for row in self._rows if row.state == WithdrawalState.REQUESTED)
+        row = next(unfinished, None)
         return _to_withdrawal(row, self._account) if row else None
 
     @property
     def not_in_ledger(self) -> list[Withdrawal]:
-        """As unseen."""
+        """Same as list_not_in_ledger."""
         return [
             _to_withdrawal(row, self._account)
             for row in self._rows
@@ -74,7 +81,7 @@ class WithdrawalHistory:
 
 
 def get_holdings(connection: Connection, account_ref: int) -> Amounts:
-    """What the account holds as far as we know: the ledger, less what was withdrawn since its newest report."""
+    """Known balances of the account: the ledger minus withdrawals after its newest balance report."""
     reported_at = connection.execute(
         sa.select(accounts_table.c.modified_at).where(accounts_table.c.id == account_ref)
     ).scalar()
@@ -89,7 +96,10 @@ def compute_holdings(
     reported_at: Millis | None,
     not_in_ledger: Sequence[Withdrawal],
 ) -> Amounts:
-    """The same for who knows the rest already. since: the withdrawals whose balance event has not come."""
+    """Same as get_holdings, for callers that already have these values.
+
+    reported_at: modified_at of the newest snapshot, in ms. not_in_ledger: see list_not_in_ledger.
+    """
     held = dict(ledger.load_balances(connection, [account_ref]).get(account_ref, {}))
     for each in not_in_ledger:
         if each.withdrawn is not None and (each.withdrawn_at or each.requested_at) > (reported_at or 0):
@@ -99,6 +109,7 @@ def compute_holdings(
 
 
 def find_unfinished(connection: Connection, account_ref: int) -> Withdrawal | None:
+    """The order of the account without a final state; None if there is none."""
     row = connection.execute(
         sa.select(withdrawals).where(
             withdrawals.c.account_ref == account_ref, withdrawals.c.state == WithdrawalState.REQUESTED
@@ -108,12 +119,13 @@ def find_unfinished(connection: Connection, account_ref: int) -> Withdrawal | No
 
 
 def find_by_click(connection: Connection, click_key: str) -> Withdrawal | None:
+    """The order of a press; None if there is none."""
     row = connection.execute(sa.select(withdrawals).where(withdrawals.c.click_key == click_key)).first()
     return _load_withdrawal(connection, row) if row else None
 
 
 def find_newest(connection: Connection, account_ref: int, withdrawal_count: int) -> Withdrawal | None:
-    """The withdrawal that a card of this epoch tells about: the last one begun in it."""
+    """The newest order with this withdrawal count, which cards with this count show; None if there is none."""
     row = connection.execute(
         sa.select(withdrawals)
         .where(withdrawals.c.account_ref == account_ref, withdrawals.c.withdrawal_count == withdrawal_count)
@@ -124,8 +136,9 @@ def find_newest(connection: Connection, account_ref: int, withdrawal_count: int)
 
 
 def create_order(connection: Connection, order: WithdrawalOrder) -> Withdrawal | None:
-    """The order, on disk with the commit; None where another one of this account is unfinished, or this click has
-    its order already.
+    """Create an order. None if the account has an unfinished order, or this press already has an order.
+
+    Card updates are requested in the same transaction.
     """
     button = order.button
     row = insert_returning(
@@ -148,7 +161,7 @@ def create_order(connection: Connection, order: WithdrawalOrder) -> Withdrawal |
     if row is None:
         known = find_unfinished(connection, button.account_ref) or find_by_click(connection, order.click_key)
         if known is None:
-            raise LookupError(f"order {order.order_id} was not taken, and nothing stands against it")
+            raise LookupError(f"order {order.order_id} was not inserted, but no conflicting order exists")
         return None
     card_updates.request_updates(
         connection,
@@ -163,7 +176,7 @@ def create_order(connection: Connection, order: WithdrawalOrder) -> Withdrawal |
 def claim_due(
     connection: Connection, *, worker_id: str, now: Millis, limit: int, in_flight_ids: Collection[int]
 ) -> list[Withdrawal]:
-    """Due orders that nobody is asking about. held: those that we are asking about right now."""
+    """Claim due orders, longest wait first. in_flight_ids: orders whose call is running in this process."""
     if limit <= 0:
         return []
     rows = connection.execute(
@@ -187,6 +200,7 @@ def claim_due(
 
 
 def get_next_due_at(connection: Connection, *, in_flight_ids: Collection[int]) -> Millis | None:
+    """When the next unfinished order is due, in ms; None if there is none."""
     return connection.execute(
         sa.select(sa.func.min(withdrawals.c.due_at)).where(
             withdrawals.c.state == WithdrawalState.REQUESTED, withdrawals.c.id.not_in(in_flight_ids)
@@ -197,10 +211,11 @@ def get_next_due_at(connection: Connection, *, in_flight_ids: Collection[int]) -
 def mark_call_started(
     connection: Connection, withdrawal: Withdrawal, *, worker_id: str, expected: Amounts | None, now: Millis
 ) -> bool:
-    """On disk before Feishu hears the order id. False where the order is not ours any more.
+    """Record the start of a call; commit it before the call. False if this process lost the claim.
 
-    expected: None keeps what is there. From here on the outcome counts as unknown until an answer says otherwise,
-    so that a crash in between cannot make a later "no" look like the whole truth.
+    expected: balance before the call; None keeps the stored value.
+    The outcome is unknown from here until a response arrives. After a crash, a later rejection therefore does not
+    prove that the first call withdrew nothing.
     """
     values: dict[str, object] = {
         "attempts": withdrawals.c.attempts + 1,
@@ -222,19 +237,24 @@ def mark_call_started(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawalResult:
-    """taken: for WITHDRAWN. at: Feishu's trans_time, or None."""
+    """The final state of an order."""
 
     state: WithdrawalState
     now: Millis
     withdrawn: Amounts | None = None
+    """Withdrawn amounts, for the state `withdrawn`."""
     at: Millis | None = None
+    """Feishu's trans_time; None if Feishu reports none."""
     reason: str | None = None
+    """Why the withdrawal failed."""
     code: int | None = None
+    """Feishu's error code."""
     log_id: str | None = None
+    """X-Tt-Logid, for Feishu's support."""
 
 
 def finish(connection: Connection, withdrawal: Withdrawal, result: WithdrawalResult) -> bool:
-    """Once: False where it had ended before. All live cards of the account are to show it."""
+    """Store the final state and request card updates. False if the order is already finished."""
     changed = connection.execute(
         sa.update(withdrawals)
         .where(withdrawals.c.id == withdrawal.id, withdrawals.c.state == WithdrawalState.REQUESTED)
@@ -262,7 +282,7 @@ def finish(connection: Connection, withdrawal: Withdrawal, result: WithdrawalRes
 
 
 def postpone(connection: Connection, withdrawal: Withdrawal, outcome: WithdrawalRetry) -> None:
-    """To be asked again, with the same order id."""
+    """Schedule another call with the same order id."""
     connection.execute(
         sa.update(withdrawals)
         .where(withdrawals.c.id == withdrawal.id, withdrawals.c.state == WithdrawalState.REQUESTED)
@@ -278,7 +298,7 @@ def postpone(connection: Connection, withdrawal: Withdrawal, outcome: Withdrawal
 
 
 def make_due(connection: Connection, order_id: str, *, now: Millis) -> bool:
-    """A person wants it asked again now. False when it is not waiting."""
+    """Make the next call due now. False if the order is finished or does not exist."""
     changed = connection.execute(
         sa.update(withdrawals)
         .where(withdrawals.c.order_id == order_id, withdrawals.c.state == WithdrawalState.REQUESTED)
@@ -288,7 +308,7 @@ def make_due(connection: Connection, order_id: str, *, now: Millis) -> bool:
 
 
 def reclaim(connection: Connection, *, now: Millis) -> int:
-    """At start: what a process before us was asking about is due at once, with its order id."""
+    """At start-up: make orders due now that an earlier process had claimed. Returns their number."""
     return connection.execute(
         sa.update(withdrawals)
         .where(withdrawals.c.state == WithdrawalState.REQUESTED, withdrawals.c.worker_id.is_not(None))
@@ -297,7 +317,7 @@ def reclaim(connection: Connection, *, now: Millis) -> int:
 
 
 def list_not_in_ledger(connection: Connection, account_ref: int) -> list[Withdrawal]:
-    """Those that took something, or may have, and whose balance event has not come yet; oldest first."""
+    """Withdrawals with a call (successful or unknown) that no balance report includes yet, oldest first."""
     rows = connection.execute(
         sa.select(withdrawals)
         .where(
@@ -314,7 +334,7 @@ def list_not_in_ledger(connection: Connection, account_ref: int) -> list[Withdra
 def list_in_ledger_after(
     connection: Connection, account_ref: int, *, modified_at: Millis
 ) -> list[Withdrawal]:
-    """Those that a balance report after this moment was taken to show first."""
+    """Withdrawals that were matched to a balance report after this modified_at (ms)."""
     rows = connection.execute(
         sa.select(withdrawals).where(
             withdrawals.c.account_ref == account_ref, withdrawals.c.ledger_modified_at > modified_at
@@ -324,7 +344,7 @@ def list_in_ledger_after(
 
 
 def mark_in_ledger(connection: Connection, ids: Sequence[int], *, modified_at: Millis) -> None:
-    """modified_at: of the balance report that shows them."""
+    """Match withdrawals to the balance report that includes them. modified_at: of the report, in ms."""
     connection.execute(
         sa.update(withdrawals)
         .where(withdrawals.c.id.in_(ids))
@@ -333,7 +353,7 @@ def mark_in_ledger(connection: Connection, ids: Sequence[int], *, modified_at: M
 
 
 def list_withdrawals(connection: Connection, *, states: Collection[str], limit: int) -> list[Withdrawal]:
-    """Newest first; all states when none are named."""
+    """Withdrawals in these states (all states if empty), newest first."""
     query = sa.select(withdrawals)
     if states:
         query = query.where(withdrawals.c.state.in_(states))
@@ -342,6 +362,7 @@ def list_withdrawals(connection: Connection, *, states: Collection[str], limit: 
 
 
 def find_by_order(connection: Connection, order_id: str) -> Withdrawal | None:
+    """The withdrawal with this order id; None if there is none."""
     row = connection.execute(sa.select(withdrawals).where(withdrawals.c.order_id == order_id)).first()
     return _load_withdrawal(connection, row) if row else None
 

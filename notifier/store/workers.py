@@ -1,4 +1,4 @@
-"""Worker rows: the processes that ran on this database, with their heartbeat."""
+"""Workers: one row per process start, with its heartbeat and connection state."""
 
 from dataclasses import dataclass
 
@@ -12,23 +12,29 @@ from notifier.store.schema.tables import workers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerRow:
-    """connection: connecting, connected, lost or refused. heartbeat_at: the process's last sign of life.
-    live_connections: of the app, as Feishu counts them; None where it does not say.
-    """
+    """One process start."""
 
     worker_id: str
+    """Random id of the process start."""
     started_at: Millis
     heartbeat_at: Millis
+    """Last heartbeat."""
     stopped_at: Millis | None
+    """None: the process runs, or it crashed."""
     connection_state: str
+    """connecting, connected, lost or refused."""
     connection_since: Millis
+    """When connection_state last changed."""
     connection_detail: str | None
+    """Reason of the state, such as the last connection error."""
     last_event_at: Millis | None
+    """When the process last received an event; None if it received none."""
     live_connections: int | None = None
+    """Number of connections of the app that Feishu reports; None if it does not report it."""
 
 
 def register_worker(connection: Connection, worker_id: str, *, now: Millis) -> None:
-    """A process begins; what the one before it left behind has been taken back."""
+    """Add the row of a new process. Call it after the items of earlier processes are reclaimed."""
     clock_jumps.expire_unknown_outcomes(connection, now=now)
     connection.execute(
         sa.insert(workers).values(
@@ -42,7 +48,7 @@ def register_worker(connection: Connection, worker_id: str, *, now: Millis) -> N
 
 
 def mark_refused(connection: Connection, worker_id: str, reason: str, *, now: Millis) -> None:
-    """Feishu refused this process, which ends."""
+    """Record that Feishu rejected the connection and the process exits. reason: Feishu's text."""
     connection.execute(
         sa.update(workers)
         .where(workers.c.worker_id == worker_id)
@@ -51,6 +57,7 @@ def mark_refused(connection: Connection, worker_id: str, reason: str, *, now: Mi
 
 
 def write_heartbeat(connection: Connection, row: WorkerRow) -> None:
+    """Store the heartbeat and connection state of a process."""
     connection.execute(
         sa.update(workers)
         .where(workers.c.worker_id == row.worker_id)
@@ -67,5 +74,6 @@ def write_heartbeat(connection: Connection, row: WorkerRow) -> None:
 
 
 def get_last_worker(connection: Connection) -> WorkerRow | None:
+    """The process that started last; None if there is none."""
     row = connection.execute(sa.select(workers).order_by(workers.c.started_at.desc()).limit(1)).first()
-    return WorkerRow(**row._mapping) if row else None  # noqa: SLF001 - see above
+    return WorkerRow(**row._mapping) if row else None  # noqa: SLF001 - SQLAlchemy's public name for it

@@ -111,7 +111,7 @@ async def test_another_content_under_the_same_key_is_refused_for_good(feishu_box
     error = await failure(to, BODY.replace(b"1.0000", b"2.0000"))
 
     assert isinstance(error, Refused)
-    assert "another content" in error.reason
+    assert "different content" in error.reason
 
 
 async def test_a_wrong_secret_may_be_mended(feishu_box: FeishuBox) -> None:

@@ -123,10 +123,10 @@ async def test_what_is_not_rightly_signed_gets_401_and_nothing_else(
 @pytest.mark.parametrize(
     "raw, said",
     [
-        (b"", "not JSON"),
-        (b"{", "not JSON"),
-        (b"\xff\xfe{}", "not JSON"),
-        (b"[" * 30_000, "not JSON"),
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"\xff\xfe{}", "not valid JSON"),
+        (b"[" * 30_000, "not valid JSON"),
         (b"[]", "JSON object"),
         (b"null", "JSON object"),
         (b"NaN", "JSON object"),

@@ -183,7 +183,7 @@ def test_a_log_without_its_database_is_refused_and_kept(path: Path) -> None:
 
     for look in (integrity.check_integrity, Database.open):
         with pytest.raises(
-            ConfigError, match=r"notifier\.db is missing, but .*-wal is there.*Put the file back"
+            ConfigError, match=r"notifier\.db is missing, but .*-wal exists.*Put the file back"
         ):
             look(f"sqlite:///{path}")
 

@@ -19,7 +19,7 @@ def read_only(tmp_path: Path) -> Iterator[Engine]:
     path = tmp_path / "notifier.db"
     Database.open(f"sqlite:///{path}").close()
     keeping = sqlite3.connect(path)  # its -wal and -shm stay
-    keeping.execute("SELECT count(*) FROM gates").fetchone()
+    keeping.execute("SELECT count(*) FROM rate_limits").fetchone()
     engine = sa.create_engine(
         f"sqlite:///file:{path}?mode=ro&uri=true", connect_args={"check_same_thread": False}
     )
@@ -81,7 +81,7 @@ def test_once_something_was_written_the_end_of_a_lock_is_waited_for_and_it_says_
     locker.close()
 
     [record] = caplog.records
-    assert "Let it end; the rest happens by itself" in vars(record)["do"]
+    assert "Stop it; the notifier then recovers automatically" in vars(record)["do"]
 
 
 def test_work_that_fails_by_itself_is_no_outage(database: Database, caplog: pytest.LogCaptureFixture) -> None:

@@ -530,7 +530,7 @@ def test_without_anybody_to_tell_a_delivery_waits_for_a_person_with_the_reason(d
     address(database, "referrer", None)
 
     assert ["dead"] == read_states(database, [one])
-    assert "nobody to tell" in read_delivery(database, one).last_error
+    assert "no recipient" in read_delivery(database, one).last_error
 
 
 def test_an_address_given_late_does_not_touch_what_is_on_its_way(database: Database) -> None:

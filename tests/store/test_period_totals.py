@@ -11,7 +11,7 @@ from notifier.domain.digest import AssetFlow
 from notifier.domain.event import AccountKey
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.store import ledger
-from notifier.store.digests import period_totals
+from notifier.store.digests import period_totals, rankings
 from notifier.store.digests.period_totals import TimeRange
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, metadata, withdrawals
@@ -111,9 +111,9 @@ def test_the_largest_of_every_asset_are_listed_in_turns(database: Database) -> N
     enter(database, 4, 1_500_000, USD="1", points=9)
 
     with database.read() as connection:
-        holders = period_totals.list_largest_holders(connection, kinds=tuple(Kind), limit=3)
-        count = period_totals.count_holders(connection, kinds=tuple(Kind))
-        changed = period_totals.list_most_changed(connection, DAY, limit=2)
+        holders = rankings.list_largest_holders(connection, kinds=tuple(Kind), limit=3)
+        count = rankings.count_holders(connection, kinds=tuple(Kind))
+        changed = rankings.list_most_changed(connection, DAY, limit=2)
 
     assert ["2", "4", "3"] == [holder.account_id[-1] for holder in holders]
     assert {USD: Decimal(1), POINTS: Decimal(9)} == holders[1].amounts
@@ -127,8 +127,8 @@ def test_an_account_that_ends_where_it_began_is_no_large_change(database: Databa
     enter(database, 1, 1_500_000, CNY="100")
 
     with database.read() as connection:
-        assert () == period_totals.list_most_changed(connection, DAY, limit=5)
-        assert 1 == period_totals.count_changed_accounts(connection, DAY)
+        assert () == rankings.list_most_changed(connection, DAY, limit=5)
+        assert 1 == rankings.count_changed_accounts(connection, DAY)
 
 
 amounts = st.lists(

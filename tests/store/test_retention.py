@@ -460,9 +460,9 @@ def test_every_table_that_points_at_what_goes_is_known() -> None:
 
     assert {
         "attempts.delivery_id",
-        "batch_items.button",
+        "batch_items.button_ref",
         "batches.delivery_id",
-        "boards.delivery_id",
+        "panel_buttons.delivery_id",
         "buttons.delivery_id",
         "card_updates.delivery_id",
         "deliveries.file_id",

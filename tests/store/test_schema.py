@@ -149,11 +149,11 @@ def test_the_file_itself_is_held_whatever_name_it_is_found_by(tmp_path: Path) ->
 @pytest.mark.parametrize(
     "url, complaint",
     [
-        ("nonsense", "this is no database address"),
+        ("nonsense", "this is not a database address"),
         ("postgresql://someone@db.invalid/notifier", "postgresql is not supported yet"),
-        ("sqlite:////proc/notifier/x.db", "cannot be made"),
-        (f"sqlite:////tmp/{'n' * 300}.db", "no file can have this name"),
-        ("sqlite:////tmp/a%00b.db", "no file can have this name"),
+        ("sqlite:////proc/notifier/x.db", "cannot be created"),
+        (f"sqlite:////tmp/{'n' * 300}.db", "this is not a valid file name"),
+        ("sqlite:////tmp/a%00b.db", "this is not a valid file name"),
         ("sqlite:///file:x?mode=memory&uri=true", "options"),
     ],
 )

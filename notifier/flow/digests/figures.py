@@ -13,7 +13,7 @@ from notifier.domain.digest import AssetFlow, DayFlow, Digest, DigestPlan
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import ONE_DAY, Period, days_before, midnight
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
-from notifier.store.digests import digest_runs, period_totals
+from notifier.store.digests import period_totals, rankings, stalled_items
 from notifier.store.digests.period_totals import AccountTotals, TimeRange
 
 MAX_FILE_BYTES = 25_000_000
@@ -67,9 +67,9 @@ def gather(
 ) -> Figures:
     """Within one transaction, so that all figures are of one moment. late_before: as digest_runs.stuck."""
     stretch = TimeRange(from_at=period.from_at, to_at=period.to_at)
-    changed = period_totals.list_most_changed(connection, stretch, limit=plan.rows)
-    holders = period_totals.list_largest_holders(connection, kinds=kinds, limit=plan.rows)
-    changed_accounts = period_totals.count_changed_accounts(connection, stretch)
+    changed = rankings.list_most_changed(connection, stretch, limit=plan.rows)
+    holders = rankings.list_largest_holders(connection, kinds=kinds, limit=plan.rows)
+    changed_accounts = rankings.count_changed_accounts(connection, stretch)
     flows = period_totals.compute_flows(connection, stretch)
     charted = _charted(flows) if plan.chart_days else None
     chart = _chart(connection, plan, period, charted, flows) if charted is not None else ()
@@ -85,10 +85,10 @@ def gather(
         changed=changed,
         holders=holders,
         more_changed=max(0, changed_accounts - len(changed)),
-        more_holders=max(0, period_totals.count_holders(connection, kinds=kinds) - len(holders)),
+        more_holders=max(0, rankings.count_holders(connection, kinds=kinds) - len(holders)),
         charted=charted,
         chart=chart,
-        stalled=digest_runs.summarize_stalled(connection, late_before=late_before),
+        stalled=stalled_items.summarize_stalled(connection, late_before=late_before),
         offers_withdrawal=plan.withdraw,
         zone=plan.zone.key,
     )

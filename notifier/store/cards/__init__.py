@@ -1,1 +1,1 @@
-"""Cards: what posted cards show, their buttons, digest panels and batches."""
+"""Cards: states of posted cards, their buttons, digest panels and batches."""

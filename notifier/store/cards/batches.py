@@ -1,4 +1,4 @@
-"""Batches: many withdrawals asked for by one press. One runs per card; its items are ordered one by one."""
+"""Batches: several withdrawals from one press. One batch runs per card; its items are ordered one by one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,20 +16,26 @@ from notifier.store.schema.tables import batch_items, batches, deliveries, withd
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchItem:
-    """One account of a batch that nothing has been asked for yet. button: its ref."""
+    """One account of a batch without an order yet."""
 
     id: int
     batch_id: int
     click_key: str
+    """Idempotency key of the press that started the batch."""
     delivery_id: int
+    """Delivery of the digest card."""
     message_id: str | None
+    """Feishu's id of the card message."""
     account_ref: int
+    """accounts.id."""
     button_ref: str
+    """Withdraw button of the account on the card."""
     requested_by: str
+    """open_id of the operator who pressed."""
 
 
 def count_batches(connection: Connection, delivery_id: int) -> int:
-    """How many batches this card has had."""
+    """Number of batches of this card, running or ended."""
     return connection.execute(
         sa.select(sa.func.count()).select_from(batches).where(batches.c.delivery_id == delivery_id)
     ).scalar_one()
@@ -44,7 +50,10 @@ def create_batch(
     items: Mapping[int, str],
     now: Millis,
 ) -> int | None:
-    """items: button by account. None where one runs on this card, or this click has its batch already."""
+    """Create a batch and return its id. None if a batch runs on the card, or this press already has one.
+
+    items: button ref by accounts.id. requested_by: open_id of the operator.
+    """
     row = insert_returning(
         connection,
         batches,
@@ -70,6 +79,7 @@ def create_batch(
 
 
 def list_pending_items(connection: Connection, *, limit: int) -> list[BatchItem]:
+    """Items without an order or a skip reason, oldest first."""
     rows = connection.execute(
         sa.select(
             batch_items.c.id,
@@ -91,16 +101,18 @@ def list_pending_items(connection: Connection, *, limit: int) -> list[BatchItem]
 
 
 def mark_ordered(connection: Connection, item: BatchItem, order_id: str) -> None:
+    """Store the order of an item."""
     connection.execute(sa.update(batch_items).where(batch_items.c.id == item.id).values(order_id=order_id))
 
 
 def skip_item(connection: Connection, item: BatchItem, reason: SkipReason, *, now: Millis) -> None:
+    """Store why an item gets no order, and request a card update."""
     connection.execute(sa.update(batch_items).where(batch_items.c.id == item.id).values(skip_reason=reason))
     card_updates.request_update(connection, item.delivery_id, now=now)
 
 
 def finish_batches(connection: Connection, *, now: Millis) -> list[int]:
-    """Batches of which nothing is left to do are over; their ids."""
+    """End batches without unfinished items, request card updates, and return the batch ids."""
     open_items = (
         sa.select(batch_items.c.id)
         .outerjoin(withdrawals, withdrawals.c.order_id == batch_items.c.order_id)
@@ -128,12 +140,13 @@ def is_batch_running(connection: Connection, delivery_id: int) -> bool:
 
 
 def has_running_batch(connection: Connection) -> bool:
+    """Whether any batch runs."""
     query = sa.select(batches.c.id).where(batches.c.ended_at.is_(None)).limit(1)
     return connection.execute(query).first() is not None
 
 
 def get_progress(connection: Connection, delivery_id: int) -> Progress | None:
-    """Of the newest batch on this card."""
+    """Progress of the newest batch on this card; None if there is none."""
     batch = connection.execute(
         sa.select(batches).where(batches.c.delivery_id == delivery_id).order_by(batches.c.id.desc()).limit(1)
     ).first()
@@ -165,12 +178,14 @@ def get_progress(connection: Connection, delivery_id: int) -> Progress | None:
 
 @dataclass(frozen=True, slots=True)
 class SkippedAccount:
+    """Why and when a batch skipped an account. requested_at: of the batch, in ms."""
+
     reason: SkipReason
     requested_at: Millis
 
 
 def list_skipped(connection: Connection, delivery_id: int) -> dict[int, SkippedAccount]:
-    """Accounts that the newest batch of this card which had them asked nothing for."""
+    """Skipped accounts of this card, by accounts.id. The newest batch with the account decides."""
     rows = connection.execute(
         sa.select(batch_items.c.account_ref, batch_items.c.skip_reason, batches.c.requested_at)
         .join(batches, batches.c.id == batch_items.c.batch_id)

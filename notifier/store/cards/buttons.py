@@ -1,4 +1,4 @@
-"""Buttons: what the opaque id on a card stands for. One per card and epoch, however often the card is drawn."""
+"""Withdraw buttons: opaque ids on cards. One per card, account and withdrawal count, in every rendering."""
 
 import secrets
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from notifier.store.schema.tables import accounts as accounts_table
 from notifier.store.schema.tables import buttons, deliveries
 
 DEACTIVATED_CACHE_MS = 5 * 60_000
-"""For so long we take Feishu's word; then a click may ask again, as nobody tells us when it is enabled."""
+"""How long a deactivation is trusted. After it a press calls Feishu again: no event reports a reactivation."""
 
 
 def ensure_button(
     connection: Connection, *, delivery_id: int, account_ref: int, withdrawal_count: int, now: Millis
 ) -> str:
-    """The id for this card's button at this epoch; the same one for every drawing."""
+    """The ref of the card's button for this withdrawal count. Every rendering gets the same one."""
     insert_or_ignore(
         connection,
         buttons,
@@ -52,20 +52,23 @@ def _is_recent(at: Millis | None, now: Millis) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PressedButton:
-    """A button with the card it hangs on. reported_at: when Feishu stamped the newest balance we know. is_digest:
-    the card is a digest's.
-    """
+    """A button with its card."""
 
     button: Button
     target: str
+    """`referrer` or a group name."""
     variant: CardVariant
+    """Variant of the posted card."""
     reroute_reason: str | None
+    """Why the fallback group received the card; None if it is not rerouted."""
     reported_at: Millis | None
+    """modified_at of the newest snapshot of the account; None if there is none."""
     is_digest: bool = False
+    """Whether the card is a digest."""
 
 
 def find_button(connection: Connection, ref: str, *, address_book: AddressBook, now: Millis) -> Button | None:
-    """None when we never drew it."""
+    """The button with this ref; None if it does not exist."""
     found = load_pressed_button(connection, ref, address_book=address_book, now=now)
     return found.button if found else None
 
@@ -73,7 +76,7 @@ def find_button(connection: Connection, ref: str, *, address_book: AddressBook, 
 def load_pressed_button(
     connection: Connection, ref: str, *, address_book: AddressBook, now: Millis
 ) -> PressedButton | None:
-    """In one look, as a person waits for it. None when we never drew it."""
+    """The button with its card, in one query because a user waits. None if it does not exist."""
     row = connection.execute(
         sa.select(
             buttons,

@@ -1,4 +1,4 @@
-"""Faces: all that one card needs to be drawn, for its first sending and for every change after it."""
+"""Card states: all data that a card shows, for the first rendering and for every update."""
 
 from typing import Any
 
@@ -30,7 +30,10 @@ def create_card_state(
     withdraw_offer: WithdrawOffer,
     now: Millis,
 ) -> CardState | None:
-    """With a button where the offer says so; None for a card without one. audience: referrer or a group's name."""
+    """The state of a card with a withdraw button; None if the offer does not include this audience.
+
+    audience: `referrer` or a group name; None if unknown.
+    """
     if audience is None or not withdraw_offer.targets:
         return None
     holdings = withdrawals.get_holdings(connection, account_ref)
@@ -51,7 +54,7 @@ def create_card_state(
 
 
 def load_order_card_state(connection: Connection, order_id: str) -> CardState:
-    """For a card that tells of one withdrawal. Raises LookupError when there is no such order."""
+    """The state of a card about one withdrawal. Raises LookupError if the order does not exist."""
     withdrawal = withdrawals.find_by_order(connection, order_id)
     if withdrawal is None:
         raise LookupError(f"no withdrawal {order_id}")
@@ -60,14 +63,14 @@ def load_order_card_state(connection: Connection, order_id: str) -> CardState:
 
 
 def get_audience(target: str, receive_id_type: str, receive_id: str, address_book: AddressBook) -> str | None:
-    """Who really reads a delivery: a rerouted one is read by the group it went to."""
+    """Who reads the card: `referrer` or a group name; None if unknown. A reroute is read by its group."""
     if receive_id_type == "chat_id":
         return address_book.group_at(receive_id)
     return REFERRER if target == REFERRER else None
 
 
 def to_posted_card(connection: Connection, pressed: PressedButton, card_state: CardState) -> PostedCard:
-    """The card whose button was pressed, from what the press has read already."""
+    """The card of a pressed button, from data that the press has already loaded."""
     button = pressed.button
     return PostedCard(
         delivery_id=button.delivery_id,
@@ -85,9 +88,9 @@ def to_posted_card(connection: Connection, pressed: PressedButton, card_state: C
 def load_posted_card(
     connection: Connection, delivery_id: int, *, renew_button: bool, now: Millis
 ) -> PostedCard | None:
-    """The card as it should look now. redraw: with a button for the present epoch, where the old one is stale.
+    """The card with its newest state. None if the card shows no withdrawal and has no button.
 
-    None when it neither tells of a withdrawal nor ever had a button.
+    renew_button: replace a stale button with one for the current withdrawal count.
     """
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
     if row.account_ref is None:
@@ -122,7 +125,7 @@ def load_posted_card(
 def _load_digest_card(
     connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: Millis
 ) -> PostedCard | None:
-    """None for what is no card: a digest's file."""
+    """The digest card; None if the delivery is the file of a digest."""
     if row.run_id is None or row.file_id is not None:
         return None
     digest = digest_runs.load_content(connection, row.run_id)
@@ -150,7 +153,7 @@ def create_panel(
     withdraw_offer: WithdrawOffer,
     now: Millis,
 ) -> DigestPanel:
-    """With buttons for the accounts that this group may act for."""
+    """The withdraw panel of a digest, with buttons for the accounts that this audience may withdraw."""
     if digest.offers_withdrawal and audience is not None:
         wanted = [each for each in digest.holders if withdraw_offer.is_for(audience, each.amounts)]
         digest_panels.create_buttons(connection, delivery_id, wanted, now=now)

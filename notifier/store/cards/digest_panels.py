@@ -1,4 +1,4 @@
-"""Boards: the buttons of a digest's card, the accounts behind them, and how far their withdrawals are."""
+"""Digest panels: the withdraw part of a digest card, with its buttons, accounts and results."""
 
 import secrets
 from collections import defaultdict
@@ -27,9 +27,7 @@ _SqlRow = sa.Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _PanelAccount:
-    """A listed account: its button on this card, all that was ever asked for it, and why a batch of this card left it
-    out.
-    """
+    """An account in the panel: its button, all its withdrawals, and why a batch of this card skipped it."""
 
     button_ref: str
     withdrawal_count: int
@@ -40,17 +38,17 @@ class _PanelAccount:
 
     @property
     def newest_withdrawal(self) -> _SqlRow | None:
-        """The last one begun on this card, at the epoch that it shows. What failed on another is no result of this."""
-        own = [
+        """The newest order from this card with the withdrawal count of its button. Other cards do not count."""
+        on_this_card = [
             row
             for row in self.withdrawals
             if (row.delivery_id, row.withdrawal_count) == (self.delivery_id, self.withdrawal_count)
         ]
-        return own[-1] if own else None
+        return on_this_card[-1] if on_this_card else None
 
     @property
     def skip_reason(self) -> SkipReason | None:
-        """None also where it was asked for later."""
+        """Why the account was skipped. None also if a later press ordered its withdrawal."""
         newest_withdrawal = self.newest_withdrawal
         if self.skip is None or (
             newest_withdrawal is not None and newest_withdrawal.requested_at >= self.skip.requested_at
@@ -60,17 +58,17 @@ class _PanelAccount:
 
     @property
     def can_withdraw(self) -> bool:
-        """Nothing stands against asking for it."""
+        """Whether a new withdrawal is possible."""
         withdrawn_count = sum(row.state == WithdrawalState.WITHDRAWN for row in self.withdrawals)
-        busy = any(row.state == WithdrawalState.REQUESTED for row in self.withdrawals)
+        has_unfinished = any(row.state == WithdrawalState.REQUESTED for row in self.withdrawals)
         newest_withdrawal = self.newest_withdrawal
-        ended_empty = newest_withdrawal is not None and newest_withdrawal.state == WithdrawalState.NOTHING
-        ended_empty = ended_empty or self.skip_reason is SkipReason.EMPTY
-        return withdrawn_count == self.withdrawal_count and not busy and not ended_empty
+        is_empty = newest_withdrawal is not None and newest_withdrawal.state == WithdrawalState.NOTHING
+        is_empty = is_empty or self.skip_reason is SkipReason.EMPTY
+        return withdrawn_count == self.withdrawal_count and not has_unfinished and not is_empty
 
     @property
     def can_retry(self) -> bool:
-        """To be asked for again by the retry, not by the select."""
+        """Whether the retry button, instead of the select, offers the account."""
         if self.skip_reason is not None:
             return self.skip_reason.may_pass and self.can_withdraw
         return (
@@ -83,8 +81,9 @@ class _PanelAccount:
 def create_buttons(
     connection: Connection, delivery_id: int, holders: Iterable[Holder], *, now: Millis
 ) -> None:
-    """A button for each account that can be withdrawn now; once per card, however often it is asked for. What is being
-    withdrawn, or was and is still in the balance that Feishu last told, is not on offer.
+    """Create a button for each account that can be withdrawn now. Idempotent per card.
+
+    An account is left out while it has an unfinished withdrawal, or one that no balance report includes yet.
     """
     holders = list(holders)
     withdrawals_by_account = _load_withdrawals(connection, [each.account_ref for each in holders])
@@ -106,12 +105,12 @@ def create_buttons(
 
 
 def _blocks_button(row: _SqlRow) -> bool:
-    unseen = row.state == WithdrawalState.WITHDRAWN and not row.is_in_ledger
-    return bool(unseen or row.state == WithdrawalState.REQUESTED)
+    is_not_in_ledger = row.state == WithdrawalState.WITHDRAWN and not row.is_in_ledger
+    return bool(is_not_in_ledger or row.state == WithdrawalState.REQUESTED)
 
 
 def _load_withdrawals(connection: Connection, refs: Collection[int]) -> Mapping[int, tuple[_SqlRow, ...]]:
-    """All withdrawals of these accounts, oldest first, each with the state of its money."""
+    """All withdrawals by accounts.id, oldest first, each with the state of its payout."""
     rows = connection.execute(
         sa.select(
             withdrawals.c.account_ref,
@@ -138,7 +137,7 @@ def _load_withdrawals(connection: Connection, refs: Collection[int]) -> Mapping[
 
 
 def _load_panel_accounts(connection: Connection, delivery_id: int, digest: Digest) -> list[_PanelAccount]:
-    """The accounts with a button, in the order of the digest's table."""
+    """The accounts with a button, in the order of the digest table."""
     buttons_by_account = {
         row.account_ref: row
         for row in connection.execute(
@@ -164,7 +163,7 @@ def _load_panel_accounts(connection: Connection, delivery_id: int, digest: Diges
 
 
 def get_panel(connection: Connection, delivery_id: int, digest: Digest, *, now: Millis) -> DigestPanel:
-    """As the card should look now."""
+    """The newest state of the panel. It is empty if the card has no withdraw button."""
     panel_accounts = _load_panel_accounts(connection, delivery_id, digest)
     if not panel_accounts:
         return DigestPanel()
@@ -172,16 +171,16 @@ def get_panel(connection: Connection, delivery_id: int, digest: Digest, *, now: 
     is_idle = progress is None or not progress.running
     options = tuple(
         Option(
-            button_ref=line.button_ref,
-            account_ref=line.holder.account_ref,
-            account_id=line.holder.account_id,
-            referrer=line.holder.referrer,
-            amounts=line.holder.amounts,
+            button_ref=account.button_ref,
+            account_ref=account.holder.account_ref,
+            account_id=account.holder.account_id,
+            referrer=account.holder.referrer,
+            amounts=account.holder.amounts,
         )
-        for line in panel_accounts
-        if line.can_withdraw and not line.can_retry
+        for account in panel_accounts
+        if account.can_withdraw and not account.can_retry
     )
-    can_retry = any(line.can_retry for line in panel_accounts)
+    can_retry = any(account.can_retry for account in panel_accounts)
 
     def ensure_button(action: Action, *, wanted: bool) -> str:
         return ensure_panel_button(connection, delivery_id, action, now=now) if wanted else ""
@@ -191,13 +190,13 @@ def get_panel(connection: Connection, delivery_id: int, digest: Digest, *, now: 
         all=ensure_button(Action.ALL, wanted=len(options) > 1 and is_idle),
         retry=ensure_button(Action.RETRY, wanted=can_retry and is_idle),
         options=options if is_idle else (),
-        results=tuple(result for line in panel_accounts if (result := _to_result(line)) is not None),
+        results=tuple(result for account in panel_accounts if (result := _to_result(account)) is not None),
         progress=progress,
     )
 
 
 def _to_result(account: _PanelAccount) -> Result | None:
-    """None where nothing was asked for on this card."""
+    """The result of the account on this card; None if the card has no order or skip for it."""
     order = account.newest_withdrawal
     if account.skip_reason is not None:
         return Result(
@@ -225,7 +224,7 @@ def _to_result(account: _PanelAccount) -> Result | None:
 
 
 def _amounts(order: _SqlRow, listed_amounts: Amounts) -> Amounts:
-    """What was taken; before that what will be, as far as anybody knows."""
+    """The withdrawn amounts. Before the end, the expected or the listed ones."""
     if order.state == WithdrawalState.NOTHING:
         return {}
     text = order.withdrawn or order.expected
@@ -235,16 +234,16 @@ def _amounts(order: _SqlRow, listed_amounts: Amounts) -> Amounts:
 def list_candidates(
     connection: Connection, delivery_id: int, digest: Digest, action: Action
 ) -> dict[int, str]:
-    """Account -> button: what this lever would ask for."""
+    """Button ref by accounts.id: the accounts that this action would withdraw."""
     return {
-        line.holder.account_ref: line.button_ref
-        for line in _load_panel_accounts(connection, delivery_id, digest)
-        if (line.can_retry if action is Action.RETRY else line.can_withdraw and not line.can_retry)
+        account.holder.account_ref: account.button_ref
+        for account in _load_panel_accounts(connection, delivery_id, digest)
+        if (account.can_retry if action is Action.RETRY else account.can_withdraw and not account.can_retry)
     }
 
 
 def ensure_panel_button(connection: Connection, delivery_id: int, action: Action, *, now: Millis) -> str:
-    """The id of this lever in this round; the same one for every drawing."""
+    """The ref of the panel button for the current revision. Every rendering gets the same one."""
     revision = batches.count_batches(connection, delivery_id)
     insert_or_ignore(
         connection,
@@ -269,7 +268,7 @@ def ensure_panel_button(connection: Connection, delivery_id: int, action: Action
 
 
 def find_panel_button(connection: Connection, ref: str, *, address_book: AddressBook) -> PanelButton | None:
-    """None when we never drew it."""
+    """The panel button with this ref; None if it does not exist."""
     row = connection.execute(
         sa.select(
             panel_buttons,

@@ -1,4 +1,4 @@
-"""Digest content: a digest's figures as the text that is kept, and back. What was told is never worked out again."""
+"""Digest content: the figures of a digest as JSON. Sent figures are stored, and never computed again."""
 
 import json
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ Json = dict[str, Any]
 
 
 def serialize(digest: Digest) -> str:
+    """The figures as JSON text."""
     period = digest.period
     return json.dumps(
         {
@@ -49,6 +50,7 @@ def serialize(digest: Digest) -> str:
 
 
 def deserialize(text: str) -> Digest:
+    """The figures from JSON text."""
     data: Json = json.loads(text)
     period = data["period"]
     stalled = data["stalled"]
@@ -78,7 +80,7 @@ def deserialize(text: str) -> Digest:
         previous_closing=_parse_amounts(data["previous_closing"]),
         file_rows=data["file_rows"],
         offers_withdrawal=data["offers_withdrawal"],
-        zone=data.get("zone", ""),  # what was told before this was kept has none
+        zone=data.get("zone", ""),  # older content has no time zone
     )
 
 

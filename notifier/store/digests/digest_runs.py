@@ -1,4 +1,4 @@
-"""Digest runs: which digest told which period to whom. The unique row is the right to tell it, whoever takes it."""
+"""Digest runs. A unique row per digest, period, recipient and correction number guarantees a single send."""
 
 import zlib
 from collections.abc import Collection
@@ -10,64 +10,75 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import NEEDS_ATTENTION, CardVariant, DeliveryState
-from notifier.domain.digest import Digest, StalledItems, StalledPayout
+from notifier.domain.delivery import CardVariant, DeliveryState
+from notifier.domain.digest import Digest
 from notifier.domain.money import Amounts
-from notifier.domain.payout import PayoutState
 from notifier.domain.period import Period
 from notifier.domain.route import Recipient
 from notifier.store.digests import digest_content
 from notifier.store.engine.sql import insert_or_ignore, insert_returning
 from notifier.store.notices import make_delivery_key
 from notifier.store.schema.tables import (
-    accounts,
     deliveries,
     digest_files,
     digest_runs,
     digest_schedules,
-    payouts,
 )
 
 
 class DigestRunState(StrEnum):
+    """State of a digest run."""
+
     IN_PROGRESS = "in_progress"
-    """Told to one referrer after the other; not through yet."""
+    """Deliveries to referrers are being created, one account after another."""
     NOTIFIED = "notified"
+    """All deliveries are created."""
     EMPTY = "empty"
-    """Nothing had happened, and then nothing is to be said."""
+    """The period has no changes, and the digest skips empty periods."""
     MISSED = "missed"
-    """Due while nobody ran, and too long ago to be told by itself."""
+    """The run was due while no notifier was running, and the catch-up time is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestRunKey:
-    """What is unique: one digest tells one period to one recipient once per edition."""
+    """The unique key of a run, and its times."""
 
     digest: str
+    """Name of the digest in the configuration."""
     period: Period
     recipient: str
+    """A group name, `referrers`, or `account:<accounts.id>`."""
     correction_number: int = 0
+    """0 for the first send of the period; each later send counts one up."""
     due_at: Millis | None = None
+    """When the schedule made the run due; None: an operator sent it."""
     created_at: Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestRunRow:
+    """A stored run. See DigestRunKey."""
+
     id: int
     digest: str
     period: str
+    """Label of the period."""
     recipient: str
     correction_number: int
     from_at: Millis
+    """First moment of the period."""
     to_at: Millis
+    """First moment after the period."""
     due_at: Millis | None
     created_at: Millis
     state: str
+    """DigestRunState."""
 
 
 def register_digest(connection: Connection, digest: str, *, now: Millis) -> Millis:
-    """Since when a running notifier knows this digest; what was due before is not made up for. Before
-    anything was told, a moment that has not come yet can only have been written while the clock was ahead.
+    """Register a digest and return when it was first registered, in ms. Earlier periods are never sent.
+
+    A future registration without any run was written while the clock was ahead, so it is replaced with `now`.
     """
     insert_or_ignore(connection, digest_schedules, [{"digest": digest, "registered_at": now}])
     connection.execute(
@@ -87,8 +98,9 @@ def register_digest(connection: Connection, digest: str, *, now: Millis) -> Mill
 def list_finished(
     connection: Connection, digest: str, periods: Collection[str], recipients: Collection[str]
 ) -> set[tuple[str, str]]:
-    """(period, recipient) of what needs no telling any more; one that is spreading still does. recipients: those asked
-    about, as there is a row for each referrer too.
+    """(period, recipient) of finished first sends. Runs in progress are not included.
+
+    recipients: only these, because each referrer has a row too.
     """
     return {
         where
@@ -100,7 +112,7 @@ def list_finished(
 def list_in_progress(
     connection: Connection, digest: str, periods: Collection[str], recipients: Collection[str]
 ) -> set[tuple[str, str]]:
-    """(period, recipient) of what is being told: it is finished, however late it has become."""
+    """(period, recipient) of first sends in progress. They are completed even after the catch-up time."""
     return {
         where
         for where, state in _load_states(connection, digest, periods, recipients).items()
@@ -123,7 +135,7 @@ def _load_states(
 
 
 def delete_missed(connection: Connection, digest: str, period: str, recipients: Collection[str]) -> None:
-    """Nobody was told, so whoever sends it by hand now tells it for the first time."""
+    """Delete missed runs before a manual send, so that it counts as the first send."""
     connection.execute(
         sa.delete(digest_runs).where(
             digest_runs.c.digest == digest,
@@ -135,7 +147,7 @@ def delete_missed(connection: Connection, digest: str, period: str, recipients: 
 
 
 def get_unfinished_correction(connection: Connection, digest: str, period: str, recipient: str) -> int | None:
-    """Of a telling to all referrers that was cut off; None where there is none."""
+    """The correction number of an interrupted run; None if there is none."""
     return connection.execute(
         sa.select(sa.func.max(digest_runs.c.correction_number)).where(
             digest_runs.c.digest == digest,
@@ -147,7 +159,7 @@ def get_unfinished_correction(connection: Connection, digest: str, period: str, 
 
 
 def get_next_correction(connection: Connection, digest: str, period: str, recipient: str) -> int:
-    """0 for what was never told."""
+    """The correction number of the next send; 0 if the period was never sent."""
     newest = connection.execute(
         sa.select(sa.func.max(digest_runs.c.correction_number)).where(
             digest_runs.c.digest == digest,
@@ -161,7 +173,7 @@ def get_next_correction(connection: Connection, digest: str, period: str, recipi
 def claim_run(
     connection: Connection, run_key: DigestRunKey, *, state: DigestRunState, content: Digest | None
 ) -> int | None:
-    """The run's id; None where somebody has taken this right."""
+    """Create a run and return its id; None if the run exists."""
     row = insert_returning(
         connection,
         digest_runs,
@@ -182,26 +194,27 @@ def claim_run(
 
 
 def load_content(connection: Connection, run_id: int) -> Digest:
+    """The figures of a run. Raises LookupError if it has none."""
     text = connection.execute(sa.select(digest_runs.c.content).where(digest_runs.c.id == run_id)).scalar_one()
     if text is None:
-        raise LookupError(f"digest run {run_id} has nothing to tell")
+        raise LookupError(f"digest run {run_id} has no content")
     return digest_content.deserialize(text)
 
 
 def load_content_of_delivery(connection: Connection, delivery_id: int) -> Digest:
-    """Raises LookupError when this delivery tells no digest."""
+    """The figures of the digest that a delivery sends. Raises LookupError if it sends no digest."""
     run_id = connection.execute(
         sa.select(deliveries.c.run_id).where(deliveries.c.id == delivery_id)
     ).scalar_one()
     if run_id is None:
-        raise LookupError(f"delivery {delivery_id} tells no digest")
+        raise LookupError(f"delivery {delivery_id} sends no digest")
     return load_content(connection, run_id)
 
 
 def get_previous_closing(
     connection: Connection, digest: str, recipient: str, period: Period
 ) -> Amounts | None:
-    """What the newest telling of the period right before this one said the balances were; None if there was none."""
+    """Closing balances in the newest run of the preceding period; None if there is none."""
     text = connection.execute(
         sa.select(digest_runs.c.content)
         .where(
@@ -228,7 +241,10 @@ def create_delivery(
     account_ref: int | None = None,
     file_id: int | None = None,
 ) -> None:
-    """The card, or with file_id the file that follows it. recipient: None while we do not know who the referrer is."""
+    """Create the delivery of a digest card, or with file_id of its file.
+
+    recipient: None while the referrer is not known.
+    """
     content_kind = "card" if file_id is None else f"file {file_id}"
     key = make_delivery_key(
         "digest",
@@ -258,7 +274,7 @@ def create_delivery(
 
 
 def create_file(connection: Connection, *, name: str, rows: int, compressed: bytes) -> int:
-    """packed: the file, deflated."""
+    """Store a file and return its id. rows: number of data rows. compressed: content, compressed with zlib."""
     return connection.execute(
         sa.insert(digest_files)
         .values(name=name, rows=rows, compressed=compressed)
@@ -268,7 +284,7 @@ def create_file(connection: Connection, *, name: str, rows: int, compressed: byt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestFile:
-    """file_key: Feishu's, once it has it. content: None from then on."""
+    """A file of a digest. file_key: Feishu's key after the upload. content: None after the upload."""
 
     id: int
     name: str
@@ -277,6 +293,7 @@ class DigestFile:
 
 
 def get_file(connection: Connection, file_id: int) -> DigestFile:
+    """The file with this id, decompressed."""
     row = connection.execute(sa.select(digest_files).where(digest_files.c.id == file_id)).one()
     return DigestFile(
         id=row.id,
@@ -287,14 +304,14 @@ def get_file(connection: Connection, file_id: int) -> DigestFile:
 
 
 def mark_uploaded(connection: Connection, file_id: int, *, file_key: str) -> None:
-    """Feishu keeps it from now on, also for a message that has to be sent anew."""
+    """Store Feishu's file key and delete the content: a repeated message uses the same key."""
     connection.execute(
         sa.update(digest_files).where(digest_files.c.id == file_id).values(file_key=file_key, compressed=None)
     )
 
 
 def claim_or_resume(connection: Connection, run_key: DigestRunKey) -> tuple[int, int] | None:
-    """(run, the account after which to go on) of a telling to all referrers; None when it is through."""
+    """Create or resume a run to all referrers: (run id, last processed accounts.id); None if it is finished."""
     claim_run(connection, run_key, state=DigestRunState.IN_PROGRESS, content=None)
     row = connection.execute(
         sa.select(digest_runs.c.id, digest_runs.c.last_account_ref, digest_runs.c.state).where(
@@ -308,7 +325,7 @@ def claim_or_resume(connection: Connection, run_key: DigestRunKey) -> tuple[int,
 
 
 def save_progress(connection: Connection, run_id: int, *, account_ref: int | None) -> None:
-    """ref: the last account that was told; None when all were."""
+    """Store the progress of a run to all referrers. account_ref: the last account; None: all are done."""
     values: dict[str, object] = (
         {"state": DigestRunState.NOTIFIED} if account_ref is None else {"last_account_ref": account_ref}
     )
@@ -316,7 +333,7 @@ def save_progress(connection: Connection, run_id: int, *, account_ref: int | Non
 
 
 def list_runs(connection: Connection, digest: str, *, limit: int) -> list[DigestRunRow]:
-    """Newest first; those to single referrers are left out, as one row stands for all of them."""
+    """Runs of a digest, newest first. Runs to single referrers are excluded: `referrers` represents them."""
     columns = [column for column in digest_runs.c if column.name not in {"content", "last_account_ref"}]
     rows = connection.execute(
         sa.select(*columns)
@@ -328,7 +345,7 @@ def list_runs(connection: Connection, digest: str, *, limit: int) -> list[Digest
 
 
 def list_missed(connection: Connection, *, since: Millis, limit: int) -> list[DigestRunRow]:
-    """Those that nobody was told and no hand has sent since, newest first."""
+    """Missed runs since this time (ms) that no operator has sent later, newest first."""
     columns = [column for column in digest_runs.c if column.name not in {"content", "last_account_ref"}]
     later = digest_runs.alias()
     sent_since = sa.exists().where(
@@ -346,54 +363,11 @@ def list_missed(connection: Connection, *, since: Millis, limit: int) -> list[Di
     return [DigestRunRow(**row._mapping) for row in rows]  # noqa: SLF001 - as above
 
 
-MAX_EXAMPLES = 3
-
-
-def summarize_stalled(connection: Connection, *, late_before: Millis | None) -> StalledItems:
-    """late_before: money withdrawn before then and not paid is late; None: none is."""
-    waiting = deliveries.c.state.in_(NEEDS_ATTENTION)
-    undelivered = connection.execute(
-        sa.select(sa.func.count()).select_from(deliveries).where(waiting)
-    ).scalar_one()
-    names = connection.execute(
-        sa.select(accounts.c.account_id)
-        .join(deliveries, deliveries.c.account_ref == accounts.c.id)
-        .where(waiting)
-        .group_by(accounts.c.account_id)
-        .order_by(sa.func.max(deliveries.c.id).desc())
-        .limit(MAX_EXAMPLES)
-    ).scalars()
-    bad = payouts.c.state.in_((PayoutState.DEAD, PayoutState.FAILED))
-    late = sa.and_(
-        payouts.c.state.in_((PayoutState.PENDING, PayoutState.SENT)),
-        payouts.c.created_at < (late_before or 0),
-    )
-    where = sa.or_(bad, late)
-    rows = connection.execute(
-        sa.select(payouts.c.order_id, payouts.c.state, payouts.c.created_at, accounts.c.account_id)
-        .join(accounts, accounts.c.id == payouts.c.account_ref)
-        .where(where)
-        .order_by(payouts.c.id)
-        .limit(MAX_EXAMPLES)
-    ).all()
-    return StalledItems(
-        undelivered=undelivered,
-        undelivered_accounts=tuple(names),
-        payouts=connection.execute(sa.select(sa.func.count()).select_from(payouts).where(where)).scalar_one(),
-        payout_examples=tuple(
-            StalledPayout(
-                account_id=row.account_id,
-                order_id=row.order_id,
-                state=row.state if row.state in {PayoutState.DEAD, PayoutState.FAILED} else "late",
-                since=row.created_at,
-            )
-            for row in rows
-        ),
-    )
-
-
 def get_correction(previous_closing: Amounts | None, opening: Amounts) -> Amounts:
-    """What was told, where it is not what the books say now; empty where all is as told."""
+    """The previous closing balances, if they differ from the opening balances now; else empty.
+
+    They differ if late events changed an earlier period.
+    """
     if previous_closing is None:
         return {}
     assets = {*previous_closing, *opening}

@@ -1,13 +1,14 @@
-"""Books: what the ledger says of a period. Sums are made by the database, so that a million changes cost no memory.
+"""Period totals: opening balances, changes and closing balances of a period.
 
-All of it reads; a caller that wants one consistent picture asks within one transaction.
+The database computes the sums, so that memory use does not grow with the number of changes. All functions only read.
+For consistent results, call them within one transaction.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import groupby, zip_longest
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,37 +16,39 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
-from notifier.domain.digest import ZERO, AssetFlow, Holder
+from notifier.domain.digest import ZERO, AssetFlow
 from notifier.domain.ledger import read_content
 from notifier.domain.money import Amounts, Asset, Kind, from_units
 from notifier.store.schema.tables import accounts, balances, changes, snapshots, withdrawals
 
-_DELTA = changes.c.after - changes.c.before
-_INCREASE = sa.case((_DELTA > 0, _DELTA), else_=0)
+CHANGE_AMOUNT = changes.c.after - changes.c.before
+"""SQL expression: amount of a change, in ten-thousandths."""
+_INCREASE = sa.case((CHANGE_AMOUNT > 0, CHANGE_AMOUNT), else_=0)
 STREAM_ROWS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeRange:
-    """[from_at, to_at)"""
+    """A half-open time range [from_at, to_at), in ms."""
 
     from_at: Millis
     to_at: Millis
 
     def contains(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
+        """SQL condition: the time column is within the range."""
         return sa.and_(column >= self.from_at, column < self.to_at)
 
 
 @dataclass(frozen=True, slots=True)
 class _WithdrawalTotals:
-    """Of the changes of one asset: what our own withdrawals took, and how much of it hid a reward."""
+    """The part of our own withdrawals in the changes of one asset, and the rewards that they hide."""
 
     withdrawn: Decimal = ZERO
     hidden_rewards: Decimal = ZERO
 
 
 def compute_flows(connection: Connection, time_range: TimeRange) -> dict[Asset, AssetFlow]:
-    """Of every asset that anybody has or had."""
+    """Flows of all accounts in the period, with opening and closing balance, by asset."""
     opening = _sum_by_asset(connection, changes.c.modified_at < time_range.from_at)
     moved = compute_movements(connection, time_range)
     since = _sum_by_asset(connection, changes.c.modified_at >= time_range.to_at)
@@ -61,15 +64,15 @@ def compute_flows(connection: Connection, time_range: TimeRange) -> dict[Asset, 
 
 
 def compute_movements(connection: Connection, time_range: TimeRange) -> dict[Asset, AssetFlow]:
-    """What came in and what went, without the balances around it. One pass over the changes."""
+    """Flows of all accounts in the period by asset, without opening and closing balance. Faster than compute_flows."""
     first = _is_first_change()
     rows = connection.execute(
         sa.select(
             changes.c.kind,
             changes.c.currency,
-            sa.func.sum(_DELTA).label("net"),
+            sa.func.sum(CHANGE_AMOUNT).label("net"),
             sa.func.sum(_INCREASE).label("up"),
-            sa.func.sum(sa.case((first, _DELTA), else_=0)).label("first"),
+            sa.func.sum(sa.case((first, CHANGE_AMOUNT), else_=0)).label("first"),
             sa.func.sum(sa.case((first, _INCREASE), else_=0)).label("first_up"),
             sa.func.count().label("moved"),
         )
@@ -85,7 +88,7 @@ def compute_movements(connection: Connection, time_range: TimeRange) -> dict[Ass
 
 
 def _to_flow(sums: sa.Row[*tuple[Any, ...]] | None, own_totals: "_WithdrawalTotals") -> AssetFlow:
-    """sums: of net, up, first, first_up in units, and how many moved; None for an asset without a change."""
+    """sums: net, up, first and first_up in ten-thousandths, and the number of changes; None: no change."""
     net, up, first, first_up = (
         (from_units(int(getattr(sums, name))) for name in ("net", "up", "first", "first_up"))
         if sums is not None
@@ -103,9 +106,9 @@ def _to_flow(sums: sa.Row[*tuple[Any, ...]] | None, own_totals: "_WithdrawalTota
 
 
 def _sum_by_asset(connection: Connection, where: sa.ColumnElement[bool]) -> dict[Asset, Decimal]:
-    """The sum of these changes."""
+    """The sum of the matching changes by asset."""
     rows = connection.execute(
-        sa.select(changes.c.kind, changes.c.currency, sa.func.sum(_DELTA).label("units"))
+        sa.select(changes.c.kind, changes.c.currency, sa.func.sum(CHANGE_AMOUNT).label("units"))
         .where(where)
         .group_by(changes.c.kind, changes.c.currency)
     )
@@ -119,7 +122,7 @@ def _current_balances(connection: Connection) -> dict[Asset, Decimal]:
 
 
 def _is_first_change() -> sa.ColumnElement[bool]:
-    """The change from nothing that an account's first report makes."""
+    """Whether a change comes from the first report of an account."""
     earlier = sa.exists().where(
         snapshots.c.account_ref == changes.c.account_ref, snapshots.c.modified_at < changes.c.modified_at
     )
@@ -128,7 +131,7 @@ def _is_first_change() -> sa.ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _WithdrawalEffect:
-    """What our withdrawals took, as one balance report of one account showed it. deltas: of that report."""
+    """Withdrawn amounts that one balance report of one account includes. deltas: all changes of that report."""
 
     account_ref: int
     withdrawn: Amounts
@@ -147,7 +150,7 @@ def _withdrawal_totals(connection: Connection, time_range: TimeRange) -> dict[As
 
 
 def _split_effect(effect: _WithdrawalEffect) -> dict[Asset, _WithdrawalTotals]:
-    """A reward that came along with a withdrawal makes the decrease smaller; it is counted as what it is."""
+    """Separate rewards from withdrawals. A reward in the same report makes the decrease smaller."""
     shares = {}
     for asset, withdrawn in effect.withdrawn.items():
         delta = effect.deltas.get(asset, ZERO)
@@ -167,7 +170,7 @@ def _withdrawal_effects(
             changes.c.id.label("change_id"),
             changes.c.kind,
             changes.c.currency,
-            _DELTA.label("delta"),
+            CHANGE_AMOUNT.label("delta"),
         )
         .outerjoin(
             changes,
@@ -203,114 +206,8 @@ def _withdrawal_effects(
         )
 
 
-def count_changed_accounts(connection: Connection, time_range: TimeRange) -> int:
-    """How many accounts changed."""
-    return connection.execute(
-        sa.select(sa.func.count(changes.c.account_ref.distinct())).where(
-            time_range.contains(changes.c.modified_at)
-        )
-    ).scalar_one()
-
-
-def list_most_changed(connection: Connection, time_range: TimeRange, *, limit: int) -> tuple[Holder, ...]:
-    """The largest net changes of each asset, taken in turns, as there is no common measure of currencies."""
-    net = sa.func.sum(_DELTA)
-    ranked = (
-        sa.select(changes.c.account_ref, changes.c.kind, changes.c.currency, net.label("units"))
-        .where(time_range.contains(changes.c.modified_at))
-        .group_by(changes.c.account_ref, changes.c.kind, changes.c.currency)
-        .having(net != 0)
-        .subquery()
-    )
-    refs = _pick_round_robin(connection, ranked, limit)
-    chosen = sa.select(changes.c.account_ref, changes.c.kind, changes.c.currency, net.label("units")).where(
-        time_range.contains(changes.c.modified_at), changes.c.account_ref.in_(refs)
-    )
-    rows = connection.execute(
-        chosen.group_by(changes.c.account_ref, changes.c.kind, changes.c.currency).having(net != 0)
-    )
-    return _to_holders(connection, refs, rows)
-
-
-def list_largest_holders(
-    connection: Connection, *, kinds: Collection[Kind], limit: int
-) -> tuple[Holder, ...]:
-    """The largest balances of each asset as they are now, taken in turns."""
-    wanted = sa.and_(balances.c.kind.in_(kinds), balances.c.amount > 0)
-    ranked = (
-        sa.select(
-            balances.c.account_ref, balances.c.kind, balances.c.currency, balances.c.amount.label("units")
-        )
-        .where(wanted)
-        .subquery()
-    )
-    refs = _pick_round_robin(connection, ranked, limit)
-    rows = connection.execute(
-        sa.select(
-            balances.c.account_ref, balances.c.kind, balances.c.currency, balances.c.amount.label("units")
-        ).where(wanted, balances.c.account_ref.in_(refs))
-    )
-    return _to_holders(connection, refs, rows)
-
-
-def count_holders(connection: Connection, *, kinds: Collection[Kind]) -> int:
-    return connection.execute(
-        sa.select(sa.func.count(balances.c.account_ref.distinct())).where(
-            balances.c.kind.in_(kinds), balances.c.amount > 0
-        )
-    ).scalar_one()
-
-
-def _pick_round_robin(connection: Connection, ranked: sa.Subquery, limit: int) -> list[int]:
-    """The account with most of the first asset, then of the second, ..., then the seconds. Cash comes before points,
-    the currency of most people first.
-    """
-    rank = sa.func.row_number().over(
-        partition_by=(ranked.c.kind, ranked.c.currency),
-        order_by=(sa.func.abs(ranked.c.units).desc(), ranked.c.account_ref),
-    )
-    account_count = sa.func.count().over(partition_by=(ranked.c.kind, ranked.c.currency))
-    ranked_accounts = sa.select(ranked, rank.label("rank"), account_count.label("account_count")).subquery()
-    rows = connection.execute(
-        sa.select(ranked_accounts.c.account_ref, ranked_accounts.c.kind, ranked_accounts.c.currency)
-        .where(ranked_accounts.c.rank <= limit)
-        .order_by(
-            ranked_accounts.c.kind,
-            ranked_accounts.c.account_count.desc(),
-            ranked_accounts.c.currency,
-            ranked_accounts.c.rank,
-        )
-    ).all()
-    columns = [
-        [row.account_ref for row in same]
-        for _, same in groupby(rows, key=lambda row: (row.kind, row.currency))
-    ]
-    turns = (ref for turn in zip_longest(*columns) for ref in turn if ref is not None)
-    return list(dict.fromkeys(turns))[:limit]
-
-
-def _to_holders(
-    connection: Connection, account_refs: Sequence[int], rows: sa.CursorResult[*tuple[Any, ...]]
-) -> tuple[Holder, ...]:
-    amounts: dict[int, dict[Asset, Decimal]] = defaultdict(dict)
-    for row in rows:
-        amounts[row.account_ref][Asset(Kind(row.kind), row.currency)] = from_units(int(row.units))
-    known = {
-        row.id: row
-        for row in connection.execute(sa.select(accounts).where(accounts.c.id.in_(account_refs))).all()
-    }
-    return tuple(
-        Holder(
-            account_ref=ref,
-            account_id=known[ref].account_id,
-            referrer=_to_referrer(known[ref]),
-            amounts=dict(sorted(amounts[ref].items())),
-        )
-        for ref in account_refs
-    )
-
-
-def _to_referrer(row: sa.Row[*tuple[Any, ...]]) -> Referrer | None:
+def to_referrer(row: sa.Row[*tuple[Any, ...]]) -> Referrer | None:
+    """The referrer in a row with the columns of `accounts`; None if unknown."""
     if row.referrer_open_id is None:
         return None
     return Referrer(open_id=row.referrer_open_id, name_zh=row.referrer_name_zh, name_en=row.referrer_name_en)
@@ -318,7 +215,7 @@ def _to_referrer(row: sa.Row[*tuple[Any, ...]]) -> Referrer | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountTotals:
-    """One asset of one account over a period."""
+    """The flow of one asset of one account in a period."""
 
     account_ref: int
     account_id: str
@@ -333,7 +230,10 @@ _AssetKey = tuple[int, str, str]
 def iter_account_totals(
     connection: Connection, time_range: TimeRange, *, account_refs: Collection[int] | None = None
 ) -> Iterator[AccountTotals]:
-    """Every account with a balance at the end of the period or a change in it. Streams. refs: only these accounts."""
+    """Stream the totals of accounts with a change in the period or a balance at its end.
+
+    account_refs: only these accounts; None: all.
+    """
     shares = _withdrawal_totals_by_account(connection, time_range, account_refs)
     for row in connection.execution_options(yield_per=STREAM_ROWS).execute(
         _account_totals_query(time_range, account_refs)
@@ -345,7 +245,7 @@ def iter_account_totals(
         yield AccountTotals(
             account_ref=row.account_ref,
             account_id=row.account_id,
-            referrer=_to_referrer(row),
+            referrer=to_referrer(row),
             asset=asset,
             flow=replace(moved, opening=closing - moved.net, closing=closing),
         )
@@ -368,7 +268,7 @@ def _withdrawal_totals_by_account(
 def _account_totals_query(
     time_range: TimeRange, account_refs: Collection[int] | None
 ) -> sa.Select[*tuple[Any, ...]]:
-    """Changes from the period's start on, and balances, brought together by account and asset."""
+    """Join changes since the start of the period with current balances, by account and asset."""
     zero = sa.literal(0)
     within = time_range.contains(changes.c.modified_at)
     first = sa.and_(within, _is_first_change())
@@ -376,11 +276,11 @@ def _account_totals_query(
         changes.c.account_ref,
         changes.c.kind,
         changes.c.currency,
-        sa.case((within, _DELTA), else_=0).label("net"),
+        sa.case((within, CHANGE_AMOUNT), else_=0).label("net"),
         sa.case((within, _INCREASE), else_=0).label("up"),
-        sa.case((first, _DELTA), else_=0).label("first"),
+        sa.case((first, CHANGE_AMOUNT), else_=0).label("first"),
         sa.case((first, _INCREASE), else_=0).label("first_up"),
-        sa.case((within, zero), else_=_DELTA).label("since"),
+        sa.case((within, zero), else_=CHANGE_AMOUNT).label("since"),
         zero.label("held"),
         sa.case((within, 1), else_=0).label("moved"),
     ).where(changes.c.modified_at >= time_range.from_at)
@@ -396,7 +296,7 @@ def _account_totals_query(
         balances.c.amount,
         zero,
     )
-    if account_refs is not None:  # there is no index from an account to its changes but by its snapshots
+    if account_refs is not None:  # changes are indexed by account only through snapshots
         their_snapshots = sa.select(snapshots.c.id).where(snapshots.c.account_ref.in_(account_refs))
         moved = moved.where(changes.c.snapshot_id.in_(their_snapshots))
         held = held.where(balances.c.account_ref.in_(account_refs))
@@ -427,7 +327,7 @@ def _account_totals_query(
 
 
 def list_account_refs(connection: Connection, *, after_ref: int, limit: int) -> list[int]:
-    """Accounts by number, from the one after this."""
+    """accounts.id in ascending order, greater than after_ref."""
     return list(
         connection.execute(
             sa.select(accounts.c.id).where(accounts.c.id > after_ref).order_by(accounts.c.id).limit(limit)

@@ -1,4 +1,4 @@
-"""Database: where rows live, how a transaction begins, and the one thread that writes."""
+"""Database: opens SQLite, starts transactions, and gives all writes to one writer thread."""
 
 import errno
 from collections.abc import Callable, Iterator, Sequence
@@ -30,13 +30,13 @@ T = TypeVar("T")
 
 LOCK_WAIT_MS = 10_000
 WAL_LIMIT_BYTES = 16 * 1024 * 1024
-"""Of the -wal file, where a long look at the data has let it grow: it is cut back to this."""
+"""SQLite truncates the -wal file to this size after a long read let it grow."""
 
 
 class Database:
-    """One database, opened and at the right schema. close() when done.
+    """An open database with the current schema. Call close() at the end.
 
-    write and write_many run on the writer thread; read runs where it is called.
+    write and write_many run on the writer thread; read runs on the calling thread.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -46,11 +46,12 @@ class Database:
 
     @classmethod
     def open(cls, url: str, *, must_exist: bool = False) -> "Database":
-        """Raises ConfigError for an address that cannot be used, StoreOutdated when it is newer than we are.
+        """Open the database and migrate its schema.
 
-        must_exist: for commands that look at what a running notifier wrote; they make no database of their own.
+        must_exist: do not create a database; for commands that only read what `notifier run` stored.
+        Raises ConfigError for an invalid address or a damaged file, and StoreOutdated if the schema is newer.
         """
-        _parse(url)
+        parse_url(url)
         if must_exist:
             _require_existing(url)
         engine = make_engine(url)
@@ -68,21 +69,23 @@ class Database:
                 f"store.url: the database cannot be opened. {to_store_error(error, engine.url.database or '')}"
             ) from error
         except sa.exc.DatabaseError as error:
-            step = f" Nothing in it was changed. {REPLACE_DATABASE_HINT}" if is_damage(error) else ""
+            next_step = f" Nothing in it was changed. {REPLACE_DATABASE_HINT}" if is_damage(error) else ""
             raise ConfigError(
-                f"store.url: {redact_url(url)} is not a usable database: {error.orig}.{step}"
+                f"store.url: {redact_url(url)} is not a usable database: {error.orig}.{next_step}"
             ) from error
         return cls(engine)
 
     def write(self, work: Callable[[Connection], R]) -> "Future[R]":
+        """Run `work` in a transaction on the writer thread. The future resolves after the commit."""
         return self._writer.submit(work)
 
     def write_many(self, work: Callable[[Connection, Sequence[T]], Sequence[R]], item: T) -> "Future[R]":
-        """All items that wait for the same work are handed to it together."""
+        """Run `work` with this item and all other queued items of the same work, in one call."""
         return self._writer.submit_many(work, item)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
+        """A read-only transaction on the calling thread."""
         try:
             with self.engine.connect().execution_options(read_only=True) as connection, connection.begin():
                 yield connection
@@ -91,7 +94,7 @@ class Database:
             raise
 
     def find_write_problem(self) -> str | None:
-        """What keeps us from writing, with the next step; None for nothing. It writes a row as it was."""
+        """Try a write without effect. Returns the problem with the next step; None if the write succeeds."""
         try:
             with self.engine.begin() as connection:
                 connection.execute(sa.update(workers).values(heartbeat_at=workers.c.heartbeat_at))
@@ -100,7 +103,7 @@ class Database:
         return None
 
     def close(self, seconds: float | None = None) -> None:
-        """seconds: how long to wait for what is still being written; None for as long as it takes."""
+        """Finish queued writes and close. seconds: maximum wait; None: no limit."""
         self._writer.close(seconds)
         self.engine.dispose()
 
@@ -110,16 +113,17 @@ def _require_existing(url: str) -> None:
     if path is not None and (not path.exists() or init_marker.is_initializing(path)):
         raise ConfigError(
             f"store.url: there is no database at {make_url(url).database} (seen from {Path.cwd()}). "
-            "Has `notifier run` been started with this configuration? "
-            "A relative path is meant from the folder where you start."
+            "Start `notifier run` with this configuration first. "
+            "A relative path starts at the current folder."
         )
 
 
 def make_engine(url: str) -> Engine:
-    parsed = _parse(url)
+    """An SQLAlchemy engine with our SQLite settings. Raises ConfigError for an invalid address."""
+    parsed = parse_url(url)
     file = init_marker.get_database_path(url)
     if file is not None:
-        _create_folder(file)
+        create_folder(file)
     engine = sa.create_engine(
         parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000, "check_same_thread": False}
     )
@@ -128,41 +132,43 @@ def make_engine(url: str) -> Engine:
     return engine
 
 
-def _parse(url: str) -> URL:
+def parse_url(url: str) -> URL:
+    """Parse store.url. Raises ConfigError if it is not an SQLite file that can exist."""
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError as error:
         raise ConfigError(
-            "store.url: this is no database address. Use sqlite:///path/to/notifier.db (relative to where you "
-            "start) or sqlite:////absolute/path/notifier.db."
+            "store.url: this is not a database address. Use sqlite:///path/to/notifier.db (relative to the current "
+            "folder) or sqlite:////absolute/path/notifier.db."
         ) from error
     if parsed.get_backend_name() != "sqlite":
         raise ConfigError(f"store.url: {parsed.get_backend_name()} is not supported yet. Use sqlite:///….")
     if parsed.query:
-        raise ConfigError("store.url: options behind a ? are not supported. Name the file alone.")
+        raise ConfigError("store.url: options after a ? are not supported. Remove them.")
     try:
         Path(f"{parsed.database or ''}.lock").stat()
     except ValueError as error:
-        raise ConfigError(f"store.url: no file can have this name: {error}. Name another.") from error
+        raise ConfigError(f"store.url: this is not a valid file name: {error}. Use another name.") from error
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             raise ConfigError(
-                f"store.url: no file can have this name: {error.strerror}. Name another."
+                f"store.url: this is not a valid file name: {error.strerror}. Use another name."
             ) from error
     return parsed
 
 
-def _create_folder(path: Path) -> None:
+def create_folder(path: Path) -> None:
+    """Create the folder of this file. Raises ConfigError if it cannot be created."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"store.url: the folder of {path} cannot be made: {error.strerror}. Name another."
+            f"store.url: the folder of {path} cannot be created: {error.strerror}. Use another folder."
         ) from error
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
-    connection.isolation_level = None  # we say BEGIN ourselves
+    connection.isolation_level = None  # _begin_sqlite sends BEGIN, so the driver must not
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
@@ -176,10 +182,11 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes the lock at once: a transaction that reads first and writes later could be refused halfway."""
+    """A writer locks at once. A transaction that reads first and writes later can fail with SQLITE_BUSY."""
     read_only = connection.get_execution_options().get("read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 def redact_url(url: str) -> str:
+    """The address with its password hidden."""
     return make_url(url).render_as_string(hide_password=True)

@@ -1,4 +1,11 @@
-"""Soundness: a look at the database's file before a start. Nothing is written to it."""
+"""Integrity checks of the database files before a start. They write nothing.
+
+Why the -wal file is parsed here: SQLite stops reading a -wal file at the first invalid frame and silently ignores the
+frames after it. `PRAGMA quick_check` then finds no error, and the next checkpoint deletes the ignored commits. The
+parser finds complete commits after an invalid frame, so that the start is refused and the file stays unchanged.
+tests/store/test_integrity.py shows both damage cases; tests/store/test_power_cuts.py shows that a crash is no damage.
+Format: https://www.sqlite.org/fileformat.html#the_write_ahead_log
+"""
 
 import sqlite3
 import struct
@@ -15,18 +22,18 @@ from notifier.store.engine import init_marker
 from notifier.store.engine.outage import REPLACE_DATABASE_HINT, RESTORE_HINT
 
 MAX_CHECK_SECONDS = 3.0
-"""A large file is looked over as far as one gets by then."""
+"""Time limit of quick_check. The rest of a large file is not checked."""
 WAL_CHECKS = 3
-"""At a -wal that seems damaged. Where somebody runs on the file it changes while it is read; damage stays."""
+"""Number of reads of a -wal file that seems damaged. A running process can change it during a read."""
 WAL_CHECK_PAUSE_SECONDS = 0.2
 HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 WAL_MAGIC = {0x377F0682: "<", 0x377F0683: ">"}
-"""How the checksums of a -wal file read its words."""
+"""Byte order of the words in the checksums of a -wal file, by its magic number."""
 
 
 def check_integrity(url: str) -> None:
-    """Raises ConfigError for a file that is damaged, as far as can be told. One that is not there is well."""
+    """Raises ConfigError if the file is damaged, as far as the checks show. A missing file is valid."""
     check_not_lost(url)
     path = init_marker.get_database_path(url)
     if path is None or not path.is_file() or init_marker.is_initializing(path):
@@ -38,7 +45,7 @@ def check_integrity(url: str) -> None:
 
 
 def check_wal(url: str) -> None:
-    """Raises ConfigError where the -wal has lost what was committed: SQLite would drop the rest of it in silence."""
+    """Raises ConfigError if the -wal file has complete commits after an invalid frame. SQLite would drop them."""
     path = init_marker.get_database_path(url)
     if path is None:
         return
@@ -50,20 +57,23 @@ def check_wal(url: str) -> None:
         if not _has_lost_commits(_wal_path(path), page_size=_page_size(path)):
             return
     raise ConfigError(
-        _error_message(_wal_path(path), "is damaged in the middle: what was stored last could not be read")
+        _error_message(_wal_path(path), "is damaged in the middle: the newest data cannot be read")
     )
 
 
 def check_not_lost(url: str) -> None:
-    """SQLite makes a new database where the file is empty or missing, and deletes in silence the -wal beside it."""
+    """Raises ConfigError if the file is empty, or missing next to its -wal file.
+
+    SQLite would create a new database there and silently delete the -wal file.
+    """
     path = init_marker.get_database_path(url)
     if path is None:
         return
     has_log = _has_content(_wal_path(path))
     if has_log and not path.exists():
         raise ConfigError(
-            f"store.url: {path} is missing, but {_wal_path(path)} is there with what was stored last. Nothing was "
-            "changed. Put the file back beside it. Where it is lost, move its -wal and -shm files away too, and "
+            f"store.url: {path} is missing, but {_wal_path(path)} exists with the newest data. Nothing was "
+            "changed. Put the file back next to it. If the file is lost, move its -wal and -shm files away too, and "
             f"{RESTORE_HINT}"
         )
     if path.is_file() and not _has_content(path) and (has_log or not init_marker.is_initializing(path)):
@@ -78,12 +88,12 @@ def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _error_message(path: Path, complaint: str) -> str:
-    return f"store.url: {path} {complaint}. Nothing in it was changed. {REPLACE_DATABASE_HINT}"
+def _error_message(path: Path, problem: str) -> str:
+    return f"store.url: {path} {problem}. Nothing in it was changed. {REPLACE_DATABASE_HINT}"
 
 
 def _quick_check(path: Path) -> str | None:
-    """What is wrong; None for nothing, or where time ran out, or where the file cannot be opened at all."""
+    """The first error. None if there is none, the time limit is reached, or the file cannot be opened."""
     ends_at = time.monotonic() + MAX_CHECK_SECONDS
     try:
         connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
@@ -112,14 +122,14 @@ class _Frame:
     salts: bytes
     is_commit: bool
     is_chained: bool
-    """Its checksum continues that of the frame before it."""
+    """Its checksum continues the checksum of the previous frame."""
 
 
 def _has_lost_commits(wal_file: Path, *, page_size: int) -> bool:
-    """Whether SQLite would stop reading before commits that were complete.
+    """Whether SQLite would stop reading before complete commits.
 
-    A crash may leave the frames of the last transaction half written, as nobody was promised it. It cannot leave two
-    commits in one chain behind a frame that does not add up: the first was synced before the second began.
+    A crash can leave incomplete frames of the last transaction, which was not confirmed to any caller. It cannot leave
+    two commits with continuous checksums after an invalid frame: the first was synced before the second started.
     """
     with wal_file.open("rb") as log:
         head = log.read(HEADER_BYTES)

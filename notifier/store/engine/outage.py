@@ -1,4 +1,4 @@
-"""Trouble: what ails the store itself, as a sentence with the next step; what ails a piece of work is not."""
+"""Storage errors: recognizes them, gives the next step for operators, and logs an outage once."""
 
 import logging
 import sqlite3
@@ -15,28 +15,28 @@ log = logging.getLogger(__name__)
 
 DAMAGE_RECHECK_SECONDS = 30.0
 RESTORE_HINT = (
-    "put your newest backup in its place, or nothing to begin anew: Feishu sends the events of the last 7 hours again, "
-    "and balances are read again."
+    "put the newest backup in its place, or start without a file: Feishu repeats the events of the last 7 hours, and "
+    "the notifier reads all balances."
 )
 REPLACE_DATABASE_HINT = (
-    "Stop the notifier and move the database file away together with its -wal and -shm files, as a -wal that stays is "
-    f"mixed into whatever takes the file's place. Then {RESTORE_HINT}"
+    "Stop the notifier and move the database file away together with its -wal and -shm files, because a "
+    f"remaining -wal file would be applied to the new database. Then {RESTORE_HINT}"
 )
 
-RECOVERS_AUTOMATICALLY = "; the rest happens by itself"
-_NO_SHM = f"the disk is full, or fails. Make room, or look at the system's log{RECOVERS_AUTOMATICALLY}"
+RECOVERS_AUTOMATICALLY = "; the notifier then recovers automatically"
+_NO_SHM = f"the disk is full or fails. Make room, or look at the system's log{RECOVERS_AUTOMATICALLY}"
 
 _NEXT_STEPS = {
     sqlite3.SQLITE_IOERR_SHMOPEN: _NO_SHM,
     sqlite3.SQLITE_IOERR_SHMSIZE: _NO_SHM,
     sqlite3.SQLITE_FULL: f"the disk is full. Make room{RECOVERS_AUTOMATICALLY}",
-    sqlite3.SQLITE_BUSY: f"another program keeps the database locked. Let it end{RECOVERS_AUTOMATICALLY}",
+    sqlite3.SQLITE_BUSY: f"another program keeps the database locked. Stop it{RECOVERS_AUTOMATICALLY}",
     sqlite3.SQLITE_READONLY: "the database cannot be written to. Make the file and its folder writable for the "
     f"notifier{RECOVERS_AUTOMATICALLY}",
-    sqlite3.SQLITE_IOERR: f"the disk fails. Look at the system's log, and mend it{RECOVERS_AUTOMATICALLY}",
-    sqlite3.SQLITE_CANTOPEN: "the database cannot be opened. Is its folder there, and open to the notifier? Are too "
-    "many files open?",
-    sqlite3.SQLITE_PERM: "the system forbids the access to the database. Make the file and its folder writable",
+    sqlite3.SQLITE_IOERR: f"the disk fails. Look at the system's log and repair the disk{RECOVERS_AUTOMATICALLY}",
+    sqlite3.SQLITE_CANTOPEN: "the database cannot be opened. Check that its folder exists and is writable, and that "
+    "the process does not have too many open files",
+    sqlite3.SQLITE_PERM: "the operating system denies access to the database. Make the file and its folder writable",
     sqlite3.SQLITE_CORRUPT: f"the database is damaged. {REPLACE_DATABASE_HINT}",
     sqlite3.SQLITE_NOTADB: f"the database is damaged. {REPLACE_DATABASE_HINT}",
 }
@@ -44,14 +44,14 @@ _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _sqlite_code(error: BaseException) -> int | None:
-    """SQLite's extended result code; the primary one is its last byte."""
+    """SQLite's extended result code. Its last byte is the primary code."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     code: int | None = getattr(cause, "sqlite_errorcode", None)
     return code
 
 
 def get_next_step(error: BaseException) -> str | None:
-    """What a person should do; None where the error is not the store's."""
+    """The problem and the next step for operators; None if it is not a storage error."""
     if isinstance(error, StoreFailing):
         return str(error)
     code = _sqlite_code(error)
@@ -59,24 +59,26 @@ def get_next_step(error: BaseException) -> str | None:
 
 
 def is_damage(error: BaseException) -> bool:
+    """Whether the error shows that the database file is damaged."""
     code = _sqlite_code(error)
     return code is not None and code & 0xFF in _DAMAGE
 
 
 def to_store_error(error: BaseException, path: str) -> StoreFailing:
-    """The error as a person should read it who has to come back: nothing goes on by itself."""
+    """The error for a caller that stops, without the promise of an automatic recovery."""
     reason = error.orig if isinstance(error, DBAPIError) else error
     step = (get_next_step(error) or "the database does not answer").removesuffix(RECOVERS_AUTOMATICALLY)
     return StoreFailing(f"{path}: {step} ({reason}).")
 
 
 class StorageOutage:
-    """Says once that the store fails, and once that it is well again. May be used from any thread.
+    """Logs the start and the end of a storage outage once each. Thread-safe.
 
-    A damaged file is left alone: nothing more is written to it, so nothing more is promised, until a look over all of
-    it finds nothing. Whatever else the trouble is, every try is a real one.
+    A damaged file gets no more writes until a check of the whole file finds no error, because a commit would not be
+    reliable. After all other errors, each write is attempted as usual.
 
-    That the rest happens by itself is promised once something was written: before that, trouble ends a start.
+    The log promises an automatic recovery only after the first successful write, because before it a storage error
+    ends the start.
     """
 
     def __init__(self, engine: Engine, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -99,7 +101,7 @@ class StorageOutage:
         self._damage = None
 
     def record_error(self, error: BaseException) -> None:
-        """Any failure; those that are not the store's are nothing to it."""
+        """Record an error. Errors that are not storage errors are ignored."""
         step = get_next_step(error)
         if step is None or isinstance(error, StoreFailing):
             return
@@ -116,7 +118,7 @@ class StorageOutage:
         log.error("store.failed", extra={"file": self._path, "reason": str(reason), "do": step})
 
     def record_success(self) -> None:
-        """Something was written."""
+        """Record a successful write."""
         with self._lock:
             self._has_written = True
             if self._since is None:

@@ -1,4 +1,4 @@
-"""Process lock: one process per SQLite file."""
+"""Process lock: at most one notifier process per SQLite file."""
 
 import errno
 import fcntl
@@ -6,27 +6,23 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
 from notifier.errors import ConfigError, StoreBusy
 from notifier.store.engine import init_marker
-
-if TYPE_CHECKING:
-    pass
-from notifier.store.engine.database import _create_folder, _parse
+from notifier.store.engine.database import create_folder, parse_url
 
 LOCK_PROBE_SECONDS = 1.0
-"""`status` may hold the right to run on a file for a moment, to see whether somebody does; a start waits for that."""
+"""How long a start waits for the lock. `status` may hold it for a moment to check for a running process."""
 
 
 @contextmanager
 def hold_process_lock(url: str) -> Iterator[Callable[[], None]]:
-    """Holds the right to run on this SQLite file; the operating system takes it back when we die.
+    """Hold the lock of this SQLite file. The operating system releases it when the process ends.
 
-    It gives what is to be called once the file has been made. Raises StoreBusy when another process holds the right,
-    ConfigError for an address that cannot be used.
+    Yields a function that the caller runs after the file exists, to lock the file itself. Raises StoreBusy if another
+    process holds the lock, and ConfigError for an invalid address.
     """
     with _hold_lock_file(url, wait_seconds=LOCK_PROBE_SECONDS) as path:
         if path is None:
@@ -42,13 +38,13 @@ def hold_process_lock(url: str) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _hold_lock_file(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
-    """The file's true path; None where there is none. Raises as sole_process."""
-    _parse(url)
+    """The resolved path of the file; None for a database in memory. Raises the same errors as hold_process_lock."""
+    parse_url(url)
     path = init_marker.get_database_path(url)
     if path is None:
         yield None
         return
-    _create_folder(path)
+    create_folder(path)
     lock = FileLock(f"{path}.lock", timeout=wait_seconds)
     try:
         lock.acquire()
@@ -56,7 +52,7 @@ def _hold_lock_file(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
         raise _busy_error(path) from error
     except OSError as error:
         raise ConfigError(
-            f"store.url: {path}.lock cannot be made: {error.strerror}. Make the folder writable for the notifier."
+            f"store.url: {path}.lock cannot be created: {error.strerror}. Make the folder writable for the notifier."
         ) from error
     try:
         yield path
@@ -65,11 +61,12 @@ def _hold_lock_file(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
 
 
 class _DatabaseFileLock:
-    """The database's file itself, as it may have other names and the lock beside it may be deleted: two processes that
-    come to it by two names would each have a -wal of their own.
+    """A lock on the database file itself.
 
-    SQLite's locks are of another kind and do not meet this one, but they go with any descriptor of the file that is
-    closed in this process: so this is kept until the database is closed.
+    The file can have several names (hard links), and the .lock file can be deleted. Two processes with different
+    names would use two different -wal files.
+    SQLite uses POSIX locks, which do not conflict with flock. But they end when the process closes any descriptor of
+    the file. So this descriptor stays open until the database is closed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,13 +74,13 @@ class _DatabaseFileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Raises StoreBusy. Does nothing where there is no file yet, or it is held."""
+        """Raises StoreBusy. Does nothing if the file does not exist yet, or this process holds the lock."""
         if self._descriptor is not None or not self._path.is_file():
             return
         try:
             self._descriptor = os.open(self._path, os.O_RDONLY)
         except OSError:
-            return  # SQLite will say why
+            return  # SQLite reports the reason when it opens the file
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -104,7 +101,7 @@ def _busy_error(path: Path) -> StoreBusy:
 
 
 def is_running(url: str) -> bool:
-    """Whether a process holds the right to run on this file. The file itself is not touched: it may be open here."""
+    """Whether a process holds the lock. It does not open the database file, which may be open in this process."""
     try:
         with _hold_lock_file(url, wait_seconds=0):
             return False

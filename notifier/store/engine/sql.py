@@ -1,18 +1,15 @@
 """SQL helpers: inserts that both dialects support."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-if TYPE_CHECKING:
-    pass
-
 
 def insert_or_ignore(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert what is not there yet, by any unique key; what is there stays as it is."""
+    """Insert rows. A row that conflicts with any unique key is skipped."""
     dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
     if rows:
         connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
@@ -21,7 +18,7 @@ def insert_or_ignore(connection: Connection, table: sa.Table, rows: Sequence[Map
 def insert_returning(
     connection: Connection, table: sa.Table, row: Mapping[str, object]
 ) -> sa.Row[*tuple[Any, ...]] | None:
-    """The row as it is kept; None where a unique key stands against it, which leaves everything as it was."""
+    """Insert a row and return it as stored. None if it conflicts with a unique key; then nothing changes."""
     dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(table)
     found: sa.Row[*tuple[Any, ...]] | None = connection.execute(statement).first()
@@ -29,7 +26,7 @@ def insert_returning(
 
 
 def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert, or where the primary key exists, set the other columns given."""
+    """Insert rows. If the primary key exists, update the other given columns."""
     if not rows:
         return
     dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql

@@ -1,4 +1,4 @@
-"""Writer: one thread, group commit. Whoever waits is committed together, so a slow disk costs one sync for all."""
+"""Writer: one thread with group commit. All queued jobs share one commit, and so one disk sync."""
 
 import contextlib
 import queue
@@ -22,12 +22,12 @@ BatchWork = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 
 
 class WriterClosed(RuntimeError):
-    """Work was handed in after close()."""
+    """A job was submitted after close()."""
 
 
 @dataclass(slots=True)
 class _Job:
-    """Either work for this job alone, or many + item to be done together with its likes."""
+    """Either `work` for this job alone, or `batch_work` with an item that runs together with equal jobs."""
 
     future: "Future[Any]"
     work: Callable[[Connection], Any] | None = None
@@ -38,7 +38,7 @@ class _Job:
 
 
 class Writer:
-    """A job's future resolves only after the commit that holds it. One failing job does not undo the others."""
+    """Runs jobs on one thread. A future resolves after the commit of its job. A failed job does not undo others."""
 
     def __init__(self, engine: Engine, outage: StorageOutage | None = None) -> None:
         self._engine = engine
@@ -49,14 +49,18 @@ class Writer:
         self._thread.start()
 
     def submit(self, work: Callable[[Connection], R]) -> "Future[R]":
+        """Queue a job. Its future resolves after the commit. Raises WriterClosed after close()."""
         return self._put(_Job(future=Future(), work=work))
 
     def submit_many(self, work: Callable[[Connection, Sequence[T]], Sequence[R]], item: T) -> "Future[R]":
-        """work: takes the items in order and gives one result each; it may be called with fewer after a failure."""
+        """Queue an item for `work`, which gets all queued items in order and returns one result for each.
+
+        After a failure, `work` is called again with single items.
+        """
         return self._put(_Job(future=Future(), batch_work=work, item=item))
 
     def close(self, seconds: float | None = None) -> None:
-        """Finishes what was handed in, then ends; waits for that, at most the seconds given. Safe to call twice."""
+        """Finish queued jobs and stop. seconds: maximum wait; None: no limit. A second call has no effect."""
         if not self._closed.is_set():
             self._closed.set()
             self._queue.put(None)
@@ -69,16 +73,16 @@ class Writer:
         return job.future
 
     def _run(self) -> None:
-        open_ = True
-        while open_:
+        is_open = True
+        while is_open:
             jobs = self._next_jobs()
-            open_ = jobs[-1] is not None
+            is_open = jobs[-1] is not None
             waiting = [job for job in jobs if job is not None and job.future.set_running_or_notify_cancel()]
             if waiting:
                 self._commit(waiting)
 
     def _next_jobs(self) -> list[_Job | None]:
-        """Waits for one, then takes all that are there. No timer: alone, a job waits for nobody."""
+        """Wait for one job, then take all queued jobs. There is no timer, so that a single job starts at once."""
         jobs = [self._queue.get()]
         with contextlib.suppress(queue.Empty):
             while jobs[-1] is not None and len(jobs) < MAX_JOBS_PER_COMMIT:
@@ -93,7 +97,7 @@ class Writer:
                 for group in _group_jobs(jobs):
                     _run_jobs(connection, group)
                 wrote = _count_changes(connection) > before
-        except BaseException as error:  # noqa: BLE001 - the thread must live; whoever waits is told
+        except BaseException as error:  # noqa: BLE001 - the thread must survive; the futures get the error
             self._outage.record_error(error)
             reported_error = (
                 to_store_error(error, self._engine.url.database or "") if is_damage(error) else error
@@ -114,12 +118,12 @@ class Writer:
 
 
 def _count_changes(connection: Connection) -> int:
-    """Rows written so far; what only looks is no proof that the disk takes anything."""
+    """Rows written so far. A commit without a write does not prove that the disk accepts writes."""
     return int(getattr(connection.connection.driver_connection, "total_changes", 0))
 
 
 def _group_jobs(jobs: Iterable[_Job]) -> list[list[_Job]]:
-    """Jobs that can be done together stand together, where the first of them stood."""
+    """Group jobs with the same batch work, at the position of the first of them."""
     groups: list[list[_Job]] = []
     by_work: dict[BatchWork, list[_Job]] = {}
     for job in jobs:
@@ -133,10 +137,10 @@ def _group_jobs(jobs: Iterable[_Job]) -> list[list[_Job]]:
 
 
 def _run_jobs(connection: Connection, jobs: list[_Job]) -> None:
-    """Inside a savepoint; if a group fails, one by one, so that only the guilty one fails.
+    """Run jobs in a savepoint. If a group fails, run its jobs one by one, so that only the faulty one fails.
 
-    Raises where the savepoint is gone: on a full disk SQLite ends the whole transaction by itself, and everybody
-    in it must hear so. So they must when the file is damaged: nothing is promised on it any more.
+    Raises if the savepoint no longer exists: on a full disk, SQLite rolls back the whole transaction, and all its jobs
+    fail. All jobs also fail if the file is damaged, because a commit would not be reliable.
     """
     first = jobs[0]
     savepoint = connection.begin_nested()

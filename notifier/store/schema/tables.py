@@ -57,14 +57,23 @@ inbox = Table(
     "inbox",
     metadata,
     Column("id", Id, primary_key=True),
+    # App that received the event.
     Column("app_id", String(64), nullable=False),
+    # Feishu's event id: the idempotency key of the event.
     Column("event_key", String(128), nullable=False),
+    # Feishu's event type.
     Column("event_type", String(128), nullable=False),
+    # Tenant that the event belongs to.
     Column("tenant_key", String(64), nullable=False),
+    # When Feishu created the event, in ms.
     Column("created_at", BigInteger, nullable=False),
+    # When the event was stored, in ms.
     Column("received_at", BigInteger, nullable=False),
+    # Event as JSON bytes, verbatim.
     Column("payload", LargeBinary, nullable=False),
-    Column("state", String(16), nullable=False),  # new, done, ignored, parked
+    # InboxState: new, done, ignored, quarantined.
+    Column("state", String(16), nullable=False),
+    # Why the event was ignored or quarantined.
     Column("reason", Text),
     UniqueConstraint("app_id", "event_key"),
 )
@@ -80,27 +89,40 @@ accounts = Table(
     "accounts",
     metadata,
     Column("id", Id, primary_key=True),
+    # Tenant of the account.
     Column("tenant_key", String(64), nullable=False),
+    # App that reads the account.
     Column("app_id", String(64), nullable=False),
+    # Feishu's id of the account, unique per tenant and app.
     Column("account_id", String(64), nullable=False),
-    Column("modified_at", BigInteger),  # of the newest snapshot, as is reported_at
+    # Feishu's modification time of the newest snapshot, in ms. NULL: no snapshot yet.
+    Column("modified_at", BigInteger),
+    # When Feishu reported the newest snapshot, in ms.
     Column("reported_at", BigInteger),
-    Column("referrer_open_id", String(64)),  # NULL with looked_up_at set: Feishu knows no such account
+    # open_id of the referrer. NULL while looked_up_at is set: Feishu does not know the account.
+    Column("referrer_open_id", String(64)),
+    # Chinese name of the referrer.
     Column("referrer_name_zh", Text, nullable=False, server_default=""),
+    # English name of the referrer.
     Column("referrer_name_en", Text, nullable=False, server_default=""),
+    # When Feishu last answered a referrer look-up, in ms. NULL: never.
     Column("looked_up_at", BigInteger),
+    # When the next look-up may start, in ms. A running look-up leases the account until then.
     Column("lookup_due_at", BigInteger, nullable=False, server_default="0"),
+    # Failed look-ups since the last success.
     Column("lookup_attempts", Integer, nullable=False, server_default="0"),
+    # Reason of the last failed look-up. NULL after a success.
     Column("lookup_error", Text),
-    Column("deactivated_at", BigInteger),  # when Feishu last said so; NULL where it did not
-    Column("confirmed_at", BigInteger),  # when a read of the account last gave what our books say
-    Column(
-        "mismatch_modified_at", BigInteger
-    ),  # modified_at of the books when a read first gave something else
-    Column("recheck_at", BigInteger),  # when to read it again, out of turn
-    Column(
-        "recovered_modified_at", BigInteger
-    ),  # modified_at of the newest balance that a read, not an event, told us
+    # When Feishu last answered that the account is deactivated, in ms. NULL: active or not known.
+    Column("deactivated_at", BigInteger),
+    # When a reconciliation read last matched the ledger, in ms.
+    Column("confirmed_at", BigInteger),
+    # modified_at of the ledger when a read first differed from it, in ms. NULL: no mismatch.
+    Column("mismatch_modified_at", BigInteger),
+    # When to read the account again before its regular turn, in ms. NULL: no recheck planned.
+    Column("recheck_at", BigInteger),
+    # modified_at of the newest balance that came from a read instead of an event, in ms.
+    Column("recovered_modified_at", BigInteger),
     UniqueConstraint("tenant_key", "app_id", "account_id"),
 )
 _REFERRER_UNKNOWN = text("looked_up_at IS NULL")
@@ -120,8 +142,11 @@ balances = Table(
     "balances",
     metadata,
     Column("account_ref", Id, ForeignKey("accounts.id"), primary_key=True),
+    # Kind: cash or points.
     Column("kind", String(8), primary_key=True),
+    # Currency code of the asset; empty for points.
     Column("currency", String(16), primary_key=True),
+    # Current balance, in ten-thousandths.
     Column("amount", BigInteger, nullable=False),
 )
 
@@ -130,12 +155,14 @@ snapshots = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
+    # Feishu's modification time of the balances, in ms.
     Column("modified_at", BigInteger, nullable=False),
+    # When Feishu first reported these balances, in ms.
     Column("reported_at", BigInteger, nullable=False),
+    # All balances as canonical text (domain.ledger.content_of).
     Column("content", Text, nullable=False),
-    Column(
-        "inbox_id", Id
-    ),  # the entry that told it first; kept as a number, as inbox rows are pruned one day
+    # inbox.id of the first event with these balances. No foreign key, because inbox rows expire earlier.
+    Column("inbox_id", Id),
     UniqueConstraint("account_ref", "modified_at", "content"),
 )
 
@@ -143,12 +170,18 @@ changes = Table(
     "changes",
     metadata,
     Column("id", Id, primary_key=True),
+    # Snapshot that shows the change.
     Column("snapshot_id", Id, ForeignKey("snapshots.id"), nullable=False),
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
+    # Kind: cash or points.
     Column("kind", String(8), nullable=False),
+    # Currency code of the asset; empty for points.
     Column("currency", String(16), nullable=False),
+    # Balance before the change, in ten-thousandths.
     Column("before", BigInteger, nullable=False),
+    # Balance after the change, in ten-thousandths.
     Column("after", BigInteger, nullable=False),
+    # modified_at of the snapshot, in ms.
     Column("modified_at", BigInteger, nullable=False),
     UniqueConstraint("snapshot_id", "kind", "currency"),
 )
@@ -158,46 +191,79 @@ notices = Table(
     "notices",
     metadata,
     Column("id", Id, primary_key=True),
+    # Idempotency key of the notice.
     Column("notice_key", String(64), nullable=False, unique=True),
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
+    # NoticeReason.
     Column("reason", String(16), nullable=False),
+    # When the balance changed at Feishu, in ms.
     Column("occurred_at", BigInteger, nullable=False),
+    # In ms.
     Column("created_at", BigInteger, nullable=False),
-    Column("changes", Text, nullable=False),  # [[kind, currency, before, after], ...], amounts as text
-    Column("recovered", Integer, nullable=False, server_default="0"),  # 1: no event told us, a read did
+    # JSON [[kind, currency, before, after], ...]; amounts are decimal text.
+    Column("changes", Text, nullable=False),
+    # 1: a reconciliation read found the change, as its event is missing. 0: an event reported it.
+    Column("recovered", Integer, nullable=False, server_default="0"),
 )
 
 deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Id, primary_key=True),
+    # Idempotency key: source of the uuid that Feishu receives.
     Column("delivery_key", String(40), nullable=False, unique=True),
-    Column("account_ref", Id, ForeignKey("accounts.id")),  # NULL: it tells of no single account
+    # Account that the card shows. NULL: the card covers several accounts.
+    Column("account_ref", Id, ForeignKey("accounts.id")),
+    # Configured target: `referrer` or a group name.
     Column("target", String(64), nullable=False),
+    # Feishu's id type of receive_id. Empty: the recipient is not resolved yet.
     Column("receive_id_type", String(16), nullable=False, server_default=""),
+    # open_id or chat_id of the recipient. Empty: the recipient is not resolved yet.
     Column("receive_id", String(128), nullable=False, server_default=""),
+    # DeliveryState.
     Column("state", String(16), nullable=False),
+    # CardVariant of the content.
     Column("variant", String(16), nullable=False),
+    # Feishu's message type of the body.
     Column("msg_type", String(16)),
-    Column("body", Text),  # frozen before the first call; NULL until then
-    Column("degraded_reason", Text),  # why a simpler card than the full one is sent
+    # Message content. It is set before the first call and does not change for a uuid. NULL: not rendered.
+    Column("body", Text),
+    # Why the variant is lower than `full`. NULL: it is not.
+    Column("degraded_reason", Text),
+    # When the next attempt may start, in ms.
     Column("due_at", BigInteger, nullable=False),
+    # Number of attempts that have started.
     Column("attempts", Integer, nullable=False, server_default="0"),
+    # In ms. A manual retry resets it.
     Column("created_at", BigInteger, nullable=False),
+    # When the state last changed, in ms. For `sent`: when Feishu accepted the message.
     Column("updated_at", BigInteger, nullable=False),
+    # Start of the first attempt, in ms. The retry policy counts from it.
     Column("first_tried_at", BigInteger),
+    # Start of the first call with an unknown outcome, in ms. NULL: no such call.
     Column("unknown_since", BigInteger),
-    Column("worker_id", String(40)),  # the process that is sending it
+    # Process that holds the lease. NULL: not leased.
+    Column("worker_id", String(40)),
+    # Why the fallback group receives the card. NULL: it is not rerouted.
     Column("reroute_reason", Text),
+    # Delivery that this delivery replaces. NULL: none.
     Column("rerouted_from", Id, ForeignKey("deliveries.id")),
+    # Feishu's id of the sent message.
     Column("message_id", String(64)),
+    # Feishu's id of the chat that holds the message.
     Column("chat_id", String(64)),
+    # Reason of the last failure.
     Column("last_error", Text),
+    # Feishu's error code of the last failure.
     Column("last_code", Integer),
+    # Feishu's log id (X-Tt-Logid) of the last call.
     Column("log_id", String(128)),
-    Column("order_id", String(64)),  # the withdrawal that it tells of; NULL for a balance change
-    Column("run_id", Id, ForeignKey("digest_runs.id")),  # the digest that it tells; NULL for a notice
-    Column("file_id", Id, ForeignKey("digest_files.id")),  # the digest's file, where it is that and no card
+    # Withdrawal that the card shows. NULL: the card shows something else.
+    Column("order_id", String(64)),
+    # Digest run that the delivery sends. NULL: the delivery sends notices.
+    Column("run_id", Id, ForeignKey("digest_runs.id")),
+    # File that the delivery sends. NULL: the delivery sends a card.
+    Column("file_id", Id, ForeignKey("digest_files.id")),
 )
 _IS_OPEN = text("state IN ('waiting', 'ready', 'sending')")
 Index(
@@ -257,12 +323,19 @@ attempts = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
+    # uuid of the call: Feishu's deduplication key.
     Column("uuid", String(50), nullable=False),
+    # In ms.
     Column("started_at", BigInteger, nullable=False),
+    # In ms. NULL: the attempt runs.
     Column("ended_at", BigInteger),
+    # State of the delivery after the attempt. NULL: the attempt runs.
     Column("outcome", String(16)),
+    # Why the attempt failed.
     Column("reason", Text),
+    # Feishu's error code.
     Column("code", Integer),
+    # Feishu's log id (X-Tt-Logid) of the call.
     Column("log_id", String(128)),
 )
 Index("ix_attempts_delivery", attempts.c.delivery_id)
@@ -271,51 +344,76 @@ Index("ix_attempts_started", attempts.c.started_at)
 rate_limits = Table(
     "rate_limits",
     metadata,
+    # Name of the limiter (store/rate_limits.py).
     Column("name", String(160), primary_key=True),
+    # Theoretical arrival time of the next call, in ms with fractions (GCRA).
     Column("due_at_ms", Float, nullable=False),
+    # No call before this moment, in ms. 0: not blocked.
     Column("blocked_until", BigInteger, nullable=False),
+    # Why the limiter is blocked.
     Column("reason", Text),
 )
 
 workers = Table(
     "workers",
     metadata,
+    # Random id of one process start.
     Column("worker_id", String(40), primary_key=True),
+    # In ms.
     Column("started_at", BigInteger, nullable=False),
+    # Last heartbeat of the process, in ms.
     Column("heartbeat_at", BigInteger, nullable=False),
+    # When the process stopped, in ms. NULL: it runs, or it crashed.
     Column("stopped_at", BigInteger),
+    # State of the event connection: connecting, connected, lost, refused.
     Column("connection_state", String(24), nullable=False),
+    # When connection_state last changed, in ms.
     Column("connection_since", BigInteger, nullable=False),
+    # Reason of the state, such as the last connection error.
     Column("connection_detail", Text),
+    # When the process last received an event, in ms.
     Column("last_event_at", BigInteger),
-    Column("live_connections", Integer),  # of the app, as Feishu counts them; NULL where it does not say
+    # Number of connections of the app that Feishu reports. NULL: not reported.
+    Column("live_connections", Integer),
 )
 
 reconciliation_runs = Table(
     "reconciliation_runs",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("trigger", String(16), nullable=False),  # connected, schedule
+    # What started the run: connected, schedule.
+    Column("trigger", String(16), nullable=False),
+    # In ms.
     Column("started_at", BigInteger, nullable=False),
+    # In ms. NULL: the run is not finished.
     Column("ended_at", BigInteger),
-    Column(
-        "cursor_modified_at", BigInteger
-    ),  # modified_at and id of the account that was read last; NULL: none yet
+    # modified_at of the last account that was read, in ms. NULL: none read yet.
+    Column("cursor_modified_at", BigInteger),
+    # accounts.id of the last account that was read. NULL: none read yet.
     Column("cursor_account_ref", Id),
-    Column("is_rerun_requested", Integer, nullable=False, server_default="0"),  # 1: asked for while it ran
+    # 1: another run was requested during this run.
+    Column("is_rerun_requested", Integer, nullable=False, server_default="0"),
+    # Number of accounts that were read.
     Column("read", Integer, nullable=False, server_default="0"),
+    # Number of accounts that could not be read.
     Column("failed", Integer, nullable=False, server_default="0"),
+    # Number of changes that reads found and no event reported.
     Column("recovered", Integer, nullable=False, server_default="0"),
-    Column("missed", Integer, nullable=False, server_default="0"),  # of those, while we were connected
+    # Number of recovered changes whose event was missed while connected.
+    Column("missed", Integer, nullable=False, server_default="0"),
 )
 
 buttons = Table(
     "buttons",
     metadata,
+    # Opaque id of the button on the card.
     Column("ref", String(40), primary_key=True),
+    # Delivery of the card that holds the button.
     Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
+    # Number of completed withdrawals of the account when the button was rendered.
     Column("withdrawal_count", Integer, nullable=False),
+    # In ms.
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("delivery_id", "account_ref", "withdrawal_count"),
 )
@@ -325,31 +423,51 @@ withdrawals = Table(
     "withdrawals",
     metadata,
     Column("id", Id, primary_key=True),
+    # Our order id: Feishu's idempotency key of the withdrawal.
     Column("order_id", String(64), nullable=False, unique=True),
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
-    Column("kinds", String(32), nullable=False),  # comma-separated
+    # Kinds to withdraw, separated by commas.
+    Column("kinds", String(32), nullable=False),
+    # WithdrawalState: requested, then one final state.
     Column("state", String(16), nullable=False),
-    Column(
-        "withdrawal_count", Integer, nullable=False
-    ),  # withdrawals of the account that were over before this one
+    # Number of completed withdrawals of the account before this one.
+    Column("withdrawal_count", Integer, nullable=False),
+    # Role that permitted the request.
     Column("role", String(16), nullable=False),
+    # open_id of the requester.
     Column("requested_by", String(64), nullable=False),
+    # In ms.
     Column("requested_at", BigInteger, nullable=False),
+    # Idempotency key of the press.
     Column("click_key", String(128), nullable=False, unique=True),
-    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),  # the card that was pressed
+    # Delivery of the card whose button was pressed.
+    Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
+    # Number of calls that have started.
     Column("attempts", Integer, nullable=False, server_default="0"),
+    # When the next call may start, in ms.
     Column("due_at", BigInteger, nullable=False),
-    Column("worker_id", String(40)),  # the process that is asking Feishu
-    Column("expected", Text),  # the balance just before the call, as the ledger writes it
+    # Process that claimed the order. NULL: not claimed.
+    Column("worker_id", String(40)),
+    # Balance just before the call, as canonical text. NULL: not read.
+    Column("expected", Text),
+    # Withdrawn amounts, as canonical text. NULL: nothing withdrawn yet.
     Column("withdrawn", Text),
-    Column("withdrawn_at", BigInteger),  # Feishu's trans_time
+    # Feishu's trans_time, in ms.
+    Column("withdrawn_at", BigInteger),
+    # When the final state was stored, in ms.
     Column("ended_at", BigInteger),
+    # Start of the first call with an unknown outcome, in ms. NULL: no such call.
     Column("unknown_since", BigInteger),
-    Column("is_in_ledger", Integer, nullable=False, server_default="0"),  # 1: its balance event has come
+    # 1: a balance report includes the withdrawal.
+    Column("is_in_ledger", Integer, nullable=False, server_default="0"),
+    # Why the last call failed.
     Column("reason", Text),
+    # Feishu's error code of the last call.
     Column("code", Integer),
+    # Feishu's log id (X-Tt-Logid) of the last call.
     Column("log_id", String(128)),
-    Column("ledger_modified_at", BigInteger),  # of the balance report that showed it first
+    # modified_at of the first balance report that includes the withdrawal, in ms.
+    Column("ledger_modified_at", BigInteger),
 )
 _IS_UNFINISHED = text("state = 'requested'")
 Index(
@@ -367,21 +485,35 @@ payouts = Table(
     "payouts",
     metadata,
     Column("id", Id, primary_key=True),
+    # Withdrawal that the payout belongs to; the payroll system's idempotency key.
     Column("order_id", String(64), ForeignKey("withdrawals.order_id"), nullable=False, unique=True),
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
+    # PayoutState.
     Column("state", String(16), nullable=False),
-    Column("body", Text, nullable=False),  # what is handed over, the same in every call
+    # JSON body of the payroll request, identical in every call.
+    Column("body", Text, nullable=False),
+    # When the withdrawal completed, in ms.
     Column("created_at", BigInteger, nullable=False),
+    # When the next call may start, in ms.
     Column("due_at", BigInteger, nullable=False),
+    # Number of finished calls.
     Column("attempts", Integer, nullable=False, server_default="0"),
+    # When the payout was first claimed, in ms. The retry policy counts from it.
     Column("first_tried_at", BigInteger),
+    # When the payroll system accepted the payout, in ms.
     Column("sent_at", BigInteger),
-    Column("exported_at", BigInteger),  # first export
+    # When the payout was first exported to a file, in ms.
+    Column("exported_at", BigInteger),
+    # When the newest payroll report was applied, in ms.
     Column("settled_at", BigInteger),
-    Column("reported_at", BigInteger),  # when the other system signed its newest report
+    # When the payroll system signed its newest report, in ms.
+    Column("reported_at", BigInteger),
+    # Payment reference from the payroll report; empty where none.
     Column("reference", String(128), nullable=False, server_default=""),
+    # Why the last call or the payment failed.
     Column("reason", Text),
-    Column("late_notified_at", BigInteger),  # when HR was told that it is late
+    # When the alarm group was notified that the payout is late, in ms.
+    Column("late_notified_at", BigInteger),
 )
 Index("ix_payouts_state", payouts.c.state, payouts.c.due_at)
 Index("ix_payouts_created", payouts.c.created_at)
@@ -390,15 +522,17 @@ card_updates = Table(
     "card_updates",
     metadata,
     Column("delivery_id", Id, ForeignKey("deliveries.id"), primary_key=True),
-    Column(
-        "requested_version", Integer, nullable=False
-    ),  # grows with every change of what the card should show
-    Column(
-        "applied_version", Integer, nullable=False, server_default="0"
-    ),  # the newest that Feishu has taken
+    # Counts update requests: each change of the card's state adds one.
+    Column("requested_version", Integer, nullable=False),
+    # requested_version of the last update that Feishu accepted.
+    Column("applied_version", Integer, nullable=False, server_default="0"),
+    # When the next attempt may start, in ms.
     Column("due_at", BigInteger, nullable=False),
+    # Failed attempts for the current request.
     Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("abandoned_reason", Text),  # why this card will not be changed any more
+    # Why the card is never updated again. NULL: it still is.
+    Column("abandoned_reason", Text),
+    # Reason of the last failed attempt.
     Column("last_error", Text),
 )
 _IS_UPDATE_PENDING = text("applied_version < requested_version AND abandoned_reason IS NULL")
@@ -413,13 +547,21 @@ audit = Table(
     "audit",
     metadata,
     Column("id", Id, primary_key=True),
+    # In ms.
     Column("at", BigInteger, nullable=False),
+    # AuditAction.
     Column("action", String(32), nullable=False),
-    Column("actor", String(64), nullable=False),  # an open_id, "feishu", "notifier", or "operator"
+    # An open_id, or "feishu", "notifier", "payroll", "command line".
+    Column("actor", String(64), nullable=False),
+    # accounts.id. NULL: no single account. No foreign key, because audit rows outlive their subjects.
     Column("account_ref", Id),
+    # Withdrawal order. NULL: none.
     Column("order_id", String(64)),
+    # deliveries.id of the card. NULL: no card.
     Column("delivery_id", Id),
+    # Feishu's id of the card message. NULL: no message.
     Column("message_id", String(64)),
+    # What happened, as one line of text.
     Column("outcome", Text, nullable=False),
 )
 Index("ix_audit_order", audit.c.order_id)

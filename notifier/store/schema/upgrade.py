@@ -1,4 +1,4 @@
-"""Schema: brings a database to the tables this program knows. Alembic is imported only when there is work."""
+"""Schema upgrade: migrates a database to the current schema. Alembic is imported only if it is needed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +11,13 @@ from sqlalchemy.engine import Connection, Engine
 from notifier.errors import StoreOutdated
 
 LATEST_REVISION = "0001"
-"""The revision that store/tables.py describes; a test compares the two."""
+"""The revision that schema/tables.py describes. A test compares the two."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def stored_version(engine: Engine) -> str | None:
-    """None for an empty database."""
+    """The schema revision of the database; None for an empty database."""
     with engine.connect().execution_options(read_only=True) as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None
@@ -25,18 +25,19 @@ def stored_version(engine: Engine) -> str | None:
 
 
 def ensure_schema(engine: Engine) -> None:
-    """Raises StoreOutdated when the database was written by a newer program."""
+    """Migrate the database if needed. Raises StoreOutdated if its schema is newer than this program."""
     version = stored_version(engine)
     if version == LATEST_REVISION:
         return
     if version is not None and version > LATEST_REVISION:
         raise StoreOutdated(
-            f"The database has schema {version}; this program knows {LATEST_REVISION}. Install the newer notifier again."
+            f"The database has schema {version}; this program knows {LATEST_REVISION}. Install the newer notifier."
         )
     upgrade(engine)
 
 
 def upgrade(engine: Engine) -> None:
+    """Run all migrations in one transaction. Raises StoreOutdated if a reference is broken afterwards."""
     from alembic import command  # noqa: PLC0415 - costs 0.3 s, needed once per release
     from alembic.config import Config  # noqa: PLC0415
 
@@ -47,11 +48,13 @@ def upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
         broken = _find_broken_reference(connection)
         if broken is not None:
-            raise StoreOutdated(f"The database does not hold together: a row of {broken[0]} points nowhere.")
+            raise StoreOutdated(
+                f"The migration failed: a row of {broken[0]} references a missing row. Nothing was changed."
+            )
 
 
 def _find_broken_reference(connection: Connection) -> sa.Row[*tuple[Any, ...]] | None:
-    """A row that points nowhere; databases that are always strict have none."""
+    """A row that references a missing row. Only SQLite needs the check; other databases enforce it always."""
     if connection.dialect.name != "sqlite":
         return None
     return connection.exec_driver_sql("PRAGMA foreign_key_check").first()
@@ -59,8 +62,9 @@ def _find_broken_reference(connection: Connection) -> sa.Row[*tuple[Any, ...]] |
 
 @contextmanager
 def _foreign_keys_disabled(connection: Connection) -> Iterator[None]:
-    """SQLite changes a column only by making the table anew; rows that point at the old one must bear it meanwhile.
-    What they point at is checked before the commit.
+    """Disable foreign keys during a migration, because SQLite changes a column by recreating its table.
+
+    References are checked before the commit.
     """
     if connection.dialect.name != "sqlite":
         yield

@@ -1,4 +1,4 @@
-"""What Alembic runs: on the connection it is handed, inside its transaction."""
+"""Alembic environment. It uses the connection and transaction of the caller."""
 
 from alembic import context
 
