@@ -245,55 +245,60 @@ _SUB_CODE = re.compile(r"ErrCode:\s*(\d+)")
 _SUB_TEXT = re.compile(r"ErrMsg:\s*([^;]+)")
 
 
-def make_call_error(  # noqa: C901, PLR0911, PLR0912 - one return per row of the table reads best
+_PLAIN_ERRORS: Mapping[FailureClass, type[CallError]] = {
+    FailureClass.UNREACHABLE: RecipientUnreachable,
+    FailureClass.CONTENT_REFUSED: CardRefused,
+    FailureClass.ACCOUNT_UNKNOWN: AccountUnknown,
+    FailureClass.ACCOUNT_DEACTIVATED: AccountDeactivated,
+    FailureClass.CREDENTIALS_REJECTED: NotAuthorised,
+    FailureClass.TOKEN_REJECTED: NotAuthorised,
+    FailureClass.APP_SUSPENDED: AppSuspended,
+    FailureClass.MESSAGE_GONE: MessageGone,
+    FailureClass.PERMANENT: Refused,
+}
+"""The error of each class that needs no wait time."""
+
+
+def make_call_error(
     code: int,
     msg: str,
     *,
     log_id: str | None = None,
     retry_after_seconds: float | None = None,
 ) -> CallError:
-    """The error that stands for a body code other than 0. msg: Feishu's own words, shortened into the reason."""
-    row = FAILURE_RULES.get(code)
-    if row is None:
+    """Return the error for a response whose body code is not 0.
+
+    msg: Feishu's own message; a shortened form becomes part of the reason, for logs and operators. log_id: the
+    response header X-Tt-Logid. retry_after_seconds: the wait that this response names, or None. A code that is not
+    in the table becomes Refused.
+    """
+    rule = FAILURE_RULES.get(code)
+    if rule is None:
         return Refused(f"Feishu refused: {shorten(msg) or 'no reason given'}", code=code, log_id=log_id)
-    reason = "; ".join(
-        part
-        for part in (row.meaning, _detail(code, msg), row.next_step and f"next step: {row.next_step}")
-        if part
-    )
-    wait = retry_after_seconds if retry_after_seconds is not None else row.pause_seconds
-    match row.failure_class:
-        case FailureClass.CONTENT_REFUSED if LOCKED_CARD_TEXT in msg:
-            return TemporaryFailure(reason, code=code, log_id=log_id, retry_after_seconds=1)
-        case FailureClass.RETRY_LATER | FailureClass.APP_RETRY_LATER:
-            return TemporaryFailure(
-                reason,
-                code=code,
-                log_id=log_id,
-                retry_after_seconds=wait,
-                affects_whole_app=row.failure_class is FailureClass.APP_RETRY_LATER,
-                is_exact_wait=retry_after_seconds is not None,
-            )
-        case FailureClass.UNKNOWN:
-            return OutcomeUnknown(reason, code=code, log_id=log_id, retry_after_seconds=wait)
-        case FailureClass.UNREACHABLE:
-            return RecipientUnreachable(reason, code=code, log_id=log_id)
-        case FailureClass.CONTENT_REFUSED if _sub_code(msg) in PICTURE_SUB_CODES:
-            return PictureRefused(reason, code=code, log_id=log_id)
-        case FailureClass.CONTENT_REFUSED:
-            return CardRefused(reason, code=code, log_id=log_id)
-        case FailureClass.ACCOUNT_UNKNOWN:
-            return AccountUnknown(reason, code=code, log_id=log_id)
-        case FailureClass.ACCOUNT_DEACTIVATED:
-            return AccountDeactivated(reason, code=code, log_id=log_id)
-        case FailureClass.CREDENTIALS_REJECTED | FailureClass.TOKEN_REJECTED:
-            return NotAuthorised(reason, code=code, log_id=log_id)
-        case FailureClass.APP_SUSPENDED:
-            return AppSuspended(reason, code=code, log_id=log_id)
-        case FailureClass.MESSAGE_GONE:
-            return MessageGone(reason, code=code, log_id=log_id)
-        case FailureClass.PERMANENT:
-            return Refused(reason, code=code, log_id=log_id)
+    reason = _reason(rule, code, msg)
+    if rule.failure_class is FailureClass.CONTENT_REFUSED and LOCKED_CARD_TEXT in msg:
+        return TemporaryFailure(reason, code=code, log_id=log_id, retry_after_seconds=1)
+    wait = retry_after_seconds if retry_after_seconds is not None else rule.pause_seconds
+    if rule.failure_class in (FailureClass.RETRY_LATER, FailureClass.APP_RETRY_LATER):
+        return TemporaryFailure(
+            reason,
+            code=code,
+            log_id=log_id,
+            retry_after_seconds=wait,
+            affects_whole_app=rule.failure_class is FailureClass.APP_RETRY_LATER,
+            is_exact_wait=retry_after_seconds is not None,
+        )
+    if rule.failure_class is FailureClass.UNKNOWN:
+        return OutcomeUnknown(reason, code=code, log_id=log_id, retry_after_seconds=wait)
+    error = _PLAIN_ERRORS[rule.failure_class]
+    if error is CardRefused and _sub_code(msg) in PICTURE_SUB_CODES:
+        error = PictureRefused
+    return error(reason, code=code, log_id=log_id)
+
+
+def _reason(rule: FailureRule, code: int, msg: str) -> str:
+    next_step = rule.next_step and f"next step: {rule.next_step}"
+    return "; ".join(part for part in (rule.meaning, _detail(code, msg), next_step) if part)
 
 
 def needs_fresh_token(error: CallError) -> bool:
