@@ -14,10 +14,11 @@ from notifier.clock import Millis, from_millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import AmountLine, BalanceChangeCard, Bilingual, ChangeStep, Person
 from notifier.domain.event import AccountKey
+from notifier.domain.failure_reasons import find_failure_reason
 from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
-from notifier.domain.route import RerouteReason
+from notifier.domain.route import RerouteReason, parse_reroute_reason
 
 FIGURES = Locale.parse("zh_CN")
 """One way to write figures in both languages: ¥ is the yuan, US$ the dollar, JP¥ the yen."""
@@ -38,6 +39,7 @@ _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 REFERRER_SELF = Bilingual(zh="内推人本人", en="The referrer")
 GROUP = Bilingual(zh="原定的群", en="The group it was meant for")
+GROUP_NOT_CONFIGURED = Bilingual(zh="配置中已没有该群", en="the configuration no longer has this group")
 
 NO_NAME = Bilingual(zh="（未署名）", en="(no name)")
 
@@ -115,18 +117,26 @@ def label(asset: Asset) -> Bilingual:
 
 
 def reroute_reason(stored: str) -> Bilingual:
-    """stored: a RerouteReason; a colon and what Feishu said may follow."""
-    if stored.startswith(RerouteReason.ACCOUNT_UNKNOWN):
+    """Return the sentence that explains why a card is in the fallback group.
+
+    stored: as RerouteReason.with_details returns it. The error code determines the text; the details in it are for
+    operators.
+    """
+    reason, code = parse_reroute_reason(stored)
+    if reason is RerouteReason.ACCOUNT_UNKNOWN:
         return Bilingual(
             zh="飞书查不到该内推账户，无法确认内推人，因此改发到本群。",
-            en="Feishu knows no such referral account, so the referrer cannot be told; sent here instead.",
+            en="Feishu knows no such referral account, so the referrer cannot be notified; sent here instead.",
         )
-    said = clean(stored.partition(":")[2].strip(), 160)
-    whom = GROUP if stored.startswith(RerouteReason.GROUP_UNREACHABLE) else REFERRER_SELF
+    is_group = reason is RerouteReason.GROUP_UNREACHABLE
+    intended = GROUP if is_group else REFERRER_SELF
+    cause = find_failure_reason(code)
+    if is_group and code is None:
+        cause = GROUP_NOT_CONFIGURED
     return Bilingual(
-        zh=f"无法送达{whom.zh}，因此改发到本群。" + (f"原因：{said}" if said else ""),
-        en=f"{whom.en} cannot be reached, so this was sent here instead."
-        + (f" Reason: {said}" if said else ""),
+        zh=f"无法送达{intended.zh}，因此改发到本群。" + (f"原因：{cause.zh}。" if cause else ""),
+        en=f"{intended.en} cannot be reached, so this was sent here instead."
+        + (f" Reason: {cause.en}." if cause else ""),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from notifier.cards.digest_text import MAX_REASON_BYTES
+from notifier.cards.digest_text import LONGEST_REFUSAL_CODE
 from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_card import DigestCard
@@ -111,7 +111,6 @@ def _result(holder: Holder) -> Result:
         state=WithdrawalState.REFUSED,
         order_id=_ORDER,
         amounts=holder.amounts,
-        code=10**8,
-        reason="长" * (MAX_REASON_BYTES // 3),
+        code=LONGEST_REFUSAL_CODE,
         again=True,
     )

@@ -52,8 +52,8 @@ _REFUSED = {
     99991672: Bilingual(zh="应用缺少提现权限", en="the app lacks the permission"),
 }
 """By Feishu's code; a cell has less room than a panel."""
-MAX_REASON_BYTES = 48
-"""Of Feishu's own words in a table; a card has room for forty of them."""
+LONGEST_REFUSAL_CODE = max(_REFUSED, key=lambda code: len(f"{_REFUSED[code].zh}{_REFUSED[code].en}".encode()))
+"""The code with the longest text in a result table, for an estimate of a card's size."""
 _FIRST = ("refused", "skipped", "failed", "nothing", "processing")
 """Of the results: what somebody must look at stands on the first page of the table."""
 
@@ -275,13 +275,7 @@ def _result_reason(result: Result) -> str:
     known = _REFUSED.get(result.code) if result.code is not None else None
     if known is not None:
         return f"{known.zh} {known.en}{number}"
-    return f"飞书拒绝 refused{number} {_cut(result.reason)}".strip()
-
-
-def _cut(said: str) -> str:
-    """Words only: a sign takes six bytes in a cell with Markdown."""
-    words = "".join(char if char.isalnum() else " " for char in clean(said, MAX_REASON_BYTES))
-    return " ".join(words.split()).encode()[:MAX_REASON_BYTES].decode(errors="ignore").strip()
+    return f"飞书拒绝 refused{number}"  # Feishu's own message is for operators
 
 
 def _result(result: Result) -> ResultRow:

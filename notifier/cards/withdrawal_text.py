@@ -22,6 +22,7 @@ from notifier.cards.balance_text import (
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import AmountFigure, Bilingual, WithdrawalCard, WithdrawalPanel
+from notifier.domain.failure_reasons import find_failure_reason
 from notifier.domain.money import Amounts, Kind, without_zeros
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import SETTLED, Payout, PayoutState
@@ -39,6 +40,10 @@ KNOWN_REASONS = {
 }
 """By Feishu's code."""
 
+NOT_THE_REQUESTERS = Bilingual(
+    zh="内推账户不属于申请提现的人",
+    en="The account does not belong to the person who requested the withdrawal",
+)
 NO_REASON = Bilingual(zh="飞书没有说明原因", en="Feishu gave no reason")
 NO_PAYOUT_REASON = Bilingual(zh="打款系统没有说明原因", en="The paying system gave no reason")
 MAX_REFERENCE_LENGTH = 64
@@ -320,9 +325,11 @@ def _figures(amounts: Amounts) -> tuple[AmountFigure, ...]:
 
 
 def _reason(withdrawal: Withdrawal) -> Bilingual:
-    """What we know of the code, else what Feishu said."""
-    known = KNOWN_REASONS.get(withdrawal.code) if withdrawal.code is not None else None
-    if known:
-        return known
-    said = clean(withdrawal.reason or "", MAX_REASON_LENGTH)
-    return Bilingual(zh=said, en=said) if said else NO_REASON
+    """Return the reason of a refusal. Feishu's own message is for operators; a card never shows it."""
+    code = withdrawal.code
+    if code is None:  # the service itself refuses for one reason only: the account has another referrer
+        return NOT_THE_REQUESTERS if clean(withdrawal.reason or "", MAX_REASON_LENGTH) else NO_REASON
+    known = KNOWN_REASONS.get(code) or find_failure_reason(code)
+    return known or Bilingual(
+        zh=f"飞书拒绝了提现（错误码 {code}）", en=f"Feishu refused the withdrawal (code {code})"
+    )

@@ -15,14 +15,31 @@ REFERRER = "referrer"
 
 
 class RerouteReason(StrEnum):
-    """Why a notice goes to the fallback group and not where it was meant to go. A colon and details may follow."""
+    """Why a notice goes to the fallback group instead of its intended recipient."""
 
     ACCOUNT_UNKNOWN = "account_unknown"
-    """Feishu knows no such account, so nobody can say whose it is."""
+    """Feishu knows no such account, so the service cannot determine the referrer."""
     UNREACHABLE = "unreachable"
-    """Feishu refuses to deliver to the referrer."""
+    """Feishu does not deliver to the referrer."""
     GROUP_UNREACHABLE = "group_unreachable"
-    """Feishu refuses to deliver to the group, or the configuration names it no more."""
+    """Feishu does not deliver to the group. Without an error code: the group left the configuration."""
+
+    def with_details(self, details: str, *, code: int | None = None) -> str:
+        """Return the form that the database stores: `<reason>: <details>` or `<reason> <code>: <details>`.
+
+        details: English text for operators; cards never show it. code: Feishu's error code, from which a card
+        derives its own text.
+        """
+        return f"{self} {code}: {details}" if code is not None else f"{self}: {details}"
+
+
+def parse_reroute_reason(stored: str) -> tuple[RerouteReason, int | None]:
+    """Return the reason and Feishu's error code, or None for the code if the stored text contains none.
+
+    Raises ValueError if the text does not begin with a RerouteReason.
+    """
+    reason, _, code = stored.partition(":")[0].partition(" ")
+    return RerouteReason(reason), int(code) if code.isdecimal() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +62,8 @@ class AddressBook:
         """None when nobody is left to tell: the referrer or the group is unknown, and there is no fallback."""
         if target != REFERRER:
             if target not in self.groups:
-                gone = f"the configuration names no group {target} any more"
-                return self.fallback_recipient(f"{RerouteReason.GROUP_UNREACHABLE}: {gone}")
+                details = f"the configuration names no group {target} any more"
+                return self.fallback_recipient(RerouteReason.GROUP_UNREACHABLE.with_details(details))
             return Recipient(id_type="chat_id", id=self.groups[target])
         if referrer is not None:
             return Recipient(id_type="open_id", id=referrer.open_id)

@@ -1,7 +1,7 @@
-"""Calls to Feishu: one pooled HTTP client, one token, and every failure as one of our errors.
+"""HTTP client for Feishu's open API: one connection pool, one access token, failures as CallError.
 
-Why not the SDK's client: its async call opens a new HTTP client each time (23 ms of CPU on the event loop), and
-it neither retries nor refreshes a token that Feishu rejects (docs/map.md, section Feishu).
+The SDK's client is not used: each of its async calls opens a new HTTP client (23 ms of CPU on the event loop), and
+it neither repeats a call nor renews a token that Feishu rejects.
 """
 
 import asyncio
@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - an address, not a secret
 DISCOVERY_PATH = "/callback/ws/endpoint"
 TOKEN_REFRESH_MARGIN = timedelta(minutes=10)
+"""A token is renewed this long before it expires."""
 EARLY_REFRESH_PAUSE = timedelta(seconds=60)
+"""Wait after a failed early renewal, while the current token is still valid."""
 MAX_CONNECTIONS = 100
 UPLOAD_TIMEOUT_SECONDS = 120.0
 JSON_CONTENT_TYPE = "application/json; charset=utf-8"
@@ -35,14 +37,17 @@ Payload = bytes | aiohttp.FormData | None
 
 
 class AppStatus:
-    """refused: why nothing is taken, with the next step; None while all is well."""
+    """Whether Feishu accepts calls of this app. Logs each change.
+
+    refusal_reason: why Feishu rejects all calls, with the next step; None while it accepts them.
+    """
 
     def __init__(self) -> None:
         self.refusal_reason: str | None = None
         self._code: int | None = None
 
     def record_failure(self, error: CallError) -> None:
-        """A call failed. One that Feishu judged by what it asked for shows that the app itself is welcome."""
+        """Record a failed call. A failure that concerns only the request shows that Feishu accepts the app."""
         if isinstance(error, NotAuthorised | AppSuspended):
             if self.refusal_reason is None or error.code != self._code:
                 log.error("feishu.app_refused", extra={"reason": error.reason, "code": error.code})
@@ -51,7 +56,7 @@ class AppStatus:
             self.record_success()
 
     def record_success(self) -> None:
-        """A call was carried out."""
+        """Record a successful call."""
         if self.refusal_reason is not None:
             self.refusal_reason = None
             log.warning("feishu.app_accepted")
@@ -59,27 +64,33 @@ class AppStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppAccess:
-    """base_url: https://open.feishu.cn, https://open.larksuite.com, or a stand-in; no slash at the end."""
+    """Address and credentials of the app."""
 
     base_url: str
+    """https://open.feishu.cn, https://open.larksuite.com, or the sandbox; without a slash at the end."""
     app_id: str
     app_secret: str = field(repr=False)
     timeout_seconds: float = 10.0
+    """Limit of one call, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiResponse:
-    """data: the `data` object of a body whose code is 0. log_id: X-Tt-Logid. served_at: by Feishu's clock, from the
-    header Date; None where it is missing or unreadable.
-    """
+    """The response to a successful call."""
 
     data: Mapping[str, Any]
+    """The `data` object of the body; {} if the body has none."""
     log_id: str | None
+    """Header X-Tt-Logid, for Feishu's support."""
     served_at: Millis | None = None
+    """Header Date: Feishu's clock, in milliseconds; None if the header is missing or unreadable."""
 
 
 class FeishuApi:
-    """Use as an async context manager: the connections live as long as it is open."""
+    """Calls Feishu's open API with the tenant access token.
+
+    Use it as an async context manager: it owns the connection pool. app_status: whether Feishu accepts the app.
+    """
 
     def __init__(self, access: AppAccess, clock: Clock) -> None:
         self._access = access
@@ -113,25 +124,31 @@ class FeishuApi:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
     ) -> ApiResponse:
-        """One call with the tenant's token; once more with a fresh one if Feishu rejects it. Raises CallError."""
+        """Make one call with the tenant access token. If Feishu rejects the token, renew it and repeat the call once.
+
+        path: from /open-apis on. query: URL parameters. body: sent as JSON. Raises CallError.
+        """
         return await self._with_token(method, path, query=query, make_payload=lambda: _encode_json(body))
 
     async def upload(
         self, path: str, *, fields: Mapping[str, str], file_name: str, content: bytes
     ) -> ApiResponse:
-        """As call(), with a form that holds a file. Has more time than a call: a file is up to 30 MB."""
+        """Like call(), but POST a form with a file.
 
-        def form() -> aiohttp.FormData:
-            made = aiohttp.FormData()
+        fields: the other form fields. Its timeout is UPLOAD_TIMEOUT_SECONDS, as a file has up to 30 MB.
+        """
+
+        def make_form() -> aiohttp.FormData:
+            form = aiohttp.FormData()
             for name, value in fields.items():
-                made.add_field(name, value)
-            made.add_field(
+                form.add_field(name, value)
+            form.add_field(
                 "file", io.BytesIO(content), filename=file_name, content_type="application/octet-stream"
             )
-            return made
+            return form
 
         return await self._with_token(
-            "POST", path, query=None, make_payload=form, seconds=UPLOAD_TIMEOUT_SECONDS
+            "POST", path, query=None, make_payload=make_form, seconds=UPLOAD_TIMEOUT_SECONDS
         )
 
     async def _with_token(
@@ -143,16 +160,16 @@ class FeishuApi:
         make_payload: Callable[[], Payload],
         seconds: float | None = None,
     ) -> ApiResponse:
-        """send: makes what is sent, anew for each try."""
+        """make_payload: called once per try, as a form can be sent only once."""
         try:
-            answer = await self._call_with_token_retry(
+            response = await self._call_with_token_retry(
                 method, path, query=query, make_payload=make_payload, seconds=seconds
             )
         except CallError as error:
             self.app_status.record_failure(error)
             raise
         self.app_status.record_success()
-        return answer
+        return response
 
     async def _call_with_token_retry(
         self,
@@ -177,8 +194,10 @@ class FeishuApi:
         )
 
     async def token(self, *, rejected_token: str | None = None) -> str:
-        """The tenant's token. instead_of: one that Feishu rejected. Raises NotAuthorised or AppSuspended, or TemporaryFailure for
-        now.
+        """Return the tenant access token; fetch a new one if it has expired, expires soon or was rejected.
+
+        rejected_token: a token that Feishu rejected, or None. Raises NotAuthorised or AppSuspended if Feishu rejects
+        the app, TemporaryFailure if no token is available now.
         """
         async with self._token_lock:
             left = self._token_ends_at - self._clock.now()
@@ -190,9 +209,8 @@ class FeishuApi:
                 except TemporaryFailure:
                     if rejected:
                         raise
-                    self._no_early_refresh_before = (
-                        self._clock.now() + EARLY_REFRESH_PAUSE
-                    )  # ours is still good
+                    # the current token is still valid
+                    self._no_early_refresh_before = self._clock.now() + EARLY_REFRESH_PAUSE
             if self._token is None:
                 raise TemporaryFailure("Feishu gave no token", affects_whole_app=True)
             return self._token
@@ -206,14 +224,14 @@ class FeishuApi:
         except (NotAuthorised, AppSuspended) as error:
             self.app_status.record_failure(error)
             raise
-        except OutcomeUnknown as error:  # asking for a token has no effect, so nothing is unknown
+        except OutcomeUnknown as error:  # a token request changes nothing, so a repeat is safe
             raise TemporaryFailure(
                 f"no token: {error.reason}", affects_whole_app=True, log_id=error.log_id
             ) from error
         token, lifetime = response.document.get("tenant_access_token"), response.document.get("expire")
         if not isinstance(token, str) or not isinstance(lifetime, int):
             raise TemporaryFailure(
-                "the token answer holds no token", affects_whole_app=True, log_id=response.log_id
+                "the token response contains no token", affects_whole_app=True, log_id=response.log_id
             )
         self._token = token
         self._token_ends_at = self._clock.now() + timedelta(seconds=lifetime)
@@ -246,7 +264,7 @@ class FeishuApi:
         token: str | None,
         seconds: float | None = None,
     ) -> "_SuccessResponse":
-        """An answer that is a success: HTTP 2xx and body code 0."""
+        """Return a response with HTTP 2xx and body code 0. Raises CallError for any other."""
         if self._session is None:
             raise RuntimeError("FeishuApi is used outside its context")
         headers = {} if isinstance(payload, aiohttp.FormData) else {"Content-Type": JSON_CONTENT_TYPE}
@@ -287,7 +305,7 @@ class _SuccessResponse:
 
 
 def _served_at(date: str | None) -> Millis | None:
-    """The header Date. Its seconds are whole, so it is at most a second before the answer was made."""
+    """Parse the header Date. It has whole seconds, so it is up to one second early."""
     try:
         return to_millis(parsedate_to_datetime(date or "").astimezone(UTC))
     except (ValueError, OverflowError):
@@ -295,7 +313,7 @@ def _served_at(date: str | None) -> Millis | None:
 
 
 def _parse_response(status: int, headers: Mapping[str, str], raw: bytes) -> _SuccessResponse:
-    """A success; raises what the answer stands for otherwise."""
+    """Return a successful response; raise the CallError that any other response means."""
     log_id = headers.get("X-Tt-Logid")
     wait = _parse_seconds(headers.get("x-ogw-ratelimit-reset"))
     try:
@@ -325,7 +343,7 @@ def _parse_response(status: int, headers: Mapping[str, str], raw: bytes) -> _Suc
 
 
 def _error_without_code(status: int, *, log_id: str | None, wait: float | None) -> CallError:
-    """A gateway spoke instead of Feishu (HTML, an empty body, half an answer)."""
+    """Return the error for a response without a Feishu body: HTML of a gateway, an empty or a truncated body."""
     if status == 429:
         return TemporaryFailure(
             "too many calls",

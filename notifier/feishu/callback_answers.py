@@ -1,4 +1,4 @@
-"""Answers: what a card callback is answered with, in Feishu's time, whichever way it came. Knows nothing of the SDK."""
+"""Responses to card callbacks, within Feishu's time limit. The long connection and the webhook share this module."""
 
 import asyncio
 import functools
@@ -12,15 +12,15 @@ from notifier.domain.event import Event
 log = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT_SECONDS = 2.5
-"""How long a card callback may wait for its document: Feishu allows 3 s, the way there and back included."""
+"""Maximum wait for the response document. Feishu allows 3 s, network time included."""
 
 CallbackDocument = Mapping[str, Any]
-"""What a card callback is answered with: {"toast": {...}, "card": {...}}, both optional; plain dicts inside."""
+"""The response to a card callback: {"toast": {...}, "card": {...}}, both optional, as plain dicts."""
 
 StoreEvent = Callable[[Event], Awaitable[CallbackDocument | None]]
-"""Returns once the event is safe on disk; raises when it is not.
+"""Stores an event. Returns once it is committed; raises if it cannot be stored.
 
-The result is the document to answer a card callback with; None: nothing to say, and for all other events.
+The result is the response to a card callback; None for an empty response, and for all other events.
 """
 
 
@@ -28,33 +28,35 @@ def _toast(kind: str, *, zh: str, en: str) -> CallbackDocument:
     return {"toast": {"type": kind, "content": zh, "i18n": {"zh_cn": zh, "en_us": en}}}
 
 
-RECEIVED_TOAST: Final = _toast("warning", zh="收到，请稍候查看卡片。", en="Received; please watch the card.")
-"""Promises nothing: whether it is stored, and what comes of it, is not known yet."""
+RECEIVED_TOAST: Final = _toast(
+    "warning", zh="收到，请稍候查看卡片。", en="Received. The result will show on the card."
+)
+"""Makes no promise, as it is not yet known whether the event is stored and what it results in."""
 
 TRY_LATER_TOAST: Final = _toast(
     "error",
     zh="暂时无法处理，请稍后再点一次。",
-    en="This cannot be done right now; please press again later.",
+    en="This is not possible right now. Press again later.",
 )
 
 
 class CallbackAnswers:
-    """The end of whoever waits for an answer does not take back what is being stored: a click comes once."""
+    """Stores events and returns their responses. Storing is never cancelled, as Feishu sends a callback only once."""
 
     def __init__(self, store: StoreEvent) -> None:
         self._store = store
         self._pending: set[asyncio.Future[CallbackDocument | None]] = set()
 
     async def answer_click(self, event: Event) -> str:
-        """What the person who clicked is shown, as Feishu reads it; after ANSWER_SECONDS at most, and storing goes
-        on after that.
+        """Store a card callback and return its response as JSON, after at most ANSWER_TIMEOUT_SECONDS.
 
-        Callbacks are never sent again, so a refusal would only show an error number.
+        Storing continues after that. Always returns a response: Feishu does not send a callback again, and would
+        show an error number to the person.
         """
         return _encode_answer(event, await self._make_document(event))
 
     async def store_within(self, event: Event, seconds: float) -> bool:
-        """Whether the event is on disk after so long at most. If not, Feishu must send it again."""
+        """Store an event; return whether it is committed within so many seconds. If not, Feishu must send it again."""
         storing = await self._start_storing(event, seconds)
         if not storing.done():
             log.warning("event.store_delayed", extra={"event_key": event.key, "seconds": seconds})
@@ -74,7 +76,7 @@ class CallbackAnswers:
         return {} if document is None else document
 
     async def _start_storing(self, event: Event, seconds: float) -> "asyncio.Future[CallbackDocument | None]":
-        """Waits for it, at most so long; it goes on after that. That it failed is told, also when nobody waits."""
+        """Start to store the event and wait up to so many seconds. A later failure is logged."""
         storing = asyncio.ensure_future(self._store(event))
         self._pending.add(storing)
         storing.add_done_callback(functools.partial(self._on_stored, event))
@@ -89,11 +91,12 @@ class CallbackAnswers:
 
 
 def _store_error(storing: "asyncio.Future[CallbackDocument | None]") -> BaseException | None:
-    """Why a finished storing did not succeed; None when it did."""
+    """Return why a finished task did not store the event, or None if it did."""
     return asyncio.CancelledError() if storing.cancelled() else storing.exception()
 
 
 def log_not_stored(event: Event, error: BaseException) -> None:
+    """Log that an event could not be stored."""
     log.error(
         "event.store_failed",
         extra={"event_key": event.key, "reason": f"{type(error).__name__}: {error}"},
@@ -101,7 +104,7 @@ def log_not_stored(event: Event, error: BaseException) -> None:
 
 
 def _encode_answer(event: Event, document: CallbackDocument) -> str:
-    """The document as Feishu reads it. One that cannot be written is our mistake; the click is stored all the same."""
+    """Return the document as JSON; RECEIVED_TOAST if it is invalid, as the event is stored in any case."""
     try:
         return _encode_document(document)
     except Exception:
@@ -110,7 +113,7 @@ def _encode_answer(event: Event, document: CallbackDocument) -> str:
 
 
 def _encode_document(document: CallbackDocument) -> str:
-    """Raises for anything that is not the form of a document, or no JSON."""
+    """Raises TypeError or ValueError if the document has the wrong form or is no valid JSON."""
     for name, part in document.items():
         if part is not None and not isinstance(part, Mapping):
             raise TypeError(f"{name} is {type(part).__name__}, not an object")
@@ -120,7 +123,7 @@ def _encode_document(document: CallbackDocument) -> str:
 
 
 def _without_nulls(node: object) -> object:
-    """Feishu takes a key with null for another thing than a key that is not there."""
+    """Feishu treats a key with null differently from a missing key."""
     match node:
         case Mapping():
             return {key: _without_nulls(value) for key, value in node.items() if value is not None}

@@ -1,6 +1,6 @@
-"""Currency codes as Feishu Hire writes them: ISO text in every sample, a number in the enum its field links to.
+"""Currency codes of Feishu Hire: ISO codes in its samples, numbers in the enum of the field.
 
-Source: Hire enum page (numbers 1 to 48, Chinese names, translated to ISO 4217 by us), read 2026-05.
+Source: Hire enum page, read 2026-05. It has the numbers 1 to 48 with Chinese names; the ISO 4217 codes are ours.
 """
 
 _NUMBERED = [
@@ -60,9 +60,9 @@ LONGEST = 16
 
 
 def currency_code(value: object) -> str:
-    """ISO code for `"CNY"`, `"cny"`, `"1"` or `1`; whatever else it is, verbatim.
+    """Return the ISO code for `"CNY"`, `"cny"`, `"1"` or `1`; an unknown code verbatim.
 
-    Raises ValueError for what names no currency at all (missing, empty, not text or a whole number).
+    Raises ValueError if the value names no currency: missing, empty, too long, or neither text nor a whole number.
     """
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"the currency is {value!r}, neither text nor a whole number")

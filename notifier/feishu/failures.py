@@ -1,7 +1,8 @@
-"""The one table that sorts Feishu's answers into our errors. Above this room nobody reads a code.
+"""Failure rules: one table maps Feishu's error codes to the errors of this program.
 
 Source: error tables of the message, generic, chat and hire referral_account pages of Feishu's open platform, read
-2026-05. Each row says what a repeat of the same request can achieve.
+2026-05. Each row states whether a repeated request can succeed. The texts for people are in
+notifier/domain/failure_reasons.py, by the same codes.
 """
 
 import re
@@ -26,40 +27,45 @@ from notifier.errors import (
 
 
 class FailureClass(Enum):
+    """What a failed call means for the request and for the app."""
+
     RETRY_LATER = auto()
-    """Not carried out; later it may be. This recipient waits."""
+    """Not carried out; a later request may succeed. Only this recipient waits."""
     APP_RETRY_LATER = auto()
-    """Not carried out; the whole app waits."""
+    """Not carried out; all calls of the app wait."""
     UNKNOWN = auto()
-    """May have been carried out: the same request again, with the same key."""
+    """May have been carried out. Repeat the same request with the same idempotency key."""
     TOKEN_REJECTED = auto()
-    """Once more with a fresh token."""
+    """Repeat the request once with a new token."""
     UNREACHABLE = auto()
-    """Somebody else must be told instead."""
+    """This recipient cannot receive messages; use the fallback group."""
     CONTENT_REFUSED = auto()
-    """A simpler card may pass."""
+    """Feishu rejects the content; a lower card variant may succeed."""
     ACCOUNT_UNKNOWN = auto()
     """No such referral account."""
     ACCOUNT_DEACTIVATED = auto()
-    """The referral account may not withdraw."""
+    """The referral account is deactivated and cannot withdraw."""
     CREDENTIALS_REJECTED = auto()
-    """Wrong id or secret, or the app is disabled."""
+    """The app id or secret is wrong, or the app is disabled."""
     APP_SUSPENDED = auto()
-    """Nothing of this app is taken until a person acts: the whole app waits, and somebody must hear of it."""
+    """Feishu rejects every call of this app until an administrator acts. All calls wait, and an error is logged."""
     MESSAGE_GONE = auto()
-    """The message is there no more, or too old to be changed."""
+    """The message no longer exists, or is too old to be updated."""
     PERMANENT = auto()
-    """A person must change something."""
+    """A repeat cannot succeed until somebody changes the configuration or the code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureRule:
-    """pause_seconds: the least wait that the code asks for. step: what a person can do, in one sentence."""
+    """One row of the table: what an error code means and what to do about it."""
 
     failure_class: FailureClass
     meaning: str
+    """English text for logs and operators."""
     pause_seconds: float | None = None
+    """Minimum wait before the next try, in seconds; None if the code requires none."""
     next_step: str = ""
+    """What an operator can do, as one imperative clause; "" if there is nothing to do."""
 
 
 def _rule(
@@ -71,7 +77,7 @@ def _rule(
 
 
 ASK_ADMIN = "ask the tenant's administrator to restore it"
-REPORT_BUG = "tell whoever maintains the notifier, with the log id"
+REPORT_BUG = "report this to the notifier's maintainers, with the log id"
 PUBLISH = "then create and publish an app version in the developer console"
 
 FAILURE_RULES: Mapping[int, FailureRule] = {
@@ -91,21 +97,21 @@ FAILURE_RULES: Mapping[int, FailureRule] = {
     230017: _rule(
         FailureClass.PERMANENT,
         "the file belongs to another app",
-        "send this digest anew with `notifier digest send`, which uploads its file again",
+        "send this digest again with `notifier digest send`, which uploads its file again",
     ),
     230018: _rule(
         FailureClass.UNREACHABLE,
-        "the group's settings forbid the bot to speak",
-        "let the bot speak in the group",
+        "the group's settings do not allow the bot to post",
+        "allow the bot to post in the group",
     ),
     230019: _rule(FailureClass.PERMANENT, "the topic does not exist", REPORT_BUG),
     230020: _rule(FailureClass.RETRY_LATER, "too many messages to this chat", pause_seconds=1),
-    230022: _rule(FailureClass.CONTENT_REFUSED, "the content was judged sensitive"),
+    230022: _rule(FailureClass.CONTENT_REFUSED, "Feishu classified the content as sensitive"),
     230025: _rule(FailureClass.CONTENT_REFUSED, "the content is too long"),
     230027: _rule(
         FailureClass.PERMANENT, "a permission is missing", f"add the scope im:message:send_as_bot, {PUBLISH}"
     ),
-    230028: _rule(FailureClass.CONTENT_REFUSED, "the data-leak audit refused the content"),
+    230028: _rule(FailureClass.CONTENT_REFUSED, "the data-leak audit rejected the content"),
     230029: _rule(FailureClass.UNREACHABLE, "this person has resigned"),
     230031: _rule(FailureClass.MESSAGE_GONE, "the message is older than 14 days"),
     230034: _rule(
@@ -118,28 +124,30 @@ FAILURE_RULES: Mapping[int, FailureRule] = {
     230038: _rule(FailureClass.UNREACHABLE, "this person belongs to another company"),
     230049: _rule(FailureClass.UNKNOWN, "the same message is still being sent", pause_seconds=2),
     230050: _rule(FailureClass.MESSAGE_GONE, "the message is invisible to the bot"),
-    230053: _rule(FailureClass.UNREACHABLE, "this person told the bot to stop"),
-    230054: _rule(FailureClass.CONTENT_REFUSED, "this kind of message is not available there"),
+    230053: _rule(FailureClass.UNREACHABLE, "this person has stopped the bot"),
+    230054: _rule(FailureClass.CONTENT_REFUSED, "this kind of message is not supported there"),
     230055: _rule(FailureClass.PERMANENT, "the upload's type does not fit the message", REPORT_BUG),
     230071: _rule(FailureClass.PERMANENT, "replies in a thread are not possible there", REPORT_BUG),
     230072: _rule(FailureClass.PERMANENT, "an aggregated message cannot be replied to", REPORT_BUG),
-    230075: _rule(FailureClass.UNREACHABLE, "bots cannot speak in a secret chat"),
+    230075: _rule(FailureClass.UNREACHABLE, "bots cannot post in a secret chat"),
     230099: _rule(FailureClass.CONTENT_REFUSED, "the card was refused"),
     230110: _rule(FailureClass.MESSAGE_GONE, "the message was deleted"),
-    230111: _rule(FailureClass.MESSAGE_GONE, "the message is about to destroy itself"),
+    230111: _rule(FailureClass.MESSAGE_GONE, "the message is about to be deleted automatically"),
     232009: _rule(FailureClass.UNREACHABLE, "the group was dissolved"),
     18121: _rule(FailureClass.UNKNOWN, "the same message is still being created", pause_seconds=2),
     11232: _rule(
-        FailureClass.APP_RETRY_LATER, "Feishu limits the creation of messages just now", pause_seconds=5
+        FailureClass.APP_RETRY_LATER, "Feishu currently limits the creation of messages", pause_seconds=5
     ),
     11233: _rule(
         FailureClass.RETRY_LATER,
-        "Feishu limits the creation of messages in this chat just now",
+        "Feishu currently limits the creation of messages in this chat",
         pause_seconds=2,
     ),
     # uploading a file
     234001: _rule(FailureClass.PERMANENT, "a parameter of the upload is not valid", REPORT_BUG),
-    234002: _rule(FailureClass.PERMANENT, "the app may not upload", f"add the scope im:resource, {PUBLISH}"),
+    234002: _rule(
+        FailureClass.PERMANENT, "the app has no permission to upload", f"add the scope im:resource, {PUBLISH}"
+    ),
     234006: _rule(
         FailureClass.PERMANENT, "the file is larger than 30 MB", "make the digest's period shorter"
     ),
@@ -149,9 +157,9 @@ FAILURE_RULES: Mapping[int, FailureRule] = {
     234010: _rule(FailureClass.PERMANENT, "the file is empty", REPORT_BUG),
     234041: _rule(FailureClass.PERMANENT, "the tenant's encryption key was deleted", ASK_ADMIN),
     234042: _rule(
-        FailureClass.PERMANENT, "the tenant's storage is full", "ask the administrator to make room"
+        FailureClass.PERMANENT, "the tenant's storage is full", "ask the administrator to free storage"
     ),
-    232096: _rule(FailureClass.RETRY_LATER, "Feishu takes no files just now", pause_seconds=30),
+    232096: _rule(FailureClass.RETRY_LATER, "Feishu currently accepts no files", pause_seconds=30),
     # changing a card
     11310: _rule(FailureClass.CONTENT_REFUSED, "the card was refused"),
     11311: _rule(FailureClass.CONTENT_REFUSED, "the card's form was refused"),
@@ -238,71 +246,78 @@ FAILURE_RULES: Mapping[int, FailureRule] = {
 }
 
 LOCKED_CARD_TEXT = "card action is lock"
+"""Feishu's message while it processes a press on the card. It has no code of its own."""
 PICTURE_SUB_CODES = frozenset({"200550", "200570"})
-"""Sub-codes of a refused chart and a refused image: without it the same card may pass."""
+"""Sub-codes of a refused chart and a refused image. Without that element the same card may be accepted."""
 
 _SUB_CODE = re.compile(r"ErrCode:\s*(\d+)")
 _SUB_TEXT = re.compile(r"ErrMsg:\s*([^;]+)")
 
 
-def make_call_error(  # noqa: C901, PLR0911, PLR0912 - one return per row of the table reads best
+_PLAIN_ERRORS: Mapping[FailureClass, type[CallError]] = {
+    FailureClass.UNREACHABLE: RecipientUnreachable,
+    FailureClass.CONTENT_REFUSED: CardRefused,
+    FailureClass.ACCOUNT_UNKNOWN: AccountUnknown,
+    FailureClass.ACCOUNT_DEACTIVATED: AccountDeactivated,
+    FailureClass.CREDENTIALS_REJECTED: NotAuthorised,
+    FailureClass.TOKEN_REJECTED: NotAuthorised,
+    FailureClass.APP_SUSPENDED: AppSuspended,
+    FailureClass.MESSAGE_GONE: MessageGone,
+    FailureClass.PERMANENT: Refused,
+}
+"""The error of each class that needs no wait time."""
+
+
+def make_call_error(
     code: int,
     msg: str,
     *,
     log_id: str | None = None,
     retry_after_seconds: float | None = None,
 ) -> CallError:
-    """The error that stands for a body code other than 0. msg: Feishu's own words, shortened into the reason."""
-    row = FAILURE_RULES.get(code)
-    if row is None:
+    """Return the error for a response whose body code is not 0.
+
+    msg: Feishu's own message; a shortened form becomes part of the reason, for logs and operators. log_id: the
+    response header X-Tt-Logid. retry_after_seconds: the wait that this response names, or None. A code that is not
+    in the table becomes Refused.
+    """
+    rule = FAILURE_RULES.get(code)
+    if rule is None:
         return Refused(f"Feishu refused: {shorten(msg) or 'no reason given'}", code=code, log_id=log_id)
-    reason = "; ".join(
-        part
-        for part in (row.meaning, _detail(code, msg), row.next_step and f"next step: {row.next_step}")
-        if part
-    )
-    wait = retry_after_seconds if retry_after_seconds is not None else row.pause_seconds
-    match row.failure_class:
-        case FailureClass.CONTENT_REFUSED if LOCKED_CARD_TEXT in msg:
-            return TemporaryFailure(reason, code=code, log_id=log_id, retry_after_seconds=1)
-        case FailureClass.RETRY_LATER | FailureClass.APP_RETRY_LATER:
-            return TemporaryFailure(
-                reason,
-                code=code,
-                log_id=log_id,
-                retry_after_seconds=wait,
-                affects_whole_app=row.failure_class is FailureClass.APP_RETRY_LATER,
-                is_exact_wait=retry_after_seconds is not None,
-            )
-        case FailureClass.UNKNOWN:
-            return OutcomeUnknown(reason, code=code, log_id=log_id, retry_after_seconds=wait)
-        case FailureClass.UNREACHABLE:
-            return RecipientUnreachable(reason, code=code, log_id=log_id)
-        case FailureClass.CONTENT_REFUSED if _sub_code(msg) in PICTURE_SUB_CODES:
-            return PictureRefused(reason, code=code, log_id=log_id)
-        case FailureClass.CONTENT_REFUSED:
-            return CardRefused(reason, code=code, log_id=log_id)
-        case FailureClass.ACCOUNT_UNKNOWN:
-            return AccountUnknown(reason, code=code, log_id=log_id)
-        case FailureClass.ACCOUNT_DEACTIVATED:
-            return AccountDeactivated(reason, code=code, log_id=log_id)
-        case FailureClass.CREDENTIALS_REJECTED | FailureClass.TOKEN_REJECTED:
-            return NotAuthorised(reason, code=code, log_id=log_id)
-        case FailureClass.APP_SUSPENDED:
-            return AppSuspended(reason, code=code, log_id=log_id)
-        case FailureClass.MESSAGE_GONE:
-            return MessageGone(reason, code=code, log_id=log_id)
-        case FailureClass.PERMANENT:
-            return Refused(reason, code=code, log_id=log_id)
+    reason = _reason(rule, code, msg)
+    if rule.failure_class is FailureClass.CONTENT_REFUSED and LOCKED_CARD_TEXT in msg:
+        return TemporaryFailure(reason, code=code, log_id=log_id, retry_after_seconds=1)
+    wait = retry_after_seconds if retry_after_seconds is not None else rule.pause_seconds
+    if rule.failure_class in (FailureClass.RETRY_LATER, FailureClass.APP_RETRY_LATER):
+        return TemporaryFailure(
+            reason,
+            code=code,
+            log_id=log_id,
+            retry_after_seconds=wait,
+            affects_whole_app=rule.failure_class is FailureClass.APP_RETRY_LATER,
+            is_exact_wait=retry_after_seconds is not None,
+        )
+    if rule.failure_class is FailureClass.UNKNOWN:
+        return OutcomeUnknown(reason, code=code, log_id=log_id, retry_after_seconds=wait)
+    error = _PLAIN_ERRORS[rule.failure_class]
+    if error is CardRefused and _sub_code(msg) in PICTURE_SUB_CODES:
+        error = PictureRefused
+    return error(reason, code=code, log_id=log_id)
+
+
+def _reason(rule: FailureRule, code: int, msg: str) -> str:
+    next_step = rule.next_step and f"next step: {rule.next_step}"
+    return "; ".join(part for part in (rule.meaning, _detail(code, msg), next_step) if part)
 
 
 def needs_fresh_token(error: CallError) -> bool:
+    """Return whether Feishu rejected the access token, so that the call can be repeated with a new one."""
     row = FAILURE_RULES.get(error.code) if error.code is not None else None
     return row is not None and row.failure_class is FailureClass.TOKEN_REJECTED
 
 
 def _detail(code: int, msg: str) -> str:
-    """For a refused card its own error; else Feishu's sentence."""
+    """Return the sub-code and sub-message of a refused card, otherwise Feishu's message, shortened."""
     sub_code = _sub_code(msg) if code == 230099 else None
     if sub_code is None:
         return shorten(msg)
@@ -316,6 +331,6 @@ def _sub_code(msg: str) -> str | None:
 
 
 def shorten(text: str, most: int = 300) -> str:
-    """One line, bounded: it goes into logs and onto the operator's screen."""
+    """Return the text as one line of at most `most` characters, for logs and operator output."""
     line = " ".join(text.encode("utf-8", "replace").decode().split())
     return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -1,5 +1,6 @@
-"""Referral accounts in Feishu Hire. Source: hire-v1 referral_account pages, read 2026-05: reads at most 10 a second,
-withdrawals 100 a minute.
+"""Referral accounts in Feishu Hire.
+
+Source: hire-v1 referral_account pages, read 2026-05. Limits: 10 reads a second, 100 withdrawals a minute.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,59 +16,69 @@ from notifier.feishu.withdrawal_wire import read_account, read_withdrawn
 
 BASE = "/open-apis/hire/v1/referral_account"
 NONEXISTENT_ACCOUNT_ID = "1"
-"""Asked for to see whether we may ask at all: Feishu checks app and scopes before it looks for the account."""
+"""Used to check permissions: Feishu checks the app and its scopes before it looks up the account."""
 BONUS_TYPES: Mapping[Kind, int] = {Kind.POINTS: 1, Kind.CASH: 2}
 
 
 class FeishuReferralAccounts:
+    """Reads referral accounts and withdraws from them. Implements the port ReferralAccounts."""
+
     def __init__(self, api: FeishuApi) -> None:
         self._api = api
 
     async def referrer(self, account_id: str) -> Referrer | None:
-        """None when the answer names nobody. Raises CallError; AccountUnknown when there is no such account."""
-        answer = await self._get_account(account_id)
-        return read_referrer(answer.data.get("account"))
+        """Return the referrer, or None if the response names none.
+
+        Raises CallError; AccountUnknown if the account does not exist.
+        """
+        response = await self._get_account(account_id)
+        return read_referrer(response.data.get("account"))
 
     async def read(self, account_id: str) -> AccountState:
-        """The account as it is now. Raises CallError as `referrer`; OutcomeUnknown when the balance is unreadable."""
-        answer = await self._get_account(account_id)
+        """Return the current state of the account.
+
+        Raises CallError like `referrer`; OutcomeUnknown if the balance is invalid.
+        """
+        response = await self._get_account(account_id)
         try:
-            return read_account(answer.data.get("account"), at=answer.served_at)
+            return read_account(response.data.get("account"), at=response.served_at)
         except ValueError as error:
             raise OutcomeUnknown(
-                f"the answer about an account cannot be read: {error}", log_id=answer.log_id
+                f"the response about an account is invalid: {error}", log_id=response.log_id
             ) from error
 
     async def withdraw(self, account_id: str, *, order_id: str, kinds: Collection[Kind]) -> Withdrawn:
-        """Books everything of these kinds as paid out; there is no way back.
+        """Withdraw the whole balance of these kinds. A withdrawal cannot be reversed.
 
-        order_id: at most 64 of A-Z a-z 0-9 _ -; a repeat gives the original order and moves nothing.
-        Raises CallError: after OutcomeUnknown it may have been booked, so only the same order_id may be tried again.
+        order_id: idempotency key, at most 64 of A-Z a-z 0-9 _ -. A repeat returns the first result and withdraws
+        nothing. Raises CallError. After OutcomeUnknown, repeat with the same order_id only.
         """
         body = {
             "withdraw_bonus_type": sorted({BONUS_TYPES[kind] for kind in kinds}),
             "external_order_id": order_id,
         }
         try:
-            answer = await self._api.call("POST", f"{BASE}/{quote(account_id, safe='')}/withdraw", body=body)
+            response = await self._api.call(
+                "POST", f"{BASE}/{quote(account_id, safe='')}/withdraw", body=body
+            )
         except Refused as error:
             if error.code in FAILURE_RULES:
                 raise
-            # a code that nobody has explained to us is no proof that nothing moved
+            # an undocumented code does not prove that nothing was withdrawn
             raise OutcomeUnknown(error.reason, code=error.code, log_id=error.log_id) from error
         except TemporaryFailure as error:
             if error.code is not None or error.affects_whole_app:
                 raise
-            # a gateway spoke (408, 499, ...): Feishu behind it may have done it
+            # a gateway responded (408, 499, ...); Feishu may have carried out the withdrawal
             raise OutcomeUnknown(error.reason, log_id=error.log_id) from error
         try:
-            withdrawn = read_withdrawn(answer.data)
+            withdrawn = read_withdrawn(response.data)
         except ValueError as error:
             raise OutcomeUnknown(
-                f"the answer to a withdrawal cannot be read: {error}", log_id=answer.log_id
+                f"the response to a withdrawal is invalid: {error}", log_id=response.log_id
             ) from error
         if withdrawn.order_id not in ("", order_id):
-            raise OutcomeUnknown("the answer to a withdrawal names another order", log_id=answer.log_id)
+            raise OutcomeUnknown("the response to a withdrawal names another order", log_id=response.log_id)
         return withdrawn
 
     async def _get_account(self, account_id: str) -> ApiResponse:

@@ -1,4 +1,4 @@
-"""Feishu's JSON <-> domain values. Pure; numbers are read as Decimal from the raw text, never as floats."""
+"""Conversion between Feishu's JSON and domain values. Numbers become Decimal, never float, to keep amounts exact."""
 
 import hashlib
 import json
@@ -15,11 +15,14 @@ from notifier.feishu.currency import currency_code
 LONGEST_KEY = 128
 LONGEST_ID = 64
 NUMBER_DIGITS = 400
-"""A number with more digits than this is an attack on the parser, not an amount."""
+"""Maximum length of a number. A longer one is no amount, and parsing it would cost too much CPU time."""
 
 
 def read_json(raw: bytes | str) -> Any:  # noqa: ANN401 - JSON has no narrower type
-    """Decimals for all fractions. Raises ValueError for anything that is not JSON (NaN and Infinity included)."""
+    """Parse JSON; fractions become Decimal.
+
+    Raises ValueError for invalid JSON, for NaN and Infinity, and for numbers longer than NUMBER_DIGITS.
+    """
     try:
         return json.loads(
             raw, parse_float=_parse_decimal, parse_int=_parse_int, parse_constant=_reject_constant
@@ -48,9 +51,9 @@ def _reject_constant(name: str) -> object:
 
 
 def read_event(payload: bytes, *, app_id: str) -> Event:
-    """The envelope of any payload; never raises. What cannot be read is an Event of type `unreadable`.
+    """Read the envelope of a payload; never raises. An invalid payload becomes an Event of type `unreadable`.
 
-    app_id: ours, for payloads that do not say.
+    app_id: the configured app, used if the payload names none.
     """
     header = _header_of(payload)
     key = header.get("event_id") or header.get("uuid")
@@ -69,7 +72,7 @@ def read_event(payload: bytes, *, app_id: str) -> Event:
 
 
 def _header_of(payload: bytes) -> dict[str, Any]:
-    """The 2.0 header, or what a 1.0 event has in its place."""
+    """Return the header of schema 2.0, or the equivalent fields of schema 1.0."""
     try:
         body = read_json(payload)
     except ValueError:
@@ -95,12 +98,12 @@ def _text(value: object) -> str:
 
 
 def sanitize(text: str) -> str:
-    """Lone surrogates cannot be stored as UTF-8, nor can PostgreSQL store a NUL."""
+    """Replace lone surrogates and NUL by `?`: UTF-8 cannot encode the former, PostgreSQL cannot store the latter."""
     return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def read_balance_report(event: Event) -> BalanceReport:
-    """What a balance event says. Raises Parked, with the reason, when it does not say it properly."""
+    """Parse a balance event. Raises Quarantined, with the reason, if a field is missing or invalid."""
     try:
         body = read_json(event.payload)
         return _balance_report(body, event)
@@ -109,7 +112,10 @@ def read_balance_report(event: Event) -> BalanceReport:
 
 
 def encode_balance_reading(report: BalanceReport, *, event_type: str) -> Event:
-    """A balance that was read, in the form of a balance event, so that it goes the same way."""
+    """Return a balance that was read from the API as a balance event, so that the same pipeline processes it.
+
+    Equal readings get equal event keys. event_type: the type of the new event.
+    """
     account = report.account
     cash = [
         {"currency_type": asset.currency, "amount": format(amount, "f")}
@@ -147,15 +153,18 @@ def _balance_report(body: object, event: Event) -> BalanceReport:
 
 
 def read_assets(assets: object, path: str) -> Amounts:
-    """`assets` of an event or account. An absent kind or currency is zero: encoders leave empty ones out.
+    """Parse `assets` of an event or account. An absent kind or currency is zero, as Feishu omits empty ones.
 
-    Raises ValueError naming the path.
+    path: where the object is in its document, for the error. Raises ValueError, which names the path.
     """
     return read_bonus(json_object(assets, path).get("confirmed_bonus"), f"{path}.confirmed_bonus")
 
 
 def read_bonus(bonus: object, where: str) -> Amounts:
-    """`point_bonus` and `cash_bonus` of one object, as `read_assets`. Raises ValueError naming the path."""
+    """Parse `point_bonus` and `cash_bonus` of one object, like `read_assets`.
+
+    where: the path of the object. Raises ValueError, which names the path.
+    """
     bonus = json_object(bonus, where)
     amounts: dict[Asset, Decimal] = {POINTS: _points(bonus.get("point_bonus"), f"{where}.point_bonus")}
     cash = bonus.get("cash_bonus")
@@ -174,7 +183,7 @@ def read_bonus(bonus: object, where: str) -> Amounts:
             ),
         )
         if asset in amounts:
-            raise ValueError(f"{entry_path}: {asset.currency} stands there twice")
+            raise ValueError(f"{entry_path}: {asset.currency} occurs twice")
         amounts[asset] = _amount(entry.get("amount", 0), f"{entry_path}.amount")
     return without_zeros(amounts)
 
@@ -189,7 +198,7 @@ def _points(value: object, path: str) -> Decimal:
 
 
 def _amount(value: object, path: str) -> Decimal:
-    """A JSON number, or the same as text: the SDK's models do not coerce, so neither form can be ruled out."""
+    """Parse an amount, given as a JSON number or as text. Feishu's SDK accepts both, so both may occur."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise ValueError(f"{path} is {describe(value)}, not a number")
     return _with_path(path, _parse_exact, value)
@@ -198,7 +207,7 @@ def _amount(value: object, path: str) -> Decimal:
 def _parse_exact(value: int | Decimal | str) -> Decimal:
     if isinstance(value, str):
         text = value.strip()
-        if not text.isascii() or "_" in text:  # Python would take 1_000 and full-width digits
+        if not text.isascii() or "_" in text:  # Python accepts 1_000 and full-width digits
             raise ValueError(f"{describe(value)} is not a number")
         value = _parse_decimal(text)
     return exact_amount(Decimal(value))
@@ -219,7 +228,10 @@ def _modify_time(value: object) -> Millis:
 
 
 def millis_or_zero(value: object) -> Millis:
-    """13 digits are milliseconds, 16 are microseconds, 10 are seconds: Feishu's pages use all three."""
+    """Parse a Unix time of 10 (seconds), 13 (milliseconds) or 16 (microseconds) digits; Feishu uses all three.
+
+    Returns milliseconds; 0 if the value is no time.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not (value.isascii() and value.isdigit() and len(value) <= 16):
@@ -231,13 +243,14 @@ def millis_or_zero(value: object) -> Millis:
 
 
 def json_object(value: object, path: str) -> dict[str, Any]:
+    """Return the value if it is a JSON object. Raises ValueError, which names the path, if it is not."""
     if not isinstance(value, dict):
         raise ValueError(f"{path} is {describe(value)}, not an object")
     return value
 
 
 def describe(value: object) -> str:
-    """A short, harmless view of a wrong value."""
+    """Return a short representation of an invalid value, for error messages."""
     if value is None:
         return "missing"
     text = repr(value)
@@ -245,7 +258,7 @@ def describe(value: object) -> str:
 
 
 def read_referrer(account: object) -> Referrer | None:
-    """The owner in a get_account_assets answer, or None when it names none."""
+    """Return the referrer in a get_account_assets response, or None if it names none."""
     referrer = account.get("referrer") if isinstance(account, dict) else None
     if not isinstance(referrer, dict):
         return None

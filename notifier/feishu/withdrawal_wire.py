@@ -1,4 +1,4 @@
-"""Feishu's JSON of clicks, account answers and withdrawals -> domain values. Pure."""
+"""Conversion of Feishu's JSON of button presses, accounts and withdrawals to domain values."""
 
 from typing import Any
 
@@ -19,15 +19,16 @@ from notifier.feishu.wire import (
 
 LONGEST_REF = 64
 ACCOUNT_SELECT_NAME = "account"
-"""Name of the select on a digest's card."""
+"""Form name of the account select on a digest card."""
 ACTIVE_STATUS = 1
 """`status` of an account; 2 is deactivated."""
 
 
 def read_click(event: Event) -> Click:
-    """What a card callback says; never raises. Every part that is missing or of the wrong form is "".
+    """Read a card callback; never raises. A field that is missing or invalid becomes "".
 
-    tenant_key and app_id are those of the payload itself: an event's own may stand in for what it leaves out.
+    tenant_key and app_id come from the payload only: the event's own may be default values, and authorization
+    must not rely on those.
     """
     body = _payload(event)
     header, inner = _member(body, "header"), _member(body, "event")
@@ -60,13 +61,15 @@ def _member(parent: object, name: str) -> dict[str, Any]:
 
 
 def _bounded_text(value: object, most: int = LONGEST_KEY) -> str:
-    """Never cut off: a part of an id is another id."""
+    """Return the text, or "" if it is too long. It is never truncated: a truncated id is a different id."""
     return sanitize(value) if isinstance(value, str) and len(value) <= most else ""
 
 
 def read_account(account: object, *, at: Millis | None = None) -> AccountState:
-    """`account` of a get_account_assets answer, given at. Raises ValueError, with the path, when its assets are
-    unreadable.
+    """Parse `account` of a get_account_assets response.
+
+    at: when Feishu sent the response, in milliseconds. Raises ValueError, which names the path, if the assets are
+    invalid.
     """
     account = json_object(account, "account")
     status = account.get("status")
@@ -79,7 +82,7 @@ def read_account(account: object, *, at: Millis | None = None) -> AccountState:
 
 
 def read_withdrawn(data: object) -> Withdrawn:
-    """`data` of a withdraw answer. Absent details are nothing taken. Raises ValueError when unreadable."""
+    """Parse `data` of a withdraw response. Absent details mean that nothing was withdrawn. Raises ValueError."""
     data = json_object(data, "data")
     details = data.get("withdrawal_details")
     return Withdrawn(

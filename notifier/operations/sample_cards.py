@@ -130,7 +130,7 @@ _WITHDRAWAL_CASES: dict[str, _WithdrawalCase] = {
         withdrawal=replace(_NOTHING_WITHDRAWN, state=WithdrawalState.REQUESTED, expected=_BALANCES)
     ),
     "receipt-rerouted": _WithdrawalCase(
-        withdrawal=_ASKED_BY_HR, payout=_PAYOUT, reroute="unreachable: this person has resigned"
+        withdrawal=_ASKED_BY_HR, payout=_PAYOUT, reroute="unreachable 230029: this person has resigned"
     ),
     "failed-hostile": _WithdrawalCase(
         withdrawal=_WITHDRAWN,
@@ -210,7 +210,9 @@ def _balance_card(name: str, config: Config) -> BalanceChangeCard:
         audience="group" if name in {"group", "rerouted", "nobody", "withdrawn", "hostile"} else "referrer",
         referrer=person,
         zone=config.cards.time_zone,
-        reroute={"rerouted": "unreachable: this person has resigned", "nobody": "account_unknown"}.get(name),
+        reroute={"rerouted": "unreachable 230029: this person has resigned", "nobody": "account_unknown"}.get(
+            name
+        ),
     )
     return replace(card, withdrawal=_withdrawal_panel(name, config))
 

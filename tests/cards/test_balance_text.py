@@ -1,5 +1,6 @@
 """Wording: domain values as people read them."""
 
+import re
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -136,17 +137,36 @@ def test_a_moment_is_told_in_the_configured_time_zone() -> None:
     [
         (
             "account_unknown",
-            "Feishu knows no such referral account, so the referrer cannot be told; sent here instead.",
+            "Feishu knows no such referral account, so the referrer cannot be notified; sent here instead.",
         ),
         ("unreachable", "The referrer cannot be reached, so this was sent here instead."),
         (
-            "unreachable: this person has resigned",
-            "The referrer cannot be reached, so this was sent here instead. Reason: this person has resigned",
+            "unreachable 230029: this person has resigned; User has resigned.",
+            "The referrer cannot be reached, so this was sent here instead. Reason: this person has resigned.",
+        ),
+        (
+            "unreachable 4711: Feishu refused: go away",
+            "The referrer cannot be reached, so this was sent here instead.",
+        ),
+        (
+            "group_unreachable 230002: the bot is not in the group",
+            (
+                "The group it was meant for cannot be reached, so this was sent here instead. "
+                "Reason: the bot is not in the group."
+            ),
+        ),
+        (
+            "group_unreachable: the configuration names no group gone any more",
+            (
+                "The group it was meant for cannot be reached, so this was sent here instead. "
+                "Reason: the configuration no longer has this group."
+            ),
         ),
     ],
 )
 def test_a_reroute_says_why(stored: str, said: str) -> None:
     assert said == reroute_reason(stored).en
+    assert not re.search("[A-Za-z]", reroute_reason(stored).zh)
 
 
 def card(*notices: Notice, audience: str = "referrer", reroute: str | None = None) -> BalanceChangeCard:

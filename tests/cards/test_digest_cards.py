@@ -141,7 +141,7 @@ def test_what_failed_comes_first_with_its_reason_in_both_languages() -> None:
 
     assert [
         "<font color='red'>未成功 Failed</font> 账户已停用 account deactivated 1002555",
-        "<font color='red'>未成功 Failed</font> 飞书拒绝 refused 4711 no such http x invalid luck",
+        "<font color='red'>未成功 Failed</font> 飞书拒绝 refused 4711",
         "<font color='orange'>跳过 Left out</font> 归属未知 owner unknown",
         "<font color='orange'>跳过 Left out</font> 提现已在处理中 already under way",
         "<font color='blue'>处理中 In progress</font>",

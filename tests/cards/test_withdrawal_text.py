@@ -11,13 +11,13 @@ import pytest
 from notifier.cards.balance_text import MAX_AMOUNT_LINES
 from notifier.cards.withdrawal_text import (
     KNOWN_REASONS,
-    MAX_REASON_LENGTH,
     NO_REASON,
+    NOT_THE_REQUESTERS,
     denied_toast,
     meaning_toast,
     panel,
 )
-from notifier.domain.card import WithdrawalPanel
+from notifier.domain.card import Bilingual, WithdrawalPanel
 from notifier.domain.money import POINTS, Amounts, Asset, Kind
 from notifier.domain.withdrawal import DenialReason, PressOutcome, Role, Withdrawal, WithdrawalState
 from support.builders import ACCOUNT, CNY, MODIFIED_AT, USD
@@ -134,13 +134,25 @@ def test_a_no_we_know_is_explained_in_both_languages(code: int) -> None:
     assert KNOWN_REASONS[code] == notices(WithdrawalState.REFUSED, code=code, reason="raw").reason
 
 
-def test_any_other_no_is_quoted_short_and_without_contact_data() -> None:
-    reason = notices(WithdrawalState.REFUSED, code=1, reason="ask\n\u202ehr@example.com " + "x" * 500).reason
+@pytest.mark.parametrize(
+    "code, zh, en",
+    [
+        (230029, "该成员已离职", "this person has resigned"),
+        (1, "飞书拒绝了提现（错误码 1）", "Feishu refused the withdrawal (code 1)"),
+    ],
+)
+def test_feishus_message_about_a_refusal_is_not_shown(code: int, zh: str, en: str) -> None:
+    reason = notices(
+        WithdrawalState.REFUSED, code=code, reason="ask\n\u202ehr@example.com " + "x" * 500
+    ).reason
 
-    assert reason is not None
-    assert reason.zh == reason.en
-    assert reason.zh.startswith("ask *** x")
-    assert MAX_REASON_LENGTH == len(reason.zh)
+    assert Bilingual(zh=zh, en=en) == reason
+
+
+def test_a_refusal_by_the_service_itself_has_a_text_in_both_languages() -> None:
+    reason = notices(WithdrawalState.REFUSED, reason="the account belongs to somebody else").reason
+
+    assert NOT_THE_REQUESTERS == reason
 
 
 @pytest.mark.parametrize("reason", [None, "", "\u200b"])

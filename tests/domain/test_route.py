@@ -15,6 +15,7 @@ from notifier.domain.route import (
     Recipient,
     RerouteReason,
     Route,
+    parse_reroute_reason,
     targets_of,
 )
 from support.builders import ACCOUNT_ID, CNY, MODIFIED_AT, USD, change, notice
@@ -209,3 +210,15 @@ def test_for_a_group_that_left_the_configuration_the_fallback_hears_it_by_name()
     assert BOOK.groups[str(BOOK.fallback)] == fallback_recipient.id
     assert fallback_recipient.reroute_reason is not None
     assert "group_unreachable: the configuration names no group gone" in fallback_recipient.reroute_reason
+
+
+@pytest.mark.parametrize("reason", RerouteReason)
+@pytest.mark.parametrize("code", [None, 230029])
+def test_a_stored_reroute_reason_keeps_its_key_and_error_code(
+    reason: RerouteReason, code: int | None
+) -> None:
+    assert (reason, code) == parse_reroute_reason(reason.with_details("User: 5 resigned", code=code))
+
+
+def test_a_reroute_reason_needs_no_details() -> None:
+    assert (RerouteReason.ACCOUNT_UNKNOWN, None) == parse_reroute_reason("account_unknown")

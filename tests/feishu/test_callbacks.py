@@ -30,12 +30,12 @@ ZH_RECEIVED, ZH_NOT_NOW = "收到，请稍候查看卡片。", "暂时无法处�
 RECEIVED_TOAST = {
     "type": "warning",
     "content": ZH_RECEIVED,
-    "i18n": {"zh_cn": ZH_RECEIVED, "en_us": "Received; please watch the card."},
+    "i18n": {"zh_cn": ZH_RECEIVED, "en_us": "Received. The result will show on the card."},
 }
 TRY_LATER_TOAST = {
     "type": "error",
     "content": ZH_NOT_NOW,
-    "i18n": {"zh_cn": ZH_NOT_NOW, "en_us": "This cannot be done right now; please press again later."},
+    "i18n": {"zh_cn": ZH_NOT_NOW, "en_us": "This is not possible right now. Press again later."},
 }
 
 

@@ -325,7 +325,7 @@ def test_a_listener_that_stands_still_is_replaced_and_its_socket_closed(
         wait_until(lambda: _replaced(listener, shelf), "another listener is connected", seconds=100)
         _heard(feishu_box, shelf)
 
-    assert "stood still" in next(each.detail for each in shelf.states if each.state is ConnectionState.LOST)
+    assert "was blocked" in next(each.detail for each in shelf.states if each.state is ConnectionState.LOST)
 
 
 def test_a_connection_that_is_proved_deaf_is_made_anew_at_once(

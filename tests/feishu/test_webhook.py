@@ -309,7 +309,7 @@ async def test_each_reason_is_told_once_a_minute(
     await post(url, raw)
 
     assert ["webhook.rejected"] * 3 == caplog.messages
-    told = [str(vars(record)["why"]) for record in caplog.records]
+    told = [str(vars(record)["reason"]) for record in caplog.records]
     assert ["wrong" in why for why in told] == [True, False, False]
     assert KEY not in str([vars(record) for record in caplog.records])
 
@@ -392,7 +392,7 @@ async def test_what_is_unsigned_and_too_long_for_a_check_is_not_even_parsed(
     body = {"encrypt": padded_wrongly(), "more": [1] * 5000}
     assert (401, b"") == await post(url, json.dumps(body).encode())
 
-    [told] = [str(vars(record)["why"]) for record in caplog.records]
+    [told] = [str(vars(record)["reason"]) for record in caplog.records]
     assert "there is no signature" in told
 
 
@@ -403,7 +403,7 @@ async def test_a_console_with_another_key_is_told_apart_from_a_stranger(
     assert (401, b"") == await post(url, json.dumps({"encrypt": padded_wrongly()}).encode())
     assert (401, b"") == await post(url, b"hello")
 
-    told = [str(vars(record)["why"]) for record in caplog.records]
+    told = [str(vars(record)["reason"]) for record in caplog.records]
     assert ["webhook.encrypt_key" in why for why in told] == [True, False]
 
 

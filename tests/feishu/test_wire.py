@@ -306,7 +306,7 @@ def test_each_currency_is_an_asset_of_its_own() -> None:
 @pytest.mark.parametrize("second", ["CNY", "cny", "1", 1])
 def test_a_currency_that_stands_there_twice_is_parked_in_whatever_form(second: object) -> None:
     cash = [{"currency_type": "CNY", "amount": 1}, {"currency_type": second, "amount": 2}]
-    with pytest.raises(Quarantined, match="CNY stands there twice"):
+    with pytest.raises(Quarantined, match="CNY occurs twice"):
         reported(cash=cash)
 
 

@@ -97,7 +97,7 @@ async def test_a_balance_that_cannot_be_read_is_not_zero(
     feishu_box: FeishuBox, accounts: FeishuReferralAccounts, data: object
 ) -> None:
     answer_with(feishu_box, READ, data)
-    with pytest.raises(OutcomeUnknown, match="cannot be read: account") as unknown:
+    with pytest.raises(OutcomeUnknown, match="is invalid: account") as unknown:
         await accounts.read(ACCOUNT)
 
     assert feishu_box.requests(READ.split()[1])[0]["log_id"] == unknown.value.log_id
@@ -274,10 +274,10 @@ async def test_each_answer_says_whether_the_money_may_have_moved(
 @pytest.mark.parametrize(
     "words, data",
     [
-        ("cannot be read: withdrawal_details", {"withdrawal_details": "gone"}),
-        ("cannot be read: withdrawal_details", {"withdrawal_details": {"point_bonus": 1.5}}),
-        ("cannot be read: withdrawal_details", {"withdrawal_details": {"cash_bonus": {}}}),
-        ("cannot be read: external_order_id", {"external_order_id": 7}),
+        ("is invalid: withdrawal_details", {"withdrawal_details": "gone"}),
+        ("is invalid: withdrawal_details", {"withdrawal_details": {"point_bonus": 1.5}}),
+        ("is invalid: withdrawal_details", {"withdrawal_details": {"cash_bonus": {}}}),
+        ("is invalid: external_order_id", {"external_order_id": 7}),
         ("names another order", {"external_order_id": "order-2"}),
     ],
 )
@@ -285,7 +285,7 @@ async def test_a_success_that_cannot_be_believed_leaves_the_outcome_open(
     feishu_box: FeishuBox, accounts: FeishuReferralAccounts, words: str, data: object
 ) -> None:
     answer_with(feishu_box, WITHDRAW, data)
-    with pytest.raises(OutcomeUnknown, match=f"the answer to a withdrawal {words}") as unknown:
+    with pytest.raises(OutcomeUnknown, match=f"the response to a withdrawal {words}") as unknown:
         await accounts.withdraw(ACCOUNT, order_id="order-1", kinds=BOTH)
 
     (line,) = feishu_box.requests(WITHDRAW_PATH)

@@ -110,8 +110,8 @@ def test_a_part_that_is_missing_or_of_the_wrong_form_is_empty(
     [
         (("open_id", "operator_tenant"), ("event", "operator")),
         (("message_id", "chat_id"), ("event", "context")),
-        (("ref",), ("event", "action")),
-        (("ref", "open_id", "operator_tenant", "message_id", "chat_id"), ("event",)),
+        (("button_ref",), ("event", "action")),
+        (("button_ref", "open_id", "operator_tenant", "message_id", "chat_id"), ("event",)),
     ],
 )
 def test_a_whole_that_is_missing_or_no_object_leaves_its_parts_empty(
@@ -126,7 +126,7 @@ def test_an_app_that_the_payload_does_not_name_is_not_taken_for_ours() -> None:
 
 @pytest.mark.parametrize("part, place", PLACES.items())
 def test_the_longest_that_is_taken_is_taken_whole(part: str, place: tuple[str, ...]) -> None:
-    longest = "x" * (64 if part == "ref" else 128)
+    longest = "x" * (64 if part == "button_ref" else 128)
 
     assert longest == getattr(click_in(payload(*place, value=longest)), part)
     assert "" == getattr(click_in(payload(*place, value=f"{longest}x")), part)

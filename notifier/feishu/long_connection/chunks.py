@@ -1,4 +1,4 @@
-"""Chunks: a payload too large for one frame comes in several; here they are put together, within bounds."""
+"""Chunks: reassembles a payload that Feishu splits over several frames, within memory limits."""
 
 import time
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 MAX_PARTS = 1_000
 MAX_TOTAL_BYTES = 16 * 1024 * 1024
-"""Of all unfinished payloads together; far above what events are (tens of KB)."""
+"""Total size of all unfinished payloads; an event has tens of KB."""
 
 MAX_PARTIAL_PAYLOADS = 1_000
 EXPIRY_SECONDS = 30.0
-"""Feishu sends again what was not answered within 3 s, under another message_id."""
+"""Feishu sends an event again, with another message_id, if no response arrives within 3 s."""
 
 
 @dataclass(slots=True)
@@ -25,8 +25,9 @@ class _PartialPayload:
 
 
 class ChunkAssembler:
-    """Parts of payloads by message_id. What is too old or too much is forgotten, oldest first: it is unanswered, so
-    Feishu sends it again.
+    """Collects the parts of payloads by message_id.
+
+    Drops the oldest payloads when they expire or exceed a limit. Feishu sends those again, as they got no response.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -35,7 +36,11 @@ class ChunkAssembler:
         self._bytes = 0
 
     def add(self, message_id: str, *, total: int, number: int, part: bytes) -> bytes | None:
-        """The whole payload once all parts are there, else None. Raises ValueError for what is no part of anything."""
+        """Add one part; return the payload once it is complete, otherwise None.
+
+        total: number of parts. number: position of this part, from 0. Raises ValueError if these are invalid or
+        contradict earlier parts.
+        """
         if not 0 <= number < total <= MAX_PARTS:
             raise ValueError(f"part {number} of {total}")
         now = self._monotonic()
@@ -55,7 +60,7 @@ class ChunkAssembler:
         return None
 
     def _discard_expired(self, now: float) -> None:
-        """The oldest stand first."""
+        """The dict keeps the order of arrival, so the oldest payload is first."""
         while self._unfinished and next(iter(self._unfinished.values())).ends_at <= now:
             self._discard(next(iter(self._unfinished)))
 

@@ -1,7 +1,7 @@
-"""Discovery: where the long connection is to be made, asked anew for every connect.
+"""Discovery: requests the address of the long connection before every connection attempt.
 
-The SDK's own is one blocking call without a time limit, on the loop that answers pings (lark-oapi 1.7.5; a bot was deaf
-for three and a half days of it). Source: SDK source and the long-connection pages, read 2026-05.
+The SDK's own discovery is a blocking call without a timeout, on the event loop that answers pings (lark-oapi 1.7.5).
+It once stopped a bot for three and a half days. Source: SDK source and the long-connection pages, read 2026-05.
 """
 
 from collections.abc import Mapping
@@ -19,35 +19,41 @@ DISCOVERY_TIMEOUT_SECONDS = 10.0
 REFUSALS: Mapping[int, str] = {
     1000040344: "app id or secret is empty: set feishu.app_id and feishu.app_secret",
     1000040345: "the app id or secret is wrong: check feishu.app_id and feishu.app_secret",
-    1000040351: "a Feishu app at Lark's address or the reverse: try https://open.feishu.cn or "
+    1000040351: "the app belongs to Feishu and the address to Lark, or the reverse: try https://open.feishu.cn or "
     "https://open.larksuite.com as feishu.base_url",
     403: "Feishu forbids the connection: is the app enabled, is it a self-built one, and is the long connection chosen "
     "in the developer console?",
 }
-"""What time alone does not mend, with the next step. Every other code may pass, also one that nobody has explained."""
+"""Errors that need an administrator, with the next step. Every other code, also an undocumented one, is temporary."""
 
 TOO_MANY_CODES = frozenset({1000040350, 514})
 TOO_MANY_NEXT_STEP = "50 connections of this app are open already: stop other clients of the same app"
 
 
 class ConnectionRefused(Exception):
-    """Feishu said no for a reason that a person must mend. The text is the next step."""
+    """Feishu refuses the connection until an administrator acts. The text is the next step."""
 
 
 class ConnectFailed(Exception):
-    """It did not work, and may the next time."""
+    """The attempt failed; a later one may succeed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """url: holds a ticket, so it is a secret. config: ClientConfig as Feishu sent it, {} where it did not."""
+    """Where to connect.
+
+    url: contains a ticket, so it is a secret. config: ClientConfig verbatim, {} if Feishu sent none.
+    """
 
     url: str
     config: Mapping[str, Any]
 
 
 async def discover(access: AppAccess) -> Endpoint:
-    """Raises ConnectionRefused or NotNow. Takes SECONDS at most, however slowly the answer drips."""
+    """Request the address of the long connection, within DISCOVERY_TIMEOUT_SECONDS.
+
+    Raises ConnectionRefused or ConnectFailed.
+    """
     body = {"AppID": access.app_id, "AppSecret": access.app_secret}
     try:
         async with (
@@ -67,6 +73,7 @@ async def discover(access: AppAccess) -> Endpoint:
 
 
 def read_endpoint(status: int, raw: bytes) -> Endpoint:
+    """Parse the response to discovery. Raises ConnectionRefused or ConnectFailed."""
     try:
         document = read_json(raw)
     except ValueError:
@@ -74,20 +81,20 @@ def read_endpoint(status: int, raw: bytes) -> Endpoint:
     code = document.get("code") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(code, int):
         raise ConnectFailed(f"HTTP {status} without a Feishu answer")
-    if code:  # whatever the status: Feishu's own codes say more
+    if code:  # Feishu's code is more specific than the HTTP status
         raise connect_error(code, str(document.get("msg", "")))
     if status != 200:
         raise ConnectFailed(f"HTTP {status} with code 0")
     data = document.get("data")
     url = data.get("URL") if isinstance(data, dict) else None
     if not isinstance(url, str) or not url.startswith(("wss://", "ws://")):
-        raise ConnectFailed("the answer names no address")
+        raise ConnectFailed("the response names no address")
     config = data.get("ClientConfig") if isinstance(data, dict) else None
     return Endpoint(url=url, config=config if isinstance(config, dict) else {})
 
 
 def connect_error(code: int, msg: str = "") -> ConnectionRefused | ConnectFailed:
-    """What a code other than 0 stands for, from discovery or from the handshake."""
+    """Return the error for a code other than 0, from discovery or from the handshake."""
     if code in REFUSALS:
         return ConnectionRefused(f"{REFUSALS[code]} (code {code})")
     if code in TOO_MANY_CODES:

@@ -1,7 +1,7 @@
-"""The listener: keeps one long connection open, in a thread and an event loop of its own.
+"""Listener: keeps one long connection open, in its own thread and event loop.
 
-Neither a slow database nor the SDK's habits can hold up the rest, and the rest cannot hold up pings and answers. A
-thread whose loop turns no more is left behind, and another takes its place.
+The separate loop isolates pings and responses from the other work, and the other work from blocking calls in the SDK.
+A thread whose loop is blocked is abandoned and replaced.
 """
 
 import asyncio
@@ -27,32 +27,34 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 20.0
-"""With discovery's and the handshake's limits a try takes 45 s at most, so we are back within a minute."""
+"""With the limits of discovery and handshake, an attempt takes at most 45 s: the connection is back in a minute."""
 
 STABLE_SECONDS = 60.0
-"""A connection that lived this long earns the short pause again."""
+"""After a connection of this duration, the pause starts at FIRST_PAUSE_SECONDS again."""
 
 TICK_SECONDS = 1.0
 STALLED_SECONDS = 30.0
-"""A loop that has not turned for so long is taken for dead."""
+"""A loop without a tick for this long counts as blocked."""
 
 SDK_IMPORT_SECONDS = 60.0
-"""Importing the SDK holds the loop up: 2 s, and much more on a machine that is starting everything at once."""
+"""Allowance for the import of the SDK, which blocks the loop: 2 s, and much more on a busy machine."""
 
 
 class ConnectionState(StrEnum):
+    """State of the transport that delivers Feishu's events."""
+
     CONNECTING = "connecting"
     CONNECTED = "connected"
     LISTENING = "listening"
-    """No connection of ours: Feishu posts to an address here, which is open."""
+    """Webhook transport: the server accepts requests; there is no connection to keep open."""
     LOST = "lost"
     REFUSED = "refused"
-    """Feishu said no for a reason that time alone does not change; we keep asking, slowly."""
+    """Feishu refuses the connection until an administrator acts; the listener keeps trying, with long pauses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionStatus:
-    """detail: why, for a person; never an address with tickets in it."""
+    """A change of the connection. detail: the reason, for operators; never contains the ticket."""
 
     state: ConnectionState
     detail: str = ""
@@ -63,11 +65,14 @@ OnConnectionChange = Callable[[ConnectionStatus], None]
 
 
 class Listener:
-    """accept: stores an event; called from the listener's thread. Its future resolves once the event is committed,
-    and fails when it could not be. The result is a Mapping[str, Any] to answer a card callback with ({"toast": {...},
-    "card": {...}}, both optional, plain dicts inside), or None: nothing to say, and for all other events. A card
-    callback is answered without the result if that takes longer than Feishu waits; the future is never cancelled.
-    tell: hears each change of the connection; called from the listener's thread.
+    """Receives Feishu's events over the long connection and stores them.
+
+    accept: stores an event; called from the listener's thread. Its future resolves once the event is committed, and
+    fails if it cannot be stored. The result is the response to a card callback (see CallbackDocument), or None for an
+    empty response and for all other events. If it takes longer than Feishu waits, the callback gets a standard
+    response; the future is never cancelled.
+    on_connection_change: called from the listener's thread on each change of the connection.
+    stalled_seconds: after this time without a tick, watch() replaces the thread.
     """
 
     def __init__(
@@ -85,19 +90,21 @@ class Listener:
         self._current = self._new_thread()
 
     def start(self) -> None:
+        """Start the thread, which connects."""
         self._current.start()
 
     def stop(self, *, seconds: float) -> bool:
-        """Hangs up and ends the thread. False if it did not end in time. Safe to call twice."""
+        """Close the connection and end the thread; return False if it did not end in time. Safe to call twice."""
         return self._current.stop(seconds=seconds)
 
     def reconnect(self) -> None:
-        """Gives up the connection there is, as events do not come through it; another is made at once."""
+        """Drop the current connection and open another at once. Used when events stop to arrive."""
         self._current.reconnect()
 
     def watch(self) -> None:
-        """To be called every few seconds: replaces a thread whose loop turns no more. Raises RuntimeError where there
-        can be no new thread now.
+        """Replace the thread if its loop is blocked. Call this every few seconds.
+
+        Raises RuntimeError if no new thread can start now.
         """
         unresponsive_seconds = self._current.unresponsive_seconds
         if unresponsive_seconds < self._stalled_seconds:
@@ -106,11 +113,11 @@ class Listener:
         self._on_connection_change(
             ConnectionStatus(
                 state=ConnectionState.LOST,
-                detail=f"the listener stood still for {unresponsive_seconds:.0f} s",
+                detail=f"the listener was blocked for {unresponsive_seconds:.0f} s",
             )
         )
         stalled, fresh = self._current, self._new_thread()
-        fresh.start()  # where there can be no thread now, the stalled one stays, to be found again
+        fresh.start()  # if this raises, the stalled thread stays, and the next call tries again
         self._current = fresh
         stalled.abandon()
 
@@ -121,7 +128,7 @@ class Listener:
 
 
 class _ListenerThread:
-    """One thread with one loop, which makes one connection after the other."""
+    """One thread with one event loop, which opens one connection after the other."""
 
     def __init__(
         self, access: AppAccess, *, accept: Accept, on_connection_change: OnConnectionChange
@@ -145,7 +152,7 @@ class _ListenerThread:
 
     @property
     def unresponsive_seconds(self) -> float:
-        """0 for a thread that has not been started, or was stopped."""
+        """Seconds since the last tick; 0 if the thread has not started or was stopped."""
         if self._thread.ident is None or (self._stopping is not None and self._stopping.is_set()):
             return 0
         return time.monotonic() - self._last_tick_at
@@ -166,7 +173,7 @@ class _ListenerThread:
             loop.call_soon_threadsafe(self._drop_connection)
 
     def abandon(self) -> None:
-        """Its loop does not turn, so nothing can be asked of it; should it turn again, it finds that it is over."""
+        """End a thread whose loop is blocked: close its socket. If the loop resumes, it stops."""
         self._abandoned = True
         if self._client is not None:
             self._client.abort()
@@ -192,7 +199,7 @@ class _ListenerThread:
         except Exception:
             log.exception("listener.crashed")
             self._report(
-                ConnectionStatus(state=ConnectionState.LOST, detail="the listener died; see the log")
+                ConnectionStatus(state=ConnectionState.LOST, detail="the listener crashed; see the log")
             )
         finally:
             for task in asyncio.all_tasks(loop):
@@ -236,11 +243,11 @@ class _ListenerThread:
         await asyncio.wait({session})
 
     async def _run_connection(self) -> "_EndedConnection":
-        """From discovery to the end of one connection. What nobody foresaw ends it too, and it is made again."""
+        """Run one connection, from discovery to its end. An unexpected error ends it too; the caller connects again."""
         try:
             return await self._connect_and_serve()
-        except ConnectionRefused as step:
-            return _EndedConnection(ConnectionStatus(state=ConnectionState.REFUSED, detail=str(step)), 0)
+        except ConnectionRefused as refusal:
+            return _EndedConnection(ConnectionStatus(state=ConnectionState.REFUSED, detail=str(refusal)), 0)
         except ConnectFailed as reason:
             return _lost_connection(f"cannot connect: {reason}")
         except Exception as error:
@@ -267,7 +274,7 @@ class _ListenerThread:
             await client.connect_once(endpoint)
         except ConnectionRefused:
             raise
-        except Exception as error:  # whatever kept us from connecting, we try again
+        except Exception as error:  # any other error is temporary
             raise ConnectFailed(
                 f"{type(error).__name__}: {_without_secrets(str(error))}{_proxy_hint()}"
             ) from error
@@ -277,7 +284,7 @@ class _ListenerThread:
         return _lost_connection(_without_secrets(reason), duration_seconds=loop.time() - started)
 
     async def _store(self, event: Event) -> Mapping[str, Any] | None:
-        """Shielded: the end of the connection must not take back what waits for its commit: a click comes once."""
+        """Shielded: the end of a connection must not cancel a commit, as Feishu sends a card callback only once."""
         document: Mapping[str, Any] | None = await asyncio.shield(asyncio.wrap_future(self._accept(event)))
         return document
 
@@ -293,19 +300,19 @@ def _lost_connection(reason: str, *, duration_seconds: float = 0) -> _EndedConne
 
 
 def _without_secrets(text: str) -> str:
-    """Errors of the socket libraries like to quote the address, and its query holds the ticket."""
+    """Errors of the socket libraries quote the address, and its query contains the ticket."""
     return text.split("?", 1)[0][:200]
 
 
 def _proxy_hint() -> str:
-    """Discovery honours the environment's proxy, the SDK's socket does not: half of it works, which puzzles people."""
+    """Return a hint if a proxy is set: discovery uses it, but the SDK's socket does not."""
     if not {"https", "all"} & set(getproxies()):
         return ""
-    return " (a proxy is set, but the long connection goes without: where it must not, use feishu.transport: webhook)"
+    return " (a proxy is set, but the long connection does not use it: if it must, use feishu.transport: webhook)"
 
 
 def _silence_sdk_logger() -> None:
-    """The SDK logs to stdout, with the whole address and its ticket. What ends a connection, we tell ourselves."""
+    """The SDK logs the address with its ticket to stdout. This program logs the end of a connection itself."""
     sdk_log = logging.getLogger("Lark")
     for handler in list(sdk_log.handlers):
         sdk_log.removeHandler(handler)

@@ -1,23 +1,23 @@
-"""lark-oapi's long-connection client, with the parts replaced that would lose or delay events.
+"""The long-connection client of lark-oapi. Parts that lose or delay events are replaced.
 
-Importing this module imports the SDK (about 2 s and 170 MB). Only listener.py does, in the thread that runs it.
+The import of this module imports the SDK (about 2 s and 170 MB). Only listener.py imports it, in its own thread.
 
-Replaced, each for a defect seen in the source of lark-oapi 1.7.5:
-- a data frame is answered only after its event is stored, and waiting for that does not block pings and other
-  frames (the SDK runs handlers synchronously on its loop);
-- `type=card` frames are answered (the SDK swallows them);
-- card callbacks are answered with what the storing step gives back, within Feishu's 3 seconds and without the SDK's
-  model of them (it rejects payloads that Feishu sends, and a handler on its loop can have no time limit);
-- frames that cannot be read are stored for a person to see (the SDK only logs them);
-- a payload in parts is put together within bounds (the SDK makes a list as long as a frame says, takes a negative
-  number for a place counted from the end, and keeps unfinished ones without a limit);
-- a ClientConfig with missing keys keeps the former values, one out of range is held within it, and what it says about
-  reconnecting is not needed (the SDK sets None and dies of it later; a finite count ends it for good);
-- endpoint discovery is discovery.py's: awaited, with a time limit (the SDK blocks its loop for ever);
-- every ping wants a pong in time (the SDK does not look at pongs, so a half-open connection lives on);
-- its cache of parts is stopped, as chunks.py has them (the SDK leaves a task behind for every connection, for ever);
-- the receive loop runs on the loop that it was started on, and its end is told to whoever runs us (the SDK's task dies
-  unseen, and uses one loop captured at import).
+Each replacement corrects a defect in the source of lark-oapi 1.7.5:
+- A data frame gets its response only after its event is stored. Storing does not block pings and other frames.
+  (The SDK runs handlers synchronously on its loop.)
+- `type=card` frames get a response. (The SDK ignores them.)
+- Card callbacks get the document that storing returns, within Feishu's 3 seconds and without the SDK's model of them.
+  (The model rejects payloads that Feishu sends, and a handler on the SDK's loop has no time limit.)
+- Invalid frames are stored, so that operators can inspect them. (The SDK only logs them.)
+- A split payload is reassembled within limits. (The SDK allocates a list of any length that a frame names, accepts
+  negative positions, and keeps unfinished payloads without a limit.)
+- A ClientConfig with missing keys keeps the previous values, and a value out of range is limited. Its reconnect
+  settings are not used. (The SDK sets None and fails later; a finite count ends it permanently.)
+- Endpoint discovery is in discovery.py: asynchronous, with a timeout. (The SDK blocks its loop without a limit.)
+- Every ping needs a pong in time. (The SDK ignores pongs, so it does not detect a half-open connection.)
+- The SDK's cache of parts is stopped, as chunks.py replaces it. (The SDK leaks a task for every connection.)
+- The receive loop runs on the current event loop and reports its end. (The SDK's task ends without notice, on a loop
+  captured at import.)
 """
 
 import asyncio
@@ -51,8 +51,8 @@ CLOSE_SECONDS = 2.0
 SEND_SECONDS = 10.0
 SHORTEST_PING_SECONDS, LONGEST_PING_SECONDS = 1, 120
 PONG_SECONDS = 30.0
-"""Every ping is answered by a pong: where no frame at all has come so long after one, or half an interval if that is
-less, the connection is dead, however it looks.
+"""Feishu answers every ping with a pong. If no frame arrives this long after a ping, or within half a ping interval if
+that is shorter, the connection is dead.
 """
 
 INBOUND_EVENTS = (
@@ -64,11 +64,11 @@ INBOUND_EVENTS = (
     "im.chat.disbanded_v1",
     "application.bot.menu_v6",
 )
-"""What a bot's app is commonly subscribed to beside our own event; stored, as all are."""
+"""Events that a bot's app commonly subscribes to, besides the balance event. They are stored like all events."""
 
 
 def make_dispatcher() -> Any:  # noqa: ANN401 - the SDK is untyped here
-    """The SDK's dispatcher knows which events there are. Storing has happened before; card callbacks never come here.
+    """Return the SDK's dispatcher, which detects unknown event types. It handles no card callbacks and stores nothing.
 
     Both arguments of the builder must be empty on a long connection.
     """
@@ -80,9 +80,10 @@ def make_dispatcher() -> Any:  # noqa: ANN401 - the SDK is untyped here
 
 
 class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is untyped
-    """One connection: connect_once(), then serve() returns when it is over. Never reconnects by itself.
+    """One connection: call connect_once(), then serve(), which returns when the connection ends. Never reconnects.
 
-    told_unknown: event types that were said to be unknown; it outlives the connection, so each is said once.
+    store: stores an event. logged_unknown_types: unknown event types that are already logged; the caller keeps the
+    set over several connections, so that each type is logged once.
     """
 
     def __init__(
@@ -97,24 +98,24 @@ class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is unty
         super().__init__(
             app_id,
             app_secret,
-            log_level=lark_oapi.LogLevel.CRITICAL,  # what it would say, we say ourselves
+            log_level=lark_oapi.LogLevel.CRITICAL,  # this program logs the same events itself
             event_handler=make_dispatcher(),
             domain=base_url,
             auto_reconnect=False,
         )
-        self._cache._cron.cancel()  # noqa: SLF001 - it never ends, and keeps this client for ever; chunks.py does its work
+        self._cache._cron.cancel()  # noqa: SLF001 - it never ends and would keep this client in memory
         self._store = store
         self._answers = CallbackAnswers(store)
         self._endpoint_url = ""
         self._ended = asyncio.Event()
-        self._end_reason = "we hung up"
+        self._end_reason = "closed by this program"
         self._logged_unknown_types = logged_unknown_types
         self._frame_tasks: set[asyncio.Task[None]] = set()
         self._chunks = ChunkAssembler()
         self.last_frame_at = time.monotonic()
 
     async def connect_once(self, endpoint: Endpoint) -> None:
-        """Raises ConnectionRefused, or anything else that may pass."""
+        """Connect. Raises ConnectionRefused if an administrator must act; any other exception is temporary."""
         self._configure_from(endpoint.config)
         self._endpoint_url = endpoint.url
         try:
@@ -123,7 +124,7 @@ class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is unty
             raise connect_error(error.code, str(error)) from error
 
     async def serve(self) -> str:
-        """Answers frames and sends pings until the connection is over. Why it is, for a person."""
+        """Answer frames and send pings until the connection ends; return the reason, for operators."""
         try:
             while not await self._ended_within(0):
                 sent_at = time.monotonic()
@@ -134,8 +135,8 @@ class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is unty
                 if self.last_frame_at < sent_at:
                     idle_seconds = time.monotonic() - self.last_frame_at
                     log.warning("connection.ping_timed_out", extra={"seconds": round(idle_seconds)})
-                    self.abort()  # nobody is there to say goodbye to
-                    return f"silent for {idle_seconds:.0f} s; nothing came since a ping"
+                    self.abort()  # a close handshake would get no answer
+                    return f"silent for {idle_seconds:.0f} s; no frame since a ping"
                 if await self._ended_within(self._ping_interval - pong_seconds):
                     break
         finally:
@@ -149,7 +150,7 @@ class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is unty
         return self._ended.is_set()
 
     async def _ping(self) -> None:
-        """A ping that cannot be sent is one without a pong."""
+        """Send a ping. If this fails, no pong arrives, and serve() ends the connection."""
         frame = sdk._new_ping_frame(int(self._service_id or 0))  # noqa: SLF001 - the wire form is the SDK's
         try:
             await asyncio.wait_for(self._write_message(frame.SerializeToString()), SEND_SECONDS)
@@ -157,26 +158,27 @@ class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is unty
             log.info("ping.lost", extra={"reason": type(error).__name__})
 
     async def shut_down(self) -> None:
+        """Close the connection with a close handshake."""
         self._ended.set()
         await self._disconnect()
 
     def abort(self) -> None:
-        """Ends the connection without a word; also from another thread, where our own loop does not turn any more."""
+        """Close the socket without a handshake. Also works from another thread, while this client's loop is blocked."""
         transport = getattr(self._conn, "transport", None)
-        found = transport.get_extra_info("socket") if transport is not None else None
-        if found is not None:
+        raw_socket = transport.get_extra_info("socket") if transport is not None else None
+        if raw_socket is not None:
             with contextlib.suppress(OSError):
-                found.shutdown(socket.SHUT_RDWR)
+                raw_socket.shutdown(socket.SHUT_RDWR)
 
     def _get_conn_url(self) -> str:
         return self._endpoint_url
 
     def _configure(self, conf: ClientConfig) -> None:
-        """A pong may carry it too."""
+        """A pong may contain a ClientConfig, too."""
         self._configure_from({"PingInterval": conf.PingInterval})
 
     def _configure_from(self, config: Mapping[str, Any]) -> None:
-        """Reconnecting is ours, so only the pings' interval counts."""
+        """Use the ping interval only, as this client does not reconnect."""
         seconds = config.get("PingInterval")
         if isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0:
             self._ping_interval = min(max(seconds, SHORTEST_PING_SECONDS), LONGEST_PING_SECONDS)
@@ -188,14 +190,14 @@ class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is unty
                 task = asyncio.ensure_future(self._handle_message(message))
                 self._frame_tasks.add(task)
                 task.add_done_callback(self._frame_tasks.discard)
-        except Exception as error:  # noqa: BLE001 - whatever ended it, the connection is over
+        except Exception as error:  # noqa: BLE001 - any error ends the connection
             self._end_reason = f"{type(error).__name__}: {error}"
             log.info("connection.ended", extra={"reason": self._end_reason})
         finally:
             self._ended.set()
 
     async def _handle_message(self, msg: bytes | str) -> None:
-        """Every frame ends here; an exception would only be seen by the SDK's logger."""
+        """Process one frame. Never raises, as only the SDK's logger would show the exception."""
         self.last_frame_at = time.monotonic()
         raw = msg.encode() if isinstance(msg, str) else msg
         try:
@@ -222,13 +224,15 @@ class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is unty
             log.exception("frame.store_failed", extra={"size": len(raw)})
 
     def _assemble_payload(self, frame: Frame) -> tuple[bytes, MessageType] | None:
-        """None while parts are missing. Raises for a frame that lacks the transport's headers."""
+        """Return the payload and its type, or None while parts are missing. Raises if a transport header is missing."""
         headers = {header.key: header.value for header in frame.headers}
-        parts, part = int(headers["sum"]), int(headers["seq"])
+        part_count, part_number = int(headers["sum"]), int(headers["seq"])
         kind = MessageType(headers["type"])
         payload: bytes | None = frame.payload
-        if parts > 1:
-            payload = self._chunks.add(headers["message_id"], total=parts, number=part, part=frame.payload)
+        if part_count > 1:
+            payload = self._chunks.add(
+                headers["message_id"], total=part_count, number=part_number, part=frame.payload
+            )
         return None if payload is None else (payload, kind)
 
     async def _answer_frame(self, frame: Frame, payload: bytes, kind: MessageType) -> None:
@@ -242,28 +246,28 @@ class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is unty
         frame.payload = json.dumps(body).encode()
         try:
             await self._write_message(frame.SerializeToString())
-        except Exception as error:  # noqa: BLE001 - the event is stored; Feishu sends it again and we know it then
+        except Exception as error:  # noqa: BLE001 - the event is stored; the repeat is a duplicate
             log.info("answer.lost", extra={"reason": type(error).__name__})
 
     async def _process(self, payload: bytes, kind: MessageType) -> tuple[int, str | None]:
-        """The code and the data of the answer: 200 only when the event is stored, but always for a card callback."""
+        """Return code and data of the response: 200 only if the event is stored, but always for a card callback."""
         event = read_event(payload, app_id=self._app_id)
         if event.event_type == CARD_CLICKED:
             return 200, await self._answers.answer_click(event)
         try:
             await self._store(event)
-        except Exception as error:  # noqa: BLE001 - Feishu sends it again when we say so
+        except Exception as error:  # noqa: BLE001 - code 500 makes Feishu send it again
             log_not_stored(event, error)
             return 500, None
         return 200, self._answer(event, payload, kind)
 
     def _answer(self, event: Event, payload: bytes, kind: MessageType) -> str | None:
-        """An event wants no data, a `card` frame does. What the SDK cannot parse is stored all the same."""
+        """Return the data of the response: none for an event, `{}` for a `card` frame. The event is already stored."""
         try:
             self._event_handler._do_without_validation(payload)  # noqa: SLF001 - its public twin is deprecated
         except EventException:
             self._log_unknown_type(event)
-        except Exception as error:  # noqa: BLE001 - the SDK's models are strict; the stored bytes are what counts
+        except Exception as error:  # noqa: BLE001 - the SDK's models are strict; the stored payload counts
             if event.event_type != UNREADABLE:
                 log.warning(
                     "event.model_rejected",
@@ -277,7 +281,7 @@ class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is unty
         return None
 
     def _log_unknown_type(self, event: Event) -> None:
-        """Once per type: the subscription is Feishu's to send and ours to answer, not to complain about."""
+        """Log an unknown event type once, as each of its events would repeat the line."""
         if event.event_type not in {UNREADABLE, *self._logged_unknown_types}:
             self._logged_unknown_types.add(event.event_type)
             log.warning(
@@ -286,7 +290,7 @@ class LongConnectionClient(sdk.Client):  # type: ignore[misc]  # the SDK is unty
 
 
 def use_loop(loop: asyncio.AbstractEventLoop) -> None:
-    """The SDK schedules its tasks on one module-level loop, captured at import: make it the given one."""
+    """Make the SDK schedule its tasks on this loop. It uses one module-level loop, captured at import."""
     sdk.loop = loop
 
 

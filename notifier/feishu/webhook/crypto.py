@@ -1,6 +1,6 @@
-"""Event crypto: how Feishu signs and encrypts what it posts to an address of ours. Pure.
+"""Signature and encryption of Feishu's webhook requests.
 
-The Encrypt Key does both: its SHA-256 is the key of AES-256-CBC, and it goes into a SHA-256 over the raw body.
+The Encrypt Key serves both: its SHA-256 is the key of AES-256-CBC, and it is part of a SHA-256 over the raw body.
 """
 
 import hashlib
@@ -16,17 +16,20 @@ NONCE_HEADER = "X-Lark-Request-Nonce"
 
 
 class DecryptionError(ValueError):
-    """The text says which step failed; never a part of the content."""
+    """The body cannot be decrypted. The text names the failed step and never contains content."""
 
 
 def is_signed(encrypt_key: str, *, timestamp: str, nonce: str, signature: str, raw: bytes) -> bool:
-    """raw: the bytes as they came, still encrypted. The header's texts are as aiohttp decodes them."""
+    """Return whether the signature is valid.
+
+    raw: the body as received, still encrypted. timestamp, nonce, signature: header values as aiohttp decodes them.
+    """
     signed = _bytes(timestamp) + _bytes(nonce) + encrypt_key.encode() + raw
     return equal_in_constant_time(hashlib.sha256(signed).hexdigest(), signature)
 
 
 def equal_in_constant_time(expected: str, given: str) -> bool:
-    """In constant time, whatever characters somebody sends."""
+    """Compare two texts in constant time; works for all characters, lone surrogates included."""
     return hmac.compare_digest(_bytes(expected), _bytes(given))
 
 
@@ -35,7 +38,7 @@ def _bytes(text: str) -> bytes:
 
 
 def decrypt(encrypt_key: str, encrypted: object) -> bytes:
-    """encrypted: base64 of 16 bytes IV and the cipher text. Raises Undecipherable."""
+    """Decrypt a body. encrypted: base64 of a 16-byte IV and the cipher text. Raises DecryptionError."""
     if not isinstance(encrypted, str):
         raise DecryptionError("it is no text")
     try:

@@ -1,4 +1,4 @@
-"""Webhook: where Feishu posts events and card callbacks; the other way in beside the long connection, to one inbox."""
+"""Webhook endpoint: receives Feishu's events and card callbacks over HTTP; an alternative to the long connection."""
 
 import asyncio
 import logging
@@ -26,13 +26,17 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 STORE_TIMEOUT_SECONDS = 2.8
-"""Feishu takes an event for delivered when the answer is there within 3 s."""
+"""Feishu sends an event again if no response arrives within 3 s."""
 LOG_INTERVAL_MS = 60_000
-"""Between two lines about the same refusal: anybody may post here, as often as they like."""
+"""Minimum time between two log lines with the same reason, as anybody can send requests at any rate."""
 
 
 class WebhookEndpoint:
-    """accept: as the listener's. Its future resolves once the event is committed, and is never cancelled."""
+    """Serves the webhook address.
+
+    accept: stores an event, as for the Listener. Its future resolves once the event is committed, and is never
+    cancelled.
+    """
 
     def __init__(
         self, access: WebhookAccess, *, accept: Callable[[Event], "Future[Any]"], clock: Clock
@@ -47,11 +51,11 @@ class WebhookEndpoint:
         )
 
     async def start(self, host: str, port: int) -> int:
-        """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
+        """Listen; return the port (0 chooses a free one). Raises ConfigError if the address is not available."""
         return await self._server.start(host, port)
 
     async def stop(self) -> None:
-        """Safe to call twice."""
+        """Stop the server. Safe to call twice."""
         await self._server.stop()
 
     async def _answer(self, request: web.Request, raw: bytes) -> web.Response:
@@ -70,7 +74,7 @@ class WebhookEndpoint:
         return await self._process(request_body)
 
     async def _process(self, request_body: VerifiedRequest) -> web.Response:
-        """200 only when the event is stored, but always for a card callback: those are not sent again."""
+        """Respond 200 only if the event is stored, but always for a card callback: Feishu does not send those again."""
         event = read_event(request_body.payload, app_id=self._access.app_id)
         if event.event_type == CARD_CLICKED:
             return web.Response(text=await self._answers.answer_click(event), content_type="application/json")
@@ -85,4 +89,4 @@ class WebhookEndpoint:
     def _log_rejection(self, reason: RejectionReason, now: Millis) -> None:
         if abs(now - self._last_logged_at.get(reason, -LOG_INTERVAL_MS)) >= LOG_INTERVAL_MS:
             self._last_logged_at[reason] = now
-            log.warning("webhook.rejected", extra={"why": reason.value})
+            log.warning("webhook.rejected", extra={"reason": reason.value})

@@ -1,4 +1,4 @@
-"""Webhook request: is it Feishu's, and what does it say? Pure."""
+"""Webhook request: verifies that a request comes from Feishu, and decrypts its body."""
 
 import json
 import re
@@ -21,18 +21,22 @@ from notifier.feishu.wire import millis_or_zero, read_json
 
 URL_CHECK = "url_verification"
 LARGEST_URL_CHECK = 4096
-"""Bytes. What Feishu sends to check an address has a few hundred."""
+"""Size limit in bytes of an unsigned request. Feishu's check of an address has a few hundred."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookAccess:
-    """What Feishu shows to us, "" for what is not used. Raises ConfigError when there is nothing to check it by."""
+    """Secrets that verify a request; "" if a secret is not used. Raises ConfigError if neither is set."""
 
     app_id: str
     path: str
+    """Path of the webhook address, such as /feishu/events."""
     encrypt_key: str = field(repr=False, default="")
+    """Verifies the signature and decrypts the body."""
     verification_token: str = field(repr=False, default="")
+    """Compared with the token in the body."""
     replay_window_seconds: int = 300
+    """Maximum difference between the signed timestamp and the clock, in seconds."""
 
     def __post_init__(self) -> None:
         if not self.encrypt_key and not self.verification_token:
@@ -42,19 +46,21 @@ class WebhookAccess:
 
 
 class RejectionReason(StrEnum):
-    """Why a request was refused, for the operator; the other side is not told."""
+    """Why a request is rejected, for the operator's log. The response does not contain it."""
 
-    UNSIGNED = "there is no signature, though an Encrypt Key is set here"
+    UNSIGNED = "there is no signature, but an Encrypt Key is configured"
     WRONG_KEY = (
         "it is unsigned and does not decrypt: is webhook.encrypt_key the one in the developer console?"
     )
     WRONG_SIGNATURE = "the signature is wrong: is webhook.encrypt_key the one in the developer console?"
-    UNEXPECTED_ENCRYPTION = "it is encrypted, but webhook.encrypt_key is not set here"
+    UNEXPECTED_ENCRYPTION = "it is encrypted, but webhook.encrypt_key is not set"
     BAD_TIMESTAMP = "the timestamp is missing or too far from this machine's clock"
     WRONG_TOKEN = "the verification token is missing or wrong"  # noqa: S105 - a sentence
 
 
 class RequestRejected(Exception):
+    """The request does not come from Feishu, or the secrets do not match."""
+
     def __init__(self, reason: RejectionReason) -> None:
         self.reason = reason
         super().__init__(reason.value)
@@ -62,8 +68,10 @@ class RequestRejected(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedRequest:
-    """payload: plain JSON as it comes over the long connection, or whatever was sent under a right signature.
-    challenge: the text to be given back, if this is the check of our address.
+    """A request from Feishu.
+
+    payload: the decrypted body, as over the long connection. A valid signature does not guarantee valid JSON.
+    challenge: the text to return if Feishu checks the address, otherwise None.
     """
 
     payload: bytes
@@ -73,10 +81,16 @@ class VerifiedRequest:
 def verify_request(
     access: WebhookAccess, headers: Mapping[str, str], raw: bytes, *, now: Millis
 ) -> VerifiedRequest:
-    """Raises Refused, and Undecipherable for what is rightly signed but cannot be decrypted."""
+    """Verify and decrypt a request.
+
+    raw: the body as received. now: in milliseconds. Raises RequestRejected, and DecryptionError for a signed request
+    that cannot be decrypted.
+    """
     signed = bool(access.encrypt_key) and _check_signature(access, headers, raw, now)
     if access.encrypt_key and not signed and len(raw) > LARGEST_URL_CHECK:
-        raise RequestRejected(RejectionReason.UNSIGNED)  # unread: a stranger's megabyte would cost 0.15 s
+        raise RequestRejected(
+            RejectionReason.UNSIGNED
+        )  # not parsed, as a large unsigned body would cost 0.15 s of CPU time
     payload, was_encrypted = _decrypt_body(access, raw, signed=signed)
     body = _parse_object(payload)
     challenge = _challenge(body)
@@ -89,7 +103,7 @@ def verify_request(
 
 
 def _check_signature(access: WebhookAccess, headers: Mapping[str, str], raw: bytes, now: Millis) -> bool:
-    """False where there is none at all: Feishu promises none for the check of an address. Raises Refused."""
+    """Return False if there is no signature, as Feishu may not sign its address check. Raises RequestRejected."""
     signature = headers.get(SIGNATURE_HEADER)
     if signature is None:
         return False
@@ -102,7 +116,7 @@ def _check_signature(access: WebhookAccess, headers: Mapping[str, str], raw: byt
 
 
 def _decrypt_body(access: WebhookAccess, raw: bytes, *, signed: bool) -> tuple[bytes, bool]:
-    """The body without its envelope, and whether it had one."""
+    """Return the decrypted body, and whether it was encrypted."""
     body = _parse_object(raw)
     if "encrypt" not in body:
         return raw, False
@@ -115,11 +129,11 @@ def _decrypt_body(access: WebhookAccess, raw: bytes, *, signed: bool) -> tuple[b
             raise
         raise RequestRejected(
             RejectionReason.WRONG_KEY
-        ) from None  # not how far it got: that would help to guess
+        ) from None  # the failed step would help an attacker to guess the key
 
 
 def _parse_object(raw: bytes) -> dict[str, object]:
-    """Empty for whatever is no JSON object."""
+    """Return the JSON object, or {} if the body is none."""
     try:
         body = read_json(raw)
     except ValueError:
@@ -133,14 +147,14 @@ def _challenge(body: Mapping[str, object]) -> str | None:
 
 
 def _token(body: Mapping[str, object]) -> str:
-    """Of the 2.0 header, or where 1.0 events and the check of an address have it."""
+    """Return the token of a 2.0 header; 1.0 events and address checks have it at the top level."""
     header = body.get("header")
     token = header.get("token") if isinstance(header, dict) else body.get("token")
     return token if isinstance(token, str) else ""
 
 
 def _without_token(payload: bytes, token: str) -> bytes:
-    """As over the long connection, where it is empty: a secret does not belong on disk. All else stays as it is."""
+    """Remove the token, as secrets must not be stored. Over the long connection it is empty. The rest is unchanged."""
     if not token:
         return payload
     value = re.escape(json.dumps(token, ensure_ascii=False).encode(errors="surrogatepass"))

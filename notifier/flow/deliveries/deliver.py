@@ -302,7 +302,9 @@ class Deliverer:
                 now=now,
             )
             why = RerouteReason.UNREACHABLE if failed.target == REFERRER else RerouteReason.GROUP_UNREACHABLE
-            fallback = self._deps.address_book.fallback_recipient(f"{why}: {outcome.reason}")
+            fallback = self._deps.address_book.fallback_recipient(
+                why.with_details(outcome.reason, code=outcome.code)
+            )
             if ours and outcome.state is DeliveryState.REROUTED and fallback is not None:
                 addressing.create_reroute(connection, failed, fallback, now=now)
 
