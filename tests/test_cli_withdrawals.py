@@ -44,6 +44,15 @@ def exported(file: Path, *words: str, **environ: str) -> list[str]:
     return [row["order_id"] for row in json.loads(result.stdout)]
 
 
+def test_an_exported_amount_is_what_to_pay_and_so_positive(file: Path, database: Database) -> None:
+    """A digest's file shows withdrawals as negative changes; here each amount is a payment."""
+    create_payout(database, "rn-1", at=MARCH)
+    rows = list(csv.DictReader(io.StringIO(run(file, "export", "--format", "csv").stdout.lstrip("\ufeff"))))
+
+    assert rows
+    assert [] == [row["amount"] for row in rows if not float(row["amount"]) > 0]
+
+
 def give_up(database: Database, order_id: str) -> None:
     step = PayoutRetry(state=PayoutState.DEAD, due_at=0, reason="the paying system answered 422")
     database.write(

@@ -48,6 +48,14 @@ def complaint(file: Path, environ: Mapping[str, str] | None = None) -> str:
 
 
 WRONG = {
+    "a contact line that is too long": (
+        f"cards:\n  contact: {{zh: {'x' * 201}}}",
+        "cards.contact.zh: string should have at most 200 characters",
+    ),
+    "a payday line in a third language": (
+        "cards:\n  payday: {fr: le 15}",
+        "cards.payday.fr: there is no such key",
+    ),
     "events that go before Feishu is done with them": (
         "retention:\n  events_days: 0",
         "retention.events_days: must be at least 1: Feishu repeats an event for up to 7 hours",
@@ -308,6 +316,7 @@ def test_every_single_value_can_come_from_the_environment(file: Path) -> None:
     environ = {
         "NOTIFIER_STORE__URL": "sqlite:///x.db",
         "NOTIFIER_CARDS__TIME_ZONE": "Asia/Tokyo",
+        "NOTIFIER_CARDS__CONTACT": "Ask HR",
         "NOTIFIER_FALLBACK_GROUP": "hr",
         "NOTIFIER_REFERRERS__MAX_AGE_HOURS": "1.5",
         "NOTIFIER_SENDING__PER_MINUTE": "500",
@@ -315,9 +324,10 @@ def test_every_single_value_can_come_from_the_environment(file: Path) -> None:
     }
     found = load_config(file, environ).config
 
-    assert ("sqlite:///x.db", "Asia/Tokyo", "hr", 1.5, 500, "json") == (
+    assert ("sqlite:///x.db", "Asia/Tokyo", "Ask HR", "hr", 1.5, 500, "json") == (
         found.store.url,
         found.cards.time_zone.key,
+        found.cards.contact.zh,
         found.fallback_group,
         found.referrers.max_age_hours,
         found.sending.per_minute,

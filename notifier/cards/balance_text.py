@@ -1,4 +1,4 @@
-"""Wording: domain values as people read them. The same figures in both languages, labels in each."""
+"""Texts about balances: domain values as people read them. Figures are the same in both languages, labels are not."""
 
 import functools
 import re
@@ -21,9 +21,13 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import RerouteReason, parse_reroute_reason
 
 FIGURES = Locale.parse("zh_CN")
-"""One way to write figures in both languages: ¥ is the yuan, US$ the dollar, JP¥ the yen."""
+"""The locale of all figures, in both languages: ¥ is the yuan, US$ the dollar, JP¥ the yen."""
 
 MAX_NAME_LENGTH = 40
+MAX_OWN_LINE_LENGTH = 200
+"""Of `cards.contact` and `cards.payday`, in characters."""
+ORDER_ID_TAIL = 8
+"""Characters of an order id that a card shows."""
 MAX_STEPS = 10
 MAX_AMOUNT_LINES = 12
 
@@ -33,9 +37,9 @@ _MARKS = re.compile(
     r"([\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff]{2})[\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff]+"
 )
 _JOINERS = "\u200d\ufe0f"
-"""Emoji are joined with these; by themselves they are nothing to see."""
+"""These join emoji. Alone they are invisible."""
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
-"""Letters and signs to Unicode, nothing to see for people."""
+"""Unicode counts these as letters or signs, but they are invisible."""
 
 REFERRER_SELF = Bilingual(zh="内推人本人", en="The referrer")
 GROUP = Bilingual(zh="原定的群", en="The group it was meant for")
@@ -45,7 +49,7 @@ NO_NAME = Bilingual(zh="（未署名）", en="(no name)")
 
 
 def money(asset: Asset, amount: Decimal) -> str:
-    """`¥1,200.00`, `JP¥1,200`, `1,200` points, `XYZ 1,200.00` for what is no currency we know."""
+    """Return an amount as text: `¥1,200.00`, `JP¥1,200`, `1,200` (points), `XYZ 1,200.00` (unknown currency)."""
     decimals = _decimals(amount)
     if asset.kind is Kind.POINTS:
         return format_decimal(amount, format=_pattern(decimals), locale=FIGURES)
@@ -73,14 +77,43 @@ def _iso_codes() -> frozenset[str]:
 
 
 def signed(asset: Asset, delta: Decimal) -> str:
+    """Return a change as text, with its sign: `+¥500.00`, `-¥50.00`. Zero has no sign."""
     return f"+{money(asset, delta)}" if delta > 0 else money(asset, delta)
 
 
 def clean(text: str, longest: int = MAX_NAME_LENGTH) -> str:
-    """Untrusted text as one short line: nothing invisible that turns or hides other text, no contact data."""
+    """Return untrusted text as one short line, without invisible characters and contact data.
+
+    longest: in characters. Longer text ends in an ellipsis. Invisible characters can hide or turn other text.
+    """
+    return _cut(_PHONE.sub("***", _EMAIL.sub("***", _visible_line(text, longest))), longest)
+
+
+def own_line(zh: str, en: str) -> Bilingual | None:
+    """Return a line that the operator configured, or None if it is empty in both languages.
+
+    A missing language shows the text of the other one. E-mail addresses and phone numbers stay, because the line
+    may say how to reach somebody.
+    """
+    line_zh, line_en = (
+        _cut(_visible_line(text, MAX_OWN_LINE_LENGTH), MAX_OWN_LINE_LENGTH) for text in (zh, en)
+    )
+    if not line_zh and not line_en:
+        return None
+    return Bilingual(zh=line_zh or line_en, en=line_en or line_zh)
+
+
+def short_order_id(order_id: str) -> str:
+    """Return an order id as a card shows it: its last characters, such as `…3f9a1c2b`. The CLI shows it whole."""
+    return order_id if len(order_id) <= ORDER_ID_TAIL else f"…{order_id[-ORDER_ID_TAIL:]}"
+
+
+def _visible_line(text: str, longest: int) -> str:
     shown = "".join(" " if char.isspace() else char for char in text[: longest * 20] if _is_shown(char))
-    shown = _MARKS.sub(r"\1", " ".join(shown.split()))
-    shown = _PHONE.sub("***", _EMAIL.sub("***", shown))
+    return _MARKS.sub(r"\1", " ".join(shown.split()))
+
+
+def _cut(shown: str, longest: int) -> str:
     if not shown.strip(f" {_JOINERS}"):
         return ""
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
@@ -101,7 +134,7 @@ def _is_shown(char: str) -> bool:
 
 
 def person(referrer: Referrer) -> Person:
-    """A missing name is taken from the other language."""
+    """Return a referrer as a card shows them. A missing name comes from the other language."""
     name_zh, name_en = clean(referrer.name_zh), clean(referrer.name_en)
     return Person(
         open_id=referrer.open_id,
@@ -110,6 +143,7 @@ def person(referrer: Referrer) -> Person:
 
 
 def label(asset: Asset) -> Bilingual:
+    """Return the name of an asset: `积分 / Points`, `现金（CNY） / Cash (CNY)`."""
     if asset.kind is Kind.POINTS:
         return Bilingual(zh="积分", en="Points")
     currency = clean(asset.currency, 16)
@@ -143,7 +177,12 @@ def reroute_reason(stored: str) -> Bilingual:
 def balance_change_card(
     notices: Sequence[Notice], *, audience: str, referrer: Referrer | None, zone: tzinfo, reroute: str | None
 ) -> BalanceChangeCard:
-    """told: at least one notice of one account, in the order in which they happened."""
+    """Return what a balance card shows.
+
+    notices: at least one, all of one account, in the order of their changes. audience: referrer or group. zone: for
+    times that Feishu cannot show in the reader's own time zone. reroute: the stored reason why the card does not go
+    to its intended recipient, or None.
+    """
     first, last = notices[0], notices[-1]
     opening = first.reason is NoticeReason.OPENING
     steps = tuple(_step(notice) for notice in notices) if len(notices) > 1 else ()
@@ -164,17 +203,20 @@ def balance_change_card(
 
 
 def account_id(account: AccountKey) -> str:
-    """Feishu's are digits; anything else is cleaned like any text."""
+    """Return an account id for a card. Feishu's ids are digits; any other text is cleaned."""
     return account.account_id if account.account_id.isdigit() else clean(account.account_id, 64)
 
 
 def moment(at: Millis, zone: tzinfo) -> str:
+    """Return a time as `2026-01-15 16:00` in the zone. at: milliseconds since the epoch, UTC."""
     return from_millis(at).astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
 def _net_lines(notices: Sequence[Notice], *, opening: bool) -> tuple[AmountLine, ...]:
-    """Each asset's changes in one: their sum, up to after the last one. They may not meet, as what our own withdrawal
-    took between two of them is no change to tell.
+    """Return one line per asset: the sum of its changes and the balance after the last one.
+
+    The balance after one change may differ from the balance before the next one: a withdrawal of ours between them
+    has a card of its own and is not part of the sum.
     """
     net: dict[Asset, BalanceChange] = {}
     for notice in notices:
@@ -196,7 +238,7 @@ def _step(notice: Notice) -> ChangeStep:
 
 
 def _changes(notice: Notice) -> tuple[BalanceChange, ...]:
-    """An empty account seen for the first time shows its zero."""
+    """An empty account shows a zero on its first notice."""
     return notice.changes or (BalanceChange(asset=POINTS, before=Decimal(0), after=Decimal(0)),)
 
 

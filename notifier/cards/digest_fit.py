@@ -1,4 +1,4 @@
-"""Digest fit: how many rows a digest's card can bear, whatever becomes of its withdrawals later."""
+"""Digest fit: how many rows a digest card can hold in each state that its withdrawals can reach later."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -17,27 +17,27 @@ _LONG_REF, _ORDER = "f" * 32, "rn-" + "f" * 32
 
 
 class PanelRenderer(Protocol):
-    """The renderer, as far as it is needed here."""
+    """The methods of the renderer that this module uses."""
 
     def digest(self, digest: Digest, panel: DigestPanel | None = None) -> DigestCard: ...
     def card(self, variant: CardVariant, card: DigestCard) -> object: ...
 
 
 def make_digest_fit(renderer: PanelRenderer) -> Callable[[Digest], Digest]:
-    """Takes rows away until every face that the card may show later is one that Feishu takes."""
+    """Return a function that removes rows from a digest until Feishu accepts every later state of its card."""
 
     def fit(digest: Digest) -> Digest:
         for changed, holders in _sizes(len(digest.changed), len(digest.holders)):
-            tried = _cut(digest, changed, holders)
-            if all(_passes(renderer, tried, panel) for panel in _possible_panels(tried)):
-                return tried
+            shorter = _cut(digest, changed, holders)
+            if all(_passes(renderer, shorter, panel) for panel in _possible_panels(shorter)):
+                return shorter
         return _cut(digest, 1, 1)
 
     return fit
 
 
 def _sizes(changed: int, holders: int) -> Iterator[tuple[int, int]]:
-    """The accounts that can be withdrawn are worth more room than those that are only shown."""
+    """Accounts with a withdraw button keep their rows longer than accounts that are only shown."""
     for most in sorted({holders, *(step for step in STEPS if step < holders)}, reverse=True):
         for shown in sorted({min(changed, max(most, 1)), min(changed, 10), min(changed, 5)}, reverse=True):
             yield shown, most
@@ -54,7 +54,7 @@ def _cut(digest: Digest, changed: int, holders: int) -> Digest:
 
 
 def _passes(renderer: PanelRenderer, digest: Digest, panel: DigestPanel) -> bool:
-    """With room for the remark that a file follows, which nobody knows yet."""
+    """The digest is tried with the line about its file, because the file is made later."""
     try:
         renderer.card(CardVariant.FULL, renderer.digest(replace(digest, file_rows=1_000_000), panel))
     except TemplateBroken:
@@ -63,7 +63,7 @@ def _passes(renderer: PanelRenderer, digest: Digest, panel: DigestPanel) -> bool
 
 
 def _possible_panels(digest: Digest) -> Sequence[DigestPanel]:
-    """Nothing asked yet; half of them asked, and all that can be said of it; all over and failed, with reasons."""
+    """The largest states: no withdrawal yet; half of them requested; all of them failed, with reasons."""
     if not digest.offers_withdrawal or not digest.holders:
         return [DigestPanel()]
     total = len(digest.holders)

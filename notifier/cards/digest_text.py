@@ -1,4 +1,4 @@
-"""Digest wording: a digest's figures and its board as people read them."""
+"""Texts of digests: the figures and the withdraw panel as people read them."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,16 @@ from decimal import Decimal
 from itertools import starmap
 from zoneinfo import ZoneInfo
 
-from notifier.cards.balance_text import clean, label, moment, money, person, reroute_reason, signed
+from notifier.cards.balance_text import (
+    clean,
+    label,
+    moment,
+    money,
+    person,
+    reroute_reason,
+    short_order_id,
+    signed,
+)
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual, WithdrawalPanel
@@ -32,30 +41,30 @@ POINTS_IN_A_CELL = "积分/pts"
 DAY_MS = 86_400_000
 
 _PAYOUTS = {
-    "dead": Bilingual(zh="打款系统未接收", en="not accepted by the paying system"),
-    "failed": Bilingual(zh="打款失败", en="payment failed"),
-    "late": Bilingual(zh="提现后一直未打款", en="withdrawn and not paid for long"),
+    "dead": Bilingual(zh="付款系统未接收", en="Rejected by the payment system"),
+    "failed": Bilingual(zh="付款失败", en="Payment failed"),
+    "late": Bilingual(zh="提现后长时间未付款", en="Payment overdue"),
 }
 _SKIPPED = {
-    SkipReason.BUSY: Bilingual(zh="提现已在处理中", en="already under way"),
-    SkipReason.DONE: Bilingual(zh="已提现", en="withdrawn already"),
+    SkipReason.BUSY: Bilingual(zh="提现正在处理", en="already in progress"),
+    SkipReason.DONE: Bilingual(zh="已提现", en="already withdrawn"),
     SkipReason.EMPTY: Bilingual(zh="无可提现余额", en="nothing to withdraw"),
-    SkipReason.OWNER_UNKNOWN: Bilingual(zh="归属未知", en="owner unknown"),
+    SkipReason.OWNER_UNKNOWN: Bilingual(zh="内推人未知", en="referrer unknown"),
     SkipReason.DEACTIVATED: Bilingual(zh="账户已停用", en="account deactivated"),
-    SkipReason.NOT_ALLOWED: Bilingual(zh="操作人已无权限", en="who asked may not any more"),
-    SkipReason.EXPIRED: Bilingual(zh="卡片已过期", en="the card is too old"),
-    SkipReason.DENIED: Bilingual(zh="未获许可", en="not allowed"),
+    SkipReason.NOT_ALLOWED: Bilingual(zh="操作人已无权限", en="requester no longer allowed"),
+    SkipReason.EXPIRED: Bilingual(zh="卡片已过期", en="card expired"),
+    SkipReason.DENIED: Bilingual(zh="无权限", en="not allowed"),
 }
 _REFUSED = {
-    1002553: Bilingual(zh="飞书查不到该账户", en="no such account"),
+    1002553: Bilingual(zh="飞书查不到该账户", en="account not found"),
     1002555: Bilingual(zh="账户已停用", en="account deactivated"),
-    99991672: Bilingual(zh="应用缺少提现权限", en="the app lacks the permission"),
+    99991672: Bilingual(zh="应用缺少提现权限", en="app has no permission"),
 }
-"""By Feishu's code; a cell has less room than a panel."""
+"""Reasons by Feishu's error code, shorter than those of a panel because a table cell is small."""
 LONGEST_REFUSAL_CODE = max(_REFUSED, key=lambda code: len(f"{_REFUSED[code].zh}{_REFUSED[code].en}".encode()))
 """The code with the longest text in a result table, for an estimate of a card's size."""
 _FIRST = ("refused", "skipped", "failed", "nothing", "processing")
-"""Of the results: what somebody must look at stands on the first page of the table."""
+"""Order of the results: those that need attention stand on the first page of the table."""
 
 
 def digest_card(
@@ -69,7 +78,11 @@ def digest_card(
     referrer: Referrer | None = None,
     withdrawal: WithdrawalPanel | None = None,
 ) -> DigestCard:
-    """zone: where the digest has kept none of its own. account, referrer, withdrawal: for a referrer's own."""
+    """Return what a digest card shows.
+
+    panel: the withdraw panel. zone: used if the digest has no time zone of its own. per_minute: withdrawals per
+    minute, to estimate the remaining time. account, referrer, withdrawal: for the digest of one referrer.
+    """
     period = digest.period
 
     def named(at: Millis) -> str:
@@ -97,7 +110,7 @@ def digest_card(
         holders=tuple(_row(each) for each in digest.holders),
         more_holders=digest.more_holders,
         chart=_chart(digest.charted, digest.chart) if digest.charted else None,
-        stalled=_stuck(digest.stalled),
+        stalled=_stalled_view(digest.stalled),
         file_rows=digest.file_rows,
         panel=_panel_view(panel, per_minute),
         account_id=account,
@@ -108,14 +121,14 @@ def digest_card(
 
 
 def _ordered(digest: Digest) -> list[Asset]:
-    """Cash before points; of the cash, what moved most comes first. Where there was nothing at all, that is shown."""
-    notices = {
+    """Cash comes before points, and the charted currency comes first. Without any movement all assets are shown."""
+    moved = {
         asset: flow
         for asset, flow in digest.flows.items()
         if not flow.is_empty or asset in digest.previous_closing
     }
     return sorted(
-        notices or digest.flows, key=lambda asset: (asset == POINTS, asset != digest.charted, asset.currency)
+        moved or digest.flows, key=lambda asset: (asset == POINTS, asset != digest.charted, asset.currency)
     )
 
 
@@ -128,7 +141,7 @@ def _period(first: date, last: date) -> Bilingual:
 
 def _block(digest: Digest, asset: Asset) -> FlowBlock:
     flow = digest.flows.get(asset, AssetFlow())
-    notices = digest.previous_closing.get(asset, ZERO)
+    previous = digest.previous_closing.get(asset, ZERO)
     return FlowBlock(
         label=label(asset),
         opening=money(asset, flow.opening),
@@ -140,8 +153,8 @@ def _block(digest: Digest, asset: Asset) -> FlowBlock:
         net_signed=f"{'−' if flow.net < 0 else '+'} {money(asset, abs(flow.net))}",
         trend="up" if flow.net > 0 else "down" if flow.net < 0 else "flat",
         closing=money(asset, flow.closing),
-        previous_closing=money(asset, notices)
-        if digest.previous_closing and notices != flow.opening
+        previous_closing=money(asset, previous)
+        if digest.previous_closing and previous != flow.opening
         else None,
         adds_up=flow.adds_up,
     )
@@ -159,24 +172,28 @@ def _row(holder: Holder, *, sign: bool = False, ref: str = "") -> AmountRow:
 
 
 def amounts_text(amounts: Amounts, *, sign: bool = False) -> str:
-    """One cell, the same in every language: ¥1,200.00 · 120 积分/pts"""
+    """Return amounts as one table cell, the same in both languages: `¥1,200.00 · 120 积分/pts`.
+
+    sign: whether each amount carries its sign. Amounts beyond the fourth are only counted.
+    """
     write = signed if sign else money
-    parts = [
+    texts = [
         f"{write(asset, amount)} {POINTS_IN_A_CELL}" if asset == POINTS else write(asset, amount)
         for asset, amount in amounts.items()
     ]
-    kept = parts[:MAX_AMOUNTS]
-    return " · ".join(kept) + (f" · +{len(parts) - len(kept)}" if len(parts) > len(kept) else "")
+    kept = texts[:MAX_AMOUNTS]
+    return " · ".join(kept) + (f" · +{len(texts) - len(kept)}" if len(texts) > len(kept) else "")
 
 
 def _chart(asset: Asset, days: Sequence[DayFlow]) -> dict[str, object]:
-    """VChart: for each day a bar of what came in beside one of what was withdrawn, in one asset; and one of balances
-    heard of for the first time, on days with such: they are in the net, so a reader looks for them.
+    """A VChart of one asset: per day a bar of new rewards, one of withdrawals, and one of first recorded balances.
+
+    Days without first recorded balances have no such bar. They are part of the net change, so readers look for them.
     """
     kinds = (
         ("新增 Rewards", "rewards"),
         ("提现 Withdrawn", "withdrawn"),
-        ("首次登记 First seen", "first_seen"),
+        ("首次登记 First recorded", "first_seen"),
     )
     unit = POINTS_IN_A_CELL if asset == POINTS else clean(asset.currency, 16)
     return {
@@ -201,11 +218,11 @@ def _chart(asset: Asset, days: Sequence[DayFlow]) -> dict[str, object]:
 
 
 def _number(amount: Decimal) -> int | float:
-    """For drawing only: a chart knows no decimals."""
+    """Only for the chart, whose numbers are floats."""
     return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
-def _stuck(stalled: StalledItems) -> StalledView:
+def _stalled_view(stalled: StalledItems) -> StalledView:
     return StalledView(
         undelivered=stalled.undelivered,
         undelivered_accounts="、".join(
@@ -217,10 +234,10 @@ def _stuck(stalled: StalledItems) -> StalledView:
 
 
 def _payout_line(each: StalledPayout) -> Bilingual:
-    said = _PAYOUTS[each.state]
+    problem, order_id = _PAYOUTS[each.state], short_order_id(each.order_id)
     return Bilingual(
-        zh=f"{said.zh}：账户 {each.account_id}，订单 {each.order_id}",
-        en=f"{said.en}: account {each.account_id}, order {each.order_id}",
+        zh=f"{problem.zh}：账户 {each.account_id}，订单 {order_id}",
+        en=f"{problem.en}: account {each.account_id}, order {order_id}",
     )
 
 
@@ -265,17 +282,17 @@ def _result_state(result: Result) -> str:
 
 
 def _result_reason(result: Result) -> str:
-    """A cell is the same in every language, so it says it in both."""
+    """A cell is the same in both languages, so it holds both texts."""
     if result.skipped is not None:
-        said = _SKIPPED[result.skipped]
-        return f"{said.zh} {said.en}"
+        reason = _SKIPPED[result.skipped]
+        return f"{reason.zh} {reason.en}"
     if result.state is not WithdrawalState.REFUSED:
         return ""
     number = "" if result.code is None else f" {result.code}"
     known = _REFUSED.get(result.code) if result.code is not None else None
     if known is not None:
         return f"{known.zh} {known.en}{number}"
-    return f"飞书拒绝 refused{number}"  # Feishu's own message is for operators
+    return f"飞书拒绝 rejected{number}"  # Feishu's own message is for operators
 
 
 def _result(result: Result) -> ResultRow:
@@ -293,7 +310,7 @@ def _progress(progress: Progress, per_minute: int) -> ProgressView:
         total=progress.total,
         done=progress.done,
         failed=progress.failed,
-        skipped=tuple(starmap(_left_out, progress.skipped.items())),
+        skipped=tuple(starmap(_skipped_count, progress.skipped.items())),
         skipped_count=sum(progress.skipped.values()),
         running=progress.running,
         nothing=progress.done - progress.withdrawn - progress.failed - sum(progress.skipped.values()),
@@ -310,6 +327,6 @@ def _time_left(seconds: int) -> Bilingual:
     return Bilingual(zh=f"{minutes} 分钟", en=f"{minutes} min")
 
 
-def _left_out(why: SkipReason, count: int) -> Bilingual:
-    said = _SKIPPED[why]
-    return Bilingual(zh=f"{said.zh} {count} 个", en=f"{said.en}: {count}")
+def _skipped_count(reason: SkipReason, count: int) -> Bilingual:
+    text = _SKIPPED[reason]
+    return Bilingual(zh=f"{text.zh} {count} 个", en=f"{text.en}: {count}")

@@ -1,4 +1,4 @@
-"""Render: notices -> what a delivery says. The ladder: full card, compact card, plain text; never silence."""
+"""Rendering: notices become the content of a delivery. Fallback chain: full card, compact card, plain text."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from notifier.cards.templates import (
 from notifier.cards.withdrawal_text import not_yours_any_more, panel, withdrawal_card
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
-from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
+from notifier.domain.card import BalanceChangeCard, Bilingual, WithdrawalCard, WithdrawalPanel
 from notifier.domain.card_state import CardState, ClaimedDelivery, PostedCard
 from notifier.domain.delivery import CardVariant, Content
 from notifier.domain.digest import Digest
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 class Problem(Protocol):
-    """What a card check finds; shown to a person."""
+    """One broken card rule, with the path of the element and a message for people."""
 
     @property
     def path(self) -> str: ...
@@ -43,14 +43,16 @@ class Problem(Protocol):
 
 
 Check = Callable[[object], Sequence[Problem]]
-"""Whether Feishu would take a card, as far as we know its rules. Empty: it would."""
+"""Checks a card against the known rules of Feishu. An empty result means that Feishu accepts it."""
 
 Card = BalanceChangeCard | WithdrawalCard | DigestCard
 
 
 class Renderer:
-    """zone: for the places where Feishu cannot show the reader's own. per_minute: withdrawals, to say how long many of
-    them take.
+    """Renders cards and plain texts.
+
+    zone: for times that Feishu cannot show in the reader's own time zone. per_minute: withdrawals per minute, to
+    estimate the time of a batch. contact, payday: the operator's own lines on reward and withdrawal cards, or None.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class Renderer:
         clock: Clock,
         withdraw_offer: WithdrawOffer | None = None,
         per_minute: int = 90,
+        contact: Bilingual | None = None,
+        payday: Bilingual | None = None,
     ) -> None:
         self._templates = templates
         self._per_minute = per_minute
@@ -69,48 +73,54 @@ class Renderer:
         self._check = check
         self._zone = zone
         self._clock = clock
+        self._contact = contact
+        self._payday = payday
 
     def content(self, claimed: ClaimedDelivery) -> Content:
-        """From the delivery's rung downwards, the first that can be made. Plain text always can."""
+        """Return the content in the delivery's variant, or the next lower one that can be rendered.
+
+        Plain text can always be rendered.
+        """
         delivery = claimed.delivery
         card = self._shown(claimed, target=delivery.target, reroute=delivery.reroute_reason)
-        made, variant, fault = self._render_variant(card, delivery.variant, delivery_id=delivery.id)
-        if made is None:
+        rendered, variant, fault = self._render_variant(card, delivery.variant, delivery_id=delivery.id)
+        if rendered is None:
             body = serialise({"text": plain_text(card)})
             return Content(variant=CardVariant.TEXT, msg_type="text", body=body, fault=fault)
-        return Content(variant=variant, msg_type="interactive", body=serialise(made), fault=fault)
+        return Content(variant=variant, msg_type="interactive", body=serialise(rendered), fault=fault)
 
     def posted(self, posted: PostedCard) -> dict[str, Any] | None:
-        """The card as it should look now, on its rung or below; None for what is no card. Never raises for a
-        template at fault: the simpler one is taken.
+        """Return the current form of a posted card, in its variant or a lower one; None for plain text.
+
+        A broken template is logged and the next lower variant is used, so it never raises TemplateBroken.
         """
         card = self._shown(posted, target=posted.target, reroute=posted.reroute_reason)
         if posted.has_other_referrer:
             card = replace(card, withdrawal=not_yours_any_more())
         return self._render_variant(card, posted.variant, delivery_id=posted.delivery_id)[0]
 
-    def _shown(self, what: ClaimedDelivery | PostedCard, *, target: str, reroute: str | None) -> Card:
-        if what.digest is None:
+    def _shown(self, source: ClaimedDelivery | PostedCard, *, target: str, reroute: str | None) -> Card:
+        if source.digest is None:
             return self._card(
-                what.notices,
-                card_state=what.card_state,
-                ownership=what.ownership,
+                source.notices,
+                card_state=source.card_state,
+                ownership=source.ownership,
                 target=target,
                 reroute=reroute,
             )
         return self.digest(
-            what.digest,
-            what.panel,
-            card_state=what.card_state,
-            ownership=what.ownership,
-            account=account_id(what.account) if what.account else "",
+            source.digest,
+            source.panel,
+            card_state=source.card_state,
+            ownership=source.ownership,
+            account=account_id(source.account) if source.account else "",
             reroute=reroute,
         )
 
     def _render_variant(
         self, card: Card, start: CardVariant, *, delivery_id: int
     ) -> tuple[dict[str, Any] | None, CardVariant, str | None]:
-        """The card and its rung, or None and plain text; with what was wrong with a better one."""
+        """The card and its variant, or None and TEXT; and the error of the higher variant, or None."""
         variant: CardVariant | None = start
         fault: str | None = None
         while variant is not None and variant is not CardVariant.TEXT:
@@ -140,8 +150,8 @@ class Renderer:
             card = balance_change_card(
                 notices, audience=audience, referrer=referrer, zone=self._zone, reroute=reroute
             )
-            return replace(card, withdrawal=panel)
-        return withdrawal_card(
+            return replace(card, withdrawal=panel, contact=self._contact, payday=self._payday)
+        shown = withdrawal_card(
             notices,
             now_shown=panel,
             audience=audience,
@@ -149,6 +159,7 @@ class Renderer:
             reroute=reroute,
             asked_at=to_millis(self._clock.now()),
         )
+        return replace(shown, contact=self._contact, payday=self._payday)
 
     def digest(
         self,
@@ -160,7 +171,7 @@ class Renderer:
         account: str = "",
         reroute: str | None = None,
     ) -> DigestCard:
-        """account: whose own it is; "" for a group's."""
+        """Return what a digest card shows. account: the account of a referrer's own digest; "" for a group."""
         return digest_card(
             digest,
             panel or DigestPanel(),
@@ -185,7 +196,7 @@ class Renderer:
         )
 
     def card(self, variant: CardVariant, card: Card) -> dict[str, Any]:
-        """Raises TemplateBroken when the template fails or its card breaks a rule of Feishu."""
+        """Render a card in one variant. Raises TemplateBroken if the template fails or the card breaks a Feishu rule."""
         name = _templates_for(card)[CardVariant.FULL if variant is CardVariant.NO_MEDIA else variant]
         rendered = self._templates.render(name, {"card": card})
         if variant is CardVariant.NO_MEDIA:
@@ -193,7 +204,7 @@ class Renderer:
         problems = self._check(rendered)
         if problems:
             shown = "; ".join(f"{problem.path}: {problem.message}" for problem in problems[:5])
-            raise TemplateBroken(f"{name}: Feishu would refuse this card: {shown}")
+            raise TemplateBroken(f"{name}: Feishu would reject this card: {shown}")
         return rendered
 
 
@@ -201,7 +212,7 @@ PICTURES = frozenset({"chart", "img", "img_combination"})
 
 
 def without_pictures(node: Any) -> Any:  # noqa: ANN401 - JSON
-    """The same card without its charts and images."""
+    """Return the card JSON without its charts and images."""
     match node:
         case dict():
             return {name: without_pictures(value) for name, value in node.items()}
@@ -216,25 +227,25 @@ def without_pictures(node: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def serialise(document: object) -> str:
-    """As short as JSON gets; Chinese stays readable."""
+    """Return compact JSON. Chinese text stays readable."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 STATES = {
     "offered": "可提现 / Available to withdraw",
     "processing": "提现处理中 / Withdrawal in progress",
-    "withdrawn": "已提现，等待打款 / Withdrawn, payment follows",
-    "sent": "打款处理中 / Payment on its way",
-    "paid": "已打款 / Paid",
-    "failed": "打款失败 / Payment failed",
+    "withdrawn": "已提现，等待付款 / Withdrawn, waiting for payment",
+    "sent": "付款处理中 / Payment in progress",
+    "paid": "已付款 / Paid",
+    "failed": "付款失败 / Payment failed",
     "nothing": "没有可提现的余额 / Nothing to withdraw",
-    "refused": "提现未成功 / Withdrawal failed",
+    "refused": "提现失败 / Withdrawal failed",
 }
-"""What plain text says of a withdrawal."""
+"""Text of each withdrawal state in the plain text variant."""
 
 ALARMS = {
-    "late": "提现后长时间未打款，请处理 / Withdrawn, but not paid for days: please see to it",
-    "dead": "打款系统未接收，请处理 / The paying system did not take it: please see to it",
+    "late": "提现后长时间未付款，请处理 / Payment overdue. Please check it.",
+    "dead": "付款系统未接收，请处理 / Rejected by the payment system. Please check it.",
 }
 
 
@@ -245,7 +256,10 @@ def _templates_for(card: Card) -> dict[CardVariant, str]:
 
 
 def plain_text(card: Card) -> str:
-    """The last rung: figures only, no names, nothing that could be refused or become a mention."""
+    """Return the plain text variant: figures only, without names.
+
+    It omits the configured lines, because Feishu may reject a message for its text and no lower variant exists.
+    """
     if isinstance(card, WithdrawalCard):
         rows = ["内推奖励提现 / Referral reward withdrawal", f"账户 / Account {card.account_id}"]
         rows += [ALARMS[card.alarm]] if card.alarm else []
@@ -265,16 +279,20 @@ def plain_text(card: Card) -> str:
         if card.withdrawal is not None and card.withdrawal.state != "offered":  # a text has no button
             rows += _withdrawal_rows(card.withdrawal)
     if card.reroute_reason:
-        rows.append("未能送达原定接收人 / The intended recipient could not be reached")
+        rows.append("无法送达原接收人 / We couldn't reach the recipient")
     return "\n".join(rows).replace("<", "＜").replace(">", "＞")
 
 
 def _digest_rows(card: DigestCard) -> list[str]:
     rows = [f"内推奖励摘要 / Referral rewards digest {card.name} {card.period.en}"]
-    rows += [] if card.adds_up else ["账目不平，请联系管理员 / The books do not agree; ask the administrator"]
+    rows += (
+        []
+        if card.adds_up
+        else ["账目不平，请联系管理员 / The figures don't add up. Contact your administrator."]
+    )
     rows += [f"更正 / Correction {card.correction}"] if card.correction else []
-    rows += [f"补发，原定 / Late, due at {card.late_text}"] if card.late_text else []
-    rows += [f"截至 / Up to {card.until_text}"] if card.until_text else []
+    rows += [f"补发，原定于 / Sent late, scheduled for {card.late_text}"] if card.late_text else []
+    rows += [f"截至 / As of {card.until_text}"] if card.until_text else []
     rows += [f"账户 / Account {card.account_id}"] if card.account_id else []
     rows += [
         f"{flow.label.zh} / {flow.label.en}: {flow.opening} → {flow.closing} ({flow.net})"
@@ -290,4 +308,5 @@ def _withdrawal_rows(panel: WithdrawalPanel) -> list[str]:
 
 
 def _figures(delta: str | None, after: str) -> str:
-    return f"{delta} → {after}" if delta else after
+    balance = f"余额 / Balance {after}"
+    return f"{delta} · {balance}" if delta else balance

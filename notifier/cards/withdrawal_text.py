@@ -1,4 +1,4 @@
-"""Withdrawal wording: what a card says about withdrawing, and the short answers to a press of its button.
+"""Texts about withdrawals: the withdrawal part of a card, and the toasts that answer a press of its button.
 
 A toast is {"type": "info" | "success" | "warning" | "error", "content": zh, "i18n": {"zh_cn": zh, "en_us": en}}.
 """
@@ -18,6 +18,7 @@ from notifier.cards.balance_text import (
     money,
     person,
     reroute_reason,
+    short_order_id,
 )
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
@@ -31,21 +32,21 @@ from notifier.domain.withdrawal import DenialReason, PressOutcome, Withdrawal, W
 MAX_REASON_LENGTH = 160
 
 KNOWN_REASONS = {
-    1002553: Bilingual(zh="飞书查不到该内推账户", en="Feishu knows no such referral account"),
-    1002555: Bilingual(zh="内推账户已停用", en="The referral account is deactivated"),
+    1002553: Bilingual(zh="飞书查不到该内推账户", en="Feishu can't find this referral account"),
+    1002555: Bilingual(zh="内推账户已停用", en="This referral account is deactivated"),
     99991672: Bilingual(
         zh="应用缺少提现权限，请联系管理员",
-        en="The app lacks the permission to withdraw; tell the administrator",
+        en="The app doesn't have permission to withdraw. Contact your administrator.",
     ),
 }
-"""By Feishu's code."""
+"""Reasons that we know, by Feishu's error code."""
 
 NOT_THE_REQUESTERS = Bilingual(
     zh="内推账户不属于申请提现的人",
     en="The account does not belong to the person who requested the withdrawal",
 )
-NO_REASON = Bilingual(zh="飞书没有说明原因", en="Feishu gave no reason")
-NO_PAYOUT_REASON = Bilingual(zh="打款系统没有说明原因", en="The paying system gave no reason")
+NO_REASON = Bilingual(zh="飞书未说明原因", en="Feishu gave no reason")
+NO_PAYOUT_REASON = Bilingual(zh="付款系统未说明原因", en="The payment system gave no reason")
 MAX_REFERENCE_LENGTH = 64
 DAY_MS = 86_400_000
 
@@ -53,57 +54,57 @@ _DENIED = {
     DenialReason.NOBODY: (
         "error",
         Bilingual(
-            zh="无法确认你的身份，请在飞书客户端里打开这张卡片再试。",
-            en="We cannot tell who you are. Open this card in the Feishu app and try again.",
+            zh="无法确认你的身份，请在飞书客户端中打开这张卡片后重试。",
+            en="We couldn't verify your identity. Open this card in the Feishu app and try again.",
         ),
     ),
     DenialReason.FOREIGN: (
         "error",
         Bilingual(
-            zh="只有本企业的成员可以提现，请换用企业内的账号。",
-            en="Only members of this organisation can withdraw. Use your account there.",
+            zh="仅本企业成员可以提现，请切换到企业内的账号。",
+            en="Only members of this organization can withdraw. Switch to your account there.",
         ),
     ),
     DenialReason.UNKNOWN_BUTTON: (
         "error",
         Bilingual(
-            zh="这个按钮已失效，请使用最新的内推奖励卡片。",
+            zh="该按钮已失效，请使用最新的内推奖励卡片。",
             en="This button no longer works. Use your latest referral reward card.",
         ),
     ),
     DenialReason.OTHER_MESSAGE: (
         "error",
         Bilingual(
-            zh="请在机器人发给你的原卡片上操作，转发的卡片不能提现。",
-            en="Use the original card from the bot. A forwarded card cannot withdraw.",
+            zh="转发的卡片不支持提现，请在机器人发送的原卡片上操作。",
+            en="You can't withdraw from a forwarded card. Use the original card from the bot.",
         ),
     ),
     DenialReason.EXPIRED: (
         "warning",
         Bilingual(
-            zh="这张卡片已过期，请使用更新的内推奖励卡片。",
-            en="This card has expired. Use a newer referral reward card.",
+            zh="该卡片已过期，请使用最新的内推奖励卡片。",
+            en="This card has expired. Use your latest referral reward card.",
         ),
     ),
     DenialReason.OWNER_UNKNOWN: (
         "warning",
         Bilingual(
-            zh="暂时无法确认账户归属，请稍后再试；若一直如此，请联系管理员。",
-            en="We cannot yet tell whose account this is. Try again later; if it persists, tell the administrator.",
+            zh="暂时无法确认该账户的内推人，请稍后重试。如仍有问题，请联系管理员。",
+            en="We can't confirm the referrer of this account yet. Try again later, or contact your administrator.",
         ),
     ),
     DenialReason.NOT_YOURS: (
         "error",
         Bilingual(
-            zh="只有内推人本人或本群的授权人员可以提现，请联系他们操作。",
-            en="Only the referrer or an authorised member of this group can withdraw. Ask one of them.",
+            zh="仅内推人本人或本群的授权人员可以提现，请联系他们操作。",
+            en="Only the referrer or an authorized member of this group can withdraw. Contact one of them.",
         ),
     ),
     DenialReason.DEACTIVATED: (
         "warning",
         Bilingual(
-            zh="内推账户已停用，不能提现，请联系招聘管理员。",
-            en="The referral account is deactivated and cannot withdraw. Ask your recruiting administrator.",
+            zh="内推账户已停用，无法提现，请联系招聘管理员。",
+            en="This referral account is deactivated. Contact your recruiting administrator.",
         ),
     ),
 }
@@ -113,36 +114,36 @@ _MEANING = {
     PressOutcome.BUSY: (
         "info",
         Bilingual(
-            zh="提现已在处理中，无需重复点击，结果会显示在卡片上。",
-            en="A withdrawal is already under way. No need to press again; the card will show the result.",
+            zh="提现正在处理，无需重复点击，结果会显示在卡片上。",
+            en="A withdrawal is already in progress. This card will show the result.",
         ),
     ),
     PressOutcome.STALE: (
         "warning",
         Bilingual(
-            zh="余额已有变化，请核对更新后的金额，再点一次提现。",
-            en="The balance has changed. Check the updated amounts, then press Withdraw again.",
+            zh="余额已变动，请核对更新后的金额，再次点击提现。",
+            en="The balance has changed. Check the updated amounts, then click Withdraw again.",
         ),
     ),
     PressOutcome.DONE: (
         "success",
         Bilingual(
-            zh="此前的余额已经提现，目前没有新的可提现余额，无需再操作。",
-            en="That balance has been withdrawn already and nothing new has come in. Nothing left to do.",
+            zh="该余额已提现，目前没有新的可提现余额，无需操作。",
+            en="This balance is already withdrawn, and there are no new rewards. No action needed.",
         ),
     ),
     PressOutcome.EMPTY: (
         "info",
         Bilingual(
-            zh="目前没有可提现的余额，有新奖励到账后再试。",
-            en="There is nothing to withdraw now. Try again when a new reward has arrived.",
+            zh="目前没有可提现的余额，请在新奖励到账后再试。",
+            en="You have no balance to withdraw. Try again after your next reward.",
         ),
     ),
 }
 
 
 class PressReply(StrEnum):
-    """What a press on a digest's card comes to, besides what a press on any card does."""
+    """Replies to a press on a digest card, besides those of any card."""
 
     BEGUN = "begun"
     BUSY = "busy"
@@ -154,31 +155,34 @@ class PressReply(StrEnum):
 _PRESS_REPLIES = {
     PressReply.BEGUN: (
         "info",
-        Bilingual(zh="批量提现已开始，进度显示在卡片上。", en="Withdrawals begun; progress shows here."),
+        Bilingual(
+            zh="批量提现已开始，进度会显示在卡片上。", en="Withdrawals started. This card shows the progress."
+        ),
     ),
     PressReply.BUSY: (
         "info",
         Bilingual(
-            zh="批量提现正在进行，请等它结束后再操作。",
-            en="Withdrawals are running on this card. Wait until they are over.",
+            zh="批量提现正在进行，请在结束后再操作。",
+            en="Withdrawals from this card are in progress. Wait until they finish.",
         ),
     ),
     PressReply.OVER: (
         "warning",
         Bilingual(
             zh="卡片内容已更新，请核对后再操作。",
-            en="The card has changed. Look at it again, then press once more.",
+            en="This card has changed. Check it, then try again.",
         ),
     ),
     PressReply.NOTHING: (
         "info",
         Bilingual(
-            zh="没有可处理的账户，无需再操作。", en="There is no account left to do this for. Nothing to do."
+            zh="没有可处理的账户，无需操作。",
+            en="There are no accounts to process. No action needed.",
         ),
     ),
     PressReply.CHOOSE: (
         "warning",
-        Bilingual(zh="请先选择一个账户，再点提现。", en="Choose an account first, then press Withdraw."),
+        Bilingual(zh="请先选择一个账户，再点击提现。", en="Choose an account, then click Withdraw."),
     ),
 }
 
@@ -192,10 +196,11 @@ def panel(
     payout: Payout | None = None,
     zone: tzinfo,
 ) -> WithdrawalPanel | None:
-    """What the card says; None where there is nothing to say.
+    """Return the withdrawal part of a card, or None if the card has none.
 
-    ref: the button's id, "" where no button may be. holdings: the balance as the ledger knows it. withdrawal: the
-    one this card tells about, None for a card that offers one. payout: of that withdrawal, None before there is one.
+    ref: the button's id, or "" for a card without a button. holdings: the balance in the ledger. kinds: what a
+    withdrawal covers. withdrawal: the order that the card shows, or None for a card that offers one. payout: the
+    payout of that order, or None. zone: for times as text.
     """
     available = withdrawable(holdings, kinds)
     if withdrawal is None:
@@ -204,7 +209,7 @@ def panel(
             if ref and available
             else None
         )
-    order_id, by = withdrawal.order_id, withdrawal.requested_by
+    order_id, by = short_order_id(withdrawal.order_id), withdrawal.requested_by
     match withdrawal.state:
         case WithdrawalState.REQUESTED:
             asked = withdrawable(withdrawal.expected or holdings, withdrawal.kinds)
@@ -235,34 +240,34 @@ def panel(
 
 
 def _paying(booked: WithdrawalPanel, payout: Payout, zone: tzinfo) -> WithdrawalPanel:
-    """Where the money is. A payout that nobody takes is ours to mend: to its owner it is still on its way."""
+    """Show the state of the payout. A pending or dead payout looks like "withdrawn": only an operator can repair it."""
     if payout.state is PayoutState.SENT:
         return replace(booked, state="sent")
     if payout.state not in SETTLED:
         return booked
-    said = clean(payout.reason or "", MAX_REASON_LENGTH)
-    why = Bilingual(zh=said, en=said) if said else NO_PAYOUT_REASON
+    given = clean(payout.reason or "", MAX_REASON_LENGTH)
+    reason = Bilingual(zh=given, en=given) if given else NO_PAYOUT_REASON
     return replace(
         booked,
         state=payout.state.value,
         settled_at=payout.settled_at,
         settled_at_text="" if payout.settled_at is None else moment(payout.settled_at, zone),
         reference=reference(payout.reference),
-        reason=why if payout.state is PayoutState.FAILED else None,
+        reason=reason if payout.state is PayoutState.FAILED else None,
     )
 
 
 def not_yours_any_more() -> WithdrawalPanel:
-    """For the private chat of somebody who owned the account once: no amount, order or name is theirs to read."""
-    gone = Bilingual(
-        zh="该内推账户现已不归你所有，后续变动不再显示。",
-        en="This referral account is no longer yours; what happens to it since is not shown here.",
+    """Return the panel for a former referrer of the account: without amounts, order or names."""
+    reason = Bilingual(
+        zh="你已不是该内推账户的内推人，此处不再显示后续变动。",
+        en="You are no longer the referrer of this account. Later changes are not shown here.",
     )
-    return WithdrawalPanel(state="nothing", reason=gone)
+    return WithdrawalPanel(state="nothing", reason=reason)
 
 
 def reference(text: str) -> str:
-    """The other system's own words, as one short line. Long digits are what it is made of: they are no phone here."""
+    """Return the payment reference as one short line. It keeps long digits, which are no phone number here."""
     shown = "".join(char for char in text if char.isprintable())[:MAX_REFERENCE_LENGTH]
     return " ".join(shown.split())
 
@@ -276,13 +281,17 @@ def withdrawal_card(
     reroute: str | None,
     asked_at: Millis,
 ) -> WithdrawalCard:
-    """told: at least one notice of one order. asked_at: when this is drawn, to count the days of a late one."""
+    """Return what a withdrawal card shows.
+
+    notices: at least one, all of one order. now_shown: the current state. asked_at: the time of rendering, in
+    milliseconds since the epoch, to count the days of a late payment. reroute: as for balance_change_card.
+    """
     last = notices[-1]
     alarm = {NoticeReason.PAYOUT_LATE: "late", NoticeReason.PAYOUT_DEAD: "dead"}.get(last.reason, "")
-    open_still = now_shown.state not in {"paid", "failed"}
+    is_open = now_shown.state not in {"paid", "failed"}
     since = now_shown.at if now_shown.at is not None else last.occurred_at
     return WithdrawalCard(
-        alarm=alarm if open_still and not (alarm == "dead" and now_shown.state == "sent") else "",
+        alarm=alarm if is_open and not (alarm == "dead" and now_shown.state == "sent") else "",
         days=max(0, asked_at - since) // DAY_MS,
         audience=audience,
         account_id=account_id(last.account),
@@ -292,25 +301,27 @@ def withdrawal_card(
     )
 
 
-def panel_toast(said: PressReply) -> dict[str, Any]:
-    return _toast(*_PRESS_REPLIES[said])
+def panel_toast(reply: PressReply) -> dict[str, Any]:
+    """Return the toast that answers a press on a digest card."""
+    return _toast(*_PRESS_REPLIES[reply])
 
 
 def denied_toast(denied: DenialReason) -> dict[str, Any]:
-    """What to do instead. The same for everybody: no amount, name or id is told to who may not act."""
+    """Return the toast for a press that is not allowed. It shows no amount, name or id."""
     return _toast(*_DENIED[denied])
 
 
 def meaning_toast(meaning: PressOutcome) -> dict[str, Any]:
+    """Return the toast that answers an allowed press."""
     return _toast(*_MEANING[meaning])
 
 
-def _toast(kind: str, words: Bilingual) -> dict[str, Any]:
-    return {"type": kind, "content": words.zh, "i18n": {"zh_cn": words.zh, "en_us": words.en}}
+def _toast(kind: str, text: Bilingual) -> dict[str, Any]:
+    return {"type": kind, "content": text.zh, "i18n": {"zh_cn": text.zh, "en_us": text.en}}
 
 
 def _figures(amounts: Amounts) -> tuple[AmountFigure, ...]:
-    """Cash before points. Of very many currencies the last figure says how many more there are."""
+    """Cash comes before points. With too many currencies the last figure counts the rest."""
     shown = tuple(
         AmountFigure(label=label(asset), text=money(asset, amount))
         for asset, amount in without_zeros(amounts).items()
@@ -320,7 +331,7 @@ def _figures(amounts: Amounts) -> tuple[AmountFigure, ...]:
     kept = shown[: MAX_AMOUNT_LINES - 1]
     return (
         *kept,
-        AmountFigure(label=Bilingual(zh="其余项目", en="Others"), text=f"× {len(shown) - len(kept)}"),
+        AmountFigure(label=Bilingual(zh="其他", en="Others"), text=f"× {len(shown) - len(kept)}"),
     )
 
 

@@ -123,11 +123,28 @@ class StoreConfig(Section):
         return value
 
 
+def _as_both_languages(value: object) -> object:
+    """One text, for example from the environment, is shown in both languages."""
+    return {"zh": value} if isinstance(value, str) else value
+
+
+class OwnLineConfig(Section):
+    """A line of the operator's own on a card. If one language is empty, the other one is shown in both."""
+
+    zh: str = Field(default="", max_length=200)
+    en: str = Field(default="", max_length=200)
+
+
+OwnLine = Annotated[OwnLineConfig, BeforeValidator(_as_both_languages)]
+
+
 class CardConfig(Section):
     """Rendering of cards."""
 
     time_zone: Zone = ZoneInfo("Asia/Shanghai")
     template_dir: Path | None = None
+    contact: OwnLine = OwnLineConfig()
+    payday: OwnLine = OwnLineConfig()
 
     @field_validator("template_dir")
     @classmethod

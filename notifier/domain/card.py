@@ -67,7 +67,7 @@ class WithdrawalPanel:
     state: offered, processing, withdrawn, nothing (there was nothing to take) or refused; after withdrawn come
     sent (the company's system has it), paid and failed (that system says so). ref: the opaque id that goes into
     the button's value, alone; "" where there is no button. amounts: what can be, is being or was taken; in
-    refused, what the button would take. order_id, by: the order and the open_id of who asked for it; "" while
+    refused, what the button would take. order_id, by: the short form of the order id and the open_id of who asked for it; "" while
     there is no order. at: when Feishu booked it, milliseconds since the epoch, UTC; at_text: the same moment in
     the configured time zone, "" when at is None. settled_at, settled_at_text: the same for when it was reported
     paid or failed. reference: the paying system's, in paid and failed; "" when it gave none. reason: why Feishu
@@ -115,6 +115,10 @@ class BalanceChangeCard:
     reroute_reason: Bilingual | None = None
     withdrawal: WithdrawalPanel | None = None
     recovered: bool = False
+    contact: Bilingual | None = None
+    """The operator's own line from `cards.contact`; None if it is empty."""
+    payday: Bilingual | None = None
+    """The operator's own line from `cards.payday`; None if it is empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,3 +137,7 @@ class WithdrawalCard:
     referrer: Person | None
     withdrawal: WithdrawalPanel
     reroute_reason: Bilingual | None = None
+    contact: Bilingual | None = None
+    """As on a BalanceChangeCard."""
+    payday: Bilingual | None = None
+    """As on a BalanceChangeCard."""

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from notifier.cards.balance_text import balance_change_card
+from notifier.cards.balance_text import balance_change_card, own_line
 from notifier.cards.templates import DIGEST_TEMPLATES, PERSONAL_TEMPLATES, WITHDRAWAL_TEMPLATES
 from notifier.cards.withdrawal_text import panel, withdrawal_card
 from notifier.config.settings import Config
@@ -25,6 +25,7 @@ _CNY, _USD, _JPY = (Asset(Kind.CASH, code) for code in ("CNY", "USD", "JPY"))
 _ACCOUNT = AccountKey(tenant_key="sample", app_id="sample", account_id="7000000000000000001")
 _SAMPLE_PERSON = Referrer(open_id="ou_sample", name_zh="示例同事", name_en="Sample Colleague")
 _AT = 1_700_000_000_000
+_ORDER_ID = "rn-5d0c7a41b2e84f6f9a3e0d1c3f9a1c2b"
 _DAY_MS = 86_400_000
 
 
@@ -64,7 +65,7 @@ SAMPLES = tuple(_NOTICES)
 _BALANCES = {_CNY: Decimal(1200), POINTS: Decimal(120)}
 _WITHDRAWN = Withdrawal(
     id=1,
-    order_id="sample-order",
+    order_id=_ORDER_ID,
     account_ref=1,
     account=_ACCOUNT,
     kinds=tuple(Kind),
@@ -81,7 +82,7 @@ _WITHDRAWN = Withdrawal(
 _ASKED_BY_HR = replace(_WITHDRAWN, requested_by="ou_sample_hr", role=Role.OPERATOR)
 _PAYOUT = Payout(
     id=1,
-    order_id="sample-order",
+    order_id=_ORDER_ID,
     account_ref=1,
     account=_ACCOUNT,
     state=PayoutState.PENDING,
@@ -162,12 +163,16 @@ def make_sample(
     """Raises ConfigError for a name that is not among those that fit."""
     if name not in allowed:
         raise ConfigError(f"--sample: there is no sample {name!r} for this. There are: {', '.join(allowed)}.")
-    if name in _NOTICES:
-        return _balance_card(name, config)
-    return (
-        _withdrawal_card(_WITHDRAWAL_CASES[name], config)
-        if name in _WITHDRAWAL_CASES
-        else make_digest_sample(name, config)
+    if name not in _NOTICES and name not in _WITHDRAWAL_CASES:
+        return make_digest_sample(name, config)
+    card = (
+        _balance_card(name, config) if name in _NOTICES else _withdrawal_card(_WITHDRAWAL_CASES[name], config)
+    )
+    lines = config.cards
+    return replace(
+        card,
+        contact=own_line(lines.contact.zh, lines.contact.en),
+        payday=own_line(lines.payday.zh, lines.payday.en),
     )
 
 
@@ -186,11 +191,7 @@ def _withdrawal_card(order: _WithdrawalCase, config: Config) -> WithdrawalCard:
     if order.hostile:
         person = replace(person, name_zh=_HOSTILE_NAME, name_en=_HOSTILE_NAME)
     return withdrawal_card(
-        [
-            Notice(
-                key="sample", account=_ACCOUNT, reason=order.reason, occurred_at=_AT, order_id="sample-order"
-            )
-        ],
+        [Notice(key="sample", account=_ACCOUNT, reason=order.reason, occurred_at=_AT, order_id=_ORDER_ID)],
         now_shown=shown,
         audience=order.audience,
         referrer=person,

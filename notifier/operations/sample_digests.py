@@ -92,7 +92,10 @@ _STALLED = StalledItems(
     payouts=3,
     payout_examples=tuple(
         StalledPayout(
-            account_id="7000000000000000002", order_id=f"rn-sample-{state}", state=state, since=_CREATED_AT
+            account_id="7000000000000000002",
+            order_id=f"rn-5d0c7a41b2e84f6f9a3e0d1c-{state}",
+            state=state,
+            since=_CREATED_AT,
         )
         for state in ("dead", "failed", "late")
     ),
@@ -125,7 +128,7 @@ def _result(
         account_id=holder.account_id,
         referrer=holder.referrer,
         state=state,
-        order_id="rn-sample",
+        order_id="rn-5d0c7a41b2e84f6f9a3e0d1c3f9a1c2b",
         amounts=holder.amounts,
         payout=payout,
         skipped=skipped,

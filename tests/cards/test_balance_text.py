@@ -18,8 +18,10 @@ from notifier.cards.balance_text import (
     label,
     moment,
     money,
+    own_line,
     person,
     reroute_reason,
+    short_order_id,
     signed,
 )
 from notifier.domain.account import Referrer
@@ -121,6 +123,34 @@ def test_cleaning_twice_is_cleaning_once(text: str) -> None:
 )
 def test_a_missing_name_comes_from_the_other_language(name_zh: str, name_en: str, shown: Bilingual) -> None:
     assert shown == person(Referrer(open_id="ou_1", name_zh=name_zh, name_en=name_en)).name
+
+
+@pytest.mark.parametrize(
+    "zh, en, shown",
+    [
+        ("", "", None),
+        (" \u200b", "\n", None),
+        ("每月 15 日付款", "", Bilingual(zh="每月 15 日付款", en="每月 15 日付款")),
+        ("", "Paid on the 15th", Bilingual(zh="Paid on the 15th", en="Paid on the 15th")),
+        (
+            "联系\u202e\nhr@example.com",
+            "Call +86 138 0013 8000",
+            Bilingual(zh="联系 hr@example.com", en="Call +86 138 0013 8000"),
+        ),
+        ("长" * 200, "W" * 201, Bilingual(zh="长" * 200, en="W" * 199 + "…")),
+    ],
+)
+def test_a_configured_line_keeps_contact_data_and_fills_in_for_the_other_language(
+    zh: str, en: str, shown: Bilingual | None
+) -> None:
+    assert shown == own_line(zh, en)
+
+
+@pytest.mark.parametrize(
+    "order_id, shown", [("rn-5d0c7a413f9a1c2b", "…3f9a1c2b"), ("12345678", "12345678"), ("", "")]
+)
+def test_a_card_shows_the_last_eight_characters_of_an_order_id(order_id: str, shown: str) -> None:
+    assert shown == short_order_id(order_id)
 
 
 def test_labels_are_in_both_languages() -> None:

@@ -57,7 +57,12 @@ def lines(card: object, language: str) -> Iterator[str]:
 
 MOVES = {
     "zh_cn": ["新增奖励 +¥2,000.00", "首次登记 +¥350.00", "已提现 -¥1,150.00", "更正及其他减少 -¥50.00"],
-    "en_us": ["Rewards in +¥2,000.00", "First seen +¥350.00", "Withdrawn -¥1,150.00", "Corrections -¥50.00"],
+    "en_us": [
+        "New rewards +¥2,000.00",
+        "First recorded +¥350.00",
+        "Withdrawn -¥1,150.00",
+        "Corrections -¥50.00",
+    ],
 }
 
 
@@ -78,9 +83,9 @@ def test_a_figure_stands_in_one_line_with_its_name(template: str, language: str)
 @pytest.mark.parametrize(
     "name, zh, en",
     [
-        ("daily", "内推奖励日报", "Referral rewards, daily"),
-        ("month", "内推奖励月报", "Referral rewards, monthly"),
-        ("my-week", "我的内推奖励日报", "My referral rewards, daily"),
+        ("daily", "内推奖励日报", "Daily referral rewards"),
+        ("month", "内推奖励月报", "Monthly referral rewards"),
+        ("my-week", "我的内推奖励日报", "My daily referral rewards"),
     ],
 )
 def test_the_compact_card_says_which_digest_it_is_and_all_its_figures(name: str, zh: str, en: str) -> None:
@@ -140,10 +145,10 @@ def test_what_failed_comes_first_with_its_reason_in_both_languages() -> None:
     table = list(tagged(rendered(card), "table"))[-1]
 
     assert [
-        "<font color='red'>未成功 Failed</font> 账户已停用 account deactivated 1002555",
-        "<font color='red'>未成功 Failed</font> 飞书拒绝 refused 4711",
-        "<font color='orange'>跳过 Left out</font> 归属未知 owner unknown",
-        "<font color='orange'>跳过 Left out</font> 提现已在处理中 already under way",
+        "<font color='red'>失败 Failed</font> 账户已停用 account deactivated 1002555",
+        "<font color='red'>失败 Failed</font> 飞书拒绝 rejected 4711",
+        "<font color='orange'>已跳过 Skipped</font> 内推人未知 referrer unknown",
+        "<font color='orange'>已跳过 Skipped</font> 提现正在处理 already in progress",
         "<font color='blue'>处理中 In progress</font>",
         "<font color='green'>已提现 Withdrawn</font>",
     ] == [row["state"] for row in table["rows"]]
@@ -164,10 +169,10 @@ def test_the_time_left_is_said_in_seconds_below_a_minute(remaining: int, zh: str
     progress = Progress(total=100, done=100 - remaining, failed=0, skipped={}, running=True, by="ou_hr")
     card = rendered(digest_card(A_DIGEST, DigestPanel(progress=progress), zone=ZONE, per_minute=90))
 
-    assert [f"预计还需约 {zh}；可以离开，进度会在此更新。"] == [
+    assert [f"预计还需 {zh}。你可以先离开，进度会在此更新。"] == [
         line for line in lines(card, "zh_cn") if "预计还需" in line
     ]
-    assert f"About {en} left. You can leave; progress shows here." in lines(card, "en_us")
+    assert f"About {en} left. You can leave; this card shows the progress." in lines(card, "en_us")
 
 
 def test_times_are_in_the_zone_of_the_digest_and_name_it() -> None:
@@ -176,8 +181,10 @@ def test_times_are_in_the_zone_of_the_digest_and_name_it() -> None:
     late = replace(A_DIGEST, due_at=due_at, created_at=due_at + 26 * 3_600_000, zone="America/New_York")
     card = rendered(digest_card(late, DigestPanel(), zone=ZONE, per_minute=90))
 
-    assert "补发：本摘要晚于原定时间发出，原定于 2026-11-22 09:07 America/New_York。" in lines(card, "zh_cn")
-    assert "Late: this digest was due at 2026-11-22 09:07 America/New_York." in lines(card, "en_us")
+    assert "补发：本摘要原定于 2026-11-22 09:07 America/New_York 发送。" in lines(card, "zh_cn")
+    assert "Sent late: this digest was scheduled for 2026-11-22 09:07 America/New_York." in lines(
+        card, "en_us"
+    )
 
 
 def test_a_digest_of_before_zones_were_kept_is_told_in_that_of_the_cards() -> None:
@@ -192,8 +199,8 @@ def test_a_digest_of_before_zones_were_kept_is_told_in_that_of_the_cards() -> No
 def test_the_table_of_balances_says_as_of_when_it_is() -> None:
     card = render_sample(Config(), "digest.json.j2", "daily")
 
-    assert "未提取余额最多（截至 2023-11-15 09:07 Asia/Shanghai）" in lines(card, "zh_cn")
-    assert "Largest outstanding balances as of 2023-11-15 09:07 Asia/Shanghai" in lines(card, "en_us")
+    assert "待提现余额最多（截至 2023-11-15 09:07 Asia/Shanghai）" in lines(card, "zh_cn")
+    assert "Largest balances to withdraw as of 2023-11-15 09:07 Asia/Shanghai" in lines(card, "en_us")
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 from notifier.cards.render import Renderer, plain_text, without_pictures
 from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock
-from notifier.config.settings import Config
+from notifier.config.settings import CardConfig, Config
 from notifier.domain.account import Ownership, Referrer
+from notifier.domain.card import Bilingual
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import CardVariant, Content, Delivery, DeliveryState
 from notifier.errors import TemplateBroken
@@ -23,6 +24,9 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 BROKEN = "{{ nothing }}"
 TOO_LARGE = '{"schema": "2.0", "body": {"elements": [{"tag": "markdown", "content": "%s"}]}}' % ("x" * 30_000)
 NOT_A_CARD = '{"schema": "2.0", "body": {"elements": [{"tag": "no_such_component"}]}}'
+
+
+HOSTILE_LINE = '<at id=all></at> [x](http://x.invalid) "}],{"tag":"button"} {{ 7*7 }}'
 
 
 @pytest.fixture
@@ -80,13 +84,46 @@ def test_where_the_full_card_cannot_be_made_the_compact_one_is_sent(own: Path, s
     assert (CardVariant.COMPACT, "interactive") == rungs(renderer(own).content(claimed()))
 
 
+@pytest.mark.parametrize("sample", ["increase", "opening", "folded", "receipt", "failed", "late"])
+@pytest.mark.parametrize("variant", [CardVariant.FULL, CardVariant.COMPACT])
+def test_the_configured_lines_stand_on_every_reward_and_withdrawal_card(
+    sample: str, variant: CardVariant
+) -> None:
+    lines = CardConfig(contact={"zh": HOSTILE_LINE, "en": "Ask HR"}, payday={"zh": "每月 15 日付款"})  # type: ignore[arg-type]
+    shown = renderer().card(variant, make_sample(sample, Config(cards=lines)))
+    plain = renderer().card(variant, make_sample(sample, Config()))
+    added = [each for each in shown["body"]["elements"] if each not in plain["body"]["elements"]]
+
+    assert [("每月 15 日付款", "每月 15 日付款"), (HOSTILE_LINE, "Ask HR")] == [
+        (each["text"]["i18n_content"]["zh_cn"], each["text"]["i18n_content"]["en_us"]) for each in added
+    ]
+    assert ["plain_text", "plain_text"] == [each["text"]["tag"] for each in added]
+
+
+def test_the_renderer_adds_the_configured_lines_to_cards_but_not_to_plain_text() -> None:
+    """Feishu may reject a message for its text, and nothing comes after plain text."""
+    with_lines = Renderer(
+        CardTemplates(),
+        check=card_problems,
+        zone=SHANGHAI,
+        clock=SystemClock(),
+        contact=Bilingual(zh="请联系 HR", en="Ask HR"),
+        payday=Bilingual(zh="每月 15 日付款", en="Paid on the 15th"),
+    )
+
+    for variant in (CardVariant.FULL, CardVariant.COMPACT):
+        body = with_lines.content(claimed(variant=variant)).body
+        assert [] == [text for text in ("请联系 HR", "Ask HR", "每月 15 日付款") if text not in body]
+    assert "请联系 HR" not in with_lines.content(claimed(variant=CardVariant.TEXT)).body
+
+
 def test_where_no_card_can_be_made_plain_text_is_sent(own: Path) -> None:
     for name in BALANCE_TEMPLATES.values():
         (own / name).write_text(BROKEN)
     content = renderer(own).content(claimed())
 
     assert (CardVariant.TEXT, "text") == rungs(content)
-    assert "现金（CNY） / Cash (CNY): +¥500.00 → ¥1,200.00" in json.loads(content.body)["text"]
+    assert "现金（CNY） / Cash (CNY): +¥500.00 · 余额 / Balance ¥1,200.00" in json.loads(content.body)["text"]
 
 
 def test_a_delivery_that_stepped_down_does_not_climb_again() -> None:
@@ -98,7 +135,7 @@ def test_a_delivery_that_stepped_down_does_not_climb_again() -> None:
 def test_a_broken_card_says_what_feishu_would_refuse_and_where(own: Path) -> None:
     (own / BALANCE_TEMPLATES[CardVariant.FULL]).write_text(NOT_A_CARD)
 
-    with pytest.raises(TemplateBroken, match=r"Feishu would refuse this card: body\.elements\[0\]"):
+    with pytest.raises(TemplateBroken, match=r"Feishu would reject this card: body\.elements\[0\]"):
         renderer(own).card(CardVariant.FULL, make_sample("increase", Config()))
 
 

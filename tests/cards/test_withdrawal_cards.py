@@ -22,7 +22,7 @@ from notifier.operations.sample_cards import make_sample
 
 GOLDEN = Path(__file__).parent / "golden_withdrawal"
 REF = "0123456789abcdef0123456789abcdef"
-ORDER = "order-0123456789abcdef"
+ORDER = "…89abcdef"
 AMOUNTS = (
     AmountFigure(label=Bilingual(zh="现金（CNY）", en="Cash (CNY)"), text="¥1,200.00"),
     AmountFigure(label=Bilingual(zh="积分", en="Points"), text="120"),

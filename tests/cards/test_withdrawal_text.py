@@ -27,7 +27,7 @@ HELD: Amounts = {POINTS: Decimal(120), CNY: Decimal(1200), USD: Decimal(-5)}
 BOTH = tuple(Kind)
 ORDER = Withdrawal(
     id=1,
-    order_id="order-1",
+    order_id="rn-0000000001234567",
     account_ref=1,
     account=ACCOUNT,
     kinds=BOTH,
@@ -82,7 +82,7 @@ def test_nothing_is_said_where_there_is_no_button_or_nothing_to_take(values: dic
 def test_every_state_says_which_order_it_is_and_who_asked(state: WithdrawalState) -> None:
     found = notices(state)
 
-    assert ("order-1", "ou_asked") == (found.order_id, found.by)
+    assert ("…01234567", "ou_asked") == (found.order_id, found.by)
     assert (found.state == "refused") == bool(found.ref)
     assert (found.state == "refused") == (found.reason is not None)
 

@@ -187,7 +187,7 @@ def test_a_failing_lookup_delays_the_notice_and_folds_what_happens_meanwhile(
     shown = texts(message["content"])
     assert "¥380.50" in shown
     assert "共 3 笔变动" in shown
-    assert {"+¥10.00 → ¥360.50", "+¥20.00 → ¥380.50"} <= set(shown)
+    assert {"+¥10.00 · 余额 ¥360.50", "+¥20.00 · 余额 ¥380.50"} <= set(shown)
 
 
 FAULTS: list[dict[str, Any]] = [

@@ -133,16 +133,16 @@ def test_the_money_s_way_to_paid_is_on_every_card_and_told_once(notifier: Runnin
         "withdrawn_at": payout["body"]["withdrawn_at"],
     } == payout["body"]
     (receipt,) = receipts(box, LIN)
-    assert contains_text(receipt, "打款处理中")
-    assert contains_text(balance_card(box, HR), "打款处理中")
-    assert contains_text(balance_card(box, LIN), "打款处理中")
+    assert contains_text(receipt, "付款处理中")
+    assert contains_text(balance_card(box, HR), "付款处理中")
+    assert contains_text(balance_card(box, LIN), "付款处理中")
 
     assert 200 == box.report_payout(order, "paid", reference="WIRE-42")["http_status"]
     at_rest(notifier)
 
     receipt, told = receipts(box, LIN)
     for card in (receipt, told, balance_card(box, LIN), balance_card(box, HR)):
-        assert contains_text(card, "已打款")
+        assert contains_text(card, "已付款")
         assert contains_text(card, "WIRE-42")
         assert contains_text(card, "¥850.50")
     assert [] == receipts(box, HR), "HR's own card shows it: nobody there needs a message"
@@ -178,17 +178,17 @@ def test_a_payment_that_fails_is_told_to_both_and_may_be_paid_later(notifier: Ru
 
     assert 2 == len(receipts(box, LIN))
     assert all(
-        contains_text(each, "打款失败") and contains_text(each, "account closed")
+        contains_text(each, "付款失败") and contains_text(each, "account closed")
         for each in receipts(box, LIN)
     )
     (alarm,) = receipts(box, HR)
-    assert contains_text(alarm, "打款失败")
+    assert contains_text(alarm, "付款失败")
 
     box.report_payout(order, "paid", reference="WIRE-2")
     at_rest(notifier)
 
     assert 3 == len(receipts(box, LIN))
-    assert all(contains_text(each, "已打款") for each in (*receipts(box, LIN), *receipts(box, HR)))
+    assert all(contains_text(each, "已付款") for each in (*receipts(box, LIN), *receipts(box, HR)))
 
 
 def test_a_report_that_nobody_signed_changes_nothing(notifier: RunningNotifier) -> None:
@@ -229,7 +229,7 @@ def test_without_a_paying_system_an_export_takes_it_and_a_mark_ends_it(exporting
     assert [order] == [row["order_id"] for row in json.loads(first.stdout)]
     assert [] == json.loads(again.stdout)
     at_rest(exporting)
-    assert contains_text(receipts(box, LIN)[0], "打款处理中")
+    assert contains_text(receipts(box, LIN)[0], "付款处理中")
 
     assert 0 == exporting.command("payouts", "mark", order, "paid", "--reference", "R-1").returncode
     at_rest(exporting)
@@ -245,15 +245,15 @@ def test_money_that_is_not_paid_for_too_long_alarms_hr_once(feishu_box: FeishuBo
         notifier.start()
         wait_until(lambda: receipts(feishu_box, HR), "HR hears of it")
         at_rest(notifier)
-        assert contains_text(receipts(feishu_box, HR)[0], "仍未打款")
+        assert contains_text(receipts(feishu_box, HR)[0], "仍未付款")
         assert 0 == notifier.stop()
         notifier.start()
         assert 0 == notifier.command("payouts", "mark", order, "paid").returncode
         at_rest(notifier)
 
         (alarm,) = receipts(feishu_box, HR)
-        assert contains_text(alarm, "已打款")
-        assert not contains_text(alarm, "仍未打款")
+        assert contains_text(alarm, "已付款")
+        assert not contains_text(alarm, "仍未付款")
 
 
 def test_a_card_that_is_too_old_to_be_changed_is_told_by_a_new_message(exporting: RunningNotifier) -> None:

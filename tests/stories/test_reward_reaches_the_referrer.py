@@ -28,7 +28,7 @@ def test_the_event_of_feishus_own_page_becomes_a_card(notifier: RunningNotifier)
     box.push_payload(SEED.read_text(encoding="utf-8"))
 
     [card] = wait_for_cards(box, LIN, 1)
-    assert ["内推奖励余额", "现金（CNY）", "¥350.50", "积分", "120"] == card[:5]
+    assert ["内推奖励余额", "现金（CNY）", "余额 ¥350.50", "积分", "余额 120"] == card[:5]
 
 
 def test_first_sight_shows_the_balance_and_the_next_change_its_delta(notifier: RunningNotifier) -> None:
@@ -41,7 +41,7 @@ def test_first_sight_shows_the_balance_and_the_next_change_its_delta(notifier: R
     second = wait_for_cards(box, LIN, 2)[1]
     assert "内推奖励余额" == first[0]
     assert not any(text.startswith("+") for text in first)
-    assert ["内推奖励到账", "现金（CNY）", "+¥500.00 → ¥850.50"] == second[:3]
+    assert ["内推奖励到账", "现金（CNY）", "+¥500.00", "余额 ¥850.50"] == second[:4]
 
 
 def test_a_decrease_says_so(notifier: RunningNotifier) -> None:
@@ -52,7 +52,7 @@ def test_a_decrease_says_so(notifier: RunningNotifier) -> None:
     box.change_balance(LIN_ACCOUNT, cash={"CNY": "-50.50"})
 
     card = wait_for_cards(box, LIN, 2)[1]
-    assert ["内推奖励减少", "现金（CNY）", "-¥50.50 → ¥300.00"] == card[:3]
+    assert ["内推奖励减少", "现金（CNY）", "-¥50.50", "余额 ¥300.00"] == card[:4]
 
 
 @pytest.mark.parametrize("send", ["twice", "copy"])
@@ -87,7 +87,7 @@ def test_events_in_the_wrong_order_never_announce_a_false_drop(notifier: Running
     notifier.wait_until_settled()
 
     told = [text for card in cards(box, LIN)[1:] for text in card]
-    assert "+¥300.00 → ¥650.50" in told
+    assert {"+¥300.00", "余额 ¥650.50"} <= set(told)
     assert not any(text.startswith("-") for text in told)
     with notifier.open_database() as database, database.read() as connection:
         assert [] == ledger.find_imbalances(connection)
@@ -128,4 +128,4 @@ def test_routes_decide_who_is_told(feishu_box: FeishuBox, tmp_path: Path) -> Non
 
     assert 2 == len(group)
     assert ["内推奖励到账", "林小满（示例）"] == group[1][:2]
-    assert "+¥100.00 → ¥550.49" in group[1]
+    assert {"+¥100.00", "余额 ¥550.49"} <= set(group[1])

@@ -63,7 +63,8 @@ def test_a_newcomer_may_have_events_posted_to_the_notifier(tmp_path: Path) -> No
 
         add_reward(page, cash="+500")
 
-        expect(messages).to_contain_text("+¥500.00 → ¥850.50")
+        expect(messages).to_contain_text("+¥500.00")
+        expect(messages).to_contain_text("余额 ¥850.50")
 
 
 def add_reward(page: Page, *, cash: str) -> None:
@@ -82,12 +83,14 @@ def test_a_newcomer_sees_a_reward_arrive_as_a_card(sandbox_url: str) -> None:
         add_reward(page, cash="+500")
 
         expect(messages).to_contain_text("内推奖励到账")
-        expect(messages).to_contain_text("+¥500.00 → ¥850.50")
+        expect(messages).to_contain_text("+¥500.00")
+        expect(messages).to_contain_text("余额 ¥850.50")
         page.get_by_test_id("lang-toggle").click()
         expect(messages).to_contain_text("Referral reward received")
         add_reward(page, cash="-200")
         expect(messages).to_contain_text("Referral reward reduced")
-        expect(messages).to_contain_text("-¥200.00 → ¥650.50")
+        expect(messages).to_contain_text("-¥200.00")
+        expect(messages).to_contain_text("余额 ¥650.50")
 
 
 def test_the_event_of_feishus_own_page_is_seen_in_the_readers_time_zone(notifier: RunningNotifier) -> None:

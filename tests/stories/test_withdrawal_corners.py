@@ -132,10 +132,10 @@ def test_the_owner_changes_between_the_click_and_the_call(notifier: RunningNotif
     assert [] == box.withdrawals()
     assert AFTER_REWARD == balance(box)
     group_card = card_now(box, HR, hr["message_id"])
-    assert contains_text(group_card, "提现未成功")
+    assert contains_text(group_card, "提现失败")
     assert find_button_ref(group_card) is not None, "the button is back"
     own_card = card_now(box, LIN, own["message_id"])
-    assert contains_text(own_card, "现已不归你所有")
+    assert contains_text(own_card, "你已不是该内推账户的内推人")
     assert not contains_text(own_card, order.order_id)
     assert find_button_ref(own_card) is None
     last, *_, first = trail(notifier, order.order_id)
@@ -163,7 +163,7 @@ def test_an_operator_may_still_withdraw_when_the_owner_changes(notifier: Running
     assert WithdrawalState.WITHDRAWN is the_order(notifier).state
     assert 1 == len(box.withdrawals())
     former = balance_card(box, LIN)
-    assert contains_text(former, "现已不归你所有")
+    assert contains_text(former, "你已不是该内推账户的内推人")
     assert not contains_text(former, the_order(notifier).order_id), "what became of it is not theirs to read"
 
 

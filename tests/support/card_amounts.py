@@ -14,7 +14,7 @@ CASH, POINTS = "现金（CNY）", "积分"
 AmountSums = dict[str, Decimal]
 """By label, without zeros."""
 
-_FIGURES = re.compile(r"([+-]?)¥?([\d,]+(?:\.\d+)?)(?: → .*)?")
+_FIGURES = re.compile(r"(?:余额 )?([+-]?)¥?([\d,]+(?:\.\d+)?)")
 
 
 def amounts_on_card(message: dict[str, Any]) -> AmountSums:

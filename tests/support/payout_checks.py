@@ -86,7 +86,7 @@ def _notification_problems(order_id: str, about: list[tuple[dict[str, Any], str]
     """Besides the cards that offered it: to the referrer the receipt and `paid`, or both in one; nobody else."""
     told = [message["chat_id"] for message, _ in about if not is_about_a_balance(message)]
     found = [] if 1 <= len(told) <= 2 and len(set(told)) == 1 else [f"{order_id}: told {len(told)} times"]
-    if not all("已打款" in said for _, said in about):
+    if not all("已付款" in said for _, said in about):
         found.append(f"{order_id}: a card does not show that it is paid")
     return found
 

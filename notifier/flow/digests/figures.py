@@ -175,13 +175,13 @@ class _Sheet:
 
 
 def _cells(row: AccountTotals) -> list[str]:
-    """Ids and names are somebody else's text; amounts are ours."""
+    """Withdrawals are negative, so that the columns of a row add up to its net change."""
     flow, who = row.flow, row.referrer
     amounts = (
         flow.opening,
         flow.first_seen,
         flow.rewards,
-        flow.withdrawn,
+        0 - flow.withdrawn,  # not -0, which a spreadsheet shows
         flow.corrections,
         flow.net,
         flow.closing,
