@@ -42,7 +42,7 @@ def test_a_connection_that_is_away_for_long_was_not_only_made_anew(since: int | 
 def test_what_was_just_proved_is_no_news_and_later_is() -> None:
     hearing = deaf()
 
-    assert hearing.knows(FIRST, now=PROVED + 1)
-    assert not hearing.knows(ANEW, now=PROVED + 1)
-    assert not hearing.knows(FIRST, now=PROVED + RECONNECT_WITHIN_MS + 1)
-    assert not ReceivingPeriod().knows(None, now=0)
+    assert hearing.is_known_not_receiving(FIRST, now=PROVED + 1)
+    assert not hearing.is_known_not_receiving(ANEW, now=PROVED + 1)
+    assert not hearing.is_known_not_receiving(FIRST, now=PROVED + RECONNECT_WITHIN_MS + 1)
+    assert not ReceivingPeriod().is_known_not_receiving(None, now=0)

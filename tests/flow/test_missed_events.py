@@ -82,7 +82,7 @@ async def test_all_that_went_unheard_counts_though_the_first_makes_the_connectio
     for _ in range(120):
         scene.clock.advance(seconds=0.5)
         connect()
-        await scene.reconciler.run_once()
+        await scene.run_once()
         await scene.apply_events()
 
     kinds = [row.event_type for row in scene.rows(inbox)]
@@ -116,7 +116,7 @@ async def test_the_alarm_is_given_once_for_a_connection_though_another_round_beg
     scene.clock.advance(seconds=GRACE - 8)
     for _ in range(60):
         scene.clock.advance(seconds=0.5)
-        await scene.reconciler.run_once()
+        await scene.run_once()
         await scene.apply_events()
         if scene.not_receiving and scene.newest().id == 2:
             scene.reconciler.request_run()

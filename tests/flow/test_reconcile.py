@@ -102,7 +102,7 @@ async def test_what_came_late_and_seems_older_than_a_read_is_read_once_more(scen
     await scene.apply_events()
     assert Decimal("860.50") == scene.balance(LIN)[CNY]
     scene.clock.advance(seconds=1)
-    await scene.reconciler.run_once()
+    await scene.run_once()
     await scene.after_grace()
 
     assert Decimal("862.50") == scene.balance(LIN)[CNY]
@@ -113,10 +113,10 @@ async def test_newest_accounts_come_first_and_a_restart_goes_on_where_it_was(sce
     scene.receive_all()
     await scene.apply_events()
     scene.reconciler.request_run()
-    await scene.reconciler.run_once()
+    await scene.run_once()
     assert [LIN] == [row.account_id for row in scene.rows(accounts) if row.confirmed_at is not None]
     scene.clock.advance(seconds=0.5)
-    await scene.reconciler.run_once()
+    await scene.run_once()
     scene.restart()
     await scene.reconcile(connected=False)
 
@@ -129,7 +129,7 @@ async def test_a_round_comes_on_its_schedule_and_never_twice_at_once(scene: Reco
     scene.restart()
     await scene.reconcile(connected=False)
     first = scene.newest().id
-    await scene.reconciler.run_once()
+    await scene.run_once()
     assert first == scene.newest().id
     scene.clock.advance(seconds=6 * HOUR)
     await scene.reconcile(connected=False)
@@ -143,7 +143,7 @@ async def test_a_clock_that_was_set_back_does_not_stop_the_schedule(scene: Recon
     await scene.reconcile(connected=False)
     first = scene.newest().id
     scene.clock.advance(seconds=-30 * 24 * HOUR)
-    await scene.reconciler.run_once()
+    await scene.run_once()
 
     assert first + 1 == scene.newest().id
 

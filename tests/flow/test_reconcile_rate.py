@@ -22,7 +22,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, rate_limits
 from support.builders import CNY
 from support.clock import FakeClock
-from support.reconciling import HOUR, LIN, READ, ReconcileScene, reconcile_scene
+from support.reconciling import DRAIN_SECONDS, HOUR, LIN, READ, ReconcileScene, reconcile_scene
 
 FEISHU_ALLOWS = 10
 AT_ONCE = 8
@@ -121,8 +121,8 @@ async def test_a_slow_feishu_is_asked_several_things_at_once_and_at_the_same_pac
     in_production(scene)
     feishu.may_answer.clear()
     scene.reconciler.request_run()
-    turn = asyncio.ensure_future(scene.reconciler.run_once())
     for _ in range(AT_ONCE):
+        await scene.reconciler.run_once()
         await asyncio.wait_for(feishu.news.get(), 20)
         scene.clock.advance(seconds=0.2)
 
@@ -130,7 +130,7 @@ async def test_a_slow_feishu_is_asked_several_things_at_once_and_at_the_same_pac
     moments = [at for at, _ in feishu.asked]
     assert all(later - earlier >= 200 for earlier, later in itertools.pairwise(moments))
     feishu.may_answer.set()
-    await turn
+    await scene.reconciler.drain(DRAIN_SECONDS)
     await scene.reconcile(connected=False)
     assert 16 == agreed(scene)
     assert 16 == len(feishu.asked)
@@ -152,7 +152,7 @@ async def test_reads_and_look_ups_together_stay_within_what_feishu_allows(scene:
     scene.reconciler.request_run()
     for number in range(300):
         scene.clock.advance(seconds=0.02)
-        await scene.reconciler.run_once()
+        await scene.run_once()
         if number > 150 and number % 2:
             scene.database.write(look_up).result()
 
@@ -268,10 +268,9 @@ async def test_a_read_that_was_cut_off_is_made_again(scene: ReconcileScene) -> N
     feishu = wayward(scene)
     feishu.may_answer.clear()
     scene.reconciler.request_run()
-    turn = asyncio.ensure_future(scene.reconciler.run_once())
+    await scene.reconciler.run_once()
     cut_off = await asyncio.wait_for(feishu.news.get(), 20)
-    turn.cancel()
-    await asyncio.wait({turn})
+    await scene.reconciler.drain(0)
     feishu.may_answer.set()
     scene.restart()
     await scene.reconcile(connected=False)

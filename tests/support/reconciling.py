@@ -31,6 +31,7 @@ LIN = "7000000000000000001"
 READ = "GET /open-apis/hire/v1/referral_account/get_account_assets"
 GRACE = 20
 HOUR = 3600
+DRAIN_SECONDS = 20
 
 
 @dataclass
@@ -89,16 +90,21 @@ class ReconcileScene:
         accept = EventInserter(self.clock)
         self.database.write(lambda c: accept(c, [event])).result()
 
+    async def run_once(self) -> None:
+        """Starts the reads that may go now, and waits for their results."""
+        await self.reconciler.run_once()
+        await self.reconciler.drain(DRAIN_SECONDS)
+
     async def reconcile(self, *, connected: bool = True, max_runs: int = 60, seconds: float = 0.5) -> None:
         """Goes on until a round is over, or for so many turns."""
         if connected:
             self.reconciler.request_run()
-        await self.reconciler.run_once()
+        await self.run_once()
         for _ in range(max_runs):
             if self.running() is None:
                 break
             self.clock.advance(seconds=seconds)
-            await self.reconciler.run_once()
+            await self.run_once()
         await self.apply_events()
 
     async def after_grace(self) -> None:
@@ -108,7 +114,7 @@ class ReconcileScene:
 
     async def run_times(self, count: int) -> None:
         for _ in range(count):
-            await self.reconciler.run_once()
+            await self.run_once()
             self.clock.advance(seconds=0.5)
 
     def running(self) -> reconciliations.ReconciliationRun | None:
@@ -153,7 +159,7 @@ class ReconcileScene:
         """Time goes by, and the refresher works as it would meanwhile."""
         for _ in range(round(seconds / step)):
             self.clock.advance(seconds=step)
-            await self.reconciler.run_once()
+            await self.run_once()
         await self.apply_events()
 
     def balance(self, account_id: str) -> dict[Any, Decimal]:
