@@ -347,7 +347,7 @@ async def run(  # noqa: C901, PLR0915 - one straight line, see below
 
         exit_stack.push_async_callback(write_last_heartbeat, lambda: write_heartbeat(stopped=True))
         exit_stack.push_async_callback(
-            drain_all, deliverer, recipient_resolver, withdrawer, updater, payout_submitter
+            drain_all, deliverer, recipient_resolver, withdrawer, updater, payout_submitter, reconciler
         )
         digest_worker = Worker(
             "digest", DigestSender(database, make_digest_deps(config, renderer, clock, wake_senders)).run_once

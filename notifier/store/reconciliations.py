@@ -1,4 +1,4 @@
-"""Sweeps: which accounts are read to see whether an event was missed, and how far a round has come."""
+"""Reconciliation runs: which accounts are read next, and the results of their reads."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,43 +15,49 @@ from notifier.store.ledger import load_balances
 from notifier.store.schema.tables import accounts, reconciliation_runs
 
 MAX_FINISHED_RUNS = 100
-"""Rounds that are over."""
+"""Finished runs that are kept."""
 
 
 class ReconciliationTrigger(StrEnum):
+    """Why a run started."""
+
     CONNECTED = "connected"
     SCHEDULE = "schedule"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationRun:
-    """A round over all known accounts, newest first. cursor: modified_at and id of the last one asked for, None
-    at the start. again: another was asked for meanwhile. read, failed, recovered, unheard: accounts.
-    """
+    """A run over all known accounts, newest change first."""
 
     id: int
+    """Row id; a newer run has a higher one."""
     trigger: ReconciliationTrigger
+    """Why it started."""
     started_at: Millis
+    """Unix milliseconds."""
     ended_at: Millis | None
+    """Unix milliseconds; None: it is running."""
     cursor: tuple[Millis, int] | None
+    """`modified_at` and row id of the last account that was claimed; None: no account yet."""
     is_rerun_requested: bool
+    """Whether another run was requested while this one was running."""
     read: int = 0
+    """Reads that succeeded; a second read of an account counts again."""
     failed: int = 0
+    """Accounts that could not be read."""
     recovered: int = 0
+    """Balances that no event had reported."""
     missed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconciliationCounts:
-    read: int = 0
-    failed: int = 0
-    recovered: int = 0
-    missed: int = 0
+    """Of these, balances that changed while we were connected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRead:
-    """in_turn: by the sweep's order, and not out of turn."""
+    """An account to read.
+
+    account_ref: its row id. modified_at: time of its newest balance, Unix milliseconds. is_scheduled: the cursor of
+    the run reached it; otherwise it is a recheck or a probe.
+    """
 
     account_ref: int
     account: AccountKey
@@ -60,6 +66,7 @@ class PendingRead:
 
 
 def get_running(connection: Connection) -> ReconciliationRun | None:
+    """Returns the run that has not ended, or None."""
     return _first(
         connection,
         sa.select(reconciliation_runs)
@@ -69,6 +76,7 @@ def get_running(connection: Connection) -> ReconciliationRun | None:
 
 
 def get_newest(connection: Connection) -> ReconciliationRun | None:
+    """Returns the newest run, running or ended, or None."""
     return _first(connection, sa.select(reconciliation_runs).order_by(reconciliation_runs.c.id.desc()))
 
 
@@ -91,7 +99,11 @@ def _first(connection: Connection, query: sa.Select[*tuple[object, ...]]) -> Rec
 
 
 def start_run(connection: Connection, trigger: ReconciliationTrigger, *, now: Millis) -> None:
-    """One at a time: where one runs, another follows it, so that a connection that comes and goes starves nobody."""
+    """Starts a run. If one is running, a connect requests another that follows it.
+
+    A running run never starts again from the top: with a connection that breaks often, the last accounts would
+    never be read.
+    """
     current = get_running(connection)
     if current is None:
         connection.execute(sa.insert(reconciliation_runs).values(trigger=trigger, started_at=now))
@@ -104,6 +116,7 @@ def start_run(connection: Connection, trigger: ReconciliationTrigger, *, now: Mi
 
 
 def finish_run(connection: Connection, run: ReconciliationRun, *, now: Millis) -> None:
+    """Ends a run, deletes the oldest runs, and starts the requested one."""
     connection.execute(
         sa.update(reconciliation_runs).where(reconciliation_runs.c.id == run.id).values(ended_at=now)
     )
@@ -114,20 +127,36 @@ def finish_run(connection: Connection, run: ReconciliationRun, *, now: Millis) -
         start_run(connection, ReconciliationTrigger.CONNECTED, now=now)
 
 
-def add_counts(connection: Connection, run_id: int, counts: ReconciliationCounts) -> None:
-    values: dict[str, object] = {
-        name: reconciliation_runs.c[name] + getattr(counts, name)
-        for name in ("read", "failed", "recovered", "missed")
-    }
+def add_counts(
+    connection: Connection,
+    run_id: int,
+    *,
+    read: int = 0,
+    failed: int = 0,
+    recovered: int = 0,
+    missed: int = 0,
+) -> None:
+    """Adds numbers of accounts to the counts of a run."""
+    columns = reconciliation_runs.c
     connection.execute(
-        sa.update(reconciliation_runs).where(reconciliation_runs.c.id == run_id).values(**values)
+        sa.update(reconciliation_runs)
+        .where(columns.id == run_id)
+        .values(
+            read=columns.read + read,
+            failed=columns.failed + failed,
+            recovered=columns.recovered + recovered,
+            missed=columns.missed + missed,
+        )
     )
 
 
 def claim_reads(
     connection: Connection, due: Sequence[PendingRead], *, run: ReconciliationRun | None, until: Millis
 ) -> None:
-    """These are being read, and the round goes on behind them. Where no answer is kept, they are due again then."""
+    """Marks accounts as being read and moves the run's cursor behind them.
+
+    until: end of the lease, Unix milliseconds. An account without a stored result is due again then.
+    """
     connection.execute(
         sa.update(accounts)
         .where(accounts.c.id.in_([each.account_ref for each in due]))
@@ -150,7 +179,7 @@ def list_next_page(
     limit: int,
     in_flight_refs: Collection[int] = (),
 ) -> list[PendingRead]:
-    """The next accounts of the round: newest change first. held: ids of those that are being read."""
+    """Returns the accounts behind the run's cursor, newest change first, without those that are being read."""
     newest_first = sa.select(accounts).where(accounts.c.modified_at.is_not(None))
     if run.cursor is not None:
         newest_first = newest_first.where(
@@ -173,8 +202,9 @@ def list_due_rechecks(
     in_flight_refs: Collection[int] = (),
     only_mismatches: bool = False,
 ) -> list[PendingRead]:
-    """Those whose time to be read again has come. only_mismatches: where a change may have been missed, or an event
-    came late.
+    """Returns accounts whose recheck time has come, except those that are being read.
+
+    only_mismatches: only accounts that may have a missed change, or a late event after a recovered balance.
     """
     is_mismatch = sa.or_(
         accounts.c.mismatch_modified_at.is_not(None),
@@ -195,16 +225,15 @@ def list_due_rechecks(
     return [_to_pending_read(row, is_scheduled=False) for row in rows]
 
 
-def pick_probe_account(
-    connection: Connection, *, app_id: str, in_flight_refs: Collection[int]
-) -> PendingRead | None:
-    """The one that was read last and agreed; where none was, any. held: ids of those that will not do."""
+def pick_probe_account(connection: Connection, *, app_id: str) -> PendingRead | None:
+    """Returns the account that a read confirmed last; if none was confirmed, any account; None if there is none.
+
+    Accounts with a recheck time are no candidates: they are being read, differ, or failed.
+    """
     row = connection.execute(
         sa.select(accounts)
         .where(
-            accounts.c.modified_at.is_not(None),
-            accounts.c.app_id == app_id,
-            accounts.c.id.not_in(in_flight_refs),
+            accounts.c.modified_at.is_not(None), accounts.c.app_id == app_id, accounts.c.recheck_at.is_(None)
         )
         .order_by(accounts.c.confirmed_at.is_(None), accounts.c.confirmed_at.desc(), sa.func.random())
         .limit(1)
@@ -213,6 +242,7 @@ def pick_probe_account(
 
 
 def get_next_recheck_at(connection: Connection, *, app_id: str) -> Millis | None:
+    """Returns the earliest recheck time, Unix milliseconds, or None."""
     return connection.execute(
         sa.select(sa.func.min(accounts.c.recheck_at)).where(
             accounts.c.recheck_at.is_not(None), accounts.c.app_id == app_id
@@ -228,15 +258,18 @@ def _to_pending_read(row: sa.Row[*tuple[object, ...]], *, is_scheduled: bool) ->
 
 
 def load_known_balances(connection: Connection, account_refs: Sequence[int]) -> dict[int, KnownBalance]:
-    """What we know of these accounts now; it may be more than when they were chosen."""
-    held = load_balances(connection, account_refs)
+    """Returns what the database holds of these accounts now, by row id.
+
+    An event may have changed it since the read was claimed.
+    """
+    balances = load_balances(connection, account_refs)
     rows = connection.execute(sa.select(accounts).where(accounts.c.id.in_(account_refs)))
     return {
         row.id: KnownBalance(
             account_ref=row.id,
             account=AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id),
             modified_at=row.modified_at,
-            amounts=held.get(row.id, {}),
+            amounts=balances.get(row.id, {}),
             confirmed_at=row.confirmed_at,
             mismatch_modified_at=row.mismatch_modified_at,
             has_open_withdrawal=withdrawals.find_unfinished(connection, row.id) is not None,
@@ -249,8 +282,11 @@ def load_known_balances(connection: Connection, account_refs: Sequence[int]) -> 
 def mark_confirmed(
     connection: Connection, account_ref: int, *, at: Millis | None, claimed_until: Millis
 ) -> None:
-    """at: when it was asked, None where that proves nothing later on. Not where an event came meanwhile that wants
-    another read.
+    """Marks an account whose reading equalled the ledger.
+
+    at: when the read was claimed, Unix milliseconds; None: the reading cannot prove a missed event later.
+    claimed_until: end of the read's lease. If an event requested another read meanwhile, the recheck time differs
+    from it and the account stays due.
     """
     connection.execute(
         sa.update(accounts)
@@ -260,7 +296,7 @@ def mark_confirmed(
 
 
 def clear_confirmed(connection: Connection, account_refs: Collection[int]) -> None:
-    """Events of these accounts came, so a change that is found later need not be an unheard one."""
+    """Removes the confirmation of accounts after an event: a later difference does not prove a missed event."""
     connection.execute(
         sa.update(accounts)
         .where(accounts.c.id.in_(sorted(account_refs)), accounts.c.confirmed_at.is_not(None))
@@ -271,11 +307,16 @@ def clear_confirmed(connection: Connection, account_refs: Collection[int]) -> No
 def mark_mismatch(
     connection: Connection, account_ref: int, *, modified_at: Millis, recheck_at: Millis
 ) -> None:
+    """Marks an account whose reading differed. modified_at: the balance it differed from. recheck_at: second read."""
     _update_account(connection, account_ref, mismatch_modified_at=modified_at, recheck_at=recheck_at)
 
 
 def mark_recovered(connection: Connection, account_ref: int, *, modified_at: Millis) -> None:
-    """The next read that agrees is where unheard changes count from: an event of this one may still come."""
+    """Marks an account whose newest balance comes from a reading. modified_at: time of that balance.
+
+    Its confirmation is removed, because the event of this change may still come. The next read that equals the
+    ledger confirms it again.
+    """
     _update_account(
         connection,
         account_ref,
@@ -287,12 +328,15 @@ def mark_recovered(connection: Connection, account_ref: int, *, modified_at: Mil
 
 
 def schedule_recheck(connection: Connection, account_ref: int, *, at: Millis | None) -> None:
-    """None: not out of turn any more."""
+    """Sets when an account is read again, apart from runs; Unix milliseconds. None: it waits for the next run."""
     _update_account(connection, account_ref, recheck_at=at)
 
 
 def recheck_recovered(connection: Connection, account_ref: int, *, at: Millis) -> None:
-    """An event came late for an account whose newest balance was read: which of the two is newer, another read says."""
+    """Requests a read after a late event, if the newest balance comes from a reading.
+
+    Their times do not show which of the two is newer; another read does.
+    """
     connection.execute(
         sa.update(accounts)
         .where(accounts.c.id == account_ref, accounts.c.recovered_modified_at == accounts.c.modified_at)

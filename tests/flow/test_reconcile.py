@@ -1,4 +1,4 @@
-"""Refresh: what no event told is found by reading the accounts, told once, and not mistaken for an event on its way."""
+"""Reconcile: a change without an event is found by reading, and people are notified once."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,7 +12,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, notices
 from support.builders import CNY
 from support.clock import FakeClock
-from support.reconciling import HOUR, LIN, ReconcileScene, reconcile_scene
+from support.reconciling import GRACE, HOUR, LIN, ReconcileScene, reconcile_scene
 
 
 @pytest.fixture
@@ -22,11 +22,11 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 async def scene(database: Database, clock: FakeClock) -> AsyncIterator[ReconcileScene]:
-    async with reconcile_scene(database, clock) as made:
-        yield made
+    async with reconcile_scene(database, clock) as scene:
+        yield scene
 
 
-async def test_what_agrees_changes_nothing(scene: ReconcileScene) -> None:
+async def test_a_reading_that_equals_the_ledger_changes_nothing(scene: ReconcileScene) -> None:
     before = len(scene.rows(notices))
     await scene.reconcile()
 
@@ -35,7 +35,7 @@ async def test_what_agrees_changes_nothing(scene: ReconcileScene) -> None:
     assert all(row.confirmed_at is not None for row in scene.rows(accounts))
 
 
-async def test_a_change_that_no_event_told_is_recovered_once_and_says_so(scene: ReconcileScene) -> None:
+async def test_a_change_without_an_event_is_recovered_once_and_is_marked(scene: ReconcileScene) -> None:
     scene.box.change_balance(LIN, cash={"CNY": "+500.00"})
     await scene.reconcile()
     assert [] == scene.recovered(), "an event may still be on its way"
@@ -51,7 +51,7 @@ async def test_a_change_that_no_event_told_is_recovered_once_and_says_so(scene: 
     assert (first + 1, 0) == (scene.newest().id, scene.newest().recovered)
 
 
-async def test_an_event_that_comes_within_the_grace_is_told_and_nothing_else(scene: ReconcileScene) -> None:
+async def test_an_event_that_comes_within_the_grace_period_is_the_only_notice(scene: ReconcileScene) -> None:
     scene.box.change_balance(LIN, cash={"CNY": "+500.00"})
     await scene.reconcile()
     scene.receive_all()
@@ -62,8 +62,8 @@ async def test_an_event_that_comes_within_the_grace_is_told_and_nothing_else(sce
     assert Decimal("860.50") == scene.balance(LIN)[CNY]
 
 
-async def test_another_change_within_the_grace_gets_a_grace_of_its_own(scene: ReconcileScene) -> None:
-    """Its event may be on its way as well; what was suspected before is heard by then."""
+async def test_another_change_within_the_grace_period_gets_its_own(scene: ReconcileScene) -> None:
+    """Its event may be on its way as well; the event of the first change came meanwhile."""
     scene.box.change_balance(LIN, cash={"CNY": "+500.00"})
     await scene.reconcile()
     scene.receive_all()
@@ -77,11 +77,11 @@ async def test_another_change_within_the_grace_gets_a_grace_of_its_own(scene: Re
     assert Decimal("861.50") == scene.balance(LIN)[CNY]
 
 
-async def test_the_event_that_comes_after_its_recovery_tells_nothing(scene: ReconcileScene) -> None:
+async def test_an_event_that_comes_after_the_recovery_creates_no_notice(scene: ReconcileScene) -> None:
     scene.box.change_balance(LIN, cash={"CNY": "+500.00"})
     scene.box.change_balance(LIN, cash={"CNY": "+7.00"})
     await scene.reconcile()
-    scene.box.advance(2)  # Feishu says whole seconds
+    scene.box.advance(2)  # Feishu dates its answers in whole seconds
     await scene.after_grace()
     before = len(scene.rows(notices))
     scene.receive_all()
@@ -92,8 +92,10 @@ async def test_the_event_that_comes_after_its_recovery_tells_nothing(scene: Reco
     assert 1 == len(scene.recovered())
 
 
-async def test_what_came_late_and_seems_older_than_a_read_is_read_once_more(scene: ReconcileScene) -> None:
-    """Clocks that differ can put a newer balance before the read; the next read mends it."""
+async def test_a_late_event_that_seems_older_than_a_reading_causes_another_read(
+    scene: ReconcileScene,
+) -> None:
+    """Clocks that differ can date a newer balance before the reading; the next read corrects it."""
     scene.box.change_balance(LIN, cash={"CNY": "+500.00"})
     await scene.reconcile()
     await scene.after_grace()
@@ -102,34 +104,36 @@ async def test_what_came_late_and_seems_older_than_a_read_is_read_once_more(scen
     await scene.apply_events()
     assert Decimal("860.50") == scene.balance(LIN)[CNY]
     scene.clock.advance(seconds=1)
-    await scene.reconciler.run_once()
+    await scene.run_once()
     await scene.after_grace()
 
     assert Decimal("862.50") == scene.balance(LIN)[CNY]
 
 
-async def test_newest_accounts_come_first_and_a_restart_goes_on_where_it_was(scene: ReconcileScene) -> None:
+async def test_newest_accounts_come_first_and_a_restart_continues_at_the_cursor(
+    scene: ReconcileScene,
+) -> None:
     scene.box.change_balance(LIN, cash={"CNY": "+1.00"})
     scene.receive_all()
     await scene.apply_events()
     scene.reconciler.request_run()
-    await scene.reconciler.run_once()
+    await scene.run_once()
     assert [LIN] == [row.account_id for row in scene.rows(accounts) if row.confirmed_at is not None]
     scene.clock.advance(seconds=0.5)
-    await scene.reconciler.run_once()
+    await scene.run_once()
     scene.restart()
     await scene.reconcile(connected=False)
 
-    assert 16 == scene.reads(), "nobody was read twice"
+    assert 16 == scene.reads(), "no account was read twice"
     assert (1, 16) == (scene.newest().id, scene.newest().read)
 
 
-async def test_a_round_comes_on_its_schedule_and_never_twice_at_once(scene: ReconcileScene) -> None:
+async def test_a_run_starts_on_schedule_and_only_one_at_a_time(scene: ReconcileScene) -> None:
     scene.deps = replace(scene.deps, every_ms=6 * HOUR * 1000, on_connect=False)
     scene.restart()
     await scene.reconcile(connected=False)
     first = scene.newest().id
-    await scene.reconciler.run_once()
+    await scene.run_once()
     assert first == scene.newest().id
     scene.clock.advance(seconds=6 * HOUR)
     await scene.reconcile(connected=False)
@@ -143,9 +147,21 @@ async def test_a_clock_that_was_set_back_does_not_stop_the_schedule(scene: Recon
     await scene.reconcile(connected=False)
     first = scene.newest().id
     scene.clock.advance(seconds=-30 * 24 * HOUR)
-    await scene.reconciler.run_once()
+    await scene.run_once()
 
     assert first + 1 == scene.newest().id
+
+
+async def test_a_mismatch_is_read_again_before_the_run_continues(scene: ReconcileScene) -> None:
+    """A run over many accounts takes hours: a recovered balance does not wait for its end."""
+    scene.box.change_balance(scene.newest_account(), cash={"CNY": "+500.00"})
+    scene.reconciler.request_run()
+    await scene.run_once()
+    scene.clock.advance(seconds=GRACE + 1)
+    await scene.run_once()
+
+    assert 1 == scene.newest().recovered
+    assert (2, True) == (scene.reads(), scene.running() is not None)
 
 
 async def test_points_are_read_too(scene: ReconcileScene) -> None:

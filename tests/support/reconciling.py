@@ -1,4 +1,4 @@
-"""Refreshing: a store that has heard of every account of the stand-in, and a refresher that reads them."""
+"""Reconciling: a database that knows every account of the sandbox, and a reconciler that reads them."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -23,29 +23,28 @@ from notifier.sandbox.testing import FeishuBox
 from notifier.store import ledger, reconciliations
 from notifier.store.engine.database import Database
 from notifier.store.inbox import EventInserter
-from notifier.store.schema.tables import accounts, notices
-from notifier.store.schema.tables import reconciliation_runs as sweeps_table
+from notifier.store.schema.tables import accounts, notices, reconciliation_runs
 from support.clock import FakeClock
 
 LIN = "7000000000000000001"
 READ = "GET /open-apis/hire/v1/referral_account/get_account_assets"
 GRACE = 20
 HOUR = 3600
+DRAIN_SECONDS = 20
 
 
 @dataclass
 class ReconcileScene:
-    """A store that has heard of every account of the stand-in, and a refresher that reads them.
-
-    connected_since: by the clock; deaf: how often the refresher said that we are.
-    """
+    """A database that knows every account of the sandbox, and a reconciler that reads them."""
 
     box: FeishuBox
     database: Database
     clock: FakeClock
     deps: ReconcileDeps
     not_receiving: list[int] = field(default_factory=list)
+    """One entry for each alarm of the reconciler."""
     connected_since: int | None = 0
+    """Start of the connection, Unix milliseconds by the clock; None: not connected."""
     reconciler: Reconciler = field(init=False)
     on_not_receiving: Callable[[], None] = field(init=False)
 
@@ -62,10 +61,10 @@ class ReconcileScene:
         self.reconciler = Reconciler(self.database, self.deps)
 
     def receive_all(self) -> None:
-        """Every event that the stand-in has made, as it would have come."""
+        """Receives every event that the sandbox has made."""
         events = [read_event(payload, app_id=self.box.app_id) for payload in _payloads(self.box)]
-        accept = EventInserter(self.clock)
-        self.database.write(lambda c: accept(c, events)).result()
+        insert = EventInserter(self.clock)
+        self.database.write(lambda c: insert(c, events)).result()
 
     async def apply_events(self) -> None:
         while await apply_events(self.database, self._apply_deps()):
@@ -81,24 +80,29 @@ class ReconcileScene:
         )
 
     def receive(self, event_id: str, *, modified_at: int | str | None = None) -> None:
-        """One event, as if Feishu had dated its change so."""
+        """Receives one event. modified_at: replaces the time of its change."""
         document = json.loads(self.box.payload(event_id))
         if modified_at is not None:
             document["event"]["modify_time"] = str(modified_at)
         event = read_event(json.dumps(document).encode(), app_id=self.box.app_id)
-        accept = EventInserter(self.clock)
-        self.database.write(lambda c: accept(c, [event])).result()
+        insert = EventInserter(self.clock)
+        self.database.write(lambda c: insert(c, [event])).result()
+
+    async def run_once(self) -> None:
+        """Starts the reads that may go now, and waits for their results."""
+        await self.reconciler.run_once()
+        await self.reconciler.drain(DRAIN_SECONDS)
 
     async def reconcile(self, *, connected: bool = True, max_runs: int = 60, seconds: float = 0.5) -> None:
-        """Goes on until a round is over, or for so many turns."""
+        """Works until no run is running, at most `max_runs` times."""
         if connected:
             self.reconciler.request_run()
-        await self.reconciler.run_once()
+        await self.run_once()
         for _ in range(max_runs):
             if self.running() is None:
                 break
             self.clock.advance(seconds=seconds)
-            await self.reconciler.run_once()
+            await self.run_once()
         await self.apply_events()
 
     async def after_grace(self) -> None:
@@ -108,7 +112,7 @@ class ReconcileScene:
 
     async def run_times(self, count: int) -> None:
         for _ in range(count):
-            await self.reconciler.run_once()
+            await self.run_once()
             self.clock.advance(seconds=0.5)
 
     def running(self) -> reconciliations.ReconciliationRun | None:
@@ -122,8 +126,8 @@ class ReconcileScene:
         return found
 
     def sum_column(self, column: str) -> int:
-        """Over all rounds."""
-        return sum(getattr(row, column) for row in self.rows(sweeps_table))
+        """Returns the sum over all runs."""
+        return sum(getattr(row, column) for row in self.rows(reconciliation_runs))
 
     def rows(self, table: sa.Table) -> list[Any]:
         with self.database.read() as connection:
@@ -145,15 +149,20 @@ class ReconcileScene:
         [found] = [row for row in self.rows(accounts) if row.account_id == account_id]
         return found
 
+    def newest_account(self) -> str:
+        """Returns the account whose balance changed last: a run reads it first."""
+        newest = max(self.rows(accounts), key=lambda row: (row.modified_at, row.id))
+        return str(newest.account_id)
+
     def reads(self) -> int:
-        """How often an account was asked for."""
+        """Returns how many reads the sandbox received."""
         return len(self.box.requests("/open-apis/hire"))
 
     async def pass_time(self, seconds: float, *, step: float = 1) -> None:
-        """Time goes by, and the refresher works as it would meanwhile."""
+        """Advances the clock, and runs the reconciler after each step."""
         for _ in range(round(seconds / step)):
             self.clock.advance(seconds=step)
-            await self.reconciler.run_once()
+            await self.run_once()
         await self.apply_events()
 
     def balance(self, account_id: str) -> dict[Any, Decimal]:
@@ -171,11 +180,11 @@ def _payloads(box: FeishuBox) -> list[bytes]:
 async def reconcile_scene(
     database: Database, clock: FakeClock, *, extra: int = 12
 ) -> AsyncIterator[ReconcileScene]:
-    """clock: near the stand-in's, as its answers say when they were made. extra: accounts beside the first four."""
+    """clock: near the real time, because the sandbox dates its answers. extra: accounts beside the first four."""
     with FeishuBox(SandboxSettings(extra_accounts=extra, quotas=False)) as box:
         access = AppAccess(base_url=box.url, app_id=box.app_id, app_secret=box.app_secret, timeout_seconds=1)
         async with FeishuApi(access, clock) as api:
-            made = ReconcileScene(
+            scene = ReconcileScene(
                 box,
                 database,
                 clock,
@@ -196,6 +205,6 @@ async def reconcile_scene(
             )
             box.hold()
             box.change_balances([(each["account_id"], 1, {"CNY": "+10.00"}) for each in box.accounts()])
-            made.receive_all()
-            await made.apply_events()
-            yield made
+            scene.receive_all()
+            await scene.apply_events()
+            yield scene

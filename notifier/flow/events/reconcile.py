@@ -1,12 +1,10 @@
-"""Refresh: what the accounts hold is asked for after each connect and on a schedule. What differs from our books goes
-the way of an event, marked as recovered.
+"""Reconcile: reads account balances at Feishu and compares them with the ledger.
 
-An event that Feishu could not deliver five times within seven hours is gone for ever; and a connection that is deaf
-looks like one on which nothing happens. Reading is how both are found.
+Feishu sends an event at most five times within seven hours, and a connection that receives nothing looks like one on
+which nothing happens. A run reads every known account, newest change first, and keeps its position as a cursor. A
+balance that differs is read a second time before anybody is notified; then it enters the inbox as a recovered event.
 """
 
-import asyncio
-import itertools
 import logging
 import random
 from collections.abc import Callable
@@ -14,446 +12,361 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Clock, Millis, to_millis
+from notifier.clock import Clock, Millis
 from notifier.domain.account import AccountState
-from notifier.domain.delivery import limiter_block_ms, pause_ms
+from notifier.domain.delivery import pause_ms
 from notifier.domain.event import BALANCE_MISSED, BALANCE_READ, BalanceReport, Event
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.reconciliation import (
     Comparison,
     KnownBalance,
+    ReadFailures,
     ReceivingPeriod,
     compare,
     proves_missed_events,
     recovered_at,
 )
-from notifier.errors import (
-    AccountUnknown,
-    AppSuspended,
-    CallError,
-    NotAuthorised,
-    OutcomeUnknown,
-    TemporaryFailure,
-)
+from notifier.errors import AccountUnknown, CallError, Refused
+from notifier.flow.call_worker import CallWorker, ClaimedJobs, claim_within_limit, close_limiter
 from notifier.flow.ports import ReferralAccounts
 from notifier.store import inbox, rate_limits, reconciliations
 from notifier.store.engine.database import Database
 from notifier.store.inbox import EventInserter
-from notifier.store.reconciliations import (
-    PendingRead,
-    ReconciliationCounts,
-    ReconciliationRun,
-    ReconciliationTrigger,
-)
+from notifier.store.reconciliations import PendingRead, ReconciliationRun, ReconciliationTrigger
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT = 8
-IDLE_MS = 1_000
-UNDER_WAY_PAUSE_MS = 60_000
+WITHDRAWING_PAUSE_MS = 60_000
+"""When an account with an unfinished withdrawal is read again."""
 FAILED_PAUSE_MS = 600_000
-MAX_PAUSE_MS = 60_000
+"""When an account is read again after MAX_TRIES failures."""
 CLAIMED_MS = 60_000
-"""What is being read is due again then, should nothing be kept of it."""
-MAX_READS_PER_RUN = 32
-MAX_FAILING_TRACKED = 500
+"""Lease of a read: the account is due again after this time if no result is stored."""
 MAX_TRIES = 5
-"""After so many an account that Feishu answers with errors is passed over; while it is out of reach nobody is."""
-MAX_UNRELATED_FAILURES = 3
-"""Failures in a row, of whichever accounts, that are taken for those accounts' own."""
+"""Failed reads in a row after which an account counts as failed. An outage of Feishu does not count as a try."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileDeps:
-    """pace: of all reads of accounts. own_limit: of ours, so that look-ups for cards get their share.
-    every_ms: from the start of one round to the next, None for none. on_connect: also after each connect.
-    grace_ms: how long an event may be on its way before a read takes its place.
-    write: a balance as an event of a type. connected_since: by our clock, None while we are not.
-    wake: told when something was recovered. deaf: told when that proves that the connection is.
-    """
+    """Dependencies and settings of the reconciler."""
 
     referral_accounts: ReferralAccounts
+    """Reads the balances."""
     app_id: str
+    """Only accounts of this Feishu app are read."""
     limit: RateLimit
+    """Rate limit of all account reads, shared with the referrer look-ups."""
     own_limit: RateLimit
+    """Rate limit of reconciliation reads. It is lower, so that look-ups for cards get their share."""
     every_ms: int | None
+    """Milliseconds from the start of one run to the start of the next; None: no schedule."""
     on_connect: bool
+    """Whether `request_run` starts a run."""
     grace_ms: int
+    """Milliseconds between the first and the second read of a balance that differs: an event may be on its way."""
     encode_reading: Callable[..., Event]
+    """Encodes a balance report as an event of the given type."""
     connected_since: Callable[[], Millis | None]
+    """Returns the start of the present connection, Unix milliseconds by our clock; None while there is none."""
     clock: Clock
+    """Our clock."""
     wake: Callable[[], None]
+    """Called when a balance was recovered: the inbox has a new event."""
     on_not_receiving: Callable[[], None]
+    """Called when a recovered change proves that the present connection does not receive events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Claim:
-    """Accounts to read now. next_claim_at: when there may be more. begun_at: when they were claimed, and until when.
-    pauses: how often in a row we had paused by then.
-    """
+class _ClaimedRead:
+    """A read to make now. claimed_at: Unix milliseconds."""
 
-    due: list[PendingRead]
-    next_claim_at: float
-    begun_at: Millis
-    until: Millis
-    pauses: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Failed:
-    """A read that gave nothing. tries: of this account, in a row. pause_ms: for how long nobody is read."""
-
-    of: PendingRead
-    error: CallError
-    tries: int
-    pause_ms: int
+    read: PendingRead
+    claimed_at: Millis
 
     @property
-    def may_pass(self) -> bool:
-        return isinstance(self.error, TemporaryFailure | OutcomeUnknown | NotAuthorised | AppSuspended)
-
-    @property
-    def is_given_up(self) -> bool:
-        return isinstance(self.error, AccountUnknown) or self.tries >= MAX_TRIES
-
-
-def _is_unreachable(error: CallError) -> bool:
-    """Nobody can be read now, so this says nothing about the account."""
-    if isinstance(error, TemporaryFailure):
-        return error.affects_whole_app
-    return isinstance(error, NotAuthorised | AppSuspended)
+    def claimed_until(self) -> Millis:
+        return self.claimed_at + CLAIMED_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
-    """deaf: it proves that the connection that stands since then is."""
+class _SavedReading:
+    """What a reading changed. is_alarm: it proves, for the first time, that events do not reach us."""
 
-    recovered: bool
-    not_receiving: bool
-    since: Millis | None
+    is_recovered: bool
+    is_alarm: bool
 
 
-class Reconciler:
-    def __init__(self, database: Database, deps: ReconcileDeps) -> None:
-        self._database = database
+class Reconciler(CallWorker[_ClaimedRead]):
+    """Reads accounts within the rate limits, several at once, and recovers balances that no event reported."""
+
+    def __init__(
+        self, database: Database, deps: ReconcileDeps, *, wake: Callable[[], None] = lambda: None
+    ) -> None:
+        """wake: called when a read is over and its slot is free. Without it the next `run_once` claims again."""
+        super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
-        self._accept = EventInserter(deps.clock)
-        self._asked = False
+        self._insert_events = EventInserter(deps.clock)
+        self._is_run_requested = False
+        self._failures = ReadFailures()
         self._receiving = ReceivingPeriod()
-        self._tries: dict[int, int] = {}
-        self._failures_in_row = 0
-        self._pauses = 0
 
     def request_run(self) -> None:
-        """There is a connection again, or a store that takes events again. Callable from any thread; whoever calls
-        wakes the step.
+        """Requests a run, if runs after a connect are configured. The caller wakes the worker. Safe from any thread.
+
+        It is called after a connect, and when the database accepts events again.
         """
-        self._asked = self._deps.on_connect
+        self._is_run_requested = self._deps.on_connect
 
     async def run_once(self) -> float:
-        """Reads as fast as the pace allows, several at once where Feishu is slow. Seconds until there may be more."""
-        reading: dict[asyncio.Task[None], int] = {}
-        begun = 0
-        try:
-            while True:
-                free = min(MAX_IN_FLIGHT - len(reading), MAX_READS_PER_RUN - begun)
-                wait = None
-                if free > 0:
-                    claim = await self._begin(frozenset(reading.values()), limit=free)
-                    begun += len(claim.due)
-                    reading |= {
-                        asyncio.ensure_future(self._read(each, claim)): each.account_ref for each in claim.due
-                    }
-                    wait = min(max(0.0, claim.next_claim_at - self._now()), IDLE_MS) / 1000
-                if not reading:
-                    return wait or 0
-                over, _ = await asyncio.wait(reading, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-                for task in over:
-                    del reading[task]
-                    task.result()
-        finally:
-            for task in reading:
-                task.cancel()
-            await asyncio.gather(*reading, return_exceptions=True)
-
-    async def _begin(self, in_flight_refs: frozenset[int], *, limit: int) -> _Claim:
-        now = self._now()
-        asked, self._asked = self._asked, False
-        try:
-            return await asyncio.wrap_future(
-                self._database.write(
-                    lambda c: self._claim(c, asked=asked, in_flight_refs=in_flight_refs, limit=limit, now=now)
+        """Starts the reads that may go now. Returns the seconds until the next call makes sense."""
+        if self._is_run_requested:
+            self._is_run_requested = False
+            try:
+                await self._keep(
+                    lambda c: reconciliations.start_run(c, ReconciliationTrigger.CONNECTED, now=self._now())
                 )
-            )
-        except BaseException:
-            self._asked = self._asked or asked
-            raise
+            except BaseException:
+                self._is_run_requested = True
+                raise
+        return await super().run_once()
 
     def _claim(
-        self, connection: Connection, *, asked: bool, in_flight_refs: frozenset[int], limit: int, now: Millis
-    ) -> _Claim:
-        deps = self._deps
-        shared = rate_limits.load_limiter(connection, rate_limits.LOOKUPS).plausible(deps.limit, now=now)
-        own = rate_limits.load_limiter(connection, rate_limits.RECONCILIATIONS).plausible(
-            deps.own_limit, now=now
-        )
-        if asked:
-            reconciliations.start_run(connection, ReconciliationTrigger.CONNECTED, now=now)
-        elif self._is_time(connection, now):
-            reconciliations.start_run(connection, ReconciliationTrigger.SCHEDULE, now=now)
-        allowed = min(
-            shared.allowed_calls(deps.limit, now=now, wanted=limit),
-            own.allowed_calls(deps.own_limit, now=now, wanted=limit),
-        )
-        due: list[PendingRead] = []
-        until = now + CLAIMED_MS
-        if allowed:
-            run = reconciliations.get_running(connection)
-            due = self._due(connection, run, allowed, in_flight_refs, now)
-            reconciliations.claim_reads(connection, due, run=run, until=until)
-        if due:
-            shared, own = (
-                shared.after(len(due), deps.limit, now=now),
-                own.after(len(due), deps.own_limit, now=now),
-            )
-            rate_limits.save_limiters(connection, [shared, own])
-        next_claim_at = max(shared.allowed_at(deps.limit), own.allowed_at(deps.own_limit))
-        if allowed and not due:
-            next_claim_at = now + IDLE_MS
-        return _Claim(due=due, next_claim_at=next_claim_at, begun_at=now, until=until, pauses=self._pauses)
+        self, connection: Connection, *, now: Millis, free: int, in_flight_ids: frozenset[int]
+    ) -> ClaimedJobs[_ClaimedRead]:
+        """Both rate limits count every read; the later one says when the next may go."""
+        self._start_scheduled_run(connection, now)
+        within_shared: ClaimedJobs[_ClaimedRead] = ClaimedJobs()
 
-    def _due(
+        def claim_shared(allowed: int) -> list[_ClaimedRead]:
+            nonlocal within_shared
+            within_shared = claim_within_limit(
+                connection,
+                rate_limits.LOOKUPS,
+                self._deps.limit,
+                now=now,
+                wanted=allowed,
+                claim=lambda wanted: self._claim_reads(connection, wanted, in_flight_ids, now),
+            )
+            return list(within_shared.jobs)
+
+        within_own = claim_within_limit(
+            connection,
+            rate_limits.RECONCILIATIONS,
+            self._deps.own_limit,
+            now=now,
+            wanted=free,
+            claim=claim_shared,
+        )
+        return within_own if within_own.next_claim_at is not None else within_shared
+
+    def _row_id(self, job: _ClaimedRead) -> int:
+        return job.read.account_ref
+
+    def _start_scheduled_run(self, connection: Connection, now: Millis) -> None:
+        """A run that started in the future is one from before the clock was set back: it stops no schedule."""
+        if self._deps.every_ms is None:
+            return
+        last = reconciliations.get_newest(connection)
+        if last is None or not last.started_at <= now < last.started_at + self._deps.every_ms:
+            reconciliations.start_run(connection, ReconciliationTrigger.SCHEDULE, now=now)
+
+    def _claim_reads(
+        self, connection: Connection, wanted: int, in_flight_ids: frozenset[int], now: Millis
+    ) -> list[_ClaimedRead]:
+        run = reconciliations.get_running(connection)
+        due = self._list_due(connection, run, wanted, in_flight_ids, now)
+        reconciliations.claim_reads(connection, due, run=run, until=now + CLAIMED_MS)
+        return [_ClaimedRead(read=each, claimed_at=now) for each in due]
+
+    def _list_due(
         self,
         connection: Connection,
-        sweep: ReconciliationRun | None,
-        limit: int,
-        in_flight_refs: frozenset[int],
+        run: ReconciliationRun | None,
+        wanted: int,
+        in_flight_ids: frozenset[int],
         now: Millis,
     ) -> list[PendingRead]:
-        """First where a change is suspected, then in turn, and what failed before only when there is nothing else: a
-        dozen accounts that always fail would keep everybody waiting. After a pause one that could be read before, if
-        there is one: where it can again, Feishu is well, and those that failed did so of their own.
+        """Mismatches first, then the run's next accounts, then accounts that failed before: these block nobody.
+
+        While an outage is suspected, one account at a time that could be read before is read instead. Without it,
+        many failing accounts look like an outage: the pauses grow, and the accounts behind them wait for hours.
         """
-        failing = frozenset(itertools.islice(self._tries, MAX_FAILING_TRACKED))
-        if self._pauses:
-            probe = reconciliations.pick_probe_account(
-                connection, app_id=self._deps.app_id, in_flight_refs=in_flight_refs | failing
-            )
+        app_id = self._deps.app_id
+        if self._failures.is_outage_suspected:
+            if in_flight_ids:
+                return []
+            probe = reconciliations.pick_probe_account(connection, app_id=app_id)
             if probe is not None:
                 return [probe]
         due = reconciliations.list_due_rechecks(
             connection,
-            app_id=self._deps.app_id,
+            app_id=app_id,
             now=now,
-            limit=limit,
-            in_flight_refs=in_flight_refs | failing,
+            limit=wanted,
+            in_flight_refs=in_flight_ids,
             only_mismatches=True,
         )
-        if sweep is not None and len(due) < limit:
-            due += self._in_turn(
-                connection, sweep, limit - len(due), in_flight_refs | {each.account_ref for each in due}, now
+        if run is not None and len(due) < wanted:
+            busy = in_flight_ids | {each.account_ref for each in due}
+            page = reconciliations.list_next_page(
+                connection, run, app_id=app_id, limit=wanted - len(due), in_flight_refs=busy
             )
-        if len(due) < limit:
+            if not page and not busy:
+                reconciliations.finish_run(connection, run, now=now)
+                _log_finished(run)
+            due += page
+        if len(due) < wanted:
+            busy = in_flight_ids | {each.account_ref for each in due}
             due += reconciliations.list_due_rechecks(
-                connection,
-                app_id=self._deps.app_id,
-                now=now,
-                limit=limit - len(due),
-                in_flight_refs=in_flight_refs | {each.account_ref for each in due},
+                connection, app_id=app_id, now=now, limit=wanted - len(due), in_flight_refs=busy
             )
         return due
 
-    def _is_time(self, connection: Connection, now: Millis) -> bool:
-        if self._deps.every_ms is None:
-            return False
-        last = reconciliations.get_newest(connection)
-        return last is None or not last.started_at <= now < last.started_at + self._deps.every_ms
-
-    def _in_turn(
-        self,
-        connection: Connection,
-        sweep: ReconciliationRun,
-        limit: int,
-        in_flight_refs: frozenset[int],
-        now: Millis,
-    ) -> list[PendingRead]:
-        """held: ids of those that are being read, or are about to be."""
-        due = reconciliations.list_next_page(
-            connection, sweep, app_id=self._deps.app_id, limit=limit, in_flight_refs=in_flight_refs
-        )
-        if not due and not in_flight_refs:
-            reconciliations.finish_run(connection, sweep, now=now)
-            _log_finished(sweep)
-        return due
-
-    async def _read(self, due: PendingRead, claim: _Claim) -> None:
-        """One account: what it holds, and what that means, in one transaction."""
+    async def _call(self, job: _ClaimedRead) -> None:
         try:
-            state = await self._deps.referral_accounts.read(due.account.account_id)
+            state = await self._deps.referral_accounts.read(job.read.account.account_id)
         except CallError as error:
-            await self._read_failed(due, error, claim)
+            await self._read_failed(job.read, error)
             return
-        self._note_success(due)
-        told = await asyncio.wrap_future(
-            self._database.write(lambda c: self._save_reading(c, due, state, claim))
-        )
-        if told.recovered:
+        self._failures.note_success(job.read.account_ref)
+        since = self._deps.connected_since()
+        saved = await self._keep(lambda c: self._save_reading(c, job, state, since))
+        if saved.is_recovered:
             self._deps.wake()
-        if told.not_receiving:
-            self._receiving.mark_not_receiving(told.since, now=self._now())
+        if saved.is_alarm:
+            self._receiving.mark_not_receiving(since, now=self._now())
             self._deps.on_not_receiving()
 
-    def _note_success(self, of: PendingRead) -> None:
-        self._tries.pop(of.account_ref, None)
-        self._failures_in_row = self._pauses = 0
-
-    async def _read_failed(self, of: PendingRead, error: CallError, claim: _Claim) -> None:
-        if isinstance(error, AccountUnknown):
-            self._note_success(of)
-        elif not _is_unreachable(error):
-            self._tries[of.account_ref] = self._tries.get(of.account_ref, 0) + 1
-        failed = _Failed(
-            of=of,
-            error=error,
-            tries=self._tries.get(of.account_ref, 0),
-            pause_ms=0 if self._concerns_account_only(of, error) else self._pause_for(error, claim),
+    async def _read_failed(self, read: PendingRead, error: CallError) -> None:
+        pause = self._failures.note_failure(
+            read.account_ref,
+            error,
+            now=self._now(),
+            jitter=random.random(),  # noqa: S311 - spreads retries, no secret
         )
-        if failed.is_given_up and not failed.may_pass:
-            self._tries.pop(of.account_ref, None)
-        await asyncio.wrap_future(self._database.write(lambda c: self._postpone(c, failed)))
+        tries = self._failures.tries(read.account_ref)
+        await self._keep(lambda c: self._save_failure(c, read, error, tries=tries, pause=pause))
         log.warning(
             "reconciliation.read_failed",
-            extra={"account_id": of.account.account_id, "reason": str(error), "tries": failed.tries},
+            extra={"account_id": read.account.account_id, "reason": str(error), "tries": tries},
         )
 
-    def _concerns_account_only(self, of: PendingRead, error: CallError) -> bool:
-        """Of an account that is not there, or that failed before while Feishu was well: it is no news of Feishu."""
-        return isinstance(error, AccountUnknown) or (
-            self._tries.get(of.account_ref, 0) > 1 and not self._pauses
-        )
-
-    def _pause_for(self, error: CallError, claim: _Claim) -> int:
-        """For how long nobody is read. One account's failure is its own; where all fail, it is Feishu or the network.
-        What was under way when we paused adds nothing.
-        """
-        if claim.pauses != self._pauses:
-            return 0
-        self._failures_in_row += 1
-        if not _is_unreachable(error) and not self._pauses and self._failures_in_row < MAX_UNRELATED_FAILURES:
-            return 0
-        self._pauses += 1
-        return min(_grown_pause_ms(self._pauses), MAX_PAUSE_MS)
-
-    def _postpone(self, connection: Connection, failed: _Failed) -> None:
+    def _save_failure(
+        self, connection: Connection, read: PendingRead, error: CallError, *, tries: int, pause: int
+    ) -> None:
+        """tries: failed reads of this account in a row. pause: milliseconds for which no account is read."""
         now = self._now()
-        closed_for = limiter_block_ms(failed.error)
-        if closed_for:
-            rate_limits.block(
-                connection, rate_limits.LOOKUPS, until=now + closed_for, reason=failed.error.reason
-            )
-        if failed.pause_ms:
-            rate_limits.block(
-                connection, rate_limits.RECONCILIATIONS, until=now + failed.pause_ms, reason=str(failed.error)
-            )
-        next_claim_at: Millis | None = now + _grown_pause_ms(failed.tries) if failed.tries else now
-        if failed.is_given_up:
-            next_claim_at = now + FAILED_PAUSE_MS if failed.may_pass else None
-        reconciliations.schedule_recheck(connection, failed.of.account_ref, at=next_claim_at)
-        first_time = failed.of.is_scheduled or failed.tries <= MAX_TRIES
-        sweep = reconciliations.get_newest(connection)
-        if sweep is not None and failed.is_given_up and first_time:
-            reconciliations.add_counts(connection, sweep.id, ReconciliationCounts(failed=1))
+        close_limiter(connection, rate_limits.LOOKUPS, error, now=now)
+        if pause:
+            rate_limits.block(connection, rate_limits.RECONCILIATIONS, until=now + pause, reason=str(error))
+        is_passed_over = isinstance(error, AccountUnknown) or tries >= MAX_TRIES
+        recheck_at: Millis | None = now
+        if is_passed_over:
+            recheck_at = None if isinstance(error, Refused) else now + FAILED_PAUSE_MS
+        elif tries:
+            recheck_at = now + pause_ms(attempts=tries, jitter=random.random())  # noqa: S311 - see above
+        reconciliations.schedule_recheck(connection, read.account_ref, at=recheck_at)
+        run = reconciliations.get_newest(connection)
+        is_first_time = read.is_scheduled or tries <= MAX_TRIES
+        if run is not None and is_passed_over and is_first_time:
+            reconciliations.add_counts(connection, run.id, failed=1)
 
     def _save_reading(
-        self, connection: Connection, due: PendingRead, state: AccountState, claim: _Claim
-    ) -> _Told:
+        self, connection: Connection, job: _ClaimedRead, state: AccountState, connected_since: Millis | None
+    ) -> _SavedReading:
+        """Compares a reading with the ledger and stores the result, in one transaction."""
         now = self._now()
-        known = reconciliations.load_known_balances(connection, [due.account_ref])[due.account_ref]
-        sweep = reconciliations.get_newest(connection)
-        since = self._deps.connected_since()
-        missed = not_receiving = False
-        finding = self._compare(connection, known, state, claim)
-        if finding is Comparison.RECOVERED:
-            missed = self._is_missed(connection, known, state, self._receiving.since(since, now=now))
-            not_receiving = (
-                missed
-                and proves_missed_events(known, since, is_active=state.is_active)
-                and not self._receiving.knows(since, now=now)
-                and not (sweep and sweep.missed)
+        account_ref = job.read.account_ref
+        known = reconciliations.load_known_balances(connection, [account_ref])[account_ref]
+        run = reconciliations.get_newest(connection)
+        result = compare(known, state.amounts)
+        is_recovered = result is Comparison.RECOVERED
+        is_missed = is_alarm = False
+        if not state.is_active:
+            reconciliations.clear_confirmed(connection, [account_ref])
+        if result is Comparison.CONFIRMED:
+            confirmed_at = job.claimed_at if state.is_active else None
+            reconciliations.mark_confirmed(
+                connection, account_ref, at=confirmed_at, claimed_until=job.claimed_until
             )
-            self._recover(connection, known, state, missed=missed, alarm=not_receiving)
-        if sweep is not None:
-            recovered = finding is Comparison.RECOVERED
-            tally = ReconciliationCounts(read=1, recovered=int(recovered), missed=int(missed))
-            reconciliations.add_counts(connection, sweep.id, tally)
-        return _Told(recovered=finding is Comparison.RECOVERED, not_receiving=not_receiving, since=since)
+        elif result is Comparison.MISMATCH:
+            reconciliations.mark_mismatch(
+                connection,
+                account_ref,
+                modified_at=known.modified_at,
+                recheck_at=now + self._deps.grace_ms,
+            )
+        elif result is Comparison.WITHDRAWING:
+            reconciliations.schedule_recheck(connection, account_ref, at=now + WITHDRAWING_PAUSE_MS)
+        else:
+            is_missed = self._is_missed(connection, known, state, connected_since)
+            is_alarm = is_missed and self._is_first_proof(known, state, connected_since, run)
+            self._recover(connection, known, state, is_missed=is_missed, is_alarm=is_alarm)
+        if run is not None:
+            reconciliations.add_counts(
+                connection, run.id, read=1, recovered=int(is_recovered), missed=int(is_missed)
+            )
+        return _SavedReading(is_recovered=is_recovered, is_alarm=is_alarm)
 
     def _is_missed(
-        self, connection: Connection, known: KnownBalance, state: AccountState, since: Millis | None
+        self, connection: Connection, known: KnownBalance, state: AccountState, connected_since: Millis | None
     ) -> bool:
+        """Whether the change happened while we were connected, and no stored event may be about it."""
+        since = self._receiving.since(connected_since, now=self._now())
         if known.confirmed_at is None or not proves_missed_events(known, since, is_active=state.is_active):
             return False
         return not inbox.may_mention_account(connection, known.account.account_id, since=known.confirmed_at)
 
-    def _compare(
-        self, connection: Connection, known: KnownBalance, state: AccountState, claim: _Claim
-    ) -> Comparison:
-        now = self._now()
-        finding = compare(known, state.amounts)
-        if not state.is_active:
-            reconciliations.clear_confirmed(connection, [known.account_ref])
-        match finding:
-            case Comparison.CONFIRMED:
-                confirmed_at = claim.begun_at if state.is_active else None
-                reconciliations.mark_confirmed(
-                    connection, known.account_ref, at=confirmed_at, claimed_until=claim.until
-                )
-            case Comparison.MISMATCH:
-                reconciliations.mark_mismatch(
-                    connection,
-                    known.account_ref,
-                    modified_at=known.modified_at,
-                    recheck_at=now + self._deps.grace_ms,
-                )
-            case Comparison.WITHDRAWING:
-                reconciliations.schedule_recheck(connection, known.account_ref, at=now + UNDER_WAY_PAUSE_MS)
-            case Comparison.RECOVERED:
-                pass
-        return finding
+    def _is_first_proof(
+        self,
+        known: KnownBalance,
+        state: AccountState,
+        connected_since: Millis | None,
+        run: ReconciliationRun | None,
+    ) -> bool:
+        """One alarm for a run and for a connection: further missed changes are counted only.
+
+        A second alarm would close the connection that just replaced the one that receives nothing.
+        """
+        if run is not None and run.missed:
+            return False
+        if self._receiving.is_known_not_receiving(connected_since, now=self._now()):
+            return False
+        return proves_missed_events(known, connected_since, is_active=state.is_active)
 
     def _recover(
-        self, connection: Connection, known: KnownBalance, state: AccountState, *, missed: bool, alarm: bool
+        self,
+        connection: Connection,
+        known: KnownBalance,
+        state: AccountState,
+        *,
+        is_missed: bool,
+        is_alarm: bool,
     ) -> None:
+        """Stores the reading as an event; it takes the usual path from the inbox to the ledger."""
         read_at = state.at if state.at is not None else self._now()
         modified_at = recovered_at(known, read_at)
         report = BalanceReport(
             account=known.account, modified_at=modified_at, reported_at=modified_at, amounts=state.amounts
         )
-        event = self._deps.encode_reading(report, event_type=BALANCE_MISSED if alarm else BALANCE_READ)
-        self._accept(connection, [event])
+        event = self._deps.encode_reading(report, event_type=BALANCE_MISSED if is_alarm else BALANCE_READ)
+        self._insert_events(connection, [event])
         reconciliations.mark_recovered(connection, known.account_ref, modified_at=modified_at)
         log.log(
-            logging.ERROR if missed else logging.WARNING,
-            "balance.missed" if missed else "balance.recovered",
+            logging.ERROR if is_missed else logging.WARNING,
+            "balance.missed" if is_missed else "balance.recovered",
             extra={"account_id": known.account.account_id},
         )
 
-    def _now(self) -> Millis:
-        return to_millis(self._deps.clock.now())
 
-
-def _grown_pause_ms(attempts: int) -> int:
-    return pause_ms(attempts=attempts, jitter=random.random())  # noqa: S311 - spread
-
-
-def _log_finished(sweep: ReconciliationRun) -> None:
+def _log_finished(run: ReconciliationRun) -> None:
     log.info(
         "reconciliation.finished",
         extra={
-            "trigger": sweep.trigger,
-            "read": sweep.read,
-            "failed": sweep.failed,
-            "recovered": sweep.recovered,
-            "missed": sweep.missed,
+            "trigger": run.trigger,
+            "read": run.read,
+            "failed": run.failed,
+            "recovered": run.recovered,
+            "missed": run.missed,
         },
     )
