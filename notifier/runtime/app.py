@@ -1,65 +1,34 @@
-"""App: builds every part, starts them in order, stops them backwards. The only file that knows them all."""
+"""The running program: starts its components in order, waits, and stops them in the reverse order."""
 
 import asyncio
-import contextlib
-import gc
+import functools
 import logging
-import time
 import uuid
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, TypeVar
-
-from sqlalchemy.engine import Connection as SqlConnection
 
 from notifier.clock import Clock, Millis, SystemClock, to_millis
-from notifier.config.fields import listen_address
 from notifier.config.settings import Config
-from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, RetryPolicy
-from notifier.domain.event import CARD_CLICKED, Event
-from notifier.domain.payout import PayoutReport, PayoutReportOutcome
-from notifier.domain.rate_limit import RateLimit
+from notifier.domain.delivery import UUID_WINDOW_MS
 from notifier.errors import NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import count_live_connections
-from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus, Listener
-from notifier.feishu.messages import FeishuMessageSender
-from notifier.feishu.referral_accounts import FeishuReferralAccounts
-from notifier.feishu.wire import read_balance_report
-from notifier.feishu.withdrawal_wire import read_click
-from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
-from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
-from notifier.flow.deliveries.update_cards import CardUpdater, UpdateDeps
-from notifier.flow.digests.digest import DigestSender, schedule
-from notifier.flow.events.apply_events import BATCH, ApplyDeps, apply_events
+from notifier.feishu.long_connection.listener import Listener
+from notifier.flow.digests.digest import schedule
 from notifier.flow.events.receive import Receiver
-from notifier.flow.events.reconcile import Reconciler
 from notifier.flow.upkeep.clock_jumps import ClockJumpWatcher
 from notifier.flow.upkeep.live_connections import ConnectionCountWatcher
-from notifier.flow.upkeep.prune import Pruner
-from notifier.flow.withdrawals.apply_payout_report import apply_payout_report, log_payout_report
-from notifier.flow.withdrawals.batch import BatchDeps, Batcher
-from notifier.flow.withdrawals.click import ClickDeps, ClickHandler
-from notifier.flow.withdrawals.submit_payouts import PayoutSubmitter, SubmitDeps
-from notifier.flow.withdrawals.withdraw import WithdrawDeps, Withdrawer
-from notifier.flow.worker import Worker
 from notifier.payroll.client import PayrollClient
-from notifier.payroll.endpoint import ReportEndpoint
-from notifier.runtime.factories import (
-    make_address_book,
-    make_app_access,
-    make_digest_deps,
-    make_notice_writer,
-    make_payroll_access,
-    make_prune_deps,
-    make_reconcile_deps,
-    make_renderer,
-    make_routes,
-    make_sending_limits,
-    make_withdraw_offer,
+from notifier.runtime import components as build
+from notifier.runtime.component_stack import ComponentStack
+from notifier.runtime.components import Shared
+from notifier.runtime.connection_watch import ConnectionWatch, ListenerCheck
+from notifier.runtime.factories import make_app_access, make_payroll_access
+from notifier.runtime.heartbeat import Heartbeat
+from notifier.runtime.inbound import (
+    EventRouter,
+    start_health_endpoint,
+    start_inbound,
+    start_payout_endpoint,
 )
-from notifier.runtime.heartbeat import LOG_LEVELS, Heartbeat, received_since
-from notifier.runtime.inbound import start_inbound
 from notifier.runtime.lifecycle import (
     STOP_SECONDS,
     drain_all,
@@ -67,355 +36,171 @@ from notifier.runtime.lifecycle import (
     probe_app_access,
     registered_worker,
     stop_on_signals,
-    stop_workers,
     was_stopped_during,
     write_last_heartbeat,
 )
-from notifier.store import accounts, audit, outbox, withdrawals, workers
+from notifier.runtime.payout_reports import PayoutReportHandler
+from notifier.runtime.worker_pool import WorkerName
+from notifier.store import accounts, outbox, withdrawals
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
 from notifier.store.engine.process_lock import hold_process_lock
-from notifier.store.workers import WorkerRow
-from notifier.web.health import HealthEndpoint
 
 log = logging.getLogger(__name__)
 
-R = TypeVar("R")
 
-HEARTBEAT_SECONDS = 5.0
-IDLE_SECONDS = 1.0
-BURST_PAUSE_SECONDS = 0.02
+async def run(config: Config, *, clock: Clock | None = None, stop: asyncio.Event | None = None) -> None:
+    """Runs the program until `stop` is set, or until SIGTERM or SIGINT.
 
-
-async def run(  # noqa: C901, PLR0915 - one straight line, see below
-    config: Config, *, clock: Clock | None = None, stop: asyncio.Event | None = None
-) -> None:
-    """Runs until stop is set, or SIGTERM or SIGINT. Raises ConfigError, StoreBusy, NotAuthorised at start.
-
-    One straight function on purpose: it is the map of the running program. Parts start in the order of the data's
-    way, backwards: whoever is woken exists before whoever wakes it.
+    Raises ConfigError for a setting that cannot be used, StoreBusy if another process uses the database, and
+    NotAuthorised if Feishu rejects the app and `feishu.when_refused` requires an exit.
     """
     clock = clock or SystemClock()
     stop = stop or asyncio.Event()
     worker_id = uuid.uuid4().hex
-    async with contextlib.AsyncExitStack() as exit_stack:
-        exit_stack.enter_context(stop_on_signals(stop))
-        hold_file = exit_stack.enter_context(hold_process_lock(config.store.url))
-        integrity.check_integrity(config.store.url)
-        database = Database.open(config.store.url)
-        exit_stack.callback(database.close, STOP_SECONDS)
-        hold_file()
-        loop = asyncio.get_running_loop()
+    async with ComponentStack() as components:
+        components.enter("signal handlers", stop_on_signals(stop))
+        database = _open_database(components, config.store.url)
         started_at = to_millis(clock.now())
-        reclaimed = await _write(
-            database, lambda c: outbox.reclaim(c, now=started_at, window_ms=UUID_WINDOW_MS)
-        )
-        await _write(database, accounts.release_lookups)
-        await _write(database, lambda c: withdrawals.reclaim(c, now=started_at))
-        await exit_stack.enter_async_context(registered_worker(database, worker_id, clock))
+        reclaimed = await _reclaim_unfinished(database, now=started_at)
+        await components.enter_async("worker registration", registered_worker(database, worker_id, clock))
         log.info(
             "notifier.started",
-            extra={"owner": worker_id[:8], "reclaimed": reclaimed, "feishu": config.feishu.base_url},
+            extra={"worker_id": worker_id[:8], "reclaimed": reclaimed, "feishu": config.feishu.base_url},
         )
-
-        api = await exit_stack.enter_async_context(FeishuApi(make_app_access(config), clock))
+        api = await components.enter_async("Feishu client", FeishuApi(make_app_access(config), clock))
         if await was_stopped_during(stop, fetch_first_token(api, config.feishu.when_refused)):
             return
-        sender, renderer, address_book = (
-            FeishuMessageSender(api),
-            make_renderer(config, clock),
-            make_address_book(config),
-        )
-        referral_accounts, notices = FeishuReferralAccounts(api), make_notice_writer(config)
-        deliverer = Deliverer(
-            database,
-            DeliverDeps(
-                sender=sender,
-                renderer=renderer,
-                address_book=address_book,
-                withdraw_offer=make_withdraw_offer(config),
-                sending_limits=make_sending_limits(config),
-                retry_policy=RetryPolicy(
-                    give_up_after_ms=round(config.sending.give_up_after_hours * HOUR_MS)
-                ),
-                clock=clock,
-                worker_id=worker_id,
-            ),
-            wake=lambda: delivery_worker.wake(),  # noqa: PLW0108 - it is made two lines below
-        )
-        delivery_worker = Worker("deliver", deliverer.run_once)
-        resolver_deps = ResolveDeps(
-            referral_accounts=referral_accounts,
-            address_book=address_book,
-            limit=RateLimit(per_second=config.referrers.lookups_per_second),
-            clock=clock,
-            wake=delivery_worker.wake,
-        )
-        recipient_resolver = RecipientResolver(database, resolver_deps, wake=lambda: resolver_worker.wake())  # noqa: PLW0108 - as above
-        resolver_worker = Worker("announce", recipient_resolver.run_once)
-        apply_deps = ApplyDeps(
-            read=read_balance_report,
-            routes=make_routes(config),
-            notices=notices,
-            clock=clock,
-        )
-
-        async def apply_events_once() -> float:
-            if receiver.burst.is_on():
-                return BURST_PAUSE_SECONDS
-            entries = await apply_events(database, apply_deps)
-            if entries:
-                resolver_worker.wake()
-                delivery_worker.wake()
-            return 0 if entries == BATCH else IDLE_SECONDS
-
-        apply_worker = Worker("record", apply_events_once)
-        receiver = Receiver(database, clock, wake=apply_worker.wake)
-        updater = CardUpdater(
-            database,
-            UpdateDeps(
-                sender=sender,
-                notices=notices,
-                renderer=renderer,
-                limit=RateLimit(per_second=min(config.sending.per_second, 15), burst=5),
-                clock=clock,
-            ),
-            wake=lambda: card_worker.wake(),  # noqa: PLW0108 - it is made two lines below
-        )
-        card_worker = Worker("update cards", updater.run_once)
-
-        def wake_senders() -> None:
-            for worker in (card_worker, resolver_worker, delivery_worker):
-                worker.wake()
-
         payroll = None
         if config.payouts.url:
-            payroll = await exit_stack.enter_async_context(PayrollClient(make_payroll_access(config), clock))
-        days = config.payouts.alarm_after_days
-        payout_submitter = PayoutSubmitter(
-            database,
-            SubmitDeps(
-                gateway=payroll,
-                notices=notices,
-                give_up_after_ms=round(config.payouts.give_up_after_hours * HOUR_MS),
-                late_after_ms=None if days is None else round(days * 24 * HOUR_MS),
-                clock=clock,
-                wake=wake_senders,
-            ),
-            wake=lambda: payout_worker.wake(),  # noqa: PLW0108 - it is made two lines below
+            client = PayrollClient(make_payroll_access(config), clock)
+            payroll = await components.enter_async("payroll client", client)
+        application = Application(
+            Shared.create(config, clock, database, api, worker_id, started_at), payroll, stop
         )
-        payout_worker = Worker("hand over", payout_submitter.run_once)
-
-        def wake_after_withdrawal() -> None:
-            wake_senders()
-            payout_worker.wake()
-
-        withdrawer = Withdrawer(
-            database,
-            WithdrawDeps(
-                referral_accounts=referral_accounts,
-                notices=notices,
-                limit=RateLimit(per_second=config.withdrawals.per_minute / 60),
-                clock=clock,
-                worker_id=worker_id,
-                wake=wake_after_withdrawal,
-            ),
-            wake=lambda: withdrawal_worker.wake(),  # noqa: PLW0108 - as above
-        )
-        withdrawal_worker = Worker("withdraw", withdrawer.run_once)
-        operators = {name: group.operators for name, group in config.groups.items()}
-
-        def wake_after_batch() -> None:
-            withdrawal_worker.wake()
-            card_worker.wake()
-
-        batcher = Batcher(
-            database,
-            BatchDeps(
-                app_id=config.feishu.app_id,
-                withdraw_offer=make_withdraw_offer(config),
-                address_book=address_book,
-                operators=operators,
-                clock=clock,
-                wake=wake_after_batch,
-            ),
-        )
-        batch_worker = Worker("batch", batcher.run_once)
-
-        def wake_after_click() -> None:
-            batch_worker.wake()
-            withdrawal_worker.wake()
-
-        clicks = ClickHandler(
-            database,
-            ClickDeps(
-                read=read_click,
-                withdraw_offer=make_withdraw_offer(config),
-                address_book=address_book,
-                operators=operators,
-                renderer=renderer,
-                clock=clock,
-                wake=wake_after_click,
-            ),
-        )
-        exit_stack.callback(clicks.close)
-
-        reconciler = Reconciler(
-            database,
-            make_reconcile_deps(
-                config,
-                referral_accounts,
-                clock,
-                connected_since=lambda: received_since(heartbeat.connected_since, receiver.refused_at),
-                wake=apply_worker.wake,
-                on_not_receiving=lambda: listener.reconnect(),  # noqa: PLW0108 - it is made further down
-            ),
-        )
-        reconcile_worker = Worker("refresh", reconciler.run_once)
-        presence = ConnectionCountWatcher(
-            lambda: count_live_connections(api),
-            is_connected=lambda: heartbeat.connection.state is ConnectionState.CONNECTED,
-        )
-
-        def accept(event: Event) -> "Future[Any]":
-            """A click is decided in the transaction that stores it; everything else is only stored."""
-            return clicks.accept(event) if event.event_type == CARD_CLICKED else receiver.accept(event)
-
-        heartbeat = Heartbeat(ConnectionStatus(state=ConnectionState.CONNECTING), started_at)
-
-        def should_exit_when_refused() -> bool:
-            setting = config.feishu.when_refused
-            return setting == "exit" or (setting == "exit_at_start" and not heartbeat.was_connected)
-
-        def on_connection_change(connection: ConnectionStatus) -> None:
-            if connection.state is not heartbeat.connection.state:
-                heartbeat.connection_since = to_millis(clock.now())
-            if connection != heartbeat.connection:
-                log.log(
-                    LOG_LEVELS[connection.state],
-                    "connection.%s",
-                    connection.state,
-                    extra={"detail": connection.detail or None},
-                )
-            heartbeat.connection = connection
-            if heartbeat.connected_since is not None:
-                heartbeat.was_connected = True
-                reconciler.request_run()
-                reconcile_worker.wake()
-            if connection.state is ConnectionState.REFUSED and should_exit_when_refused():
-                heartbeat.exit_reason = connection.detail
-                loop.call_soon_threadsafe(stop.set)
-            if connection.state is ConnectionState.CONNECTED and not heartbeat.is_gc_frozen:
-                heartbeat.is_gc_frozen = True  # once: what is frozen is never collected again
-                gc.collect()
-                gc.freeze()  # the SDK's 11,000 modules would cost 136 ms in every full collection
-            heartbeat_worker.wake()
-
-        async def write_heartbeat(*, stopped: bool = False) -> float:
-            now = to_millis(clock.now())
-            row = WorkerRow(
-                worker_id=worker_id,
-                started_at=started_at,
-                heartbeat_at=now,
-                stopped_at=now if stopped else None,
-                connection_state=heartbeat.connection.state,
-                connection_since=heartbeat.connection_since,
-                connection_detail=heartbeat.detail(api.app_status.refusal_reason),
-                last_event_at=receiver.last_event_at,
-                live_connections=presence.seen,
-            )
-            await _write(database, lambda c: workers.write_heartbeat(c, row))
-            heartbeat.last_write_at = time.monotonic()
-            if heartbeat.has_new_refusal(receiver.refused_at):
-                reconciler.request_run()
-                reconcile_worker.wake()
-            return HEARTBEAT_SECONDS
-
-        heartbeat_worker = Worker("beat", write_heartbeat)
-        listener = Listener(make_app_access(config), accept=accept, on_connection_change=on_connection_change)
-
-        def on_clock_jump(now: Millis) -> None:
-            heartbeat.connection_since = min(heartbeat.connection_since, now)
-            receiver.clock_set_back(now)
-
-        async def watch_listener() -> float:
-            listener.watch()
-            if api.app_status.refusal_reason is not None and should_exit_when_refused():
-                heartbeat.exit_reason = api.app_status.refusal_reason
-                stop.set()
-            return HEARTBEAT_SECONDS
-
-        exit_stack.push_async_callback(write_last_heartbeat, lambda: write_heartbeat(stopped=True))
-        exit_stack.push_async_callback(
-            drain_all, deliverer, recipient_resolver, withdrawer, updater, payout_submitter, reconciler
-        )
-        digest_worker = Worker(
-            "digest", DigestSender(database, make_digest_deps(config, renderer, clock, wake_senders)).run_once
-        )
-        pruner = Pruner(database, make_prune_deps(config, clock, busy=receiver.burst.is_on))
-        running_workers = (
-            heartbeat_worker,
-            delivery_worker,
-            resolver_worker,
-            apply_worker,
-            withdrawal_worker,
-            batch_worker,
-            card_worker,
-            payout_worker,
-            digest_worker,
-            reconcile_worker,
-            Worker("presence", presence.run_once),
-            Worker("watch", watch_listener),
-            Worker("ask again", lambda: probe_app_access(api)),
-            Worker("prune", pruner.run_once),
-            Worker("clock", ClockJumpWatcher(database, clock, set_back=on_clock_jump).run_once),
-        )
-        for worker in running_workers:
-            worker.start()
-        exit_stack.push_async_callback(stop_workers, running_workers)
-        scheduler = schedule(config.digest_plans(), digest_worker.wake)
-        scheduler.start()
-        exit_stack.callback(scheduler.shutdown, wait=False)
-
-        async def apply_report(report: PayoutReport) -> PayoutReportOutcome:
-            now = to_millis(clock.now())
-            outcome = await _write(
-                database,
-                lambda c: apply_payout_report(
-                    c, report, notices, actor=audit.PAYROLL, action=audit.AuditAction.PAYOUT, now=now
-                ),
-            )
-            log_payout_report(report, outcome)
-            wake_senders()
-            return outcome
-
-        if config.payouts.listen:
-            endpoint = ReportEndpoint(config.payouts.secret.get_secret_value(), apply_report, clock)
-            host, port = listen_address(config.payouts.listen)
-            bound = await endpoint.start(host, port)
-            exit_stack.push_async_callback(endpoint.stop)
-            log.info("payout_endpoint.started", extra={"host": host, "port": bound})
-        if config.health.listen:
-            health = HealthEndpoint(lambda: heartbeat.readiness(api.app_status.refusal_reason))
-            host, port = listen_address(config.health.listen)
-            bound = await health.start(host, port)
-            exit_stack.push_async_callback(health.stop)
-            log.info("health.started", extra={"host": host, "port": bound})
-        await start_inbound(
-            exit_stack,
-            config,
-            clock,
-            listener=listener,
-            accept=accept,
-            on_connection_change=on_connection_change,
-            stop_seconds=STOP_SECONDS,
-        )
+        await application.start(components)
         await stop.wait()
         log.info("notifier.stop_requested")
-        if heartbeat.exit_reason is not None:
-            raise NotAuthorised(heartbeat.exit_reason)
+        application.raise_if_refused()
     log.info("notifier.stopped")
 
 
-async def _write(database: Database, work: Callable[[SqlConnection], R]) -> R:
-    return await asyncio.wrap_future(database.write(work))
+class Application:
+    """The components of the running program, and how they depend on each other.
+
+    `start` starts them from the end of the data flow to its beginning: events arrive last, when everything that
+    handles them runs. The `ComponentStack` stops them in the reverse order.
+    """
+
+    def __init__(self, shared: Shared, payroll: PayrollClient | None, stop: asyncio.Event) -> None:
+        config, clock, database, workers = shared.config, shared.clock, shared.database, shared.workers
+        self._shared = shared
+        self._clicks = build.build_click_handler(shared)
+        self._receiver = Receiver(database, clock, wake=workers.waker(WorkerName.APPLY_EVENTS))
+        self._router = EventRouter(self._clicks, self._receiver)
+        self._connection = ConnectionWatch(
+            clock=clock,
+            intake=self._receiver,
+            app_status=shared.api.app_status,
+            when_refused=config.feishu.when_refused,
+            stop=stop,
+            wake_heartbeat=workers.waker(WorkerName.HEARTBEAT),
+        )
+        self._listener = Listener(
+            make_app_access(config),
+            accept=self._router.accept,
+            on_connection_change=self._connection.on_change,
+        )
+        self._live_connections = ConnectionCountWatcher(
+            functools.partial(count_live_connections, shared.api), is_connected=self._connection.is_connected
+        )
+        self._heartbeat = Heartbeat(
+            database,
+            clock,
+            connection=self._connection,
+            app_status=shared.api.app_status,
+            arrivals=self._receiver,
+            connection_count=self._live_connections,
+            worker_id=shared.worker_id,
+            started_at=shared.started_at,
+        )
+        self._callers = build.assign_calling_workers(shared, payroll)
+        self._assign_data_workers()
+        self._assign_upkeep_workers()
+
+    def _assign_data_workers(self) -> None:
+        shared, workers = self._shared, self._shared.workers
+        reconciler = self._reconciler = build.build_reconciler(
+            shared,
+            connected_since=self._connection.receiving_since,
+            on_not_receiving=self._listener.reconnect,
+        )
+        self._connection.subscribe(reconciler.request_run)
+        self._connection.subscribe(workers.waker(WorkerName.RECONCILE))
+        is_burst = self._receiver.burst.is_on
+        workers.assign(WorkerName.APPLY_EVENTS, build.build_event_applier(shared, is_burst).run_once)
+        workers.assign(WorkerName.BATCH, build.build_batcher(shared).run_once)
+        workers.assign(WorkerName.DIGEST, build.build_digest_sender(shared).run_once)
+        workers.assign(WorkerName.RECONCILE, reconciler.run_once)
+
+    def _assign_upkeep_workers(self) -> None:
+        shared, workers = self._shared, self._shared.workers
+        clock_jumps = ClockJumpWatcher(shared.database, shared.clock, set_back=self._connection.on_clock_jump)
+        pruner = build.build_pruner(shared, self._receiver.burst.is_on)
+        listener_check = ListenerCheck(self._listener, self._connection)
+        workers.assign(WorkerName.HEARTBEAT, self._heartbeat.run_once)
+        workers.assign(WorkerName.LIVE_CONNECTIONS, self._live_connections.run_once)
+        workers.assign(WorkerName.LISTENER_CHECK, listener_check.run_once)
+        workers.assign(WorkerName.APP_ACCESS_PROBE, functools.partial(probe_app_access, shared.api))
+        workers.assign(WorkerName.PRUNE, pruner.run_once)
+        workers.assign(WorkerName.CLOCK_JUMPS, clock_jumps.run_once)
+
+    async def start(self, components: ComponentStack) -> None:
+        """Starts every component. Raises ConfigError for an address that cannot be used."""
+        config, clock, workers = self._shared.config, self._shared.clock, self._shared.workers
+        components.add("click handler", self._clicks.close)
+        components.add("last heartbeat", functools.partial(write_last_heartbeat, self._heartbeat.write_last))
+        components.add("running calls", functools.partial(drain_all, *self._callers, self._reconciler))
+        workers.start()
+        components.add("workers", functools.partial(workers.stop, seconds=STOP_SECONDS))
+        scheduler = schedule(config.digest_plans(), workers.waker(WorkerName.DIGEST))
+        scheduler.start()
+        components.add("digest scheduler", functools.partial(scheduler.shutdown, wait=False))
+        reports = PayoutReportHandler(
+            self._shared.database, clock, self._shared.notices, wake=workers.waker(*build.SENDERS)
+        )
+        await start_payout_endpoint(components, config, clock, reports.apply)
+        await start_health_endpoint(components, config, self._heartbeat.readiness)
+        await start_inbound(
+            components,
+            config,
+            clock,
+            listener=self._listener,
+            accept=self._router.accept,
+            on_connection_change=self._connection.on_change,
+        )
+
+    def raise_if_refused(self) -> None:
+        """Raises NotAuthorised if the program stops because Feishu rejects the app."""
+        if self._connection.exit_reason is not None:
+            raise NotAuthorised(self._connection.exit_reason)
+
+
+def _open_database(components: ComponentStack, url: str) -> Database:
+    """Opens the database for this process alone. Raises ConfigError, StoreBusy, or the error of the integrity check."""
+    hold_file = components.enter("process lock", hold_process_lock(url))
+    integrity.check_integrity(url)
+    database = Database.open(url)
+    components.add("database", functools.partial(database.close, STOP_SECONDS))
+    hold_file()
+    return database
+
+
+async def _reclaim_unfinished(database: Database, *, now: Millis) -> int:
+    """Releases what an earlier process had claimed. Returns the number of reclaimed deliveries."""
+    reclaimed = await asyncio.wrap_future(
+        database.write(lambda c: outbox.reclaim(c, now=now, window_ms=UUID_WINDOW_MS))
+    )
+    await asyncio.wrap_future(database.write(accounts.release_lookups))
+    await asyncio.wrap_future(database.write(lambda c: withdrawals.reclaim(c, now=now)))
+    return reclaimed

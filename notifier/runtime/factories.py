@@ -1,4 +1,4 @@
-"""Parts: what the configuration says, as the values that the program is built from."""
+"""Converts the configuration to the values that the components need."""
 
 from collections.abc import Callable
 
@@ -26,6 +26,7 @@ from notifier.payroll.client import PayrollAccess
 
 
 def make_app_access(config: Config) -> AppAccess:
+    """Returns the address and the credentials of the app at Feishu, from `feishu`."""
     return AppAccess(
         base_url=config.feishu.base_url,
         app_id=config.feishu.app_id,
@@ -35,6 +36,7 @@ def make_app_access(config: Config) -> AppAccess:
 
 
 def make_webhook_access(config: Config) -> WebhookAccess:
+    """Returns what the webhook endpoint needs to verify a request, from `webhook`."""
     webhook = config.webhook
     return WebhookAccess(
         app_id=config.feishu.app_id,
@@ -46,19 +48,21 @@ def make_webhook_access(config: Config) -> WebhookAccess:
 
 
 def make_address_book(config: Config) -> AddressBook:
+    """Returns the chat of each group, and the name of the fallback group."""
     return AddressBook(
         groups={name: group.chat_id for name, group in config.groups.items()}, fallback=config.fallback_group
     )
 
 
 def make_routes(config: Config) -> tuple[Route, ...]:
+    """Returns the notification rules, in the order in which they are evaluated."""
     return tuple(
         Route(
             name=route.name,
             when=Condition(
                 directions=frozenset(route.when.direction),
                 kinds=frozenset(route.when.kind),
-                currencies=frozenset(currency_code(each) for each in route.when.currency),
+                currencies=frozenset(currency_code(currency) for currency in route.when.currency),
                 accounts=frozenset(route.when.account),
                 least_amount=route.when.least_amount,
             ),
@@ -78,6 +82,11 @@ def make_reconcile_deps(
     wake: Callable[[], None],
     on_not_receiving: Callable[[], None],
 ) -> ReconcileDeps:
+    """Returns the dependencies of the reconciler.
+
+    connected_since: since when every event that arrived was stored, None while none can arrive.
+    wake: called when a missed change was found. on_not_receiving: called when it proves that the connection is broken.
+    """
     settings = config.reconciliation
     return ReconcileDeps(
         referral_accounts=accounts,
@@ -96,6 +105,7 @@ def make_reconcile_deps(
 
 
 def make_renderer(config: Config, clock: Clock) -> Renderer:
+    """Returns the renderer of the configured card templates. It checks each card against Feishu's rules."""
     return Renderer(
         CardTemplates(config.cards.template_dir),
         check=card_problems,
@@ -109,28 +119,36 @@ def make_renderer(config: Config, clock: Clock) -> Renderer:
 
 
 def make_withdraw_offer(config: Config) -> WithdrawOffer:
+    """Returns who may withdraw, and which amounts, from `withdrawals`."""
     settings = config.withdrawals
     return WithdrawOffer(
         targets=frozenset(settings.offer_to), kinds=tuple(settings.kinds), least_amount=settings.least_amount
     )
 
 
+def late_after_ms(config: Config) -> Millis | None:
+    """Returns how long a payout may stay open before an alarm, in milliseconds; None for no alarm."""
+    days = config.payouts.alarm_after_days
+    return None if days is None else round(days * 24 * HOUR_MS)
+
+
 def make_digest_deps(
     config: Config, renderer: Renderer, clock: Clock, wake: Callable[[], None]
 ) -> DigestDeps:
-    days = config.payouts.alarm_after_days
+    """Returns the dependencies of the digests. wake: called when a digest was created."""
     return DigestDeps(
         plans=config.digest_plans(),
         notices=make_notice_writer(config),
         fit=make_digest_fit(renderer),
         kinds=tuple(config.withdrawals.kinds),
-        late_after_ms=None if days is None else round(days * 24 * HOUR_MS),
+        late_after_ms=late_after_ms(config),
         clock=clock,
         wake=wake,
     )
 
 
 def make_notice_writer(config: Config) -> NoticeWriter:
+    """Returns the writer of notices, with the alarm group and the maximum age of a looked-up referrer."""
     return NoticeWriter(
         address_book=make_address_book(config),
         max_age_ms=round(config.referrers.max_age_hours * HOUR_MS),
@@ -139,6 +157,7 @@ def make_notice_writer(config: Config) -> NoticeWriter:
 
 
 def make_payroll_access(config: Config) -> PayrollAccess:
+    """Returns the address and the secret of the payroll system, from `payouts`."""
     return PayrollAccess(
         url=config.payouts.url,
         secret=config.payouts.secret.get_secret_value(),
@@ -147,6 +166,7 @@ def make_payroll_access(config: Config) -> PayrollAccess:
 
 
 def make_sending_limits(config: Config) -> SendingLimits:
+    """Returns the rate limits for sending, for the app and for each chat, from `sending`."""
     sending = config.sending
     return SendingLimits(
         app=RateLimit(per_second=sending.per_second, burst=3),
@@ -156,6 +176,7 @@ def make_sending_limits(config: Config) -> SendingLimits:
 
 
 def make_prune_deps(config: Config, clock: Clock, *, busy: Callable[[], bool]) -> PruneDeps:
+    """Returns the retention times. busy: whether the pruner must wait, because other work needs the database."""
     retention = config.retention
     return PruneDeps(
         events_days=retention.events_days, deliveries_days=retention.deliveries_days, clock=clock, busy=busy

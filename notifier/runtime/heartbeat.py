@@ -1,75 +1,111 @@
-"""Pulse: what this process tells about itself: to its row in the database, and to whoever asks whether it is ready."""
+"""The heartbeat: the state of this process, for its row in `workers` and for the readiness check."""
 
-import logging
+import asyncio
 import time
-from dataclasses import dataclass, field
+from typing import Protocol
 
-from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus
+from notifier.clock import Clock, Millis, to_millis
+from notifier.feishu.api import AppStatus
+from notifier.runtime.connection_watch import ConnectionWatch
+from notifier.store import workers
+from notifier.store.engine.database import Database
+from notifier.store.workers import WorkerRow
 from notifier.web.health import Readiness
 
+HEARTBEAT_SECONDS = 5.0
 STORE_STALE_SECONDS = 20.0
-
-LOG_LEVELS = {
-    ConnectionState.CONNECTING: logging.INFO,
-    ConnectionState.CONNECTED: logging.INFO,
-    ConnectionState.LISTENING: logging.INFO,
-    ConnectionState.LOST: logging.WARNING,
-    ConnectionState.REFUSED: logging.ERROR,
-}
+"""Without a successful write for this long, the process is not ready."""
 
 
-@dataclass(slots=True)
-class Heartbeat:
-    """What this process tells about itself; written by the listener's thread, read by the beat.
-
-    frozen: whether the garbage collector has been told to leave alone what a start leaves behind. kept_at: when the
-    database last took a write of ours, by the monotonic clock. was_connected: events could reach us once. ended_by: why
-    Feishu refuses us, where that ends the process. swept_for: when an event was last refused and balances were read for
-    it.
-    """
-
-    connection: ConnectionStatus
-    connection_since: int
-    is_gc_frozen: bool = False
-    was_connected: bool = False
-    exit_reason: str | None = None
-    last_write_at: float = field(default_factory=time.monotonic)
-    reconciled_for: int | None = None
-
-    def readiness(self, refused: str | None = None) -> Readiness:
-        """refused: why Feishu refuses our credentials, None while it does not."""
-        problems = {} if refused is None else {"credentials": refused}
-        if self.connected_since is None:
-            detail = f": {self.connection.detail}" if self.connection.detail else ""
-            problems["connection"] = f"{self.connection.state}{detail}"
-        seconds_since_write = time.monotonic() - self.last_write_at
-        if seconds_since_write > STORE_STALE_SECONDS:
-            problems["store"] = f"the database has taken nothing for {seconds_since_write:.0f} s"
-        facts = {"connection": self.connection.state, "connection_since": self.connection_since}
-        return Readiness(problems=problems, facts=facts)
-
-    def detail(self, refused: str | None) -> str | None:
-        """What the row says of the connection. refused: as for readiness."""
-        details = [
-            self.connection.detail,
-            f"Feishu takes nothing from this app: {refused}" if refused else "",
-        ]
-        return "; ".join(each for each in details if each) or None
-
-    def has_new_refusal(self, refused_at: int | None) -> bool:
-        """Whether an event was refused since this was last asked: Feishu may have tried for the last time."""
-        is_new, self.reconciled_for = refused_at != self.reconciled_for, refused_at
-        return is_new
+class EventArrivals(Protocol):
+    """What the heartbeat needs of the receiver of events."""
 
     @property
-    def connected_since(self) -> int | None:
-        """Since when events can reach us; None while they cannot."""
-        reachable = (ConnectionState.CONNECTED, ConnectionState.LISTENING)
-        return self.connection_since if self.connection.state in reachable else None
+    def last_event_at(self) -> Millis | None:
+        """When the last event arrived; None before the first one."""
 
 
-def received_since(connected_since: int | None, refused_at: int | None) -> int | None:
-    """Since when every event that came was stored, too: what we refused ourselves proves no deafness."""
-    if connected_since is None or refused_at is None:
-        return connected_since
-    return max(connected_since, refused_at)
+class ConnectionCount(Protocol):
+    """What the heartbeat needs of the count of live connections."""
+
+    @property
+    def seen(self) -> int | None:
+        """The app's live connections at Feishu; None if Feishu does not report them."""
+
+
+class Heartbeat:
+    """Writes the state of this process to its row every few seconds, and answers whether the process is ready."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        connection: ConnectionWatch,
+        app_status: AppStatus,
+        arrivals: EventArrivals,
+        connection_count: ConnectionCount,
+        worker_id: str,
+        started_at: Millis,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._connection = connection
+        self._app_status = app_status
+        self._arrivals = arrivals
+        self._connection_count = connection_count
+        self._worker_id = worker_id
+        self._started_at = started_at
+        self._last_write_at = time.monotonic()
+
+    async def run_once(self) -> float:
+        """Writes a heartbeat. Returns the seconds until the next one."""
+        await self._write(stopped=False)
+        return HEARTBEAT_SECONDS
+
+    async def write_last(self) -> None:
+        """Writes the final heartbeat, which marks the process as stopped."""
+        await self._write(stopped=True)
+
+    def readiness(self) -> Readiness:
+        """Ready means: Feishu accepts the credentials, events can arrive, and the database accepts writes."""
+        problems = {}
+        if self._app_status.refusal_reason is not None:
+            problems["credentials"] = self._app_status.refusal_reason
+        status = self._connection.status
+        if self._connection.connected_since is None:
+            problems["connection"] = (
+                f"{status.state}: {status.detail}" if status.detail else str(status.state)
+            )
+        seconds_since_write = time.monotonic() - self._last_write_at
+        if seconds_since_write > STORE_STALE_SECONDS:
+            problems["store"] = (
+                f"the last successful write to the database was {seconds_since_write:.0f} s ago"
+            )
+        facts = {"connection": status.state, "connection_since": self._connection.since}
+        return Readiness(problems=problems, facts=facts)
+
+    async def _write(self, *, stopped: bool) -> None:
+        now = to_millis(self._clock.now())
+        row = WorkerRow(
+            worker_id=self._worker_id,
+            started_at=self._started_at,
+            heartbeat_at=now,
+            stopped_at=now if stopped else None,
+            connection_state=self._connection.status.state,
+            connection_since=self._connection.since,
+            connection_detail=self._connection_detail(),
+            last_event_at=self._arrivals.last_event_at,
+            live_connections=self._connection_count.seen,
+        )
+        await asyncio.wrap_future(self._database.write(lambda c: workers.write_heartbeat(c, row)))
+        self._last_write_at = time.monotonic()
+        self._connection.check_refused_events()
+
+    def _connection_detail(self) -> str | None:
+        refusal_reason = self._app_status.refusal_reason
+        details = [
+            self._connection.status.detail,
+            f"Feishu rejects this app: {refusal_reason}" if refusal_reason else "",
+        ]
+        return "; ".join(detail for detail in details if detail) or None

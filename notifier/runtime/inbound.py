@@ -1,41 +1,102 @@
-"""Transport: how Feishu's events and clicks reach us, by one of two ways and through one door."""
+"""The inbound sides of the program: events and clicks from Feishu, payout reports, and health checks."""
 
 import asyncio
-from collections.abc import Callable
+import functools
+import logging
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Protocol
 
 from notifier.clock import Clock
 from notifier.config.fields import listen_address
 from notifier.config.settings import Config, Transport
-from notifier.domain.event import Event
+from notifier.domain.event import CARD_CLICKED, Event
+from notifier.domain.payout import PayoutReport, PayoutReportOutcome
 from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus, Listener
 from notifier.feishu.webhook.endpoint import WebhookEndpoint
+from notifier.payroll.endpoint import ReportEndpoint
+from notifier.runtime.component_stack import ComponentStack
 from notifier.runtime.factories import make_webhook_access
+from notifier.runtime.lifecycle import STOP_SECONDS
+from notifier.web.health import HealthEndpoint, Readiness
+
+log = logging.getLogger(__name__)
+
+
+class EventStore(Protocol):
+    """Stores an event."""
+
+    def accept(self, event: Event) -> "Future[Any]":
+        """Returns a future that resolves after the commit, and fails if the event could not be stored."""
+
+
+class EventRouter:
+    """Passes each event from Feishu to the component that stores it.
+
+    A click is decided in the transaction that stores it. Every other event is only stored, and applied later.
+    """
+
+    def __init__(self, clicks: EventStore, receiver: EventStore) -> None:
+        self._clicks = clicks
+        self._receiver = receiver
+
+    def accept(self, event: Event) -> "Future[Any]":
+        """Returns the future of the component. Its result answers a click. Callable from any thread."""
+        target = self._clicks if event.event_type == CARD_CLICKED else self._receiver
+        return target.accept(event)
 
 
 async def start_inbound(
-    exit_stack: AsyncExitStack,
+    components: ComponentStack,
     config: Config,
     clock: Clock,
     *,
     listener: Listener,
     accept: Callable[[Event], "Future[Any]"],
     on_connection_change: Callable[[ConnectionStatus], None],
-    stop_seconds: float,
 ) -> None:
-    """listener: not started, and only for the long connection. accept, tell: as the Listener's. What is started here
-    is stopped by parts. Raises ConfigError.
+    """Starts the webhook endpoint or the long connection, as `feishu.transport` says.
+
+    listener: not started; used for the long connection only. accept, on_connection_change: as for `Listener`.
+    Raises ConfigError if the webhook's address cannot be used.
     """
     if config.feishu.transport is Transport.WEBHOOK:
         webhook = WebhookEndpoint(make_webhook_access(config), accept=accept, clock=clock)
         host, port = listen_address(config.webhook.listen)
-        bound = await webhook.start(host, port)
-        exit_stack.push_async_callback(webhook.stop)
+        bound_port = await webhook.start(host, port)
+        components.add("webhook endpoint", webhook.stop)
         shown_host = f"[{host}]" if ":" in host else host
-        detail = f"{shown_host}:{bound}{config.webhook.path}"
+        detail = f"{shown_host}:{bound_port}{config.webhook.path}"
         on_connection_change(ConnectionStatus(state=ConnectionState.LISTENING, detail=detail))
         return
     listener.start()
-    exit_stack.push_async_callback(asyncio.to_thread, listener.stop, seconds=stop_seconds)
+    components.add("listener", functools.partial(asyncio.to_thread, listener.stop, seconds=STOP_SECONDS))
+
+
+async def start_payout_endpoint(
+    components: ComponentStack,
+    config: Config,
+    clock: Clock,
+    apply_report: Callable[[PayoutReport], Awaitable[PayoutReportOutcome]],
+) -> None:
+    """Starts the endpoint for payout reports if `payouts.listen` is set. Raises ConfigError for a bad address."""
+    if not config.payouts.listen:
+        return
+    endpoint = ReportEndpoint(config.payouts.secret.get_secret_value(), apply_report, clock)
+    host, port = listen_address(config.payouts.listen)
+    bound_port = await endpoint.start(host, port)
+    components.add("payout endpoint", endpoint.stop)
+    log.info("payout_endpoint.started", extra={"host": host, "port": bound_port})
+
+
+async def start_health_endpoint(
+    components: ComponentStack, config: Config, read_readiness: Callable[[], Readiness]
+) -> None:
+    """Starts the endpoint for health checks if `health.listen` is set. Raises ConfigError for a bad address."""
+    if not config.health.listen:
+        return
+    endpoint = HealthEndpoint(read_readiness)
+    host, port = listen_address(config.health.listen)
+    bound_port = await endpoint.start(host, port)
+    components.add("health endpoint", endpoint.stop)
+    log.info("health.started", extra={"host": host, "port": bound_port})

@@ -1,67 +1,66 @@
-"""Lifecycle: how a start waits and how a stop goes, step by step and in bounded time."""
+"""Steps of the start and the stop, each with a limited duration."""
 
 import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Protocol
 
 from notifier.clock import Clock, to_millis
 from notifier.errors import AppSuspended, CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
-from notifier.flow.worker import Worker
 from notifier.store import workers
 from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 2.5
-"""For each of the three things a stop waits for: the listener's goodbye, the steps' turns, the calls in flight."""
-
+"""The limit for each part of a stop: closing the connection, the workers' current runs, and the running calls."""
 
 PROBE_SECONDS = 30.0
+"""The pause between two test calls while Feishu rejects the app."""
 
 
 class Drainable(Protocol):
+    """A component with running calls to another system."""
+
     async def drain(self, seconds: float) -> None:
-        """Lets calls in flight finish, for so long."""
+        """Waits up to `seconds` for the running calls."""
 
 
-async def stop_workers(workers: Iterable[Worker]) -> None:
-    await asyncio.gather(*(worker.stop(seconds=STOP_SECONDS) for worker in workers))
-
-
-async def write_last_heartbeat(write_heartbeat: Callable[[], Coroutine[None, None, float]]) -> None:
-    """A database that cannot be written now is no reason to end badly: nothing hangs on this."""
+async def write_last_heartbeat(write_last: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Writes the final heartbeat. A failure is only logged: no other component depends on this row."""
     try:
-        await asyncio.wait_for(write_heartbeat(), STOP_SECONDS / 2)
+        await asyncio.wait_for(write_last(), STOP_SECONDS / 2)
     except Exception as error:  # noqa: BLE001 - see above
         log.warning("notifier.last_heartbeat_failed", extra={"reason": type(error).__name__})
 
 
-async def drain_all(*workers: Drainable) -> None:
-    await asyncio.gather(*(worker.drain(STOP_SECONDS) for worker in workers))
+async def drain_all(*components: Drainable) -> None:
+    """Waits up to `STOP_SECONDS` for the running calls of all components at the same time."""
+    await asyncio.gather(*(component.drain(STOP_SECONDS) for component in components))
 
 
 async def was_stopped_during(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    """Does the work, unless we are asked to stop first. Raises what the work raises."""
-    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if working.done():
-        await working
+    """Does the work, unless `stop` is set first. Returns True if it was. Raises the errors of the work."""
+    work_task, stop_task = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({work_task, stop_task}, return_when=asyncio.FIRST_COMPLETED)
+    stop_task.cancel()
+    if work_task.done():
+        await work_task
         return False
-    working.cancel()
-    await asyncio.wait({working})
+    work_task.cancel()
+    await asyncio.wait({work_task})
     return True
 
 
 async def fetch_first_token(api: FeishuApi, when_refused: str) -> None:
-    """A wrong secret is said at once; a network that is away for now is not a reason to stop.
+    """Fetches the first access token, so that a wrong secret is reported at once.
 
-    Raises NotAuthorised, unless we are to go on asking.
+    An unreachable network is only logged, because it may return. when_refused: the setting `feishu.when_refused`.
+    Raises NotAuthorised if Feishu rejects the app, unless `when_refused` is "retry".
     """
     try:
         await api.token()
@@ -74,7 +73,7 @@ async def fetch_first_token(api: FeishuApi, when_refused: str) -> None:
 
 @contextlib.asynccontextmanager
 async def registered_worker(database: Database, worker_id: str, clock: Clock) -> AsyncIterator[None]:
-    """A row for this process, which says why when Feishu's refusal ends it."""
+    """Adds a row for this process to `workers`. If NotAuthorised ends the process, the row keeps the reason."""
     started_at = to_millis(clock.now())
     await asyncio.wrap_future(database.write(lambda c: workers.register_worker(c, worker_id, now=started_at)))
     try:
@@ -89,7 +88,10 @@ async def registered_worker(database: Database, worker_id: str, clock: Clock) ->
 
 
 async def probe_app_access(api: FeishuApi) -> float:
-    """While Feishu takes nothing from us, whether it does again. Seconds until the next question."""
+    """Makes a test call while Feishu rejects the app, to see when this ends. Returns the seconds until the next run.
+
+    The call reads an account that does not exist, so it changes nothing.
+    """
     if api.app_status.refusal_reason is not None:
         with contextlib.suppress(CallError):
             await FeishuReferralAccounts(api).read(NONEXISTENT_ACCOUNT_ID)
@@ -98,7 +100,7 @@ async def probe_app_access(api: FeishuApi) -> float:
 
 @contextlib.contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """SIGTERM and SIGINT ask for a clean stop; where signals cannot be had (another thread), stop is all there is."""
+    """Sets `stop` on SIGTERM and SIGINT. Outside the main thread there are no signals, and this does nothing."""
     loop = asyncio.get_running_loop()
     signal_numbers = (signal.SIGTERM, signal.SIGINT)
     try:

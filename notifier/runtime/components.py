@@ -1,0 +1,260 @@
+"""Builds the components of the data flow from what they share."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from notifier.cards.render import Renderer
+from notifier.clock import Clock, Millis
+from notifier.config.settings import Config
+from notifier.domain.delivery import HOUR_MS, RetryPolicy
+from notifier.domain.rate_limit import RateLimit
+from notifier.domain.route import AddressBook
+from notifier.feishu.api import FeishuApi
+from notifier.feishu.messages import FeishuMessageSender
+from notifier.feishu.referral_accounts import FeishuReferralAccounts
+from notifier.feishu.wire import read_balance_report
+from notifier.feishu.withdrawal_wire import read_click
+from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
+from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
+from notifier.flow.deliveries.update_cards import CardUpdater, UpdateDeps
+from notifier.flow.digests.digest import DigestSender
+from notifier.flow.events.apply_events import ApplyDeps
+from notifier.flow.events.reconcile import Reconciler
+from notifier.flow.notices import NoticeWriter
+from notifier.flow.upkeep.prune import Pruner
+from notifier.flow.withdrawals.batch import BatchDeps, Batcher
+from notifier.flow.withdrawals.click import ClickDeps, ClickHandler
+from notifier.flow.withdrawals.submit_payouts import PayoutGateway, PayoutSubmitter, SubmitDeps
+from notifier.flow.withdrawals.withdraw import WithdrawDeps, Withdrawer
+from notifier.runtime.event_applier import EventApplier
+from notifier.runtime.factories import (
+    late_after_ms,
+    make_address_book,
+    make_digest_deps,
+    make_notice_writer,
+    make_prune_deps,
+    make_reconcile_deps,
+    make_renderer,
+    make_routes,
+    make_sending_limits,
+    make_withdraw_offer,
+)
+from notifier.runtime.lifecycle import Drainable
+from notifier.runtime.worker_pool import WorkerName, WorkerPool
+from notifier.store.engine.database import Database
+
+SENDERS = (WorkerName.UPDATE_CARDS, WorkerName.RESOLVE_RECIPIENTS, WorkerName.DELIVER)
+"""The workers that continue when cards change or new notices exist."""
+
+MAX_CARD_UPDATES_PER_SECOND = 15
+CARD_UPDATE_BURST = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What the components share."""
+
+    config: Config
+    clock: Clock
+    database: Database
+    api: FeishuApi
+    """The client of Feishu's API; open."""
+    workers: WorkerPool
+    worker_id: str
+    """Identifies this process in the database: 32 hexadecimal digits."""
+    started_at: Millis
+    """When this process started."""
+    sender: FeishuMessageSender
+    referral_accounts: FeishuReferralAccounts
+    renderer: Renderer
+    address_book: AddressBook
+    notices: NoticeWriter
+    operators: Mapping[str, Collection[str]]
+    """For each group of the configuration, the open_ids that may withdraw there."""
+
+    @classmethod
+    def create(
+        cls,
+        config: Config,
+        clock: Clock,
+        database: Database,
+        api: FeishuApi,
+        worker_id: str,
+        started_at: Millis,
+    ) -> Self:
+        """Builds what the configuration describes. Call it inside a running event loop."""
+        return cls(
+            config=config,
+            clock=clock,
+            database=database,
+            api=api,
+            workers=WorkerPool(),
+            worker_id=worker_id,
+            started_at=started_at,
+            sender=FeishuMessageSender(api),
+            referral_accounts=FeishuReferralAccounts(api),
+            renderer=make_renderer(config, clock),
+            address_book=make_address_book(config),
+            notices=make_notice_writer(config),
+            operators={name: group.operators for name, group in config.groups.items()},
+        )
+
+
+def assign_calling_workers(shared: Shared, gateway: PayoutGateway | None) -> tuple[Drainable, ...]:
+    """Assigns the work of every worker that calls Feishu or the payroll system.
+
+    gateway: the payroll system; None where payouts are only exported.
+    Returns the components whose running calls must end before the program does.
+    """
+    workers = shared.workers
+    deliverer = build_deliverer(shared)
+    resolver = build_recipient_resolver(shared)
+    withdrawer = build_withdrawer(shared)
+    card_updater = build_card_updater(shared)
+    payout_submitter = build_payout_submitter(shared, gateway)
+    workers.assign(WorkerName.DELIVER, deliverer.run_once)
+    workers.assign(WorkerName.RESOLVE_RECIPIENTS, resolver.run_once)
+    workers.assign(WorkerName.WITHDRAW, withdrawer.run_once)
+    workers.assign(WorkerName.UPDATE_CARDS, card_updater.run_once)
+    workers.assign(WorkerName.SUBMIT_PAYOUTS, payout_submitter.run_once)
+    return deliverer, resolver, withdrawer, card_updater, payout_submitter
+
+
+def build_deliverer(shared: Shared) -> Deliverer:
+    """Builds the component that sends cards and files."""
+    config = shared.config
+    deps = DeliverDeps(
+        sender=shared.sender,
+        renderer=shared.renderer,
+        address_book=shared.address_book,
+        withdraw_offer=make_withdraw_offer(config),
+        sending_limits=make_sending_limits(config),
+        retry_policy=RetryPolicy(give_up_after_ms=round(config.sending.give_up_after_hours * HOUR_MS)),
+        clock=shared.clock,
+        worker_id=shared.worker_id,
+    )
+    return Deliverer(shared.database, deps, wake=shared.workers.waker(WorkerName.DELIVER))
+
+
+def build_recipient_resolver(shared: Shared) -> RecipientResolver:
+    """Builds the component that looks up the referrer of a new account."""
+    deps = ResolveDeps(
+        referral_accounts=shared.referral_accounts,
+        address_book=shared.address_book,
+        limit=RateLimit(per_second=shared.config.referrers.lookups_per_second),
+        clock=shared.clock,
+        wake=shared.workers.waker(WorkerName.DELIVER),
+    )
+    return RecipientResolver(shared.database, deps, wake=shared.workers.waker(WorkerName.RESOLVE_RECIPIENTS))
+
+
+def build_event_applier(shared: Shared, is_burst: Callable[[], bool]) -> EventApplier:
+    """Builds the component that applies stored events to the ledger. is_burst: see `EventApplier`."""
+    deps = ApplyDeps(
+        read=read_balance_report,
+        routes=make_routes(shared.config),
+        notices=shared.notices,
+        clock=shared.clock,
+    )
+    wake = shared.workers.waker(WorkerName.RESOLVE_RECIPIENTS, WorkerName.DELIVER)
+    return EventApplier(shared.database, deps, is_burst=is_burst, wake=wake)
+
+
+def build_card_updater(shared: Shared) -> CardUpdater:
+    """Builds the component that changes cards which were already sent."""
+    per_second = min(shared.config.sending.per_second, MAX_CARD_UPDATES_PER_SECOND)
+    deps = UpdateDeps(
+        sender=shared.sender,
+        notices=shared.notices,
+        renderer=shared.renderer,
+        limit=RateLimit(per_second=per_second, burst=CARD_UPDATE_BURST),
+        clock=shared.clock,
+    )
+    return CardUpdater(shared.database, deps, wake=shared.workers.waker(WorkerName.UPDATE_CARDS))
+
+
+def build_payout_submitter(shared: Shared, gateway: PayoutGateway | None) -> PayoutSubmitter:
+    """Builds the component that submits payouts. gateway: None where payouts are only exported."""
+    deps = SubmitDeps(
+        gateway=gateway,
+        notices=shared.notices,
+        give_up_after_ms=round(shared.config.payouts.give_up_after_hours * HOUR_MS),
+        late_after_ms=late_after_ms(shared.config),
+        clock=shared.clock,
+        wake=shared.workers.waker(*SENDERS),
+    )
+    return PayoutSubmitter(shared.database, deps, wake=shared.workers.waker(WorkerName.SUBMIT_PAYOUTS))
+
+
+def build_withdrawer(shared: Shared) -> Withdrawer:
+    """Builds the component that withdraws amounts at Feishu."""
+    deps = WithdrawDeps(
+        referral_accounts=shared.referral_accounts,
+        notices=shared.notices,
+        limit=RateLimit(per_second=shared.config.withdrawals.per_minute / 60),
+        clock=shared.clock,
+        worker_id=shared.worker_id,
+        wake=shared.workers.waker(*SENDERS, WorkerName.SUBMIT_PAYOUTS),
+    )
+    return Withdrawer(shared.database, deps, wake=shared.workers.waker(WorkerName.WITHDRAW))
+
+
+def build_batcher(shared: Shared) -> Batcher:
+    """Builds the component that turns "withdraw all" into one order for each account."""
+    deps = BatchDeps(
+        app_id=shared.config.feishu.app_id,
+        withdraw_offer=make_withdraw_offer(shared.config),
+        address_book=shared.address_book,
+        operators=shared.operators,
+        clock=shared.clock,
+        wake=shared.workers.waker(WorkerName.WITHDRAW, WorkerName.UPDATE_CARDS),
+    )
+    return Batcher(shared.database, deps)
+
+
+def build_click_handler(shared: Shared) -> ClickHandler:
+    """Builds the component that decides what a click on a card does."""
+    deps = ClickDeps(
+        read=read_click,
+        withdraw_offer=make_withdraw_offer(shared.config),
+        address_book=shared.address_book,
+        operators=shared.operators,
+        renderer=shared.renderer,
+        clock=shared.clock,
+        wake=shared.workers.waker(WorkerName.BATCH, WorkerName.WITHDRAW),
+    )
+    return ClickHandler(shared.database, deps)
+
+
+def build_reconciler(
+    shared: Shared,
+    *,
+    connected_since: Callable[[], Millis | None],
+    on_not_receiving: Callable[[], None],
+) -> Reconciler:
+    """Builds the component that compares the ledger with the balances at Feishu.
+
+    connected_since: since when every event that arrived was stored, None while none can arrive.
+    on_not_receiving: called when a missed event proves that the connection delivers nothing.
+    """
+    deps = make_reconcile_deps(
+        shared.config,
+        shared.referral_accounts,
+        shared.clock,
+        connected_since=connected_since,
+        wake=shared.workers.waker(WorkerName.APPLY_EVENTS),
+        on_not_receiving=on_not_receiving,
+    )
+    return Reconciler(shared.database, deps)
+
+
+def build_digest_sender(shared: Shared) -> DigestSender:
+    """Builds the component that sends the digests which are due."""
+    wake = shared.workers.waker(*SENDERS)
+    return DigestSender(shared.database, make_digest_deps(shared.config, shared.renderer, shared.clock, wake))
+
+
+def build_pruner(shared: Shared, is_burst: Callable[[], bool]) -> Pruner:
+    """Builds the component that deletes old rows, except while many events arrive."""
+    return Pruner(shared.database, make_prune_deps(shared.config, shared.clock, busy=is_burst))

@@ -1,0 +1,154 @@
+"""Heartbeat: the row of the process in the database, and whether the process is ready."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+
+from notifier.clock import Millis
+from notifier.errors import NotAuthorised
+from notifier.feishu.api import AppStatus
+from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus
+from notifier.runtime.connection_watch import ConnectionWatch
+from notifier.runtime.heartbeat import HEARTBEAT_SECONDS, Heartbeat
+from notifier.store import workers
+from notifier.store.engine.database import Database
+from support.clock import FakeClock
+
+CONNECTED = ConnectionStatus(state=ConnectionState.CONNECTED)
+LOST = ConnectionStatus(state=ConnectionState.LOST, detail="gone")
+WORKER_ID = "0" * 32
+
+
+class Receiver:
+    """Stands for the receiver of events and for the count of live connections."""
+
+    def __init__(self) -> None:
+        self.refused_at: Millis | None = None
+        self.last_event_at: Millis | None = None
+        self.seen: int | None = None
+
+    def clock_set_back(self, now: Millis) -> None:
+        raise NotImplementedError
+
+
+class Scene:
+    def __init__(self, database: Database, clock: FakeClock, notify: Callable[[], None]) -> None:
+        self.database = database
+        self.clock = clock
+        self.receiver = Receiver()
+        self.app_status = AppStatus()
+        self.watch = ConnectionWatch(
+            clock=clock,
+            intake=self.receiver,
+            app_status=self.app_status,
+            when_refused="retry",
+            stop=asyncio.Event(),
+            wake_heartbeat=lambda: None,
+        )
+        self.watch.subscribe(notify)
+        self.heartbeat = Heartbeat(
+            database,
+            clock,
+            connection=self.watch,
+            app_status=self.app_status,
+            arrivals=self.receiver,
+            connection_count=self.receiver,
+            worker_id=WORKER_ID,
+            started_at=clock.millis,
+        )
+
+    def row(self) -> dict[str, object]:
+        with self.database.read() as connection:
+            return dict(connection.execute(sa.text("SELECT * FROM workers")).mappings().one())
+
+
+@pytest.fixture
+def notified() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def scene(database: Database, clock: FakeClock, notified: list[str]) -> Scene:
+    await asyncio.wrap_future(
+        database.write(lambda c: workers.register_worker(c, WORKER_ID, now=clock.millis))
+    )
+    return Scene(database, clock, lambda: notified.append("missed?"))
+
+
+async def test_a_heartbeat_writes_the_state_of_the_process(scene: Scene) -> None:
+    scene.clock.advance(seconds=5)
+    scene.watch.on_change(LOST)
+    scene.receiver.last_event_at, scene.receiver.seen = scene.clock.millis, 2
+
+    assert HEARTBEAT_SECONDS == await scene.heartbeat.run_once()
+    row = scene.row()
+    assert (scene.clock.millis, None) == (row["heartbeat_at"], row["stopped_at"])
+    assert ("lost", "gone") == (row["connection_state"], row["connection_detail"])
+    assert (scene.clock.millis, scene.clock.millis, 2) == (
+        row["connection_since"],
+        row["last_event_at"],
+        row["live_connections"],
+    )
+
+
+async def test_the_last_heartbeat_marks_the_process_as_stopped(scene: Scene) -> None:
+    await scene.heartbeat.write_last()
+
+    assert scene.clock.millis == scene.row()["stopped_at"]
+
+
+async def test_the_row_says_why_feishu_rejects_the_app(scene: Scene) -> None:
+    scene.watch.on_change(LOST)
+    scene.app_status.record_failure(NotAuthorised("wrong secret"))
+    await scene.heartbeat.run_once()
+
+    assert (
+        f"gone; Feishu rejects this app: {scene.app_status.refusal_reason}"
+        == scene.row()["connection_detail"]
+    )
+
+
+async def test_a_refused_event_is_reported_once_after_the_next_write(
+    scene: Scene, notified: list[str]
+) -> None:
+    counts = []
+    for refused_at in (None, 5, 5):
+        scene.receiver.refused_at = refused_at
+        await scene.heartbeat.run_once()
+        counts.append(len(notified))
+
+    assert [0, 1, 1] == counts
+
+
+async def test_a_process_is_ready_when_events_reach_it_and_its_credentials_hold(scene: Scene) -> None:
+    scene.watch.on_change(CONNECTED)
+    ready = scene.heartbeat.readiness()
+    scene.app_status.record_failure(NotAuthorised("wrong secret"))
+    rejected = scene.heartbeat.readiness()
+    scene.app_status.record_success()
+    scene.watch.on_change(LOST)
+    lost = scene.heartbeat.readiness()
+
+    assert ready.is_ready
+    assert {"connection": "connected", "connection_since": scene.watch.since} == ready.facts
+    assert ["credentials"] == list(rejected.problems)
+    assert "wrong secret" in rejected.problems["credentials"]
+    assert {"connection": "lost: gone"} == lost.problems
+
+
+async def test_a_process_without_a_recent_write_is_not_ready(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.watch.on_change(CONNECTED)
+    moment = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: moment + 21)
+    stale = scene.heartbeat.readiness()
+    monkeypatch.undo()
+    await scene.heartbeat.run_once()
+
+    assert ["store"] == list(stale.problems)
+    assert "21 s ago" in stale.problems["store"]
+    assert scene.heartbeat.readiness().is_ready
