@@ -1,4 +1,4 @@
-"""Time, handed in: whoever needs now() gets a Clock, so tests own it."""
+"""The clock. Components get a `Clock` as an argument, so tests control the time."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,18 +9,24 @@ Millis = int
 
 
 class Clock(Protocol):
+    """Provides the current time."""
+
     def now(self) -> datetime:
-        """Aware UTC."""
+        """Returns the current time in UTC, with its time zone."""
 
 
 class SystemClock:
+    """The clock of the operating system."""
+
     def now(self) -> datetime:
+        """Returns the current time in UTC, with its time zone."""
         return datetime.now(UTC)
 
 
 class FileOffsetClock:
-    """As far ahead of the system's as a file says, in seconds: how a notifier in the sandbox follows its clock. A file
-    that is not there, or cannot be read, changes nothing.
+    """The system clock plus an offset from a file, in seconds. A notifier follows the sandbox's clock with it.
+
+    The offset stays as it is if the file is missing or cannot be read. It is 0 before the first successful read.
     """
 
     def __init__(self, file: Path) -> None:
@@ -29,6 +35,7 @@ class FileOffsetClock:
         self._offset = timedelta()
 
     def now(self) -> datetime:
+        """Returns the time with the file's current offset, in UTC."""
         try:
             changed_at_ns = self._file.stat().st_mtime_ns
             if changed_at_ns != self._read_at_ns:
@@ -40,11 +47,12 @@ class FileOffsetClock:
 
 
 def to_millis(moment: datetime) -> Millis:
-    """Raises ValueError for a time without a zone: a naive time is a bug, not UTC."""
+    """Returns milliseconds since the Unix epoch. Raises ValueError for a time without a zone, which is a bug."""
     if moment.tzinfo is None:
         raise ValueError(f"a time without a zone: {moment!r}")
     return round(moment.timestamp() * 1000)
 
 
 def from_millis(millis: Millis) -> datetime:
+    """Returns the time in UTC, with its time zone."""
     return datetime.fromtimestamp(millis / 1000, UTC)

@@ -1,4 +1,4 @@
-"""Logs: one line per change of state, a fixed name and fields; secrets never pass."""
+"""Logging: each event is one line with a fixed name and fields. Secrets are removed from every line."""
 
 import json
 import logging
@@ -22,10 +22,15 @@ _SECRET = re.compile(
     """
 )
 HIDDEN = "[hidden]"
+"""Replaces a secret in the log."""
 
 
 class Redaction:
-    """Takes known secrets, and whatever looks like one, out of a text."""
+    """Replaces secrets in a text with `HIDDEN`.
+
+    It replaces the given secrets, and values in the usual forms of tokens and keys. Given secrets with fewer than 4
+    characters are ignored.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets if len(secret) >= 4 for form in _escaped_forms(secret)}
@@ -38,7 +43,7 @@ class Redaction:
 
 
 def _escaped_forms(secret: str) -> Iterator[str]:
-    """A secret with quotes or backslashes looks different inside JSON and in what Python shows of a list."""
+    """Yields the forms of a secret in plain text, in JSON, and in Python's repr: quotes and backslashes differ."""
     for form in (secret, repr(secret)[1:-1]):
         yield form
         yield json.dumps(form, ensure_ascii=False)[1:-1]
@@ -57,7 +62,7 @@ class _TextFormatter(logging.Formatter):
         return self._redact(self._line(record, _fields(record)))
 
     def _line(self, record: logging.LogRecord, fields: dict[str, object]) -> str:
-        pairs = "".join(f" {name}={_shown(value)}" for name, value in fields.items())
+        pairs = "".join(f" {name}={_format_value(value)}" for name, value in fields.items())
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info else ""
         return f"{_time(record)} {record.levelname.lower():7} {record.getMessage()}{pairs}{trace}"
 
@@ -85,13 +90,17 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     }
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     text = str(value)
     return text if text and not re.search(r"[\s\"=]", text) else json.dumps(text, ensure_ascii=False)
 
 
 def set_up_logging(*, level: str, log_format: str, secrets: Iterable[str]) -> None:
-    """Everything goes to stderr; stdout belongs to what a command was asked for."""
+    """Sets up logging to stderr; stdout is for the output of a command.
+
+    level: the minimum level of this program's events; other libraries log warnings and errors only.
+    log_format: "json", or "text" for any other value. secrets: values that never appear in the log.
+    """
     redact = Redaction(secrets)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(redact) if log_format == "json" else _TextFormatter(redact))

@@ -1,1 +1,1 @@
-"""Web: everything that listens for HTTP."""
+"""HTTP servers: a POST endpoint, the health endpoint, and the limit on their connections."""

@@ -1,7 +1,7 @@
-"""Door: an address where others ask us. Few may stand in it at a time, or they use up what the process lives on.
+"""Limits the number of open connections on a listening address.
 
-Without free file descriptors nothing works any more: no connection to Feishu, no database; and asyncio's server writes
-a traceback for each connection that it cannot take, and tries ever more often.
+Without a limit, clients can use up all file descriptors. Then neither Feishu nor the database can be reached, and
+asyncio's server logs a traceback for each connection that it cannot accept.
 """
 
 import asyncio
@@ -15,25 +15,34 @@ from aiohttp import web
 from notifier.errors import ConfigError
 
 FIRST_REQUEST_SECONDS = 10.0
-"""For a first request: nobody who has not shown anything may keep a connection for longer."""
+"""The time for the first complete request. A connection that takes longer is closed."""
 BACKLOG = 1024
+"""The length of the system's queue of connections that wait to be accepted."""
 MAX_CONNECTIONS = 200
+"""The limit for one address, however many file descriptors the process may open."""
 DESCRIPTOR_SHARE = 8
-"""The most is also this part of what the process may have open. A quarter of it at once is taken from the system's
-queue, as those that are put out for them are gone only a moment later.
+"""The limit is also at most the process's limit of file descriptors divided by this number.
+
+At most a quarter of the limit is accepted at once: a connection that is closed to free a slot keeps its file
+descriptor for a moment.
 """
 
 
 class _ConnectionPhase(Enum):
     RECEIVING = auto()
-    """It has not asked for all it wants to."""
+    """No complete request has arrived yet."""
     ANSWERING = auto()
+    """A complete request has arrived; its answer is in preparation."""
     IDLE = auto()
-    """It has its answer, and may ask again."""
+    """The request is answered; the client may send another."""
 
 
 class ConnectionLimiter:
-    """runner: set up. setting: which key of the configuration names the address."""
+    """Listens on one address, and closes idle or slow connections when too many are open.
+
+    runner: must be set up; RuntimeError is raised otherwise. setting: the key of the address in the configuration,
+    for error messages.
+    """
 
     def __init__(self, runner: web.AppRunner, *, setting: str) -> None:
         if runner.server is None:
@@ -43,36 +52,35 @@ class ConnectionLimiter:
         self._server: asyncio.Server | None = None
         self._phases: dict[web.RequestHandler, _ConnectionPhase] = {}  # oldest first
         self._connected: set[web.RequestHandler] = set()
-        """Guests that are connected; a new one is so a moment after it was let in."""
+        """The connections with an open transport. An accepted connection gets its transport a moment later."""
 
     async def open(self, host: str, port: int) -> int:
-        """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
+        """Returns the port; port 0 chooses a free one. Raises ConfigError if the address cannot be used."""
         try:
             self._server = await asyncio.get_running_loop().create_server(
                 self._accept, host, port, backlog=max(1, _max_connections() // 4)
             )
         except OSError as error:
             raise ConfigError(
-                f"{self._setting}: cannot listen on {host}:{port}: {error.strerror or error}. Name another."
+                f"{self._setting}: cannot listen on {host}:{port}: {error.strerror or error}. Choose another address."
             ) from error
         for listening in self._server.sockets:
             with socket.socket(fileno=os.dup(listening.fileno())) as duplicate:
-                duplicate.listen(
-                    BACKLOG
-                )  # the system keeps more in its queue than asyncio takes from it at once
+                duplicate.listen(BACKLOG)  # a longer queue than the number that asyncio accepts at once
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
 
     def close(self) -> None:
-        """Nobody comes in any more. Safe to call twice."""
+        """Stops accepting connections. Safe to call twice."""
         if self._server is not None:
             self._server.close()
 
     def mark_answering(self, request: web.Request) -> None:
-        """A whole request has come."""
+        """Protects the connection of a complete request until `mark_idle`."""
         self._set_phase(request.protocol, _ConnectionPhase.ANSWERING)
 
     def mark_idle(self, request: web.Request) -> None:
+        """Allows the connection to be closed for a new one: its request is answered, or needs no protection."""
         self._set_phase(request.protocol, _ConnectionPhase.IDLE)
 
     def _set_phase(self, connection: web.RequestHandler, phase: _ConnectionPhase) -> None:
@@ -88,7 +96,7 @@ class ConnectionLimiter:
         return connection
 
     def _free_slots(self) -> None:
-        """Those that rest go first, then those that say nothing; who is being answered stays."""
+        """Closes idle connections first, then those without a complete request. Running answers are not interrupted."""
         max_connections = _max_connections()
         connected = [connection for connection in self._phases if connection.transport is not None]
         for connection in self._connected.difference(connected):

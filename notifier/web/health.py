@@ -1,4 +1,4 @@
-"""Health: /livez and /readyz for whoever watches the process, on an address of their own."""
+"""The health endpoint: /livez and /readyz, on an address of its own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,30 +9,37 @@ from notifier.errors import ConfigError
 from notifier.web.connection_limit import ConnectionLimiter
 
 STOP_SECONDS = 1.0
+"""The time for running answers when the endpoint stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readiness:
-    """troubles: by what they are about (connection, store), a sentence each; empty when all is well. facts: what
-    else is worth seeing.
-    """
+    """The answer of /readyz."""
 
     problems: Mapping[str, str]
+    """A sentence for each area with a problem, for example `connection` or `store`; empty if there is none."""
     facts: Mapping[str, object]
+    """Further values for the answer."""
 
     @property
     def is_ready(self) -> bool:
+        """Whether there is no problem."""
         return not self.problems
 
 
 class HealthEndpoint:
+    """Answers 200 on /livez while the event loop runs. Answers 200 or 503 on /readyz.
+
+    read_readiness: called for each request to /readyz, in the event loop.
+    """
+
     def __init__(self, read_readiness: Callable[[], Readiness]) -> None:
         self._read_readiness = read_readiness
         self._runner: web.AppRunner | None = None
         self._limiter: ConnectionLimiter | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
+        """Returns the port; port 0 chooses a free one. Raises ConfigError if the address cannot be used."""
         app = web.Application(client_max_size=1024)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
@@ -46,6 +53,7 @@ class HealthEndpoint:
             raise
 
     async def stop(self) -> None:
+        """Closes the address and its connections. Safe to call twice."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
             if self._limiter is not None:
@@ -53,12 +61,12 @@ class HealthEndpoint:
             await runner.cleanup()
 
     def _mark_answered(self, request: web.Request) -> None:
-        """It has its answer as good as at once."""
+        """The answer follows immediately, so the connection needs no protection."""
         if self._limiter is not None:
             self._limiter.mark_idle(request)
 
     async def _livez(self, request: web.Request) -> web.Response:
-        """That this answers at all is the proof: it is the loop that sends and records."""
+        """An answer is the proof: this event loop also sends cards and applies events."""
         self._mark_answered(request)
         return web.json_response({"alive": True})
 

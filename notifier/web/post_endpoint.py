@@ -1,4 +1,4 @@
-"""Post server: one POST path on one address, for callers who have yet to show who they are."""
+"""A server for one POST path. Its callers are not authenticated before the request is read."""
 
 import asyncio
 import logging
@@ -13,12 +13,13 @@ from notifier.web.connection_limit import ConnectionLimiter
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 2.0
+"""The time for running answers when the endpoint stops."""
 READ_SECONDS = 10.0
-"""For a whole body: nobody who has not signed anything may keep a connection busy for longer."""
+"""The time for a complete body. An unauthenticated client cannot keep a connection busy for longer."""
 
 
 class _MalformedRequestFilter(logging.Filter):
-    """What is no HTTP is answered with 400; anybody may send it, and a traceback for each would bury the log."""
+    """Drops the traceback of requests that are not valid HTTP. They are answered with 400; anyone can send many."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
@@ -29,7 +30,11 @@ http_log.addFilter(_MalformedRequestFilter())
 
 
 class PostEndpoint:
-    """handle: gets the raw body too, as it was sent. setting: which key of the configuration names the address."""
+    """Listens on one address and passes each POST request of one path to `handle`.
+
+    handle: gets the request and its body, verbatim. max_body_bytes: a longer body gets 413.
+    setting: the key of the address in the configuration, for error messages.
+    """
 
     def __init__(
         self,
@@ -47,7 +52,7 @@ class PostEndpoint:
         self._limiter: ConnectionLimiter | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """The port, also where 0 asked for any. Raises ConfigError when it cannot be had."""
+        """Returns the port; port 0 chooses a free one. Raises ConfigError if the address cannot be used."""
         app = web.Application(client_max_size=self._max_body_bytes)
         app.router.add_post(self._path, self._answer)
         app.on_response_prepare.append(_remove_server_header)
@@ -55,8 +60,8 @@ class PostEndpoint:
             app,
             access_log=None,
             logger=http_log,
-            shutdown_timeout=STOP_SECONDS / 2,  # spent twice: until it ends, until it is cancelled
-            auto_decompress=False,  # signed is what was sent; and nobody unsigned gets anything unpacked
+            shutdown_timeout=STOP_SECONDS / 2,  # aiohttp waits this long twice: before and after it cancels
+            auto_decompress=False,  # the signature covers the raw body; unsigned data is never decompressed
         )
         await self._runner.setup()
         self._limiter = ConnectionLimiter(self._runner, setting=self._setting)
@@ -67,7 +72,7 @@ class PostEndpoint:
             raise
 
     async def stop(self) -> None:
-        """Safe to call twice."""
+        """Closes the address, and waits a limited time for running answers. Safe to call twice."""
         if self._runner is None:
             return
         runner, self._runner = self._runner, None
@@ -81,17 +86,17 @@ class PostEndpoint:
     async def _answer(self, request: web.Request) -> web.Response:
         raw = await _read_body(request)
         if self._limiter is None:
-            raise RuntimeError("it is not open")
+            raise RuntimeError("the endpoint is not started")
         self._limiter.mark_answering(request)
         answer = raw if isinstance(raw, web.Response) else await self._handle(request, raw)
         self._limiter.mark_idle(request)
         if answer.status >= 400:
-            answer.force_close()  # who is refused begins anew, with the same little time
+            answer.force_close()  # a rejected client needs a new connection, with the same time limit
         return answer
 
 
 async def _read_body(request: web.Request) -> bytes | web.Response:
-    """Or the answer to who sends none that can be checked."""
+    """Returns the body, or the response for a body that does not arrive completely."""
     try:
         async with asyncio.timeout(READ_SECONDS):
             return await request.read()
@@ -99,7 +104,7 @@ async def _read_body(request: web.Request) -> bytes | web.Response:
         return web.Response(status=408)
     except web.HTTPRequestEntityTooLarge:
         return web.Response(status=413)
-    except OSError:  # half a body
+    except OSError:  # the client closed the connection within the body
         return web.Response(status=400)
 
 
