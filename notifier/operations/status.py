@@ -124,7 +124,7 @@ class Status:
         drain = f", {_format_duration(round(self.seconds_to_drain * 1000))} to drain" if self.waiting else ""
         yield f"waiting       {self.waiting}{oldest}{drain}"
         yield f"dead          {self.deliveries.get('dead', 0)}"
-        yield f"uncertain     {self.deliveries.get('uncertain', 0)}"
+        yield f"uncertain     {self.deliveries.get('unknown', 0)}"
         if self.payouts:
             yield f"payouts       {_format_counts(self.payouts)}"
         for run in self.missed_digests:
@@ -140,7 +140,7 @@ class Status:
         for variant, reason, count in self.degraded:
             yield f"  {count} as {variant}: {reason}"
         if self.quarantined:
-            yield f"parked        {self.inbox.get('parked', 0)} events that could not be understood, the newest:"
+            yield f"parked        {self.inbox.get('quarantined', 0)} events that could not be understood, the newest:"
         for entry in self.quarantined:
             received = format_ago(entry.received_at, self.now)
             yield f"  #{entry.id} {entry.event_type} {entry.event_key}, {received}: {entry.reason}"
