@@ -196,7 +196,7 @@ class Renderer:
         )
 
     def card(self, variant: CardVariant, card: Card) -> dict[str, Any]:
-        """Render a card in one variant. Raises TemplateBroken if the template fails or the card breaks a Feishu rule."""
+        """Render a card in one variant. Raises TemplateBroken if it fails or the card breaks a rule."""
         name = _templates_for(card)[CardVariant.FULL if variant is CardVariant.NO_MEDIA else variant]
         rendered = self._templates.render(name, {"card": card})
         if variant is CardVariant.NO_MEDIA:

@@ -51,7 +51,9 @@ def show_payout(config_path: Path | None, order_id: str, *, as_json: bool) -> No
 @CONFIG_OPTION
 @click.option("--since", help="A date or time, 2026-11-01 or 2026-11-01T08:00+08:00. Default: the beginning.")
 @click.option("--until", help="Up to here and not including it. Default: now.")
-@click.option("--format", "form", default="csv", show_default=True, type=click.Choice(["csv", "json"]))
+@click.option(
+    "--format", "output_format", default="csv", show_default=True, type=click.Choice(["csv", "json"])
+)
 @click.option("--again", is_flag=True, help="All of the period, whatever left before; changes nothing.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output.")
 def export_payouts(

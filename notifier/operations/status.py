@@ -140,7 +140,7 @@ class Status:
         for variant, reason, count in self.degraded:
             yield f"  {count} as {variant}: {reason}"
         if self.quarantined:
-            yield f"parked        {self.inbox.get('parked', 0)} events that could not be understood, the newest:"
+            yield f"parked        {self.inbox.get('quarantined', 0)} events that could not be understood, the newest:"
         for entry in self.quarantined:
             received = format_ago(entry.received_at, self.now)
             yield f"  #{entry.id} {entry.event_type} {entry.event_key}, {received}: {entry.reason}"
