@@ -40,7 +40,7 @@ class DigestConfig(Section):
     """Length of the reported period."""
     working_days: bool = False
     """Whether the digest is sent on working days only."""
-    when_empty: Literal["say", "skip"] = "say"
+    when_empty: Literal["send", "skip"] = "send"
     """What to do if the period has no changes: send a card that says so, or skip the digest."""
     jitter_seconds: int = Field(default=120, ge=0, le=3600)
     """Maximum random delay, in seconds."""

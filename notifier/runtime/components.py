@@ -246,7 +246,7 @@ def build_reconciler(
         wake=shared.workers.waker(WorkerName.APPLY_EVENTS),
         on_not_receiving=on_not_receiving,
     )
-    return Reconciler(shared.database, deps)
+    return Reconciler(shared.database, deps, wake=shared.workers.waker(WorkerName.RECONCILE))
 
 
 def build_digest_sender(shared: Shared) -> DigestSender:
