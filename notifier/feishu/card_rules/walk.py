@@ -1,4 +1,4 @@
-"""Walking a card: where we are, what is wrong there, and what an object looks like."""
+"""Traversal of a card: the current path, the problems found so far, and the shape of objects."""
 
 import difflib
 import re
@@ -29,7 +29,7 @@ class CardWalk:
 
     path        keys and indexes from the card down to the value being read.
     containers  tags of the container components around it, outermost first.
-    The sets of ids and names hold what must not come twice; own_… are names declared in config.style.
+    element_ids, field_names and form_names hold the names seen so far; declared_… are names from config.style.
     tables      how many so far, components and Markdown tables together.
     """
 
@@ -81,20 +81,19 @@ ObjectRule = Callable[[CardWalk, Mapping[str, object]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """A check that an object has the right attributes, each with the right value.
-
-    name      as messages call the object.
-    old       attributes of card JSON 1.0 and what 2.0 has in their place.
-    also      a rule on several attributes together, run after each has been checked.
-    is_open   True where our list of attributes is incomplete: others then pass unread.
-    """
+    """A check that an object has the right attributes, each with a valid value."""
 
     name: str
+    """How messages call the object."""
     attributes: Mapping[str, Check]
+    """The check of each attribute."""
     required: tuple[str, ...] = ()
     deprecated: Mapping[str, str] | None = None
+    """Attributes of card JSON 1.0, with their replacement in 2.0."""
     extra_rule: ObjectRule | None = None
+    """A rule on several attributes, run after the check of each attribute."""
     is_open: bool = False
+    """True if the list of attributes is incomplete; other attributes are then accepted unchecked."""
 
     def __call__(self, walk: CardWalk, value: object) -> None:
         if not isinstance(value, dict):
@@ -152,7 +151,7 @@ def _format_step(step: str | int) -> str:
 
 
 def iter_objects(value: object, *, unread: frozenset[str] = frozenset()) -> Iterator[dict[str, object]]:
-    """Every object in a value at any depth, in no promised order, without what hangs on the unread keys."""
+    """Every object in a value at any depth, in no promised order, without the values of the unread keys."""
     waiting = [value]
     while waiting:
         node = waiting.pop()
