@@ -124,7 +124,7 @@ class Status:
         drain = f", {_format_duration(round(self.seconds_to_drain * 1000))} to drain" if self.waiting else ""
         yield f"waiting       {self.waiting}{oldest}{drain}"
         yield f"dead          {self.deliveries.get('dead', 0)}"
-        yield f"uncertain     {self.deliveries.get('uncertain', 0)}"
+        yield f"uncertain     {self.deliveries.get('unknown', 0)}"
         if self.payouts:
             yield f"payouts       {_format_counts(self.payouts)}"
         for run in self.missed_digests:

@@ -214,7 +214,7 @@ async def test_a_bad_event_waits_for_a_person_with_its_reason_and_the_others_go_
     await receive(database, clock, replace(event, key="bad"), cash_event(2, 200))
     await apply_events(database, deps)
 
-    assert {"parked": 1, "done": 1} == inbox_states(database)
+    assert {"quarantined": 1, "done": 1} == inbox_states(database)
     assert reason in parked(database)[0]
     assert 1 == len(rows(database, notices))
 
@@ -243,7 +243,7 @@ async def test_one_poisoned_entry_does_not_stop_the_batch(
     await receive(database, clock, *(cash_event(number, 100 * number) for number in (1, 2, 3)))
     await apply_events(database, replace(deps, read=poisoned))
 
-    assert {"parked": 1, "done": 2} == inbox_states(database)
+    assert {"quarantined": 1, "done": 2} == inbox_states(database)
     assert ["internal error: ZeroDivisionError: unforeseen"] == parked(database)
     assert [100, 300] == [changes[0].after for changes in steps(database)]
 

@@ -185,7 +185,7 @@ async def test_past_feishus_memory_of_a_uuid_a_person_must_decide(
         clock.advance(seconds=300)
     last = tries(database)[-1]
 
-    assert ["uncertain"] == read_states(database, [one])
+    assert ["unknown"] == read_states(database, [one])
     assert UUID_WINDOW_MS > last.started_at - started
 
 
@@ -202,7 +202,7 @@ async def test_what_lay_idle_past_feishus_memory_of_its_uuid_is_not_sent_again(
         await run_once(deliverer)
         clock.advance(seconds=1)
 
-    assert ["uncertain", "sent"] == read_states(database, [one, second])
+    assert ["unknown", "sent"] == read_states(database, [one, second])
     assert 2 == len(feishu_box.messages(LIN.id))
 
 

@@ -47,7 +47,7 @@ from support.digests import (
 SUNDAY = BEFORE - timedelta(hours=12)
 DUE_AFTER = HOUR + 7 * 60
 """Seconds from BEFORE until the digest of Sunday."""
-TOLD = ("day:2026-11-22", "hr", 0, "told")
+TOLD = ("day:2026-11-22", "hr", 0, "notified")
 NEW_YORK = ZoneInfo("America/New_York")
 
 
@@ -120,7 +120,7 @@ async def test_what_is_older_than_the_catch_up_is_noted_as_missed_and_not_sent(d
     assert [
         ("day:2026-11-22", "missed"),
         ("day:2026-11-23", "missed"),
-        ("day:2026-11-24", "told"),
+        ("day:2026-11-24", "notified"),
     ] == sorted(states)
     assert 1 == len(read_digest_deliveries(database))
 
@@ -198,7 +198,7 @@ async def test_a_quiet_period_says_so_or_nothing(database: Database) -> None:
     clock.advance(seconds=DUE_AFTER)
     await run_until_idle(one)
 
-    assert {("hr", "told"), ("hr", "quiet")} == {(to, state) for _, to, _, state in read_runs(database)}
+    assert {("hr", "notified"), ("hr", "empty")} == {(to, state) for _, to, _, state in read_runs(database)}
     assert 1 == len(read_digest_deliveries(database))
     assert read_digests(database)[0].is_quiet
 
@@ -463,7 +463,7 @@ async def test_a_part_of_a_period_takes_nothing_from_the_whole(database: Databas
     await run_until_idle(one)
 
     assert 3 == len(read_runs(database))
-    assert ("day:2026-11-23", "hr", 0, "told") in read_runs(database)
+    assert ("day:2026-11-23", "hr", 0, "notified") in read_runs(database)
 
 
 async def test_every_referrer_hears_of_the_own_week(
@@ -488,7 +488,7 @@ async def test_every_referrer_hears_of_the_own_week(
     ]
     assert 5 == len({row.account_ref for row in read_digest_deliveries(database)})
     assert [100, 200, 300, 400, 500] == [int(digest.flows[CNY].closing) for digest in read_digests(database)]
-    assert ("week:2026-11-16", "referrers", 0, "told") in read_runs(database)
+    assert ("week:2026-11-16", "referrers", 0, "notified") in read_runs(database)
 
 
 async def test_a_referrer_whom_nobody_knows_is_looked_up_first(database: Database) -> None:

@@ -14,7 +14,7 @@ OTHER = AccountKey(tenant_key="tk", app_id="cli_x", account_id="other")
 
 def written(database: Database, outcome: str, **values: Any) -> None:
     entry = AuditEntry(
-        **{"at": NOW, "what": AuditAction.CLICK, "actor": "ou_lin", "outcome": outcome, **values}
+        **{"at": NOW, "action": AuditAction.CLICK, "actor": "ou_lin", "outcome": outcome, **values}
     )
     database.write(lambda c: audit.add_entries(c, entry)).result()
 

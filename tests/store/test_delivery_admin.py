@@ -153,7 +153,7 @@ def test_only_the_dead_are_retried_all_at_once(database: Database) -> None:
     finish_failed(database, claimed, UNKNOWN)
     with database.read() as connection:
         assert [gone] == delivery_admin.list_dead_ids(connection)
-    assert ["dead", "uncertain"] == read_states(database, [gone, unknown])
+    assert ["dead", "unknown"] == read_states(database, [gone, unknown])
 
 
 def test_reasons_are_counted_the_commonest_first(database: Database) -> None:

@@ -463,7 +463,7 @@ def test_past_the_time_feishu_remembers_a_key_a_person_must_decide(database: Dat
     freeze_content(database, claimed)
     reclaim(database, now=NOW + UUID_WINDOW_MS)
 
-    assert ["uncertain"] == read_states(database, [one])
+    assert ["unknown"] == read_states(database, [one])
 
 
 def test_the_doubt_counts_from_the_first_try_of_unknown_outcome(database: Database) -> None:
@@ -474,7 +474,7 @@ def test_the_doubt_counts_from_the_first_try_of_unknown_outcome(database: Databa
     claim(database, now=NOW + UUID_WINDOW_MS - 1)
     reclaim(database, now=NOW + UUID_WINDOW_MS)
 
-    assert ["uncertain"] == read_states(database, [one])
+    assert ["unknown"] == read_states(database, [one])
 
 
 def test_what_was_never_sent_goes_back_however_long_ago(database: Database) -> None:

@@ -186,7 +186,7 @@ def _withdrawal_effects(
         withdrawn_by_order: dict[int, str] = {}
         changes_by_id: dict[int, tuple[tuple[str, str], int]] = {}
         for row in same:
-            withdrawn_by_order[row.id] = row.withdrawn_by_order
+            withdrawn_by_order[row.id] = row.withdrawn
             if row.kind is not None:
                 changes_by_id[row.change_id] = (row.kind, row.currency), row.delta
         deltas: dict[tuple[str, str], int] = defaultdict(int)
