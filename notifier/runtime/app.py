@@ -30,7 +30,7 @@ from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
 from notifier.flow.deliveries.update_cards import CardUpdater, UpdateDeps
-from notifier.flow.digests.digest import DigestSender, schedule
+from notifier.flow.digests.send_due import DigestSender, schedule
 from notifier.flow.events.apply_events import BATCH, ApplyDeps, apply_events
 from notifier.flow.events.receive import Receiver
 from notifier.flow.events.reconcile import Reconciler
