@@ -1,7 +1,7 @@
-"""Call worker: the skeleton of every worker that claims due rows and makes one call to another system for each.
+"""The base class of workers that claim due rows and make one call to another system for each row.
 
-A run claims as many rows as there are free slots and the rate limit allows, and starts their calls. Each call ends on
-its own and keeps its own result, so a slow one holds up nobody.
+A run claims as many rows as free slots and the rate limit allow, and starts their calls. Each call stores its own
+result, so a slow call does not delay the others.
 """
 
 import asyncio
@@ -26,34 +26,34 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedJobs(Generic[Job]):
-    """What one claim found."""
+    """The jobs of one claim, and the time of the next claim."""
 
     jobs: Sequence[Job] = ()
-    """Rows to make a call for, now."""
+    """The jobs whose calls start now."""
     next_claim_at: float | None = None
-    """When more may be due, in Unix milliseconds. None: nothing is known to be due."""
+    """When more jobs may be due, in Unix milliseconds. None: no due time is known."""
 
 
 class CallWorker(ABC, Generic[Job]):
     """Claims due rows and makes one call for each, at most `slots` at a time.
 
-    A subclass says what is due (`_claim`), which row a job belongs to (`_row_id`), and how to make the call and keep
-    its result (`_call`).
+    A subclass claims the due jobs (`_claim`), names the row of a job (`_row_id`), makes the call and stores its result
+    (`_call`).
     """
 
     slots: ClassVar[int] = 8
-    """Calls in flight at most."""
+    """The maximum number of calls in flight."""
     idle_ms: ClassVar[int] = 1_000
-    """The longest pause between two looks at the database."""
+    """The longest pause between two claims, in milliseconds."""
 
     def __init__(self, database: Database, clock: Clock, *, wake: Callable[[], None]) -> None:
-        """wake: called whenever a call is over and its slot is free."""
+        """wake: called when a call ends and its slot is free."""
         self._database = database
         self._clock = clock
         self._in_flight = InFlight(on_finished=wake)
 
     async def run_once(self) -> float:
-        """Starts the calls that may go now. Returns the seconds until the next look makes sense."""
+        """Claims due jobs and starts their calls. Returns the seconds until the next run."""
         now = self._now()
         free = self.slots - len(self._in_flight)
         if free <= 0:
@@ -68,7 +68,7 @@ class CallWorker(ABC, Generic[Job]):
         return min(max(claimed.next_claim_at - now, 0.0), self.idle_ms) / 1000
 
     async def drain(self, seconds: float) -> None:
-        """Lets calls in flight finish for this long, then cancels them. Their rows are claimed again after a start."""
+        """Waits this many seconds for calls in flight, then cancels them. Their rows are claimed again later."""
         await self._in_flight.drain(seconds)
 
     async def _start(self, jobs: Sequence[Job]) -> None:
@@ -79,17 +79,18 @@ class CallWorker(ABC, Generic[Job]):
     def _claim(
         self, connection: Connection, *, now: Millis, free: int, in_flight_ids: frozenset[int]
     ) -> ClaimedJobs[Job]:
-        """Claims at most `free` jobs. held: row ids whose calls are in flight in this process."""
+        """Claims at most `free` jobs. in_flight_ids: rows whose calls are in flight in this process."""
 
     @abstractmethod
-    def _row_id(self, job: Job) -> int: ...
+    def _row_id(self, job: Job) -> int:
+        """Returns the id of the row that the job belongs to."""
 
     @abstractmethod
     async def _call(self, job: Job) -> None:
-        """Makes the call and keeps its result, also when it fails."""
+        """Makes the call and stores its result, whether it succeeds or fails."""
 
-    async def _keep(self, work: Callable[[Connection], Result]) -> Result:
-        """Writes a result even if the worker is cancelled meanwhile: what the other system said is known by then."""
+    async def _store(self, work: Callable[[Connection], Result]) -> Result:
+        """Writes a call's result. The write completes even if the worker is cancelled meanwhile."""
         return await await_write(self._database.write(work))
 
     def _now(self) -> Millis:
@@ -105,7 +106,10 @@ def claim_within_limit(
     wanted: int,
     claim: Callable[[int], Sequence[Job]],
 ) -> ClaimedJobs[Job]:
-    """Claims no more jobs than the rate limit lets pass now, and counts them. claim: takes the number allowed."""
+    """Claims at most as many jobs as the rate limit allows now, and counts them against it.
+
+    wanted: the number of free slots. claim: claims at most the given number of jobs.
+    """
     state = rate_limits.load_limiter(connection, limiter).plausible(limit, now=now)
     allowed = state.allowed_calls(limit, now=now, wanted=wanted)
     if not allowed:
@@ -116,7 +120,7 @@ def claim_within_limit(
 
 
 def close_limiter(connection: Connection, limiter: str, error: CallError, *, now: Millis) -> None:
-    """Stops all calls behind a rate limiter for as long as this failure demands; does nothing if it demands nothing."""
+    """Blocks all calls of a rate limiter for as long as this failure requires. Most failures require no block."""
     closed_for = limiter_block_ms(error)
     if closed_for:
         rate_limits.block(connection, limiter, until=now + closed_for, reason=error.reason)

@@ -18,18 +18,11 @@ from notifier.domain.digest import Digest, DigestPlan
 from notifier.domain.digest_panel import DigestPanel, Option
 from notifier.domain.period import Period, so_far
 from notifier.errors import ConfigError
-from notifier.flow.digests.digest import (
-    REFERRERS,
-    DigestDeps,
-    figures_of,
-    own_digest,
-    send_personal_digests,
-)
-from notifier.flow.digests.digest import (
-    send_digest as send_one_digest,
-)
 from notifier.flow.digests.figures import Figures
+from notifier.flow.digests.personal_digests import REFERRERS, own_digest, send_personal_digests
 from notifier.flow.digests.schedule import next_due, period_of
+from notifier.flow.digests.send_digest import DigestDeps, figures_of
+from notifier.flow.digests.send_digest import send_digest as send_one_digest
 from notifier.operations.formatting import format_iso
 from notifier.runtime.factories import make_digest_deps, make_renderer, make_withdraw_offer
 from notifier.store import accounts

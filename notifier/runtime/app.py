@@ -12,7 +12,7 @@ from notifier.errors import NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import count_live_connections
 from notifier.feishu.long_connection.listener import Listener
-from notifier.flow.digests.digest import schedule
+from notifier.flow.digests.send_due import schedule
 from notifier.flow.events.receive import Receiver
 from notifier.flow.upkeep.clock_jumps import ClockJumpWatcher
 from notifier.flow.upkeep.live_connections import ConnectionCountWatcher

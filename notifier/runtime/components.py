@@ -18,14 +18,15 @@ from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
 from notifier.flow.deliveries.update_cards import CardUpdater, UpdateDeps
-from notifier.flow.digests.digest import DigestSender
+from notifier.flow.digests.send_due import DigestSender
 from notifier.flow.events.apply_events import ApplyDeps
 from notifier.flow.events.reconcile import Reconciler
 from notifier.flow.notices import NoticeWriter
+from notifier.flow.ports import PayoutGateway
 from notifier.flow.upkeep.prune import Pruner
 from notifier.flow.withdrawals.batch import BatchDeps, Batcher
 from notifier.flow.withdrawals.click import ClickDeps, ClickHandler
-from notifier.flow.withdrawals.submit_payouts import PayoutGateway, PayoutSubmitter, SubmitDeps
+from notifier.flow.withdrawals.submit_payouts import PayoutSubmitter, SubmitDeps
 from notifier.flow.withdrawals.withdraw import WithdrawDeps, Withdrawer
 from notifier.runtime.event_applier import EventApplier
 from notifier.runtime.factories import (

@@ -17,7 +17,7 @@ from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code
 from notifier.feishu.webhook.request import WebhookAccess
 from notifier.feishu.wire import encode_balance_reading
-from notifier.flow.digests.digest import DigestDeps
+from notifier.flow.digests.send_digest import DigestDeps
 from notifier.flow.events.reconcile import ReconcileDeps
 from notifier.flow.notices import NoticeWriter
 from notifier.flow.ports import ReferralAccounts

@@ -18,9 +18,11 @@ from notifier.config.settings import Config
 from notifier.domain.digest import Digest
 from notifier.domain.money import POINTS
 from notifier.domain.period import Span, WorkCalendar, finished, holding, so_far
-from notifier.flow.digests import digest as step
-from notifier.flow.digests.digest import REFERRERS, DigestSender, schedule, send_digest
+from notifier.flow.digests import personal_digests
+from notifier.flow.digests.personal_digests import REFERRERS
 from notifier.flow.digests.schedule import due_between, period_of
+from notifier.flow.digests.send_digest import send_digest
+from notifier.flow.digests.send_due import DigestSender, schedule
 from notifier.runtime.factories import make_renderer
 from notifier.store.digests import digest_content, digest_runs
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
@@ -470,7 +472,7 @@ async def test_every_referrer_hears_of_the_own_week(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More referrers than one transaction takes; the number is lowered, as a hundred more would show nothing more."""
-    monkeypatch.setattr(step, "MAX_IN_FLIGHT", 2)
+    monkeypatch.setattr(personal_digests, "PAGE_SIZE", 2)
     for number in range(1, 6):
         store_balance(database, number, SUNDAY - timedelta(days=1), CNY=str(100 * number))
     plan = weekly(groups=(), to_referrers=True)
@@ -595,7 +597,7 @@ def test_who_was_told_is_asked_without_reading_a_row_for_each_referrer(database:
     with database.read() as connection:
         plan = connection.exec_driver_sql(
             "EXPLAIN QUERY PLAN SELECT period, recipient, state FROM digest_runs WHERE digest = 'a'"
-            " AND period IN ('b', 'c') AND recipient IN ('hr', 'referrers') AND edition = 0"
+            " AND period IN ('b', 'c') AND recipient IN ('hr', 'referrers') AND correction_number = 0"
         ).all()
 
     assert "digest=? AND period=? AND recipient=?" in str(plan)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from notifier.clock import SystemClock, to_millis
 from notifier.flow.notices import NoticeWriter
 from notifier.flow.withdrawals.submit_payouts import (
-    LATE_EVERY_MS,
+    LATE_CHECK_MS,
     MAX_ALARMS,
     PayoutGateway,
     PayoutSubmitter,
@@ -141,7 +141,7 @@ async def test_hr_hears_once_that_money_is_late(database: Database, clock: FakeC
     assert [] == alarms(database), "seven days, and not a moment more"
 
     for _ in range(3):
-        clock.advance(seconds=LATE_EVERY_MS / 1000)
+        clock.advance(seconds=LATE_CHECK_MS / 1000)
         await run_once(hand_over)
 
     assert ["rn-1"] == alarms(database)
@@ -157,7 +157,7 @@ async def test_many_that_are_late_come_a_few_at_a_time(database: Database, clock
     await run_once(hand_over)
     assert MAX_ALARMS == len(alarms(database))
 
-    clock.advance(seconds=LATE_EVERY_MS / 1000)
+    clock.advance(seconds=LATE_CHECK_MS / 1000)
     await run_once(hand_over)
     assert MAX_ALARMS + 2 == len(alarms(database))
 

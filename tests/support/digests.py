@@ -15,7 +15,8 @@ from notifier.domain.event import AccountKey
 from notifier.domain.money import Kind
 from notifier.domain.period import Span
 from notifier.domain.route import AddressBook
-from notifier.flow.digests.digest import DigestDeps, DigestSender
+from notifier.flow.digests.send_digest import DigestDeps
+from notifier.flow.digests.send_due import DigestSender
 from notifier.flow.notices import NoticeWriter
 from notifier.runtime.factories import make_renderer
 from notifier.store import accounts, ledger

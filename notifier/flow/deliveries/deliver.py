@@ -1,15 +1,16 @@
-"""Deliver: due delivery -> pace -> card -> Feishu -> sent, later, elsewhere, or a person's to decide."""
+"""The worker that sends due deliveries to Feishu and stores the outcome of each attempt."""
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from sqlalchemy.engine import Connection
 
 from notifier.cards.render import Renderer, serialise
-from notifier.clock import Clock, to_millis
+from notifier.clock import Clock, Millis
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
@@ -28,62 +29,58 @@ from notifier.domain.rate_limit import SendingLimits
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
 from notifier.domain.withdrawal import WithdrawOffer
 from notifier.errors import CallError, OutcomeUnknown, TemporaryFailure
-from notifier.flow.in_flight import InFlight, await_write
+from notifier.flow.call_worker import CallWorker, ClaimedJobs, close_limiter
+from notifier.flow.in_flight import await_write
 from notifier.flow.ports import MessageSender
 from notifier.store import addressing, outbox, rate_limits
 from notifier.store.cards import card_states
 from notifier.store.digests import digest_runs
 from notifier.store.engine.database import Database
-from notifier.store.outbox import ClaimResult, SentDelivery
+from notifier.store.outbox import SentDelivery
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT = 64
-"""Calls in flight at most: enough for 50 a second while each takes a second."""
-
-IDLE_SECONDS = 1.0
 LOST_PAUSE_MS = 10_000
+"""The pause before a delivery is sent again whose result was not stored, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverDeps:
+    """The dependencies of a Deliverer."""
+
     sender: MessageSender
+    """Sends messages to Feishu."""
     renderer: Renderer
+    """Renders the card."""
     address_book: AddressBook
+    """Names the fallback group."""
     sending_limits: SendingLimits
+    """The rate limits of messages: in total, and per recipient."""
     retry_policy: RetryPolicy
+    """How long a failed delivery is retried."""
     clock: Clock
+    """The source of the current time."""
     worker_id: str
+    """The id of this process, which claims the deliveries."""
     withdraw_offer: WithdrawOffer = field(default_factory=WithdrawOffer)
+    """Which cards get a withdraw button."""
 
 
-class Deliverer:
-    """Holds the calls in flight. turn() starts what may go; each call ends by itself. wake: a slot is free."""
+class Deliverer(CallWorker[ClaimedDelivery]):
+    """Sends due deliveries."""
+
+    slots: ClassVar[int] = 64
+    """Enough for 50 messages a second while each call takes a second."""
 
     def __init__(self, database: Database, deps: DeliverDeps, *, wake: Callable[[], None]) -> None:
-        self._database = database
+        """wake: called when a call ends and its slot is free."""
+        super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
-        self._in_flight = InFlight(on_finished=wake)
-
-    async def run_once(self) -> float:
-        """Seconds until it makes sense to ask again (or until woken)."""
-        now = to_millis(self._deps.clock.now())
-        slots = MAX_IN_FLIGHT - len(self._in_flight)
-        if slots <= 0:
-            return IDLE_SECONDS
-        in_flight_ids = self._in_flight.rows
-        claim = await asyncio.wrap_future(
-            self._database.write(lambda c: self._claim(c, now=now, slots=slots, in_flight_ids=in_flight_ids))
-        )
-        await self._freeze_and_send(claim.deliveries)
-        if claim.next_claim_at is None:
-            return IDLE_SECONDS
-        return min(max(claim.next_claim_at - now, 0) / 1000, IDLE_SECONDS)
 
     def _claim(
-        self, connection: Connection, *, now: int, slots: int, in_flight_ids: frozenset[int]
-    ) -> ClaimResult:
-        """First, what we no longer hold goes back: the database failed when its result was to be kept."""
+        self, connection: Connection, *, now: Millis, free: int, in_flight_ids: frozenset[int]
+    ) -> ClaimedJobs[ClaimedDelivery]:
+        """Reclaims lost deliveries first. A delivery is lost when the database failed to store its result."""
         lost = outbox.reclaim(
             connection,
             now=now,
@@ -98,27 +95,27 @@ class Deliverer:
             connection,
             worker_id=self._deps.worker_id,
             now=now,
-            slots=slots,
+            slots=free,
             sending_limits=self._deps.sending_limits,
         )
-        faced = tuple(self._with_card_state(connection, each, now) for each in claim.deliveries)
-        return replace(claim, deliveries=faced)
+        jobs = [self._with_card_state(connection, each, now) for each in claim.deliveries]
+        return ClaimedJobs(jobs=jobs, next_claim_at=claim.next_claim_at)
 
-    def _with_card_state(self, connection: Connection, each: ClaimedDelivery, now: int) -> ClaimedDelivery:
-        """A card that is about to be frozen gets its button, on disk with it."""
+    def _with_card_state(self, connection: Connection, each: ClaimedDelivery, now: Millis) -> ClaimedDelivery:
+        """Adds what the card needs. A new card gets its button, which is stored in the same transaction."""
         delivery, deps = each.delivery, self._deps
         if delivery.content is not None:
             return each
         if delivery.order_id is not None:
             return replace(each, card_state=card_states.load_order_card_state(connection, delivery.order_id))
-        reader = card_states.get_audience(
+        audience = card_states.get_audience(
             delivery.target, delivery.receive_id_type, delivery.receive_id, deps.address_book
         )
         digest = (
             digest_runs.load_content(connection, delivery.run_id) if delivery.run_id is not None else None
         )
         if delivery.account_ref is None:
-            return self._with_panel(connection, each, digest, reader, now)
+            return self._with_panel(connection, each, digest, audience, now)
         return replace(
             each,
             digest=digest,
@@ -126,7 +123,7 @@ class Deliverer:
                 connection,
                 delivery_id=delivery.id,
                 account_ref=delivery.account_ref,
-                audience=reader,
+                audience=audience,
                 withdraw_offer=deps.withdraw_offer,
                 now=now,
             ),
@@ -137,32 +134,28 @@ class Deliverer:
         connection: Connection,
         each: ClaimedDelivery,
         digest: Digest | None,
-        reader: str | None,
-        now: int,
+        audience: str | None,
+        now: Millis,
     ) -> ClaimedDelivery:
-        """A digest's card gets its buttons, on disk with it; its file needs none."""
+        """Adds the buttons of a digest card. A digest file has none."""
         if digest is None or each.delivery.file_id is not None:
             return replace(each, digest=digest)
         panel = card_states.create_panel(
             connection,
             each.delivery.id,
             digest,
-            audience=reader,
+            audience=audience,
             withdraw_offer=self._deps.withdraw_offer,
             now=now,
         )
         return replace(each, digest=digest, panel=panel)
 
-    async def drain(self, seconds: float) -> None:
-        """Lets calls in flight finish; the others are asked again after the next start, with their key."""
-        await self._in_flight.drain(seconds)
-
-    async def _freeze_and_send(self, claimed: tuple[ClaimedDelivery, ...]) -> None:
-        """What a delivery says is on disk before Feishu hears it for the first time."""
+    async def _start(self, jobs: Sequence[ClaimedDelivery]) -> None:
+        """Stores the content of new deliveries before the first call, so that every retry has the same content."""
         ready: list[tuple[ClaimedDelivery, Content, str]] = []
-        for each in claimed:
+        for each in jobs:
             if each.delivery.content is None and each.delivery.file_id is not None:
-                self._in_flight.start(each.delivery.id, self._send_file(each, each.delivery.file_id))
+                self._in_flight.start(self._row_id(each), self._call(each))
                 continue
             content = each.delivery.content or await self._rendered(each)
             if content is not None:
@@ -177,9 +170,20 @@ class Deliverer:
         for each, content, uuid in ready:
             self._in_flight.start(each.delivery.id, self._send(each, content, uuid))
 
+    def _row_id(self, job: ClaimedDelivery) -> int:
+        return job.delivery.id
+
+    async def _call(self, job: ClaimedDelivery) -> None:
+        """Sends a digest file, or the content that is already stored."""
+        delivery = job.delivery
+        if delivery.content is not None:
+            await self._send(job, delivery.content, _uuid(delivery, delivery.content))
+        elif delivery.file_id is not None:
+            await self._send_file(job, delivery.file_id)
+
     async def _send_file(self, each: ClaimedDelivery, file_id: int) -> None:
-        """Feishu must have the file before a message can show it. Nobody sees an upload, so it may happen twice."""
-        started_at = to_millis(self._deps.clock.now())
+        """Uploads the file, then sends it. No person sees an upload, so it may happen twice."""
+        started_at = self._now()
         try:
             key = await self._uploaded(file_id)
         except CallError as error:
@@ -187,22 +191,22 @@ class Deliverer:
             return
         content = Content(variant=each.delivery.variant, msg_type="file", body=serialise({"file_key": key}))
         fresh = [(each.delivery.id, content, _uuid(each.delivery, content))]
-        await await_write(self._database.write(lambda c: outbox.freeze_content(c, fresh)))
+        await self._store(lambda c: outbox.freeze_content(c, fresh))
         await self._send(each, content, fresh[0][2])
 
     async def _uploaded(self, file_id: int) -> str:
         with self._database.read() as connection:
-            kept_file = digest_runs.get_file(connection, file_id)
-        if kept_file.file_key is not None:
-            return kept_file.file_key
-        key = await self._deps.sender.upload(kept_file.name, kept_file.content or b"")
-        await await_write(self._database.write(lambda c: digest_runs.mark_uploaded(c, file_id, file_key=key)))
+            digest_file = digest_runs.get_file(connection, file_id)
+        if digest_file.file_key is not None:
+            return digest_file.file_key
+        key = await self._deps.sender.upload(digest_file.name, digest_file.content or b"")
+        await self._store(lambda c: digest_runs.mark_uploaded(c, file_id, file_key=key))
         return key
 
     async def _rendered(self, each: ClaimedDelivery) -> Content | None:
         try:
             return self._deps.renderer.content(each)
-        except Exception as error:  # one card that nobody foresaw must not hold up the others
+        except Exception as error:  # an unexpected error in one card must not stop the other deliveries
             log.exception("card.failed", extra={"delivery_id": each.delivery.id})
             await self._failed(
                 each,
@@ -216,7 +220,7 @@ class Deliverer:
 
     async def _send(self, each: ClaimedDelivery, content: Content, uuid: str) -> None:
         delivery = each.delivery
-        started_at = to_millis(self._deps.clock.now())
+        started_at = self._now()
         try:
             message = await self._deps.sender.send(
                 content, id_type=delivery.receive_id_type, receive_id=delivery.receive_id, uuid=uuid
@@ -232,9 +236,9 @@ class Deliverer:
             await self._sent(each, content, message, started_at)
 
     async def _sent(
-        self, each: ClaimedDelivery, content: Content, message: SentMessage, started_at: int
+        self, each: ClaimedDelivery, content: Content, message: SentMessage, started_at: Millis
     ) -> None:
-        now = to_millis(self._deps.clock.now())
+        now = self._now()
         sent = SentDelivery(
             delivery_id=each.delivery.id,
             attempt_id=each.attempt_id,
@@ -258,10 +262,10 @@ class Deliverer:
         )
 
     async def _refused(
-        self, each: ClaimedDelivery, error: CallError, variant: CardVariant, started_at: int
+        self, each: ClaimedDelivery, error: CallError, variant: CardVariant, started_at: Millis
     ) -> None:
         delivery = _with_variant(each.delivery, variant)
-        now = to_millis(self._deps.clock.now())
+        now = self._now()
         outcome = after_failure(
             delivery,
             error,
@@ -271,15 +275,8 @@ class Deliverer:
             retry_policy=self._deps.retry_policy,
             fallback_exists=self._fallback_for(delivery),
         )
-        closed_for = limiter_block_ms(error)
-        if closed_for:
-            await await_write(
-                self._database.write(
-                    lambda c: rate_limits.block(
-                        c, rate_limits.SENDING, until=now + closed_for, reason=error.reason
-                    )
-                )
-            )
+        if limiter_block_ms(error):
+            await self._store(lambda c: close_limiter(c, rate_limits.SENDING, error, now=now))
         await self._failed(each, outcome, delivery=delivery)
 
     def _fallback_for(self, delivery: Delivery) -> bool:
@@ -290,10 +287,10 @@ class Deliverer:
         self, each: ClaimedDelivery, outcome: DeliveryOutcome, *, delivery: Delivery | None = None
     ) -> None:
         failed = delivery or each.delivery
-        now = to_millis(self._deps.clock.now())
+        now = self._now()
 
-        def keep(connection: Connection) -> None:
-            ours = outbox.finish_failed(
+        def save(connection: Connection) -> None:
+            is_ours = outbox.finish_failed(
                 connection,
                 failed,
                 attempt_id=each.attempt_id,
@@ -301,19 +298,21 @@ class Deliverer:
                 outcome=outcome,
                 now=now,
             )
-            why = RerouteReason.UNREACHABLE if failed.target == REFERRER else RerouteReason.GROUP_UNREACHABLE
-            fallback = self._deps.address_book.fallback_recipient(
-                why.with_details(outcome.reason, code=outcome.code)
+            reroute_reason = (
+                RerouteReason.UNREACHABLE if failed.target == REFERRER else RerouteReason.GROUP_UNREACHABLE
             )
-            if ours and outcome.state is DeliveryState.REROUTED and fallback is not None:
+            fallback = self._deps.address_book.fallback_recipient(
+                reroute_reason.with_details(outcome.reason, code=outcome.code)
+            )
+            if is_ours and outcome.state is DeliveryState.REROUTED and fallback is not None:
                 addressing.create_reroute(connection, failed, fallback, now=now)
 
-        await await_write(self._database.write(keep))
+        await self._store(save)
         _log_failure(failed, outcome)
 
 
 def _unseen(error: CallError) -> CallError:
-    """An upload whose outcome is unknown has shown nobody anything."""
+    """No person sees an upload, so an upload with an unknown outcome may be repeated."""
     if isinstance(error, OutcomeUnknown):
         return TemporaryFailure(error.reason, code=error.code, log_id=error.log_id)
     return error
@@ -324,14 +323,14 @@ def _uuid(delivery: Delivery, content: Content) -> str:
 
 
 def _with_variant(delivery: Delivery, variant: CardVariant) -> Delivery:
-    """The renderer may have stepped down by itself."""
+    """The renderer may have chosen a lower variant than the delivery's."""
     return delivery if delivery.variant is variant else replace(delivery, variant=variant)
 
 
 def _log_failure(delivery: Delivery, outcome: DeliveryOutcome) -> None:
-    needs_person = outcome.state in (DeliveryState.DEAD, DeliveryState.UNKNOWN)
+    needs_attention = outcome.state in (DeliveryState.DEAD, DeliveryState.UNKNOWN)
     log.log(
-        logging.ERROR if needs_person else logging.WARNING,
+        logging.ERROR if needs_attention else logging.WARNING,
         f"delivery.{outcome.state}" if outcome.state is not DeliveryState.READY else "delivery.retried",
         extra={
             "delivery_id": delivery.id,

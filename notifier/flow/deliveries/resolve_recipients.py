@@ -1,6 +1,5 @@
-"""Announce: deliveries that wait for a name and an address get them from Feishu, at no more than its pace."""
+"""The worker that looks up the referrer of an account and addresses the deliveries that wait for it."""
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable
@@ -8,13 +7,13 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Clock, to_millis
+from notifier.clock import Clock, Millis
 from notifier.domain.account import Ownership
-from notifier.domain.delivery import limiter_block_ms, pause_ms
+from notifier.domain.delivery import pause_ms
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import AddressBook
 from notifier.errors import AccountUnknown, CallError
-from notifier.flow.in_flight import InFlight, await_write
+from notifier.flow.call_worker import CallWorker, ClaimedJobs, claim_within_limit, close_limiter
 from notifier.flow.ports import ReferralAccounts
 from notifier.store import accounts, addressing, rate_limits
 from notifier.store.accounts import DueLookup
@@ -22,112 +21,103 @@ from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT = 8
-IDLE_MS = 1_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveDeps:
-    """outside: Feishu. pace: of look-ups. wake: told when deliveries became ready."""
+    """The dependencies of a RecipientResolver."""
 
     referral_accounts: ReferralAccounts
+    """Looks up referrers at Feishu."""
     address_book: AddressBook
+    """Turns a target and a referrer into a recipient."""
     limit: RateLimit
+    """The rate limit of look-ups."""
     clock: Clock
+    """The source of the current time."""
     wake: Callable[[], None]
+    """Called when deliveries became ready."""
 
 
-class RecipientResolver:
-    """Holds the look-ups in flight, so that one which hangs keeps nobody else waiting. wake: a slot is free."""
+class RecipientResolver(CallWorker[DueLookup]):
+    """Looks up referrers, in the order of their due times."""
 
     def __init__(self, database: Database, deps: ResolveDeps, *, wake: Callable[[], None]) -> None:
-        self._database = database
+        """wake: called when a look-up ends and its slot is free."""
+        super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
-        self._in_flight = InFlight(on_finished=wake)
 
-    async def run_once(self) -> float:
-        """Starts the look-ups that may go now, longest wait first. Seconds until there may be more to do."""
-        slots = MAX_IN_FLIGHT - len(self._in_flight)
-        if slots <= 0:
-            return IDLE_MS / 1000
-        now = to_millis(self._deps.clock.now())
-        due, next_claim_at = await asyncio.wrap_future(
-            self._database.write(lambda c: _claim(c, self._deps, now=now, slots=slots))
-        )
-        for each in due:
-            self._in_flight.start(each.account_ref, _look_up(self._database, each, self._deps))
-        return 0 if due else max(0.0, next_claim_at - now) / 1000
-
-    async def drain(self, seconds: float) -> None:
-        """Lets look-ups in flight finish; the others are made again after the next start."""
-        await self._in_flight.drain(seconds)
-
-
-def _claim(
-    connection: Connection, deps: ResolveDeps, *, now: int, slots: int
-) -> tuple[list[DueLookup], float]:
-    """The look-ups that may go now; else when to ask again."""
-    next_at = accounts.get_next_lookup_at(connection)
-    if next_at is None:
-        return [], now + IDLE_MS
-    if next_at > now:
-        return [], min(next_at, now + IDLE_MS)
-    limiter = rate_limits.load_limiter(connection, rate_limits.LOOKUPS).plausible(deps.limit, now=now)
-    allowed = limiter.allowed_calls(deps.limit, now=now, wanted=slots)
-    if not allowed:
-        return [], limiter.allowed_at(deps.limit)
-    due = accounts.claim_lookups(connection, now=now, limit=allowed)
-    rate_limits.save_limiters(connection, [limiter.after(len(due), deps.limit, now=now)])
-    return due, now
-
-
-async def _look_up(database: Database, due: DueLookup, deps: ResolveDeps) -> None:
-    try:
-        referrer = await deps.referral_accounts.referrer(due.account.account_id)
-    except AccountUnknown as error:
-        log.warning("account.unknown", extra={"account_id": due.account.account_id, "reason": str(error)})
-        referrer = None
-    except CallError as error:
-        await _postpone(database, due, error, deps)
-        return
-    answer = Ownership(referrer=referrer, looked_up_at=to_millis(deps.clock.now()))
-    addressed = await await_write(database.write(lambda c: _address(c, due.account_ref, answer, deps)))
-    deps.wake()
-    log.info(
-        "account.looked_up",
-        extra={"account_id": due.account.account_id, "known": referrer is not None, "deliveries": addressed},
-    )
-
-
-def _address(connection: Connection, ref: int, answer: Ownership, deps: ResolveDeps) -> int:
-    accounts.save_ownership(connection, ref, answer)
-    return sum(
-        addressing.assign_recipient(
+    def _claim(
+        self,
+        connection: Connection,
+        *,
+        now: Millis,
+        free: int,
+        in_flight_ids: frozenset[int],  # noqa: ARG002 - a claim moves the due time, so it needs no exclusion
+    ) -> ClaimedJobs[DueLookup]:
+        due_at = accounts.get_next_lookup_at(connection)
+        if due_at is None or due_at > now:
+            return ClaimedJobs(next_claim_at=due_at)
+        return claim_within_limit(
             connection,
-            ref,
-            target,
-            deps.address_book.recipient(target, answer.referrer),
-            now=answer.looked_up_at,
+            rate_limits.LOOKUPS,
+            self._deps.limit,
+            now=now,
+            wanted=free,
+            claim=lambda allowed: accounts.claim_lookups(connection, now=now, limit=allowed),
         )
-        for target in addressing.list_waiting_targets(connection, ref)
-    )
 
+    def _row_id(self, job: DueLookup) -> int:
+        return job.account_ref
 
-async def _postpone(database: Database, due: DueLookup, error: CallError, deps: ResolveDeps) -> None:
-    """A look-up that fails delays the notice, however often; it never loses it."""
-    now = to_millis(deps.clock.now())
-    pause = pause_ms(attempts=due.attempts + 1, jitter=random.random())  # noqa: S311 - spread, not secrecy
-    asked = round(1000 * (error.retry_after_seconds or 0))
-    due_at = now + max(pause, asked)
-    log.warning(
-        "account.lookup_failed",
-        extra={"account_id": due.account.account_id, "reason": str(error), "again_in_ms": due_at - now},
-    )
+    async def _call(self, job: DueLookup) -> None:
+        account_id = job.account.account_id
+        try:
+            referrer = await self._deps.referral_accounts.referrer(account_id)
+        except AccountUnknown as error:
+            log.warning("account.unknown", extra={"account_id": account_id, "reason": str(error)})
+            referrer = None
+        except CallError as error:
+            await self._postpone(job, error)
+            return
+        ownership = Ownership(referrer=referrer, looked_up_at=self._now())
+        addressed = await self._store(lambda c: self._assign_recipients(c, job.account_ref, ownership))
+        self._deps.wake()
+        log.info(
+            "account.looked_up",
+            extra={"account_id": account_id, "known": referrer is not None, "deliveries": addressed},
+        )
 
-    def keep(connection: Connection) -> None:
-        accounts.postpone_lookup(connection, due.account_ref, due_at=due_at, reason=str(error))
-        closed_for = limiter_block_ms(error)
-        if closed_for:
-            rate_limits.block(connection, rate_limits.LOOKUPS, until=now + closed_for, reason=error.reason)
+    def _assign_recipients(self, connection: Connection, account_ref: int, ownership: Ownership) -> int:
+        """Returns the number of deliveries that became ready."""
+        accounts.save_ownership(connection, account_ref, ownership)
+        return sum(
+            addressing.assign_recipient(
+                connection,
+                account_ref,
+                target,
+                self._deps.address_book.recipient(target, ownership.referrer),
+                now=ownership.looked_up_at,
+            )
+            for target in addressing.list_waiting_targets(connection, account_ref)
+        )
 
-    await await_write(database.write(keep))
+    async def _postpone(self, job: DueLookup, error: CallError) -> None:
+        """Plans the next try. A failed look-up delays the notice and never discards it."""
+        now = self._now()
+        pause = pause_ms(attempts=job.attempts + 1, jitter=random.random())  # noqa: S311 - spread, not secrecy
+        requested_pause = round(1000 * (error.retry_after_seconds or 0))
+        due_at = now + max(pause, requested_pause)
+        log.warning(
+            "account.lookup_failed",
+            extra={
+                "account_id": job.account.account_id,
+                "reason": str(error),
+                "again_in_ms": due_at - now,
+            },
+        )
+
+        def save(connection: Connection) -> None:
+            accounts.postpone_lookup(connection, job.account_ref, due_at=due_at, reason=str(error))
+            close_limiter(connection, rate_limits.LOOKUPS, error, now=now)
+
+        await self._store(save)

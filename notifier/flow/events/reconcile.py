@@ -122,7 +122,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
         if self._is_run_requested:
             self._is_run_requested = False
             try:
-                await self._keep(
+                await self._store(
                     lambda c: reconciliations.start_run(c, ReconciliationTrigger.CONNECTED, now=self._now())
                 )
             except BaseException:
@@ -230,7 +230,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
             return
         self._failures.note_success(job.read.account_ref)
         since = self._deps.connected_since()
-        saved = await self._keep(lambda c: self._save_reading(c, job, state, since))
+        saved = await self._store(lambda c: self._save_reading(c, job, state, since))
         if saved.is_recovered:
             self._deps.wake()
         if saved.is_alarm:
@@ -245,7 +245,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
             jitter=random.random(),  # noqa: S311 - spreads retries, no secret
         )
         tries = self._failures.tries(read.account_ref)
-        await self._keep(lambda c: self._save_failure(c, read, error, tries=tries, pause=pause))
+        await self._store(lambda c: self._save_failure(c, read, error, tries=tries, pause=pause))
         log.warning(
             "reconciliation.read_failed",
             extra={"account_id": read.account.account_id, "reason": str(error), "tries": tries},

@@ -1,7 +1,6 @@
-"""Hand over: a payout that waits -> the company's paying system -> sent, later, or a person's to decide.
+"""The worker that submits payouts to the payroll system, and alarms about payouts that are late.
 
-Asked again with the same key and the same body until there is an answer, so that the other system can tell a repeat
-from a new one. The same step looks for money that was withdrawn and not paid for too long.
+Every retry has the same key and the same body, so that the payroll system recognises a repeat.
 """
 
 import asyncio
@@ -9,78 +8,80 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Clock, to_millis
+from notifier.clock import Clock, Millis
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import Payout, PayoutState, after_failure
 from notifier.errors import CallError, OutcomeUnknown
-from notifier.flow.in_flight import InFlight, await_write
+from notifier.flow.call_worker import CallWorker, ClaimedJobs
 from notifier.flow.notices import NoticeWriter
+from notifier.flow.ports import PayoutGateway
 from notifier.store import audit, payouts, withdrawals
 from notifier.store.audit import AuditAction
 from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT = 8
-IDLE_MS = 1_000
-LATE_EVERY_MS = 30_000
+LATE_CHECK_MS = 30_000
+"""The interval between two checks for late payouts, in milliseconds."""
 MAX_ALARMS = 20
-"""At a time: a group that hears of hundreds at once hears nothing."""
-
-
-class PayoutGateway(Protocol):
-    async def submit_payout(self, order_id: str, body: bytes) -> int:
-        """The HTTP status of a yes. Raises CallError: NotDone, OutcomeUnknown, or Refused when repeating is in vain."""
+"""Late payouts in one check. Hundreds of messages at once would hide each other in the group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitDeps:
-    """outside: None where payouts leave by export alone. late_after_ms: None for no alarm. wake: told when cards
-    are to be changed or people told.
-    """
+    """The dependencies of a PayoutSubmitter."""
 
     gateway: PayoutGateway | None
+    """The payroll system. None: payouts are exported only."""
     notices: NoticeWriter
+    """Writes alarms."""
     give_up_after_ms: int
+    """How long a payout is retried, in milliseconds."""
     late_after_ms: int | None
+    """The age at which an unpaid payout is late, in milliseconds. None: no alarm."""
     clock: Clock
+    """The source of the current time."""
     wake: Callable[[], None]
+    """Called when cards must be updated or notices are queued."""
 
 
-class PayoutSubmitter:
-    """Holds the calls in flight. wake: a slot is free."""
+class PayoutSubmitter(CallWorker[Payout]):
+    """Submits payouts, and alarms about payouts that are late."""
 
     def __init__(self, database: Database, deps: SubmitDeps, *, wake: Callable[[], None]) -> None:
-        self._database = database
+        """wake: called when a call ends and its slot is free."""
+        super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
-        self._in_flight = InFlight(on_finished=wake)
-        self._late_at = 0
+        self._late_check_at = 0
 
     async def run_once(self) -> float:
-        """Seconds until it makes sense to look again (or until woken)."""
+        """Checks for late payouts, then submits due ones. Returns the seconds until the next run."""
         now = self._now()
-        if now >= self._late_at or self._late_at - now > LATE_EVERY_MS:  # or the clock was set back
-            self._late_at = now + LATE_EVERY_MS
+        if now >= self._late_check_at or self._late_check_at - now > LATE_CHECK_MS:  # the clock was set back
+            self._late_check_at = now + LATE_CHECK_MS
             await self._alarm_late_payouts(now)
         if self._deps.gateway is None:
-            return IDLE_MS / 1000
-        in_flight_ids, slots = self._in_flight.rows, MAX_IN_FLIGHT - len(self._in_flight)
-        if slots <= 0:
-            return IDLE_MS / 1000
-        due, next_claim_at = await asyncio.wrap_future(
-            self._database.write(lambda c: _claim(c, now=now, slots=slots, in_flight_ids=in_flight_ids))
-        )
-        for payout in due:
-            self._in_flight.start(payout.id, self._submit(self._deps.gateway, payout))
-        return 0 if due else max(0, next_claim_at - now) / 1000
+            return self.idle_ms / 1000
+        return await super().run_once()
 
-    async def drain(self, seconds: float) -> None:
-        """Lets calls in flight finish; the others are made again after the next start, with their key."""
-        await self._in_flight.drain(seconds)
+    def _claim(
+        self, connection: Connection, *, now: Millis, free: int, in_flight_ids: frozenset[int]
+    ) -> ClaimedJobs[Payout]:
+        due_at = payouts.get_next_due_at(connection, in_flight_ids=in_flight_ids)
+        if due_at is None or due_at > now:
+            return ClaimedJobs(next_claim_at=due_at)
+        due = payouts.claim_due(connection, now=now, limit=free, in_flight_ids=in_flight_ids)
+        return ClaimedJobs(jobs=due, next_claim_at=now if due else None)
+
+    def _row_id(self, job: Payout) -> int:
+        return job.id
+
+    async def _call(self, job: Payout) -> None:
+        if self._deps.gateway is not None:
+            await self._submit(self._deps.gateway, job)
 
     async def _submit(self, gateway: PayoutGateway, payout: Payout) -> None:
         try:
@@ -88,23 +89,23 @@ class PayoutSubmitter:
         except CallError as error:
             await self._failed(payout, error)
             return
-        except Exception as error:  # whatever nobody foresaw is a try like any other, with its pause
+        except Exception as error:  # an unexpected error counts as a failed attempt
             log.exception("payout.call_failed", extra={"order_id": payout.order_id})
             await self._failed(payout, OutcomeUnknown(f"the call broke: {type(error).__name__}"))
             return
         now = self._now()
 
-        def keep(connection: Connection) -> None:
+        def save(connection: Connection) -> None:
             payouts.mark_submitted(connection, payout, now=now)
             _note(connection, payout, f"handed over (HTTP {status})", now)
 
-        await await_write(self._database.write(keep))
+        await self._store(save)
         self._deps.wake()
         log.info("payout.sent", extra={"order_id": payout.order_id, "status": status})
 
     async def _failed(self, payout: Payout, error: CallError) -> None:
         now = self._now()
-        step = after_failure(
+        retry = after_failure(
             payout,
             error,
             now=now,
@@ -112,33 +113,33 @@ class PayoutSubmitter:
             give_up_after_ms=self._deps.give_up_after_ms,
         )
 
-        def keep(connection: Connection) -> None:
-            ours = payouts.mark_submission_failed(connection, payout, step)
-            if not ours or step.state is not PayoutState.DEAD:
+        def save(connection: Connection) -> None:
+            is_ours = payouts.mark_submission_failed(connection, payout, retry)
+            if not is_ours or retry.state is not PayoutState.DEAD:
                 return
-            _note(connection, payout, f"given up: {step.reason}", now)
+            _note(connection, payout, f"given up: {retry.reason}", now)
             self._alarm(connection, payout, NoticeReason.PAYOUT_DEAD, now, which=str(payout.due_at))
 
-        await await_write(self._database.write(keep))
-        dead = step.state is PayoutState.DEAD
+        await self._store(save)
+        dead = retry.state is PayoutState.DEAD
         log.log(
             logging.ERROR if dead else logging.WARNING,
             "payout.dead" if dead else "payout.postponed",
             extra={
                 "order_id": payout.order_id,
-                "reason": step.reason,
-                "again_in_ms": None if dead else step.due_at - now,
+                "reason": retry.reason,
+                "again_in_ms": None if dead else retry.due_at - now,
             },
         )
         if dead:
             self._deps.wake()
 
-    async def _alarm_late_payouts(self, now: int) -> None:
+    async def _alarm_late_payouts(self, now: Millis) -> None:
         late_after = self._deps.late_after_ms
         if late_after is None:
             return
 
-        def keep(connection: Connection) -> list[str]:
+        def save(connection: Connection) -> list[str]:
             late = payouts.list_late(connection, before=now - late_after, limit=MAX_ALARMS)
             for payout in late:
                 payouts.mark_late_notified(connection, payout, now=now)
@@ -146,34 +147,21 @@ class PayoutSubmitter:
                 self._alarm(connection, payout, NoticeReason.PAYOUT_LATE, now)
             return [payout.order_id for payout in late]
 
-        late = await asyncio.wrap_future(self._database.write(keep))
+        late = await asyncio.wrap_future(self._database.write(save))
         for order_id in late:
             log.error("payout.late", extra={"order_id": order_id})
         if late:
             self._deps.wake()
 
     def _alarm(
-        self, connection: Connection, payout: Payout, reason: NoticeReason, now: int, *, which: str = ""
+        self, connection: Connection, payout: Payout, reason: NoticeReason, now: Millis, *, which: str = ""
     ) -> None:
         withdrawal = withdrawals.find_by_order(connection, payout.order_id)
         if withdrawal is not None:
             self._deps.notices.alarm(connection, withdrawal, reason, now=now, which=which)
 
-    def _now(self) -> int:
-        return to_millis(self._deps.clock.now())
 
-
-def _claim(
-    connection: Connection, *, now: int, slots: int, in_flight_ids: frozenset[int]
-) -> tuple[list[Payout], int]:
-    """What may go now; else when to ask again."""
-    due_at = payouts.get_next_due_at(connection, in_flight_ids=in_flight_ids)
-    if due_at is None or due_at > now:
-        return [], now + IDLE_MS if due_at is None else min(due_at, now + IDLE_MS)
-    return payouts.claim_due(connection, now=now, limit=slots, in_flight_ids=in_flight_ids), now
-
-
-def _note(connection: Connection, payout: Payout, outcome: str, now: int) -> None:
+def _note(connection: Connection, payout: Payout, outcome: str, now: Millis) -> None:
     audit.add_entries(
         connection,
         audit.AuditEntry(

@@ -1,10 +1,9 @@
-"""Withdraw: a requested order -> the balance as it is now -> Feishu's answer -> payout, receipt, cards.
+"""The worker that carries out withdrawal orders at Feishu, and creates the payout, the notices and the card updates.
 
-The order id is on disk before the first call and the same in every call. Only a clear no ends an order that took
-nothing; what is unknown is asked again, for ever.
+The order id is stored before the first call and is the same in every call. Only a clear refusal ends an order without
+a withdrawal. An order with an unknown outcome is retried without limit.
 """
 
-import asyncio
 import logging
 import random
 from collections.abc import Callable
@@ -12,14 +11,13 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Clock, to_millis
+from notifier.clock import Clock, Millis
 from notifier.domain.account import AccountState, Ownership
-from notifier.domain.delivery import limiter_block_ms
 from notifier.domain.payout import body_of
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, after_failure, withdrawable
 from notifier.errors import AccountDeactivated, CallError, OutcomeUnknown, TemporaryFailure
-from notifier.flow.in_flight import InFlight, await_write
+from notifier.flow.call_worker import CallWorker, ClaimedJobs, claim_within_limit, close_limiter
 from notifier.flow.notices import NoticeWriter, result_reason
 from notifier.flow.ports import ReferralAccounts
 from notifier.store import accounts, audit, payouts, rate_limits, withdrawals
@@ -29,81 +27,73 @@ from notifier.store.withdrawals import WithdrawalResult
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT = 8
-IDLE_MS = 1_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawDeps:
-    """outside: Feishu. pace: of withdrawals. wake: told when cards are to be changed, people told, and money paid."""
+    """The dependencies of a Withdrawer."""
 
     referral_accounts: ReferralAccounts
+    """Reads and withdraws balances at Feishu."""
     notices: NoticeWriter
+    """Writes notices about the result."""
     limit: RateLimit
+    """The rate limit of withdrawals."""
     clock: Clock
+    """The source of the current time."""
     worker_id: str
+    """The id of this process, which claims the orders."""
     wake: Callable[[], None]
+    """Called when cards must be updated, notices are queued, or a payout is created."""
 
 
-class Withdrawer:
-    """Holds the orders in flight. wake: a slot is free."""
+class Withdrawer(CallWorker[Withdrawal]):
+    """Carries out withdrawal orders."""
 
     def __init__(self, database: Database, deps: WithdrawDeps, *, wake: Callable[[], None]) -> None:
-        self._database = database
+        """wake: called when an order's calls end and its slot is free."""
+        super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
-        self._in_flight = InFlight(on_finished=wake)
-
-    async def run_once(self) -> float:
-        """Seconds until it makes sense to ask again (or until woken)."""
-        now = self._now()
-        slots = MAX_IN_FLIGHT - len(self._in_flight)
-        if slots <= 0:
-            return IDLE_MS / 1000
-        in_flight_ids = self._in_flight.rows
-        orders, next_claim_at = await asyncio.wrap_future(
-            self._database.write(lambda c: self._claim(c, now=now, slots=slots, in_flight_ids=in_flight_ids))
-        )
-        for order in orders:
-            self._in_flight.start(order.id, self._execute(order))
-        return 0 if orders else max(0.0, next_claim_at - now) / 1000
-
-    async def drain(self, seconds: float) -> None:
-        """Lets calls in flight finish; the others are asked again after the next start, with their order id."""
-        await self._in_flight.drain(seconds)
 
     def _claim(
-        self, connection: Connection, *, now: int, slots: int, in_flight_ids: frozenset[int]
-    ) -> tuple[list[Withdrawal], float]:
+        self, connection: Connection, *, now: Millis, free: int, in_flight_ids: frozenset[int]
+    ) -> ClaimedJobs[Withdrawal]:
         due_at = withdrawals.get_next_due_at(connection, in_flight_ids=in_flight_ids)
         if due_at is None or due_at > now:
-            return [], now + IDLE_MS if due_at is None else min(due_at, now + IDLE_MS)
-        limit = self._deps.limit
-        limiter = rate_limits.load_limiter(connection, rate_limits.WITHDRAWALS).plausible(limit, now=now)
-        allowed = limiter.allowed_calls(limit, now=now, wanted=slots)
-        if not allowed:
-            return [], limiter.allowed_at(limit)
-        orders = withdrawals.claim_due(
-            connection, worker_id=self._deps.worker_id, now=now, limit=allowed, in_flight_ids=in_flight_ids
+            return ClaimedJobs(next_claim_at=due_at)
+        return claim_within_limit(
+            connection,
+            rate_limits.WITHDRAWALS,
+            self._deps.limit,
+            now=now,
+            wanted=free,
+            claim=lambda allowed: withdrawals.claim_due(
+                connection,
+                worker_id=self._deps.worker_id,
+                now=now,
+                limit=allowed,
+                in_flight_ids=in_flight_ids,
+            ),
         )
-        rate_limits.save_limiters(connection, [limiter.after(len(orders), limit, now=now)])
-        return orders, now
 
-    async def _execute(self, order: Withdrawal) -> None:
+    def _row_id(self, job: Withdrawal) -> int:
+        return job.id
+
+    async def _call(self, job: Withdrawal) -> None:
         try:
-            if await (self._call_again(order) if order.called else self._is_worth_a_call(order)):
-                await self._call(order)
+            if await (self._call_again(job) if job.called else self._is_worth_a_call(job)):
+                await self._withdraw(job)
         except CallError as error:
-            await self._failed(order, error)
+            await self._failed(job, error)
 
     async def _is_worth_a_call(self, order: Withdrawal) -> bool:
-        """The balance as Feishu knows it now, kept beside the order; an order for nothing ends here."""
+        """Reads the balance and stores it with the order. An order without a balance ends here."""
         try:
             state = await self._deps.referral_accounts.read(order.account.account_id)
-        except OutcomeUnknown as error:  # reading moves nothing, so nothing is unknown
+        except OutcomeUnknown as error:  # a read changes nothing, so it may simply be repeated
             raise TemporaryFailure(error.reason, code=error.code, log_id=error.log_id) from error
         expected = withdrawable(state.amounts, order.kinds)
-        worker_id = state.referrer.open_id if state.referrer else None
-        if order.role is Role.REFERRER and worker_id != order.requested_by:
+        referrer_id = state.referrer.open_id if state.referrer else None
+        if order.role is Role.REFERRER and referrer_id != order.requested_by:
             reason = "the account is not theirs who asked"
             await self._finish(
                 order, WithdrawalResult(state=WithdrawalState.REFUSED, now=self._now(), reason=reason), state
@@ -118,19 +108,17 @@ class Withdrawer:
                 state,
             )
             return False
-        return await await_write(self._database.write(lambda c: self._begin_call(c, order, state)))
+        return await self._store(lambda c: self._begin_call(c, order, state))
 
     async def _call_again(self, order: Withdrawal) -> bool:
-        return await await_write(
-            self._database.write(
-                lambda c: withdrawals.mark_call_started(
-                    c, order, worker_id=self._deps.worker_id, expected=None, now=self._now()
-                )
+        return await self._store(
+            lambda c: withdrawals.mark_call_started(
+                c, order, worker_id=self._deps.worker_id, expected=None, now=self._now()
             )
         )
 
     def _begin_call(self, connection: Connection, order: Withdrawal, state: AccountState) -> bool:
-        self._keep_state(connection, order, state)
+        self._save_account_state(connection, order, state)
         return withdrawals.mark_call_started(
             connection,
             order,
@@ -139,100 +127,96 @@ class Withdrawer:
             now=self._now(),
         )
 
-    async def _call(self, order: Withdrawal) -> None:
-        done = await self._deps.referral_accounts.withdraw(
+    async def _withdraw(self, order: Withdrawal) -> None:
+        answer = await self._deps.referral_accounts.withdraw(
             order.account.account_id, order_id=order.order_id, kinds=order.kinds
         )
-        if not done.amounts and done.at is None and not done.order_id:
+        if not answer.amounts and answer.at is None and not answer.order_id:
             raise OutcomeUnknown("the answer to a withdrawal says nothing")
-        withdrawn = withdrawable(done.amounts, order.kinds)
+        withdrawn = withdrawable(answer.amounts, order.kinds)
         state = WithdrawalState.WITHDRAWN if withdrawn else WithdrawalState.NOTHING
         await self._finish(
-            order, WithdrawalResult(state=state, now=self._now(), withdrawn=withdrawn, at=done.at)
+            order, WithdrawalResult(state=state, now=self._now(), withdrawn=withdrawn, at=answer.at)
         )
 
     async def _finish(
         self,
         order: Withdrawal,
-        ending: WithdrawalResult,
+        result: WithdrawalResult,
         state: AccountState | None = None,
         *,
         deactivated: bool = False,
     ) -> None:
-        def keep(connection: Connection) -> bool:
+        def save(connection: Connection) -> bool:
             if state is not None:
-                self._keep_state(connection, order, state)
+                self._save_account_state(connection, order, state)
             if deactivated:
-                accounts.save_is_active(connection, order.account_ref, is_active=False, now=ending.now)
-            if not withdrawals.finish(connection, order, ending):
+                accounts.save_is_active(connection, order.account_ref, is_active=False, now=result.now)
+            if not withdrawals.finish(connection, order, result):
                 return False
-            outcome = ending.state.value + (f": {ending.reason}" if ending.reason else "")
-            self._note(connection, order, outcome, ending.now)
-            self._create_follow_ups(connection, order, ending)
+            outcome = result.state.value + (f": {result.reason}" if result.reason else "")
+            self._note(connection, order, outcome, result.now)
+            self._create_follow_ups(connection, order, result)
             return True
 
-        if await await_write(self._database.write(keep)):
+        if await self._store(save):
             log.info(
                 "withdrawal.%s",
-                ending.state,
+                result.state,
                 extra={
                     "order_id": order.order_id,
                     "account_id": order.account.account_id,
-                    "code": ending.code,
+                    "code": result.code,
                 },
             )
         self._deps.wake()
 
-    def _create_follow_ups(self, connection: Connection, order: Withdrawal, ending: WithdrawalResult) -> None:
-        """What was taken must be paid and told; both are born with it."""
-        reason = result_reason(ending.state, None)
+    def _create_follow_ups(self, connection: Connection, order: Withdrawal, result: WithdrawalResult) -> None:
+        """Creates the payout and the notices in the transaction that stores the result."""
+        reason = result_reason(result.state, None)
         if reason is None:
             return
-        if ending.state is WithdrawalState.WITHDRAWN:
-            worker_id = accounts.get_ownership(connection, order.account_ref)
-            at = ending.at if ending.at is not None else ending.now
-            referrer = worker_id.referrer if worker_id else None
-            body = body_of(order, withdrawn=ending.withdrawn or {}, at=at, referrer=referrer)
-            payouts.create_payout(connection, order, body=body, now=ending.now)
-            self._deps.notices.write_result(connection, order, reason, now=ending.now)
+        if result.state is WithdrawalState.WITHDRAWN:
+            ownership = accounts.get_ownership(connection, order.account_ref)
+            at = result.at if result.at is not None else result.now
+            referrer = ownership.referrer if ownership else None
+            body = body_of(order, withdrawn=result.withdrawn or {}, at=at, referrer=referrer)
+            payouts.create_payout(connection, order, body=body, now=result.now)
+            self._deps.notices.write_result(connection, order, reason, now=result.now)
         else:
-            self._deps.notices.write_where_cards_expired(connection, order, reason, now=ending.now)
+            self._deps.notices.write_where_cards_expired(connection, order, reason, now=result.now)
 
     async def _failed(self, order: Withdrawal, error: CallError) -> None:
         now = self._now()
         age_seconds = max(0, now - order.requested_at) // 1000
         tried = replace(order, attempts=max(order.attempts + 1, age_seconds.bit_length()))
-        step = after_failure(tried, error, now=now, jitter=random.random())  # noqa: S311 - spread, not secrecy
-        if step.state is WithdrawalState.REFUSED:
-            ending = WithdrawalResult(
-                state=step.state, now=now, reason=step.reason, code=step.code, log_id=step.log_id
+        retry = after_failure(tried, error, now=now, jitter=random.random())  # noqa: S311 - spread, not secrecy
+        if retry.state is WithdrawalState.REFUSED:
+            result = WithdrawalResult(
+                state=retry.state, now=now, reason=retry.reason, code=retry.code, log_id=retry.log_id
             )
-            await self._finish(order, ending, deactivated=isinstance(error, AccountDeactivated))
+            await self._finish(order, result, deactivated=isinstance(error, AccountDeactivated))
             return
 
-        def keep(connection: Connection) -> None:
-            withdrawals.postpone(connection, order, step)
-            closed_for = limiter_block_ms(error)
-            if closed_for:
-                rate_limits.block(
-                    connection, rate_limits.WITHDRAWALS, until=now + closed_for, reason=error.reason
-                )
+        def save(connection: Connection) -> None:
+            withdrawals.postpone(connection, order, retry)
+            close_limiter(connection, rate_limits.WITHDRAWALS, error, now=now)
             self._note(connection, order, f"not known yet: {error.reason}", now)
 
-        await await_write(self._database.write(keep))
+        await self._store(save)
         log.warning(
             "withdrawal.postponed",
-            extra={"order_id": order.order_id, "reason": str(error), "again_in_ms": step.due_at - now},
+            extra={"order_id": order.order_id, "reason": str(error), "again_in_ms": retry.due_at - now},
         )
 
-    def _keep_state(self, connection: Connection, order: Withdrawal, state: AccountState) -> None:
+    def _save_account_state(self, connection: Connection, order: Withdrawal, state: AccountState) -> None:
         accounts.save_is_active(connection, order.account_ref, is_active=state.is_active, now=self._now())
         if state.referrer is not None:
             accounts.save_ownership(
                 connection, order.account_ref, Ownership(referrer=state.referrer, looked_up_at=self._now())
             )
 
-    def _note(self, connection: Connection, order: Withdrawal, outcome: str, now: int) -> None:
+    def _note(self, connection: Connection, order: Withdrawal, outcome: str, now: Millis) -> None:
         audit.add_entries(
             connection,
             audit.AuditEntry(
@@ -245,6 +229,3 @@ class Withdrawer:
                 delivery_id=None,
             ),
         )
-
-    def _now(self) -> int:
-        return to_millis(self._deps.clock.now())

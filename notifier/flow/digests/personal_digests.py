@@ -1,0 +1,91 @@
+"""Sends each referrer a digest of the own account, some referrers per transaction."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import groupby
+
+from sqlalchemy.engine import Connection
+
+from notifier.domain.digest import AssetFlow, Digest, DigestPlan
+from notifier.domain.money import Asset
+from notifier.domain.route import REFERRER
+from notifier.flow.digests.send_digest import DigestDeps
+from notifier.store.digests import digest_runs, period_totals
+from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
+from notifier.store.digests.period_totals import TimeRange
+from notifier.store.engine.database import Database
+
+log = logging.getLogger(__name__)
+
+PAGE_SIZE = 100
+"""Accounts in one transaction."""
+REFERRERS = "referrers"
+"""The recipient of the run that stands for all referrers."""
+
+
+async def send_personal_digests(
+    database: Database, deps: DigestDeps, plan: DigestPlan, run_key: DigestRunKey
+) -> bool:
+    """Queues the digests of the next referrers. Returns False when no referrer is left."""
+    more = await asyncio.wrap_future(database.write(lambda c: _send_personal_page(c, deps, plan, run_key)))
+    deps.wake()
+    return more
+
+
+def _send_personal_page(
+    connection: Connection, deps: DigestDeps, plan: DigestPlan, run_key: DigestRunKey
+) -> bool:
+    run = digest_runs.claim_or_resume(connection, run_key)
+    if run is None:
+        return False
+    run_id, after_ref = run
+    account_refs = period_totals.list_account_refs(connection, after_ref=after_ref, limit=PAGE_SIZE)
+    time_range = TimeRange(from_at=run_key.period.from_at, to_at=run_key.period.to_at)
+    rows = period_totals.iter_account_totals(connection, time_range, account_refs=account_refs)
+    for account_ref, own_rows in groupby(rows, key=lambda row: row.account_ref):
+        _queue_one(connection, deps, plan, run_key, account_ref, {row.asset: row.flow for row in own_rows})
+    digest_runs.save_progress(
+        connection, run_id, account_ref=account_refs[-1] if len(account_refs) == PAGE_SIZE else None
+    )
+    if len(account_refs) < PAGE_SIZE:
+        log.info("digest.personal_sent", extra={"digest": plan.name, "period": run_key.period.label})
+    return len(account_refs) == PAGE_SIZE
+
+
+def _queue_one(
+    connection: Connection,
+    deps: DigestDeps,
+    plan: DigestPlan,
+    run_key: DigestRunKey,
+    account_ref: int,
+    flows: Mapping[Asset, AssetFlow],
+) -> None:
+    """Queues one referrer's digest. An account without balance and change has no totals, and gets no digest."""
+    digest = own_digest(plan, run_key, flows)
+    if plan.skip_quiet and digest.is_quiet:
+        return
+    own_key = replace(run_key, recipient=f"account:{account_ref}")
+    run_id = digest_runs.claim_run(connection, own_key, state=DigestRunState.NOTIFIED, content=digest)
+    if run_id is not None:
+        recipient = deps.notices.known_recipient(connection, account_ref, REFERRER, run_key.created_at)
+        digest_runs.create_delivery(
+            connection, own_key, run_id, target=REFERRER, recipient=recipient, account_ref=account_ref
+        )
+
+
+def own_digest(plan: DigestPlan, run_key: DigestRunKey, flows: Mapping[Asset, AssetFlow]) -> Digest:
+    """Builds the digest of one referrer. flows: the totals of the referrer's account in the period."""
+    has_changed = any(flow.net or flow.rewards or flow.withdrawn for flow in flows.values())
+    return Digest(
+        name=plan.name,
+        period=run_key.period,
+        due_at=run_key.due_at,
+        created_at=run_key.created_at,
+        correction_number=run_key.correction_number,
+        flows=flows,
+        changed_accounts=1 if has_changed else 0,
+        offers_withdrawal=plan.withdraw,
+        zone=plan.zone.key,
+    )
