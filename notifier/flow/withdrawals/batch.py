@@ -1,12 +1,11 @@
-"""Batch: accounts of a batch -> the same authorisation, order id and audit entry as for a single press, one by one.
+"""The worker that places the withdrawal orders of a batch, with the same checks as for a single press.
 
-An account is judged when its turn comes, not when the button was pressed. Its order is made in one transaction with
-the note that it was made, so a restart goes on with the next one.
+Each account is judged when its order is placed, not when the button was pressed. The order and the progress of the
+batch are stored in one transaction, so a restart continues with the next account.
 """
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
@@ -16,20 +15,20 @@ from notifier.clock import Clock, to_millis
 from notifier.domain.digest_panel import SkipReason
 from notifier.domain.event import Click
 from notifier.domain.route import AddressBook
-from notifier.domain.withdrawal import DenialReason, PressOutcome, Role, WithdrawOffer, authorise, judge_press
-from notifier.store import audit, withdrawals
+from notifier.domain.withdrawal import DenialReason, PressOutcome, WithdrawOffer, authorise
+from notifier.flow.withdrawals.place_order import judge_and_order
+from notifier.store import audit
 from notifier.store.audit import AuditAction
 from notifier.store.cards import batches, buttons
 from notifier.store.cards.batches import BatchItem
 from notifier.store.cards.buttons import PressedButton
 from notifier.store.engine.database import Database
 from notifier.store.notices import make_delivery_key
-from notifier.store.withdrawals import WithdrawalHistory, WithdrawalOrder
 
 log = logging.getLogger(__name__)
 
 MAX_IN_FLIGHT = 10
-"""Orders made in one transaction; a click that comes meanwhile waits no longer than these take."""
+"""Orders in one transaction. A click that arrives meanwhile waits until it ends."""
 
 IDLE_SECONDS = 1.0
 WATCH_SECONDS = 0.3
@@ -50,25 +49,31 @@ _DENIALS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchDeps:
-    """operators: by group, the open_ids that may act. app_id: ours; an account of another app, from a time before, is
-    nobody's to withdraw. wake: told when orders were born, and cards are to change.
-    """
+    """The dependencies of a Batcher."""
 
     app_id: str
+    """The configured app. Accounts of an app configured earlier cannot be withdrawn from."""
     withdraw_offer: WithdrawOffer
+    """The kinds of balance to withdraw."""
     address_book: AddressBook
+    """Names the group of a chat."""
     operators: Mapping[str, Collection[str]]
+    """By group name, the open_ids that may act for the accounts shown in it."""
     clock: Clock
+    """The source of the current time."""
     wake: Callable[[], None]
+    """Called when orders were placed or cards must be updated."""
 
 
 class Batcher:
+    """Places the orders of running batches."""
+
     def __init__(self, database: Database, deps: BatchDeps) -> None:
         self._database = database
         self._deps = deps
 
     async def run_once(self) -> float:
-        """Seconds until it makes sense to look again (or until woken)."""
+        """Places some orders. Returns the seconds until the next run."""
         now = to_millis(self._deps.clock.now())
         ordered, over, running = await asyncio.wrap_future(self._database.write(lambda c: self._work(c, now)))
         for batch_id in over:
@@ -94,56 +99,42 @@ class Batcher:
         )
         if pressed is None:
             raise LookupError(f"no button {item.button_ref}")
-        verdict = authorise(_as_click(item, pressed), pressed.button, operators=self._deps.operators, now=now)
+        authorization = authorise(
+            _as_click(item, pressed), pressed.button, operators=self._deps.operators, now=now
+        )
         if pressed.button.account.app_id != self._deps.app_id:
             self._skip(connection, item, SkipReason.DENIED, DenialReason.FOREIGN.value, now)
             return
-        if verdict.role is None:
-            denial_reason = verdict.denial_reason or DenialReason.NOBODY
-            why = _DENIALS.get(denial_reason, SkipReason.DENIED)
-            self._skip(connection, item, why, denial_reason.value, now)
+        if authorization.role is None:
+            denial_reason = authorization.denial_reason or DenialReason.NOBODY
+            skip_reason = _DENIALS.get(denial_reason, SkipReason.DENIED)
+            self._skip(connection, item, skip_reason, denial_reason.value, now)
             return
-        means = self._meaning(connection, pressed)
-        order = self._order_for(item, pressed, verdict.role, now)
-        if means is PressOutcome.BEGIN and withdrawals.create_order(connection, order) is not None:
-            batches.mark_ordered(connection, item, order.order_id)
-            outcome = f"requested as {verdict.role}, batch {item.batch_id}"
-            self._note(connection, item, AuditAction.ORDER, outcome, now, order_id=order.order_id)
-        else:
-            skipped = _SKIPPED.get(means, SkipReason.BUSY)
-            self._skip(connection, item, skipped, f"left out: {skipped}", now)
-
-    def _meaning(self, connection: Connection, pressed: PressedButton) -> PressOutcome:
-        button = pressed.button
-        history = WithdrawalHistory(connection, button.account_ref, button.account)
-        holdings = withdrawals.compute_holdings(
+        placed = judge_and_order(
             connection,
-            button.account_ref,
-            reported_at=pressed.reported_at,
-            not_in_ledger=history.not_in_ledger,
-        )
-        return judge_press(
-            button_count=button.withdrawal_count,
-            withdrawal_count=history.withdrawal_count,
-            unfinished=history.unfinished is not None,
-            holdings=holdings,
+            pressed,
             kinds=self._deps.withdraw_offer.kinds,
-        )
-
-    def _order_for(self, item: BatchItem, pressed: PressedButton, role: Role, now: int) -> WithdrawalOrder:
-        return WithdrawalOrder(
-            order_id=f"rn-{uuid.uuid4().hex}",
-            button=pressed.button,
-            kinds=self._deps.withdraw_offer.kinds,
-            role=role,
+            role=authorization.role,
             requested_by=item.requested_by,
             click_key=make_delivery_key("batch", item.click_key, str(item.account_ref)),
             now=now,
         )
+        if placed.outcome is PressOutcome.BEGIN and placed.withdrawal is not None:
+            order_id = placed.withdrawal.order_id
+            batches.mark_ordered(connection, item, order_id)
+            outcome = f"requested as {authorization.role}, batch {item.batch_id}"
+            self._note(connection, item, AuditAction.ORDER, outcome, now, order_id=order_id)
+        else:
+            skipped = _SKIPPED.get(placed.outcome, SkipReason.BUSY)
+            self._skip(connection, item, skipped, f"left out: {skipped}", now)
 
-    def _skip(self, connection: Connection, item: BatchItem, why: SkipReason, outcome: str, now: int) -> None:
-        batches.skip_item(connection, item, why, now=now)
-        self._note(connection, item, AuditAction.DENIED if why.is_denial else AuditAction.CLICK, outcome, now)
+    def _skip(
+        self, connection: Connection, item: BatchItem, skip_reason: SkipReason, outcome: str, now: int
+    ) -> None:
+        batches.skip_item(connection, item, skip_reason, now=now)
+        self._note(
+            connection, item, AuditAction.DENIED if skip_reason.is_denial else AuditAction.CLICK, outcome, now
+        )
 
     def _note(
         self,
@@ -169,7 +160,7 @@ class Batcher:
 
 
 def _as_click(item: BatchItem, pressed: PressedButton) -> Click:
-    """As if this account's own button had been pressed. Where the press came from was judged when it came."""
+    """Returns a press of the account's own button. The origin of the batch's press was checked when it arrived."""
     account = pressed.button.account
     return Click(
         key=item.click_key,

@@ -1,11 +1,10 @@
-"""Click: who pressed what -> may they? -> an order on disk -> toast and card, all from local state.
+"""Handles a press of a card button: authorises it, places the order, and answers with a toast and the card.
 
-The click, the verdict, the order and the audit entry are one transaction; the answer leaves after its commit and
-before anybody asks Feishu anything.
+The click, the order and the audit entry are stored in one transaction. The answer is sent after the commit and before
+any call to Feishu.
 """
 
 import logging
-import uuid
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -29,41 +28,47 @@ from notifier.domain.withdrawal import (
     Withdrawal,
     WithdrawOffer,
     authorise,
-    judge_press,
 )
 from notifier.flow.withdrawals import panel_click
-from notifier.store import audit, card_updates, inbox, withdrawals
+from notifier.flow.withdrawals.place_order import judge_and_order
+from notifier.store import audit, card_updates, inbox
 from notifier.store.audit import AuditAction
 from notifier.store.cards import batches, buttons, card_states, digest_panels
 from notifier.store.cards.buttons import PressedButton
 from notifier.store.engine.database import Database
 from notifier.store.engine.writer import WriterClosed
-from notifier.store.withdrawals import WithdrawalOrder
 
 log = logging.getLogger(__name__)
 
 Answer = Mapping[str, Any]
 
 ANSWER_FIRST_MS = 300
-"""The answer to the click leaves before anybody asks Feishu anything."""
+"""The delay before the first withdrawal call, in milliseconds, so that the answer to the click is sent first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickDeps:
-    """read: never raises. operators: by group, the open_ids that may act. wake: told when an order was born."""
+    """The dependencies of a ClickHandler."""
 
     read: Callable[[Event], Click]
+    """Parses a callback. It never raises."""
     withdraw_offer: WithdrawOffer
+    """The kinds of balance to withdraw."""
     address_book: AddressBook
+    """Names the group of a chat."""
     operators: Mapping[str, Collection[str]]
+    """By group name, the open_ids that may act for the accounts shown in it."""
     renderer: Renderer
+    """Renders the card of the answer."""
     clock: Clock
+    """The source of the current time."""
     wake: Callable[[], None]
+    """Called when an order was placed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """card: the one to be shown, None to leave it as it is. delivery_id: whose card was pressed, if it is ours."""
+    """The answer to a press. card: the card to show, None for no change. delivery_id: the pressed card's delivery."""
 
     toast: Answer
     card: PostedCard | None = None
@@ -72,38 +77,39 @@ class Decision:
 
 
 class ClickHandler:
-    """accept() may be called from any thread."""
+    """Answers presses. `accept` may be called from any thread."""
 
     def __init__(self, database: Database, deps: ClickDeps) -> None:
         self._database = database
         self._deps = deps
         self._accept = inbox.EventInserter(deps.clock)
-        self._drawing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="click")
+        self._render_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="click")
 
     def accept(self, event: Event) -> "Future[Answer]":
-        """Resolves, after the commit, to what Feishu shows the clicker. Fails when it could not be stored."""
+        """Returns the answer for Feishu, available after the commit. It fails when the click could not be stored."""
         answer: Future[Answer] = Future()
         decided = self._database.write(lambda c: self._decide(c, event))
         decided.add_done_callback(lambda done: self._wake_and_answer(done, answer))
         return answer
 
     def close(self) -> None:
-        self._drawing.shutdown(wait=False, cancel_futures=True)
+        """Stops rendering. Later answers contain the toast only."""
+        self._render_pool.shutdown(wait=False, cancel_futures=True)
 
     def _wake_and_answer(self, decided: "Future[Decision]", answer: "Future[Answer]") -> None:
-        """Off the writer's thread: drawing a card takes milliseconds that others wait for."""
+        """Renders in another thread, as other writes would wait for the milliseconds of rendering."""
         error = decided.exception()
         if error is not None:
             answer.set_exception(error)
             return
         decision = decided.result()
         try:
-            self._drawing.submit(self._answer, decision, answer)
-        except RuntimeError:  # closed: the order is on disk, the card follows after the next start
+            self._render_pool.submit(self._answer, decision, answer)
+        except RuntimeError:  # closed: the order is stored, the card is updated after the next start
             answer.set_result({"toast": dict(decision.toast)})
 
     def _answer(self, decision: Decision, answer: "Future[Answer]") -> None:
-        """A card that cannot be drawn costs the picture, never the answer."""
+        """A card that cannot be rendered is left out of the answer."""
         document: dict[str, Any] = {"toast": dict(decision.toast)}
         try:
             if decision.card is not None:
@@ -113,12 +119,12 @@ class ClickHandler:
         except Exception:
             log.exception("click.card_failed")
         answer.set_result(document)
-        self._show_again(decision.delivery_id)
+        self._request_repeat(decision.delivery_id)
         if decision.begun:
             self._deps.wake()
 
-    def _show_again(self, delivery_id: int | None) -> None:
-        """A change that Feishu got while the click was unanswered is undone by it: make it once more."""
+    def _request_repeat(self, delivery_id: int | None) -> None:
+        """Repeats the update of a card, as the answer to a click replaces an update that arrived shortly before."""
         if delivery_id is None:
             return
         now = to_millis(self._deps.clock.now())
@@ -138,60 +144,55 @@ class ClickHandler:
             if click.button_ref
             else None
         )
-        if pressed is None and (button := self._lever(connection, click)) is not None:
-            return self._decide_on_board(connection, click, button, now)
+        if pressed is None and (button := self._find_panel_button(connection, click)) is not None:
+            return self._decide_for_panel(connection, click, button, now)
         return self._decide_for(connection, click, pressed, now)
 
     def _decide_for(
         self, connection: Connection, click: Click, pressed: PressedButton | None, now: int
     ) -> Decision:
-        """One account: whose button was pressed, or which was chosen on a board."""
+        """Decides for the account of the pressed button, or the account selected on a digest card."""
         button = pressed.button if pressed else None
-        verdict = authorise(click, button, operators=self._deps.operators, now=now)
-        if pressed is None or verdict.role is None:
-            return self._refuse(connection, click, button, verdict, now)
+        authorization = authorise(click, button, operators=self._deps.operators, now=now)
+        if pressed is None or authorization.role is None:
+            return self._refuse(connection, click, button, authorization, now)
         button = pressed.button
-        history = withdrawals.WithdrawalHistory(connection, button.account_ref, button.account)
-        holdings = withdrawals.compute_holdings(
+        placed = judge_and_order(
             connection,
-            button.account_ref,
-            reported_at=pressed.reported_at,
-            not_in_ledger=history.not_in_ledger,
-        )
-        under_way = history.unfinished
-        means = judge_press(
-            button_count=button.withdrawal_count,
-            withdrawal_count=history.withdrawal_count,
-            unfinished=under_way is not None,
-            holdings=holdings,
+            pressed,
             kinds=self._deps.withdraw_offer.kinds,
+            role=authorization.role,
+            requested_by=click.open_id,
+            click_key=click.key,
+            now=now,
+            wait_ms=ANSWER_FIRST_MS,
         )
-        if means is PressOutcome.BEGIN:
-            under_way = withdrawals.create_order(connection, self._order(click, button, verdict.role, now))
-            means = (
-                PressOutcome.BEGIN if under_way else PressOutcome.BUSY
-            )  # a replayed callback: its order exists
-        audit.add_entries(connection, *self._entries(click, button, means, verdict.role, under_way, now))
+        outcome, withdrawal = placed.outcome, placed.withdrawal
+        audit.add_entries(
+            connection, *self._entries(click, button, outcome, authorization.role, withdrawal, now)
+        )
         if (
-            under_way is not None
-            and button.withdrawal_count == history.withdrawal_count
+            withdrawal is not None
+            and button.withdrawal_count == placed.withdrawal_count
             and not pressed.is_digest
         ):
-            card_state = CardState(button_ref=button.button_ref, holdings=holdings, withdrawal=under_way)
+            card_state = CardState(
+                button_ref=button.button_ref, holdings=placed.holdings, withdrawal=withdrawal
+            )
             card: PostedCard | None = card_states.to_posted_card(connection, pressed, card_state)
         else:
-            is_stale = means is PressOutcome.STALE
+            is_stale = outcome is PressOutcome.STALE
             card = card_states.load_posted_card(
                 connection, button.delivery_id, renew_button=is_stale, now=now
             )
         return Decision(
-            toast=meaning_toast(means),
-            card=None if means is PressOutcome.EMPTY else card,
-            begun=means is PressOutcome.BEGIN,
+            toast=meaning_toast(outcome),
+            card=None if outcome is PressOutcome.EMPTY else card,
+            begun=outcome is PressOutcome.BEGIN,
             delivery_id=button.delivery_id,
         )
 
-    def _lever(self, connection: Connection, click: Click) -> PanelButton | None:
+    def _find_panel_button(self, connection: Connection, click: Click) -> PanelButton | None:
         return (
             digest_panels.find_panel_button(
                 connection, click.button_ref, address_book=self._deps.address_book
@@ -200,7 +201,7 @@ class ClickHandler:
             else None
         )
 
-    def _decide_on_board(
+    def _decide_for_panel(
         self, connection: Connection, click: Click, button: PanelButton, now: int
     ) -> Decision:
         if button.action is Action.ONE:
@@ -219,7 +220,7 @@ class ClickHandler:
         )
 
     def _decide_chosen(self, connection: Connection, click: Click, button: PanelButton, now: int) -> Decision:
-        """The chosen account's own button decides, as if it had been pressed; it must hang on the same card."""
+        """Decides as if the selected account's own button had been pressed. It must be on the same card."""
         if not click.option:
             return Decision(toast=panel_toast(PressReply.CHOOSE))
         chosen = buttons.load_pressed_button(
@@ -231,29 +232,17 @@ class ClickHandler:
             return Decision(toast=panel_toast(PressReply.BUSY))
         return self._decide_for(connection, click, chosen, now)
 
-    def _order(self, click: Click, button: Button, role: Role, now: int) -> WithdrawalOrder:
-        return WithdrawalOrder(
-            order_id=f"rn-{uuid.uuid4().hex}",
-            button=button,
-            kinds=self._deps.withdraw_offer.kinds,
-            role=role,
-            requested_by=click.open_id,
-            click_key=click.key,
-            now=now,
-            wait_ms=ANSWER_FIRST_MS,
-        )
-
     def _entries(
         self,
         click: Click,
         button: Button,
-        means: PressOutcome,
+        outcome: PressOutcome,
         role: Role,
         begun: Withdrawal | None,
         now: int,
     ) -> list[audit.AuditEntry]:
-        clicked = _entry(click, button, AuditAction.CLICK, means.value, now)
-        if means is not PressOutcome.BEGIN or begun is None:
+        clicked = _entry(click, button, AuditAction.CLICK, outcome.value, now)
+        if outcome is not PressOutcome.BEGIN or begun is None:
             return [clicked]
         ordered = replace(
             clicked, action=AuditAction.ORDER, outcome=f"requested as {role}", order_id=begun.order_id
@@ -261,9 +250,14 @@ class ClickHandler:
         return [ordered, clicked]
 
     def _refuse(
-        self, connection: Connection, click: Click, button: Button | None, verdict: Authorization, now: int
+        self,
+        connection: Connection,
+        click: Click,
+        button: Button | None,
+        authorization: Authorization,
+        now: int,
     ) -> Decision:
-        denial_reason = verdict.denial_reason or DenialReason.UNKNOWN_BUTTON
+        denial_reason = authorization.denial_reason or DenialReason.UNKNOWN_BUTTON
         audit.add_entries(connection, _entry(click, button, AuditAction.DENIED, denial_reason.value, now))
         log.warning("click.denied", extra={"why": denial_reason, "open_id": click.open_id or None})
         ours = button is not None and button.message_id == click.message_id

@@ -1,4 +1,4 @@
-"""Board click: a press on "withdraw all" or "retry" of a digest's card -> may they? -> a batch on disk."""
+"""Handles a press of "withdraw all" or "retry" on a digest card: authorises it and stores a batch."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelPress:
-    """show: the card is to be drawn anew. begun: a batch was born."""
+    """The answer to a press. show: the card must be rendered again. begun: a batch was created."""
 
     toast: Mapping[str, Any]
     show: bool = False
@@ -35,14 +35,14 @@ def press_panel_button(
     operators: Mapping[str, Collection[str]],
     now: int,
 ) -> PanelPress:
-    """In the transaction that keeps the click."""
+    """Decides in the transaction that stores the click. operators: open_ids by group name. now: Unix milliseconds."""
     denial_reason = may_press(click, button, operators=operators, now=now)
     if denial_reason is not None:
         _note(connection, click, button, AuditAction.DENIED, denial_reason.value, now)
         log.warning("click.denied", extra={"why": denial_reason, "open_id": click.open_id or None})
         return PanelPress(toast=denied_toast(denial_reason))
-    said, items = _meaning(connection, button)
-    if said is PressReply.BEGUN:
+    reply, items = _judge(connection, button)
+    if reply is PressReply.BEGUN:
         batch_id = batches.create_batch(
             connection,
             delivery_id=button.delivery_id,
@@ -51,20 +51,20 @@ def press_panel_button(
             items=items,
             now=now,
         )
-        if batch_id is None:  # a replayed callback: its batch exists
-            said = PressReply.BUSY
+        if batch_id is None:  # a repeated callback: its batch exists
+            reply = PressReply.BUSY
         else:
             outcome = f"batch {batch_id} begun: {button.action}, {len(items)} accounts"
             _note(connection, click, button, AuditAction.BATCH, outcome, now)
             log.info("batch.started", extra={"batch_id": batch_id, "accounts": len(items)})
-    _note(connection, click, button, AuditAction.CLICK, said.value, now)
+    _note(connection, click, button, AuditAction.CLICK, reply.value, now)
     return PanelPress(
-        toast=panel_toast(said), show=said is not PressReply.NOTHING, begun=said is PressReply.BEGUN
+        toast=panel_toast(reply), show=reply is not PressReply.NOTHING, begun=reply is PressReply.BEGUN
     )
 
 
-def _meaning(connection: Connection, button: PanelButton) -> tuple[PressReply, Mapping[int, str]]:
-    """A button of an earlier round shows a list that is no more: the card is drawn anew and asks again."""
+def _judge(connection: Connection, button: PanelButton) -> tuple[PressReply, Mapping[int, str]]:
+    """Returns the reply and the items of the batch. A button of an earlier revision shows an outdated list."""
     if batches.is_batch_running(connection, button.delivery_id):
         return PressReply.BUSY, {}
     if batches.count_batches(connection, button.delivery_id) != button.revision:
