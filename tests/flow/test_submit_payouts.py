@@ -7,10 +7,10 @@ import sqlalchemy as sa
 
 from notifier.clock import SystemClock, to_millis
 from notifier.flow.notices import NoticeWriter
+from notifier.flow.ports import PayoutGateway
 from notifier.flow.withdrawals.submit_payouts import (
     LATE_CHECK_MS,
     MAX_ALARMS,
-    PayoutGateway,
     PayoutSubmitter,
     SubmitDeps,
 )
