@@ -18,7 +18,8 @@ from notifier.cli.main import cli
 from notifier.config import loader
 from notifier.config.digests import DigestConfig
 from notifier.config.loader import load_config, require_credentials
-from notifier.config.settings import Config, GroupConfig
+from notifier.config.sections import GroupConfig
+from notifier.config.settings import Config
 from notifier.errors import ConfigError
 from notifier.runtime.factories import make_webhook_access
 

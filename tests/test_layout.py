@@ -16,13 +16,17 @@ MAX_ENTRIES = 18
 """Directly under `notifier/`."""
 MAX_MODULES = 16
 """In one room, sub-rooms not counted."""
-MAX_LINES = 420
+MAX_LINES = 450
 MAX_FUNCTION_LINES = 60
 MAX_COMPLEXITY = 15
 
 MODULES = sorted(PROGRAM.rglob("*.py"))
-TABLES = {PROGRAM / "feishu" / "card_rules" / "components.py"}
-"""Looked up, not read: one long table."""
+TABLES = {
+    PROGRAM / "feishu" / "card_rules" / "components.py",
+    PROGRAM / "store" / "schema" / "tables.py",
+    MIGRATIONS / "versions" / "0001_initial.py",
+}
+"""Looked up, not read: long tables."""
 
 FORBIDDEN = re.compile(
     r"\b("

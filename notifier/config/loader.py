@@ -9,7 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from notifier.config.fields import Section
-from notifier.config.settings import Config, GroupConfig, suggest_name
+from notifier.config.sections import GroupConfig
+from notifier.config.settings import Config, suggest_name
 from notifier.errors import ConfigError
 
 DEFAULT_FILE = "config.yaml"

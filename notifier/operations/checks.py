@@ -9,7 +9,8 @@ from typing import Any
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock, from_millis, to_millis
 from notifier.config.loader import WELL_KNOWN_VARIABLES, LoadedConfig
-from notifier.config.settings import Config, Transport
+from notifier.config.sections import Transport
+from notifier.config.settings import Config
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due

@@ -1,7 +1,8 @@
 """Checks that ask Feishu: token, scopes, and the bot's place in each group, each with the next step."""
 
 from notifier.clock import SystemClock
-from notifier.config.settings import Config, Transport
+from notifier.config.sections import Transport
+from notifier.config.settings import Config
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import bot_is_in

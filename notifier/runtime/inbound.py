@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from notifier.clock import Clock
 from notifier.config.fields import listen_address
-from notifier.config.settings import Config, Transport
+from notifier.config.sections import Transport
+from notifier.config.settings import Config
 from notifier.domain.event import CARD_CLICKED, Event
 from notifier.domain.payout import PayoutReport, PayoutReportOutcome
 from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus, Listener

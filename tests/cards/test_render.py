@@ -10,7 +10,8 @@ import pytest
 from notifier.cards.render import Renderer, plain_text, without_pictures
 from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock
-from notifier.config.settings import CardConfig, Config
+from notifier.config.sections import CardConfig
+from notifier.config.settings import Config
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.card import Bilingual
 from notifier.domain.card_state import ClaimedDelivery

@@ -50,7 +50,7 @@ def test_after_a_step_back_a_deaf_connection_is_proved_as_soon_as_ever(
     """It stood since a time that is to come now, and nothing that is found out now would count against it."""
     box, clock = feishu_box, tmp_path / "ahead"
     clock.write_text(str(HOUR))
-    more = "refresh:\n  grace_seconds: 1\n  every_hours: 0.001\n"
+    more = "reconciliation:\n  grace_seconds: 1\n  every_hours: 0.001\n"
     notifier = RunningNotifier(box, tmp_path, more=more)
     notifier.arguments = ("--clock-file", str(clock))
     notifier.start()

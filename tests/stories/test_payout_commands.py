@@ -19,7 +19,8 @@ from pydantic import SecretStr
 
 from notifier.cli import main as cli_module
 from notifier.cli.main import cli
-from notifier.config.settings import Config, PayoutConfig
+from notifier.config.sections import PayoutConfig
+from notifier.config.settings import Config
 from notifier.domain.money import POINTS, Amounts
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import PayoutReport, PayoutRetry, PayoutState, body_of
