@@ -5,7 +5,14 @@ from pathlib import Path
 
 import click
 
-from notifier.cli.context import CONFIG_OPTION, load_config, open_database, print_error
+from notifier.cli.context import (
+    CLOCK_OPTION,
+    CONFIG_OPTION,
+    load_config,
+    make_clock,
+    open_database,
+    print_error,
+)
 
 
 @click.group()
@@ -15,6 +22,7 @@ def deliveries() -> None:
 
 @deliveries.command("list")
 @CONFIG_OPTION
+@CLOCK_OPTION
 @click.option(
     "--state",
     "states",
@@ -24,12 +32,18 @@ def deliveries() -> None:
 )
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def list_deliveries(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
+def list_deliveries(
+    config_path: Path | None, clock_file: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool
+) -> None:
     """Newest first."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
-        click.echo(operations.list_deliveries(database, states=states, limit=limit, as_json=as_json))
+        click.echo(
+            operations.list_deliveries(
+                database, make_clock(clock_file), states=states, limit=limit, as_json=as_json
+            )
+        )
 
 
 @deliveries.command("show")
@@ -49,30 +63,36 @@ def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) 
 
 @deliveries.command("retry")
 @CONFIG_OPTION
+@CLOCK_OPTION
 @click.argument("delivery_ids", type=int, nargs=-1)
 @click.option(
     "--all-dead", is_flag=True, help="All that are dead (never the uncertain ones: look at each of those)."
 )
-def retry_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...], *, all_dead: bool) -> None:
+def retry_deliveries(
+    config_path: Path | None, clock_file: Path | None, delivery_ids: tuple[int, ...], *, all_dead: bool
+) -> None:
     """Send dead or uncertain deliveries again, as new messages. An uncertain one may then be seen twice."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
     if all_dead == bool(delivery_ids):
         raise click.UsageError("Name the deliveries, or say --all-dead.")
     with open_database(load_config(config_path)) as database:
-        done, not_stalled = operations.retry_deliveries(database, None if all_dead else delivery_ids)
+        done, not_stalled = operations.retry_deliveries(
+            database, make_clock(clock_file), None if all_dead else delivery_ids
+        )
     _print_decided("will be sent again", done, not_stalled)
 
 
 @deliveries.command("drop")
 @CONFIG_OPTION
+@CLOCK_OPTION
 @click.argument("delivery_ids", type=int, nargs=-1, required=True)
-def drop_deliveries(config_path: Path | None, delivery_ids: tuple[int, ...]) -> None:
+def drop_deliveries(config_path: Path | None, clock_file: Path | None, delivery_ids: tuple[int, ...]) -> None:
     """Dead or uncertain deliveries that need not be sent any more."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
-        done, not_stalled = operations.drop_deliveries(database, delivery_ids)
+        done, not_stalled = operations.drop_deliveries(database, make_clock(clock_file), delivery_ids)
     _print_decided("dropped", done, not_stalled)
 
 

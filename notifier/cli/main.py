@@ -132,15 +132,18 @@ def migrate(config_path: Path | None) -> None:
 
 @cli.command()
 @CONFIG_OPTION
+@CLOCK_OPTION
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def status(config_path: Path | None, *, as_json: bool) -> None:
+def status(config_path: Path | None, clock_file: Path | None, *, as_json: bool) -> None:
     """Connection, last event, what waits, what is stuck and why, time to drain."""
     from notifier.operations.status import read_status  # noqa: PLC0415 - see above
 
     loaded = load_config(config_path)
     with open_database(loaded) as database:
         report = read_status(
-            database, per_minute=min(loaded.config.sending.per_minute, 60 * loaded.config.sending.per_second)
+            database,
+            make_clock(clock_file),
+            per_minute=min(loaded.config.sending.per_minute, 60 * loaded.config.sending.per_second),
         )
     click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if as_json else report.as_text())
 

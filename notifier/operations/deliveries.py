@@ -6,14 +6,16 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from notifier.clock import Millis, SystemClock, to_millis
+from notifier.clock import Clock, Millis, to_millis
 from notifier.operations.formatting import format_ago, format_iso, format_table
 from notifier.store import delivery_admin
 from notifier.store.delivery_admin import DeliveryDetails, DeliveryRow
 from notifier.store.engine.database import Database
 
 
-def list_deliveries(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
+def list_deliveries(
+    database: Database, clock: Clock, *, states: Sequence[str], limit: int, as_json: bool
+) -> str:
     with database.read() as connection:
         rows = delivery_admin.list_deliveries(connection, states=states, limit=limit)
     if as_json:
@@ -21,7 +23,7 @@ def list_deliveries(database: Database, *, states: Sequence[str], limit: int, as
     if not rows:
         return "No deliveries."
     heads = ("id", "state", "to", "account", "variant", "tries", "changed", "reason")
-    now = to_millis(SystemClock().now())
+    now = to_millis(clock.now())
     return format_table(heads, [_row_cells(row, now) for row in rows])
 
 
@@ -84,9 +86,11 @@ def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
         yield f"says          {found.body}"
 
 
-def retry_deliveries(database: Database, ids: Sequence[int] | None) -> tuple[list[int], list[int]]:
+def retry_deliveries(
+    database: Database, clock: Clock, ids: Sequence[int] | None
+) -> tuple[list[int], list[int]]:
     """ids: None means all that are dead. The ones done, and the ones that were not stuck."""
-    now = to_millis(SystemClock().now())
+    now = to_millis(clock.now())
     if ids is None:
         with database.read() as connection:
             ids = delivery_admin.list_dead_ids(connection)
@@ -96,9 +100,9 @@ def retry_deliveries(database: Database, ids: Sequence[int] | None) -> tuple[lis
     return done, [one for one in ids if one not in done]
 
 
-def drop_deliveries(database: Database, ids: Sequence[int]) -> tuple[list[int], list[int]]:
+def drop_deliveries(database: Database, clock: Clock, ids: Sequence[int]) -> tuple[list[int], list[int]]:
     """The ones done, and the ones that were not stuck."""
-    now = to_millis(SystemClock().now())
+    now = to_millis(clock.now())
     done = [
         one for one in ids if database.write(partial(delivery_admin.drop, delivery_id=one, now=now)).result()
     ]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from notifier.clock import Millis, SystemClock, to_millis
+from notifier.clock import Clock, Millis, to_millis
 from notifier.operations.formatting import _format_counts, _format_duration, format_ago, format_iso
 from notifier.store import accounts, delivery_admin, payouts, rate_limits, reconciliations, workers
 from notifier.store import inbox as inbox_table
@@ -203,8 +203,8 @@ class Status:
 UNKNOWN_STORE_PROBLEM = "takes a write of this command; why not the notifier's, its log says (store.failed)"
 
 
-def read_status(database: Database, *, per_minute: float) -> Status:
-    now = to_millis(SystemClock().now())
+def read_status(database: Database, clock: Clock, *, per_minute: float) -> Status:
+    now = to_millis(clock.now())
     found = _read_status(database, now, per_minute=per_minute)
     if found.process != "not_responding" or not is_running(str(database.engine.url)):
         return found
