@@ -50,7 +50,7 @@ def drop(database: Database, delivery_id: int) -> bool:
     return database.write(lambda c: delivery_admin.drop(c, delivery_id, now=LATER)).result()
 
 
-@pytest.mark.parametrize("move", [dead_outcome(), UNKNOWN])
+@pytest.mark.parametrize("outcome", [dead_outcome(), UNKNOWN])
 def test_a_retry_starts_anew_with_a_key_that_feishu_has_not_seen(
     database: Database, outcome: DeliveryOutcome
 ) -> None:
