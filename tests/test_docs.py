@@ -47,7 +47,7 @@ def table_of(page: str) -> dict[str, str]:
     """Key and default of each row of the settings table."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return dict(
-        re.findall(r"^\| `([a-z_]+\.?[a-z_]*)` \| ?`?([^|`]*)`? ?\|", _settings_section(text), re.MULTILINE)
+        re.findall(r"^\| `([a-z_]+(?:\.[a-z_]+)*)` \| ?`?([^|`]*)`? ?\|", _settings_section(text), re.MULTILINE)
     )
 
 
@@ -241,7 +241,7 @@ def _event_names(argument: ast.expr) -> set[str]:
 def _documented_events(page: str) -> dict[str, str]:
     """Event name and level of each row of the table of log events; each name once."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| (info|warning|error) \|", text, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z_]+\.[a-z_]+)` \| (debug|info|warning|error) \|", text, re.MULTILINE)
     assert len(rows) == len(dict(rows)), "an event has two rows"
     return dict(rows)
 
