@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from notifier.sandbox.api.hire import WithdrawalOrder
+from notifier.sandbox.api.hire import BookedOrder
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.tenant import Account, Message, Tenant, TenantPerson
@@ -83,7 +83,7 @@ def account_json(account: Account) -> JsonObject:
     }
 
 
-def withdrawal_json(order: WithdrawalOrder) -> JsonObject:
+def withdrawal_json(order: BookedOrder) -> JsonObject:
     """A completed withdrawal as JSON; request_count is the number of requests with its order id."""
     return {
         "order_id": order.external_order_id,

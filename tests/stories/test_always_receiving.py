@@ -23,7 +23,7 @@ PING_SECONDS = 2
 MORE = """\
 health:
   listen: 127.0.0.1:{port}
-refresh:
+reconciliation:
   grace_seconds: 2
   every_hours: 0.002
 payouts:

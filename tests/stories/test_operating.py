@@ -185,7 +185,7 @@ def test_a_failing_lookup_delays_the_notice_and_folds_what_happens_meanwhile(
 
     [message] = box.messages(LIN)
     shown = texts(message["content"])
-    assert "¥380.50" in shown
+    assert "余额 ¥380.50" in shown
     assert "共 3 笔变动" in shown
     assert {"+¥10.00 · 余额 ¥360.50", "+¥20.00 · 余额 ¥380.50"} <= set(shown)
 
@@ -355,7 +355,7 @@ def test_a_stop_ends_cleanly_while_anything_else_hangs(
 
 def test_a_lost_connection_parks_nothing_that_was_stored(feishu_box: FeishuBox, tmp_path: Path) -> None:
     """Without reading balances, which would find what is still on its way."""
-    never = "refresh: {on_connect: false, every_hours: null}\n"
+    never = "reconciliation: {on_connect: false, every_hours: null}\n"
     with running_notifier(feishu_box, tmp_path, more=never) as notifier:
         _loses_its_connection_again_and_again(notifier)
 

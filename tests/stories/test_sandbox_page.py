@@ -90,7 +90,7 @@ def test_a_newcomer_sees_a_reward_arrive_as_a_card(sandbox_url: str) -> None:
         add_reward(page, cash="-200")
         expect(messages).to_contain_text("Referral reward reduced")
         expect(messages).to_contain_text("-¥200.00")
-        expect(messages).to_contain_text("余额 ¥650.50")
+        expect(messages).to_contain_text("Balance ¥650.50")
 
 
 def test_the_event_of_feishus_own_page_is_seen_in_the_readers_time_zone(notifier: RunningNotifier) -> None:

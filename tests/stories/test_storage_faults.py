@@ -107,7 +107,7 @@ def test_what_was_refused_is_told_once_the_disk_is_well_though_feishu_gave_up(
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    more = "refresh:\n  grace_seconds: 1\n  every_hours: null\n"
+    more = "reconciliation:\n  grace_seconds: 1\n  every_hours: null\n"
     with FeishuBox(SandboxSettings(redelivery_seconds=())) as box:
         notifier = RunningNotifier(box, data, more=more)
         notifier.environment = on_failing_disk(tmp_path, data)

@@ -17,7 +17,7 @@ POINTS, CASH = 1, 2  # withdraw_bonus_type
 
 
 @dataclass(slots=True, kw_only=True)
-class WithdrawalOrder:
+class BookedOrder:
     """One completed withdrawal."""
 
     external_order_id: str  # the order id of the app, its idempotency key
@@ -39,7 +39,7 @@ class ReferralAccountApi:
     def __init__(self, tenant: Tenant, on_change: Callable[[Account], None]) -> None:
         self._tenant = tenant
         self._on_change = on_change
-        self.orders: dict[str, WithdrawalOrder] = {}
+        self.orders: dict[str, BookedOrder] = {}
 
     def apis(self) -> list[Api]:
         """All calls of this class."""
@@ -116,7 +116,7 @@ class ReferralAccountApi:
         order = self.orders[order_id] = self._withdraw_all(account, order_id, kinds)
         return order.answer
 
-    def _withdraw_all(self, account: Account, order_id: str, kinds: frozenset[int]) -> WithdrawalOrder:
+    def _withdraw_all(self, account: Account, order_id: str, kinds: frozenset[int]) -> BookedOrder:
         points = account.points if POINTS in kinds else 0
         cash = {code: amount for code, amount in account.cash.items() if amount and CASH in kinds}
         if not points and not cash and self._tenant.settings.empty_withdrawal_refused:
@@ -128,7 +128,7 @@ class ReferralAccountApi:
             self._on_change(account)
         at_ms = self._tenant.clock.now_ms()
         details = {"point_bonus": points, "cash_bonus": cash_bonus(cash, account.currency_form)}
-        return WithdrawalOrder(
+        return BookedOrder(
             external_order_id=order_id,
             account_id=account.account_id,
             kinds=kinds,

@@ -6,7 +6,7 @@ from notifier.sandbox.clock import SandboxClock
 from notifier.sandbox.error_codes import JsonObject
 
 
-class ConnectionStatus:
+class ListeningStatus:
     """The status of all long connections together. A connection that is open but dead does not count."""
 
     def __init__(self, clock: SandboxClock) -> None:

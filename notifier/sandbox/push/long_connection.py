@@ -14,7 +14,7 @@ from notifier.sandbox.api.quota import PER_SECOND_10
 from notifier.sandbox.error_codes import CODE, JsonObject
 from notifier.sandbox.faults.call_faults import is_disconnected, reset_connection, wait_while
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
-from notifier.sandbox.push.connection_status import ConnectionStatus
+from notifier.sandbox.push.connection_status import ListeningStatus
 from notifier.sandbox.push.frame_damage import damage_frames
 from notifier.sandbox.push.frames import CONTROL, DATA, Frame, FrameError
 from notifier.sandbox.settings import new_secret
@@ -79,7 +79,7 @@ class LongConnection:
         self.connections: list[ClientConnection] = []
         self.other_connections = 0
         self.pings = 0
-        self.status = ConnectionStatus(tenant.clock)
+        self.status = ListeningStatus(tenant.clock)
         self.new_connection = asyncio.Event()
 
     @property
