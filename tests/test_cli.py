@@ -42,7 +42,7 @@ HEAVY = ("lark_oapi", "aiohttp", "alembic", "jinja2", "babel")
 
 
 def now() -> int:
-    """What these commands ask is the time of this machine."""
+    """Return the system time in milliseconds, which the commands use."""
     return to_millis(SystemClock().now())
 
 
@@ -70,12 +70,15 @@ def says(file: Path, *words: str) -> str:
 def stuck(
     database: Database, key: str, recipient: Recipient = LIN, *, outcome: DeliveryOutcome | None = None
 ) -> int:
-    born = now()
-    one = create_delivery(database, recipient, key, now=born)
-    claimed = next(each for each in claim(database, now=born).deliveries if each.delivery.id == one)
+    created_at = now()
+    one = create_delivery(database, recipient, key, now=created_at)
+    claimed = next(each for each in claim(database, now=created_at).deliveries if each.delivery.id == one)
     freeze_content(database, claimed)
     finish_failed(
-        database, claimed, outcome or dead_outcome("this person has resigned", code=230029), now=born + 40
+        database,
+        claimed,
+        outcome or dead_outcome("this person has resigned", code=230029),
+        now=created_at + 40,
     )
     return one
 
@@ -128,24 +131,24 @@ def test_a_command_imports_no_more_than_it_needs(
 
 
 @pytest.mark.usefixtures("database")
-def test_a_new_database_has_nothing_to_tell(file: Path) -> None:
+def test_status_of_a_new_database_is_empty(file: Path) -> None:
     text = says(file, "status")
 
     assert "process       has never run on this database\nconnection    none\nlast event    never\n" in text
-    assert "deliveries    none\nwaiting       0\ndead          0\nuncertain     0\n" in text
+    assert "deliveries    none\nwaiting       0\ndead          0\nunknown       0\n" in text
 
 
 def beat(database: Database, *, ago: dict[str, int | None], **values: str) -> None:
-    """What a process tells about itself. ago: its times, in milliseconds before now."""
-    born = now()
+    """Store the heartbeat of a worker. ago: its times, in milliseconds before now."""
+    created_at = now()
     times = {
         "started_at": 3_700_000,
         "heartbeat_at": 0,
         "stopped_at": None,
         "connection_since": 130_000,
     } | ago
-    at: dict[str, Any] = {name: None if past is None else born - past for name, past in times.items()}
-    texts: dict[str, Any] = {"connection": "connected", "connection_detail": None} | values
+    at: dict[str, Any] = {name: None if past is None else created_at - past for name, past in times.items()}
+    texts: dict[str, Any] = {"connection_state": "connected", "connection_detail": None} | values
     database.write(lambda c: workers.register_worker(c, "me", now=at["started_at"])).result()
     database.write(
         lambda c: workers.write_heartbeat(c, WorkerRow(worker_id="me", last_event_at=None, **at, **texts))
@@ -158,15 +161,15 @@ def beat(database: Database, *, ago: dict[str, int | None], **values: str) -> No
         ({}, {}, "running for 1 h", "connected for 2 min"),
         (
             {},
-            {"connection": "lost", "connection_detail": "no network"},
+            {"connection_state": "lost", "connection_detail": "no network"},
             "running for 1 h",
             "lost for 2 min: no network",
         ),
         ({"stopped_at": 70_000}, {}, "stopped 1 min ago", "none"),
-        ({"heartbeat_at": 310_000}, {}, "no sign of life for 5 min; is it running?", "none"),
+        ({"heartbeat_at": 310_000}, {}, "no heartbeat for 5 min; is it running?", "none"),
     ],
 )
-def test_status_tells_of_the_process_and_its_connection(
+def test_status_shows_the_process_and_its_connection(
     file: Path,
     database: Database,
     ago: dict[str, int | None],
@@ -180,30 +183,30 @@ def test_status_tells_of_the_process_and_its_connection(
 
 
 def prepare(database: Database) -> None:
-    """One of everything that status speaks of."""
+    """Create one of everything that status shows."""
     stuck(database, "a")
     create_delivery(database, CHEN, "b", now=now())
     event = read_event(b"not json", app_id="cli_x")
     Receiver(database, SystemClock(), wake=lambda: None).accept(event).result(10)
-    park = EntryOutcome(entry_id=1, state=InboxState.QUARANTINED, reason="not an event")
-    database.write(lambda c: inbox.finish_entries(c, [park])).result()
+    quarantined = EntryOutcome(entry_id=1, state=InboxState.QUARANTINED, reason="not an event")
+    database.write(lambda c: inbox.finish_entries(c, [quarantined])).result()
     database.write(lambda c: accounts.postpone_lookup(c, 1, due_at=now(), reason="no scope")).result()
     database.write(
         lambda c: rate_limits.block(c, rate_limits.SENDING, until=now() + 600_000, reason="too often")
     ).result()
 
 
-def test_status_tells_what_waits_and_what_is_stuck_and_why(file: Path, database: Database) -> None:
+def test_status_shows_what_waits_and_what_is_stuck_and_why(file: Path, database: Database) -> None:
     prepare(database)
     text = says(file, "status")
 
     for line in (
-        "events        1 parked",
+        "events        1 quarantined",
         "deliveries    1 dead, 1 ready",
         "dead          1",
         "  1 dead (code 230029): this person has resigned",
         "failed 1 times: no scope",
-        "parked        1 events that could not be understood, the newest:",
+        "quarantined   1 events that cannot be processed, newest first:",
         ": not an event",
     ):
         assert line in text
@@ -213,14 +216,14 @@ def test_status_tells_what_waits_and_what_is_stuck_and_why(file: Path, database:
 
 def test_status_for_programs_is_json_with_the_same(file: Path, database: Database) -> None:
     prepare(database)
-    told_ = json.loads(says(file, "status", "--json"))
+    report = json.loads(says(file, "status", "--json"))
 
-    assert ("never", 1, 1, 0) == (told_["process"], told_["waiting"], told_["dead"], told_["unknown"])
-    assert [{"state": "dead", "code": 230029, "reason": "this person has resigned", "count": 1}] == told_[
+    assert ("never", 1, 1, 0) == (report["process"], report["waiting"], report["dead"], report["unknown"])
+    assert [{"state": "dead", "code": 230029, "reason": "this person has resigned", "count": 1}] == report[
         "stalled"
     ]
-    assert {"quarantined": 1} == told_["inbox"]
-    assert "im.messages" == told_["rate_limited"][0]["what"]
+    assert {"quarantined": 1} == report["inbox"]
+    assert "im.messages" == report["rate_limited"][0]["limit"]
 
 
 def test_status_counts_how_long_a_crowd_takes(file: Path, database: Database) -> None:
@@ -229,6 +232,15 @@ def test_status_counts_how_long_a_crowd_takes(file: Path, database: Database) ->
     text = json.loads(run(file, "status", "--json", NOTIFIER_SENDING__PER_MINUTE="25").stdout)
 
     assert 120 == text["seconds_to_drain"]
+
+
+def test_status_uses_the_clock_of_the_clock_file(file: Path, database: Database) -> None:
+    beat(database, ago={"stopped_at": 70_000})
+    clock_file = file.parent / "clock"
+    clock_file.write_text("7200", encoding="ascii")
+
+    assert "process       stopped 1 min ago\n" in says(file, "status")
+    assert "process       stopped 2 h ago\n" in says(file, "status", "--clock-file", str(clock_file))
 
 
 # deliveries
@@ -266,14 +278,14 @@ def test_a_delivery_is_shown_with_every_try_and_what_it_says(file: Path, databas
     assert re.search(
         r"^try 1 .*, 40 ms, uuid [0-9a-f]{32}-f: dead this person has resigned$", text, re.MULTILINE
     )
-    assert 'says          {"schema":"2.0"}' in text
+    assert 'content       {"schema":"2.0"}' in text
 
 
 def test_a_delivery_is_shown_for_programs(file: Path, database: Database) -> None:
     one = stuck(database, "a")
     shown = json.loads(says(file, "deliveries", "show", str(one), "--json"))
 
-    assert (one, "dead", 1) == (shown["row"]["id"], shown["row"]["state"], len(shown["tries"]))
+    assert (one, "dead", 1) == (shown["row"]["id"], shown["row"]["state"], len(shown["attempts"]))
 
 
 def test_a_sent_delivery_names_its_message(file: Path, database: Database) -> None:
@@ -299,7 +311,7 @@ def test_a_retry_says_what_will_be_sent_again(file: Path, database: Database) ->
     assert ["waiting"] == read_states(database, [one])
 
 
-def test_all_dead_are_retried_and_the_uncertain_left_alone(file: Path, database: Database) -> None:
+def test_all_dead_are_retried_and_the_unknown_left_alone(file: Path, database: Database) -> None:
     gone, unknown = stuck(database, "a"), stuck(database, "b", CHEN, outcome=UNKNOWN)
 
     assert f"1 will be sent again: {gone}.\n" == says(file, "deliveries", "retry", "--all-dead")
@@ -311,7 +323,7 @@ def test_a_drop_says_what_was_dropped_and_what_could_not_be(file: Path, database
     result = run(file, "deliveries", "drop", str(gone), str(ready))
 
     assert (1, f"1 dropped: {gone}.\n") == (result.exit_code, result.stdout)
-    assert f"{ready}: neither dead nor uncertain" in result.stderr
+    assert f"{ready}: neither dead nor unknown" in result.stderr
     assert ["dropped", "ready"] == read_states(database, [gone, ready])
 
 
@@ -326,7 +338,7 @@ def test_a_senseless_command_is_refused(file: Path, words: list[str]) -> None:
 
 
 def test_migrate_makes_the_database_and_says_its_schema(file: Path) -> None:
-    assert "The database is at schema 0007.\n" == says(file, "migrate")
+    assert "The database is at schema 0001.\n" == says(file, "migrate")
     assert (file.parent / "notifier.db").exists()
 
 

@@ -69,12 +69,12 @@ def test_the_list_says_when_each_comes(file: Path) -> None:
 
 
 @pytest.mark.usefixtures("books")
-def test_the_list_has_what_was_told(file: Path) -> None:
+def test_the_list_shows_the_last_runs(file: Path) -> None:
     says(file, "send", "hr-daily", "--for", "yesterday")
     says(file, "send", "hr-daily", "--for", "yesterday", "--again")
     listed = json.loads(says(file, "list", "--json"))
 
-    assert [("told", 1), ("told", 0)] == [
+    assert [("notified", 1), ("notified", 0)] == [
         (each["state"], each["correction_number"]) for each in listed[0]["last"]
     ]
     assert "correction 1" in says(file, "list")
@@ -94,7 +94,7 @@ def test_sending_to_referrers_too(file: Path, books: Database) -> None:
     assert (1, 2) == (again.exit_code, again.stdout.count("already"))
 
 
-def test_a_period_that_was_told_is_not_told_again_unasked(file: Path, books: Database) -> None:
+def test_a_period_is_sent_twice_only_as_a_correction(file: Path, books: Database) -> None:
     says(file, "send", "hr-daily", "--for", "yesterday")
     result = run(file, "send", "hr-daily", "--for", "yesterday")
 
@@ -132,8 +132,8 @@ def test_the_card_of_a_preview_offers_what_could_be_withdrawn(file: Path) -> Non
     "words, complaint",
     [
         (["send", "nobody", "--for", "today"], "there is no digest called 'nobody'. There are: hr-daily"),
-        (["send", "hr-daily", "--for", "someday"], "--for: 'someday': this is no date. Write 2026-11-23"),
-        (["send", "hr-daily", "--for", "2026-02-30"], "this is no date"),
+        (["send", "hr-daily", "--for", "someday"], "--for: 'someday': this is not a date. Write 2026-11-23"),
+        (["send", "hr-daily", "--for", "2026-02-30"], "this is not a date"),
         (["send", "hr-daily", "--for", "9999-12-31"], "--for: '9999-12-31'"),
         (["preview", "hr-daily", "--for", "2999-01-01"], "2999-01-01 has not begun yet"),
     ],
@@ -159,7 +159,7 @@ def test_no_digests_is_said(tmp_path: Path) -> None:
     "more, said",
     [
         ("", "ok       digest hr-daily: next 20"),
-        ("  - {name: never, to: hr, cron: 7 9 30 2 *}\n", "PROBLEM  digest never never comes"),
+        ("  - {name: never, to: hr, cron: 7 9 30 2 *}\n", "PROBLEM  digest never has no next run"),
         (
             f"  - {{name: off, to: hr, working_days: true}}\ncalendar: {{closed_on: [{EVERY_DAY}]}}\n",
             "PROBLEM  digest off: no working day within 60 days of",
@@ -197,7 +197,7 @@ def test_a_preview_is_a_page_that_sends_nothing(file: Path, tmp_path: Path) -> N
                 card.get_by_text("同事1").first.wait_for()
                 assert 1 == card.locator("svg[role=img]").count()
             page.get_by_test_id("preview-language").click()
-            page.get_by_test_id("preview-desktop").get_by_text("Referral rewards, daily").wait_for()
+            page.get_by_test_id("preview-desktop").get_by_text("Daily referral rewards").wait_for()
     finally:
         process.terminate()
         process.wait(10)
@@ -221,7 +221,7 @@ def test_a_personal_digest_of_nobody_says_so(file: Path) -> None:
     result = run(file, "preview", "mine", "--for", "yesterday", "--json", "--account", "7")
 
     assert 2 == result.exit_code
-    assert "has nothing to tell about account 7" in result.stderr
+    assert "has no changes for account 7" in result.stderr
 
 
 @pytest.mark.usefixtures("books")
@@ -229,7 +229,7 @@ def test_a_dry_run_says_how_many_referrers_there_are(file: Path) -> None:
     _personal(file)
     said = says(file, "send", "mine", "--for", "yesterday", "--dry-run")
 
-    assert "to each of 1 referrers the own figures" in said
+    assert "1 referrers, each with their own figures" in said
     assert "file" not in said
 
 

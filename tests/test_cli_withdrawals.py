@@ -107,8 +107,8 @@ def test_dates_are_midnight_where_the_company_is(
 @pytest.mark.parametrize(
     "words, said",
     [
-        (["--since", "yesterday"], "'yesterday' is no time"),
-        (["--until", "2026-13-01"], "'2026-13-01' is no time"),
+        (["--since", "yesterday"], "'yesterday' is not a time"),
+        (["--until", "2026-13-01"], "'2026-13-01' is not a time"),
         (["--since", "2026-03-02", "--until", "2026-03-01"], "--since must be before --until"),
         (["--output", "/no/such/folder/x.csv"], "cannot be written"),
     ],
@@ -168,8 +168,8 @@ def test_a_mark_is_taken_once_and_a_second_payment_is_doubted(file: Path, databa
         result = run(file, "mark", "rn-1", *words)
         return result.exit_code, result.stdout + result.stderr
 
-    assert (0, "rn-1 is failed; the referrer is told.\n") == mark("failed", "--reason", "closed")
-    assert (0, "rn-1 is paid; the referrer is told.\n") == mark("paid", "--reference", "W-1")
+    assert (0, "rn-1 is failed; the referrer is notified.\n") == mark("failed", "--reason", "closed")
+    assert (0, "rn-1 is paid; the referrer is notified.\n") == mark("paid", "--reference", "W-1")
     assert (0, "rn-1 was paid already; nothing changed.\n") == mark("paid", "--reference", "W-1")
     code, said = mark("paid", "--reference", "W-2")
     assert 1 == code
@@ -205,11 +205,11 @@ def test_what_was_given_up_is_handed_over_again(file: Path, database: Database) 
     give_up(database, "rn-2")
 
     result = run(file, "retry", "rn-1", "rn-3", "rn-9", **CALLED)
-    assert (1, "1 will be handed over again: rn-1.\n") == (result.exit_code, result.stdout)
-    assert "rn-3, rn-9: not given up, or unknown" in result.stderr
+    assert (1, "1 will be submitted again: rn-1.\n") == (result.exit_code, result.stdout)
+    assert "rn-3, rn-9: not dead, or no such payout" in result.stderr
     assert "pending" == read_payout(database, "rn-1").state
-    assert "1 will be handed over again: rn-2.\n" == run(file, "retry", "--all-dead", **CALLED).stdout
-    assert ("manual", "command line", "to be handed over again") in trail(database, "rn-2")
+    assert "1 will be submitted again: rn-2.\n" == run(file, "retry", "--all-dead", **CALLED).stdout
+    assert ("manual", "command line", "to be submitted again") in trail(database, "rn-2")
 
 
 def test_without_a_system_to_call_there_is_nothing_to_retry(file: Path, database: Database) -> None:

@@ -19,8 +19,11 @@ _LONG_REF, _ORDER = "f" * 32, "rn-" + "f" * 32
 class PanelRenderer(Protocol):
     """The methods of the renderer that this module uses."""
 
-    def digest(self, digest: Digest, panel: DigestPanel | None = None) -> DigestCard: ...
-    def card(self, variant: CardVariant, card: DigestCard) -> object: ...
+    def digest(self, digest: Digest, panel: DigestPanel | None = None) -> DigestCard:
+        """Return what a digest card shows."""
+
+    def card(self, variant: CardVariant, card: DigestCard) -> object:
+        """Render a card in one variant. Raises TemplateBroken if it breaks a rule."""
 
 
 def make_digest_fit(renderer: PanelRenderer) -> Callable[[Digest], Digest]:

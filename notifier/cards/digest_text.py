@@ -64,7 +64,7 @@ _REFUSED = {
 LONGEST_REFUSAL_CODE = max(_REFUSED, key=lambda code: len(f"{_REFUSED[code].zh}{_REFUSED[code].en}".encode()))
 """The code with the longest text in a result table, for an estimate of a card's size."""
 _FIRST = ("refused", "skipped", "failed", "nothing", "processing")
-"""Order of the results: those that need attention stand on the first page of the table."""
+"""Order of the results: those that need attention are on the first page of the table."""
 
 
 def digest_card(

@@ -37,9 +37,12 @@ class Problem(Protocol):
     """One broken card rule, with the path of the element and a message for people."""
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """Where the element is in the card."""
+
     @property
-    def message(self) -> str: ...
+    def message(self) -> str:
+        """What is wrong, for people."""
 
 
 Check = Callable[[object], Sequence[Problem]]

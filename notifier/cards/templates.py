@@ -1,8 +1,8 @@
-"""Templates: Jinja text -> card JSON, such that data can never become JSON structure, markup or a mention.
+"""Renders Jinja templates to card JSON. Data can never become JSON structure, markup or a mention.
 
-How: every text that a template puts out stands as a numbered placeholder while the JSON is parsed. It is put
-back into the parsed strings afterwards, and where Feishu would read Markdown (tag markdown or lark_md, such
-table cells), it is put back with Feishu's own escapes. Numbers and booleans are written as JSON literals.
+Every text that a template outputs is a numbered placeholder while the JSON is parsed. The text then replaces its
+placeholder in the parsed strings. Where Feishu reads Markdown (tags markdown and lark_md, and table cells of these
+types), the text is escaped first. Numbers and booleans are written as JSON literals.
 """
 
 import functools
@@ -27,7 +27,7 @@ from notifier.domain.delivery import CardVariant
 from notifier.errors import TemplateBroken
 
 SHIPPED_HERE = Path(__file__).resolve().parents[1] / "templates"
-"""In an installed package; in a checkout they lie beside the package."""
+"""The templates of an installed package. In a source checkout they are beside the package."""
 
 OPEN, CLOSE = "\ue000", "\ue001"
 _SLOT = re.compile(f"{OPEN}(\\d+){CLOSE}")
@@ -53,7 +53,7 @@ OUR_TEMPLATES = tuple(
         for name in kind.values()
     )
 )
-"""The templates we send ourselves; plain text, the last rung, needs none."""
+"""The templates that the service uses. The lowest variant, plain text, needs none."""
 
 _UNSAFE_FILTERS = ("safe", "xmlattr", "urlize", "pprint", "forceescape", "escape", "e")
 _FOR_FINISHED_JSON = frozenset({"trim", "length", "count", "default", "d", "string", "list", "first", "last"})
@@ -64,23 +64,29 @@ _ENTITIES = {ord(char): f"&#{ord(char)};" for char in _ESCAPED}
 
 
 def shipped_templates() -> Path:
+    """Return the folder of the shipped templates."""
     return SHIPPED_HERE if SHIPPED_HERE.is_dir() else SHIPPED_HERE.parents[1] / "templates"
 
 
 def escape_markdown(text: str) -> str:
-    """Text that Feishu's Markdown shows as it is. Source: escape table of the rich-text page, read 2026-05;
-    the ampersand, bar, braces, at, dot (bare links, numbered lists) and equals signs are our addition.
+    """Return text that Feishu's Markdown shows verbatim, on one line.
+
+    Source: the escape table of Feishu's rich-text page, read 2026-05. We also escape the ampersand, bar, braces, at
+    sign, dot (bare links, numbered lists) and equals sign.
     """
     return " ".join(text.splitlines()).translate(_ENTITIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateFault:
-    """line: in the template, from 1; None when it is not about a line."""
+    """An error in a template."""
 
     template: str
+    """The file name."""
     line: int | None
+    """The line in the template, counted from 1. None: no line is known."""
     message: str
+    """What is wrong."""
 
     def __str__(self) -> str:
         place = f"{self.template}, line {self.line}" if self.line else self.template
@@ -88,7 +94,7 @@ class TemplateFault:
 
 
 class _Joining(CodeGenerator):
-    """`a ~ b` as a call of ours; Jinja's own join would HTML-escape a text that meets finished JSON."""
+    """Compiles `a ~ b` to a call of `joined`. Jinja's own join would HTML-escape a text next to finished JSON."""
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name for it
         self.write("environment.joined((")
@@ -99,9 +105,9 @@ class _Joining(CodeGenerator):
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """Finished JSON (Markup: what macros and blocks give) is put out or joined, and nothing else.
+    """Allows templates to output or join finished JSON, and nothing else. Macros and blocks return it as Markup.
 
-    Any other way to mix a text into it would make the text part of the template. Joined, it is a placeholder.
+    Any other operation could make a text part of the template. In a join the text becomes a placeholder.
     """
 
     code_generator_class = _Joining
@@ -129,7 +135,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _for_texts(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """The same filter, closed to finished JSON."""
+    """Return the filter with a check that rejects finished JSON."""
 
     @functools.wraps(filter_)
     def checked(*values: Any, **named: Any) -> Any:  # noqa: ANN401 - whatever the filter takes
@@ -143,9 +149,10 @@ def _for_texts(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class CardTemplates:
-    """own: a folder whose files win, one by one, over the shipped ones."""
+    """Loads and renders card templates."""
 
     def __init__(self, own: Path | None = None) -> None:
+        """own: a folder of the operator. Each file in it replaces the shipped template of the same name."""
         folders = [*([own] if own else []), shipped_templates()]
         self._own = own
         self._environment = _Environment(
@@ -166,17 +173,17 @@ class CardTemplates:
         self._environment.filters["tojson"] = _tojson
 
     def names(self) -> list[str]:
-        """All card templates, shared parts (`_….j2`) left out."""
+        """Return the names of all card templates, without shared parts (`_….j2`)."""
         return [
             name for name in self._environment.list_templates(extensions=["j2"]) if not name.startswith("_")
         ]
 
     def source_of(self, name: str) -> str:
-        """`own` or `shipped`."""
+        """Return where the template comes from: `own` or `shipped`."""
         return "own" if self._own is not None and (self._own / name).is_file() else "shipped"
 
     def render(self, name: str, context: Mapping[str, object]) -> dict[str, Any]:
-        """The card as parsed JSON. Raises TemplateBroken with file, line and reason."""
+        """Render a template to parsed JSON. Raises TemplateBroken with file, line and reason."""
         token = _slots.set([])
         try:
             text = self._environment.get_template(name).render(**context)
@@ -202,7 +209,7 @@ class CardTemplates:
 
 
 def _as_json(value: object) -> Markup:
-    """What `{{ … }}` puts out: a placeholder for text, a literal for numbers; finished JSON passes."""
+    """Return the output of `{{ … }}`: a placeholder for text, a literal for numbers. Finished JSON stays unchanged."""
     if isinstance(value, Markup):
         return value
     if isinstance(value, Decimal):
@@ -210,7 +217,7 @@ def _as_json(value: object) -> Markup:
     if value is None or isinstance(value, bool | int | float):
         return Markup(json.dumps(value, allow_nan=False))  # noqa: S704 - a number, a boolean or null
     if isinstance(value, jinja2.Undefined):
-        str(value)  # raises, naming what is undefined
+        str(value)  # raises an error with the undefined name
     return _slot(str(value))
 
 
@@ -221,7 +228,7 @@ def _slot(text: str) -> Markup:
 
 
 def _tojson(value: object) -> Markup:
-    """A list or object as JSON; the texts in it stay data."""
+    """Return a list or object as JSON. The texts in it become placeholders."""
     return Markup(json.dumps(_slotted(value), default=str))  # noqa: S704 - all texts are placeholders
 
 
@@ -245,7 +252,7 @@ def _parsed(text: str, name: str) -> dict[str, Any]:
 
 
 def _checked_literals(text: str, name: str) -> str:
-    """Everything between the marks is ours: a template must not write them itself."""
+    """Reject templates that contain the two reserved characters of placeholders."""
     if text.count(OPEN) != text.count(CLOSE) or len(_SLOT.findall(text)) != text.count(OPEN):
         raise TemplateBroken(f"{name}: the characters U+E000 and U+E001 are reserved")
     return text
@@ -264,7 +271,7 @@ def _fill(node: Any, slots: Sequence[str], *, markdown: bool = False) -> Any:  #
 
 
 def _filled(node: dict[str, Any], slots: Sequence[str], *, markdown: bool) -> dict[str, Any]:
-    """Names first: what a value is depends on them, and a template may put them out too."""
+    """Fill the names first, because the tag and the names decide whether a value is Markdown."""
     named = {_fill(key, slots): value for key, value in node.items()}
     tag = _fill(named["tag"], slots) if isinstance(named.get("tag"), str) else None
     cells = _markdown_columns(_fill(named.get("columns"), slots)) if tag == "table" else frozenset()
@@ -313,7 +320,7 @@ def _json_fault(error: json.JSONDecodeError) -> str:
 
 
 def _line_in(error: BaseException, name: str) -> int | None:
-    """Jinja rewrites tracebacks to template lines."""
+    """Return the line in the template. Jinja maps traceback entries to template lines."""
     line, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename.endswith(name):

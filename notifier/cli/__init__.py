@@ -1,1 +1,1 @@
-"""The command line: words into calls, errors into exit codes."""
+"""Command line: parses arguments, calls the operations, and maps errors to exit codes."""

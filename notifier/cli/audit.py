@@ -9,14 +9,14 @@ from notifier.cli.context import CONFIG_OPTION, load_config, open_database
 
 @click.command()
 @CONFIG_OPTION
-@click.option("--account", "account_id", help="Only this referral account.")
-@click.option("--order", "order_id", help="Only this withdrawal.")
+@click.option("--account", "account_id", help="Show only this referral account.")
+@click.option("--order", "order_id", help="Show only this withdrawal.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000))
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def audit(
     config_path: Path | None, account_id: str | None, order_id: str | None, limit: int, *, as_json: bool
 ) -> None:
-    """Who clicked, what was refused, ordered and answered. Newest first."""
+    """Show the audit trail: clicks, refusals, withdrawals and payouts. Newest first."""
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:

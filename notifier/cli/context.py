@@ -1,4 +1,4 @@
-"""What the files of the command line share: the configuration, the database, and one sentence for an error."""
+"""Shared by the commands: options, configuration, database, and error output."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ CONFIG_OPTION = click.option(
     "--config",
     "config_path",
     type=click.Path(path_type=Path),
-    help="The configuration file. Default: config.yaml here, if there is one; the environment fills in and wins.",
+    help="Configuration file. Default: ./config.yaml if it exists. Environment variables take precedence.",
 )
 
 
@@ -26,7 +26,7 @@ CLOCK_OPTION = click.option(
     "--clock-file",
     type=click.Path(path_type=Path),
     hidden=True,
-    help="For the sandbox: how many seconds to be ahead of this machine's clock.",
+    help="For the sandbox: file with an offset to the system clock, in seconds.",
 )
 
 
@@ -51,7 +51,7 @@ def load_config(path: Path | None, *, credentials: bool = False) -> "LoadedConfi
 
 @contextmanager
 def naming_config_source(loaded: "LoadedConfig") -> "Iterator[None]":
-    """A setting that turns out wrong only when it is used is complained about like the others."""
+    """Add the source of the setting to a ConfigError that occurs after loading."""
     try:
         yield
     except ConfigError as error:
@@ -61,7 +61,7 @@ def naming_config_source(loaded: "LoadedConfig") -> "Iterator[None]":
 
 @contextmanager
 def reporting_storage_errors(loaded: "LoadedConfig") -> "Iterator[None]":
-    """A database that cannot be read or written is a sentence, not a traceback."""
+    """Convert database errors with a known next step to a NotifierError with one sentence."""
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - with the others
 
     from notifier.store.engine import outage  # noqa: PLC0415 - with the others

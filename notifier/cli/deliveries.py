@@ -1,4 +1,4 @@
-"""The commands about cards on their way. Heavy imports happen inside them."""
+"""The delivery commands. Heavy imports happen inside them."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ from notifier.cli.context import (
 
 @click.group()
 def deliveries() -> None:
-    """Look at cards on their way, and decide about those that are stuck."""
+    """List deliveries, and retry or drop those that failed."""
 
 
 @deliveries.command("list")
@@ -28,14 +28,14 @@ def deliveries() -> None:
     "states",
     multiple=True,
     type=click.Choice(["waiting", "ready", "sending", "sent", "unknown", "rerouted", "dead", "dropped"]),
-    help="Only these; may be given several times.",
+    help="Show only this state. Repeat for more.",
 )
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_deliveries(
     config_path: Path | None, clock_file: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool
 ) -> None:
-    """Newest first."""
+    """List deliveries, newest first."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
@@ -49,9 +49,9 @@ def list_deliveries(
 @deliveries.command("show")
 @CONFIG_OPTION
 @click.argument("delivery_id", type=int)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) -> None:
-    """One delivery with every try and what it says."""
+    """Show one delivery with its attempts and its content."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
@@ -65,22 +65,20 @@ def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) 
 @CONFIG_OPTION
 @CLOCK_OPTION
 @click.argument("delivery_ids", type=int, nargs=-1)
-@click.option(
-    "--all-dead", is_flag=True, help="All that are dead (never the uncertain ones: look at each of those)."
-)
+@click.option("--all-dead", is_flag=True, help="Retry all dead deliveries. Unknown ones are not retried.")
 def retry_deliveries(
     config_path: Path | None, clock_file: Path | None, delivery_ids: tuple[int, ...], *, all_dead: bool
 ) -> None:
-    """Send dead or uncertain deliveries again, as new messages. An uncertain one may then be seen twice."""
+    """Send dead or unknown deliveries again, as new messages. An unknown one may then arrive twice."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
     if all_dead == bool(delivery_ids):
-        raise click.UsageError("Name the deliveries, or say --all-dead.")
+        raise click.UsageError("Give delivery ids or --all-dead.")
     with open_database(load_config(config_path)) as database:
         done, not_stalled = operations.retry_deliveries(
             database, make_clock(clock_file), None if all_dead else delivery_ids
         )
-    _print_decided("will be sent again", done, not_stalled)
+    _print_result("will be sent again", done, not_stalled)
 
 
 @deliveries.command("drop")
@@ -88,20 +86,20 @@ def retry_deliveries(
 @CLOCK_OPTION
 @click.argument("delivery_ids", type=int, nargs=-1, required=True)
 def drop_deliveries(config_path: Path | None, clock_file: Path | None, delivery_ids: tuple[int, ...]) -> None:
-    """Dead or uncertain deliveries that need not be sent any more."""
+    """Drop dead or unknown deliveries. They are not sent any more."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
         done, not_stalled = operations.drop_deliveries(database, make_clock(clock_file), delivery_ids)
-    _print_decided("dropped", done, not_stalled)
+    _print_result("dropped", done, not_stalled)
 
 
-def _print_decided(what: str, done: list[int], not_stalled: list[int]) -> None:
+def _print_result(what: str, done: list[int], not_stalled: list[int]) -> None:
     click.echo(f"{len(done)} {what}{': ' + ', '.join(map(str, done)) if done else ''}.")
     if not_stalled:
         print_error(
-            f"{', '.join(map(str, not_stalled))}: neither dead nor uncertain, or there is no such delivery; "
-            "`notifier deliveries list --state dead --state uncertain` shows those that wait for you."
+            f"{', '.join(map(str, not_stalled))}: neither dead nor unknown, or there is no such delivery; "
+            "`notifier deliveries list --state dead --state unknown` shows those that need attention."
         )
         sys.exit(1)
 

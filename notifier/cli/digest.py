@@ -1,4 +1,4 @@
-"""The commands about digests. Heavy imports happen inside them."""
+"""The digest commands. Heavy imports happen inside them."""
 
 import json
 import sys
@@ -16,21 +16,21 @@ from notifier.cli.context import (
 )
 
 FOR_OPTION = click.option(
-    "--for", "day", required=True, help="A day of the period: 2026-11-23, today or yesterday."
+    "--for", "day", required=True, help="A day in the period: 2026-11-23, today or yesterday."
 )
 
 
 @click.group()
 def digest() -> None:
-    """Digests: when they come, what they would say, and sending one by hand."""
+    """List, preview and send digests."""
 
 
 @digest.command("list")
 @CONFIG_OPTION
 @CLOCK_OPTION
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_digests(config_path: Path | None, clock_file: Path | None, *, as_json: bool) -> None:
-    """Every digest, when it comes next, and the last ones that were told."""
+    """List every digest with its next run and its last runs."""
     from notifier.operations import digests  # noqa: PLC0415 - see above
 
     loaded = load_config(config_path)
@@ -48,10 +48,12 @@ def list_digests(config_path: Path | None, clock_file: Path | None, *, as_json: 
 @CLOCK_OPTION
 @click.argument("name")
 @FOR_OPTION
-@click.option("--account", help="Of a digest to referrers: whose card. Left out: the first one's.")
-@click.option("--json", "as_json", is_flag=True, help="Print the card's JSON; open nothing.")
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Of the page; 0 takes any free one.")
-@click.option("--no-browser", is_flag=True, help="Only print the page's address.")
+@click.option("--account", help="For a referrer digest: the account. Default: the first with a change.")
+@click.option("--json", "as_json", is_flag=True, help="Print the card's JSON; do not open the page.")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65535), help="Port of the page; 0 for any free port."
+)
+@click.option("--no-browser", is_flag=True, help="Print the page's address; do not open a browser.")
 def preview_digest(
     config_path: Path | None,
     clock_file: Path | None,
@@ -63,7 +65,7 @@ def preview_digest(
     as_json: bool,
     no_browser: bool,
 ) -> None:
-    """Show the card as it would be sent now, as a page. Sends nothing."""
+    """Show the card in the browser as it would be sent now. Sends nothing."""
     from notifier.operations import digests  # noqa: PLC0415 - see above
 
     loaded, clock = load_config(config_path), make_clock(clock_file)
@@ -101,11 +103,11 @@ def preview_digest(
 @click.argument("name")
 @FOR_OPTION
 @click.option("--dry-run", is_flag=True, help="Print the figures; send nothing.")
-@click.option("--again", is_flag=True, help="Send a period that was told already, as a correction.")
+@click.option("--again", is_flag=True, help="Send a period that was already sent, as a correction.")
 def send_digest(
     config_path: Path | None, clock_file: Path | None, name: str, day: str, *, dry_run: bool, again: bool
 ) -> None:
-    """Send a digest by hand. A running notifier delivers it."""
+    """Send a digest now. The running notifier delivers it."""
     from notifier.operations import digests  # noqa: PLC0415 - see above
 
     loaded, clock = load_config(config_path), make_clock(clock_file)

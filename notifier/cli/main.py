@@ -1,7 +1,7 @@
-"""The command line: turns words into calls, and errors into one sentence and an exit code.
+"""Command line: the main commands, and the exit code and message of an error.
 
-Exit codes: 0 done; 1 something was found wrong (check, an unknown delivery); 2 the configuration or the command
-cannot be used. Heavy imports happen inside the commands, so that --help and the offline ones start at once.
+Exit codes: 0 success; 1 a check failed or an id is unknown; 2 the configuration or the command is invalid.
+Heavy imports happen inside the commands, so that --help and the offline commands start fast.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class _CommandGroup(click.Group):
-    """Errors that we know the name of become one sentence on stderr."""
+    """Prints known errors as one sentence to stderr."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         try:
@@ -53,7 +53,7 @@ class _CommandGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="notifier")
 def cli() -> None:
-    """Tells people about their referral rewards in Feishu."""
+    """Notify referrers in Feishu when their referral rewards change."""
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def main() -> None:
 @CONFIG_OPTION
 @CLOCK_OPTION
 def run(config_path: Path | None, clock_file: Path | None) -> None:
-    """Listen to Feishu and deliver, until SIGTERM or Ctrl-C."""
+    """Receive events and send cards until SIGTERM or Ctrl-C."""
     loaded = load_config(config_path, credentials=True)
     _set_up_logs(loaded.config)
     from notifier.runtime import app  # noqa: PLC0415 - see above
@@ -75,20 +75,21 @@ def run(config_path: Path | None, clock_file: Path | None) -> None:
 
 @cli.command()
 @CONFIG_OPTION
+@CLOCK_OPTION
 @click.option(
-    "--online", is_flag=True, help="Also ask Feishu: token, scopes, and whether the bot is in each group."
+    "--online", is_flag=True, help="Also call Feishu: check the token, the scopes and the groups of the bot."
 )
-def check(config_path: Path | None, *, online: bool) -> None:
-    """Is everything set up right? Offline: configuration and templates."""
+def check(config_path: Path | None, clock_file: Path | None, *, online: bool) -> None:
+    """Check the configuration and the templates, without network access."""
     from notifier.operations import checks  # noqa: PLC0415 - see above
 
-    loaded = load_config(config_path)
-    results = checks.check_offline(loaded)
+    loaded, clock = load_config(config_path), make_clock(clock_file)
+    results = checks.check_offline(loaded, clock)
     if online:
         _require_credentials(loaded)
         from notifier.operations import online_checks  # noqa: PLC0415 - see above
 
-        results += asyncio.run(online_checks.check_online(loaded.config))
+        results += asyncio.run(online_checks.check_online(loaded.config, clock))
     for result in results:
         click.echo(result.as_line())
     problems = sum(1 for result in results if not result.is_ok)
@@ -102,9 +103,9 @@ def check(config_path: Path | None, *, online: bool) -> None:
 @click.option(
     "--sample",
     "sample_name",
-    help="Which sample data; `--list` names them. Default: the first that fits.",
+    help="Name of the sample data; see --list. Default: the first that fits.",
 )
-@click.option("--list", "list_only", is_flag=True, help="Name the templates and samples.")
+@click.option("--list", "list_only", is_flag=True, help="List the templates and samples.")
 def preview(
     config_path: Path | None, template: str | None, sample_name: str | None, *, list_only: bool
 ) -> None:
@@ -123,7 +124,7 @@ def preview(
 @cli.command()
 @CONFIG_OPTION
 def migrate(config_path: Path | None) -> None:
-    """Bring the database to this program's schema (run does so by itself)."""
+    """Create the database or migrate it to the latest schema. `run` does this automatically."""
     from notifier.store.schema import upgrade  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path), must_exist=False):
@@ -133,9 +134,9 @@ def migrate(config_path: Path | None) -> None:
 @cli.command()
 @CONFIG_OPTION
 @CLOCK_OPTION
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(config_path: Path | None, clock_file: Path | None, *, as_json: bool) -> None:
-    """Connection, last event, what waits, what is stuck and why, time to drain."""
+    """Show the process, the connection, the queues, failures with their reasons, and the time to drain."""
     from notifier.operations.status import read_status  # noqa: PLC0415 - see above
 
     loaded = load_config(config_path)
@@ -150,27 +151,25 @@ def status(config_path: Path | None, clock_file: Path | None, *, as_json: bool) 
 
 @cli.command()
 @click.option(
-    "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one."
+    "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 for any free port."
 )
-@click.option("--only-feishu", is_flag=True, help="Only the stand-in, for a bot of your own.")
+@click.option("--only-feishu", is_flag=True, help="Run only the sandbox, for your own bot.")
 @click.option(
     "--webhook",
     is_flag=True,
-    help="Events and clicks are posted to the notifier, not sent over its connection.",
+    help="Send events and clicks by webhook, not over the long connection.",
 )
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the notifier's database and configuration here. Default: a folder that is gone afterwards.",
+    help="Keep the notifier's database and configuration here. Default: a temporary folder.",
 )
 def sandbox(port: int, data: Path | None, *, only_feishu: bool, webhook: bool) -> None:
-    """Feishu in a box: a stand-in with a web page, and the notifier wired to it."""
+    """Run the Feishu sandbox with its web page, and a notifier connected to it."""
     from notifier.operations import sandbox_run  # noqa: PLC0415 - see above
 
     if webhook and only_feishu:
-        raise click.UsageError(
-            "--webhook is about the notifier beside the stand-in; leave out --only-feishu."
-        )
+        raise click.UsageError("--webhook configures the notifier of the sandbox; leave out --only-feishu.")
     asyncio.run(
         sandbox_run.run_sandbox(
             port=port, only_feishu=only_feishu, webhook=webhook, data=data, echo=click.echo

@@ -1,4 +1,4 @@
-"""The commands about withdrawals. Heavy imports happen inside them."""
+"""The withdrawal commands. Heavy imports happen inside them."""
 
 import sys
 from pathlib import Path
@@ -6,39 +6,53 @@ from typing import NoReturn
 
 import click
 
-from notifier.cli.context import CONFIG_OPTION, load_config, open_database, print_error
+from notifier.cli.context import (
+    CLOCK_OPTION,
+    CONFIG_OPTION,
+    load_config,
+    make_clock,
+    open_database,
+    print_error,
+)
 
 
 @click.group()
 def withdrawals() -> None:
-    """Look at withdrawals, and hurry one that waits."""
+    """List withdrawals, and retry one that is waiting."""
 
 
 @withdrawals.command("list")
 @CONFIG_OPTION
+@CLOCK_OPTION
 @click.option(
     "--state",
     "states",
     multiple=True,
     type=click.Choice(["requested", "withdrawn", "nothing", "refused"]),
-    help="Only these; may be given several times.",
+    help="Show only this state. Repeat for more.",
 )
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-def list_withdrawals(config_path: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool) -> None:
-    """Newest first."""
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_withdrawals(
+    config_path: Path | None, clock_file: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool
+) -> None:
+    """List withdrawals, newest first."""
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
-        click.echo(withdrawals.list_withdrawals(database, states=states, limit=limit, as_json=as_json))
+        click.echo(
+            withdrawals.list_withdrawals(
+                database, make_clock(clock_file), states=states, limit=limit, as_json=as_json
+            )
+        )
 
 
 @withdrawals.command("show")
 @CONFIG_OPTION
 @click.argument("order_id")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show_withdrawal(config_path: Path | None, order_id: str, *, as_json: bool) -> None:
-    """One withdrawal with its audit trail."""
+    """Show one withdrawal with its audit trail."""
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
@@ -50,17 +64,18 @@ def show_withdrawal(config_path: Path | None, order_id: str, *, as_json: bool) -
 
 @withdrawals.command("resume")
 @CONFIG_OPTION
+@CLOCK_OPTION
 @click.argument("order_id")
-def resume_withdrawal(config_path: Path | None, order_id: str) -> None:
-    """Ask Feishu again now, with the same order id."""
+def resume_withdrawal(config_path: Path | None, clock_file: Path | None, order_id: str) -> None:
+    """Retry a waiting withdrawal now, with the same order id."""
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
-        resumed = withdrawals.resume_withdrawal(database, order_id)
+        resumed = withdrawals.resume_withdrawal(database, make_clock(clock_file), order_id)
     if not resumed:
         print_error(f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.")
         sys.exit(1)
-    click.echo(f"{order_id} is asked again now, with the same order id.")
+    click.echo(f"{order_id} is retried now, with the same order id.")
 
 
 def _exit_unknown_withdrawal(order_id: str) -> NoReturn:

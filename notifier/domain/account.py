@@ -1,4 +1,4 @@
-"""Referrer: the person behind a referral account, as Feishu last told us."""
+"""Account: a referral account at Feishu, its referrer and its state."""
 
 from dataclasses import dataclass
 
@@ -8,46 +8,51 @@ from notifier.domain.money import Amounts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Referrer:
-    """open_id: of our own app. Names as Feishu has them; untrusted text, may be empty."""
+    """The person whom Feishu names for a referral account."""
 
     open_id: str
+    """Their open_id in this app."""
     name_zh: str = ""
+    """Chinese name at Feishu; untrusted text, may be empty."""
     name_en: str = ""
+    """English name at Feishu; untrusted text, may be empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """The last answer to "whose account is this?". referrer is None when Feishu knows no such account."""
+    """The newest answer of Feishu about the referrer of an account."""
 
     referrer: Referrer | None
+    """None: Feishu knows no such account."""
     looked_up_at: Millis
+    """Time of the lookup, Unix milliseconds."""
 
     def is_fresh(self, *, now: Millis, max_age: Millis) -> bool:
+        """Whether the answer is younger than `max_age`. now: Unix milliseconds. max_age: milliseconds."""
         return now - self.looked_up_at < max_age
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountState:
-    """An account at one moment. usable: Feishu says so in as many words; anything else is a no.
-
-    referrer is None when the answer names nobody. at: when, by Feishu's clock (whole seconds); None when it
-    does not say.
-    """
+    """The state of an account when it was read from Feishu."""
 
     amounts: Amounts
+    """The balance."""
     is_active: bool
+    """True only if Feishu explicitly reports the account as active."""
     referrer: Referrer | None
+    """None: the answer names no referrer."""
     at: Millis | None = None
+    """Time of the reading by Feishu's clock, whole seconds as Unix milliseconds; None: the answer has no time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
-    """A booked order; a repeat of its id tells the same again.
-
-    order_id: as Feishu echoes it, "" when it does not. at: when it was booked, None when unreadable.
-    amounts: what was taken, zeros left out; empty when there was nothing.
-    """
+    """A withdrawal that Feishu booked. A repeated call with the same order id returns the same values."""
 
     order_id: str
+    """The order id in Feishu's answer; "" if the answer has none."""
     at: Millis | None
+    """When Feishu booked the withdrawal, Unix milliseconds; None: missing or not readable."""
     amounts: Amounts
+    """The withdrawn amounts without zeros; empty if there was nothing to withdraw."""

@@ -1,7 +1,7 @@
-"""Card: the rendered form of notices, and what a template may use to make it.
+"""Card: the values that a template may use to render notices.
 
-Every template gets one variable, `card`. Its fields are the classes below; docs/templates.md shows them with
-examples. Texts in them are data: wherever a template puts them, they stay text.
+Every template receives one variable, `card`. Its fields are the classes below; docs/templates.md shows them with
+examples. The texts in them are data: a template cannot turn them into markup.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from notifier.clock import Millis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bilingual:
-    """One text in the two languages of our cards; Feishu picks by the reader's language."""
+    """One text in Chinese and English. Feishu shows the one that fits the reader's language."""
 
     zh: str
     en: str
@@ -19,124 +19,147 @@ class Bilingual:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """open_id: for a person component. name: cleaned and shortened; never empty."""
+    """A person as a card shows them."""
 
     open_id: str
+    """For a person component."""
     name: Bilingual
+    """Cleaned and shortened; never empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmountLine:
-    """One asset on the card.
-
-    kind: points or cash. currency: ISO code, or as Feishu sent it; empty for points. label: its name.
-    after: the balance, as people write it (¥1,200.00). before, delta: the same, delta with its sign; None
-    where there is nothing to compare with. What our own withdrawal took meanwhile is in neither: before is after
-    less delta. trend: up, down, or flat.
+    """One asset on the card. The amounts of our own withdrawals are in neither `before` nor `delta`: `before` is
+    `after` minus `delta`.
     """
 
     kind: str
+    """`points` or `cash`."""
     currency: str
+    """ISO 4217 code, or the text that Feishu sent; empty for points."""
     label: Bilingual
+    """Name of the asset."""
     before: str | None
+    """Earlier balance, formatted like `after`; None: nothing to compare with."""
     delta: str | None
+    """Difference with its sign; None: nothing to compare with."""
     after: str
+    """New balance, formatted for people (¥1,200.00)."""
     trend: str
+    """`up`, `down` or `flat`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeStep:
-    """One of several changes that share this card. occurred_at: milliseconds since the epoch, UTC."""
+    """One of several changes that one card shows."""
 
     occurred_at: Millis
+    """Unix milliseconds."""
     lines: tuple[AmountLine, ...]
+    """The assets that changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmountFigure:
-    """One amount of a withdrawal. label: what it is of. text: the amount as people write it (¥1,200.00)."""
+    """One amount of a withdrawal."""
 
     label: Bilingual
+    """Name of the asset."""
     text: str
+    """The amount, formatted for people (¥1,200.00)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawalPanel:
-    """What the card says about withdrawing the balance.
-
-    state: offered, processing, withdrawn, nothing (there was nothing to take) or refused; after withdrawn come
-    sent (the company's system has it), paid and failed (that system says so). ref: the opaque id that goes into
-    the button's value, alone; "" where there is no button. amounts: what can be, is being or was taken; in
-    refused, what the button would take. order_id, by: the short form of the order id and the open_id of who asked for it; "" while
-    there is no order. at: when Feishu booked it, milliseconds since the epoch, UTC; at_text: the same moment in
-    the configured time zone, "" when at is None. settled_at, settled_at_text: the same for when it was reported
-    paid or failed. reference: the paying system's, in paid and failed; "" when it gave none. reason: why Feishu
-    refused, or why the payment failed; None in every other state.
-    """
+    """The part of a card that shows the withdrawal of a balance."""
 
     state: str
+    """`offered`, `processing`, `withdrawn`, `nothing` (there was nothing to withdraw) or `refused`. After `withdrawn`
+    follow `sent` (the company's system accepted the payout), `paid` and `failed` (as that system reported).
+    """
     ref: str = ""
+    """Opaque id of the button, the only content of the button's value; "": no button."""
     amounts: tuple[AmountFigure, ...] = ()
+    """The amounts that can be, are being or were withdrawn. In `refused`: the amounts that the button would withdraw.
+    """
     order_id: str = ""
+    """Short form of the order id; "": no order yet."""
     by: str = ""
+    """open_id of the person who requested the withdrawal; "": no order yet."""
     at: Millis | None = None
+    """When Feishu booked the withdrawal, Unix milliseconds; None: not booked, or the time is not known."""
     at_text: str = ""
+    """The same time in the configured time zone; "" if `at` is None."""
     settled_at: Millis | None = None
+    """When the payout was reported as paid or failed, Unix milliseconds."""
     settled_at_text: str = ""
+    """The same time in the configured time zone; "" if `settled_at` is None."""
     reference: str = ""
+    """Reference of the paying system, in `paid` and `failed`; "": it gave none."""
     reason: Bilingual | None = None
+    """Why Feishu refused the withdrawal, or why the payment failed; None in every other state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceChangeCard:
-    """What `balance_change.json.j2` and `balance_change_compact.json.j2` may use, as `card`.
-
-    direction: increase, decrease, mixed (some up, some down) or opening (first sight, no deltas).
-    audience: referrer (the card goes to the person) or group. account_id: Feishu's, numeric text.
-    referrer: whose account it is; None when Feishu does not say. lines: all changes in one, up to after
-    the last. steps: each change by itself, oldest first, when there are several; else empty.
-    hidden_steps: older steps not listed for want of room. occurred_at: of the latest change, milliseconds
-    since the epoch, UTC: put it into <local_datetime> and each reader sees the own time zone.
-    occurred_at_text: the same moment in the configured time zone, where a component cannot be used.
-    reroute_reason: why this did not go to the referrer; None when it did. withdrawal: what the card says about
-    withdrawing the balance; None where it says nothing. recovered: no event told us of the latest change; a read of
-    the account did, and occurred_at is when.
-    """
+    """What `balance_change.json.j2` and `balance_change_compact.json.j2` may use, as `card`."""
 
     direction: str
+    """`increase`, `decrease`, `mixed` (some amounts up, some down) or `opening` (first balance of an account, no
+    deltas).
+    """
     audience: str
+    """`referrer` (the card goes to the person) or `group`."""
     account_id: str
+    """Feishu's account id, numeric text."""
     referrer: Person | None
+    """The person behind the account; None: Feishu names nobody."""
     lines: tuple[AmountLine, ...]
+    """All changes combined, with the balance after the newest one."""
     steps: tuple[ChangeStep, ...] = ()
+    """Each change separately, oldest first; empty if there is only one."""
     hidden_steps: int = 0
+    """Number of older changes that are not listed because the card has no room."""
     occurred_at: Millis
+    """Time of the newest change, Unix milliseconds. In <local_datetime>, Feishu shows it in the reader's own time
+    zone.
+    """
     occurred_at_text: str
+    """The same time in the configured time zone, for places that cannot hold a component."""
     reroute_reason: Bilingual | None = None
+    """Why the card did not go to its intended recipient; None: it did."""
     withdrawal: WithdrawalPanel | None = None
+    """The withdrawal part of the card; None: the card has none."""
     recovered: bool = False
+    """True if no event reported the newest change. A reading of the account found it, and `occurred_at` is the time
+    of that reading.
+    """
     contact: Bilingual | None = None
-    """The operator's own line from `cards.contact`; None if it is empty."""
+    """The operator's text from `cards.contact`; None: empty."""
     payday: Bilingual | None = None
-    """The operator's own line from `cards.payday`; None if it is empty."""
+    """The operator's text from `cards.payday`; None: empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawalCard:
-    """What `withdrawal.json.j2` and `withdrawal_compact.json.j2` may use, as `card`: one withdrawal and its money.
-
-    alarm: "" for a card that only tells how it stands; late (not paid for days) or dead (the company's system will
-    not take it) for one that calls for somebody. days: since the withdrawal, for late. audience, account_id,
-    referrer, reroute_reason: as on a BalanceChangeCard. withdrawal: how it stands now. Its ref is always "".
-    """
+    """What `withdrawal.json.j2` and `withdrawal_compact.json.j2` may use, as `card`: one withdrawal and its payout."""
 
     alarm: str
+    """"" for a card that only shows the current state. `late` (not paid for days) or `dead` (the company's system
+    does not accept the payout) for a card that needs attention.
+    """
     days: int
+    """Days since the withdrawal, for `late`."""
     audience: str
+    """As on a BalanceChangeCard."""
     account_id: str
+    """As on a BalanceChangeCard."""
     referrer: Person | None
+    """As on a BalanceChangeCard."""
     withdrawal: WithdrawalPanel
+    """The current state of the withdrawal. Its `ref` is always ""."""
     reroute_reason: Bilingual | None = None
+    """As on a BalanceChangeCard."""
     contact: Bilingual | None = None
     """As on a BalanceChangeCard."""
     payday: Bilingual | None = None

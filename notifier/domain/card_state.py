@@ -1,4 +1,4 @@
-"""Card state: what a posted card shows now, and a delivery with all that its card needs."""
+"""Card state: what a posted card shows now, and a delivery with everything that its card needs."""
 
 from dataclasses import dataclass
 
@@ -15,44 +15,69 @@ from notifier.domain.withdrawal import Withdrawal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardState:
-    """ref: of the card's button, "" for none. withdrawal: the one that the card tells about; payout: its money."""
+    """What the withdrawal part of a posted card shows now."""
 
     button_ref: str
+    """Opaque id of the card's button; "": no button."""
     holdings: Amounts
+    """The balance that the card shows."""
     withdrawal: Withdrawal | None
+    """The withdrawal that the card shows; None: none."""
     payout: Payout | None = None
+    """The payout of that withdrawal; None: none yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostedCard:
-    """A card that hangs in a chat. rung: how much of it Feishu took. has_other_referrer: it offered a balance in
-    the private chat of somebody whose account this is no more; what happens to it since is not theirs to read.
-    """
+    """A card that was posted to a chat and can still be updated."""
 
     delivery_id: int
+    """Row id of the delivery that posted the card."""
     account_ref: int | None
+    """Row id of the account; None: the card is not about a single account."""
     target: str
+    """`referrer` or the name of a group."""
     reroute_reason: str | None
+    """Why the card did not go to its intended recipient; None: it did."""
     variant: CardVariant
+    """The variant that Feishu accepted."""
     message_id: str | None
+    """Feishu's id of the message; None: not known."""
     ownership: Ownership | None
+    """The newest answer about the referrer; None: never looked up."""
     notices: tuple[Notice, ...]
+    """The notices that the card shows."""
     card_state: CardState | None
+    """State of its withdrawal part; None: it has none."""
     account: AccountKey | None = None
+    """The account at Feishu; None: the card is not about a single account."""
     has_other_referrer: bool = False
+    """True if the card offered a balance in the private chat of a person who is no longer the referrer of the
+    account. Later changes must not be shown to that person.
+    """
     digest: Digest | None = None
+    """The digest that the card shows; None: it shows notices."""
     panel: DigestPanel | None = None
+    """The withdrawal panel of the digest; None: it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedDelivery:
-    """A delivery that is ours to send, with all that its card needs."""
+    """A delivery that this worker has claimed, with everything that its card needs."""
 
     delivery: Delivery
+    """The delivery to send."""
     attempt_id: int
+    """Row id of the attempt that is recorded for this claim."""
     account: AccountKey | None
+    """The account at Feishu; None: the card is not about a single account."""
     ownership: Ownership | None
+    """The newest answer about the referrer; None: never looked up."""
     notices: tuple[Notice, ...]
+    """The notices that the card shows."""
     card_state: CardState | None = None
+    """State of its withdrawal part; None: it has none."""
     digest: Digest | None = None
+    """The digest that the card shows; None: it shows notices."""
     panel: DigestPanel | None = None
+    """The withdrawal panel of the digest; None: it has none."""

@@ -1,12 +1,12 @@
-"""Delivery: one card to one recipient, its states and legal moves.
+"""Delivery: one card to one recipient, its states and the allowed transitions.
 
 waiting -> ready -> sending -> sent
-             ^         |-> ready       (not done: later, same key; or a simpler rung, own key)
-             |         |-> uncertain   (may have been seen, and asking again with the key tells nothing more)
-          operator     |-> rerouted    (this person cannot be reached: another delivery was born)
-             |         '-> dead        (not seen, and repeating cannot help)
-             |-- uncertain, dead --> dropped (operator)
-             '-> uncertain      (it lay idle until Feishu's memory of its key was over)
+             ^         |-> ready       (not sent: retried later with the same key, or now in a lower variant)
+             |         |-> unknown     (may have been sent, and a retry with the key cannot clarify it)
+          operator     |-> rerouted    (the recipient cannot be reached: a new delivery replaces this one)
+             |         '-> dead        (not sent, and a retry cannot help)
+             |-- unknown, dead --> dropped (operator)
+             '-> unknown        (it waited until Feishu no longer remembered its key)
 """
 
 from dataclasses import dataclass
@@ -34,6 +34,8 @@ MAX_PAUSE_MS = 10 * 60_000
 
 
 class DeliveryState(StrEnum):
+    """State of a delivery; the module docstring shows the transitions."""
+
     WAITING = "waiting"
     READY = "ready"
     SENDING = "sending"
@@ -49,19 +51,20 @@ NEEDS_ATTENTION = (DeliveryState.UNKNOWN, DeliveryState.DEAD)
 
 
 class CardVariant(StrEnum):
-    """How much of the card is left: each step down is simpler and safer."""
+    """How complete a card is. Each lower variant is simpler and has fewer reasons to be refused."""
 
     FULL = "full"
     NO_MEDIA = "no_media"
-    """The full card without its charts and images; only for one whose picture was refused."""
+    """The full card without its charts and images; used only after Feishu refused a picture."""
     COMPACT = "compact"
     TEXT = "text"
 
     def next_lower(self) -> "CardVariant | None":
+        """Return the next simpler variant, or None if this is the simplest."""
         return _LOWER_VARIANT[self]
 
     def after(self, error: CardRefused) -> "CardVariant | None":
-        """The next one to try: where a picture is at fault, only the picture goes."""
+        """Return the variant to try after Feishu refused this one, or None. If a picture is refused, only media go."""
         if isinstance(error, PictureRefused) and self is CardVariant.FULL:
             return CardVariant.NO_MEDIA
         return self.next_lower()
@@ -77,73 +80,92 @@ _LOWER_VARIANT = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What is sent, frozen before the first try so that every try with one key says the same.
-
-    msg_type: interactive or text. body: the JSON that goes into `content`. fault: why this is simpler than what
-    was wanted, None if it is not.
-    """
+    """What is sent. It is fixed before the first try, so that every try with the same key sends the same content."""
 
     variant: CardVariant
+    """The card variant."""
     msg_type: str
+    """`interactive` or `text`."""
     body: str
+    """The JSON text for Feishu's `content` parameter."""
     fault: str | None = None
+    """Why this variant is lower than the wanted one; None: it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """id: ours. key: fixed at birth; the uuid that Feishu sees is key and rung together.
-
-    first_tried_at: when patience began to run out.
-    target: referrer or a group's name. receive_id: open_id or chat_id once known. attempts: calls made.
-    unknown_since: start of the first call whose outcome we do not know, None if there is none.
-    reroute_reason: why this went here instead of to the referrer, None if it did not. order_id: of the withdrawal
-    that it tells of, None for a balance change. run_id: of the digest that it tells, None for a notice; file_id: of
-    the digest's file, where it is that. account_ref: None where it tells of no single account.
-    """
+    """One card, file or text to one recipient."""
 
     id: int
+    """Row id."""
     key: str
+    """Idempotency key, set when the delivery is created. The uuid that Feishu receives combines it with the variant.
+    """
     account_ref: int | None
+    """Row id of the account; None: the delivery is not about a single account."""
     target: str
+    """`referrer` or the name of a group."""
     receive_id_type: str
+    """`open_id` or `chat_id`."""
     receive_id: str
+    """The open_id or chat_id, once known."""
     state: DeliveryState
+    """Its current state."""
     variant: CardVariant
+    """The variant to send next."""
     content: Content | None
+    """What is sent; None: not rendered yet."""
     attempts: int
+    """Number of calls."""
     created_at: Millis
+    """Unix milliseconds."""
     first_tried_at: Millis | None
+    """Start of the time that the retry policy counts, Unix milliseconds; None: not tried yet."""
     unknown_since: Millis | None
+    """Start of the first call whose outcome is unknown, Unix milliseconds; None: no such call."""
     reroute_reason: str | None
+    """Why it does not go to its intended recipient; None: it does."""
     last_error: str | None = None
+    """Text of the newest failure; None: no failure."""
     order_id: str | None = None
+    """The withdrawal that it is about; None: a balance change or a digest."""
     run_id: int | None = None
+    """Row id of the digest that it sends; None: a notice."""
     file_id: int | None = None
+    """Row id of the digest's file that it sends; None: not a file."""
 
     @property
     def uuid(self) -> str:
-        """At most 50 characters; changes with the content, as Feishu asks."""
+        """The idempotency key for Feishu, at most 50 characters. It differs per variant, as Feishu requires."""
         return f"{self.key}-{self.variant.value[0]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryOutcome:
-    """Where a delivery goes after a try. due_at: for READY. rung: the one to use from now on."""
+    """What happens to a delivery after a failed try."""
 
     state: DeliveryState
+    """The next state."""
     reason: str
+    """Text of the failure, for operators."""
     due_at: Millis = 0
+    """When to try again, Unix milliseconds; only for READY."""
     variant: CardVariant
+    """The variant to use from now on."""
     unknown_since: Millis | None = None
+    """As on a Delivery."""
     code: int | None = None
+    """Feishu's error code; None: none."""
     log_id: str | None = None
+    """Feishu's log id, for its support; None: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How long we try before a person must look."""
+    """How long a delivery is retried before it needs attention."""
 
     give_up_after_ms: int = 72 * HOUR_MS
+    """Milliseconds from the first try."""
 
 
 def after_failure(
@@ -156,10 +178,10 @@ def after_failure(
     retry_policy: RetryPolicy,
     fallback_exists: bool,
 ) -> DeliveryOutcome:
-    """What becomes of a delivery whose call failed.
+    """Return what happens to a delivery whose call failed.
 
-    started_at: when this call began. jitter: 0..1, drawn by the caller. fallback_exists: there is another
-    chat that may hear of it instead.
+    started_at: start of this call, Unix milliseconds. now: Unix milliseconds. jitter: random number from 0 to 1.
+    fallback_exists: whether the notice can go to the fallback group instead.
     """
     unknown_since = delivery.unknown_since
     if isinstance(error, OutcomeUnknown) and unknown_since is None:
@@ -203,7 +225,7 @@ def after_failure(
 
 
 def limiter_block_ms(error: CallError) -> int:
-    """For how long nobody may call after this failure; 0 if it is this delivery's alone."""
+    """Return for how many milliseconds no delivery may call Feishu; 0: the failure concerns only this one."""
     if isinstance(error, NotAuthorised | AppSuspended):
         return CREDENTIALS_PAUSE_MS
     if isinstance(error, TemporaryFailure) and error.affects_whole_app:
@@ -212,7 +234,9 @@ def limiter_block_ms(error: CallError) -> int:
 
 
 def _pause_after(error: CallError, *, attempts: int, jitter: float) -> int:
-    """What Feishu asks for is the least. When it names the wait of the whole app, this delivery has no part in it."""
+    """Return the pause in milliseconds, at least the one that Feishu asks for. If Feishu gives an exact wait for the
+    whole app, the number of attempts of this delivery does not matter.
+    """
     asked_ms = round(1000 * (error.retry_after_seconds or 0))
     if isinstance(error, TemporaryFailure) and error.affects_whole_app and error.is_exact_wait:
         return asked_ms + round(250 * jitter)
@@ -220,15 +244,20 @@ def _pause_after(error: CallError, *, attempts: int, jitter: float) -> int:
 
 
 def pause_ms(*, attempts: int, jitter: float) -> int:
-    """How long to wait after this many tries: doubling from 1 s to 10 min, the upper half of it by jitter (0..1)."""
+    """Return the pause in milliseconds after this many tries. It doubles from 1 second up to 10 minutes; jitter (0 to
+    1) sets its upper half.
+    """
     grown: int = min(FIRST_PAUSE_MS * 2 ** min(max(attempts - 1, 0), 20), MAX_PAUSE_MS)
     return round(grown * (0.5 + 0.5 * jitter))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentMessage:
-    """message_id, chat_id: needed to change the card later. log_id: for Feishu's support."""
+    """A message that Feishu accepted."""
 
     message_id: str
+    """Needed to update the card later."""
     chat_id: str
+    """The chat that holds the message."""
     log_id: str | None
+    """For Feishu's support; None: none."""

@@ -1,4 +1,4 @@
-"""Digest: what happened in a period, told at once. Figures are taken from the ledger when it is born, and kept."""
+"""Digest: a summary of one period. Its figures are read from the ledger when it is created, and stored with it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,139 +16,182 @@ from notifier.domain.period import (
 
 ZERO = Decimal(0)
 LATE_AFTER_MS = 10 * 60_000
-"""Born later than this after its time, a digest says so."""
+"""If a digest is created later than this after its due time, its card shows the delay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetFlow:
-    """One asset over a period. opening: the sum of all changes before it. closing: what accounts held at its end, by
-    their balances. first_seen: balances of accounts that were heard of for the first time, of which nobody can say
-    when they were earned. rewards: what came in. withdrawn: what our withdrawals took, as a positive amount.
-    corrections: every other decrease, negative. net: the sum of the changes. steps: how many changes there were.
-    """
+    """The changes of one asset over a period."""
 
     opening: Decimal = ZERO
+    """Sum of all changes before the period."""
     first_seen: Decimal = ZERO
+    """Balances of accounts that the service saw for the first time. When they were earned is not known."""
     rewards: Decimal = ZERO
+    """Sum of the increases."""
     withdrawn: Decimal = ZERO
+    """Amount of our own withdrawals, positive."""
     corrections: Decimal = ZERO
+    """Sum of all other decreases, negative."""
     net: Decimal = ZERO
+    """Sum of all changes."""
     closing: Decimal = ZERO
+    """Sum of the account balances at the end of the period."""
     steps: int = 0
+    """Number of changes."""
 
     @property
     def adds_up(self) -> bool:
-        """Two proofs: the parts make the net, and opening and net make what accounts really held."""
+        """Whether two checks hold: the parts add up to `net`, and `opening` plus `net` equals the real balances."""
         parts = self.first_seen + self.rewards - self.withdrawn + self.corrections
         return parts == self.net and self.opening + self.net == self.closing
 
     @property
     def is_empty(self) -> bool:
+        """Whether there is nothing to show for this asset."""
         return not any((self.opening, self.net, self.closing, self.rewards, self.withdrawn))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """One account in a table. amounts: what changed, or what it holds. referrer: None where Feishu has not said."""
+    """One account in a table of a digest."""
 
     account_ref: int
+    """Row id of the account."""
     account_id: str
+    """Feishu's account id."""
     referrer: Referrer | None
+    """None: not known from Feishu."""
     amounts: Amounts
+    """The change in the period, or the balance, depending on the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayFlow:
-    """label: the local day, as 11-24. first_seen: as in Flow."""
+    """One day in the chart of a digest."""
 
     label: str
+    """The local day, for example 11-24."""
     rewards: Decimal
     withdrawn: Decimal
     first_seen: Decimal = ZERO
+    """As on an AssetFlow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StalledPayout:
-    """state: dead, failed, or late for money that is withdrawn and not paid for too long."""
+    """A payout that needs attention."""
 
     account_id: str
     order_id: str
     state: str
+    """`dead`, `failed`, or `late` if the money was withdrawn and has not been paid for too long."""
     since: Millis
+    """Unix milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StalledItems:
-    """What a person must look at. undelivered: cards that reached nobody. accounts of some of them, newest first."""
+    """Deliveries and payouts that need attention."""
 
     undelivered: int = 0
+    """Number of deliveries that did not reach their recipient."""
     undelivered_accounts: tuple[str, ...] = ()
+    """Account ids of some of them, newest first."""
     payouts: int = 0
+    """Number of payouts that need attention."""
     payout_examples: tuple[StalledPayout, ...] = ()
+    """Some of these payouts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
-    """name: from the configuration. zone: its time zone by name, "" for one told before that was kept. due_at: when it
-    should have been told, None for one asked for by hand. edition: 0, and higher for each time it is told
-    again. people: accounts with a change. changed: the largest changes. holders: the largest balances when it
-    was born; the withdrawals that it offers. more_changed, more_holders: how many are not listed. charted: the
-    asset of the chart, None for no chart. previous_closing: the closing that the digest of the period before told,
-    where it differs from this opening; what came late makes the difference. file_rows: of the file that
-    follows, 0 for none. offers: whether accounts can be withdrawn on its card.
-    """
+    """A digest as it was created."""
 
     name: str
+    """Name in the configuration."""
     period: Period
+    """The time that it covers."""
     due_at: Millis | None
+    """When it was due, Unix milliseconds; None: an operator requested it."""
     created_at: Millis
+    """Unix milliseconds."""
     correction_number: int = 0
+    """0 for the first digest of a period; increases each time the digest is created again."""
     flows: Mapping[Asset, AssetFlow] = field(default_factory=dict)
+    """Totals by asset."""
     changed_accounts: int = 0
+    """Number of accounts with a change."""
     changed: tuple[Holder, ...] = ()
+    """The accounts with the largest changes."""
     holders: tuple[Holder, ...] = ()
+    """The accounts with the largest balances at its creation. Its card offers withdrawals for them."""
     more_changed: int = 0
+    """Number of changed accounts that are not listed."""
     more_holders: int = 0
+    """Number of accounts with a balance that are not listed."""
     charted: Asset | None = None
+    """Asset of the chart; None: no chart."""
     chart: tuple[DayFlow, ...] = ()
+    """The days of the chart, oldest first."""
     stalled: StalledItems = field(default_factory=StalledItems)
+    """What needs attention."""
     previous_closing: Amounts = field(default_factory=dict)
+    """Closing balances in the digest of the previous period, where they differ from `opening`. Changes that arrived
+    late cause the difference.
+    """
     file_rows: int = 0
+    """Number of rows in the file that follows; 0: no file."""
     offers_withdrawal: bool = False
+    """Whether accounts can be withdrawn on its card."""
     zone: str = ""
+    """Name of its time zone; "": created before the zone was stored."""
 
     @property
     def is_late(self) -> bool:
+        """Whether it was created later than LATE_AFTER_MS after its due time."""
         return self.due_at is not None and self.created_at - self.due_at > LATE_AFTER_MS
 
     @property
     def adds_up(self) -> bool:
+        """Whether the checks hold for every asset."""
         return all(flow.adds_up for flow in self.flows.values())
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing changed in its period."""
+        """Whether nothing changed in its period."""
         return self.changed_accounts == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestPlan:
-    """One digest as configured. cron: five fields. working: where it comes on working days only. skip_quiet: nothing is
-    said where nothing changed. rows: at most in a table. file: always, when_cut or never. catch_up_ms: what was due
-    longer ago is not told by itself.
-    """
+    """One digest as configured."""
 
     name: str
+    """Name of the digest."""
     groups: tuple[str, ...]
+    """Names of the groups that receive it."""
     to_referrers: bool
+    """Whether each referrer receives a digest of the own account."""
     cron: str
+    """Cron expression with five fields."""
     zone: ZoneInfo
+    """Time zone of the cron expression and of the period."""
     span: Span
+    """Length of its period."""
     working: WorkCalendar | None
+    """If set, the digest is sent on working days of this calendar only."""
     skip_quiet: bool
+    """Whether it is skipped if nothing changed."""
     jitter_ms: int
+    """Greatest random delay, milliseconds."""
     chart_days: int
+    """Number of days in the chart."""
     rows: int
+    """Greatest number of rows in a table."""
     file: str
+    """`always`, `when_cut` or `never`."""
     withdraw: bool
+    """Whether its card offers withdrawals."""
     catch_up_ms: int
+    """Digests that were due longer ago than this are not sent automatically."""

@@ -1,4 +1,4 @@
-"""Digest card: what a template may use to show a digest, as `card`. Texts in it are data, as on every card."""
+"""Digest card: what a template may use to show a digest, as `card`. The texts in it are data, as on every card."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,131 +9,186 @@ from notifier.domain.card import Bilingual, Person, WithdrawalPanel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowBlock:
-    """One asset over the period. All amounts as people write them; those that came or went carry their sign.
-    first_seen, withdrawn, corrections, previous_closing: None where there is none. previous_closing: what the digest before said
-    the balance was, where it is not this opening. adds_up: the proof holds. net_signed: for a sum, as "+ ¥280.00".
-    """
+    """One asset over the period. All amounts are formatted for people; changes carry their sign."""
 
     label: Bilingual
+    """Name of the asset."""
     opening: str
+    """Balance at the start."""
     first_seen: str | None
+    """Balances of accounts that are new to the service; None: none."""
     rewards: str
+    """Increases."""
     withdrawn: str | None
+    """Our own withdrawals; None: none."""
     corrections: str | None
+    """Other decreases; None: none."""
     net: str
+    """Sum of the changes."""
     net_signed: str
+    """The same for use in a sum, for example "+ ¥280.00"."""
     trend: str
+    """`up`, `down` or `flat`."""
     closing: str
+    """Balance at the end."""
     previous_closing: str | None
+    """Closing balance in the previous digest, if it differs from `opening`; None: equal or no such digest."""
     adds_up: bool
+    """Whether the figures are consistent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AmountRow:
-    """open_id: "" where nobody knows whose account it is. amounts: the same in every language. ref: of the account's
-    option, "" for none.
-    """
+    """One account in a table."""
 
     open_id: str
+    """The referrer; "": not known."""
     account_id: str
+    """Feishu's account id."""
     name: str
+    """Name of the referrer."""
     amounts: str
+    """Formatted amounts, the same in every language."""
     ref: str = ""
+    """Opaque id of the account's option in the select; "": no option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultRow:
-    """state: processing, withdrawn, sent, paid, failed (the money), nothing, refused or skipped (nothing was asked for
-    it). reason: of what was refused or left out, in both languages at once; else "".
-    """
+    """The result of one account in a batch of withdrawals."""
 
     open_id: str
+    """As on an AmountRow."""
     account_id: str
+    """As on an AmountRow."""
     amounts: str
+    """Formatted amounts."""
     state: str
+    """`processing`, `withdrawn`, `sent`, `paid`, `failed` (the payment), `nothing`, `refused` or `skipped` (no
+    withdrawal was requested).
+    """
     reason: str = ""
+    """Why it was refused or skipped, in both languages; "" in every other state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressView:
-    """done of total are over; failed, skipped and nothing are among them. all_withdrawn: every chosen account was.
-    nothing: how many had nothing to take. time_left: how long the rest takes.
-    """
+    """The progress of a batch of withdrawals."""
 
     total: int
+    """Number of accounts in the batch."""
     done: int
+    """Number of finished accounts, including failed and skipped ones and those with nothing to withdraw."""
     failed: int
+    """Number of failed withdrawals."""
     skipped: tuple[Bilingual, ...]
+    """Texts for the skipped accounts, by reason."""
     skipped_count: int
+    """Number of skipped accounts."""
     nothing: int
+    """Number of accounts with nothing to withdraw."""
     running: bool
+    """Whether the batch is still running."""
     all_withdrawn: bool
+    """Whether every chosen account was withdrawn."""
     time_left: Bilingual
+    """Estimate of the remaining time."""
     by: str
+    """open_id of the person who started the batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelView:
-    """one, all, retry: refs of the buttons, "" for none. total: what "all" takes, as far as is known; retry_count: how
-    many "retry" asks for. results: what went wrong comes first.
-    """
+    """The part of the card that requests withdrawals."""
 
     one: str = ""
+    """Opaque id of the button for the chosen account; "": no button."""
     all: str = ""
+    """Opaque id of the button for all listed accounts; "": no button."""
     retry: str = ""
+    """Opaque id of the button for failed withdrawals; "": no button."""
     options: tuple[AmountRow, ...] = ()
+    """The accounts in the select."""
     total: str = ""
+    """Amounts that "all" would withdraw, as far as known."""
     retry_count: int = 0
+    """Number of accounts that "retry" requests."""
     results: tuple[ResultRow, ...] = ()
+    """Results by account, failures first."""
     progress: ProgressView | None = None
+    """Progress of the newest batch; None: no batch yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StalledView:
-    """undelivered: cards that reached nobody. payouts: money that is stuck; lines names some of it."""
+    """What needs attention."""
 
     undelivered: int = 0
+    """Number of deliveries that did not reach their recipient."""
     undelivered_accounts: str = ""
+    """Account ids of some of them."""
     payouts: int = 0
+    """Number of payouts that need attention."""
     lines: tuple[Bilingual, ...] = ()
+    """Texts for some of these payouts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestCard:
     """What `digest.json.j2`, `personal_digest.json.j2` and their compact forms may use, as `card`.
 
-    audience: group or referrer. name: the digest's, from the configuration. span: day, week or month. period: from
-    first to last day. Times as text are in the digest's own zone and name it. until_text: where the period is not
-    over, up to when it is told; "" where it is. late_text: when it should have come, where it is late; else "".
-    correction: 0, or how often it is told again. created_at: when the figures were taken, which is also what holders
-    are as of. flows: one per asset, the cash that most people have first; more_flows are not shown. chart: a
-    VChart specification, None for no chart. file_rows: of the list that follows as a file, 0 for none. account_id,
-    referrer, withdrawal: for a referrer's own.
+    Times as text are in the time zone of the digest and name it.
     """
 
     audience: str
+    """`group` or `referrer`."""
     name: str
+    """Name of the digest in the configuration."""
     span: str
+    """`day`, `week` or `month`."""
     period: Bilingual
+    """The period from first to last day."""
     until_text: str = ""
+    """If the period is not over: the time up to which the digest counts. "": the period is over."""
     late_text: str = ""
+    """If the digest is late: the time when it was due. "": not late."""
     correction: int = 0
+    """0, or how often the digest was created again."""
     created_at: Millis
+    """When the figures were read, Unix milliseconds. The balances of `holders` are from this time."""
     created_at_text: str
+    """The same time as text."""
     changed_accounts: int = 0
+    """Number of accounts with a change."""
     flows: tuple[FlowBlock, ...] = ()
+    """One per asset, the currency of most accounts first."""
     more_flows: int = 0
+    """Number of assets that are not shown."""
     adds_up: bool = True
+    """Whether the figures are consistent."""
     quiet: bool = False
+    """Whether nothing changed."""
     changed: tuple[AmountRow, ...] = ()
+    """The accounts with the largest changes."""
     more_changed: int = 0
+    """Number of changed accounts that are not listed."""
     holders: tuple[AmountRow, ...] = ()
+    """The accounts with the largest balances."""
     more_holders: int = 0
+    """Number of accounts with a balance that are not listed."""
     chart: Mapping[str, object] | None = None
+    """A VChart specification; None: no chart."""
     stalled: StalledView = field(default_factory=StalledView)
+    """What needs attention."""
     file_rows: int = 0
+    """Number of rows in the file that follows; 0: no file."""
     panel: PanelView = field(default_factory=PanelView)
+    """The part that requests withdrawals."""
     account_id: str = ""
+    """Feishu's account id, for a referrer's own digest."""
     referrer: Person | None = None
+    """The person, for a referrer's own digest."""
     withdrawal: WithdrawalPanel | None = None
+    """The withdrawal part, for a referrer's own digest."""
     reroute_reason: Bilingual | None = None
+    """Why the card did not go to its intended recipient; None: it did."""

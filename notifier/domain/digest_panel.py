@@ -1,4 +1,4 @@
-"""Board: the part of a digest's card on which withdrawals are asked for, one at a time or all that are listed."""
+"""Digest panel: the part of a digest's card that requests withdrawals, for one account or for all listed ones."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,127 +13,165 @@ from notifier.domain.withdrawal import CARD_LIVES_MS, DenialReason, WithdrawalSt
 
 
 class Action(StrEnum):
+    """What a button of the panel requests."""
+
     ONE = "one"
     """The account chosen in the select."""
     ALL = "all"
-    """Every account that the select offers."""
+    """Every account in the select."""
     RETRY = "retry"
-    """Those whose withdrawal failed."""
+    """The accounts whose withdrawal failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelButton:
-    """A button on a board. round: how many batches of the card were over when it was drawn. tenant_key, app_id: of the
-    accounts on it. group, posted_at, message_id: as on a Button.
-    """
+    """A button on a digest panel."""
 
     action: Action
+    """What it requests."""
     delivery_id: int
+    """Row id of the delivery that posted the card."""
     revision: int
+    """Number of finished batches of the card when the button was rendered."""
     tenant_key: str
+    """Tenant of the listed accounts."""
     app_id: str
+    """App of the listed accounts."""
     group: str | None
+    """As on a withdrawal Button."""
     posted_at: Millis
+    """As on a withdrawal Button."""
     message_id: str | None
+    """As on a withdrawal Button."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """An account that may be chosen. ref: of its button, which is what the click says."""
+    """An account in the select of a panel."""
 
     button_ref: str
+    """Opaque id of the account's button; a click contains it as the chosen option."""
     account_ref: int
+    """Row id of the account."""
     account_id: str
+    """Feishu's account id."""
     referrer: Referrer | None
+    """None: not known."""
     amounts: Amounts
+    """What can be withdrawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of an account on this card. state: of its newest order from this card, None where the batch asked
-    nothing for it; skipped says why. order_id: "" for none. payout: of the money, None while there is none. code,
-    reason: of Feishu's refusal. again: the retry asks for it.
-    """
+    """The result of an account on this card."""
 
     account_id: str
+    """Feishu's account id."""
     referrer: Referrer | None
+    """None: not known."""
     state: WithdrawalState | None
+    """State of the account's newest order from this card; None: the batch requested none."""
     order_id: str
+    """"": no order."""
     amounts: Amounts
+    """The amounts of the order."""
     payout: PayoutState | None = None
+    """State of the payout; None: no payout."""
     skipped: "SkipReason | None" = None
+    """Why no withdrawal was requested; None: one was."""
     code: int | None = None
+    """Error code of Feishu's refusal; None: none."""
     reason: str = ""
+    """Text of Feishu's refusal."""
     again: bool = False
+    """Whether the retry button requests it again."""
 
 
 class SkipReason(StrEnum):
-    """Why a batch asked nothing for an account."""
+    """Why a batch requested no withdrawal for an account."""
 
     BUSY = "busy"
-    """A withdrawal of it was under way already."""
+    """A withdrawal of the account was already running."""
     DONE = "done"
-    """It was withdrawn since it was listed."""
+    """It was withdrawn after it was listed."""
     EMPTY = "empty"
+    """It has nothing to withdraw."""
     OWNER_UNKNOWN = "referrer_unknown"
     DEACTIVATED = "deactivated"
     NOT_ALLOWED = "not_allowed"
-    """Who asked is no operator of the group any more."""
+    """The person is no longer an operator of the group."""
     EXPIRED = "expired"
-    """The card is too old by now."""
+    """The card is too old."""
     DENIED = "denied"
-    """For any other reason to say no."""
+    """Denied for any other reason."""
 
     @property
     def is_denial(self) -> bool:
+        """Whether the request was not permitted."""
         return self not in {SkipReason.BUSY, SkipReason.DONE, SkipReason.EMPTY}
 
     @property
     def may_pass(self) -> bool:
-        """Asking again makes sense."""
+        """Whether a later request can succeed."""
         return self is SkipReason.BUSY or self.is_denial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A batch. done: over, however it ended; withdrawn, failed and skipped are among them. running: not over yet. by:
-    open_id.
-    """
+    """The progress of a batch of withdrawals."""
 
     total: int
+    """Number of accounts in the batch."""
     done: int
+    """Number of finished accounts, including withdrawn, failed and skipped ones."""
     failed: int
+    """Number of failed withdrawals."""
     skipped: Mapping[SkipReason, int]
+    """Number of skipped accounts by reason."""
     running: bool
+    """Whether the batch is still running."""
     by: str
+    """open_id of the person who started it."""
     withdrawn: int = 0
+    """Number of withdrawn accounts."""
 
     @property
     def remaining(self) -> int:
+        """Number of accounts that are not finished."""
         return self.total - self.done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestPanel:
-    """one, all, retry: refs of the buttons, "" for none. progress: of the newest batch, None before there was one."""
+    """The state of a panel."""
 
     one: str = ""
+    """Opaque id of the button for the chosen account; "": no button."""
     all: str = ""
+    """Opaque id of the button for all listed accounts; "": no button."""
     retry: str = ""
+    """Opaque id of the button for failed withdrawals; "": no button."""
     options: tuple[Option, ...] = ()
+    """The accounts in the select."""
     results: tuple[Result, ...] = ()
+    """Results by account."""
     progress: Progress | None = None
+    """Progress of the newest batch; None: no batch yet."""
 
     @property
     def failed(self) -> int:
+        """Number of accounts that the retry button requests."""
         return sum(each.again for each in self.results)
 
 
 def may_press(
     click: Click, button: PanelButton, *, operators: Mapping[str, Collection[str]], now: Millis
 ) -> DenialReason | None:
-    """Who may ask for many at once: a listed operator of the group that sees the card. None is a yes; each account is
-    judged again by itself (domain/withdrawal: authorise).
+    """Check whether the person may request several withdrawals at once. Return None if so, else the reason.
+
+    The person must be a listed operator of the group that sees the card. Each account is authorised separately
+    afterwards (domain/withdrawal.py: authorise). operators: permitted open_ids by group name. now: Unix
+    milliseconds.
     """
     if not click.open_id:
         return DenialReason.NOBODY

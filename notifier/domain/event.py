@@ -1,4 +1,4 @@
-"""Event: what Feishu told us, once per idempotency key. First thing on the way."""
+"""Event: a payload that Feishu sent, stored once per idempotency key."""
 
 from dataclasses import dataclass, field
 
@@ -7,33 +7,35 @@ from notifier.domain.money import Amounts
 
 BALANCE_CHANGED = "hire.referral_account.assets_update_v1"
 BALANCE_READ = "notifier.balance_read"
-"""Our own event type for a balance that no event told us: a read of the account did."""
+"""Our own event type for a balance that a reading of the account found and no event reported."""
 BALANCE_MISSED = "notifier.balance_missed"
-"""The same, where it is the first proof that we are deaf: it changed while we were connected."""
+"""The same, if it is the first proof of missed events: the balance changed while the service was connected."""
 READINGS = frozenset({BALANCE_READ, BALANCE_MISSED})
 UNREADABLE = "unreadable"
-"""Our own event type for payloads that are no JSON object with a header."""
+"""Our own event type for payloads that are not a JSON object with a header."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One payload as received, before anybody has tried to understand it.
-
-    key: header.event_id (the same on redelivery), or a digest of the payload where there is none.
-    created_at: header.create_time, 0 where absent. payload: the bytes as they came.
-    """
+    """One payload as received, before it is parsed."""
 
     key: str
+    """`header.event_id` (the same on redelivery), or a hash of the payload if there is none."""
     event_type: str
+    """Feishu's event type, or one of the types above."""
     tenant_key: str
+    """Tenant that sent it."""
     app_id: str
+    """App that it was sent to."""
     created_at: Millis
+    """`header.create_time`, Unix milliseconds; 0: missing."""
     payload: bytes = field(repr=False)
+    """The bytes, verbatim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountKey:
-    """A referral account is unique per person, tenant and app; its id alone is not promised to be."""
+    """Identifies a referral account. Feishu does not promise that account ids are unique across tenants and apps."""
 
     tenant_key: str
     app_id: str
@@ -42,16 +44,16 @@ class AccountKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceReport:
-    """The balance of one account after a change, as an event or a read of the account tells it.
-
-    modified_at: the only ordering hint Feishu gives. reported_at: when the event was made; it breaks ties.
-    amounts: the full set of holdings, canonical (no zeros).
-    """
+    """The balance of one account after a change, from an event or from a reading of the account."""
 
     account: AccountKey
+    """The account."""
     modified_at: Millis
+    """Time of the change, Unix milliseconds; the only order that Feishu gives."""
     reported_at: Millis
+    """When the event was created, Unix milliseconds; decides between equal times."""
     amounts: Amounts
+    """The full balance in canonical form, without zeros."""
 
 
 CARD_CLICKED = "card.action.trigger"
@@ -59,19 +61,25 @@ CARD_CLICKED = "card.action.trigger"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Click:
-    """key: the callback's idempotency key. ref: the opaque id in the button's value. option: the opaque id that was
-    chosen in a select beside it. open_id and operator_tenant:
-    who pressed it. tenant_key and app_id: of the callback. message_id, chat_id: where the card hangs.
-
-    Anything is "" where the payload does not say; whoever decides must take that for a no.
+    """A press of a card button. Each field is "" if the payload does not contain it; a check must then deny the
+    request.
     """
 
     key: str
+    """Idempotency key of the callback."""
     button_ref: str
+    """Opaque id in the value of the button."""
     open_id: str
+    """The person who pressed the button."""
     operator_tenant: str
+    """Tenant of that person."""
     tenant_key: str
+    """Tenant of the callback."""
     app_id: str
+    """App of the callback."""
     message_id: str
+    """The message that contains the card."""
     chat_id: str
+    """The chat that contains the card."""
     option: str = ""
+    """Opaque id that was chosen in the select beside the button."""

@@ -1,9 +1,9 @@
-"""The ledger's rules: balance reports in any order become one history whose changes add up.
+"""Ledger rules: balance reports in any order become one history whose changes add up.
 
-A history is the account's reports sorted by (modified_at, reported_at, content); a change is the difference
-between two neighbours, the first one counted from nothing. A report that arrives late is put into its place
-and splits the change that spanned it, so the history does not depend on the order of arrival. Only a report
-that becomes the newest is announced, against the newest before it.
+A history is the account's reports sorted by (modified_at, reported_at, content). A change is the difference
+between two neighbours; the first change starts from zero. A late report is inserted at its place and splits the
+change that spanned it, so the history does not depend on the order of arrival. Only a report that becomes the
+newest causes a notice. Its changes are relative to the previous newest report.
 """
 
 import json
@@ -19,28 +19,29 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One known balance of one account.
-
-    content: the amounts as canonical text; with modified_at it is the snapshot's identity.
-    reported_at: of the earliest copy we have seen.
-    """
+    """One known balance of one account."""
 
     modified_at: Millis
+    """Time of the change at Feishu, Unix milliseconds."""
     reported_at: Millis
+    """Creation time of the earliest copy that was received, Unix milliseconds."""
     content: str
+    """The amounts as canonical text. Together with `modified_at` it identifies the snapshot."""
 
     @property
     def order(self) -> tuple[Millis, Millis, str]:
+        """Sort key of the history."""
         return (self.modified_at, self.reported_at, self.content)
 
     @property
     def amounts(self) -> dict[Asset, Decimal]:
+        """The balance, parsed from `content`."""
         return read_content(self.content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BalanceChange:
-    """One asset's step from one known balance to the next."""
+    """The change of one asset between two known balances."""
 
     asset: Asset
     before: Decimal
@@ -48,38 +49,39 @@ class BalanceChange:
 
     @property
     def delta(self) -> Decimal:
+        """The difference; negative for a decrease."""
         return self.after - self.before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerUpdate:
-    """What a report does to the history around it.
-
-    changes: for each snapshot whose change is new or differs, in order, its full list of changes.
-    newest: the snapshot the account's balance is now, or None when it is not touched.
-    announced: what to tell; None for nothing. A first sight of the account is an empty `before` side:
-    see is_opening.
-    """
+    """How a report changes the history around it."""
 
     kept: tuple[Snapshot, ...]
+    """The snapshots with the modified_at of the report, in order."""
     changes: tuple[tuple[Snapshot, tuple[BalanceChange, ...]], ...]
+    """Each snapshot whose changes are new or different, in order, with all its changes."""
     newest: Snapshot | None
+    """The snapshot that is now the account's balance; None: the balance stays as it was."""
     changes_to_notify: tuple[BalanceChange, ...] | None
+    """The changes for a notice; None: no notice."""
     is_opening: bool = False
+    """Whether this is the first balance of the account. Its changes start from zero."""
 
 
 def content_of(amounts: Amounts) -> str:
-    """Canonical text: equal holdings give equal text."""
+    """Return the amounts as canonical text: equal amounts give equal text."""
     rows = [[asset.kind, asset.currency, str(amount)] for asset, amount in without_zeros(amounts).items()]
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 
 def read_content(content: str) -> dict[Asset, Decimal]:
+    """Parse the text of `content_of`."""
     return {Asset(Kind(kind), currency): Decimal(amount) for kind, currency, amount in json.loads(content)}
 
 
 def differences(before: Amounts, after: Amounts) -> tuple[BalanceChange, ...]:
-    """One change for each asset that differs; what is absent counts as zero."""
+    """Return one change for each asset that differs. A missing asset counts as zero."""
     pairs = ((asset, before.get(asset, ZERO), after.get(asset, ZERO)) for asset in sorted({*before, *after}))
     return tuple(BalanceChange(asset=asset, before=old, after=new) for asset, old, new in pairs if old != new)
 
@@ -87,9 +89,10 @@ def differences(before: Amounts, after: Amounts) -> tuple[BalanceChange, ...]:
 def place_report(
     report: Snapshot, *, earlier: Snapshot | None, same_time: Sequence[Snapshot], later: Snapshot | None
 ) -> LedgerUpdate | None:
-    """Where a report belongs in the history, or None if it tells nothing new.
+    """Return how a report changes the history, or None if it contains nothing new.
 
-    earlier, later: the neighbours with another modified_at. same_time: all with the report's.
+    earlier, later: the neighbours with a different modified_at. same_time: all snapshots with the modified_at of
+    the report.
     """
     twin = next((known for known in same_time if known.content == report.content), None)
     if twin is not None and twin.reported_at <= report.reported_at:
@@ -123,9 +126,11 @@ def _changes_to_notify(
     earlier: Snapshot | None,
     same_time: Sequence[Snapshot],
 ) -> tuple[BalanceChange, ...] | None:
-    """Against the balance last told. A copy of what we know is never told, even if it moves among its peers."""
+    """Return the changes since the newest known balance. A copy of a known report causes no notice, even if its place
+    changes.
+    """
     if newest is not report or twin is not None:
         return None
-    told = max(same_time, key=lambda known: known.order, default=earlier)
-    changes = differences(told.amounts if told else {}, report.amounts)
-    return changes if changes or told is None else None
+    previous = max(same_time, key=lambda known: known.order, default=earlier)
+    changes = differences(previous.amounts if previous else {}, report.amounts)
+    return changes if changes or previous is None else None

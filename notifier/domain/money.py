@@ -1,4 +1,4 @@
-"""Money: what a referral account holds, exactly. Amounts are Decimal with the asset they are in."""
+"""Money: the exact amounts that a referral account holds. Each amount is a Decimal with its asset."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,22 +6,24 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 UNIT = Decimal("0.0001")
-"""The finest amount we keep. Feishu speaks of 2 decimals; four leave room for float noise to show itself."""
+"""The smallest amount that is stored. Feishu documents 2 decimals; with 4, float noise can be detected."""
 
 LARGEST = Decimal(10) ** 13
-"""A balance past this is no reward but an error in transit. It also keeps sums of units inside 64 bits."""
+"""A greater balance must be an error in the data. The limit also keeps sums of units within 64 bits."""
 
 
 class Kind(StrEnum):
+    """Kind of an asset."""
+
     POINTS = "points"
     CASH = "cash"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Asset:
-    """What is counted: points, or cash in one currency.
+    """What an amount counts: points, or cash in one currency.
 
-    currency: ISO 4217 code where we know it, else verbatim as Feishu sent it; empty for points.
+    currency: ISO 4217 code if known, else verbatim as Feishu sent it; empty for points.
     """
 
     kind: Kind
@@ -35,14 +37,14 @@ class Asset:
 POINTS = Asset(Kind.POINTS)
 
 Amounts = Mapping[Asset, Decimal]
-"""A full set of holdings; an asset that is absent is zero."""
+"""All amounts of an account; a missing asset is zero."""
 
 
 def exact_amount(number: Decimal) -> Decimal:
-    """The amount that was meant, in steps of UNIT.
+    """Return the amount in steps of UNIT.
 
-    Binary float noise (0.30000000000000004) is taken away; a real fifth decimal is refused, as we could
-    neither keep nor show it. Raises ValueError with the reason.
+    Binary float noise (0.30000000000000004) is removed. A real fifth decimal is rejected, because it can be
+    neither stored nor shown. Raises ValueError with the reason.
     """
     if not number.is_finite():
         raise ValueError(f"{number} is not a number")
@@ -59,7 +61,9 @@ def exact_amount(number: Decimal) -> Decimal:
 
 
 def to_units(amount: Decimal) -> int:
-    """Whole ten-thousandths: how amounts are stored, so that databases add them exactly."""
+    """Return the amount in whole ten-thousandths, as stored, so that databases add amounts exactly. Raises
+    ValueError.
+    """
     units = amount / UNIT
     if units != units.to_integral_value():
         raise ValueError(f"{amount} is not a whole number of {UNIT}")
@@ -67,9 +71,10 @@ def to_units(amount: Decimal) -> int:
 
 
 def from_units(units: int) -> Decimal:
+    """Return the amount of a stored number of units."""
     return units * UNIT
 
 
 def without_zeros(amounts: Amounts) -> dict[Asset, Decimal]:
-    """The same holdings in one canonical form: sorted, exact, zeros left out."""
+    """Return the amounts in canonical form: sorted, exact, without zeros."""
     return {asset: amounts[asset].quantize(UNIT) for asset in sorted(amounts) if amounts[asset] != 0}

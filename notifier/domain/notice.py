@@ -1,4 +1,4 @@
-"""Notice: one thing to tell, with its reason. Born with the ledger change it speaks of."""
+"""Notice: one fact to notify people of. It is created in the transaction of the change that it reports."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,22 +9,32 @@ from notifier.domain.ledger import BalanceChange
 
 
 class NoticeReason(StrEnum):
+    """What a notice reports."""
+
     OPENING = "opening"
-    """First sight of an account: there is a balance, but nothing it can have changed from."""
+    """First balance of an account; there is no earlier balance to compare with."""
     CHANGE = "change"
     WITHDRAWN = "withdrawn"
-    """Feishu booked a withdrawal; this and what follows tell of one order, and of its state when it is drawn."""
+    """Feishu booked a withdrawal. This reason and the following ones concern one order; the card shows its state at
+    rendering.
+    """
     NOTHING = "nothing"
+    """There was nothing to withdraw."""
     REFUSED = "refused"
+    """Feishu refused the withdrawal."""
     PAID = "paid"
+    """The payout was reported as paid."""
     PAYOUT_FAILED = "payout_failed"
+    """The payout was reported as failed."""
     PAYOUT_DEAD = "payout_dead"
-    """The company's system will not take a payout."""
+    """The company's system does not accept the payout."""
     PAYOUT_LATE = "payout_late"
-    """Withdrawn and not paid for too long."""
+    """The amount was withdrawn and has not been paid for too long."""
 
 
 class Direction(StrEnum):
+    """Direction of a balance change, as routes can select it."""
+
     INCREASE = "increase"
     DECREASE = "decrease"
     OPENING = "opening"
@@ -32,20 +42,25 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """changes: one per asset that differs from the balance last announced; at an opening, each `after` is the
-    balance and `before` means nothing. occurred_at: Feishu's modify_time. order_id: of the withdrawal that it
-    tells of; None for a balance change. recovered: no event told us, so occurred_at is when we read the account.
-    """
+    """One fact to notify people of."""
 
     key: str
+    """Idempotency key."""
     account: AccountKey
+    """The account."""
     reason: NoticeReason
+    """What it reports."""
     occurred_at: Millis
+    """Feishu's `modify_time`, Unix milliseconds."""
     changes: tuple[BalanceChange, ...] = ()
+    """One per asset that differs from the newest known balance. At an opening, only `after` is meaningful."""
     order_id: str | None = None
+    """The withdrawal that it reports; None: a balance change."""
     recovered: bool = False
+    """True if no event reported the change. `occurred_at` is then the time of the reading that found it."""
 
     def direction_of(self, change: BalanceChange) -> Direction:
+        """Return the direction of one of its changes."""
         if self.reason is NoticeReason.OPENING:
             return Direction.OPENING
         return Direction.INCREASE if change.delta > 0 else Direction.DECREASE

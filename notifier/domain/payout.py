@@ -1,9 +1,9 @@
-"""Payout: what Feishu only booked is handed to the company's own system, which pays it and says so.
+"""Payout: a booked withdrawal is submitted to the company's payment system, which pays it and reports the result.
 
-pending -> sent             the other system took it, or it left in an export
+pending -> sent             the payment system accepted it, or it was exported
    |        |-> paid        reported, with a reference
-   |        '-> failed      reported, with a reason; may be reported paid later, when it was tried again
-   '-> dead                 the other system will not take it: a person decides (retry, export, mark)
+   |        '-> failed      reported, with a reason; may later be reported as paid after another attempt
+   '-> dead                 the payment system does not accept it; an operator decides (retry, export, mark)
 """
 
 import json
@@ -21,6 +21,8 @@ from notifier.errors import CallError, OutcomeUnknown, TemporaryFailure
 
 
 class PayoutState(StrEnum):
+    """State of a payout; the module docstring shows the transitions."""
+
     PENDING = "pending"
     SENT = "sent"
     PAID = "paid"
@@ -33,69 +35,85 @@ SETTLED: Collection[PayoutState] = (PayoutState.PAID, PayoutState.FAILED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payout:
-    """One withdrawal's way to the person's bank account.
-
-    order_id: the withdrawal's; the idempotency key of every call. body: the JSON that is handed over, fixed at
-    birth. first_tried_at: when patience began to run out. sent_at: when the other system took it. reference: the
-    other system's. reason: why it failed, or why the last call did. reported_at: when the other system signed its
-    newest report. exported_at: first export.
-    """
+    """The payment of one withdrawal by the company's payment system."""
 
     id: int
+    """Row id."""
     order_id: str
+    """Order id of the withdrawal; the idempotency key of every call."""
     account_ref: int
+    """Row id of the account."""
     account: AccountKey
+    """The account at Feishu."""
     state: PayoutState
+    """Its current state."""
     body: str
+    """The JSON that is submitted. It is set when the payout is created and never changes."""
     created_at: Millis
+    """Unix milliseconds."""
     due_at: Millis
+    """When to submit it next, Unix milliseconds."""
     attempts: int = 0
+    """Number of calls."""
     first_tried_at: Millis | None = None
+    """Start of the time that the retry policy counts, Unix milliseconds; None: not tried yet."""
     sent_at: Millis | None = None
+    """When the payment system accepted it, Unix milliseconds."""
     exported_at: Millis | None = None
+    """When it was first exported, Unix milliseconds."""
     settled_at: Millis | None = None
+    """When it was reported as paid or failed, Unix milliseconds."""
     reported_at: Millis | None = None
+    """When the payment system signed its newest report, Unix milliseconds."""
     reference: str = ""
+    """Reference of the payment system."""
     reason: str | None = None
+    """Why the payment failed, or why the newest call failed."""
     late_notified_at: Millis | None = None
+    """When a notice of its delay was created, Unix milliseconds; None: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutReport:
-    """What the other system, or a person in its stead, says became of a payout.
-
-    status: PAID or FAILED. reference: at most 128 characters. reason: at most 500. at: when it was signed.
-    """
+    """The result of a payout, as reported by the payment system or entered by an operator."""
 
     order_id: str
+    """Order id of the withdrawal."""
     status: PayoutState
+    """PAID or FAILED."""
     reference: str
+    """At most 128 characters."""
     reason: str
+    """At most 500 characters."""
     at: Millis
+    """When it was signed, Unix milliseconds."""
 
 
 class PayoutReportOutcome(StrEnum):
-    """What a report came to."""
+    """What a report changes."""
 
     NEW = "new"
+    """It changes the payout."""
     SAME = "same"
-    """Known already: nothing changes, nobody is told again."""
+    """Already known: nothing changes and nobody is notified again."""
     OLDER = "older"
-    """Signed before the newest one that we know: it came late, or somebody replays it."""
+    """Signed before the newest known report: it arrived late or is a replay."""
     CONFLICT = "conflict"
-    """Paid already, under another reference: perhaps paid twice. A person must look."""
+    """Already paid under another reference, possibly paid twice. Needs attention."""
     UNKNOWN = "unknown"
     """No payout has this order id."""
 
 
 def judge_report(payout: Payout, report: PayoutReport) -> PayoutReportOutcome:
-    """What a report means for a payout, in whatever state it is: money may have been paid without our hand-over."""
+    """Return what a report changes. A payout in any state accepts reports, because it may have been paid without a
+    submission.
+    """
     same = (payout.state, payout.reference) == (report.status, report.reference)
     if same and (report.status is PayoutState.PAID or payout.reason == (report.reason or None)):
         return PayoutReportOutcome.SAME
     both_paid = payout.state is PayoutState.PAID and report.status is PayoutState.PAID
     if both_paid and "" in {payout.reference, report.reference}:
-        return PayoutReportOutcome.SAME  # one of the two says no reference, which is no other one
+        return PayoutReportOutcome.SAME  # a missing reference does not contradict the known one
     if payout.reported_at is not None and report.at < payout.reported_at:
         return PayoutReportOutcome.OLDER
     if both_paid:
@@ -105,7 +123,11 @@ def judge_report(payout: Payout, report: PayoutReport) -> PayoutReportOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutRetry:
-    """Where a payout goes after a hand-over that failed. due_at: for PENDING."""
+    """What happens to a payout after a failed submission.
+
+    state: the next state. due_at: when to submit again, Unix milliseconds; only for PENDING. reason: text of the
+    failure.
+    """
 
     state: PayoutState
     due_at: Millis
@@ -115,7 +137,11 @@ class PayoutRetry:
 def after_failure(
     payout: Payout, error: CallError, *, now: Millis, jitter: float, give_up_after_ms: int
 ) -> PayoutRetry:
-    """Again with the same key and body while that can help, then a person's to decide. jitter: 0..1."""
+    """Return what happens to a payout after a failed submission.
+
+    It is submitted again with the same key and body as long as that can help. After that it needs attention. now:
+    Unix milliseconds. jitter: 0 to 1. give_up_after_ms: milliseconds from the first try.
+    """
     asked = round(1000 * (error.retry_after_seconds or 0))
     due_at = now + max(asked, pause_ms(attempts=payout.attempts + 1, jitter=jitter))
     helps = isinstance(error, TemporaryFailure | OutcomeUnknown)
@@ -125,7 +151,9 @@ def after_failure(
 
 
 def body_of(withdrawal: Withdrawal, *, withdrawn: Amounts, at: Millis, referrer: Referrer | None) -> str:
-    """The JSON that is handed over. at: when Feishu booked it. No name and no contact data are in it."""
+    """Return the JSON that is submitted. It contains no name and no contact data. at: when Feishu booked it, Unix
+    milliseconds.
+    """
     return json.dumps(
         {
             "order_id": withdrawal.order_id,

@@ -1,4 +1,4 @@
-"""Period: the stretch of time that a digest tells of. Whole local days, or what of them is over already."""
+"""Period: the time that a digest covers, in whole local days or up to now."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,10 +9,12 @@ from notifier.clock import Millis, to_millis
 
 ONE_DAY = timedelta(days=1)
 MAX_DAYS_OFF = 60
-"""So many days in a row nobody works at most; more of them is a slip in the configuration."""
+"""The greatest number of consecutive days off. More of them are an error in the configuration."""
 
 
 class Span(StrEnum):
+    """Length of a period."""
+
     DAY = "day"
     WEEK = "week"
     """Monday to Sunday."""
@@ -21,20 +23,24 @@ class Span(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkCalendar:
-    """Monday to Friday, but for the days named. closed: holidays. opened: weekend days that are worked."""
+    """Working days: Monday to Friday, except for the listed days.
+
+    closed: holidays. opened: working days at a weekend.
+    """
 
     closed: frozenset[date] = frozenset()
     opened: frozenset[date] = frozenset()
 
     def works_on(self, day: date) -> bool:
+        """Whether the day is a working day."""
         return day in self.opened or (day.weekday() < 5 and day not in self.closed)
 
     def before(self, day: date) -> date:
-        """The last working day before this one. Raises ValueError when there is none for MAX_DAYS_OFF days."""
+        """Return the last working day before this day. Raises ValueError if there is none within MAX_DAYS_OFF days."""
         return self._next(day, -ONE_DAY)
 
     def after(self, day: date) -> date:
-        """The first working day after this one. Raises as before()."""
+        """Return the first working day after this day. Raises ValueError as before() does."""
         return self._next(day, ONE_DAY)
 
     def _next(self, day: date, step: timedelta) -> date:
@@ -47,22 +53,24 @@ class WorkCalendar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """first: its first day. last: its last day. from_at, to_at: the same as moments, to_at not included.
-    so_far: it is not over; to_at is then the moment up to which it is told.
-
-    label: what it is called in the books; one digest tells a label once to each recipient.
-    """
+    """A period in local days and in Unix milliseconds."""
 
     first: date
+    """First day."""
     last: date
+    """Last day."""
     from_at: Millis
+    """Start, Unix milliseconds."""
     to_at: Millis
+    """End, Unix milliseconds, not included."""
     label: str
+    """Name in the database. A digest is sent once per label and recipient."""
     so_far: bool = False
+    """Whether the period is not over. `to_at` is then the time up to which the digest counts."""
 
 
 def beginning(span: Span, day: date) -> date:
-    """The first day of the day, week or month in which this one lies: all before it is over when the day begins."""
+    """Return the first day of the day, week or month that contains this day."""
     match span:
         case Span.DAY:
             return day
@@ -73,26 +81,30 @@ def beginning(span: Span, day: date) -> date:
 
 
 def finished(span: Span, day: date, zone: tzinfo) -> Period:
-    """The last one that was over when this day began."""
+    """Return the newest period that was over at the start of this day."""
     return holding(span, beginning(span, day) - ONE_DAY, zone)
 
 
 def ended_between(span: Span, since: date, day: date, zone: tzinfo) -> Period | None:
-    """All that ended after the first of these days had begun, and before the second had. None where nothing did."""
+    """Return one period for all that ended after the start of `since` and before the start of `day`; None: none
+    ended.
+    """
     begin, end = beginning(span, since), beginning(span, day)
     return whole(span, begin, end - ONE_DAY, zone) if begin < end else None
 
 
 def holding(span: Span, day: date, zone: tzinfo) -> Period:
-    """The one in which this day lies."""
+    """Return the period that contains this day."""
     first = beginning(span, day)
     longest = {Span.DAY: ONE_DAY, Span.WEEK: 7 * ONE_DAY, Span.MONTH: 31 * ONE_DAY}[span]
     return whole(span, first, beginning(span, first + longest) - ONE_DAY, zone)
 
 
 def so_far(period: Period, now: datetime) -> Period:
-    """The same, up to now; itself where it is over. Its label does not say up to when, so that telling it once more is
-    telling it again. Raises ValueError where it has not begun.
+    """Return the part of the period up to now, or the whole period if it is over.
+
+    The label of a part does not contain its end, so another digest of the same part counts as a repetition. Raises
+    ValueError if the period has not begun.
     """
     at = to_millis(now)
     if at >= period.to_at:
@@ -110,6 +122,7 @@ def so_far(period: Period, now: datetime) -> Period:
 
 
 def whole(span: Span, first: date, last: date, zone: tzinfo) -> Period:
+    """Return the period from the first to the last day, which may combine several spans."""
     single = last + ONE_DAY == beginning(span, last + ONE_DAY) and first == beginning(span, last)
     label = f"{span}:{first}" if single else f"{span}:{first}..{last}"
     return Period(
@@ -122,14 +135,17 @@ def whole(span: Span, first: date, last: date, zone: tzinfo) -> Period:
 
 
 def days_before(end: date, count: int) -> list[date]:
-    """So many days, oldest first, the last one the day before `end`."""
+    """Return `count` days, oldest first; the last one is the day before `end`."""
     return [end - timedelta(days=back) for back in range(count, 0, -1)]
 
 
 def midnight(day: date, zone: tzinfo) -> Millis:
-    """The day's first moment; where the clocks skip midnight, the moment they skip to."""
+    """Return the first moment of the day in Unix milliseconds. If a clock change skips midnight, it is the moment
+    after the change.
+    """
     return to_millis(datetime(day.year, day.month, day.day, tzinfo=zone))
 
 
 def working_days(closed: Collection[date], opened: Collection[date]) -> WorkCalendar:
+    """Return the calendar with these holidays and additional working days."""
     return WorkCalendar(closed=frozenset(closed), opened=frozenset(opened))

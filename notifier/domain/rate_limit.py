@@ -1,28 +1,35 @@
-"""How fast we may call: a paced gate (GCRA), as plain values so that the database can hold its state."""
+"""Rate limit: the GCRA algorithm on plain values, so that the database can store its state."""
 
 from dataclasses import dataclass
 
 from notifier.clock import Millis
 
 MAX_BLOCK_MS = 3_660_000
-"""Feishu is never obeyed for more than an hour; see feishu/api.py."""
+"""The longest wait that is accepted from Feishu; see feishu/api.py."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """per_second: calls in the long run. burst: how many may go at once after a rest, at least 1."""
+    """A limit for calls.
+
+    per_second: calls per second on average. burst: how many calls may start at once after a pause; at least 1.
+    """
 
     per_second: float
     burst: int = 1
 
     @property
     def interval_ms(self) -> float:
+        """Milliseconds between two calls."""
         return 1000 / self.per_second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendingLimits:
-    """app: over all recipients. chat: to one. per_minute: calls in any 60 seconds."""
+    """The limits for sending messages.
+
+    app: for all recipients together. chat: for one recipient. per_minute: calls in any 60 seconds.
+    """
 
     app: RateLimit
     chat: RateLimit
@@ -31,10 +38,10 @@ class SendingLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimiterState:
-    """When the next call may pass.
+    """When the next call is allowed.
 
-    due_at_ms: GCRA's theoretical arrival time, fractional milliseconds since the epoch.
-    blocked_until: set when the platform asked us to wait.
+    due_at_ms: the theoretical arrival time of GCRA, Unix milliseconds with fractions. blocked_until: end of a wait
+    that Feishu asked for, Unix milliseconds.
     """
 
     name: str
@@ -42,17 +49,20 @@ class LimiterState:
     blocked_until: Millis = 0
 
     def plausible(self, limit: RateLimit, *, now: Millis) -> "LimiterState":
-        """Without what only a clock that was set back can explain: it would keep the gate shut for as long."""
+        """Return the state without times that are too far in the future. Only a clock that was set back explains such
+        times, and they would block calls for too long.
+        """
         latest = now + (limit.burst + 1) * limit.interval_ms
         blocked_until = self.blocked_until if self.blocked_until <= now + MAX_BLOCK_MS else 0
         due_at_ms = self.due_at_ms if self.due_at_ms <= latest else now
         return LimiterState(name=self.name, due_at_ms=due_at_ms, blocked_until=blocked_until)
 
     def allowed_at(self, limit: RateLimit) -> float:
+        """Return when the next call is allowed, Unix milliseconds."""
         return max(self.due_at_ms - (limit.burst - 1) * limit.interval_ms, self.blocked_until)
 
     def allowed_calls(self, limit: RateLimit, *, now: Millis, wanted: int) -> int:
-        """How many of the wanted calls may go now."""
+        """Return how many of the wanted calls are allowed now."""
         allowed, limiter = 0, self
         while allowed < wanted and limiter.allowed_at(limit) <= now:
             limiter = limiter.after_one(limit, now=now)
@@ -60,9 +70,11 @@ class LimiterState:
         return allowed
 
     def after_one(self, limit: RateLimit, *, now: Millis) -> "LimiterState":
+        """Return the state after one call."""
         due_at_ms = max(self.due_at_ms, now) + limit.interval_ms
         return LimiterState(name=self.name, due_at_ms=due_at_ms, blocked_until=self.blocked_until)
 
     def after(self, calls: int, limit: RateLimit, *, now: Millis) -> "LimiterState":
+        """Return the state after this number of calls."""
         due_at_ms = max(self.due_at_ms, now) + calls * limit.interval_ms if calls else self.due_at_ms
         return LimiterState(name=self.name, due_at_ms=due_at_ms, blocked_until=self.blocked_until)

@@ -1,4 +1,4 @@
-"""Route: a rule that picks who is told about a notice."""
+"""Route: a rule that selects the recipients of a notice."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from notifier.domain.money import Kind
 from notifier.domain.notice import Direction, Notice, NoticeReason
 
 REFERRER = "referrer"
-"""The target that means the person whose account it is; every other target is the name of a group."""
+"""The target for the person behind the account. Every other target is the name of a group."""
 
 
 class RerouteReason(StrEnum):
@@ -44,7 +44,10 @@ def parse_reroute_reason(stored: str) -> tuple[RerouteReason, int | None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """A chat or person. id_type: open_id or chat_id. reroute_reason: set when this is the fallback."""
+    """A chat or a person.
+
+    id_type: `open_id` or `chat_id`. reroute_reason: set if this is the fallback group.
+    """
 
     id_type: str
     id: str
@@ -53,13 +56,19 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressBook:
-    """groups: chat_id by group name. fallback: name of the group that hears what the referrer cannot."""
+    """The configured groups.
+
+    groups: chat_id by group name. fallback: name of the group for notices that cannot reach their recipient; None:
+    there is none.
+    """
 
     groups: Mapping[str, str]
     fallback: str | None
 
     def recipient(self, target: str, referrer: Referrer | None) -> Recipient | None:
-        """None when nobody is left to tell: the referrer or the group is unknown, and there is no fallback."""
+        """Return the recipient for a target. None: the referrer or the group is unknown and there is no fallback
+        group.
+        """
         if target != REFERRER:
             if target not in self.groups:
                 details = f"the configuration names no group {target} any more"
@@ -70,11 +79,11 @@ class AddressBook:
         return self.fallback_recipient(RerouteReason.ACCOUNT_UNKNOWN)
 
     def group_at(self, chat_id: str) -> str | None:
-        """The name of the group that meets in this chat."""
+        """Return the name of the group with this chat_id, or None."""
         return next((name for name, chat in self.groups.items() if chat == chat_id), None)
 
     def fallback_recipient(self, reason: str) -> Recipient | None:
-        """The fallback group, for a reason."""
+        """Return the fallback group with this reason, or None if none is configured."""
         if self.fallback is None:
             return None
         return Recipient(id_type="chat_id", id=self.groups[self.fallback], reroute_reason=reason)
@@ -82,18 +91,23 @@ class AddressBook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """All that are set must hold for one and the same change; an empty set means any.
-
-    least_amount: of the change, in the asset's own unit; of the balance at an opening.
+    """The condition of a route. All values that are set must hold for the same change; an empty set matches
+    everything.
     """
 
     directions: frozenset[Direction] = frozenset()
+    """Directions of the change."""
     kinds: frozenset[Kind] = frozenset()
+    """Kinds of the asset."""
     currencies: frozenset[str] = frozenset()
+    """Currencies of the asset."""
     accounts: frozenset[str] = frozenset()
+    """Feishu's account ids."""
     least_amount: Decimal | None = None
+    """Smallest absolute amount of the change, in the unit of the asset; at an opening: of the balance."""
 
     def holds_for(self, notice: Notice) -> bool:
+        """Whether the notice meets the condition."""
         if self.accounts and notice.account.account_id not in self.accounts:
             return False
         if not notice.changes:
@@ -110,7 +124,9 @@ class Condition:
         )
 
     def _holds_for_nothing(self, notice: Notice) -> bool:
-        """An empty account seen for the first time: only a rule that asks for nothing special speaks of it."""
+        """Whether the condition holds for a new account without a balance. Only a condition without filters on
+        amounts does.
+        """
         direction_fits = not self.directions or (
             notice.reason is NoticeReason.OPENING and Direction.OPENING in self.directions
         )
@@ -119,7 +135,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """targets: REFERRER or group names. keep_going: later routes are asked too."""
+    """A rule of the configuration.
+
+    targets: REFERRER or group names. keep_going: whether later routes are evaluated too.
+    """
 
     name: str
     when: Condition
@@ -128,7 +147,7 @@ class Route:
 
 
 def targets_of(notice: Notice, routes: Iterable[Route]) -> Sequence[str]:
-    """Who is told, each target once, in the order of the routes. Empty: nobody asked for this."""
+    """Return the targets to notify, each once, in the order of the routes. Empty: no route matches."""
     found: dict[str, None] = {}
     for route in routes:
         if route.when.holds_for(notice):

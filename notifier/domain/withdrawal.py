@@ -1,9 +1,9 @@
-"""Withdrawal: the whole balance of the chosen kinds, taken once. Who may, what a click means, what an answer means.
+"""Withdrawal: the whole balance of the chosen kinds is withdrawn once. Rules for permissions, clicks and answers.
 
-requested -> withdrawn      Feishu booked it; nothing more is asked
-    |     -> nothing        there was nothing to take, before or at the call
-    |     -> refused        Feishu said no and repeating cannot help; the button comes back
-    '-> requested           not done, or unknown: asked again with the same order id, for ever
+requested -> withdrawn      Feishu booked it; no further call
+    |     -> nothing        there was nothing to withdraw, before or at the call
+    |     -> refused        Feishu refused it and a retry cannot help; the card shows the button again
+    '-> requested           not done, or outcome unknown: retried with the same order id, without limit
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,10 +20,12 @@ from notifier.domain.money import Amounts, Kind
 from notifier.errors import AppSuspended, CallError, NotAuthorised, OutcomeUnknown, TemporaryFailure
 
 CARD_LIVES_MS = 14 * 86_400_000
-"""Feishu neither calls back for nor updates an older card (message page, read 2026-05)."""
+"""Feishu neither sends callbacks for older cards nor updates them (message page, read 2026-05)."""
 
 
 class WithdrawalState(StrEnum):
+    """State of a withdrawal; the module docstring shows the transitions."""
+
     REQUESTED = "requested"
     WITHDRAWN = "withdrawn"
     NOTHING = "nothing"
@@ -31,58 +33,67 @@ class WithdrawalState(StrEnum):
 
 
 class Role(StrEnum):
-    """As whom somebody acts on an account."""
+    """In which role a person acts on an account."""
 
     REFERRER = "referrer"
     OPERATOR = "operator"
 
 
 class DenialReason(StrEnum):
-    """Why somebody may not act. The first that applies, in this order."""
+    """Why a person may not act. The checks run in this order; the first that fails gives the reason."""
 
     NOBODY = "nobody"
     """The callback names no operator."""
     UNKNOWN_BUTTON = "unknown_button"
-    """No button of ours has this id."""
+    """The service has no button with this id."""
     FOREIGN = "foreign"
     """The operator, or the callback, belongs to another tenant or app."""
     OTHER_MESSAGE = "other_message"
-    """The button hangs on a message that we did not send: a forwarded card."""
+    """The button is in a message that the service did not send: a forwarded card."""
     EXPIRED = "expired"
-    """The card is older than Feishu lets cards live."""
+    """The card is older than Feishu's limit."""
     OWNER_UNKNOWN = "referrer_unknown"
-    """Feishu has not said whose account it is, so nobody can be told from a stranger."""
+    """Feishu has not named the referrer of the account, so nobody can be authorised."""
     NOT_YOURS = "not_yours"
     """Neither the referrer nor a listed operator of the group."""
     DEACTIVATED = "deactivated"
-    """Feishu said that the account is deactivated."""
+    """Feishu reported that the account is deactivated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:
-    """What an opaque id stands for.
-
-    epoch: how many withdrawals of the account were over when it was drawn; it is stale once there are more.
-    posted_at: when Feishu took the card; a button drawn anew on it makes it no younger. message_id: of the card it
-    hangs on, None until Feishu has told us. group: name of the group that sees the card, None for a person's own
-    chat. active: what Feishu last said of the account; None while nobody asked.
-    """
+    """The button that an opaque id identifies."""
 
     button_ref: str
+    """The opaque id."""
     delivery_id: int
+    """Row id of the delivery that posted the card."""
     account_ref: int
+    """Row id of the account."""
     account: AccountKey
+    """The account at Feishu."""
     withdrawal_count: int
+    """Number of completed withdrawals of the account when the button was rendered. The button is stale once there are
+    more.
+    """
     posted_at: Millis
+    """When Feishu accepted the card, Unix milliseconds. A later update of the card does not change it."""
     message_id: str | None
+    """The message that contains the card; None: not known from Feishu yet."""
     group: str | None
+    """Name of the group that sees the card; None: a private chat."""
     ownership: Ownership | None
+    """The newest answer about the referrer; None: never looked up."""
     is_active: bool | None
+    """Whether Feishu last reported the account as active; None: never read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorization:
-    """role: as whom the clicker may act; None when not, and then denied says why."""
+    """Whether a person may act.
+
+    role: the role in which they may act; None: they may not. denial_reason: why not.
+    """
 
     role: Role | None = None
     denial_reason: DenialReason | None = None
@@ -91,9 +102,9 @@ class Authorization:
 def authorise(  # noqa: PLR0911 - one return per rule reads as the list it is
     click: Click, button: Button | None, *, operators: Mapping[str, Collection[str]], now: Millis
 ) -> Authorization:
-    """Who may withdraw. Fails closed: what is missing or unknown is a no.
+    """Check whether the person may withdraw. Missing or unknown values deny the request.
 
-    operators: by group name, the open_ids that may act for the accounts shown in it.
+    operators: by group name, the open_ids that may act for the accounts shown in it. now: Unix milliseconds.
     """
     if not click.open_id:
         return Authorization(denial_reason=DenialReason.NOBODY)
@@ -117,7 +128,7 @@ def authorise(  # noqa: PLR0911 - one return per rule reads as the list it is
 
 
 def _is_ours(click: Click, account: AccountKey) -> bool:
-    """Callback, clicker and account are of one app and one tenant, and all of them say so."""
+    """Whether callback, person and account belong to the same app and tenant. A missing value means no."""
     said = bool(click.app_id and click.tenant_key)
     same_app = click.app_id == account.app_id
     return said and same_app and click.tenant_key == click.operator_tenant == account.tenant_key
@@ -134,23 +145,28 @@ def _role(
 
 
 class PressOutcome(StrEnum):
-    """What a permitted click comes to, from local state alone."""
+    """What a permitted click leads to, decided from local state only."""
 
     BEGIN = "begin"
+    """The withdrawal starts."""
     BUSY = "busy"
-    """A withdrawal of this account is under way."""
+    """A withdrawal of this account is running."""
     STALE = "stale"
-    """The card is from before the last withdrawal: show what is there now and ask again."""
+    """The card is older than the last withdrawal. It is updated, and the person must confirm again."""
     DONE = "done"
-    """The card is from before the last withdrawal, and nothing has come since."""
+    """The card is older than the last withdrawal, and there is nothing new to withdraw."""
     EMPTY = "empty"
-    """There is nothing to take."""
+    """There is nothing to withdraw."""
 
 
 def judge_press(
     *, button_count: int, withdrawal_count: int, unfinished: bool, holdings: Amounts, kinds: Collection[Kind]
 ) -> PressOutcome:
-    """holdings: the balance as the ledger knows it. epoch: withdrawals of the account that are over."""
+    """Return what a permitted click leads to.
+
+    button_count: `withdrawal_count` of the button. withdrawal_count: number of finished withdrawals of the
+    account. unfinished: whether a withdrawal is running. holdings: the balance in the ledger.
+    """
     if unfinished:
         return PressOutcome.BUSY
     something = bool(withdrawable(holdings, kinds))
@@ -160,61 +176,85 @@ def judge_press(
 
 
 def withdrawable(holdings: Amounts, kinds: Collection[Kind]) -> Amounts:
-    """What a withdrawal of these kinds would take. A negative holding is no money to take."""
+    """Return what a withdrawal of these kinds would withdraw. Negative amounts are not included."""
     return {asset: amount for asset, amount in holdings.items() if asset.kind in kinds and amount > 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawal:
-    """One order. order_id: fixed before the first call, used for every call, for ever.
-
-    attempts: calls of `withdraw` that were begun. expected: the balance read just before the call, None before.
-    taken: what Feishu says it took. requested_by: open_id. unknown_since: first call without a known outcome.
-    """
+    """One withdrawal order."""
 
     id: int
+    """Row id."""
     order_id: str
+    """Set before the first call and used for every call. It never changes."""
     account_ref: int
+    """Row id of the account."""
     account: AccountKey
+    """The account at Feishu."""
     kinds: tuple[Kind, ...]
+    """The kinds to withdraw."""
     state: WithdrawalState
+    """Its current state."""
     withdrawal_count: int
+    """Number of completed withdrawals of the account when this one was requested."""
     requested_by: str
+    """open_id of the person who requested it."""
     role: Role
+    """Role of that person."""
     requested_at: Millis
+    """Unix milliseconds."""
     attempts: int = 0
+    """Number of `withdraw` calls that were started."""
     due_at: Millis = 0
+    """When to call next, Unix milliseconds."""
     expected: Amounts | None = None
+    """The balance that was read just before the call; None: not read yet."""
     withdrawn: Amounts | None = None
+    """The amounts that Feishu reports as withdrawn; None: no answer yet."""
     withdrawn_at: Millis | None = None
+    """When Feishu booked it, Unix milliseconds; None: not booked, or the time is not known."""
     ended_at: Millis | None = None
+    """When it reached a final state, Unix milliseconds."""
     unknown_since: Millis | None = None
+    """Time of the first call whose outcome is unknown, Unix milliseconds; None: no such call."""
     reason: str | None = None
+    """Text of the newest failure."""
     code: int | None = None
+    """Feishu's error code of that failure."""
     log_id: str | None = None
+    """Feishu's log id of that failure, for its support."""
 
     @property
     def called(self) -> bool:
-        """Feishu may know the order id."""
+        """Whether Feishu may know the order id."""
         return self.attempts > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawalRetry:
-    """Where a withdrawal goes after a failed call."""
+    """What happens to a withdrawal after a failed call."""
 
     state: WithdrawalState
+    """The next state."""
     due_at: Millis
+    """When to call again, Unix milliseconds."""
     unknown_since: Millis | None
+    """As on a Withdrawal."""
     reason: str
+    """Text of the failure."""
     code: int | None
+    """Feishu's error code; None: none."""
     log_id: str | None
+    """Feishu's log id, for its support; None: none."""
 
 
 def after_failure(withdrawal: Withdrawal, error: CallError, *, now: Millis, jitter: float) -> WithdrawalRetry:
-    """A clear no ends it; everything else is asked again with the same order id and never given up.
+    """Return what happens to a withdrawal after a failed call.
 
-    A no after an unknown outcome ends nothing: the first call may have moved the money. jitter: 0..1.
+    A clear refusal ends it. All other failures are retried with the same order id, without limit. A refusal after
+    an unknown outcome does not end it, because the first call may have moved the money. now: Unix milliseconds.
+    jitter: 0 to 1.
     """
     unknown_since = withdrawal.unknown_since
     if isinstance(error, OutcomeUnknown) and unknown_since is None:
@@ -234,14 +274,14 @@ def after_failure(withdrawal: Withdrawal, error: CallError, *, now: Millis, jitt
 
 
 NEAR_MS = 5_000
-"""Feishu stamps a withdrawal and its balance event separately; this far apart they may still be one."""
+"""Feishu sets the times of a withdrawal and of its balance event separately. They may differ by this much."""
 
 SKEW_MS = 10 * 60_000
-"""Until Feishu has told its own time, ours stands in; so far off it may be, where the figures are the very ones."""
+"""Before Feishu reports its own time, our time is used. It may differ by this much if the amounts match."""
 
 
 def reflects(withdrawal: Withdrawal, changes: Sequence[BalanceChange], *, modified_at: Millis) -> bool:
-    """Whether a balance report was made after this withdrawal: by its time, or near that time by its figures."""
+    """Whether a balance report includes this withdrawal, judged by its time and, near that time, by its amounts."""
     withdrawn_amounts = withdrawn_changes(withdrawal)
     deltas = {change.asset: change.delta for change in changes}
     at = withdrawal.withdrawn_at
@@ -260,16 +300,17 @@ def reflects(withdrawal: Withdrawal, changes: Sequence[BalanceChange], *, modifi
 
 
 def withdrawn_changes(withdrawal: Withdrawal) -> Amounts:
-    """What it took, or what it will have taken while the answer is not known."""
+    """Return the withdrawn amounts, or the expected ones while the answer is not known."""
     return withdrawal.withdrawn if withdrawal.withdrawn is not None else withdrawal.expected or {}
 
 
 def subtract_own_withdrawals(
     changes: Sequence[BalanceChange], after: Amounts, withdrawn_amounts: Amounts
 ) -> tuple[BalanceChange, ...]:
-    """The changes that are left to tell when our own withdrawal is no news: counted from the balance it left.
+    """Return the changes that remain for a notice after our own withdrawals are subtracted.
 
-    It never left less than nothing: where we held less than it took, our ledger was behind, or had seen it already.
+    The remaining balance is never negative. If the ledger held less than was withdrawn, it was behind or already
+    included the withdrawal.
     """
     before = {change.asset: change.before for change in changes}
     assets = sorted({*before, *withdrawn_amounts})
@@ -285,8 +326,10 @@ def subtract_own_withdrawals(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawOffer:
-    """targets: `referrer` or group names; empty means that no card has a button. least_amount: in the asset's own
-    unit; one asset that reaches it is enough.
+    """The configured offer of withdrawals.
+
+    targets: `referrer` or group names; empty: no card has a button. kinds: the kinds to withdraw. least_amount: in
+    the unit of the asset; one asset that reaches it is enough.
     """
 
     targets: frozenset[str] = frozenset()
@@ -294,6 +337,7 @@ class WithdrawOffer:
     least_amount: Decimal = Decimal(0)
 
     def is_for(self, target: str, holdings: Amounts) -> bool:
+        """Whether a card for this target offers a withdrawal of this balance."""
         return target in self.targets and any(
             amount >= self.least_amount for amount in withdrawable(holdings, self.kinds).values()
         )

@@ -1,4 +1,4 @@
-"""In flight: calls that were started and are not over, each for one row. Shared by the steps that ask Feishu."""
+"""Tracks calls in flight, each for one database row. Shared by the workers that call other systems."""
 
 import asyncio
 import logging
@@ -14,14 +14,18 @@ T = TypeVar("T")
 
 
 async def await_write(writing: "Future[T]") -> T:
-    """Waits for a write that must happen even if the waiting is cancelled: what Feishu said is known by then."""
+    """Waits for a write and returns its result. Cancelling the wait does not cancel the write.
+
+    The write stores the result of a call, and this result cannot be obtained a second time.
+    """
     return await asyncio.shield(asyncio.wrap_future(writing))
 
 
 class InFlight:
-    """landed: told whenever a call is over, however it ended."""
+    """The calls in flight of one worker."""
 
     def __init__(self, *, on_finished: Callable[[], None]) -> None:
+        """on_finished: called when a call ends, whether it succeeded, failed or was cancelled."""
         self._on_finished = on_finished
         self._rows: dict[asyncio.Task[None], int] = {}
 
@@ -30,15 +34,17 @@ class InFlight:
 
     @property
     def rows(self) -> frozenset[int]:
+        """The ids of the rows whose calls are in flight."""
         return frozenset(self._rows.values())
 
     def start(self, row: int, call: Coroutine[None, None, None]) -> None:
+        """Starts a call for the row with this id. An error of the call is logged."""
         task = asyncio.ensure_future(call)
         self._rows[task] = row
         task.add_done_callback(self._over)
 
     async def drain(self, seconds: float) -> None:
-        """Lets calls finish; those that do not are cancelled, and their rows left as they are."""
+        """Waits this many seconds for the calls, then cancels the rest. Rows of cancelled calls stay unchanged."""
         if self._rows:
             _, late = await asyncio.wait(list(self._rows), timeout=seconds)
             for task in late:
@@ -49,7 +55,7 @@ class InFlight:
     def _over(self, task: "asyncio.Task[None]") -> None:
         row = self._rows.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
-            known = get_next_step(error) is not None  # the store has said what ails it
+            known = get_next_step(error) is not None  # the storage layer has logged it
             log.error(
                 "call.failed",
                 exc_info=None if known else error,

@@ -1,4 +1,4 @@
-"""Tell: a notice is born with its deliveries, in the transaction of what it speaks of."""
+"""Creates a notice and queues its deliveries, in the transaction that stores the change it reports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +15,19 @@ from notifier.store import accounts, card_updates, notices
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeWriter:
-    """max_age_ms: how long we trust who owns an account. alarm_group: the group that hears of money that is stuck,
-    None for nobody.
-    """
+    """Creates notices, each at most once, and queues their deliveries."""
 
     address_book: AddressBook
+    """Turns a target and a referrer into a recipient."""
     max_age_ms: int
+    """How long a looked-up referrer is valid, in milliseconds."""
     alarm_group: str | None = None
+    """The group that gets alarms, for example about a late payout. None: no alarms."""
 
     def write_notice(
         self, connection: Connection, account_ref: int, notice: Notice, targets: Sequence[str], *, now: Millis
     ) -> int | None:
-        """The notice's id; None, and nobody is told, when it was born before."""
+        """Creates a notice and a delivery per target. Returns its id; None if it already exists: nothing is queued."""
         notice_id = notices.create_notice(connection, account_ref, notice, now=now)
         if notice_id is None:
             return None
@@ -53,7 +54,10 @@ class NoticeWriter:
         now: Millis,
         which: str = "",
     ) -> int | None:
-        """Once per order, reason and `which`."""
+        """Creates a notice about an order, once per order, reason and `which`. Returns its id, or None if it exists.
+
+        which: distinguishes notices with the same reason, such as two reports of one payout.
+        """
         notice = Notice(
             key=notices.make_delivery_key("order", withdrawal.order_id, reason, which),
             account=withdrawal.account,
@@ -72,7 +76,7 @@ class NoticeWriter:
         now: Millis,
         which: str = "",
     ) -> None:
-        """The referrer, once; and every group whose cards about it are too old to be changed."""
+        """Notifies the referrer once, and every group whose cards about the order are too old to be updated."""
         self.write_for_order(connection, withdrawal, reason, [REFERRER], now=now, which=which)
         self.write_where_cards_expired(connection, withdrawal, reason, now=now, which=which)
 
@@ -85,7 +89,7 @@ class NoticeWriter:
         now: Millis,
         which: str = "",
     ) -> None:
-        """The groups whose cards about it are too old to be changed."""
+        """Notifies every group whose cards about the order are too old to be updated."""
         targets = card_updates.list_expired_targets(
             connection,
             withdrawal.account_ref,
@@ -106,7 +110,7 @@ class NoticeWriter:
         now: Millis,
         which: str = "",
     ) -> None:
-        """A new message for a card that cannot be changed any more; once per target and end."""
+        """Queues a new message in place of a card that can no longer be updated, once per target and result."""
         self.write_for_order(connection, withdrawal, reason, [target], now=now, which=f"{which} to {target}")
 
     def alarm(
@@ -118,7 +122,7 @@ class NoticeWriter:
         now: Millis,
         which: str = "",
     ) -> bool:
-        """False when there is no group to hear it."""
+        """Notifies the alarm group. Returns False if none is configured."""
         if self.alarm_group is None:
             return False
         self.write_replacement(connection, withdrawal, reason, self.alarm_group, now=now, which=which)
@@ -127,7 +131,7 @@ class NoticeWriter:
     def known_recipient(
         self, connection: Connection, account_ref: int, target: str, now: Millis
     ) -> Recipient | None:
-        """Without a look-up, if the last one is fresh and leaves no question open."""
+        """Returns the recipient that the last look-up gives. None: a new look-up is required."""
         owner = accounts.get_ownership(connection, account_ref)
         if owner is None or owner.referrer is None or not owner.is_fresh(now=now, max_age=self.max_age_ms):
             return None
@@ -143,7 +147,7 @@ _PAYOUT_RESULTS = {PayoutState.PAID: NoticeReason.PAID, PayoutState.FAILED: Noti
 
 
 def result_reason(state: WithdrawalState, payout: PayoutState | None) -> NoticeReason | None:
-    """What a card that tells of a withdrawal says in the end; None while it is under way."""
+    """Returns the reason of the notice about a final result. None: the withdrawal is in progress."""
     if payout in _PAYOUT_RESULTS:
         return _PAYOUT_RESULTS[payout]
     return _WITHDRAWAL_RESULTS.get(state)

@@ -1,4 +1,4 @@
-"""The one engine under all steps: work while there is work, wait for a wake-up or the clock, live through failures."""
+"""The loop that runs each component: it repeats `run_once`, waits between runs, and continues after failures."""
 
 import asyncio
 import logging
@@ -9,19 +9,21 @@ from notifier.store.engine.outage import get_next_step
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
+"""Half of the pause after the first failure. The pause doubles with each further failure."""
 LONGEST_PAUSE_SECONDS = 30.0
+"""The longest pause after failures."""
 STORE_PAUSE_SECONDS = 5.0
-"""At most, while the store fails: nobody else is troubled by asking it, and work should go on soon after."""
+"""The longest pause while the database fails. Retries load no other system, so work resumes soon after an outage."""
 
 
 class Worker:
-    """turn: does what is due and says how many seconds until there may be more (0: at once).
-
-    wake() is callable from any thread; stop() lets the turn under way finish, for as long as it is given, and then
-    cancels it: what it had claimed comes back by itself. Both are safe to call twice.
-    """
+    """Runs one component in a loop until it is stopped."""
 
     def __init__(self, name: str, run_once: Callable[[], Awaitable[float]]) -> None:
+        """name: for logs. run_once: does the due work and returns the seconds until the next run; 0: at once.
+
+        It must be created inside a running event loop.
+        """
         self.name = name
         self._run_once = run_once
         self._loop = asyncio.get_running_loop()
@@ -30,13 +32,19 @@ class Worker:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        """Starts the loop."""
         self._task = asyncio.ensure_future(self._run())
 
     def wake(self) -> None:
+        """Ends the pause between two runs. It may be called from any thread, any number of times."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._woken.set)
 
     async def stop(self, *, seconds: float) -> None:
+        """Waits this many seconds for the current run, then cancels it. It may be called more than once.
+
+        Rows that a cancelled run claimed become due again automatically.
+        """
         self._stop_asked.set()
         self._woken.set()
         if self._task is None:
@@ -54,10 +62,10 @@ class Worker:
             try:
                 wait = await self._run_once()
                 failures = 0
-            except Exception as error:  # the only broad catch: the step lives, its rows are as they were
+            except Exception as error:  # the worker must survive any failure; its transaction was rolled back
                 failures += 1
                 wait = min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
-                if get_next_step(error) is not None:  # the store has said so, once for all
+                if get_next_step(error) is not None:  # the storage layer logs an outage itself, once
                     wait = min(wait, STORE_PAUSE_SECONDS)
                 else:
                     log.exception("worker.failed", extra={"step": self.name, "again_in_s": wait})
@@ -65,7 +73,7 @@ class Worker:
                 await self._rest(wait, on_not_receiving=failures > 0)
 
     async def _rest(self, seconds: float, *, on_not_receiving: bool) -> None:
-        """deaf: after a failure new work is no reason to hurry; only a stop is."""
+        """on_not_receiving: after a failure. A wake-up does not end the pause then; only a stop does."""
         awaited = self._stop_asked if on_not_receiving else self._woken
         try:
             await asyncio.wait_for(awaited.wait(), seconds)

@@ -1,1 +1,1 @@
-"""Operations: what each command does. Values in, values or text out; no click here."""
+"""Operations: the functions behind the commands. They return values or text and do not use click."""

@@ -1,4 +1,4 @@
-"""Card page: one card as a page in the browser, drawn by the sandbox's own painter. Serves this machine only."""
+"""Card page: shows one card in the browser with the sandbox's renderer. It listens on the local machine only."""
 
 import asyncio
 import webbrowser
@@ -22,7 +22,10 @@ def serve_card_page(
     open_browser: bool,
     echo: Callable[[str], None],
 ) -> None:
-    """Until Ctrl-C. people: open_id, name, en_name of whoever the card shows. Raises ConfigError for a taken port."""
+    """Serve the page until Ctrl-C. people: open_id, name and en_name of the persons on the card.
+
+    Raises ConfigError if the port is in use.
+    """
     page = {"title": title, "card": card, "people": list(people)}
     try:
         asyncio.run(_serve(page, port, open_browser=open_browser, echo=echo))
@@ -53,9 +56,9 @@ async def _serve(
         await web.TCPSite(runner, HOST, port).start()
     except OSError as error:
         await runner.cleanup()
-        raise ConfigError(f"--port: {port} cannot be had: {error.strerror}. Try --port 0.") from error
+        raise ConfigError(f"--port: cannot listen on {port}: {error.strerror}. Try --port 0.") from error
     address = f"http://{HOST}:{runner.addresses[0][1]}/"
-    echo(f"{page['title']}: {address} (Ctrl-C ends it; nothing is sent)")
+    echo(f"{page['title']}: {address} (press Ctrl-C to stop; nothing is sent)")
     if open_browser:
         webbrowser.open(address)
     try:

@@ -1,4 +1,4 @@
-"""Checks that need no network: configuration, and every template with every sample."""
+"""Offline checks: the configuration, and every template with every sample."""
 
 import os
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
-from notifier.clock import SystemClock, from_millis, to_millis
+from notifier.clock import Clock, from_millis, to_millis
 from notifier.config.loader import WELL_KNOWN_VARIABLES, LoadedConfig
 from notifier.config.sections import Transport
 from notifier.config.settings import Config
@@ -19,14 +19,16 @@ from notifier.operations.sample_cards import list_samples, make_sample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One thing looked at. step: what to do about it, when it is not good."""
+    """Result of one check. next_step: what to do if the check failed."""
 
     is_ok: bool
     subject: str
     next_step: str = ""
 
     def as_line(self) -> str:
-        return f"{'ok      ' if self.is_ok else 'PROBLEM '} {self.subject}{f' -> {self.next_step}' if self.next_step else ''}"
+        label = "ok      " if self.is_ok else "PROBLEM "
+        next_step = f" -> {self.next_step}" if self.next_step else ""
+        return f"{label} {self.subject}{next_step}"
 
 
 def list_templates(config: Config) -> list[str]:
@@ -34,14 +36,14 @@ def list_templates(config: Config) -> list[str]:
 
 
 def render_sample(config: Config, template: str, sample_name: str | None) -> dict[str, Any]:
-    """sample_name: None for the first that fits. Raises TemplateBroken, ConfigError."""
+    """Render a template. sample_name: None for the first that fits. Raises TemplateBroken, ConfigError."""
     samples = list_samples(template)
     card = make_sample(sample_name or samples[0], config, allowed=samples)
     return CardTemplates(config.cards.template_dir).render(template, {"card": card})
 
 
-def check_offline(loaded: LoadedConfig) -> list[CheckResult]:
-    """Configuration (which has been read when we come here), credentials and every template with every sample."""
+def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
+    """Check the loaded configuration, the credentials, and every template with every sample."""
     config = loaded.config
     file = str(loaded.file) if loaded.file else "no file; defaults and the environment"
     results = [
@@ -49,24 +51,24 @@ def check_offline(loaded: LoadedConfig) -> list[CheckResult]:
         *_origins(loaded),
         *_credentials(config),
     ]
-    results += [*_webhook(config), _store(config), *_digests(config), *_templates(config)]
+    results += [*_webhook(config), _store(config), *_digests(config, clock), *_templates(config)]
     return results
 
 
-def _digests(config: Config) -> Iterable[CheckResult]:
-    """When each comes next; and that the calendar leaves days on which it can."""
-    now = SystemClock().now()
+def _digests(config: Config, clock: Clock) -> Iterable[CheckResult]:
+    """Check that each digest has a next run, with the calendar's closed days left out."""
+    now = clock.now()
     for plan in config.digest_plans():
         try:
             next_run = next_due(plan, to_millis(now))
         except ValueError as error:
             yield CheckResult(
-                is_ok=False, subject=f"digest {plan.name}: {error}", next_step="look at calendar.closed_on"
+                is_ok=False, subject=f"digest {plan.name}: {error}", next_step="correct calendar.closed_on"
             )
             continue
         if next_run is None:
-            next_step = f"look at its cron expression, {plan.cron}"
-            yield CheckResult(is_ok=False, subject=f"digest {plan.name} never comes", next_step=next_step)
+            next_step = f"correct its cron expression, {plan.cron}"
+            yield CheckResult(is_ok=False, subject=f"digest {plan.name} has no next run", next_step=next_step)
         else:
             at = f"{from_millis(next_run.at).astimezone(plan.zone):%Y-%m-%d %H:%M}"
             yield CheckResult(is_ok=True, subject=f"digest {plan.name}: next {at} {plan.zone}")
@@ -93,7 +95,7 @@ def _credentials(config: Config) -> Iterable[CheckResult]:
 
 
 def _webhook(config: Config) -> Iterable[CheckResult]:
-    """Whether Feishu gets through to it only the developer console can say."""
+    """Show the webhook settings. Only the developer console can check that Feishu reaches the address."""
     webhook = config.webhook
     if config.feishu.transport is Transport.WEBHOOK:
         names = ("encrypt_key", "verification_token")
@@ -103,7 +105,7 @@ def _webhook(config: Config) -> Iterable[CheckResult]:
 
 
 def _store(config: Config) -> CheckResult:
-    """Whether the database can be made or written where it is meant to be, without making it."""
+    """Check that the database can be created or written. Does not create it."""
     path = Path(config.store.url.removeprefix("sqlite:///")).absolute()
     existing = next(place for place in (path, *path.parents) if place.exists())
     if (existing.is_file() and existing != path) or not os.access(existing, os.W_OK):
@@ -112,7 +114,9 @@ def _store(config: Config) -> CheckResult:
             subject=f"store.url: {path} cannot be written",
             next_step="name a folder you may write to",
         )
-    return CheckResult(is_ok=True, subject=f"database: {path}{'' if existing == path else ' (will be made)'}")
+    return CheckResult(
+        is_ok=True, subject=f"database: {path}{'' if existing == path else ' (will be created)'}"
+    )
 
 
 def _templates(config: Config) -> list[CheckResult]:

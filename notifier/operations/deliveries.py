@@ -1,4 +1,4 @@
-"""Deliveries: what the delivery commands list, show and decide."""
+"""Deliveries: the functions behind `notifier deliveries`."""
 
 import dataclasses
 import json
@@ -62,8 +62,8 @@ def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
     row = found.row
     yield f"delivery      {row.id}, {row.state}, {row.variant} card"
     yield f"to            {row.target} {row.receive_id}".rstrip()
-    yield f"account       {row.account_id}, {found.notices} change{'s' if found.notices != 1 else ''} told"
-    yield f"born          {format_iso(row.created_at)}, last changed {format_iso(row.updated_at)}"
+    yield f"account       {row.account_id}, {found.notices} change{'s' if found.notices != 1 else ''}"
+    yield f"created       {format_iso(row.created_at)}, last changed {format_iso(row.updated_at)}"
     if row.state in {"waiting", "ready"}:
         yield f"due           {format_iso(row.due_at)}"
     if found.rerouted_from:
@@ -73,7 +73,7 @@ def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
     if row.message_id:
         yield f"message       {row.message_id} in {found.chat_id}"
     if found.degraded_reason:
-        yield f"simpler       because {found.degraded_reason}"
+        yield f"degraded      because {found.degraded_reason}"
     if row.last_error:
         yield f"reason        {row.last_error}{f' (code {row.last_code})' if row.last_code else ''}"
     for number, each in enumerate(found.attempts, start=1):
@@ -83,13 +83,13 @@ def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
         )
         yield f"try {number:<9} {format_iso(each.started_at)}, {duration}, uuid {each.uuid}: {summary}"
     if found.body:
-        yield f"says          {found.body}"
+        yield f"content       {found.body}"
 
 
 def retry_deliveries(
     database: Database, clock: Clock, ids: Sequence[int] | None
 ) -> tuple[list[int], list[int]]:
-    """ids: None means all that are dead. The ones done, and the ones that were not stuck."""
+    """Retry deliveries. ids: None for all dead ones. Returns the ids retried, and those neither dead nor unknown."""
     now = to_millis(clock.now())
     if ids is None:
         with database.read() as connection:
@@ -101,7 +101,7 @@ def retry_deliveries(
 
 
 def drop_deliveries(database: Database, clock: Clock, ids: Sequence[int]) -> tuple[list[int], list[int]]:
-    """The ones done, and the ones that were not stuck."""
+    """Drop deliveries. Returns the ids dropped, and the ids that are neither dead nor unknown."""
     now = to_millis(clock.now())
     done = [
         one for one in ids if database.write(partial(delivery_admin.drop, delivery_id=one, now=now)).result()

@@ -1,4 +1,4 @@
-"""Digest desk: what is behind `notifier digest`: the list, one to look at, and one to send by hand."""
+"""Digests: the functions behind `notifier digest`: list, preview and send."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ EARLIEST_DAY = date(2000, 1, 1)
 
 
 def find_plan(config: Config, name: str) -> DigestPlan:
-    """Raises ConfigError when there is none."""
+    """Return the digest with this name. Raises ConfigError if there is none."""
     found = config.digest_plans()
     for plan in found:
         if plan.name == name:
@@ -46,7 +46,7 @@ def find_plan(config: Config, name: str) -> DigestPlan:
 
 
 def resolve_period(plan: DigestPlan, text: str, clock: Clock) -> Period:
-    """text: a date in the period, or today, yesterday. Raises ConfigError for what is no date, or has not begun."""
+    """Return the period of a day. text: a date, `today` or `yesterday`. Raises ConfigError for any other text."""
     now = clock.now()
     today = now.astimezone(plan.zone).date()
     words = {"today": today, "yesterday": today - timedelta(days=1)}
@@ -54,7 +54,7 @@ def resolve_period(plan: DigestPlan, text: str, clock: Clock) -> Period:
         day = words[text] if text in words else date.fromisoformat(text)
     except ValueError as error:
         raise ConfigError(
-            f"--for: {text!r}: this is no date. Write 2026-11-23, today or yesterday."
+            f"--for: {text!r}: this is not a date. Write 2026-11-23, today or yesterday."
         ) from error
     if not EARLIEST_DAY <= day <= today:
         reason = f"{day} has not begun yet" if day > today else "this is too long ago"
@@ -102,7 +102,7 @@ class DigestSummary:
         days = ", working days only" if plan.working else ""
         rows = [f"{plan.name}: {plan.span} to {to}; `{plan.cron}` {plan.zone}{days}"]
         if self.next_at is None:
-            rows.append("  never comes again: look at its cron expression")
+            rows.append("  no next run: correct its cron expression")
         else:
             rows.append(f"  next      {_format_local(self.next_at, plan)}  {self.next_period}")
         rows += [_run_line(run, plan) for run in self.runs]
@@ -138,14 +138,14 @@ def list_digests(database: Database, config: Config, clock: Clock) -> list[Diges
 def compute_figures(
     database: Database, config: Config, plan: DigestPlan, period: Period, clock: Clock
 ) -> Figures:
-    """As they would be told now."""
+    """Compute the figures as a digest would show them now."""
     return figures_of(
         database, _make_deps(config, clock), plan, period, due_at=None, now=to_millis(clock.now())
     )
 
 
 def render_preview(config: Config, digest: Digest, clock: Clock) -> Mapping[str, Any]:
-    """The card, with buttons that stand for nothing. Raises TemplateBroken."""
+    """Render the card with buttons that have no effect. Raises TemplateBroken."""
     renderer = make_renderer(config, clock)
     holders_offered = (
         [each for each in digest.holders if _has_offer(config, each.amounts)]
@@ -171,8 +171,9 @@ def render_preview(config: Config, digest: Digest, clock: Clock) -> Mapping[str,
 def render_personal_preview(
     database: Database, config: Config, plan: DigestPlan, period: Period, clock: Clock, account_id: str | None
 ) -> tuple[Mapping[str, Any], list[dict[str, str]]]:
-    """The card that one referrer gets, and whom it shows; account_id: None for the first that gets one. Raises
-    ConfigError when nobody does.
+    """Render one referrer's card and list the people on it. account_id: None for the first account with a change.
+
+    Raises ConfigError if there is no such account.
     """
     right = DigestRunKey(
         digest=plan.name, period=period, recipient=REFERRERS, created_at=to_millis(clock.now())
@@ -187,7 +188,7 @@ def render_personal_preview(
         ref, rows = next(((ref, list(rows)) for ref, rows in of_one), (None, []))
         if ref is None:
             whom = f"account {account_id}" if account_id else "any account"
-            raise ConfigError(f"{plan.name}: {period.label} has nothing to tell about {whom}.")
+            raise ConfigError(f"{plan.name}: {period.label} has no changes for {whom}.")
         owner, key = accounts.get_ownership(connection, ref), accounts.get_account_key(connection, ref)
     renderer = make_renderer(config, clock)
     digest = own_digest(plan, right, {row.asset: row.flow for row in rows})
@@ -198,7 +199,7 @@ def render_personal_preview(
 def preview_send(
     database: Database, config: Config, plan: DigestPlan, period: Period, clock: Clock
 ) -> Iterable[str]:
-    """What would be told to groups, and to how many referrers."""
+    """Return the figures for the groups, and the number of referrers that would get a card."""
     if plan.groups:
         found = compute_figures(database, config, plan, period, clock)
         yield format_summary(found.digest)
@@ -209,7 +210,7 @@ def preview_send(
             count = len(
                 {row.account_ref for row in period_totals.iter_account_totals(connection, time_range)}
             )
-        yield f"{period.label}: to each of {count} referrers the own figures"
+        yield f"{period.label}: {count} referrers, each with their own figures"
 
 
 def _has_offer(config: Config, amounts: Mapping[Any, Any]) -> bool:
@@ -218,7 +219,7 @@ def _has_offer(config: Config, amounts: Mapping[Any, Any]) -> bool:
 
 
 def list_people(digest: Digest) -> list[dict[str, str]]:
-    """Whom the card shows, for a page that must put names to ids."""
+    """List the people on the card, so that a page can show their names."""
     return _as_names(each.referrer for each in (*digest.changed, *digest.holders) if each.referrer)
 
 
@@ -228,7 +229,7 @@ def _as_names(shown: Iterable[Referrer]) -> list[dict[str, str]]:
 
 
 def format_summary(digest: Digest) -> str:
-    """For a dry run: the figures, and whether they prove themselves."""
+    """Format the figures for a dry run, with the result of the consistency check."""
     rows = [f"{digest.period.label}: {digest.changed_accounts} people with a change"]
     for asset, flow in digest.flows.items():
         parts = " ".join(
@@ -255,7 +256,7 @@ def _format_amount(amount: Decimal) -> str:
 def send_digest(
     database: Database, config: Config, plan: DigestPlan, period: Period, clock: Clock, *, again: bool
 ) -> list[str]:
-    """Born here, delivered by the running notifier. One line per recipient."""
+    """Create the deliveries, which the running notifier sends. Returns one line per recipient."""
     return asyncio.run(_send_digest(database, _make_deps(config, clock), plan, period, again=again))
 
 
@@ -264,9 +265,9 @@ async def _send_digest(
 ) -> list[str]:
     result = await send_one_digest(database, deps, plan, period, again=again)
     lines = [f"{group}: on its way" for group in result.recipients]
-    lines += [f"{group}: nothing changed, so nothing is said (when_empty: skip)" for group in result.quiet]
+    lines += [f"{group}: nothing changed, so nothing is sent (when_empty: skip)" for group in result.quiet]
     lines += [
-        f"{group}: was told this period already; --again sends it as a correction" for group in result.known
+        f"{group}: this period was already sent; --again sends it as a correction" for group in result.known
     ]
     if plan.to_referrers:
         lines.append(await _send_to_referrers(database, deps, plan, period, again=again))
@@ -285,7 +286,7 @@ async def _send_to_referrers(
 
     correction_number, is_resumed = await asyncio.wrap_future(database.write(next_correction))
     if correction_number and not again and not is_resumed:
-        return "referrers: were told this period already; --again sends it as a correction"
+        return "referrers: this period was already sent; --again sends it as a correction"
     right = DigestRunKey(
         digest=plan.name,
         period=period,

@@ -1,4 +1,4 @@
-"""Formatting: tables, times and spans as the command line prints them."""
+"""Formatting: tables, times and durations for the command line."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ def format_ago(at: Millis | None, now: Millis) -> str:
 
 
 def _format_duration(millis: int) -> str:
-    """Rounded to what a person wants to know."""
+    """Format a duration in its largest whole unit."""
     seconds = max(0, millis) // 1000
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:

@@ -1,6 +1,6 @@
-"""Checks that ask Feishu: token, scopes, and the bot's place in each group, each with the next step."""
+"""Online checks: call Feishu to check the token, the scopes, and the bot's membership in each group."""
 
-from notifier.clock import SystemClock
+from notifier.clock import Clock
 from notifier.config.sections import Transport
 from notifier.config.settings import Config
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
@@ -13,9 +13,9 @@ from notifier.operations.checks import CheckResult
 from notifier.runtime import factories
 
 
-async def check_online(config: Config) -> list[CheckResult]:
-    """Token, scopes, and the bot's place in each group. Stops early where the rest could only fail too."""
-    async with FeishuApi(factories.make_app_access(config), SystemClock()) as api:
+async def check_online(config: Config, clock: Clock) -> list[CheckResult]:
+    """Check the token, the scopes and the groups. Stops after the token if the token call fails."""
+    async with FeishuApi(factories.make_app_access(config), clock) as api:
         try:
             await api.token()
         except NotAuthorised as error:
@@ -55,7 +55,7 @@ BAD_RECIPIENT = {230001, 99992402, 9499}
 
 
 async def _long_connection(config: Config) -> CheckResult:
-    """Asks for the address of one, without opening it."""
+    """Request the address of a long connection. Does not open it."""
     try:
         await discover(factories.make_app_access(config))
     except ConnectionRefused as refused:
@@ -67,7 +67,7 @@ async def _long_connection(config: Config) -> CheckResult:
 
 
 async def _hire_scope(api: FeishuApi) -> CheckResult:
-    """A look-up of an account that cannot exist: with the scope the answer is that there is no such account."""
+    """Look up an account that cannot exist. With the scope, Feishu answers that it is unknown."""
     scope = "hire:referral_account:readonly"
     try:
         await FeishuReferralAccounts(api).referrer(NONEXISTENT_ACCOUNT_ID)
@@ -81,7 +81,7 @@ async def _hire_scope(api: FeishuApi) -> CheckResult:
 
 
 async def _send_scope(api: FeishuApi) -> CheckResult:
-    """A send that can only be refused: with the scope it is refused for its recipient."""
+    """Send to a recipient that cannot exist. With the scope, Feishu rejects the recipient."""
     scope = "im:message:send_as_bot"
     body = {"receive_id": "ou_nobody", "msg_type": "text", "content": '{"text":"."}'}
     try:
@@ -102,7 +102,7 @@ async def _send_scope(api: FeishuApi) -> CheckResult:
 
 
 async def _file_scope(api: FeishuApi) -> CheckResult:
-    """An upload of nothing: with the scope it is refused for being empty."""
+    """Upload an empty file. With the scope, Feishu rejects it because it is empty."""
     scope = "im:resource"
     try:
         await FeishuMessageSender(api).upload("check.csv", b"")
@@ -114,7 +114,7 @@ async def _file_scope(api: FeishuApi) -> CheckResult:
 
 
 def _short(error: CallError) -> str:
-    """The meaning alone: Feishu's own paragraph and our general step would say the next step twice."""
+    """Return the reason without its next step, because the check adds a more exact one."""
     return f"{error.reason.partition(';')[0]} (code {error.code})"
 
 
@@ -124,7 +124,7 @@ def _failed_scope(scope: str, error: CallError) -> CheckResult:
             is_ok=False, subject=f"scope {scope}: {_short(error)}", next_step=f"add {scope} {PUBLISH}"
         )
     return CheckResult(
-        is_ok=False, subject=f"scope {scope}: could not be asked: {error}", next_step="try again"
+        is_ok=False, subject=f"scope {scope}: could not be checked: {error}", next_step="try again"
     )
 
 

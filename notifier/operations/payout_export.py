@@ -1,4 +1,4 @@
-"""Payout export: a file for a paying system that is not called. A row leaves as new once, and again when asked."""
+"""Payout export: a file for a paying system without an API. A payout is exported once, or again on request."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Millis, SystemClock, to_millis
+from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.payout import Payout, PayoutState
 from notifier.errors import ConfigError
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
@@ -37,7 +37,7 @@ ExportRow = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ExportWindow:
-    """Withdrawn in [since, until)."""
+    """Selects payouts withdrawn in [since, until)."""
 
     since: Millis
     until: Millis
@@ -45,8 +45,10 @@ class ExportWindow:
 
 @dataclass(frozen=True, slots=True)
 class PayoutExport:
-    """rows: as handed over by call, with `exported_at`, None for what leaves for the first time. under_way: how
-    many were left out because a call is handing them over.
+    """Result of an export.
+
+    rows: the payout bodies as submitted by call, with `exported_at` (None in the first export).
+    being_submitted: the number of payouts left out because the notifier submits them to payouts.url.
     """
 
     rows: list[ExportRow]
@@ -57,16 +59,16 @@ class PayoutExport:
         text = f"{count} payout{'s' if count != 1 else ''} {'listed again' if again else 'exported'}."
         if self.being_submitted:
             text += (
-                f" {self.being_submitted} left out: payouts.url is set, and they are being handed over there."
+                f" {self.being_submitted} left out: payouts.url is set, and the notifier submits them there."
             )
         return text
 
 
-def parse_window(since: str | None, until: str | None, *, zone: tzinfo) -> ExportWindow:
-    """Dates mean midnight in the zone. Raises ConfigError for what is no time, or the wrong way round."""
+def parse_window(since: str | None, until: str | None, clock: Clock, *, zone: tzinfo) -> ExportWindow:
+    """Parse the window. A date means midnight in the zone. Raises ConfigError for an invalid time or order."""
     found = ExportWindow(
         since=0 if since is None else _parse_time("--since", since, zone),
-        until=to_millis(SystemClock().now()) + 1 if until is None else _parse_time("--until", until, zone),
+        until=to_millis(clock.now()) + 1 if until is None else _parse_time("--until", until, zone),
     )
     if found.since >= found.until:
         raise ConfigError("--since must be before --until.")
@@ -81,18 +83,18 @@ def _parse_time(name: str, text: str, zone: tzinfo) -> Millis:
         return to_millis(at if at.tzinfo else at.replace(tzinfo=zone))
     except (ValueError, OverflowError) as error:
         raise ConfigError(
-            f"{name}: {text!r} is no time. Write 2026-11-01, or 2026-11-01T08:00 with or without +08:00."
+            f"{name}: {text!r} is not a time. Write 2026-11-01, or 2026-11-01T08:00 with or without +08:00."
         ) from error
 
 
 def export_payouts(
-    database: Database, window: ExportWindow, *, again: bool, has_payout_url: bool
+    database: Database, window: ExportWindow, clock: Clock, *, again: bool, has_payout_url: bool
 ) -> PayoutExport:
-    """Marked as exported before anybody sees them; a crash in between is repaired by `again`.
+    """Mark payouts as exported and return them. If the caller fails to write them, export them with `again`.
 
-    called: payouts.url is set, so that what is pending is on its way there already.
+    has_payout_url: payouts.url is set, so the notifier submits pending payouts there.
     """
-    now = to_millis(SystemClock().now())
+    now = to_millis(clock.now())
     states = (PayoutState.DEAD,) if has_payout_url else (PayoutState.PENDING, PayoutState.DEAD)
 
     def mark(connection: Connection) -> PayoutExport:
@@ -132,7 +134,7 @@ def _row(payout: Payout) -> ExportRow:
 
 
 def as_csv(rows: Sequence[ExportRow]) -> str:
-    """One line per amount."""
+    """Format rows as CSV, with one line per amount."""
     cells = (row | amount for row in rows for amount in row["amounts"])
     lines = (line(_format_cell(each.get(name)) for name in COLUMNS) for each in cells)
     return "".join([BYTE_ORDER_MARK, line(COLUMNS), *lines])
@@ -147,18 +149,18 @@ def as_json(rows: Sequence[ExportRow]) -> str:
 
 
 def check_writable(output: Path) -> None:
-    """Before anything is marked. Raises ConfigError."""
+    """Check that the file can be written. Call it before the export. Raises ConfigError."""
     folder = output.absolute().parent
     try:
-        is_active = folder.is_dir() and os.access(folder, os.W_OK) and not output.is_dir()
+        is_writable = folder.is_dir() and os.access(folder, os.W_OK) and not output.is_dir()
     except OSError:  # such as a name that is too long
-        is_active = False
-    if not is_active:
+        is_writable = False
+    if not is_writable:
         raise ConfigError(f"--output: {output} cannot be written; name a file in a folder you may write to.")
 
 
 def write(output: Path, text: str) -> None:
-    """All or nothing."""
+    """Write the file atomically. Raises OSError."""
     folder = output.absolute().parent
     with tempfile.NamedTemporaryFile("wb", dir=folder, delete=False) as file:
         written = Path(file.name)

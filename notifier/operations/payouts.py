@@ -1,4 +1,4 @@
-"""Payout reports: what `notifier payouts list|show|mark|retry` print and do. No names, no contact data."""
+"""Payouts: the functions behind `notifier payouts`. They show no names and no contact data."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Millis, SystemClock, to_millis
+from notifier.clock import Clock, Millis, to_millis
 from notifier.config.settings import Config
 from notifier.domain.payout import Payout, PayoutReport, PayoutReportOutcome, PayoutState
 from notifier.errors import ConfigError
@@ -22,7 +22,9 @@ MAX_REFERENCE_LENGTH, MAX_REASON_LENGTH = 128, 500
 TIME_FIELDS = ("created_at", "due_at", "sent_at", "exported_at", "settled_at", "late_notified_at")
 
 
-def list_payouts(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
+def list_payouts(
+    database: Database, clock: Clock, *, states: Sequence[str], limit: int, as_json: bool
+) -> str:
     with database.read() as connection:
         found = payouts.list_payouts(connection, states=states, limit=limit)
     if as_json:
@@ -30,12 +32,12 @@ def list_payouts(database: Database, *, states: Sequence[str], limit: int, as_js
     if not found:
         return "No payouts."
     heads = ("order id", "state", "account", "amounts", "withdrawn", "tries", "reference", "reason")
-    now = _now()
+    now = to_millis(clock.now())
     return format_table(heads, [_cells(each, now) for each in found])
 
 
 def show_payout(database: Database, order_id: str, *, as_json: bool) -> str | None:
-    """None when there is no such payout."""
+    """Return one payout with its audit trail, or None if there is no such payout."""
     with database.read() as connection:
         found = payouts.find_by_order(connection, order_id)
         if found is None:
@@ -52,7 +54,7 @@ def show_payout(database: Database, order_id: str, *, as_json: bool) -> str | No
         f"tries         {found.attempts}",
     ]
     for name, at in (
-        ("handed over", found.sent_at),
+        ("submitted", found.sent_at),
         ("exported", found.exported_at),
         ("settled", found.settled_at),
         ("HR alarmed", found.late_notified_at),
@@ -74,16 +76,23 @@ class MarkResult:
 
 
 def mark_payout(
-    database: Database, config: Config, *, order_id: str, status: str, reference: str, reason: str
+    database: Database,
+    config: Config,
+    clock: Clock,
+    *,
+    order_id: str,
+    status: str,
+    reference: str,
+    reason: str,
 ) -> MarkResult | None:
-    """The same way as a signed report. None when there is no such payout."""
+    """Apply a report as if the paying system had sent it. Returns None if there is no such payout."""
     for name, value, max_length in (
         ("--reference", reference, MAX_REFERENCE_LENGTH),
         ("--reason", reason, MAX_REASON_LENGTH),
     ):
         if len(value) > max_length:
             raise ConfigError(f"{name} is longer than {max_length} characters.")
-    now = _now()
+    now = to_millis(clock.now())
     report = PayoutReport(
         order_id=order_id,
         status=PayoutState(status),
@@ -94,7 +103,7 @@ def mark_payout(
     notices = factories.make_notice_writer(config)
 
     def write(connection: Connection) -> tuple[PayoutReportOutcome, str]:
-        """What came of it, and under which reference it is known now."""
+        """Return the outcome, and the reference that is stored now."""
         outcome = apply_payout_report(
             connection, report, notices, actor=audit.COMMAND_LINE, action=AuditAction.MANUAL, now=now
         )
@@ -104,7 +113,7 @@ def mark_payout(
     outcome, reference_known = database.write(write).result()
     match outcome:
         case PayoutReportOutcome.NEW:
-            return MarkResult(is_ok=True, text=f"{order_id} is {status}; the referrer is told.")
+            return MarkResult(is_ok=True, text=f"{order_id} is {status}; the referrer is notified.")
         case PayoutReportOutcome.SAME:
             return MarkResult(is_ok=True, text=f"{order_id} was {status} already; nothing changed.")
         case PayoutReportOutcome.CONFLICT:
@@ -121,9 +130,9 @@ def mark_payout(
             return None
 
 
-def retry_payouts(database: Database, ids: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """ids: None means all that were given up. The ones done, and the others."""
-    now = _now()
+def retry_payouts(database: Database, clock: Clock, ids: Sequence[str] | None) -> tuple[list[str], list[str]]:
+    """Retry dead payouts. ids: None for all dead ones. Returns the ids retried, and the others."""
+    now = to_millis(clock.now())
     if ids is None:
         with database.read() as connection:
             dead = payouts.list_payouts(connection, states=(PayoutState.DEAD,), limit=100_000)
@@ -137,7 +146,7 @@ def retry_payouts(database: Database, ids: Sequence[str] | None) -> tuple[list[s
             at=now,
             action=AuditAction.MANUAL,
             actor=audit.COMMAND_LINE,
-            outcome="to be handed over again",
+            outcome="to be submitted again",
             account_ref=payout.account_ref,
             order_id=order_id,
         )
@@ -173,13 +182,9 @@ def _as_json(payout: Payout) -> dict[str, Any]:
 
 
 def _one_line(text: str) -> str:
-    """As a signed report is read, so that the same reference is the same by either way."""
+    """Normalise like a signed report, so that the same reference compares equal."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
 def _json(document: object) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2)
-
-
-def _now() -> Millis:
-    return to_millis(SystemClock().now())

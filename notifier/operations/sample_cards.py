@@ -60,7 +60,7 @@ _NOTICES: dict[str, tuple[Notice, ...]] = {
     "hostile": (_notice(_change(Asset(Kind.CASH, "[x](http:"), "1", "2")),),
 }
 SAMPLES = tuple(_NOTICES)
-"""For the cards about a balance."""
+"""Samples for balance cards."""
 
 _BALANCES = {_CNY: Decimal(1200), POINTS: Decimal(120)}
 _WITHDRAWN = Withdrawal(
@@ -101,7 +101,7 @@ _HOSTILE_NAME = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202ea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _WithdrawalCase:
-    """A withdrawal, its money, and how it is told."""
+    """A withdrawal, its payout, and the notice about it."""
 
     withdrawal: Withdrawal
     payout: Payout | None = None
@@ -140,7 +140,7 @@ _WITHDRAWAL_CASES: dict[str, _WithdrawalCase] = {
     ),
 }
 WITHDRAWAL_SAMPLES = tuple(_WITHDRAWAL_CASES)
-"""For the cards about a withdrawal."""
+"""Samples for withdrawal cards."""
 
 
 _SAMPLES_BY_TEMPLATE = {
@@ -153,14 +153,14 @@ ALL_SAMPLES = (*SAMPLES, *WITHDRAWAL_SAMPLES, *DIGEST_SAMPLES, *PERSONAL_SAMPLES
 
 
 def list_samples(template: str) -> tuple[str, ...]:
-    """Those that fit a template; one of another name than ours is taken for one about a balance."""
+    """List the samples of a template. A custom template gets the samples for balance cards."""
     return _SAMPLES_BY_TEMPLATE.get(template, SAMPLES)
 
 
 def make_sample(
     name: str, config: Config, *, allowed: Collection[str] = ALL_SAMPLES
 ) -> BalanceChangeCard | WithdrawalCard | DigestCard:
-    """Raises ConfigError for a name that is not among those that fit."""
+    """Build the card of a sample. Raises ConfigError if the name is not allowed."""
     if name not in allowed:
         raise ConfigError(f"--sample: there is no sample {name!r} for this. There are: {', '.join(allowed)}.")
     if name not in _NOTICES and name not in _WITHDRAWAL_CASES:
@@ -219,7 +219,7 @@ def _balance_card(name: str, config: Config) -> BalanceChangeCard:
 
 
 def _withdrawal_panel(name: str, config: Config) -> WithdrawalPanel | None:
-    """The button on one sample, what it leads to on another."""
+    """Return the panel with the button for one sample, and with its result for the other."""
     if name not in {"withdraw", "withdrawn"}:
         return None
     return panel(

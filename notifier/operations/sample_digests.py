@@ -205,7 +205,7 @@ PERSONAL_SAMPLES = tuple(_PERSONAL_DIGESTS)
 
 
 def make_digest_sample(name: str, config: Config) -> DigestCard:
-    """Raises KeyError for a name that is none of ours."""
+    """Build the card of a digest sample. Raises KeyError for an unknown name."""
     zone = config.cards.time_zone
     if name in _GROUP_DIGESTS:
         digest, panel = _GROUP_DIGESTS[name]

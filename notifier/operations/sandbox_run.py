@@ -1,4 +1,4 @@
-"""The sandbox command: the stand-in Feishu and, as a process of its own, the notifier wired to it."""
+"""Sandbox command: runs the Feishu sandbox and, in a second process, a notifier connected to it."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ CONFIG_FILE = "config.yaml"
 CLOCK_FILE = "clock"
 
 CONFIG_TEMPLATE = """\
-# Made by `notifier sandbox`: the notifier wired to the stand-in Feishu on this machine.
+# Created by `notifier sandbox`: connects the notifier to the Feishu sandbox on this machine.
 feishu:
   base_url: {url}
   app_id: {app_id}
@@ -72,7 +72,7 @@ webhook:
 async def run_sandbox(
     *, port: int, only_feishu: bool, webhook: bool, data: Path | None, echo: Callable[[str], None]
 ) -> None:
-    """Until SIGTERM, Ctrl-C, or the end of the notifier. Raises ConfigError when the port cannot be had."""
+    """Run until SIGTERM, Ctrl-C, or the notifier exits. Raises ConfigError if the port is in use."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -88,7 +88,7 @@ async def run_sandbox(
 
 
 def _settings(port: int, folder: Path | None, report_port: int, *, webhook: bool) -> SandboxSettings:
-    """folder: the notifier's, None for the stand-in alone."""
+    """Build the settings. folder: the notifier's data folder; None to run the sandbox alone."""
     if folder is None:
         return SandboxSettings(port=port)
     config, clock = str(folder / CONFIG_FILE), str(folder / CLOCK_FILE)
@@ -141,7 +141,7 @@ def _folder(data: Path | None) -> Iterator[Path]:
         try:
             data.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"--data: {data} cannot be made: {error.strerror}.") from error
+            raise ConfigError(f"--data: {data} cannot be created: {error.strerror}.") from error
         yield data.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="notifier-sandbox-") as made:
@@ -149,7 +149,7 @@ def _folder(data: Path | None) -> Iterator[Path]:
 
 
 def _free_port() -> int:
-    """The stand-in must know where the notifier will listen before either of them runs."""
+    """Find a free port. The sandbox needs the notifier's address before the notifier starts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -158,9 +158,7 @@ def _free_port() -> int:
 
 def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port: int) -> Path:
     config = folder / CONFIG_FILE
-    (folder / CLOCK_FILE).unlink(
-        missing_ok=True
-    )  # of an earlier run: this sandbox's clock starts at the real time
+    (folder / CLOCK_FILE).unlink(missing_ok=True)  # left by an earlier run; the clock starts at the real time
     config.write_text(
         CONFIG_TEMPLATE.format(
             url=url,
@@ -177,7 +175,7 @@ def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port
 
 
 def _webhook(settings: SandboxSettings) -> str:
-    """Where the stand-in will post to, as the notifier's settings; nothing for the long connection."""
+    """Return the webhook settings for the notifier; empty for the long connection."""
     if not settings.webhook_url:
         return ""
     return WEBHOOK_TEMPLATE.format(
@@ -188,7 +186,7 @@ def _webhook(settings: SandboxSettings) -> str:
 
 
 async def _run_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
-    """As `notifier run` does it, in a process of its own, without the settings of this shell."""
+    """Run `notifier run` in a second process, without the settings of this shell."""
     hidden_prefixes = ("NOTIFIER_", "FEISHU_", "LARK_")
     environment = {
         name: value
@@ -219,12 +217,12 @@ async def _run_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
             await ended
     elif process.returncode:
         raise ConfigError(
-            f"the notifier ended with exit code {process.returncode}; its last lines above say why."
+            f"the notifier ended with exit code {process.returncode}; see its last log lines above."
         )
 
 
 def _program_command() -> str:
-    """How the person who started us can start us again: the command may not be on the path."""
+    """Return the command that started this process. `notifier` may not be on the path."""
     typed = Path(sys.argv[0])
     return str(typed) if typed.name.startswith("notifier") else f"{sys.executable} -m notifier"
 
@@ -232,7 +230,7 @@ def _program_command() -> str:
 def _format_welcome(url: str, settings: SandboxSettings, *, config: Path | None = None) -> str:
     lines = [
         "",
-        f"  Feishu in a box:  {url}",
+        f"  The Feishu sandbox:  {url}",
         "",
     ]
     if config is None:
@@ -245,7 +243,7 @@ def _format_welcome(url: str, settings: SandboxSettings, *, config: Path | None 
     else:
         lines += [
             "  Open it, pick an account, add a reward, and watch the card arrive in the referrer's chat.",
-            "  The notifier works beside it; in another terminal:",
+            "  The notifier is running. In another terminal:",
             f"    {_program_command()} status --config {config}",
         ]
-    return "\n".join([*lines, "", "  Ctrl-C ends it.", ""])
+    return "\n".join([*lines, "", "  Press Ctrl-C to stop.", ""])

@@ -1,4 +1,4 @@
-"""Reports: what the operator's commands print."""
+"""Status: the report of `notifier status`."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -24,7 +24,7 @@ WEEK_MS = 7 * 86_400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Milliseconds and counts. seconds_to_drain: what waits, at the pace the configuration allows."""
+    """Times in milliseconds, and counts. seconds_to_drain: time to send the queue at the configured rate limit."""
 
     now: Millis
     worker: WorkerRow | None
@@ -42,12 +42,12 @@ class Status:
     missed_digests: list[DigestRunRow]
     reconciliation: ReconciliationRun | None
     store_problem: str | None = None
-    """A process runs and writes nothing: what keeps us from writing, where we are kept from it too."""
+    """Why a running process writes nothing to the database; None if there is no such problem."""
     is_store_blocked: bool = False
 
     @property
     def process(self) -> str:
-        """running, stopped, silent (it should beat, and does not) or never."""
+        """running, stopped, not_responding (the heartbeat is stale) or never."""
         if self.worker is None:
             return "never"
         if self.worker.stopped_at is not None:
@@ -100,7 +100,7 @@ class Status:
                 for run in self.missed_digests
             ],
             "rate_limited": [
-                {"what": name, "until": format_iso(until), "reason": reason}
+                {"limit": name, "until": format_iso(until), "reason": reason}
                 for name, until, reason in self.rate_limited
             ],
         }
@@ -124,11 +124,11 @@ class Status:
         drain = f", {_format_duration(round(self.seconds_to_drain * 1000))} to drain" if self.waiting else ""
         yield f"waiting       {self.waiting}{oldest}{drain}"
         yield f"dead          {self.deliveries.get('dead', 0)}"
-        yield f"uncertain     {self.deliveries.get('unknown', 0)}"
+        yield f"unknown       {self.deliveries.get('unknown', 0)}"
         if self.payouts:
             yield f"payouts       {_format_counts(self.payouts)}"
         for run in self.missed_digests:
-            yield f"  digest {run.digest} of {run.period} came too late and was not told to {run.recipient}"
+            yield f"  digest {run.digest} of {run.period} was due too long ago and was not sent to {run.recipient}"
         for name, until, reason in self.rate_limited:
             yield f"on hold       {name} for {_format_duration(until - self.now)}: {reason}"
         for state, code, reason, count in self.stalled:
@@ -136,11 +136,12 @@ class Status:
         for account, tries, reason in self.failing_lookups:
             yield f"  look-up of account {account} failed {tries} times: {reason}"
         if self.degraded:
-            yield "simpler       cards of the last 7 days that went out simpler than they were meant:"
+            yield "degraded      cards of the last 7 days that were sent in a lower variant:"
         for variant, reason, count in self.degraded:
             yield f"  {count} as {variant}: {reason}"
         if self.quarantined:
-            yield f"parked        {self.inbox.get('quarantined', 0)} events that could not be understood, the newest:"
+            count = self.inbox.get("quarantined", 0)
+            yield f"quarantined   {count} events that cannot be processed, newest first:"
         for entry in self.quarantined:
             received = format_ago(entry.received_at, self.now)
             yield f"  #{entry.id} {entry.event_type} {entry.event_key}, {received}: {entry.reason}"
@@ -148,7 +149,7 @@ class Status:
     def _other_connection_lines(self) -> Iterable[str]:
         live = self.worker.live_connections if self.worker and self.process == "running" else None
         if live is not None and live > 1:
-            yield f"  {live} connections of this app are live, {live - 1} not ours: somebody else takes our events"
+            yield f"  {live} connections of this app are live, {live - 1} not ours: another program receives our events"
 
     def _reconciliation_text(self) -> str:
         reconciliation = self.reconciliation
@@ -177,11 +178,14 @@ class Status:
             case "stopped":
                 return f"stopped {format_ago(worker.stopped_at if worker else None, self.now)}"
             case "not_responding" if self.is_store_blocked:
-                return f"running, but it has written nothing for {_format_duration(self.now - (worker.heartbeat_at if worker else 0))}"
+                return f"running, but it has written nothing for {self._heartbeat_age()}"
             case "not_responding":
-                return f"no sign of life for {_format_duration(self.now - (worker.heartbeat_at if worker else 0))}; is it running?"
+                return f"no heartbeat for {self._heartbeat_age()}; is it running?"
             case _:
                 return f"running for {_format_duration(self.now - (worker.started_at if worker else 0))}"
+
+    def _heartbeat_age(self) -> str:
+        return _format_duration(self.now - (self.worker.heartbeat_at if self.worker else 0))
 
     def _connection_text(self) -> str:
         if self.worker is None:
@@ -200,7 +204,9 @@ class Status:
         return f"{self.worker.connection_state} for {_format_duration(self.now - self.worker.connection_since)}{detail}"
 
 
-UNKNOWN_STORE_PROBLEM = "takes a write of this command; why not the notifier's, its log says (store.failed)"
+UNKNOWN_STORE_PROBLEM = (
+    "accepts a write of this command, but not of the notifier; see store.failed in its log"
+)
 
 
 def read_status(database: Database, clock: Clock, *, per_minute: float) -> Status:

@@ -1,11 +1,11 @@
-"""Withdrawal reports: what `notifier withdrawals` and `notifier audit` print. No names, no contact data."""
+"""Withdrawals: the functions behind `notifier withdrawals` and `notifier audit`. No names, no contact data."""
 
 import dataclasses
 import json
 from collections.abc import Sequence
 from typing import Any
 
-from notifier.clock import Millis, SystemClock, to_millis
+from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.money import Amounts
 from notifier.domain.withdrawal import Withdrawal
 from notifier.operations.formatting import format_ago, format_iso, format_table
@@ -14,7 +14,9 @@ from notifier.store.audit import AuditAction, AuditEntry, AuditRow
 from notifier.store.engine.database import Database
 
 
-def list_withdrawals(database: Database, *, states: Sequence[str], limit: int, as_json: bool) -> str:
+def list_withdrawals(
+    database: Database, clock: Clock, *, states: Sequence[str], limit: int, as_json: bool
+) -> str:
     with database.read() as connection:
         orders = withdrawals.list_withdrawals(connection, states=states, limit=limit)
     if as_json:
@@ -22,12 +24,12 @@ def list_withdrawals(database: Database, *, states: Sequence[str], limit: int, a
     if not orders:
         return "No withdrawals."
     heads = ("order id", "state", "account", "by", "requested", "tries", "amounts", "reason")
-    now = _now()
+    now = to_millis(clock.now())
     return format_table(heads, [_cells(order, now) for order in orders])
 
 
 def show_withdrawal(database: Database, order_id: str, *, as_json: bool) -> str | None:
-    """None when there is no such order."""
+    """Return one withdrawal with its audit trail, or None if there is no such order."""
     with database.read() as connection:
         order = withdrawals.find_by_order(connection, order_id)
         if order is None:
@@ -40,14 +42,14 @@ def show_withdrawal(database: Database, order_id: str, *, as_json: bool) -> str 
     lines = [
         f"withdrawal    {order.order_id}, {order.state}",
         f"account       {order.account.account_id}",
-        f"asked for by  {order.requested_by} as {order.role}, {format_iso(order.requested_at)}",
+        f"requested by  {order.requested_by} as {order.role}, {format_iso(order.requested_at)}",
         f"kinds         {', '.join(order.kinds)}",
         f"expected      {_amounts(order.expected)}",
-        f"taken         {_amounts(order.withdrawn)}",
+        f"withdrawn     {_amounts(order.withdrawn)}",
         f"tries         {order.attempts}" + (", the outcome is not known" if _is_unknown(order) else ""),
     ]
     if order.withdrawn_at is not None:
-        lines.append(f"withdrawn     {format_iso(order.withdrawn_at)} by Feishu's clock")
+        lines.append(f"withdrawn at  {format_iso(order.withdrawn_at)} by Feishu's clock")
     if payout is not None:
         lines.append(f"payout        {payout.state}" + (f", {payout.reference}" if payout.reference else ""))
     if order.reason:
@@ -59,9 +61,9 @@ def show_withdrawal(database: Database, order_id: str, *, as_json: bool) -> str 
     return "\n".join(lines)
 
 
-def resume_withdrawal(database: Database, order_id: str) -> bool:
-    """False when it is not waiting."""
-    now = _now()
+def resume_withdrawal(database: Database, clock: Clock, order_id: str) -> bool:
+    """Make an open withdrawal due now. Returns False if it is not waiting."""
+    now = to_millis(clock.now())
 
     def write(connection: Any) -> bool:  # noqa: ANN401 - the store's own connection
         if not withdrawals.make_due(connection, order_id, now=now):
@@ -70,7 +72,7 @@ def resume_withdrawal(database: Database, order_id: str) -> bool:
             at=now,
             action=AuditAction.MANUAL,
             actor=audit.COMMAND_LINE,
-            outcome="to be asked again now",
+            outcome="to be retried now",
             order_id=order_id,
         )
         audit.add_entries(connection, entry)
@@ -156,7 +158,3 @@ def _row_json(row: AuditRow) -> dict[str, Any]:
 
 def _json(document: object) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2)
-
-
-def _now() -> Millis:
-    return to_millis(SystemClock().now())

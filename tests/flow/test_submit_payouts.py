@@ -85,7 +85,7 @@ async def test_what_waits_is_handed_over_once(database: Database, feishu_box: Fe
 
     assert [("rn-1", 1), ("rn-2", 1)] == [(p["order_id"], p["received"]) for p in feishu_box.payouts()]
     assert "sent" == read_payout(database, "rn-1").state
-    assert ["handed over (HTTP 202)"] == said(database)
+    assert ["submitted (HTTP 202)"] == said(database)
 
 
 async def test_a_system_that_is_away_is_asked_until_patience_runs_out(

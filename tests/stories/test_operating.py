@@ -72,7 +72,7 @@ def test_what_cannot_be_understood_is_parked_with_its_reason_and_the_next_event_
     shown = notifier.command("status").stdout
     assert 1 == len(box.messages(LIN))
     assert 1 == box.connections()
-    assert "parked        11 events" in shown
+    assert "quarantined   11 events" in shown
     reasons = [entry["reason"] for entry in notifier.status()["quarantined"]]
     assert [] == [reason for _, reason in BAD_EVENTS[2:] if not any(reason in each for each in reasons)]
 
@@ -87,7 +87,7 @@ def test_unusual_amounts_are_understood(notifier: RunningNotifier) -> None:
     box.wait_for(lambda: len(box.all_messages()) == len(unusual), "four cards", timeout=20)
 
     shown = {text for message in box.all_messages() for text in texts(message["content"])}
-    assert {"¥1,000,000,000,000.00", "-¥20.00", "¥0.30", "¥12.50"} <= shown
+    assert {"余额 ¥1,000,000,000,000.00", "余额 -¥20.00", "余额 ¥0.30", "余额 ¥12.50"} <= shown
 
 
 def test_an_unknown_currency_passes_through_verbatim(notifier: RunningNotifier) -> None:
@@ -96,7 +96,7 @@ def test_an_unknown_currency_passes_through_verbatim(notifier: RunningNotifier) 
     box.push_payload(event(bonus(12.5, "DOGE")))
 
     box.wait_for(lambda: box.messages(LIN), "the card", timeout=20)
-    assert "DOGE 12.50" in texts(box.messages(LIN)[0]["content"])
+    assert "余额 DOGE 12.50" in texts(box.messages(LIN)[0]["content"])
 
 
 def test_an_unknown_event_type_is_acknowledged_stored_and_logged_once(notifier: RunningNotifier) -> None:
@@ -268,7 +268,8 @@ def test_one_recipient_who_cannot_be_served_now_holds_nobody_else_up(notifier: R
 
 
 def test_a_look_up_that_hangs_keeps_nobody_else_waiting(feishu_box: FeishuBox, tmp_path: Path) -> None:
-    with running_notifier(feishu_box, tmp_path, timeout_seconds=30):
+    never = "reconciliation: {on_connect: false, every_hours: null}\n"  # its reads would meet the fault first
+    with running_notifier(feishu_box, tmp_path, timeout_seconds=30, more=never):
         fault = feishu_box.add_call_fault({"match": HIRE, "action": "hang", "seconds": 60, "times": 1})
         feishu_box.change_balance(LIN_ACCOUNT, points=5)
         feishu_box.wait_for(lambda: feishu_box.count_call_fault_hits(fault), "the look-up hangs")

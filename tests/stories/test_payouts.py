@@ -148,7 +148,7 @@ def test_the_money_s_way_to_paid_is_on_every_card_and_told_once(notifier: Runnin
     assert [] == receipts(box, HR), "HR's own card shows it: nobody there needs a message"
     trail = audit(notifier, order)
     assert [("order", ZHOU, "requested as operator"), ("answer", "feishu", "withdrawn")] == trail[:2]
-    assert ("payout", "notifier", "handed over (HTTP 202)") in trail
+    assert ("payout", "notifier", "submitted (HTTP 202)") in trail
     assert ("payout", "payroll", "paid, reference WIRE-42") in trail
 
 

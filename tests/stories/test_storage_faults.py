@@ -182,7 +182,7 @@ def test_damage_while_it_runs_is_loud_and_nothing_is_acknowledged_any_more(notif
 
     assert "the database is damaged. Stop the notifier and move the database file away" in notifier.log
     assert "acknowledged" not in {box.event(event)["state"] for event in events}
-    assert 0 == said(notifier, "event.parked")
+    assert 0 == said(notifier, "event.quarantined")
     ran = notifier.command("status")
     assert 2 == ran.returncode
     assert "newest backup" in ran.stderr

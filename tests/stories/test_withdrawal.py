@@ -276,7 +276,7 @@ def test_the_books_agree(notifier: RunningNotifier) -> None:
     theirs = {each["order_id"]: each["cash"] for each in box.withdrawals()}
     with notifier.open_database() as database, database.read() as connection:
         ours = withdrawals.list_withdrawals(connection, states=("withdrawn",), limit=100)
-        log = connection.execute(sa.text("SELECT count(*) FROM audit WHERE what = 'order'")).scalar()
+        log = connection.execute(sa.text("SELECT count(*) FROM audit WHERE action = 'order'")).scalar()
     assert sorted(theirs) == sorted(each.order_id for each in ours)
     assert len(ours) == 3 == log
     assert "sandbox-secret" not in json.dumps([str(each) for each in ours])

@@ -1,4 +1,4 @@
-"""Digest figures: one period out of the books, and the complete list behind it. Reads only; may take seconds."""
+"""Computes the figures of a digest and its CSV files from the ledger. It only reads, and may take seconds."""
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from notifier.store.digests import period_totals, rankings, stalled_items
 from notifier.store.digests.period_totals import AccountTotals, TimeRange
 
 MAX_FILE_BYTES = 25_000_000
-"""Feishu takes 30 MB."""
+"""The size at which a new file starts, uncompressed. Feishu accepts files up to 30 MB."""
 
 COLUMNS = (
     "账户 account_id",
@@ -37,21 +37,28 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFile:
-    """packed: deflated."""
+    """One CSV file of a digest."""
 
     name: str
+    """The file name as the recipient sees it."""
     rows: int
+    """The number of data rows."""
     compressed: bytes
+    """The content, compressed with zlib."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
+    """The result of `gather`."""
+
     digest: Digest
+    """What the card shows."""
     files: tuple[ListFile, ...] = ()
+    """The complete list of accounts. Empty if the plan does not require it."""
 
 
 Fit = Callable[[Digest], Digest]
-"""Takes rows away until the card is one that Feishu takes."""
+"""Removes table rows until the card is within Feishu's limits."""
 
 
 def gather(
@@ -65,7 +72,11 @@ def gather(
     kinds: tuple[Kind, ...],
     fit: Fit,
 ) -> Figures:
-    """Within one transaction, so that all figures are of one moment. late_before: as digest_runs.stuck."""
+    """Computes the figures of a period. The caller provides one transaction, so that all figures match.
+
+    due_at, now: in Unix milliseconds. late_before: unpaid payouts older than this are late; None: no payout is late.
+    kinds: the kinds of balance that can be withdrawn.
+    """
     stretch = TimeRange(from_at=period.from_at, to_at=period.to_at)
     changed = rankings.list_most_changed(connection, stretch, limit=plan.rows)
     holders = rankings.list_largest_holders(connection, kinds=kinds, limit=plan.rows)
@@ -101,7 +112,10 @@ def gather(
 
 
 def _charted(flows: dict[Asset, AssetFlow]) -> Asset | None:
-    """The cash that moved most often, as amounts of two currencies cannot be compared; points where there is none."""
+    """Returns the currency with the most changes, because amounts of two currencies cannot be compared.
+
+    Without any cash movement it returns points, or None if there are none.
+    """
     cash = [asset for asset, flow in flows.items() if asset.kind is Kind.CASH and not flow.is_empty]
     if cash:
         return max(cash, key=lambda asset: (flows[asset].steps, flows[asset].closing, asset.currency))
@@ -111,7 +125,7 @@ def _charted(flows: dict[Asset, AssetFlow]) -> Asset | None:
 def _chart(
     connection: Connection, plan: DigestPlan, period: Period, asset: Asset, flows: Mapping[Asset, AssetFlow]
 ) -> tuple[DayFlow, ...]:
-    """Up to and with the period's last day, or today where that has not come. flows: of the period."""
+    """Returns the days up to the last day of the period. flows: the totals of the period."""
     days = days_before(period.last + ONE_DAY, plan.chart_days)
     found = []
     for day in days:
@@ -135,7 +149,7 @@ def _chart(
 
 
 def _files(rows: Iterable[AccountTotals], period: Period) -> Iterator[ListFile]:
-    """Written into a deflated buffer, row by row: a hundred thousand accounts are a few megabytes in memory."""
+    """Writes rows into compressed buffers one by one. A hundred thousand accounts use a few megabytes of memory."""
     number, rows = 0, iter(rows)
     row = next(rows, None)
     while row is not None or number == 0:
@@ -150,7 +164,7 @@ def _files(rows: Iterable[AccountTotals], period: Period) -> Iterator[ListFile]:
 
 
 class _Sheet:
-    """One file, deflated while it is written."""
+    """A CSV file that is compressed while it is written."""
 
     def __init__(self) -> None:
         self._packer = zlib.compressobj(6)
@@ -181,7 +195,7 @@ def _cells(row: AccountTotals) -> list[str]:
         flow.opening,
         flow.first_seen,
         flow.rewards,
-        0 - flow.withdrawn,  # not -0, which a spreadsheet shows
+        0 - flow.withdrawn,  # a unary minus gives -0, which a spreadsheet shows
         flow.corrections,
         flow.net,
         flow.closing,
@@ -197,7 +211,7 @@ def _cells(row: AccountTotals) -> list[str]:
 
 
 def _text(text: str, most: int) -> str:
-    """A long number stays text in a spreadsheet only behind an apostrophe-free sign: the tab that Excel swallows."""
+    """Adds a tab to a long number. Excel then keeps it as text, without rounding, and does not show the tab."""
     shown = text if text.isdigit() else clean(text, most)
     if len(shown) > 15 and shown.isdigit():
         return f"{shown}\t"

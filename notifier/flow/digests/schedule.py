@@ -1,4 +1,4 @@
-"""Timetable: when a digest is due, and which period is then over. APScheduler reads the cron expressions."""
+"""Computes when a digest is due, and which period it covers. APScheduler evaluates the cron expressions."""
 
 import zlib
 from collections.abc import Iterator
@@ -19,17 +19,21 @@ from notifier.domain.period import (
 
 DAY_MS = 86_400_000
 LOOK_AHEAD_DAYS = 800
-"""Past this a cron expression is taken to never come again."""
+"""A cron expression without a time in this range counts as one that never fires again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
+    """One due time of a digest."""
+
     at: Millis
+    """When it is due, in Unix milliseconds, with the jitter."""
     period: Period
+    """The period that it covers."""
 
 
 def due_between(plan: DigestPlan, after: Millis, until: Millis) -> list[Due]:
-    """What came due in (after, until], oldest first; each period once, at its first time."""
+    """Returns the due times in (after, until], oldest first. Each period occurs once, at its first due time."""
     if until <= after:
         return []
     found: list[Due] = []
@@ -41,7 +45,7 @@ def due_between(plan: DigestPlan, after: Millis, until: Millis) -> list[Due]:
 
 
 def next_due(plan: DigestPlan, after: Millis) -> Due | None:
-    """The first that comes due later than this; None where the expression never comes again."""
+    """Returns the first due time later than `after`; None if the cron expression never fires again."""
     soon: list[Due] = []
     for due in _upcoming(plan, after - plan.jitter_ms):
         if due.at > after:
@@ -52,7 +56,10 @@ def next_due(plan: DigestPlan, after: Millis) -> Due | None:
 
 
 def period_of(plan: DigestPlan, day: date) -> Period:
-    """The period in which this day is told: more than one day, week or month where the times lie further apart."""
+    """Returns the period that covers this day.
+
+    It spans several days, weeks or months if the due times are further apart.
+    """
     for due in _upcoming(plan, midnight(day, plan.zone)):
         if due.period.last >= day:
             return due.period if due.period.first <= day else holding(plan.span, day, plan.zone)
@@ -60,12 +67,13 @@ def period_of(plan: DigestPlan, day: date) -> Period:
 
 
 _SLACK_MS = DAY_MS
-"""Clock changes may turn two neighbours round; never by so much."""
+"""Clock changes may reverse two neighbouring due times, but never by more than this."""
 
 
 def _upcoming(plan: DigestPlan, after: Millis) -> Iterator[Due]:
-    """Every time from then on (and some before) at which something has ended since the time before, with all of that:
-    so whatever the times are, no day is left out and none is told twice.
+    """Yields due times from `after` on, and some earlier ones.
+
+    Each covers everything that ended since the previous due time. So no day is skipped, and none is covered twice.
     """
     early = _wall(after, plan) - timedelta(days=MAX_DAYS_OFF if plan.working else 1)
     last = early + timedelta(days=LOOK_AHEAD_DAYS)
@@ -85,7 +93,7 @@ def _upcoming(plan: DigestPlan, after: Millis) -> Iterator[Due]:
 
 
 def _fires(plan: DigestPlan, early: datetime, last: datetime) -> Iterator[datetime]:
-    """As a clock on the wall shows them, which knows no clock changes; APScheduler forgets times after one."""
+    """Yields cron times in local time without clock changes, because APScheduler skips times after a clock change."""
     fires = make_trigger(plan.cron, UTC)
     previous: datetime | None = None
     now = early
@@ -95,7 +103,7 @@ def _fires(plan: DigestPlan, early: datetime, last: datetime) -> Iterator[dateti
 
 
 def _time_before(plan: DigestPlan, moment: datetime) -> datetime | None:
-    """The last time before this one; None where there was none for LOOK_AHEAD_DAYS."""
+    """Returns the last cron time before this one; None if there is none within LOOK_AHEAD_DAYS."""
     for days in (2, 9, 35, 100, LOOK_AHEAD_DAYS):
         found = None
         for found in _fires(plan, moment - timedelta(days=days), moment):  # noqa: B007 - the last one counts
@@ -110,8 +118,9 @@ def _wall(at: Millis, plan: DigestPlan) -> datetime:
 
 
 def _moved(fired: datetime, plan: DigestPlan) -> datetime:
-    """The moment. One on a day off moves to the next working day; one that clocks skip comes an hour later, one that
-    they repeat the first time.
+    """Returns the due time in the plan's time zone. A time on a day off moves to the next working day.
+
+    A local time that a clock change skips becomes one an hour later. A repeated local time means its first occurrence.
     """
     day = fired.date()
     if plan.working is not None and not plan.working.works_on(day):
@@ -120,6 +129,6 @@ def _moved(fired: datetime, plan: DigestPlan) -> datetime:
 
 
 def _jitter(plan: DigestPlan, period: Period) -> Millis:
-    """The same for everybody who asks, so that two who ask agree on when it is due."""
+    """Returns a jitter that depends on the digest and the period only, so that all processes compute the same time."""
     send_personal_digests = plan.jitter_ms + 1
     return zlib.crc32(f"{plan.name} {period.label}".encode()) % send_personal_digests

@@ -1,4 +1,4 @@
-"""Record: inbox entries become balance changes, notices and deliveries, in one transaction or not at all."""
+"""Applies inbox entries to the ledger, and creates the notices and deliveries in the same transaction."""
 
 import asyncio
 import logging
@@ -31,31 +31,39 @@ from notifier.store.inbox import EntryOutcome, InboxEntry, InboxState
 log = logging.getLogger(__name__)
 
 BATCH = 200
+"""Inbox entries in one transaction."""
 DAY_MS = 86_400_000
 MAX_AHEAD_MS = 2 * DAY_MS
-"""Room for a clock that is off by a day, as after a wrong time zone."""
+"""How far a reported time may be ahead. It allows for a clock that is wrong by a day, as in a wrong time zone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyDeps:
-    """read: a balance event's meaning, raises Parked."""
+    """The dependencies of `apply_events`."""
 
     read: Callable[[Event], BalanceReport]
+    """Parses a balance event. Raises Quarantined if the event is invalid."""
     routes: Sequence[Route]
+    """Decide who is notified."""
     notices: NoticeWriter
+    """Creates notices and queues their deliveries."""
     clock: Clock
+    """The source of the current time."""
 
 
 async def apply_events(database: Database, deps: ApplyDeps) -> int:
-    """Works on the oldest new entries. How many there were; BATCH means there may be more."""
+    """Applies the oldest new entries. Returns their number; if it is BATCH, there may be more.
+
+    Raises OperationalError or StoreFailing if the database fails. Entries that were not applied stay new.
+    """
     entries = await asyncio.wrap_future(database.write(lambda c: inbox.list_new_entries(c, limit=BATCH)))
     if not entries:
         return 0
     try:
         await asyncio.wrap_future(database.write(lambda c: _apply_batch(c, entries, deps)))
     except (OperationalError, StoreFailing):
-        raise  # the database, not an entry: the loop tries again
-    except Exception:  # noqa: BLE001 - find the guilty one below; the others must not wait for it
+        raise  # the database failed, not an entry: the worker retries
+    except Exception:  # noqa: BLE001 - one entry failed: apply each alone, so that the others succeed
         for entry in entries:
             await _apply_alone(database, entry, deps)
     return len(entries)
@@ -77,7 +85,7 @@ async def _apply_alone(database: Database, entry: InboxEntry, deps: ApplyDeps) -
 
 
 def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: ApplyDeps) -> None:
-    """Entry by entry in the order of arrival; all of it commits together."""
+    """Applies the entries in the order of their arrival, in one transaction."""
     now = to_millis(deps.clock.now())
     verdicts: list[EntryOutcome] = []
     reports: list[tuple[int, BalanceReport]] = []
@@ -105,7 +113,7 @@ def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: Ap
     inbox.finish_entries(connection, verdicts)
     for verdict in verdicts:
         if verdict.state is InboxState.QUARANTINED:
-            log.error("event.parked", extra={"inbox_id": verdict.entry_id, "reason": verdict.reason})
+            log.error("event.quarantined", extra={"inbox_id": verdict.entry_id, "reason": verdict.reason})
 
 
 def _parse_entry(entry: InboxEntry, deps: ApplyDeps) -> BalanceReport | EntryOutcome:
@@ -128,7 +136,7 @@ def _parse_entry(entry: InboxEntry, deps: ApplyDeps) -> BalanceReport | EntryOut
 
 
 def _check_plausible(report: BalanceReport, deps: ApplyDeps) -> BalanceReport:
-    """A time far ahead would make every later report look old, and silence the account for good."""
+    """Rejects a time far ahead: every later report would look older, so no further change would be notified."""
     ahead = report.modified_at - to_millis(deps.clock.now())
     if ahead > MAX_AHEAD_MS:
         raise Quarantined(f"event.modify_time lies {ahead / DAY_MS:.0f} days ahead of this machine's clock")
@@ -138,7 +146,7 @@ def _check_plausible(report: BalanceReport, deps: ApplyDeps) -> BalanceReport:
 def _subtract_own(
     connection: Connection, ref: int, report: BalanceReport, rewrite: LedgerUpdate
 ) -> LedgerUpdate:
-    """What our own withdrawal took is no loss to tell; what came besides is."""
+    """Removes our own withdrawals from the changes to notify. Other changes in the same report remain."""
     if rewrite.changes_to_notify is None or rewrite.is_opening:
         return rewrite
     changes_to_notify = rewrite.changes_to_notify
@@ -152,8 +160,10 @@ def _subtract_own(
 
 
 def _mark_in_ledger(connection: Connection, ref: int, report: BalanceReport, rewrite: LedgerUpdate) -> None:
-    """The report of our own withdrawal may come after a later one, which was then taken for it: what the withdrawal
-    took belongs to this moment, or the books of a period would show a correction and a reward that never were.
+    """Assigns a withdrawal to its own report, if that report arrives after a later one.
+
+    The later report was assumed to include the withdrawal. Without this correction the period totals would show a
+    correction and a reward that did not happen.
     """
     content = content_of(report.amounts)
     own = [
@@ -172,7 +182,7 @@ def _mark_in_ledger(connection: Connection, ref: int, report: BalanceReport, rew
 
 @dataclass(frozen=True, slots=True)
 class _ReceivedReport:
-    """A report, and the type of the event that told it: Feishu's, or one of our own for a read."""
+    """A balance report, and the type of its event: one of Feishu's, or our own type for a recovered balance."""
 
     report: BalanceReport
     kind: str
@@ -227,7 +237,7 @@ def _write_notice(
 
 
 def _targets(notice: Notice, received: _ReceivedReport, deps: ApplyDeps) -> list[str]:
-    """As routed; the first proof that events do not reach us goes to the alarm group too."""
+    """Returns the targets that the routes give. The first proof of missed events also goes to the alarm group."""
     targets = list(targets_of(notice, deps.routes))
     alarm_group = deps.notices.alarm_group
     if received.kind == BALANCE_MISSED and alarm_group is not None and alarm_group not in targets:

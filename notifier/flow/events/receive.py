@@ -1,4 +1,4 @@
-"""Receive: what Feishu sent is stored before it is acknowledged. The way's first step and only door."""
+"""Stores events from Feishu in the inbox. An event is acknowledged only after it is committed."""
 
 import threading
 import time
@@ -14,11 +14,14 @@ from notifier.store.inbox import EventInserter
 
 
 class IngestBurst:
-    """Tells a burst: many arrivals within a moment. It ends by itself, also when they never stop."""
+    """Detects an ingest burst: many events within a moment. A burst ends after two seconds even if events go on."""
 
     MANY = 30
+    """Events that make a burst."""
     WITHIN_SECONDS = 0.1
+    """The time within which they arrive."""
     LONGEST_SECONDS = 2.0
+    """The longest duration of a burst. Other work continues after it."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -27,10 +30,12 @@ class IngestBurst:
         self._began: float | None = None
 
     def arrived(self) -> None:
+        """Counts an event. It may be called from any thread."""
         with self._lock:
             self._arrivals.append(self._monotonic())
 
     def is_on(self) -> bool:
+        """Returns whether a burst is in progress. It may be called from any thread."""
         with self._lock:
             now = self._monotonic()
             crowded = len(self._arrivals) == self.MANY and now - self._arrivals[0] < self.WITHIN_SECONDS
@@ -43,24 +48,25 @@ class IngestBurst:
 
 
 class Receiver:
-    """wake: told after each commit, so that the next step need not poll. Callable from any thread.
-
-    rush: while it is on, other work should step back, as Feishu wants its answers within 3 seconds.
-    """
+    """Stores received events in the inbox."""
 
     def __init__(self, database: Database, clock: Clock, *, wake: Callable[[], None]) -> None:
+        """wake: called after each commit, possibly from another thread. It wakes the worker that applies events."""
         self._database = database
         self._clock = clock
         self._accept = EventInserter(clock)
         self._wake = wake
         self.burst = IngestBurst()
+        """During a burst other work pauses, because Feishu expects each acknowledgement within 3 seconds."""
         self.last_event_at: Millis | None = None
+        """When the last event arrived, in Unix milliseconds. None: no event since the start."""
         self.refused_at: Millis | None = None
-        """When an event last could not be stored."""
+        """When an event last could not be stored, in Unix milliseconds. None: never since the start."""
 
     def accept(self, event: Event) -> "Future[None]":
-        """Resolves once the event is committed, together with all that wait at that moment; a second copy of an
-        event changes nothing. Fails when it could not be stored: then Feishu must send it again.
+        """Stores an event. The future resolves when the event is committed; a repeated event changes nothing.
+
+        The future fails if the event could not be stored. Feishu must then send the event again.
         """
         self.last_event_at = to_millis(self._clock.now())
         self.burst.arrived()
@@ -73,7 +79,7 @@ class Receiver:
         return stored
 
     def clock_set_back(self, now: Millis) -> None:
-        """Nothing happened later than now."""
+        """Corrects `refused_at` after the clock was set back. now: the present time in Unix milliseconds."""
         if self.refused_at is not None:
             self.refused_at = min(self.refused_at, now)
 

@@ -118,7 +118,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
         self._is_run_requested = self._deps.on_connect
 
     async def run_once(self) -> float:
-        """Starts the reads that may go now. Returns the seconds until the next call makes sense."""
+        """Starts the reads that may go now. Returns the seconds until the next run."""
         if self._is_run_requested:
             self._is_run_requested = False
             try:
@@ -133,7 +133,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
     def _claim(
         self, connection: Connection, *, now: Millis, free: int, in_flight_ids: frozenset[int]
     ) -> ClaimedJobs[_ClaimedRead]:
-        """Both rate limits count every read; the later one says when the next may go."""
+        """Claims reads within both rate limits. The stricter one determines the time of the next claim."""
         self._start_scheduled_run(connection, now)
         within_shared: ClaimedJobs[_ClaimedRead] = ClaimedJobs()
 
@@ -163,7 +163,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
         return job.read.account_ref
 
     def _start_scheduled_run(self, connection: Connection, now: Millis) -> None:
-        """A run that started in the future is one from before the clock was set back: it stops no schedule."""
+        """Starts a run if one is due. After the clock was set back, a start time in the future does not delay it."""
         if self._deps.every_ms is None:
             return
         last = reconciliations.get_newest(connection)
@@ -186,7 +186,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
         in_flight_ids: frozenset[int],
         now: Millis,
     ) -> list[PendingRead]:
-        """Mismatches first, then the run's next accounts, then accounts that failed before: these block nobody.
+        """Mismatches first, then the run's next accounts, then accounts that failed before.
 
         While an outage is suspected, one account at a time that could be read before is read instead. Without it,
         many failing accounts look like an outage: the pauses grow, and the accounts behind them wait for hours.
@@ -324,7 +324,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
         connected_since: Millis | None,
         run: ReconciliationRun | None,
     ) -> bool:
-        """One alarm for a run and for a connection: further missed changes are counted only.
+        """Returns whether to raise an alarm: once per run and per connection. Further missed changes are only counted.
 
         A second alarm would close the connection that just replaced the one that receives nothing.
         """
@@ -343,7 +343,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
         is_missed: bool,
         is_alarm: bool,
     ) -> None:
-        """Stores the reading as an event; it takes the usual path from the inbox to the ledger."""
+        """Stores the reading as an event in the inbox. It is applied to the ledger like any other event."""
         read_at = state.at if state.at is not None else self._now()
         modified_at = recovered_at(known, read_at)
         report = BalanceReport(

@@ -1,4 +1,4 @@
-"""Clock steps: notices that the machine's clock was set back, also while we were off. A step ahead needs nothing."""
+"""Detects that the system clock was set back, also while no process ran. A jump forward needs no correction."""
 
 import asyncio
 import logging
@@ -11,22 +11,21 @@ from notifier.store.engine.database import Database
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+"""The pause between two checks."""
 
 
 class ClockJumpWatcher:
-    """Times in the database are the clock's of their day: set back, it would let them wait for as long again.
-
-    set_back: told the time that it is now, for what is not in the database.
-    """
+    """Corrects the stored due times after the clock was set back. Otherwise due rows would wait for the difference."""
 
     def __init__(self, database: Database, clock: Clock, *, set_back: Callable[[Millis], None]) -> None:
+        """set_back: called with the present time in Unix milliseconds, to correct times that are kept in memory."""
         self._database = database
         self._clock = clock
         self._set_back = set_back
         self._latest: Millis | None = None
 
     async def run_once(self) -> float:
-        """Seconds until the next look."""
+        """Compares the clock with the last check. Returns the seconds until the next check."""
         if self._latest is None:
             with self._database.read() as connection:
                 self._latest = clock_jumps.get_last_heartbeat(connection) or 0

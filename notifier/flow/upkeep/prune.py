@@ -1,4 +1,4 @@
-"""Prune: what is old and over leaves the database, page by page, so that it does not grow without end."""
+"""Deletes old finished rows from the database, one page per transaction."""
 
 import asyncio
 import functools
@@ -18,27 +18,34 @@ log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
 PARKED_DAYS = 365
-"""What was not understood waits for a person; nobody came."""
+"""Days that quarantined events and the cards of unsettled withdrawals are kept. Operators can act until then."""
 PAGE = 200
-"""Rows looked at in one transaction: some milliseconds that an acknowledgement may have to wait."""
+"""Rows read in one transaction. The acknowledgement of an event waits for it, so it must take few milliseconds."""
 PAUSE_SECONDS = 0.05
+"""The pause between two pages."""
 ROUND_SECONDS = 3600.0
+"""The pause between two passes over all tables."""
 
 Sweep = Callable[[Connection, Cursor], PruneResult]
+"""Deletes the old rows of one page that starts at the cursor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneDeps:
-    """events_days, deliveries_days: how long what is over stays. busy: others need the database now."""
+    """The dependencies and settings of a Pruner."""
 
     events_days: int
+    """Days that a processed event is kept."""
     deliveries_days: int
+    """Days that a finished delivery is kept."""
     clock: Clock
+    """The source of the current time."""
     busy: Callable[[], bool]
+    """Returns True while other work needs the database. Pruning waits meanwhile."""
 
 
 class Pruner:
-    """A round goes over every table once. turn() takes one page of it."""
+    """Deletes old rows. A pass reads every table once; each call of `run_once` reads one page."""
 
     def __init__(self, database: Database, deps: PruneDeps) -> None:
         self._database = database
@@ -49,7 +56,7 @@ class Pruner:
         self._gone: Counter[str] = Counter()
 
     async def run_once(self) -> float:
-        """Seconds until the next page, or the next round."""
+        """Prunes one page. Returns the seconds until the next page or the next pass."""
         if self._deps.busy():
             return PAUSE_SECONDS
         if self._sweep is None:

@@ -1,4 +1,4 @@
-"""Settle: what the paying system, or a person in its stead, says became of a payout -> cards, referrer, audit."""
+"""Applies a payout report from the payroll system or an operator: payout state, cards, notices and audit."""
 
 import logging
 
@@ -23,7 +23,13 @@ def apply_payout_report(
     action: AuditAction,
     now: Millis,
 ) -> PayoutReportOutcome:
-    """In one transaction: the payout, its cards, the referrer's notice, HR's alarm when it failed, the audit entry."""
+    """Stores a payout report and its effects in the caller's transaction.
+
+    Returns whether the report is new, known, or rejected.
+
+    A new report updates the payout and its cards and notifies the referrer. A failed payout also notifies the alarm
+    group. actor: who reported it, for the audit entry. now: in Unix milliseconds.
+    """
     result = payouts.apply_report(connection, report, now=now)
     withdrawal = withdrawals.find_by_order(connection, report.order_id)
     if result is PayoutReportOutcome.SAME:
@@ -52,7 +58,7 @@ def apply_payout_report(
 
 
 def log_payout_report(report: PayoutReport, result: PayoutReportOutcome) -> None:
-    """After the commit."""
+    """Logs a payout report. Call it after the commit."""
     log.log(
         logging.INFO if result in {PayoutReportOutcome.NEW, PayoutReportOutcome.SAME} else logging.WARNING,
         f"payout.{report.status}"

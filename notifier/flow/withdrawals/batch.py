@@ -31,7 +31,9 @@ MAX_IN_FLIGHT = 10
 """Orders in one transaction. A click that arrives meanwhile waits until it ends."""
 
 IDLE_SECONDS = 1.0
+"""The pause while no batch runs."""
 WATCH_SECONDS = 0.3
+"""The pause while a batch runs and its orders are in progress."""
 
 _SKIPPED = {
     PressOutcome.BUSY: SkipReason.BUSY,

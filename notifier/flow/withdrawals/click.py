@@ -68,12 +68,16 @@ class ClickDeps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The answer to a press. card: the card to show, None for no change. delivery_id: the pressed card's delivery."""
+    """The answer to a press."""
 
     toast: Answer
+    """The toast to show."""
     card: PostedCard | None = None
+    """The card to show. None: the card does not change."""
     begun: bool = False
+    """Whether an order or a batch was placed."""
     delivery_id: int | None = None
+    """The delivery of the pressed card. None: unknown."""
 
 
 class ClickHandler:

@@ -97,7 +97,7 @@ class PayoutSubmitter(CallWorker[Payout]):
 
         def save(connection: Connection) -> None:
             payouts.mark_submitted(connection, payout, now=now)
-            _note(connection, payout, f"handed over (HTTP {status})", now)
+            _note(connection, payout, f"submitted (HTTP {status})", now)
 
         await self._store(save)
         self._deps.wake()

@@ -1,4 +1,4 @@
-"""The tables of digests: what was told to whom, and the withdrawals asked for on their cards."""
+"""The tables of digests: their schedules, runs and files, and the withdrawal batches of their cards."""
 
 from sqlalchemy import (
     BigInteger,
@@ -124,7 +124,7 @@ batches = Table(
 )
 _IS_RUNNING = text("ended_at IS NULL")
 Index(
-    "ix_batches_running",  # what makes a second one on the same card impossible
+    "ix_batches_running",  # allows only one running batch per card
     batches.c.delivery_id,
     unique=True,
     sqlite_where=_IS_RUNNING,
