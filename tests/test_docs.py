@@ -47,7 +47,9 @@ def table_of(page: str) -> dict[str, str]:
     """Key and default of each row of the settings table."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return dict(
-        re.findall(r"^\| `([a-z_]+(?:\.[a-z_]+)*)` \| ?`?([^|`]*)`? ?\|", _settings_section(text), re.MULTILINE)
+        re.findall(
+            r"^\| `([a-z_]+(?:\.[a-z_]+)*)` \| ?`?([^|`]*)`? ?\|", _settings_section(text), re.MULTILINE
+        )
     )
 
 

@@ -115,7 +115,8 @@ def claim_within_limit(
     if not allowed:
         return ClaimedJobs(next_claim_at=state.allowed_at(limit))
     jobs = claim(allowed)
-    rate_limits.save_limiters(connection, [state.after(len(jobs), limit, now=now)])
+    if jobs:  # an idle worker writes nothing
+        rate_limits.save_limiters(connection, [state.after(len(jobs), limit, now=now)])
     return ClaimedJobs(jobs=jobs, next_claim_at=now if jobs else None)
 
 

@@ -302,8 +302,8 @@ def test_a_retry_keeps_key_and_words_and_is_in_the_account_s_trail(file: Path, d
     assert 0 == run(file, "payouts", "retry", "--all-dead", **CALLED).exit_code
     after = read_payout(database, "rn-1")
     assert (before.order_id, before.body, "pending") == (after.order_id, after.body, after.state)
-    assert [("to be handed over again", before.account.account_id)] == trail_of(database, "rn-1")
-    assert "to be handed over again" in says(file, "audit", "--account", before.account.account_id)
+    assert [("to be submitted again", before.account.account_id)] == trail_of(database, "rn-1")
+    assert "to be submitted again" in says(file, "audit", "--account", before.account.account_id)
     assert PayoutState.SENT is read_payout(database, "rn-2").state
 
 
@@ -351,7 +351,7 @@ def test_a_payout_shows_every_time_that_is_known(file: Path, database: Database)
 
     shown = says(file, "payouts", "show", "rn-1")
     words = (
-        "handed over ",
+        "submitted ",
         "exported ",
         "settled ",
         "HR alarmed ",

@@ -278,7 +278,7 @@ def test_a_log_without_its_database_is_refused_in_one_sentence_and_kept(
 
     assert 2 == ran.returncode
     [sentence] = ran.stderr.splitlines()
-    assert f"{path} is missing, but {path}-wal is there" in sentence
+    assert f"{path} is missing, but {path}-wal exists" in sentence
     assert Path(f"{path}-wal").stat().st_size > 0
     assert not path.exists()
 
@@ -297,5 +297,5 @@ def test_a_start_on_a_locked_database_is_refused_in_one_sentence(
     assert 2 == ran.returncode
     [logged, sentence] = ran.stderr.splitlines()
     assert " store.failed " in logged
-    assert "notifier.db: another program keeps the database locked. Let it end (" in sentence
-    assert "by itself" not in logged  # nothing does: this start has ended
+    assert "notifier.db: another program keeps the database locked. Stop it (" in sentence
+    assert "automatically" not in logged  # nothing recovers: this start has ended

@@ -246,7 +246,7 @@ def test_no_withdrawal_before_the_balance_could_be_read(impatient: RunningNotifi
     assert [0] == [each["code"] for each in calls[:call] if each["code"] == 0], "read once before"
     failed = [each for each in trail(notifier, order_id) if each.outcome.startswith("not known yet: ")]
     assert 4 == len(failed)
-    pauses = [int(pause) for pause in re.findall(r"withdrawal\.again.* again_in_ms=(\d+)", notifier.log)]
+    pauses = [int(pause) for pause in re.findall(r"withdrawal\.postponed.* again_in_ms=(\d+)", notifier.log)]
     assert 4 == len(pauses)
     assert all(pause >= 500 for pause in pauses), pauses
 
@@ -292,7 +292,7 @@ def test_a_card_that_could_not_be_drawn_shows_the_end(badly_dressed: RunningNoti
     cards = {chat: balance_card(box, chat)["message_id"] for chat in (LIN, HR)}
     box.add_call_fault({"match": READ, "action": "http", "http_status": 500})
     press_button(box, LIN, LIN)
-    broken = 'card.broken.*rung="?compact'
+    broken = 'card.broken.*variant="?compact'
     wait_until(lambda: len(re.findall(broken, notifier.log)) >= 3, "the answer and both changes failed")
 
     box.clear_call_faults()
