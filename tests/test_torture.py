@@ -55,7 +55,10 @@ def test_one_that_runs_beside_the_others_does_so_and_has_its_place_in_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """They meet at a pipe, which either opens only once the other does."""
-    keep = 'from support.figures import write_figures; write_figures("{0}", counted={{}}, zeros={{"lost": 0}}, seconds=0)'
+    keep = (
+        "from support.figures import write_figures; "
+        'write_figures("{0}", counted={{}}, zeros={{"lost": 0}}, seconds=0)'
+    )
     wait, mark, name = "open({file!r}).read()\n", "open({file!r}, 'w').close()\n", str(tmp_path / "pipe")
     os.mkfifo(name)
     tests = (
