@@ -1,6 +1,7 @@
-"""All settings with default and validation. config/loader.py reads them from YAML and the environment.
+"""The whole configuration, and the checks that concern several sections. config/sections.py has the settings.
 
-config.example.yaml and docs/configuration.md explain each setting to users.
+config/loader.py reads it from YAML and the environment. config.example.yaml and docs/configuration.md explain each
+setting to users.
 """
 
 import difflib

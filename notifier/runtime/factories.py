@@ -119,7 +119,7 @@ def make_renderer(config: Config, clock: Clock) -> Renderer:
 
 
 def make_withdraw_offer(config: Config) -> WithdrawOffer:
-    """Returns who may withdraw, and which amounts, from `withdrawals`."""
+    """Returns whose cards carry the withdraw button, for which kinds and from which amount, from `withdrawals`."""
     settings = config.withdrawals
     return WithdrawOffer(
         targets=frozenset(settings.offer_to), kinds=tuple(settings.kinds), least_amount=settings.least_amount
