@@ -17,7 +17,7 @@ from notifier.store.retention import Cursor, PruneResult
 log = logging.getLogger(__name__)
 
 DAY_MS = 86_400_000
-PARKED_DAYS = 365
+QUARANTINED_DAYS = 365
 """Days that quarantined events and the cards of unsettled withdrawals are kept. Operators can act until then."""
 PAGE = 200
 """Rows read in one transaction. The acknowledgement of an event waits for it, so it must take few milliseconds."""
@@ -26,7 +26,7 @@ PAUSE_SECONDS = 0.05
 ROUND_SECONDS = 3600.0
 """The pause between two passes over all tables."""
 
-Sweep = Callable[[Connection, Cursor], PruneResult]
+PruneStep = Callable[[Connection, Cursor], PruneResult]
 """Deletes the old rows of one page that starts at the cursor."""
 
 
@@ -50,8 +50,8 @@ class Pruner:
     def __init__(self, database: Database, deps: PruneDeps) -> None:
         self._database = database
         self._deps = deps
-        self._sweeps: Iterator[Sweep] = iter(())
-        self._sweep: Sweep | None = None
+        self._steps: Iterator[PruneStep] = iter(())
+        self._step: PruneStep | None = None
         self._after = retention.FIRST_PAGE
         self._gone: Counter[str] = Counter()
 
@@ -59,24 +59,24 @@ class Pruner:
         """Prunes one page. Returns the seconds until the next page or the next pass."""
         if self._deps.busy():
             return PAUSE_SECONDS
-        if self._sweep is None:
-            self._sweeps = iter(self._round(to_millis(self._deps.clock.now())))
-            self._sweep = next(self._sweeps)
-        sweep, after = self._sweep, self._after
+        if self._step is None:
+            self._steps = iter(self._list_steps(to_millis(self._deps.clock.now())))
+            self._step = next(self._steps)
+        sweep, after = self._step, self._after
         swept = await asyncio.wrap_future(self._database.write(lambda c: sweep(c, after)))
         self._gone.update(swept.deleted)
         self._after = swept.next_cursor or retention.FIRST_PAGE
         if swept.next_cursor is None:
-            self._sweep = next(self._sweeps, None)
-        if self._sweep is not None:
+            self._step = next(self._steps, None)
+        if self._step is not None:
             return PAUSE_SECONDS
-        self._tell()
+        self._log_deleted()
         return ROUND_SECONDS
 
-    def _round(self, now: Millis) -> list[Sweep]:
+    def _list_steps(self, now: Millis) -> list[PruneStep]:
         events_before = now - self._deps.events_days * DAY_MS
         cards_before = now - self._deps.deliveries_days * DAY_MS
-        year_ago = now - PARKED_DAYS * DAY_MS
+        year_ago = now - QUARANTINED_DAYS * DAY_MS
         cards = [
             functools.partial(
                 retention.prune_deliveries,
@@ -97,7 +97,7 @@ class Pruner:
             functools.partial(retention.prune_workers, before=cards_before),
         ]
 
-    def _tell(self) -> None:
+    def _log_deleted(self) -> None:
         gone = {name: count for name, count in sorted(self._gone.items()) if count}
         self._gone.clear()
         if gone:
