@@ -73,7 +73,7 @@ def test_every_form_of_a_currency_is_the_same_currency(notifier: RunningNotifier
     notifier.box.change_balance(LIN_ACCOUNT, cash={"CNY": "+1.00"}, currency_form=form)
 
     [card] = wait_for_cards(notifier.box, LIN, 1)
-    assert ["现金（CNY）", "¥351.50"] == card[1:3]
+    assert ["现金（CNY）", "余额 ¥351.50"] == card[1:3]
 
 
 def test_events_in_the_wrong_order_never_announce_a_false_drop(notifier: RunningNotifier) -> None:
