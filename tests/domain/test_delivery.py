@@ -117,7 +117,7 @@ def test_a_repeat_says_the_same_as_before(variant: CardVariant, error: CallError
 
 
 @pytest.mark.parametrize(
-    "below, rung",
+    "next_lower, variant",
     [
         (CardVariant.COMPACT, CardVariant.FULL),
         (CardVariant.COMPACT, CardVariant.NO_MEDIA),
@@ -133,7 +133,7 @@ def test_a_refused_card_is_followed_at_once_by_a_simpler_one(
 
 
 @pytest.mark.parametrize(
-    "below, rung",
+    "next_lower, variant",
     [
         (CardVariant.NO_MEDIA, CardVariant.FULL),
         (CardVariant.COMPACT, CardVariant.NO_MEDIA),

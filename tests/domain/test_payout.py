@@ -44,7 +44,7 @@ def report(status: str = "paid", reference: str = "W-1", reason: str = "", at: i
 
 
 @pytest.mark.parametrize(
-    "payout, said, taken",
+    "payout, said, withdrawn",
     [
         *(
             (replace(PAYOUT, state=PayoutState(state)), report(), PayoutReportOutcome.NEW)

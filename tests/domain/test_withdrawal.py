@@ -149,7 +149,7 @@ DENIALS = [
 ]
 
 
-@pytest.mark.parametrize("denied, click, button", DENIALS)
+@pytest.mark.parametrize("denial_reason, click, button", DENIALS)
 def test_one_thing_that_is_wrong_is_a_no(
     denial_reason: DenialReason, click: Click, button: Button | None
 ) -> None:
