@@ -205,7 +205,7 @@ _groups = st.sampled_from(["hr", "sales"])
 
 @given(
     open_id=_people,
-    ownership=st.none() | _people,
+    owner=st.none() | _people,
     group=st.none() | _groups,
     operators=st.dictionaries(_groups, st.sets(_people)),
     is_active=st.none() | st.booleans(),
