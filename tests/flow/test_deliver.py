@@ -285,7 +285,8 @@ async def test_a_fallback_group_that_cannot_be_reached_itself_is_not_tried_in_a_
 
 
 @pytest.mark.parametrize(
-    "times, variant, msg_type", [(0, "full", "interactive"), (1, "compact", "interactive"), (2, "text", "text")]
+    "times, variant, msg_type",
+    [(0, "full", "interactive"), (1, "compact", "interactive"), (2, "text", "text")],
 )
 async def test_a_card_that_feishu_refuses_is_said_more_simply(
     database: Database,
