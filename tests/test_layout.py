@@ -16,7 +16,7 @@ MAX_ENTRIES = 18
 """Directly under `notifier/`."""
 MAX_MODULES = 16
 """In one room, sub-rooms not counted."""
-MAX_LINES = 450
+MAX_LINES = 420
 MAX_FUNCTION_LINES = 60
 MAX_COMPLEXITY = 15
 

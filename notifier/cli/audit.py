@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from notifier.cli.context import CONFIG_OPTION, load_config, open_database
+from notifier.cli.context import CONFIG_OPTION, JSON_OPTION, load_config, open_database
 
 
 @click.command()
@@ -12,7 +12,7 @@ from notifier.cli.context import CONFIG_OPTION, load_config, open_database
 @click.option("--account", "account_id", help="Show only this referral account.")
 @click.option("--order", "order_id", help="Show only this withdrawal.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON_OPTION
 def audit(
     config_path: Path | None, account_id: str | None, order_id: str | None, limit: int, *, as_json: bool
 ) -> None:

@@ -1,9 +1,10 @@
 """Shared by the commands: options, configuration, database, and error output."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -30,6 +31,26 @@ CLOCK_OPTION = click.option(
 )
 
 
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def list_options(states: Sequence[str]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds the options of a `list` command: --state, --limit, --json, and those for configuration and clock."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        state = click.option(
+            "--state",
+            "states",
+            multiple=True,
+            type=click.Choice(states),
+            help="Show only this state. Repeat for more.",
+        )
+        limit = click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+        return CONFIG_OPTION(CLOCK_OPTION(state(limit(JSON_OPTION(command)))))
+
+    return decorate
+
+
 def make_clock(file: Path | None) -> "Clock":
     from notifier.clock import FileOffsetClock, SystemClock  # noqa: PLC0415 - with the others
 
@@ -38,6 +59,13 @@ def make_clock(file: Path | None) -> "Clock":
 
 def print_error(text: str) -> None:
     click.echo(f"notifier: {text}", err=True)
+
+
+def exit_unknown(noun: str, identifier: object) -> NoReturn:
+    """Ends a command that was given an id which does not exist. noun: delivery, withdrawal or payout."""
+    plural = {"delivery": "deliveries"}.get(noun, f"{noun}s")
+    print_error(f"there is no {noun} {identifier}; `notifier {plural} list` shows them.")
+    sys.exit(1)
 
 
 def load_config(path: Path | None, *, credentials: bool = False) -> "LoadedConfig":

@@ -8,6 +8,9 @@ import click
 from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
+    JSON_OPTION,
+    exit_unknown,
+    list_options,
     load_config,
     make_clock,
     open_database,
@@ -21,17 +24,7 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@CONFIG_OPTION
-@CLOCK_OPTION
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Choice(["waiting", "ready", "sending", "sent", "unknown", "rerouted", "dead", "dropped"]),
-    help="Show only this state. Repeat for more.",
-)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@list_options(["waiting", "ready", "sending", "sent", "unknown", "rerouted", "dead", "dropped"])
 def list_deliveries(
     config_path: Path | None, clock_file: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool
 ) -> None:
@@ -49,7 +42,7 @@ def list_deliveries(
 @deliveries.command("show")
 @CONFIG_OPTION
 @click.argument("delivery_id", type=int)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON_OPTION
 def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) -> None:
     """Show one delivery with its attempts and its content."""
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
@@ -57,7 +50,7 @@ def show_delivery(config_path: Path | None, delivery_id: int, *, as_json: bool) 
     with open_database(load_config(config_path)) as database:
         shown = operations.show_delivery(database, delivery_id, as_json=as_json)
     if shown is None:
-        _exit_unknown_delivery(delivery_id)
+        exit_unknown("delivery", delivery_id)
     click.echo(shown)
 
 
@@ -102,8 +95,3 @@ def _print_result(what: str, done: list[int], not_stalled: list[int]) -> None:
             "`notifier deliveries list --state dead --state unknown` shows those that need attention."
         )
         sys.exit(1)
-
-
-def _exit_unknown_delivery(delivery_id: int) -> None:
-    print_error(f"there is no delivery {delivery_id}; `notifier deliveries list` shows them.")
-    sys.exit(1)

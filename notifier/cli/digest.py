@@ -9,6 +9,7 @@ import click
 from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
+    JSON_OPTION,
     load_config,
     make_clock,
     open_database,
@@ -28,7 +29,7 @@ def digest() -> None:
 @digest.command("list")
 @CONFIG_OPTION
 @CLOCK_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON_OPTION
 def list_digests(config_path: Path | None, clock_file: Path | None, *, as_json: bool) -> None:
     """List every digest with its next run and its last runs."""
     from notifier.operations import digests  # noqa: PLC0415 - see above

@@ -17,6 +17,7 @@ from notifier.cli import audit, deliveries, digest, payouts, withdrawals
 from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
+    JSON_OPTION,
     load_config,
     make_clock,
     naming_config_source,
@@ -134,7 +135,7 @@ def migrate(config_path: Path | None) -> None:
 @cli.command()
 @CONFIG_OPTION
 @CLOCK_OPTION
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON_OPTION
 def status(config_path: Path | None, clock_file: Path | None, *, as_json: bool) -> None:
     """Show the process, the connection, the queues, failures with their reasons, and the time to drain."""
     from notifier.operations.status import read_status  # noqa: PLC0415 - see above

@@ -2,13 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
 from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
+    JSON_OPTION,
+    exit_unknown,
+    list_options,
     load_config,
     make_clock,
     open_database,
@@ -21,17 +23,8 @@ def payouts() -> None:
     """List and export payouts, record their results, and retry them."""
 
 
-PAYOUT_STATES = click.Choice(["pending", "sent", "paid", "failed", "dead"])
-
-
 @payouts.command("list")
-@CONFIG_OPTION
-@CLOCK_OPTION
-@click.option(
-    "--state", "states", multiple=True, type=PAYOUT_STATES, help="Show only this state. Repeat for more."
-)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@list_options(["pending", "sent", "paid", "failed", "dead"])
 def list_payouts(
     config_path: Path | None, clock_file: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool
 ) -> None:
@@ -49,7 +42,7 @@ def list_payouts(
 @payouts.command("show")
 @CONFIG_OPTION
 @click.argument("order_id")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON_OPTION
 def show_payout(config_path: Path | None, order_id: str, *, as_json: bool) -> None:
     """Show one payout with its audit trail."""
     from notifier.operations import payouts  # noqa: PLC0415 - see above
@@ -57,7 +50,7 @@ def show_payout(config_path: Path | None, order_id: str, *, as_json: bool) -> No
     with open_database(load_config(config_path)) as database:
         shown = payouts.show_payout(database, order_id, as_json=as_json)
     if shown is None:
-        _exit_unknown_payout(order_id)
+        exit_unknown("payout", order_id)
     click.echo(shown)
 
 
@@ -138,7 +131,7 @@ def mark_payout(
             reason=reason,
         )
     if result is None:
-        _exit_unknown_payout(order_id)
+        exit_unknown("payout", order_id)
     if not result.is_ok:
         print_error(result.text)
         sys.exit(1)
@@ -173,8 +166,3 @@ def retry_payouts(
             f"{', '.join(not_dead)}: not dead, or no such payout; `notifier payouts list --state dead` shows those."
         )
         sys.exit(1)
-
-
-def _exit_unknown_payout(order_id: str) -> NoReturn:
-    print_error(f"there is no payout {order_id}; `notifier payouts list` shows them.")
-    sys.exit(1)

@@ -2,13 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
 from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
+    JSON_OPTION,
+    exit_unknown,
+    list_options,
     load_config,
     make_clock,
     open_database,
@@ -22,17 +24,7 @@ def withdrawals() -> None:
 
 
 @withdrawals.command("list")
-@CONFIG_OPTION
-@CLOCK_OPTION
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Choice(["requested", "withdrawn", "nothing", "refused"]),
-    help="Show only this state. Repeat for more.",
-)
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@list_options(["requested", "withdrawn", "nothing", "refused"])
 def list_withdrawals(
     config_path: Path | None, clock_file: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool
 ) -> None:
@@ -50,7 +42,7 @@ def list_withdrawals(
 @withdrawals.command("show")
 @CONFIG_OPTION
 @click.argument("order_id")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@JSON_OPTION
 def show_withdrawal(config_path: Path | None, order_id: str, *, as_json: bool) -> None:
     """Show one withdrawal with its audit trail."""
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
@@ -58,7 +50,7 @@ def show_withdrawal(config_path: Path | None, order_id: str, *, as_json: bool) -
     with open_database(load_config(config_path)) as database:
         shown = withdrawals.show_withdrawal(database, order_id, as_json=as_json)
     if shown is None:
-        _exit_unknown_withdrawal(order_id)
+        exit_unknown("withdrawal", order_id)
     click.echo(shown)
 
 
@@ -76,8 +68,3 @@ def resume_withdrawal(config_path: Path | None, clock_file: Path | None, order_i
         print_error(f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.")
         sys.exit(1)
     click.echo(f"{order_id} is retried now, with the same order id.")
-
-
-def _exit_unknown_withdrawal(order_id: str) -> NoReturn:
-    print_error(f"there is no withdrawal {order_id}; `notifier withdrawals list` shows them.")
-    sys.exit(1)

@@ -1,7 +1,7 @@
 """The heartbeat: the state of this process, for its row in `workers` and for the readiness check."""
 
 import asyncio
-import time
+from time import monotonic
 from typing import Protocol
 
 from notifier.clock import Clock, Millis, to_millis
@@ -56,7 +56,7 @@ class Heartbeat:
         self._connection_count = connection_count
         self._worker_id = worker_id
         self._started_at = started_at
-        self._last_write_at = time.monotonic()
+        self._last_write_at = monotonic()
 
     async def run_once(self) -> float:
         """Writes a heartbeat. Returns the seconds until the next one."""
@@ -77,7 +77,7 @@ class Heartbeat:
             problems["connection"] = (
                 f"{status.state}: {status.detail}" if status.detail else str(status.state)
             )
-        seconds_since_write = time.monotonic() - self._last_write_at
+        seconds_since_write = monotonic() - self._last_write_at
         if seconds_since_write > STORE_STALE_SECONDS:
             problems["store"] = (
                 f"the last successful write to the database was {seconds_since_write:.0f} s ago"
@@ -99,7 +99,7 @@ class Heartbeat:
             live_connections=self._connection_count.seen,
         )
         await asyncio.wrap_future(self._database.write(lambda c: workers.write_heartbeat(c, row)))
-        self._last_write_at = time.monotonic()
+        self._last_write_at = monotonic()
         self._connection.check_refused_events()
 
     def _connection_detail(self) -> str | None:
