@@ -54,7 +54,7 @@ def test_an_exported_amount_is_what_to_pay_and_so_positive(file: Path, database:
 
 
 def give_up(database: Database, order_id: str) -> None:
-    step = PayoutRetry(state=PayoutState.DEAD, due_at=0, reason="the paying system answered 422")
+    step = PayoutRetry(state=PayoutState.DEAD, due_at=0, reason="the payroll system answered 422")
     database.write(
         lambda c: payouts.mark_submission_failed(c, read_payout(database, order_id), step)
     ).result()

@@ -41,7 +41,7 @@ POINTS_IN_A_CELL = "积分/pts"
 DAY_MS = 86_400_000
 
 _PAYOUTS = {
-    "dead": Bilingual(zh="付款系统未接收", en="Rejected by the payment system"),
+    "dead": Bilingual(zh="付款系统未接收", en="Rejected by the payroll system"),
     "failed": Bilingual(zh="付款失败", en="Payment failed"),
     "late": Bilingual(zh="提现后长时间未付款", en="Payment overdue"),
 }
@@ -49,9 +49,9 @@ _SKIPPED = {
     SkipReason.BUSY: Bilingual(zh="提现正在处理", en="already in progress"),
     SkipReason.DONE: Bilingual(zh="已提现", en="already withdrawn"),
     SkipReason.EMPTY: Bilingual(zh="无可提现余额", en="nothing to withdraw"),
-    SkipReason.OWNER_UNKNOWN: Bilingual(zh="内推人未知", en="referrer unknown"),
+    SkipReason.REFERRER_UNKNOWN: Bilingual(zh="内推人未知", en="referrer unknown"),
     SkipReason.DEACTIVATED: Bilingual(zh="账户已停用", en="account deactivated"),
-    SkipReason.NOT_ALLOWED: Bilingual(zh="操作人已无权限", en="requester no longer allowed"),
+    SkipReason.NOT_ALLOWED: Bilingual(zh="发起人已无权限", en="requester no longer allowed"),
     SkipReason.EXPIRED: Bilingual(zh="卡片已过期", en="card expired"),
     SkipReason.DENIED: Bilingual(zh="无权限", en="not allowed"),
 }

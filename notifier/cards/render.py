@@ -248,7 +248,7 @@ STATES = {
 
 ALARMS = {
     "late": "提现后长时间未付款，请处理 / Payment overdue. Please check it.",
-    "dead": "付款系统未接收，请处理 / Rejected by the payment system. Please check it.",
+    "dead": "付款系统未接收，请处理 / Rejected by the payroll system. Please check it.",
 }
 
 

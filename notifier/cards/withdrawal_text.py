@@ -46,7 +46,7 @@ NOT_THE_REQUESTERS = Bilingual(
     en="The account does not belong to the person who requested the withdrawal",
 )
 NO_REASON = Bilingual(zh="飞书未说明原因", en="Feishu gave no reason")
-NO_PAYOUT_REASON = Bilingual(zh="付款系统未说明原因", en="The payment system gave no reason")
+NO_PAYOUT_REASON = Bilingual(zh="付款系统未说明原因", en="The payroll system gave no reason")
 MAX_REFERENCE_LENGTH = 64
 DAY_MS = 86_400_000
 
@@ -86,7 +86,7 @@ _DENIED = {
             en="This card has expired. Use your latest referral reward card.",
         ),
     ),
-    DenialReason.OWNER_UNKNOWN: (
+    DenialReason.REFERRER_UNKNOWN: (
         "warning",
         Bilingual(
             zh="暂时无法确认该账户的内推人，请稍后重试。如仍有问题，请联系管理员。",

@@ -76,7 +76,7 @@ def export_payouts(
     *,
     again: bool,
 ) -> None:
-    """Export payouts for a paying system without an API. Each payout is exported once."""
+    """Export payouts for a payroll system without an API. Each payout is exported once."""
     from notifier.operations import payout_export  # noqa: PLC0415 - see above
 
     loaded, clock = load_config(config_path), make_clock(clock_file)
@@ -106,7 +106,7 @@ def export_payouts(
 @CLOCK_OPTION
 @click.argument("order_id")
 @click.argument("status", type=click.Choice(["paid", "failed"]))
-@click.option("--reference", default="", help="Reference of the paying system, at most 128 characters.")
+@click.option("--reference", default="", help="Reference of the payroll system, at most 128 characters.")
 @click.option("--reason", default="", help="Why it failed, at most 500 characters. Shown to the referrer.")
 def mark_payout(
     config_path: Path | None,

@@ -95,7 +95,7 @@ class WithdrawalPanel:
     settled_at_text: str = ""
     """The same time in the configured time zone; "" if `settled_at` is None."""
     reference: str = ""
-    """Reference of the paying system, in `paid` and `failed`; "": it gave none."""
+    """Reference of the payroll system, in `paid` and `failed`; "": it gave none."""
     reason: Bilingual | None = None
     """Why Feishu refused the withdrawal, or why the payment failed; None in every other state."""
 

@@ -96,7 +96,7 @@ class SkipReason(StrEnum):
     """It was withdrawn after it was listed."""
     EMPTY = "empty"
     """It has nothing to withdraw."""
-    OWNER_UNKNOWN = "referrer_unknown"
+    REFERRER_UNKNOWN = "referrer_unknown"
     DEACTIVATED = "deactivated"
     NOT_ALLOWED = "not_allowed"
     """The person is no longer an operator of the group."""

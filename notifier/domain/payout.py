@@ -1,9 +1,9 @@
-"""Payout: a booked withdrawal is submitted to the company's payment system, which pays it and reports the result.
+"""Payout: a booked withdrawal is submitted to the company's payroll system, which pays it and reports the result.
 
-pending -> sent             the payment system accepted it, or it was exported
+pending -> sent             the payroll system accepted it, or it was exported
    |        |-> paid        reported, with a reference
    |        '-> failed      reported, with a reason; may later be reported as paid after another attempt
-   '-> dead                 the payment system does not accept it; an operator decides (retry, export, mark)
+   '-> dead                 the payroll system does not accept it; an operator decides (retry, export, mark)
 """
 
 import json
@@ -35,7 +35,7 @@ SETTLED: Collection[PayoutState] = (PayoutState.PAID, PayoutState.FAILED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payout:
-    """The payment of one withdrawal by the company's payment system."""
+    """The payment of one withdrawal by the company's payroll system."""
 
     id: int
     """Row id."""
@@ -58,15 +58,15 @@ class Payout:
     first_tried_at: Millis | None = None
     """Start of the time that the retry policy counts, Unix milliseconds; None: not tried yet."""
     sent_at: Millis | None = None
-    """When the payment system accepted it, Unix milliseconds."""
+    """When the payroll system accepted it, Unix milliseconds."""
     exported_at: Millis | None = None
     """When it was first exported, Unix milliseconds."""
     settled_at: Millis | None = None
     """When it was reported as paid or failed, Unix milliseconds."""
     reported_at: Millis | None = None
-    """When the payment system signed its newest report, Unix milliseconds."""
+    """When the payroll system signed its newest report, Unix milliseconds."""
     reference: str = ""
-    """Reference of the payment system."""
+    """Reference of the payroll system."""
     reason: str | None = None
     """Why the payment failed, or why the newest call failed."""
     late_notified_at: Millis | None = None
@@ -75,7 +75,7 @@ class Payout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutReport:
-    """The result of a payout, as reported by the payment system or entered by an operator."""
+    """The result of a payout, as reported by the payroll system or entered by an operator."""
 
     order_id: str
     """Order id of the withdrawal."""

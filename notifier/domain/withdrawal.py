@@ -52,7 +52,7 @@ class DenialReason(StrEnum):
     """The button is in a message that the service did not send: a forwarded card."""
     EXPIRED = "expired"
     """The card is older than Feishu's limit."""
-    OWNER_UNKNOWN = "referrer_unknown"
+    REFERRER_UNKNOWN = "referrer_unknown"
     """Feishu has not named the referrer of the account, so nobody can be authorised."""
     NOT_YOURS = "not_yours"
     """Neither the referrer nor a listed operator of the group."""
@@ -118,7 +118,7 @@ def authorise(  # noqa: PLR0911 - one return per rule reads as the list it is
         return Authorization(denial_reason=DenialReason.EXPIRED)
     referrer = button.ownership.referrer if button.ownership else None
     if referrer is None:
-        return Authorization(denial_reason=DenialReason.OWNER_UNKNOWN)
+        return Authorization(denial_reason=DenialReason.REFERRER_UNKNOWN)
     role = _role(click.open_id, referrer, button.group, operators)
     if role is None:
         return Authorization(denial_reason=DenialReason.NOT_YOURS)
@@ -282,7 +282,7 @@ SKEW_MS = 10 * 60_000
 
 def reflects(withdrawal: Withdrawal, changes: Sequence[BalanceChange], *, modified_at: Millis) -> bool:
     """Whether a balance report includes this withdrawal, judged by its time and, near that time, by its amounts."""
-    withdrawn_amounts = withdrawn_changes(withdrawal)
+    withdrawn_amounts = to_withdrawn_amounts(withdrawal)
     deltas = {change.asset: change.delta for change in changes}
     at = withdrawal.withdrawn_at
     if not withdrawn_amounts:
@@ -299,7 +299,7 @@ def reflects(withdrawal: Withdrawal, changes: Sequence[BalanceChange], *, modifi
     )
 
 
-def withdrawn_changes(withdrawal: Withdrawal) -> Amounts:
+def to_withdrawn_amounts(withdrawal: Withdrawal) -> Amounts:
     """Return the withdrawn amounts, or the expected ones while the answer is not known."""
     return withdrawal.withdrawn if withdrawal.withdrawn is not None else withdrawal.expected or {}
 

@@ -70,11 +70,11 @@ class Worker:
                 else:
                     log.exception("worker.failed", extra={"step": self.name, "again_in_s": wait})
             if wait > 0 and not self._stop_asked.is_set():
-                await self._rest(wait, on_not_receiving=failures > 0)
+                await self._rest(wait, only_for_stop=failures > 0)
 
-    async def _rest(self, seconds: float, *, on_not_receiving: bool) -> None:
-        """on_not_receiving: after a failure. A wake-up does not end the pause then; only a stop does."""
-        awaited = self._stop_asked if on_not_receiving else self._woken
+    async def _rest(self, seconds: float, *, only_for_stop: bool) -> None:
+        """only_for_stop: after a failure. A wake-up does not end the pause then; only a stop does."""
+        awaited = self._stop_asked if only_for_stop else self._woken
         try:
             await asyncio.wait_for(awaited.wait(), seconds)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""Payout export: a file for a paying system without an API. A payout is exported once, or again on request."""
+"""Payout export: a file for a payroll system without an API. A payout is exported once, or again on request."""
 
 import json
 import os

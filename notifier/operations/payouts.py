@@ -57,7 +57,7 @@ def show_payout(database: Database, order_id: str, *, as_json: bool) -> str | No
         ("submitted", found.sent_at),
         ("exported", found.exported_at),
         ("settled", found.settled_at),
-        ("HR alarmed", found.late_notified_at),
+        ("alarm sent", found.late_notified_at),
     ):
         lines += [f"{name:<13} {format_iso(at)}"] if at is not None else []
     lines += [f"reference     {found.reference}"] if found.reference else []
@@ -85,7 +85,7 @@ def mark_payout(
     reference: str,
     reason: str,
 ) -> MarkResult | None:
-    """Apply a report as if the paying system had sent it. Returns None if there is no such payout."""
+    """Apply a report as if the payroll system had sent it. Returns None if there is no such payout."""
     for name, value, max_length in (
         ("--reference", reference, MAX_REFERENCE_LENGTH),
         ("--reason", reason, MAX_REASON_LENGTH),

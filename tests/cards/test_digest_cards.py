@@ -136,7 +136,7 @@ def test_what_failed_comes_first_with_its_reason_in_both_languages() -> None:
     card = over(
         result("1", WithdrawalState.WITHDRAWN),
         result("2", WithdrawalState.REQUESTED),
-        result("3", None, skipped=SkipReason.OWNER_UNKNOWN),
+        result("3", None, skipped=SkipReason.REFERRER_UNKNOWN),
         result("4", None, skipped=SkipReason.BUSY),
         result("5", WithdrawalState.REFUSED, code=1002555),
         result("6", WithdrawalState.REFUSED, code=4711, reason="no [such](http://x.invalid) luck"),

@@ -109,16 +109,16 @@ DENIALS = [
         DenialReason.EXPIRED, CLICK, replace(BUTTON, posted_at=NOW - CARD_LIVES_MS), id="14 days old"
     ),
     pytest.param(
-        DenialReason.OWNER_UNKNOWN, CLICK, replace(BUTTON, ownership=None), id="nobody asked for the owner"
+        DenialReason.REFERRER_UNKNOWN, CLICK, replace(BUTTON, ownership=None), id="nobody asked for the owner"
     ),
     pytest.param(
-        DenialReason.OWNER_UNKNOWN,
+        DenialReason.REFERRER_UNKNOWN,
         CLICK,
         replace(BUTTON, ownership=Ownership(referrer=None, looked_up_at=NOW)),
         id="Feishu knows no owner",
     ),
     pytest.param(
-        DenialReason.OWNER_UNKNOWN,
+        DenialReason.REFERRER_UNKNOWN,
         replace(CLICK, open_id="ou_op"),
         replace(BUTTON, ownership=None),
         id="operator, owner unknown",

@@ -130,7 +130,7 @@ async def test_an_account_whose_owner_nobody_knows_is_left_out(database: Databas
     await batcher(database).run_once()
 
     assert [refs[1]] == [ref for ref, *_ in orders(database)]
-    assert {SkipReason.OWNER_UNKNOWN: 1} == skipped(database)
+    assert {SkipReason.REFERRER_UNKNOWN: 1} == skipped(database)
 
 
 async def test_an_account_of_another_app_is_nobodys_to_withdraw(database: Database) -> None:

@@ -47,7 +47,7 @@ def client(url: str, clock: FakeClock) -> PayrollClient:
 
 @pytest.fixture
 async def nobody(clock: FakeClock) -> AsyncIterator[PayrollClient]:
-    """A paying system that is not there."""
+    """A payroll system that is not there."""
     async with client(f"http://127.0.0.1:{free_port()}/payouts", clock) as opened:
         yield opened
 

@@ -211,7 +211,7 @@ def test_a_new_card_shows_nothing_of_what_failed_on_another_and_offers_the_accou
     "why, again",
     [
         (SkipReason.BUSY, True),
-        (SkipReason.OWNER_UNKNOWN, True),
+        (SkipReason.REFERRER_UNKNOWN, True),
         (SkipReason.DEACTIVATED, True),
         (SkipReason.EMPTY, False),
     ],

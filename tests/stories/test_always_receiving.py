@@ -197,7 +197,7 @@ def test_somebody_else_on_the_same_app_is_a_warning(box: FeishuBox, notifier: Wa
     box.set_other_connections(2)
     box.disconnect_all()
 
-    wait_until(lambda: "connection.foreign" in notifier.log, "it is logged", seconds=60)
+    wait_until(lambda: "connection.foreign_detected" in notifier.log, "it is logged", seconds=60)
     wait_until(lambda: "2 not ours" in notifier.command("status").stdout, "status says so", seconds=30)
 
 
@@ -210,7 +210,7 @@ def test_a_platform_that_does_not_count_connections_is_fine(tmp_path: Path) -> N
         box.change_balance(ACCOUNT, points=7)
         box.wait_for(lambda: cards(box), "the card", timeout=30)
 
-        assert "connection.foreign" not in notifier.log
+        assert "connection.foreign_detected" not in notifier.log
         assert notifier.status()["live_connections"] is None
 
 

@@ -354,7 +354,7 @@ def test_a_payout_shows_every_time_that_is_known(file: Path, database: Database)
         "submitted ",
         "exported ",
         "settled ",
-        "HR alarmed ",
+        "alarm sent ",
         "reason        closed",
         "  exported",
         "failed",

@@ -1,4 +1,4 @@
-"""Where the money is: every withdrawal reaches the paying system once, and its way to `paid` is on every card."""
+"""Where the money is: every withdrawal reaches the payroll system once, and its way to `paid` is on every card."""
 
 import http.server
 import json
@@ -165,7 +165,7 @@ def test_a_report_that_is_repeated_tells_nobody_again(notifier: RunningNotifier)
     at_rest(notifier)
     assert 2 == len(receipts(box, LIN))
     assert contains_text(receipts(box, LIN)[0], "WIRE-42")
-    assert ("payout", "payroll", "not taken (conflict): paid, reference WIRE-43") in audit(notifier, order)
+    assert ("payout", "payroll", "ignored (conflict): paid, reference WIRE-43") in audit(notifier, order)
 
 
 def test_a_payment_that_fails_is_told_to_both_and_may_be_paid_later(notifier: RunningNotifier) -> None:
@@ -295,7 +295,7 @@ def test_a_card_that_we_know_to_be_too_old_is_not_even_tried(exporting: RunningN
 
 @contextmanager
 def paying_system(answer: Callable[[int], int]) -> Iterator[tuple[str, list[Row]]]:
-    """A paying system of a few lines: answer(n) is the status of the n-th call, counted from 1."""
+    """A payroll system of a few lines: answer(n) is the status of the n-th call, counted from 1."""
     calls: list[Row] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):

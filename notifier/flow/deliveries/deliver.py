@@ -331,7 +331,7 @@ def _log_failure(delivery: Delivery, outcome: DeliveryOutcome) -> None:
     needs_attention = outcome.state in (DeliveryState.DEAD, DeliveryState.UNKNOWN)
     log.log(
         logging.ERROR if needs_attention else logging.WARNING,
-        f"delivery.{outcome.state}" if outcome.state is not DeliveryState.READY else "delivery.retried",
+        f"delivery.{outcome.state}" if outcome.state is not DeliveryState.READY else "delivery.postponed",
         extra={
             "delivery_id": delivery.id,
             "target": delivery.target,

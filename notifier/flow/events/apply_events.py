@@ -21,7 +21,7 @@ from notifier.domain.event import (
 from notifier.domain.ledger import LedgerUpdate, content_of
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Route, targets_of
-from notifier.domain.withdrawal import reflects, subtract_own_withdrawals, withdrawn_changes
+from notifier.domain.withdrawal import reflects, subtract_own_withdrawals, to_withdrawn_amounts
 from notifier.errors import Quarantined, StoreFailing
 from notifier.flow.notices import NoticeWriter
 from notifier.store import inbox, ledger, notices, reconciliations, withdrawals
@@ -153,7 +153,7 @@ def _subtract_own(
     for withdrawal in withdrawals.list_not_in_ledger(connection, ref):
         if reflects(withdrawal, changes_to_notify, modified_at=report.modified_at):
             changes_to_notify = subtract_own_withdrawals(
-                changes_to_notify, report.amounts, withdrawn_changes(withdrawal)
+                changes_to_notify, report.amounts, to_withdrawn_amounts(withdrawal)
             )
             withdrawals.mark_in_ledger(connection, [withdrawal.id], modified_at=report.modified_at)
     return replace(rewrite, changes_to_notify=changes_to_notify or None)
@@ -173,7 +173,7 @@ def _mark_in_ledger(connection: Connection, ref: int, report: BalanceReport, rew
     ]
     deltas = {change.asset: change.delta for changes in own for change in changes}
     for withdrawal in withdrawals.list_in_ledger_after(connection, ref, modified_at=report.modified_at):
-        withdrawn_amounts = withdrawn_changes(withdrawal)
+        withdrawn_amounts = to_withdrawn_amounts(withdrawal)
         if withdrawn_amounts and all(
             deltas.get(asset, Decimal(0)) <= -amount for asset, amount in withdrawn_amounts.items()
         ):
@@ -199,7 +199,7 @@ def _write_notice(
     report = received.report
     if rewrite.changes_to_notify is None:
         log.info(
-            "balance.placed",
+            "balance.inserted",
             extra={
                 "account_id": report.account.account_id,
                 "why": "older than what we know, or no difference",

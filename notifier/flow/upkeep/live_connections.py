@@ -42,5 +42,5 @@ class ConnectionCountWatcher:
         if count != self._logged:
             foreign = count - OWN_CONNECTIONS
             level = logging.WARNING if foreign else logging.INFO
-            log.log(level, "connection.foreign", extra={"live": count, "not_ours": foreign})
+            log.log(level, "connection.foreign_detected", extra={"live": count, "not_ours": foreign})
             self._logged = count

@@ -35,7 +35,7 @@ def apply_payout_report(
     if result is PayoutReportOutcome.SAME:
         return result
     said = f"{report.status}" + (f", reference {report.reference}" if report.reference else "")
-    outcome = said if result is PayoutReportOutcome.NEW else f"not taken ({result}): {said}"
+    outcome = said if result is PayoutReportOutcome.NEW else f"ignored ({result}): {said}"
     audit.add_entries(
         connection,
         audit.AuditEntry(
@@ -63,6 +63,6 @@ def log_payout_report(report: PayoutReport, result: PayoutReportOutcome) -> None
         logging.INFO if result in {PayoutReportOutcome.NEW, PayoutReportOutcome.SAME} else logging.WARNING,
         f"payout.{report.status}"
         if result in {PayoutReportOutcome.NEW, PayoutReportOutcome.SAME}
-        else "payout.report_not_taken",
+        else "payout.report_rejected",
         extra={"order_id": report.order_id, "reference": report.reference or None, "why": result},
     )

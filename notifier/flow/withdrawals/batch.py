@@ -42,7 +42,7 @@ _SKIPPED = {
     PressOutcome.EMPTY: SkipReason.EMPTY,
 }
 _DENIALS = {
-    DenialReason.OWNER_UNKNOWN: SkipReason.OWNER_UNKNOWN,
+    DenialReason.REFERRER_UNKNOWN: SkipReason.REFERRER_UNKNOWN,
     DenialReason.DEACTIVATED: SkipReason.DEACTIVATED,
     DenialReason.NOT_YOURS: SkipReason.NOT_ALLOWED,
     DenialReason.EXPIRED: SkipReason.EXPIRED,
@@ -128,7 +128,7 @@ class Batcher:
             self._note(connection, item, AuditAction.ORDER, outcome, now, order_id=order_id)
         else:
             skipped = _SKIPPED.get(placed.outcome, SkipReason.BUSY)
-            self._skip(connection, item, skipped, f"left out: {skipped}", now)
+            self._skip(connection, item, skipped, f"skipped: {skipped}", now)
 
     def _skip(
         self, connection: Connection, item: BatchItem, skip_reason: SkipReason, outcome: str, now: int
