@@ -47,6 +47,7 @@ _PAYOUTS = {
 }
 _SKIPPED = {
     SkipReason.BUSY: Bilingual(zh="提现正在处理", en="already in progress"),
+    SkipReason.CHANGED: Bilingual(zh="余额已变动", en="balance changed"),
     SkipReason.DONE: Bilingual(zh="已提现", en="already withdrawn"),
     SkipReason.EMPTY: Bilingual(zh="无可提现余额", en="nothing to withdraw"),
     SkipReason.REFERRER_UNKNOWN: Bilingual(zh="内推人未知", en="referrer unknown"),
@@ -63,7 +64,7 @@ _REFUSED = {
 """Reasons by Feishu's error code, shorter than those of a panel because a table cell is small."""
 LONGEST_REFUSAL_CODE = max(_REFUSED, key=lambda code: len(f"{_REFUSED[code].zh}{_REFUSED[code].en}".encode()))
 """The code with the longest text in a result table, for an estimate of a card's size."""
-_FIRST = ("refused", "skipped", "failed", "nothing", "processing")
+_FIRST = ("refused", "amount_changed", "skipped", "failed", "nothing", "processing")
 """Order of the results: those that need attention are on the first page of the table."""
 
 
@@ -255,6 +256,7 @@ def _panel_view(panel: DigestPanel, per_minute: int) -> PanelView:
         retry_count=panel.failed,
         results=tuple(sorted(map(_result, panel.results), key=_urgency)),
         progress=_progress(panel.progress, per_minute) if panel.progress else None,
+        superseded=panel.superseded,
     )
 
 

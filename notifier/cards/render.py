@@ -195,6 +195,7 @@ class Renderer:
             kinds=self._offer.kinds,
             withdrawal=card_state.withdrawal,
             payout=card_state.payout,
+            is_superseded=card_state.is_superseded,
             zone=self._zone,
         )
 
@@ -243,6 +244,8 @@ STATES = {
     "failed": "付款失败 / Payment failed",
     "nothing": "没有可提现的余额 / Nothing to withdraw",
     "refused": "提现失败 / Withdrawal failed",
+    "amount_changed": "余额已变动，未提现 / The balance changed, nothing was withdrawn",
+    "superseded": "已有更新的卡片 / A newer card shows this",
 }
 """Text of each withdrawal state in the plain text variant."""
 

@@ -45,6 +45,13 @@ NOT_THE_REQUESTERS = Bilingual(
     zh="内推账户不属于申请提现的人",
     en="The account does not belong to the person who requested the withdrawal",
 )
+BALANCE_CHANGED_SINCE = Bilingual(
+    zh="余额与确认时的金额不同，未提现。请核对后再次点击提现。",
+    en="The balance is not the amount you confirmed, so nothing was withdrawn. Check it, then click Withdraw again.",
+)
+SEE_NEWER_CARD = Bilingual(
+    zh="请查看本会话中更新的卡片。", en="See the newer card in this chat for the current state."
+)
 NO_REASON = Bilingual(zh="飞书未说明原因", en="Feishu gave no reason")
 NO_PAYOUT_REASON = Bilingual(zh="付款系统未说明原因", en="The payroll system gave no reason")
 MAX_REFERENCE_LENGTH = 64
@@ -70,6 +77,13 @@ _DENIED = {
         Bilingual(
             zh="该按钮已失效，请使用最新的内推奖励卡片。",
             en="This button no longer works. Use your latest referral reward card.",
+        ),
+    ),
+    DenialReason.UNCONFIRMED: (
+        "warning",
+        Bilingual(
+            zh="正在确认这张卡片，请几秒后再点一次。",
+            en="We're confirming this card with Feishu. Click again in a few seconds.",
         ),
     ),
     DenialReason.OTHER_MESSAGE: (
@@ -121,8 +135,8 @@ _MEANING = {
     PressOutcome.STALE: (
         "warning",
         Bilingual(
-            zh="余额已变动，请核对更新后的金额，再次点击提现。",
-            en="The balance has changed. Check the updated amounts, then click Withdraw again.",
+            zh="余额已变动，未提现。请核对更新后的金额，再次点击提现。",
+            en="The balance has changed, so nothing was withdrawn. Check the new amounts, then click Withdraw again.",
         ),
     ),
     PressOutcome.DONE: (
@@ -194,14 +208,18 @@ def panel(
     kinds: Collection[Kind],
     withdrawal: Withdrawal | None,
     payout: Payout | None = None,
+    is_superseded: bool = False,
     zone: tzinfo,
 ) -> WithdrawalPanel | None:
     """Return the withdrawal part of a card, or None if the card has none.
 
     ref: the button's id, or "" for a card without a button. holdings: the balance in the ledger. kinds: what a
     withdrawal covers. withdrawal: the order that the card shows, or None for a card that offers one. payout: the
-    payout of that order, or None. zone: for times as text.
+    payout of that order, or None. is_superseded: whether a newer card in the chat shows all this. zone: for times as
+    text.
     """
+    if is_superseded:
+        return WithdrawalPanel(state="superseded", reason=SEE_NEWER_CARD)
     available = withdrawable(holdings, kinds)
     if withdrawal is None:
         return (
@@ -212,8 +230,8 @@ def panel(
     order_id, by = short_order_id(withdrawal.order_id), withdrawal.requested_by
     match withdrawal.state:
         case WithdrawalState.REQUESTED:
-            asked = withdrawable(withdrawal.expected or holdings, withdrawal.kinds)
-            return WithdrawalPanel(state="processing", amounts=_figures(asked), order_id=order_id, by=by)
+            agreed = _figures(withdrawal.agreed)
+            return WithdrawalPanel(state="processing", amounts=agreed, order_id=order_id, by=by)
         case WithdrawalState.WITHDRAWN:
             at = withdrawal.withdrawn_at if withdrawal.withdrawn_at is not None else withdrawal.ended_at
             booked = WithdrawalPanel(
@@ -227,15 +245,16 @@ def panel(
             return booked if payout is None else _paying(booked, payout, zone)
         case WithdrawalState.NOTHING:
             return WithdrawalPanel(state="nothing", order_id=order_id, by=by)
-        case WithdrawalState.REFUSED:
+        case WithdrawalState.REFUSED | WithdrawalState.AMOUNT_CHANGED:
+            is_refused = withdrawal.state is WithdrawalState.REFUSED
             again = ref if available else ""
             return WithdrawalPanel(
-                state="refused",
+                state=withdrawal.state.value,
                 ref=again,
                 amounts=_figures(available) if again else (),
                 order_id=order_id,
                 by=by,
-                reason=_reason(withdrawal),
+                reason=_reason(withdrawal) if is_refused else BALANCE_CHANGED_SINCE,
             )
 
 
@@ -288,7 +307,7 @@ def withdrawal_card(
     """
     last = notices[-1]
     alarm = {NoticeReason.PAYOUT_LATE: "late", NoticeReason.PAYOUT_DEAD: "dead"}.get(last.reason, "")
-    is_open = now_shown.state not in {"paid", "failed"}
+    is_open = now_shown.state not in {"paid", "failed", "superseded"}
     since = now_shown.at if now_shown.at is not None else last.occurred_at
     return WithdrawalCard(
         alarm=alarm if is_open and not (alarm == "dead" and now_shown.state == "sent") else "",
@@ -311,9 +330,31 @@ def denied_toast(denied: DenialReason) -> dict[str, Any]:
     return _toast(*_DENIED[denied])
 
 
-def meaning_toast(meaning: PressOutcome) -> dict[str, Any]:
-    """Return the toast that answers an allowed press."""
-    return _toast(*_MEANING[meaning])
+def press_toast(
+    outcome: PressOutcome, *, offered: Amounts | None = None, available: Amounts | None = None
+) -> dict[str, Any]:
+    """Return the toast that answers an allowed press.
+
+    offered: what the pressed card offered. available: what can be withdrawn now.
+    """
+    if outcome is PressOutcome.STALE and offered and available and offered != available:
+        before, now = _listed(offered), _listed(available)
+        changed = Bilingual(
+            zh=f"余额已由 {before.zh} 变为 {now.zh}，未提现。请核对卡片后再次点击提现。",
+            en=f"The balance changed from {before.en} to {now.en}. Nothing was withdrawn. "
+            "Check the card, then click Withdraw again.",
+        )
+        return _toast("warning", changed)
+    return _toast(*_MEANING[outcome])
+
+
+def _listed(amounts: Amounts) -> Bilingual:
+    """The amounts on one line."""
+    figures = _figures(amounts)
+    return Bilingual(
+        zh="、".join(f"{each.label.zh} {each.text}" for each in figures),
+        en=", ".join(f"{each.label.en} {each.text}" for each in figures),
+    )
 
 
 def _toast(kind: str, text: Bilingual) -> dict[str, Any]:

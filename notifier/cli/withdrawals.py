@@ -24,7 +24,7 @@ def withdrawals() -> None:
 
 
 @withdrawals.command("list")
-@list_options(["requested", "withdrawn", "nothing", "refused"])
+@list_options(["requested", "withdrawn", "amount_changed", "nothing", "refused"])
 def list_withdrawals(
     config_path: Path | None, clock_file: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool
 ) -> None:

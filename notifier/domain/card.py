@@ -74,8 +74,9 @@ class WithdrawalPanel:
     """The part of a card that shows the withdrawal of a balance."""
 
     state: str
-    """`offered`, `processing`, `withdrawn`, `nothing` (there was nothing to withdraw) or `refused`. After `withdrawn`
-    follow `sent` (the company's system accepted the payout), `paid` and `failed` (as that system reported).
+    """`offered`, `processing`, `withdrawn`, `nothing` (there was nothing to withdraw), `refused`, `amount_changed` (the
+    balance was not the confirmed one, so nothing was withdrawn) or `superseded` (a newer card in the chat shows it).
+    After `withdrawn` follow `sent` (the company's system accepted the payout), `paid` and `failed` (as it reported).
     """
     ref: str = ""
     """Opaque id of the button, the only content of the button's value; "": no button."""
@@ -97,7 +98,7 @@ class WithdrawalPanel:
     reference: str = ""
     """Reference of the payroll system, in `paid` and `failed`; "": it gave none."""
     reason: Bilingual | None = None
-    """Why Feishu refused the withdrawal, or why the payment failed; None in every other state."""
+    """Why nothing was withdrawn, why the payment failed, or where to look instead; None in every other state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

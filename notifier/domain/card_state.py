@@ -25,6 +25,8 @@ class CardState:
     """The withdrawal that the card shows; None: none."""
     payout: Payout | None = None
     """The payout of that withdrawal; None: none yet."""
+    is_superseded: bool = False
+    """Whether a newer card in the same chat offers the balance or shows the withdrawal. Then this one does neither."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

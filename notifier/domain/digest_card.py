@@ -117,6 +117,8 @@ class PanelView:
     """Results by account, failures first."""
     progress: ProgressView | None = None
     """Progress of the newest batch; None: no batch yet."""
+    superseded: int = 0
+    """Number of listed accounts whose balance a newer card in the same chat offers instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

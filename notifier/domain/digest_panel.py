@@ -31,8 +31,8 @@ class PanelButton:
     """What it requests."""
     delivery_id: int
     """Row id of the delivery that posted the card."""
-    revision: int
-    """Number of finished batches of the card when the button was rendered."""
+    revision: str
+    """Identifies the list of accounts and amounts that the card showed when the button was rendered."""
     tenant_key: str
     """Tenant of the listed accounts."""
     app_id: str
@@ -42,6 +42,8 @@ class PanelButton:
     posted_at: Millis
     """As on a withdrawal Button."""
     message_id: str | None
+    """As on a withdrawal Button."""
+    is_unconfirmed: bool = False
     """As on a withdrawal Button."""
 
 
@@ -92,6 +94,8 @@ class SkipReason(StrEnum):
 
     BUSY = "busy"
     """A withdrawal of the account was already running."""
+    CHANGED = "changed"
+    """Its balance is not the one that was listed. The card lists the new one."""
     DONE = "done"
     """It was withdrawn after it was listed."""
     EMPTY = "empty"
@@ -108,12 +112,12 @@ class SkipReason(StrEnum):
     @property
     def is_denial(self) -> bool:
         """Whether the request was not permitted."""
-        return self not in {SkipReason.BUSY, SkipReason.DONE, SkipReason.EMPTY}
+        return self not in {SkipReason.BUSY, SkipReason.CHANGED, SkipReason.DONE, SkipReason.EMPTY}
 
     @property
     def may_pass(self) -> bool:
         """Whether a later request can succeed."""
-        return self is SkipReason.BUSY or self.is_denial
+        return self in {SkipReason.BUSY, SkipReason.CHANGED} or self.is_denial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +161,8 @@ class DigestPanel:
     """Results by account."""
     progress: Progress | None = None
     """Progress of the newest batch; None: no batch yet."""
+    superseded: int = 0
+    """Number of accounts that a newer card in the same chat offers instead."""
 
     @property
     def failed(self) -> int:
@@ -164,7 +170,7 @@ class DigestPanel:
         return sum(each.again for each in self.results)
 
 
-def may_press(
+def may_press(  # noqa: PLR0911 - one return per rule reads as the list it is
     click: Click, button: PanelButton, *, operators: Mapping[str, Collection[str]], now: Millis
 ) -> DenialReason | None:
     """Check whether the person may request several withdrawals at once. Return None if so, else the reason.
@@ -179,6 +185,8 @@ def may_press(
     ours = click.app_id == button.app_id and click.tenant_key == click.operator_tenant == button.tenant_key
     if not said or not ours:
         return DenialReason.FOREIGN
+    if button.is_unconfirmed:
+        return DenialReason.UNCONFIRMED
     if not click.message_id or click.message_id != button.message_id:
         return DenialReason.OTHER_MESSAGE
     if now - button.posted_at >= CARD_LIVES_MS:

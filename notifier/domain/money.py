@@ -75,6 +75,19 @@ def from_units(units: int) -> Decimal:
     return units * UNIT
 
 
+def describe_amounts(amounts: Amounts) -> str:
+    """Return the amounts for operators, such as "350.50 CNY, 120 points"."""
+    figures = (f"{_shortest(amount)} {asset.currency or asset.kind}" for asset, amount in amounts.items())
+    return ", ".join(figures) or "nothing"
+
+
+def _shortest(amount: Decimal) -> str:
+    """At least two decimals, unless the amount is whole."""
+    if amount == amount.to_integral_value():
+        return f"{amount:.0f}"
+    return f"{amount:.2f}" if amount == round(amount, 2) else f"{amount:f}"
+
+
 def without_zeros(amounts: Amounts) -> dict[Asset, Decimal]:
     """Return the amounts in canonical form: sorted, exact, without zeros."""
     return {asset: amounts[asset].quantize(UNIT) for asset in sorted(amounts) if amounts[asset] != 0}

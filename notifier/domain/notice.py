@@ -18,6 +18,8 @@ class NoticeReason(StrEnum):
     """Feishu booked a withdrawal. This reason and the following ones concern one order; the card shows its state at
     rendering.
     """
+    AMOUNT_CHANGED = "amount_changed"
+    """The balance was not the confirmed one, so nothing was withdrawn."""
     NOTHING = "nothing"
     """There was nothing to withdraw."""
     REFUSED = "refused"

@@ -68,6 +68,10 @@ def proves_missed_events(known: KnownBalance, connected_since: Millis | None, *,
     return connected_since <= known.confirmed_at
 
 
+REDELIVERY_MS = 7 * 3_600_000 + 6 * 60_000
+"""Feishu sends an event that was not acknowledged again after 15 s, 5 min, 1 h and 6 h. Until then it may still come.
+"""
+
 READ_LATE_BY_MS = 2_000
 """Feishu rounds the time of a read down to the second, and the clocks of its servers may differ by another second."""
 

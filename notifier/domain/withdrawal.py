@@ -1,6 +1,10 @@
 """Withdrawal: the whole balance of the chosen kinds is withdrawn once. Rules for permissions, clicks and answers.
 
+Feishu's call takes no amount: it withdraws the balance of that moment. So a press agrees to the amounts that its card
+offered, and the call is made only while the balance equals them.
+
 requested -> withdrawn      Feishu booked it; no further call
+    |     -> amount_changed the balance differs from the amounts agreed to; nothing was withdrawn, the button is back
     |     -> nothing        there was nothing to withdraw, before or at the call
     |     -> refused        Feishu refused it and a retry cannot help; the card shows the button again
     '-> requested           not done, or outcome unknown: retried with the same order id, without limit
@@ -28,6 +32,7 @@ class WithdrawalState(StrEnum):
 
     REQUESTED = "requested"
     WITHDRAWN = "withdrawn"
+    AMOUNT_CHANGED = "amount_changed"
     NOTHING = "nothing"
     REFUSED = "refused"
 
@@ -48,6 +53,8 @@ class DenialReason(StrEnum):
     """The service has no button with this id."""
     FOREIGN = "foreign"
     """The operator, or the callback, belongs to another tenant or app."""
+    UNCONFIRMED = "unconfirmed"
+    """Feishu has not confirmed the card yet: the answer to our send is late or lost, so its message id is not known."""
     OTHER_MESSAGE = "other_message"
     """The button is in a message that the service did not send: a forwarded card."""
     EXPIRED = "expired"
@@ -76,6 +83,8 @@ class Button:
     """Number of completed withdrawals of the account when the button was rendered. The button is stale once there are
     more.
     """
+    amounts: Amounts
+    """What the button offers to withdraw, as its card shows it."""
     posted_at: Millis
     """When Feishu accepted the card, Unix milliseconds. A later update of the card does not change it."""
     message_id: str | None
@@ -86,6 +95,8 @@ class Button:
     """The newest answer about the referrer; None: never looked up."""
     is_active: bool | None
     """Whether Feishu last reported the account as active; None: never read."""
+    is_unconfirmed: bool = False
+    """Whether the card was sent, and Feishu's answer with the message id is still to come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +123,8 @@ def authorise(  # noqa: PLR0911 - one return per rule reads as the list it is
         return Authorization(denial_reason=DenialReason.UNKNOWN_BUTTON)
     if not _is_ours(click, button.account):
         return Authorization(denial_reason=DenialReason.FOREIGN)
+    if button.is_unconfirmed:
+        return Authorization(denial_reason=DenialReason.UNCONFIRMED)
     if not click.message_id or click.message_id != button.message_id:
         return Authorization(denial_reason=DenialReason.OTHER_MESSAGE)
     if now - button.posted_at >= CARD_LIVES_MS:
@@ -152,7 +165,7 @@ class PressOutcome(StrEnum):
     BUSY = "busy"
     """A withdrawal of this account is running."""
     STALE = "stale"
-    """The card is older than the last withdrawal. It is updated, and the person must confirm again."""
+    """The balance is not the one that the card offers. The card is updated, and the person must confirm again."""
     DONE = "done"
     """The card is older than the last withdrawal, and there is nothing new to withdraw."""
     EMPTY = "empty"
@@ -160,24 +173,31 @@ class PressOutcome(StrEnum):
 
 
 def judge_press(
-    *, button_count: int, withdrawal_count: int, unfinished: bool, holdings: Amounts, kinds: Collection[Kind]
+    button: Button, *, withdrawal_count: int, unfinished: bool, holdings: Amounts, kinds: Collection[Kind]
 ) -> PressOutcome:
     """Return what a permitted click leads to.
 
-    button_count: `withdrawal_count` of the button. withdrawal_count: number of finished withdrawals of the
-    account. unfinished: whether a withdrawal is running. holdings: the balance in the ledger.
+    withdrawal_count: number of finished withdrawals of the account. unfinished: whether a withdrawal is running.
+    holdings: the balance in the ledger.
     """
     if unfinished:
         return PressOutcome.BUSY
-    something = bool(withdrawable(holdings, kinds))
-    if button_count != withdrawal_count:
-        return PressOutcome.STALE if something else PressOutcome.DONE
-    return PressOutcome.BEGIN if something else PressOutcome.EMPTY
+    available = withdrawable(holdings, kinds)
+    if not available:
+        return PressOutcome.EMPTY if button.withdrawal_count == withdrawal_count else PressOutcome.DONE
+    is_current = button.withdrawal_count == withdrawal_count and button.amounts == available
+    return PressOutcome.BEGIN if is_current else PressOutcome.STALE
 
 
 def withdrawable(holdings: Amounts, kinds: Collection[Kind]) -> Amounts:
-    """Return what a withdrawal of these kinds would withdraw. Negative amounts are not included."""
-    return {asset: amount for asset, amount in holdings.items() if asset.kind in kinds and amount > 0}
+    """Return what a withdrawal of these kinds would withdraw.
+
+    A kind with a negative amount in any currency is left out, because Feishu withdraws all amounts of a kind, and it
+    is not documented what becomes of a negative one.
+    """
+    negative = {asset.kind for asset, amount in holdings.items() if amount < 0}
+    chosen = set(kinds) - negative
+    return {asset: amount for asset, amount in holdings.items() if asset.kind in chosen and amount > 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,10 +220,14 @@ class Withdrawal:
     """Number of completed withdrawals of the account when this one was requested."""
     requested_by: str
     """open_id of the person who requested it."""
+    delivery_id: int
+    """Row id of the delivery whose button was pressed."""
     role: Role
     """Role of that person."""
     requested_at: Millis
     """Unix milliseconds."""
+    agreed: Amounts
+    """The amounts that the pressed card offered. Nothing else may be withdrawn."""
     attempts: int = 0
     """Number of `withdraw` calls that were started."""
     due_at: Millis = 0
@@ -224,6 +248,8 @@ class Withdrawal:
     """Feishu's error code of that failure."""
     log_id: str | None = None
     """Feishu's log id of that failure, for its support."""
+    is_in_ledger: bool = False
+    """Whether a balance report shows that the amounts are gone."""
 
     @property
     def called(self) -> bool:
@@ -271,6 +297,15 @@ def after_failure(withdrawal: Withdrawal, error: CallError, *, now: Millis, jitt
         code=error.code,
         log_id=error.log_id,
     )
+
+
+def may_repeat(withdrawal: Withdrawal, available: Amounts) -> bool:
+    """Whether a call with an unknown outcome may be repeated: only where a repeat cannot withdraw another amount.
+
+    If the first call withdrew, a repeat returns its result. If it did not, a repeat withdraws what is there now.
+    available: what Feishu holds now.
+    """
+    return not available or available == withdrawal.agreed or withdrawal.is_in_ledger
 
 
 NEAR_MS = 5_000

@@ -72,6 +72,8 @@ _WITHDRAWN = Withdrawal(
     state=WithdrawalState.WITHDRAWN,
     withdrawal_count=0,
     requested_by=_SAMPLE_PERSON.open_id,
+    delivery_id=1,
+    agreed=_BALANCES,
     role=Role.REFERRER,
     requested_at=_AT + 60_000,
     attempts=1,
@@ -109,6 +111,7 @@ class _WithdrawalCase:
     reason: NoticeReason = NoticeReason.WITHDRAWN
     reroute: str | None = None
     hostile: bool = False
+    is_superseded: bool = False
 
 
 _WITHDRAWAL_CASES: dict[str, _WithdrawalCase] = {
@@ -126,6 +129,10 @@ _WITHDRAWAL_CASES: dict[str, _WithdrawalCase] = {
     "refused": _WithdrawalCase(
         withdrawal=replace(_NOTHING_WITHDRAWN, state=WithdrawalState.REFUSED, code=1002555)
     ),
+    "amount-changed": _WithdrawalCase(
+        withdrawal=replace(_NOTHING_WITHDRAWN, state=WithdrawalState.AMOUNT_CHANGED)
+    ),
+    "superseded": _WithdrawalCase(withdrawal=_WITHDRAWN, payout=_PAID, is_superseded=True),
     "nothing": _WithdrawalCase(withdrawal=replace(_NOTHING_WITHDRAWN, state=WithdrawalState.NOTHING)),
     "processing": _WithdrawalCase(
         withdrawal=replace(_NOTHING_WITHDRAWN, state=WithdrawalState.REQUESTED, expected=_BALANCES)
@@ -183,6 +190,7 @@ def _withdrawal_card(order: _WithdrawalCase, config: Config) -> WithdrawalCard:
         kinds=tuple(Kind),
         withdrawal=order.withdrawal,
         payout=order.payout,
+        is_superseded=order.is_superseded,
         zone=config.cards.time_zone,
     )
     if shown is None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from notifier.clock import Clock, Millis, to_millis
+from notifier.domain.reconciliation import REDELIVERY_MS
 from notifier.operations.formatting import _format_counts, _format_duration, format_ago, format_iso
 from notifier.store import accounts, delivery_admin, payouts, rate_limits, reconciliations, workers
 from notifier.store import inbox as inbox_table
@@ -161,9 +162,11 @@ class Status:
             else f"read {format_ago(reconciliation.ended_at, self.now)}"
         )
         found = f"{reconciliation.read} accounts, {reconciliation.failed} failed, {reconciliation.recovered} recovered"
-        return f"{when}: {found}" + (
-            f", {reconciliation.missed} MISSED while connected" if reconciliation.missed else ""
-        )
+        if not reconciliation.missed:
+            return f"{when}: {found}"
+        may_still_come = self.now - reconciliation.started_at < REDELIVERY_MS
+        missed = "without an event so far" if may_still_come else "MISSED while connected"
+        return f"{when}: {found}, {reconciliation.missed} {missed}"
 
     def _process_lines(self) -> Iterable[str]:
         yield f"process       {self._process_text()}"

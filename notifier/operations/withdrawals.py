@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.domain.money import Amounts
+from notifier.domain.money import Amounts, describe_amounts
 from notifier.domain.withdrawal import Withdrawal
 from notifier.operations.formatting import format_ago, format_iso, format_table
 from notifier.store import audit, payouts, withdrawals
@@ -44,7 +44,8 @@ def show_withdrawal(database: Database, order_id: str, *, as_json: bool) -> str 
         f"account       {order.account.account_id}",
         f"requested by  {order.requested_by} as {order.role}, {format_iso(order.requested_at)}",
         f"kinds         {', '.join(order.kinds)}",
-        f"expected      {_amounts(order.expected)}",
+        f"agreed        {_amounts(order.agreed)}",
+        f"at Feishu     {_amounts(order.expected)}",
         f"withdrawn     {_amounts(order.withdrawn)}",
         f"tries         {order.attempts}" + (", the outcome is not known" if _is_unknown(order) else ""),
     ]
@@ -102,7 +103,7 @@ def _cells(order: Withdrawal, now: Millis) -> tuple[str, ...]:
         order.requested_by,
         format_ago(order.requested_at, now),
         str(order.attempts),
-        _amounts(order.withdrawn if order.withdrawn is not None else order.expected),
+        _amounts(order.withdrawn if order.withdrawn is not None else order.agreed),
         order.reason or "",
     )
 
@@ -124,10 +125,7 @@ def _is_unknown(order: Withdrawal) -> bool:
 
 
 def _amounts(amounts: Amounts | None) -> str:
-    if amounts is None:
-        return "-"
-    shown_amounts = [f"{amount:f} {asset.currency or asset.kind}" for asset, amount in amounts.items()]
-    return ", ".join(shown_amounts) or "nothing"
+    return "-" if amounts is None else describe_amounts(amounts)
 
 
 def _order_json(order: Withdrawal) -> dict[str, Any]:
@@ -139,7 +137,7 @@ def _order_json(order: Withdrawal) -> dict[str, Any]:
         name: format_iso(getattr(order, name))
         for name in ("requested_at", "due_at", "withdrawn_at", "ended_at", "unknown_since")
     }
-    amounts = {name: _amounts_json(getattr(order, name)) for name in ("expected", "withdrawn")}
+    amounts = {name: _amounts_json(getattr(order, name)) for name in ("agreed", "expected", "withdrawn")}
     return {"account_id": order.account.account_id, "kinds": list(order.kinds), **plain, **times, **amounts}
 
 

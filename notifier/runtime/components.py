@@ -13,7 +13,7 @@ from notifier.domain.route import AddressBook
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
-from notifier.feishu.wire import read_balance_report
+from notifier.feishu.wire import encode_balance_reading, read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
@@ -166,6 +166,7 @@ def build_card_updater(shared: Shared) -> CardUpdater:
     """Builds the component that changes cards which were already sent."""
     per_second = min(shared.config.sending.per_second, MAX_CARD_UPDATES_PER_SECOND)
     deps = UpdateDeps(
+        withdraw_offer=make_withdraw_offer(shared.config),
         sender=shared.sender,
         notices=shared.notices,
         renderer=shared.renderer,
@@ -196,7 +197,8 @@ def build_withdrawer(shared: Shared) -> Withdrawer:
         limit=RateLimit(per_second=shared.config.withdrawals.per_minute / 60),
         clock=shared.clock,
         worker_id=shared.worker_id,
-        wake=shared.workers.waker(*SENDERS, WorkerName.SUBMIT_PAYOUTS),
+        encode_reading=encode_balance_reading,
+        wake=shared.workers.waker(*SENDERS, WorkerName.SUBMIT_PAYOUTS, WorkerName.APPLY_EVENTS),
     )
     return Withdrawer(shared.database, deps, wake=shared.workers.waker(WorkerName.WITHDRAW))
 
@@ -223,7 +225,7 @@ def build_click_handler(shared: Shared) -> ClickHandler:
         operators=shared.operators,
         renderer=shared.renderer,
         clock=shared.clock,
-        wake=shared.workers.waker(WorkerName.BATCH, WorkerName.WITHDRAW),
+        wake=shared.workers.waker(WorkerName.BATCH, WorkerName.WITHDRAW, WorkerName.DELIVER),
     )
     return ClickHandler(shared.database, deps)
 

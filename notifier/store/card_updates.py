@@ -13,12 +13,14 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.delivery import OPEN_STATES, DeliveryState
 from notifier.domain.route import REFERRER
-from notifier.domain.withdrawal import CARD_LIVES_MS
+from notifier.domain.withdrawal import CARD_LIVES_MS, WithdrawalState
 from notifier.store.engine.sql import insert_or_ignore
-from notifier.store.schema.tables import buttons, card_updates, deliveries
+from notifier.store.schema.tables import buttons, card_updates, deliveries, withdrawals
 
 UPDATE_DELAY_MS = 700
 """Feishu reverts an update that arrives before the client shows the response to a press. 500 ms are recommended."""
+OFFER_DELAY_MS = 3_000
+"""After a change of the balance the cards that offer it wait this long: a newer card is usually on its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +67,43 @@ def request_updates(
     )
 
 
-def request_update(connection: Connection, delivery_id: int, *, now: Millis) -> None:
-    """Request an update of one card, due after UPDATE_DELAY_MS."""
+def request_offer_updates(connection: Connection, account_refs: Collection[int], *, now: Millis) -> None:
+    """Request an update of the newest card in each chat that offers the balance of one of these accounts.
+
+    A digest is left out: it lists the balances of its own moment, and a press is judged by those.
+    """
+    withdrawn = (
+        sa.select(sa.func.count())
+        .where(
+            withdrawals.c.account_ref == buttons.c.account_ref,
+            withdrawals.c.state == WithdrawalState.WITHDRAWN,
+        )
+        .scalar_subquery()
+    )
+    newest = (
+        sa.select(sa.func.max(deliveries.c.id))
+        .join(buttons, buttons.c.delivery_id == deliveries.c.id)
+        .where(
+            buttons.c.account_ref.in_(account_refs),
+            buttons.c.withdrawal_count >= withdrawn,
+            deliveries.c.account_ref.is_not(None),
+            deliveries.c.state == DeliveryState.SENT,
+            deliveries.c.updated_at > now - CARD_LIVES_MS,
+        )
+        .group_by(buttons.c.account_ref, deliveries.c.receive_id_type, deliveries.c.receive_id)
+    )
+    for delivery_id in sorted(set(connection.execute(newest).scalars())):
+        request_update(connection, delivery_id, now=now, delay_ms=OFFER_DELAY_MS)
+
+
+def request_update(
+    connection: Connection, delivery_id: int, *, now: Millis, delay_ms: int = UPDATE_DELAY_MS
+) -> None:
+    """Request an update of one card, due after `delay_ms` milliseconds."""
     insert_or_ignore(
         connection,
         card_updates,
-        [{"delivery_id": delivery_id, "requested_version": 0, "due_at": now + UPDATE_DELAY_MS}],
+        [{"delivery_id": delivery_id, "requested_version": 0, "due_at": now + delay_ms}],
     )
     connection.execute(
         sa.update(card_updates)
@@ -78,7 +111,7 @@ def request_update(connection: Connection, delivery_id: int, *, now: Millis) -> 
         .values(
             requested_version=card_updates.c.requested_version + 1,
             attempts=0,
-            due_at=_keep_earlier_due(now + UPDATE_DELAY_MS),
+            due_at=_keep_earlier_due(now + delay_ms),
         )
     )
 

@@ -195,6 +195,20 @@ def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
     return True
 
 
+def repeat_now(connection: Connection, delivery_id: int, *, now: Millis) -> None:
+    """Make a delivery due whose outcome is unknown. Feishu answers a repeat with the message that it already has."""
+    connection.execute(
+        sa.update(deliveries)
+        .where(
+            deliveries.c.id == delivery_id,
+            deliveries.c.state == DeliveryState.READY,
+            deliveries.c.unknown_since.is_not(None),
+            deliveries.c.due_at > now,
+        )
+        .values(due_at=now)
+    )
+
+
 def _next_key(key: str) -> str:
     """`abc` -> `abc.1` -> `abc.2`: gives the same delivery a new uuid at Feishu."""
     stem, _, number = key.partition(".")

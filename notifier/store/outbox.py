@@ -19,6 +19,7 @@ from notifier.domain.delivery import (
 )
 from notifier.domain.rate_limit import LimiterState, SendingLimits
 from notifier.store import accounts, notices, rate_limits
+from notifier.store.cards import superseding
 from notifier.store.schema.tables import attempts, deliveries
 from notifier.store.schema.tables import rate_limits as rate_limits_table
 
@@ -200,8 +201,15 @@ class SentDelivery:
 
 
 def finish_sent(connection: Connection, items: Sequence[SentDelivery]) -> Sequence[bool]:
-    """Batch job: mark as sent. The result is False for a delivery whose lease is lost."""
-    return [_finish_sent_one(connection, sent) for sent in items]
+    """Batch job: mark as sent, and request updates of the cards that the new ones supersede.
+
+    The result is False for a delivery whose lease is lost.
+    """
+    finished = [_finish_sent_one(connection, sent) for sent in items]
+    for sent, is_ours in zip(items, finished, strict=True):
+        if is_ours:
+            superseding.request_updates_of_superseded(connection, sent.delivery_id, now=sent.ended_at)
+    return finished
 
 
 def _finish_sent_one(connection: Connection, sent: SentDelivery) -> bool:

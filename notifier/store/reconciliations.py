@@ -304,6 +304,25 @@ def clear_confirmed(connection: Connection, account_refs: Collection[int]) -> No
     )
 
 
+def count_missed(connection: Connection, run_id: int, account_ref: int) -> None:
+    """Counts a recovered balance as missed, until its event arrives after all."""
+    add_counts(connection, run_id, missed=1)
+    _update_account(connection, account_ref, missed_run_id=run_id)
+
+
+def note_events(connection: Connection, account_refs: Collection[int]) -> None:
+    """Notes that Feishu's events about these accounts arrived. A balance that was counted as missed is not any more."""
+    clear_confirmed(connection, account_refs)
+    counted = connection.execute(
+        sa.select(accounts.c.id, accounts.c.missed_run_id).where(
+            accounts.c.id.in_(sorted(account_refs)), accounts.c.missed_run_id.is_not(None)
+        )
+    ).all()
+    for row in counted:
+        add_counts(connection, row.missed_run_id, missed=-1)
+        _update_account(connection, row.id, missed_run_id=None)
+
+
 def mark_mismatch(
     connection: Connection, account_ref: int, *, modified_at: Millis, recheck_at: Millis
 ) -> None:

@@ -13,17 +13,18 @@ from notifier.cards.withdrawal_text import (
     KNOWN_REASONS,
     NO_REASON,
     NOT_THE_REQUESTERS,
+    SEE_NEWER_CARD,
     denied_toast,
-    meaning_toast,
     panel,
+    press_toast,
 )
 from notifier.domain.card import Bilingual, WithdrawalPanel
 from notifier.domain.money import POINTS, Amounts, Asset, Kind
 from notifier.domain.withdrawal import DenialReason, PressOutcome, Role, Withdrawal, WithdrawalState
-from support.builders import ACCOUNT, CNY, MODIFIED_AT, USD
+from support.builders import ACCOUNT, CNY, MODIFIED_AT
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-HELD: Amounts = {POINTS: Decimal(120), CNY: Decimal(1200), USD: Decimal(-5)}
+HELD: Amounts = {POINTS: Decimal(120), CNY: Decimal(1200)}
 BOTH = tuple(Kind)
 ORDER = Withdrawal(
     id=1,
@@ -34,6 +35,8 @@ ORDER = Withdrawal(
     state=WithdrawalState.REQUESTED,
     withdrawal_count=0,
     requested_by="ou_asked",
+    delivery_id=1,
+    agreed={POINTS: Decimal(120), CNY: Decimal(1200)},
     role=Role.REFERRER,
     requested_at=MODIFIED_AT,
 )
@@ -83,20 +86,20 @@ def test_every_state_says_which_order_it_is_and_who_asked(state: WithdrawalState
     found = notices(state)
 
     assert ("…01234567", "ou_asked") == (found.order_id, found.by)
-    assert (found.state == "refused") == bool(found.ref)
-    assert (found.state == "refused") == (found.reason is not None)
+    assert (found.state in {"refused", "amount_changed"}) == bool(found.ref)
+    assert (found.state in {"refused", "amount_changed"}) == (found.reason is not None)
 
 
-@pytest.mark.parametrize(
-    "expected, shown",
-    [(None, ["Cash (CNY) ¥1,200.00", "Points 120"]), ({CNY: Decimal(1500)}, ["Cash (CNY) ¥1,500.00"])],
-)
-def test_under_way_it_shows_what_was_read_just_before_the_call(
-    expected: Amounts | None, shown: list[str]
-) -> None:
-    found = notices(WithdrawalState.REQUESTED, expected=expected)
+def test_where_a_newer_card_shows_it_there_is_no_button_no_amount_and_no_order() -> None:
+    found = panel(ref="ref", holdings=HELD, kinds=BOTH, withdrawal=ORDER, is_superseded=True, zone=SHANGHAI)
 
-    assert ("processing", shown) == (found.state, texts(found))
+    assert WithdrawalPanel(state="superseded", reason=SEE_NEWER_CARD) == found
+
+
+def test_under_way_it_shows_what_the_requester_agreed_to() -> None:
+    found = notices(WithdrawalState.REQUESTED, expected={CNY: Decimal(1500)})
+
+    assert ("processing", ["Cash (CNY) ¥1,200.00", "Points 120"]) == (found.state, texts(found))
 
 
 def test_afterwards_it_shows_what_feishu_took_and_when() -> None:
@@ -190,11 +193,11 @@ def test_every_no_is_answered_without_a_figure_or_an_id(denied: DenialReason) ->
 
 @pytest.mark.parametrize("meaning", PressOutcome)
 def test_every_permitted_press_is_answered(meaning: PressOutcome) -> None:
-    assert is_toast(meaning_toast(meaning))
+    assert is_toast(press_toast(meaning))
 
 
 def test_each_answer_is_its_own_sentence() -> None:
-    toasts = [*map(denied_toast, DenialReason), *map(meaning_toast, PressOutcome)]
+    toasts = [*map(denied_toast, DenialReason), *map(press_toast, PressOutcome)]
 
     assert len(toasts) == len({toast["i18n"]["zh_cn"] for toast in toasts})
     assert len(toasts) == len({toast["i18n"]["en_us"] for toast in toasts})
@@ -205,4 +208,17 @@ def test_the_beginning_is_told_as_such() -> None:
         "type": "info",
         "content": "提现处理中…",
         "i18n": {"zh_cn": "提现处理中…", "en_us": "Withdrawal in progress…"},
-    } == meaning_toast(PressOutcome.BEGIN)
+    } == press_toast(PressOutcome.BEGIN)
+
+
+def test_a_changed_balance_is_said_with_both_amounts() -> None:
+    said_to_them = press_toast(
+        PressOutcome.STALE, offered={CNY: Decimal("350.5")}, available={CNY: Decimal("850.5")}
+    )
+
+    assert "warning" == said_to_them["type"]
+    assert "余额已由 现金（CNY） ¥350.50 变为 现金（CNY） ¥850.50，未提现。" in said_to_them["content"]
+    assert (
+        "from Cash (CNY) ¥350.50 to Cash (CNY) ¥850.50. Nothing was withdrawn."
+        in said_to_them["i18n"]["en_us"]
+    )

@@ -128,6 +128,8 @@ WITHDRAWAL = Withdrawal(
     state=WithdrawalState.WITHDRAWN,
     withdrawal_count=0,
     requested_by="ou_hr",
+    delivery_id=1,
+    agreed={CNY: Decimal("0.01")},
     role=Role.OPERATOR,
     requested_at=NOW,
 )

@@ -23,6 +23,7 @@ from notifier.domain.withdrawal import (
     after_failure,
     authorise,
     judge_press,
+    may_repeat,
     withdrawable,
 )
 from notifier.errors import (
@@ -54,6 +55,7 @@ BUTTON = Button(
     account_ref=1,
     account=ACCOUNT,
     withdrawal_count=0,
+    amounts={CNY: Decimal("350.5")},
     posted_at=NOW - 60_000,
     message_id="om_1",
     group="hr",
@@ -69,6 +71,8 @@ ORDER = Withdrawal(
     state=WithdrawalState.REQUESTED,
     withdrawal_count=0,
     requested_by="ou_lin",
+    delivery_id=1,
+    agreed={CNY: Decimal("350.5")},
     role=Role.REFERRER,
     requested_at=NOW,
     attempts=1,
@@ -99,7 +103,13 @@ DENIALS = [
         id="account of another tenant",
     ),
     pytest.param(
-        DenialReason.OTHER_MESSAGE, CLICK, replace(BUTTON, message_id=None), id="message not known to us yet"
+        DenialReason.UNCONFIRMED,
+        CLICK,
+        replace(BUTTON, message_id=None, is_unconfirmed=True),
+        id="message not known to us yet",
+    ),
+    pytest.param(
+        DenialReason.OTHER_MESSAGE, CLICK, replace(BUTTON, message_id=None), id="message never known to us"
     ),
     pytest.param(DenialReason.OTHER_MESSAGE, replace(CLICK, message_id="om_2"), BUTTON, id="forwarded card"),
     pytest.param(
@@ -254,7 +264,8 @@ BOTH = (Kind.POINTS, Kind.CASH)
         (PressOutcome.BEGIN, 2, False, CASH, BOTH),
         (PressOutcome.BEGIN, 2, False, CASH, (Kind.CASH,)),
         (PressOutcome.BEGIN, 2, False, ONLY_POINTS, (Kind.POINTS,)),
-        (PressOutcome.BEGIN, 2, False, {CNY: Decimal(-5), USD: Decimal("0.01")}, (Kind.CASH,)),
+        (PressOutcome.EMPTY, 2, False, {CNY: Decimal(-5), USD: Decimal("0.01")}, (Kind.CASH,)),
+        (PressOutcome.BEGIN, 2, False, {CNY: Decimal(-5), POINTS: Decimal(1)}, BOTH),
         (PressOutcome.EMPTY, 2, False, NOTHING, BOTH),
         (PressOutcome.EMPTY, 2, False, MINUS, BOTH),
         (PressOutcome.EMPTY, 2, False, {CNY: Decimal(0)}, BOTH),
@@ -278,15 +289,57 @@ def test_what_a_permitted_click_comes_to(
     holdings: Amounts,
     kinds: tuple[Kind, ...],
 ) -> None:
+    button = replace(BUTTON, withdrawal_count=button_count, amounts=withdrawable(holdings, kinds))
+
     assert means is judge_press(
-        button_count=button_count, withdrawal_count=2, unfinished=unfinished, holdings=holdings, kinds=kinds
+        button, withdrawal_count=2, unfinished=unfinished, holdings=holdings, kinds=kinds
     )
 
 
-def test_only_positive_holdings_of_the_chosen_kinds_are_taken() -> None:
+@pytest.mark.parametrize(
+    "offered",
+    [
+        {CNY: Decimal("350.49")},
+        {CNY: Decimal("350.51")},
+        {USD: Decimal("350.5")},
+        {CNY: Decimal("350.5"), POINTS: Decimal(120)},
+        {},
+    ],
+)
+def test_a_press_agrees_to_the_amounts_that_its_card_offers_and_to_no_others(offered: Amounts) -> None:
+    held = {CNY: Decimal("350.50")}
+    button = replace(BUTTON, amounts=offered)
+
+    assert PressOutcome.STALE is judge_press(
+        button, withdrawal_count=0, unfinished=False, holdings=held, kinds=BOTH
+    )
+
+
+@pytest.mark.parametrize(
+    "available, is_in_ledger, may",
+    [
+        ({}, False, True),  # whatever the first call did, a repeat finds nothing to withdraw
+        ({CNY: Decimal("350.5")}, False, True),
+        ({CNY: Decimal("850.5")}, False, False),
+        ({CNY: Decimal(50)}, False, False),
+        ({CNY: Decimal("850.5")}, True, True),  # the first call withdrew: a repeat returns its result
+    ],
+)
+def test_a_call_without_an_answer_is_repeated_only_where_it_cannot_withdraw_another_amount(
+    available: Amounts,
+    is_in_ledger: bool,  # noqa: FBT001 - one column of the table
+    may: bool,  # noqa: FBT001 - one column of the table
+) -> None:
+    assert may is may_repeat(replace(ORDER, is_in_ledger=is_in_ledger), available)
+
+
+def test_a_kind_with_a_negative_amount_is_not_taken() -> None:
+    """Feishu withdraws every currency of a kind at once."""
     holdings = {CNY: Decimal("350.5"), USD: Decimal(-1), POINTS: Decimal(120)}
 
-    assert {CNY: Decimal("350.5")} == withdrawable(holdings, (Kind.CASH,))
+    assert {POINTS: Decimal(120)} == withdrawable(holdings, BOTH)
+    assert {} == withdrawable(holdings, (Kind.CASH,))
+    assert {CNY: Decimal("350.5")} == withdrawable({**holdings, USD: Decimal(0)}, (Kind.CASH,))
 
 
 # what becomes of a call that failed

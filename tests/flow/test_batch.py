@@ -9,12 +9,13 @@ import sqlalchemy as sa
 
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_panel import Action, SkipReason
+from notifier.domain.money import Kind
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import WithdrawalState, WithdrawOffer
 from notifier.flow.withdrawals.batch import MAX_IN_FLIGHT, BatchDeps, Batcher
 from notifier.store import audit, withdrawals
-from notifier.store.cards import batches, digest_panels
+from notifier.store.cards import batches, buttons, digest_panels
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import Database
@@ -69,7 +70,7 @@ def begun(database: Database, count: int) -> list[int]:
         digest_runs.create_delivery(connection, right, run_id, target="hr", recipient=hr)
         connection.execute(sa.update(deliveries).values(state="sent", message_id="om_1", updated_at=NOW))
         card = connection.execute(sa.select(deliveries.c.id)).scalar_one()
-        digest_panels.create_buttons(connection, card, digest.holders, now=NOW)
+        digest_panels.create_buttons(connection, card, digest.holders, kinds=tuple(Kind), now=NOW)
         items = digest_panels.list_candidates(connection, card, digest, Action.ALL)
         assert batches.create_batch(
             connection, delivery_id=card, click_key="click", requested_by="ou_hr", items=items, now=NOW
@@ -104,7 +105,7 @@ async def test_every_account_gets_one_order_and_one_audit_entry(database: Databa
     assert [(ref, "operator", "ou_hr") for ref in refs] == orders(database)
     with database.read() as connection:
         rows = audit.list_entries(connection, limit=100)
-    assert len(refs) == len([row for row in rows if row.outcome == "requested as operator, batch 1"])
+    assert len(refs) == len([row for row in rows if row.outcome == "requested as operator: 100 CNY, batch 1"])
     assert len(refs) == len({row.order_id for row in rows})
 
 
@@ -154,11 +155,18 @@ async def test_a_deactivated_account_is_left_out_as_such(database: Database) -> 
 
 
 @pytest.mark.parametrize(
-    "state, why",
-    [(None, SkipReason.BUSY), (WithdrawalState.WITHDRAWN, SkipReason.DONE)],
+    "state, is_empty, why",
+    [
+        (None, False, SkipReason.BUSY),
+        (WithdrawalState.WITHDRAWN, True, SkipReason.DONE),
+        (WithdrawalState.WITHDRAWN, False, SkipReason.CHANGED),  # a new reward of the same amount
+    ],
 )
 async def test_what_somebody_else_asked_for_meanwhile_is_not_asked_for_again(
-    database: Database, state: WithdrawalState | None, why: SkipReason
+    database: Database,
+    state: WithdrawalState | None,
+    is_empty: bool,  # noqa: FBT001 - one column of the table
+    why: SkipReason,
 ) -> None:
     begun(database, 1)
     await batcher(database).run_once()
@@ -167,6 +175,8 @@ async def test_what_somebody_else_asked_for_meanwhile_is_not_asked_for_again(
             (order,) = withdrawals.list_withdrawals(connection, states=(), limit=1)
         ending = WithdrawalResult(state=state, now=NOW, withdrawn={CNY: Decimal(100)}, at=NOW)
         database.write(lambda c: withdrawals.finish(c, order, ending)).result()
+    if is_empty:
+        database.write(lambda c: c.execute(sa.delete(balances)).rowcount).result()
     _once_more(database)
     await batcher(database).run_once()
 
@@ -186,6 +196,25 @@ async def test_an_account_that_holds_nothing_any_more_is_left_out(database: Data
     await batcher(database).run_once()
 
     assert ([], {SkipReason.EMPTY: 1}) == (orders(database), skipped(database))
+
+
+async def test_a_balance_other_than_the_listed_one_is_left_out_and_offered_again(database: Database) -> None:
+    refs = begun(database, 2)
+    changed = sa.update(balances).where(balances.c.account_ref == refs[0]).values(amount=850_0000)
+    database.write(lambda c: c.execute(changed).rowcount).result()
+    one = batcher(database)
+    await one.run_once()
+
+    assert [refs[1]] == [ref for ref, *_ in orders(database)]
+    assert {SkipReason.CHANGED: 1} == skipped(database)
+    with database.read() as connection:
+        (agreed,) = [each.agreed for each in withdrawals.list_withdrawals(connection, states=(), limit=9)]
+        digest = digest_runs.load_content_of_delivery(connection, 1)
+        again = digest_panels.list_candidates(connection, 1, digest, Action.RETRY)
+        button = buttons.find_button(connection, again[refs[0]], address_book=ADDRESS_BOOK, now=NOW)
+    assert {CNY: Decimal(100)} == agreed
+    assert button is not None
+    assert {CNY: Decimal(850)} == button.amounts
 
 
 async def test_a_batch_of_which_nothing_can_be_asked_for_is_over_at_once(database: Database) -> None:

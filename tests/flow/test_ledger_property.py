@@ -293,7 +293,12 @@ class KnownBalance(RuleBasedStateMachine):
             ref = self._ref(connection)
             card = self._hung_card(connection, ref)
             name = buttons.ensure_button(
-                connection, delivery_id=card, account_ref=ref, withdrawal_count=withdrawal_count, now=at
+                connection,
+                delivery_id=card,
+                account_ref=ref,
+                withdrawal_count=withdrawal_count,
+                amounts=took,
+                now=at,
             )
             button = buttons.find_button(connection, name, address_book=BOOK, now=at)
             assert button is not None

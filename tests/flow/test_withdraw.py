@@ -1,38 +1,48 @@
 """Withdraw: an order that Feishu will not hear of for now stays an order, and is asked again at a sane pace."""
 
+from decimal import Decimal
+
 import pytest
 import sqlalchemy as sa
 
-from notifier.domain.event import AccountKey
-from notifier.domain.money import Kind
+from notifier.domain.event import BALANCE_READ, AccountKey
+from notifier.domain.money import POINTS, Amounts, Kind
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.withdrawal import Role, WithdrawalState
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
+from notifier.feishu.wire import encode_balance_reading
 from notifier.flow.notices import NoticeWriter
-from notifier.flow.withdrawals.withdraw import WithdrawDeps, Withdrawer
+from notifier.flow.withdrawals.withdraw import WAITS_FOR_OUTCOME, WithdrawDeps, Withdrawer
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import withdrawals
+from notifier.store import audit, inbox, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.withdrawals import WithdrawalOrder
+from support.builders import CNY
 from support.clock import FakeClock
 from support.withdrawal_rows import ADDRESS_BOOK, posted_card, read_withdrawal
 
 WITHDRAW = "POST /open-apis/hire/v1/referral_account/*/withdraw"
 LIN_ACCOUNT = "7000000000000000001"
 ORDER = "rn-1"
+HELD: Amounts = {POINTS: Decimal(120), CNY: Decimal("350.50")}
 
 
-def ask(database: Database, box: FeishuBox, clock: FakeClock) -> None:
-    """The referrer pressed the button on their card."""
+def ask(database: Database, box: FeishuBox, clock: FakeClock, agreed: Amounts = HELD) -> None:
+    """The referrer pressed the button on their card, which offered these amounts."""
     account = AccountKey(tenant_key="sandbox-tenant", app_id=box.app_id, account_id=LIN_ACCOUNT)
-    card = posted_card(database, "card", account=account, sent_at=clock.millis)
+    card = posted_card(database, "card", account=account, amounts=agreed, sent_at=clock.millis)
 
     def begin(connection: sa.Connection) -> None:
         ref = connection.execute(sa.text("SELECT id FROM accounts")).scalar_one()
         name = buttons.ensure_button(
-            connection, delivery_id=card, account_ref=ref, withdrawal_count=0, now=clock.millis
+            connection,
+            delivery_id=card,
+            account_ref=ref,
+            withdrawal_count=0,
+            amounts=agreed,
+            now=clock.millis,
         )
         button = buttons.find_button(connection, name, address_book=ADDRESS_BOOK, now=clock.millis)
         assert button is not None
@@ -50,19 +60,90 @@ def ask(database: Database, box: FeishuBox, clock: FakeClock) -> None:
     database.write(begin).result()
 
 
-@pytest.mark.parametrize("code", [99991401, 99991403, 99991662, 99991673])
-async def test_an_order_waits_while_the_app_is_stopped_and_is_carried_out_after(
-    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock, code: int
-) -> None:
+def make_withdrawer(database: Database, api: FeishuApi, clock: FakeClock) -> Withdrawer:
     deps = WithdrawDeps(
         referral_accounts=FeishuReferralAccounts(api),
         notices=NoticeWriter(address_book=ADDRESS_BOOK, max_age_ms=10**12),
         limit=RateLimit(per_second=1),
         clock=clock,
         worker_id="us",
+        encode_reading=encode_balance_reading,
         wake=lambda: None,
     )
-    withdrawer = Withdrawer(database, deps, wake=lambda: None)
+    return Withdrawer(database, deps, wake=lambda: None)
+
+
+async def carry_out(withdrawer: Withdrawer, clock: FakeClock) -> None:
+    clock.advance(seconds=700)
+    await withdrawer.run_once()
+    await withdrawer.drain(10)
+
+
+@pytest.mark.parametrize("change", ["+500.00", "-50.00", "-999999.00"])
+async def test_a_balance_other_than_the_agreed_one_is_not_withdrawn(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock, change: str
+) -> None:
+    """Feishu's call takes no amount, so the balance is read just before it."""
+    ask(database, feishu_box, clock)
+    feishu_box.change_balance(LIN_ACCOUNT, cash={"CNY": change})
+    await carry_out(make_withdrawer(database, api, clock), clock)
+
+    order = read_withdrawal(database, ORDER)
+    assert (WithdrawalState.AMOUNT_CHANGED, HELD) == (order.state, order.agreed)
+    assert order.reason is not None
+    assert order.reason.startswith("agreed to 350.50 CNY, 120 points, but Feishu holds ")
+    assert [] == feishu_box.withdrawals()
+    assert 0 == order.attempts
+    with database.read() as connection:
+        (entry,) = audit.list_entries(connection, order_id=ORDER, limit=9)
+        (reading,) = inbox.list_new_entries(connection, limit=9)
+    assert entry.outcome.startswith("amount_changed: agreed to 350.50 CNY, 120 points")
+    assert BALANCE_READ == reading.event.event_type, "the cards must offer what Feishu holds"
+
+
+async def test_a_repeat_is_not_made_while_it_could_withdraw_another_amount(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock
+) -> None:
+    """The call had no answer and was not carried out. A repeat would withdraw what has come in since."""
+    ask(database, feishu_box, clock)
+    withdrawer = make_withdrawer(database, api, clock)
+    feishu_box.add_call_fault({"match": WITHDRAW, "action": "reset", "times": 1})
+    await carry_out(withdrawer, clock)
+    feishu_box.change_balance(LIN_ACCOUNT, cash={"CNY": "+500.00"})
+    for _ in range(5):
+        await carry_out(withdrawer, clock)
+
+    order = read_withdrawal(database, ORDER)
+    assert (WithdrawalState.REQUESTED, WAITS_FOR_OUTCOME) == (order.state, order.reason)
+    assert [] == feishu_box.withdrawals()
+
+    feishu_box.change_balance(LIN_ACCOUNT, cash={"CNY": "-500.00"})
+    await carry_out(withdrawer, clock)
+
+    assert WithdrawalState.WITHDRAWN is read_withdrawal(database, ORDER).state
+    assert 1 == len(feishu_box.withdrawals())
+
+
+async def test_a_repeat_after_a_withdrawal_without_an_answer_returns_its_result(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock
+) -> None:
+    ask(database, feishu_box, clock)
+    withdrawer = make_withdrawer(database, api, clock)
+    feishu_box.add_call_fault({"match": WITHDRAW, "action": "reset_after", "times": 1})
+    await carry_out(withdrawer, clock)
+    assert 1 == len(feishu_box.withdrawals())
+    await carry_out(withdrawer, clock)
+
+    order = read_withdrawal(database, ORDER)
+    assert (WithdrawalState.WITHDRAWN, HELD) == (order.state, order.withdrawn)
+    assert 1 == len(feishu_box.withdrawals())
+
+
+@pytest.mark.parametrize("code", [99991401, 99991403, 99991662, 99991673])
+async def test_an_order_waits_while_the_app_is_stopped_and_is_carried_out_after(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock, code: int
+) -> None:
+    withdrawer = make_withdrawer(database, api, clock)
     ask(database, feishu_box, clock)
     stopped = feishu_box.add_call_fault({"match": WITHDRAW, "action": "code", "code": code})
     for _ in range(600):  # seconds

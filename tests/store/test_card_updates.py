@@ -1,6 +1,7 @@
 """Cards to be changed: many wishes become one change, and none is lost."""
 
 from collections.abc import Collection
+from decimal import Decimal
 
 import sqlalchemy as sa
 
@@ -13,7 +14,7 @@ from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import card_updates as table
 from notifier.store.schema.tables import deliveries
-from support.builders import ACCOUNT
+from support.builders import ACCOUNT, CNY
 from support.delivery_rows import LIN, NOW, account_ref, create_notice
 
 OTHER = AccountKey(tenant_key="tk", app_id="cli_x", account_id="other")
@@ -40,7 +41,12 @@ def card(
         connection.execute(sa.update(deliveries).where(deliveries.c.id == one).values(values))
         for withdrawal_count in range(2 if with_button else 0):
             buttons.ensure_button(
-                connection, delivery_id=one, account_ref=ref, withdrawal_count=withdrawal_count, now=now
+                connection,
+                delivery_id=one,
+                account_ref=ref,
+                withdrawal_count=withdrawal_count,
+                amounts={CNY: Decimal(100)},
+                now=now,
             )
 
     database.write(finish).result()

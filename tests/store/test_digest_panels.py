@@ -10,11 +10,12 @@ import sqlalchemy as sa
 
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_panel import Action, DigestPanel, SkipReason
+from notifier.domain.event import AccountKey
 from notifier.domain.money import Kind
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
-from notifier.store import card_updates, withdrawals
+from notifier.store import accounts, card_updates, withdrawals
 from notifier.store.cards import batches, buttons, digest_panels
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
@@ -24,6 +25,7 @@ from notifier.store.schema.tables import withdrawals as orders
 from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import CNY
 from support.digests import ADDRESS_BOOK, BEFORE, PLAN, store_balance
+from support.withdrawal_rows import posted_card
 
 T = TypeVar("T")
 NOW = round(BEFORE.timestamp() * 1000)
@@ -32,6 +34,10 @@ HR = Recipient(id_type="chat_id", id="oc_hr")
 
 def run(database: Database, work: Callable[[sa.Connection], T]) -> T:
     return database.write(work).result()
+
+
+def account_of(database: Database, account_ref: int) -> AccountKey:
+    return run(database, lambda c: accounts.get_account_key(c, account_ref))
 
 
 @pytest.fixture
@@ -75,7 +81,7 @@ def hung(database: Database, digest: Digest, correction_number: int = 0) -> int:
             .where(deliveries.c.id == delivery_id)
             .values(state="sent", message_id=f"om_{delivery_id}", updated_at=NOW)
         )
-        digest_panels.create_buttons(connection, delivery_id, digest.holders, now=NOW)
+        digest_panels.create_buttons(connection, delivery_id, digest.holders, kinds=tuple(Kind), now=NOW)
         return int(delivery_id)
 
     return run(database, make)
@@ -129,7 +135,10 @@ def test_a_fresh_card_offers_every_account(database: Database, card: tuple[int, 
 
 def test_hanging_it_again_makes_no_second_button(database: Database, card: tuple[int, Digest]) -> None:
     before = shown(database, card)
-    run(database, lambda c: digest_panels.create_buttons(c, card[0], card[1].holders, now=NOW + 1))
+    run(
+        database,
+        lambda c: digest_panels.create_buttons(c, card[0], card[1].holders, kinds=tuple(Kind), now=NOW + 1),
+    )
 
     assert before == shown(database, card)
 
@@ -204,7 +213,60 @@ def test_a_new_card_shows_nothing_of_what_failed_on_another_and_offers_the_accou
     assert [each.account_ref for each in card[1].holders] == [each.account_ref for each in board.options]
     withdrawn = run(database, lambda c: digest_panels.list_candidates(c, second[0], card[1], Action.ALL))
     assert option.account_ref in withdrawn
-    assert shown(database, card).retry
+    first = shown(database, card)
+    assert (3, "", ()) == (first.superseded, first.retry, first.options), "the newer card offers them all"
+
+
+def test_a_newer_card_about_one_account_takes_it_out_of_the_list(
+    database: Database, card: tuple[int, Digest]
+) -> None:
+    before = shown(database, card)
+    newer = posted_card(
+        database, "newer", target="hr", account=account_of(database, before.options[0].account_ref)
+    )
+
+    after = shown(database, card)
+
+    assert newer > card[0]
+    assert before.options[1:] == after.options
+    assert 1 == after.superseded
+
+
+def test_an_account_whose_balance_changed_is_offered_again_with_the_new_amounts(
+    database: Database, card: tuple[int, Digest]
+) -> None:
+    before = shown(database, card)
+    first = before.options[0]
+    run(
+        database,
+        lambda c: digest_panels.renew_button(
+            c, card[0], first.account_ref, withdrawal_count=0, amounts={CNY: Decimal(850)}, now=NOW
+        ),
+    )
+    after = shown(database, card)
+
+    assert {CNY: Decimal(850)} == after.options[0].amounts
+    assert before.options[1:] == after.options[1:]
+    assert {before.one, before.all}.isdisjoint({after.one, after.all}), (
+        "they stand for the list that was shown"
+    )
+
+
+def test_a_balance_that_changes_back_is_a_new_list_too(database: Database, card: tuple[int, Digest]) -> None:
+    """Whoever still sees the list in between agreed to that one."""
+    first = shown(database, card).options[0]
+    seen = {shown(database, card).all}
+    for amount in (850, 100, 850):
+        run(
+            database,
+            lambda c, amount=amount: digest_panels.renew_button(  # type: ignore[misc]
+                c, card[0], first.account_ref, withdrawal_count=0, amounts={CNY: Decimal(amount)}, now=NOW
+            ),
+        )
+        panel = shown(database, card)
+        assert {CNY: Decimal(amount)} == panel.options[0].amounts
+        assert panel.all not in seen
+        seen.add(panel.all)
 
 
 @pytest.mark.parametrize(
@@ -329,7 +391,7 @@ def test_after_a_batch_the_buttons_are_new_ones(database: Database, card: tuple[
     assert after.retry not in {"", before.all}
     lever = run(database, lambda c: digest_panels.find_panel_button(c, before.all, address_book=ADDRESS_BOOK))
     assert lever is not None
-    assert (0, "hr", "tk", "cli_x", f"om_{card[0]}") == (
+    assert (f"0.{NOW}", "hr", "tk", "cli_x", f"om_{card[0]}") == (
         lever.revision,
         lever.group,
         lever.tenant_key,

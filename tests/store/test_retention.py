@@ -358,7 +358,12 @@ def digest_card(database: Database, *, at: int = OLD, withdraw: bool = False) ->
         def press(connection: sa.Connection) -> None:
             connection.execute(
                 sa.insert(buttons).values(
-                    ref="b", delivery_id=card, account_ref=ref, withdrawal_count=0, created_at=at
+                    ref="b",
+                    delivery_id=card,
+                    account_ref=ref,
+                    withdrawal_count=0,
+                    amounts="[]",
+                    offered_at=at,
                 )
             )
             digest_panels.ensure_panel_button(connection, card, Action.ALL, now=at)

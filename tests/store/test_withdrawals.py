@@ -38,6 +38,7 @@ GROUP = Recipient(id_type="chat_id", id="oc_hr")
 BOOK = AddressBook(groups={"hr": "oc_hr", "sales": "oc_sales"}, fallback=None)
 READ: Amounts = {CNY: Decimal("350.5")}
 BOTH = (Kind.POINTS, Kind.CASH)
+OFFERED: Amounts = {CNY: Decimal("350.5000")}
 
 
 def run(database: Database, work: Callable[[sa.Connection], R]) -> R:
@@ -66,7 +67,12 @@ def drawn(database: Database, delivery_id: int, *, withdrawal_count: int = 0) ->
 
     def draw(connection: sa.Connection) -> Button | None:
         name = buttons.ensure_button(
-            connection, delivery_id=delivery_id, account_ref=ref, withdrawal_count=withdrawal_count, now=NOW
+            connection,
+            delivery_id=delivery_id,
+            account_ref=ref,
+            withdrawal_count=withdrawal_count,
+            amounts=OFFERED,
+            now=NOW,
         )
         return buttons.find_button(connection, name, address_book=BOOK, now=NOW)
 
@@ -176,6 +182,8 @@ def test_an_order_is_stored_as_it_was_asked_for(database: Database) -> None:
         state=WithdrawalState.REQUESTED,
         withdrawal_count=0,
         requested_by="ou_lin",
+        delivery_id=button.delivery_id,
+        agreed=OFFERED,
         role=Role.REFERRER,
         requested_at=NOW,
         due_at=NOW,
@@ -566,6 +574,7 @@ def test_a_button_tells_where_it_hangs_and_whose_it_is(database: Database) -> No
         account_ref=ref,
         account=ACCOUNT,
         withdrawal_count=3,
+        amounts=OFFERED,
         posted_at=NOW,
         message_id="om_x",
         group="hr",

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.engine.database import Database
+from support.cards import contains_text, is_superseded, newest_card
 from support.running import RunningNotifier, running_notifier, texts
 from support.waiting import wait_until
 
@@ -272,8 +273,9 @@ def test_every_referrer_gets_the_own_digest_and_withdraws_from_it(
     assert pressed is not None
     answer = feishu_box.click(mine["message_id"], LIN, pressed["behaviors"][0]["value"])
     feishu_box.wait_for(
-        lambda: says(card(feishu_box, LIN), "已提现"), "the digest shows that it is withdrawn", 20
+        lambda: contains_text(newest_card(feishu_box, LIN), "已提现"), "the receipt shows the withdrawal", 20
     )
+    feishu_box.wait_for(lambda: is_superseded(card(feishu_box, LIN)), "the digest points to the receipt", 20)
 
     assert "我的内推奖励周报" == mine["content"]["header"]["title"]["content"]
     assert not says(mine, "陈知行")
@@ -413,9 +415,9 @@ def test_a_batch_of_forty_with_three_failing_is_killed_and_resumed(tmp_path: Pat
 
         for each in accounts[:FAILING]:
             box.set_account(each, status=1)
-        assert button(card(box), f"重试失败的 {FAILING} 个") is not None
+        assert button(card(box), f"重试 {FAILING} 个账户") is not None
         _wait_until_usable(notifier)
-        press(box, "重试失败的")
+        press(box, f"重试 {FAILING} 个账户")
         box.wait_for(lambda: says(card(box), f"批量提现已结束 {FAILING}/{FAILING}"), "the retry is over", 60)
 
         assert sorted(accounts) == sorted(order["account_id"] for order in box.withdrawals())

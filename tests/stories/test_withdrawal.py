@@ -11,7 +11,15 @@ import sqlalchemy as sa
 
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import audit, card_updates, withdrawals
-from support.cards import balance_card, find_button_ref, press_button, receipts
+from support.cards import (
+    balance_card,
+    find_button_ref,
+    is_about_a_balance,
+    is_superseded,
+    newest_card,
+    press_button,
+    receipts,
+)
 from support.running import RunningNotifier, running_notifier, texts
 from support.waiting import wait_until
 
@@ -42,7 +50,8 @@ def reward(notifier: RunningNotifier, cash: str = "+500.00") -> None:
 
 
 def shows(box: FeishuBox, chat: str, words: str) -> bool:
-    return any(words in text for text in texts(balance_card(box, chat)["content"]))
+    """Whether the newest card there says so."""
+    return any(words in text for text in texts(newest_card(box, chat)["content"]))
 
 
 def balance(box: FeishuBox) -> tuple[int, str]:
@@ -54,6 +63,12 @@ def balance(box: FeishuBox) -> tuple[int, str]:
 def orders(notifier: RunningNotifier) -> list[str]:
     with notifier.open_database() as database, database.read() as connection:
         return [each.state.value for each in withdrawals.list_withdrawals(connection, states=(), limit=100)]
+
+
+def the_order_ids(notifier: RunningNotifier) -> list[str]:
+    """Newest first."""
+    with notifier.open_database() as database, database.read() as connection:
+        return [each.order_id for each in withdrawals.list_withdrawals(connection, states=(), limit=100)]
 
 
 def wait_for_cards(notifier: RunningNotifier) -> None:
@@ -82,6 +97,7 @@ def test_the_referrer_withdraws_and_every_card_shows_it(notifier: RunningNotifie
         assert shows(box, chat, "已提现")
         assert shows(box, chat, "¥850.50")
         assert find_button_ref(balance_card(box, chat)) is None
+    assert is_superseded(balance_card(box, LIN)), "the receipt below it shows the withdrawal"
 
 
 def test_our_own_withdrawal_is_no_loss_to_tell(notifier: RunningNotifier) -> None:
@@ -225,7 +241,7 @@ def test_a_deactivated_account_is_refused_and_the_button_comes_back(notifier: Ru
     assert ["refused"] == orders(notifier)
 
 
-def test_a_card_from_before_the_last_withdrawal_asks_again(notifier: RunningNotifier) -> None:
+def test_a_card_from_before_the_last_withdrawal_points_to_the_newer_one(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier)
     old = balance_card(box, LIN)
@@ -238,12 +254,87 @@ def test_a_card_from_before_the_last_withdrawal_asks_again(notifier: RunningNoti
 
     assert clicked["card_updated"]
     assert ["withdrawn"] == orders(notifier)
-    again = next(each for each in box.messages(LIN) if each["message_id"] == old["message_id"])
-    assert any("¥70.00" in text for text in texts(again["content"]))
-    assert find_button_ref(again) not in {None, old_ref}
-    box.click(old["message_id"], LIN, {"ref": find_button_ref(again)})
+    assert is_superseded(next(each for each in box.messages(LIN) if each["message_id"] == old["message_id"]))
+    assert "¥70.00" in clicked["toast"]["content"]
+    press_button(box, LIN, LIN)
     wait_for_cards(notifier)
     assert ["withdrawn", "withdrawn"] == orders(notifier)
+
+
+def test_of_two_cards_in_a_chat_the_newer_one_offers_the_balance(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+    older = {chat: balance_card(box, chat)["message_id"] for chat in (LIN, HR)}
+    reward(notifier, "+70.00")
+    wait_for_cards(notifier)
+
+    for chat, message_id in older.items():
+        assert is_superseded(next(each for each in box.messages(chat) if each["message_id"] == message_id))
+        assert shows(box, chat, "¥920.50")
+        assert find_button_ref(balance_card(box, chat)) is not None
+
+
+def test_a_balance_that_feishu_has_changed_unseen_is_not_withdrawn_but_offered(
+    notifier: RunningNotifier,
+) -> None:
+    """The event is still on its way when the card is pressed. The dialog said ¥850.50, Feishu holds ¥1,350.50."""
+    box = notifier.box
+    reward(notifier)
+    box.hold()
+    box.change_balance(LIN_ACCOUNT, cash={"CNY": "+500.00"})
+
+    press_button(box, LIN, LIN)
+
+    wait_for_cards(notifier)
+    assert ["amount_changed"] == orders(notifier)
+    assert [] == box.withdrawals()
+    box.wait_for(lambda: shows(box, LIN, "¥1,350.50"), "the card offers what Feishu holds", 30)
+    box.release()
+    notifier.wait_until_settled()
+    wait_for_cards(notifier)
+    press_button(box, LIN, LIN)
+    wait_for_cards(notifier)
+    assert ["withdrawn", "amount_changed"] == orders(notifier)
+    shown = notifier.command("withdrawals", "show", the_order_ids(notifier)[-1]).stdout
+    assert "agreed        850.50 CNY, 120 points" in shown
+    assert "amount_changed: agreed to 850.50 CNY, 120 points, but Feishu holds 1350.50 CNY" in shown
+
+
+def test_a_correction_takes_the_button_away(notifier: RunningNotifier) -> None:
+    box = notifier.box
+    reward(notifier)
+    pressed = find_button_ref(balance_card(box, LIN))
+    older = balance_card(box, LIN)["message_id"]
+    box.change_balance(LIN_ACCOUNT, points=-120, cash={"CNY": "-999999.00"})
+    notifier.wait_until_settled()
+    wait_for_cards(notifier)
+
+    assert find_button_ref(next(each for each in box.messages(LIN) if each["message_id"] == older)) is None
+    assert "没有可提现的余额" in box.click(older, LIN, {"ref": pressed})["toast"]["content"]
+    assert [] == orders(notifier)
+
+
+def test_a_click_before_feishu_has_confirmed_the_card_is_asked_to_wait(notifier: RunningNotifier) -> None:
+    """The card is in the chat, but the answer to its sending is lost, so its message id is not known."""
+    box = notifier.box
+    lost = box.add_call_fault(
+        {"match": "POST /open-apis/im/v1/messages", "receive_id": LIN, "action": "hang_after", "seconds": 60}
+    )
+    box.change_balance(LIN_ACCOUNT, cash={"CNY": "+500.00"})
+    box.wait_for(
+        lambda: box.count_call_fault_hits(lost) == 1 and bool(box.messages(LIN)), "the card is there", 30
+    )
+
+    early = press_button(box, LIN, LIN)
+    box.clear_call_faults()
+
+    assert "正在确认这张卡片" in early["toast"]["content"]
+    assert not early["card_updated"]
+    assert [] == orders(notifier)
+    notifier.wait_until_settled()
+    assert "提现处理中" in press_button(box, LIN, LIN)["toast"]["content"]
+    wait_for_cards(notifier)
+    assert 1 == len([each for each in box.messages(LIN) if is_about_a_balance(each)])
 
 
 @pytest.mark.parametrize("fault", ["hang", "hang_after"])

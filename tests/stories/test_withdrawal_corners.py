@@ -12,7 +12,7 @@ from notifier.domain.withdrawal import Withdrawal, WithdrawalState
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import audit, card_updates, withdrawals
 from notifier.store.audit import AuditRow
-from support.cards import balance_card, contains_text, find_button_ref, press_button
+from support.cards import balance_card, contains_text, find_button_ref, is_superseded, press_button
 from support.running import RunningNotifier, running_notifier
 from support.waiting import wait_until
 
@@ -22,6 +22,7 @@ HR = "oc_sandbox_hr"
 READ = "GET /open-apis/hire/v1/referral_account/get_account_assets"
 WITHDRAW = "POST /open-apis/hire/v1/referral_account/*/withdraw"
 PATCH = "PATCH /open-apis/im/v1/messages"
+SEND = "POST /open-apis/im/v1/messages"
 SETTINGS = """\
 withdrawals:
   offer_to: [referrer, hr]
@@ -141,7 +142,11 @@ def test_the_owner_changes_between_the_click_and_the_call(notifier: RunningNotif
     last, *_, first = trail(notifier, order.order_id)
     assert ("answer", audit.FEISHU) == (last.action, last.actor)
     assert "refused: the account is not theirs who asked" == last.outcome
-    assert ("order", LIN, "requested as referrer") == (first.action, first.actor, first.outcome)
+    assert ("order", LIN, "requested as referrer: 850.50 CNY, 120 points") == (
+        first.action,
+        first.actor,
+        first.outcome,
+    )
 
     again = box.click(own["message_id"], LIN, {"ref": find_button_ref(own)})
     assert "error" == again["toast"]["type"], "the former referrer is a stranger now"
@@ -200,7 +205,8 @@ def test_a_click_that_draws_a_card_anew_outlives_a_change_on_its_way(notifier: R
     box.add_call_fault({"match": f"{PATCH}/{message_id}", "action": "code", "code": 11310})
     press_button(box, LIN, LIN)
     wait_until(lambda: the_order(notifier).state is WithdrawalState.WITHDRAWN, "the order is over")
-    reward(notifier, "+70.00")
+    box.add_call_fault({"match": SEND, "receive_id": HR, "action": "code", "code": 230002})
+    reward(notifier, "+70.00")  # without a newer card in the group
     late = box.add_call_fault({"match": f"{PATCH}/{message_id}", "action": "delay", "seconds": 5, "times": 1})
     keep_only(box, late)
     wait_for_hits(box, late)
@@ -298,8 +304,9 @@ def test_a_card_that_could_not_be_drawn_shows_the_end(badly_dressed: RunningNoti
     box.clear_call_faults()
 
     wait_for_cards(notifier)
+    assert contains_text(card_now(box, HR, cards[HR]), "已提现")
+    assert is_superseded(card_now(box, LIN, cards[LIN])), "by the receipt"
     for chat, message_id in cards.items():
-        assert contains_text(card_now(box, chat, message_id), "已提现")
         assert find_button_ref(card_now(box, chat, message_id)) is None
 
 

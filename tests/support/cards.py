@@ -11,6 +11,17 @@ def balance_card(box: FeishuBox, chat: str) -> dict[str, Any]:
     return [each for each in box.messages(chat) if is_about_a_balance(each)][-1]
 
 
+def newest_card(box: FeishuBox, chat: str) -> dict[str, Any]:
+    """The newest card there: the one that shows the state of a withdrawal."""
+    return box.messages(chat)[-1]
+
+
+def is_superseded(message: dict[str, Any]) -> bool:
+    """Whether the card says that a newer one shows the state, and shows no button, amount or order itself."""
+    assert not contains_text(message, "已有更新的卡片") or find_button_ref(message) is None
+    return contains_text(message, "已有更新的卡片")
+
+
 def receipts(box: FeishuBox, chat: str) -> list[dict[str, Any]]:
     """The cards that tell of a withdrawal by themselves, oldest first."""
     return [each for each in box.messages(chat) if not is_about_a_balance(each)]

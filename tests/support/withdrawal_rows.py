@@ -32,6 +32,7 @@ def posted_card(
     target: str = "referrer",
     account: AccountKey = ACCOUNT,
     withdrawal_count: int = 0,
+    amounts: Amounts = WITHDRAWN_AMOUNTS,
     sent_at: Millis = NOW,
 ) -> int:
     """A card with a button that Feishu took; its delivery's id."""
@@ -43,7 +44,12 @@ def posted_card(
         values = {"state": "sent", "message_id": f"om_{one}", "updated_at": sent_at}
         connection.execute(sa.update(deliveries).where(deliveries.c.id == one).values(values))
         buttons.ensure_button(
-            connection, delivery_id=one, account_ref=ref, withdrawal_count=withdrawal_count, now=sent_at
+            connection,
+            delivery_id=one,
+            account_ref=ref,
+            withdrawal_count=withdrawal_count,
+            amounts=amounts,
+            now=sent_at,
         )
 
     database.write(finish).result()
@@ -70,7 +76,12 @@ def create_withdrawn_order(
         ).scalar_one()
         accounts.save_ownership(connection, ref, Ownership(referrer=REFERRER, looked_up_at=at))
         name = buttons.ensure_button(
-            connection, delivery_id=one, account_ref=ref, withdrawal_count=withdrawal_count, now=at
+            connection,
+            delivery_id=one,
+            account_ref=ref,
+            withdrawal_count=withdrawal_count,
+            amounts=WITHDRAWN_AMOUNTS,
+            now=at,
         )
         button = buttons.find_button(connection, name, address_book=ADDRESS_BOOK, now=at)
         assert button is not None

@@ -3,7 +3,7 @@
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from sqlalchemy.engine import Connection
@@ -14,6 +14,7 @@ from notifier.domain.card_state import PostedCard
 from notifier.domain.delivery import CardVariant, pause_ms
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import REFERRER
+from notifier.domain.withdrawal import WithdrawOffer
 from notifier.errors import CallError, CardRefused, MessageGone, TemporaryFailure
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, claim_within_limit, close_limiter
 from notifier.flow.notices import NoticeWriter, result_reason
@@ -46,6 +47,8 @@ class UpdateDeps:
     """The rate limit of updates, for all cards together."""
     clock: Clock
     """The source of the current time."""
+    withdraw_offer: WithdrawOffer = field(default_factory=WithdrawOffer)
+    """Which cards get a withdraw button."""
 
 
 class CardUpdater(CallWorker[UpdateJob]):
@@ -74,7 +77,17 @@ class CardUpdater(CallWorker[UpdateJob]):
             claim=lambda allowed: due[:allowed],
         )
         jobs = [
-            (each, card_states.load_posted_card(connection, each.delivery_id, renew_button=False, now=now))
+            (
+                each,
+                card_states.load_posted_card(
+                    connection,
+                    each.delivery_id,
+                    withdraw_offer=self._deps.withdraw_offer,
+                    address_book=self._deps.notices.address_book,
+                    renew_button=False,
+                    now=now,
+                ),
+            )
             for each in claimed.jobs
         ]
         return ClaimedJobs(jobs=jobs, next_claim_at=now + BUSY_PAUSE_MS if jobs else None)

@@ -24,7 +24,7 @@ from notifier.domain.route import Route, targets_of
 from notifier.domain.withdrawal import reflects, subtract_own_withdrawals, to_withdrawn_amounts
 from notifier.errors import Quarantined, StoreFailing
 from notifier.flow.notices import NoticeWriter
-from notifier.store import inbox, ledger, notices, reconciliations, withdrawals
+from notifier.store import card_updates, inbox, ledger, notices, reconciliations, withdrawals
 from notifier.store.engine.database import Database
 from notifier.store.inbox import EntryOutcome, InboxEntry, InboxState
 
@@ -106,8 +106,14 @@ def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: Ap
             if rewrite.newest is None:
                 _mark_in_ledger(connection, entered.account_ref, report, rewrite)
                 reconciliations.recheck_recovered(connection, entered.account_ref, at=now)
+    changed = {
+        entered.account_ref
+        for entered in entries_made
+        if entered.rewrite is not None and entered.rewrite.newest is not None
+    }
+    card_updates.request_offer_updates(connection, changed, now=now)
     events = zip(kinds, entries_made, strict=True)
-    reconciliations.clear_confirmed(
+    reconciliations.note_events(
         connection, {entered.account_ref for kind, entered in events if kind == BALANCE_CHANGED}
     )
     inbox.finish_entries(connection, verdicts)

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Clock, Millis
 from notifier.domain.account import AccountState
 from notifier.domain.delivery import pause_ms
-from notifier.domain.event import BALANCE_MISSED, BALANCE_READ, BalanceReport, Event
+from notifier.domain.event import Event
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.reconciliation import (
     Comparison,
@@ -24,14 +24,13 @@ from notifier.domain.reconciliation import (
     ReceivingPeriod,
     compare,
     proves_missed_events,
-    recovered_at,
 )
 from notifier.errors import AccountUnknown, CallError, Refused
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, claim_within_limit, close_limiter
+from notifier.flow.events.recover import BalanceRecovery
 from notifier.flow.ports import ReferralAccounts
 from notifier.store import inbox, rate_limits, reconciliations
 from notifier.store.engine.database import Database
-from notifier.store.inbox import EventInserter
 from notifier.store.reconciliations import PendingRead, ReconciliationRun, ReconciliationTrigger
 
 log = logging.getLogger(__name__)
@@ -105,7 +104,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
         """wake: called when a read is over and its slot is free. Without it the next `run_once` claims again."""
         super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
-        self._insert_events = EventInserter(deps.clock)
+        self._recovery = BalanceRecovery(deps.encode_reading, deps.clock)
         self._is_run_requested = False
         self._failures = ReadFailures()
         self._receiving = ReceivingPeriod()
@@ -301,11 +300,11 @@ class Reconciler(CallWorker[_ClaimedRead]):
         else:
             is_missed = self._is_missed(connection, known, state, connected_since)
             is_alarm = is_missed and self._is_first_proof(known, state, connected_since, run)
-            self._recover(connection, known, state, is_missed=is_missed, is_alarm=is_alarm)
+            self._recovery.recover(connection, known, state, now=now, is_missed=is_missed, is_alarm=is_alarm)
         if run is not None:
-            reconciliations.add_counts(
-                connection, run.id, read=1, recovered=int(is_recovered), missed=int(is_missed)
-            )
+            reconciliations.add_counts(connection, run.id, read=1, recovered=int(is_recovered))
+            if is_missed:
+                reconciliations.count_missed(connection, run.id, account_ref)
         return _SavedReading(is_recovered=is_recovered, is_alarm=is_alarm)
 
     def _is_missed(
@@ -333,30 +332,6 @@ class Reconciler(CallWorker[_ClaimedRead]):
         if self._receiving.is_known_not_receiving(connected_since, now=self._now()):
             return False
         return proves_missed_events(known, connected_since, is_active=state.is_active)
-
-    def _recover(
-        self,
-        connection: Connection,
-        known: KnownBalance,
-        state: AccountState,
-        *,
-        is_missed: bool,
-        is_alarm: bool,
-    ) -> None:
-        """Stores the reading as an event in the inbox. It is applied to the ledger like any other event."""
-        read_at = state.at if state.at is not None else self._now()
-        modified_at = recovered_at(known, read_at)
-        report = BalanceReport(
-            account=known.account, modified_at=modified_at, reported_at=modified_at, amounts=state.amounts
-        )
-        event = self._deps.encode_reading(report, event_type=BALANCE_MISSED if is_alarm else BALANCE_READ)
-        self._insert_events(connection, [event])
-        reconciliations.mark_recovered(connection, known.account_ref, modified_at=modified_at)
-        log.log(
-            logging.ERROR if is_missed else logging.WARNING,
-            "balance.missed" if is_missed else "balance.recovered",
-            extra={"account_id": known.account.account_id},
-        )
 
 
 def _log_finished(run: ReconciliationRun) -> None:

@@ -14,12 +14,13 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Clock, to_millis
 from notifier.domain.digest_panel import SkipReason
 from notifier.domain.event import Click
+from notifier.domain.money import describe_amounts
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import DenialReason, PressOutcome, WithdrawOffer, authorise
 from notifier.flow.withdrawals.place_order import judge_and_order
 from notifier.store import audit
 from notifier.store.audit import AuditAction
-from notifier.store.cards import batches, buttons
+from notifier.store.cards import batches, buttons, digest_panels
 from notifier.store.cards.batches import BatchItem
 from notifier.store.cards.buttons import PressedButton
 from notifier.store.engine.database import Database
@@ -37,7 +38,7 @@ WATCH_SECONDS = 0.3
 
 _SKIPPED = {
     PressOutcome.BUSY: SkipReason.BUSY,
-    PressOutcome.STALE: SkipReason.DONE,
+    PressOutcome.STALE: SkipReason.CHANGED,
     PressOutcome.DONE: SkipReason.DONE,
     PressOutcome.EMPTY: SkipReason.EMPTY,
 }
@@ -124,10 +125,20 @@ class Batcher:
         if placed.outcome is PressOutcome.BEGIN and placed.withdrawal is not None:
             order_id = placed.withdrawal.order_id
             batches.mark_ordered(connection, item, order_id)
-            outcome = f"requested as {authorization.role}, batch {item.batch_id}"
+            agreed = describe_amounts(placed.withdrawal.agreed)
+            outcome = f"requested as {authorization.role}: {agreed}, batch {item.batch_id}"
             self._note(connection, item, AuditAction.ORDER, outcome, now, order_id=order_id)
         else:
             skipped = _SKIPPED.get(placed.outcome, SkipReason.BUSY)
+            if placed.outcome is PressOutcome.STALE:
+                digest_panels.renew_button(
+                    connection,
+                    item.delivery_id,
+                    item.account_ref,
+                    withdrawal_count=placed.withdrawal_count,
+                    amounts=placed.available,
+                    now=now,
+                )
             self._skip(connection, item, skipped, f"skipped: {skipped}", now)
 
     def _skip(

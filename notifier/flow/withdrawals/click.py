@@ -13,11 +13,12 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from notifier.cards.render import Renderer
-from notifier.cards.withdrawal_text import PressReply, denied_toast, meaning_toast, panel_toast
+from notifier.cards.withdrawal_text import PressReply, denied_toast, panel_toast, press_toast
 from notifier.clock import Clock, to_millis
 from notifier.domain.card_state import CardState, PostedCard
 from notifier.domain.digest_panel import Action, PanelButton
 from notifier.domain.event import Click, Event
+from notifier.domain.money import describe_amounts
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import (
     Authorization,
@@ -31,7 +32,7 @@ from notifier.domain.withdrawal import (
 )
 from notifier.flow.withdrawals import panel_click
 from notifier.flow.withdrawals.place_order import judge_and_order
-from notifier.store import audit, card_updates, inbox
+from notifier.store import audit, card_updates, delivery_admin, inbox
 from notifier.store.audit import AuditAction
 from notifier.store.cards import batches, buttons, card_states, digest_panels
 from notifier.store.cards.buttons import PressedButton
@@ -53,7 +54,7 @@ class ClickDeps:
     read: Callable[[Event], Click]
     """Parses a callback. It never raises."""
     withdraw_offer: WithdrawOffer
-    """The kinds of balance to withdraw."""
+    """Which cards offer a withdrawal, and the kinds of balance to withdraw."""
     address_book: AddressBook
     """Names the group of a chat."""
     operators: Mapping[str, Collection[str]]
@@ -63,7 +64,7 @@ class ClickDeps:
     clock: Clock
     """The source of the current time."""
     wake: Callable[[], None]
-    """Called when an order was placed."""
+    """Called when an order was placed, or a send is to be repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +75,8 @@ class Decision:
     """The toast to show."""
     card: PostedCard | None = None
     """The card to show. None: the card does not change."""
-    begun: bool = False
-    """Whether an order or a batch was placed."""
+    wakes: bool = False
+    """Whether a worker has something to do: an order or a batch was placed, or a send is to be repeated."""
     delivery_id: int | None = None
     """The delivery of the pressed card. None: unknown."""
 
@@ -124,7 +125,7 @@ class ClickHandler:
             log.exception("click.card_failed")
         answer.set_result(document)
         self._request_repeat(decision.delivery_id)
-        if decision.begun:
+        if decision.wakes:
             self._deps.wake()
 
     def _request_repeat(self, delivery_id: int | None) -> None:
@@ -186,14 +187,33 @@ class ClickHandler:
             card: PostedCard | None = card_states.to_posted_card(connection, pressed, card_state)
         else:
             is_stale = outcome is PressOutcome.STALE
-            card = card_states.load_posted_card(
-                connection, button.delivery_id, renew_button=is_stale, now=now
-            )
+            if is_stale and pressed.is_in_list:
+                digest_panels.renew_button(
+                    connection,
+                    button.delivery_id,
+                    button.account_ref,
+                    withdrawal_count=placed.withdrawal_count,
+                    amounts=placed.available,
+                    now=now,
+                )
+            card = self._load_card(connection, button.delivery_id, renew_button=is_stale, now=now)
         return Decision(
-            toast=meaning_toast(outcome),
-            card=None if outcome is PressOutcome.EMPTY else card,
-            begun=outcome is PressOutcome.BEGIN,
+            toast=press_toast(outcome, offered=button.amounts, available=placed.available),
+            card=card,
+            wakes=outcome is PressOutcome.BEGIN,
             delivery_id=button.delivery_id,
+        )
+
+    def _load_card(
+        self, connection: Connection, delivery_id: int, *, renew_button: bool, now: int
+    ) -> PostedCard | None:
+        return card_states.load_posted_card(
+            connection,
+            delivery_id,
+            withdraw_offer=self._deps.withdraw_offer,
+            address_book=self._deps.address_book,
+            renew_button=renew_button,
+            now=now,
         )
 
     def _find_panel_button(self, connection: Connection, click: Click) -> PanelButton | None:
@@ -215,11 +235,11 @@ class ClickHandler:
         )
         card = None
         if press.show:
-            card = card_states.load_posted_card(connection, button.delivery_id, renew_button=True, now=now)
+            card = self._load_card(connection, button.delivery_id, renew_button=True, now=now)
         return Decision(
             toast=press.toast,
             card=card,
-            begun=press.begun,
+            wakes=press.wakes,
             delivery_id=button.delivery_id,
         )
 
@@ -249,7 +269,10 @@ class ClickHandler:
         if outcome is not PressOutcome.BEGIN or begun is None:
             return [clicked]
         ordered = replace(
-            clicked, action=AuditAction.ORDER, outcome=f"requested as {role}", order_id=begun.order_id
+            clicked,
+            action=AuditAction.ORDER,
+            outcome=f"requested as {role}: {describe_amounts(begun.agreed)}",
+            order_id=begun.order_id,
         )
         return [ordered, clicked]
 
@@ -265,8 +288,12 @@ class ClickHandler:
         audit.add_entries(connection, _entry(click, button, AuditAction.DENIED, denial_reason.value, now))
         log.warning("click.denied", extra={"why": denial_reason, "open_id": click.open_id or None})
         ours = button is not None and button.message_id == click.message_id
+        is_unconfirmed = button is not None and denial_reason is DenialReason.UNCONFIRMED
+        if button is not None and is_unconfirmed:
+            delivery_admin.repeat_now(connection, button.delivery_id, now=now)
         return Decision(
             toast=denied_toast(denial_reason),
+            wakes=is_unconfirmed,
             delivery_id=button.delivery_id if button is not None and ours else None,
         )
 

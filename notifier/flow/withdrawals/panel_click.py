@@ -10,7 +10,8 @@ from sqlalchemy.engine import Connection
 from notifier.cards.withdrawal_text import PressReply, denied_toast, panel_toast
 from notifier.domain.digest_panel import PanelButton, may_press
 from notifier.domain.event import Click
-from notifier.store import audit
+from notifier.domain.withdrawal import DenialReason
+from notifier.store import audit, delivery_admin
 from notifier.store.audit import AuditAction
 from notifier.store.cards import batches, digest_panels
 from notifier.store.digests import digest_runs
@@ -20,11 +21,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelPress:
-    """The answer to a press. show: the card must be rendered again. begun: a batch was created."""
+    """The answer to a press. show: the card must be rendered again. wakes: as in a Decision."""
 
     toast: Mapping[str, Any]
     show: bool = False
-    begun: bool = False
+    wakes: bool = False
 
 
 def press_panel_button(
@@ -40,7 +41,10 @@ def press_panel_button(
     if denial_reason is not None:
         _note(connection, click, button, AuditAction.DENIED, denial_reason.value, now)
         log.warning("click.denied", extra={"why": denial_reason, "open_id": click.open_id or None})
-        return PanelPress(toast=denied_toast(denial_reason))
+        is_unconfirmed = denial_reason is DenialReason.UNCONFIRMED
+        if is_unconfirmed:
+            delivery_admin.repeat_now(connection, button.delivery_id, now=now)
+        return PanelPress(toast=denied_toast(denial_reason), wakes=is_unconfirmed)
     reply, items = _judge(connection, button)
     if reply is PressReply.BEGUN:
         batch_id = batches.create_batch(
@@ -59,7 +63,7 @@ def press_panel_button(
             log.info("batch.started", extra={"batch_id": batch_id, "accounts": len(items)})
     _note(connection, click, button, AuditAction.CLICK, reply.value, now)
     return PanelPress(
-        toast=panel_toast(reply), show=reply is not PressReply.NOTHING, begun=reply is PressReply.BEGUN
+        toast=panel_toast(reply), show=reply is not PressReply.NOTHING, wakes=reply is PressReply.BEGUN
     )
 
 
@@ -67,7 +71,7 @@ def _judge(connection: Connection, button: PanelButton) -> tuple[PressReply, Map
     """Returns the reply and the items of the batch. A button of an earlier revision shows an outdated list."""
     if batches.is_batch_running(connection, button.delivery_id):
         return PressReply.BUSY, {}
-    if batches.count_batches(connection, button.delivery_id) != button.revision:
+    if digest_panels.get_revision(connection, button.delivery_id) != button.revision:
         return PressReply.OVER, {}
     digest = digest_runs.load_content_of_delivery(connection, button.delivery_id)
     items = digest_panels.list_candidates(connection, button.delivery_id, digest, button.action)

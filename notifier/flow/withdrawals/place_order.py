@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.money import Amounts, Kind
-from notifier.domain.withdrawal import PressOutcome, Role, Withdrawal, judge_press
+from notifier.domain.withdrawal import PressOutcome, Role, Withdrawal, judge_press, withdrawable
 from notifier.store import withdrawals
 from notifier.store.cards.buttons import PressedButton
 from notifier.store.withdrawals import WithdrawalHistory, WithdrawalOrder
@@ -26,6 +26,8 @@ class PlacedOrder:
     """Withdrawals of the account that succeeded before."""
     holdings: Amounts
     """The balance that the press was judged by."""
+    available: Amounts
+    """What could be withdrawn of it."""
 
 
 def judge_and_order(
@@ -54,7 +56,7 @@ def judge_and_order(
     )
     withdrawal = history.unfinished
     outcome = judge_press(
-        button_count=button.withdrawal_count,
+        button,
         withdrawal_count=history.withdrawal_count,
         unfinished=withdrawal is not None,
         holdings=holdings,
@@ -64,7 +66,7 @@ def judge_and_order(
         order = WithdrawalOrder(
             order_id=f"rn-{uuid.uuid4().hex}",
             button=button,
-            kinds=tuple(kinds),
+            kinds=tuple(kind for kind in kinds if any(asset.kind is kind for asset in button.amounts)),
             role=role,
             requested_by=requested_by,
             click_key=click_key,
@@ -79,4 +81,5 @@ def judge_and_order(
         withdrawal=withdrawal,
         withdrawal_count=history.withdrawal_count,
         holdings=holdings,
+        available=withdrawable(holdings, kinds),
     )

@@ -13,19 +13,34 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis
 from notifier.domain.account import AccountState, Ownership
+from notifier.domain.event import Event
+from notifier.domain.money import Amounts, describe_amounts
 from notifier.domain.payout import body_of
 from notifier.domain.rate_limit import RateLimit
-from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState, after_failure, withdrawable
+from notifier.domain.reconciliation import Comparison, compare
+from notifier.domain.withdrawal import (
+    Role,
+    Withdrawal,
+    WithdrawalState,
+    after_failure,
+    may_repeat,
+    withdrawable,
+)
 from notifier.errors import AccountDeactivated, CallError, OutcomeUnknown, TemporaryFailure
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, claim_within_limit, close_limiter
+from notifier.flow.events.recover import BalanceRecovery
 from notifier.flow.notices import NoticeWriter, result_reason
 from notifier.flow.ports import ReferralAccounts
-from notifier.store import accounts, audit, payouts, rate_limits, withdrawals
+from notifier.store import accounts, audit, payouts, rate_limits, reconciliations, withdrawals
 from notifier.store.audit import AuditAction
+from notifier.store.cards import digest_panels
 from notifier.store.engine.database import Database
 from notifier.store.withdrawals import WithdrawalResult
 
 log = logging.getLogger(__name__)
+
+WAITS_FOR_OUTCOME = "the outcome of a call is not known, and Feishu holds another balance than the agreed one"
+"""A repeat could withdraw an amount that nobody agreed to. The order waits for an event, or for an operator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +57,10 @@ class WithdrawDeps:
     """The source of the current time."""
     worker_id: str
     """The id of this process, which claims the orders."""
+    encode_reading: Callable[..., Event]
+    """Encodes a balance report as an event of the given type."""
     wake: Callable[[], None]
-    """Called when cards must be updated, notices are queued, or a payout is created."""
+    """Called when cards must be updated, notices are queued, a payout is created, or a balance was recovered."""
 
 
 class Withdrawer(CallWorker[Withdrawal]):
@@ -53,6 +70,7 @@ class Withdrawer(CallWorker[Withdrawal]):
         """wake: called when an order's calls end and its slot is free."""
         super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
+        self._recovery = BalanceRecovery(deps.encode_reading, deps.clock)
 
     def _claim(
         self, connection: Connection, *, now: Millis, free: int, in_flight_ids: frozenset[int]
@@ -80,50 +98,59 @@ class Withdrawer(CallWorker[Withdrawal]):
 
     async def _call(self, job: Withdrawal) -> None:
         try:
-            if await (self._call_again(job) if job.called else self._is_worth_a_call(job)):
+            if await self._may_call(job):
                 await self._withdraw(job)
         except CallError as error:
             await self._failed(job, error)
 
-    async def _is_worth_a_call(self, order: Withdrawal) -> bool:
-        """Reads the balance and stores it with the order. An order without a balance ends here."""
+    async def _may_call(self, order: Withdrawal) -> bool:
+        """Reads the balance and stores the start of the call. Feishu withdraws all of it, so it must be as agreed.
+
+        Returns False if the order ended here, or if this process lost it.
+        """
         try:
             state = await self._deps.referral_accounts.read(order.account.account_id)
         except OutcomeUnknown as error:  # a read changes nothing, so it may simply be repeated
             raise TemporaryFailure(error.reason, code=error.code, log_id=error.log_id) from error
-        expected = withdrawable(state.amounts, order.kinds)
+        available = withdrawable(state.amounts, order.kinds)
+        if order.unknown_since is not None:
+            if not may_repeat(order, available):
+                raise TemporaryFailure(WAITS_FOR_OUTCOME)
+            return await self._store(lambda c: self._begin_call(c, order, None))
+        result = self._result_without_call(order, state, available)
+        if result is None:
+            return await self._store(lambda c: self._begin_call(c, order, state))
+        await self._finish(order, result, state)
+        return False
+
+    def _result_without_call(
+        self, order: Withdrawal, state: AccountState, available: Amounts
+    ) -> WithdrawalResult | None:
+        """The result of an order that must not be called. None: call it."""
+        now = self._now()
         referrer_id = state.referrer.open_id if state.referrer else None
         if order.role is Role.REFERRER and referrer_id != order.requested_by:
             reason = "the account is not theirs who asked"
-            await self._finish(
-                order, WithdrawalResult(state=WithdrawalState.REFUSED, now=self._now(), reason=reason), state
+            return WithdrawalResult(state=WithdrawalState.REFUSED, now=now, reason=reason)
+        if not available:
+            nothing = WithdrawalResult(state=WithdrawalState.NOTHING, now=now, reason="nothing to withdraw")
+            return nothing if state.is_active else None
+        if available != order.agreed:
+            reason = (
+                f"agreed to {describe_amounts(order.agreed)}, but Feishu holds {describe_amounts(available)}"
             )
-            return False
-        if not expected and state.is_active:
-            await self._finish(
-                order,
-                WithdrawalResult(
-                    state=WithdrawalState.NOTHING, now=self._now(), reason="nothing to withdraw"
-                ),
-                state,
-            )
-            return False
-        return await self._store(lambda c: self._begin_call(c, order, state))
+            return WithdrawalResult(state=WithdrawalState.AMOUNT_CHANGED, now=now, reason=reason)
+        return None
 
-    async def _call_again(self, order: Withdrawal) -> bool:
-        return await self._store(
-            lambda c: withdrawals.mark_call_started(
-                c, order, worker_id=self._deps.worker_id, expected=None, now=self._now()
-            )
-        )
-
-    def _begin_call(self, connection: Connection, order: Withdrawal, state: AccountState) -> bool:
-        self._save_account_state(connection, order, state)
+    def _begin_call(self, connection: Connection, order: Withdrawal, state: AccountState | None) -> bool:
+        """state: the account just before the first call; None for a repeat, whose balance may be a later one."""
+        if state is not None:
+            self._save_account_state(connection, order, state)
         return withdrawals.mark_call_started(
             connection,
             order,
             worker_id=self._deps.worker_id,
-            expected=withdrawable(state.amounts, order.kinds),
+            expected=withdrawable(state.amounts, order.kinds) if state is not None else None,
             now=self._now(),
         )
 
@@ -154,6 +181,8 @@ class Withdrawer(CallWorker[Withdrawal]):
                 accounts.save_is_active(connection, order.account_ref, is_active=False, now=result.now)
             if not withdrawals.finish(connection, order, result):
                 return False
+            if result.state is WithdrawalState.AMOUNT_CHANGED and state is not None:
+                self._offer_again(connection, order, state, result.now)
             outcome = result.state.value + (f": {result.reason}" if result.reason else "")
             self._note(connection, order, outcome, result.now)
             self._create_follow_ups(connection, order, result)
@@ -170,6 +199,21 @@ class Withdrawer(CallWorker[Withdrawal]):
                 },
             )
         self._deps.wake()
+
+    def _offer_again(
+        self, connection: Connection, order: Withdrawal, state: AccountState, now: Millis
+    ) -> None:
+        """Enters the balance just read into the ledger, so that the cards offer it at once. Its event may be late."""
+        known = reconciliations.load_known_balances(connection, [order.account_ref])[order.account_ref]
+        if compare(known, state.amounts) is not Comparison.CONFIRMED:
+            self._recovery.recover(connection, known, state, now=now)
+        digest_panels.renew_listed_button(
+            connection,
+            order.delivery_id,
+            order.account_ref,
+            amounts=withdrawable(state.amounts, order.kinds),
+            now=now,
+        )
 
     def _create_follow_ups(self, connection: Connection, order: Withdrawal, result: WithdrawalResult) -> None:
         """Creates the payout and the notices in the transaction that stores the result."""

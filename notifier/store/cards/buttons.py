@@ -1,4 +1,4 @@
-"""Withdraw buttons: opaque ids on cards. One per card, account and withdrawal count, in every rendering."""
+"""Withdraw buttons: opaque ids on cards. One per card, account, withdrawal count and offered amounts."""
 
 import secrets
 from dataclasses import dataclass
@@ -7,43 +7,42 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import CardVariant, DeliveryState
+from notifier.domain.delivery import OPEN_STATES, CardVariant, DeliveryState
 from notifier.domain.event import AccountKey
+from notifier.domain.ledger import content_of, read_content
+from notifier.domain.money import Amounts
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Button
 from notifier.store import accounts
-from notifier.store.engine.sql import insert_or_ignore
+from notifier.store.engine.sql import upsert_returning
 from notifier.store.schema.tables import accounts as accounts_table
 from notifier.store.schema.tables import buttons, deliveries
+
+_KEY = ("delivery_id", "account_ref", "withdrawal_count", "amounts")
 
 DEACTIVATED_CACHE_MS = 5 * 60_000
 """How long a deactivation is trusted. After it a press calls Feishu again: no event reports a reactivation."""
 
 
 def ensure_button(
-    connection: Connection, *, delivery_id: int, account_ref: int, withdrawal_count: int, now: Millis
+    connection: Connection,
+    *,
+    delivery_id: int,
+    account_ref: int,
+    withdrawal_count: int,
+    amounts: Amounts,
+    now: Millis,
 ) -> str:
-    """The ref of the card's button for this withdrawal count. Every rendering gets the same one."""
-    insert_or_ignore(
-        connection,
-        buttons,
-        [
-            {
-                "ref": secrets.token_hex(16),
-                "delivery_id": delivery_id,
-                "account_ref": account_ref,
-                "withdrawal_count": withdrawal_count,
-                "created_at": now,
-            }
-        ],
-    )
-    return connection.execute(
-        sa.select(buttons.c.ref).where(
-            buttons.c.delivery_id == delivery_id,
-            buttons.c.account_ref == account_ref,
-            buttons.c.withdrawal_count == withdrawal_count,
-        )
-    ).scalar_one()
+    """The ref of the card's button that offers these amounts. Every rendering with these amounts gets the same one."""
+    row = {
+        "ref": secrets.token_hex(16),
+        "delivery_id": delivery_id,
+        "account_ref": account_ref,
+        "withdrawal_count": withdrawal_count,
+        "amounts": content_of(amounts),
+        "offered_at": now,
+    }
+    return upsert_returning(connection, buttons, row, key=_KEY, update=["offered_at"]).ref
 
 
 def _is_recent(at: Millis | None, now: Millis) -> bool:
@@ -65,6 +64,8 @@ class PressedButton:
     """modified_at of the newest snapshot of the account; None if there is none."""
     is_digest: bool = False
     """Whether the card is a digest."""
+    is_in_list: bool = False
+    """Whether the card is a digest that lists several accounts."""
 
 
 def find_button(connection: Connection, ref: str, *, address_book: AddressBook, now: Millis) -> Button | None:
@@ -83,6 +84,7 @@ def load_pressed_button(
             deliveries.c.target,
             deliveries.c.variant,
             deliveries.c.run_id,
+            deliveries.c.account_ref.label("card_account_ref"),
             deliveries.c.reroute_reason,
             deliveries.c.message_id,
             deliveries.c.state,
@@ -103,10 +105,12 @@ def load_pressed_button(
         account_ref=row.account_ref,
         account=AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id),
         withdrawal_count=row.withdrawal_count,
-        posted_at=row.updated_at if row.state == DeliveryState.SENT else row.created_at,
+        amounts=read_content(row.amounts),
+        posted_at=row.updated_at if row.state == DeliveryState.SENT else row.offered_at,
         message_id=row.message_id,
         group=address_book.group_at(row.receive_id) if row.receive_id_type == "chat_id" else None,
         ownership=accounts.parse_ownership(row),
+        is_unconfirmed=row.message_id is None and row.state in OPEN_STATES,
         is_active=False if _is_recent(row.deactivated_at, now) else None,
     )
     return PressedButton(
@@ -116,4 +120,5 @@ def load_pressed_button(
         reroute_reason=row.reroute_reason,
         reported_at=row.modified_at,
         is_digest=row.run_id is not None,
+        is_in_list=row.card_account_ref is None,
     )

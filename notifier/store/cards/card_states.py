@@ -1,5 +1,6 @@
 """Card states: all data that a card shows, for the first rendering and for every update."""
 
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,9 +13,9 @@ from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import DigestPanel
 from notifier.domain.route import REFERRER, AddressBook
-from notifier.domain.withdrawal import WithdrawalState, WithdrawOffer
+from notifier.domain.withdrawal import WithdrawalState, WithdrawOffer, withdrawable
 from notifier.store import accounts, notices, payouts, withdrawals
-from notifier.store.cards import buttons, digest_panels
+from notifier.store.cards import buttons, digest_panels, superseding
 from notifier.store.cards.buttons import PressedButton
 from notifier.store.digests import digest_runs
 from notifier.store.schema.tables import buttons as buttons_table
@@ -48,6 +49,7 @@ def create_card_state(
         delivery_id=delivery_id,
         account_ref=account_ref,
         withdrawal_count=withdrawal_count,
+        amounts=withdrawable(holdings, withdraw_offer.kinds),
         now=now,
     )
     return CardState(button_ref=button_ref, holdings=holdings, withdrawal=unfinished)
@@ -86,20 +88,32 @@ def to_posted_card(connection: Connection, pressed: PressedButton, card_state: C
 
 
 def load_posted_card(
-    connection: Connection, delivery_id: int, *, renew_button: bool, now: Millis
+    connection: Connection,
+    delivery_id: int,
+    *,
+    withdraw_offer: WithdrawOffer,
+    address_book: AddressBook,
+    renew_button: bool,
+    now: Millis,
 ) -> PostedCard | None:
-    """The card with its newest state. None if the card shows no withdrawal and has no button.
+    """The card with its newest state and today's balance. None if it shows no withdrawal and never had a button.
 
-    renew_button: replace a stale button with one for the current withdrawal count.
+    renew_button: offer the balance again on a card that shows a completed withdrawal.
     """
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
     if row.account_ref is None:
         return _load_digest_card(connection, row, now=now)
-    card_state = (
-        _load_offer_card_state(connection, delivery_id, row.account_ref, renew_button=renew_button, now=now)
-        if row.order_id is None
-        else load_order_card_state(connection, row.order_id)
-    )
+    if row.order_id is None:
+        audience = get_audience(row.target, row.receive_id_type, row.receive_id, address_book)
+        offer = withdraw_offer if audience is not None else WithdrawOffer()
+        card_state = _load_offer_card_state(
+            connection, row, offer, audience or "", renew_button=renew_button, now=now
+        )
+    else:
+        card_state = replace(
+            load_order_card_state(connection, row.order_id),
+            is_superseded=superseding.is_order_shown_later(connection, row, row.order_id),
+        )
     if card_state is None:
         return None
     account = accounts.get_account_key(connection, row.account_ref)
@@ -156,7 +170,7 @@ def create_panel(
     """The withdraw panel of a digest, with buttons for the accounts that this audience may withdraw."""
     if digest.offers_withdrawal and audience is not None:
         wanted = [each for each in digest.holders if withdraw_offer.is_for(audience, each.amounts)]
-        digest_panels.create_buttons(connection, delivery_id, wanted, now=now)
+        digest_panels.create_buttons(connection, delivery_id, wanted, kinds=withdraw_offer.kinds, now=now)
     return digest_panels.get_panel(connection, delivery_id, digest, now=now)
 
 
@@ -165,32 +179,47 @@ def _has_other_referrer(open_id: str, ownership: Ownership | None) -> bool:
 
 
 def _load_offer_card_state(
-    connection: Connection, delivery_id: int, account_ref: int, *, renew_button: bool, now: Millis
+    connection: Connection,
+    row: sa.Row[*tuple[Any, ...]],
+    offer: WithdrawOffer,
+    audience: str,
+    *,
+    renew_button: bool,
+    now: Millis,
 ) -> CardState | None:
-    button_withdrawal_count = connection.execute(
-        sa.select(sa.func.max(buttons_table.c.withdrawal_count)).where(
-            buttons_table.c.delivery_id == delivery_id
-        )
+    """The withdrawal with the withdrawal count of the card's newest button, or else the offer of today's balance.
+
+    row: the delivery. offer: as its audience gets it.
+    """
+    withdrawal_count = connection.execute(
+        sa.select(sa.func.max(buttons_table.c.withdrawal_count)).where(buttons_table.c.delivery_id == row.id)
     ).scalar()
-    if button_withdrawal_count is None:
+    if withdrawal_count is None:
         return None
-    withdrawal_count = (
-        withdrawals.count_withdrawn(connection, account_ref) if renew_button else button_withdrawal_count
-    )
-    button_ref = buttons.ensure_button(
-        connection,
-        delivery_id=delivery_id,
-        account_ref=account_ref,
-        withdrawal_count=withdrawal_count,
-        now=now,
-    )
-    withdrawal = withdrawals.find_newest(connection, account_ref, withdrawal_count)
+    if renew_button:
+        withdrawal_count = withdrawals.count_withdrawn(connection, row.account_ref)
+    withdrawal = withdrawals.find_newest(connection, row.account_ref, withdrawal_count)
     is_withdrawn = withdrawal is not None and withdrawal.state is WithdrawalState.WITHDRAWN
+    is_superseded = superseding.is_account_shown_later(
+        connection, row, withdrawal_count, order_id=withdrawal.order_id if withdrawal else None
+    )
+    holdings = withdrawals.get_holdings(connection, row.account_ref)
+    button_ref = ""
+    if not is_withdrawn and not is_superseded and offer.is_for(audience, holdings):
+        button_ref = buttons.ensure_button(
+            connection,
+            delivery_id=row.id,
+            account_ref=row.account_ref,
+            withdrawal_count=withdrawal_count,
+            amounts=withdrawable(holdings, offer.kinds),
+            now=now,
+        )
     return CardState(
-        button_ref="" if is_withdrawn else button_ref,
-        holdings=withdrawals.get_holdings(connection, account_ref),
+        button_ref=button_ref,
+        holdings=holdings,
         withdrawal=withdrawal,
         payout=payouts.find_by_order(connection, withdrawal.order_id)
         if withdrawal and is_withdrawn
         else None,
+        is_superseded=is_superseded,
     )

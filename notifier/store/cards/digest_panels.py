@@ -10,15 +10,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import DeliveryState
+from notifier.domain.delivery import OPEN_STATES, DeliveryState
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_panel import Action, DigestPanel, Option, PanelButton, Result, SkipReason
-from notifier.domain.ledger import read_content
-from notifier.domain.money import Amounts
+from notifier.domain.ledger import content_of, read_content
+from notifier.domain.money import Amounts, Kind
 from notifier.domain.payout import PayoutState
 from notifier.domain.route import AddressBook
-from notifier.domain.withdrawal import WithdrawalState
-from notifier.store.cards import batches
+from notifier.domain.withdrawal import WithdrawalState, withdrawable
+from notifier.store.cards import batches, superseding
+from notifier.store.cards.buttons import ensure_button
 from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import accounts, buttons, deliveries, panel_buttons, payouts, withdrawals
 
@@ -27,14 +28,19 @@ _SqlRow = sa.Row[*tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class _PanelAccount:
-    """An account in the panel: its button, all its withdrawals, and why a batch of this card skipped it."""
+    """An account in the panel: its newest button, all its withdrawals, and why a batch of this card skipped it.
+
+    amounts: what the button offers. is_superseded: whether a newer card in the chat offers the account.
+    """
 
     button_ref: str
     withdrawal_count: int
+    amounts: Amounts
     delivery_id: int
     holder: Holder
     withdrawals: tuple[_SqlRow, ...]
     skip: batches.SkippedAccount | None
+    is_superseded: bool
 
     @property
     def newest_withdrawal(self) -> _SqlRow | None:
@@ -64,7 +70,8 @@ class _PanelAccount:
         newest_withdrawal = self.newest_withdrawal
         is_empty = newest_withdrawal is not None and newest_withdrawal.state == WithdrawalState.NOTHING
         is_empty = is_empty or self.skip_reason is SkipReason.EMPTY
-        return withdrawn_count == self.withdrawal_count and not has_unfinished and not is_empty
+        is_offered = withdrawn_count == self.withdrawal_count and not has_unfinished and not is_empty
+        return is_offered and not self.is_superseded
 
     @property
     def can_retry(self) -> bool:
@@ -73,17 +80,23 @@ class _PanelAccount:
             return self.skip_reason.may_pass and self.can_withdraw
         return (
             self.newest_withdrawal is not None
-            and self.newest_withdrawal.state == WithdrawalState.REFUSED
+            and self.newest_withdrawal.state in {WithdrawalState.REFUSED, WithdrawalState.AMOUNT_CHANGED}
             and self.can_withdraw
         )
 
 
 def create_buttons(
-    connection: Connection, delivery_id: int, holders: Iterable[Holder], *, now: Millis
+    connection: Connection,
+    delivery_id: int,
+    holders: Iterable[Holder],
+    *,
+    kinds: Collection[Kind],
+    now: Millis,
 ) -> None:
     """Create a button for each account that can be withdrawn now. Idempotent per card.
 
-    An account is left out while it has an unfinished withdrawal, or one that no balance report includes yet.
+    It offers the listed amounts of these kinds. An account is left out while it has an unfinished withdrawal, or one
+    that no balance report includes yet.
     """
     holders = list(holders)
     withdrawals_by_account = _load_withdrawals(connection, [each.account_ref for each in holders])
@@ -98,10 +111,64 @@ def create_buttons(
                     "delivery_id": delivery_id,
                     "account_ref": each.account_ref,
                     "withdrawal_count": withdrawal_count,
-                    "created_at": now,
+                    "amounts": content_of(withdrawable(each.amounts, kinds)),
+                    "offered_at": now,
                 }
             )
     insert_or_ignore(connection, buttons, rows)
+
+
+def renew_button(
+    connection: Connection,
+    delivery_id: int,
+    account_ref: int,
+    *,
+    withdrawal_count: int,
+    amounts: Amounts,
+    now: Millis,
+) -> None:
+    """Offer the balance of today for an account of the card. Buttons for several accounts that list it go stale."""
+    offered_at = max(now, _newest_offer_at(connection, delivery_id) + 1)
+    ensure_button(
+        connection,
+        delivery_id=delivery_id,
+        account_ref=account_ref,
+        withdrawal_count=withdrawal_count,
+        amounts=amounts,
+        now=offered_at,
+    )
+
+
+def renew_listed_button(
+    connection: Connection, delivery_id: int, account_ref: int, *, amounts: Amounts, now: Millis
+) -> None:
+    """The same for the card whose button was pressed, if it lists several accounts; with its withdrawal count."""
+    row = connection.execute(
+        sa.select(deliveries.c.account_ref, sa.func.max(buttons.c.withdrawal_count).label("withdrawal_count"))
+        .join(buttons, buttons.c.delivery_id == deliveries.c.id)
+        .where(deliveries.c.id == delivery_id, buttons.c.account_ref == account_ref)
+        .group_by(deliveries.c.id)
+    ).first()
+    if row is not None and row.account_ref is None:
+        renew_button(
+            connection,
+            delivery_id,
+            account_ref,
+            withdrawal_count=row.withdrawal_count,
+            amounts=amounts,
+            now=now,
+        )
+
+
+def _newest_offer_at(connection: Connection, delivery_id: int) -> Millis:
+    query = sa.select(sa.func.max(buttons.c.offered_at)).where(buttons.c.delivery_id == delivery_id)
+    return connection.execute(query).scalar() or 0
+
+
+def get_revision(connection: Connection, delivery_id: int) -> str:
+    """Identifies the list that the card shows. It changes with every batch and with every renewed button."""
+    batch_count = batches.count_batches(connection, delivery_id)
+    return f"{batch_count}.{_newest_offer_at(connection, delivery_id)}"
 
 
 def _blocks_button(row: _SqlRow) -> bool:
@@ -117,6 +184,7 @@ def _load_withdrawals(connection: Connection, refs: Collection[int]) -> Mapping[
             withdrawals.c.order_id,
             withdrawals.c.state,
             withdrawals.c.withdrawal_count,
+            withdrawals.c.agreed,
             withdrawals.c.expected,
             withdrawals.c.withdrawn,
             withdrawals.c.is_in_ledger,
@@ -143,19 +211,22 @@ def _load_panel_accounts(connection: Connection, delivery_id: int, digest: Diges
         for row in connection.execute(
             sa.select(buttons)
             .where(buttons.c.delivery_id == delivery_id)
-            .order_by(buttons.c.withdrawal_count)
+            .order_by(buttons.c.withdrawal_count, buttons.c.offered_at)
         ).all()
     }
     withdrawals_by_account = _load_withdrawals(connection, list(buttons_by_account))
     skips = batches.list_skipped(connection, delivery_id)
+    shown_later = superseding.list_accounts_shown_later(connection, delivery_id)
     return [
         _PanelAccount(
             buttons_by_account[ref].ref,
             buttons_by_account[ref].withdrawal_count,
+            read_content(buttons_by_account[ref].amounts),
             delivery_id,
             holder,
             withdrawals_by_account.get(ref, ()),
             skips.get(ref),
+            ref in shown_later,
         )
         for holder in digest.holders
         if (ref := holder.account_ref) in buttons_by_account
@@ -175,23 +246,24 @@ def get_panel(connection: Connection, delivery_id: int, digest: Digest, *, now: 
             account_ref=account.holder.account_ref,
             account_id=account.holder.account_id,
             referrer=account.holder.referrer,
-            amounts=account.holder.amounts,
+            amounts=account.amounts,
         )
         for account in panel_accounts
         if account.can_withdraw and not account.can_retry
     )
     can_retry = any(account.can_retry for account in panel_accounts)
 
-    def ensure_button(action: Action, *, wanted: bool) -> str:
+    def offer(action: Action, *, wanted: bool) -> str:
         return ensure_panel_button(connection, delivery_id, action, now=now) if wanted else ""
 
     return DigestPanel(
-        one=ensure_button(Action.ONE, wanted=bool(options) and is_idle),
-        all=ensure_button(Action.ALL, wanted=len(options) > 1 and is_idle),
-        retry=ensure_button(Action.RETRY, wanted=can_retry and is_idle),
+        one=offer(Action.ONE, wanted=bool(options) and is_idle),
+        all=offer(Action.ALL, wanted=len(options) > 1 and is_idle),
+        retry=offer(Action.RETRY, wanted=can_retry and is_idle),
         options=options if is_idle else (),
         results=tuple(result for account in panel_accounts if (result := _to_result(account)) is not None),
         progress=progress,
+        superseded=sum(account.is_superseded for account in panel_accounts),
     )
 
 
@@ -204,7 +276,7 @@ def _to_result(account: _PanelAccount) -> Result | None:
             referrer=account.holder.referrer,
             state=None,
             order_id="",
-            amounts=account.holder.amounts,
+            amounts=account.amounts,
             skipped=account.skip_reason,
             again=account.can_retry,
         )
@@ -215,7 +287,7 @@ def _to_result(account: _PanelAccount) -> Result | None:
         referrer=account.holder.referrer,
         state=WithdrawalState(order.state),
         order_id=order.order_id,
-        amounts=_amounts(order, account.holder.amounts),
+        amounts=_amounts(order, account.amounts),
         payout=PayoutState(order.payout) if order.payout else None,
         code=order.code,
         reason=order.reason or "",
@@ -223,12 +295,15 @@ def _to_result(account: _PanelAccount) -> Result | None:
     )
 
 
-def _amounts(order: _SqlRow, listed_amounts: Amounts) -> Amounts:
-    """The withdrawn amounts. Before the end, the expected or the listed ones."""
-    if order.state == WithdrawalState.NOTHING:
-        return {}
-    text = order.withdrawn or order.expected
-    return read_content(text) if text else listed_amounts
+def _amounts(order: _SqlRow, offered: Amounts) -> Amounts:
+    """The withdrawn amounts; before the end the agreed ones; after a failure what the retry button offers."""
+    match order.state:
+        case WithdrawalState.NOTHING:
+            return {}
+        case WithdrawalState.REFUSED | WithdrawalState.AMOUNT_CHANGED:
+            return offered
+        case _:
+            return read_content(order.withdrawn or order.agreed)
 
 
 def list_candidates(
@@ -244,7 +319,7 @@ def list_candidates(
 
 def ensure_panel_button(connection: Connection, delivery_id: int, action: Action, *, now: Millis) -> str:
     """The ref of the panel button for the current revision. Every rendering gets the same one."""
-    revision = batches.count_batches(connection, delivery_id)
+    revision = get_revision(connection, delivery_id)
     insert_or_ignore(
         connection,
         panel_buttons,
@@ -298,4 +373,5 @@ def find_panel_button(connection: Connection, ref: str, *, address_book: Address
         group=address_book.group_at(row.receive_id) if row.receive_id_type == "chat_id" else None,
         posted_at=row.updated_at if row.state == DeliveryState.SENT else row.created_at,
         message_id=row.message_id,
+        is_unconfirmed=row.message_id is None and row.state in OPEN_STATES,
     )

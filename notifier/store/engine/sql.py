@@ -25,6 +25,23 @@ def insert_returning(
     return found
 
 
+def upsert_returning(
+    connection: Connection,
+    table: sa.Table,
+    row: Mapping[str, object],
+    *,
+    key: Sequence[str],
+    update: Sequence[str],
+) -> sa.Row[*tuple[Any, ...]]:
+    """Insert a row and return it as stored. If a row with this unique key exists, only the columns `update` change."""
+    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).values(**row)
+    changed = {name: statement.excluded[name] for name in update}
+    statement = statement.on_conflict_do_update(index_elements=list(key), set_=changed).returning(table)
+    found: sa.Row[*tuple[Any, ...]] = connection.execute(statement).one()
+    return found
+
+
 def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert rows. If the primary key exists, update the other given columns."""
     if not rows:

@@ -97,8 +97,8 @@ panel_buttons = Table(
     Column("delivery_id", Id, ForeignKey("deliveries.id"), nullable=False),
     # Action: one, all, retry.
     Column("action", String(8), nullable=False),
-    # Number of batches that the card had when the button was rendered.
-    Column("revision", Integer, nullable=False),
+    # The list that the card showed when the button was rendered: number of batches, and time of the newest button.
+    Column("revision", String(40), nullable=False),
     # In ms.
     Column("created_at", BigInteger, nullable=False),
     UniqueConstraint("delivery_id", "action", "revision"),

@@ -123,6 +123,8 @@ accounts = Table(
     Column("recheck_at", BigInteger),
     # modified_at of the newest balance that came from a read instead of an event, in ms.
     Column("recovered_modified_at", BigInteger),
+    # Reconciliation run that counts the recovered balance as missed. NULL: none, or its event has arrived since.
+    Column("missed_run_id", Id),
     UniqueConstraint("tenant_key", "app_id", "account_id"),
 )
 _REFERRER_UNKNOWN = text("looked_up_at IS NULL")
@@ -413,9 +415,11 @@ buttons = Table(
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
     # Number of completed withdrawals of the account when the button was rendered.
     Column("withdrawal_count", Integer, nullable=False),
-    # In ms.
-    Column("created_at", BigInteger, nullable=False),
-    UniqueConstraint("delivery_id", "account_ref", "withdrawal_count"),
+    # The amounts that the button offers to withdraw, as canonical text.
+    Column("amounts", Text, nullable=False),
+    # When a card with this button was last rendered, in ms. The newest one is the button that the card shows.
+    Column("offered_at", BigInteger, nullable=False),
+    UniqueConstraint("delivery_id", "account_ref", "withdrawal_count", "amounts"),
 )
 Index("ix_buttons_account", buttons.c.account_ref, buttons.c.withdrawal_count)
 
@@ -438,6 +442,8 @@ withdrawals = Table(
     Column("requested_by", String(64), nullable=False),
     # In ms.
     Column("requested_at", BigInteger, nullable=False),
+    # Amounts that the requester agreed to: those of the pressed button, as canonical text.
+    Column("agreed", Text, nullable=False),
     # Idempotency key of the press.
     Column("click_key", String(128), nullable=False, unique=True),
     # Delivery of the card whose button was pressed.

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("mismatch_modified_at", sa.BigInteger(), nullable=True),
         sa.Column("recheck_at", sa.BigInteger(), nullable=True),
         sa.Column("recovered_modified_at", sa.BigInteger(), nullable=True),
+        sa.Column("missed_run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint(
             "tenant_key", "app_id", "account_id", name=op.f("uq_accounts_tenant_key_app_id_account_id")
@@ -364,7 +365,8 @@ def upgrade() -> None:
         sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("account_ref", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("withdrawal_count", sa.Integer(), nullable=False),
-        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("amounts", sa.Text(), nullable=False),
+        sa.Column("offered_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["account_ref"], ["accounts.id"], name=op.f("fk_buttons_account_ref")),
         sa.ForeignKeyConstraint(["delivery_id"], ["deliveries.id"], name=op.f("fk_buttons_delivery_id")),
         sa.PrimaryKeyConstraint("ref", name=op.f("pk_buttons")),
@@ -372,7 +374,8 @@ def upgrade() -> None:
             "delivery_id",
             "account_ref",
             "withdrawal_count",
-            name=op.f("uq_buttons_delivery_id_account_ref_withdrawal_count"),
+            "amounts",
+            name=op.f("uq_buttons_delivery_id_account_ref_withdrawal_count_amounts"),
         ),
     )
     op.create_index("ix_buttons_account", "buttons", ["account_ref", "withdrawal_count"], unique=False)
@@ -430,7 +433,7 @@ def upgrade() -> None:
         sa.Column("ref", sa.String(length=40), nullable=False),
         sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("action", sa.String(length=8), nullable=False),
-        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.String(length=40), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["delivery_id"], ["deliveries.id"], name=op.f("fk_panel_buttons_delivery_id")
@@ -451,6 +454,7 @@ def upgrade() -> None:
         sa.Column("role", sa.String(length=16), nullable=False),
         sa.Column("requested_by", sa.String(length=64), nullable=False),
         sa.Column("requested_at", sa.BigInteger(), nullable=False),
+        sa.Column("agreed", sa.Text(), nullable=False),
         sa.Column("click_key", sa.String(length=128), nullable=False),
         sa.Column("delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
