@@ -206,7 +206,7 @@ def test_what_was_given_up_is_handed_over_again(file: Path, database: Database) 
 
     result = run(file, "retry", "rn-1", "rn-3", "rn-9", **CALLED)
     assert (1, "1 will be submitted again: rn-1.\n") == (result.exit_code, result.stdout)
-    assert "rn-3, rn-9: not dead, or no such payout" in result.stderr
+    assert "rn-3, rn-9: neither dead nor unknown, or no such payout" in result.stderr
     assert "pending" == read_payout(database, "rn-1").state
     assert "1 will be submitted again: rn-2.\n" == run(file, "retry", "--all-dead", **CALLED).stdout
     assert ("manual", "command line", "to be submitted again") in trail(database, "rn-2")

@@ -201,8 +201,8 @@ LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical", "lo
 EVENTS_WITH_A_STATE: dict[str, set[str]] = {
     "connection": {state.value for state in ConnectionState},
     "delivery": {DeliveryState.DEAD, DeliveryState.UNKNOWN, DeliveryState.REROUTED},
-    "payout": {PayoutState.PAID, PayoutState.FAILED},
-    "withdrawal": set(WithdrawalState) - {WithdrawalState.REQUESTED},
+    "payout": {PayoutState.PAID, PayoutState.FAILED, PayoutState.DEAD, PayoutState.UNKNOWN},
+    "withdrawal": {state.value for state in WithdrawalState} - {"requested", "ended"},
 }
 """Events whose name ends with a state, such as `"connection.%s"`, and the states that are logged."""
 

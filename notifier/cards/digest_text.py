@@ -43,6 +43,8 @@ DAY_MS = 86_400_000
 _PAYOUTS = {
     "dead": Bilingual(zh="付款系统未接收", en="Rejected by the payroll system"),
     "failed": Bilingual(zh="付款失败", en="Payment failed"),
+    "unknown": Bilingual(zh="付款结果未知", en="Not known whether it was paid"),
+    "unconfirmed": Bilingual(zh="提现金额待确认", en="Withdrawn amount to be confirmed"),
     "late": Bilingual(zh="提现后长时间未付款", en="Payment overdue"),
 }
 _SKIPPED = {
@@ -64,7 +66,7 @@ _REFUSED = {
 """Reasons by Feishu's error code, shorter than those of a panel because a table cell is small."""
 LONGEST_REFUSAL_CODE = max(_REFUSED, key=lambda code: len(f"{_REFUSED[code].zh}{_REFUSED[code].en}".encode()))
 """The code with the longest text in a result table, for an estimate of a card's size."""
-_FIRST = ("refused", "amount_changed", "skipped", "failed", "nothing", "processing")
+_FIRST = ("refused", "amount_changed", "ended", "skipped", "failed", "nothing", "processing")
 """Order of the results: those that need attention are on the first page of the table."""
 
 

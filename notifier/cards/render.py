@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any, Protocol
 
@@ -51,11 +51,23 @@ Check = Callable[[object], Sequence[Problem]]
 Card = BalanceChangeCard | WithdrawalCard | DigestCard
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnLines:
+    """The operator's own texts on cards. None: empty."""
+
+    contact: Bilingual | None = None
+    """On reward and withdrawal cards: whom to ask."""
+    payday: Bilingual | None = None
+    """On the same cards: when payments are made."""
+    payroll_contact: Bilingual | None = None
+    """On HR's cards about a payout with a problem."""
+
+
 class Renderer:
     """Renders cards and plain texts.
 
     zone: for times that Feishu cannot show in the reader's own time zone. per_minute: withdrawals per minute, to
-    estimate the time of a batch. contact, payday: the operator's own lines on reward and withdrawal cards, or None.
+    estimate the time of a batch. own_lines: the operator's own texts.
     """
 
     def __init__(
@@ -67,8 +79,7 @@ class Renderer:
         clock: Clock,
         withdraw_offer: WithdrawOffer | None = None,
         per_minute: int = 90,
-        contact: Bilingual | None = None,
-        payday: Bilingual | None = None,
+        own_lines: OwnLines | None = None,
     ) -> None:
         self._templates = templates
         self._per_minute = per_minute
@@ -76,8 +87,7 @@ class Renderer:
         self._check = check
         self._zone = zone
         self._clock = clock
-        self._contact = contact
-        self._payday = payday
+        self._own_lines = own_lines or OwnLines()
 
     def content(self, claimed: ClaimedDelivery) -> Content:
         """Return the content in the delivery's variant, or the next lower one that can be rendered.
@@ -153,7 +163,9 @@ class Renderer:
             card = balance_change_card(
                 notices, audience=audience, referrer=referrer, zone=self._zone, reroute=reroute
             )
-            return replace(card, withdrawal=panel, contact=self._contact, payday=self._payday)
+            return replace(
+                card, withdrawal=panel, contact=self._own_lines.contact, payday=self._own_lines.payday
+            )
         shown = withdrawal_card(
             notices,
             now_shown=panel,
@@ -162,7 +174,12 @@ class Renderer:
             reroute=reroute,
             asked_at=to_millis(self._clock.now()),
         )
-        return replace(shown, contact=self._contact, payday=self._payday)
+        return replace(
+            shown,
+            contact=self._own_lines.contact,
+            payday=self._own_lines.payday,
+            payroll_contact=self._own_lines.payroll_contact,
+        )
 
     def digest(
         self,
@@ -244,6 +261,7 @@ STATES = {
     "failed": "付款失败 / Payment failed",
     "nothing": "没有可提现的余额 / Nothing to withdraw",
     "refused": "提现失败 / Withdrawal failed",
+    "ended": "未提现，可再次提现 / Nothing was withdrawn, you can try again",
     "amount_changed": "余额已变动，未提现 / The balance changed, nothing was withdrawn",
     "superseded": "已有更新的卡片 / A newer card shows this",
 }
@@ -252,6 +270,9 @@ STATES = {
 ALARMS = {
     "late": "提现后长时间未付款，请处理 / Payment overdue. Please check it.",
     "dead": "付款系统未接收，请处理 / Rejected by the payroll system. Please check it.",
+    "unknown": "付款结果未知，请核实 / It is not known whether it was paid. Please check it.",
+    "stuck": "提现长时间没有结果，请处理 / No result for hours. Please check it.",
+    "unconfirmed": "提现金额待确认，请核实 / The withdrawn amount must be confirmed. Please check it.",
 }
 
 

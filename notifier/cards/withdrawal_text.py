@@ -49,12 +49,27 @@ BALANCE_CHANGED_SINCE = Bilingual(
     zh="余额与确认时的金额不同，未提现。请核对后再次点击提现。",
     en="The balance is not the amount you confirmed, so nothing was withdrawn. Check it, then click Withdraw again.",
 )
+ENDED_BY_OPERATOR = Bilingual(
+    zh="飞书未返回结果，管理员已确认没有提现。可以再次提现。",
+    en="Feishu gave no result. Your administrator confirmed that nothing was withdrawn. You can withdraw again.",
+)
+_WHY_NOTHING = {
+    WithdrawalState.AMOUNT_CHANGED: BALANCE_CHANGED_SINCE,
+    WithdrawalState.ENDED: ENDED_BY_OPERATOR,
+}
 SEE_NEWER_CARD = Bilingual(
     zh="请查看本会话中更新的卡片。", en="See the newer card in this chat for the current state."
 )
 NO_REASON = Bilingual(zh="飞书未说明原因", en="Feishu gave no reason")
-NO_PAYOUT_REASON = Bilingual(zh="付款系统未说明原因", en="The payroll system gave no reason")
+NO_PAYOUT_REASON = Bilingual(zh="原因请向薪酬团队核实", en="Ask the payroll team for the reason")
 MAX_REFERENCE_LENGTH = 64
+_ALARMS = {
+    NoticeReason.PAYOUT_LATE: "late",
+    NoticeReason.PAYOUT_DEAD: "dead",
+    NoticeReason.PAYOUT_UNKNOWN: "unknown",
+    NoticeReason.PAYOUT_UNCONFIRMED: "unconfirmed",
+    NoticeReason.STUCK: "stuck",
+}
 DAY_MS = 86_400_000
 
 _DENIED = {
@@ -245,8 +260,7 @@ def panel(
             return booked if payout is None else _paying(booked, payout, zone)
         case WithdrawalState.NOTHING:
             return WithdrawalPanel(state="nothing", order_id=order_id, by=by)
-        case WithdrawalState.REFUSED | WithdrawalState.AMOUNT_CHANGED:
-            is_refused = withdrawal.state is WithdrawalState.REFUSED
+        case WithdrawalState.REFUSED | WithdrawalState.AMOUNT_CHANGED | WithdrawalState.ENDED:
             again = ref if available else ""
             return WithdrawalPanel(
                 state=withdrawal.state.value,
@@ -254,7 +268,7 @@ def panel(
                 amounts=_figures(available) if again else (),
                 order_id=order_id,
                 by=by,
-                reason=_reason(withdrawal) if is_refused else BALANCE_CHANGED_SINCE,
+                reason=_WHY_NOTHING.get(withdrawal.state) or _reason(withdrawal),
             )
 
 
@@ -306,7 +320,7 @@ def withdrawal_card(
     milliseconds since the epoch, to count the days of a late payment. reroute: as for balance_change_card.
     """
     last = notices[-1]
-    alarm = {NoticeReason.PAYOUT_LATE: "late", NoticeReason.PAYOUT_DEAD: "dead"}.get(last.reason, "")
+    alarm = _ALARMS.get(last.reason, "")
     is_open = now_shown.state not in {"paid", "failed", "superseded"}
     since = now_shown.at if now_shown.at is not None else last.occurred_at
     return WithdrawalCard(

@@ -24,7 +24,7 @@ def payouts() -> None:
 
 
 @payouts.command("list")
-@list_options(["pending", "sent", "paid", "failed", "dead"])
+@list_options(["unconfirmed", "pending", "submitting", "sent", "paid", "failed", "dead", "unknown"])
 def list_payouts(
     config_path: Path | None, clock_file: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool
 ) -> None:
@@ -64,7 +64,15 @@ def show_payout(config_path: Path | None, order_id: str, *, as_json: bool) -> No
 )
 @click.option("--again", is_flag=True, help="Export the whole period again. Changes nothing.")
 @click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Output file. Default: standard output."
+    "--include-unknown",
+    is_flag=True,
+    help="Also export payouts that the payroll system may have paid already. Ask its team first.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    default=Path("-"),
+    help="Output file, pipe or device. Default: standard output.",
 )
 def export_payouts(
     config_path: Path | None,
@@ -72,33 +80,51 @@ def export_payouts(
     since: str | None,
     until: str | None,
     output_format: str,
-    output: Path | None,
+    output: Path,
     *,
     again: bool,
+    include_unknown: bool,
 ) -> None:
     """Export payouts for a payroll system without an API. Each payout is exported once."""
     from notifier.operations import payout_export  # noqa: PLC0415 - see above
 
     loaded, clock = load_config(config_path), make_clock(clock_file)
     window = payout_export.parse_window(since, until, clock, zone=loaded.config.cards.time_zone)
-    if output is not None:
-        payout_export.check_writable(output)
+    payout_export.check_writable(output)
     with open_database(loaded) as database:
-        has_payout_url = bool(loaded.config.payouts.url)
-        batch = payout_export.export_payouts(
-            database, window, clock, again=again, has_payout_url=has_payout_url
+        wanted = payout_export.make_filter(
+            database,
+            window,
+            has_payout_url=bool(loaded.config.payouts.url),
+            include_unknown=include_unknown,
+            again=again,
         )
-    text = payout_export.as_csv(batch.rows) if output_format == "csv" else payout_export.as_json(batch.rows)
-    try:
-        if output is None:
-            sys.stdout.buffer.write(text.encode())
-            sys.stdout.buffer.flush()
-        else:
-            payout_export.write(output, text)
-    except OSError as error:
-        print_error(f"not all was written: {error.strerror}. They are marked as exported; use --again.")
+        try:
+            exported = payout_export.export_payouts(
+                database, wanted, clock, output=output, output_format=output_format
+            )
+        except payout_export.ExportNotWrittenError as error:
+            print_error(str(error))
+            sys.exit(1)
+    click.echo(exported.summary(), err=True)
+    if exported.changed:
         sys.exit(1)
-    click.echo(batch.summary(again=again), err=True)
+
+
+@payouts.command("confirm")
+@CONFIG_OPTION
+@CLOCK_OPTION
+@click.argument("order_id")
+def confirm_payout(config_path: Path | None, clock_file: Path | None, order_id: str) -> None:
+    """Confirm the amounts of a payout for which Feishu named none. It is then submitted or exported."""
+    from notifier.operations import payouts  # noqa: PLC0415 - see above
+
+    with open_database(load_config(config_path)) as database:
+        confirmed = payouts.confirm_payout(database, make_clock(clock_file), order_id)
+    if not confirmed:
+        print_error(f"{order_id} is not to be confirmed; see `notifier payouts list --state unconfirmed`.")
+        sys.exit(1)
+    click.echo(f"{order_id} is confirmed.")
 
 
 @payouts.command("mark")
@@ -118,6 +144,9 @@ def mark_payout(
 ) -> None:
     """Record the result of a payout manually. The referrer is notified."""
     from notifier.operations import payouts  # noqa: PLC0415 - see above
+
+    if status == "failed" and not reason.strip():
+        raise click.UsageError("Say why with --reason; the referrer and HR read it.")
 
     loaded = load_config(config_path)
     with open_database(loaded) as database:
@@ -146,7 +175,7 @@ def mark_payout(
 def retry_payouts(
     config_path: Path | None, clock_file: Path | None, order_ids: tuple[str, ...], *, all_dead: bool
 ) -> None:
-    """Submit dead payouts again, with the same idempotency key and the same body."""
+    """Submit dead and unknown payouts again, with the same idempotency key and the same body."""
     from notifier.operations import payouts  # noqa: PLC0415 - see above
 
     if all_dead == bool(order_ids):
@@ -163,6 +192,6 @@ def retry_payouts(
     click.echo(f"{len(done)} will be submitted again{': ' + ', '.join(done) if done else ''}.")
     if not_dead:
         print_error(
-            f"{', '.join(not_dead)}: not dead, or no such payout; `notifier payouts list --state dead` shows those."
+            f"{', '.join(not_dead)}: neither dead nor unknown, or no such payout; see `notifier payouts list`."
         )
         sys.exit(1)

@@ -24,7 +24,7 @@ def withdrawals() -> None:
 
 
 @withdrawals.command("list")
-@list_options(["requested", "withdrawn", "amount_changed", "nothing", "refused"])
+@list_options(["requested", "withdrawn", "amount_changed", "nothing", "refused", "ended"])
 def list_withdrawals(
     config_path: Path | None, clock_file: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool
 ) -> None:
@@ -68,3 +68,30 @@ def resume_withdrawal(config_path: Path | None, clock_file: Path | None, order_i
         print_error(f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.")
         sys.exit(1)
     click.echo(f"{order_id} is retried now, with the same order id.")
+
+
+@withdrawals.command("end")
+@CONFIG_OPTION
+@CLOCK_OPTION
+@click.argument("order_id")
+@click.option(
+    "--nothing-moved", is_flag=True, help="You have seen in Feishu Hire that nothing was withdrawn."
+)
+def end_withdrawal(
+    config_path: Path | None, clock_file: Path | None, order_id: str, *, nothing_moved: bool
+) -> None:
+    """End a withdrawal without a result, so that its account can be withdrawn from again."""
+    from notifier.operations import withdrawals  # noqa: PLC0415 - see above
+
+    if not nothing_moved:
+        raise click.UsageError(
+            "Look in Feishu Hire whether the balance was withdrawn. If it was not, add --nothing-moved. If it was, use "
+            "`notifier withdrawals resume`."
+        )
+    loaded = load_config(config_path)
+    with open_database(loaded) as database:
+        ended = withdrawals.end_withdrawal(database, loaded.config, make_clock(clock_file), order_id)
+    if not ended.is_ok:
+        print_error(ended.text)
+        sys.exit(1)
+    click.echo(ended.text)

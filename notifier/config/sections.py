@@ -240,6 +240,8 @@ class PayoutConfig(Section):
     """An unpaid payout is late after this time, in days; None: never."""
     alarm_group: str | None = None
     """Group that receives alarms; None: the fallback group."""
+    contact: OwnLine = OwnLineConfig()
+    """Line on HR's cards about a payout with a problem: whom to ask."""
 
     @field_validator("url")
     @classmethod

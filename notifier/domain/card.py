@@ -74,8 +74,9 @@ class WithdrawalPanel:
     """The part of a card that shows the withdrawal of a balance."""
 
     state: str
-    """`offered`, `processing`, `withdrawn`, `nothing` (there was nothing to withdraw), `refused`, `amount_changed` (the
-    balance was not the confirmed one, so nothing was withdrawn) or `superseded` (a newer card in the chat shows it).
+    """`offered`, `processing`, `withdrawn`, `nothing` (there was nothing to withdraw), `refused`, `ended` (by an
+    operator), `amount_changed` (the balance was not the confirmed one, so nothing was withdrawn) or `superseded` (a
+    newer card in the chat shows it).
     After `withdrawn` follow `sent` (the company's system accepted the payout), `paid` and `failed` (as it reported).
     """
     ref: str = ""
@@ -165,3 +166,5 @@ class WithdrawalCard:
     """As on a BalanceChangeCard."""
     payday: Bilingual | None = None
     """As on a BalanceChangeCard."""
+    payroll_contact: Bilingual | None = None
+    """The operator's text from `payouts.contact`, for HR's cards about a payout with a problem; None: empty."""

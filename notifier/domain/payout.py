@@ -1,9 +1,12 @@
 """Payout: a booked withdrawal is submitted to the company's payroll system, which pays it and reports the result.
 
-pending -> sent             the payroll system accepted it, or it was exported
-   |        |-> paid        reported, with a reference
-   |        '-> failed      reported, with a reason; may later be reported as paid after another attempt
-   '-> dead                 the payroll system does not accept it; an operator decides (retry, export, mark)
+pending -> submitting -> sent       the payroll system accepted it, or it was exported
+   ^           |           |-> paid    reported, with a reference
+   |           |           '-> failed  reported, with a reason; may later be reported as paid after another attempt
+   |           |-> pending             no clear answer: submitted again with the same key
+   |           |-> dead                refused; an operator decides (retry, export, mark)
+   |           '-> unknown             given up after a call without an answer: it may have been paid
+unconfirmed                            Feishu named no amounts; an operator confirms the expected ones
 """
 
 import json
@@ -23,11 +26,14 @@ from notifier.errors import CallError, OutcomeUnknown, TemporaryFailure
 class PayoutState(StrEnum):
     """State of a payout; the module docstring shows the transitions."""
 
+    UNCONFIRMED = "unconfirmed"
     PENDING = "pending"
+    SUBMITTING = "submitting"
     SENT = "sent"
     PAID = "paid"
     FAILED = "failed"
     DEAD = "dead"
+    UNKNOWN = "unknown"
 
 
 SETTLED: Collection[PayoutState] = (PayoutState.PAID, PayoutState.FAILED)
@@ -63,8 +69,12 @@ class Payout:
     """When it was first exported, Unix milliseconds."""
     settled_at: Millis | None = None
     """When it was reported as paid or failed, Unix milliseconds."""
+    unknown_since: Millis | None = None
+    """Start of the first call without a clear answer, Unix milliseconds; None: no such call."""
     reported_at: Millis | None = None
     """When the payroll system signed its newest report, Unix milliseconds."""
+    first_paid_at: Millis | None = None
+    """When the first `paid` was stored, Unix milliseconds; None: it was never reported paid."""
     reference: str = ""
     """Reference of the payroll system."""
     reason: str | None = None
@@ -97,7 +107,7 @@ class PayoutReportOutcome(StrEnum):
     SAME = "same"
     """Already known: nothing changes and nobody is notified again."""
     OLDER = "older"
-    """Signed before the newest known report: it arrived late or is a replay."""
+    """Signed before the newest known report: it arrived late or is a replay. The first `paid` is never older."""
     CONFLICT = "conflict"
     """Already paid under another reference, possibly paid twice. Needs attention."""
     UNKNOWN = "unknown"
@@ -107,6 +117,9 @@ class PayoutReportOutcome(StrEnum):
 def judge_report(payout: Payout, report: PayoutReport) -> PayoutReportOutcome:
     """Return what a report changes. A payout in any state accepts reports, because it may have been paid without a
     submission.
+
+    The clocks of the sender and of an operator may differ, so the first `paid` counts whenever it was signed: a payout
+    that is taken for unpaid would be paid again.
     """
     same = (payout.state, payout.reference) == (report.status, report.reference)
     if same and (report.status is PayoutState.PAID or payout.reason == (report.reason or None)):
@@ -114,11 +127,11 @@ def judge_report(payout: Payout, report: PayoutReport) -> PayoutReportOutcome:
     both_paid = payout.state is PayoutState.PAID and report.status is PayoutState.PAID
     if both_paid and "" in {payout.reference, report.reference}:
         return PayoutReportOutcome.SAME  # a missing reference does not contradict the known one
-    if payout.reported_at is not None and report.at < payout.reported_at:
-        return PayoutReportOutcome.OLDER
     if both_paid:
         return PayoutReportOutcome.CONFLICT
-    return PayoutReportOutcome.NEW
+    is_first_paid = report.status is PayoutState.PAID and payout.first_paid_at is None
+    is_older = payout.reported_at is not None and report.at < payout.reported_at
+    return PayoutReportOutcome.OLDER if is_older and not is_first_paid else PayoutReportOutcome.NEW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +139,13 @@ class PayoutRetry:
     """What happens to a payout after a failed submission.
 
     state: the next state. due_at: when to submit again, Unix milliseconds; only for PENDING. reason: text of the
-    failure.
+    failure. unknown_since: as on a Payout.
     """
 
     state: PayoutState
     due_at: Millis
     reason: str
+    unknown_since: Millis | None = None
 
 
 def after_failure(
@@ -139,15 +153,24 @@ def after_failure(
 ) -> PayoutRetry:
     """Return what happens to a payout after a failed submission.
 
-    It is submitted again with the same key and body as long as that can help. After that it needs attention. now:
+    It is submitted again with the same key and body as long as that can help. After that it needs attention: as DEAD,
+    or as UNKNOWN if a call had no clear answer, because the payroll system may have paid it. now:
     Unix milliseconds. jitter: 0 to 1. give_up_after_ms: milliseconds from the first try.
     """
     asked = round(1000 * (error.retry_after_seconds or 0))
     due_at = now + max(asked, pause_ms(attempts=payout.attempts + 1, jitter=jitter))
     helps = isinstance(error, TemporaryFailure | OutcomeUnknown)
     patient = due_at - (payout.first_tried_at or now) < give_up_after_ms
-    state = PayoutState.PENDING if helps and patient else PayoutState.DEAD
-    return PayoutRetry(state=state, due_at=due_at, reason=error.reason)
+    unknown_since = payout.unknown_since
+    if isinstance(error, OutcomeUnknown) and unknown_since is None:
+        unknown_since = now
+    given_up = PayoutState.DEAD if unknown_since is None else PayoutState.UNKNOWN
+    return PayoutRetry(
+        state=PayoutState.PENDING if helps and patient else given_up,
+        due_at=due_at,
+        reason=error.reason,
+        unknown_since=unknown_since,
+    )
 
 
 def body_of(withdrawal: Withdrawal, *, withdrawn: Amounts, at: Millis, referrer: Referrer | None) -> str:

@@ -7,6 +7,7 @@ requested -> withdrawn      Feishu booked it; no further call
     |     -> amount_changed the balance differs from the amounts agreed to; nothing was withdrawn, the button is back
     |     -> nothing        there was nothing to withdraw, before or at the call
     |     -> refused        Feishu refused it and a retry cannot help; the card shows the button again
+    |     -> ended          an operator found that nothing was withdrawn; the card shows the button again
     '-> requested           not done, or outcome unknown: retried with the same order id, without limit
 """
 
@@ -35,6 +36,7 @@ class WithdrawalState(StrEnum):
     AMOUNT_CHANGED = "amount_changed"
     NOTHING = "nothing"
     REFUSED = "refused"
+    ENDED = "ended"
 
 
 class Role(StrEnum):
@@ -297,6 +299,10 @@ def after_failure(withdrawal: Withdrawal, error: CallError, *, now: Millis, jitt
         code=error.code,
         log_id=error.log_id,
     )
+
+
+STUCK_AFTER_MS = 6 * 3_600_000
+"""An order without a clear answer for this long needs an operator. A failure of Feishu seldom lasts longer."""
 
 
 def may_repeat(withdrawal: Withdrawal, available: Amounts) -> bool:

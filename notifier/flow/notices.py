@@ -141,6 +141,7 @@ class NoticeWriter:
 _WITHDRAWAL_RESULTS = {
     WithdrawalState.WITHDRAWN: NoticeReason.WITHDRAWN,
     WithdrawalState.AMOUNT_CHANGED: NoticeReason.AMOUNT_CHANGED,
+    WithdrawalState.ENDED: NoticeReason.ENDED,
     WithdrawalState.NOTHING: NoticeReason.NOTHING,
     WithdrawalState.REFUSED: NoticeReason.REFUSED,
 }

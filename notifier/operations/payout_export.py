@@ -1,24 +1,33 @@
-"""Payout export: a file for a payroll system without an API. A payout is exported once, or again on request."""
+"""Payout export: a file for a payroll system without an API. A payout is exported once, or again on request.
 
+The rows are written page by page. Payouts are marked as exported only after the last byte is written, in short
+transactions, so that a running notifier is never held up and a failed export leaves nothing marked.
+"""
+
+import contextlib
 import json
 import os
+import stat
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.domain.payout import Payout, PayoutState
+from notifier.domain.payout import PayoutState
 from notifier.errors import ConfigError
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
 from notifier.operations.formatting import format_iso
-from notifier.store import audit, payouts
+from notifier.store import audit, payouts, workers
 from notifier.store.audit import AuditAction
 from notifier.store.engine.database import Database
+from notifier.store.payouts import ExportablePayout, ExportFilter
 
 COLUMNS = (
     "order_id",
@@ -31,8 +40,20 @@ COLUMNS = (
     "withdrawn_at",
     "exported_at",
 )
+PAGE = 100
+"""Payouts in one transaction."""
+STANDARD_OUTPUT = Path("-")
+LOCK_WAIT_SECONDS = 30
+"""How long an export waits for another one to end."""
 
 ExportRow = dict[str, Any]
+
+_LEFT_OUT = {
+    PayoutState.UNCONFIRMED: "to be confirmed first (notifier payouts confirm)",
+    PayoutState.PENDING: "submitted by the running notifier, or without a clear answer",
+    PayoutState.SUBMITTING: "being submitted now",
+    PayoutState.UNKNOWN: "may have been paid: ask the payroll team, then use --include-unknown",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +64,31 @@ class ExportWindow:
     until: Millis
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PayoutExport:
-    """Result of an export.
+    """Result of an export."""
 
-    rows: the payout bodies as submitted by call, with `exported_at` (None in the first export).
-    being_submitted: the number of payouts left out because the notifier submits them to payouts.url.
-    """
+    count: int
+    """Number of payouts in the file."""
+    marked: int
+    """Number of payouts that are marked as exported."""
+    changed: tuple[str, ...]
+    """Order ids in the file that something else took meanwhile: they must not be paid from this file."""
+    left_out: dict[PayoutState, int]
+    """Unpaid payouts that the export did not take."""
+    again: bool
+    """Whether it lists everything again and marks nothing."""
 
-    rows: list[ExportRow]
-    being_submitted: int
-
-    def summary(self, *, again: bool) -> str:
-        count = len(self.rows)
-        text = f"{count} payout{'s' if count != 1 else ''} {'listed again' if again else 'exported'}."
-        if self.being_submitted:
-            text += (
-                f" {self.being_submitted} left out: payouts.url is set, and the notifier submits them there."
+    def summary(self) -> str:
+        """The result in words, for the operator."""
+        plural = "" if self.count == 1 else "s"
+        lines = [f"{self.count} payout{plural} {'listed again' if self.again else 'exported'}."]
+        lines += [f"{count} left out: {_LEFT_OUT[state]}." for state, count in self.left_out.items()]
+        if self.changed:
+            lines.append(
+                f"DO NOT PAY from this file, because they changed meanwhile: {', '.join(self.changed)}."
             )
-        return text
+        return "\n".join(lines)
 
 
 def parse_window(since: str | None, until: str | None, clock: Clock, *, zone: tzinfo) -> ExportWindow:
@@ -87,38 +114,116 @@ def _parse_time(name: str, text: str, zone: tzinfo) -> Millis:
         ) from error
 
 
-def export_payouts(
-    database: Database, window: ExportWindow, clock: Clock, *, again: bool, has_payout_url: bool
-) -> PayoutExport:
-    """Mark payouts as exported and return them. If the caller fails to write them, export them with `again`.
+def make_filter(
+    database: Database, window: ExportWindow, *, has_payout_url: bool, include_unknown: bool, again: bool
+) -> ExportFilter:
+    """Return which payouts to take.
 
-    has_payout_url: payouts.url is set, so the notifier submits pending payouts there.
+    Whether payouts are submitted is decided by the notifier that started last, not by the settings of this shell
+    alone: one of the two is enough. has_payout_url: whether payouts.url is set here.
     """
-    now = to_millis(clock.now())
-    states = (PayoutState.DEAD,) if has_payout_url else (PayoutState.PENDING, PayoutState.DEAD)
-
-    def mark(connection: Connection) -> PayoutExport:
-        found = payouts.list_exportable(
-            connection, since=window.since, until=window.until, states=None if again else states
-        )
-        if again:
-            return PayoutExport([_row(each) for each in found], 0)
-        for each in found:
-            payouts.mark_exported(connection, each, now=now)
-            audit.add_entries(connection, _entry(each, now))
-        pending = (
-            payouts.list_exportable(
-                connection, since=window.since, until=window.until, states=(PayoutState.PENDING,)
-            )
-            if has_payout_url
-            else []
-        )
-        return PayoutExport([_row(each) for each in found], len(pending))
-
-    return database.write(mark).result()
+    with database.read() as connection:
+        last = workers.get_last_worker(connection)
+    return ExportFilter(
+        since=window.since,
+        until=window.until,
+        submits_payouts=has_payout_url or (last is not None and last.submits_payouts),
+        include_unknown=include_unknown,
+        again=again,
+    )
 
 
-def _entry(payout: Payout, now: Millis) -> audit.AuditEntry:
+class ExportNotWrittenError(Exception):
+    """The rows could not be written. The text says why; nothing is marked as exported."""
+
+
+def export_payouts(
+    database: Database, wanted: ExportFilter, clock: Clock, *, output: Path, output_format: str
+) -> PayoutExport:
+    """Write the payouts, then mark them as exported.
+
+    output: a file, a pipe or a device; STANDARD_OUTPUT for standard output. output_format: csv or json. Raises
+    ConfigError if another export is running, and ExportNotWrittenError.
+    """
+    with _hold_export_lock(database):
+        written: list[ExportablePayout] = []
+        texts = _csv_lines if output_format == "csv" else _json_lines
+        try:
+            with _open_output(output) as file:
+                for text in texts(_collect(_pages(database, wanted), written)):
+                    file.write(text.encode())
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise ExportNotWrittenError(
+                f"not all was written: {reason}. Nothing is marked as exported."
+            ) from error
+        marked = set() if wanted.again else _mark(database, wanted, written, clock)
+        with database.read() as connection:
+            left_out = {} if wanted.again else payouts.count_left_out(connection, wanted)
+    changed = () if wanted.again else tuple(each.order_id for each in written if each.id not in marked)
+    return PayoutExport(
+        count=len(written), marked=len(marked), changed=changed, left_out=left_out, again=wanted.again
+    )
+
+
+@contextlib.contextmanager
+def _hold_export_lock(database: Database) -> Iterator[None]:
+    """Two exports at once would write the same payouts into two files."""
+    path = database.engine.url.database
+    if database.engine.dialect.name != "sqlite" or not path or path == ":memory:":
+        yield
+        return
+    lock = FileLock(f"{path}.export-lock", timeout=LOCK_WAIT_SECONDS, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError("another export is running; wait until it ends.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _pages(database: Database, wanted: ExportFilter) -> Iterator[ExportablePayout]:
+    after_id = 0
+    while True:
+        with database.read() as connection:
+            page = payouts.list_exportable(connection, wanted, after_id=after_id, limit=PAGE)
+        if not page:
+            return
+        yield from page
+        after_id = page[-1].id
+
+
+def _collect(found: Iterable[ExportablePayout], written: list[ExportablePayout]) -> Iterator[ExportRow]:
+    for each in found:
+        written.append(each)
+        yield json.loads(each.body) | {"exported_at": format_iso(each.exported_at)}
+
+
+def _mark(
+    database: Database, wanted: ExportFilter, written: list[ExportablePayout], clock: Clock
+) -> set[int]:
+    marked: set[int] = set()
+    for start in range(0, len(written), PAGE):
+        page = written[start : start + PAGE]
+        marked |= database.write(_marker(page, wanted, clock)).result()
+    return marked
+
+
+def _marker(
+    page: list[ExportablePayout], wanted: ExportFilter, clock: Clock
+) -> Callable[[Connection], set[int]]:
+    def mark(connection: Connection) -> set[int]:
+        now = to_millis(clock.now())
+        marked = payouts.mark_exported(connection, wanted, [each.id for each in page], now=now)
+        audit.add_entries(connection, *(_entry(each, now) for each in page if each.id in marked))
+        return marked
+
+    return mark
+
+
+def _entry(payout: ExportablePayout, now: Millis) -> audit.AuditEntry:
     return audit.AuditEntry(
         at=now,
         action=AuditAction.PAYOUT,
@@ -129,46 +234,75 @@ def _entry(payout: Payout, now: Millis) -> audit.AuditEntry:
     )
 
 
-def _row(payout: Payout) -> ExportRow:
-    return json.loads(payout.body) | {"exported_at": format_iso(payout.exported_at)}
-
-
-def as_csv(rows: Sequence[ExportRow]) -> str:
-    """Format rows as CSV, with one line per amount."""
-    cells = (row | amount for row in rows for amount in row["amounts"])
-    lines = (line(_format_cell(each.get(name)) for name in COLUMNS) for each in cells)
-    return "".join([BYTE_ORDER_MARK, line(COLUMNS), *lines])
+def _csv_lines(rows: Iterable[ExportRow]) -> Iterator[str]:
+    """CSV, with one line per amount."""
+    yield BYTE_ORDER_MARK + line(COLUMNS)
+    for row in rows:
+        for amount in row["amounts"]:
+            cells = row | amount
+            yield line(_format_cell(cells.get(name)) for name in COLUMNS)
 
 
 def _format_cell(value: object) -> str:
     return harmless("" if value is None else str(value))
 
 
-def as_json(rows: Sequence[ExportRow]) -> str:
-    return json.dumps(list(rows), ensure_ascii=False, indent=2) + "\n"
+def _json_lines(rows: Iterable[ExportRow]) -> Iterator[str]:
+    """A JSON array with one payout per line."""
+    before = "[\n"
+    for row in rows:
+        yield before + json.dumps(row, ensure_ascii=False)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
 
 
 def check_writable(output: Path) -> None:
-    """Check that the file can be written. Call it before the export. Raises ConfigError."""
-    folder = output.absolute().parent
+    """Check that the output can be written. Call it before the export. Raises ConfigError."""
+    if output == STANDARD_OUTPUT:
+        return
     try:
-        is_writable = folder.is_dir() and os.access(folder, os.W_OK) and not output.is_dir()
+        is_writable = (
+            os.access(output, os.W_OK)
+            if _is_stream(output)
+            else output.absolute().parent.is_dir()
+            and os.access(output.absolute().parent, os.W_OK)
+            and not output.is_dir()
+        )
     except OSError:  # such as a name that is too long
         is_writable = False
     if not is_writable:
         raise ConfigError(f"--output: {output} cannot be written; name a file in a folder you may write to.")
 
 
-def write(output: Path, text: str) -> None:
-    """Write the file atomically. Raises OSError."""
-    folder = output.absolute().parent
-    with tempfile.NamedTemporaryFile("wb", dir=folder, delete=False) as file:
-        written = Path(file.name)
-        try:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-            written.replace(output)
-        except OSError:
-            written.unlink(missing_ok=True)
-            raise
+def _is_stream(output: Path) -> bool:
+    """Whether the path is a pipe, a device or a socket, which cannot be replaced by a finished file."""
+    try:
+        mode = output.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+@contextlib.contextmanager
+def _open_output(output: Path) -> Iterator[BinaryIO]:
+    """A file that appears whole, or standard output, a pipe or a device, which are written straight."""
+    if output == STANDARD_OUTPUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    elif _is_stream(output):
+        with output.open("wb", buffering=0) as stream:
+            buffered = os.fdopen(os.dup(stream.fileno()), "wb")
+            with buffered:
+                yield buffered
+    else:
+        target = output.resolve()
+        with tempfile.NamedTemporaryFile("wb", dir=target.parent, delete=False) as file:
+            written = Path(file.name)
+            try:
+                yield file  # type: ignore[misc]
+                file.flush()
+                os.fsync(file.fileno())
+                written.replace(target)
+            except BaseException:
+                written.unlink(missing_ok=True)
+                raise

@@ -130,8 +130,30 @@ def mark_payout(
             return None
 
 
+def confirm_payout(database: Database, clock: Clock, order_id: str) -> bool:
+    """Release a payout whose amounts Feishu did not name. Returns False if it is in another state."""
+    now = to_millis(clock.now())
+
+    def write(connection: Connection) -> bool:
+        payout = payouts.find_by_order(connection, order_id)
+        if payout is None or not payouts.confirm(connection, order_id, now=now):
+            return False
+        entry = audit.AuditEntry(
+            at=now,
+            action=AuditAction.MANUAL,
+            actor=audit.COMMAND_LINE,
+            outcome=f"amounts confirmed: {amounts_text(payout)}",
+            account_ref=payout.account_ref,
+            order_id=order_id,
+        )
+        audit.add_entries(connection, entry)
+        return True
+
+    return database.write(write).result()
+
+
 def retry_payouts(database: Database, clock: Clock, ids: Sequence[str] | None) -> tuple[list[str], list[str]]:
-    """Retry dead payouts. ids: None for all dead ones. Returns the ids retried, and the others."""
+    """Retry dead and unknown payouts. ids: None for all dead ones. Returns the ids retried, and the others."""
     now = to_millis(clock.now())
     if ids is None:
         with database.read() as connection:

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from notifier.clock import Clock, Millis, to_millis
+from notifier.config.settings import Config
 from notifier.domain.money import Amounts, describe_amounts
-from notifier.domain.withdrawal import Withdrawal
+from notifier.domain.notice import NoticeReason
+from notifier.domain.withdrawal import STUCK_AFTER_MS, Withdrawal, WithdrawalState
 from notifier.operations.formatting import format_ago, format_iso, format_table
+from notifier.runtime import factories
 from notifier.store import audit, payouts, withdrawals
 from notifier.store.audit import AuditAction, AuditEntry, AuditRow
 from notifier.store.engine.database import Database
+from notifier.store.withdrawals import WithdrawalResult
 
 
 def list_withdrawals(
@@ -78,6 +82,56 @@ def resume_withdrawal(database: Database, clock: Clock, order_id: str) -> bool:
         )
         audit.add_entries(connection, entry)
         return True
+
+    return database.write(write).result()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class EndResult:
+    """Whether the order was ended, and the answer in words."""
+
+    is_ok: bool
+    text: str
+
+
+def end_withdrawal(database: Database, config: Config, clock: Clock, order_id: str) -> EndResult:
+    """End an order without a result. Only an order that had no clear answer for hours can be ended.
+
+    Before that the answer may still come; the running notifier repeats the call.
+    """
+    now = to_millis(clock.now())
+    notices = factories.make_notice_writer(config)
+
+    def write(connection: Any) -> EndResult:  # noqa: ANN401 - the store's own connection
+        order = withdrawals.find_by_order(connection, order_id)
+        if order is None or order.state is not WithdrawalState.REQUESTED:
+            listed = "`notifier withdrawals list --state requested` shows those that have none"
+            return EndResult(is_ok=False, text=f"{order_id} has a result, or does not exist; {listed}.")
+        if withdrawals.is_claimed(connection, order):
+            return EndResult(
+                is_ok=False, text=f"{order_id} is being called right now; try again in a minute."
+            )
+        hours_left = (order.requested_at + STUCK_AFTER_MS - now) / 3_600_000
+        if hours_left > 0:
+            return EndResult(
+                is_ok=False,
+                text=f"{order_id} is being retried; it can be ended in {hours_left:.1f} h if it still has no result.",
+            )
+        result = WithdrawalResult(
+            state=WithdrawalState.ENDED, now=now, reason="ended by an operator: nothing was withdrawn"
+        )
+        withdrawals.finish(connection, order, result)
+        notices.write_where_cards_expired(connection, order, NoticeReason.ENDED, now=now)
+        entry = AuditEntry(
+            at=now,
+            action=AuditAction.MANUAL,
+            actor=audit.COMMAND_LINE,
+            outcome="ended: nothing was withdrawn",
+            account_ref=order.account_ref,
+            order_id=order_id,
+        )
+        audit.add_entries(connection, entry)
+        return EndResult(is_ok=True, text=f"{order_id} is ended; its cards offer the balance again.")
 
     return database.write(write).result()
 

@@ -63,7 +63,10 @@ async def run(config: Config, *, clock: Clock | None = None, stop: asyncio.Event
         database = _open_database(components, config.store.url)
         started_at = to_millis(clock.now())
         reclaimed = await _reclaim_unfinished(database, now=started_at)
-        await components.enter_async("worker registration", registered_worker(database, worker_id, clock))
+        await components.enter_async(
+            "worker registration",
+            registered_worker(database, worker_id, clock, submits_payouts=bool(config.payouts.url)),
+        )
         log.info(
             "notifier.started",
             extra={"worker_id": worker_id[:8], "reclaimed": reclaimed, "feishu": config.feishu.base_url},

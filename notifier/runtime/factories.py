@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from notifier.cards.balance_text import own_line
 from notifier.cards.digest_fit import make_digest_fit
-from notifier.cards.render import Renderer
+from notifier.cards.render import OwnLines, Renderer
 from notifier.cards.templates import CardTemplates
 from notifier.clock import Clock, Millis
 from notifier.config.settings import Config
@@ -113,8 +113,11 @@ def make_renderer(config: Config, clock: Clock) -> Renderer:
         clock=clock,
         withdraw_offer=make_withdraw_offer(config),
         per_minute=config.withdrawals.per_minute,
-        contact=own_line(config.cards.contact.zh, config.cards.contact.en),
-        payday=own_line(config.cards.payday.zh, config.cards.payday.en),
+        own_lines=OwnLines(
+            contact=own_line(config.cards.contact.zh, config.cards.contact.en),
+            payday=own_line(config.cards.payday.zh, config.cards.payday.en),
+            payroll_contact=own_line(config.payouts.contact.zh, config.payouts.contact.en),
+        ),
     )
 
 

@@ -72,10 +72,16 @@ async def fetch_first_token(api: FeishuApi, when_refused: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def registered_worker(database: Database, worker_id: str, clock: Clock) -> AsyncIterator[None]:
+async def registered_worker(
+    database: Database, worker_id: str, clock: Clock, *, submits_payouts: bool
+) -> AsyncIterator[None]:
     """Adds a row for this process to `workers`. If NotAuthorised ends the process, the row keeps the reason."""
     started_at = to_millis(clock.now())
-    await asyncio.wrap_future(database.write(lambda c: workers.register_worker(c, worker_id, now=started_at)))
+    await asyncio.wrap_future(
+        database.write(
+            lambda c: workers.register_worker(c, worker_id, now=started_at, submits_payouts=submits_payouts)
+        )
+    )
     try:
         yield
     except NotAuthorised as error:

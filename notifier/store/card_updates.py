@@ -4,7 +4,7 @@ A row counts update requests and holds no content. The card is rendered when the
 requests become one update.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -33,38 +33,29 @@ class CardUpdate:
     attempts: int
 
 
-def request_updates(
-    connection: Connection, account_ref: int, *, withdrawal_count: int, order_id: str, now: Millis
-) -> None:
-    """Request an update of all cards that offer or show this withdrawal and can still be updated.
+def request_updates(connection: Connection, order_ids: Collection[str], *, now: Millis) -> None:
+    """Request an update of all cards that offer or show one of these withdrawals and can still be updated.
 
     Feishu updates cards for 14 days (CARD_LIVES_MS). The update is due after UPDATE_DELAY_MS.
     """
-    known = sa.select(card_updates.c.delivery_id)
-    live = (
+    can_be_updated = sa.or_(
+        deliveries.c.state != DeliveryState.SENT, deliveries.c.updated_at > now - CARD_LIVES_MS
+    )
+    offering = (
         sa.select(deliveries.c.id)
-        .where(_shows_withdrawal(account_ref, withdrawal_count, order_id))
-        .where(
-            sa.or_(deliveries.c.state != DeliveryState.SENT, deliveries.c.updated_at > now - CARD_LIVES_MS)
-        )
-    )
-    connection.execute(
-        sa.update(card_updates)
-        .where(card_updates.c.delivery_id.in_(live))
-        .values(
-            requested_version=card_updates.c.requested_version + 1,
-            attempts=0,
-            due_at=_keep_earlier_due(now + UPDATE_DELAY_MS),
-        )
-    )
-    connection.execute(
-        sa.insert(card_updates).from_select(
-            ["delivery_id", "requested_version", "due_at"],
-            sa.select(deliveries.c.id, sa.literal(1), sa.literal(now + UPDATE_DELAY_MS)).where(
-                deliveries.c.id.in_(live), deliveries.c.id.not_in(known)
+        .join(buttons, buttons.c.delivery_id == deliveries.c.id)
+        .join(
+            withdrawals,
+            sa.and_(
+                withdrawals.c.account_ref == buttons.c.account_ref,
+                withdrawals.c.withdrawal_count == buttons.c.withdrawal_count,
             ),
         )
+        .where(withdrawals.c.order_id.in_(order_ids), can_be_updated)
     )
+    about = sa.select(deliveries.c.id).where(deliveries.c.order_id.in_(order_ids), can_be_updated)
+    found = sorted(set(connection.execute(sa.union(offering, about)).scalars()))
+    _request(connection, found, due_at=now + UPDATE_DELAY_MS)
 
 
 def request_offer_updates(connection: Connection, account_refs: Collection[int], *, now: Millis) -> None:
@@ -92,26 +83,30 @@ def request_offer_updates(connection: Connection, account_refs: Collection[int],
         )
         .group_by(buttons.c.account_ref, deliveries.c.receive_id_type, deliveries.c.receive_id)
     )
-    for delivery_id in sorted(set(connection.execute(newest).scalars())):
-        request_update(connection, delivery_id, now=now, delay_ms=OFFER_DELAY_MS)
+    found = sorted(set(connection.execute(newest).scalars()))
+    _request(connection, found, due_at=now + OFFER_DELAY_MS)
 
 
 def request_update(
     connection: Connection, delivery_id: int, *, now: Millis, delay_ms: int = UPDATE_DELAY_MS
 ) -> None:
     """Request an update of one card, due after `delay_ms` milliseconds."""
+    _request(connection, [delivery_id], due_at=now + delay_ms)
+
+
+def _request(connection: Connection, delivery_ids: Sequence[int], *, due_at: Millis) -> None:
     insert_or_ignore(
         connection,
         card_updates,
-        [{"delivery_id": delivery_id, "requested_version": 0, "due_at": now + delay_ms}],
+        [{"delivery_id": each, "requested_version": 0, "due_at": due_at} for each in delivery_ids],
     )
     connection.execute(
         sa.update(card_updates)
-        .where(card_updates.c.delivery_id == delivery_id)
+        .where(card_updates.c.delivery_id.in_(delivery_ids))
         .values(
             requested_version=card_updates.c.requested_version + 1,
             attempts=0,
-            due_at=_keep_earlier_due(now + delay_ms),
+            due_at=_keep_earlier_due(due_at),
         )
     )
 

@@ -43,7 +43,7 @@ def shift_due_times(connection: Connection, *, now: Millis, jump_ms: Millis) -> 
     for table, column, open_ in (
         (deliveries, deliveries.c.due_at, deliveries.c.state.in_(OPEN_STATES)),
         (withdrawals, withdrawals.c.due_at, withdrawals.c.state == WithdrawalState.REQUESTED),
-        (payouts, payouts.c.due_at, payouts.c.state == PayoutState.PENDING),
+        (payouts, payouts.c.due_at, payouts.c.state.in_((PayoutState.PENDING, PayoutState.SUBMITTING))),
         (
             card_updates,
             card_updates.c.due_at,

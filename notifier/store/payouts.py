@@ -1,7 +1,7 @@
 """Payouts: one permanent row per withdrawal, from pending to paid or failed."""
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,14 +19,22 @@ from notifier.domain.payout import (
 from notifier.domain.withdrawal import Withdrawal
 from notifier.store import accounts, card_updates
 from notifier.store.engine.sql import insert_or_ignore
-from notifier.store.schema.tables import payouts, withdrawals
+from notifier.store.schema.tables import payouts
 
 
-def create_payout(connection: Connection, withdrawal: Withdrawal, *, body: str, now: Millis) -> None:
+def create_payout(
+    connection: Connection,
+    withdrawal: Withdrawal,
+    *,
+    body: str,
+    now: Millis,
+    state: PayoutState = PayoutState.PENDING,
+) -> None:
     """Create the payout of a withdrawal. Idempotent.
 
-    Call it in the transaction that stores the withdrawn amounts, so that each withdrawal has a payout.
-    body: JSON for the payroll system.
+    Call it in the transaction that stores the withdrawn amounts, so that each withdrawal has a payout. body: JSON for
+    the payroll system. now: read inside that transaction; a time from before it could fall into a month that was
+    already exported. state: PENDING, or UNCONFIRMED.
     """
     insert_or_ignore(
         connection,
@@ -35,7 +43,7 @@ def create_payout(connection: Connection, withdrawal: Withdrawal, *, body: str, 
             {
                 "order_id": withdrawal.order_id,
                 "account_ref": withdrawal.account_ref,
-                "state": PayoutState.PENDING,
+                "state": state,
                 "body": body,
                 "created_at": now,
                 "due_at": now,
@@ -50,34 +58,44 @@ def find_by_order(connection: Connection, order_id: str) -> Payout | None:
     return _to_payout(connection, row) if row else None
 
 
+_CLAIMABLE = (PayoutState.PENDING, PayoutState.SUBMITTING)
+"""A payout in SUBMITTING whose call does not run was left by a crash; a repeat with the same key is safe."""
+
+
 def claim_due(
     connection: Connection, *, now: Millis, limit: int, in_flight_ids: Collection[int]
 ) -> list[Payout]:
-    """Due pending payouts, longest wait first. The first claim starts the clock of the retry policy.
+    """Mark due payouts as being submitted, longest wait first. The first claim starts the clock of the retry policy.
 
     in_flight_ids: payouts whose call is running in this process.
     """
     rows = connection.execute(
-        sa.select(payouts)
-        .where(
-            payouts.c.state == PayoutState.PENDING,
-            payouts.c.due_at <= now,
-            payouts.c.id.not_in(in_flight_ids),
-        )
+        sa.select(payouts.c.id, payouts.c.order_id)
+        .where(payouts.c.state.in_(_CLAIMABLE), payouts.c.due_at <= now, payouts.c.id.not_in(in_flight_ids))
         .order_by(payouts.c.due_at, payouts.c.id)
         .limit(max(limit, 0))
     ).all()
-    first = [row.id for row in rows if row.first_tried_at is None]
-    connection.execute(sa.update(payouts).where(payouts.c.id.in_(first)).values(first_tried_at=now))
-    claimed = [_to_payout(connection, row) for row in rows]
-    return [replace(each, first_tried_at=each.first_tried_at or now) for each in claimed]
+    was_interrupted = payouts.c.state == PayoutState.SUBMITTING
+    connection.execute(
+        sa.update(payouts)
+        .where(payouts.c.id.in_([row.id for row in rows]))
+        .values(
+            state=PayoutState.SUBMITTING,
+            first_tried_at=sa.func.coalesce(payouts.c.first_tried_at, now),
+            unknown_since=sa.case(
+                (was_interrupted, sa.func.coalesce(payouts.c.unknown_since, now)),
+                else_=payouts.c.unknown_since,
+            ),
+        )
+    )
+    return [each for row in rows if (each := find_by_order(connection, row.order_id)) is not None]
 
 
 def get_next_due_at(connection: Connection, *, in_flight_ids: Collection[int]) -> Millis | None:
-    """When the next pending payout is due, in ms; None if there is none."""
+    """When the next payout is to be submitted, in ms; None if there is none."""
     return connection.execute(
         sa.select(sa.func.min(payouts.c.due_at)).where(
-            payouts.c.state == PayoutState.PENDING, payouts.c.id.not_in(in_flight_ids)
+            payouts.c.state.in_(_CLAIMABLE), payouts.c.id.not_in(in_flight_ids)
         )
     ).scalar()
 
@@ -86,12 +104,18 @@ def mark_submitted(connection: Connection, payout: Payout, *, now: Millis) -> bo
     """Mark as accepted by the payroll system. False if a report changed the state in the meantime."""
     changed = connection.execute(
         sa.update(payouts)
-        .where(payouts.c.id == payout.id, payouts.c.state == PayoutState.PENDING)
-        .values(state=PayoutState.SENT, sent_at=now, attempts=payouts.c.attempts + 1, reason=None)
+        .where(payouts.c.id == payout.id, payouts.c.state.in_(_CLAIMABLE))
+        .values(
+            state=PayoutState.SENT,
+            sent_at=now,
+            attempts=payouts.c.attempts + 1,
+            reason=None,
+            unknown_since=None,
+        )
     )
     if changed.rowcount != 1:
         return False
-    _request_card_updates(connection, payout.order_id, now)
+    card_updates.request_updates(connection, [payout.order_id], now=now)
     return True
 
 
@@ -99,12 +123,13 @@ def mark_submission_failed(connection: Connection, payout: Payout, outcome: Payo
     """Store a failed call. False if a report changed the state in the meantime."""
     changed = connection.execute(
         sa.update(payouts)
-        .where(payouts.c.id == payout.id, payouts.c.state == PayoutState.PENDING)
+        .where(payouts.c.id == payout.id, payouts.c.state.in_(_CLAIMABLE))
         .values(
             state=outcome.state,
             due_at=outcome.due_at,
             attempts=payouts.c.attempts + 1,
             reason=outcome.reason[:500],
+            unknown_since=outcome.unknown_since,
         )
     )
     return changed.rowcount == 1
@@ -120,7 +145,7 @@ def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -
         connection.execute(
             sa.update(payouts).where(payouts.c.id == payout.id).values(reference=report.reference)
         )
-        _request_card_updates(connection, report.order_id, now)
+        card_updates.request_updates(connection, [report.order_id], now=now)
     if outcome is not PayoutReportOutcome.NEW:
         return outcome
     connection.execute(
@@ -132,46 +157,134 @@ def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -
             reason=report.reason or None,
             settled_at=now,
             reported_at=report.at,
+            first_paid_at=sa.func.coalesce(payouts.c.first_paid_at, now)
+            if report.status is PayoutState.PAID
+            else payouts.c.first_paid_at,
             sent_at=sa.func.coalesce(payouts.c.sent_at, now),
         )
     )
-    _request_card_updates(connection, report.order_id, now)
+    card_updates.request_updates(connection, [report.order_id], now=now)
     return outcome
 
 
 def retry(connection: Connection, order_id: str, *, now: Millis) -> bool:
-    """Submit a dead payout again, with the same idempotency key and body. False if its state does not allow it."""
+    """Submit a dead or unknown payout again, with the same key and body. False if its state does not allow it."""
     changed = connection.execute(
         sa.update(payouts)
-        .where(payouts.c.order_id == order_id, payouts.c.state == PayoutState.DEAD)
+        .where(payouts.c.order_id == order_id, payouts.c.state.in_((PayoutState.DEAD, PayoutState.UNKNOWN)))
         .values(state=PayoutState.PENDING, due_at=now, first_tried_at=None, attempts=0)
     )
     return changed.rowcount == 1
 
 
-def list_exportable(
-    connection: Connection, *, since: Millis, until: Millis, states: Collection[PayoutState] | None
-) -> list[Payout]:
-    """Payouts created in [since, until) ms, oldest first. states: only these and not exported yet; None: all."""
-    query = sa.select(payouts).where(payouts.c.created_at >= since, payouts.c.created_at < until)
-    if states is not None:
-        query = query.where(payouts.c.state.in_(states), payouts.c.exported_at.is_(None))
-    return [_to_payout(connection, row) for row in connection.execute(query.order_by(payouts.c.id)).all()]
-
-
-def mark_exported(connection: Connection, payout: Payout, *, now: Millis) -> None:
-    """Mark as exported to a file, which counts as submitted."""
-    connection.execute(
+def confirm(connection: Connection, order_id: str, *, now: Millis) -> bool:
+    """Release a payout whose amounts an operator has checked. False if it is in another state."""
+    changed = connection.execute(
         sa.update(payouts)
-        .where(payouts.c.id == payout.id)
+        .where(payouts.c.order_id == order_id, payouts.c.state == PayoutState.UNCONFIRMED)
+        .values(state=PayoutState.PENDING, due_at=now)
+    )
+    return changed.rowcount == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportFilter:
+    """Which payouts an export takes."""
+
+    since: Millis
+    """First time of creation, Unix milliseconds."""
+    until: Millis
+    """End, exclusive."""
+    submits_payouts: bool
+    """Whether the notifier submits payouts itself. Then only those that it gave up are exported."""
+    include_unknown: bool = False
+    """Whether to take payouts that the payroll system may have paid: a call had no clear answer."""
+    again: bool = False
+    """Whether to list every payout of the time, whatever its state."""
+
+    def condition(self) -> sa.ColumnElement[bool]:
+        """The SQL condition."""
+        in_time = sa.and_(payouts.c.created_at >= self.since, payouts.c.created_at < self.until)
+        if self.again:
+            return sa.and_(in_time, payouts.c.state != PayoutState.UNCONFIRMED)
+        states = [PayoutState.DEAD, *([PayoutState.UNKNOWN] if self.include_unknown else [])]
+        allowed: sa.ColumnElement[bool] = payouts.c.state.in_(states)
+        if not self.submits_payouts:
+            pending: sa.ColumnElement[bool] = payouts.c.state == PayoutState.PENDING
+            if not self.include_unknown:
+                pending = sa.and_(pending, payouts.c.unknown_since.is_(None))
+            allowed = sa.or_(allowed, pending)
+        return sa.and_(in_time, allowed, payouts.c.exported_at.is_(None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportablePayout:
+    """A payout as an export writes it. exported_at: of an earlier export, Unix milliseconds; None: none."""
+
+    id: int
+    order_id: str
+    account_ref: int
+    body: str
+    exported_at: Millis | None
+
+
+def list_exportable(
+    connection: Connection, wanted: ExportFilter, *, after_id: int, limit: int
+) -> list[ExportablePayout]:
+    """The next payouts of an export, oldest first. after_id: id of the last one before; 0: the first page."""
+    rows = connection.execute(
+        sa.select(
+            payouts.c.id,
+            payouts.c.order_id,
+            payouts.c.account_ref,
+            payouts.c.body,
+            payouts.c.exported_at,
+        )
+        .where(wanted.condition(), payouts.c.id > after_id)
+        .order_by(payouts.c.id)
+        .limit(limit)
+    )
+    return [ExportablePayout(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def count_left_out(connection: Connection, wanted: ExportFilter) -> dict[PayoutState, int]:
+    """Unpaid payouts of the time that the export does not take, by state. Accepted and exported ones do not count."""
+    open_states = (
+        PayoutState.UNCONFIRMED,
+        PayoutState.PENDING,
+        PayoutState.SUBMITTING,
+        PayoutState.UNKNOWN,
+    )
+    rows = connection.execute(
+        sa.select(payouts.c.state, sa.func.count())
+        .where(
+            payouts.c.created_at >= wanted.since,
+            payouts.c.created_at < wanted.until,
+            payouts.c.state.in_(open_states),
+            sa.not_(wanted.condition()),
+        )
+        .group_by(payouts.c.state)
+    )
+    return {PayoutState(row[0]): row[1] for row in rows}
+
+
+def mark_exported(
+    connection: Connection, wanted: ExportFilter, ids: Collection[int], *, now: Millis
+) -> set[int]:
+    """Mark as exported, which counts as submitted. Returns the ids that the export could still take."""
+    marked = connection.execute(
+        sa.update(payouts)
+        .where(payouts.c.id.in_(ids), wanted.condition())
         .values(
             state=PayoutState.SENT,
             sent_at=sa.func.coalesce(payouts.c.sent_at, now),
-            exported_at=sa.func.coalesce(payouts.c.exported_at, now),
+            exported_at=now,
             reason=None,
         )
-    )
-    _request_card_updates(connection, payout.order_id, now)
+        .returning(payouts.c.id, payouts.c.order_id)
+    ).all()
+    card_updates.request_updates(connection, [row.order_id for row in marked], now=now)
+    return {row.id for row in marked}
 
 
 def list_late(connection: Connection, *, before: Millis, limit: int) -> list[Payout]:
@@ -209,17 +322,6 @@ def count_by_state(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _request_card_updates(connection: Connection, order_id: str, now: Millis) -> None:
-    row = connection.execute(
-        sa.select(withdrawals.c.account_ref, withdrawals.c.withdrawal_count).where(
-            withdrawals.c.order_id == order_id
-        )
-    ).one()
-    card_updates.request_updates(
-        connection, row.account_ref, withdrawal_count=row.withdrawal_count, order_id=order_id, now=now
-    )
-
-
 def _to_payout(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Payout:
     return Payout(
         id=row.id,
@@ -235,7 +337,9 @@ def _to_payout(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Payout:
         sent_at=row.sent_at,
         exported_at=row.exported_at,
         settled_at=row.settled_at,
+        unknown_since=row.unknown_since,
         reported_at=row.reported_at,
+        first_paid_at=row.first_paid_at,
         reference=row.reference,
         reason=row.reason,
         late_notified_at=row.late_notified_at,

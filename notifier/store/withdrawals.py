@@ -164,13 +164,7 @@ def create_order(connection: Connection, order: WithdrawalOrder) -> Withdrawal |
         if known is None:
             raise LookupError(f"order {order.order_id} was not inserted, but no conflicting order exists")
         return None
-    card_updates.request_updates(
-        connection,
-        button.account_ref,
-        withdrawal_count=button.withdrawal_count,
-        order_id=order.order_id,
-        now=order.now,
-    )
+    card_updates.request_updates(connection, [order.order_id], now=order.now)
     return _to_withdrawal(row, button.account)
 
 
@@ -252,6 +246,8 @@ class WithdrawalResult:
     """Feishu's error code."""
     log_id: str | None = None
     """X-Tt-Logid, for Feishu's support."""
+    is_unconfirmed: bool = False
+    """Whether Feishu named no amounts, so that `withdrawn` holds the expected ones."""
 
 
 def finish(connection: Connection, withdrawal: Withdrawal, result: WithdrawalResult) -> bool:
@@ -272,13 +268,7 @@ def finish(connection: Connection, withdrawal: Withdrawal, result: WithdrawalRes
     )
     if changed.rowcount != 1:
         return False
-    card_updates.request_updates(
-        connection,
-        withdrawal.account_ref,
-        withdrawal_count=withdrawal.withdrawal_count,
-        order_id=withdrawal.order_id,
-        now=result.now,
-    )
+    card_updates.request_updates(connection, [withdrawal.order_id], now=result.now)
     return True
 
 
@@ -306,6 +296,34 @@ def make_due(connection: Connection, order_id: str, *, now: Millis) -> bool:
         .values(due_at=now)
     )
     return changed.rowcount == 1
+
+
+def list_stuck(connection: Connection, *, before: Millis, limit: int) -> list[Withdrawal]:
+    """Unfinished orders requested before this time (ms) without a notice to the alarm group, oldest first."""
+    rows = connection.execute(
+        sa.select(withdrawals)
+        .where(
+            withdrawals.c.state == WithdrawalState.REQUESTED,
+            withdrawals.c.requested_at < before,
+            withdrawals.c.stuck_notified_at.is_(None),
+        )
+        .order_by(withdrawals.c.id)
+        .limit(limit)
+    ).all()
+    return [_load_withdrawal(connection, row) for row in rows]
+
+
+def is_claimed(connection: Connection, order: Withdrawal) -> bool:
+    """Whether a process has claimed the order, so that a call may be running."""
+    query = sa.select(withdrawals.c.worker_id).where(withdrawals.c.id == order.id)
+    return connection.execute(query).scalar() is not None
+
+
+def mark_stuck_notified(connection: Connection, order: Withdrawal, *, now: Millis) -> None:
+    """Record that the alarm group was notified that the order has no clear answer."""
+    connection.execute(
+        sa.update(withdrawals).where(withdrawals.c.id == order.id).values(stuck_notified_at=now)
+    )
 
 
 def reclaim(connection: Connection, *, now: Millis) -> int:

@@ -31,9 +31,13 @@ class WorkerRow:
     """When the process last received an event; None if it received none."""
     live_connections: int | None = None
     """Number of connections of the app that Feishu reports; None if it does not report it."""
+    submits_payouts: bool = False
+    """Whether the process submits payouts to payouts.url; otherwise an operator exports them."""
 
 
-def register_worker(connection: Connection, worker_id: str, *, now: Millis) -> None:
+def register_worker(
+    connection: Connection, worker_id: str, *, now: Millis, submits_payouts: bool = False
+) -> None:
     """Add the row of a new process. Call it after the items of earlier processes are reclaimed."""
     clock_jumps.expire_unknown_outcomes(connection, now=now)
     connection.execute(
@@ -43,6 +47,7 @@ def register_worker(connection: Connection, worker_id: str, *, now: Millis) -> N
             heartbeat_at=now,
             connection_state="connecting",
             connection_since=now,
+            submits_payouts=int(submits_payouts),
         )
     )
 
@@ -76,4 +81,7 @@ def write_heartbeat(connection: Connection, row: WorkerRow) -> None:
 def get_last_worker(connection: Connection) -> WorkerRow | None:
     """The process that started last; None if there is none."""
     row = connection.execute(sa.select(workers).order_by(workers.c.started_at.desc()).limit(1)).first()
-    return WorkerRow(**row._mapping) if row else None  # noqa: SLF001 - SQLAlchemy's public name for it
+    if row is None:
+        return None
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    return WorkerRow(**values | {"submits_payouts": bool(row.submits_payouts)})

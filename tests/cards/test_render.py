@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from notifier.cards.render import Renderer, plain_text, without_pictures
+from notifier.cards.render import OwnLines, Renderer, plain_text, without_pictures
 from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.clock import SystemClock
 from notifier.config.sections import CardConfig
@@ -108,8 +108,10 @@ def test_the_renderer_adds_the_configured_lines_to_cards_but_not_to_plain_text()
         check=card_problems,
         zone=SHANGHAI,
         clock=SystemClock(),
-        contact=Bilingual(zh="请联系 HR", en="Ask HR"),
-        payday=Bilingual(zh="每月 15 日付款", en="Paid on the 15th"),
+        own_lines=OwnLines(
+            contact=Bilingual(zh="请联系 HR", en="Ask HR"),
+            payday=Bilingual(zh="每月 15 日付款", en="Paid on the 15th"),
+        ),
     )
 
     for variant in (CardVariant.FULL, CardVariant.COMPACT):

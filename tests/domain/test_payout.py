@@ -53,7 +53,7 @@ def report(status: str = "paid", reference: str = "W-1", reason: str = "", at: i
         (PAID, report(), PayoutReportOutcome.SAME),
         (PAID, report(at=NOW - 5), PayoutReportOutcome.SAME),
         (PAID, report(reference="W-2", at=NOW + 5), PayoutReportOutcome.CONFLICT),
-        (PAID, report(reference="W-2", at=NOW - 5), PayoutReportOutcome.OLDER),
+        (PAID, report(reference="W-2", at=NOW - 5), PayoutReportOutcome.CONFLICT),
         (PAID, report(reference="", at=NOW + 5), PayoutReportOutcome.SAME),
         (replace(PAID, reference=""), report(reference="W-2", at=NOW + 5), PayoutReportOutcome.SAME),
         (PAID, report("failed", "", "returned", at=NOW + 5), PayoutReportOutcome.NEW),
@@ -61,7 +61,8 @@ def report(status: str = "paid", reference: str = "W-1", reason: str = "", at: i
         (FAILED, report("failed", "", "closed"), PayoutReportOutcome.SAME),
         (FAILED, report("failed", "", "blocked", at=NOW + 5), PayoutReportOutcome.NEW),
         (FAILED, report(at=NOW + 5), PayoutReportOutcome.NEW),
-        (FAILED, report(at=NOW - 5), PayoutReportOutcome.OLDER),
+        (FAILED, report(at=NOW - 5), PayoutReportOutcome.NEW),  # the first paid, by a clock that is behind
+        (replace(FAILED, first_paid_at=NOW - 9), report(at=NOW - 5), PayoutReportOutcome.OLDER),
     ],
 )
 def test_what_a_report_comes_to(payout: Payout, said: PayoutReport, withdrawn: PayoutReportOutcome) -> None:
@@ -97,10 +98,26 @@ def test_the_other_system_may_ask_for_a_longer_pause() -> None:
     assert NOW + 90_000 == after_failure(PAYOUT, busy, now=NOW, jitter=0, give_up_after_ms=DAY_MS).due_at
 
 
-@pytest.mark.parametrize("since, state", [(DAY_MS - 2_001, "pending"), (DAY_MS - 1_000, "dead")])
-def test_patience_runs_out_counted_from_the_first_try(since: int, state: str) -> None:
-    payout = replace(PAYOUT, first_tried_at=NOW - since)
-    step = after_failure(payout, OutcomeUnknown("?"), now=NOW, jitter=1, give_up_after_ms=DAY_MS)
+@pytest.mark.parametrize(
+    "since, error, unknown_since, state",
+    [
+        (DAY_MS - 2_001, TemporaryFailure("busy"), None, "pending"),
+        (DAY_MS - 1_000, TemporaryFailure("busy"), None, "dead"),
+        (DAY_MS - 2_001, OutcomeUnknown("?"), None, "pending"),
+        (DAY_MS - 1_000, OutcomeUnknown("?"), None, "unknown"),
+        (
+            DAY_MS - 1_000,
+            TemporaryFailure("busy"),
+            NOW - 5,
+            "unknown",
+        ),  # an earlier call may have been carried out
+    ],
+)
+def test_patience_runs_out_counted_from_the_first_try(
+    since: int, error: CallError, unknown_since: int | None, state: str
+) -> None:
+    payout = replace(PAYOUT, first_tried_at=NOW - since, unknown_since=unknown_since)
+    step = after_failure(payout, error, now=NOW, jitter=1, give_up_after_ms=DAY_MS)
 
     assert state == step.state
 

@@ -1,12 +1,17 @@
 """Withdraw: an order that Feishu will not hear of for now stays an order, and is asked again at a sane pace."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 
+from notifier.config.settings import Config
+from notifier.domain.account import Withdrawn
 from notifier.domain.event import BALANCE_READ, AccountKey
 from notifier.domain.money import POINTS, Amounts, Kind
+from notifier.domain.payout import PayoutState
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.withdrawal import Role, WithdrawalState
 from notifier.feishu.api import FeishuApi
@@ -14,8 +19,9 @@ from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.feishu.wire import encode_balance_reading
 from notifier.flow.notices import NoticeWriter
 from notifier.flow.withdrawals.withdraw import WAITS_FOR_OUTCOME, WithdrawDeps, Withdrawer
+from notifier.operations.withdrawals import end_withdrawal
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import audit, inbox, withdrawals
+from notifier.store import audit, inbox, payouts, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.withdrawals import WithdrawalOrder
@@ -60,10 +66,16 @@ def ask(database: Database, box: FeishuBox, clock: FakeClock, agreed: Amounts = 
     database.write(begin).result()
 
 
-def make_withdrawer(database: Database, api: FeishuApi, clock: FakeClock) -> Withdrawer:
+def make_withdrawer(
+    database: Database,
+    api: FeishuApi,
+    clock: FakeClock,
+    *,
+    referral_accounts: FeishuReferralAccounts | None = None,
+) -> Withdrawer:
     deps = WithdrawDeps(
-        referral_accounts=FeishuReferralAccounts(api),
-        notices=NoticeWriter(address_book=ADDRESS_BOOK, max_age_ms=10**12),
+        referral_accounts=referral_accounts or FeishuReferralAccounts(api),
+        notices=NoticeWriter(address_book=ADDRESS_BOOK, max_age_ms=10**12, alarm_group="hr"),
         limit=RateLimit(per_second=1),
         clock=clock,
         worker_id="us",
@@ -137,6 +149,82 @@ async def test_a_repeat_after_a_withdrawal_without_an_answer_returns_its_result(
     order = read_withdrawal(database, ORDER)
     assert (WithdrawalState.WITHDRAWN, HELD) == (order.state, order.withdrawn)
     assert 1 == len(feishu_box.withdrawals())
+
+
+class WithoutAmounts(FeishuReferralAccounts):
+    """Feishu's answer names the order and a time, and no `withdrawal_details`.
+
+    Not seen at Feishu, and the stand-in never answers so; hence this one changed answer of the real client.
+    """
+
+    async def withdraw(self, account_id: str, *, order_id: str, kinds: Collection[Kind]) -> Withdrawn:
+        answer = await super().withdraw(account_id, order_id=order_id, kinds=kinds)
+        return replace(answer, amounts={})
+
+
+async def test_a_booking_without_amounts_is_paid_as_agreed_once_an_operator_confirms_it(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock
+) -> None:
+    ask(database, feishu_box, clock)
+    withdrawer = make_withdrawer(database, api, clock, referral_accounts=WithoutAmounts(api))
+    await carry_out(withdrawer, clock)
+
+    order = read_withdrawal(database, ORDER)
+    assert (WithdrawalState.WITHDRAWN, HELD) == (order.state, order.withdrawn)
+    assert 1 == len(feishu_box.withdrawals()), "the money is gone from the account"
+    with database.read() as connection:
+        payout = payouts.find_by_order(connection, ORDER)
+        told = connection.execute(sa.text("SELECT reason FROM notices ORDER BY id")).scalars().all()
+    assert payout is not None
+    assert PayoutState.UNCONFIRMED is payout.state
+    assert "withdrawn" in told
+    assert "payout_unconfirmed" in told, "HR hears of it"
+
+
+async def test_a_booking_without_amounts_that_moved_nothing_offers_the_balance_again(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock
+) -> None:
+    class NothingMoved(FeishuReferralAccounts):
+        """As above, for an order that Feishu keeps without carrying it out."""
+
+        async def withdraw(self, account_id: str, *, order_id: str, kinds: Collection[Kind]) -> Withdrawn:  # noqa: ARG002 - the signature of the port
+            return Withdrawn(order_id=order_id, at=clock.millis, amounts={})
+
+    ask(database, feishu_box, clock)
+    await carry_out(make_withdrawer(database, api, clock, referral_accounts=NothingMoved(api)), clock)
+
+    assert WithdrawalState.REFUSED is read_withdrawal(database, ORDER).state
+    with database.read() as connection:
+        assert payouts.find_by_order(connection, ORDER) is None
+
+
+async def test_an_order_without_a_result_for_hours_is_told_once_and_can_be_ended(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock
+) -> None:
+    """A call without an answer, then refusals for ever: no later refusal proves that nothing was withdrawn."""
+    config = Config()
+    ask(database, feishu_box, clock)
+    withdrawer = make_withdrawer(database, api, clock)
+    feishu_box.add_call_fault({"match": WITHDRAW, "action": "reset", "times": 1})
+    await carry_out(withdrawer, clock)
+    feishu_box.add_call_fault({"match": WITHDRAW, "action": "code", "code": 1002555})
+    early = end_withdrawal(database, config, clock, ORDER)
+    assert (False, "it can be ended in" in early.text) == (early.is_ok, True)
+    for _ in range(40):
+        await carry_out(withdrawer, clock)
+
+    order = read_withdrawal(database, ORDER)
+    assert WithdrawalState.REQUESTED is order.state
+    with database.read() as connection:
+        told = connection.execute(sa.text("SELECT reason FROM notices ORDER BY id")).scalars().all()
+    assert ["change", "stuck"] == told
+
+    assert end_withdrawal(database, config, clock, ORDER).is_ok
+    assert not end_withdrawal(database, config, clock, ORDER).is_ok
+    assert WithdrawalState.ENDED is read_withdrawal(database, ORDER).state
+    with database.read() as connection:
+        entry = audit.list_entries(connection, order_id=ORDER, limit=1)[0]
+    assert ("manual", "ended: nothing was withdrawn") == (entry.action, entry.outcome)
 
 
 @pytest.mark.parametrize("code", [99991401, 99991403, 99991662, 99991673])

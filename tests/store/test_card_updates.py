@@ -12,8 +12,9 @@ from notifier.store import card_updates
 from notifier.store.card_updates import UPDATE_DELAY_MS, CardUpdate
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
+from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import card_updates as table
-from notifier.store.schema.tables import deliveries
+from notifier.store.schema.tables import deliveries, withdrawals
 from support.builders import ACCOUNT, CNY
 from support.delivery_rows import LIN, NOW, account_ref, create_notice
 
@@ -54,10 +55,35 @@ def card(
 
 
 def want(database: Database, *, account: AccountKey = ACCOUNT, now: int = NOW) -> None:
+    """Something changed about the order of this account, which its cards offer."""
     ref = account_ref(database, account)
-    database.write(
-        lambda c: card_updates.request_updates(c, ref, withdrawal_count=0, order_id="rn-1", now=now)
-    ).result()
+    order_id = f"rn-{account.account_id}"
+
+    def request(connection: sa.Connection) -> None:
+        posted = sa.select(sa.func.min(deliveries.c.id)).where(deliveries.c.account_ref == ref)
+        insert_or_ignore(
+            connection,
+            withdrawals,
+            [
+                {
+                    "order_id": order_id,
+                    "account_ref": ref,
+                    "kinds": "cash",
+                    "state": "withdrawn",
+                    "withdrawal_count": 0,
+                    "role": "referrer",
+                    "requested_by": "ou",
+                    "requested_at": NOW,
+                    "agreed": "[]",
+                    "click_key": order_id,
+                    "delivery_id": connection.execute(posted).scalar_one(),
+                    "due_at": NOW,
+                }
+            ],
+        )
+        card_updates.request_updates(connection, [order_id], now=now)
+
+    database.write(request).result()
 
 
 def due(

@@ -1,8 +1,7 @@
 """Payouts on disk: one per withdrawal, whatever is said about it and however often."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +9,9 @@ import sqlalchemy as sa
 from notifier.domain.payout import PayoutReport, PayoutReportOutcome, PayoutRetry, PayoutState
 from notifier.store import payouts
 from notifier.store.engine.database import Database
+from notifier.store.payouts import ExportFilter
 from notifier.store.schema.tables import card_updates
+from notifier.store.schema.tables import payouts as payouts_table
 from support.delivery_rows import NOW
 from support.withdrawal_rows import create_payout, read_payout, read_withdrawal
 
@@ -151,24 +152,31 @@ def test_only_what_was_given_up_is_handed_over_again(database: Database) -> None
     assert (PayoutState.PENDING, 0, None) == (kept.state, kept.attempts, kept.first_tried_at)
 
 
-WAITING: Any = (PayoutState.PENDING, PayoutState.DEAD)
+def wanted(since: int = 0, until: int = NOW * 2, **more: bool) -> ExportFilter:
+    return ExportFilter(since=since, until=until, **{"submits_payouts": False, **more})
 
 
-def exportable(database: Database, since: int, until: int, states: Any = WAITING) -> list[str]:
+def exportable(database: Database, chosen: ExportFilter) -> list[str]:
     with database.read() as connection:
-        found = payouts.list_exportable(connection, since=since, until=until, states=states)
-        return [each.order_id for each in found]
+        return [each.order_id for each in payouts.list_exportable(connection, chosen, after_id=0, limit=100)]
+
+
+def export(database: Database, order_id: str, *, now: int = NOW, chosen: ExportFilter | None = None) -> bool:
+    one = read_payout(database, order_id)
+    return bool(run(database, lambda c: payouts.mark_exported(c, chosen or wanted(), [one.id], now=now)))
 
 
 def test_an_export_takes_the_period_half_open_and_each_row_once(database: Database) -> None:
     for number in range(3):
         create_payout(database, f"rn-{number}", at=NOW + number)
     dead(database, "rn-1")
+    period = wanted(NOW, NOW + 2)
 
-    assert ["rn-0", "rn-1"] == exportable(database, NOW, NOW + 2)
-    run(database, lambda c: payouts.mark_exported(c, read_payout(database, "rn-1"), now=NOW + 7))
-    assert ["rn-0"] == exportable(database, NOW, NOW + 2)
-    assert ["rn-0", "rn-1"] == exportable(database, NOW, NOW + 2, states=None)
+    assert ["rn-0", "rn-1"] == exportable(database, period)
+    assert export(database, "rn-1", now=NOW + 7)
+    assert not export(database, "rn-1", now=NOW + 8)
+    assert ["rn-0"] == exportable(database, period)
+    assert ["rn-0", "rn-1"] == exportable(database, wanted(NOW, NOW + 2, again=True))
     kept = read_payout(database, "rn-1")
     assert (PayoutState.SENT, NOW + 7, NOW + 7, None) == (
         kept.state,
@@ -176,6 +184,56 @@ def test_an_export_takes_the_period_half_open_and_each_row_once(database: Databa
         kept.sent_at,
         kept.reason,
     )
+
+
+def put(database: Database, order_id: str, state: PayoutState, *, unknown_since: int | None = None) -> None:
+    create_payout(database, order_id)
+    values = {"state": state, "unknown_since": unknown_since}
+    statement = sa.update(payouts_table).where(payouts_table.c.order_id == order_id).values(values)
+    run(database, lambda c: c.execute(statement).rowcount)
+
+
+def test_what_may_have_been_paid_leaves_only_when_asked_for_by_name(database: Database) -> None:
+    put(database, "rn-pending", PayoutState.PENDING)
+    put(database, "rn-unclear", PayoutState.PENDING, unknown_since=NOW)
+    put(database, "rn-submitting", PayoutState.SUBMITTING)
+    put(database, "rn-unknown", PayoutState.UNKNOWN, unknown_since=NOW)
+    put(database, "rn-unconfirmed", PayoutState.UNCONFIRMED)
+    put(database, "rn-dead", PayoutState.DEAD)
+
+    assert ["rn-pending", "rn-dead"] == exportable(database, wanted())
+    assert ["rn-dead"] == exportable(database, wanted(submits_payouts=True))
+    assert ["rn-pending", "rn-unclear", "rn-unknown", "rn-dead"] == exportable(
+        database, wanted(include_unknown=True)
+    )
+    assert ["rn-unknown", "rn-dead"] == exportable(
+        database, wanted(include_unknown=True, submits_payouts=True)
+    )
+    assert not export(database, "rn-submitting")
+    with database.read() as connection:
+        left_out = payouts.count_left_out(connection, wanted())
+    assert {"pending": 1, "submitting": 1, "unknown": 1, "unconfirmed": 1} == left_out
+
+
+def test_a_payout_is_marked_as_being_submitted_and_a_crash_leaves_it_unclear(database: Database) -> None:
+    create_payout(database)
+    assert ["rn-1"] == claimed(database)
+    assert PayoutState.SUBMITTING is read_payout(database, "rn-1").state
+    assert ["rn-1"] == claimed(database, now=NOW + 5), "nobody calls for it any more"
+
+    kept = read_payout(database, "rn-1")
+    assert (PayoutState.SUBMITTING, NOW + 5) == (kept.state, kept.unknown_since)
+    assert run(database, lambda c: payouts.mark_submitted(c, kept, now=NOW + 6))
+    assert read_payout(database, "rn-1").unknown_since is None
+
+
+def test_only_an_unconfirmed_payout_is_confirmed(database: Database) -> None:
+    put(database, "rn-1", PayoutState.UNCONFIRMED)
+
+    assert [] == claimed(database)
+    assert run(database, lambda c: payouts.confirm(c, "rn-1", now=NOW))
+    assert not run(database, lambda c: payouts.confirm(c, "rn-1", now=NOW))
+    assert ["rn-1"] == claimed(database)
 
 
 def late(database: Database, before: int) -> list[str]:
@@ -211,23 +269,25 @@ def test_only_so_many_are_told_late_at_a_time_the_oldest_first(database: Databas
 
 
 def test_what_leaves_in_a_file_changes_its_cards(database: Database) -> None:
-    one = create_payout(database)
+    create_payout(database)
     before = wishes(database)
-    run(database, lambda c: payouts.mark_exported(c, one, now=NOW))
+    export(database, "rn-1")
 
     assert before < wishes(database)
     assert [] == claimed(database, now=NOW + 10**9), "and no call hands it over too"
 
 
-def test_the_first_export_and_the_first_hand_over_are_remembered(database: Database) -> None:
+def test_the_first_paid_counts_whenever_it_was_signed(database: Database) -> None:
+    """Marked failed by hand, then paid, signed by a clock that is behind: dropped, it would be paid again."""
     create_payout(database)
-    for later in (1, 2):
-        exported = read_payout(database, "rn-1")
-        run(database, partial(payouts.mark_exported, payout=exported, now=NOW + later))
-    settle(database, report())
-    kept = read_payout(database, "rn-1")
+    settle(database, report("failed", "", at=NOW + 50_000))
 
-    assert (NOW + 1, NOW + 1) == (kept.exported_at, kept.sent_at)
+    assert PayoutReportOutcome.NEW is settle(database, report(at=NOW))
+    assert PayoutState.PAID is read_payout(database, "rn-1").state
+    assert PayoutReportOutcome.OLDER is settle(database, report("failed", "", at=NOW - 1))
+    assert PayoutReportOutcome.NEW is settle(database, report("failed", "", at=NOW + 1))
+    assert PayoutReportOutcome.OLDER is settle(database, report(at=NOW)), "a replay of the first paid"
+    assert PayoutReportOutcome.NEW is settle(database, report(at=NOW + 2))
 
 
 def test_a_report_without_our_hand_over_counts_as_one(database: Database) -> None:

@@ -41,7 +41,7 @@ def test_an_order_that_waits_is_seen_hurried_and_ends(feishu_box: FeishuBox, tmp
         order_id = str(waiting[0]["order_id"])
         shown = notifier.command("withdrawals", "show", order_id).stdout
         assert "the outcome is not known" in shown
-        assert "850.5000 CNY" in shown
+        assert "850.50 CNY" in shown
 
         resumed = notifier.command("withdrawals", "resume", order_id)
         assert 0 == resumed.returncode, resumed.stderr

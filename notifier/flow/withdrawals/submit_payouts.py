@@ -115,23 +115,26 @@ class PayoutSubmitter(CallWorker[Payout]):
 
         def save(connection: Connection) -> None:
             is_ours = payouts.mark_submission_failed(connection, payout, retry)
-            if not is_ours or retry.state is not PayoutState.DEAD:
+            if not is_ours or not is_given_up:
                 return
-            _note(connection, payout, f"given up: {retry.reason}", now)
-            self._alarm(connection, payout, NoticeReason.PAYOUT_DEAD, now, which=str(payout.due_at))
+            is_unknown = retry.state is PayoutState.UNKNOWN
+            said = "given up, the outcome is not known" if is_unknown else "given up"
+            _note(connection, payout, f"{said}: {retry.reason}", now)
+            reason = NoticeReason.PAYOUT_UNKNOWN if is_unknown else NoticeReason.PAYOUT_DEAD
+            self._alarm(connection, payout, reason, now, which=str(payout.due_at))
 
+        is_given_up = retry.state is not PayoutState.PENDING
         await self._store(save)
-        dead = retry.state is PayoutState.DEAD
         log.log(
-            logging.ERROR if dead else logging.WARNING,
-            "payout.dead" if dead else "payout.postponed",
+            logging.ERROR if is_given_up else logging.WARNING,
+            f"payout.{retry.state}" if is_given_up else "payout.postponed",
             extra={
                 "order_id": payout.order_id,
                 "reason": retry.reason,
-                "again_in_ms": None if dead else retry.due_at - now,
+                "again_in_ms": None if is_given_up else retry.due_at - now,
             },
         )
-        if dead:
+        if is_given_up:
             self._deps.wake()
 
     async def _alarm_late_payouts(self, now: Millis) -> None:

@@ -15,10 +15,12 @@ from notifier.clock import Clock, Millis
 from notifier.domain.account import AccountState, Ownership
 from notifier.domain.event import Event
 from notifier.domain.money import Amounts, describe_amounts
-from notifier.domain.payout import body_of
+from notifier.domain.notice import NoticeReason
+from notifier.domain.payout import PayoutState, body_of
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.reconciliation import Comparison, compare
 from notifier.domain.withdrawal import (
+    STUCK_AFTER_MS,
     Role,
     Withdrawal,
     WithdrawalState,
@@ -39,6 +41,10 @@ from notifier.store.withdrawals import WithdrawalResult
 
 log = logging.getLogger(__name__)
 
+STUCK_CHECK_MS = 60_000
+"""The interval between two checks for orders without a result, in milliseconds."""
+MAX_ALARMS = 20
+"""Such orders in one check. Hundreds of messages at once would hide each other in the group."""
 WAITS_FOR_OUTCOME = "the outcome of a call is not known, and Feishu holds another balance than the agreed one"
 """A repeat could withdraw an amount that nobody agreed to. The order waits for an event, or for an operator."""
 
@@ -70,6 +76,7 @@ class Withdrawer(CallWorker[Withdrawal]):
         """wake: called when an order's calls end and its slot is free."""
         super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
+        self._stuck_check_at = 0
         self._recovery = BalanceRecovery(deps.encode_reading, deps.clock)
 
     def _claim(
@@ -95,6 +102,31 @@ class Withdrawer(CallWorker[Withdrawal]):
 
     def _row_id(self, job: Withdrawal) -> int:
         return job.id
+
+    async def run_once(self) -> float:
+        """Alarms about orders without a result, then carries out due ones. Returns the seconds until the next run."""
+        now = self._now()
+        if (
+            now >= self._stuck_check_at or self._stuck_check_at - now > STUCK_CHECK_MS
+        ):  # the clock was set back
+            self._stuck_check_at = now + STUCK_CHECK_MS
+            await self._alarm_stuck_orders(now)
+        return await super().run_once()
+
+    async def _alarm_stuck_orders(self, now: Millis) -> None:
+        def save(connection: Connection) -> list[Withdrawal]:
+            stuck = withdrawals.list_stuck(connection, before=now - STUCK_AFTER_MS, limit=MAX_ALARMS)
+            for order in stuck:
+                withdrawals.mark_stuck_notified(connection, order, now=now)
+                self._note(connection, order, "no clear answer for hours", now)
+                self._deps.notices.alarm(connection, order, NoticeReason.STUCK, now=now)
+            return stuck
+
+        stuck = await self._store(save)
+        for order in stuck:
+            log.error("withdrawal.stuck", extra={"order_id": order.order_id, "reason": order.reason})
+        if stuck:
+            self._deps.wake()
 
     async def _call(self, job: Withdrawal) -> None:
         try:
@@ -161,10 +193,41 @@ class Withdrawer(CallWorker[Withdrawal]):
         if not answer.amounts and answer.at is None and not answer.order_id:
             raise OutcomeUnknown("the answer to a withdrawal says nothing")
         withdrawn = withdrawable(answer.amounts, order.kinds)
-        state = WithdrawalState.WITHDRAWN if withdrawn else WithdrawalState.NOTHING
+        if not withdrawn:
+            await self._finish_without_amounts(order, answer.at)
+            return
         await self._finish(
-            order, WithdrawalResult(state=state, now=self._now(), withdrawn=withdrawn, at=answer.at)
+            order,
+            WithdrawalResult(
+                state=WithdrawalState.WITHDRAWN, now=self._now(), withdrawn=withdrawn, at=answer.at
+            ),
         )
+
+    async def _finish_without_amounts(self, order: Withdrawal, at: Millis | None) -> None:
+        """Feishu booked the order and named no amounts, although the balance was there just before the call.
+
+        The balance shows which of the two is right. If it is gone, the agreed amounts are paid after an operator has
+        confirmed them. at: when Feishu booked it, Unix milliseconds; None: not known.
+        """
+        try:
+            state = await self._deps.referral_accounts.read(order.account.account_id)
+        except CallError as error:  # the repeat of the order leads here again
+            raise OutcomeUnknown(f"Feishu named no amounts: {error.reason}", code=error.code) from error
+        available = withdrawable(state.amounts, order.kinds)
+        now = self._now()
+        if all(available.get(asset, 0) >= amount for asset, amount in order.agreed.items()):
+            reason = "Feishu booked the order without amounts, and the balance is still there"
+            result = WithdrawalResult(state=WithdrawalState.REFUSED, now=now, reason=reason)
+        else:
+            result = WithdrawalResult(
+                state=WithdrawalState.WITHDRAWN,
+                now=now,
+                withdrawn=order.agreed,
+                at=at,
+                reason="Feishu booked the order without amounts, and the balance is gone",
+                is_unconfirmed=True,
+            )
+        await self._finish(order, result, state)
 
     async def _finish(
         self,
@@ -225,8 +288,12 @@ class Withdrawer(CallWorker[Withdrawal]):
             at = result.at if result.at is not None else result.now
             referrer = ownership.referrer if ownership else None
             body = body_of(order, withdrawn=result.withdrawn or {}, at=at, referrer=referrer)
-            payouts.create_payout(connection, order, body=body, now=result.now)
+            state = PayoutState.UNCONFIRMED if result.is_unconfirmed else PayoutState.PENDING
+            now = self._now()  # inside the transaction: an export may have ended since the answer came
+            payouts.create_payout(connection, order, body=body, now=now, state=state)
             self._deps.notices.write_result(connection, order, reason, now=result.now)
+            if result.is_unconfirmed:
+                self._deps.notices.alarm(connection, order, NoticeReason.PAYOUT_UNCONFIRMED, now=now)
         else:
             self._deps.notices.write_where_cards_expired(connection, order, reason, now=result.now)
 

@@ -74,16 +74,25 @@ function outcome(payout) {
 
 function buttons(payout) {
   const row = h("div", { class: "row-buttons" });
-  const button = (status) => h("button", { type: "button", class: "button", "data-testid": `payout-${status}-${payout.order_id}`, "aria-label": `${t(`payout_${status}`)} ${payout.order_id}`, onclick: () => report(row, payout.order_id, status) }, t(`payout_${status}`));
-  return append(row, [button("paid"), button("failed")]);
+  const reason = h("input", { type: "text", class: "input", maxlength: "500", "data-testid": `payout-reason-${payout.order_id}`, "aria-label": t("payout_reason"), placeholder: t("payout_reason") });
+  const press = (status) => () => status === "failed" && !reason.value.trim() ? askForReason(reason) : report(row, payout.order_id, status, status === "failed" ? reason.value.trim() : "");
+  const button = (status) => h("button", { type: "button", class: "button", "data-testid": `payout-${status}-${payout.order_id}`, "aria-label": `${t(`payout_${status}`)} ${payout.order_id}`, onclick: press(status) }, t(`payout_${status}`));
+  return append(row, [button("paid"), button("failed"), reason]);
 }
 
-async function report(row, orderId, status) {
+function askForReason(input) {
+  const error = byId("payout-result");
+  error.hidden = false;
+  error.textContent = t("payout_reason_needed");
+  input.focus();
+}
+
+async function report(row, orderId, status, reason) {
   const error = byId("payout-result");
   error.hidden = true;
   for (const button of row.children) button.disabled = true;
   try {
-    await post(`/sandbox/api/payouts/${encodeURIComponent(orderId)}/report`, { status });
+    await post(`/sandbox/api/payouts/${encodeURIComponent(orderId)}/report`, { status, reason });
   } catch (problem) {
     error.hidden = false;
     error.textContent = t("failed", { error: problem.message });

@@ -100,6 +100,8 @@ const TEXTS = {
   payout_log: ["付款系统", "Payroll system"],
   no_payouts: ["还没有付款", "No payouts yet"],
   payout_paid: ["已付款", "Paid"],
+  payout_reason: ["失败原因", "Reason for failure"],
+  payout_reason_needed: ["请填写失败原因：内推人和 HR 会看到。", "Say why it failed: the referrer and HR read it."],
   payout_failed: ["付款失败", "Failed"],
   state_accepted: ["已受理", "accepted"],
   state_paid: ["已付款", "paid"],

@@ -24,6 +24,8 @@ from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import accounts, buttons, deliveries, panel_buttons, payouts, withdrawals
 
 _SqlRow = sa.Row[*tuple[Any, ...]]
+_RETRYABLE = (WithdrawalState.REFUSED, WithdrawalState.AMOUNT_CHANGED, WithdrawalState.ENDED)
+"""Orders that withdrew nothing although there was a balance. The retry button requests them again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class _PanelAccount:
             return self.skip_reason.may_pass and self.can_withdraw
         return (
             self.newest_withdrawal is not None
-            and self.newest_withdrawal.state in {WithdrawalState.REFUSED, WithdrawalState.AMOUNT_CHANGED}
+            and self.newest_withdrawal.state in _RETRYABLE
             and self.can_withdraw
         )
 
@@ -300,7 +302,7 @@ def _amounts(order: _SqlRow, offered: Amounts) -> Amounts:
     match order.state:
         case WithdrawalState.NOTHING:
             return {}
-        case WithdrawalState.REFUSED | WithdrawalState.AMOUNT_CHANGED:
+        case state if state in _RETRYABLE:
             return offered
         case _:
             return read_content(order.withdrawn or order.agreed)

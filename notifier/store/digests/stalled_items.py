@@ -30,9 +30,10 @@ def summarize_stalled(connection: Connection, *, late_before: Millis | None) -> 
         .order_by(sa.func.max(deliveries.c.id).desc())
         .limit(MAX_EXAMPLES)
     ).scalars()
-    failed = payouts.c.state.in_((PayoutState.DEAD, PayoutState.FAILED))
+    problems = (PayoutState.DEAD, PayoutState.FAILED, PayoutState.UNKNOWN, PayoutState.UNCONFIRMED)
+    failed = payouts.c.state.in_(problems)
     late = sa.and_(
-        payouts.c.state.in_((PayoutState.PENDING, PayoutState.SENT)),
+        payouts.c.state.in_((PayoutState.PENDING, PayoutState.SUBMITTING, PayoutState.SENT)),
         payouts.c.created_at < (late_before or 0),
     )
     where = sa.or_(failed, late)
@@ -51,7 +52,7 @@ def summarize_stalled(connection: Connection, *, late_before: Millis | None) -> 
             StalledPayout(
                 account_id=row.account_id,
                 order_id=row.order_id,
-                state=row.state if row.state in {PayoutState.DEAD, PayoutState.FAILED} else "late",
+                state=row.state if row.state in problems else "late",
                 since=row.created_at,
             )
             for row in rows

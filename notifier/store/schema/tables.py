@@ -197,7 +197,7 @@ notices = Table(
     Column("notice_key", String(64), nullable=False, unique=True),
     Column("account_ref", Id, ForeignKey("accounts.id"), nullable=False),
     # NoticeReason.
-    Column("reason", String(16), nullable=False),
+    Column("reason", String(24), nullable=False),
     # When the balance changed at Feishu, in ms.
     Column("occurred_at", BigInteger, nullable=False),
     # In ms.
@@ -377,6 +377,8 @@ workers = Table(
     Column("last_event_at", BigInteger),
     # Number of connections of the app that Feishu reports. NULL: not reported.
     Column("live_connections", Integer),
+    # 1: the process submits payouts to payouts.url. 0: an operator exports them.
+    Column("submits_payouts", Integer, nullable=False, server_default="0"),
 )
 
 reconciliation_runs = Table(
@@ -464,6 +466,8 @@ withdrawals = Table(
     Column("ended_at", BigInteger),
     # Start of the first call with an unknown outcome, in ms. NULL: no such call.
     Column("unknown_since", BigInteger),
+    # When the alarm group was notified that the order has no clear answer, in ms. NULL: not notified.
+    Column("stuck_notified_at", BigInteger),
     # 1: a balance report includes the withdrawal.
     Column("is_in_ledger", Integer, nullable=False, server_default="0"),
     # Why the last call failed.
@@ -512,8 +516,12 @@ payouts = Table(
     Column("exported_at", BigInteger),
     # When the newest payroll report was applied, in ms.
     Column("settled_at", BigInteger),
+    # Start of the first call without a clear answer, in ms. NULL: no such call.
+    Column("unknown_since", BigInteger),
     # When the payroll system signed its newest report, in ms.
     Column("reported_at", BigInteger),
+    # When the first report `paid` was stored, in ms. NULL: none.
+    Column("first_paid_at", BigInteger),
     # Payment reference from the payroll report; empty where none.
     Column("reference", String(128), nullable=False, server_default=""),
     # Why the last call or the payment failed.
