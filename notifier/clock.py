@@ -1,8 +1,17 @@
 """The clock. Components get a `Clock` as an argument, so tests control the time."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
+
+CONFIRM_SECONDS = 600.0
+"""How long a clock must stay ahead before it is believed."""
+MAX_DRIFT_MS = 15 * 60_000
+"""A clock may be corrected by this much at once without being doubted."""
+LONGEST_DOWNTIME_MS = 7 * 86_400_000
+"""After a longer downtime the clock at the start is doubted first."""
 
 Millis = int
 """Milliseconds since the Unix epoch, UTC: how times are stored and how Feishu sends them."""
@@ -44,6 +53,46 @@ class FileOffsetClock:
         except (OSError, ValueError, OverflowError):
             pass
         return datetime.now(UTC) + self._offset
+
+
+def seconds_since_boot() -> float:
+    """Returns the seconds since the machine started, including the time that it was suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class JumpGuard:
+    """Distrusts a clock that jumped ahead, until it has been ahead for CONFIRM_SECONDS.
+
+    A clock that is wrong for a moment must not send the digests of the next month or delete what looks old. The
+    operating system's count of seconds shows a jump. A clock that is set back is not doubted.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        last_seen: Millis | None = None,
+        elapsed_seconds: Callable[[], float] = seconds_since_boot,
+    ) -> None:
+        """last_seen: when an earlier process last ran, Unix milliseconds; None: unknown."""
+        self._clock = clock
+        self._elapsed_seconds = elapsed_seconds
+        self._trusted_at = to_millis(clock.now())
+        self._trusted_after = elapsed_seconds()
+        self._doubted_after: float | None = None
+        if last_seen is not None and self._trusted_at - last_seen > LONGEST_DOWNTIME_MS:
+            self._trusted_at = last_seen
+
+    def is_doubtful(self) -> bool:
+        """Whether the clock is ahead of what the elapsed time explains, and not for CONFIRM_SECONDS yet."""
+        now, after = to_millis(self._clock.now()), self._elapsed_seconds()
+        expected = self._trusted_at + 1000 * (after - self._trusted_after)
+        if now > expected + MAX_DRIFT_MS:
+            self._doubted_after = after if self._doubted_after is None else self._doubted_after
+            if after - self._doubted_after < CONFIRM_SECONDS:
+                return True
+        self._trusted_at, self._trusted_after, self._doubted_after = now, after, None
+        return False
 
 
 def to_millis(moment: datetime) -> Millis:

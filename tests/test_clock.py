@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from notifier.clock import FileOffsetClock, SystemClock, from_millis, to_millis
+from notifier.clock import (
+    CONFIRM_SECONDS,
+    FileOffsetClock,
+    JumpGuard,
+    SystemClock,
+    from_millis,
+    to_millis,
+)
+from support.clock import FakeClock
 
 NEARLY = timedelta(seconds=5)
 
@@ -67,3 +75,70 @@ def test_milliseconds_and_back() -> None:
     at = datetime(2026, 11, 24, 1, 2, 3, 456_000, tzinfo=UTC)
 
     assert at == from_millis(to_millis(at))
+
+
+class _Machine:
+    """A clock and a count of seconds that move together, unless the clock is set."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.after = 0.0
+
+    def pass_time(self, seconds: float) -> None:
+        self.after += seconds
+        self.clock.advance(seconds=seconds)
+
+    def guard(self, *, last_seen: int | None = None) -> JumpGuard:
+        return JumpGuard(self.clock, last_seen=last_seen, elapsed_seconds=lambda: self.after)
+
+
+DAY = 86_400
+
+
+def test_a_clock_that_is_ahead_for_a_moment_is_doubted_and_believed_when_it_returns() -> None:
+    machine = _Machine()
+    guard = machine.guard()
+    machine.pass_time(1)
+    assert not guard.is_doubtful()
+
+    machine.clock.advance(seconds=30 * DAY)
+    for _ in range(5):
+        machine.pass_time(60)
+        assert guard.is_doubtful()
+    machine.clock.advance(seconds=-30 * DAY)
+
+    assert not guard.is_doubtful()
+    machine.pass_time(3 * DAY)
+    assert not guard.is_doubtful(), "a suspended machine counts too"
+
+
+def test_a_clock_that_stays_ahead_is_believed_after_a_while() -> None:
+    machine = _Machine()
+    guard = machine.guard()
+    machine.clock.advance(seconds=30 * DAY)
+    assert guard.is_doubtful()
+    machine.pass_time(CONFIRM_SECONDS - 1)
+    assert guard.is_doubtful()
+    machine.pass_time(1)
+
+    assert not guard.is_doubtful()
+    machine.pass_time(DAY)
+    assert not guard.is_doubtful()
+
+
+def test_a_clock_that_is_set_back_or_corrected_a_little_is_not_doubted() -> None:
+    machine = _Machine()
+    guard = machine.guard()
+    for seconds in (600, -7200, 800):
+        machine.clock.advance(seconds=seconds)
+        assert not guard.is_doubtful()
+
+
+@pytest.mark.parametrize("days, doubted", [(1, False), (200, True)])
+def test_a_start_long_after_the_last_sign_of_life_is_doubted_first(days: int, doubted: bool) -> None:  # noqa: FBT001 - a column
+    machine = _Machine()
+    guard = machine.guard(last_seen=machine.clock.millis - days * DAY * 1000)
+
+    assert doubted is guard.is_doubtful()
+    machine.pass_time(CONFIRM_SECONDS)
+    assert not guard.is_doubtful()

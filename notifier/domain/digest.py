@@ -195,3 +195,17 @@ class DigestPlan:
     """Whether its card offers withdrawals."""
     catch_up_ms: int
     """Digests that were due longer ago than this are not sent automatically."""
+
+
+def get_correction(previous_closing: Amounts | None, opening: Amounts) -> Amounts:
+    """The previous closing balances, if they differ from the opening balances now; else empty.
+
+    They differ if late events changed an earlier period.
+    """
+    if previous_closing is None:
+        return {}
+    assets = {*previous_closing, *opening}
+    differs = any(
+        previous_closing.get(asset, Decimal(0)) != opening.get(asset, Decimal(0)) for asset in assets
+    )
+    return dict(previous_closing) if differs else {}

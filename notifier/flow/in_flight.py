@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import TypeVar
@@ -21,21 +23,40 @@ async def await_write(writing: "Future[T]") -> T:
     return await asyncio.shield(asyncio.wrap_future(writing))
 
 
-class InFlight:
-    """The calls in flight of one worker."""
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 600.0
 
-    def __init__(self, *, on_finished: Callable[[], None]) -> None:
+
+class InFlight:
+    """The calls in flight of one worker, and the rows that pause after an unforeseen error.
+
+    An error that no code handles would repeat at full speed, against Feishu too, because its row is still due. So the
+    row counts as in flight for a while; the pause doubles with each further error.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_finished: Callable[[], None],
+        elapsed_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         """on_finished: called when a call ends, whether it succeeded, failed or was cancelled."""
         self._on_finished = on_finished
+        self._elapsed_seconds = elapsed_seconds
         self._rows: dict[asyncio.Task[None], int] = {}
+        self._errors: Counter[int] = Counter()
+        """Unforeseen errors in a row, by row id."""
+        self._paused_until: dict[int, float] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
 
     @property
     def rows(self) -> frozenset[int]:
-        """The ids of the rows whose calls are in flight."""
-        return frozenset(self._rows.values())
+        """The ids of the rows whose calls are in flight, or that pause after an unforeseen error."""
+        now = self._elapsed_seconds()
+        self._paused_until = {row: until for row, until in self._paused_until.items() if until > now}
+        return frozenset(self._rows.values()) | self._paused_until.keys()
 
     def start(self, row: int, call: Coroutine[None, None, None]) -> None:
         """Starts a call for the row with this id. An error of the call is logged."""
@@ -53,12 +74,23 @@ class InFlight:
                 await asyncio.wait(late, timeout=seconds + 1)
 
     def _over(self, task: "asyncio.Task[None]") -> None:
-        row = self._rows.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            known = get_next_step(error) is not None  # the storage layer has logged it
-            log.error(
-                "call.failed",
-                exc_info=None if known else error,
-                extra={"row": row, "reason": type(error).__name__},
-            )
+        row = self._rows.pop(task)
+        if not task.cancelled():
+            self._note_end(row, task.exception())
         self._on_finished()
+
+    def _note_end(self, row: int, error: BaseException | None) -> None:
+        if error is None:
+            del self._errors[row]
+            return
+        known = get_next_step(error) is not None  # the storage layer has logged it, and its workers pause
+        pause = 0.0
+        if not known:
+            pause = min(FIRST_PAUSE_SECONDS * 2 ** min(self._errors[row], 10), LONGEST_PAUSE_SECONDS)
+            self._errors[row] += 1
+            self._paused_until[row] = self._elapsed_seconds() + pause
+        log.error(
+            "call.failed",
+            exc_info=None if known else error,
+            extra={"row": row, "reason": type(error).__name__, "again_in_s": pause},
+        )

@@ -16,6 +16,10 @@ STORE_PAUSE_SECONDS = 5.0
 """The longest pause while the database fails. Retries load no other system, so work resumes soon after an outage."""
 
 
+RESTART_SECONDS = 1.0
+"""The pause before a loop that ended is started again."""
+
+
 class Worker:
     """Runs one component in a loop until it is stopped."""
 
@@ -32,8 +36,25 @@ class Worker:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Starts the loop."""
+        """Starts the loop. If it ever ends without a stop, it is started again."""
         self._task = asyncio.ensure_future(self._run())
+        self._task.add_done_callback(self._restart)
+
+    def _restart(self, ended: "asyncio.Task[None]") -> None:
+        """A library may raise CancelledError or another BaseException inside a run."""
+        if self._stop_asked.is_set() or self._loop.is_closed():
+            return
+        error = None if ended.cancelled() else ended.exception()
+        log.error(
+            "worker.restarted",
+            exc_info=error,
+            extra={"step": self.name, "reason": "cancelled" if error is None else type(error).__name__},
+        )
+        self._loop.call_later(RESTART_SECONDS, self._start_unless_stopped)
+
+    def _start_unless_stopped(self) -> None:
+        if not self._stop_asked.is_set():
+            self.start()
 
     def wake(self) -> None:
         """Ends the pause between two runs. It may be called from any thread, any number of times."""

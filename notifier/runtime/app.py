@@ -41,7 +41,7 @@ from notifier.runtime.lifecycle import (
 )
 from notifier.runtime.payout_reports import PayoutReportHandler
 from notifier.runtime.worker_pool import WorkerName
-from notifier.store import accounts, outbox, withdrawals
+from notifier.store import accounts, clock_jumps, outbox, withdrawals
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
 from notifier.store.engine.process_lock import hold_process_lock
@@ -62,6 +62,8 @@ async def run(config: Config, *, clock: Clock | None = None, stop: asyncio.Event
         components.enter("signal handlers", stop_on_signals(stop))
         database = _open_database(components, config.store.url)
         started_at = to_millis(clock.now())
+        with database.read() as connection:
+            last_seen = clock_jumps.get_last_heartbeat(connection)
         reclaimed = await _reclaim_unfinished(database, now=started_at)
         await components.enter_async(
             "worker registration",
@@ -79,7 +81,9 @@ async def run(config: Config, *, clock: Clock | None = None, stop: asyncio.Event
             client = PayrollClient(make_payroll_access(config), clock)
             payroll = await components.enter_async("payroll client", client)
         application = Application(
-            Shared.create(config, clock, database, api, worker_id, started_at), payroll, stop
+            Shared.create(config, clock, database, api, worker_id, started_at, last_seen=last_seen),
+            payroll,
+            stop,
         )
         await application.start(components)
         await stop.wait()

@@ -136,7 +136,12 @@ def late_after_ms(config: Config) -> Millis | None:
 
 
 def make_digest_deps(
-    config: Config, renderer: Renderer, clock: Clock, wake: Callable[[], None]
+    config: Config,
+    renderer: Renderer,
+    clock: Clock,
+    wake: Callable[[], None],
+    *,
+    is_clock_doubtful: Callable[[], bool] = lambda: False,
 ) -> DigestDeps:
     """Returns the dependencies of the digests. wake: called when a digest was created."""
     return DigestDeps(
@@ -147,6 +152,7 @@ def make_digest_deps(
         late_after_ms=late_after_ms(config),
         clock=clock,
         wake=wake,
+        is_clock_doubtful=is_clock_doubtful,
     )
 
 
@@ -178,9 +184,19 @@ def make_sending_limits(config: Config) -> SendingLimits:
     )
 
 
-def make_prune_deps(config: Config, clock: Clock, *, busy: Callable[[], bool]) -> PruneDeps:
+def make_prune_deps(
+    config: Config,
+    clock: Clock,
+    *,
+    busy: Callable[[], bool],
+    is_clock_doubtful: Callable[[], bool] = lambda: False,
+) -> PruneDeps:
     """Returns the retention times. busy: whether the pruner must wait, because other work needs the database."""
     retention = config.retention
     return PruneDeps(
-        events_days=retention.events_days, deliveries_days=retention.deliveries_days, clock=clock, busy=busy
+        events_days=retention.events_days,
+        deliveries_days=retention.deliveries_days,
+        clock=clock,
+        busy=busy,
+        is_clock_doubtful=is_clock_doubtful,
     )

@@ -1,8 +1,11 @@
 """The heartbeat: the state of this process, for its row in `workers` and for the readiness check."""
 
 import asyncio
+from collections.abc import Mapping
 from time import monotonic
 from typing import Protocol
+
+from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.feishu.api import AppStatus
@@ -13,6 +16,13 @@ from notifier.store.workers import WorkerRow
 from notifier.web.health import Readiness
 
 HEARTBEAT_SECONDS = 5.0
+LONGEST_WAITS: Mapping[str, Millis] = {
+    "events": 60_000,
+    "cards": 600_000,
+    "withdrawals": 600_000,
+    "payouts": 900_000,
+}
+"""If the oldest row has been ready for longer, something does not work although nothing else may show it; in ms."""
 STORE_STALE_SECONDS = 20.0
 """Without a successful write for this long, the process is not ready."""
 
@@ -57,6 +67,7 @@ class Heartbeat:
         self._worker_id = worker_id
         self._started_at = started_at
         self._last_write_at = monotonic()
+        self._waiting_since: Mapping[str, Millis] = {}
 
     async def run_once(self) -> float:
         """Writes a heartbeat. Returns the seconds until the next one."""
@@ -68,7 +79,9 @@ class Heartbeat:
         await self._write(stopped=True)
 
     def readiness(self) -> Readiness:
-        """Ready means: Feishu accepts the credentials, events can arrive, and the database accepts writes."""
+        """Ready means: Feishu accepts the credentials, events can arrive, the database accepts writes, and no row has
+        been ready for long.
+        """
         problems = {}
         if self._app_status.refusal_reason is not None:
             problems["credentials"] = self._app_status.refusal_reason
@@ -82,6 +95,10 @@ class Heartbeat:
             problems["store"] = (
                 f"the last successful write to the database was {seconds_since_write:.0f} s ago"
             )
+        now = to_millis(self._clock.now())
+        for kind, since in self._waiting_since.items():
+            if now - since > LONGEST_WAITS[kind]:
+                problems[kind] = f"the oldest has been ready for {(now - since) // 1000} s"
         facts = {"connection": status.state, "connection_since": self._connection.since}
         return Readiness(problems=problems, facts=facts)
 
@@ -98,9 +115,15 @@ class Heartbeat:
             last_event_at=self._arrivals.last_event_at,
             live_connections=self._connection_count.seen,
         )
-        await asyncio.wrap_future(self._database.write(lambda c: workers.write_heartbeat(c, row)))
+        self._waiting_since = await asyncio.wrap_future(
+            self._database.write(lambda c: self._save(c, row, now))
+        )
         self._last_write_at = monotonic()
         self._connection.check_refused_events()
+
+    def _save(self, connection: Connection, row: WorkerRow, now: Millis) -> dict[str, Millis]:
+        workers.write_heartbeat(connection, row)
+        return workers.list_waiting_since(connection, now=now)
 
     def _connection_detail(self) -> str | None:
         refusal_reason = self._app_status.refusal_reason

@@ -6,8 +6,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.store import clock_jumps
-from notifier.store.schema.tables import workers
+from notifier.domain.payout import PayoutState
+from notifier.domain.withdrawal import WithdrawalState
+from notifier.store import clock_jumps, outbox
+from notifier.store.schema.tables import inbox, payouts, withdrawals, workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,33 @@ def write_heartbeat(connection: Connection, row: WorkerRow) -> None:
             live_connections=row.live_connections,
         )
     )
+
+
+def list_waiting_since(connection: Connection, *, now: Millis) -> dict[str, Millis]:
+    """Since when the oldest row of each kind has been ready to be processed, in ms; absent if there is none.
+
+    A delivery behind another one to the same recipient is not counted: it waits for that one.
+    """
+    ready = outbox.select_next_per_recipient(now).subquery()
+    found = {
+        "events": connection.execute(
+            sa.select(sa.func.min(inbox.c.received_at)).where(inbox.c.state == "new")
+        ).scalar(),
+        "cards": connection.execute(sa.select(sa.func.min(ready.c.due_at))).scalar(),
+        "withdrawals": connection.execute(
+            sa.select(sa.func.min(withdrawals.c.due_at)).where(
+                withdrawals.c.state == WithdrawalState.REQUESTED, withdrawals.c.due_at <= now
+            )
+        ).scalar(),
+    }
+    last = get_last_worker(connection)
+    if last is not None and last.submits_payouts:
+        found["payouts"] = connection.execute(
+            sa.select(sa.func.min(payouts.c.due_at)).where(
+                payouts.c.state == PayoutState.PENDING, payouts.c.due_at <= now
+            )
+        ).scalar()
+    return {kind: since for kind, since in found.items() if since is not None}
 
 
 def get_last_worker(connection: Connection) -> WorkerRow | None:

@@ -553,6 +553,41 @@ def test_the_right_is_unique_in_the_database_itself(database: Database) -> None:
     assert database.write(take).result() is None
 
 
+async def test_a_clock_that_is_ahead_for_a_moment_costs_no_later_digest(database: Database) -> None:
+    """30 days ahead for one run: 30 digests of days to come, and none of them again when their days come."""
+    clock = make_clock()
+    await run_until_idle(make_digester(database, clock, PLAN))
+    clock.advance(seconds=30 * DAY)
+    await run_until_idle(make_digester(database, clock, PLAN))
+    clock.advance(seconds=-30 * DAY)
+    for _ in range(3):
+        clock.advance(seconds=DAY)
+        await run_until_idle(make_digester(database, clock, PLAN))
+
+    with database.read() as connection:
+        runs = digest_runs.list_runs(connection, PLAN.name, limit=100)
+    real = [run for run in runs if "ahead" not in run.period]
+    assert all(run.due_at is None or run.due_at <= clock.millis for run in real)
+    assert 3 <= len({run.period for run in real})
+    assert {0} == {run.correction_number for run in real}, "none of them is a correction"
+
+
+async def test_while_the_clock_is_doubted_nothing_is_sent_or_noted(database: Database) -> None:
+    clock = make_clock()
+    await run_until_idle(make_digester(database, clock, PLAN))
+    clock.advance(seconds=30 * DAY)
+    one = DigestSender(database, replace(digest_deps(clock, PLAN), is_clock_doubtful=lambda: True))
+    for _ in range(3):
+        await one.run_once()
+
+    with database.read() as connection:
+        assert [] == [
+            run
+            for run in digest_runs.list_runs(connection, PLAN.name, limit=100)
+            if run.created_at == clock.millis
+        ]
+
+
 async def test_no_digest_is_no_work(database: Database) -> None:
     one = DigestSender(database, replace(digest_deps(make_clock()), plans=()))
 

@@ -180,3 +180,22 @@ async def test_a_page_that_failed_is_taken_again(database: Database, clock: Fake
     await a_round(one)
 
     assert 0 == count(database, inbox)
+
+
+async def test_while_the_clock_is_doubted_nothing_is_deleted(database: Database) -> None:
+    clock = FakeClock()
+    traffic(database, clock, 1)
+    clock.advance(seconds=200 * DAY)
+    deps = PruneDeps(
+        events_days=30,
+        deliveries_days=90,
+        clock=clock,
+        busy=lambda: False,
+        is_clock_doubtful=lambda: True,
+    )
+    one = Pruner(database, deps)
+    for _ in range(20):
+        await one.run_once()
+
+    with database.read() as connection:
+        assert 20 == connection.execute(sa.select(sa.func.count()).select_from(inbox)).scalar_one()

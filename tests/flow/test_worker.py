@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from notifier.flow.worker import Worker
 
 
@@ -93,3 +95,20 @@ async def test_a_stop_before_the_start_and_a_second_one_are_harmless() -> None:
     await step.stop(seconds=1)
     await step.stop(seconds=1)
     assert "test" == step.name
+
+
+async def test_a_worker_that_dies_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    """A library may raise CancelledError inside a run; it ends the loop, and nobody asked for that."""
+
+    async def dies_once() -> None:
+        if turns.number == 1:
+            raise asyncio.CancelledError
+
+    turns = Turns(dies_once)
+    step = Worker("test", turns)
+    step.start()
+    await turns.reach(2)
+
+    assert "worker.restarted" in caplog.text
+    await step.stop(seconds=5)
+    assert 2 == turns.number

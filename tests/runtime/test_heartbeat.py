@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.clock import Millis
+from notifier.domain.event import Event
 from notifier.errors import NotAuthorised
 from notifier.feishu.api import AppStatus
 from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus
@@ -14,6 +15,7 @@ from notifier.runtime.connection_watch import ConnectionWatch
 from notifier.runtime.heartbeat import HEARTBEAT_SECONDS, Heartbeat
 from notifier.store import workers
 from notifier.store.engine.database import Database
+from notifier.store.inbox import EventInserter
 from support.clock import FakeClock
 
 CONNECTED = ConnectionStatus(state=ConnectionState.CONNECTED)
@@ -151,3 +153,28 @@ async def test_a_process_without_a_recent_write_is_not_ready(
     assert ["store"] == list(stale.problems)
     assert "21 s ago" in stale.problems["store"]
     assert scene.heartbeat.readiness().is_ready
+
+
+@pytest.mark.parametrize("seconds, is_ready", [(59, True), (61, False)])
+async def test_an_event_that_is_not_applied_for_a_minute_shows_in_readyz(
+    scene: Scene,
+    seconds: int,
+    is_ready: bool,  # noqa: FBT001 - one column of the table
+) -> None:
+    scene.watch.on_change(CONNECTED)
+    event = Event(
+        key="ev",
+        event_type="t",
+        tenant_key="tk",
+        app_id="cli_x",
+        created_at=scene.clock.millis,
+        payload=b"{}",
+    )
+    insert = EventInserter(scene.clock)
+    await asyncio.wrap_future(scene.database.write(lambda c: insert(c, [event])))
+    scene.clock.advance(seconds=seconds)
+    await scene.heartbeat.run_once()
+
+    found = scene.heartbeat.readiness()
+    assert is_ready is found.is_ready
+    assert is_ready or f"the oldest has been ready for {seconds} s" == found.problems["events"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.domain.digest import DigestPlan
+from notifier.domain.digest import DigestPlan, get_correction
 from notifier.domain.money import Kind
 from notifier.domain.period import Period
 from notifier.flow.digests.figures import Figures, Fit, gather
@@ -35,6 +35,8 @@ class DigestDeps:
     """The source of the current time."""
     wake: Callable[[], None]
     """Called when deliveries are queued or referrers must be looked up."""
+    is_clock_doubtful: Callable[[], bool] = lambda: False
+    """Whether the clock may be wrong. Nothing is sent by schedule meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +161,7 @@ def _queue(
         content = replace(
             digest,
             correction_number=correction_number,
-            previous_closing=digest_runs.get_correction(previous_closing, opening),
+            previous_closing=get_correction(previous_closing, opening),
         )
         state = DigestRunState.EMPTY if quiet else DigestRunState.NOTIFIED
         run_id = digest_runs.claim_run(connection, run_key, state=state, content=content)

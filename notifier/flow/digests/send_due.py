@@ -8,6 +8,7 @@ that says so. Older ones are stored as missed.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from datetime import UTC
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.engine import Connection
@@ -53,7 +54,7 @@ class DigestSender:
         now = self._now()
         if not self._deps.plans:
             return NO_PLANS_SECONDS
-        if self._last_check_at <= now < self._next_check_at:
+        if self._last_check_at <= now < self._next_check_at or self._deps.is_clock_doubtful():
             return IDLE_SECONDS
         self._last_check_at = now
         self._next_check_at = now + DAY_MS
@@ -89,6 +90,7 @@ class DigestSender:
         self, connection: Connection, plan: DigestPlan, late_from: Millis, now: Millis
     ) -> tuple[list[Due], list[Due]]:
         """Returns the periods to send, and those that are too old, which it stores as missed."""
+        digest_runs.forget_runs_ahead(connection, plan.name, now=now)
         registered_at = digest_runs.register_digest(connection, plan.name, now=now)
         came_due = due_between(plan, max(registered_at, now - LOOK_BACK_MS), now)
         labels, recipients = [due.period.label for due in came_due], _recipients(plan)
@@ -122,7 +124,9 @@ def schedule(plans: Sequence[DigestPlan], wake: Callable[[], None]) -> AsyncIOSc
 
     The worker itself adds the jitter, moves times on days off, and finds the period.
     """
-    scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "misfire_grace_time": None})
+    job_defaults = {"coalesce": True, "misfire_grace_time": None}
+    # every trigger has its own zone; without this one the scheduler would ask for the zone of the machine
+    scheduler = AsyncIOScheduler(job_defaults=job_defaults, timezone=UTC)
     for plan in plans:
         scheduler.add_job(wake, make_trigger(plan.cron, plan.zone), id=plan.name)
     return scheduler

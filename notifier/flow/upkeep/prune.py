@@ -23,6 +23,8 @@ PAGE = 200
 """Rows read in one transaction. The acknowledgement of an event waits for it, so it must take few milliseconds."""
 PAUSE_SECONDS = 0.05
 """The pause between two pages."""
+DOUBT_SECONDS = 1.0
+"""The pause between two checks of a clock that may be wrong."""
 ROUND_SECONDS = 3600.0
 """The pause between two passes over all tables."""
 
@@ -42,6 +44,8 @@ class PruneDeps:
     """The source of the current time."""
     busy: Callable[[], bool]
     """Returns True while other work needs the database. Pruning waits meanwhile."""
+    is_clock_doubtful: Callable[[], bool] = lambda: False
+    """Whether the clock may be wrong. Nothing is deleted meanwhile."""
 
 
 class Pruner:
@@ -59,6 +63,8 @@ class Pruner:
         """Prunes one page. Returns the seconds until the next page or the next pass."""
         if self._deps.busy():
             return PAUSE_SECONDS
+        if self._deps.is_clock_doubtful():
+            return DOUBT_SECONDS
         if self._step is None:
             self._steps = iter(self._list_steps(to_millis(self._deps.clock.now())))
             self._step = next(self._steps)

@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -24,6 +23,12 @@ from notifier.store.schema.tables import (
     digest_runs,
     digest_schedules,
 )
+
+AHEAD_MS = 3 * 86_400_000
+"""A run that was due this much later than now was made by a clock that was ahead. A smaller difference may as well come
+from a clock that is behind now; then a second digest of the same days would be wrong.
+"""
+AHEAD_LABEL = " ahead "
 
 
 class DigestRunState(StrEnum):
@@ -86,13 +91,53 @@ def register_digest(connection: Connection, digest: str, *, now: Millis) -> Mill
         .where(
             digest_schedules.c.digest == digest,
             digest_schedules.c.registered_at > now,
-            ~sa.exists().where(digest_runs.c.digest == digest),
+            ~sa.exists().where(
+                digest_runs.c.digest == digest, digest_runs.c.period.not_like(f"%{AHEAD_LABEL}%")
+            ),
         )
         .values(registered_at=now)
     )
     return connection.execute(
         sa.select(digest_schedules.c.registered_at).where(digest_schedules.c.digest == digest)
     ).scalar_one()
+
+
+def forget_runs_ahead(connection: Connection, digest: str, *, now: Millis) -> int:
+    """Forget runs of the schedule whose time has not come, if the clock was far ahead. Returns their number.
+
+    Their rows stay under another label, because their cards may have been sent. What was not sent is dropped.
+    """
+    ahead = connection.execute(
+        sa.select(digest_runs.c.id, digest_runs.c.period, digest_runs.c.due_at).where(
+            digest_runs.c.digest == digest,
+            digest_runs.c.due_at > now,
+            digest_runs.c.period.not_like(f"%{AHEAD_LABEL}%"),
+        )
+    ).all()
+    if not ahead or max(row.due_at for row in ahead) <= now + AHEAD_MS:
+        return 0
+    for row in ahead:
+        connection.execute(
+            sa.update(digest_runs)
+            .where(digest_runs.c.id == row.id)
+            .values(period=f"{row.period}{AHEAD_LABEL}{row.id}")
+        )
+    ids = [row.id for row in ahead]
+    connection.execute(
+        sa.update(deliveries)
+        .where(
+            deliveries.c.run_id.in_(ids),
+            deliveries.c.state.in_((DeliveryState.WAITING, DeliveryState.READY)),
+            deliveries.c.unknown_since.is_(None),
+        )
+        .values(state=DeliveryState.DROPPED, updated_at=now, last_error="the clock was ahead")
+    )
+    connection.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.run_id.in_(ids))
+        .values(delivery_key=deliveries.c.delivery_key + ".ahead")
+    )
+    return len(ahead)
 
 
 def list_finished(
@@ -221,6 +266,7 @@ def get_previous_closing(
             digest_runs.c.digest == digest,
             digest_runs.c.recipient == recipient,
             digest_runs.c.to_at == period.from_at,
+            digest_runs.c.period.not_like(f"%{AHEAD_LABEL}%"),
             digest_runs.c.content.is_not(None),
         )
         .order_by(digest_runs.c.id.desc())
@@ -361,17 +407,3 @@ def list_missed(connection: Connection, *, since: Millis, limit: int) -> list[Di
         .limit(limit)
     )
     return [DigestRunRow(**row._mapping) for row in rows]  # noqa: SLF001 - as above
-
-
-def get_correction(previous_closing: Amounts | None, opening: Amounts) -> Amounts:
-    """The previous closing balances, if they differ from the opening balances now; else empty.
-
-    They differ if late events changed an earlier period.
-    """
-    if previous_closing is None:
-        return {}
-    assets = {*previous_closing, *opening}
-    differs = any(
-        previous_closing.get(asset, Decimal(0)) != opening.get(asset, Decimal(0)) for asset in assets
-    )
-    return dict(previous_closing) if differs else {}
