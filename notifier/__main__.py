@@ -1,6 +1,28 @@
-"""`python -m notifier`: the same as the `notifier` command."""
+"""The `notifier` command, and `python -m notifier`.
 
-from notifier.cli.main import main
+A stop may come before the imports are done: they take a second. Process 1 of a container has no default action for
+SIGTERM, and elsewhere the exit code would not be 0. So the first handler is set here, before any heavy import.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+
+def main() -> None:
+    """Run the command line."""
+    if {"run", "sandbox"} & set(sys.argv[1:2]):
+        signal.signal(signal.SIGTERM, _stop_at_once)
+    from notifier.cli.main import cli  # noqa: PLC0415 - see above
+
+    cli(prog_name="notifier")
+
+
+def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
+    """Nothing has been started that needs an end. `run` replaces this handler once it has something to stop."""
+    os._exit(0)
+
 
 if __name__ == "__main__":
     main()

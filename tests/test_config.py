@@ -541,3 +541,23 @@ def test_a_digest_avoids_the_busiest_minutes_by_default() -> None:
 
     assert default.at[-2:] not in {"00", "30"}
     assert default.jitter_seconds > 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "NOTIFIER_SERVICE_HOST",
+        "NOTIFIER_SERVICE_PORT",
+        "NOTIFIER_SERVICE_PORT_HTTP",
+        "NOTIFIER_PORT",
+        "NOTIFIER_PORT_8080_TCP",
+        "NOTIFIER_PORT_8080_TCP_PROTO",
+        "NOTIFIER_PORT_8080_TCP_PORT",
+        "NOTIFIER_PORT_8080_TCP_ADDR",
+        "NOTIFIER_WEB_SERVICE_HOST",
+    ],
+)
+def test_what_kubernetes_sets_for_a_service_of_this_name_is_no_setting(file: Path, name: str) -> None:
+    file.write_text("", encoding="utf-8")
+
+    assert Config() == load_config(file, {name: "tcp://10.0.0.1:8080"}).config

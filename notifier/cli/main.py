@@ -57,10 +57,6 @@ def cli() -> None:
     """Notify referrers in Feishu when their referral rewards change."""
 
 
-def main() -> None:
-    cli(prog_name="notifier")
-
-
 @cli.command()
 @CONFIG_OPTION
 @CLOCK_OPTION

@@ -1,6 +1,7 @@
 """Config loader: YAML file and environment to Config. Each error names the file, the key path and a solution."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,12 @@ class LoadedConfig:
     """Environment variable by key path, for values from the environment."""
     overridden: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that are set but not used -> the variable that is used instead."""
+
+
+SERVICE_LINK = re.compile(
+    rf"{PREFIX}(?:[A-Z0-9]+_)*(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9]+)*|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
+)
+"""Variables that Kubernetes sets in every container for a Service called `notifier`, or `notifier-...`."""
 
 
 def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> LoadedConfig:
@@ -121,7 +128,11 @@ def _apply_environment(
         origins[".".join(path)] = used
         overridden |= dict.fromkeys(unused, used)
     unknown = [name for name in sorted(environ) if name.startswith(PREFIX) and name not in _variables()]
-    unknown = [name for name in unknown if not name.startswith(f"{PREFIX}TESTS_")]
+    unknown = [
+        name
+        for name in unknown
+        if not name.startswith(f"{PREFIX}TESTS_") and SERVICE_LINK.fullmatch(name) is None
+    ]
     if unknown:
         hint = suggest_name(unknown[0], sorted(_variables()))
         raise ConfigError(f"the environment: {unknown[0]} is not a setting{hint}. Unset it or correct it.")

@@ -30,7 +30,7 @@ class Event:
     created_at: Millis
     """`header.create_time`, Unix milliseconds; 0: missing."""
     payload: bytes = field(repr=False)
-    """The bytes, verbatim."""
+    """The bytes, with every token emptied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

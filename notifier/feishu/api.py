@@ -6,6 +6,7 @@ it neither repeats a call nor renews a token that Feishu rejects.
 
 import asyncio
 import io
+import ipaddress
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -99,7 +101,7 @@ class FeishuApi:
         self._token: str | None = None
         self._token_ends_at = clock.now()
         self._no_early_refresh_before = clock.now()
-        self._token_lock = asyncio.Lock()
+        self._token_request: asyncio.Task[None] | None = None
         self.app_status = AppStatus()
 
     async def __aenter__(self) -> Self:
@@ -107,11 +109,13 @@ class FeishuApi:
             timeout=aiohttp.ClientTimeout(total=self._access.timeout_seconds),
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=30),
             headers={"User-Agent": "referral-notifier"},
-            trust_env=True,
+            trust_env=not is_loopback(self._access.base_url),
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._token_request is not None:
+            self._token_request.cancel()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -123,12 +127,20 @@ class FeishuApi:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, object] | None = None,
+        not_after: Millis | None = None,
     ) -> ApiResponse:
         """Make one call with the tenant access token. If Feishu rejects the token, renew it and repeat the call once.
 
-        path: from /open-apis on. query: URL parameters. body: sent as JSON. Raises CallError.
+        path: from /open-apis on. query: URL parameters. body: sent as JSON. not_after: the request is not sent later
+        than this, Unix milliseconds, as waiting for a token takes time; None: no limit. Raises CallError.
         """
-        return await self._with_token(method, path, query=query, make_payload=lambda: _encode_json(body))
+
+        def make_payload() -> Payload:
+            if not_after is not None and to_millis(self._clock.now()) >= not_after:
+                raise TemporaryFailure("it is too late for this call, so it was not made")
+            return _encode_json(body)
+
+        return await self._with_token(method, path, query=query, make_payload=make_payload)
 
     async def upload(
         self, path: str, *, fields: Mapping[str, str], file_name: str, content: bytes
@@ -199,21 +211,29 @@ class FeishuApi:
         rejected_token: a token that Feishu rejected, or None. Raises NotAuthorised or AppSuspended if Feishu rejects
         the app, TemporaryFailure if no token is available now.
         """
-        async with self._token_lock:
-            left = self._token_ends_at - self._clock.now()
-            rejected = self._token is None or self._token == rejected_token or left <= timedelta(0)
-            early = left <= TOKEN_REFRESH_MARGIN and self._clock.now() >= self._no_early_refresh_before
-            if rejected or early:
-                try:
-                    await self._fetch_token()
-                except TemporaryFailure:
-                    if rejected:
-                        raise
-                    # the current token is still valid
-                    self._no_early_refresh_before = self._clock.now() + EARLY_REFRESH_PAUSE
-            if self._token is None:
-                raise TemporaryFailure("Feishu gave no token", affects_whole_app=True)
-            return self._token
+        left = self._token_ends_at - self._clock.now()
+        rejected = self._token is None or self._token == rejected_token or left <= timedelta(0)
+        early = left <= TOKEN_REFRESH_MARGIN and self._clock.now() >= self._no_early_refresh_before
+        if rejected or early:
+            try:
+                await self._share_token_request()
+            except TemporaryFailure:
+                if rejected:
+                    raise
+                # the current token is still valid
+                self._no_early_refresh_before = self._clock.now() + EARLY_REFRESH_PAUSE
+        if self._token is None:
+            raise TemporaryFailure("Feishu gave no token", affects_whole_app=True)
+        return self._token
+
+    async def _share_token_request(self) -> None:
+        """One request at a time. All callers that wait for it share its result, also a failure.
+
+        Otherwise 64 calls would make 64 requests one after the other while Feishu does not answer.
+        """
+        if self._token_request is None or self._token_request.done():
+            self._token_request = asyncio.ensure_future(self._fetch_token())
+        await asyncio.shield(self._token_request)
 
     async def _fetch_token(self) -> None:
         body = {"app_id": self._access.app_id, "app_secret": self._access.app_secret}
@@ -291,6 +311,15 @@ class FeishuApi:
         except (aiohttp.ClientError, OSError) as error:
             raise OutcomeUnknown(f"the connection broke: {type(error).__name__}") from error
         return _parse_response(response.status, response.headers, raw)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address is on this machine. Such calls never go through a proxy: it would see the app's secret."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _encode_json(body: Mapping[str, object] | None) -> bytes | None:

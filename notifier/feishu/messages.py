@@ -7,6 +7,7 @@ for one hour. A card can be updated for 14 days. A file has 1 byte to 30 MB; onl
 
 from urllib.parse import quote
 
+from notifier.clock import Millis
 from notifier.domain.delivery import Content, SentMessage
 from notifier.errors import OutcomeUnknown, TemporaryFailure
 from notifier.feishu.api import FeishuApi
@@ -23,10 +24,13 @@ class FeishuMessageSender:
     def __init__(self, api: FeishuApi) -> None:
         self._api = api
 
-    async def send(self, content: Content, *, id_type: str, receive_id: str, uuid: str) -> SentMessage:
+    async def send(
+        self, content: Content, *, id_type: str, receive_id: str, uuid: str, not_after: Millis | None = None
+    ) -> SentMessage:
         """Send a message; Feishu creates at most one per uuid within an hour.
 
-        id_type: open_id or chat_id. receive_id: the person or chat. uuid: idempotency key. Raises CallError.
+        id_type: open_id or chat_id. receive_id: the person or chat. uuid: idempotency key. not_after: the request is
+        not sent later, Unix milliseconds. Raises CallError.
         """
         response = await self._api.call(
             "POST",
@@ -38,6 +42,7 @@ class FeishuMessageSender:
                 "content": content.body,
                 "uuid": uuid,
             },
+            not_after=not_after,
         )
         message_id = response.data.get("message_id")
         if not isinstance(message_id, str) or not message_id:

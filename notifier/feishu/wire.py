@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -67,8 +68,20 @@ def read_event(payload: bytes, *, app_id: str) -> Event:
         tenant_key=_text(header.get("tenant_key"))[:LONGEST_ID],
         app_id=_text(header.get("app_id"))[:LONGEST_ID] or app_id,
         created_at=millis_or_zero(header.get("create_time")),
-        payload=payload,
+        payload=without_tokens(payload),
     )
+
+
+_TOKEN = re.compile(rb'("token"\s*:\s*)"(?:[^"\\]|\\.)*"')
+
+
+def without_tokens(payload: bytes) -> bytes:
+    """Return the payload with every `token` emptied, and every other byte as it was.
+
+    `header.token` is the app's verification token, and a callback's `token` permits changes of its card. Neither is
+    needed after the payload has arrived, so neither is stored.
+    """
+    return _TOKEN.sub(rb'\1""', payload)
 
 
 def _header_of(payload: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol
 
+from notifier.clock import Millis
 from notifier.domain.account import AccountState, Referrer, Withdrawn
 from notifier.domain.delivery import Content, SentMessage
 from notifier.domain.money import Kind
@@ -11,8 +12,12 @@ from notifier.domain.money import Kind
 class MessageSender(Protocol):
     """Sends and updates messages in Feishu."""
 
-    async def send(self, content: Content, *, id_type: str, receive_id: str, uuid: str) -> SentMessage:
-        """Sends at most one message per uuid within an hour. Raises CallError."""
+    async def send(
+        self, content: Content, *, id_type: str, receive_id: str, uuid: str, not_after: Millis | None = None
+    ) -> SentMessage:
+        """Sends at most one message per uuid within an hour. not_after: the request is not sent later, Unix
+        milliseconds; None: no limit. Raises CallError.
+        """
 
     async def upload(self, name: str, content: bytes) -> str:
         """Uploads a file that a message may show. Returns its key. Nobody sees the file. Raises CallError."""

@@ -20,7 +20,8 @@ from notifier.errors import (
     Refused,
     TemporaryFailure,
 )
-from notifier.feishu.api import TOKEN_PATH, AppAccess, FeishuApi
+from notifier.feishu.api import TOKEN_PATH, AppAccess, FeishuApi, is_loopback
+from notifier.feishu.long_connection.discovery import discover
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.sandbox.testing import FeishuBox
 from support.clock import FakeClock
@@ -455,3 +456,68 @@ async def test_a_call_that_is_judged_by_what_it_asks_for_shows_that_the_app_is_w
             await read(api)
 
     assert is_welcome is (api.app_status.refusal_reason is None)
+
+
+async def test_calls_that_wait_for_a_token_share_one_request_and_its_failure(
+    feishu_box: FeishuBox, access: AppAccess, clock: FakeClock
+) -> None:
+    """One after the other, 64 calls would wait for 640 s while the endpoint hangs."""
+    async with FeishuApi(replace(access, timeout_seconds=1), clock) as api:
+        hanging = feishu_box.add_call_fault({"match": f"POST {TOKEN_PATH}", "action": "hang", "seconds": 30})
+        async with asyncio.timeout(10):
+            outcomes = await asyncio.gather(
+                *(send(api, uuid=f"u-{number}") for number in range(12)), return_exceptions=True
+            )
+
+        assert 1 == feishu_box.count_call_fault_hits(hanging)
+        assert all(isinstance(outcome, TemporaryFailure) for outcome in outcomes)
+        feishu_box.clear_call_faults()
+        assert (await send(api)).message_id
+
+
+async def test_a_repeat_that_would_come_too_late_is_not_made(
+    feishu_box: FeishuBox, api: FeishuApi, clock: FakeClock
+) -> None:
+    """Feishu would have forgotten the uuid, and the message would arrive twice."""
+    content = Content(variant=CardVariant.TEXT, msg_type="text", body=json.dumps({"text": "hi"}))
+    sender = FeishuMessageSender(api)
+
+    with pytest.raises(TemporaryFailure, match="too late"):
+        await sender.send(content, id_type="open_id", receive_id=LIN, uuid="u", not_after=clock.millis)
+    assert [] == feishu_box.messages(LIN)
+    await sender.send(content, id_type="open_id", receive_id=LIN, uuid="u", not_after=clock.millis + 1)
+    assert 1 == len(feishu_box.messages(LIN))
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+async def test_calls_to_this_machine_never_pass_a_proxy(
+    access: AppAccess,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    """It would read the app's secret."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        async with FeishuApi(access, clock) as api:
+            assert (await send(api)).message_id
+        await discover(access)
+        proxy.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+
+
+@pytest.mark.parametrize(
+    "url, expected",
+    [
+        ("http://127.0.0.1:8900", True),
+        ("http://[::1]:8900", True),
+        ("http://localhost", True),
+        ("http://127.9.9.9", True),
+        ("https://open.feishu.cn", False),
+        ("http://localhost.example.com", False),
+        ("http://10.0.0.1", False),
+    ],
+)
+def test_what_is_on_this_machine(url: str, expected: bool) -> None:  # noqa: FBT001 - one column of the table
+    assert expected is is_loopback(url)

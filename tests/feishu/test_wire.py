@@ -492,3 +492,15 @@ def test_no_payload_whatever_makes_the_reader_raise_anything_but_parked(payload:
         assert 0 < report.modified_at
         assert all(amount.is_finite() for amount in report.amounts.values())
         report.account.account_id.encode()
+
+
+def test_tokens_are_not_kept_and_nothing_else_changes() -> None:
+    payload = (
+        b'{"schema": "2.0", "header": {"event_id": "ev", "token": "v-se\\"cret", "app_id": "cli_x"}, '
+        b'"event": {"token":"c-secret", "amount": 350.50, "text": "a \\"token\\": \\"b\\" text"}}'
+    )
+
+    kept = read_event(payload, app_id="cli_x").payload
+
+    assert kept == payload.replace(b'"v-se\\"cret"', b'""').replace(b'"c-secret"', b'""')
+    assert b"cret" not in kept

@@ -1,5 +1,6 @@
 """Bad input, bad luck, bad templates: the process lives, says what is wrong, and the next good event goes through."""
 
+import contextlib
 import json
 import signal
 import sqlite3
@@ -441,3 +442,37 @@ def test_the_offline_commands_work_without_feishu(tmp_path: Path) -> None:
 
     assert 0 == ran.returncode, ran.stdout + ran.stderr
     assert "All good." in ran.stdout
+
+
+@pytest.mark.parametrize("zone", ["CST-8", "UTC+8", "GMT+8", "Beijing", '"Asia/Shanghai"'])
+def test_a_strange_zone_of_the_machine_matters_to_nobody(
+    feishu_box: FeishuBox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    digests = "digests: [{name: d, to: [hr], at: '09:07'}]\n"
+    with running_notifier(feishu_box, tmp_path, more=digests) as notifier:
+        assert 0 == notifier.stop()
+        assert "Traceback" not in notifier.log
+
+
+@pytest.mark.parametrize("after", [0.0, 0.05, 0.15, 0.3, 0.5])
+def test_a_stop_in_the_first_second_is_a_stop(tmp_path: Path, after: float) -> None:
+    """Process 1 of a container would ignore it, and elsewhere the exit code would not be 0."""
+    config = tmp_path / "config.yaml"
+    config.write_text(f"store: {{url: 'sqlite:///{tmp_path}/n.db'}}\n", encoding="utf-8")
+    environ = clean_environment() | {"FEISHU_APP_ID": "cli_x", "FEISHU_APP_SECRET": "no-secret"}
+    command = [sys.executable, "-X", "importtime", "-m", "notifier", "run", "--config", str(config)]
+    process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:  # the handler is set just before the first import of the commands
+            if b" click" in line or b"notifier.cli" in line:
+                break
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(after)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert 0 == process.returncode
+    finally:
+        process.kill()
+        process.communicate()

@@ -10,7 +10,7 @@ import os
 import threading
 from pathlib import Path
 
-from notifier.cli.main import main as notifier_main
+from notifier.__main__ import main as notifier_main
 
 TASKS_FILE = "SOAK_TASKS_FILE"
 EVERY_SECONDS = 1.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from notifier.feishu.api import DISCOVERY_PATH, AppAccess
+from notifier.feishu.api import DISCOVERY_PATH, AppAccess, is_loopback
 from notifier.feishu.failures import shorten
 from notifier.feishu.wire import read_json
 
@@ -58,7 +58,8 @@ async def discover(access: AppAccess) -> Endpoint:
     try:
         async with (
             aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=DISCOVERY_TIMEOUT_SECONDS), trust_env=True
+                timeout=aiohttp.ClientTimeout(total=DISCOVERY_TIMEOUT_SECONDS),
+                trust_env=not is_loopback(access.base_url),
             ) as session,
             session.post(
                 access.base_url + DISCOVERY_PATH, json=body, headers={"locale": "zh"}, allow_redirects=False

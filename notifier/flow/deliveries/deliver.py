@@ -223,7 +223,11 @@ class Deliverer(CallWorker[ClaimedDelivery]):
         started_at = self._now()
         try:
             message = await self._deps.sender.send(
-                content, id_type=delivery.receive_id_type, receive_id=delivery.receive_id, uuid=uuid
+                content,
+                id_type=delivery.receive_id_type,
+                receive_id=delivery.receive_id,
+                uuid=uuid,
+                not_after=None if delivery.unknown_since is None else delivery.unknown_since + UUID_WINDOW_MS,
             )
         except CallError as error:
             await self._refused(each, error, content.variant, started_at)
