@@ -12,6 +12,9 @@ from types import FrameType
 
 def main() -> None:
     """Run the command line."""
+    os.umask(
+        0o077
+    )  # files and folders hold names, ids and amounts: they belong to the user of the service alone
     if {"run", "sandbox"} & set(sys.argv[1:2]):
         signal.signal(signal.SIGTERM, _stop_at_once)
     from notifier.cli.main import cli  # noqa: PLC0415 - see above

@@ -561,3 +561,42 @@ def test_what_kubernetes_sets_for_a_service_of_this_name_is_no_setting(file: Pat
     file.write_text("", encoding="utf-8")
 
     assert Config() == load_config(file, {name: "tcp://10.0.0.1:8080"}).config
+
+
+SECRET_FAULTS = {
+    "a line break": ("topsecret\n", "ends with a line break"),
+    "a carriage return": ("topsecret\r", "ends with a carriage return"),
+    "a blank": (" topsecret", "begins with a blank"),
+    "a no-break space": ("topsecret\u00a0", "ends with a no-break space"),
+    "quotes": ('"topsecret"', "begins with a quotation mark"),
+    "a zero-width space": ("top\u200bsecret", "holds a zero-width space"),
+    "a variable": ("${TOP_SECRET}", "the name of a variable"),
+}
+
+
+@pytest.mark.parametrize("value, said", SECRET_FAULTS.values(), ids=SECRET_FAULTS)
+@pytest.mark.parametrize("name", ["FEISHU__APP_SECRET", "WEBHOOK__ENCRYPT_KEY", "PAYOUTS__SECRET"])
+def test_a_secret_with_a_character_that_nobody_sees_is_refused(
+    file: Path, name: str, value: str, said: str
+) -> None:
+    file.write_text("", encoding="utf-8")
+
+    found = complaint(file, {f"NOTIFIER_{name}": value})
+    assert said in found
+    assert "topsecret" not in found
+
+
+@pytest.mark.parametrize("digits", ["0123", "0o17", "0x12", "1_000", "+5"])
+def test_digits_that_would_lose_their_form_are_to_be_quoted(file: Path, digits: str) -> None:
+    file.write_text(f"feishu: {{app_id: {digits}}}", encoding="utf-8")
+    assert f"{digits} would lose its form as a number; put it in quotes" in complaint(file)
+
+    file.write_text(f"feishu: {{app_id: '{digits}'}}", encoding="utf-8")
+    assert digits == load_config(file, {}).config.feishu.app_id
+
+
+def test_digits_that_keep_their_form_and_numbers_in_any_form_are_taken(file: Path) -> None:
+    file.write_text("feishu: {app_id: 7000000000000000001}\nsending: {per_minute: 0x64}", encoding="utf-8")
+    found = load_config(file, {}).config
+
+    assert ("7000000000000000001", 100) == (found.feishu.app_id, found.sending.per_minute)

@@ -2,7 +2,6 @@
 
 import functools
 import re
-import unicodedata
 from collections.abc import Sequence
 from datetime import tzinfo
 from decimal import Decimal
@@ -36,8 +35,19 @@ _PHONE = re.compile(r"\+?\d[\d\-. ()]{5,}\d")
 _MARKS = re.compile(
     r"([\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff]{2})[\u0300-\u036f\u1ab0-\u1aff\u20d0-\u20ff]+"
 )
-_JOINERS = "\u200d\ufe0f"
-"""These join emoji. Alone they are invisible."""
+_JOINERS = "\u200c\u200d\ufe0f"
+"""These join emoji and letters. Alone they are invisible."""
+_HARMFUL = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # controls
+    "\u00ad\u034f\u061c\u180e"  # soft hyphen, grapheme joiner, Arabic mark, Mongolian separator
+    "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # zero width, bidirectional marks and overrides
+    "\u2028\u2029\ufff9-\ufffb"  # separators, interlinear annotations
+    "\ud800-\udfff"  # halves of a character
+    "\U000e0000-\U000e007f]"  # tags
+)
+"""What can hide or turn other text. The list is explicit, because this Python's tables do not know every character of a
+name: a character that is new to Unicode, or in private use, stays.
+"""
 _BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 """Unicode counts these as letters or signs, but they are invisible."""
 
@@ -49,12 +59,19 @@ NO_NAME = Bilingual(zh="（未署名）", en="(no name)")
 
 
 def money(asset: Asset, amount: Decimal) -> str:
-    """Return an amount as text: `¥1,200.00`, `JP¥1,200`, `1,200` (points), `XYZ 1,200.00` (unknown currency)."""
+    """Return an amount as text: `¥1,200.00`, `JP¥1,200`, `1,200` (points), `XYZ 1,200.00` (unknown currency).
+
+    An unknown number of Feishu's stands apart: `1,200.00（币种 currency 49）`.
+    """
     decimals = _decimals(amount)
     if asset.kind is Kind.POINTS:
         return format_decimal(amount, format=_pattern(decimals), locale=FIGURES)
     if asset.currency not in _iso_codes():
         figures = format_decimal(amount, format=_pattern(max(2, decimals)), locale=FIGURES)
+        if (
+            asset.currency.isdecimal()
+        ):  # a number of Feishu's that is newer than our list is not a part of the amount
+            return f"{figures}（币种 currency {asset.currency}）"
         return f"{clean(asset.currency, 16)} {figures}"
     digits = max(get_currency_precision(asset.currency), decimals)
     return format_currency(
@@ -122,15 +139,7 @@ def _cut(shown: str, longest: int) -> str:
 def _is_shown(char: str) -> bool:
     if char.isspace() or char in _JOINERS:
         return True
-    return char not in _BLANKS and unicodedata.category(char) not in {
-        "Cc",
-        "Cf",
-        "Cs",
-        "Co",
-        "Cn",
-        "Zl",
-        "Zp",
-    }
+    return char not in _BLANKS and _HARMFUL.match(char) is None
 
 
 def person(referrer: Referrer) -> Person:
@@ -147,6 +156,8 @@ def label(asset: Asset) -> Bilingual:
     if asset.kind is Kind.POINTS:
         return Bilingual(zh="积分", en="Points")
     currency = clean(asset.currency, 16)
+    if currency.isdecimal():
+        return Bilingual(zh=f"现金（币种 {currency}）", en=f"Cash (currency {currency})")
     return Bilingual(zh=f"现金（{currency}）", en=f"Cash ({currency})")
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from notifier.config.fields import Section
+from notifier.config.fields import LossyInt, Section
 from notifier.config.sections import GroupConfig
 from notifier.config.settings import Config, suggest_name
 from notifier.errors import ConfigError
@@ -78,7 +78,6 @@ def require_credentials(loaded: LoadedConfig) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML  # noqa: PLC0415 - not every command reads a file
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415
 
     try:
@@ -93,7 +92,7 @@ def _read(file: Path) -> dict[str, Any]:
             f"{file}: cannot be read: {reason}. Check its permissions and that it is a text file."
         ) from None
     try:
-        document = YAML(typ="safe", pure=True).load(text)
+        document = _make_yaml().load(text)
     except (YAMLError, ValueError, RecursionError) as error:  # ValueError: a 13th month
         raise ConfigError(f"{file}: {_format_yaml_error(error)}") from None
     if document is None:
@@ -101,6 +100,27 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigError(f"{file}: must hold `key: value` lines, as config.example.yaml does.")
     return document
+
+
+def _make_yaml() -> Any:  # noqa: ANN401 - ruamel is imported where a file is read
+    from ruamel.yaml import YAML  # noqa: PLC0415 - see _read
+    from ruamel.yaml.constructor import SafeConstructor  # noqa: PLC0415
+
+    class Constructor(SafeConstructor):
+        """Keeps the text of a number that is written in another form than its digits."""
+
+    def construct_int(constructor: SafeConstructor, node: Any) -> int:  # noqa: ANN401 - ruamel's own node
+        number = int(constructor.construct_yaml_int(node))
+        if node.value == str(number):
+            return number
+        lossy = LossyInt(number)
+        lossy.text = node.value
+        return lossy
+
+    Constructor.add_constructor("tag:yaml.org,2002:int", construct_int)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = Constructor
+    return yaml
 
 
 def _format_yaml_error(error: Exception) -> str:

@@ -52,7 +52,7 @@ def cash(code: str) -> Asset:
         (cash("KRW"), "50000", "₩50,000"),
         (cash("XYZ"), "1200", "XYZ 1,200.00"),
         (cash("XYZ"), "-1.2345", "XYZ -1.2345"),
-        (cash("99"), "1", "99 1.00"),
+        (cash("99"), "1", "1.00（币种 currency 99）"),
         (POINTS, "1200", "1,200"),
         (POINTS, "-3", "-3"),
         (POINTS, "0", "0"),
@@ -77,7 +77,7 @@ def test_a_difference_carries_its_sign(asset: Asset, delta: str, shown: str) -> 
         ("\u202egpj.exe\u2066", "gpj.exe"),
         ("a\u200bb\x00c\x1f\ufeff", "abc"),
         ("\ud800half", "half"),
-        ("\ue000\ue001private", "private"),
+        ("\ue000\ue001private", "\ue000\ue001private"),
         ("line\u2028separator\u2029s", "line separator s"),
         ("👩‍👩‍👧 family", "👩‍👩‍👧 family"),
         ("Z̸̡̢̛a", "Z̸̡a"),
@@ -302,3 +302,31 @@ def test_nothing_money_like_is_hidden_from_a_card() -> None:
     shown = card(notice(change(CNY, "0", "12345678.90")))
 
     assert "¥12,345,678.90" == shown.lines[0].after
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "王\U00031350",  # new in Unicode 15
+        "李\U0002ebf0明",  # new in Unicode 15.1
+        "陈\ue863",  # private use, from old fonts
+        "می\u200cخواهم",  # a joiner that Persian needs
+        "葛\U000e0101",  # a variant of a character
+    ],
+)
+def test_a_name_keeps_every_character_that_does_no_harm(name: str) -> None:
+    assert name == clean(name)
+
+
+@pytest.mark.parametrize(
+    "harm", ["\x07", "\u202e", "\u2066", "\u200e", "\u200b", "\u2028", "\ufeff", "\U000e0041", "\u00ad"]
+)
+def test_what_can_hide_or_turn_text_is_removed(harm: str) -> None:
+    assert "Lin" == clean(f"L{harm}in").replace(" ", "")
+
+
+def test_an_unknown_currency_number_stands_apart_from_the_figure() -> None:
+    unknown = Asset(Kind.CASH, "49")
+
+    assert "+1,200.00（币种 currency 49）" == signed(unknown, Decimal(1200))
+    assert ("现金（币种 49）", "Cash (currency 49)") == (label(unknown).zh, label(unknown).en)

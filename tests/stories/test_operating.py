@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -476,3 +477,29 @@ def test_a_stop_in_the_first_second_is_a_stop(tmp_path: Path, after: float) -> N
     finally:
         process.kill()
         process.communicate()
+
+
+def test_what_the_notifier_writes_is_for_its_user_alone(feishu_box: FeishuBox, tmp_path: Path) -> None:
+    """Names, ids and amounts are in the database and its side files."""
+    with running_notifier(feishu_box, tmp_path) as notifier:
+        made = Path(notifier.database_url.removeprefix("sqlite:///"))
+        files = [made, *made.parent.glob(f"{made.name}[.-]*")]
+
+        assert {".lock", "-wal"} <= {each.name.removeprefix(made.name) for each in files}
+        assert {0o600} == {each.stat().st_mode & 0o777 for each in files}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_after_a_run_as_root_the_files_belong_to_the_owner_of_the_database(
+    feishu_box: FeishuBox, tmp_path: Path
+) -> None:
+    nobody = 65534
+    with running_notifier(feishu_box, tmp_path) as notifier:
+        made = Path(notifier.database_url.removeprefix("sqlite:///"))
+        notifier.stop()
+        os.chown(made, nobody, nobody)
+        notifier.start()
+        notifier.stop()
+
+        owners = {each.name: each.stat().st_uid for each in made.parent.glob(f"{made.name}[.-]*")}
+        assert {nobody} == set(owners.values()), owners

@@ -10,7 +10,7 @@ import pytest
 
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import withdrawals
-from support.cards import balance_card, contains_text, press_button
+from support.cards import balance_card, contains_text, newest_card, press_button
 from support.running import RunningNotifier, running_notifier, texts
 
 LIN, CHEN = "ou_sandbox_lin", "ou_sandbox_chen"
@@ -52,7 +52,7 @@ def test_a_click_withdraws(notifier: RunningNotifier) -> None:
     assert (0, True) == (clicked["code"], clicked["card_updated"])
     assert "提现处理中" in clicked["toast"]["content"]
     box.wait_for(
-        lambda: any("已提现" in text for text in texts(balance_card(box, LIN)["content"])), "it is shown"
+        lambda: any("已提现" in text for text in texts(newest_card(box, LIN)["content"])), "it is shown"
     )
     assert [] == box.account(LIN_ACCOUNT)["cash"] or "0.00" == box.account(LIN_ACCOUNT)["cash"][0]["amount"]
     with notifier.open_database() as database, database.read() as connection:

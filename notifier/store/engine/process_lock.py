@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from notifier.errors import ConfigError, StoreBusy
-from notifier.store.engine import init_marker
+from notifier.store.engine import init_marker, ownership
 from notifier.store.engine.database import create_folder, parse_url
 
 LOCK_PROBE_SECONDS = 1.0
@@ -51,9 +51,8 @@ def _hold_lock_file(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
     except Timeout as error:
         raise _busy_error(path) from error
     except OSError as error:
-        raise ConfigError(
-            f"store.url: {path}.lock cannot be created: {error.strerror}. Make the folder writable for the notifier."
-        ) from error
+        raise ConfigError(f"store.url: {ownership.explain(Path(f'{path}.lock'), error)}") from error
+    ownership.give_to_database_owner(path)
     try:
         yield path
     finally:
