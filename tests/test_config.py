@@ -154,6 +154,10 @@ WRONG = {
         "groups.referrer: a group name must consist of lower-case letters",
     ),
     "a chat id that is none": ("groups: {hr: {chat_id: ou_1}}", "groups.hr.chat_id: is not a chat id"),
+    "two group names for one chat": (
+        "groups: {hr: {chat_id: oc_1, operators: [ou_1]}, finance: {chat_id: oc_1}}",
+        "groups.finance.chat_id: oc_1 is the chat of groups.hr too",
+    ),
     "a group without a chat": ("groups: {hr: {}}", "groups.hr.chat_id: this key is missing"),
     "a time zone that is none": (
         "cards:\n  time_zone: Asia/Peking",

@@ -79,6 +79,14 @@ class Config(Section):
                     f"groups.{name}: a group name must consist of lower-case letters, digits, - and _, start with a "
                     f"letter, and must not be `{REFERRER}`"
                 )
+        names_by_chat: dict[str, str] = {}
+        for name, group in self.groups.items():
+            first = names_by_chat.setdefault(group.chat_id, name)
+            if first != name:
+                raise ValueError(
+                    f"groups.{name}.chat_id: {group.chat_id} is the chat of groups.{first} too; use one group name "
+                    "per chat, because a card belongs to one group and its operators"
+                )
         if not self.routes:
             raise ValueError(
                 "routes: the list is empty, so no notice would be sent; add a route, or remove the key"
