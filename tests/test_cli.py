@@ -421,6 +421,24 @@ def test_check_finds_a_broken_template_of_ones_own(file: Path) -> None:
     assert "ok       template balance_change_compact.json.j2 (shipped)" in result.stdout
 
 
+def test_check_names_a_template_that_nothing_uses(file: Path) -> None:
+    folder = file.parent / "templates"
+    folder.mkdir()
+    card = '{"schema": "2.0", "body": {"elements": [{"tag": "markdown", "content": "x"}]}}'
+    (folder / "balance-change.json.j2").write_text(card, encoding="utf-8")
+    (folder / "withdrawal.json").write_text(card, encoding="utf-8")
+    (folder / "_mine.j2").write_text("", encoding="utf-8")
+    (folder / "digest.json.j2").write_text('{% import "_mine.j2" as mine %}' + card, encoding="utf-8")
+    result = run(file, "check", NOTIFIER_CARDS__TEMPLATE_DIR=str(folder), APP_ID="a", APP_SECRET="b")
+
+    assert 1 == result.exit_code
+    unused = [line for line in result.stdout.splitlines() if "is never used" in line]
+    assert 2 == len(unused), result.stdout
+    assert "balance-change.json.j2 is never used (did you mean balance_change.json.j2?)" in unused[0]
+    assert "withdrawal.json is never used (did you mean withdrawal.json.j2?)" in unused[1]
+    assert "ok       template balance-change" not in result.stdout
+
+
 def test_check_finds_a_card_that_feishu_would_refuse(file: Path) -> None:
     folder = file.parent / "templates"
     folder.mkdir()

@@ -10,7 +10,7 @@ from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.clock import Clock, from_millis, to_millis
 from notifier.config.loader import WELL_KNOWN_VARIABLES, LoadedConfig
 from notifier.config.sections import Transport
-from notifier.config.settings import Config
+from notifier.config.settings import Config, suggest_name
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due
@@ -122,7 +122,54 @@ def _store(config: Config) -> CheckResult:
 def _templates(config: Config) -> list[CheckResult]:
     templates = CardTemplates(config.cards.template_dir)
     own = [name for name in templates.names() if name not in OUR_TEMPLATES]
-    return [_template(templates, name, config) for name in [*OUR_TEMPLATES, *own]]
+    results = [_template(templates, name, config) for name in OUR_TEMPLATES]
+    unused = _unused_files(config.cards.template_dir, [*OUR_TEMPLATES, *SHARED_PARTS])
+    results += [
+        result
+        for name in own
+        if not (result := _template(templates, name, config)).is_ok or name not in unused
+    ]
+    results += [_unused(name) for name in unused]
+    return results
+
+
+SHARED_PARTS = ("_parts.j2", "_digest.j2")
+"""Shared macros of the shipped templates, which an operator's file of the same name replaces."""
+
+
+def _unused_files(folder: Path | None, known: list[str]) -> list[str]:
+    """Return the files of the operator's template folder that replace no shipped file and that no other file names."""
+    if folder is None:
+        return []
+    names = {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+    texts = {
+        name: path.read_text(encoding="utf-8", errors="replace")
+        for name, path in names.items()
+        if name.endswith(".j2")
+    }
+    return [
+        name
+        for name in names
+        if name not in known
+        and not any(
+            quoted in text
+            for other, text in texts.items()
+            if other != name
+            for quoted in (f'"{name}"', f"'{name}'")
+        )
+    ]
+
+
+def _unused(name: str) -> CheckResult:
+    return CheckResult(
+        is_ok=False,
+        subject=f"template {name} is never used{suggest_name(name, [*OUR_TEMPLATES, *SHARED_PARTS])}",
+        next_step="give it the name of the shipped template that it replaces, or remove it",
+    )
 
 
 def _template(templates: CardTemplates, name: str, config: Config) -> CheckResult:
