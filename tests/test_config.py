@@ -116,7 +116,10 @@ WRONG = {
         'line 3, column 3: found duplicate key "level" with value "debug"',
     ),
     "not YAML": ("feishu: [", "this is not YAML: "),
-    "a tab": ("feishu:\n\tapp_id: x", "line 2, column 1: this is not YAML: "),
+    "a tab": (
+        "feishu:\n\tapp_id: x",
+        "line 2, column 1: a tab stands where only spaces are allowed. Use spaces.",
+    ),
     "a control character": ("feishu: \x01", "this is not YAML: "),
     "a date that is none": ("log:\n  level: 2001-13-45", "this is not YAML: "),
     "a nesting without end": ("[" * 5_000, "this is not YAML: "),

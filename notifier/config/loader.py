@@ -129,6 +129,8 @@ def _format_yaml_error(error: Exception) -> str:
     problem = str(getattr(error, "problem", "") or "").split("\n", 1)[0]
     if "duplicate key" in problem:
         return f"{place}{problem}. Keep one of the two."
+    if "'\\t'" in problem:
+        return f"{place}a tab stands where only spaces are allowed. Use spaces."
     return f"{place}this is not YAML: {problem or 'it cannot be parsed'}. Check the indentation and the colons there."
 
 
