@@ -278,7 +278,7 @@ def test_a_delivery_is_shown_with_every_try_and_what_it_says(file: Path, databas
     assert re.search(
         r"^try 1 .*, 40 ms, uuid [0-9a-f]{32}-f: dead this person has resigned$", text, re.MULTILINE
     )
-    assert 'content       {"schema":"2.0"}' in text
+    assert text.endswith('content\n  {\n    "schema": "2.0"\n  }\n')
 
 
 def test_a_delivery_is_shown_for_programs(file: Path, database: Database) -> None:

@@ -83,7 +83,17 @@ def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
         )
         yield f"try {number:<9} {format_iso(each.started_at)}, {duration}, uuid {each.uuid}: {summary}"
     if found.body:
-        yield f"content       {found.body}"
+        yield "content"
+        yield _indented(found.body)
+
+
+def _indented(body: str) -> str:
+    """Return the content of a message as indented JSON, or as it is if it is not JSON."""
+    try:
+        text = json.dumps(json.loads(body), ensure_ascii=False, indent=2)
+    except ValueError:
+        text = body
+    return "\n".join(f"  {line}" for line in text.splitlines())
 
 
 def retry_deliveries(
