@@ -55,6 +55,7 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "webhook_url": sandbox.webhook.url,
         "on_hold": sandbox.pusher.on_hold,
         "requests": [request.to_json() for request in reversed(tenant.requests[-REQUESTS_SHOWN:])],
+        "unknown_calls": dict(sorted(tenant.unknown_calls.items())),
         "refusals": {str(code): count for code, count in sorted(tenant.refusals.items())},
         "scopes": sorted(tenant.granted_scopes),
         "call_faults": [fault.to_json() for fault in sandbox.call_faults.rules],

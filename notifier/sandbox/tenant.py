@@ -126,6 +126,9 @@ class Tenant:
         self.granted_scopes = set(settings.granted_scopes)
         self.requests: list[RequestRecord] = []
         self.refusals: Counter[int] = Counter()
+        self.unknown_calls: Counter[str] = (
+            Counter()
+        )  # by method and path: calls that the stand-in does not know
         self.revision = 0
         self.watchers: list[Callable[[int], None]] = []
         self.stopping = asyncio.Event()

@@ -292,7 +292,7 @@ def test_an_address_the_platform_does_not_have_is_in_the_log(feishu_box: FeishuB
 
     assert 404 == reply.status
     (line,) = feishu_box.requests()
-    assert (404, None, reply.headers["X-Tt-Logid"]) == (line["status"], line["code"], line["log_id"])
+    assert (404, 404, reply.headers["X-Tt-Logid"]) == (line["status"], line["code"], line["log_id"])
 
 
 async def test_the_foreground_server_says_its_address_and_ends_when_cancelled() -> None:

@@ -16,7 +16,7 @@ from sandbox.clients import card, send
 
 ROOT = Path(__file__).parents[2]
 SOURCE, INSTALLED = ROOT / "tests" / "node", ROOT / ".cache" / "node"
-FILES = ("package.json", "package-lock.json", "client.js")
+FILES = ("package.json", "package-lock.json", "client.js", "webhook.js")
 LIN = "7000000000000000001"
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
@@ -90,3 +90,21 @@ def test_the_node_sdk_receives_sends_clicks_and_comes_back(node_folder: Path, ch
         (event_id,) = box.change_balance(LIN, points=1)
         box.wait_for(lambda: box.event(event_id)["state"] == "acknowledged", "the next ack has arrived")
         assert {} == box.refusals()
+
+
+def test_the_node_sdk_takes_events_by_webhook(node_folder: Path) -> None:
+    """It verifies the signature over its own compact JSON of the body, so the body must be compact."""
+    key, token = "an-encrypt-key", "a-token"
+    settings = SandboxSettings(webhook_encrypt_key=key, webhook_verification_token=token)
+    command = ["node", "webhook.js", key, token]
+    with (
+        FeishuBox(settings) as box,
+        subprocess.Popen(command, cwd=node_folder, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        try:
+            assert "" == box.set_webhook(line(process)), "the address is verified"
+            (event_id,) = box.change_balance(LIN, points=3)
+            assert f"event {event_id} {LIN} 123" == line(process)
+            box.wait_for(lambda: box.event(event_id)["state"] == "acknowledged", "it is delivered")
+        finally:
+            process.kill()

@@ -44,6 +44,9 @@ def test_payouts_are_reported_with_two_buttons(feishu_box: FeishuBox) -> None:
 
         receiver.status = 500
         page.get_by_test_id("payout-failed-o-2").click()
+        expect(page.get_by_test_id("payout-error")).to_contain_text("请填写失败原因")
+        page.get_by_test_id("payout-reason-o-2").fill("账户已注销")
+        page.get_by_test_id("payout-failed-o-2").click()
         expect(page.get_by_test_id("payout-outcome-o-2")).to_have_text("回报被拒 · HTTP 500")
         expect(page.get_by_test_id("payout-failed-o-2")).to_be_enabled()
         page.get_by_test_id("lang-toggle").click()

@@ -8,6 +8,10 @@ from notifier.sandbox.tenant import PersonStatus, Tenant, TenantPerson
 CHAT_SCOPES = ("im:chat", "im:chat:readonly", "im:chat:read")
 MEMBER_SCOPES = ("im:chat", "im:chat:readonly", "im:chat.members:read")
 QUERIES_PER_KIND = 50
+ONE_USER = "/{user_id:(?!(?:batch|batch_get_id|find_by_department)$)[^/]+}"
+"""An id, and not the name of another call."""
+ACTIVATED = 2
+"""`activate_status` of a bot that can be used."""
 
 
 class ContactApi:
@@ -23,10 +27,35 @@ class ContactApi:
         in_chat = chats + "/{chat_id}/members/is_in_chat"
         return [
             Api(method="POST", path=users + "/batch_get_id", scopes=by_id, limits=MESSAGES, answer=self.find),
-            Api(method="GET", path=users + "/{user_id}", scopes=base, limits=MESSAGES, answer=self.user),
+            Api(method="GET", path=users + "/batch", scopes=base, limits=MESSAGES, answer=self.users),
+            Api(method="GET", path=users + ONE_USER, scopes=base, limits=MESSAGES, answer=self.user),
+            Api(method="GET", path="/open-apis/bot/v3/info", scopes=(), limits=MESSAGES, answer=self.bot),
             Api(method="GET", path=chats, scopes=CHAT_SCOPES, limits=MESSAGES, answer=self.chats),
             Api(method="GET", path=in_chat, scopes=MEMBER_SCOPES, limits=MESSAGES, answer=self.is_in_chat),
         ]
+
+    def bot(self, _call: Call) -> JsonObject:
+        """The bot of the app. Feishu answers it beside `code` and not under `data`."""
+        return {
+            "bot": {
+                "activate_status": ACTIVATED,
+                "app_name": "Referral notifier (sandbox)",
+                "avatar_url": "https://open.feishu.cn/avatar/sandbox.png",
+                "ip_white_list": [],
+                "open_id": "ou_sandbox_bot",
+            }
+        }
+
+    def users(self, call: Call) -> JsonObject:
+        """Several people by their ids. Unknown ids and people out of range are left out."""
+        id_type = _id_type(call)
+        found = [
+            self._user(person)
+            for wanted in call.query_lists.get("user_ids", ())
+            for person in self._tenant.people.values()
+            if getattr(person, id_type) == wanted and person.status is not PersonStatus.OUT_OF_RANGE
+        ]
+        return {"items": found}
 
     def find(self, call: Call) -> JsonObject:
         """batch_get_id: an unknown e-mail address or phone number is returned without an id and without an error."""

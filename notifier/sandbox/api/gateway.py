@@ -7,12 +7,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from notifier.sandbox.api.quota import Limit, Quota
 from notifier.sandbox.api.tokens import Tokens
 from notifier.sandbox.error_codes import CODE, LOG_ID, JsonObject, RefusedError
 from notifier.sandbox.tenant import Tenant
+
+CONNECTION_COUNT_PATH = "/open-apis/event/v1/connection"
+UNKNOWN_CALL = 404
+"""`code` of the answer to a call that the stand-in does not know."""
+MAX_PART_BYTES = 31 * 1024 * 1024
+"""More than the 30 MB of a file are not read."""
+FILE_PARTS = ("file", "image")
+"""Parts of a form that hold bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +34,9 @@ class Call:
     query: Mapping[str, str]
     body: JsonObject
     form: Mapping[str, str | bytes] = field(default_factory=dict)
+    query_lists: Mapping[str, Sequence[str]] = field(
+        default_factory=dict
+    )  # query parameters with all their values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +73,24 @@ class ApiGateway:
                 return self.refuse(request, RefusedError(9499, "nested too deeply"))
             self._tenant.bump_revision()
             request[CODE] = 0
+            if set(data) == {"bot"}:  # an old call, whose result stands beside `code`
+                return web.json_response({"code": 0, "msg": "ok", **data})
             return web.json_response({"code": 0, "msg": "success", "data": data})
 
         return web.route(api.method, api.path, handle)
+
+    async def refuse_unknown(self, request: web.Request) -> web.Response:
+        """The answer for a call that the stand-in does not know. SDKs parse the body as JSON, also of a 404."""
+        if request.path == CONNECTION_COUNT_PATH:  # switched off on purpose: a platform that does not have it yet
+            raise web.HTTPNotFound
+        name = f"{request.method} {request.path}"
+        self._tenant.unknown_calls[name] += 1
+        self._tenant.bump_revision()
+        request[CODE] = UNKNOWN_CALL
+        msg = f"the sandbox does not know the call {name}; docs/sandbox.md lists those that it knows"
+        return web.json_response(
+            {"code": UNKNOWN_CALL, "msg": msg, "error": {"log_id": request[LOG_ID]}}, status=404
+        )
 
     async def issue_token(self, request: web.Request) -> web.Response:
         """The token call. Unlike other calls, its result stands beside `code` and not under `data`."""
@@ -106,8 +132,7 @@ async def _read_call(request: web.Request) -> Call:
     body: object = {}
     form: dict[str, str | bytes] = {}
     if request.content_type == "multipart/form-data":
-        for name, value in (await request.post()).items():
-            form[name] = value.file.read() if isinstance(value, web.FileField) else _as_text(value)
+        form = await _read_form(request)
     elif text := await request.read():
         try:
             body = json.loads(text)
@@ -115,8 +140,23 @@ async def _read_call(request: web.Request) -> Call:
             raise RefusedError(9499, f"body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise RefusedError(9499, "body must be a JSON object")
-    return Call(path=dict(request.match_info), query=dict(request.query), body=body, form=form)
+    lists = {name: request.query.getall(name) for name in request.query}
+    return Call(
+        path=dict(request.match_info), query=dict(request.query), body=body, form=form, query_lists=lists
+    )
 
 
-def _as_text(value: str | bytes | bytearray) -> str:
-    return value if isinstance(value, str) else bytes(value).decode(errors="replace")
+async def _read_form(request: web.Request) -> dict[str, str | bytes]:
+    """The parts of a form. A part that holds bytes may come without a file name, as some SDKs send it."""
+    form: dict[str, str | bytes] = {}
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            continue
+        content = bytearray()
+        while chunk := await part.read_chunk():
+            content += chunk
+            if len(content) > MAX_PART_BYTES:
+                raise RefusedError(234006)
+        is_bytes = part.filename is not None or part.name in FILE_PARTS
+        form[part.name] = bytes(content) if is_bytes else content.decode(errors="replace")
+    return form

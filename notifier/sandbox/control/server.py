@@ -37,6 +37,7 @@ def build_app(sandbox: Sandbox) -> web.Application:
             web.post("/callback/ws/endpoint", sandbox.connection.discover),
             web.get(long_connection.PATH, sandbox.connection.connect),
             web.post("/open-apis/auth/v3/tenant_access_token/internal", sandbox.gateway.issue_token),
+            web.post("/open-apis/auth/v3/tenant_access_token/internal/", sandbox.gateway.issue_token),
             web.post(payroll.PATH, sandbox.payroll.receive),
             web.get("/sandbox/api/stream", stream(sandbox.tenant)),
             web.get("/sandbox/static/{name}", page_file),
@@ -44,6 +45,8 @@ def build_app(sandbox: Sandbox) -> web.Application:
         ]
     )
     app.add_routes(ControlApi(sandbox).routes())
+    for prefix in ("/open-apis", "/callback"):
+        app.router.add_route("*", prefix + "/{rest:.*}", sandbox.gateway.refuse_unknown)
     return app
 
 

@@ -188,6 +188,9 @@ export function showFaults(next) {
   byId("hold").textContent = t(state.on_hold ? "release" : "hold");
   byId("hold").setAttribute("aria-pressed", String(Boolean(state.on_hold)));
   const refused = Object.entries(state.refusals ?? {});
+  const unknown = Object.entries(state.unknown_calls ?? {});
+  byId("unknown-calls").hidden = unknown.length === 0;
+  byId("unknown-calls").replaceChildren(h("span", {}, t("unknown_calls")), ...unknown.map(([call, count]) => h("code", {}, `${call} × ${count}`)));
   byId("refusals").hidden = refused.length === 0;
   byId("refusals").replaceChildren(h("span", {}, t("refusals")), ...refused.map(([code, count]) => h("code", {}, `${code} × ${count}`)));
   const faults = state.call_faults ?? [];

@@ -26,6 +26,7 @@ const TEXTS = {
   more_chats: ["还有 {n} 个会话，请使用搜索", "{n} more chats; use the search"],
   more_people: ["还有 {n} 人", "{n} more people"],
   refusals: ["已拒绝的请求：", "Refused requests:"],
+  unknown_calls: ["沙盒不认识的接口：", "Calls that the sandbox does not know:"],
   hold: ["暂停推送", "Pause pushes"],
   release: ["恢复推送", "Resume pushes"],
   held: ["已暂停", "paused"],

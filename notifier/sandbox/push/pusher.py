@@ -14,7 +14,7 @@ from notifier.sandbox.push.long_connection import (
     LongConnection,
     NotConnectedError,
 )
-from notifier.sandbox.push.webhook import WebhookPusher
+from notifier.sandbox.push.webhook import UNEXPECTED_ANSWER, WebhookPusher, is_expected
 from notifier.sandbox.tenant import Tenant, drop_oldest, new_id
 
 
@@ -152,6 +152,8 @@ class Pusher:
         try:
             ack = await self._send(push, record)
             push.code = ack.code
+            if push.connection == "webhook" and ack.code == 200 and not is_expected(ack.data):
+                push.code = UNEXPECTED_ANSWER
             push.took_ms = round((self._tenant.clock.elapsed() - started) * 1000)
         except (NotConnectedError, ConnectionLostError, TimeoutError):
             pass

@@ -19,6 +19,10 @@ from notifier.sandbox.tenant import Tenant
 URL_CHECK_SECONDS = 1.0
 BETWEEN_CHECKS_SECONDS = 0.2
 BLOCK = 16
+UNEXPECTED_ANSWER = 299
+"""Code of a push that was answered with HTTP 200 and a body that no app sends, such as a page of a proxy. It does not
+count as delivered.
+"""
 
 
 class BadWebhookError(ValueError):
@@ -104,7 +108,9 @@ class WebhookPusher:
     async def _post(
         self, url: str, payload: bytes, seconds: float, *, signed: bool, damage: str | None = None
     ) -> tuple[int, bytes]:
-        raw = json.dumps({"encrypt": encrypt(self._key, payload)}).encode() if self._key else payload
+        # compact, as Feishu sends it: the Node SDK verifies the signature over its own compact JSON of the body
+        body = {"encrypt": encrypt(self._key, payload)}
+        raw = json.dumps(body, separators=(",", ":")).encode() if self._key else payload
         headers = {"Content-Type": "application/json; charset=utf-8"}
         if self._key and signed:
             headers |= signature_headers(self._key, raw, seconds_now=int(self._tenant.clock.now()))
@@ -116,6 +122,16 @@ class WebhookPusher:
             session.post(url, data=raw, headers=headers, allow_redirects=False) as response,
         ):
             return response.status, await response.read()
+
+
+def is_expected(answer: bytes | None) -> bool:
+    """Whether a body that came with HTTP 200 is one that an app sends: nothing, or JSON that is no text."""
+    if answer is None or not answer.strip():
+        return True
+    try:
+        return isinstance(json.loads(answer), dict | None)
+    except ValueError:
+        return False
 
 
 def _check_loopback(url: str) -> None:
