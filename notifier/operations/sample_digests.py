@@ -6,15 +6,15 @@ from decimal import Decimal
 from typing import Any
 
 from notifier.cards.digest_text import digest_card
+from notifier.cards.withdrawal_text import panel
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
-from notifier.domain.card import WithdrawalPanel
 from notifier.domain.digest import AssetFlow, DayFlow, Digest, Holder, StalledItems, StalledPayout
 from notifier.domain.digest_card import DigestCard
 from notifier.domain.digest_panel import DigestPanel, Option, Progress, Result, SkipReason
 from notifier.domain.money import POINTS, Amounts, Asset, Kind
 from notifier.domain.payout import PayoutState
-from notifier.domain.period import Span, whole
+from notifier.domain.period import Span, holding, whole
 from notifier.domain.withdrawal import WithdrawalState
 
 _CNY, _USD = Asset(Kind.CASH, "CNY"), Asset(Kind.CASH, "USD")
@@ -195,11 +195,22 @@ _GROUP_DIGESTS: dict[str, tuple[Digest, DigestPanel]] = {
     ),
 }
 DIGEST_SAMPLES = tuple(_GROUP_DIGESTS)
+_WEEK = holding(Span.WEEK, _DAY, Config().cards.time_zone)
 _PERSONAL_DIGESTS = {
     "my-week": replace(
-        _DIGEST, changed_accounts=1, changed=(), holders=(), charted=None, chart=(), file_rows=0
+        _DIGEST,
+        name="my-week",
+        period=_WEEK,
+        changed_accounts=1,
+        changed=(),
+        more_changed=0,
+        holders=(),
+        more_holders=0,
+        charted=None,
+        chart=(),
+        file_rows=0,
     ),
-    "my-quiet-week": _QUIET,
+    "my-quiet-week": replace(_QUIET, name="my-week", period=_WEEK),
 }
 PERSONAL_SAMPLES = tuple(_PERSONAL_DIGESTS)
 
@@ -208,14 +219,21 @@ def make_digest_sample(name: str, config: Config) -> DigestCard:
     """Build the card of a digest sample. Raises KeyError for an unknown name."""
     zone = config.cards.time_zone
     if name in _GROUP_DIGESTS:
-        digest, panel = _GROUP_DIGESTS[name]
-        return digest_card(digest, panel, zone=zone, per_minute=config.withdrawals.per_minute)
+        digest, group_panel = _GROUP_DIGESTS[name]
+        return digest_card(digest, group_panel, zone=zone, per_minute=config.withdrawals.per_minute)
+    digest = _PERSONAL_DIGESTS[name]
     return digest_card(
-        _PERSONAL_DIGESTS[name],
+        digest,
         DigestPanel(),
         zone=zone,
         per_minute=config.withdrawals.per_minute,
         account="7000000000000000001",
         referrer=_holder(1, {}).referrer,
-        withdrawal=WithdrawalPanel(state="offered", ref="sample"),
+        withdrawal=panel(
+            ref="sample",
+            holdings={asset: flow.closing for asset, flow in digest.flows.items()},
+            kinds=tuple(Kind),
+            withdrawal=None,
+            zone=zone,
+        ),
     )

@@ -20,6 +20,7 @@ from notifier.domain.money import Asset
 from notifier.domain.period import Span, whole
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.operations.checks import render_sample
+from notifier.operations.sample_digests import PERSONAL_SAMPLES
 from support.builders import CNY
 
 LANGUAGES = ("zh_cn", "en_us")
@@ -85,7 +86,7 @@ def test_a_figure_stands_in_one_line_with_its_name(template: str, language: str)
     [
         ("daily", "内推奖励日报", "Daily referral rewards"),
         ("month", "内推奖励月报", "Monthly referral rewards"),
-        ("my-week", "我的内推奖励日报", "My daily referral rewards"),
+        ("my-week", "我的内推奖励周报", "My weekly referral rewards"),
     ],
 )
 def test_the_compact_card_says_which_digest_it_is_and_all_its_figures(name: str, zh: str, en: str) -> None:
@@ -93,10 +94,27 @@ def test_the_compact_card_says_which_digest_it_is_and_all_its_figures(name: str,
     titles = card["header"]["title"]["i18n_content"]
 
     assert {"zh_cn": zh, "en_us": en} == titles
-    assert "摘要 hr-daily" in lines(card, "zh_cn")
+    assert f"摘要 {name if name == 'my-week' else 'hr-daily'}" in lines(card, "zh_cn")
     for language in LANGUAGES:
         found = " / ".join(lines(card, language))
         assert [] == [each for each in MOVES[language] if each not in found]
+
+
+@pytest.mark.parametrize("template", ["personal_digest.json.j2", "digest_compact.json.j2"])
+@pytest.mark.parametrize("name", PERSONAL_SAMPLES)
+def test_a_sample_of_an_own_week_covers_a_week_and_offers_its_balance(template: str, name: str) -> None:
+    card = render_sample(Config(), template, name)
+    balance = "¥9,150.00" if name == "my-week" else "¥8,000.00"
+    (confirm,) = [each["confirm"] for each in tagged(card, "button")]
+
+    assert "我的内推奖励周报" == card["header"]["title"]["content"]
+    assert card["header"]["subtitle"]["content"].endswith("（7 天）")
+    assert [f"现金（CNY）{balance}"] == [
+        line.replace("：", "").replace(" ", "")
+        for line in lines(card, "zh_cn")
+        if line.startswith("现金（CNY）") and line.endswith(balance)
+    ]
+    assert balance in confirm["text"]["content"]
 
 
 def over(*results: Result, chosen: int = 3, withdrawn: int, skipped: int = 0) -> DigestCard:
