@@ -92,7 +92,7 @@ def digest_card(
         own = ZoneInfo(digest.zone) if digest.zone else zone
         return f"{moment(at, own)} {own}"
 
-    ordered = _ordered(digest)
+    ordered = shown_assets(digest)
     return DigestCard(
         audience="referrer" if account else "group",
         name=clean(digest.name, 32),
@@ -110,6 +110,7 @@ def digest_card(
         quiet=digest.is_quiet,
         changed=tuple(_row(each, sign=True) for each in digest.changed),
         more_changed=digest.more_changed,
+        cancelled_out=digest.cancelled_out,
         holders=tuple(_row(each) for each in digest.holders),
         more_holders=digest.more_holders,
         chart=_chart(digest.charted, digest.chart) if digest.charted else None,
@@ -123,16 +124,14 @@ def digest_card(
     )
 
 
-def _ordered(digest: Digest) -> list[Asset]:
-    """Cash comes before points, and the charted currency comes first. Without any movement all assets are shown."""
-    moved = {
-        asset: flow
-        for asset, flow in digest.flows.items()
-        if not flow.is_empty or asset in digest.previous_closing
-    }
-    return sorted(
-        moved or digest.flows, key=lambda asset: (asset == POINTS, asset != digest.charted, asset.currency)
-    )
+def shown_assets(digest: Digest) -> list[Asset]:
+    """Return the assets with a movement or a balance. Cash comes before points, the charted currency first.
+
+    An asset whose balance in the previous digest was not zero is shown too, because its opening needs a remark.
+    """
+    shown = {asset for asset, flow in digest.flows.items() if not flow.is_empty}
+    shown |= {asset for asset, amount in digest.previous_closing.items() if amount}
+    return sorted(shown, key=lambda asset: (asset == POINTS, asset != digest.charted, asset.currency))
 
 
 def _period(first: date, last: date) -> Bilingual:
@@ -153,14 +152,21 @@ def _block(digest: Digest, asset: Asset) -> FlowBlock:
         withdrawn=signed(asset, -flow.withdrawn) if flow.withdrawn else None,
         corrections=signed(asset, flow.corrections) if flow.corrections else None,
         net=signed(asset, flow.net) if flow.net else money(asset, ZERO),
-        net_signed=f"{'−' if flow.net < 0 else '+'} {money(asset, abs(flow.net))}",
+        net_signed=_in_a_sum(asset, flow.net),
         trend="up" if flow.net > 0 else "down" if flow.net < 0 else "flat",
         closing=money(asset, flow.closing),
+        later=signed(asset, flow.later) if flow.later else None,
+        later_signed=_in_a_sum(asset, flow.later) if flow.later else "",
+        balance=money(asset, flow.balance),
         previous_closing=money(asset, previous)
         if digest.previous_closing and previous != flow.opening
         else None,
         adds_up=flow.adds_up,
     )
+
+
+def _in_a_sum(asset: Asset, amount: Decimal) -> str:
+    return f"{'−' if amount < 0 else '+'} {money(asset, abs(amount))}"
 
 
 def _row(holder: Holder, *, sign: bool = False, ref: str = "") -> AmountRow:

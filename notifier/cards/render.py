@@ -319,13 +319,14 @@ def _digest_rows(card: DigestCard) -> list[str]:
     )
     rows += [f"更正 / Correction {card.correction}"] if card.correction else []
     rows += [f"补发，原定于 / Sent late, scheduled for {card.late_text}"] if card.late_text else []
-    rows += [f"截至 / As of {card.until_text}"] if card.until_text else []
+    rows += ["统计周期尚未结束 / This period is still open"] if card.until_text else []
     rows += [f"账户 / Account {card.account_id}"] if card.account_id else []
     rows += [
-        f"{flow.label.zh} / {flow.label.en}: {flow.opening} → {flow.closing} ({flow.net})"
+        f"{flow.label.zh} / {flow.label.en}: {flow.balance} ({flow.net}"
+        + (f", 期后 / later {flow.later})" if flow.later else ")")
         for flow in card.flows
     ]
-    return [*rows, card.created_at_text]
+    return [*rows, f"余额截至 / Balances as of {card.created_at_text}"]
 
 
 def _withdrawal_rows(panel: WithdrawalPanel) -> list[str]:

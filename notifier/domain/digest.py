@@ -37,6 +37,8 @@ class AssetFlow:
     """Sum of all changes."""
     closing: Decimal = ZERO
     """Sum of the account balances at the end of the period."""
+    later: Decimal = ZERO
+    """Sum of the changes between the end of the period and the creation of the digest."""
     steps: int = 0
     """Number of changes."""
 
@@ -48,8 +50,18 @@ class AssetFlow:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to show for this asset."""
-        return not any((self.opening, self.net, self.closing, self.rewards, self.withdrawn))
+        """Whether there is nothing to show for this asset: no movement and no balance."""
+        return not (self.has_moved or any((self.opening, self.net, self.closing, self.later)))
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether anything changed in the period, even if the changes cancel out."""
+        return bool(self.steps) or any((self.first_seen, self.rewards, self.withdrawn, self.corrections))
+
+    @property
+    def balance(self) -> Decimal:
+        """Sum of the account balances when the digest was created."""
+        return self.closing + self.later
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +139,9 @@ class Digest:
     holders: tuple[Holder, ...] = ()
     """The accounts with the largest balances at its creation. Its card offers withdrawals for them."""
     more_changed: int = 0
-    """Number of changed accounts that are not listed."""
+    """Number of accounts with a net change that are not listed."""
+    cancelled_out: int = 0
+    """Number of changed accounts whose net change is zero. They are not listed."""
     more_holders: int = 0
     """Number of accounts with a balance that are not listed."""
     charted: Asset | None = None

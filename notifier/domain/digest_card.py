@@ -30,7 +30,13 @@ class FlowBlock:
     trend: str
     """`up`, `down` or `flat`."""
     closing: str
-    """Balance at the end."""
+    """Balance at the end of the period. The card shows `balance` instead."""
+    later: str | None
+    """Changes after the period; None: none."""
+    later_signed: str
+    """The same for use in a sum, as `net_signed`; "": none."""
+    balance: str
+    """Balance at `created_at`."""
     previous_closing: str | None
     """Closing balance in the previous digest, if it differs from `opening`; None: equal or no such digest."""
     adds_up: bool
@@ -157,7 +163,7 @@ class DigestCard:
     correction: int = 0
     """0, or how often the digest was created again."""
     created_at: Millis
-    """When the figures were read, Unix milliseconds. The balances of `holders` are from this time."""
+    """When the figures were read, Unix milliseconds. All balances on the card are from this time."""
     created_at_text: str
     """The same time as text."""
     changed_accounts: int = 0
@@ -173,7 +179,9 @@ class DigestCard:
     changed: tuple[AmountRow, ...] = ()
     """The accounts with the largest changes."""
     more_changed: int = 0
-    """Number of changed accounts that are not listed."""
+    """Number of accounts with a net change that are not listed."""
+    cancelled_out: int = 0
+    """Number of changed accounts whose net change is zero. They are not listed."""
     holders: tuple[AmountRow, ...] = ()
     """The accounts with the largest balances."""
     more_holders: int = 0

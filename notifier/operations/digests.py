@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
+
+from sqlalchemy.engine import Connection
 
 from notifier.cards.balance_text import person
 from notifier.clock import Clock, Millis, from_millis, to_millis
@@ -19,7 +21,12 @@ from notifier.domain.digest_panel import DigestPanel, Option
 from notifier.domain.period import Period, so_far
 from notifier.errors import ConfigError
 from notifier.flow.digests.figures import Figures
-from notifier.flow.digests.personal_digests import REFERRERS, own_digest, send_personal_digests
+from notifier.flow.digests.personal_digests import (
+    REFERRERS,
+    has_own_digest,
+    own_digest,
+    send_personal_digests,
+)
 from notifier.flow.digests.schedule import next_due, period_of
 from notifier.flow.digests.send_digest import DigestDeps, figures_of
 from notifier.flow.digests.send_digest import send_digest as send_one_digest
@@ -28,7 +35,7 @@ from notifier.runtime.factories import make_digest_deps, make_renderer, make_wit
 from notifier.store import accounts
 from notifier.store.digests import digest_runs, period_totals
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunRow
-from notifier.store.digests.period_totals import TimeRange
+from notifier.store.digests.period_totals import AccountTotals, TimeRange
 from notifier.store.engine.database import Database
 
 MAX_RUNS = 5
@@ -181,11 +188,7 @@ def render_personal_preview(
     time_range = TimeRange(from_at=period.from_at, to_at=period.to_at)
     with database.read() as connection:
         refs = None if account_id is None else accounts.find_account_refs(connection, account_id)
-        of_one = groupby(
-            period_totals.iter_account_totals(connection, time_range, account_refs=refs),
-            key=lambda row: row.account_ref,
-        )
-        ref, rows = next(((ref, list(rows)) for ref, rows in of_one), (None, []))
+        ref, rows = next(_own_totals(connection, time_range, refs), (None, []))
         if ref is None:
             whom = f"account {account_id}" if account_id else "any account"
             raise ConfigError(f"{plan.name}: {period.label} has no changes for {whom}.")
@@ -207,10 +210,19 @@ def preview_send(
     if plan.to_referrers:
         with database.read() as connection:
             time_range = TimeRange(from_at=period.from_at, to_at=period.to_at)
-            count = len(
-                {row.account_ref for row in period_totals.iter_account_totals(connection, time_range)}
-            )
+            count = sum(1 for _ in _own_totals(connection, time_range, None))
         yield f"{period.label}: {count} referrers, each with their own figures"
+
+
+def _own_totals(
+    connection: Connection, time_range: TimeRange, refs: Collection[int] | None
+) -> Iterator[tuple[int, list[AccountTotals]]]:
+    """The totals of each account whose referrer gets a digest."""
+    rows = period_totals.iter_account_totals(connection, time_range, account_refs=refs)
+    for ref, own_rows in groupby(rows, key=lambda row: row.account_ref):
+        totals = list(own_rows)
+        if has_own_digest(row.flow for row in totals):
+            yield ref, totals
 
 
 def _has_offer(config: Config, amounts: Mapping[Any, Any]) -> bool:
@@ -245,6 +257,8 @@ def format_summary(digest: Digest) -> str:
         rows.append(
             f"  {asset.currency or asset.kind}: opening {_format_amount(flow.opening)} {parts}"
             f" = closing {_format_amount(flow.closing)} {proof}"
+            + (f"; later {_format_amount(flow.later)}" if flow.later else "")
+            + f"; balance {_format_amount(flow.balance)}"
         )
     return "\n".join(rows)
 

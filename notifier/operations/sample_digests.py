@@ -178,7 +178,11 @@ _GROUP_DIGESTS: dict[str, tuple[Digest, DigestPanel]] = {
     "over": (_DIGEST, _FINISHED),
     "month": (
         replace(
-            _DIGEST, period=whole(Span.MONTH, date(2023, 10, 1), date(2023, 10, 31), Config().cards.time_zone)
+            _DIGEST,
+            period=whole(Span.MONTH, date(2023, 10, 1), date(2023, 10, 31), Config().cards.time_zone),
+            flows={_CNY: replace(_DIGEST.flows[_CNY], later=Decimal(-650)), POINTS: _DIGEST.flows[POINTS]},
+            changed_accounts=8,
+            cancelled_out=2,
         ),
         DigestPanel(),
     ),

@@ -214,18 +214,25 @@ def test_a_digest_of_before_zones_were_kept_is_told_in_that_of_the_cards() -> No
     )
 
 
-def test_the_table_of_balances_says_as_of_when_it_is() -> None:
-    card = render_sample(Config(), "digest.json.j2", "daily")
+@pytest.mark.parametrize("template", ["digest.json.j2", "digest_compact.json.j2"])
+@pytest.mark.parametrize("name", ["daily", "so-far", "month", "stuck"])
+def test_the_moment_of_the_balances_is_named_once(template: str, name: str) -> None:
+    card = render_sample(Config(), template, name)
 
-    assert "待提现余额最多（截至 2023-11-15 09:07 Asia/Shanghai）" in lines(card, "zh_cn")
-    assert "Largest balances to withdraw as of 2023-11-15 09:07 Asia/Shanghai" in lines(card, "en_us")
+    assert ["余额截至 2023-11-15 09:07 Asia/Shanghai"] == [
+        line for line in lines(card, "zh_cn") if ":" in line.partition("Asia")[0]
+    ]
+    assert ["Balances as of 2023-11-15 09:07 Asia/Shanghai"] == [
+        line for line in lines(card, "en_us") if " as of " in line
+    ]
+    assert "local_datetime" not in str(card)
 
 
 @pytest.mark.parametrize(
     "flows, proof",
     [
-        ({}, "No balance yet: 0 + 0 = 0 ✓"),
-        ({CNY: AssetFlow()}, "Cash (CNY): ¥0.00 + ¥0.00 = ¥0.00 ✓"),
+        ({}, "No balance and no change: 0 + 0 = 0 ✓"),
+        ({CNY: AssetFlow()}, "No balance and no change: 0 + 0 = 0 ✓"),
         ({CNY: AssetFlow(opening=Decimal(80), closing=Decimal(80))}, "Cash (CNY): ¥80.00 + ¥0.00 = ¥80.00 ✓"),
     ],
 )

@@ -3,17 +3,20 @@
 import asyncio
 import csv
 import io
+import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
+from notifier.cards.templates import CardTemplates
 from notifier.config.settings import Config
 from notifier.domain.digest import Digest
 from notifier.domain.money import POINTS
@@ -254,6 +257,96 @@ async def test_figures_are_those_of_the_period_whatever_came_after(database: Dat
     assert Decimal(999) == digest.holders[0].amounts[CNY]  # what can be withdrawn is what is there now
 
 
+async def test_every_balance_of_a_card_is_of_one_moment_that_it_names_once(database: Database) -> None:
+    """The headline was of the end of the period, the table of now: US$0.00 above, US$80.00 below."""
+    store_balance(database, 1, SUNDAY, CNY="100")
+    store_balance(database, 2, BEFORE, USD="80")  # Monday, before the digest is made
+    store_balance(database, 1, BEFORE, CNY="130")
+    digest = await _told(database, replace(PLAN, file="always"))
+    card = make_renderer(Config(), make_clock()).digest(digest)
+    rendered = CardTemplates().render("digest.json.j2", {"card": card})
+    said, rows = json.dumps(rendered, ensure_ascii=False), _file_rows(database)
+
+    assert {"¥130.00", "US$80.00"} == {flow.balance for flow in card.flows}
+    assert {"¥130.00", "US$80.00"} == {row.amounts for row in card.holders}
+    assert {"130", "80"} == {row[-1] for row in rows[1:]}
+    assert "¥0.00 + ¥100.00 + ¥30.00（期后） = ¥130.00 ✓" in said
+    assert "US$0.00 + US$0.00 + US$80.00 after the period = US$80.00 ✓" in said
+    assert [("余额截至 2026-11-23 09:07 Asia/Shanghai", "Balances as of 2026-11-23 09:07 Asia/Shanghai")] == [
+        tuple(each["i18n_content"].values()) for each in _texts(rendered) if "09:07" in str(each)
+    ]
+    assert "local_datetime" not in said
+
+
+async def test_people_whose_changes_cancel_out_are_counted_in_words(database: Database) -> None:
+    """The headline said 3 people, and one was listed."""
+    for number in (1, 2, 3):
+        store_balance(database, number, SUNDAY - timedelta(days=3), CNY="100")
+        store_balance(database, number, SUNDAY, CNY="150")
+    for number in (2, 3):
+        store_balance(database, number, SUNDAY + timedelta(minutes=1), CNY="100")
+    digest = await _told(database)
+    card = make_renderer(Config(), make_clock()).digest(digest)
+
+    assert (3, 1, 2, 0) == (
+        digest.changed_accounts,
+        len(digest.changed),
+        digest.cancelled_out,
+        digest.more_changed,
+    )
+    for template in ("digest.json.j2", "digest_compact.json.j2"):
+        said = str(CardTemplates().render(template, {"card": card}))
+        assert "另有 2 人的变动相互抵消，净变动为 0。" in said
+        assert "The changes of 2 more people cancel out to 0." in said
+
+
+async def test_a_currency_without_movement_and_balance_is_left_out(database: Database) -> None:
+    clock = make_clock()
+    store_balance(database, 1, SUNDAY, CNY="100", USD="80")
+    one = make_digester(database, clock)
+    await run_until_idle(one)
+    clock.advance(seconds=DUE_AFTER)
+    await run_until_idle(one)
+    store_balance(database, 1, clock.now(), CNY="130")  # the dollars are gone
+    clock.advance(seconds=DAY)
+    await run_until_idle(one)
+    store_balance(database, 1, SUNDAY + timedelta(days=1), CNY="120")  # a late report, so a remark is needed
+    clock.advance(seconds=DAY)
+    await run_until_idle(one)
+    cards = [make_renderer(Config(), clock).digest(digest) for digest in read_digests(database)]
+
+    assert {} != read_digests(database)[-1].previous_closing
+    assert [["现金（CNY）", "现金（USD）"], ["现金（CNY）", "现金（USD）"], ["现金（CNY）"]] == [
+        [flow.label.zh for flow in card.flows] for card in cards
+    ]
+
+
+async def test_changes_after_the_period_alone_are_no_own_digest(database: Database) -> None:
+    store_balance(database, 1, BEFORE, CNY="100")  # Monday, and the week ended on Sunday
+    store_balance(database, 2, SUNDAY, CNY="100")
+    store_balance(database, 2, BEFORE, CNY="130")
+    (digest,) = [
+        each
+        for each in [await _told(database, weekly(groups=(), to_referrers=True))]
+        if each.flows[CNY].later == Decimal(30)
+    ]
+
+    assert Decimal(130) == digest.flows[CNY].balance
+    assert 1 == len(read_digest_deliveries(database))
+
+
+def _texts(node: object) -> Iterator[dict[str, Any]]:
+    for each in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from _texts(each)
+    if isinstance(node, dict) and node.get("tag") == "plain_text" and "i18n_content" in node:
+        yield node
+
+
+def _file_rows(database: Database) -> list[list[str]]:
+    raw = zlib.decompress(read_files(database)[0].compressed)
+    return list(csv.reader(io.StringIO(raw.decode("utf-8-sig"))))
+
+
 async def test_the_next_digest_names_what_was_booked_late(database: Database) -> None:
     clock = make_clock()
     store_balance(database, 1, SUNDAY, CNY="100")
@@ -384,16 +477,16 @@ async def test_the_file_opens_in_excel_and_holds_every_account(database: Databas
     for number in (1, 2):
         store_balance(database, number, SUNDAY, CNY=f"{number}.50")
     await _told(database, replace(PLAN, file="always"))
-    raw = zlib.decompress(read_files(database)[0].compressed)
-    rows = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"))))
+    raw, rows = zlib.decompress(read_files(database)[0].compressed), _file_rows(database)
 
     assert raw.startswith(b"\xef\xbb\xbf")
     assert raw.endswith(b"\r\n")
     assert "账户 account_id" == rows[0][0]
     assert ["7000000000000000001\t", "同事1", "ou_1", "cash", "CNY"] == rows[1][:5]
-    assert [["0", "1.5", "0", "0", "0", "1.5", "1.5"], ["0", "2.5", "0", "0", "0", "2.5", "2.5"]] == [
-        row[5:] for row in rows[1:]
-    ]
+    assert [
+        ["0", "1.5", "0", "0", "0", "1.5", "1.5", "0", "1.5"],
+        ["0", "2.5", "0", "0", "0", "2.5", "2.5", "0", "2.5"],
+    ] == [row[5:] for row in rows[1:]]
 
 
 async def test_a_file_that_is_too_large_for_feishu_is_split(

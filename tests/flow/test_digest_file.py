@@ -21,11 +21,14 @@ def test_withdrawals_are_negative_so_that_a_row_adds_up(withdrawn: str, shown: s
         corrections=Decimal(-3),
         net=net,
         closing=100 + net,
+        later=Decimal(-7),
     )
     totals = AccountTotals(account_ref=1, account_id="1", referrer=None, asset=CNY, flow=flow)
     row = dict(zip(COLUMNS, _cells(totals), strict=True))
-    opening, first_seen, rewards, _, corrections, total, closing = map(Decimal, list(row.values())[5:])
+    amounts = map(Decimal, list(row.values())[5:])
+    opening, first_seen, rewards, _, corrections, total, closing, later, balance = amounts
 
     assert shown == row["已提现 withdrawn"]
     assert total == first_seen + rewards + Decimal(shown) + corrections
     assert closing == opening + total
+    assert balance == closing + later

@@ -41,6 +41,7 @@ def test_a_period_is_split_into_what_came_what_went_and_what_was_there(database:
     enter(database, 1, 1_999_999, CNY="300")
     enter(database, 2, 1_500_000, CNY="80", points=5)
     enter(database, 1, 2_000_000, CNY="1000")
+    enter(database, 2, 2_100_000, CNY="50")
 
     found = flows(database)
 
@@ -51,6 +52,7 @@ def test_a_period_is_split_into_what_came_what_went_and_what_was_there(database:
         corrections=Decimal("-50.5"),
         net=Decimal(280),
         closing=Decimal(380),
+        later=Decimal(670),
         steps=3,
     )
     assert found[POINTS].first_seen == Decimal(5)
@@ -129,6 +131,7 @@ def test_an_account_that_ends_where_it_began_is_no_large_change(database: Databa
     with database.read() as connection:
         assert () == rankings.list_most_changed(connection, DAY, limit=5)
         assert 1 == rankings.count_changed_accounts(connection, DAY)
+        assert 1 == rankings.count_cancelled_out(connection, DAY)
 
 
 amounts = st.lists(
@@ -158,7 +161,16 @@ def test_whatever_happened_in_whatever_order_the_books_agree(
 
     assert all(flow.adds_up for flow in found.values())
     for asset, flow in found.items():
-        for part in ("opening", "first_seen", "rewards", "withdrawn", "corrections", "net", "closing"):
+        for part in (
+            "opening",
+            "first_seen",
+            "rewards",
+            "withdrawn",
+            "corrections",
+            "net",
+            "closing",
+            "later",
+        ):
             assert getattr(flow, part) == sum(getattr(each, part) for each in by_asset[asset]), part
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy.engine import Connection
 
 from notifier.cards.balance_text import clean
-from notifier.cards.digest_text import MAX_FLOWS
+from notifier.cards.digest_text import MAX_FLOWS, shown_assets
 from notifier.clock import Millis
 from notifier.domain.digest import AssetFlow, DayFlow, Digest, DigestPlan
 from notifier.domain.money import POINTS, Asset, Kind
@@ -32,6 +32,8 @@ COLUMNS = (
     "更正 corrections",
     "净变动 net",
     "期末 closing",
+    "期后变动 later",
+    "余额 balance",
 )
 
 
@@ -81,6 +83,7 @@ def gather(
     changed = rankings.list_most_changed(connection, stretch, limit=plan.rows)
     holders = rankings.list_largest_holders(connection, kinds=kinds, limit=plan.rows)
     changed_accounts = rankings.count_changed_accounts(connection, stretch)
+    cancelled_out = rankings.count_cancelled_out(connection, stretch)
     flows = period_totals.compute_flows(connection, stretch)
     charted = _charted(flows) if plan.chart_days else None
     chart = _chart(connection, plan, period, charted, flows) if charted is not None else ()
@@ -95,7 +98,8 @@ def gather(
         changed_accounts=changed_accounts,
         changed=changed,
         holders=holders,
-        more_changed=max(0, changed_accounts - len(changed)),
+        more_changed=max(0, changed_accounts - cancelled_out - len(changed)),
+        cancelled_out=cancelled_out,
         more_holders=max(0, rankings.count_holders(connection, kinds=kinds) - len(holders)),
         charted=charted,
         chart=chart,
@@ -104,7 +108,7 @@ def gather(
         zone=plan.zone.key,
     )
     fitted = fit(digest)
-    cut = bool(fitted.more_changed or fitted.more_holders or len(flows) > MAX_FLOWS)
+    cut = bool(fitted.more_changed or fitted.more_holders or len(shown_assets(fitted)) > MAX_FLOWS)
     if plan.file == "never" or (plan.file == "when_cut" and not cut):
         return Figures(digest=fitted)
     files = tuple(_files(period_totals.iter_account_totals(connection, stretch), period))
@@ -199,6 +203,8 @@ def _cells(row: AccountTotals) -> list[str]:
         flow.corrections,
         flow.net,
         flow.closing,
+        flow.later,
+        flow.balance,
     )
     return [
         _text(row.account_id, 64),

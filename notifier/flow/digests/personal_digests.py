@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import groupby
 
@@ -62,7 +62,9 @@ def _queue_one(
     account_ref: int,
     flows: Mapping[Asset, AssetFlow],
 ) -> None:
-    """Queues one referrer's digest. An account without balance and change has no totals, and gets no digest."""
+    """Queues one referrer's digest. An account without balance and change up to the end of the period gets none."""
+    if not has_own_digest(flows.values()):
+        return
     digest = own_digest(plan, run_key, flows)
     if plan.skip_quiet and digest.is_quiet:
         return
@@ -75,9 +77,14 @@ def _queue_one(
         )
 
 
+def has_own_digest(flows: Iterable[AssetFlow]) -> bool:
+    """Whether a referrer with these totals gets a digest. Changes after the period alone are for the next one."""
+    return any(flow.has_moved or flow.closing for flow in flows)
+
+
 def own_digest(plan: DigestPlan, run_key: DigestRunKey, flows: Mapping[Asset, AssetFlow]) -> Digest:
     """Builds the digest of one referrer. flows: the totals of the referrer's account in the period."""
-    has_changed = any(flow.net or flow.rewards or flow.withdrawn for flow in flows.values())
+    has_changed = any(flow.has_moved for flow in flows.values())
     return Digest(
         name=plan.name,
         period=run_key.period,

@@ -33,6 +33,7 @@ def serialize(digest: Digest) -> str:
             "changed": [_holder(each) for each in digest.changed],
             "holders": [_holder(each) for each in digest.holders],
             "more_changed": digest.more_changed,
+            "cancelled_out": digest.cancelled_out,
             "more_holders": digest.more_holders,
             "charted": _asset(digest.charted) if digest.charted else None,
             "chart": [
@@ -68,6 +69,7 @@ def deserialize(text: str) -> Digest:
         changed=tuple(_parse_holder(each) for each in data["changed"]),
         holders=tuple(_parse_holder(each) for each in data["holders"]),
         more_changed=data["more_changed"],
+        cancelled_out=data.get("cancelled_out", 0),  # older content has no such number
         more_holders=data["more_holders"],
         charted=_parse_asset(*data["charted"]) if data["charted"] else None,
         chart=tuple(_parse_day(*day) for day in data["chart"]),

@@ -48,7 +48,7 @@ class _WithdrawalTotals:
 
 
 def compute_flows(connection: Connection, time_range: TimeRange) -> dict[Asset, AssetFlow]:
-    """Flows of all accounts in the period, with opening and closing balance, by asset."""
+    """Flows of all accounts in the period, with opening and closing balance and later changes, by asset."""
     opening = _sum_by_asset(connection, changes.c.modified_at < time_range.from_at)
     moved = compute_movements(connection, time_range)
     since = _sum_by_asset(connection, changes.c.modified_at >= time_range.to_at)
@@ -58,6 +58,7 @@ def compute_flows(connection: Connection, time_range: TimeRange) -> dict[Asset, 
             moved.get(asset, AssetFlow()),
             opening=opening.get(asset, ZERO),
             closing=held.get(asset, ZERO) - since.get(asset, ZERO),
+            later=since.get(asset, ZERO),
         )
         for asset in sorted({*opening, *moved, *held, *since})
     }
@@ -230,7 +231,7 @@ _AssetKey = tuple[int, str, str]
 def iter_account_totals(
     connection: Connection, time_range: TimeRange, *, account_refs: Collection[int] | None = None
 ) -> Iterator[AccountTotals]:
-    """Stream the totals of accounts with a change in the period or a balance at its end.
+    """Stream the totals of accounts with a change in the period, or with a balance at its end or now.
 
     account_refs: only these accounts; None: all.
     """
@@ -241,13 +242,14 @@ def iter_account_totals(
         asset = Asset(Kind(row.kind), row.currency)
         share = shares.get((row.account_ref, row.kind, row.currency), _WithdrawalTotals())
         moved = _to_flow(row, share)
-        closing = from_units(int(row.held) - int(row.since))
+        later = from_units(int(row.since))
+        closing = from_units(int(row.held)) - later
         yield AccountTotals(
             account_ref=row.account_ref,
             account_id=row.account_id,
             referrer=to_referrer(row),
             asset=asset,
-            flow=replace(moved, opening=closing - moved.net, closing=closing),
+            flow=replace(moved, opening=closing - moved.net, closing=closing, later=later),
         )
 
 
@@ -321,7 +323,7 @@ def _account_totals_query(
             accounts.c.referrer_name_en,
         )
         .join(accounts, accounts.c.id == summed.c.account_ref)
-        .where(sa.or_(summed.c.moved > 0, summed.c.held - summed.c.since != 0))
+        .where(sa.or_(summed.c.moved > 0, summed.c.held - summed.c.since != 0, summed.c.held != 0))
         .order_by(summed.c.account_ref, summed.c.kind, summed.c.currency)
     )
 

@@ -24,6 +24,23 @@ def count_changed_accounts(connection: Connection, time_range: TimeRange) -> int
     ).scalar_one()
 
 
+def count_cancelled_out(connection: Connection, time_range: TimeRange) -> int:
+    """Number of accounts with changes in the period whose net change is zero in every asset."""
+    nets = (
+        sa.select(changes.c.account_ref, sa.func.sum(CHANGE_AMOUNT).label("net"))
+        .where(time_range.contains(changes.c.modified_at))
+        .group_by(changes.c.account_ref, changes.c.kind, changes.c.currency)
+        .subquery()
+    )
+    cancelled = (
+        sa.select(nets.c.account_ref)
+        .group_by(nets.c.account_ref)
+        .having(sa.func.max(sa.func.abs(nets.c.net)) == 0)
+        .subquery()
+    )
+    return connection.execute(sa.select(sa.func.count()).select_from(cancelled)).scalar_one()
+
+
 def list_most_changed(connection: Connection, time_range: TimeRange, *, limit: int) -> tuple[Holder, ...]:
     """Accounts with the largest net changes in the period, at most `limit`.
 
