@@ -6,11 +6,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
 CONFIRM_SECONDS = 600.0
 """How long a clock must stay ahead before it is believed."""
-MAX_DRIFT_MS = 15 * 60_000
+MAX_DRIFT_MS = 15 * MINUTE_MS
 """A clock may be corrected by this much at once without being doubted."""
-LONGEST_DOWNTIME_MS = 7 * 86_400_000
+LONGEST_DOWNTIME_MS = 7 * DAY_MS
 """After a longer downtime the clock at the start is doubted first."""
 
 Millis = int

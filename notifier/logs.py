@@ -37,6 +37,7 @@ class Redaction:
         self._secrets = sorted(forms, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
+        """Return the text with every secret hidden."""
         for secret in self._secrets:
             text = text.replace(secret, HIDDEN)
         return _SECRET.sub(_hide, text)

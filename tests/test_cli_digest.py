@@ -106,7 +106,7 @@ def test_a_period_is_sent_twice_only_as_a_correction(file: Path, books: Database
 def test_a_dry_run_prints_figures_that_prove_themselves(file: Path, books: Database) -> None:
     said = says(file, "send", "hr-daily", "--for", f"{_local_day(YESTERDAY)}", "--dry-run")
 
-    assert "1 people with a change" in said
+    assert "1 accounts with a change" in said
     assert "CNY: opening 100 + first seen 0 + rewards 250.5 - withdrawn 0 + corrections 0" in said
     assert "= closing 350.5 (adds up); balance 350.5" in said
     assert [] == read_runs(books)

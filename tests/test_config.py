@@ -607,3 +607,16 @@ def test_digits_that_keep_their_form_and_numbers_in_any_form_are_taken(file: Pat
     found = load_config(file, {}).config
 
     assert ("7000000000000000001", 100) == (found.feishu.app_id, found.sending.per_minute)
+
+
+@pytest.mark.parametrize("key", ["cards.contact", "cards.payday", "payouts.contact"])
+@pytest.mark.parametrize("value", ["hr@example.com", "Call 13812345678", "Tel. 010-12345678"])
+def test_a_line_with_contact_data_is_refused_as_feishu_may_refuse_every_card_with_it(
+    file: Path, key: str, value: str
+) -> None:
+    section, name = key.split(".")
+    file.write_text(f"{section}: {{{name}: {{en: '{value}'}}}}", encoding="utf-8")
+
+    found = complaint(file)
+    assert f"{key}.en: holds " in found
+    assert "Feishu may refuse every card with it" in found

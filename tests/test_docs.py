@@ -19,7 +19,6 @@ from notifier.domain.delivery import DeliveryState
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.errors import TemporaryFailure
-from notifier.feishu.long_connection.listener import ConnectionState
 from notifier.payroll import client, endpoint, signature
 from notifier.store.schema.tables import metadata
 
@@ -198,20 +197,14 @@ def test_the_template_guide_names_every_field() -> None:
 
 
 LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
-EVENTS_WITH_A_STATE: dict[str, set[str]] = {
-    "connection": {state.value for state in ConnectionState},
-    "delivery": {DeliveryState.DEAD, DeliveryState.UNKNOWN, DeliveryState.REROUTED},
-    "payout": {PayoutState.PAID, PayoutState.FAILED, PayoutState.DEAD, PayoutState.UNKNOWN},
-    "withdrawal": {state.value for state in WithdrawalState} - {"requested", "ended"},
-}
-"""Events whose name ends with a state, such as `"connection.%s"`, and the states that are logged."""
 
 
 def _logged_events() -> set[str]:
     """The event names in the code: the first argument of each call on `log`, without its fields."""
     events: set[str] = set()
     for path in (ROOT / "notifier").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(module):
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
@@ -219,25 +212,31 @@ def _logged_events() -> set[str]:
                 and isinstance(node.func.value, ast.Name)
                 and node.func.value.id in {"log", "_log", "logger"}
             ):
-                events |= _event_names(node.args[node.func.attr == "log"])
+                events |= _event_names(node.args[node.func.attr == "log"], module)
     return events
 
 
-def _event_names(argument: ast.expr) -> set[str]:
-    if isinstance(argument, ast.IfExp):
-        return _event_names(argument.body) | _event_names(argument.orelse)
-    if isinstance(argument, ast.JoinedStr):
-        start = argument.values[0]
-        assert isinstance(start, ast.Constant), ast.unparse(argument)
-        name = f"{start.value!s}%s"
-    else:
-        assert isinstance(argument, ast.Constant), f"no fixed event name: {ast.unparse(argument)}"
-        name = str(argument.value)
-    component, _, ending = name.partition(".")
-    if ending == "%s":
-        return {f"{component}.{state}" for state in EVENTS_WITH_A_STATE[component]}
-    assert re.fullmatch(r"[a-z_]+\.[a-z_]+", name), name
-    return {name}
+def _event_names(argument: ast.expr, module: ast.Module) -> set[str]:
+    """The names that an argument can be: a text, one of two, or one of a table of the module."""
+    match argument:
+        case ast.IfExp(body=first, orelse=second):
+            return _event_names(first, module) | _event_names(second, module)
+        case ast.Subscript(value=ast.Name(id=table)):
+            (rows,) = [
+                node.value
+                for node in module.body
+                if isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Dict)
+                and [ast.unparse(target) for target in node.targets] == [table]
+            ]
+            return {name for row in rows.values for name in _event_names(row, module)}
+        case ast.JoinedStr(values=[ast.Constant(value=str(start)), ast.FormattedValue()]):
+            states = {"payout.": {"paid", "failed"}}[start]
+            return {f"{start}{state}" for state in states}
+        case ast.Constant(value=str(name)):
+            assert re.fullmatch(r"[a-z_]+\.[a-z_]+", name), name
+            return {name}
+    raise AssertionError(f"no fixed event name: {ast.unparse(argument)}")
 
 
 def _documented_events(page: str) -> dict[str, str]:

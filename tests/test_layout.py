@@ -144,3 +144,39 @@ def test_the_former_words_do_not_come_back(path: Path) -> None:
     ]
 
     assert [] == found
+
+
+MANY_FIELDS = 5
+VALUE_BASES = {"Section", "BaseModel"}
+
+
+def _is_value(node: ast.ClassDef) -> bool:
+    decorators = {ast.unparse(each).partition("(")[0] for each in node.decorator_list}
+    return "dataclass" in decorators or any(ast.unparse(base) in VALUE_BASES for base in node.bases)
+
+
+def _undocumented_fields(path: Path) -> list[str]:
+    """Fields of values with many fields that have neither a text below them nor a comment beside them."""
+    text = path.read_text(encoding="utf-8")
+    lines, found = text.splitlines(), []
+    for node in ast.walk(ast.parse(text)):
+        if not isinstance(node, ast.ClassDef) or not _is_value(node):
+            continue
+        fields = [
+            (each, after)
+            for each, after in zip(node.body, [*node.body[1:], None], strict=True)
+            if isinstance(each, ast.AnnAssign) and "ClassVar" not in ast.unparse(each.annotation)
+        ]
+        if len(fields) < MANY_FIELDS:
+            continue
+        for each, after in fields:
+            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            above, own = lines[each.lineno - 2].strip(), lines[each.lineno - 1]
+            if not is_text and "#" not in own and not above.startswith("#"):
+                found.append(f"{node.name}.{ast.unparse(each.target)}")
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_field_of_a_value_with_many_fields_is_described_beside_it(path: Path) -> None:
+    assert [] == _undocumented_fields(path)

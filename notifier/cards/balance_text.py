@@ -109,8 +109,7 @@ def clean(text: str, longest: int = MAX_NAME_LENGTH) -> str:
 def own_line(zh: str, en: str) -> Bilingual | None:
     """Return a line that the operator configured, or None if it is empty in both languages.
 
-    A missing language shows the text of the other one. E-mail addresses and phone numbers stay, because the line
-    may say how to reach somebody.
+    A missing language shows the text of the other one. The configuration takes no e-mail address and no phone number.
     """
     line_zh, line_en = (
         _cut(_visible_line(text, MAX_OWN_LINE_LENGTH), MAX_OWN_LINE_LENGTH) for text in (zh, en)

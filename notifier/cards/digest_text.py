@@ -38,10 +38,9 @@ from notifier.domain.withdrawal import WithdrawalState
 MAX_FLOWS = 5
 MAX_AMOUNTS = 4
 POINTS_IN_A_CELL = "积分/pts"
-DAY_MS = 86_400_000
 
 _PAYOUTS = {
-    "dead": Bilingual(zh="付款系统未接收", en="Rejected by the payroll system"),
+    "dead": Bilingual(zh="付款系统未接收", en="Not accepted by the payroll system"),
     "failed": Bilingual(zh="付款失败", en="Payment failed"),
     "unknown": Bilingual(zh="付款结果未知", en="Not known whether it was paid"),
     "unconfirmed": Bilingual(zh="提现金额待确认", en="Withdrawn amount to be confirmed"),
@@ -166,7 +165,7 @@ def _block(digest: Digest, asset: Asset) -> FlowBlock:
 
 
 def _in_a_sum(asset: Asset, amount: Decimal) -> str:
-    return f"{'−' if amount < 0 else '+'} {money(asset, abs(amount))}"
+    return f"{'-' if amount < 0 else '+'} {money(asset, abs(amount))}"
 
 
 def _row(holder: Holder, *, sign: bool = False, ref: str = "") -> AmountRow:
@@ -234,7 +233,7 @@ def _number(amount: Decimal) -> int | float:
 def _stalled_view(stalled: StalledItems) -> StalledView:
     return StalledView(
         undelivered=stalled.undelivered,
-        undelivered_accounts="、".join(
+        undelivered_accounts=", ".join(
             clean(each, 64) if not each.isdigit() else each for each in stalled.undelivered_accounts
         ),
         payouts=stalled.payouts,

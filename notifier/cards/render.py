@@ -269,7 +269,7 @@ STATES = {
 
 ALARMS = {
     "late": "提现后长时间未付款，请处理 / Payment overdue. Please check it.",
-    "dead": "付款系统未接收，请处理 / Rejected by the payroll system. Please check it.",
+    "dead": "付款系统未接收，请处理 / Not accepted by the payroll system. Please check it.",
     "unknown": "付款结果未知，请核实 / It is not known whether it was paid. Please check it.",
     "stuck": "提现长时间没有结果，请处理 / No result for hours. Please check it.",
     "unconfirmed": "提现金额待确认，请核实 / The withdrawn amount must be confirmed. Please check it.",

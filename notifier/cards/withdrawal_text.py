@@ -20,7 +20,7 @@ from notifier.cards.balance_text import (
     reroute_reason,
     short_order_id,
 )
-from notifier.clock import Millis
+from notifier.clock import DAY_MS, Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import AmountFigure, Bilingual, WithdrawalCard, WithdrawalPanel
 from notifier.domain.failure_reasons import find_failure_reason
@@ -30,16 +30,6 @@ from notifier.domain.payout import SETTLED, Payout, PayoutState
 from notifier.domain.withdrawal import DenialReason, PressOutcome, Withdrawal, WithdrawalState, withdrawable
 
 MAX_REASON_LENGTH = 160
-
-KNOWN_REASONS = {
-    1002553: Bilingual(zh="飞书查不到该内推账户", en="Feishu can't find this referral account"),
-    1002555: Bilingual(zh="内推账户已停用", en="This referral account is deactivated"),
-    99991672: Bilingual(
-        zh="应用缺少提现权限，请联系管理员",
-        en="The app doesn't have permission to withdraw. Contact your administrator.",
-    ),
-}
-"""Reasons that we know, by Feishu's error code."""
 
 NOT_THE_REQUESTERS = Bilingual(
     zh="内推账户不属于申请提现的人",
@@ -70,7 +60,6 @@ _ALARMS = {
     NoticeReason.PAYOUT_UNCONFIRMED: "unconfirmed",
     NoticeReason.STUCK: "stuck",
 }
-DAY_MS = 86_400_000
 
 _DENIED = {
     DenialReason.NOBODY: (
@@ -395,7 +384,7 @@ def _reason(withdrawal: Withdrawal) -> Bilingual:
     code = withdrawal.code
     if code is None:  # the service itself refuses for one reason only: the account has another referrer
         return NOT_THE_REQUESTERS if clean(withdrawal.reason or "", MAX_REASON_LENGTH) else NO_REASON
-    known = KNOWN_REASONS.get(code) or find_failure_reason(code)
+    known = find_failure_reason(code)
     return known or Bilingual(
         zh=f"飞书拒绝了提现（错误码 {code}）", en=f"Feishu refused the withdrawal (code {code})"
     )

@@ -52,12 +52,14 @@ def list_options(states: Sequence[str]) -> Callable[[Callable[..., Any]], Callab
 
 
 def make_clock(file: Path | None) -> "Clock":
+    """Return the clock of a command. file: the offset of a sandbox; None: the system clock."""
     from notifier.clock import FileOffsetClock, SystemClock  # noqa: PLC0415 - with the others
 
     return SystemClock() if file is None else FileOffsetClock(file)
 
 
 def print_error(text: str) -> None:
+    """Print an error to stderr, with the name of the program."""
     click.echo(f"notifier: {text}", err=True)
 
 
@@ -69,6 +71,7 @@ def exit_unknown(noun: str, identifier: object) -> NoReturn:
 
 
 def load_config(path: Path | None, *, credentials: bool = False) -> "LoadedConfig":
+    """Load the configuration. credentials: whether app id and secret must be set. Raises ConfigError."""
     from notifier.config import loader  # noqa: PLC0415 - heavy imports happen where they are needed
 
     loaded = loader.load_config(path)
@@ -104,6 +107,7 @@ def reporting_storage_errors(loaded: "LoadedConfig") -> "Iterator[None]":
 
 @contextmanager
 def open_database(loaded: "LoadedConfig", *, must_exist: bool = True) -> "Iterator[Database]":
+    """Open the database of the configuration, and close it at the end. must_exist: do not create one."""
     from notifier.store.engine.database import Database  # noqa: PLC0415 - heavy imports happen where they are needed
 
     with naming_config_source(loaded):

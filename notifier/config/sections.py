@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from notifier.config.fields import Number, Secret, Section, Text, Zone, as_list, listen_address
+from notifier.domain.contact_data import find_contact_data
 from notifier.domain.money import Kind
 from notifier.domain.notice import Direction
 
@@ -123,6 +124,16 @@ class OwnLineConfig(Section):
 
     zh: str = Field(default="", max_length=200)
     en: str = Field(default="", max_length=200)
+
+    @field_validator("zh", "en")
+    @classmethod
+    def _without_contact_data(cls, value: str) -> str:
+        kind = find_contact_data(value)
+        if kind is not None:
+            raise ValueError(
+                f"holds {kind}. Feishu may refuse every card with it (data-leak audit). Name a team or a person instead"
+            )
+        return value
 
 
 OwnLine = Annotated[OwnLineConfig, BeforeValidator(_as_both_languages)]

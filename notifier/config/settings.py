@@ -10,6 +10,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from notifier.clock import HOUR_MS
 from notifier.config.digests import GROUP_NAME, CalendarConfig, DigestConfig
 from notifier.config.fields import Section
 from notifier.config.sections import (
@@ -29,7 +30,6 @@ from notifier.config.sections import (
     WebhookConfig,
     WithdrawalConfig,
 )
-from notifier.domain.delivery import HOUR_MS
 from notifier.domain.digest import DigestPlan
 from notifier.domain.period import working_days
 from notifier.domain.route import REFERRER
@@ -39,22 +39,39 @@ class Config(Section):
     """All settings. config.example.yaml explains each."""
 
     feishu: FeishuConfig = FeishuConfig()
+    """The app and how events arrive."""
     webhook: WebhookConfig = WebhookConfig()
+    """The webhook, if events arrive by it."""
     store: StoreConfig = StoreConfig()
+    """Where data is stored."""
     cards: CardConfig = CardConfig()
+    """How cards look."""
     groups: Mapping[str, GroupConfig] = Field(default_factory=dict)
+    """The groups by name."""
     fallback_group: str | None = None
+    """Name of the group for what cannot be delivered; None: none."""
     routes: tuple[RouteConfig, ...] = (RouteConfig(name="to the referrer", to=(REFERRER,)),)
+    """Who is notified of which change; the first that matches decides."""
     withdrawals: WithdrawalConfig = WithdrawalConfig()
+    """The withdraw button."""
     payouts: PayoutConfig = PayoutConfig()
+    """The company's payroll system."""
     digests: tuple[DigestConfig, ...] = ()
+    """The scheduled digests."""
     calendar: CalendarConfig = CalendarConfig()
+    """Working days and holidays."""
     referrers: ReferrerConfig = ReferrerConfig()
+    """Look-ups of referrers."""
     reconciliation: ReconciliationConfig = ReconciliationConfig()
+    """Reads of balances."""
     sending: SendingConfig = SendingConfig()
+    """Rate limits and retries."""
     health: HealthConfig = HealthConfig()
+    """The health endpoint."""
     retention: RetentionConfig = RetentionConfig()
+    """How long data is kept."""
     log: LogConfig = LogConfig()
+    """The log."""
 
     @model_validator(mode="after")
     def _check_webhook(self) -> Self:

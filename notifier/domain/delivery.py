@@ -12,7 +12,7 @@ waiting -> ready -> sending -> sent
 from dataclasses import dataclass
 from enum import StrEnum
 
-from notifier.clock import Millis
+from notifier.clock import HOUR_MS, MINUTE_MS, Millis
 from notifier.errors import (
     AppSuspended,
     CallError,
@@ -24,13 +24,12 @@ from notifier.errors import (
     TemporaryFailure,
 )
 
-HOUR_MS = 3_600_000
-UUID_WINDOW_MS = 55 * 60_000
+UUID_WINDOW_MS = 55 * MINUTE_MS
 """Feishu remembers a uuid for one hour (message page, read 2026-05); five minutes are kept as a margin."""
 
 FIRST_PAUSE_MS = 1_000
 CREDENTIALS_PAUSE_MS = 30_000
-MAX_PAUSE_MS = 10 * 60_000
+MAX_PAUSE_MS = 10 * MINUTE_MS
 
 
 class DeliveryState(StrEnum):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from notifier.clock import Millis
+from notifier.clock import MINUTE_MS, Millis
 from notifier.domain.account import Referrer
 from notifier.domain.money import Amounts, Asset
 from notifier.domain.period import (
@@ -15,7 +15,7 @@ from notifier.domain.period import (
 )
 
 ZERO = Decimal(0)
-LATE_AFTER_MS = 10 * 60_000
+LATE_AFTER_MS = 10 * MINUTE_MS
 """If a digest is created later than this after its due time, its card shows the delay."""
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from notifier.clock import Millis
+from notifier.clock import HOUR_MS, MINUTE_MS, Millis
 from notifier.domain.delivery import pause_ms
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import content_of
@@ -68,7 +68,7 @@ def proves_missed_events(known: KnownBalance, connected_since: Millis | None, *,
     return connected_since <= known.confirmed_at
 
 
-REDELIVERY_MS = 7 * 3_600_000 + 6 * 60_000
+REDELIVERY_MS = 7 * HOUR_MS + 6 * MINUTE_MS
 """Feishu sends an event that was not acknowledged again after 15 s, 5 min, 1 h and 6 h. Until then it may still come.
 """
 
@@ -85,7 +85,7 @@ def recovered_at(known: KnownBalance, read_at: Millis) -> Millis:
     return max(read_at + READ_LATE_BY_MS, known.modified_at + 1)
 
 
-RECONNECT_WITHIN_MS = 60_000
+RECONNECT_WITHIN_MS = MINUTE_MS
 """A new connection within this time after the alarm replaces the one that received nothing."""
 
 
@@ -122,7 +122,7 @@ class ReceivingPeriod:
 
 MAX_UNRELATED_FAILURES = 3
 """So many different accounts that fail in a row are an outage, not a fault of these accounts."""
-MAX_OUTAGE_PAUSE_MS = 60_000
+MAX_OUTAGE_PAUSE_MS = MINUTE_MS
 """The longest pause between two reads in an outage."""
 
 

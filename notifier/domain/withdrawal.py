@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from notifier.clock import Millis
+from notifier.clock import DAY_MS, HOUR_MS, MINUTE_MS, Millis
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import pause_ms
 from notifier.domain.event import AccountKey, Click
@@ -24,7 +24,7 @@ from notifier.domain.ledger import BalanceChange, differences
 from notifier.domain.money import Amounts, Kind
 from notifier.errors import AppSuspended, CallError, NotAuthorised, OutcomeUnknown, TemporaryFailure
 
-CARD_LIVES_MS = 14 * 86_400_000
+CARD_LIVES_MS = 14 * DAY_MS
 """Feishu neither sends callbacks for older cards nor updates them (message page, read 2026-05)."""
 
 
@@ -301,7 +301,7 @@ def after_failure(withdrawal: Withdrawal, error: CallError, *, now: Millis, jitt
     )
 
 
-STUCK_AFTER_MS = 6 * 3_600_000
+STUCK_AFTER_MS = 6 * HOUR_MS
 """An order without a clear answer for this long needs an operator. A failure of Feishu seldom lasts longer."""
 
 
@@ -317,7 +317,7 @@ def may_repeat(withdrawal: Withdrawal, available: Amounts) -> bool:
 NEAR_MS = 5_000
 """Feishu sets the times of a withdrawal and of its balance event separately. They may differ by this much."""
 
-SKEW_MS = 10 * 60_000
+SKEW_MS = 10 * MINUTE_MS
 """Before Feishu reports its own time, our time is used. It may differ by this much if the amounts match."""
 
 

@@ -26,12 +26,14 @@ class CheckResult:
     next_step: str = ""
 
     def as_line(self) -> str:
+        """Return the result as one line, with the next step after a problem."""
         label = "ok      " if self.is_ok else "PROBLEM "
         next_step = f" -> {self.next_step}" if self.next_step else ""
         return f"{label} {self.subject}{next_step}"
 
 
 def list_templates(config: Config) -> list[str]:
+    """List the names of all templates, shipped and custom."""
     return CardTemplates(config.cards.template_dir).names()
 
 

@@ -16,6 +16,7 @@ from notifier.store.engine.database import Database
 def list_deliveries(
     database: Database, clock: Clock, *, states: Sequence[str], limit: int, as_json: bool
 ) -> str:
+    """List deliveries in these states, newest first, as a table or JSON."""
     with database.read() as connection:
         rows = delivery_admin.list_deliveries(connection, states=states, limit=limit)
     if as_json:
@@ -47,6 +48,7 @@ def _row_cells(row: DeliveryRow, now: Millis) -> tuple[str, ...]:
 
 
 def show_delivery(database: Database, delivery_id: int, *, as_json: bool) -> str | None:
+    """Return one delivery with its attempts and its card, or None if there is no such delivery."""
     with database.read() as connection:
         found = delivery_admin.show_delivery(connection, delivery_id)
     if found is None:

@@ -74,12 +74,15 @@ def resolve_period(plan: DigestPlan, text: str, clock: Clock) -> Period:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestSummary:
+    """A configured digest, its next run, and its newest runs. next_at: Unix milliseconds; None: no next run."""
+
     plan: DigestPlan
     next_at: Millis | None
     next_period: str | None
     runs: tuple[DigestRunRow, ...]
 
     def as_json(self) -> dict[str, Any]:
+        """Return it as JSON."""
         plan = self.plan
         return {
             "name": plan.name,
@@ -104,6 +107,7 @@ class DigestSummary:
         }
 
     def as_text(self) -> str:
+        """Return it as lines of text."""
         plan = self.plan
         to = ", ".join([*plan.groups, *(["referrer"] if plan.to_referrers else [])])
         days = ", working days only" if plan.working else ""
@@ -126,6 +130,7 @@ def _format_local(at: Millis, plan: DigestPlan) -> str:
 
 
 def list_digests(database: Database, config: Config, clock: Clock) -> list[DigestSummary]:
+    """List all configured digests."""
     now = to_millis(clock.now())
     found = []
     with database.read() as connection:
@@ -242,15 +247,15 @@ def _as_names(shown: Iterable[Referrer]) -> list[dict[str, str]]:
 
 def format_summary(digest: Digest) -> str:
     """Format the figures for a dry run, with the result of the consistency check."""
-    rows = [f"{digest.period.label}: {digest.changed_accounts} people with a change"]
+    rows = [f"{digest.period.label}: {digest.changed_accounts} accounts with a change"]
     for asset, flow in digest.flows.items():
         parts = " ".join(
-            f"{sign} {name} {_format_amount(amount)}"
-            for sign, name, amount in (
-                ("+", "first seen", flow.first_seen),
-                ("+", "rewards", flow.rewards),
-                ("-", "withdrawn", flow.withdrawn),
-                ("+", "corrections", flow.corrections),
+            f"{'-' if amount < 0 else '+'} {name} {_format_amount(abs(amount))}"
+            for name, amount in (
+                ("first seen", flow.first_seen),
+                ("rewards", flow.rewards),
+                ("withdrawn", -flow.withdrawn),
+                ("corrections", flow.corrections),
             )
         )
         proof = "(adds up)" if flow.adds_up else "(DOES NOT ADD UP)"
@@ -318,4 +323,5 @@ def _make_deps(config: Config, clock: Clock) -> DigestDeps:
 
 
 def as_json(found: list[DigestSummary]) -> str:
+    """Format the digests as JSON."""
     return json.dumps([each.as_json() for each in found], ensure_ascii=False, indent=2)

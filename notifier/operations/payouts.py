@@ -25,6 +25,7 @@ TIME_FIELDS = ("created_at", "due_at", "sent_at", "exported_at", "settled_at", "
 def list_payouts(
     database: Database, clock: Clock, *, states: Sequence[str], limit: int, as_json: bool
 ) -> str:
+    """List payouts in these states, newest first, as a table or JSON."""
     with database.read() as connection:
         found = payouts.list_payouts(connection, states=states, limit=limit)
     if as_json:
@@ -71,6 +72,8 @@ def show_payout(database: Database, order_id: str, *, as_json: bool) -> str | No
 
 @dataclass(frozen=True, slots=True)
 class MarkResult:
+    """Whether a report was applied, and the answer in words."""
+
     is_ok: bool
     text: str
 
@@ -180,6 +183,7 @@ def retry_payouts(database: Database, clock: Clock, ids: Sequence[str] | None) -
 
 
 def amounts_text(payout: Payout) -> str:
+    """Return the amounts of a payout for operators."""
     amounts = json.loads(payout.body).get("amounts", [])
     return ", ".join(f"{each['amount']} {each['currency'] or each['kind']}" for each in amounts) or "nothing"
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from notifier.cards.balance_text import balance_change_card, own_line
 from notifier.cards.templates import DIGEST_TEMPLATES, PERSONAL_TEMPLATES, WITHDRAWAL_TEMPLATES
 from notifier.cards.withdrawal_text import panel, withdrawal_card
+from notifier.clock import DAY_MS, MINUTE_MS
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
@@ -26,7 +27,6 @@ _ACCOUNT = AccountKey(tenant_key="sample", app_id="sample", account_id="70000000
 _SAMPLE_PERSON = Referrer(open_id="ou_sample", name_zh="示例同事", name_en="Sample Colleague")
 _AT = 1_700_000_000_000
 _ORDER_ID = "rn-5d0c7a41b2e84f6f9a3e0d1c3f9a1c2b"
-_DAY_MS = 86_400_000
 
 
 def _change(asset: Asset, before: str, after: str) -> BalanceChange:
@@ -35,7 +35,7 @@ def _change(asset: Asset, before: str, after: str) -> BalanceChange:
 
 def _notice(*changes: BalanceChange, reason: NoticeReason = NoticeReason.CHANGE, minutes: int = 0) -> Notice:
     return Notice(
-        key="sample", account=_ACCOUNT, reason=reason, occurred_at=_AT + minutes * 60_000, changes=changes
+        key="sample", account=_ACCOUNT, reason=reason, occurred_at=_AT + minutes * MINUTE_MS, changes=changes
     )
 
 
@@ -75,7 +75,7 @@ _WITHDRAWN = Withdrawal(
     delivery_id=1,
     agreed=_BALANCES,
     role=Role.REFERRER,
-    requested_at=_AT + 60_000,
+    requested_at=_AT + MINUTE_MS,
     attempts=1,
     withdrawn=_BALANCES,
     withdrawn_at=_AT + 62_000,
@@ -93,7 +93,7 @@ _PAYOUT = Payout(
     due_at=_AT,
 )
 _SENT = replace(_PAYOUT, state=PayoutState.SENT, sent_at=_AT + 64_000)
-_PAID = replace(_SENT, state=PayoutState.PAID, settled_at=_AT + 3 * _DAY_MS, reference="WIRE-2026-0042")
+_PAID = replace(_SENT, state=PayoutState.PAID, settled_at=_AT + 3 * DAY_MS, reference="WIRE-2026-0042")
 _FAILED = replace(_PAID, state=PayoutState.FAILED, reference="", reason="收款账户已注销")
 _NOTHING_WITHDRAWN = replace(_WITHDRAWN, withdrawn=None, withdrawn_at=None)
 
@@ -106,12 +106,19 @@ class _WithdrawalCase:
     """A withdrawal, its payout, and the notice about it."""
 
     withdrawal: Withdrawal
+    """The withdrawal."""
     payout: Payout | None = None
+    """Its payout; None: none yet."""
     audience: str = "group"
+    """`referrer` or `group`."""
     reason: NoticeReason = NoticeReason.WITHDRAWN
+    """Why there is a card."""
     reroute: str | None = None
+    """Why it goes to the fallback group; None: it does not."""
     hostile: bool = False
+    """Whether the referrer has a name that tries to break the card."""
     is_superseded: bool = False
+    """Whether a newer card shows the withdrawal."""
 
 
 _WITHDRAWAL_CASES: dict[str, _WithdrawalCase] = {
@@ -204,7 +211,7 @@ def _withdrawal_card(order: _WithdrawalCase, config: Config) -> WithdrawalCard:
         audience=order.audience,
         referrer=person,
         reroute=order.reroute,
-        asked_at=_AT + 8 * _DAY_MS,
+        asked_at=_AT + 8 * DAY_MS,
     )
 
 

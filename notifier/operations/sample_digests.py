@@ -7,6 +7,7 @@ from typing import Any
 
 from notifier.cards.digest_text import digest_card
 from notifier.cards.withdrawal_text import panel
+from notifier.clock import HOUR_MS
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.digest import AssetFlow, DayFlow, Digest, Holder, StalledItems, StalledPayout
@@ -20,7 +21,6 @@ from notifier.domain.withdrawal import WithdrawalState
 _CNY, _USD = Asset(Kind.CASH, "CNY"), Asset(Kind.CASH, "USD")
 _DAY = date(2023, 11, 14)
 _CREATED_AT = 1_700_010_420_000
-_HOUR_MS = 3_600_000
 _HOSTILE = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **b** =1+1"
 
 
@@ -166,13 +166,13 @@ _FINISHED = DigestPanel(
 _GROUP_DIGESTS: dict[str, tuple[Digest, DigestPanel]] = {
     "daily": (_DIGEST, _OFFERED),
     "quiet": (_QUIET, DigestPanel()),
-    "late-digest": (replace(_DIGEST, due_at=_CREATED_AT - 26 * _HOUR_MS), DigestPanel()),
+    "late-digest": (replace(_DIGEST, due_at=_CREATED_AT - 26 * HOUR_MS), DigestPanel()),
     "correction": (
         replace(_DIGEST, correction_number=2, previous_closing={_CNY: Decimal(7900)}),
         DigestPanel(),
     ),
     "so-far": (replace(_DIGEST, due_at=None, period=replace(_DIGEST.period, so_far=True)), DigestPanel()),
-    "stuck": (replace(_DIGEST, stalled=_STALLED), DigestPanel()),
+    "needs-attention": (replace(_DIGEST, stalled=_STALLED), DigestPanel()),
     "unbalanced": (replace(_DIGEST, flows={_CNY: _UNBALANCED_FLOW}), DigestPanel()),
     "running": (_DIGEST, _RUNNING),
     "over": (_DIGEST, _FINISHED),

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from notifier.clock import Clock, Millis, to_millis
+from notifier.clock import DAY_MS, Clock, Millis, to_millis
 from notifier.domain.reconciliation import REDELIVERY_MS
-from notifier.operations.formatting import _format_counts, _format_duration, format_ago, format_iso
+from notifier.operations.formatting import format_ago, format_counts, format_duration, format_iso
 from notifier.store import accounts, delivery_admin, payouts, rate_limits, reconciliations, workers
 from notifier.store import inbox as inbox_table
 from notifier.store.digests import digest_runs
@@ -20,7 +20,7 @@ from notifier.store.workers import WorkerRow
 
 HEARTBEAT_STALE_MS = 20_000
 MAX_SHOWN = 10
-WEEK_MS = 7 * 86_400_000
+WEEK_MS = 7 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,23 +28,39 @@ class Status:
     """Times in milliseconds, and counts. seconds_to_drain: time to send the queue at the configured rate limit."""
 
     now: Millis
+    """Time of the report, Unix milliseconds."""
     worker: WorkerRow | None
+    """The process that started last; None: none ever did."""
     inbox: dict[str, int]
+    """Number of inbox entries by state."""
     last_event_at: Millis | None
+    """When the newest event was stored, Unix milliseconds; None: none."""
     deliveries: dict[str, int]
+    """Number of deliveries by state."""
     oldest_waiting_ms: int | None
+    """Age of the oldest queued card, in milliseconds; None: none is queued."""
     seconds_to_drain: float
+    """Time to send the queue at the configured rate limit, in seconds."""
     stalled: list[tuple[str, int | None, str, int]]
+    """Deliveries that need attention: state, error code, reason, number."""
     quarantined: list[QuarantinedEntry]
+    """Events that cannot be processed, newest first."""
     failing_lookups: list[tuple[str, int, str]]
+    """Referrers that cannot be looked up: account id, attempts, reason."""
     degraded: list[tuple[str, str, int]]
+    """Cards sent in a lower variant: template, reason, number."""
     rate_limited: list[tuple[str, Millis, str]]
+    """Closed rate limiters: name, end in Unix milliseconds, reason."""
     payouts: dict[str, int]
+    """Number of payouts by state."""
     missed_digests: list[DigestRunRow]
+    """Digests of the last week that were not sent."""
     reconciliation: ReconciliationRun | None
+    """The newest reconciliation run; None: none yet."""
     store_problem: str | None = None
     """Why a running process writes nothing to the database; None if there is no such problem."""
     is_store_blocked: bool = False
+    """Whether the running process cannot write."""
 
     @property
     def process(self) -> str:
@@ -57,13 +73,16 @@ class Status:
 
     @property
     def connection(self) -> str:
+        """State of the event connection; `none` without a running process."""
         return self.worker.connection_state if self.worker and self.process == "running" else "none"
 
     @property
     def waiting(self) -> int:
+        """Number of cards that are queued: waiting, ready or sending."""
         return sum(self.deliveries.get(state, 0) for state in ("waiting", "ready", "sending"))
 
     def as_json(self) -> dict[str, Any]:
+        """Return the report as JSON."""
         return {
             "process": self.process,
             "store": self.store_problem or "ok",
@@ -107,6 +126,7 @@ class Status:
         }
 
     def as_text(self) -> str:
+        """Return the report as lines of text."""
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterable[str]:
@@ -115,23 +135,23 @@ class Status:
         yield from self._other_connection_lines()
         yield f"last event    {format_ago(self.last_event_at, self.now)}"
         yield f"balances      {self._reconciliation_text()}"
-        yield f"events        {_format_counts(self.inbox)}"
-        yield f"deliveries    {_format_counts(self.deliveries)}"
+        yield f"events        {format_counts(self.inbox)}"
+        yield f"deliveries    {format_counts(self.deliveries)}"
         oldest = (
-            f", oldest for {_format_duration(self.oldest_waiting_ms)}"
+            f", oldest for {format_duration(self.oldest_waiting_ms)}"
             if self.oldest_waiting_ms is not None
             else ""
         )
-        drain = f", {_format_duration(round(self.seconds_to_drain * 1000))} to drain" if self.waiting else ""
+        drain = f", {format_duration(round(self.seconds_to_drain * 1000))} to drain" if self.waiting else ""
         yield f"waiting       {self.waiting}{oldest}{drain}"
         yield f"dead          {self.deliveries.get('dead', 0)}"
         yield f"unknown       {self.deliveries.get('unknown', 0)}"
         if self.payouts:
-            yield f"payouts       {_format_counts(self.payouts)}"
+            yield f"payouts       {format_counts(self.payouts)}"
         for run in self.missed_digests:
             yield f"  digest {run.digest} of {run.period} was due too long ago and was not sent to {run.recipient}"
         for name, until, reason in self.rate_limited:
-            yield f"on hold       {name} for {_format_duration(until - self.now)}: {reason}"
+            yield f"on hold       {name} for {format_duration(until - self.now)}: {reason}"
         for state, code, reason, count in self.stalled:
             yield f"  {count} {state}{f' (code {code})' if code else ''}: {reason}"
         for account, tries, reason in self.failing_lookups:
@@ -185,10 +205,10 @@ class Status:
             case "not_responding":
                 return f"no heartbeat for {self._heartbeat_age()}; is it running?"
             case _:
-                return f"running for {_format_duration(self.now - (worker.started_at if worker else 0))}"
+                return f"running for {format_duration(self.now - (worker.started_at if worker else 0))}"
 
     def _heartbeat_age(self) -> str:
-        return _format_duration(self.now - (self.worker.heartbeat_at if self.worker else 0))
+        return format_duration(self.now - (self.worker.heartbeat_at if self.worker else 0))
 
     def _connection_text(self) -> str:
         if self.worker is None:
@@ -204,7 +224,7 @@ class Status:
                 else "none"
             )
             return was + (detail if was != "none" else "")
-        return f"{self.worker.connection_state} for {_format_duration(self.now - self.worker.connection_since)}{detail}"
+        return f"{self.worker.connection_state} for {format_duration(self.now - self.worker.connection_since)}{detail}"
 
 
 UNKNOWN_STORE_PROBLEM = (
@@ -213,6 +233,7 @@ UNKNOWN_STORE_PROBLEM = (
 
 
 def read_status(database: Database, clock: Clock, *, per_minute: float) -> Status:
+    """Read the report. per_minute: the configured rate limit of sends."""
     now = to_millis(clock.now())
     found = _read_status(database, now, per_minute=per_minute)
     if found.process != "not_responding" or not is_running(str(database.engine.url)):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from notifier.clock import Clock, Millis, to_millis
+from notifier.clock import HOUR_MS, Clock, Millis, to_millis
 from notifier.config.settings import Config
 from notifier.domain.money import Amounts, describe_amounts
 from notifier.domain.notice import NoticeReason
@@ -21,6 +21,7 @@ from notifier.store.withdrawals import WithdrawalResult
 def list_withdrawals(
     database: Database, clock: Clock, *, states: Sequence[str], limit: int, as_json: bool
 ) -> str:
+    """List withdrawals in these states, newest first, as a table or JSON."""
     with database.read() as connection:
         orders = withdrawals.list_withdrawals(connection, states=states, limit=limit)
     if as_json:
@@ -111,7 +112,7 @@ def end_withdrawal(database: Database, config: Config, clock: Clock, order_id: s
             return EndResult(
                 is_ok=False, text=f"{order_id} is being called right now; try again in a minute."
             )
-        hours_left = (order.requested_at + STUCK_AFTER_MS - now) / 3_600_000
+        hours_left = (order.requested_at + STUCK_AFTER_MS - now) / HOUR_MS
         if hours_left > 0:
             return EndResult(
                 is_ok=False,
@@ -139,6 +140,7 @@ def end_withdrawal(database: Database, config: Config, clock: Clock, order_id: s
 def list_audit_entries(
     database: Database, *, account_id: str | None, order_id: str | None, limit: int, as_json: bool
 ) -> str:
+    """List audit entries of an account or order, newest first, as a table or JSON."""
     with database.read() as connection:
         found = audit.list_entries(connection, account_id=account_id, order_id=order_id, limit=limit)
     if as_json:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from notifier.cards.render import Renderer
-from notifier.clock import Clock, JumpGuard, Millis, SystemClock
+from notifier.clock import HOUR_MS, Clock, JumpGuard, Millis, SystemClock
 from notifier.config.settings import Config
-from notifier.domain.delivery import HOUR_MS, RetryPolicy
+from notifier.domain.delivery import RetryPolicy
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import AddressBook
 from notifier.feishu.api import FeishuApi
@@ -57,20 +57,29 @@ class Shared:
     """What the components share."""
 
     config: Config
+    """The configuration."""
     clock: Clock
+    """The source of the current time."""
     database: Database
+    """The open database."""
     api: FeishuApi
     """The client of Feishu's API; open."""
     workers: WorkerPool
+    """The workers of the program."""
     worker_id: str
     """Identifies this process in the database: 32 hexadecimal digits."""
     started_at: Millis
     """When this process started."""
     sender: FeishuMessageSender
+    """Sends messages to Feishu."""
     referral_accounts: FeishuReferralAccounts
+    """Reads and withdraws from referral accounts."""
     renderer: Renderer
+    """Renders cards."""
     address_book: AddressBook
+    """The recipients of the configuration."""
     notices: NoticeWriter
+    """Writes notices."""
     operators: Mapping[str, Collection[str]]
     """For each group of the configuration, the open_ids that may withdraw there."""
     is_clock_doubtful: Callable[[], bool]

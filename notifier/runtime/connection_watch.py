@@ -17,6 +17,14 @@ LISTENER_CHECK_SECONDS = 5.0
 REACHABLE_STATES = (ConnectionState.CONNECTED, ConnectionState.LISTENING)
 """The states in which events can arrive."""
 
+_EVENTS = {
+    ConnectionState.CONNECTING: "connection.started",
+    ConnectionState.CONNECTED: "connection.connected",
+    ConnectionState.LISTENING: "connection.opened",
+    ConnectionState.LOST: "connection.lost",
+    ConnectionState.REFUSED: "connection.refused",
+}
+"""Log events by the state of the connection."""
 LOG_LEVELS = {
     ConnectionState.CONNECTING: logging.INFO,
     ConnectionState.CONNECTED: logging.INFO,
@@ -108,8 +116,7 @@ class ConnectionWatch:
         if status != self.status:
             log.log(
                 LOG_LEVELS[status.state],
-                "connection.%s",
-                status.state,
+                _EVENTS[status.state],
                 extra={"detail": status.detail or None},
             )
         self.status = status
@@ -168,7 +175,7 @@ class Watchable(Protocol):
 
 
 class ListenerCheck:
-    """Checks the listener's thread and the app's standing with Feishu, every few seconds."""
+    """Checks the listener's thread and the app's state with Feishu, every few seconds."""
 
     def __init__(self, listener: Watchable, connection: ConnectionWatch) -> None:
         self._listener = listener

@@ -6,9 +6,8 @@ from notifier.cards.balance_text import own_line
 from notifier.cards.digest_fit import make_digest_fit
 from notifier.cards.render import OwnLines, Renderer
 from notifier.cards.templates import CardTemplates
-from notifier.clock import Clock, Millis
+from notifier.clock import HOUR_MS, Clock, Millis
 from notifier.config.settings import Config
-from notifier.domain.delivery import HOUR_MS
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.domain.withdrawal import WithdrawOffer

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Clock, Millis, to_millis
+from notifier.clock import MINUTE_MS, Clock, Millis, to_millis
 from notifier.feishu.api import AppStatus
 from notifier.runtime.connection_watch import ConnectionWatch
 from notifier.store import workers
@@ -17,7 +17,7 @@ from notifier.web.health import Readiness
 
 HEARTBEAT_SECONDS = 5.0
 LONGEST_WAITS: Mapping[str, Millis] = {
-    "events": 60_000,
+    "events": MINUTE_MS,
     "cards": 600_000,
     "withdrawals": 600_000,
     "payouts": 900_000,

@@ -73,6 +73,7 @@ class SandboxSettings:
     foreign_open_ids: frozenset[str] = frozenset(
         {"ou_sandbox_of_another_app"}
     )  # refused as ids of another app
+    """Ids that people have in another app."""
 
     client_config: ClientConfig = field(default_factory=ClientConfig)  # sent by discovery and pongs
     connection_limit: int = 50  # Feishu's limit of long connections for one app

@@ -7,13 +7,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Millis
+from notifier.clock import MINUTE_MS, Millis
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.event import AccountKey
 from notifier.store.schema.tables import accounts, deliveries
 
-LEASE_MS = 60_000
+LEASE_MS = MINUTE_MS
 """Lease of a look-up. After it, the look-up is due again, because its process has probably died."""
 
 

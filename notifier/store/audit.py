@@ -36,7 +36,9 @@ class AuditEntry:
     """A new audit entry."""
 
     at: Millis
+    """Unix milliseconds."""
     action: AuditAction
+    """What happened."""
     actor: str
     """An open_id, or one of the constants above; empty if Feishu named no operator."""
     outcome: str
@@ -56,15 +58,23 @@ class AuditRow:
     """A stored audit entry. See AuditEntry."""
 
     id: int
+    """Row id."""
     at: Millis
+    """Unix milliseconds."""
     action: str
+    """AuditAction."""
     actor: str
+    """open_id, `feishu`, `notifier`, `payroll` or `command line`; "": nobody is named."""
     account_id: str | None
     """Feishu's id of the account."""
     order_id: str | None
+    """The withdrawal; None: none."""
     delivery_id: int | None
+    """The delivery of the pressed card; None: none."""
     message_id: str | None
+    """Feishu's id of the pressed card; None: none."""
     outcome: str
+    """The outcome in words."""
 
 
 def add_entries(connection: Connection, *entries: AuditEntry) -> None:

@@ -16,6 +16,7 @@ class DeliveryRow:
     """One delivery in a list."""
 
     id: int
+    """Row id."""
     state: str
     """DeliveryState."""
     target: str
@@ -29,6 +30,7 @@ class DeliveryRow:
     attempts: int
     """Number of attempts that have started."""
     created_at: Millis
+    """Unix milliseconds."""
     updated_at: Millis
     """When the state last changed."""
     due_at: Millis
@@ -48,6 +50,7 @@ class AttemptRow:
     uuid: str
     """Feishu's deduplication key of the call."""
     started_at: Millis
+    """Unix milliseconds."""
     ended_at: Millis | None
     """None while the attempt runs."""
     outcome: str | None
@@ -65,6 +68,7 @@ class DeliveryDetails:
     """One delivery with its content and attempts."""
 
     row: DeliveryRow
+    """The delivery."""
     key: str
     """Idempotency key."""
     reroute_reason: str | None

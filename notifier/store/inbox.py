@@ -47,10 +47,15 @@ class QuarantinedEntry:
     """An event that could not be processed. reason: why."""
 
     id: int
+    """Row id."""
     event_key: str
+    """Feishu's event id."""
     event_type: str
+    """Feishu's event type."""
     received_at: Millis
+    """When it was stored, Unix milliseconds."""
     reason: str
+    """Why it cannot be processed."""
 
 
 class EventInserter:
@@ -60,6 +65,7 @@ class EventInserter:
         self._clock = clock
 
     def __call__(self, connection: Connection, events: Sequence[Event]) -> Sequence[None]:
+        """Insert the events. An event that is stored already is skipped."""
         now = to_millis(self._clock.now())
         insert_or_ignore(connection, inbox, [_row(event, received_at=now) for event in events])
         return [None] * len(events)

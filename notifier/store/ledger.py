@@ -243,10 +243,15 @@ class Imbalance:
     """An asset whose changes do not sum up to its balance. Amounts are ten-thousandths."""
 
     account_ref: int
+    """Row id of the account."""
     kind: str
+    """Kind of the asset."""
     currency: str
+    """"" for points."""
     changes_sum: int
+    """Sum of all changes, in ten-thousandths."""
     balance: int
+    """The stored balance, in ten-thousandths."""
 
 
 def find_imbalances(connection: Connection) -> list[Imbalance]:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Millis
+from notifier.clock import MINUTE_MS, Millis
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
@@ -22,8 +22,6 @@ from notifier.store import accounts, notices, rate_limits
 from notifier.store.cards import superseding
 from notifier.store.schema.tables import attempts, deliveries
 from notifier.store.schema.tables import rate_limits as rate_limits_table
-
-MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +186,9 @@ class SentDelivery:
     """A successful attempt."""
 
     delivery_id: int
+    """Row id of the delivery."""
     attempt_id: int
+    """Row id of the attempt."""
     worker_id: str
     """Process that holds the lease."""
     message_id: str
@@ -196,6 +196,7 @@ class SentDelivery:
     chat_id: str
     """Feishu's id of the chat that holds the message."""
     ended_at: Millis
+    """When the answer came, Unix milliseconds."""
     log_id: str | None
     """X-Tt-Logid, for Feishu's support."""
 
@@ -354,7 +355,7 @@ def reclaim(
     return len(rows)
 
 
-MAX_CLOCK_LEAD_MS = 60_000
+MAX_CLOCK_LEAD_MS = MINUTE_MS
 
 
 def select_next_per_recipient(now: Millis) -> sa.Select[*tuple[Any, ...]]:

@@ -222,10 +222,15 @@ class ExportablePayout:
     """A payout as an export writes it. exported_at: of an earlier export, Unix milliseconds; None: none."""
 
     id: int
+    """Row id."""
     order_id: str
+    """Order id of the withdrawal."""
     account_ref: int
+    """Row id of the account."""
     body: str
+    """The JSON that is submitted."""
     exported_at: Millis | None
+    """Time of an earlier export, Unix milliseconds; None: none."""
 
 
 def list_exportable(

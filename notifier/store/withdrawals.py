@@ -26,6 +26,7 @@ class WithdrawalOrder:
     order_id: str
     """New order id, which is the idempotency key at Feishu."""
     button: Button
+    """The pressed button."""
     kinds: tuple[Kind, ...]
     """Kinds to withdraw."""
     role: Role
@@ -35,6 +36,7 @@ class WithdrawalOrder:
     click_key: str
     """Idempotency key of the press."""
     now: Millis
+    """Time of the press, Unix milliseconds."""
     wait_ms: int = 0
     """Wait before the first call to Feishu, in ms."""
 
@@ -235,7 +237,9 @@ class WithdrawalResult:
     """The final state of an order."""
 
     state: WithdrawalState
+    """The final state."""
     now: Millis
+    """When it is stored, Unix milliseconds."""
     withdrawn: Amounts | None = None
     """Withdrawn amounts, for the state `withdrawn`."""
     at: Millis | None = None
@@ -298,18 +302,14 @@ def make_due(connection: Connection, order_id: str, *, now: Millis) -> bool:
     return changed.rowcount == 1
 
 
-def list_stuck(connection: Connection, *, before: Millis, limit: int) -> list[Withdrawal]:
-    """Unfinished orders requested before this time (ms) without a notice to the alarm group, oldest first."""
-    rows = connection.execute(
-        sa.select(withdrawals)
-        .where(
-            withdrawals.c.state == WithdrawalState.REQUESTED,
-            withdrawals.c.requested_at < before,
-            withdrawals.c.stuck_notified_at.is_(None),
-        )
-        .order_by(withdrawals.c.id)
-        .limit(limit)
-    ).all()
+def claim_stuck(connection: Connection, *, before: Millis, now: Millis, limit: int) -> list[Withdrawal]:
+    """Unfinished orders requested before this time (ms), oldest first, each once: for a notice to the alarm group."""
+    columns = withdrawals.c
+    is_stuck = (columns.state == WithdrawalState.REQUESTED, columns.requested_at < before)
+    query = sa.select(withdrawals).where(*is_stuck, columns.stuck_notified_at.is_(None)).order_by(columns.id)
+    rows = connection.execute(query.limit(limit)).all()
+    ids = [row.id for row in rows]
+    connection.execute(sa.update(withdrawals).where(columns.id.in_(ids)).values(stuck_notified_at=now))
     return [_load_withdrawal(connection, row) for row in rows]
 
 
@@ -317,13 +317,6 @@ def is_claimed(connection: Connection, order: Withdrawal) -> bool:
     """Whether a process has claimed the order, so that a call may be running."""
     query = sa.select(withdrawals.c.worker_id).where(withdrawals.c.id == order.id)
     return connection.execute(query).scalar() is not None
-
-
-def mark_stuck_notified(connection: Connection, order: Withdrawal, *, now: Millis) -> None:
-    """Record that the alarm group was notified that the order has no clear answer."""
-    connection.execute(
-        sa.update(withdrawals).where(withdrawals.c.id == order.id).values(stuck_notified_at=now)
-    )
 
 
 def reclaim(connection: Connection, *, now: Millis) -> int:

@@ -19,6 +19,7 @@ class WorkerRow:
     worker_id: str
     """Random id of the process start."""
     started_at: Millis
+    """Unix milliseconds."""
     heartbeat_at: Millis
     """Last heartbeat."""
     stopped_at: Millis | None

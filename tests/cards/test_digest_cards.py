@@ -215,7 +215,7 @@ def test_a_digest_of_before_zones_were_kept_is_told_in_that_of_the_cards() -> No
 
 
 @pytest.mark.parametrize("template", ["digest.json.j2", "digest_compact.json.j2"])
-@pytest.mark.parametrize("name", ["daily", "so-far", "month", "stuck"])
+@pytest.mark.parametrize("name", ["daily", "so-far", "month", "needs-attention"])
 def test_the_moment_of_the_balances_is_named_once(template: str, name: str) -> None:
     card = render_sample(Config(), template, name)
 

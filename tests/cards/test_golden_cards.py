@@ -5,11 +5,13 @@ To accept what is rendered now: NOTIFIER_TESTS_UPDATE_GOLDEN=1 pytest tests/card
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from notifier.cards.templates import OUR_TEMPLATES
+from notifier.config.sections import CardConfig, PayoutConfig
 from notifier.config.settings import Config
 from notifier.feishu.card_rules import card_problems
 from notifier.operations.checks import render_sample
@@ -40,3 +42,22 @@ def test_feishu_would_take_every_golden_card(template: str, name: str) -> None:
 
 def test_there_is_no_golden_file_without_its_card() -> None:
     assert {golden_file(*each) for each in CARDS} == set(GOLDEN.iterdir())
+
+
+def test_the_lines_that_the_example_suggests_are_accepted_on_every_card() -> None:
+    """A line that Feishu's rules refuse would turn every card into plain text."""
+    example = (Path(__file__).parents[2] / "config.example.yaml").read_text(encoding="utf-8")
+    suggested = re.findall(r'(?:zh|en): "" +# (.+)', example)
+    assert len(suggested) >= 6
+    config = Config(
+        cards=CardConfig.model_validate(
+            {
+                "contact": {"zh": suggested[0], "en": suggested[1]},
+                "payday": {"zh": suggested[2], "en": suggested[3]},
+            }
+        ),
+        payouts=PayoutConfig.model_validate({"contact": {"zh": suggested[4], "en": suggested[5]}}),
+    )
+
+    for template, name in CARDS:
+        assert [] == card_problems(render_sample(config, template, name)), (template, name)

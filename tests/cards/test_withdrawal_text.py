@@ -10,7 +10,6 @@ import pytest
 
 from notifier.cards.balance_text import MAX_AMOUNT_LINES
 from notifier.cards.withdrawal_text import (
-    KNOWN_REASONS,
     NO_REASON,
     NOT_THE_REQUESTERS,
     SEE_NEWER_CARD,
@@ -132,14 +131,10 @@ def test_after_a_no_the_button_comes_back_while_there_is_something_to_take() -> 
     )
 
 
-@pytest.mark.parametrize("code", KNOWN_REASONS)
-def test_a_no_we_know_is_explained_in_both_languages(code: int) -> None:
-    assert KNOWN_REASONS[code] == notices(WithdrawalState.REFUSED, code=code, reason="raw").reason
-
-
 @pytest.mark.parametrize(
     "code, zh, en",
     [
+        (1002555, "内推账户已停用", "the referral account is deactivated"),
         (230029, "该成员已离职", "this person has resigned"),
         (1, "飞书拒绝了提现（错误码 1）", "Feishu refused the withdrawal (code 1)"),
     ],

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notifier.clock import HOUR_MS
 from notifier.domain.delivery import (
-    HOUR_MS,
     MAX_PAUSE_MS,
     UUID_WINDOW_MS,
     CardVariant,

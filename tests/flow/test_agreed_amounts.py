@@ -32,7 +32,8 @@ from hypothesis.stateful import (
 
 from notifier.cards.render import Renderer
 from notifier.cards.templates import CardTemplates
-from notifier.domain.delivery import HOUR_MS, RetryPolicy
+from notifier.clock import HOUR_MS
+from notifier.domain.delivery import RetryPolicy
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_panel import Action
 from notifier.domain.event import CARD_CLICKED

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from notifier.cards.render import Renderer
 from notifier.cards.templates import CardTemplates
-from notifier.domain.delivery import HOUR_MS, UUID_WINDOW_MS, RetryPolicy
+from notifier.clock import HOUR_MS
+from notifier.domain.delivery import UUID_WINDOW_MS, RetryPolicy
 from notifier.domain.event import AccountKey
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Recipient

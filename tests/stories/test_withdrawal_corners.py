@@ -141,7 +141,7 @@ def test_the_owner_changes_between_the_click_and_the_call(notifier: RunningNotif
     assert find_button_ref(own_card) is None
     last, *_, first = trail(notifier, order.order_id)
     assert ("answer", audit.FEISHU) == (last.action, last.actor)
-    assert "refused: the account is not theirs who asked" == last.outcome
+    assert "refused: the account belongs to another referrer" == last.outcome
     assert ("order", LIN, "requested as referrer: 850.50 CNY, 120 points") == (
         first.action,
         first.actor,

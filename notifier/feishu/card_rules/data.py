@@ -25,6 +25,7 @@ MAX_ROWS = 50
 
 
 def count_tables(walk: CardWalk, more: int) -> None:
+    """Count tables of the card. more: how many this element has."""
     before, walk.tables = walk.tables, walk.tables + more
     if before <= MAX_TABLES < walk.tables:
         walk.add_problem(

@@ -30,6 +30,7 @@ MAX_PLACEHOLDER = 100
 
 
 def texts(*tags: str, max_length: int | None = None, style: Mapping[str, Check] | None = None) -> Check:
+    """A text object with one of these tags. max_length: in characters; None: no limit. style: further attributes."""
     contents = {
         "plain_text": unformatted_text(max_length),
         "lark_md": markdown_text,
@@ -50,6 +51,7 @@ any_text = texts("plain_text", "lark_md")
 
 
 def icons(**more: Check) -> Check:
+    """An icon object. more: further attributes."""
     standard: dict[str, Check] = {"tag": anything, "token": filled_string, "color": colour, **more}
     custom: dict[str, Check] = {"tag": anything, "img_key": filled_string, **more}
     return variant(
@@ -107,6 +109,7 @@ _behaviors = list_of(_behavior)
 
 
 def non_empty_behaviors(walk: CardWalk, value: object) -> None:
+    """The behaviors of an element that needs at least one."""
     _behaviors(walk, value)
     if value == []:
         walk.add_problem("missing", "A click needs at least one behavior: callback or open_url.")
@@ -154,6 +157,9 @@ def component_shape(
     extra_rule: ObjectRule | None = None,
     is_open: bool = False,
 ) -> Shape:
+    """The shape of a component. required: attributes that must be there. deprecated: by attribute, what to use
+    instead.
+    """
     common: dict[str, Check] = {"tag": anything, "element_id": element_id, "margin": sides(-99, 99)}
     article = "An" if tag[0] in "aio" else "A"
     return Shape(

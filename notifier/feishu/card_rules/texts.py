@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 
+from notifier.domain.contact_data import find_contact_data
 from notifier.feishu.card_rules.values import anything, by_language, element_id
 from notifier.feishu.card_rules.walk import CardWalk, Check, Shape, wrong_type
 
@@ -24,30 +25,6 @@ _LINK_ATTRIBUTE = re.compile(
 _WEB_LINK = re.compile(r"https?://[^\s/?#]+\S*", re.IGNORECASE)
 _TABLE_RULE = re.compile(r" {0,3}\|?(?: *:?-+:? *\|)* *:?-+:? *\|? *")
 
-_NOT_INSIDE = r"(?<![0-9A-Za-z_.,+¥￥$€£])(?<![0-9A-Za-z]-)"
-_NOT_MONEY = r"(?<!(?:CNY|USD|EUR|GBP|JPY|KRW|HKD|TWD|SGD|INR|IDR|VND|THB)[ \u00a0])"
-_WITHDRAWAL_RESULTS = r"(?![0-9A-Za-z_]|[.,][0-9]| ?(?:元|积分|分|点))"
-_PHONE = re.compile(
-    rf"{_NOT_INSIDE}{_NOT_MONEY}"
-    r"(?:(?:\+|00)?86[ -]?)?1[3-9][0-9](?:[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4})"  # Chinese mobile
-    rf"{_WITHDRAWAL_RESULTS}"
-    rf"|{_NOT_INSIDE}0[1-9][0-9]{{1,2}}-[0-9]{{7,8}}{_WITHDRAWAL_RESULTS}"  # Chinese landline with its area code
-    r"|(?<![0-9A-Za-z_.,])\+[1-9](?:[ -]?[0-9]){9,14}"
-    + _WITHDRAWAL_RESULTS,  # any country: a plus and at least ten digits
-)
-_EMAIL = re.compile(r"[A-Za-z0-9_%+-]@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}")
-
-
-def contact_data(text: str) -> str | None:
-    """What kind of contact data stands in the text, or None.
-
-    Money with separators or a currency, ids of other lengths than a phone number and dates are none.
-    Feishu's data-leak audit refuses such messages (code 230028).
-    """
-    if "@" in text and _EMAIL.search(text):
-        return "an e-mail address"
-    return "a phone number" if _PHONE.search(text) else None
-
 
 def visible_text(markdown: str) -> str:
     """Markdown as a reader sees its characters: without tags and their attributes, entities resolved."""
@@ -56,10 +33,12 @@ def visible_text(markdown: str) -> str:
 
 
 def mentions_everybody(markdown: str) -> bool:
+    """Whether the Markdown mentions everybody in the chat."""
     return any(_EVERYBODY.search(found[1]) for found in _AT.finditer(markdown))
 
 
 def is_web_link(link: str) -> bool:
+    """Whether the link starts with http:// or https:// and names a host."""
     return _WEB_LINK.fullmatch(link) is not None
 
 
@@ -85,7 +64,8 @@ def _is_table_rule(line: str) -> bool:
 
 
 def no_contact_data(walk: CardWalk, text: str) -> None:
-    kind = contact_data(text)
+    """Text without e-mail addresses and phone numbers."""
+    kind = find_contact_data(text)
     if kind is not None:
         walk.add_problem(
             "contact-data",
@@ -143,6 +123,7 @@ def text_shape(tag: str, content: Check, style: Mapping[str, Check]) -> Shape:
 
 
 def web_link(walk: CardWalk, value: object) -> None:
+    """A link that starts with http:// or https://."""
     if not isinstance(value, str):
         wrong_type(walk, "a link", value)
     elif not is_web_link(value):

@@ -32,11 +32,13 @@ def anything(walk: CardWalk, value: object) -> None:
 
 
 def boolean(walk: CardWalk, value: object) -> None:
+    """A boolean."""
     if not isinstance(value, bool):
         wrong_type(walk, "true or false", value)
 
 
 def only_true(walk: CardWalk, value: object) -> None:
+    """true, for attributes that have no other value in card JSON 2.0."""
     if not isinstance(value, bool):
         wrong_type(walk, "true", value)
     elif not value:
@@ -46,11 +48,13 @@ def only_true(walk: CardWalk, value: object) -> None:
 
 
 def string(walk: CardWalk, value: object) -> None:
+    """Any string."""
     if not isinstance(value, str):
         wrong_type(walk, "a string", value)
 
 
 def filled_string(walk: CardWalk, value: object) -> None:
+    """A string that is not empty."""
     if not isinstance(value, str):
         wrong_type(walk, "a string", value)
     elif not value:
@@ -64,6 +68,8 @@ def free_object(walk: CardWalk, value: object) -> None:
 
 
 def whole_number(low: int, high: int) -> Check:
+    """A whole number from low to high."""
+
     def check(walk: CardWalk, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int):
             wrong_type(walk, f"a whole number from {low} to {high}", value)
@@ -74,6 +80,8 @@ def whole_number(low: int, high: int) -> Check:
 
 
 def number_of(*allowed: int) -> Check:
+    """One of these numbers."""
+
     def check(walk: CardWalk, value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):
             wrong_type(walk, "a number", value)
@@ -84,6 +92,8 @@ def number_of(*allowed: int) -> Check:
 
 
 def one_of(*allowed: str) -> Check:
+    """One of these strings."""
+
     def check(walk: CardWalk, value: object) -> None:
         if not isinstance(value, str):
             wrong_type(walk, "a string", value)
@@ -127,6 +137,7 @@ def _is_length(text: str, low: int, high: int) -> bool:
 
 
 def picture_size(walk: CardWalk, value: object) -> None:
+    """The name of a size, or two lengths in pixels."""
     words = ("large", "medium", "small", "tiny", "stretch")
     if not isinstance(value, str):
         wrong_type(walk, "a string", value)
@@ -146,6 +157,7 @@ def colour(walk: CardWalk, value: object) -> None:
 
 
 def rgba(walk: CardWalk, value: object) -> None:
+    """A colour such as “rgba(0,0,0,1)”."""
     if not isinstance(value, str):
         wrong_type(walk, "a colour such as “rgba(0,0,0,1)”", value)
     elif not _RGBA.fullmatch(value):
@@ -153,6 +165,7 @@ def rgba(walk: CardWalk, value: object) -> None:
 
 
 def text_size(walk: CardWalk, value: object) -> None:
+    """The name of a text size, or one that the card declares."""
     if not isinstance(value, str):
         wrong_type(walk, "a text size", value)
     elif value not in TEXT_SIZES and value not in walk.declared_text_sizes:
@@ -162,6 +175,7 @@ def text_size(walk: CardWalk, value: object) -> None:
 
 
 def element_id(walk: CardWalk, value: object) -> None:
+    """An element id, which must be unique in the card."""
     if not isinstance(value, str):
         wrong_type(walk, "a string", value)
     elif not _ELEMENT_ID.fullmatch(value):
@@ -206,6 +220,7 @@ def map_of(check: Check) -> Check:
 
 
 def by_language(check: Check) -> Shape:
+    """An object with a value for each language."""
     return Shape(name="A map of languages", attributes=dict.fromkeys(LANGUAGES, check))
 
 

@@ -59,6 +59,7 @@ class CardWalk:
 
     @property
     def is_full(self) -> bool:
+        """Whether so many problems were found that the walk can end."""
         return len(self.problems) >= MAX_FOUND_PROBLEMS
 
     def add_problem(self, rule: str, message: str, *below: str | int) -> None:
@@ -88,6 +89,7 @@ class Shape:
     attributes: Mapping[str, Check]
     """The check of each attribute."""
     required: tuple[str, ...] = ()
+    """Names of attributes that must be there."""
     deprecated: Mapping[str, str] | None = None
     """Attributes of card JSON 1.0, with their replacement in 2.0."""
     extra_rule: ObjectRule | None = None
@@ -96,6 +98,7 @@ class Shape:
     """True if the list of attributes is incomplete; other attributes are then accepted unchecked."""
 
     def __call__(self, walk: CardWalk, value: object) -> None:
+        """Check an object against the shape."""
         if not isinstance(value, dict):
             wrong_type(walk, "an object", value)
             return
@@ -170,8 +173,10 @@ def _declared(card: object, kind: str) -> frozenset[str]:
 
 
 def wrong_type(walk: CardWalk, wanted: str, value: object) -> None:
+    """Note that a value has the wrong type. wanted: the right one, for people."""
     walk.add_problem("wrong-type", f"This must be {wanted}, not {describe(value)}.")
 
 
 def wrong_value(walk: CardWalk, wanted: str, value: object) -> None:
+    """Note that a value is not allowed. wanted: the allowed ones, for people."""
     walk.add_problem("wrong-value", f"This must be {wanted}, not {describe(value)}.")

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from notifier.clock import Clock, Millis, to_millis
+from notifier.clock import MINUTE_MS, Clock, Millis, to_millis
 from notifier.domain.event import CARD_CLICKED, Event
 from notifier.feishu.callback_answers import CallbackAnswers, CallbackDocument
 from notifier.feishu.webhook.crypto import DecryptionError
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 1024 * 1024
 STORE_TIMEOUT_SECONDS = 2.8
 """Feishu sends an event again if no response arrives within 3 s."""
-LOG_INTERVAL_MS = 60_000
+LOG_INTERVAL_MS = MINUTE_MS
 """Minimum time between two log lines with the same reason, as anybody can send requests at any rate."""
 
 

@@ -27,6 +27,7 @@ class WebhookAccess:
     """Secrets that verify a request; "" if a secret is not used. Raises ConfigError if neither is set."""
 
     app_id: str
+    """The app that the webhook belongs to."""
     path: str
     """Path of the webhook address, such as /feishu/events."""
     encrypt_key: str = field(repr=False, default="")

@@ -40,6 +40,13 @@ from notifier.store.outbox import SentDelivery
 
 log = logging.getLogger(__name__)
 
+_FAILURE_EVENTS = {
+    DeliveryState.READY: "delivery.postponed",
+    DeliveryState.REROUTED: "delivery.rerouted",
+    DeliveryState.DEAD: "delivery.given_up",
+    DeliveryState.UNKNOWN: "delivery.outcome_lost",
+}
+"""Log events by the state after a failed attempt."""
 LOST_PAUSE_MS = 10_000
 """The pause before a delivery is sent again whose result was not stored, in milliseconds."""
 
@@ -335,7 +342,7 @@ def _log_failure(delivery: Delivery, outcome: DeliveryOutcome) -> None:
     needs_attention = outcome.state in (DeliveryState.DEAD, DeliveryState.UNKNOWN)
     log.log(
         logging.ERROR if needs_attention else logging.WARNING,
-        f"delivery.{outcome.state}" if outcome.state is not DeliveryState.READY else "delivery.postponed",
+        _FAILURE_EVENTS[outcome.state],
         extra={
             "delivery_id": delivery.id,
             "target": delivery.target,

@@ -74,7 +74,7 @@ class RecipientResolver(CallWorker[DueLookup]):
         try:
             referrer = await self._deps.referral_accounts.referrer(account_id)
         except AccountUnknown as error:
-            log.warning("account.unknown", extra={"account_id": account_id, "reason": str(error)})
+            log.warning("account.not_found", extra={"account_id": account_id, "reason": str(error)})
             referrer = None
         except CallError as error:
             await self._postpone(job, error)

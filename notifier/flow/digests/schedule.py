@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from notifier.clock import Millis, from_millis, to_millis
+from notifier.clock import DAY_MS, Millis, from_millis, to_millis
 from notifier.cron import make_trigger
 from notifier.domain.digest import DigestPlan
 from notifier.domain.period import (
@@ -17,7 +17,6 @@ from notifier.domain.period import (
     midnight,
 )
 
-DAY_MS = 86_400_000
 LOOK_AHEAD_DAYS = 800
 """A cron expression without a time in this range counts as one that never fires again."""
 

@@ -13,7 +13,7 @@ from datetime import UTC
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Millis, to_millis
+from notifier.clock import DAY_MS, Millis, to_millis
 from notifier.cron import make_trigger
 from notifier.domain.digest import DigestPlan
 from notifier.domain.period import Period
@@ -26,7 +26,6 @@ from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
 
-DAY_MS = 86_400_000
 LOOK_BACK_MS = 62 * DAY_MS
 """A missed period that is older is not stored as missed."""
 IDLE_SECONDS = 1.0

@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
-from notifier.clock import Clock, Millis, to_millis
+from notifier.clock import DAY_MS, Clock, Millis, to_millis
 from notifier.domain.event import (
     BALANCE_CHANGED,
     BALANCE_MISSED,
@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 """Inbox entries in one transaction."""
-DAY_MS = 86_400_000
 MAX_AHEAD_MS = 2 * DAY_MS
 """How far a reported time may be ahead. It allows for a clock that is wrong by a day, as in a wrong time zone."""
 
@@ -76,28 +75,28 @@ async def _apply_alone(database: Database, entry: InboxEntry, deps: ApplyDeps) -
         raise
     except Exception as error:
         log.exception("event.failed", extra={"inbox_id": entry.id, "event_key": entry.event.key})
-        verdict = EntryOutcome(
+        outcome = EntryOutcome(
             entry_id=entry.id,
             state=InboxState.QUARANTINED,
             reason=f"internal error: {type(error).__name__}: {error}",
         )
-        await asyncio.wrap_future(database.write(lambda c: inbox.finish_entries(c, [verdict])))
+        await asyncio.wrap_future(database.write(lambda c: inbox.finish_entries(c, [outcome])))
 
 
 def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: ApplyDeps) -> None:
     """Applies the entries in the order of their arrival, in one transaction."""
     now = to_millis(deps.clock.now())
-    verdicts: list[EntryOutcome] = []
+    outcomes: list[EntryOutcome] = []
     reports: list[tuple[int, BalanceReport]] = []
     kinds: list[str] = []
     for entry in entries:
         understood = _parse_entry(entry, deps)
         if isinstance(understood, EntryOutcome):
-            verdicts.append(understood)
+            outcomes.append(understood)
         else:
             reports.append((entry.id, understood))
             kinds.append(entry.event.event_type)
-            verdicts.append(EntryOutcome(entry_id=entry.id, state=InboxState.DONE))
+            outcomes.append(EntryOutcome(entry_id=entry.id, state=InboxState.DONE))
     entries_made = ledger.apply_reports(connection, reports)
     for (_, report), kind, entered in zip(reports, kinds, entries_made, strict=True):
         if entered.rewrite is not None:
@@ -116,10 +115,10 @@ def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: Ap
     reconciliations.note_events(
         connection, {entered.account_ref for kind, entered in events if kind == BALANCE_CHANGED}
     )
-    inbox.finish_entries(connection, verdicts)
-    for verdict in verdicts:
-        if verdict.state is InboxState.QUARANTINED:
-            log.error("event.quarantined", extra={"inbox_id": verdict.entry_id, "reason": verdict.reason})
+    inbox.finish_entries(connection, outcomes)
+    for outcome in outcomes:
+        if outcome.state is InboxState.QUARANTINED:
+            log.error("event.quarantined", extra={"inbox_id": outcome.entry_id, "reason": outcome.reason})
 
 
 def _parse_entry(entry: InboxEntry, deps: ApplyDeps) -> BalanceReport | EntryOutcome:
@@ -208,7 +207,7 @@ def _write_notice(
             "balance.inserted",
             extra={
                 "account_id": report.account.account_id,
-                "why": "older than what we know, or no difference",
+                "reason": "older than what we know, or no difference",
             },
         )
         return

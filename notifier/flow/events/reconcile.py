@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Clock, Millis
+from notifier.clock import MINUTE_MS, Clock, Millis
 from notifier.domain.account import AccountState
 from notifier.domain.delivery import pause_ms
 from notifier.domain.event import Event
@@ -35,11 +35,11 @@ from notifier.store.reconciliations import PendingRead, ReconciliationRun, Recon
 
 log = logging.getLogger(__name__)
 
-WITHDRAWING_PAUSE_MS = 60_000
+WITHDRAWING_PAUSE_MS = MINUTE_MS
 """When an account with an unfinished withdrawal is read again."""
 FAILED_PAUSE_MS = 600_000
 """When an account is read again after MAX_TRIES failures."""
-CLAIMED_MS = 60_000
+CLAIMED_MS = MINUTE_MS
 """Lease of a read: the account is due again after this time if no result is stored."""
 MAX_TRIES = 5
 """Failed reads in a row after which an account counts as failed. An outage of Feishu does not count as a try."""

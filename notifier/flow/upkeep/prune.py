@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Clock, Millis, to_millis
+from notifier.clock import DAY_MS, Clock, Millis, to_millis
 from notifier.store import retention
 from notifier.store.engine.database import Database
 from notifier.store.retention import Cursor, PruneResult
 
 log = logging.getLogger(__name__)
 
-DAY_MS = 86_400_000
 QUARANTINED_DAYS = 365
 """Days that quarantined events and the cards of unsettled withdrawals are kept. Operators can act until then."""
 PAGE = 200
@@ -68,11 +67,11 @@ class Pruner:
         if self._step is None:
             self._steps = iter(self._list_steps(to_millis(self._deps.clock.now())))
             self._step = next(self._steps)
-        sweep, after = self._step, self._after
-        swept = await asyncio.wrap_future(self._database.write(lambda c: sweep(c, after)))
-        self._gone.update(swept.deleted)
-        self._after = swept.next_cursor or retention.FIRST_PAGE
-        if swept.next_cursor is None:
+        step, after = self._step, self._after
+        pruned = await asyncio.wrap_future(self._database.write(lambda c: step(c, after)))
+        self._gone.update(pruned.deleted)
+        self._after = pruned.next_cursor or retention.FIRST_PAGE
+        if pruned.next_cursor is None:
             self._step = next(self._steps, None)
         if self._step is not None:
             return PAUSE_SECONDS

@@ -64,5 +64,5 @@ def log_payout_report(report: PayoutReport, result: PayoutReportOutcome) -> None
         f"payout.{report.status}"
         if result in {PayoutReportOutcome.NEW, PayoutReportOutcome.SAME}
         else "payout.report_rejected",
-        extra={"order_id": report.order_id, "reference": report.reference or None, "why": result},
+        extra={"order_id": report.order_id, "reference": report.reference or None, "reason": result},
     )

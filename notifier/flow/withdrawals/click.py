@@ -286,7 +286,7 @@ class ClickHandler:
     ) -> Decision:
         denial_reason = authorization.denial_reason or DenialReason.UNKNOWN_BUTTON
         audit.add_entries(connection, _entry(click, button, AuditAction.DENIED, denial_reason.value, now))
-        log.warning("click.denied", extra={"why": denial_reason, "open_id": click.open_id or None})
+        log.warning("click.denied", extra={"reason": denial_reason, "open_id": click.open_id or None})
         ours = button is not None and button.message_id == click.message_id
         is_unconfirmed = button is not None and denial_reason is DenialReason.UNCONFIRMED
         if button is not None and is_unconfirmed:

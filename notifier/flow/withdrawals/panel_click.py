@@ -40,7 +40,7 @@ def press_panel_button(
     denial_reason = may_press(click, button, operators=operators, now=now)
     if denial_reason is not None:
         _note(connection, click, button, AuditAction.DENIED, denial_reason.value, now)
-        log.warning("click.denied", extra={"why": denial_reason, "open_id": click.open_id or None})
+        log.warning("click.denied", extra={"reason": denial_reason, "open_id": click.open_id or None})
         is_unconfirmed = denial_reason is DenialReason.UNCONFIRMED
         if is_unconfirmed:
             delivery_admin.repeat_now(connection, button.delivery_id, now=now)

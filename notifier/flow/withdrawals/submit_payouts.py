@@ -24,6 +24,12 @@ from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
 
+_FAILURE_EVENTS = {
+    PayoutState.PENDING: "payout.postponed",
+    PayoutState.DEAD: "payout.given_up",
+    PayoutState.UNKNOWN: "payout.outcome_lost",
+}
+"""Log events by the state after a failed call."""
 LATE_CHECK_MS = 30_000
 """The interval between two checks for late payouts, in milliseconds."""
 MAX_ALARMS = 20
@@ -127,7 +133,7 @@ class PayoutSubmitter(CallWorker[Payout]):
         await self._store(save)
         log.log(
             logging.ERROR if is_given_up else logging.WARNING,
-            f"payout.{retry.state}" if is_given_up else "payout.postponed",
+            _FAILURE_EVENTS[retry.state],
             extra={
                 "order_id": payout.order_id,
                 "reason": retry.reason,
@@ -152,7 +158,7 @@ class PayoutSubmitter(CallWorker[Payout]):
 
         late = await asyncio.wrap_future(self._database.write(save))
         for order_id in late:
-            log.error("payout.late", extra={"order_id": order_id})
+            log.error("payout.delayed", extra={"order_id": order_id})
         if late:
             self._deps.wake()
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Clock, Millis
+from notifier.clock import MINUTE_MS, Clock, Millis
 from notifier.domain.account import AccountState, Ownership
 from notifier.domain.event import Event
 from notifier.domain.money import Amounts, describe_amounts
@@ -41,7 +41,14 @@ from notifier.store.withdrawals import WithdrawalResult
 
 log = logging.getLogger(__name__)
 
-STUCK_CHECK_MS = 60_000
+_RESULT_EVENTS = {
+    WithdrawalState.WITHDRAWN: "withdrawal.withdrawn",
+    WithdrawalState.AMOUNT_CHANGED: "withdrawal.amount_changed",
+    WithdrawalState.NOTHING: "withdrawal.skipped",
+    WithdrawalState.REFUSED: "withdrawal.refused",
+}
+"""Log events by the final state."""
+STUCK_CHECK_MS = MINUTE_MS
 """The interval between two checks for orders without a result, in milliseconds."""
 MAX_ALARMS = 20
 """Such orders in one check. Hundreds of messages at once would hide each other in the group."""
@@ -115,16 +122,16 @@ class Withdrawer(CallWorker[Withdrawal]):
 
     async def _alarm_stuck_orders(self, now: Millis) -> None:
         def save(connection: Connection) -> list[Withdrawal]:
-            stuck = withdrawals.list_stuck(connection, before=now - STUCK_AFTER_MS, limit=MAX_ALARMS)
+            before = now - STUCK_AFTER_MS
+            stuck = withdrawals.claim_stuck(connection, before=before, now=now, limit=MAX_ALARMS)
             for order in stuck:
-                withdrawals.mark_stuck_notified(connection, order, now=now)
                 self._note(connection, order, "no clear answer for hours", now)
                 self._deps.notices.alarm(connection, order, NoticeReason.STUCK, now=now)
             return stuck
 
         stuck = await self._store(save)
         for order in stuck:
-            log.error("withdrawal.stuck", extra={"order_id": order.order_id, "reason": order.reason})
+            log.error("withdrawal.stalled", extra={"order_id": order.order_id, "reason": order.reason})
         if stuck:
             self._deps.wake()
 
@@ -162,7 +169,7 @@ class Withdrawer(CallWorker[Withdrawal]):
         now = self._now()
         referrer_id = state.referrer.open_id if state.referrer else None
         if order.role is Role.REFERRER and referrer_id != order.requested_by:
-            reason = "the account is not theirs who asked"
+            reason = "the account belongs to another referrer"
             return WithdrawalResult(state=WithdrawalState.REFUSED, now=now, reason=reason)
         if not available:
             nothing = WithdrawalResult(state=WithdrawalState.NOTHING, now=now, reason="nothing to withdraw")
@@ -253,8 +260,7 @@ class Withdrawer(CallWorker[Withdrawal]):
 
         if await self._store(save):
             log.info(
-                "withdrawal.%s",
-                result.state,
+                _RESULT_EVENTS[result.state],
                 extra={
                     "order_id": order.order_id,
                     "account_id": order.account.account_id,

@@ -31,12 +31,17 @@ class Call:
     """
 
     path: Mapping[str, str]
+    """Values of the placeholders in the route."""
     query: Mapping[str, str]
+    """Query parameters."""
     body: JsonObject
+    """The JSON body; {} without one."""
     form: Mapping[str, str | bytes] = field(default_factory=dict)
+    """Fields of a multipart body; files as bytes."""
     query_lists: Mapping[str, Sequence[str]] = field(
         default_factory=dict
     )  # query parameters with all their values
+    """Query parameters with all their values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +86,9 @@ class ApiGateway:
 
     async def refuse_unknown(self, request: web.Request) -> web.Response:
         """The answer for a call that the stand-in does not know. SDKs parse the body as JSON, also of a 404."""
-        if request.path == CONNECTION_COUNT_PATH:  # switched off on purpose: a platform that does not have it yet
+        if (
+            request.path == CONNECTION_COUNT_PATH
+        ):  # switched off on purpose: a platform that does not have it yet
             raise web.HTTPNotFound
         name = f"{request.method} {request.path}"
         self._tenant.unknown_calls[name] += 1

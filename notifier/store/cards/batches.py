@@ -19,7 +19,9 @@ class BatchItem:
     """One account of a batch without an order yet."""
 
     id: int
+    """Row id."""
     batch_id: int
+    """Row id of the batch."""
     click_key: str
     """Idempotency key of the press that started the batch."""
     delivery_id: int

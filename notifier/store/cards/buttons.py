@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Millis
+from notifier.clock import MINUTE_MS, Millis
 from notifier.domain.delivery import OPEN_STATES, CardVariant, DeliveryState
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import content_of, read_content
@@ -20,7 +20,7 @@ from notifier.store.schema.tables import buttons, deliveries
 
 _KEY = ("delivery_id", "account_ref", "withdrawal_count", "amounts")
 
-DEACTIVATED_CACHE_MS = 5 * 60_000
+DEACTIVATED_CACHE_MS = 5 * MINUTE_MS
 """How long a deactivation is trusted. After it a press calls Feishu again: no event reports a reactivation."""
 
 
@@ -54,6 +54,7 @@ class PressedButton:
     """A button with its card."""
 
     button: Button
+    """The button."""
     target: str
     """`referrer` or a group name."""
     variant: CardVariant

@@ -36,13 +36,21 @@ class _PanelAccount:
     """
 
     button_ref: str
+    """Opaque id of its newest button."""
     withdrawal_count: int
+    """Of that button."""
     amounts: Amounts
+    """What that button offers."""
     delivery_id: int
+    """Delivery of the digest card."""
     holder: Holder
+    """The account as the digest lists it."""
     withdrawals: tuple[_SqlRow, ...]
+    """All its withdrawals, oldest first."""
     skip: batches.SkippedAccount | None
+    """Why a batch of this card skipped it; None: none did."""
     is_superseded: bool
+    """Whether a newer card in the chat offers the account."""
 
     @property
     def newest_withdrawal(self) -> _SqlRow | None:

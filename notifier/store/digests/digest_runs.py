@@ -8,7 +8,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from notifier.clock import Millis
+from notifier.clock import DAY_MS, Millis
 from notifier.domain.delivery import CardVariant, DeliveryState
 from notifier.domain.digest import Digest
 from notifier.domain.money import Amounts
@@ -24,7 +24,7 @@ from notifier.store.schema.tables import (
     digest_schedules,
 )
 
-AHEAD_MS = 3 * 86_400_000
+AHEAD_MS = 3 * DAY_MS
 """A run that was due this much later than now was made by a clock that was ahead. A smaller difference may as well come
 from a clock that is behind now; then a second digest of the same days would be wrong.
 """
@@ -51,6 +51,7 @@ class DigestRunKey:
     digest: str
     """Name of the digest in the configuration."""
     period: Period
+    """The reported period."""
     recipient: str
     """A group name, `referrers`, or `account:<accounts.id>`."""
     correction_number: int = 0
@@ -58,6 +59,7 @@ class DigestRunKey:
     due_at: Millis | None = None
     """When the schedule made the run due; None: an operator sent it."""
     created_at: Millis
+    """When the run is claimed, Unix milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,17 +67,23 @@ class DigestRunRow:
     """A stored run. See DigestRunKey."""
 
     id: int
+    """Row id."""
     digest: str
+    """Name of the digest."""
     period: str
     """Label of the period."""
     recipient: str
+    """A group name or `referrers`."""
     correction_number: int
+    """0 for the first send of the period."""
     from_at: Millis
     """First moment of the period."""
     to_at: Millis
     """First moment after the period."""
     due_at: Millis | None
+    """When the schedule made it due, Unix milliseconds; None: an operator sent it."""
     created_at: Millis
+    """When it was claimed, Unix milliseconds."""
     state: str
     """DigestRunState."""
 

@@ -219,10 +219,15 @@ class AccountTotals:
     """The flow of one asset of one account in a period."""
 
     account_ref: int
+    """Row id of the account."""
     account_id: str
+    """Feishu's account id."""
     referrer: Referrer | None
+    """None: not known."""
     asset: Asset
+    """The asset of these totals."""
     flow: AssetFlow
+    """Opening, changes and closing in the period."""
 
 
 _AssetKey = tuple[int, str, str]

@@ -30,11 +30,17 @@ class _Job:
     """Either `work` for this job alone, or `batch_work` with an item that runs together with equal jobs."""
 
     future: "Future[Any]"
+    """Gets the result after the commit."""
     work: Callable[[Connection], Any] | None = None
+    """A single piece of work; None: batch work."""
     batch_work: BatchWork | None = None
+    """Work that takes all queued items at once; None: single work."""
     item: Any = None
+    """The item for batch work."""
     result: Any = None
+    """Set when the work has run."""
     error: BaseException | None = field(default=None)
+    """Set when the work has failed."""
 
 
 class Writer:
