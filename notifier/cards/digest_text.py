@@ -1,7 +1,6 @@
 """Texts of digests: the figures and the withdraw panel as people read them."""
 
 import math
-from collections.abc import Sequence
 from datetime import date, tzinfo
 from decimal import Decimal
 from itertools import starmap
@@ -17,10 +16,11 @@ from notifier.cards.balance_text import (
     short_order_id,
     signed,
 )
+from notifier.cards.digest_chart import chart_note, chart_spec, chart_title
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual, WithdrawalPanel
-from notifier.domain.digest import ZERO, AssetFlow, DayFlow, Digest, Holder, StalledItems, StalledPayout
+from notifier.domain.digest import ZERO, AssetFlow, Digest, Holder, StalledItems, StalledPayout
 from notifier.domain.digest_card import (
     AmountRow,
     DigestCard,
@@ -112,7 +112,9 @@ def digest_card(
         cancelled_out=digest.cancelled_out,
         holders=tuple(_row(each) for each in digest.holders),
         more_holders=digest.more_holders,
-        chart=_chart(digest.charted, digest.chart) if digest.charted else None,
+        chart=chart_spec(digest.chart) if digest.charted else None,
+        chart_title=chart_title(digest.charted) if digest.charted else None,
+        chart_note=chart_note(digest.charted, digest.chart) if digest.charted else None,
         stalled=_stalled_view(digest.stalled),
         file_rows=digest.file_rows,
         panel=_panel_view(panel, per_minute),
@@ -191,43 +193,6 @@ def amounts_text(amounts: Amounts, *, sign: bool = False) -> str:
     ]
     kept = texts[:MAX_AMOUNTS]
     return " · ".join(kept) + (f" · +{len(texts) - len(kept)}" if len(texts) > len(kept) else "")
-
-
-def _chart(asset: Asset, days: Sequence[DayFlow]) -> dict[str, object]:
-    """A VChart of one asset: per day a bar of new rewards, one of withdrawals, and one of first recorded balances.
-
-    Days without first recorded balances have no such bar. They are part of the net change, so readers look for them.
-    """
-    kinds = (
-        ("新增 Rewards", "rewards"),
-        ("提现 Withdrawn", "withdrawn"),
-        ("首次登记 First recorded", "first_seen"),
-    )
-    unit = POINTS_IN_A_CELL if asset == POINTS else clean(asset.currency, 16)
-    return {
-        "type": "bar",
-        "title": {"visible": True, "text": f"每日 Daily · {unit}"},
-        "data": [
-            {
-                "id": "days",
-                "values": [
-                    {"day": day.label, "kind": name, "amount": _number(getattr(day, part))}
-                    for day in days
-                    for name, part in kinds
-                    if part != "first_seen" or day.first_seen
-                ],
-            }
-        ],
-        "xField": ["day", "kind"],
-        "yField": "amount",
-        "seriesField": "kind",
-        "legends": {"visible": True, "orient": "bottom"},
-    }
-
-
-def _number(amount: Decimal) -> int | float:
-    """Only for the chart, whose numbers are floats."""
-    return int(amount) if amount == amount.to_integral_value() else float(amount)
 
 
 def _stalled_view(stalled: StalledItems) -> StalledView:

@@ -219,6 +219,8 @@ class Renderer:
     def card(self, variant: CardVariant, card: Card) -> dict[str, Any]:
         """Render a card in one variant. Raises TemplateBroken if it fails or the card breaks a rule."""
         name = _templates_for(card)[CardVariant.FULL if variant is CardVariant.NO_MEDIA else variant]
+        if variant is CardVariant.NO_MEDIA and isinstance(card, DigestCard):
+            card = replace(card, chart=None)  # the texts beside the chart go with it
         rendered = self._templates.render(name, {"card": card})
         if variant is CardVariant.NO_MEDIA:
             rendered = without_pictures(rendered)

@@ -188,6 +188,10 @@ class DigestCard:
     """Number of accounts with a balance that are not listed."""
     chart: Mapping[str, object] | None = None
     """A VChart specification; None: no chart."""
+    chart_title: Bilingual | None = None
+    """What the chart shows, for the line above it; None: no chart."""
+    chart_note: Bilingual | None = None
+    """Amounts of bars that are cut off, because they would flatten all others; None: no bar is cut off."""
     stalled: StalledView = field(default_factory=StalledView)
     """What needs attention."""
     file_rows: int = 0

@@ -408,7 +408,7 @@ async def test_balances_heard_of_for_the_first_time_are_in_the_chart(database: D
 
     assert (CNY, Decimal("350.5")) == (digest.charted, digest.chart[-1].first_seen)
     assert chart is not None
-    assert "'kind': '首次登记 First recorded', 'amount': 350.5" in str(chart)
+    assert "'kind': '首次 First', 'amount': 350.5" in str(chart)
 
 
 async def test_a_digest_keeps_its_own_zone(database: Database) -> None:

@@ -17,9 +17,8 @@ export function chart(element, reader) {
   const rows = (Array.isArray(source?.values) ? source.values : []).slice(0, 400);
   const ratio = Object.hasOwn(RATIOS, element.aspect_ratio) ? RATIOS[element.aspect_ratio] : reader.mobile ? 1 : 16 / 9;
   const exact = pixels(element.height, 1, 999);
-  const title = spec.title?.text ?? "";
   const canvas = h("div", { class: "c-chart-canvas" });
-  const node = h("figure", { class: "c-chart" }, title && h("figcaption", {}, String(title)), canvas);
+  const node = h("figure", { class: "c-chart" }, canvas);
   let renderedWidth = 0;
   const renderChart = (width) => {
     renderedWidth = width;
@@ -32,6 +31,22 @@ export function chart(element, reader) {
     if (width > 60 && Math.abs(width - renderedWidth) > 8) renderChart(width);
   }).observe(canvas);
   return node;
+}
+
+const LEGEND_HEIGHT = 26;
+const TITLE_HEIGHT = 36;
+const titleOf = (spec) => (spec.title && spec.title.visible !== false ? String(spec.title.text ?? "") : "");
+
+/** The space that the title and the legend take, as in VChart: inside the box, the legend at the bottom. */
+function margins(spec, hasLegend) {
+  const atTop = hasLegend && first(spec.legends)?.orient === "top";
+  const title = titleOf(spec) ? TITLE_HEIGHT : 0;
+  return { title, top: title + (atTop ? LEGEND_HEIGHT : 0), bottom: hasLegend && !atTop ? LEGEND_HEIGHT : 0, atTop };
+}
+
+function frame(root, spec, names, width, height, { title, atTop }) {
+  if (title) root.append(svg("text", { x: 6, y: 22, class: "title" }, titleOf(spec)));
+  if (names.length) root.append(legendOf(names, width, atTop ? title + 4 : height - LEGEND_HEIGHT + 6));
 }
 
 const fill = (index) => `var(--${COLORS[index % COLORS.length]})`;
@@ -55,25 +70,31 @@ function plot(type, spec, rows, width, height) {
     high = Math.max(high, ...sums);
     low = Math.min(low, ...sums);
   }
-  const ticks = niceTicks(low, high);
+  const valueAxis = (Array.isArray(spec.axes) ? spec.axes : []).find((axis) => axis?.orient === (flat ? "bottom" : "left"));
+  const limit = typeof valueAxis?.max === "number" && valueAxis.max > low ? valueAxis.max : null;
+  if (limit !== null) high = limit; // longer bars are cut off
+  const ticks = niceTicks(low, high).filter((tick) => limit === null || tick <= limit);
   low = ticks[0];
-  high = ticks[ticks.length - 1];
+  high = limit ?? ticks[ticks.length - 1];
+  const separated = String(valueAxis?.label?.formatter ?? "").includes(",");
+  const tickText = (tick) => (separated ? tick.toLocaleString("en", { maximumFractionDigits: 4 }) : compact(tick));
 
-  const legend = names.length > 1;
-  const longest = Math.max(...(flat ? categories.map((category) => shorten(category, 11)) : ticks.map(compact)).map(widthOf), 1);
+  const legend = names.length > 1 && first(spec.legends)?.visible !== false;
+  const space = margins(spec, legend);
+  const longest = Math.max(...(flat ? categories.map((category) => shorten(category, 11)) : ticks.map(tickText)).map(widthOf), 1);
   const left = Math.min(width / 3, 12 + longest);
-  const box = { x: left, y: legend ? 28 : 10, w: width - left - 10, h: height - (legend ? 28 : 10) - 24 };
-  const position = (value) => (value - low) / (high - low || 1);
+  const box = { x: left, y: 10 + space.top, w: width - left - 10, h: Math.max(10, height - 34 - space.top - space.bottom) };
+  const position = (value) => Math.min(1, (value - low) / (high - low || 1));
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": categories.map((c) => `${c}: ${names.map((n) => at(c, n)).join(", ")}`).join("; ").slice(0, 2000) });
 
   for (const tick of ticks) {
     const p = position(tick);
     if (flat) {
       const x = box.x + p * box.w;
-      root.append(line(x, box.y, x, box.y + box.h), label(x, box.y + box.h + 16, compact(tick), "middle"));
+      root.append(line(x, box.y, x, box.y + box.h), label(x, box.y + box.h + 16, tickText(tick), "middle"));
     } else {
       const y = box.y + box.h - p * box.h;
-      root.append(line(box.x, y, box.x + box.w, y), label(box.x - 6, y + 4, compact(tick), "end"));
+      root.append(line(box.x, y, box.x + box.w, y), label(box.x - 6, y + 4, tickText(tick), "end"));
     }
   }
   const step = (flat ? box.h : box.w) / Math.max(1, categories.length);
@@ -122,16 +143,19 @@ function plot(type, spec, rows, width, height) {
       if (points.length <= 60) for (const p of points) root.append(tip(svg("circle", { cx: p.x, cy: p.y, r: 3, fill: fill(s) }), p.category, name, at(p.category, name)));
     });
   }
-  if (legend) root.append(legendOf(names, width));
+  frame(root, spec, legend ? names : [], width, height, space);
   return root;
 }
 
 function pie(spec, rows, width, height) {
   const slices = rows.map((row) => ({ name: String(row?.[first(spec.categoryField)] ?? ""), value: Math.max(0, Number(row?.[first(spec.valueField)]) || 0) }));
   const total = slices.reduce((sum, slice) => sum + slice.value, 0) || 1;
-  const radius = Math.min(width, height - 36) / 2 - 4;
+  const hasLegend = first(spec.legends)?.visible !== false;
+  const space = margins(spec, hasLegend);
+  const inside = height - space.top - space.bottom;
+  const radius = Math.max(10, Math.min(width, inside) / 2 - 6);
   const inner = radius * Math.min(0.9, Math.max(0, Number(spec.innerRadius) || 0)) / Math.max(0.01, Math.min(1, Number(spec.outerRadius) || 1));
-  const center = { x: width / 2, y: 28 + (height - 32) / 2 };
+  const center = { x: width / 2, y: space.top + inside / 2 };
   const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": slices.map((s) => `${s.name}: ${s.value}`).join("; ").slice(0, 2000) });
   let from = 0;
   slices.forEach((slice, i) => {
@@ -139,7 +163,7 @@ function pie(spec, rows, width, height) {
     if (slice.value) root.append(tip(svg("path", { d: arc(center, radius, inner, from, to), fill: fill(i), "fill-rule": "evenodd" }), slice.name, "", slice.value));
     from = to;
   });
-  root.append(legendOf(slices.map((slice) => slice.name), width));
+  frame(root, spec, hasLegend ? slices.map((slice) => slice.name) : [], width, height, space);
   return root;
 }
 
@@ -152,14 +176,15 @@ function arc({ x, y }, outer, inner, from, to) {
     : `M${x} ${y}L${on(outer, from)}A${outer} ${outer} 0 ${big} 1 ${on(outer, end)}Z`;
 }
 
-function legendOf(names, width) {
-  const node = svg("g");
-  let x = 6;
+function legendOf(names, width, y) {
+  const node = svg("g", { class: "legend" });
+  const total = names.reduce((sum, name) => sum + 24 + widthOf(shorten(name, 14)), 0);
+  let x = Math.max(6, (width - total) / 2);
   names.forEach((name, i) => {
     const text = shorten(name, 14);
     const need = 24 + widthOf(text);
     if (x + need > width) return;
-    node.append(svg("rect", { x, y: 6, width: 10, height: 10, rx: 2, fill: fill(i) }), label(x + 14, 15, text, "start"));
+    node.append(svg("rect", { x, y, width: 10, height: 10, rx: 2, fill: fill(i) }), label(x + 14, y + 9, text, "start"));
     x += need;
   });
   return node;
