@@ -1,6 +1,7 @@
 """Fixtures for all rooms: a clock that stands still, a database in a file, the stand-in Feishu."""
 
 import logging
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from support.clock import FakeClock
 from support.leaks import SecretLogHandler, fail_on_secret, fail_on_secret_in_folder
 
 pytest_plugins = ["notifier.sandbox.pytest_plugin"]
+
+
+os.umask(0o077)  # as the program does: what it writes is for its user alone
 
 
 @pytest.fixture

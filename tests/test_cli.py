@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
+from notifier.cli.context import SANDBOX_CLOCK_FILE
 from notifier.cli.main import cli
 from notifier.clock import SystemClock, to_millis
 from notifier.domain.delivery import CardVariant, DeliveryOutcome, DeliveryState
@@ -37,6 +39,7 @@ from support.delivery_rows import (
     freeze_content,
     read_states,
 )
+from support.withdrawal_rows import create_payout
 
 HEAVY = ("lark_oapi", "aiohttp", "alembic", "jinja2", "babel")
 
@@ -461,8 +464,9 @@ def online(feishu_box: FeishuBox, tmp_path: Path) -> Path:
     written.write_text(
         f"feishu:\n  base_url: {feishu_box.url}\n  app_id: {feishu_box.app_id}\n"
         f"  app_secret: {feishu_box.app_secret}\n  timeout_seconds: 2\n"
-        "groups:\n  hr: {chat_id: oc_sandbox_hr}\n  fallback: {chat_id: oc_sandbox_fallback}\n"
-        "digests: [{name: daily, to: hr}]\n",
+        "groups:\n  hr: {chat_id: oc_sandbox_hr, operators: [ou_sandbox_zhou]}\n"
+        "  fallback: {chat_id: oc_sandbox_fallback}\nfallback_group: fallback\n"
+        "withdrawals: {offer_to: [referrer, hr]}\ndigests: [{name: daily, to: hr}]\n",
         encoding="utf-8",
     )
     return written
@@ -479,8 +483,46 @@ def test_online_everything_is_good(online: Path) -> None:
         "ok       scope im:resource",
         "ok       group hr (oc_sandbox_hr): the bot is a member",
         "ok       group fallback (oc_sandbox_fallback): the bot is a member",
+        "ok       scope hire:referral_account\n",
+        "ok       operators of group hr: 1, all members",
+        "ok       fallback group: fallback",
+        "ok       clock: ",
+        "UNKNOWN  subscription of hire.referral_account.assets_update_v1 and card.action.trigger",
+        "No problem found. 1 not checkable",
     ):
         assert good in result.stdout
+    assert "All good" not in result.stdout
+
+
+def test_online_nobody_is_withdrawn_from(online: Path, feishu_box: FeishuBox) -> None:
+    run(online, "check", "--online")
+
+    assert [] == feishu_box.withdrawals()
+
+
+def test_an_operator_who_is_not_in_the_group_is_named(online: Path) -> None:
+    online.write_text(online.read_text().replace("ou_sandbox_zhou", "ou_typo"), encoding="utf-8")
+    result = run(online, "check", "--online")
+
+    assert 1 == result.exit_code
+    assert "PROBLEM  operator ou_typo is not a member of group hr, or does not exist" in result.stdout
+
+
+def test_a_clock_that_is_wrong_is_said(online: Path, feishu_box: FeishuBox) -> None:
+    feishu_box.advance(600)
+    result = run(online, "check", "--online")
+
+    assert 1 == result.exit_code
+    assert re.search("PROBLEM  clock: (599|600|601) s behind Feishu", result.stdout)
+
+
+def test_what_cannot_be_checked_is_never_good(online: Path, feishu_box: FeishuBox) -> None:
+    feishu_box.set_scopes(DEFAULT_SCOPES - {"im:chat", "im:chat:readonly", "im:chat.members:read"})
+    result = run(online, "check", "--online")
+
+    assert "UNKNOWN  operators of group hr: " in result.stdout
+    assert "add im:chat.members:read in the developer console" in result.stdout
+    assert "All good" not in result.stdout
 
 
 def test_an_online_check_sends_nothing_to_anybody(online: Path, feishu_box: FeishuBox) -> None:
@@ -496,6 +538,7 @@ def test_an_online_check_sends_nothing_to_anybody(online: Path, feishu_box: Feis
             {"hire:referral_account", "hire:referral_account:readonly"},
             "PROBLEM  scope hire:referral_account:readonly",
         ),
+        ({"hire:referral_account"}, "PROBLEM  scope hire:referral_account: "),
         ({"im:message:send_as_bot"}, "PROBLEM  scope im:message:send_as_bot"),
         ({"im:resource"}, "PROBLEM  scope im:resource"),
         ({"im:chat:readonly"}, "add im:chat:readonly in the developer console"),
@@ -575,3 +618,121 @@ def test_looking_at_a_database_that_is_not_there_says_so_and_makes_none(
     assert 2 == ran.exit_code
     assert "there is no database" in ran.stderr
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "variable, value, said",
+    [
+        (
+            "TZ",
+            "CST-8",
+            "time zone of the machine: CST-8, which is no IANA zone; the notifier does not use it",
+        ),
+        ("TZ", "Asia/Shanghai", "time zone of the machine: Asia/Shanghai"),
+        (
+            "HTTPS_PROXY",
+            "http://me:pw@proxy.example.com:3128",
+            "calls to Feishu's API go through proxy.example.com",
+        ),
+        ("HTTPS_PROXY", "nonsense", "an address that is not valid -> correct HTTPS_PROXY"),
+    ],
+)
+def test_check_looks_at_the_machine(file: Path, variable: str, value: str, said: str) -> None:
+    result = run(file, "check", FEISHU_APP_ID="a", FEISHU_APP_SECRET="b", **{variable: value})
+
+    assert said in result.stdout
+    assert "me:pw" not in result.output
+
+
+def test_check_names_files_that_others_can_read(file: Path, database: Database) -> None:
+    path = Path(database.engine.url.database or "")
+    path.chmod(0o644)
+    result = run(file, "check", FEISHU_APP_ID="a", FEISHU_APP_SECRET="b")
+
+    assert 1 == result.exit_code
+    assert f"others on this machine can read notifier.db -> chmod 600 {path}" in result.stdout
+
+
+def test_a_configuration_with_several_faults_names_all_of_them(file: Path) -> None:
+    file.write_text(
+        "feishu: {app_idd: x}\nsending: {per_minute: many}\nroutes: [{name: a, to: [nobody]}]\n",
+        encoding="utf-8",
+    )
+    result = run(file, "check", NOTIFIER_NOTHING="1", NOTIFIER_LOG__LEVELL="x")
+
+    assert 2 == result.exit_code
+    for fault in ("feishu.app_idd", "sending.per_minute", "NOTIFIER_NOTHING", "NOTIFIER_LOG__LEVELL"):
+        assert fault in result.stderr
+
+
+def test_a_configuration_names_all_references_that_lead_nowhere(file: Path) -> None:
+    file.write_text(
+        "groups: {hr: {chat_id: oc_1}, sales: {chat_id: oc_1}}\nroutes: [{name: a, to: [hrr]}, {name: a, to: [x]}]\n"
+        "fallback_group: zzz\npayouts: {alarm_group: yyy}\n",
+        encoding="utf-8",
+    )
+    result = run(file, "check")
+
+    for fault in (
+        "groups.sales.chat_id: oc_1 is the chat of groups.hr too",
+        "routes[0].to: there is no group called 'hrr' under `groups` (did you mean hr?); there are: hr, sales, ref",
+        "routes[1].to: there is no group called 'x'",
+        "routes: the name 'a' is used twice",
+        "fallback_group: there is no group called 'zzz'",
+        "payouts.alarm_group: there is no group called 'yyy'",
+    ):
+        assert fault in result.stderr
+
+
+def test_status_for_monitoring_is_one_line_and_an_exit_code(file: Path, database: Database) -> None:
+    stopped = run(file, "status", "--check")
+    assert (1, "ATTENTION: process has never run on this database\n") == (stopped.exit_code, stopped.stdout)
+
+    def start(connection: sa.Connection) -> None:
+        workers.register_worker(connection, "w", now=now())
+        row = workers.get_last_worker(connection)
+        assert row is not None
+        workers.write_heartbeat(connection, replace(row, connection_state="connected"))
+
+    database.write(start).result()
+    good = run(file, "status", "--check")
+    assert 0 == good.exit_code, good.output
+    assert good.stdout.startswith("OK: running for ")
+
+    one = create_delivery(database, LIN, "n-1", now=now())
+    dead = sa.text("UPDATE deliveries SET state = 'dead', last_error = :why WHERE id = :id")
+    database.write(lambda c: c.execute(dead, {"why": "no such chat " * 30, "id": one}).rowcount).result()
+    bad = run(file, "status", "--check")
+    assert (1, "ATTENTION: 1 dead deliveries\n") == (bad.exit_code, bad.stdout)
+
+    report = run(file, "status").stdout
+    assert "-> correct the cause, then `notifier deliveries retry ID`" in report
+    assert max(map(len, report.splitlines())) <= 120
+
+
+def test_status_names_payouts_and_reroutes_with_what_to_do(file: Path, database: Database) -> None:
+    create_payout(database, "rn-1")
+    database.write(
+        lambda c: c.execute(sa.text("UPDATE payouts SET state = 'unknown', reason = 'no answer'")).rowcount
+    ).result()
+    one = create_delivery(database, LIN, "n-1", now=now())
+    gone = sa.text(
+        "UPDATE deliveries SET state = 'rerouted', last_error = 'this person has resigned', updated_at = :now "
+        "WHERE id = :id"
+    )
+    database.write(lambda c: c.execute(gone, {"id": one, "now": now()}).rowcount).result()
+    report = run(file, "status").stdout
+
+    assert "payout rn-1 unknown: no answer" in report
+    assert "-> ask the payroll team whether it was paid" in report
+    assert "1 rerouted to the fallback group: this person has resigned" in report
+
+
+def test_commands_follow_the_clock_of_a_sandbox_that_made_the_configuration(
+    file: Path, database: Database
+) -> None:
+    """With the clock moved by a day, a heartbeat of now is not a day old."""
+    (file.parent / SANDBOX_CLOCK_FILE).write_text("86400", encoding="ascii")
+    database.write(lambda c: workers.register_worker(c, "w", now=now() + 86_400_000)).result()
+
+    assert "running for 0 s" in run(file, "status").stdout

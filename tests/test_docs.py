@@ -17,6 +17,7 @@ from notifier.config.settings import Config
 from notifier.domain import card
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.payout import PayoutState
+from notifier.domain.scopes import SCOPES
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.errors import TemporaryFailure
 from notifier.payroll import client, endpoint, signature
@@ -358,3 +359,10 @@ def test_the_page_for_the_payroll_system_states_what_follows_each_answer(status:
     assert expected == named
     is_retried = isinstance(client._error_for_status(status, None), TemporaryFailure)
     assert is_retried == (expected == "the same call again")
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
+def test_the_readme_lists_the_scope_of_every_feature(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+
+    assert [] == [scope for scope in SCOPES.values() if f"`{scope}`" not in text]

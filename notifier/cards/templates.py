@@ -195,7 +195,9 @@ class CardTemplates:
                 str(TemplateFault(template=error.name or name, line=error.lineno, message=str(error.message)))
             ) from error
         except jinja2.TemplateNotFound as error:
-            raise TemplateBroken(f"{error.name}: there is no such template") from error
+            raise TemplateBroken(
+                f"{error.name}: there is no such template; there are: {', '.join(self.names())}"
+            ) from error
         except json.JSONDecodeError as error:
             raise TemplateBroken(f"{name}: renders invalid JSON: {_json_fault(error)}") from error
         except Exception as error:

@@ -51,10 +51,21 @@ def list_options(states: Sequence[str]) -> Callable[[Callable[..., Any]], Callab
     return decorate
 
 
-def make_clock(file: Path | None) -> "Clock":
-    """Return the clock of a command. file: the offset of a sandbox; None: the system clock."""
+SANDBOX_CLOCK_FILE = "sandbox-clock"
+"""The offset of the sandbox's clock, beside the configuration that `notifier sandbox` makes."""
+
+
+def make_clock(file: Path | None, config_path: Path | None) -> "Clock":
+    """Return the clock of a command.
+
+    file: the offset of a sandbox. None: the system clock, or the sandbox's clock if `notifier sandbox` made the
+    configuration, whose folder then holds the offset.
+    """
     from notifier.clock import FileOffsetClock, SystemClock  # noqa: PLC0415 - with the others
 
+    if file is None and config_path is not None:
+        beside = config_path.parent / SANDBOX_CLOCK_FILE
+        file = beside if beside.is_file() else None
     return SystemClock() if file is None else FileOffsetClock(file)
 
 

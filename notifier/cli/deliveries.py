@@ -34,7 +34,7 @@ def list_deliveries(
     with open_database(load_config(config_path)) as database:
         click.echo(
             operations.list_deliveries(
-                database, make_clock(clock_file), states=states, limit=limit, as_json=as_json
+                database, make_clock(clock_file, config_path), states=states, limit=limit, as_json=as_json
             )
         )
 
@@ -69,7 +69,7 @@ def retry_deliveries(
         raise click.UsageError("Give delivery ids or --all-dead.")
     with open_database(load_config(config_path)) as database:
         done, not_stalled = operations.retry_deliveries(
-            database, make_clock(clock_file), None if all_dead else delivery_ids
+            database, make_clock(clock_file, config_path), None if all_dead else delivery_ids
         )
     _print_result("will be sent again", done, not_stalled)
 
@@ -83,7 +83,9 @@ def drop_deliveries(config_path: Path | None, clock_file: Path | None, delivery_
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
-        done, not_stalled = operations.drop_deliveries(database, make_clock(clock_file), delivery_ids)
+        done, not_stalled = operations.drop_deliveries(
+            database, make_clock(clock_file, config_path), delivery_ids
+        )
     _print_result("dropped", done, not_stalled)
 
 

@@ -36,7 +36,7 @@ def list_digests(config_path: Path | None, clock_file: Path | None, *, as_json: 
 
     loaded = load_config(config_path)
     with open_database(loaded) as database:
-        found = digests.list_digests(database, loaded.config, make_clock(clock_file))
+        found = digests.list_digests(database, loaded.config, make_clock(clock_file, config_path))
     if as_json:
         click.echo(digests.as_json(found))
         return
@@ -69,7 +69,7 @@ def preview_digest(
     """Show the card in the browser as it would be sent now. Sends nothing."""
     from notifier.operations import digests  # noqa: PLC0415 - see above
 
-    loaded, clock = load_config(config_path), make_clock(clock_file)
+    loaded, clock = load_config(config_path), make_clock(clock_file, config_path)
     plan = digests.find_plan(loaded.config, name)
     period = digests.resolve_period(plan, day, clock)
     with open_database(loaded) as database:
@@ -111,7 +111,7 @@ def send_digest(
     """Send a digest now. The running notifier delivers it."""
     from notifier.operations import digests  # noqa: PLC0415 - see above
 
-    loaded, clock = load_config(config_path), make_clock(clock_file)
+    loaded, clock = load_config(config_path), make_clock(clock_file, config_path)
     plan = digests.find_plan(loaded.config, name)
     period = digests.resolve_period(plan, day, clock)
     with open_database(loaded) as database:

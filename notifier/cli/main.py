@@ -67,7 +67,7 @@ def run(config_path: Path | None, clock_file: Path | None) -> None:
     from notifier.runtime import app  # noqa: PLC0415 - see above
 
     with naming_config_source(loaded), reporting_storage_errors(loaded):
-        asyncio.run(app.run(loaded.config, clock=make_clock(clock_file)))
+        asyncio.run(app.run(loaded.config, clock=make_clock(clock_file, config_path)))
 
 
 @cli.command()
@@ -80,7 +80,7 @@ def check(config_path: Path | None, clock_file: Path | None, *, online: bool) ->
     """Check the configuration and the templates, without network access."""
     from notifier.operations import checks  # noqa: PLC0415 - see above
 
-    loaded, clock = load_config(config_path), make_clock(clock_file)
+    loaded, clock = load_config(config_path), make_clock(clock_file, config_path)
     results = checks.check_offline(loaded, clock)
     if online:
         _require_credentials(loaded)
@@ -89,8 +89,12 @@ def check(config_path: Path | None, clock_file: Path | None, *, online: bool) ->
         results += asyncio.run(online_checks.check_online(loaded.config, clock))
     for result in results:
         click.echo(result.as_line())
-    problems = sum(1 for result in results if not result.is_ok)
-    click.echo(f"\n{problems} problem{'s' if problems != 1 else ''} found." if problems else "\nAll good.")
+    problems = sum(result.is_problem for result in results)
+    unknown = sum(not result.is_checkable for result in results)
+    found = f"{problems} problem{'s' if problems != 1 else ''} found." if problems else "No problem found."
+    if unknown:
+        found += f" {unknown} not checkable: see UNKNOWN above."
+    click.echo(f"\n{found if problems or unknown else 'All good.'}")
     sys.exit(1 if problems else 0)
 
 
@@ -131,8 +135,14 @@ def migrate(config_path: Path | None) -> None:
 @cli.command()
 @CONFIG_OPTION
 @CLOCK_OPTION
+@click.option(
+    "--check",
+    "check_only",
+    is_flag=True,
+    help="One line for monitoring; exit code 1 if something needs attention.",
+)
 @JSON_OPTION
-def status(config_path: Path | None, clock_file: Path | None, *, as_json: bool) -> None:
+def status(config_path: Path | None, clock_file: Path | None, *, as_json: bool, check_only: bool) -> None:
     """Show the process, the connection, the queues, failures with their reasons, and the time to drain."""
     from notifier.operations.status import read_status  # noqa: PLC0415 - see above
 
@@ -140,9 +150,12 @@ def status(config_path: Path | None, clock_file: Path | None, *, as_json: bool) 
     with open_database(loaded) as database:
         report = read_status(
             database,
-            make_clock(clock_file),
+            make_clock(clock_file, config_path),
             per_minute=min(loaded.config.sending.per_minute, 60 * loaded.config.sending.per_second),
         )
+    if check_only:
+        click.echo(report.summary())
+        sys.exit(1 if report.attention() else 0)
     click.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=2) if as_json else report.as_text())
 
 

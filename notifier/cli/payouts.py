@@ -34,7 +34,7 @@ def list_payouts(
     with open_database(load_config(config_path)) as database:
         click.echo(
             payouts.list_payouts(
-                database, make_clock(clock_file), states=states, limit=limit, as_json=as_json
+                database, make_clock(clock_file, config_path), states=states, limit=limit, as_json=as_json
             )
         )
 
@@ -88,7 +88,7 @@ def export_payouts(
     """Export payouts for a payroll system without an API. Each payout is exported once."""
     from notifier.operations import payout_export  # noqa: PLC0415 - see above
 
-    loaded, clock = load_config(config_path), make_clock(clock_file)
+    loaded, clock = load_config(config_path), make_clock(clock_file, config_path)
     window = payout_export.parse_window(since, until, clock, zone=loaded.config.cards.time_zone)
     payout_export.check_writable(output)
     with open_database(loaded) as database:
@@ -120,7 +120,7 @@ def confirm_payout(config_path: Path | None, clock_file: Path | None, order_id: 
     from notifier.operations import payouts  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
-        confirmed = payouts.confirm_payout(database, make_clock(clock_file), order_id)
+        confirmed = payouts.confirm_payout(database, make_clock(clock_file, config_path), order_id)
     if not confirmed:
         print_error(f"{order_id} is not to be confirmed; see `notifier payouts list --state unconfirmed`.")
         sys.exit(1)
@@ -153,7 +153,7 @@ def mark_payout(
         result = payouts.mark_payout(
             database,
             loaded.config,
-            make_clock(clock_file),
+            make_clock(clock_file, config_path),
             order_id=order_id,
             status=status,
             reference=reference,
@@ -187,7 +187,7 @@ def retry_payouts(
         )
     with open_database(loaded) as database:
         done, not_dead = payouts.retry_payouts(
-            database, make_clock(clock_file), None if all_dead else order_ids
+            database, make_clock(clock_file, config_path), None if all_dead else order_ids
         )
     click.echo(f"{len(done)} will be submitted again{': ' + ', '.join(done) if done else ''}.")
     if not_dead:

@@ -34,7 +34,7 @@ def list_withdrawals(
     with open_database(load_config(config_path)) as database:
         click.echo(
             withdrawals.list_withdrawals(
-                database, make_clock(clock_file), states=states, limit=limit, as_json=as_json
+                database, make_clock(clock_file, config_path), states=states, limit=limit, as_json=as_json
             )
         )
 
@@ -63,7 +63,7 @@ def resume_withdrawal(config_path: Path | None, clock_file: Path | None, order_i
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
-        resumed = withdrawals.resume_withdrawal(database, make_clock(clock_file), order_id)
+        resumed = withdrawals.resume_withdrawal(database, make_clock(clock_file, config_path), order_id)
     if not resumed:
         print_error(f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.")
         sys.exit(1)
@@ -90,7 +90,9 @@ def end_withdrawal(
         )
     loaded = load_config(config_path)
     with open_database(loaded) as database:
-        ended = withdrawals.end_withdrawal(database, loaded.config, make_clock(clock_file), order_id)
+        ended = withdrawals.end_withdrawal(
+            database, loaded.config, make_clock(clock_file, config_path), order_id
+        )
     if not ended.is_ok:
         print_error(ended.text)
         sys.exit(1)

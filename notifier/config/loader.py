@@ -51,12 +51,15 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     environ = os.environ if environ is None else environ
     file = path if path is not None else _default_file()
     document = _read(file) if file is not None else {}
-    origins, overridden = _apply_environment(document, environ)
+    origins, overridden, findings = _apply_environment(document, environ)
     where = str(file) if file is not None else "the environment"
     try:
         config = Config.model_validate(_resolve_paths(document, file))
     except ValidationError as error:
-        raise ConfigError(_format_error(error, where, origins)) from None
+        findings += [line for each in error.errors() for line in _format_finding(each, where, origins)]
+        raise ConfigError("\n".join(dict.fromkeys(findings))) from None
+    if findings:
+        raise ConfigError("\n".join(findings))
     return LoadedConfig(config=config, file=file, origins=origins, overridden=overridden)
 
 
@@ -136,8 +139,11 @@ def _format_yaml_error(error: Exception) -> str:
 
 def _apply_environment(
     document: dict[str, Any], environ: Mapping[str, str]
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Write environment values into the document. Returns LoadedConfig.origins and LoadedConfig.overridden."""
+) -> tuple[dict[str, str], dict[str, str], list[str]]:
+    """Write environment values into the document.
+
+    Returns LoadedConfig.origins, LoadedConfig.overridden, and a sentence for each variable that is no setting.
+    """
     origins: dict[str, str] = {}
     overridden: dict[str, str] = {}
     for path in _scalar_paths():
@@ -155,10 +161,11 @@ def _apply_environment(
         for name in unknown
         if not name.startswith(f"{PREFIX}TESTS_") and SERVICE_LINK.fullmatch(name) is None
     ]
-    if unknown:
-        hint = suggest_name(unknown[0], sorted(_variables()))
-        raise ConfigError(f"the environment: {unknown[0]} is not a setting{hint}. Unset it or correct it.")
-    return origins, overridden
+    findings = [
+        f"the environment: {name} is not a setting{suggest_name(name, sorted(_variables()))}. Unset it or correct it."
+        for name in unknown
+    ]
+    return origins, overridden, findings
 
 
 def _scalar_paths() -> list[tuple[str, ...]]:
@@ -200,34 +207,35 @@ def _resolve_paths(document: dict[str, Any], file: Path | None) -> dict[str, Any
     return document
 
 
-def _format_error(  # noqa: PLR0911 - one return per type of error
-    error: ValidationError, where: str, origins: Mapping[str, str]
-) -> str:
-    """The first error, as one sentence."""
-    first = error.errors()[0]
+def _format_finding(first: Mapping[str, Any], where: str, origins: Mapping[str, str]) -> list[str]:
+    """One error of the validation as sentences: one, or one per line of a validator with several findings."""
     path = _shown_path(first["loc"])
     source = origins.get(path)
     place = f"the environment ({source})" if source else where
     message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return [
+            f"{place}: {path}: {message}." if path else f"{place}: {each}." for each in message.split("\n")
+        ]
+    return [f"{place}: {path}: {_describe(first, path, message)}"]
+
+
+def _describe(first: Mapping[str, Any], path: str, message: str) -> str:
     match first["type"]:
         case "extra_forbidden":
             known = _known_keys(first["loc"])
-            return f"{place}: {path}: there is no such key{suggest_name(str(first['loc'][-1]), known)}."
+            return f"there is no such key{suggest_name(str(first['loc'][-1]), known)}."
         case "missing":
-            return f"{place}: {path}: this key is missing. Add it; config.example.yaml shows how."
-        case "value_error" if not path:
-            return f"{place}: {message}."
-        case "value_error":
-            return f"{place}: {path}: {message}."
+            return "this key is missing. Add it; config.example.yaml shows how."
         case "tuple_type":
-            return f"{place}: {path}: must be one value or a list of them. See config.example.yaml."
+            return "must be one value or a list of them. See config.example.yaml."
         case "too_short":
-            return f"{place}: {path}: must not be empty. See config.example.yaml."
+            return "must not be empty. See config.example.yaml."
         case "model_type" | "dict_type" | "mapping_type":
-            return f"{place}: {path}: must hold `key: value` lines, indented under it."
+            return "must hold `key: value` lines, indented under it."
         case _:
             got = "" if "secret" in path else f" (it is {_short(first.get('input'))})"
-            return f"{place}: {path}: {message[:1].lower()}{message[1:]}{got}. See config.example.yaml."
+            return f"{message[:1].lower()}{message[1:]}{got}. See config.example.yaml."
 
 
 def _shown_path(loc: tuple[int | str, ...]) -> str:

@@ -5,7 +5,7 @@ setting to users.
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -33,6 +33,9 @@ from notifier.config.sections import (
 from notifier.domain.digest import DigestPlan
 from notifier.domain.period import working_days
 from notifier.domain.route import REFERRER
+
+MAX_LISTED = 12
+"""Known names that a hint lists."""
 
 
 class Config(Section):
@@ -74,25 +77,36 @@ class Config(Section):
     """The log."""
 
     @model_validator(mode="after")
-    def _check_webhook(self) -> Self:
+    def _check_references(self) -> Self:
+        """All findings at once, one per line: correcting one must not reveal the next."""
+        findings = [
+            *self._webhook_findings(),
+            *self._group_findings(),
+            *self._route_findings(),
+            *self._target_findings(),
+            *self._digest_findings(),
+        ]
+        if findings:
+            raise ValueError("\n".join(findings))
+        return self
+
+    def _webhook_findings(self) -> Iterator[str]:
         if self.feishu.transport is not Transport.WEBHOOK:
-            return self
+            return
         if not self.webhook.listen:
-            raise ValueError("webhook.listen: feishu.transport is webhook; set host:port to listen on")
+            yield "webhook.listen: feishu.transport is webhook; set host:port to listen on"
         if not any(
             each.get_secret_value() for each in (self.webhook.encrypt_key, self.webhook.verification_token)
         ):
-            raise ValueError(
+            yield (
                 "webhook.encrypt_key: set webhook.encrypt_key or webhook.verification_token, because otherwise "
                 "anyone can post events; use NOTIFIER_WEBHOOK__ENCRYPT_KEY in the environment"
             )
-        return self
 
-    @model_validator(mode="after")
-    def _check_names(self) -> Self:
+    def _group_findings(self) -> Iterator[str]:
         for name in self.groups:
             if name == REFERRER or not GROUP_NAME.fullmatch(name):
-                raise ValueError(
+                yield (
                     f"groups.{name}: a group name must consist of lower-case letters, digits, - and _, start with a "
                     f"letter, and must not be `{REFERRER}`"
                 )
@@ -100,47 +114,35 @@ class Config(Section):
         for name, group in self.groups.items():
             first = names_by_chat.setdefault(group.chat_id, name)
             if first != name:
-                raise ValueError(
+                yield (
                     f"groups.{name}.chat_id: {group.chat_id} is the chat of groups.{first} too; use one group name "
                     "per chat, because a card belongs to one group and its operators"
                 )
-        if not self.routes:
-            raise ValueError(
-                "routes: the list is empty, so no notice would be sent; add a route, or remove the key"
-            )
         if self.fallback_group is not None and self.fallback_group not in self.groups:
-            raise ValueError(f"fallback_group: {self._unknown_group(self.fallback_group)}")
-        for number, route in enumerate(self.routes):
-            for target in route.to:
-                if target != REFERRER and target not in self.groups:
-                    raise ValueError(f"routes[{number}].to: {self._unknown_group(target)}")
-        names = [route.name for route in self.routes]
-        duplicate = next((name for name in names if names.count(name) > 1), None)
-        if duplicate:
-            raise ValueError(f"routes: the name {duplicate!r} is used twice; use unique names")
-        return self
+            yield f"fallback_group: {self._unknown_group(self.fallback_group)}"
 
-    @model_validator(mode="after")
-    def _check_offers(self) -> Self:
-        for target in self.withdrawals.offer_to:
-            if target != REFERRER and target not in self.groups:
-                raise ValueError(f"withdrawals.offer_to: {self._unknown_group(target)}")
+    def _route_findings(self) -> Iterator[str]:
+        if not self.routes:
+            yield "routes: the list is empty, so no notice would be sent; add a route, or remove the key"
+        for number, route in enumerate(self.routes):
+            yield from self._unknown_targets(f"routes[{number}].to", route.to)
+        yield from _repeated("routes", [route.name for route in self.routes])
+
+    def _target_findings(self) -> Iterator[str]:
+        yield from self._unknown_targets("withdrawals.offer_to", self.withdrawals.offer_to)
         alarm_group = self.payouts.alarm_group
         if alarm_group is not None and alarm_group not in self.groups:
-            raise ValueError(f"payouts.alarm_group: {self._unknown_group(alarm_group)}")
-        return self
+            yield f"payouts.alarm_group: {self._unknown_group(alarm_group)}"
 
-    @model_validator(mode="after")
-    def _check_digests(self) -> Self:
-        names = [digest.name for digest in self.digests]
-        duplicate = next((name for name in names if names.count(name) > 1), None)
-        if duplicate:
-            raise ValueError(f"digests: the name {duplicate!r} is used twice; use unique names")
+    def _digest_findings(self) -> Iterator[str]:
+        yield from _repeated("digests", [digest.name for digest in self.digests])
         for number, digest in enumerate(self.digests):
-            for target in digest.to:
-                if target != REFERRER and target not in self.groups:
-                    raise ValueError(f"digests[{number}].to: {self._unknown_group(target)}")
-        return self
+            yield from self._unknown_targets(f"digests[{number}].to", digest.to)
+
+    def _unknown_targets(self, key: str, targets: Sequence[str]) -> Iterator[str]:
+        for target in targets:
+            if target != REFERRER and target not in self.groups:
+                yield f"{key}: {self._unknown_group(target)}"
 
     def digest_plans(self) -> tuple[DigestPlan, ...]:
         """The configured digests as domain values."""
@@ -166,14 +168,27 @@ class Config(Section):
         )
 
     def _unknown_group(self, name: str) -> str:
-        return (
-            f"there is no group called {name!r} under `groups`{suggest_name(name, [*self.groups, REFERRER])}"
-        )
+        known = [*self.groups, REFERRER]
+        hint = suggest_name(name, known)
+        listed = "" if "there are" in hint else f"; {list_known(known)}"
+        return f"there is no group called {name!r} under `groups`{hint}{listed}"
 
 
-def suggest_name(word: str, known: list[str]) -> str:
-    """A hint for an unknown word: the most similar known name, or a short list of all names."""
+def _repeated(key: str, names: Sequence[str]) -> Iterator[str]:
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1:
+            yield f"{key}: the name {name!r} is used twice; use unique names"
+
+
+def suggest_name(word: str, known: Sequence[str]) -> str:
+    """A hint for an unknown word: the most similar known name, or a list of the known names."""
     close = difflib.get_close_matches(word, known, n=1)
     if close:
         return f" (did you mean {close[0]}?)"
-    return f" (there are: {', '.join(known)})" if 0 < len(known) <= 12 else ""
+    return f" ({list_known(known)})" if known else ""
+
+
+def list_known(known: Sequence[str]) -> str:
+    """The known names, as far as they fit in a sentence."""
+    more = ", ..." if len(known) > MAX_LISTED else ""
+    return f"there are: {', '.join(known[:MAX_LISTED])}{more}"

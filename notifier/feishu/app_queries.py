@@ -15,6 +15,24 @@ async def bot_is_in(api: FeishuApi, chat_id: str) -> bool:
     return response.data.get("is_in_chat") is True
 
 
+async def list_members(api: FeishuApi, chat_id: str) -> frozenset[str]:
+    """Return the open_ids of all members of the chat. Raises CallError."""
+    found: set[str] = set()
+    token = ""
+    while True:
+        query = {"member_id_type": "open_id", "page_size": "100"} | ({"page_token": token} if token else {})
+        response = await api.call(
+            "GET", f"/open-apis/im/v1/chats/{quote(chat_id, safe='')}/members", query=query
+        )
+        items = response.data.get("items")
+        for item in items if isinstance(items, list) else []:
+            if isinstance(item, dict) and isinstance(item.get("member_id"), str):
+                found.add(item["member_id"])
+        token = str(response.data.get("page_token") or "")
+        if not token or response.data.get("has_more") is not True:
+            return frozenset(found)
+
+
 PATH = "/open-apis/event/v1/connection"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from notifier.domain.scopes import SCOPES, Feature
 from notifier.errors import (
     AccountDeactivated,
     AccountUnknown,
@@ -146,7 +147,9 @@ FAILURE_RULES: Mapping[int, FailureRule] = {
     # uploading a file
     234001: _rule(FailureClass.PERMANENT, "a parameter of the upload is not valid", REPORT_BUG),
     234002: _rule(
-        FailureClass.PERMANENT, "the app has no permission to upload", f"add the scope im:resource, {PUBLISH}"
+        FailureClass.PERMANENT,
+        "the app has no permission to upload",
+        f"add the scope {SCOPES[Feature.FILES]}, {PUBLISH}",
     ),
     234006: _rule(
         FailureClass.PERMANENT, "the file is larger than 30 MB", "make the digest's period shorter"

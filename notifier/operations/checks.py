@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +13,12 @@ from notifier.config.settings import Config, suggest_name
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due
+from notifier.operations.check_result import CheckResult
+from notifier.operations.environment_checks import check_environment
 from notifier.operations.sample_cards import list_samples, make_sample
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
-    """Result of one check. next_step: what to do if the check failed."""
-
-    is_ok: bool
-    subject: str
-    next_step: str = ""
-
-    def as_line(self) -> str:
-        """Return the result as one line, with the next step after a problem."""
-        label = "ok      " if self.is_ok else "PROBLEM "
-        next_step = f" -> {self.next_step}" if self.next_step else ""
-        return f"{label} {self.subject}{next_step}"
+MAX_PROBLEMS = 5
+"""Problems of one template that a check shows."""
 
 
 def list_templates(config: Config) -> list[str]:
@@ -54,6 +43,7 @@ def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
         *_credentials(config),
     ]
     results += [*_webhook(config), _store(config), *_digests(config, clock), *_templates(config)]
+    results += check_environment(loaded)
     return results
 
 
@@ -148,11 +138,7 @@ def _unused_files(folder: Path | None, known: list[str]) -> list[str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.name.startswith(".")
     }
-    texts = {
-        name: path.read_text(encoding="utf-8", errors="replace")
-        for name, path in names.items()
-        if name.endswith(".j2")
-    }
+    texts = {name: _read_or_nothing(path) for name, path in names.items() if name.endswith(".j2")}
     return [
         name
         for name in names
@@ -166,6 +152,14 @@ def _unused_files(folder: Path | None, known: list[str]) -> list[str]:
     ]
 
 
+def _read_or_nothing(path: Path) -> str:
+    """An unreadable template is reported when it is rendered."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
 def _unused(name: str) -> CheckResult:
     return CheckResult(
         is_ok=False,
@@ -175,23 +169,26 @@ def _unused(name: str) -> CheckResult:
 
 
 def _template(templates: CardTemplates, name: str, config: Config) -> CheckResult:
+    """Render every sample. All problems are reported, each once."""
     samples = list_samples(name)
+    found: dict[str, str] = {}
     for sample_name in samples:
         try:
             card = templates.render(name, {"card": make_sample(sample_name, config)})
-        except TemplateBroken as error:
-            return CheckResult(
-                is_ok=False,
-                subject=f"template {error}",
-                next_step=f"see it with: notifier preview {name} --sample {sample_name}",
-            )
-        problems = card_problems(card)
-        if problems:
-            return CheckResult(
-                is_ok=False,
-                subject=f"template {name} (sample {sample_name}): {problems[0].path}: {problems[0].message}",
-                next_step=f"see it with: notifier preview {name} --sample {sample_name}",
-            )
+        except (TemplateBroken, OSError) as error:
+            found.setdefault(str(error), sample_name)
+            continue
+        for problem in card_problems(card):
+            found.setdefault(f"{name} (sample {sample_name}): {problem.path}: {problem.message}", sample_name)
+    if found:
+        said = "; ".join(list(found)[:MAX_PROBLEMS])
+        more = f"; and {len(found) - MAX_PROBLEMS} more" if len(found) > MAX_PROBLEMS else ""
+        first = next(iter(found.values()))
+        return CheckResult(
+            is_ok=False,
+            subject=f"template {said}{more}",
+            next_step=f"see it with: notifier preview {name} --sample {first}",
+        )
     return CheckResult(
         is_ok=True, subject=f"template {name} ({templates.source_of(name)}), {len(samples)} samples"
     )

@@ -1,15 +1,20 @@
 """Online checks: call Feishu to check the token, the scopes, and the bot's membership in each group."""
 
-from notifier.clock import Clock
+import uuid
+from collections.abc import Collection
+
+from notifier.clock import Clock, to_millis
 from notifier.config.sections import Transport
 from notifier.config.settings import Config
+from notifier.domain.money import Kind
+from notifier.domain.scopes import SCOPES, Feature
 from notifier.errors import AccountUnknown, CallError, NotAuthorised, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.app_queries import bot_is_in
+from notifier.feishu.app_queries import bot_is_in, list_members
 from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
-from notifier.operations.checks import CheckResult
+from notifier.operations.check_result import CheckResult
 from notifier.runtime import factories
 
 
@@ -34,16 +39,129 @@ async def check_online(config: Config, clock: Clock) -> list[CheckResult]:
                     next_step=f"is {config.feishu.base_url} reachable from this machine (proxy, firewall)?",
                 )
             ]
-        results = [CheckResult(is_ok=True, subject=f"token from {config.feishu.base_url}")]
+        results = [
+            CheckResult(is_ok=True, subject=f"token from {config.feishu.base_url}"),
+            await _clock(api, clock),
+        ]
         if config.feishu.transport is Transport.LONG_CONNECTION:
             results.append(await _long_connection(config))
-        results.append(await _hire_scope(api))
-        results.append(await _send_scope(api))
-        if any(digest.file != "never" for digest in config.digests):
-            results.append(await _file_scope(api))
+        results.append(_event_subscription(config))
+        features = needed_features(config)
+        probes = {
+            Feature.RECEIVE: _hire_scope,
+            Feature.SEND: _send_scope,
+            Feature.WITHDRAW: _withdraw_scope,
+            Feature.FILES: _file_scope,
+        }
+        results += [await probes[feature](api) for feature in features if feature in probes]
         for name, group in config.groups.items():
             results.append(await _group(api, name, group.chat_id))
+            results += await _operators(api, name, group.chat_id, group.operators)
+        results.append(_fallback(config))
         return results
+
+
+def needed_features(config: Config) -> list[Feature]:
+    """Return the features that the configuration uses, in the order of the table of scopes."""
+    uses = {
+        Feature.RECEIVE: True,
+        Feature.SEND: True,
+        Feature.GROUPS: bool(config.groups),
+        Feature.OPERATORS: any(group.operators for group in config.groups.values()),
+        Feature.WITHDRAW: bool(config.withdrawals.offer_to),
+        Feature.FILES: any(digest.file != "never" for digest in config.digests),
+    }
+    return [feature for feature in Feature if uses[feature]]
+
+
+MAX_SKEW_MS = 60_000
+"""Signatures of the webhook and of payout reports allow 5 minutes."""
+
+
+async def _clock(api: FeishuApi, clock: Clock) -> CheckResult:
+    """Compare our clock with the time in Feishu's answer."""
+    try:
+        served_at = (await api.call("GET", "/open-apis/bot/v3/info")).served_at
+    except CallError as error:
+        return CheckResult(is_ok=False, is_checkable=False, subject=f"clock: {_short(error)}")
+    if served_at is None:
+        return CheckResult(is_ok=False, is_checkable=False, subject="clock: Feishu's answer names no time")
+    skew = to_millis(clock.now()) - served_at
+    said = f"{abs(skew) / 1000:.0f} s {'ahead of' if skew > 0 else 'behind'} Feishu"
+    return CheckResult(
+        is_ok=abs(skew) <= MAX_SKEW_MS,
+        subject=f"clock: {said}",
+        next_step="" if abs(skew) <= MAX_SKEW_MS else "set the clock of this machine, best by NTP",
+    )
+
+
+def _event_subscription(config: Config) -> CheckResult:
+    events = "hire.referral_account.assets_update_v1"
+    if config.withdrawals.offer_to:
+        events += " and card.action.trigger"
+    return CheckResult(
+        is_ok=False,
+        is_checkable=False,
+        subject=f"subscription of {events}: Feishu shows it in the developer console only",
+        next_step="look there under Events and callbacks; `notifier status` shows when the last event came",
+    )
+
+
+async def _withdraw_scope(api: FeishuApi) -> CheckResult:
+    """Withdraw from an account that cannot exist. With the scope, Feishu answers that it is unknown."""
+    scope = SCOPES[Feature.WITHDRAW]
+    order_id = f"check-{uuid.uuid4().hex}"
+    try:
+        await FeishuReferralAccounts(api).withdraw(
+            NONEXISTENT_ACCOUNT_ID, order_id=order_id, kinds=(Kind.POINTS,)
+        )
+    except AccountUnknown:
+        return CheckResult(is_ok=True, subject=f"scope {scope}")
+    except CallError as error:
+        if error.code == BAD_ACCOUNT_ID:
+            return CheckResult(is_ok=True, subject=f"scope {scope}")
+        return _failed_scope(scope, error)
+    return CheckResult(is_ok=True, subject=f"scope {scope}")
+
+
+async def _operators(
+    api: FeishuApi, name: str, chat_id: str, operators: Collection[str]
+) -> list[CheckResult]:
+    """Whether each operator is a member of the group: only members see the card with the button."""
+    if not operators:
+        return []
+    subject = f"operators of group {name}"
+    try:
+        members = await list_members(api, chat_id)
+    except CallError as error:
+        scope = SCOPES[Feature.OPERATORS]
+        next_step = f"add {scope} {PUBLISH}" if error.code in SCOPE_MISSING else "try again"
+        return [
+            CheckResult(
+                is_ok=False, is_checkable=False, subject=f"{subject}: {_short(error)}", next_step=next_step
+            )
+        ]
+    absent = [each for each in operators if each not in members]
+    if not absent:
+        return [CheckResult(is_ok=True, subject=f"{subject}: {len(operators)}, all members")]
+    return [
+        CheckResult(
+            is_ok=False,
+            subject=f"operator {each} is not a member of group {name}, or does not exist",
+            next_step="compare the open_id, which differs in each app, or add the person to the group",
+        )
+        for each in absent
+    ]
+
+
+def _fallback(config: Config) -> CheckResult:
+    if config.fallback_group is None:
+        return CheckResult(
+            is_ok=False,
+            subject="fallback_group is not set: a card that cannot reach its person reaches nobody",
+            next_step="name a group of HR",
+        )
+    return CheckResult(is_ok=True, subject=f"fallback group: {config.fallback_group}")
 
 
 PUBLISH = "in the developer console under Permissions, then create and publish an app version"
@@ -68,7 +186,7 @@ async def _long_connection(config: Config) -> CheckResult:
 
 async def _hire_scope(api: FeishuApi) -> CheckResult:
     """Look up an account that cannot exist. With the scope, Feishu answers that it is unknown."""
-    scope = "hire:referral_account:readonly"
+    scope = SCOPES[Feature.RECEIVE]
     try:
         await FeishuReferralAccounts(api).referrer(NONEXISTENT_ACCOUNT_ID)
     except AccountUnknown:
@@ -82,7 +200,7 @@ async def _hire_scope(api: FeishuApi) -> CheckResult:
 
 async def _send_scope(api: FeishuApi) -> CheckResult:
     """Send to a recipient that cannot exist. With the scope, Feishu rejects the recipient."""
-    scope = "im:message:send_as_bot"
+    scope = SCOPES[Feature.SEND]
     body = {"receive_id": "ou_nobody", "msg_type": "text", "content": '{"text":"."}'}
     try:
         await api.call("POST", "/open-apis/im/v1/messages", query={"receive_id_type": "open_id"}, body=body)
@@ -103,7 +221,7 @@ async def _send_scope(api: FeishuApi) -> CheckResult:
 
 async def _file_scope(api: FeishuApi) -> CheckResult:
     """Upload an empty file. With the scope, Feishu rejects it because it is empty."""
-    scope = "im:resource"
+    scope = SCOPES[Feature.FILES]
     try:
         await FeishuMessageSender(api).upload("check.csv", b"")
     except CallError as error:
@@ -124,7 +242,7 @@ def _failed_scope(scope: str, error: CallError) -> CheckResult:
             is_ok=False, subject=f"scope {scope}: {_short(error)}", next_step=f"add {scope} {PUBLISH}"
         )
     return CheckResult(
-        is_ok=False, subject=f"scope {scope}: could not be checked: {error}", next_step="try again"
+        is_ok=False, is_checkable=False, subject=f"scope {scope}: {error}", next_step="try again"
     )
 
 
@@ -138,7 +256,7 @@ async def _group(api: FeishuApi, name: str, chat_id: str) -> CheckResult:
             return CheckResult(
                 is_ok=False,
                 subject=f"{subject}: {_short(error)}",
-                next_step=f"add im:chat:readonly {PUBLISH}",
+                next_step=f"add {SCOPES[Feature.GROUPS]} {PUBLISH}",
             )
         return CheckResult(
             is_ok=False,

@@ -18,7 +18,7 @@ from notifier.sandbox.settings import SandboxSettings
 
 STOP_SECONDS = 12
 CONFIG_FILE = "config.yaml"
-CLOCK_FILE = "clock"
+CLOCK_FILE = "sandbox-clock"
 
 CONFIG_TEMPLATE = """\
 # Created by `notifier sandbox`: connects the notifier to the Feishu sandbox on this machine.

@@ -1,11 +1,13 @@
 """Status: the report of `notifier status`."""
 
 import dataclasses
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from notifier.clock import DAY_MS, Clock, Millis, to_millis
+from notifier.domain.payout import PayoutState
 from notifier.domain.reconciliation import REDELIVERY_MS
 from notifier.operations.formatting import format_ago, format_counts, format_duration, format_iso
 from notifier.store import accounts, delivery_admin, payouts, rate_limits, reconciliations, workers
@@ -20,6 +22,20 @@ from notifier.store.workers import WorkerRow
 
 HEARTBEAT_STALE_MS = 20_000
 MAX_SHOWN = 10
+LINE_LENGTH = 120
+"""Longest line of the report, in characters."""
+PROBLEM_STATES = (PayoutState.DEAD, PayoutState.UNKNOWN, PayoutState.UNCONFIRMED)
+REMEDIES = {
+    "dead": "correct the cause, then `notifier deliveries retry ID`; `deliveries list --state dead` has the ids",
+    "unknown": "look whether the card arrived, then `notifier deliveries retry ID` or `drop ID`",
+}
+"""What to do, by state of a delivery."""
+PAYOUT_REMEDIES = {
+    PayoutState.DEAD: "correct the cause, then `notifier payouts retry {}`",
+    PayoutState.UNKNOWN: "ask the payroll team whether it was paid, then `notifier payouts mark {} paid` or `retry`",
+    PayoutState.UNCONFIRMED: "compare with Feishu Hire, then `notifier payouts confirm {}`",
+}
+"""What to do, by state of a payout."""
 WEEK_MS = 7 * DAY_MS
 
 
@@ -51,6 +67,10 @@ class Status:
     """Cards sent in a lower variant: template, reason, number."""
     rate_limited: list[tuple[str, Millis, str]]
     """Closed rate limiters: name, end in Unix milliseconds, reason."""
+    rerouted: list[tuple[str, int]]
+    """Cards of the last week that went to the fallback group: reason, number."""
+    payout_problems: list[tuple[str, PayoutState, str]]
+    """Payouts that need attention: order id, state, reason."""
     payouts: dict[str, int]
     """Number of payouts by state."""
     missed_digests: list[DigestRunRow]
@@ -115,6 +135,12 @@ class Status:
                 for variant, reason, count in self.degraded
             ],
             "payouts": self.payouts,
+            "payout_problems": [
+                {"order_id": order_id, "state": state, "reason": reason}
+                for order_id, state, reason in self.payout_problems
+            ],
+            "rerouted": [{"reason": reason, "count": count} for reason, count in self.rerouted],
+            "attention": self.attention(),
             "missed_digests": [
                 {"digest": run.digest, "period": run.period, "to": run.recipient}
                 for run in self.missed_digests
@@ -126,8 +152,37 @@ class Status:
         }
 
     def as_text(self) -> str:
-        """Return the report as lines of text."""
-        return "\n".join(self._lines())
+        """Return the report as lines of text, none longer than LINE_LENGTH."""
+        return "\n".join(
+            textwrap.fill(line, LINE_LENGTH, subsequent_indent=" " * 16, break_on_hyphens=False)
+            for line in self._lines()
+        )
+
+    def attention(self) -> list[str]:
+        """Return what needs attention, most urgent first; empty if all is well."""
+        found = []
+        if self.process != "running":
+            found.append(f"process {self._process_text()}")
+        elif self.connection not in {"connected", "listening"}:
+            found.append(f"connection {self.connection}")
+        if self.store_problem is not None:
+            found.append(f"store {self.store_problem}")
+        counts = {
+            "dead deliveries": self.deliveries.get("dead", 0),
+            "unknown deliveries": self.deliveries.get("unknown", 0),
+            "quarantined events": self.inbox.get("quarantined", 0),
+            "payouts with a problem": sum(self.payouts.get(state, 0) for state in PROBLEM_STATES),
+            "digests not sent": len(self.missed_digests),
+            "referrers that cannot be looked up": len(self.failing_lookups),
+        }
+        return found + [f"{count} {what}" for what, count in counts.items() if count]
+
+    def summary(self) -> str:
+        """Return one line for monitoring."""
+        found = self.attention()
+        if found:
+            return f"ATTENTION: {'; '.join(found)}"
+        return f"OK: {self._process_text()}, {self.connection}, {self.waiting} waiting"
 
     def _lines(self) -> Iterable[str]:
         yield from self._process_lines()
@@ -154,6 +209,12 @@ class Status:
             yield f"on hold       {name} for {format_duration(until - self.now)}: {reason}"
         for state, code, reason, count in self.stalled:
             yield f"  {count} {state}{f' (code {code})' if code else ''}: {reason}"
+            yield f"    -> {REMEDIES[state]}"
+        for reason, count in self.rerouted:
+            yield f"  {count} rerouted to the fallback group: {reason}"
+        for order_id, state, reason in self.payout_problems:
+            yield f"  payout {order_id} {state}: {reason or 'no reason given'}"
+            yield f"    -> {PAYOUT_REMEDIES[state].format(order_id)}"
         for account, tries, reason in self.failing_lookups:
             yield f"  look-up of account {account} failed {tries} times: {reason}"
         if self.degraded:
@@ -260,6 +321,11 @@ def _read_status(database: Database, now: Millis, *, per_minute: float) -> Statu
             quarantined=inbox_table.list_quarantined(connection, limit=MAX_SHOWN),
             failing_lookups=list(accounts.list_failing_lookups(connection, limit=MAX_SHOWN)),
             rate_limited=rate_limits.list_blocked(connection, now=now),
+            rerouted=delivery_admin.count_reroute_reasons(connection, since=now - WEEK_MS, limit=MAX_SHOWN),
+            payout_problems=[
+                (each.order_id, each.state, each.reason or "")
+                for each in payouts.list_payouts(connection, states=PROBLEM_STATES, limit=MAX_SHOWN)
+            ],
             payouts=payouts.count_by_state(connection),
             missed_digests=digest_runs.list_missed(connection, since=now - WEEK_MS, limit=MAX_SHOWN),
             reconciliation=reconciliations.get_newest(connection),

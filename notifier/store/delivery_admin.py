@@ -255,6 +255,19 @@ def count_failure_reasons(connection: Connection, *, limit: int) -> list[tuple[s
     return [(row.state, row.last_code, row.last_error or "", row.row_count) for row in rows]
 
 
+def count_reroute_reasons(connection: Connection, *, since: Millis, limit: int) -> list[tuple[str, int]]:
+    """(reason, count) of deliveries that were rerouted since this time (ms), most frequent first."""
+    count = sa.func.count().label("row_count")
+    rows = connection.execute(
+        sa.select(deliveries.c.last_error, count)
+        .where(deliveries.c.state == DeliveryState.REROUTED, deliveries.c.updated_at >= since)
+        .group_by(deliveries.c.last_error)
+        .order_by(count.desc())
+        .limit(limit)
+    )
+    return [(row.last_error or "", row.row_count) for row in rows]
+
+
 def count_degraded_cards(connection: Connection, *, since: Millis, limit: int) -> list[tuple[str, str, int]]:
     """(variant, reason, count) of degraded cards since this time (ms), most frequent first."""
     count = sa.func.count().label("row_count")

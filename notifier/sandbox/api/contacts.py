@@ -24,13 +24,15 @@ class ContactApi:
         """All calls of this class."""
         users, chats = "/open-apis/contact/v3/users", "/open-apis/im/v1/chats"
         by_id, base = ("contact:user.id:readonly",), ("contact:contact.base:readonly",)
-        in_chat = chats + "/{chat_id}/members/is_in_chat"
+        members = chats + "/{chat_id}/members"
+        in_chat = members + "/is_in_chat"
         return [
             Api(method="POST", path=users + "/batch_get_id", scopes=by_id, limits=MESSAGES, answer=self.find),
             Api(method="GET", path=users + "/batch", scopes=base, limits=MESSAGES, answer=self.users),
             Api(method="GET", path=users + ONE_USER, scopes=base, limits=MESSAGES, answer=self.user),
             Api(method="GET", path="/open-apis/bot/v3/info", scopes=(), limits=MESSAGES, answer=self.bot),
             Api(method="GET", path=chats, scopes=CHAT_SCOPES, limits=MESSAGES, answer=self.chats),
+            Api(method="GET", path=members, scopes=MEMBER_SCOPES, limits=MESSAGES, answer=self.members),
             Api(method="GET", path=in_chat, scopes=MEMBER_SCOPES, limits=MESSAGES, answer=self.is_in_chat),
         ]
 
@@ -129,6 +131,19 @@ class ContactApi:
         ]
         has_more = end < len(groups)
         return {"items": items, "has_more": has_more, "page_token": str(end) if has_more else ""}
+
+    def members(self, call: Call) -> JsonObject:
+        """The people in a group, without the bot."""
+        group = self._tenant.groups.get(call.path["chat_id"])
+        if group is None:
+            raise RefusedError(232006)
+        people = {person.open_id: person for person in self._tenant.people.values()}
+        items = [
+            {"member_id_type": "open_id", "member_id": open_id, "name": people[open_id].name}
+            for open_id in group.members
+            if open_id in people
+        ]
+        return {"items": items, "has_more": False, "page_token": "", "member_total": len(items)}
 
     def is_in_chat(self, call: Call) -> JsonObject:
         """Whether the bot is a member of the group."""

@@ -110,5 +110,5 @@ def _refusal_reason(request: web.Request) -> str | None:
         return "the sandbox does not answer other origins"
     own_api = request.path.startswith("/sandbox/api")
     if own_api and request.method == "POST" and request.content_type != "application/json":
-        return "Content-Type must be application/json"
+        return "the sandbox needs Content-Type: application/json"
     return None

@@ -1,0 +1,131 @@
+"""Checks of the machine: time zone, encoding, proxies, files and their owners, free space, temporary files."""
+
+import locale
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from notifier.config.loader import LoadedConfig
+from notifier.operations.check_result import CheckResult
+from notifier.store.engine.ownership import SIDE_FILES, name_of
+
+LEAST_FREE_BYTES = 500 * 1024 * 1024
+"""Below this the database may not be able to grow before somebody notices."""
+PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+
+
+def check_environment(loaded: LoadedConfig, environ: Mapping[str, str] | None = None) -> list[CheckResult]:
+    """Check what the machine sets. environ: None for the environment of the process."""
+    environ = os.environ if environ is None else environ
+    return [
+        _time_zone(environ),
+        _encoding(),
+        *_proxies(environ),
+        *_files(loaded),
+        _space(loaded),
+        _temporary_files(),
+    ]
+
+
+def _time_zone(environ: Mapping[str, str]) -> CheckResult:
+    """The notifier uses the zones of the configuration. Only the log and other programs use that of the machine."""
+    zone = environ.get("TZ", "")
+    try:
+        is_known = not zone or bool(ZoneInfo(zone.strip(":")))
+    except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        is_known = False
+    note = "" if is_known else ", which is no IANA zone; the notifier does not use it"
+    return CheckResult(is_ok=True, subject=f"time zone of the machine: {zone or 'default'}{note}")
+
+
+def _encoding() -> CheckResult:
+    encoding = locale.getpreferredencoding(do_setlocale=False)
+    return CheckResult(
+        is_ok=encoding.lower().replace("-", "") == "utf8",
+        subject=f"encoding of the machine: {encoding}",
+        next_step=""
+        if encoding.lower() == "utf-8"
+        else "set LANG=C.UTF-8, so that exports and logs show every name",
+    )
+
+
+def _proxies(environ: Mapping[str, str]) -> Iterable[CheckResult]:
+    """Credentials of a proxy are never shown."""
+    for name in PROXY_VARIABLES:
+        if value := environ.get(name):
+            host = urlsplit(value).hostname
+            yield CheckResult(
+                is_ok=host is not None,
+                subject=f"{name} is set: calls to Feishu's API go through {host or 'an address that is not valid'}",
+                next_step="" if host else f"correct {name}, such as http://proxy.example.com:3128",
+            )
+
+
+def _files(loaded: LoadedConfig) -> Iterable[CheckResult]:
+    """Files that others can read, or that belong to somebody else."""
+    database = Path(loaded.config.store.url.removeprefix("sqlite:///")).absolute()
+    files = [database, *(Path(f"{database}{ending}") for ending in SIDE_FILES)]
+    if loaded.file is not None and _holds_secrets(loaded):
+        files.append(loaded.file)
+    found = [path for path in files if path.is_file()]
+    wide = [path for path in found if path.stat().st_mode & 0o077]
+    if wide:
+        names = " ".join(str(path) for path in wide)
+        yield CheckResult(
+            is_ok=False,
+            subject=f"others on this machine can read {', '.join(path.name for path in wide)}",
+            next_step=f"chmod 600 {names}",
+        )
+    foreign = [path for path in found if path.stat().st_uid != os.geteuid() and not os.access(path, os.W_OK)]
+    for path in foreign:
+        if path != loaded.file:
+            owner, user = name_of(path.stat().st_uid), name_of(os.geteuid())
+            yield CheckResult(
+                is_ok=False,
+                subject=f"{path} belongs to {owner}",
+                next_step=f"chown {user} {path}, or run as {owner}",
+            )
+    if not wide and not foreign:
+        yield CheckResult(is_ok=True, subject="files: owner and modes")
+
+
+def _holds_secrets(loaded: LoadedConfig) -> bool:
+    """Whether a secret stands in the file, and not in the environment."""
+    config = loaded.config
+    secrets = {
+        "feishu.app_secret": config.feishu.app_secret,
+        "webhook.encrypt_key": config.webhook.encrypt_key,
+        "webhook.verification_token": config.webhook.verification_token,
+        "payouts.secret": config.payouts.secret,
+    }
+    return any(value.get_secret_value() and key not in loaded.origins for key, value in secrets.items())
+
+
+def _space(loaded: LoadedConfig) -> CheckResult:
+    database = Path(loaded.config.store.url.removeprefix("sqlite:///")).absolute()
+    folder = next(place for place in database.parents if place.is_dir())
+    free = shutil.disk_usage(folder).free
+    return CheckResult(
+        is_ok=free >= LEAST_FREE_BYTES,
+        subject=f"free space for the database: {free // 2**20} MB",
+        next_step=""
+        if free >= LEAST_FREE_BYTES
+        else f"make room in {folder}: at least {LEAST_FREE_BYTES // 2**20} MB",
+    )
+
+
+def _temporary_files() -> CheckResult:
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(b"x")
+    except OSError as error:
+        return CheckResult(
+            is_ok=False,
+            subject=f"temporary files: {error.strerror}",
+            next_step="set TMPDIR to a folder that the notifier may write",
+        )
+    return CheckResult(is_ok=True, subject=f"temporary files: {tempfile.gettempdir()}")
