@@ -50,6 +50,7 @@ STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
     234001: (400, "Invalid request param."),
     234006: (400, "The file size exceeds the max value."),
     234010: (400, "File's size can't be 0."),
+    234011: (400, "The image type is not supported."),
     # contact and chats
     40001: (400, "param error"),
     41012: (400, "user id invalid error"),

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from notifier.sandbox import accounts
 from notifier.sandbox.api.contacts import ContactApi
+from notifier.sandbox.api.files import FileApi
 from notifier.sandbox.api.gateway import Api, ApiGateway
 from notifier.sandbox.api.hire import ReferralAccountApi
 from notifier.sandbox.api.messages import MessageApi
@@ -51,6 +52,7 @@ class Sandbox:
         """All calls of the platform behind the gateway."""
         return [
             *self.messages.apis(),
+            *FileApi(self.tenant).apis(),
             *self.hire.apis(),
             *self.contacts.apis(),
             *self.connection.apis(),

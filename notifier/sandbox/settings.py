@@ -99,6 +99,7 @@ class SandboxSettings:
     patch_window_seconds: float = 14 * 86400  # how long a card can be updated
     leak_audit: bool = True  # refuse plain phone numbers and e-mail addresses in messages
     may_mention_all: bool = False  # cards can mention all members of a group
+    image_keys: frozenset[str] = frozenset()  # images that the app uploaded before the sandbox started
     tables_per_card: int = 3  # Feishu documents 5, but refuses more than 3
 
     withdrawal_emits_event: bool = True  # not documented; the safe assumption

@@ -123,6 +123,7 @@ class Tenant:
         self.accounts: dict[str, Account] = {}
         self.messages: dict[str, Message] = {}
         self.files: dict[str, JsonObject] = {}
+        self.images = set(settings.image_keys)  # keys of images that the app has uploaded
         self.granted_scopes = set(settings.granted_scopes)
         self.requests: list[RequestRecord] = []
         self.refusals: Counter[int] = Counter()

@@ -163,6 +163,14 @@ GOOD = {
         a_button(confirm={"title": a_text("Sure?"), "text": a_text("All of it")})
     ),
     "a submit button without behaviors": a_card(a_form()),
+    "a button without behaviors": a_card({"tag": "button", "text": a_text("Look")}),
+    "a link with an empty address for one client": a_card(
+        a_button(
+            behaviors=[
+                {"type": "open_url", "default_url": "https://pay.example.test", "pc_url": "", "ios_url": ""}
+            ]
+        )
+    ),
     "options and persons in cells": a_card(
         a_table({"a": [{"text": "paid", "color": "green"}]}, {"a": "open"}, data_type="options"),
         a_table({"a": ["ou_1"]}, {"a": "ou_2"}, data_type="persons"),
@@ -333,11 +341,6 @@ BAD: list[tuple[str, object, list[tuple[str, str]]]] = [
         [(f"{FIRST}.columns[1].name", "duplicate-column")],
     ),
     # clicks
-    (
-        "button without behaviors",
-        a_card({"tag": "button", "text": a_text()}),
-        [(f"{FIRST}.behaviors", "missing")],
-    ),
     ("button with none", a_card(a_button(behaviors=[])), [(f"{FIRST}.behaviors", "missing")]),
     (
         "callback with a string",

@@ -13,12 +13,13 @@ from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import card, send
 
 IDS = frozenset({"ou_sandbox_lin", "ou_sandbox_chen"})
+IMAGES = frozenset({"img_v3_x"})
 
 
 def refusal(made: dict[str, Any], **settings: Any) -> int:
     """The sub code, or 0 for a card that is taken."""
     try:
-        check_card(made, settings=SandboxSettings(**settings), known_ids=IDS)
+        check_card(made, settings=SandboxSettings(**settings), known_ids=IDS, known_images=IMAGES)
     except CardRefusedError as refused:
         return refused.err_code
     return 0
@@ -101,6 +102,13 @@ GOOD = [
     ),
     button(disabled=True, disabled_tips=plain("done"), hover_tips=plain("tip")),
     button(behaviors=[{"type": "open_url", "default_url": "https://sandbox.example"}]),
+    button(behaviors=[{"type": "open_url", "default_url": "https://sandbox.example", "pc_url": ""}]),
+    {"tag": "button", "text": plain()},
+    {"tag": "button", "text": plain(), "value": {"op": 1}},
+    form({"tag": "button", "name": "idle", "text": plain()}),
+    div(text=plain("x", text_size="normal_v2", text_color="blue-50")),
+    div(text=plain("x", text_size="notation_small_v2", text_color="#1f2329")),
+    columns(div(), background_style="rgba(20, 86, 240, 0.1)"),
     button(text=plain("x" * 100)),
     form({"tag": "input", "name": "why", "required": True, "placeholder": plain("?"), "max_length": 10}),
     form(
@@ -143,6 +151,8 @@ BAD: list[tuple[str, Any, int]] = [
     ("a padding below zero", panel(padding="-1px"), 200621),
     ("an unknown spacing", columns(horizontal_spacing="huge"), 200621),
     ("an unknown colour", div(text=plain("x", text_color="blurple")), 200621),
+    ("a shade of no colour", div(text=plain("x", text_color="blurple-50")), 200621),
+    ("half a colour", columns(background_style="rgba(20, 86"), 200621),
     ("an unknown text size", div(text=plain("x", text_size="giant")), 200621),
     ("a colour on lark_md", div(text={"tag": "lark_md", "content": "x", "text_color": "red"}), 200621),
     ("an unknown language", div(text=plain("x", i18n_content={"zh_CN": "x"})), 200621),
@@ -159,6 +169,7 @@ BAD: list[tuple[str, Any, int]] = [
     ("an unknown person component", {"tag": "person", "user_id": "ou_left"}, 100290),
     ("an unknown person in a list", {"tag": "person_list", "persons": [{"id": "ou_left"}]}, 100290),
     ("a bad image key", {"tag": "img", "img_key": "x", "alt": plain("")}, 200570),
+    ("the key of an image that nobody uploaded", markdown("![x](img_v3_y)"), 200570),
     ("a bad image key in Markdown", markdown("![x](https://sandbox.example/x.png)"), 200570),
     ("an image without alt", {"tag": "img", "img_key": "img_v3_x"}, 200621),
     ("six levels", nested(6), 11310),
@@ -167,13 +178,11 @@ BAD: list[tuple[str, Any, int]] = [
     ("a table in a panel", panel(table()), 200621),
     ("a table in a form", form(table()), 200621),
     ("a chart in a form", form(chart()), 200621),
-    ("a form without submit", {"tag": "form", "name": "f", "elements": [div()]}, 200621),
+    ("a form without submit", {"tag": "form", "name": "f", "elements": [div()]}, 300123),
     ("a form without name", form(name=""), 200621),
     ("a nameless input in a form", form({"tag": "input"}), 200530),
     ("an empty name in a form", form({"tag": "input", "name": ""}), 200530),
     ("one name twice in a form", form({"tag": "input", "name": "go"}), 200621),
-    ("a button without behaviors", {"tag": "button", "text": plain()}, 200621),
-    ("a button with the value of 1.0", button(value={"op": 1}), 200621),
     ("a string as callback value", button(behaviors=[{"type": "callback", "value": "x"}]), 200621),
     ("a callback without value", button(behaviors=[{"type": "callback"}]), 200621),
     ("an unknown behavior", button(behaviors=[{"type": "jump"}]), 200621),
@@ -229,7 +238,7 @@ def test_a_bad_component_is_refused(element: Any, code: int) -> None:
             {
                 "header": {
                     "title": {"tag": "lark_md", "content": "x"},
-                    "icon": {"tag": "custom_icon", "img_key": "img_1"},
+                    "icon": {"tag": "custom_icon", "img_key": "img_v3_x"},
                 }
             },
             0,
@@ -260,7 +269,9 @@ def test_a_bad_component_is_refused(element: Any, code: int) -> None:
         ({"elements": []}, 200621),
         ({"i18n_elements": {}}, 200621),
         ({"body": {}}, 200621),
-        ({"body": {"elements": [], "direction": "diagonal"}}, 200621),
+        ({"body": {"elements": []}}, 200621),
+        ({"header": {"title": plain(), "template": "#ff0000"}}, 200621),
+        ({"body": {"elements": [div()], "direction": "diagonal"}}, 200621),
         ({"schema": "3.0"}, 200621),
         ({"schema": 2.0}, 200621),
     ],
@@ -299,10 +310,32 @@ def test_a_bot_that_may_mention_everybody_does() -> None:
 
 @pytest.mark.parametrize(
     "loose",
-    [{"elements": [{"tag": "note"}]}, {"type": "template", "data": {"template_id": "x"}}, {"schema": "1.0"}],
+    [
+        {"elements": [{"tag": "note"}]},
+        {"schema": "1.0", "elements": []},
+        {"i18n_elements": {"zh_cn": []}},
+        {"type": "template", "data": {"template_id": "x"}},
+    ],
 )
-def test_other_kinds_of_card_are_accepted_verbatim(loose: dict[str, Any]) -> None:
+def test_other_kinds_of_card_are_accepted_by_their_frame(loose: dict[str, Any]) -> None:
     assert 0 == refusal(loose)
+
+
+@pytest.mark.parametrize(
+    "wrong, code",
+    [
+        ({}, 200621),
+        ({"card": card()}, 200621),
+        ({"msg_type": "interactive", "card": card()}, 200621),
+        ({"schema": "1.0"}, 200621),
+        ({"body": {"elements": [div()]}}, 200621),
+        ({"type": "template"}, 200621),
+        ({"type": "template", "data": {}}, 200380),
+        ({"type": "card", "data": {"card_id": "7355372766134157313"}}, 10002),
+    ],
+)
+def test_what_is_no_card_is_refused(wrong: dict[str, Any], code: int) -> None:
+    assert code == refusal(wrong)
 
 
 def test_a_refused_card_is_answered_with_path_and_value(feishu_box: FeishuBox) -> None:

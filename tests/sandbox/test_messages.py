@@ -110,6 +110,21 @@ def test_an_unknown_receiver_is_refused(feishu_box: FeishuBox, to: str, code: in
         ({"uuid": 1}, 9499),
         ({"msg_type": "file", "content": '{"file_key": "of another app"}'}, 230017),
         ({"msg_type": "file", "content": '{"file_key": []}'}, 230017),
+        ({"msg_type": "file", "content": "{}"}, 230001),
+        ({"msg_type": "image", "content": "{}"}, 230001),
+        ({"msg_type": "image", "content": '{"image_key": "img_v3_of_another_app"}'}, 230017),
+        ({"msg_type": "share_chat", "content": "{}"}, 230001),
+        ({"msg_type": "post", "content": "{}"}, 230001),
+        ({"msg_type": "post", "content": '{"content": [[]]}'}, 230001),
+        ({"msg_type": "post", "content": '{"zh_cn": {"content": ["text"]}}'}, 230001),
+        (
+            {"msg_type": "post", "content": '{"zh_cn": {"content": [[{"tag": "img", "image_key": "x"}]]}}'},
+            230017,
+        ),
+        ({"content": '{"text": NaN}'}, 230001),
+        ({"msg_type": "interactive", "content": '{"schema": "2.0", "n": Infinity}'}, 230001),
+        ({"msg_type": "interactive", "content": "{}"}, 230099),
+        ({"msg_type": "interactive", "content": '{"type": "card", "data": {"card_id": "7"}}'}, 230099),
         ({"msg_type": "interactive", "content": '{"a":' * 900 + "1" + "}" * 900}, 230001),
         ({"msg_type": "interactive", "content": "[" * 90_000}, 9499),
     ],
@@ -234,8 +249,25 @@ def test_an_update_has_14_days_and_5_calls_a_second() -> None:
 def test_only_cards_that_exist_can_be_updated(feishu_box: FeishuBox) -> None:
     text_id = send(feishu_box, "hi").data["message_id"]
 
-    assert 230054 == patch(feishu_box, text_id, card()).code
+    refused = patch(feishu_box, text_id, card())
+    assert (230001, True) == (refused.code, "NOT a card" in refused.content["msg"])
     assert 99992354 == patch(feishu_box, "om_nothing", card()).code
+
+
+def test_an_update_keeps_the_version_of_the_card(feishu_box: FeishuBox) -> None:
+    old = {"config": {"update_multi": True}, "elements": [{"tag": "hr"}]}
+    for sent, other in ((card(), old), (old, card())):
+        message_id = send(feishu_box, sent).data["message_id"]
+        refused = patch(feishu_box, message_id, other)
+
+        assert (230099, True) == (refused.code, "ErrCode: 200830" in refused.content["msg"])
+        assert 0 == patch(feishu_box, message_id, sent).code
+
+
+def test_a_post_is_sent(feishu_box: FeishuBox) -> None:
+    post = {"zh_cn": {"title": "t", "content": [[{"tag": "text", "text": "hi"}], []]}}
+
+    assert 0 == send(feishu_box, post, msg_type="post").code
 
 
 def test_a_bad_card_does_not_replace_a_good_one(feishu_box: FeishuBox) -> None:
@@ -261,6 +293,31 @@ def test_a_message_can_be_read_back(feishu_box: FeishuBox) -> None:
     assert {"items": [sent]} == api(feishu_box, "GET", f"/im/v1/messages/{sent['message_id']}").data
 
 
+def _upload(box: FeishuBox, path: str, parts: list[tuple[str, bytes, str]]) -> Reply:
+    """parts: (name, content, more of the part's header)."""
+    head = '--x\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n'
+    body = (
+        b"".join(head.format(name, more).encode() + raw + b"\r\n" for name, raw, more in parts) + b"--x--\r\n"
+    )
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=x",
+        "Authorization": f"Bearer {token(box)}",
+    }
+    return call(box, "POST", f"/open-apis/im/v1/{path}", body, **headers)
+
+
+def test_an_image_is_uploaded_sent_and_shown(feishu_box: FeishuBox) -> None:
+    def upload(content: bytes, image_type: bytes = b"message") -> Reply:
+        return _upload(feishu_box, "images", [("image_type", image_type, ""), ("image", content, "")])
+
+    key = upload(b"\x89PNG\r\n\x1a\n").data["image_key"]
+    shown = card({"tag": "img", "img_key": key, "alt": {"tag": "plain_text", "content": ""}})
+
+    assert 0 == send(feishu_box, {"image_key": key}, msg_type="image").code
+    assert 0 == send(feishu_box, shown).code
+    assert [234010, 234011, 234001] == [upload(b"").code, upload(b"text").code, upload(b"GIF8", b"x").code]
+
+
 def test_a_file_is_uploaded_and_sent(feishu_box: FeishuBox) -> None:
     def upload(content: bytes) -> Reply:
         parts = [
@@ -268,16 +325,7 @@ def test_a_file_is_uploaded_and_sent(feishu_box: FeishuBox) -> None:
             ("file_name", b"a.csv", ""),
             ("file", content, '; filename="a.csv"'),
         ]
-        head = '--x\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n'
-        body = (
-            b"".join(head.format(name, more).encode() + raw + b"\r\n" for name, raw, more in parts)
-            + b"--x--\r\n"
-        )
-        headers = {
-            "Content-Type": "multipart/form-data; boundary=x",
-            "Authorization": f"Bearer {token(feishu_box)}",
-        }
-        return call(feishu_box, "POST", "/open-apis/im/v1/files", body, **headers)
+        return _upload(feishu_box, "files", parts)
 
     key = upload(b"a,b").data["file_key"]
 

@@ -333,7 +333,7 @@ def _check_card(card_renderer: Renderer, card: Card) -> None:
         assert made == json.loads(text), "what is sent is what was checked"
         assert [] == card_problems(json.loads(text))
         check_card(
-            json.loads(text), settings=SandboxSettings(), known_ids=people
+            json.loads(text), settings=SandboxSettings(), known_ids=people, known_images=frozenset()
         )  # the independent check of the sandbox
     serialise({"text": plain_text(card)}).encode()
 

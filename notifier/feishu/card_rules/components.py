@@ -153,11 +153,6 @@ def _text_in_markdown(walk: CardWalk, value: Mapping[str, object]) -> None:
     count_tables(walk, max(markdown_tables(text) if isinstance(text, str) else 0 for text in texts))
 
 
-def _require_click_effect(walk: CardWalk, button: Mapping[str, object]) -> None:
-    if "behaviors" not in button and "form_action_type" not in button:
-        walk.add_problem("missing", "A button needs behaviors: callback or open_url.", "behaviors")
-
-
 def _input_rules(walk: CardWalk, value: Mapping[str, object]) -> None:
     if "form" in walk.containers and "behaviors" in value:
         walk.add_problem(
@@ -396,7 +391,6 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
                 "required": boolean,
             },
             deprecated=DEPRECATED_CLICK,
-            extra_rule=_require_click_effect,
         ),
         "input": component_shape(
             "input",

@@ -131,6 +131,6 @@ def web_link(walk: CardWalk, value: object) -> None:
 
 
 def client_link(walk: CardWalk, value: object) -> None:
-    """A web link, or the one address that switches a link off on a client."""
-    if value != NO_LINK_HERE:
+    """A web link, "" for the address of the other clients, or the one address that switches a link off on a client."""
+    if value not in ("", NO_LINK_HERE):
         web_link(walk, value)

@@ -1,34 +1,18 @@
-"""The message calls: send, reply, update, read and upload, with Feishu's checks in Feishu's order."""
+"""The message calls: send, reply, update and read, with Feishu's checks in Feishu's order."""
 
-import json
-from dataclasses import dataclass
-
+from notifier.sandbox.api.content import Draft, check_resources, check_size, parse_content, read_draft
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES, Quota
 from notifier.sandbox.api.recipients import check_chat, find_chat_id
 from notifier.sandbox.cards.leak_audit import find_leak
 from notifier.sandbox.cards.rules import CardRefusedError, check_card
-from notifier.sandbox.error_codes import JsonObject, RefusedError, bad_field, optional_text, text_field
+from notifier.sandbox.error_codes import JsonObject, RefusedError, text_field
 from notifier.sandbox.tenant import Message, Tenant, drop_oldest, new_id
 
 SEND_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:send")
 PATCH_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:update")
 READ_SCOPES = ("im:message", "im:message:readonly", "im:message:send_as_bot")
-FILE_SCOPES = ("im:resource", "im:resource:upload")
-_MSG_TYPES = "text post image file audio media sticker interactive share_chat share_user system"
-MSG_TYPES = tuple(_MSG_TYPES.split())
-TEXT_BYTES, CARD_BYTES, FILE_BYTES, UUID_CHARS = 150 * 1024, 30 * 1024, 30 * 1024 * 1024, 50
-MAX_JSON_DEPTH = 200  # our own limit, below the recursion limit of the JSON parser
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """The content of a message after the checks of its form. content: the parsed `content_text`."""
-
-    msg_type: str
-    content_text: str
-    content: JsonObject
-    uuid: str | None
+OTHER_SCHEMA = "the new card has another schema than the one sent"
 
 
 class MessageApi:
@@ -48,13 +32,6 @@ class MessageApi:
             Api(method="POST", path=one + "/reply", scopes=SEND_SCOPES, limits=MESSAGES, answer=self.reply),
             Api(method="PATCH", path=one, scopes=PATCH_SCOPES, limits=MESSAGES, answer=self.update),
             Api(method="GET", path=one, scopes=READ_SCOPES, limits=MESSAGES, answer=self.read),
-            Api(
-                method="POST",
-                path="/open-apis/im/v1/files",
-                scopes=FILE_SCOPES,
-                limits=MESSAGES,
-                answer=self.upload,
-            ),
         ]
 
     def send(self, call: Call) -> JsonObject:
@@ -88,17 +65,21 @@ class MessageApi:
         if message.recalled:
             raise RefusedError(230011)
         if message.msg_type != "interactive":
-            raise RefusedError(230054, "ext=only cards can be updated")
+            raise RefusedError(230001, "ext=This message is NOT a card.")
         if (
             self._tenant.clock.now_ms() - message.create_time_ms
             > self._tenant.settings.patch_window_seconds * 1000
         ):
             raise RefusedError(230031)
-        content = _parse_content(content_text)
-        _check_size("interactive", content_text)
+        content = parse_content(content_text)
+        check_size("interactive", content_text)
         if not (_is_shared(message.content) and _is_shared(content)):
             raise RefusedError(
                 230001, "ext=config.update_multi must be true in the old card and in the new one"
+            )
+        if None not in (before := _schema(message.content), after := _schema(content)) and before != after:
+            raise RefusedError(
+                230099, _card_detail(CardRefusedError(200830, OTHER_SCHEMA, err_path="ROOT -> schema"))
             )
         if message.has_pending_click:
             raise RefusedError(230099, _card_detail(CardRefusedError(11310, "card action is lock")))
@@ -111,29 +92,20 @@ class MessageApi:
         """One message."""
         return {"items": [self._to_wire(self._message(call))]}
 
-    def upload(self, call: Call) -> JsonObject:
-        """Uploads a file for a later message of type file."""
-        data, name = call.form.get("file"), call.form.get("file_name")
-        if not isinstance(data, bytes) or not isinstance(name, str) or not call.form.get("file_type"):
-            raise RefusedError(234001)
-        if not data:
-            raise RefusedError(234010)
-        if len(data) > FILE_BYTES:
-            raise RefusedError(234006)
-        file_key = new_id("file_v3")
-        self._tenant.files[file_key] = {"file_name": name, "bytes": len(data), "content": data}
-        return {"file_key": file_key}
-
     def check_content(self, msg_type: str, content: JsonObject) -> None:
-        """Raises RefusedError: 230099 for an invalid card, 230028 for a leak, 230017 for an unknown file."""
+        """Raises RefusedError: 230099 for an invalid card, 230028 for a leak, 230017 for what was not uploaded."""
         tenant = self._tenant
         if msg_type == "interactive":
             try:
-                check_card(content, settings=tenant.settings, known_ids=known_person_ids(tenant))
+                check_card(
+                    content,
+                    settings=tenant.settings,
+                    known_ids=known_person_ids(tenant),
+                    known_images=tenant.images,
+                )
             except CardRefusedError as refused:
                 raise RefusedError(230099, _card_detail(refused)) from refused
-        if msg_type == "file" and str(content.get("file_key")) not in tenant.files:
-            raise RefusedError(230017)
+        check_resources(msg_type, content, tenant)
         found = find_leak(content) if tenant.settings.leak_audit else None
         if found:
             raise RefusedError(230028, f"ext=plain {found}")
@@ -209,60 +181,17 @@ class MessageApi:
         return wire
 
 
-def read_draft(body: JsonObject) -> Draft:
-    """Checks type, content (JSON in a string), size and uuid of a message. Raises RefusedError."""
-    msg_type = text_field(body, "msg_type")
-    content_text = text_field(body, "content")
-    uuid = optional_text(body, "uuid") or None
-    if msg_type not in MSG_TYPES:
-        raise bad_field("msg_type", f"must be one of {', '.join(MSG_TYPES)}", msg_type)
-    if uuid is not None and len(uuid) > UUID_CHARS:
-        raise bad_field("uuid", f"at most {UUID_CHARS} characters", uuid)
-    content = _parse_content(content_text)
-    _check_size(msg_type, content_text)
-    if msg_type == "text" and not isinstance(content.get("text"), str):
-        raise RefusedError(230001, 'ext=text content must be {"text": "..."}')
-    return Draft(msg_type=msg_type, content_text=content_text, content=content, uuid=uuid)
-
-
-def _parse_content(content_text: str) -> JsonObject:
-    try:
-        content = json.loads(content_text)
-    except ValueError as error:
-        raise RefusedError(230001, f"ext=content is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise RefusedError(230001, "ext=content must be a JSON object in a string")
-    if _json_depth(content) > MAX_JSON_DEPTH:
-        raise RefusedError(230001, "ext=content is nested too deeply")
-    return content
-
-
-def _json_depth(content: object) -> int:
-    """The nesting depth, computed without recursion."""
-    levels, level = 0, [content]
-    while level:
-        levels += 1
-        insides = [
-            item.values() if isinstance(item, dict) else item
-            for item in level
-            if isinstance(item, dict | list)
-        ]
-        level = [item for inside in insides for item in inside]
-    return levels
-
-
-def _check_size(msg_type: str, content_text: str) -> None:
-    limit = CARD_BYTES if msg_type in ("interactive", "post") else TEXT_BYTES
-    if len(content_text.encode()) > limit:
-        raise RefusedError(230025, f"ext=more than {limit} bytes")
-
-
 def _is_shared(card: JsonObject) -> bool:
-    """Whether `update_multi` is explicitly true. A template or card entity has its own config and counts as shared."""
-    if card.get("type") in ("template", "card"):
+    """Whether `update_multi` is explicitly true. A template has its own config and counts as shared."""
+    if card.get("type") == "template":
         return True
     config = card.get("config")
     return isinstance(config, dict) and config.get("update_multi") is True
+
+
+def _schema(card: JsonObject) -> object:
+    """The version of the card JSON: "1.0", "2.0", or None for a template, whose version is not known."""
+    return None if card.get("type") == "template" else card.get("schema", "1.0")
 
 
 def _card_detail(refused: CardRefusedError) -> str:

@@ -1,6 +1,7 @@
 """The state of one check of a card: path, counters, names, and the errors for what Feishu refuses."""
 
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
 from notifier.sandbox.error_codes import JsonObject
@@ -15,7 +16,7 @@ BAD_IMAGE, BAD_CHART, BAD_ROWS, BAD_ROW_KEY, EMPTY_NAME, DUPLICATE_ID = (
     200530,
     300301,
 )
-NOT_UPDATE_MULTI = 300302
+NOT_UPDATE_MULTI, NO_SUBMIT_BUTTON, UNKNOWN_CARD, NO_TEMPLATE = 300302, 300123, 10002, 200380
 MAX_ELEMENTS, MAX_LEVELS = 200, 5
 
 
@@ -34,16 +35,23 @@ class CardChecker:
     """One check of one card.
 
     components: the check for each tag that is allowed in `elements`. known_ids: ids that a card can mention.
+    known_images: keys of images that a card can show.
     colours, text_sizes: names that the card's own config defines. form_names: names of interactive components and
     forms, which must be unique.
     """
 
     def __init__(
-        self, components: Mapping[str, "Check"], *, settings: SandboxSettings, known_ids: frozenset[str]
+        self,
+        components: Mapping[str, "Check"],
+        *,
+        settings: SandboxSettings,
+        known_ids: frozenset[str],
+        known_images: AbstractSet[str],
     ) -> None:
         self.components = components
         self.settings = settings
         self.known_ids = known_ids
+        self.known_images = known_images
         self.colours: set[str] = set()
         self.text_sizes: set[str] = set()
         self.element_ids: set[str] = set()

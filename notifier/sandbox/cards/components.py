@@ -43,6 +43,7 @@ def element(checker: CardChecker, value: object) -> None:
 
 
 elements = list_of(element)
+body_elements = list_of(element, minimum=1)
 
 
 def container_of(tag: str, check_inner: Check) -> Check:

@@ -1,6 +1,6 @@
 """Checks of interactive components and of forms."""
 
-from notifier.sandbox.cards.checker import EMPTY_NAME, CardChecker, Check, as_object
+from notifier.sandbox.cards.checker import EMPTY_NAME, NO_SUBMIT_BUTTON, CardChecker, Check, as_object
 from notifier.sandbox.cards.components import common_attributes, container_of, elements, layout
 from notifier.sandbox.cards.text import icon, plain_text
 from notifier.sandbox.cards.values import (
@@ -19,7 +19,7 @@ from notifier.sandbox.cards.values import (
 _url = text(minimum=1)
 _callback = shape({"type": anything, "value": mapping(anything)})
 _open_url = shape(
-    {"type": anything}, {"default_url": _url, "pc_url": _url, "ios_url": _url, "android_url": _url}
+    {"type": anything}, {"default_url": _url, "pc_url": text(), "ios_url": text(), "android_url": text()}
 )
 
 
@@ -84,12 +84,13 @@ _button = shape(
         "icon": icon,
         "hover_tips": plain_text(),
         "form_action_type": one_of("submit", "reset"),
+        "value": anything,
     },
 )
 
 
 def _check_button(checker: CardChecker, value: object) -> None:
-    """A button outside a form needs `behaviors`. Inside a form it needs `form_action_type` or `behaviors`."""
+    """A button needs a text or an icon. Without `behaviors` a click sends `value`, or has no effect."""
     _button(checker, value)
     found = as_object(checker, value)
     if "text" not in found and "icon" not in found:
@@ -98,10 +99,6 @@ def _check_button(checker: CardChecker, value: object) -> None:
         checker.submit_buttons += 1
     if not checker.in_form and "form_action_type" in found:
         raise checker.invalid("form_action_type outside a form", found["form_action_type"])
-    if not checker.in_form and "behaviors" not in found:
-        raise checker.invalid("required property is missing, property: behaviors", "")
-    if checker.in_form and "behaviors" not in found and "form_action_type" not in found:
-        raise checker.invalid("a button in a form needs form_action_type or behaviors", "")
 
 
 _input = shape(
@@ -162,7 +159,7 @@ def _form(checker: CardChecker, value: object) -> None:
     _form_shape(checker, value)
     checker.register_name(str(as_object(checker, value)["name"]))
     if checker.submit_buttons == before:
-        raise checker.invalid("a form needs a submit button", "")
+        raise checker.refuse(NO_SUBMIT_BUTTON, "a form needs a submit button", "")
 
 
 _interactive_container = container_of(

@@ -1,10 +1,19 @@
-"""Checks whether Feishu accepts a card. Card JSON 2.0 is checked in full, 1.0 cards and templates are not.
+"""Checks whether Feishu accepts a card. Card JSON 2.0 is checked in full; of 1.0 cards and templates only the frame.
 
 The error codes are those that Feishu documents within 230099. Where it documents none, the code is 200621 (card JSON).
 """
 
-from notifier.sandbox.cards.checker import NOT_UPDATE_MULTI, CardChecker, CardRefusedError, as_text
-from notifier.sandbox.cards.components import CONTENT_COMPONENTS, elements, layout, link
+from collections.abc import Set as AbstractSet
+
+from notifier.sandbox.cards.checker import (
+    NO_TEMPLATE,
+    NOT_UPDATE_MULTI,
+    UNKNOWN_CARD,
+    CardChecker,
+    CardRefusedError,
+    as_text,
+)
+from notifier.sandbox.cards.components import CONTENT_COMPONENTS, body_elements, layout, link
 from notifier.sandbox.cards.inputs import INPUT_COMPONENTS
 from notifier.sandbox.cards.tables import TABLE_COMPONENTS
 from notifier.sandbox.cards.text import icon, text_tags, title_text
@@ -87,18 +96,45 @@ _header = shape(
     },
 )
 _card = shape(
-    {"schema": one_of("2.0"), "body": shape({"elements": elements}, layout)},
+    {"schema": one_of("2.0"), "body": shape({"elements": body_elements}, layout)},
     {"config": _config, "card_link": link, "header": _header},
 )
 
 
-def check_card(card: JsonObject, *, settings: SandboxSettings, known_ids: frozenset[str]) -> None:
-    """Raises CardRefusedError for the first error. known_ids: ids of people that the card can mention."""
-    checker = CardChecker(COMPONENTS, settings=settings, known_ids=known_ids)
+def check_card(
+    card: JsonObject, *, settings: SandboxSettings, known_ids: frozenset[str], known_images: AbstractSet[str]
+) -> None:
+    """Raises CardRefusedError for the first error.
+
+    known_ids: ids of people that the card can mention. known_images: keys of images that it can show.
+    """
+    checker = CardChecker(COMPONENTS, settings=settings, known_ids=known_ids, known_images=known_images)
+    if card.get("type") in ("template", "card"):
+        _check_reference(checker, card)
+        return
     if card.get("schema", "1.0") == "1.0":
+        _check_old_card(checker, card)
         return
     checker.colours, checker.text_sizes = _custom_names(card, "color"), _custom_names(card, "text_size")
     _card(checker, card)
+
+
+def _check_reference(checker: CardChecker, card: JsonObject) -> None:
+    """A template needs its id; there are no card entities, so that each `card_id` is unknown."""
+    data = card.get("data")
+    if not isinstance(data, dict):
+        raise checker.invalid("data should be an object", data)
+    if card["type"] == "card":
+        raise checker.refuse(UNKNOWN_CARD, "card_id is unknown", data.get("card_id"))
+    if not isinstance(data.get("template_id"), str) or not data["template_id"]:
+        raise checker.refuse(NO_TEMPLATE, "template does not exist", data.get("template_id"))
+
+
+def _check_old_card(checker: CardChecker, card: JsonObject) -> None:
+    """A card without `schema` is one of JSON 1.0, which has its elements at the top."""
+    elements, by_language = card.get("elements"), card.get("i18n_elements")
+    if not isinstance(elements, list) and not isinstance(by_language, dict):
+        raise checker.invalid('a card needs "schema": "2.0" and body, or the elements of JSON 1.0', "")
 
 
 def _custom_names(card: JsonObject, kind: str) -> set[str]:

@@ -62,8 +62,8 @@ def _check_mention(checker: CardChecker, kind: str, named: str) -> None:
 
 
 def image_key(checker: CardChecker, value: object) -> None:
-    """Checks the form of an image key."""
-    if not as_text(checker, value).startswith("img_"):
+    """Refuses the key of an image that the app has not uploaded."""
+    if as_text(checker, value) not in checker.known_images:
         raise checker.refuse(BAD_IMAGE, "image key is invalid", value)
 
 

@@ -10,7 +10,12 @@ LANGUAGES = frozenset(_LANGUAGES.split())
 _TAG_COLOURS = "neutral,blue,turquoise,lime,orange,violet,indigo,wathet,green,yellow,red,purple,carmine"
 COLOURS = frozenset([*_TAG_COLOURS.split(","), "default", "grey", "white"])
 _NAMED_SIZES = "normal,notation,xxxx-large,xxx-large,xx-large,x-large,large,medium,small,x-small"
-TEXT_SIZES = frozenset([*_NAMED_SIZES.split(","), "heading", *(f"heading-{level}" for level in range(5))])
+_IGNORED_SIZES = ("normal_v2", "notation_small_v2")  # accepted without effect
+TEXT_SIZES = frozenset(
+    [*_NAMED_SIZES.split(","), *_IGNORED_SIZES, "heading", *(f"heading-{level}" for level in range(5))]
+)
+_SHADE = re.compile(r"([a-z]+)-(?:50|[1-9]00)")
+_LITERAL_COLOUR = re.compile(r"rgba?\( *\d{1,3} *(, *[\d.]{1,5}%? *){2,3}\)|#[0-9a-fA-F]{6}")
 ELEMENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
 PIXELS = re.compile(r"(-?\d{1,4})px")
 
@@ -84,8 +89,11 @@ spacing = pixels(0, 99, "small", "medium", "large", "extra_large")
 
 
 def colour(checker: CardChecker, value: object) -> None:
-    """A base colour or one from config.style.color. Shades such as blue-50 exist, but their list is not documented."""
-    if as_text(checker, value) not in COLOURS | checker.colours:
+    """A base colour, a shade such as blue-50, a name from config.style.color, rgba(…) or #rrggbb."""
+    name = as_text(checker, value)
+    shade = _SHADE.fullmatch(name)
+    base = shade[1] if shade else name
+    if base not in COLOURS | checker.colours and not _LITERAL_COLOUR.fullmatch(name):
         raise checker.invalid("unknown color", value)
 
 

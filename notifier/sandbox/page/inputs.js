@@ -11,7 +11,7 @@ export function button(element, reader) {
   const label = reader.text(element.text);
   const behaviors = Array.isArray(element.behaviors) ? element.behaviors : [];
   const opens = behaviors.find((behavior) => behavior?.type === "open_url");
-  const calls = behaviors.find((behavior) => behavior?.type === "callback");
+  const calls = behaviors.find((behavior) => behavior?.type === "callback") ?? bareValue(element);
   const formAction = reader.form ? element.form_action_type : undefined;
   const width = pixels(element.width, 100, 999);
   const node = h("button", {
@@ -41,6 +41,9 @@ export function button(element, reader) {
   });
   return node;
 }
+
+/** A button of card JSON 1.0 carries its value itself; Feishu accepts it in 2.0 as well. */
+const bareValue = (element) => (element.behaviors === undefined && element.value && typeof element.value === "object" ? element : undefined);
 
 function openUrl(behavior, reader) {
   const url = safeUrl(behavior.pc_url || behavior.default_url);
