@@ -69,7 +69,7 @@ def an_image(**more: object) -> Json:
 
 
 def a_card(*elements: object, **more: object) -> Json:
-    return {"schema": "2.0", "body": {"elements": list(elements)}, **more}
+    return {"schema": "2.0", "body": {"elements": list(elements) or [a_div()]}, **more}
 
 
 def a_header(**more: object) -> Json:
@@ -159,18 +159,15 @@ GOOD = {
             ],
         ),
     ),
+    "a button that does nothing": a_card({"tag": "button", "text": a_text()}),
+    "a button with an empty link for one client": a_card(
+        a_button(behaviors=[{"type": "open_url", "default_url": "https://example.com", "pc_url": ""}])
+    ),
+    "a text size without effect": a_card(a_div(text=a_text(text_size="normal_v2"))),
     "a button with a dialog": a_card(
         a_button(confirm={"title": a_text("Sure?"), "text": a_text("All of it")})
     ),
     "a submit button without behaviors": a_card(a_form()),
-    "a button without behaviors": a_card({"tag": "button", "text": a_text("Look")}),
-    "a link with an empty address for one client": a_card(
-        a_button(
-            behaviors=[
-                {"type": "open_url", "default_url": "https://pay.example.test", "pc_url": "", "ios_url": ""}
-            ]
-        )
-    ),
     "options and persons in cells": a_card(
         a_table({"a": [{"text": "paid", "color": "green"}]}, {"a": "open"}, data_type="options"),
         a_table({"a": ["ou_1"]}, {"a": "ou_2"}, data_type="persons"),
@@ -209,6 +206,7 @@ BAD: list[tuple[str, object, list[tuple[str, str]]]] = [
     ("schema as a number", {**a_card(), "schema": 2.0}, [("schema", "wrong-value")]),
     ("unknown top key", a_card(card_links={}), [("card_links", "unknown-attribute")]),
     ("body without elements", {"schema": "2.0", "body": {}}, [("body.elements", "missing")]),
+    ("an empty body", {"schema": "2.0", "body": {"elements": []}}, [("body.elements", "missing")]),
     ("elements is no list", {"schema": "2.0", "body": {"elements": {}}}, [("body.elements", "wrong-type")]),
     ("null", a_card(a_div(width=None)), [(f"{FIRST}.width", "null")]),
     ("null as a tag", a_card({"tag": None}), [(f"{FIRST}.tag", "null")]),

@@ -81,6 +81,19 @@ def card(*elements: object, **more: object) -> dict[str, object]:
     return {"schema": "2.0", "config": {"update_multi": True}, "body": {"elements": body}, **more}
 
 
+def upload_form(box: FeishuBox, path: str, parts: list[tuple[str, bytes, str]]) -> Reply:
+    """Uploads a form. parts: (name, content, more of the part's header)."""
+    head = '--x\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n'
+    body = (
+        b"".join(head.format(name, more).encode() + raw + b"\r\n" for name, raw, more in parts) + b"--x--\r\n"
+    )
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=x",
+        "Authorization": f"Bearer {token(box)}",
+    }
+    return call(box, "POST", f"/open-apis/im/v1/{path}", body, **headers)
+
+
 class LongConnectionClient:
     """A client of the long connection that acknowledges only on request."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.clients import Reply, api, call, card, send, token
+from sandbox.clients import Reply, api, card, send, upload_form
 
 
 def patch(box: FeishuBox, message_id: object, content: object) -> Reply:
@@ -293,22 +293,9 @@ def test_a_message_can_be_read_back(feishu_box: FeishuBox) -> None:
     assert {"items": [sent]} == api(feishu_box, "GET", f"/im/v1/messages/{sent['message_id']}").data
 
 
-def _upload(box: FeishuBox, path: str, parts: list[tuple[str, bytes, str]]) -> Reply:
-    """parts: (name, content, more of the part's header)."""
-    head = '--x\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n'
-    body = (
-        b"".join(head.format(name, more).encode() + raw + b"\r\n" for name, raw, more in parts) + b"--x--\r\n"
-    )
-    headers = {
-        "Content-Type": "multipart/form-data; boundary=x",
-        "Authorization": f"Bearer {token(box)}",
-    }
-    return call(box, "POST", f"/open-apis/im/v1/{path}", body, **headers)
-
-
 def test_an_image_is_uploaded_sent_and_shown(feishu_box: FeishuBox) -> None:
     def upload(content: bytes, image_type: bytes = b"message") -> Reply:
-        return _upload(feishu_box, "images", [("image_type", image_type, ""), ("image", content, "")])
+        return upload_form(feishu_box, "images", [("image_type", image_type, ""), ("image", content, "")])
 
     key = upload(b"\x89PNG\r\n\x1a\n").data["image_key"]
     shown = card({"tag": "img", "img_key": key, "alt": {"tag": "plain_text", "content": ""}})
@@ -325,7 +312,7 @@ def test_a_file_is_uploaded_and_sent(feishu_box: FeishuBox) -> None:
             ("file_name", b"a.csv", ""),
             ("file", content, '; filename="a.csv"'),
         ]
-        return _upload(feishu_box, "files", parts)
+        return upload_form(feishu_box, "files", parts)
 
     key = upload(b"a,b").data["file_key"]
 

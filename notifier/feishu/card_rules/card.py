@@ -101,6 +101,12 @@ def _schema(walk: CardWalk, value: object) -> None:
         walk.add_problem("wrong-value", f"The schema must be the string “2.0”, not {describe(value)}.")
 
 
+def _body_elements(walk: CardWalk, value: object) -> None:
+    elements(walk, value)
+    if value == []:
+        walk.add_problem("missing", "A card needs at least one component in body.elements.")
+
+
 card_shape = Shape(
     name="A card",
     attributes={
@@ -108,7 +114,9 @@ card_shape = Shape(
         "config": _config,
         "card_link": multi_url,
         "header": _header,
-        "body": Shape(name="The body", attributes={**LAYOUT, "elements": elements}, required=("elements",)),
+        "body": Shape(
+            name="The body", attributes={**LAYOUT, "elements": _body_elements}, required=("elements",)
+        ),
     },
     required=("schema", "body"),
     deprecated={

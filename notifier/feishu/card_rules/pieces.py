@@ -71,7 +71,7 @@ _CLIENT_LINKS: Mapping[str, Check] = dict.fromkeys(("pc_url", "ios_url", "androi
 
 
 def _require_client_links(walk: CardWalk, links: Mapping[str, object]) -> None:
-    if "url" not in links and not all(key in links for key in _CLIENT_LINKS):
+    if not links.get("url") and not all(links.get(key) for key in _CLIENT_LINKS):
         walk.add_problem("missing", "A link needs url, or all of pc_url, ios_url and android_url.", "url")
 
 

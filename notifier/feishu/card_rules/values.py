@@ -19,6 +19,7 @@ TAG_COLOURS = (
 COLOURS = frozenset({*TAG_COLOURS, "grey", "default", "white", "bg-white", "black", "sunflower"})
 TEXT_SIZES = (
     *("heading-0", "heading-1", "heading-2", "heading-3", "heading-4", "heading", "normal", "notation"),
+    *("normal_v2", "notation_small_v2"),
     *("xxxx-large", "xxx-large", "xx-large", "x-large", "large", "medium", "small", "x-small"),
 )
 LANGUAGES = (

@@ -38,7 +38,7 @@ def _behavior(checker: CardChecker, value: object) -> None:
 
 behaviors = list_of(_behavior, minimum=1)
 _confirm = shape({"title": plain_text(), "text": plain_text()})
-_interactive_attributes: dict[str, Check] = {
+interactive_attributes: dict[str, Check] = {
     **common_attributes,
     "name": text(),
     "behaviors": behaviors,
@@ -66,7 +66,7 @@ def interactive(check_shape: Check) -> Check:
 _button = shape(
     {"tag": anything},
     {
-        **_interactive_attributes,
+        **interactive_attributes,
         "type": one_of(
             "default",
             "primary",
@@ -104,7 +104,7 @@ def _check_button(checker: CardChecker, value: object) -> None:
 _input = shape(
     {"tag": anything},
     {
-        **_interactive_attributes,
+        **interactive_attributes,
         "required": boolean,
         "placeholder": plain_text(100),
         "default_value": text(),
@@ -123,7 +123,7 @@ _option = shape({"text": plain_text(), "value": text(minimum=1)}, {"icon": icon}
 _select = shape(
     {"tag": anything, "options": list_of(_option)},
     {
-        **_interactive_attributes,
+        **interactive_attributes,
         "initial_option": text(),
         "initial_index": integer(0, 9999),
         "placeholder": plain_text(100),
@@ -167,7 +167,7 @@ _interactive_container = container_of(
     shape(
         {"tag": anything, "behaviors": behaviors, "elements": elements},
         {
-            **_interactive_attributes,
+            **interactive_attributes,
             **layout,
             "width": pixels(16, 999, "fill", "auto"),
             "height": pixels(10, 999, "auto"),

@@ -15,6 +15,7 @@ from notifier.sandbox.cards.checker import (
 )
 from notifier.sandbox.cards.components import CONTENT_COMPONENTS, body_elements, layout, link
 from notifier.sandbox.cards.inputs import INPUT_COMPONENTS
+from notifier.sandbox.cards.pickers import PICKER_COMPONENTS
 from notifier.sandbox.cards.tables import TABLE_COMPONENTS
 from notifier.sandbox.cards.text import icon, text_tags, title_text
 from notifier.sandbox.cards.values import (
@@ -34,7 +35,7 @@ from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.settings import SandboxSettings
 
 __all__ = ["CardRefusedError", "check_card"]
-COMPONENTS = CONTENT_COMPONENTS | INPUT_COMPONENTS | TABLE_COMPONENTS
+COMPONENTS = CONTENT_COMPONENTS | INPUT_COMPONENTS | PICKER_COMPONENTS | TABLE_COMPONENTS
 
 
 def _update_multi(checker: CardChecker, value: object) -> None:

@@ -40,6 +40,16 @@ def integer(low: int, high: int) -> Check:
     return check
 
 
+def number(low: float, high: float) -> Check:
+    """A number from low to high."""
+
+    def check(checker: CardChecker, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise checker.invalid(f"should be a number from {low} to {high}", value)
+
+    return check
+
+
 def text(maximum: int | None = None, *, minimum: int = 0) -> Check:
     """A string of minimum to maximum characters."""
 

@@ -4,21 +4,24 @@ import { h } from "./dom.js";
 import { language, t } from "./texts.js";
 import { markdown, smallMarkdown, textTag } from "./markdown.js";
 import { alignItems, backgroundColor, box, oneOf, pixels, readCardStyles, safeUrl, spacing, tagColor, templateColor, textColor, textSize } from "./card_styles.js";
-import { glyph, personChip, unsupported } from "./common_components.js";
+import { glyph, imageBox, personChip, unsupported } from "./common_components.js";
 import { chart } from "./chart.js";
 import { table } from "./table.js";
 import { button, input, selectStatic } from "./inputs.js";
+import { checker, imageCombination, momentPicker, multiSelect, overflow, selectImage, selectPerson } from "./pickers.js";
 
 const COMPONENTS = {
   div, markdown: markdownBlock, hr, img, person, person_list: personList, column_set: columnSet, column, collapsible_panel: collapsiblePanel,
-  form, table, chart, button, input, select_static: selectStatic, plain_text: plainTextBlock, lark_md: plainTextBlock,
+  form, table, chart, button, input, select_static: selectStatic, checker, overflow, img_combination: imageCombination,
+  date_picker: momentPicker, picker_time: momentPicker, picker_datetime: momentPicker, select_person: selectPerson, multi_select_person: multiSelect,
+  multi_select_static: multiSelect, select_img: selectImage, plain_text: plainTextBlock, lark_md: plainTextBlock,
 };
 
 const MAX_DEPTH = 16;
 
 /**
  * `host`: {people: Map, sentMs, mobile, sendAction(click) -> Promise, confirm({title, text}) -> Promise<bool>, showToast(type, text)}.
- * `sendAction` gets {tag, value?, name?, form_value?, option?, input_value?}.
+ * `sendAction` gets {tag, value?, name?, form_value?, option?, options?, checked?, timezone?, input_value?}.
  */
 export function renderCard(card, host) {
   const root = h("div", { class: "card", "data-card": "2.0" });
@@ -207,10 +210,7 @@ function img(element, reader) {
   const key = String(reader.pick(element, "img_key") ?? "");
   return h("figure", { class: "c-img" },
     element.title && h("figcaption", { class: "c-img-title" }, styledText(element.title, reader)),
-    h("div", {
-      class: "c-img-box", role: "img", "aria-label": alt, title: key,
-      style: { width: size ? `${size[0]}px` : "100%", height: size ? `${size[1]}px` : "180px", "border-radius": /^\d{1,3}(px|%)$/.test(String(element.corner_radius)) ? element.corner_radius : "" },
-    }, h("span", { class: "c-img-alt" }, `🖼 ${alt}`), h("small", {}, key)));
+    imageBox(key, alt, { width: size ? `${size[0]}px` : "100%", height: size ? `${size[1]}px` : "180px", "border-radius": /^\d{1,3}(px|%)$/.test(String(element.corner_radius)) ? element.corner_radius : "" }));
 }
 
 function person(element, reader) {

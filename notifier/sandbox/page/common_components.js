@@ -23,6 +23,11 @@ export function glyph(element, reader, size = 16) {
   return h("span", { class: "glyph", title: token, "aria-hidden": "true", style: { color: textColor(element?.color, reader.styles), "font-size": `${size}px`, width: `${size + 2}px` } }, found ? found[1] : "◆");
 }
 
+/** A box in the size of an image, with its text and key: the stand-in does not keep images. */
+export function imageBox(key, alt, style) {
+  return h("div", { class: "c-img-box", role: "img", "aria-label": alt, title: key, style }, h("span", { class: "c-img-alt" }, `🖼 ${alt}`), h("small", {}, key));
+}
+
 const PERSON_SIZES = ["extra_small", "small", "medium", "large"];
 
 export function personChip(id, reader, { size = "medium", showName = true, showAvatar = true, capsule = false } = {}) {

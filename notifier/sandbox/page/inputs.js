@@ -66,10 +66,10 @@ function resetForm(form) {
   for (const field of form.fields.values()) field.reset();
 }
 
-const callbackOf = (element) => (Array.isArray(element.behaviors) ? element.behaviors : []).find((behavior) => behavior?.type === "callback");
+export const callbackOf = (element) => (Array.isArray(element.behaviors) ? element.behaviors : []).find((behavior) => behavior?.type === "callback");
 
 let counter = 0;
-const nextId = () => `field-${(counter += 1)}`;
+export const nextId = () => `field-${(counter += 1)}`;
 
 export function input(element, reader) {
   const id = nextId();
@@ -109,11 +109,11 @@ export function selectStatic(element, reader) {
   return labelled(element, id, "", field);
 }
 
-function register(element, reader, field) {
+export function register(element, reader, field) {
   if (reader.form && element.name) reader.form.fields.set(element.name, { ...field, required: element.required === true });
 }
 
-function labelled(element, id, label, field) {
+export function labelled(element, id, label, field) {
   const width = pixels(element.width, 100, 999);
   if (width) field.style.setProperty("width", `${width}px`);
   return h("div", { class: `c-labelled ${element.label_position === "left" ? "left" : ""}` },

@@ -254,6 +254,8 @@ const TEXTS = {
   next: ["下一页", "Next page"],
   unsafe_link: ["链接不安全，未打开", "The link is unsafe and was not opened"],
   required: ["请填写“{name}”", "“{name}” is required"],
+  confirm_choice: ["确定", "OK"],
+  more: ["更多", "More"],
   choose: ["请选择", "Choose"],
   choose_first: ["请先选择：{name}", "Choose {name} first"],
   more_columns: ["向右滑动查看其余列", "Scroll right for more columns"],
