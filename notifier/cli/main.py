@@ -172,7 +172,7 @@ def status(config_path: Path | None, clock_file: Path | None, *, as_json: bool, 
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the notifier's database and configuration here. Default: a temporary folder.",
+    help="Keep the notifier's database and Feishu's side here. Default: a temporary folder.",
 )
 def sandbox(port: int, data: Path | None, *, only_feishu: bool, webhook: bool) -> None:
     """Run the Feishu sandbox with its web page, and a notifier connected to it."""

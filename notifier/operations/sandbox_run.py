@@ -14,11 +14,14 @@ from urllib.parse import urlsplit
 
 from notifier.errors import ConfigError
 from notifier.sandbox.control.server import serve
+from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
 
 STOP_SECONDS = 12
 CONFIG_FILE = "config.yaml"
 CLOCK_FILE = "sandbox-clock"
+STATE_FILE = "feishu-sandbox.json"
+DATABASE_FILE = "notifier.db"
 
 CONFIG_TEMPLATE = """\
 # Created by `notifier sandbox`: connects the notifier to the Feishu sandbox on this machine.
@@ -27,7 +30,7 @@ feishu:
   app_id: {app_id}
   app_secret: {app_secret}
 {webhook}store:
-  url: sqlite:///{folder}/notifier.db
+  url: sqlite:///{folder}/{database}
 groups:
   hr:
     chat_id: oc_sandbox_hr
@@ -81,21 +84,46 @@ async def run_sandbox(
     ready: asyncio.Future[str] = loop.create_future()
     stopped = asyncio.ensure_future(stop.wait())
     with contextlib.ExitStack() as stack:
-        folder = None if only_feishu else stack.enter_context(_folder(data))
-        settings = _settings(port, folder, report_port, webhook=webhook)
+        folder = None if only_feishu and data is None else stack.enter_context(_folder(data))
+        state_file = str(folder / STATE_FILE) if folder and data else ""
+        if only_feishu:
+            folder = None
+        if folder is not None:
+            _match_both_sides(folder)
+        settings = _settings(port, folder, report_port, state_file, webhook=webhook)
         serving = asyncio.ensure_future(serve(settings, ready.set_result))
         await _until_stopped(settings, folder, report_port, serving, ready, stopped, echo)
 
 
-def _settings(port: int, folder: Path | None, report_port: int, *, webhook: bool) -> SandboxSettings:
+def _match_both_sides(folder: Path) -> None:
+    """The notifier's database and Feishu's side belong together: both are kept, or both are new.
+
+    With one of them alone, the notifier would report balances that Feishu never had. Raises ConfigError.
+    """
+    (folder / CLOCK_FILE).unlink(missing_ok=True)  # the kept state has the clock, too
+    state = folder / STATE_FILE
+    if not (folder / DATABASE_FILE).exists():
+        if state.exists():
+            state.replace(state.with_suffix(".old.json"))
+    elif not state.exists():
+        raise ConfigError(
+            f"--data: {folder} has {DATABASE_FILE}, but not Feishu's side of that run ({STATE_FILE}). "
+            "Choose another folder, or delete this one."
+        )
+
+
+def _settings(
+    port: int, folder: Path | None, report_port: int, state_file: str, *, webhook: bool
+) -> SandboxSettings:
     """Build the settings. folder: the notifier's data folder; None to run the sandbox alone."""
     if folder is None:
-        return SandboxSettings(port=port)
+        return SandboxSettings(port=port, state_file=state_file)
     config, clock = str(folder / CONFIG_FILE), str(folder / CLOCK_FILE)
     send_digest = ("digest", "send", "hr-daily", "--for", "today", "--again", "--config", config)
     return SandboxSettings(
         port=port,
         opening_events=True,
+        state_file=state_file,
         payout_report_url=f"http://127.0.0.1:{report_port}/payouts/report",
         webhook_url=f"http://127.0.0.1:{_free_port()}/feishu/events" if webhook else "",
         clock_file=clock,
@@ -114,6 +142,8 @@ async def _until_stopped(
 ) -> None:
     try:
         await _first_of(serving, ready)
+        if not ready.done() and isinstance(serving.exception(), BadStateFileError):
+            raise ConfigError(f"--data: {serving.exception()}. Choose another folder, or delete this one.")
         if not ready.done():
             raise ConfigError(
                 f"the sandbox cannot listen on port {settings.port}: {serving.exception()}. Try --port 0."
@@ -158,7 +188,6 @@ def _free_port() -> int:
 
 def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port: int) -> Path:
     config = folder / CONFIG_FILE
-    (folder / CLOCK_FILE).unlink(missing_ok=True)  # left by an earlier run; the clock starts at the real time
     config.write_text(
         CONFIG_TEMPLATE.format(
             url=url,
@@ -168,6 +197,7 @@ def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port
             report_port=report_port,
             webhook=_webhook(settings),
             folder=folder,
+            database=DATABASE_FILE,
         ),
         encoding="utf-8",
     )

@@ -34,6 +34,14 @@ class SandboxClock:
         """Moves the clock by `seconds`; a negative number moves it back."""
         self._ahead_seconds += seconds
         self._skipped_seconds += max(0.0, seconds)
+        self._write_file()
+
+    def restore(self, *, ahead_seconds: float, skipped_seconds: float) -> None:
+        """Continues with the offsets of an earlier run."""
+        self._ahead_seconds, self._skipped_seconds = float(ahead_seconds), float(skipped_seconds)
+        self._write_file()
+
+    def _write_file(self) -> None:
         if self._file:
             written = Path(f"{self._file}.new")
             written.write_text(f"{self._ahead_seconds:.3f}", encoding="ascii")
@@ -43,3 +51,8 @@ class SandboxClock:
     def ahead_seconds(self) -> float:
         """How many seconds `now` is ahead of the source; negative when it is behind."""
         return self._ahead_seconds
+
+    @property
+    def skipped_seconds(self) -> float:
+        """How many seconds `elapsed` is ahead of the source."""
+        return self._skipped_seconds

@@ -45,7 +45,7 @@ class Sandbox:
         self.contacts = ContactApi(self.tenant)
         self.clicks = ClickSimulator(self.tenant, self.connection, self.webhook, self.messages)
         self.gateway = ApiGateway(self.tenant, self.tokens, self.quota)
-        self._last_modify_ms = 0
+        self.last_modify_ms = 0  # of the newest event, milliseconds since 1970
         self._register_faults()
 
     def apis(self) -> list[Api]:
@@ -168,5 +168,5 @@ class Sandbox:
         """
         if account.status != USABLE or EVENT_SCOPE not in self.tenant.granted_scopes:
             return None
-        self._last_modify_ms = max(self._last_modify_ms + 1, self.tenant.clock.now_ms())
-        return balance_event(self.tenant, account, modify_time_ms=self._last_modify_ms)
+        self.last_modify_ms = max(self.last_modify_ms + 1, self.tenant.clock.now_ms())
+        return balance_event(self.tenant, account, modify_time_ms=self.last_modify_ms)

@@ -12,6 +12,7 @@ from notifier.sandbox.control.server import serving
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import Sandbox
+from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
 
 _T = TypeVar("_T")
@@ -34,7 +35,8 @@ class SandboxThread:
     def start(self) -> Self:
         """Starts the sandbox and waits until `url` is set.
 
-        Raises OSError for a port in use, BadPayoutError and BadWebhookError for a wrong setting.
+        Raises OSError for a port in use, BadPayoutError, BadWebhookError and BadStateFileError for a wrong
+        setting.
         """
         started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="feishu-box", daemon=True)
@@ -117,6 +119,7 @@ class SandboxThread:
             OSError,
             BadPayoutError,
             BadWebhookError,
+            BadStateFileError,
         ) as error:  # the port is in use, or a setting is invalid
             if started.done():
                 raise

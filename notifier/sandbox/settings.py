@@ -108,6 +108,8 @@ class SandboxSettings:
     payout_secret: str = "sandbox-payout-secret"  # noqa: S105  # sample credential of a loopback server
     clock_file: str = ""
     """File that gets the number of seconds the clock is ahead, for a process that follows it; "" for no file."""
+    state_file: str = ""
+    """File that keeps Feishu's side for a later run, see saved_state.py; "" to forget it at the end."""
     digest_command: tuple[str, ...] = ()
     """Command of the page's button "send today's digest"; empty for no button."""
     payout_report_url: str = ""

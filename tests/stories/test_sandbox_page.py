@@ -1,11 +1,6 @@
 """A new user starts the sandbox, opens its page, adds a reward and sees the card."""
 
-import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,8 +8,8 @@ from playwright.sync_api import Page, expect
 
 from notifier.sandbox.testing import FeishuBox
 from support.browser import open_page
-from support.running import RunningNotifier, clean_environment
-from support.waiting import wait_until
+from support.running import RunningNotifier
+from support.sandbox_process import running_sandbox
 
 pytestmark = pytest.mark.browser
 
@@ -24,37 +19,15 @@ SEED = Path(__file__).parents[1] / "feishu" / "fixtures" / "assets_update.json"
 
 @pytest.fixture
 def sandbox_url(tmp_path: Path) -> Iterator[str]:
-    with running_sandbox(tmp_path) as url:
-        yield url
-
-
-@contextmanager
-def running_sandbox(tmp_path: Path, *options: str) -> Iterator[str]:
-    """`notifier sandbox`, as typed; stopped with Ctrl-C."""
-    log = tmp_path / "sandbox.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "notifier", "sandbox", "--port", "0", *options],
-            stdout=output,
-            stderr=output,
-            cwd=tmp_path,
-            env={**clean_environment(), "PYTHONUNBUFFERED": "1"},
-        )
-    try:
-        found = wait_until(
-            lambda: re.search(r"http://127\.0\.0\.1:\d+", log.read_text(encoding="utf-8")),
-            "the sandbox prints its address",
-        )
-        yield found[0]
-        process.send_signal(signal.SIGINT)
-        assert 0 == process.wait(15), log.read_text(encoding="utf-8")
-    finally:
-        if process.poll() is None:
-            process.kill()
+    with running_sandbox(tmp_path) as sandbox:
+        yield sandbox.url
 
 
 def test_a_newcomer_may_have_events_posted_to_the_notifier(tmp_path: Path) -> None:
-    with running_sandbox(tmp_path, "--webhook") as url, open_page(f"{url}/#chat={LIN_CHAT}") as page:
+    with (
+        running_sandbox(tmp_path, "--webhook") as sandbox,
+        open_page(f"{sandbox.url}/#chat={LIN_CHAT}") as page,
+    ):
         messages = page.get_by_test_id("messages")
         expect(messages).to_contain_text("内推奖励余额", timeout=40_000)
         status = page.get_by_test_id("connection-status")

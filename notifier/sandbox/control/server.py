@@ -14,6 +14,7 @@ from notifier.sandbox.control.page_api import ControlApi
 from notifier.sandbox.control.stream import stream
 from notifier.sandbox.push import long_connection
 from notifier.sandbox.sandbox import Sandbox
+from notifier.sandbox.saved_state import StateFile
 from notifier.sandbox.settings import SandboxSettings
 
 PAGE_FOLDER = Path(__file__).resolve().parents[1] / "page"
@@ -62,17 +63,23 @@ async def page_file(request: web.Request) -> web.StreamResponse:
 async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str]]:
     """Serves while the block runs. Yields the sandbox and its URL.
 
-    Raises OSError when the port is not available, BadPayoutError and BadWebhookError for a wrong setting.
+    Raises OSError when the port is not available, BadPayoutError and BadWebhookError for a wrong setting,
+    BadStateFileError for a state file that cannot be read.
     """
     sandbox = Sandbox(settings)
+    state_file = StateFile(Path(settings.state_file), sandbox) if settings.state_file else None
+    restored = state_file is not None and state_file.restore()
     runner = web.AppRunner(build_app(sandbox), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     site = web.TCPSite(runner, settings.host, settings.port)
     await site.start()
     port = runner.addresses[0][1]
-    pushing = asyncio.gather(sandbox.pusher.run(), sandbox.wait_for_webhook())
-    if settings.opening_events:
+    if settings.opening_events and not restored:
         sandbox.push_opening_balances()
+    if state_file is not None:
+        state_file.save()
+    running = [sandbox.pusher.run(), sandbox.wait_for_webhook(), *([state_file.run()] if state_file else [])]
+    pushing = asyncio.gather(*running)
     try:
         yield sandbox, f"http://{settings.host}:{port}"
     finally:
@@ -81,6 +88,8 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
         pushing.cancel()
         await asyncio.gather(pushing, return_exceptions=True)
         await runner.cleanup()
+        if state_file is not None:
+            state_file.save()
 
 
 async def serve(settings: SandboxSettings, ready: Callable[[str], None]) -> None:

@@ -1,0 +1,75 @@
+"""`notifier sandbox --data` keeps the notifier's database and Feishu's side together."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from notifier.cli.main import cli
+from support.sandbox_process import SandboxProcess, running_sandbox
+from support.waiting import wait_until
+
+LIN_CHAT, LIN_ACCOUNT = "oc_sandbox_p2p_lin", "7000000000000000001"
+RECONCILED = "/open-apis/hire/v1/referral_account/get_account_assets"
+
+
+def add_cash(sandbox: SandboxProcess, amount: str) -> None:
+    sandbox.post("/changes", {"changes": [{"account_id": LIN_ACCOUNT, "cash": {"CNY": amount}}]})
+
+
+def wait_for_card(sandbox: SandboxProcess, text: str) -> None:
+    wait_until(lambda: any(text in card for card in sandbox.cards(LIN_CHAT)), text, seconds=40)
+
+
+@pytest.mark.timeout(180)
+def test_a_restart_reports_no_change_that_never_was(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with running_sandbox(tmp_path, "--data", str(data)) as sandbox:
+        wait_for_card(sandbox, "¥350.50")
+        add_cash(sandbox, "+912.00")
+        wait_for_card(sandbox, "+¥912.00")
+        sandbox.post("/advance", {"seconds": 7200})
+        ahead = sandbox.state()["ahead_seconds"]
+        before = len(sandbox.cards(LIN_CHAT))
+
+    with running_sandbox(tmp_path, "--data", str(data)) as sandbox:
+        assert ahead == sandbox.state()["ahead_seconds"], "the clock goes on"
+        wait_until(
+            lambda: 4 <= [call["path"] for call in sandbox.state()["requests"]].count(RECONCILED),
+            "every balance is compared",
+            seconds=40,
+        )
+        add_cash(sandbox, "+1.00")
+        wait_for_card(sandbox, "¥1,263.50")
+        newest = sandbox.cards(LIN_CHAT)[before:]
+        assert 1 == len(newest), "only the new reward is reported"
+        assert "+¥1.00" in newest[0]
+
+
+def test_one_side_alone_is_refused_or_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "notifier.db").touch()
+    refused = CliRunner().invoke(cli, ["sandbox", "--port", "0", "--data", str(tmp_path)])
+    assert 0 != refused.exit_code
+    assert "has notifier.db, but not Feishu's side" in refused.output
+
+    (tmp_path / "notifier.db").unlink()
+    (tmp_path / "feishu-sandbox.json").write_text("left by a run that was deleted")
+    with running_sandbox(tmp_path, "--data", str(tmp_path)) as sandbox:
+        assert sandbox.url
+    assert "left by" in (tmp_path / "feishu-sandbox.old.json").read_text()
+
+    (tmp_path / "notifier.db").touch()
+    (tmp_path / "feishu-sandbox.json").write_text("{}")
+    refused = CliRunner().invoke(cli, ["sandbox", "--port", "0", "--data", str(tmp_path)])
+    assert 0 != refused.exit_code
+    assert "feishu-sandbox.json" in refused.output
+
+
+def test_the_stand_in_alone_keeps_its_side_too(tmp_path: Path) -> None:
+    words = ("--only-feishu", "--data", str(tmp_path))
+    with running_sandbox(tmp_path, *words) as sandbox:
+        add_cash(sandbox, "+1.00")
+        before = sandbox.state()["accounts"]
+    with running_sandbox(tmp_path, *words) as sandbox:
+        assert before == sandbox.state()["accounts"]
+    (tmp_path / "sandbox.log").unlink()  # it names the app secret, on purpose
