@@ -72,9 +72,9 @@ class Payout:
     unknown_since: Millis | None = None
     """Start of the first call without a clear answer, Unix milliseconds; None: no such call."""
     reported_at: Millis | None = None
-    """When the payroll system signed its newest report, Unix milliseconds."""
-    first_paid_at: Millis | None = None
-    """When the first `paid` was stored, Unix milliseconds; None: it was never reported paid."""
+    """The newest time at which a report was signed, Unix milliseconds."""
+    paid_references: tuple[str, ...] = ()
+    """References of all `paid` reports that counted, oldest first. Empty: it was never reported paid."""
     reference: str = ""
     """Reference of the payroll system."""
     reason: str | None = None
@@ -118,8 +118,8 @@ def judge_report(payout: Payout, report: PayoutReport) -> PayoutReportOutcome:
     """Return what a report changes. A payout in any state accepts reports, because it may have been paid without a
     submission.
 
-    The clocks of the sender and of an operator may differ, so the first `paid` counts whenever it was signed: a payout
-    that is taken for unpaid would be paid again.
+    The clocks of senders and operators may differ, so a `paid` counts whenever it was signed, unless it repeats one
+    that counted before: a payout that is taken for unpaid would be paid again. A `failed` must be newer than a `paid`.
     """
     same = (payout.state, payout.reference) == (report.status, report.reference)
     if same and (report.status is PayoutState.PAID or payout.reason == (report.reason or None)):
@@ -129,9 +129,13 @@ def judge_report(payout: Payout, report: PayoutReport) -> PayoutReportOutcome:
         return PayoutReportOutcome.SAME  # a missing reference does not contradict the known one
     if both_paid:
         return PayoutReportOutcome.CONFLICT
-    is_first_paid = report.status is PayoutState.PAID and payout.first_paid_at is None
-    is_older = payout.reported_at is not None and report.at < payout.reported_at
-    return PayoutReportOutcome.OLDER if is_older and not is_first_paid else PayoutReportOutcome.NEW
+    if report.status is PayoutState.PAID and report.reference not in payout.paid_references:
+        return PayoutReportOutcome.NEW
+    newest = payout.reported_at
+    is_older = newest is not None and (
+        report.at < newest or (report.at == newest and payout.state is PayoutState.PAID)
+    )
+    return PayoutReportOutcome.OLDER if is_older else PayoutReportOutcome.NEW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Payouts: one permanent row per withdrawal, from pending to paid or failed."""
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -143,7 +144,9 @@ def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -
     outcome = judge_report(payout, report)
     if outcome is PayoutReportOutcome.SAME and report.reference and not payout.reference:
         connection.execute(
-            sa.update(payouts).where(payouts.c.id == payout.id).values(reference=report.reference)
+            sa.update(payouts)
+            .where(payouts.c.id == payout.id)
+            .values(reference=report.reference, paid_references=_with_reference(payout, report))
         )
         card_updates.request_updates(connection, [report.order_id], now=now)
     if outcome is not PayoutReportOutcome.NEW:
@@ -156,15 +159,19 @@ def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -
             reference=report.reference,
             reason=report.reason or None,
             settled_at=now,
-            reported_at=report.at,
-            first_paid_at=sa.func.coalesce(payouts.c.first_paid_at, now)
-            if report.status is PayoutState.PAID
-            else payouts.c.first_paid_at,
+            reported_at=max(report.at, payout.reported_at or report.at),
+            paid_references=_with_reference(payout, report),
             sent_at=sa.func.coalesce(payouts.c.sent_at, now),
         )
     )
     card_updates.request_updates(connection, [report.order_id], now=now)
     return outcome
+
+
+def _with_reference(payout: Payout, report: PayoutReport) -> str:
+    """The references of all `paid` reports that counted, with this one, as a JSON list."""
+    is_paid = report.status is PayoutState.PAID
+    return json.dumps([*payout.paid_references, *([report.reference] if is_paid else [])])
 
 
 def retry(connection: Connection, order_id: str, *, now: Millis) -> bool:
@@ -344,7 +351,7 @@ def _to_payout(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Payout:
         settled_at=row.settled_at,
         unknown_since=row.unknown_since,
         reported_at=row.reported_at,
-        first_paid_at=row.first_paid_at,
+        paid_references=tuple(json.loads(row.paid_references or "[]")),
         reference=row.reference,
         reason=row.reason,
         late_notified_at=row.late_notified_at,

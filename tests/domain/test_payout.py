@@ -62,7 +62,13 @@ def report(status: str = "paid", reference: str = "W-1", reason: str = "", at: i
         (FAILED, report("failed", "", "blocked", at=NOW + 5), PayoutReportOutcome.NEW),
         (FAILED, report(at=NOW + 5), PayoutReportOutcome.NEW),
         (FAILED, report(at=NOW - 5), PayoutReportOutcome.NEW),  # the first paid, by a clock that is behind
-        (replace(FAILED, first_paid_at=NOW - 9), report(at=NOW - 5), PayoutReportOutcome.OLDER),
+        (replace(FAILED, paid_references=("W-1",)), report(at=NOW - 5), PayoutReportOutcome.OLDER),
+        (
+            replace(FAILED, paid_references=("W-1",)),
+            report(reference="W-2", at=NOW - 5),
+            PayoutReportOutcome.NEW,
+        ),
+        (PAID, report("failed", "", "returned", at=NOW), PayoutReportOutcome.OLDER),
     ],
 )
 def test_what_a_report_comes_to(payout: Payout, said: PayoutReport, withdrawn: PayoutReportOutcome) -> None:

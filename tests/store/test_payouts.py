@@ -284,10 +284,25 @@ def test_the_first_paid_counts_whenever_it_was_signed(database: Database) -> Non
 
     assert PayoutReportOutcome.NEW is settle(database, report(at=NOW))
     assert PayoutState.PAID is read_payout(database, "rn-1").state
-    assert PayoutReportOutcome.OLDER is settle(database, report("failed", "", at=NOW - 1))
-    assert PayoutReportOutcome.NEW is settle(database, report("failed", "", at=NOW + 1))
+    for at in (NOW - 1, NOW + 1, NOW + 50_000):  # the last one is the report by hand, once more
+        assert PayoutReportOutcome.OLDER is settle(database, report("failed", "", at=at))
+    assert PayoutState.PAID is read_payout(database, "rn-1").state
+
+    assert PayoutReportOutcome.NEW is settle(database, report("failed", "", at=NOW + 50_001))
     assert PayoutReportOutcome.OLDER is settle(database, report(at=NOW)), "a replay of the first paid"
-    assert PayoutReportOutcome.NEW is settle(database, report(at=NOW + 2))
+    assert PayoutReportOutcome.NEW is settle(database, report(at=NOW + 50_002))
+
+
+def test_a_second_payment_counts_whenever_it_was_signed(database: Database) -> None:
+    """Paid, returned, and paid again by a second machine of the payroll, whose clock is behind."""
+    create_payout(database)
+    settle(database, report(at=NOW - 100))
+    settle(database, report("failed", "", at=NOW))
+
+    assert PayoutReportOutcome.OLDER is settle(database, report(at=NOW - 50)), "the first payment, once more"
+    assert PayoutReportOutcome.NEW is settle(database, report(reference="W-2", at=NOW - 50))
+    assert ("W-2", PayoutState.PAID) == ((kept := read_payout(database, "rn-1")).reference, kept.state)
+    assert PayoutReportOutcome.OLDER is settle(database, report("failed", "", at=NOW))
 
 
 def test_a_report_without_our_hand_over_counts_as_one(database: Database) -> None:

@@ -521,7 +521,7 @@ payouts = Table(
     # When the payroll system signed its newest report, in ms.
     Column("reported_at", BigInteger),
     # When the first report `paid` was stored, in ms. NULL: none.
-    Column("first_paid_at", BigInteger),
+    Column("paid_references", Text),
     # Payment reference from the payroll report; empty where none.
     Column("reference", String(128), nullable=False, server_default=""),
     # Why the last call or the payment failed.

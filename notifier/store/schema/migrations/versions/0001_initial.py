@@ -529,7 +529,7 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.BigInteger(), nullable=True),
         sa.Column("unknown_since", sa.BigInteger(), nullable=True),
         sa.Column("reported_at", sa.BigInteger(), nullable=True),
-        sa.Column("first_paid_at", sa.BigInteger(), nullable=True),
+        sa.Column("paid_references", sa.Text(), nullable=True),
         sa.Column("reference", sa.String(length=128), server_default="", nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("late_notified_at", sa.BigInteger(), nullable=True),
