@@ -103,7 +103,7 @@ def export_payouts(
             exported = payout_export.export_payouts(
                 database, wanted, clock, output=output, output_format=output_format
             )
-        except payout_export.ExportNotWrittenError as error:
+        except payout_export.ExportFailedError as error:
             print_error(str(error))
             sys.exit(1)
     click.echo(exported.summary(), err=True)

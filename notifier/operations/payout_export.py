@@ -18,10 +18,11 @@ from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.payout import PayoutState
-from notifier.errors import ConfigError
+from notifier.errors import ConfigError, NotifierError
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
 from notifier.operations.formatting import format_iso
 from notifier.store import audit, payouts, workers
@@ -43,6 +44,8 @@ COLUMNS = (
 PAGE = 100
 """Payouts in one transaction."""
 STANDARD_OUTPUT = Path("-")
+_STANDARD_NAMES = {"stdout": 1, "stderr": 2}
+_DESCRIPTOR_FOLDERS = (Path("/dev/fd"), Path("/proc/self/fd"))
 LOCK_WAIT_SECONDS = 30
 """How long an export waits for another one to end."""
 
@@ -133,8 +136,8 @@ def make_filter(
     )
 
 
-class ExportNotWrittenError(Exception):
-    """The rows could not be written. The text says why; nothing is marked as exported."""
+class ExportFailedError(Exception):
+    """The export ended early. The text says why, and which payouts are marked as exported."""
 
 
 def export_payouts(
@@ -143,7 +146,7 @@ def export_payouts(
     """Write the payouts, then mark them as exported.
 
     output: a file, a pipe or a device; STANDARD_OUTPUT for standard output. output_format: csv or json. Raises
-    ConfigError if another export is running, and ExportNotWrittenError.
+    ConfigError if another export is running, and ExportFailedError.
     """
     with _hold_export_lock(database):
         written: list[ExportablePayout] = []
@@ -154,7 +157,7 @@ def export_payouts(
                     file.write(text.encode())
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            raise ExportNotWrittenError(
+            raise ExportFailedError(
                 f"not all was written: {reason}. Nothing is marked as exported."
             ) from error
         marked = set() if wanted.again else _mark(database, wanted, written, clock)
@@ -207,7 +210,18 @@ def _mark(
     marked: set[int] = set()
     for start in range(0, len(written), PAGE):
         page = written[start : start + PAGE]
-        marked |= database.write(_marker(page, wanted, clock)).result()
+        try:
+            marked |= database.write(_marker(page, wanted, clock)).result()
+        except (NotifierError, SQLAlchemyError) as error:
+            which = (
+                f"only the payouts up to {written[start - 1].order_id} are marked as exported"
+                if start
+                else "none of them is marked as exported"
+            )
+            raise ExportFailedError(
+                f"{len(written)} payouts were written, but {which}: {error}. "
+                "DO NOT PAY the others from this output: the next export has them again."
+            ) from error
     return marked
 
 
@@ -258,10 +272,12 @@ def _json_lines(rows: Iterable[ExportRow]) -> Iterator[str]:
 
 def check_writable(output: Path) -> None:
     """Check that the output can be written. Call it before the export. Raises ConfigError."""
+    if output == STANDARD_OUTPUT and sys.stdout is None:
+        raise ConfigError("standard output is closed; name a file with --output.")
     if output == STANDARD_OUTPUT:
         return
     try:
-        is_writable = (
+        is_writable = _descriptor(output) is not None or (
             os.access(output, os.W_OK)
             if _is_stream(output)
             else output.absolute().parent.is_dir()
@@ -283,12 +299,24 @@ def _is_stream(output: Path) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
+def _descriptor(output: Path) -> int | None:
+    """The open descriptor that the path names. It is written as it is: its file may have been opened to append."""
+    if output.name in _STANDARD_NAMES and output.parent == Path("/dev"):
+        return _STANDARD_NAMES[output.name]
+    if output.parent in _DESCRIPTOR_FOLDERS and output.name.isdecimal():
+        return int(output.name)
+    return None
+
+
 @contextlib.contextmanager
 def _open_output(output: Path) -> Iterator[BinaryIO]:
     """A file that appears whole, or standard output, a pipe or a device, which are written straight."""
     if output == STANDARD_OUTPUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
+    elif (descriptor := _descriptor(output)) is not None:
+        with os.fdopen(os.dup(descriptor), "wb") as opened:
+            yield opened
     elif _is_stream(output):
         with output.open("wb", buffering=0) as stream:
             buffered = os.fdopen(os.dup(stream.fileno()), "wb")

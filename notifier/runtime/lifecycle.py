@@ -7,11 +7,13 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Protocol
 
+from sqlalchemy.engine import Connection
+
 from notifier.clock import Clock, to_millis
 from notifier.errors import AppSuspended, CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
-from notifier.store import workers
+from notifier.store import payouts, workers
 from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
@@ -77,11 +79,13 @@ async def registered_worker(
 ) -> AsyncIterator[None]:
     """Adds a row for this process to `workers`. If NotAuthorised ends the process, the row keeps the reason."""
     started_at = to_millis(clock.now())
-    await asyncio.wrap_future(
-        database.write(
-            lambda c: workers.register_worker(c, worker_id, now=started_at, submits_payouts=submits_payouts)
-        )
-    )
+
+    def register(connection: Connection) -> None:
+        workers.register_worker(connection, worker_id, now=started_at, submits_payouts=submits_payouts)
+        if not submits_payouts:
+            payouts.give_up_interrupted(connection, now=started_at)
+
+    await asyncio.wrap_future(database.write(register))
     try:
         yield
     except NotAuthorised as error:

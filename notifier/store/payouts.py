@@ -174,6 +174,23 @@ def _with_reference(payout: Payout, report: PayoutReport) -> str:
     return json.dumps([*payout.paid_references, *([report.reference] if is_paid else [])])
 
 
+def give_up_interrupted(connection: Connection, *, now: Millis) -> int:
+    """Ask for attention for submissions that a crash interrupted, when nobody submits payouts any more.
+
+    The payroll system may have paid them. Returns their number.
+    """
+    interrupted = connection.execute(
+        sa.update(payouts)
+        .where(payouts.c.state == PayoutState.SUBMITTING)
+        .values(
+            state=PayoutState.UNKNOWN,
+            unknown_since=sa.func.coalesce(payouts.c.unknown_since, now),
+            reason="the call was interrupted, and payouts.url is not set any more",
+        )
+    )
+    return interrupted.rowcount
+
+
 def retry(connection: Connection, order_id: str, *, now: Millis) -> bool:
     """Submit a dead or unknown payout again, with the same key and body. False if its state does not allow it."""
     changed = connection.execute(

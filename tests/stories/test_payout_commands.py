@@ -4,9 +4,11 @@ tests/test_cli_withdrawals.py has what each command prints and refuses.
 """
 
 import array
+import asyncio
 import fcntl
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import termios
@@ -27,10 +29,12 @@ from notifier.config.settings import Config
 from notifier.domain.money import POINTS, Amounts
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import PayoutReport, PayoutRetry, PayoutState, body_of
+from notifier.runtime.lifecycle import registered_worker
 from notifier.store import audit, payouts, workers
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, delivery_notices, notices
 from support.builders import CNY
+from support.clock import FakeClock
 from support.running import clean_environment
 from support.waiting import wait_until
 from support.withdrawal_rows import REFERRER, create_payout, create_withdrawn_order, read_payout
@@ -241,7 +245,7 @@ def test_a_pipe_gets_the_rows_and_is_not_replaced_by_a_file(
 def test_a_pipe_whose_reader_goes_away_leaves_nothing_marked(
     file: Path, database: Database, tmp_path: Path
 ) -> None:
-    for number in range(3000):  # more than a pipe holds
+    for number in range(400):  # more than a pipe holds
         create_payout(database, f"rn-{number}", at=MARCH)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -258,7 +262,7 @@ def test_a_pipe_whose_reader_goes_away_leaves_nothing_marked(
     assert 1 == ran.exit_code
     assert "Nothing is marked as exported" in ran.stderr
     with database.read() as connection:
-        assert {"pending": 3000} == payouts.count_by_state(connection)
+        assert {"pending": 400} == payouts.count_by_state(connection)
 
 
 @pytest.mark.parametrize("output", ["/dev/stdout", "-"])
@@ -271,6 +275,69 @@ def test_standard_output_by_its_names(file: Path, database: Database, tmp_path: 
 
     assert ["rn-1"] == ids(target.read_text(encoding="utf-8"))
     assert not (tmp_path / "-").exists()
+
+
+def test_what_stands_in_the_output_before_and_after_is_kept(
+    file: Path, database: Database, tmp_path: Path
+) -> None:
+    create_payout(database, "rn-1", at=MARCH)
+    target = tmp_path / "out.txt"
+    words = typed(file, "payouts", "export", "--format", "json", "--output", "/dev/stdout")
+    with target.open("ab") as stdout:
+        for command in (["echo", "before"], words, ["echo", "after"]):
+            subprocess.run(command, stdout=stdout, check=True, env=clean_environment(), timeout=60)
+
+    shown = target.read_text(encoding="utf-8").splitlines()
+    assert ("before", "after") == (shown[0], shown[-1])
+    assert ["rn-1"] == ids("\n".join(shown[1:-1]))
+
+
+def test_a_closed_standard_output_is_an_error(file: Path, database: Database) -> None:
+    create_payout(database, "rn-1", at=MARCH)
+    words = ["bash", "-c", '"$@" >&-', "bash", *typed(file, "payouts", "export")]
+    ran = subprocess.run(words, stderr=subprocess.PIPE, check=False, env=clean_environment(), timeout=60)
+
+    assert (2, True) == (ran.returncode, b"standard output is closed" in ran.stderr), ran.stderr
+    assert PayoutState.PENDING is read_payout(database, "rn-1").state
+
+
+def test_an_export_that_could_not_be_marked_says_what_must_not_be_paid(
+    file: Path, database: Database, tmp_path: Path
+) -> None:
+    create_payout(database, "rn-1", at=MARCH)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = typed(file, "payouts", "export", "--format", "json", "--output", str(pipe))
+    with subprocess.Popen(words, stderr=subprocess.PIPE, env=clean_environment()) as exporting:
+        with pipe.open("rb") as reader:
+            other = sqlite3.connect(tmp_path / "notifier.db", isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            reader.read()
+        said = exporting.communicate(timeout=60)[1].decode()
+        other.execute("ROLLBACK")
+        other.close()
+
+    assert 1 == exporting.returncode, said
+    assert "none of them is marked as exported" in said
+    assert "DO NOT PAY" in said
+    assert PayoutState.PENDING is read_payout(database, "rn-1").state
+
+
+def test_a_call_that_a_crash_interrupted_is_not_stuck_without_an_address(
+    file: Path, database: Database
+) -> None:
+    create_payout(database, "rn-1", at=MARCH)
+    database.write(lambda c: payouts.claim_due(c, now=MARCH * 2, limit=5, in_flight_ids=())).result()
+
+    async def start() -> None:
+        async with registered_worker(database, "w", FakeClock(), submits_payouts=False):
+            pass
+
+    asyncio.run(start())
+
+    assert PayoutState.UNKNOWN is read_payout(database, "rn-1").state
+    assert [] == ids(run(file, "payouts", "export", "--format", "json").stdout)
+    assert ["rn-1"] == ids(run(file, "payouts", "export", "--format", "json", "--include-unknown").stdout)
 
 
 def test_a_running_notifier_that_submits_payouts_is_asked_not_the_settings_of_this_shell(
