@@ -206,6 +206,8 @@ BAD: list[tuple[str, Any, int]] = [
     ("a callback without value", button(behaviors=[{"type": "callback"}]), 200621),
     ("an unknown behavior", button(behaviors=[{"type": "jump"}]), 200621),
     ("a link without address", button(behaviors=[{"type": "open_url"}]), 200621),
+    ("a link with only empty addresses", button(behaviors=[{"type": "open_url", "pc_url": ""}]), 200621),
+    ("a string as bare value", {"tag": "button", "text": plain(), "value": "x"}, 200621),
     ("no behavior at all", button(behaviors=[]), 200621),
     ("an unknown button type", button(type="huge"), 200621),
     ("a button text of 101 characters", button(text=plain("x" * 101)), 200621),

@@ -30,7 +30,7 @@ def _behavior(checker: CardChecker, value: object) -> None:
         _callback(checker, value)
     elif kind == "open_url":
         _open_url(checker, value)
-        if len(as_object(checker, value)) < 2:
+        if not any(url for name, url in as_object(checker, value).items() if name != "type"):
             raise checker.invalid("open_url needs a url", value)
     else:
         raise checker.invalid("type should be callback or open_url", kind)
@@ -84,7 +84,7 @@ _button = shape(
         "icon": icon,
         "hover_tips": plain_text(),
         "form_action_type": one_of("submit", "reset"),
-        "value": anything,
+        "value": mapping(anything),
     },
 )
 

@@ -10,6 +10,7 @@ from notifier.sandbox.cards.values import (
     anything,
     boolean,
     list_of,
+    mapping,
     number,
     one_of,
     padding,
@@ -23,7 +24,7 @@ _field: dict[str, Check] = {
     "required": boolean,
     "placeholder": plain_text(100),
     "width": pixels(100, 9999, "default", "fill"),
-    "value": anything,
+    "value": mapping(anything),
 }
 _selection = _field | {"type": one_of("default", "text")}
 
@@ -108,7 +109,7 @@ _checker = shape(
         "checked_style": shape({}, {"show_strikethrough": boolean, "opacity": number(0, 1)}),
         "hover_tips": plain_text(),
         "padding": padding,
-        "value": anything,
+        "value": mapping(anything),
     },
 )
 _overflow = shape(
@@ -124,7 +125,7 @@ _overflow = shape(
         "confirm": interactive_attributes["confirm"],
         "name": text(),
         "width": pixels(100, 9999, "default", "fill"),
-        "value": anything,
+        "value": mapping(anything),
     },
 )
 _img_combination = shape(
