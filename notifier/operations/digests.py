@@ -249,14 +249,10 @@ def format_summary(digest: Digest) -> str:
     """Format the figures for a dry run, with the result of the consistency check."""
     rows = [f"{digest.period.label}: {digest.changed_accounts} accounts with a change"]
     for asset, flow in digest.flows.items():
-        parts = " ".join(
-            f"{'-' if amount < 0 else '+'} {name} {_format_amount(abs(amount))}"
-            for name, amount in (
-                ("first seen", flow.first_seen),
-                ("rewards", flow.rewards),
-                ("withdrawn", -flow.withdrawn),
-                ("corrections", flow.corrections),
-            )
+        parts = (
+            f"+ first seen {_format_amount(flow.first_seen)} + rewards {_format_amount(flow.rewards)}"
+            f" - withdrawn {_format_amount(flow.withdrawn)}"
+            f" {'-' if flow.corrections < 0 else '+'} corrections {_format_amount(abs(flow.corrections))}"
         )
         proof = "(adds up)" if flow.adds_up else "(DOES NOT ADD UP)"
         rows.append(

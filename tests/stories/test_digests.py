@@ -116,7 +116,7 @@ def test_a_digest_has_figures_tables_chart_file_and_buttons(
     chart = parts(message, "chart")[0]["chart_spec"]
     file = feishu_box.messages(HR)[-1]
 
-    assert says(message, "4 人的余额有变动")
+    assert says(message, "4 个账户的余额有变动")
     assert says(message, "对账")
     assert not says(message, "✗")
     assert 4 == len(changed["rows"]) == len(holders["rows"])
