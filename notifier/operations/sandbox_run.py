@@ -22,6 +22,7 @@ CONFIG_FILE = "config.yaml"
 CLOCK_FILE = "sandbox-clock"
 STATE_FILE = "feishu-sandbox.json"
 DATABASE_FILE = "notifier.db"
+GROUP, OPERATOR = "oc_sandbox_hr", "ou_sandbox_zhou"
 
 CONFIG_TEMPLATE = """\
 # Created by `notifier sandbox`: connects the notifier to the Feishu sandbox on this machine.
@@ -33,8 +34,8 @@ feishu:
   url: sqlite:///{folder}/{database}
 groups:
   hr:
-    chat_id: oc_sandbox_hr
-    operators: [ou_sandbox_zhou]
+    chat_id: {group}
+    operators: [{operator}]
   fallback:
     chat_id: oc_sandbox_fallback
 fallback_group: fallback
@@ -123,6 +124,7 @@ def _settings(
     return SandboxSettings(
         port=port,
         opening_events=True,
+        operators={GROUP: (OPERATOR,)},
         state_file=state_file,
         payout_report_url=f"http://127.0.0.1:{report_port}/payouts/report",
         webhook_url=f"http://127.0.0.1:{_free_port()}/feishu/events" if webhook else "",
@@ -197,6 +199,8 @@ def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port
             report_port=report_port,
             webhook=_webhook(settings),
             folder=folder,
+            group=GROUP,
+            operator=OPERATOR,
             database=DATABASE_FILE,
         ),
         encoding="utf-8",

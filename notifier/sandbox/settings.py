@@ -4,7 +4,7 @@ import ipaddress
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -108,6 +108,8 @@ class SandboxSettings:
     payout_secret: str = "sandbox-payout-secret"  # noqa: S105  # sample credential of a loopback server
     clock_file: str = ""
     """File that gets the number of seconds the clock is ahead, for a process that follows it; "" for no file."""
+    operators: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """open_ids of the operators by chat_id, for the page to name them. The app decides who may withdraw."""
     state_file: str = ""
     """File that keeps Feishu's side for a later run, see saved_state.py; "" to forget it at the end."""
     digest_command: tuple[str, ...] = ()

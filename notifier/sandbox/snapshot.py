@@ -32,6 +32,8 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
             {
                 "chat_id": group.chat_id,
                 "name": group.name,
+                "en_name": group.en_name,
+                "operators": list(tenant.settings.operators.get(group.chat_id, ())),
                 "has_bot": group.has_bot,
                 "muted": group.muted,
                 "dissolved": group.dissolved,
@@ -121,15 +123,19 @@ def _chats(sandbox: Sandbox) -> list[JsonObject]:
     by_chat: dict[str, list[JsonObject]] = {}
     for message in tenant.messages.values():
         by_chat.setdefault(message.chat_id, []).append(message_json(message, tenant))
-    groups = [(group.chat_id, "group", group.name, None) for group in tenant.groups.values()]
-    people = [(person.chat_id, "p2p", person.name, person.open_id) for person in tenant.people.values()]
+    groups = [(group.chat_id, "group", group.name, group.en_name, None) for group in tenant.groups.values()]
+    people = [
+        (person.chat_id, "p2p", person.name, person.en_name, person.open_id)
+        for person in tenant.people.values()
+    ]
     return [
         {
             "chat_id": chat_id,
             "kind": kind,
             "name": name,
+            "en_name": en_name,
             "open_id": open_id,
             "messages": by_chat.get(chat_id, [])[-MESSAGES_SHOWN:],
         }
-        for chat_id, kind, name, open_id in [*groups, *people]
+        for chat_id, kind, name, en_name, open_id in [*groups, *people]
     ]

@@ -61,6 +61,7 @@ class Group:
     chat_id: str  # starts with oc_
     name: str  # as shown to members
     members: list[str]  # open_ids
+    en_name: str = ""  # shown by the page in English; Feishu has one name only
     has_bot: bool = True  # the bot is a member
     muted: bool = False  # the bot is not allowed to send
     dissolved: bool = False  # the group was deleted
@@ -200,11 +201,11 @@ def build_sample_tenant(settings: SandboxSettings) -> Tenant:
         account.points = points
         account.cash = {currency: Decimal(amount) for currency, amount in cash.items()}
     everyone = list(tenant.people)
-    for chat_id, name in (
-        ("oc_sandbox_hr", "招聘奖励通知（示例）"),
-        ("oc_sandbox_fallback", "奖励兜底群（示例）"),
+    for chat_id, name, en_name in (
+        ("oc_sandbox_hr", "招聘奖励通知（示例）", "Referral rewards (sample)"),
+        ("oc_sandbox_fallback", "奖励兜底群（示例）", "Fallback group (sample)"),
     ):
-        tenant.groups[chat_id] = Group(chat_id=chat_id, name=name, members=everyone)
+        tenant.groups[chat_id] = Group(chat_id=chat_id, name=name, en_name=en_name, members=everyone)
     for number in range(1, settings.extra_accounts + 1):
         person = tenant.add_person(
             f"extra_{number:04d}", name=f"示例员工 {number:04d}", en_name=f"Sample Person {number:04d}"

@@ -34,14 +34,21 @@ def find_browser() -> str:
 
 @contextmanager
 def open_page(
-    url: str, *, width: int = 1440, height: int = 900, zone: str = "Asia/Shanghai"
+    url: str,
+    *,
+    width: int = 1440,
+    height: int = 900,
+    zone: str = "Asia/Shanghai",
+    locale: str = "zh-CN",
 ) -> Iterator[Page]:
-    """Opens a page in a new browser. Errors of the page fail the test. width, height: in pixels."""
+    """Opens a page in a new browser. Errors of the page fail the test. width, height: in pixels. locale: the
+    language of the browser.
+    """
     executable = find_browser()
     errors: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
-        page = browser.new_page(viewport={"width": width, "height": height}, timezone_id=zone, locale="zh-CN")
+        page = browser.new_page(viewport={"width": width, "height": height}, timezone_id=zone, locale=locale)
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)

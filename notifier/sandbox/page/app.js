@@ -1,7 +1,7 @@
 // The entry point of the page: loads the state, renders all areas, and saves the choices of the reader.
 
 import { byId, h, icon } from "./dom.js";
-import { applyTexts, isEnglish, language, setLanguage, t } from "./texts.js";
+import { applyTexts, isEnglish, language, preferredLanguage, setLanguage, t } from "./texts.js";
 import { personName } from "./markdown.js";
 import { post, watchState } from "./api.js";
 import { chatName, Conversation, newestFirst, preview, showChatList, showEmpty, showHead, Unread } from "./chats.js";
@@ -11,27 +11,38 @@ import { showFaults, updateFaultTexts, wireFaults } from "./faults.js";
 import { showTime, wireTime } from "./time.js";
 
 const narrow = window.matchMedia("(max-width: 859px)");
-const choices = readChoices();
+const stored = readStored();
+const choices = { ...defaults(), ...stored };
 const unread = new Unread();
 let state = null;
 let people = new Map();
 let skew = 0;
 
 const conversation = new Conversation({ host: cardHost, onSource: showSource });
-const eventForm = new EventForm({ remember: (account) => saveChoices({ account }) });
+const eventForm = new EventForm({
+  remember: (account) => saveChoices({ account }),
+  onSent: (account) => {
+    const person = people.get(account?.open_id);
+    if (person) chooseChat(person.chat_id);
+  },
+});
 
 // --- choices of the reader -----------------------------------------------------------------------------------------
 
-function readChoices() {
-  let stored = {};
-  try { stored = JSON.parse(localStorage.getItem("sandbox") ?? "{}"); } catch { /* storage is off */ }
+/** Only what the reader chose is stored; all else follows the browser. */
+function readStored() {
+  try { return JSON.parse(localStorage.getItem("sandbox") ?? "{}"); } catch { return {}; /* storage is off */ }
+}
+
+function defaults() {
   const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
-  return { language: "zh_cn", theme: dark ? "dark" : "light", width: "desktop", identity: "", account: "", ...stored };
+  return { language: preferredLanguage(navigator.languages), theme: dark ? "dark" : "light", width: "desktop", identity: "", account: "" };
 }
 
 function saveChoices(changes) {
   Object.assign(choices, changes);
-  try { localStorage.setItem("sandbox", JSON.stringify(choices)); } catch { /* storage is off */ }
+  Object.assign(stored, changes);
+  try { localStorage.setItem("sandbox", JSON.stringify(stored)); } catch { /* storage is off */ }
 }
 
 const selectedChat = () => new URLSearchParams(location.hash.slice(1)).get("chat");
@@ -64,7 +75,7 @@ function applyChoices() {
   setIconButton("theme-toggle", dark ? "sun" : "moon", t(dark ? "theme_to_light" : "theme_to_dark"), dark);
   setIconButton("width-toggle", mobile ? "desktop" : "phone", t(mobile ? "width_to_desktop" : "width_to_mobile"), mobile);
   const toggle = byId("lang-toggle");
-  toggle.setAttribute("aria-label", t("language_to"));
+  toggle.setAttribute("aria-label", `中文/EN: ${t("language_to")}`); // begins with the visible text
   toggle.title = t("language_to");
   toggle.firstElementChild.classList.toggle("on", !isEnglish());
   toggle.lastElementChild.classList.toggle("on", isEnglish());
@@ -108,7 +119,9 @@ function render() {
 
 function showIdentity() {
   const select = byId("identity");
-  const list = (state.people ?? []).map((person) => [person.open_id, personName(person)]);
+  const operators = new Set((state.groups ?? []).flatMap((group) => group.operators ?? []));
+  const label = (person) => (operators.has(person.open_id) ? t("identity_operator", { name: personName(person) }) : personName(person));
+  const list = (state.people ?? []).map((person) => [person.open_id, label(person)]);
   fillSelect(select, list, choices.identity, "—");
   if (select.value !== choices.identity) choices.identity = select.value;
 }

@@ -1,7 +1,7 @@
 // The chat list and the conversation in the middle.
 
 import { append, byId, h, icon, syncList } from "./dom.js";
-import { clock, dayKey, dayName, language, shortTime, stripDirectionMarks, t } from "./texts.js";
+import { clock, dayKey, dayName, isEnglish, language, shortTime, stripDirectionMarks, t } from "./texts.js";
 import { avatar, mention, personName } from "./markdown.js";
 import { cardPreview, renderCard } from "./card.js";
 import { unsupported } from "./common_components.js";
@@ -14,8 +14,11 @@ const LONG_TEXT = 2000;
 /** The name of a chat. A direct chat has the name of its person in the language of the page. */
 export function chatName(chat, people) {
   const person = chat.open_id ? people.get(chat.open_id) : null;
-  return person ? personName(person) : stripDirectionMarks(chat.name || chat.chat_id);
+  return person ? personName(person) : groupName(chat);
 }
+
+/** The name of a group in the language of the page, where it has one. */
+export const groupName = (group) => stripDirectionMarks((isEnglish() && group.en_name) || group.name || group.chat_id);
 
 export function preview(message) {
   const { content } = message;
@@ -255,7 +258,9 @@ export function showHead({ chat, people, groups, identity, onBack, onSwitchIdent
   const name = chatName(chat, people);
   const group = chat.kind === "group" ? groups.get(chat.chat_id) : null;
   const person = personOf(chat, people);
-  const below = group ? t("members", { n: group.members?.length ?? 0 }) : t("p2p_with");
+  const operators = group?.operators ?? [];
+  const names = operators.map((openId) => (people.has(openId) ? personName(people.get(openId)) : openId)).join(t("list_separator"));
+  const below = group ? [t("members", { n: group.members?.length ?? 0 }), names && t("operators", { names })].filter(Boolean).join(" · ") : t("p2p_with");
   head.replaceChildren(
     h("button", { type: "button", class: "tool back", "aria-label": t("back"), onclick: onBack }, icon("back", 20)),
     avatar(chat.open_id ?? chat.chat_id, name, chat.kind === "group" ? "group" : ""),
@@ -265,10 +270,17 @@ export function showHead({ chat, people, groups, identity, onBack, onSwitchIdent
   if (group && !group.has_bot) head.append(h("span", { class: "status-tag" }, t("bot_left")));
   const me = people.get(identity);
   if (person && me && person.open_id !== identity) {
-    note.hidden = false;
-    note.replaceChildren(h("span", {}, t("not_your_chat", { owner: personName(person), me: personName(me) })),
-      h("button", { type: "button", class: "link-button", "data-testid": "switch-identity", onclick: () => onSwitchIdentity(person.open_id) }, t("switch_to", { name: personName(person) })));
+    showNote(note, t("not_your_chat", { owner: personName(person), me: personName(me) }), person, onSwitchIdentity);
   }
+  const operator = operators.includes(identity) ? null : people.get(operators[0]);
+  if (operator && me) showNote(note, t("not_operator", { names, me: personName(me) }), operator, onSwitchIdentity);
+}
+
+/** Says who the reader is here, with a button to become `other`. */
+function showNote(note, text, other, onSwitchIdentity) {
+  note.hidden = false;
+  note.replaceChildren(h("span", {}, text),
+    h("button", { type: "button", class: "link-button", "data-testid": "switch-identity", onclick: () => onSwitchIdentity(other.open_id) }, t("switch_to", { name: personName(other) })));
 }
 
 export function showEmpty(chat) {

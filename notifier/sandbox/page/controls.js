@@ -3,6 +3,7 @@
 import { append, byId, h, icon, syncList } from "./dom.js";
 import { CURRENCIES, clockSeconds, decimalsOf, group, language, money, t } from "./texts.js";
 import { avatar, personName } from "./markdown.js";
+import { groupName } from "./chats.js";
 import { post } from "./api.js";
 
 const QUICK_POINTS = ["+100", "+10", "-50"];
@@ -75,7 +76,9 @@ function exact(currency, text) {
 }
 
 export class EventForm {
-  constructor({ remember }) {
+  /** remember(account_id) is called with each choice, onSent(account) after an event was sent. */
+  constructor({ remember, onSent }) {
+    this.onSent = onSent;
     this.changes = [new ChangeFields(1), new ChangeFields(2)];
     byId("changes").append(...this.changes.map((change) => change.node));
     this.accounts = [];
@@ -147,6 +150,7 @@ export class EventForm {
       const answer = await post("/sandbox/api/changes", { changes, send: this.mode.value });
       const ids = [...new Set((answer.events ?? []).map((event) => event.event_id ?? event))];
       showResult(result, t("sent", { ids: ids.map((id) => String(id).slice(0, 40)).join(", ") }), false);
+      this.onSent(this.accounts.find((one) => one.account_id === changes[0].account_id));
     } catch (error) {
       showResult(result, t("failed", { error: error.message }), true);
     } finally {
@@ -239,12 +243,13 @@ export function showRequests(requests) {
 const PEOPLE_SHOWN = 100;
 
 export function showPeople(people, groups) {
+  const operators = new Set(groups.flatMap((one) => one.operators ?? []));
   byId("people-count").textContent = String(people.length + groups.length || "");
   byId("people-more").hidden = people.length <= PEOPLE_SHOWN;
   byId("people-more").textContent = t("more_people", { n: people.length - PEOPLE_SHOWN });
   syncList(byId("people-list"), people.slice(0, PEOPLE_SHOWN), {
     key: (person) => person.open_id,
-    sign: (person) => JSON.stringify([language(), person]),
+    sign: (person) => JSON.stringify([language(), person, operators.has(person.open_id)]),
     create: (person) => {
       const select = h("select", { "data-testid": `person-status-${person.open_id}`, onchange: () => change(select, `/sandbox/api/people/${encodeURIComponent(person.open_id)}`, { status: select.value }) });
       return h("li", { class: "person-row" }, h("span", { class: "who" }), select);
@@ -253,6 +258,7 @@ export function showPeople(people, groups) {
       const [who, select] = node.children;
       const name = personName(person);
       who.replaceChildren(avatar(person.open_id, name, "mid"), h("bdi", {}, name));
+      if (operators.has(person.open_id)) who.append(h("span", { class: "status-tag" }, t("operator")));
       const statuses = STATUSES.includes(person.status) ? STATUSES : [...STATUSES, person.status];
       select.replaceChildren(...statuses.map((status) => h("option", { value: status }, t(`status_${status}`))));
       select.value = person.status;
@@ -270,10 +276,11 @@ export function showPeople(people, groups) {
     },
     fill: (node, one) => {
       const [who, label] = node.children;
-      who.replaceChildren(avatar(one.chat_id, one.name, "mid group"), h("bdi", {}, one.name));
+      const name = groupName(one);
+      who.replaceChildren(avatar(one.chat_id, name, "mid group"), h("bdi", {}, name));
       label.firstChild.textContent = t("has_bot");
       label.lastChild.checked = one.has_bot;
-      label.lastChild.setAttribute("aria-label", `${one.name}: ${t("has_bot")}`);
+      label.lastChild.setAttribute("aria-label", `${name}: ${t("has_bot")}`);
     },
   });
 }

@@ -24,7 +24,7 @@ export function table(element, reader) {
     },
   }, String(reader.pick(column, "display_name") ?? column.name ?? ""))));
   const body = h("tbody");
-  const scroller = h("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": "table" }, h("table", { class: columns.length && columns.every((column) => /%$/.test(widthOf(column))) ? "fixed" : "" }, h("thead", {}, head), body));
+  const scroller = h("div", { class: "scroll-x", tabindex: "0", role: "group", "aria-label": t("table") }, h("table", { class: columns.length && columns.every((column) => /%$/.test(widthOf(column))) ? "fixed" : "" }, h("thead", {}, head), body));
   const frame = h("div", { class: "c-table-frame" }, scroller);
   const node = h("div", { class: `c-table ${element.freeze_first_column === true ? "frozen" : ""} ${auto ? "auto" : ""}` },
 frame);

@@ -41,6 +41,11 @@ const TEXTS = {
   bot: ["机器人", "Bot"],
   bot_name: ["内推奖励助手", "Referral Rewards"],
   members: ["{n} 人", "{n} people"],
+  operator: ["授权人员", "operator"],
+  operators: ["授权人员：{names}", "operators: {names}"],
+  list_separator: ["、", ", "],
+  not_operator: ["本群由 {names} 提现；点击按钮会以 {me} 的身份发送。", "Here {names} may withdraw. Clicks are sent as {me}."],
+  identity_operator: ["{name}（授权人员）", "{name}, operator"],
   p2p_with: ["与机器人的单聊", "Chat with the bot"],
   bot_left: ["机器人不在群内", "The bot is not in this group"],
   not_your_chat: ["这是 {owner} 的单聊；点击按钮会以 {me} 的身份发送。", "This is the chat of {owner}. Clicks are sent as {me}."],
@@ -256,6 +261,7 @@ const TEXTS = {
   required: ["请填写“{name}”", "“{name}” is required"],
   confirm_choice: ["确定", "OK"],
   more: ["更多", "More"],
+  table: ["表格", "Table"],
   choose: ["请选择", "Choose"],
   choose_first: ["请先选择：{name}", "Choose {name} first"],
   more_columns: ["向右滑动查看其余列", "Scroll right for more columns"],
@@ -276,6 +282,12 @@ export function language() {
 export function setLanguage(code) {
   current = code === "en_us" ? "en_us" : "zh_cn";
   document.documentElement.lang = current === "en_us" ? "en" : "zh-CN";
+}
+
+/** The page's language for a reader's list of languages, the preferred one first. English for other languages. */
+export function preferredLanguage(list) {
+  const known = list.map((code) => /^(zh|en)\b/i.exec(code)?.[1].toLowerCase()).find(Boolean);
+  return known === "zh" ? "zh_cn" : "en_us";
 }
 
 export const isEnglish = () => current === "en_us";
