@@ -3,6 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# The same with the packages that the service needs, and no others.
+RUN_READY := $(VENV)/.run-ready
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+OFFLINE = { echo "The packages could not be installed; the reason is above. The first run needs the network, once: later runs do not." >&2; exit 1; }
+# Port of the sandbox's page, such as make sandbox PORT=9000. 0 for any free port.
+PORT   ?=
 # Parallel test processes. Most tests wait for other processes, so this may exceed the number of cores.
 WORKERS ?= 3
 
@@ -11,15 +17,26 @@ WORKERS ?= 3
 help:            ## list the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## ?/  make \1\t/'
 
-$(READY): requirements/dev.txt pyproject.toml
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Choose another one with make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $(READY)
+	@$(PYTHON) -m venv $(VENV)
 
-sandbox: $(READY)  ## start the sandbox and the notifier; open the printed address
-	$(BIN)/notifier sandbox
+$(READY): requirements/dev.txt pyproject.toml | $(BIN)/python
+	@$(PIP) --require-hashes -r requirements/dev.txt || $(OFFLINE)
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $(READY) $(RUN_READY)
+
+# The build packages are removed again: what runs has the run-time packages alone.
+$(RUN_READY): requirements/run.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "Installing the packages into $(VENV) (once, about a minute) ..."
+	@$(PIP) --require-hashes -r requirements/run.txt || $(OFFLINE)
+	@$(PIP) --require-hashes --target $(VENV)/build -r requirements/build.txt || $(OFFLINE)
+	@PYTHONPATH=$(VENV)/build $(PIP) --no-deps --no-build-isolation --editable .
+	@rm -rf $(VENV)/build
+	@touch $(RUN_READY)
+
+sandbox: $(RUN_READY)  ## start the sandbox and the notifier; PORT=9000 chooses the port
+	@$(BIN)/notifier sandbox $(if $(PORT),--port $(PORT))
 
 test: $(READY)     ## run the tests
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
@@ -61,6 +78,7 @@ lock: $(READY)     ## update the pinned dependencies, with hashes
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet uv
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -o requirements/run.txt pyproject.toml
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/run.txt --group dev -o requirements/dev.txt pyproject.toml
+	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/dev.txt --group build -o requirements/build.txt
 
 clean:             ## delete the virtual environment and caches
 	rm -rf $(VENV) .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,6 +22,8 @@ CONFIG_FILE = "config.yaml"
 CLOCK_FILE = "sandbox-clock"
 STATE_FILE = "feishu-sandbox.json"
 DATABASE_FILE = "notifier.db"
+LOG_FILE = "notifier.log"
+LOG_END_LINES = 20
 GROUP, OPERATOR = "oc_sandbox_hr", "ou_sandbox_zhou"
 
 CONFIG_TEMPLATE = """\
@@ -228,18 +230,22 @@ async def _run_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
         if not name.startswith(hidden_prefixes) and name not in {"APP_ID", "APP_SECRET"}
     }
     environment |= dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "notifier",
-        "run",
-        "--config",
-        str(config),
-        "--clock-file",
-        str(config.parent / CLOCK_FILE),
-        env=environment,
-        start_new_session=True,
-    )
+    log = config.parent / LOG_FILE
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "notifier",
+            "run",
+            "--config",
+            str(config),
+            "--clock-file",
+            str(config.parent / CLOCK_FILE),
+            env=environment,
+            start_new_session=True,
+            stdout=output,
+            stderr=output,
+        )
     ended = asyncio.ensure_future(process.wait())
     await _first_of(ended, stopped)
     if not ended.done():
@@ -250,8 +256,9 @@ async def _run_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
             process.kill()
             await ended
     elif process.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_END_LINES:]
         raise ConfigError(
-            f"the notifier ended with exit code {process.returncode}; see its last log lines above."
+            "\n".join([f"the notifier ended with exit code {process.returncode}. Its log ends with:", *lines])
         )
 
 
@@ -277,7 +284,7 @@ def _format_welcome(url: str, settings: SandboxSettings, *, config: Path | None 
     else:
         lines += [
             "  Open it, pick an account, add a reward, and watch the card arrive in the referrer's chat.",
-            "  The notifier is running. In another terminal:",
+            f"  The notifier is running; its log is {config.parent / LOG_FILE}. In another terminal:",
             f"    {_program_command()} status --config {config}",
         ]
     return "\n".join([*lines, "", "  Press Ctrl-C to stop.", ""])

@@ -1,5 +1,6 @@
 """`notifier sandbox --data` keeps the notifier's database and Feishu's side together."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,13 @@ from support.waiting import wait_until
 
 LIN_CHAT, LIN_ACCOUNT = "oc_sandbox_p2p_lin", "7000000000000000001"
 RECONCILED = "/open-apis/hire/v1/referral_account/get_account_assets"
+
+LISTS = ("people", "groups", "accounts", "messages", "images", "scopes", "events", "orders", "payouts")
+EMPTY_SIDE = json.dumps(
+    {"format": 1, "clock": {"ahead_seconds": 0, "skipped_seconds": 0}, "last_modify_ms": 0, "uuids": {}}
+    | {"files": {}, "on_hold": False}
+    | {name: [] for name in LISTS}
+)
 
 
 def add_cash(sandbox: SandboxProcess, amount: str) -> None:
@@ -73,3 +81,23 @@ def test_the_stand_in_alone_keeps_its_side_too(tmp_path: Path) -> None:
     with running_sandbox(tmp_path, *words) as sandbox:
         assert before == sandbox.state()["accounts"]
     (tmp_path / "sandbox.log").unlink()  # it names the app secret, on purpose
+
+
+def test_the_terminal_shows_where_the_log_is_and_no_log(tmp_path: Path) -> None:
+    with running_sandbox(tmp_path, "--data", str(tmp_path / "data")) as sandbox:
+        wait_for_card(sandbox, "¥350.50")
+        log = tmp_path / "data" / "notifier.log"
+        assert f"its log is {log}" in sandbox.output
+        assert "connection.connected" in log.read_text(encoding="utf-8")
+        assert "connection.connected" not in sandbox.output
+        assert 12 >= len(sandbox.output.splitlines())
+
+
+def test_the_end_of_the_log_is_shown_if_the_notifier_fails(tmp_path: Path) -> None:
+    (tmp_path / "notifier.db").write_text("no database")
+    (tmp_path / "feishu-sandbox.json").write_text(EMPTY_SIDE)
+    ran = CliRunner().invoke(cli, ["sandbox", "--port", "0", "--data", str(tmp_path)])
+
+    assert 0 != ran.exit_code
+    assert "the notifier ended with exit code" in ran.output
+    assert "notifier.db" in ran.output.partition("Its log ends with:")[2]
