@@ -16,7 +16,7 @@ from sandbox.clients import card, send
 
 ROOT = Path(__file__).parents[2]
 SOURCE, INSTALLED = ROOT / "tests" / "node", ROOT / ".cache" / "node"
-FILES = ("package.json", "package-lock.json", "client.js", "webhook.js")
+FILES = ("package.json", "package-lock.json", "client.js", "webhook.js", "bot.js")
 LIN = "7000000000000000001"
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
@@ -51,8 +51,8 @@ def node_folder() -> Path:
 
 
 @contextmanager
-def sdk(box: FeishuBox, folder: Path) -> Iterator["subprocess.Popen[str]"]:
-    command = ["node", "client.js", box.url, box.app_id, box.app_secret]
+def sdk(box: FeishuBox, folder: Path, program: str = "client.js") -> Iterator["subprocess.Popen[str]"]:
+    command = ["node", program, box.url, box.app_id, box.app_secret]
     environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -108,3 +108,16 @@ def test_the_node_sdk_takes_events_by_webhook(node_folder: Path) -> None:
             box.wait_for(lambda: box.event(event_id)["state"] == "acknowledged", "it is delivered")
         finally:
             process.kill()
+
+
+def test_the_node_channel_connects_and_uploads_bytes_without_a_name(node_folder: Path) -> None:
+    """LarkChannel throws without bot/v3/info; a Buffer is sent as a part without a file name."""
+    with FeishuBox() as box, sdk(box, node_folder, "bot.js") as process:
+        assert "connected ou_sandbox_bot" == line(process)
+        kind, file_key = line(process).split(" ")
+        assert "file" == kind
+        assert bytes([0, 255, 1, 254]) == box.file(file_key)
+        assert line(process).startswith("image img_")
+        unknown = line(process)
+        assert unknown.startswith("unknown 404 ")
+        assert "GET /open-apis/calendar/v4/calendars" in unknown

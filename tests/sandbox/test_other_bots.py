@@ -91,6 +91,24 @@ def test_the_official_sdk_uploads_a_file_without_a_name_of_the_part(feishu_box: 
     assert content == feishu_box.file(answer.data.file_key)
 
 
+@pytest.mark.parametrize(
+    "form_type, body",
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=x", b""),
+        ("multipart/form-data; boundary=x", b"\x00\xff"),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nab'),
+    ],
+)
+def test_a_damaged_form_is_answered_in_json(feishu_box: FeishuBox, form_type: str, body: bytes) -> None:
+    headers = {"Content-Type": form_type, "Authorization": f"Bearer {token(feishu_box)}"}
+    request = urllib.request.Request(f"{feishu_box.url}/open-apis/im/v1/files", data=body, headers=headers)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+
+    assert (400, 234001) == (refused.value.code, json.load(refused.value)["code"])
+
+
 @pytest.fixture
 def answering() -> Iterator[tuple[str, dict[str, bytes]]]:
     """A webhook that answers 200 with the given body; its address and the body."""

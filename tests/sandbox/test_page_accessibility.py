@@ -90,6 +90,13 @@ def test_there_is_no_serious_fault(box: FeishuBox, node_folder: Path, theme: str
                 assert [] == faults(page, axe), (width, view)
 
 
+def test_unknown_calls_are_counted_on_the_page(box: FeishuBox) -> None:
+    with open_page(box.url) as page:
+        expect(page.get_by_test_id("unknown-calls")).to_contain_text(
+            "GET /open-apis/calendar/v4/calendars × 1"
+        )
+
+
 def test_the_event_log_is_scrolled_with_the_keyboard(box: FeishuBox) -> None:
     with open_page(box.url) as page:
         log = page.locator("#event-list")

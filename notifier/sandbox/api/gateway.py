@@ -139,7 +139,10 @@ async def _read_call(request: web.Request) -> Call:
     body: object = {}
     form: dict[str, str | bytes] = {}
     if request.content_type == "multipart/form-data":
-        form = await _read_form(request)
+        try:
+            form = await _read_form(request)
+        except ValueError as error:  # no boundary, or a form that ends too early
+            raise RefusedError(234001, f"ext=the form cannot be read: {error}") from error
     elif text := await request.read():
         try:
             body = json.loads(text)
