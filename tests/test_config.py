@@ -550,24 +550,26 @@ def test_a_digest_avoids_the_busiest_minutes_by_default() -> None:
     assert default.jitter_seconds > 0
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "NOTIFIER_SERVICE_HOST",
-        "NOTIFIER_SERVICE_PORT",
-        "NOTIFIER_SERVICE_PORT_HTTP",
-        "NOTIFIER_PORT",
-        "NOTIFIER_PORT_8080_TCP",
-        "NOTIFIER_PORT_8080_TCP_PROTO",
-        "NOTIFIER_PORT_8080_TCP_PORT",
-        "NOTIFIER_PORT_8080_TCP_ADDR",
-        "NOTIFIER_WEB_SERVICE_HOST",
-    ],
-)
-def test_what_kubernetes_sets_for_a_service_of_this_name_is_no_setting(file: Path, name: str) -> None:
+KUBERNETES = {
+    "NOTIFIER_SERVICE_HOST": "10.0.0.1",
+    "NOTIFIER_SERVICE_PORT": "8080",
+    "NOTIFIER_SERVICE_PORT_HTTP": "8080",
+    "NOTIFIER_PORT": "tcp://10.0.0.1:8080",
+    "NOTIFIER_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+    "NOTIFIER_PORT_8080_TCP_PROTO": "tcp",
+    "NOTIFIER_PORT_8080_TCP_PORT": "8080",
+    "NOTIFIER_PORT_8080_TCP_ADDR": "10.0.0.1",
+    "NOTIFIER_WEB_SERVICE_HOST": "10.0.0.1",
+}
+
+
+@pytest.mark.parametrize("name, value", KUBERNETES.items())
+def test_what_kubernetes_sets_for_a_service_of_this_name_is_no_setting(
+    file: Path, name: str, value: str
+) -> None:
     file.write_text("", encoding="utf-8")
 
-    assert Config() == load_config(file, {name: "tcp://10.0.0.1:8080"}).config
+    assert Config() == load_config(file, {name: value}).config
 
 
 SECRET_FAULTS = {
@@ -591,6 +593,69 @@ def test_a_secret_with_a_character_that_nobody_sees_is_refused(
     found = complaint(file, {f"NOTIFIER_{name}": value})
     assert said in found
     assert "topsecret" not in found
+
+
+@pytest.mark.parametrize(
+    "variable", ["FEISHU__APP_ID", "FEISHU__BASE_URL", "STORE__URL", "PAYOUTS__URL", "LOG__LEVEL"]
+)
+def test_an_end_that_nobody_sees_is_refused_in_every_setting(file: Path, variable: str) -> None:
+    file.write_text("", encoding="utf-8")
+
+    with pytest.raises(ConfigError) as error:
+        load_config(file, {f"NOTIFIER_{variable}": "anything\r\n"})
+    found = str(error.value).split("\n", 1)[0]
+    assert f"the environment (NOTIFIER_{variable})" in found
+    assert "ends with a line break; remove it" in found
+
+
+@pytest.mark.parametrize(
+    "line, key",
+    [
+        ("store: {url: 'sqlite:///${DATA}/n.db'}", "store.url"),
+        ("feishu: {app_id: 'cli_${DATA}'}", "feishu.app_id"),
+        ("feishu: {app_secret: 'topsecret${DATA:-more}'}", "feishu.app_secret"),
+        ("feishu: {app_secret: $(DATA)}", "feishu.app_secret"),
+        ("feishu: {app_secret: $DATA}", "feishu.app_secret"),
+        ("cards: {contact: {zh: '请联系 ${DATA}'}}", "cards.contact.zh"),
+        ("groups: {hr: {chat_id: oc_1, operators: ['${DATA}']}}", "groups.hr.operators[0]"),
+    ],
+)
+def test_a_variable_that_was_left_in_the_file_is_named(file: Path, line: str, key: str) -> None:
+    file.write_text(line, encoding="utf-8")
+
+    found = complaint(file)
+    assert f"{key}: holds ${{DATA}}, the name of a variable" in found
+    assert "topsecret" not in found
+    assert "more" not in found
+
+
+def test_a_text_for_people_may_have_white_space_at_its_end(file: Path) -> None:
+    file.write_text("cards:\n  contact:\n    zh: |\n      人事部\n", encoding="utf-8")
+    assert "人事部\n" == load_config(file, {}).config.cards.contact.zh
+
+
+@pytest.mark.parametrize(
+    "key", ["feishu: {app_secret", "webhook: {encrypt_key", "webhook: {verification_token"]
+)
+@pytest.mark.parametrize("value", ["012345", "1.2345", "[12345x]", "{a: 12345x}"])
+def test_no_error_shows_a_secret(file: Path, key: str, value: str) -> None:
+    file.write_text(f"{key}: {value}}}", encoding="utf-8")
+    assert "2345" not in complaint(file)
+
+
+@pytest.mark.parametrize(
+    "line", ["feishu: {app_id: 1.50}", "fallback_group: 0123", "groups: {0123: {chat_id: oc_1}}"]
+)
+def test_text_that_yaml_reads_as_a_number_is_to_be_quoted(file: Path, line: str) -> None:
+    file.write_text(line, encoding="utf-8")
+    assert "must be text; put it in quotes" in complaint(file)
+
+
+@pytest.mark.parametrize("name", ["NOTIFIER_HEALTH_PORT", "NOTIFIER_PORT", "NOTIFIER_PAYOUTS_SERVICE_PORT"])
+def test_a_wrong_setting_that_looks_like_one_of_kubernetes_is_refused(file: Path, name: str) -> None:
+    file.write_text("", encoding="utf-8")
+    value = "abc" if name.endswith("SERVICE_PORT") else "8080"
+    assert f"{name} is not a setting" in complaint(file, {name: value})
 
 
 @pytest.mark.parametrize("digits", ["0123", "0o17", "0x12", "1_000", "+5"])

@@ -33,18 +33,16 @@ class LossyInt(int):
     text: str
 
 
-_VARIABLE = re.compile(r"\$\{?[A-Za-z_][A-Za-z0-9_]*\}?")
+_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::?[-?+=][^}]*)?\}|\(([A-Za-z_]\w*)\))", re.ASCII)
+_BARE_VARIABLE = re.compile(r"\s*\$([A-Za-z_]\w*)\s*", re.ASCII)
 
 
 def _as_text(value: object) -> object:
     """YAML reads unquoted digits as numbers; ids are text. Leading zeros and other notations would be lost."""
     if isinstance(value, LossyInt):
         raise ValueError(f"{value.text} would lose its form as a number; put it in quotes")
-    if isinstance(value, str) and _VARIABLE.fullmatch(value.strip()):
-        raise ValueError(
-            f"holds {value.strip()}, the name of a variable and not its value. The file replaces no variables; set "
-            "the setting in the environment"
-        )
+    if isinstance(value, str) and (fault := text_fault(value)):
+        raise ValueError(fault)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -56,19 +54,38 @@ _INVISIBLE = {
     "\u00a0": "a no-break space",
     "\u200b": "a zero-width space",
     "\ufeff": "a byte order mark",
-    '"': "a quotation mark",
-    "'": "a quotation mark",
 }
 
 
+def text_fault(text: str, *, has_lines: bool = False) -> str | None:
+    """Return what is wrong with any text of a setting: a variable that nothing replaced, or an end that nobody sees.
+
+    has_lines: a text for people, whose white space at the ends does no harm. The value itself is never returned,
+    because it may be a secret.
+    """
+    found = _VARIABLE.search(text) or _BARE_VARIABLE.fullmatch(text)
+    if found is not None:
+        name = next(filter(None, found.groups()))
+        return (
+            f"holds ${{{name}}}, the name of a variable and not its value. No variable is replaced here; write the "
+            "value, or set the setting in the environment"
+        )
+    for where, char in (("begins", text[:1]), ("ends", text[-1:])):
+        if char in _INVISIBLE and not has_lines:
+            return f"{where} with {_INVISIBLE[char]}; remove it"
+    return None
+
+
 def _check_secret(value: object) -> object:
-    """A secret is compared byte by byte. Copying often adds a character that nobody sees."""
+    """A secret is compared byte by byte. Copying often adds a character that nobody sees. No error shows the secret."""
+    if isinstance(value, LossyInt):
+        raise ValueError("would lose its form as a number; put it in quotes")
     text = _as_text(value)
     if not isinstance(text, str):
         return text
     for where, char in (("begins", text[:1]), ("ends", text[-1:])):
-        if char in _INVISIBLE:
-            raise ValueError(f"{where} with {_INVISIBLE[char]}; remove it")
+        if char in {'"', "'"}:
+            raise ValueError(f"{where} with a quotation mark; remove it")
     inside = next((char for char in text if not char.isprintable()), None)
     if inside is not None:
         raise ValueError(

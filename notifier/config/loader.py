@@ -2,14 +2,14 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
-from notifier.config.fields import LossyInt, Section
+from notifier.config.fields import LossyInt, Section, text_fault
 from notifier.config.sections import GroupConfig
 from notifier.config.settings import Config, suggest_name
 from notifier.errors import ConfigError
@@ -38,9 +38,15 @@ class LoadedConfig:
 
 
 SERVICE_LINK = re.compile(
-    rf"{PREFIX}(?:[A-Z0-9]+_)*(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9]+)*|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
+    rf"{PREFIX}(?:[A-Z0-9]+_)*"
+    r"(?:SERVICE_HOST=.*|SERVICE_PORT(?:_[A-Z0-9]+)*=\d+"
+    r"|PORT(?:_\d+_(?:TCP|UDP|SCTP))?=(?:tcp|udp|sctp)://.*|PORT_\d+_(?:TCP|UDP|SCTP)_(?:PROTO|PORT|ADDR)=.*)"
 )
-"""Variables that Kubernetes sets in every container for a Service called `notifier`, or `notifier-...`."""
+"""NAME=value of what Kubernetes sets in every container for a Service called `notifier`, or `notifier-...`. The value
+counts too: NOTIFIER_HEALTH_PORT=8080 is a setting that somebody got wrong."""
+
+OWN_LINES = (("cards", "contact"), ("cards", "payday"))
+"""Texts for people: white space at their ends does no harm."""
 
 
 def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> LoadedConfig:
@@ -53,13 +59,16 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     document = _read(file) if file is not None else {}
     origins, overridden, findings = _apply_environment(document, environ)
     where = str(file) if file is not None else "the environment"
+    findings += [
+        f"{_place(path, where, origins)}: {path}: {fault}." for path, fault in _text_faults(document, ())
+    ]
     try:
         config = Config.model_validate(_resolve_paths(document, file))
     except ValidationError as error:
         findings += [line for each in error.errors() for line in _format_finding(each, where, origins)]
         raise ConfigError("\n".join(dict.fromkeys(findings))) from None
     if findings:
-        raise ConfigError("\n".join(findings))
+        raise ConfigError("\n".join(dict.fromkeys(findings)))
     return LoadedConfig(config=config, file=file, origins=origins, overridden=overridden)
 
 
@@ -159,7 +168,8 @@ def _apply_environment(
     unknown = [
         name
         for name in unknown
-        if not name.startswith(f"{PREFIX}TESTS_") and SERVICE_LINK.fullmatch(name) is None
+        if not name.startswith(f"{PREFIX}TESTS_")
+        and SERVICE_LINK.fullmatch(f"{name}={environ[name]}") is None
     ]
     findings = [
         f"the environment: {name} is not a setting{suggest_name(name, sorted(_variables()))}. Unset it or correct it."
@@ -176,6 +186,18 @@ def _scalar_paths() -> list[tuple[str, ...]]:
         if isinstance(annotation, type) and issubclass(annotation, Section):
             paths += [(section, key) for key in annotation.model_fields]
     return [*paths, ("fallback_group",)]
+
+
+def _secret_paths() -> set[str]:
+    """Key paths of the settings whose values no error shows."""
+    sections = ((name, info.annotation) for name, info in Config.model_fields.items())
+    return {
+        f"{name}.{key}"
+        for name, section in sections
+        if isinstance(section, type) and issubclass(section, Section)
+        for key, info in section.model_fields.items()
+        if info.annotation is SecretStr
+    }
 
 
 def _variable(path: tuple[str, ...]) -> str:
@@ -210,8 +232,7 @@ def _resolve_paths(document: dict[str, Any], file: Path | None) -> dict[str, Any
 def _format_finding(first: Mapping[str, Any], where: str, origins: Mapping[str, str]) -> list[str]:
     """One error of the validation as sentences: one, or one per line of a validator with several findings."""
     path = _shown_path(first["loc"])
-    source = origins.get(path)
-    place = f"the environment ({source})" if source else where
+    place = _place(path, where, origins)
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "value_error":
         return [
@@ -220,22 +241,42 @@ def _format_finding(first: Mapping[str, Any], where: str, origins: Mapping[str, 
     return [f"{place}: {path}: {_describe(first, path, message)}"]
 
 
+def _place(path: str, where: str, origins: Mapping[str, str]) -> str:
+    source = origins.get(path)
+    return f"the environment ({source})" if source else where
+
+
+def _text_faults(value: object, loc: tuple[int | str, ...]) -> Iterator[tuple[str, str]]:
+    """Key path and fault of every text in the document, also of those that their own checks would accept."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _text_faults(inner, (*loc, str(key)))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _text_faults(inner, (*loc, number))
+    elif isinstance(value, str) and (fault := text_fault(value, has_lines=loc[:2] in OWN_LINES)):
+        yield _shown_path(loc), fault
+
+
+_SENTENCES = {
+    "missing": "this key is missing. Add it; config.example.yaml shows how.",
+    "tuple_type": "must be one value or a list of them. See config.example.yaml.",
+    "too_short": "must not be empty. See config.example.yaml.",
+} | dict.fromkeys(
+    ("model_type", "dict_type", "mapping_type"), "must hold `key: value` lines, indented under it."
+)
+
+
 def _describe(first: Mapping[str, Any], path: str, message: str) -> str:
-    match first["type"]:
-        case "extra_forbidden":
-            known = _known_keys(first["loc"])
-            return f"there is no such key{suggest_name(str(first['loc'][-1]), known)}."
-        case "missing":
-            return "this key is missing. Add it; config.example.yaml shows how."
-        case "tuple_type":
-            return "must be one value or a list of them. See config.example.yaml."
-        case "too_short":
-            return "must not be empty. See config.example.yaml."
-        case "model_type" | "dict_type" | "mapping_type":
-            return "must hold `key: value` lines, indented under it."
-        case _:
-            got = "" if "secret" in path else f" (it is {_short(first.get('input'))})"
-            return f"{message[:1].lower()}{message[1:]}{got}. See config.example.yaml."
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(first["loc"])
+        return f"there is no such key{suggest_name(str(first['loc'][-1]), known)}."
+    if first["type"] == "string_type" and type(first.get("input")) in {int, float, LossyInt}:
+        return "must be text; put it in quotes."
+    if sentence := _SENTENCES.get(first["type"]):
+        return sentence
+    got = "" if path in _secret_paths() else f" (it is {_short(first.get('input'))})"
+    return f"{message[:1].lower()}{message[1:]}{got}. See config.example.yaml."
 
 
 def _shown_path(loc: tuple[int | str, ...]) -> str:
