@@ -27,6 +27,7 @@ from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
 from notifier.operations.formatting import format_iso
 from notifier.store import audit, payouts, workers
 from notifier.store.audit import AuditAction
+from notifier.store.engine import ownership
 from notifier.store.engine.database import Database
 from notifier.store.payouts import ExportablePayout, ExportFilter
 
@@ -181,6 +182,9 @@ def _hold_export_lock(database: Database) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise ConfigError("another export is running; wait until it ends.") from error
+    except OSError as error:
+        raise ConfigError(f"store.url: {ownership.explain(Path(f'{path}.export-lock'), error)}") from error
+    ownership.give_to_database_owner(Path(path))
     try:
         yield
     finally:

@@ -5,11 +5,13 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 
 from notifier.errors import StoreFailing
+from notifier.store.engine import ownership
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ _NEXT_STEPS = {
     sqlite3.SQLITE_CORRUPT: f"the database is damaged. {REPLACE_DATABASE_HINT}",
     sqlite3.SQLITE_NOTADB: f"the database is damaged. {REPLACE_DATABASE_HINT}",
 }
+_NO_ACCESS = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -64,9 +67,18 @@ def is_damage(error: BaseException) -> bool:
     return code is not None and code & 0xFF in _DAMAGE
 
 
+def _find_foreign_file(error: BaseException, path: str) -> str | None:
+    """A sentence on the file that belongs to somebody else, if this can be the reason of the error."""
+    code = _sqlite_code(error)
+    may_be = path and code is not None and code & 0xFF in _NO_ACCESS
+    return ownership.find_foreign_file(Path(path).absolute()) if may_be else None
+
+
 def to_store_error(error: BaseException, path: str) -> StoreFailing:
     """The error for a caller that stops, without the promise of an automatic recovery."""
     reason = error.orig if isinstance(error, DBAPIError) else error
+    if foreign := _find_foreign_file(error, path):
+        return StoreFailing(f"{foreign.removesuffix('.')} ({reason}).")
     step = (get_next_step(error) or "the database does not answer").removesuffix(RECOVERS_AUTOMATICALLY)
     return StoreFailing(f"{path}: {step} ({reason}).")
 
@@ -105,6 +117,7 @@ class StorageOutage:
         step = get_next_step(error)
         if step is None or isinstance(error, StoreFailing):
             return
+        step = _find_foreign_file(error, self._path) or step
         with self._lock:
             self._since = self._monotonic() if self._since is None else self._since
             step = step if self._has_written else step.removesuffix(RECOVERS_AUTOMATICALLY)
