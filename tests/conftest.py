@@ -1,6 +1,5 @@
 """Fixtures for all rooms: a clock that stands still, a database in a file, the stand-in Feishu."""
 
-import asyncio
 import logging
 import os
 from collections.abc import Generator, Iterator
@@ -19,15 +18,6 @@ pytest_plugins = ["notifier.sandbox.pytest_plugin"]
 
 
 os.umask(0o077)  # as the program does: what it writes is for its user alone
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _default_event_loop() -> Iterator[None]:
-    """The default loop of the main thread. asyncio.run() in a test drops it; without an owner it would stay open."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    loop.close()
 
 
 @pytest.fixture

@@ -46,6 +46,9 @@ from notifier.feishu.wire import read_event
 
 log = logging.getLogger(__name__)
 
+IMPORT_LOOP = sdk.loop
+"""The event loop that the SDK makes when it is imported. Each client replaces it; dropped, it would never be closed."""
+
 CONNECT_SECONDS = 15.0
 CLOSE_SECONDS = 2.0
 SEND_SECONDS = 10.0
