@@ -1,7 +1,8 @@
 """The `notifier` command, and `python -m notifier`.
 
 A stop may come before the imports are done: they take a second. Process 1 of a container has no default action for
-SIGTERM, and elsewhere the exit code would not be 0. So the first handler is set here, before any heavy import.
+SIGTERM, and elsewhere the exit code would not be 0. So the first handler is set here, before any heavy import. It also
+meets a second stop that comes during the exit.
 """
 
 import os
@@ -12,18 +13,18 @@ from types import FrameType
 
 def main() -> None:
     """Run the command line."""
-    os.umask(
-        0o077
-    )  # files and folders hold names, ids and amounts: they belong to the user of the service alone
+    # files and folders hold names, ids and amounts: they belong to the user of the service alone
+    os.umask(0o077)
     if {"run", "sandbox"} & set(sys.argv[1:2]):
-        signal.signal(signal.SIGTERM, _stop_at_once)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _stop_at_once)
     from notifier.cli.main import cli  # noqa: PLC0415 - see above
 
     cli(prog_name="notifier")
 
 
 def _stop_at_once(_number: int, _frame: FrameType | None) -> None:
-    """Nothing has been started that needs an end. `run` replaces this handler once it has something to stop."""
+    """Before the start and after the stop, nothing runs that needs an end. In between `stop_on_signals` applies."""
     os._exit(0)
 
 

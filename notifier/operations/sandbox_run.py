@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
 import tempfile
@@ -13,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from notifier.errors import ConfigError
+from notifier.runtime.lifecycle import stop_on_signals
 from notifier.sandbox.control.server import serve
 from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
@@ -81,12 +81,11 @@ async def run_sandbox(
     """Run until SIGTERM, Ctrl-C, or the notifier exits. Raises ConfigError if the port is in use."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     report_port = _free_port()
     ready: asyncio.Future[str] = loop.create_future()
     stopped = asyncio.ensure_future(stop.wait())
     with contextlib.ExitStack() as stack:
+        stack.enter_context(stop_on_signals(stop))
         folder = None if only_feishu and data is None else stack.enter_context(_folder(data))
         state_file = str(folder / STATE_FILE) if folder and data else ""
         if only_feishu:

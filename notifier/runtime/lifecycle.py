@@ -110,11 +110,15 @@ async def probe_app_access(api: FeishuApi) -> float:
 
 @contextlib.contextmanager
 def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Sets `stop` on SIGTERM and SIGINT. Outside the main thread there are no signals, and this does nothing."""
+    """Sets `stop` on SIGTERM and SIGINT. Outside the main thread there are no signals, and this does nothing.
+
+    At the end the earlier handlers apply again. asyncio alone would leave SIGTERM to its default, so that a second one,
+    just before the exit, would make the exit code 143.
+    """
     loop = asyncio.get_running_loop()
-    signal_numbers = (signal.SIGTERM, signal.SIGINT)
+    earlier = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        for number in signal_numbers:
+        for number in earlier:
             loop.add_signal_handler(number, stop.set)
     except (NotImplementedError, RuntimeError, ValueError):
         yield
@@ -122,5 +126,8 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
     try:
         yield
     finally:
-        for number in signal_numbers:
+        signal.pthread_sigmask(signal.SIG_BLOCK, earlier)
+        for number, handler in earlier.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler or signal.SIG_DFL)  # None: not set by Python
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, earlier)

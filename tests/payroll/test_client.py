@@ -245,3 +245,17 @@ async def test_how_long_was_waited_is_said() -> None:
 
 def test_the_secret_is_not_shown_with_the_access() -> None:
     assert SECRET not in repr(access("http://127.0.0.1/"))
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+async def test_payouts_never_pass_a_proxy(
+    feishu_box: FeishuBox, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert 202 == await handed_over(access(f"{feishu_box.url}/payroll/payouts"))
+        proxy.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
