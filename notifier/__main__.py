@@ -8,6 +8,7 @@ meets a second stop that comes during the exit.
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 
@@ -15,12 +16,21 @@ def main() -> None:
     """Run the command line."""
     # files and folders hold names, ids and amounts: they belong to the user of the service alone
     os.umask(0o077)
-    if {"run", "sandbox"} & set(sys.argv[1:2]):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _stop_at_once)
+    runs = bool({"run", "sandbox"} & set(sys.argv[1:2]))
+    if runs:
+        _handle_stops(_stop_at_once)
     from notifier.cli.main import cli  # noqa: PLC0415 - see above
 
-    cli(prog_name="notifier")
+    try:
+        cli(prog_name="notifier")
+    finally:
+        if runs:  # Python's own end would set every other handler back to the default
+            _handle_stops(signal.SIG_IGN)
+
+
+def _handle_stops(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handler)
 
 
 def _stop_at_once(_number: int, _frame: FrameType | None) -> None:

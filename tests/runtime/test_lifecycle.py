@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -38,3 +40,17 @@ def test_a_second_signal_after_the_stop_meets_the_earlier_handler(
     asyncio.run(program())
     signal.raise_signal(number)
     assert [number, number] == received
+
+
+def test_a_signal_while_python_ends_changes_no_exit_code() -> None:
+    """Python sets its handlers back to the default at its end, but it leaves ignored signals alone."""
+    program = (
+        "import atexit, signal, sys; from notifier.__main__ import main; sys.argv = ['notifier', 'run', '--help'];"
+        "atexit.register(lambda: print(*map(signal.getsignal, (signal.SIGTERM, signal.SIGINT))));"
+        "main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert 0 == ended.returncode
+    assert f"{int(signal.SIG_IGN)} {int(signal.SIG_IGN)}" == ended.stdout.splitlines()[-1]
