@@ -1,7 +1,7 @@
 """Online checks: call Feishu to check the token, the scopes, and the bot's membership in each group."""
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 
 from notifier.clock import Clock, to_millis
 from notifier.config.sections import Transport
@@ -111,17 +111,10 @@ async def _withdraw_scope(api: FeishuApi) -> CheckResult:
     """Withdraw from an account that cannot exist. With the scope, Feishu answers that it is unknown."""
     scope = SCOPES[Feature.WITHDRAW]
     order_id = f"check-{uuid.uuid4().hex}"
-    try:
-        await FeishuReferralAccounts(api).withdraw(
-            NONEXISTENT_ACCOUNT_ID, order_id=order_id, kinds=(Kind.POINTS,)
-        )
-    except AccountUnknown:
-        return CheckResult(is_ok=True, subject=f"scope {scope}")
-    except CallError as error:
-        if error.code == BAD_ACCOUNT_ID:
-            return CheckResult(is_ok=True, subject=f"scope {scope}")
-        return _failed_scope(scope, error)
-    return CheckResult(is_ok=True, subject=f"scope {scope}")
+    return await _scope_by_nonexistent_account(
+        scope,
+        FeishuReferralAccounts(api).withdraw(NONEXISTENT_ACCOUNT_ID, order_id=order_id, kinds=(Kind.POINTS,)),
+    )
 
 
 async def _operators(
@@ -184,18 +177,24 @@ async def _long_connection(config: Config) -> CheckResult:
     return CheckResult(is_ok=True, subject="long connection")
 
 
+async def _scope_by_nonexistent_account(scope: str, call: Awaitable[object]) -> CheckResult:
+    """With the scope, Feishu answers a call about an account that cannot exist with just that."""
+    try:
+        await call
+    except AccountUnknown:
+        pass
+    except CallError as error:
+        if error.code != BAD_ACCOUNT_ID:
+            return _failed_scope(scope, error)
+    return CheckResult(is_ok=True, subject=f"scope {scope}")
+
+
 async def _hire_scope(api: FeishuApi) -> CheckResult:
     """Look up an account that cannot exist. With the scope, Feishu answers that it is unknown."""
     scope = SCOPES[Feature.RECEIVE]
-    try:
-        await FeishuReferralAccounts(api).referrer(NONEXISTENT_ACCOUNT_ID)
-    except AccountUnknown:
-        return CheckResult(is_ok=True, subject=f"scope {scope}")
-    except CallError as error:
-        if error.code == BAD_ACCOUNT_ID:
-            return CheckResult(is_ok=True, subject=f"scope {scope}")
-        return _failed_scope(scope, error)
-    return CheckResult(is_ok=True, subject=f"scope {scope}")
+    return await _scope_by_nonexistent_account(
+        scope, FeishuReferralAccounts(api).referrer(NONEXISTENT_ACCOUNT_ID)
+    )
 
 
 async def _send_scope(api: FeishuApi) -> CheckResult:

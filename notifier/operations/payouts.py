@@ -141,15 +141,9 @@ def confirm_payout(database: Database, clock: Clock, order_id: str) -> bool:
         payout = payouts.find_by_order(connection, order_id)
         if payout is None or not payouts.confirm(connection, order_id, now=now):
             return False
-        entry = audit.AuditEntry(
-            at=now,
-            action=AuditAction.MANUAL,
-            actor=audit.COMMAND_LINE,
-            outcome=f"amounts confirmed: {amounts_text(payout)}",
-            account_ref=payout.account_ref,
-            order_id=order_id,
+        audit.add_manual_entry(
+            connection, order_id, payout.account_ref, f"amounts confirmed: {amounts_text(payout)}", now=now
         )
-        audit.add_entries(connection, entry)
         return True
 
     return database.write(write).result()
@@ -167,15 +161,7 @@ def retry_payouts(database: Database, clock: Clock, ids: Sequence[str] | None) -
         payout = payouts.find_by_order(connection, order_id)
         if payout is None or not payouts.retry(connection, order_id, now=now):
             return False
-        entry = audit.AuditEntry(
-            at=now,
-            action=AuditAction.MANUAL,
-            actor=audit.COMMAND_LINE,
-            outcome="to be submitted again",
-            account_ref=payout.account_ref,
-            order_id=order_id,
-        )
-        audit.add_entries(connection, entry)
+        audit.add_manual_entry(connection, order_id, payout.account_ref, "to be submitted again", now=now)
         return True
 
     done = [one for one in ids if database.write(lambda c, one=one: retry_one(c, one)).result()]  # type: ignore[misc]

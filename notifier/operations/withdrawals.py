@@ -123,15 +123,9 @@ def end_withdrawal(database: Database, config: Config, clock: Clock, order_id: s
         )
         withdrawals.finish(connection, order, result)
         notices.write_where_cards_expired(connection, order, NoticeReason.ENDED, now=now)
-        entry = AuditEntry(
-            at=now,
-            action=AuditAction.MANUAL,
-            actor=audit.COMMAND_LINE,
-            outcome="ended: nothing was withdrawn",
-            account_ref=order.account_ref,
-            order_id=order_id,
+        audit.add_manual_entry(
+            connection, order_id, order.account_ref, "ended: nothing was withdrawn", now=now
         )
-        audit.add_entries(connection, entry)
         return EndResult(is_ok=True, text=f"{order_id} is ended; its cards offer the balance again.")
 
     return database.write(write).result()

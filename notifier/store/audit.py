@@ -97,6 +97,21 @@ def add_entries(connection: Connection, *entries: AuditEntry) -> None:
     )
 
 
+def add_manual_entry(
+    connection: Connection, order_id: str, account_ref: int, outcome: str, *, now: Millis
+) -> None:
+    """Append what an operator did to a withdrawal or its payout on the command line. outcome: in words."""
+    entry = AuditEntry(
+        at=now,
+        action=AuditAction.MANUAL,
+        actor=COMMAND_LINE,
+        outcome=outcome,
+        account_ref=account_ref,
+        order_id=order_id,
+    )
+    add_entries(connection, entry)
+
+
 def list_entries(
     connection: Connection, *, account_id: str | None = None, order_id: str | None = None, limit: int
 ) -> list[AuditRow]:
