@@ -1,7 +1,6 @@
 """The chart of a digest, with the chart library of Feishu's clients: bars are visible at every width."""
 
 import json
-import os
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from notifier.operations.sample_digests import make_digest_sample
 from notifier.runtime.factories import make_renderer
 from support.browser import open_page
 from support.builders import CNY
+from support.requirements import skip_or_fail
 
 VCHART = "@visactor/vchart@1.12.13"
 INTEGRITY = "sha512-kF9bxLU0VZcGLVHVWknuU6j2nVW5tw3HM2t+GM8CD3F0tKET6jWkEgmATbtZD17pYEVArYo6o7d9DKLD3o54Rg=="
@@ -71,9 +71,7 @@ def vchart() -> Path:
         return download()
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
         why = f"VChart cannot be downloaded: {getattr(error, 'stderr', error)}"
-    if "node" in os.environ.get("NOTIFIER_TESTS_REQUIRE", ""):
-        pytest.fail(why)
-    pytest.skip(why)
+    return skip_or_fail("node", why)
 
 
 def a_day(number: int, *, times: int = 1, first_seen: int = 0) -> DayFlow:

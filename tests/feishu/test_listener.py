@@ -3,6 +3,8 @@
 import asyncio
 import functools
 import json
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -472,6 +474,26 @@ def test_a_finite_reconnect_count_ends_nothing(shelf: Shelf, count: int) -> None
             box.disconnect_all()
             wait_until(functools.partial(_connected_often, shelf, lost + 1), "back again", seconds=30)
         _heard(box, shelf)
+
+
+def test_the_loop_of_the_sdks_import_is_not_dropped_unclosed() -> None:
+    """It would be collected at a moment of chance, with a warning that fails whatever test runs then."""
+    program = """
+import asyncio, gc, os, warnings
+warnings.simplefilter("always")
+asyncio.run(asyncio.sleep(0))
+from notifier.feishu.long_connection import sdk_client
+sdk_client.sdk.loop = own = asyncio.new_event_loop()
+asyncio.run(asyncio.sleep(0))
+gc.collect()
+own.close()
+os._exit(0)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert "unclosed event loop" not in ran.stderr
 
 
 def test_pings_of_any_interval_are_held_within_bounds() -> None:

@@ -13,6 +13,7 @@ from filelock import FileLock
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import card, send
+from support.requirements import skip_or_fail
 
 ROOT = Path(__file__).parents[2]
 SOURCE, INSTALLED = ROOT / "tests" / "node", ROOT / ".cache" / "node"
@@ -45,9 +46,7 @@ def node_folder() -> Path:
         return installed()
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
         why = f"the Node SDK cannot be installed: {getattr(error, 'stderr', error)}"
-    if "node" in os.environ.get("NOTIFIER_TESTS_REQUIRE", ""):
-        pytest.fail(why)
-    pytest.skip(why)
+    return skip_or_fail("node", why)
 
 
 @contextmanager

@@ -1,12 +1,12 @@
 """Opens pages in Chromium."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from playwright.sync_api import Page, sync_playwright
+
+from support.requirements import skip_or_fail
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -27,9 +27,7 @@ def find_browser() -> str:
     )
     if found is not None:
         return found
-    if "browser" in os.environ.get("NOTIFIER_TESTS_REQUIRE", ""):
-        pytest.fail("NOTIFIER_TESTS_REQUIRE demands a browser, but Chromium is not installed")
-    pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
+    return skip_or_fail("browser", "Chromium is not installed (Debian: apt-get install chromium)")
 
 
 @contextmanager

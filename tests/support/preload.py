@@ -1,20 +1,17 @@
 """Shims: small C libraries that stand between a program and its disk, loaded with LD_PRELOAD."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from support.requirements import skip_or_fail
 
 
 def build_library(name: str, folder: Path) -> Path:
     """The library made from tests/support/<name>.c. Skips the test where there is no compiler."""
     compiler = shutil.which("cc")
     if compiler is None:
-        if "cc" in os.environ.get("NOTIFIER_TESTS_REQUIRE", "").split(","):
-            pytest.fail("there is no C compiler")
-        pytest.skip("there is no C compiler")
+        skip_or_fail("cc", "there is no C compiler")
     library = folder / f"{name}.so"
     source = Path(__file__).with_name(f"{name}.c")
     subprocess.run(
