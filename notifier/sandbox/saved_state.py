@@ -93,7 +93,7 @@ def _dump(sandbox: Sandbox) -> str:
         "groups": list(tenant.groups.values()),
         "accounts": list(tenant.accounts.values()),
         "messages": list(tenant.messages.values()),
-        "uuids": sandbox.messages._uuids,  # noqa: SLF001
+        "uuids": sandbox.messages.uuids,
         "files": tenant.files,
         "images": tenant.images,
         "scopes": tenant.granted_scopes,
@@ -129,7 +129,7 @@ def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     tenant.groups = _read(Group, saved["groups"], key="chat_id")
     tenant.accounts = _read(Account, saved["accounts"], key="account_id", cash=_amounts)
     tenant.messages = _read(Message, saved["messages"], key="message_id", has_pending_click=_no)
-    sandbox.messages._uuids = {uuid: (sent_at, sent) for uuid, (sent_at, sent) in saved["uuids"].items()}  # noqa: SLF001
+    sandbox.messages.uuids = {uuid: (sent_at, sent) for uuid, (sent_at, sent) in saved["uuids"].items()}
     tenant.files = {key: _file(file) for key, file in saved["files"].items()}
     tenant.images = set(saved["images"])
     tenant.granted_scopes = set(saved["scopes"])

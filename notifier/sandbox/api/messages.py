@@ -21,7 +21,9 @@ class MessageApi:
     def __init__(self, tenant: Tenant, quota: Quota) -> None:
         self._tenant = tenant
         self._quota = quota
-        self._uuids: dict[str, tuple[float, str]] = {}
+        self.uuids: dict[
+            str, tuple[float, str]
+        ] = {}  # by uuid: when it was sent, clock.elapsed(), and the message
 
     def apis(self) -> list[Api]:
         """All calls of this class."""
@@ -119,9 +121,9 @@ class MessageApi:
 
     def _sent_before(self, uuid: str | None) -> Message | None:
         """The message that was sent with this uuid within the window, to any recipient."""
-        if uuid is None or uuid not in self._uuids:
+        if uuid is None or uuid not in self.uuids:
             return None
-        sent_at, message_id = self._uuids[uuid]
+        sent_at, message_id = self.uuids[uuid]
         is_fresh = self._tenant.clock.elapsed() - sent_at < self._tenant.settings.uuid_window_seconds
         return self._tenant.messages[message_id] if is_fresh else None
 
@@ -142,7 +144,7 @@ class MessageApi:
         )
         self._tenant.messages[message.message_id] = message
         if draft.uuid is not None:
-            self._uuids[draft.uuid] = (self._tenant.clock.elapsed(), message.message_id)
+            self.uuids[draft.uuid] = (self._tenant.clock.elapsed(), message.message_id)
         self._drop_oldest_messages()
         return message
 
@@ -150,7 +152,7 @@ class MessageApi:
         """A uuid is removed with its message, because a repeated send could not be answered without it."""
         gone = set(drop_oldest(self._tenant.messages, self._tenant.settings.keep_records))
         if gone:
-            self._uuids = {uuid: made for uuid, made in self._uuids.items() if made[1] not in gone}
+            self.uuids = {uuid: made for uuid, made in self.uuids.items() if made[1] not in gone}
 
     def _message(self, call: Call) -> Message:
         message = self._tenant.messages.get(call.path["message_id"])
