@@ -47,8 +47,8 @@ from notifier.feishu.wire import read_event
 log = logging.getLogger(__name__)
 
 IMPORT_LOOP = sdk.loop
-"""The event loop that the SDK takes, or makes where none runs, when it is imported. Each client replaces it in the SDK; a
-made one is kept here, because it would be collected unclosed.
+"""The event loop that the SDK takes, or makes where none runs, when it is imported. Each client replaces it in the SDK;
+a made one is kept here, because it would be collected unclosed.
 """
 
 CONNECT_SECONDS = 15.0
