@@ -27,13 +27,24 @@ from notifier.domain.failure_reasons import find_failure_reason
 from notifier.domain.money import Amounts, Kind, without_zeros
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import SETTLED, Payout, PayoutState
-from notifier.domain.withdrawal import DenialReason, PressOutcome, Withdrawal, WithdrawalState, withdrawable
+from notifier.domain.withdrawal import (
+    STILL_THERE,
+    DenialReason,
+    PressOutcome,
+    Withdrawal,
+    WithdrawalState,
+    withdrawable,
+)
 
 MAX_REASON_LENGTH = 160
 
 NOT_THE_REQUESTERS = Bilingual(
     zh="内推账户不属于申请提现的人",
     en="The account does not belong to the person who requested the withdrawal",
+)
+NOTHING_MOVED = Bilingual(
+    zh="飞书未返回提现金额，余额未变。可以再次提现。",
+    en="Feishu named no withdrawn amounts, and the balance is unchanged. You can withdraw again.",
 )
 BALANCE_CHANGED_SINCE = Bilingual(
     zh="余额与确认时的金额不同，未提现。请核对后再次点击提现。",
@@ -382,7 +393,9 @@ def _figures(amounts: Amounts) -> tuple[AmountFigure, ...]:
 def _reason(withdrawal: Withdrawal) -> Bilingual:
     """Return the reason of a refusal. Feishu's own message is for operators; a card never shows it."""
     code = withdrawal.code
-    if code is None:  # the service itself refuses for one reason only: the account has another referrer
+    if code is None:  # the service itself refuses, mostly because the account has another referrer
+        if withdrawal.reason == STILL_THERE:
+            return NOTHING_MOVED
         return NOT_THE_REQUESTERS if clean(withdrawal.reason or "", MAX_REASON_LENGTH) else NO_REASON
     known = find_failure_reason(code)
     return known or Bilingual(

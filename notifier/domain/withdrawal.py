@@ -28,6 +28,11 @@ CARD_LIVES_MS = 14 * DAY_MS
 """Feishu neither sends callbacks for older cards nor updates them (message page, read 2026-05)."""
 
 
+OTHER_REFERRER = "the account belongs to another referrer"
+STILL_THERE = "Feishu booked the order without amounts, and the balance is still there"
+"""Reasons for which the service itself refuses an order. Neither has a code of Feishu."""
+
+
 class WithdrawalState(StrEnum):
     """State of a withdrawal; the module docstring shows the transitions."""
 

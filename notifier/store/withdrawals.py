@@ -319,6 +319,11 @@ def is_claimed(connection: Connection, order: Withdrawal) -> bool:
     return connection.execute(query).scalar() is not None
 
 
+def release_claim(connection: Connection, order: Withdrawal) -> None:
+    """End the claim of an order whose call broke off. Its due time stays."""
+    connection.execute(sa.update(withdrawals).where(withdrawals.c.id == order.id).values(worker_id=None))
+
+
 def reclaim(connection: Connection, *, now: Millis) -> int:
     """At start-up: make orders due now that an earlier process had claimed. Returns their number."""
     return connection.execute(

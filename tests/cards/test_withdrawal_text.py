@@ -12,6 +12,7 @@ from notifier.cards.balance_text import MAX_AMOUNT_LINES
 from notifier.cards.withdrawal_text import (
     NO_REASON,
     NOT_THE_REQUESTERS,
+    NOTHING_MOVED,
     SEE_NEWER_CARD,
     denied_toast,
     panel,
@@ -19,7 +20,14 @@ from notifier.cards.withdrawal_text import (
 )
 from notifier.domain.card import Bilingual, WithdrawalPanel
 from notifier.domain.money import POINTS, Amounts, Asset, Kind
-from notifier.domain.withdrawal import DenialReason, PressOutcome, Role, Withdrawal, WithdrawalState
+from notifier.domain.withdrawal import (
+    STILL_THERE,
+    DenialReason,
+    PressOutcome,
+    Role,
+    Withdrawal,
+    WithdrawalState,
+)
 from support.builders import ACCOUNT, CNY, MODIFIED_AT
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -151,6 +159,10 @@ def test_a_refusal_by_the_service_itself_has_a_text_in_both_languages() -> None:
     reason = notices(WithdrawalState.REFUSED, reason="the account belongs to somebody else").reason
 
     assert NOT_THE_REQUESTERS == reason
+
+
+def test_a_withdrawal_that_moved_nothing_is_not_blamed_on_the_requester() -> None:
+    assert NOTHING_MOVED == notices(WithdrawalState.REFUSED, reason=STILL_THERE).reason
 
 
 @pytest.mark.parametrize("reason", [None, "", "\u200b"])

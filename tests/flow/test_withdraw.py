@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.config.settings import Config
-from notifier.domain.account import Withdrawn
+from notifier.domain.account import AccountState, Withdrawn
 from notifier.domain.event import BALANCE_READ, AccountKey
 from notifier.domain.money import POINTS, Amounts, Kind
 from notifier.domain.payout import PayoutState
@@ -179,6 +179,67 @@ async def test_a_booking_without_amounts_is_paid_as_agreed_once_an_operator_conf
     assert PayoutState.UNCONFIRMED is payout.state
     assert "withdrawn" in told
     assert "payout_unconfirmed" in told, "HR hears of it"
+
+
+class WithPointsOnly(FeishuReferralAccounts):
+    """Feishu's answer names the points and leaves the cash out."""
+
+    async def withdraw(self, account_id: str, *, order_id: str, kinds: Collection[Kind]) -> Withdrawn:
+        answer = await super().withdraw(account_id, order_id=order_id, kinds=kinds)
+        return replace(answer, amounts={POINTS: answer.amounts[POINTS]})
+
+
+async def test_amounts_that_feishu_leaves_out_are_not_lost(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock
+) -> None:
+    ask(database, feishu_box, clock)
+    await carry_out(make_withdrawer(database, api, clock, referral_accounts=WithPointsOnly(api)), clock)
+
+    order = read_withdrawal(database, ORDER)
+    assert (WithdrawalState.WITHDRAWN, HELD) == (order.state, order.withdrawn)
+    with database.read() as connection:
+        payout = payouts.find_by_order(connection, ORDER)
+        reasons = connection.execute(sa.text("SELECT reason FROM notices ORDER BY id")).scalars().all()
+    assert payout is not None
+    assert PayoutState.UNCONFIRMED is payout.state
+    assert "payout_unconfirmed" in reasons
+
+
+async def test_a_kind_that_feishu_did_not_withdraw_stays_in_the_account(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock
+) -> None:
+    class TakesPointsOnly(FeishuReferralAccounts):
+        """Feishu withdraws one of the two kinds, and says so."""
+
+        async def withdraw(self, account_id: str, *, order_id: str, kinds: Collection[Kind]) -> Withdrawn:  # noqa: ARG002 - the signature of the port
+            return await super().withdraw(account_id, order_id=order_id, kinds=(Kind.POINTS,))
+
+    ask(database, feishu_box, clock)
+    await carry_out(make_withdrawer(database, api, clock, referral_accounts=TakesPointsOnly(api)), clock)
+
+    order = read_withdrawal(database, ORDER)
+    assert (WithdrawalState.WITHDRAWN, {POINTS: Decimal(120)}) == (order.state, order.withdrawn)
+    with database.read() as connection:
+        payout = payouts.find_by_order(connection, ORDER)
+    assert payout is not None
+    assert PayoutState.PENDING is payout.state
+
+
+async def test_an_order_whose_calls_always_break_can_be_ended(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock
+) -> None:
+    class Broken(FeishuReferralAccounts):
+        """An error that no code handles."""
+
+        async def read(self, account_id: str) -> AccountState:  # noqa: ARG002 - the signature of the port
+            raise RuntimeError("unforeseen")
+
+    ask(database, feishu_box, clock)
+    await carry_out(make_withdrawer(database, api, clock, referral_accounts=Broken(api)), clock)
+    clock.advance(seconds=6 * 3600)
+
+    ended = end_withdrawal(database, Config(), clock, ORDER)
+    assert ended.is_ok, ended.text
 
 
 async def test_a_booking_without_amounts_that_moved_nothing_offers_the_balance_again(

@@ -20,6 +20,8 @@ from notifier.domain.payout import PayoutState, body_of
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.reconciliation import Comparison, compare
 from notifier.domain.withdrawal import (
+    OTHER_REFERRER,
+    STILL_THERE,
     STUCK_AFTER_MS,
     Role,
     Withdrawal,
@@ -141,6 +143,10 @@ class Withdrawer(CallWorker[Withdrawal]):
                 await self._withdraw(job)
         except CallError as error:
             await self._failed(job, error)
+        except Exception:
+            # the claim ends with the call: an operator must be able to end an order whose calls always break
+            await self._store(lambda c: withdrawals.release_claim(c, job))
+            raise
 
     async def _may_call(self, order: Withdrawal) -> bool:
         """Reads the balance and stores the start of the call. Feishu withdraws all of it, so it must be as agreed.
@@ -169,8 +175,7 @@ class Withdrawer(CallWorker[Withdrawal]):
         now = self._now()
         referrer_id = state.referrer.open_id if state.referrer else None
         if order.role is Role.REFERRER and referrer_id != order.requested_by:
-            reason = "the account belongs to another referrer"
-            return WithdrawalResult(state=WithdrawalState.REFUSED, now=now, reason=reason)
+            return WithdrawalResult(state=WithdrawalState.REFUSED, now=now, reason=OTHER_REFERRER)
         if not available:
             nothing = WithdrawalResult(state=WithdrawalState.NOTHING, now=now, reason="nothing to withdraw")
             return nothing if state.is_active else None
@@ -200,8 +205,8 @@ class Withdrawer(CallWorker[Withdrawal]):
         if not answer.amounts and answer.at is None and not answer.order_id:
             raise OutcomeUnknown("the answer to a withdrawal says nothing")
         withdrawn = withdrawable(answer.amounts, order.kinds)
-        if not withdrawn:
-            await self._finish_without_amounts(order, answer.at)
+        if any(asset not in withdrawn for asset in order.agreed):
+            await self._finish_without_amounts(order, withdrawn, answer.at)
             return
         await self._finish(
             order,
@@ -210,11 +215,12 @@ class Withdrawer(CallWorker[Withdrawal]):
             ),
         )
 
-    async def _finish_without_amounts(self, order: Withdrawal, at: Millis | None) -> None:
-        """Feishu booked the order and named no amounts, although the balance was there just before the call.
+    async def _finish_without_amounts(self, order: Withdrawal, named: Amounts, at: Millis | None) -> None:
+        """Feishu booked the order and did not name all amounts, although the balance was there just before the call.
 
         The balance shows which of the two is right. If it is gone, the agreed amounts are paid after an operator has
-        confirmed them. at: when Feishu booked it, Unix milliseconds; None: not known.
+        confirmed them. named: the amounts that Feishu named. at: when Feishu booked it, Unix milliseconds; None: not
+        known.
         """
         try:
             state = await self._deps.referral_accounts.read(order.account.account_id)
@@ -222,16 +228,19 @@ class Withdrawer(CallWorker[Withdrawal]):
             raise OutcomeUnknown(f"Feishu named no amounts: {error.reason}", code=error.code) from error
         available = withdrawable(state.amounts, order.kinds)
         now = self._now()
-        if all(available.get(asset, 0) >= amount for asset, amount in order.agreed.items()):
-            reason = "Feishu booked the order without amounts, and the balance is still there"
-            result = WithdrawalResult(state=WithdrawalState.REFUSED, now=now, reason=reason)
+        missing = {asset: amount for asset, amount in order.agreed.items() if asset not in named}
+        is_still_there = all(available.get(asset, 0) >= amount for asset, amount in missing.items())
+        if is_still_there and named:
+            result = WithdrawalResult(state=WithdrawalState.WITHDRAWN, now=now, withdrawn=named, at=at)
+        elif is_still_there:
+            result = WithdrawalResult(state=WithdrawalState.REFUSED, now=now, reason=STILL_THERE)
         else:
             result = WithdrawalResult(
                 state=WithdrawalState.WITHDRAWN,
                 now=now,
-                withdrawn=order.agreed,
+                withdrawn={**order.agreed, **named},
                 at=at,
-                reason="Feishu booked the order without amounts, and the balance is gone",
+                reason="Feishu booked the order without all amounts, and the balance is gone",
                 is_unconfirmed=True,
             )
         await self._finish(order, result, state)
