@@ -85,6 +85,17 @@ def test_a_row_leaves_as_new_once_and_again_when_asked(file: Path, database: Dat
     assert "sent" == read_payout(database, "rn-1").state
 
 
+def test_a_repeated_export_says_what_was_paid_already(file: Path, database: Database) -> None:
+    create_payout(database, "rn-1", at=MARCH)
+    assert 0 == run(file, "mark", "rn-1", "paid", "--reference", "WIRE-1").exit_code
+    as_json = run(file, "export", "--format", "json", "--again")
+    as_csv = run(file, "export", "--again")
+
+    assert ["paid"] == [row["state"] for row in json.loads(as_json.stdout)]
+    assert ["paid"] == [row["state"] for row in csv.DictReader(io.StringIO(as_csv.stdout.lstrip("\ufeff")))]
+    assert "DO NOT PAY" in as_csv.stderr
+
+
 @pytest.mark.parametrize(
     "words, found",
     [

@@ -5,12 +5,13 @@ transactions, so that a running notifier is never held up and a failed export le
 """
 
 import contextlib
+import functools
 import json
 import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, tzinfo
 from pathlib import Path
@@ -42,6 +43,8 @@ COLUMNS = (
     "withdrawn_at",
     "exported_at",
 )
+COLUMNS_AGAIN = (*COLUMNS, "state")
+"""A repeated export lists payouts in every state, so a reader must see which of them were paid."""
 PAGE = 100
 """Payouts in one transaction."""
 STANDARD_OUTPUT = Path("-")
@@ -86,7 +89,8 @@ class PayoutExport:
     def summary(self) -> str:
         """The result in words, for the operator."""
         plural = "" if self.count == 1 else "s"
-        lines = [f"{self.count} payout{plural} {'listed again' if self.again else 'exported'}."]
+        warning = " For checking only: DO NOT PAY from this file." if self.again else ""
+        lines = [f"{self.count} payout{plural} {'listed again' if self.again else 'exported'}.{warning}"]
         lines += [f"{count} left out: {_LEFT_OUT[state]}." for state, count in self.left_out.items()]
         if self.changed:
             lines.append(
@@ -151,10 +155,11 @@ def export_payouts(
     """
     with _hold_export_lock(database):
         written: list[ExportablePayout] = []
-        texts = _csv_lines if output_format == "csv" else _json_lines
+        columns = COLUMNS_AGAIN if wanted.again else COLUMNS
+        texts = functools.partial(_csv_lines, columns) if output_format == "csv" else _json_lines
         try:
             with _open_output(output) as file:
-                for text in texts(_collect(_pages(database, wanted), written)):
+                for text in texts(_collect(_pages(database, wanted), written, again=wanted.again)):
                     file.write(text.encode())
         except OSError as error:
             reason = error.strerror or type(error).__name__
@@ -202,10 +207,13 @@ def _pages(database: Database, wanted: ExportFilter) -> Iterator[ExportablePayou
         after_id = page[-1].id
 
 
-def _collect(found: Iterable[ExportablePayout], written: list[ExportablePayout]) -> Iterator[ExportRow]:
+def _collect(
+    found: Iterable[ExportablePayout], written: list[ExportablePayout], *, again: bool
+) -> Iterator[ExportRow]:
     for each in found:
         written.append(each)
-        yield json.loads(each.body) | {"exported_at": format_iso(each.exported_at)}
+        row = json.loads(each.body) | {"exported_at": format_iso(each.exported_at)}
+        yield row | {"state": each.state.value} if again else row
 
 
 def _mark(
@@ -252,13 +260,13 @@ def _entry(payout: ExportablePayout, now: Millis) -> audit.AuditEntry:
     )
 
 
-def _csv_lines(rows: Iterable[ExportRow]) -> Iterator[str]:
+def _csv_lines(columns: Sequence[str], rows: Iterable[ExportRow]) -> Iterator[str]:
     """CSV, with one line per amount."""
-    yield BYTE_ORDER_MARK + line(COLUMNS)
+    yield BYTE_ORDER_MARK + line(columns)
     for row in rows:
         for amount in row["amounts"]:
             cells = row | amount
-            yield line(_format_cell(cells.get(name)) for name in COLUMNS)
+            yield line(_format_cell(cells.get(name)) for name in columns)
 
 
 def _format_cell(value: object) -> str:

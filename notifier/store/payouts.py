@@ -255,6 +255,8 @@ class ExportablePayout:
     """The JSON that is submitted."""
     exported_at: Millis | None
     """Time of an earlier export, Unix milliseconds; None: none."""
+    state: PayoutState
+    """Its state when the export read it."""
 
 
 def list_exportable(
@@ -268,12 +270,16 @@ def list_exportable(
             payouts.c.account_ref,
             payouts.c.body,
             payouts.c.exported_at,
+            payouts.c.state,
         )
         .where(wanted.condition(), payouts.c.id > after_id)
         .order_by(payouts.c.id)
         .limit(limit)
     )
-    return [ExportablePayout(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+    return [
+        ExportablePayout(**{**row._mapping, "state": PayoutState(row.state)})  # noqa: SLF001 - SQLAlchemy's public name for it
+        for row in rows
+    ]
 
 
 def count_left_out(connection: Connection, wanted: ExportFilter) -> dict[PayoutState, int]:
