@@ -77,21 +77,36 @@ def resume_withdrawal(config_path: Path | None, clock_file: Path | None, order_i
 @click.option(
     "--nothing-moved", is_flag=True, help="You have seen in Feishu Hire that nothing was withdrawn."
 )
+@click.option(
+    "--withdrawn",
+    "is_withdrawn",
+    is_flag=True,
+    help="You have seen in Feishu Hire that the agreed amounts were withdrawn. They become a payout.",
+)
 def end_withdrawal(
-    config_path: Path | None, clock_file: Path | None, order_id: str, *, nothing_moved: bool
+    config_path: Path | None,
+    clock_file: Path | None,
+    order_id: str,
+    *,
+    nothing_moved: bool,
+    is_withdrawn: bool,
 ) -> None:
     """End a withdrawal without a result, so that its account can be withdrawn from again."""
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
-    if not nothing_moved:
+    if nothing_moved == is_withdrawn:
         raise click.UsageError(
-            "Look in Feishu Hire whether the balance was withdrawn. If it was not, add --nothing-moved. If it was, use "
-            "`notifier withdrawals resume`."
+            "Look in Feishu Hire whether the balance was withdrawn. If it was not, add --nothing-moved. If it was, add "
+            "--withdrawn."
         )
     loaded = load_config(config_path)
     with open_database(loaded) as database:
         ended = withdrawals.end_withdrawal(
-            database, loaded.config, make_clock(clock_file, config_path), order_id
+            database,
+            loaded.config,
+            make_clock(clock_file, config_path),
+            order_id,
+            is_withdrawn=is_withdrawn,
         )
     if not ended.is_ok:
         print_error(ended.text)

@@ -7,7 +7,8 @@ requested -> withdrawn      Feishu booked it; no further call
     |     -> amount_changed the balance differs from the amounts agreed to; nothing was withdrawn, the button is back
     |     -> nothing        there was nothing to withdraw, before or at the call
     |     -> refused        Feishu refused it and a retry cannot help; the card shows the button again
-    |     -> ended          an operator found that nothing was withdrawn; the card shows the button again
+    |     -> ended          an operator found that nothing was withdrawn; the card shows the button again. If the agreed
+    |                       amounts were withdrawn, it becomes withdrawn
     '-> requested           not done, or outcome unknown: retried with the same order id, without limit
 """
 
@@ -313,10 +314,11 @@ STUCK_AFTER_MS = 6 * HOUR_MS
 def may_repeat(withdrawal: Withdrawal, available: Amounts) -> bool:
     """Whether a call with an unknown outcome may be repeated: only where a repeat cannot withdraw another amount.
 
-    If the first call withdrew, a repeat returns its result. If it did not, a repeat withdraws what is there now.
+    If the first call withdrew, a repeat returns its result. If it did not, a repeat withdraws what is there now. A
+    balance report that seems to include the withdrawal proves nothing: HR may have removed the same amount.
     available: what Feishu holds now.
     """
-    return not available or available == withdrawal.agreed or withdrawal.is_in_ledger
+    return not available or available == withdrawal.agreed
 
 
 NEAR_MS = 5_000

@@ -5,14 +5,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from notifier.clock import HOUR_MS, Clock, Millis, to_millis
 from notifier.config.settings import Config
 from notifier.domain.money import Amounts, describe_amounts
 from notifier.domain.notice import NoticeReason
+from notifier.domain.payout import body_of
 from notifier.domain.withdrawal import STUCK_AFTER_MS, Withdrawal, WithdrawalState
+from notifier.flow.notices import NoticeWriter
 from notifier.operations.formatting import format_ago, format_iso, format_table
 from notifier.runtime import factories
-from notifier.store import audit, payouts, withdrawals
+from notifier.store import accounts, audit, payouts, withdrawals
 from notifier.store.audit import AuditAction, AuditEntry, AuditRow
 from notifier.store.engine.database import Database
 from notifier.store.withdrawals import WithdrawalResult
@@ -95,10 +99,13 @@ class EndResult:
     text: str
 
 
-def end_withdrawal(database: Database, config: Config, clock: Clock, order_id: str) -> EndResult:
+def end_withdrawal(
+    database: Database, config: Config, clock: Clock, order_id: str, *, is_withdrawn: bool = False
+) -> EndResult:
     """End an order without a result. Only an order that had no clear answer for hours can be ended.
 
-    Before that the answer may still come; the running notifier repeats the call.
+    Before that the answer may still come; the running notifier repeats the call. is_withdrawn: the operator has seen
+    that Feishu withdrew the agreed amounts, so they become a payout. Otherwise nothing was withdrawn.
     """
     now = to_millis(clock.now())
     notices = factories.make_notice_writer(config)
@@ -118,6 +125,14 @@ def end_withdrawal(database: Database, config: Config, clock: Clock, order_id: s
                 is_ok=False,
                 text=f"{order_id} is being retried; it can be ended in {hours_left:.1f} h if it still has no result.",
             )
+        if is_withdrawn and not order.called:
+            return EndResult(
+                is_ok=False, text=f"Feishu was never called for {order_id}: nothing was withdrawn."
+            )
+        if is_withdrawn:
+            _finish_as_withdrawn(connection, order, notices, now=now)
+            text = f"{order_id} is withdrawn: {describe_amounts(order.agreed)}; its payout is created."
+            return EndResult(is_ok=True, text=text)
         result = WithdrawalResult(
             state=WithdrawalState.ENDED, now=now, reason="ended by an operator: nothing was withdrawn"
         )
@@ -129,6 +144,25 @@ def end_withdrawal(database: Database, config: Config, clock: Clock, order_id: s
         return EndResult(is_ok=True, text=f"{order_id} is ended; its cards offer the balance again.")
 
     return database.write(write).result()
+
+
+def _finish_as_withdrawn(
+    connection: Connection, order: Withdrawal, notices: NoticeWriter, *, now: Millis
+) -> None:
+    result = WithdrawalResult(
+        state=WithdrawalState.WITHDRAWN,
+        now=now,
+        withdrawn=order.agreed,
+        reason="ended by an operator: the agreed amounts were withdrawn",
+    )
+    withdrawals.finish(connection, order, result)
+    ownership = accounts.get_ownership(connection, order.account_ref)
+    referrer = ownership.referrer if ownership else None
+    body = body_of(order, withdrawn=order.agreed, at=now, referrer=referrer)
+    payouts.create_payout(connection, order, body=body, now=now)
+    notices.write_result(connection, order, NoticeReason.WITHDRAWN, now=now)
+    outcome = f"ended: {describe_amounts(order.agreed)} were withdrawn"
+    audit.add_manual_entry(connection, order.order_id, order.account_ref, outcome, now=now)
 
 
 def list_audit_entries(

@@ -38,6 +38,7 @@ from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_panel import Action
 from notifier.domain.event import CARD_CLICKED
 from notifier.domain.money import POINTS, Amounts, Asset, Kind
+from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, finished
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Condition, Recipient, Route
@@ -65,7 +66,7 @@ from notifier.store.engine.database import Database
 from notifier.store.inbox import EventInserter
 from notifier.store.notices import make_delivery_key
 from notifier.store.schema.tables import accounts as accounts_table
-from notifier.store.schema.tables import buttons, panel_buttons, withdrawals
+from notifier.store.schema.tables import buttons, panel_buttons, payouts, withdrawals
 from support.builders import CNY, USD
 from support.clock import FakeClock
 
@@ -470,3 +471,30 @@ def test_no_order_takes_an_amount_that_its_presser_was_not_shown() -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_a_correction_that_looks_like_the_withdrawal_does_not_permit_another_amount() -> None:
+    """The call had no answer and did nothing. HR removes the same amount, and a new reward arrives."""
+    history = Presses()
+    try:
+        seen = [each for each in history.scene.look() if each.chat == LIN][-1]
+        (agreed,) = seen.amounts.values()
+        history.scene.press(seen, LIN, "click-1")
+        history.shown["click-1"] = agreed
+        history.box.add_call_fault({"match": WITHDRAW, "action": "reset"})
+        history.scene.carry_out()
+        history.box.clear_call_faults()
+        history.box.change_balance(PEOPLE[0], points=-int(agreed[POINTS]), cash={"CNY": f"-{agreed[CNY]}"})
+        history.receive_all()
+        history.work()
+        history.box.change_balance(PEOPLE[0], cash={"CNY": "+30.00"})
+        history.receive_all()
+        history.work()
+        history.scene.carry_out()
+
+        assert [] == history.box.withdrawals()
+        with history.database.read() as connection:
+            states = connection.execute(sa.select(payouts.c.state)).scalars().all()
+        assert [PayoutState.UNCONFIRMED] == states, "nobody is paid before an operator has looked"
+    finally:
+        history.teardown()

@@ -151,6 +151,42 @@ async def test_a_repeat_after_a_withdrawal_without_an_answer_returns_its_result(
     assert 1 == len(feishu_box.withdrawals())
 
 
+async def test_an_order_that_feishu_carried_out_can_be_ended_with_its_payout(
+    database: Database, api: FeishuApi, feishu_box: FeishuBox, clock: FakeClock
+) -> None:
+    """The answer was lost, and so was the balance event. A new reward keeps the call from being repeated."""
+    ask(database, feishu_box, clock)
+    withdrawer = make_withdrawer(database, api, clock)
+    feishu_box.add_call_fault({"match": WITHDRAW, "action": "reset_after", "times": 1})
+    await carry_out(withdrawer, clock)
+    feishu_box.change_balance(LIN_ACCOUNT, cash={"CNY": "+30.00"})
+    await carry_out(withdrawer, clock)
+    clock.advance(seconds=6 * 3600)
+    assert WAITS_FOR_OUTCOME == read_withdrawal(database, ORDER).reason
+
+    ended = end_withdrawal(database, Config(), clock, ORDER, is_withdrawn=True)
+
+    assert ended.is_ok, ended.text
+    order = read_withdrawal(database, ORDER)
+    assert (WithdrawalState.WITHDRAWN, HELD) == (order.state, order.withdrawn)
+    with database.read() as connection:
+        payout = payouts.find_by_order(connection, ORDER)
+        entry = audit.list_entries(connection, order_id=ORDER, limit=1)[0]
+    assert payout is not None
+    assert PayoutState.PENDING is payout.state
+    assert ("manual", "ended: 350.50 CNY, 120 points were withdrawn") == (entry.action, entry.outcome)
+
+
+async def test_an_order_that_was_never_called_cannot_be_ended_as_withdrawn(
+    database: Database, feishu_box: FeishuBox, clock: FakeClock
+) -> None:
+    ask(database, feishu_box, clock)
+    clock.advance(seconds=7 * 3600)
+
+    assert not end_withdrawal(database, Config(), clock, ORDER, is_withdrawn=True).is_ok
+    assert WithdrawalState.REQUESTED is read_withdrawal(database, ORDER).state
+
+
 class WithoutAmounts(FeishuReferralAccounts):
     """Feishu's answer names the order and a time, and no `withdrawal_details`.
 

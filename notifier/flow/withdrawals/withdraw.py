@@ -55,7 +55,7 @@ STUCK_CHECK_MS = MINUTE_MS
 MAX_ALARMS = 20
 """Such orders in one check. Hundreds of messages at once would hide each other in the group."""
 WAITS_FOR_OUTCOME = "the outcome of a call is not known, and Feishu holds another balance than the agreed one"
-"""A repeat could withdraw an amount that nobody agreed to. The order waits for an event, or for an operator."""
+"""A repeat could withdraw an amount that nobody agreed to. The order waits for an operator."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,13 +160,31 @@ class Withdrawer(CallWorker[Withdrawal]):
         available = withdrawable(state.amounts, order.kinds)
         if order.unknown_since is not None:
             if not may_repeat(order, available):
-                raise TemporaryFailure(WAITS_FOR_OUTCOME)
+                await self._finish_without_repeat(order, state)
+                return False
             return await self._store(lambda c: self._begin_call(c, order, None))
         result = self._result_without_call(order, state, available)
         if result is None:
             return await self._store(lambda c: self._begin_call(c, order, state))
         await self._finish(order, result, state)
         return False
+
+    async def _finish_without_repeat(self, order: Withdrawal, state: AccountState) -> None:
+        """A repeat could withdraw an amount that nobody agreed to.
+
+        If a balance report seems to include the withdrawal, the agreed amounts are paid after an operator has confirmed
+        them: HR may have removed the same amount. Otherwise the order waits.
+        """
+        if not order.is_in_ledger:
+            raise TemporaryFailure(WAITS_FOR_OUTCOME)
+        result = WithdrawalResult(
+            state=WithdrawalState.WITHDRAWN,
+            now=self._now(),
+            withdrawn=order.agreed,
+            reason="no call had an answer, and a balance report shows the withdrawal",
+            is_unconfirmed=True,
+        )
+        await self._finish(order, result, state)
 
     def _result_without_call(
         self, order: Withdrawal, state: AccountState, available: Amounts
