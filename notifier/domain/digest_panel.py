@@ -187,6 +187,8 @@ def may_press(  # noqa: PLR0911 - one return per rule reads as the list it is
         return DenialReason.FOREIGN
     if button.is_unconfirmed:
         return DenialReason.UNCONFIRMED
+    if button.message_id is None:
+        return DenialReason.UNKNOWN_BUTTON
     if not click.message_id or click.message_id != button.message_id:
         return DenialReason.OTHER_MESSAGE
     if now - button.posted_at >= CARD_LIVES_MS:

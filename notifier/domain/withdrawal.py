@@ -58,7 +58,7 @@ class DenialReason(StrEnum):
     NOBODY = "nobody"
     """The callback names no operator."""
     UNKNOWN_BUTTON = "unknown_button"
-    """The service has no button with this id."""
+    """The service has no button with this id, or never learned in which message it is."""
     FOREIGN = "foreign"
     """The operator, or the callback, belongs to another tenant or app."""
     UNCONFIRMED = "unconfirmed"
@@ -133,6 +133,8 @@ def authorise(  # noqa: PLR0911 - one return per rule reads as the list it is
         return Authorization(denial_reason=DenialReason.FOREIGN)
     if button.is_unconfirmed:
         return Authorization(denial_reason=DenialReason.UNCONFIRMED)
+    if button.message_id is None:  # Feishu never named the message, so the card may be the original one
+        return Authorization(denial_reason=DenialReason.UNKNOWN_BUTTON)
     if not click.message_id or click.message_id != button.message_id:
         return Authorization(denial_reason=DenialReason.OTHER_MESSAGE)
     if now - button.posted_at >= CARD_LIVES_MS:

@@ -58,7 +58,7 @@ def test_who_presses_or_where_from_is_not_right(click: dict[str, str], denied: D
 @pytest.mark.parametrize(
     "lever, denied",
     [
-        ({"message_id": None}, DenialReason.OTHER_MESSAGE),
+        ({"message_id": None}, DenialReason.UNKNOWN_BUTTON),
         ({"group": None}, DenialReason.NOT_YOURS),
         ({"group": "dissolved"}, DenialReason.NOT_YOURS),
         ({"tenant_key": "", "app_id": ""}, DenialReason.FOREIGN),

@@ -109,7 +109,7 @@ DENIALS = [
         id="message not known to us yet",
     ),
     pytest.param(
-        DenialReason.OTHER_MESSAGE, CLICK, replace(BUTTON, message_id=None), id="message never known to us"
+        DenialReason.UNKNOWN_BUTTON, CLICK, replace(BUTTON, message_id=None), id="message never known to us"
     ),
     pytest.param(DenialReason.OTHER_MESSAGE, replace(CLICK, message_id="om_2"), BUTTON, id="forwarded card"),
     pytest.param(
