@@ -73,8 +73,10 @@ class Payout:
     """Start of the first call without a clear answer, Unix milliseconds; None: no such call."""
     reported_at: Millis | None = None
     """The newest time at which a report was signed, Unix milliseconds."""
-    paid_references: tuple[str, ...] = ()
-    """References of all `paid` reports that counted, oldest first. Empty: it was never reported paid."""
+    paid_reports: tuple[tuple[str, Millis], ...] = ()
+    """Reference and signing time (Unix milliseconds) of each `paid` report that counted, oldest first. Empty: it was
+    never reported paid.
+    """
     reference: str = ""
     """Reference of the payroll system."""
     reason: str | None = None
@@ -129,8 +131,9 @@ def judge_report(payout: Payout, report: PayoutReport) -> PayoutReportOutcome:
         return PayoutReportOutcome.SAME  # a missing reference does not contradict the known one
     if both_paid:
         return PayoutReportOutcome.CONFLICT
-    if report.status is PayoutState.PAID and report.reference not in payout.paid_references:
-        return PayoutReportOutcome.NEW
+    if report.status is PayoutState.PAID:
+        is_repeated = (report.reference, report.at) in payout.paid_reports
+        return PayoutReportOutcome.OLDER if is_repeated else PayoutReportOutcome.NEW
     newest = payout.reported_at
     is_older = newest is not None and (
         report.at < newest or (report.at == newest and payout.state is PayoutState.PAID)

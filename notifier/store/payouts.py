@@ -146,7 +146,7 @@ def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -
         connection.execute(
             sa.update(payouts)
             .where(payouts.c.id == payout.id)
-            .values(reference=report.reference, paid_references=_with_reference(payout, report))
+            .values(reference=report.reference, paid_reports=_with_report(payout, report))
         )
         card_updates.request_updates(connection, [report.order_id], now=now)
     if outcome is not PayoutReportOutcome.NEW:
@@ -160,7 +160,7 @@ def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -
             reason=report.reason or None,
             settled_at=now,
             reported_at=max(report.at, payout.reported_at or report.at),
-            paid_references=_with_reference(payout, report),
+            paid_reports=_with_report(payout, report),
             sent_at=sa.func.coalesce(payouts.c.sent_at, now),
         )
     )
@@ -168,10 +168,10 @@ def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -
     return outcome
 
 
-def _with_reference(payout: Payout, report: PayoutReport) -> str:
-    """The references of all `paid` reports that counted, with this one, as a JSON list."""
+def _with_report(payout: Payout, report: PayoutReport) -> str:
+    """All `paid` reports that counted, with this one, as JSON."""
     is_paid = report.status is PayoutState.PAID
-    return json.dumps([*payout.paid_references, *([report.reference] if is_paid else [])])
+    return json.dumps([*payout.paid_reports, *([(report.reference, report.at)] if is_paid else [])])
 
 
 def give_up_interrupted(connection: Connection, *, now: Millis) -> int:
@@ -374,7 +374,7 @@ def _to_payout(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Payout:
         settled_at=row.settled_at,
         unknown_since=row.unknown_since,
         reported_at=row.reported_at,
-        paid_references=tuple(json.loads(row.paid_references or "[]")),
+        paid_reports=tuple((reference, at) for reference, at in json.loads(row.paid_reports or "[]")),
         reference=row.reference,
         reason=row.reason,
         late_notified_at=row.late_notified_at,

@@ -62,9 +62,11 @@ def report(status: str = "paid", reference: str = "W-1", reason: str = "", at: i
         (FAILED, report("failed", "", "blocked", at=NOW + 5), PayoutReportOutcome.NEW),
         (FAILED, report(at=NOW + 5), PayoutReportOutcome.NEW),
         (FAILED, report(at=NOW - 5), PayoutReportOutcome.NEW),  # the first paid, by a clock that is behind
-        (replace(FAILED, paid_references=("W-1",)), report(at=NOW - 5), PayoutReportOutcome.OLDER),
+        (replace(FAILED, paid_reports=(("W-1", NOW - 5),)), report(at=NOW - 5), PayoutReportOutcome.OLDER),
+        # paid again under the same reference after a failure, by a clock that is behind
+        (replace(FAILED, paid_reports=(("W-1", NOW - 9),)), report(at=NOW - 5), PayoutReportOutcome.NEW),
         (
-            replace(FAILED, paid_references=("W-1",)),
+            replace(FAILED, paid_reports=(("W-1", NOW - 9),)),
             report(reference="W-2", at=NOW - 5),
             PayoutReportOutcome.NEW,
         ),

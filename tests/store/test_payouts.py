@@ -299,7 +299,7 @@ def test_a_second_payment_counts_whenever_it_was_signed(database: Database) -> N
     settle(database, report(at=NOW - 100))
     settle(database, report("failed", "", at=NOW))
 
-    assert PayoutReportOutcome.OLDER is settle(database, report(at=NOW - 50)), "the first payment, once more"
+    assert PayoutReportOutcome.OLDER is settle(database, report(at=NOW - 100)), "the first report, once more"
     assert PayoutReportOutcome.NEW is settle(database, report(reference="W-2", at=NOW - 50))
     assert ("W-2", PayoutState.PAID) == ((kept := read_payout(database, "rn-1")).reference, kept.state)
     assert PayoutReportOutcome.OLDER is settle(database, report("failed", "", at=NOW))

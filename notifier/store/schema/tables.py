@@ -359,12 +359,16 @@ rate_limits = Table(
 workers = Table(
     "workers",
     metadata,
+    # Order of the process starts. Their times may come from a wrong clock.
+    Column("id", Id, primary_key=True),
     # Random id of one process start.
-    Column("worker_id", String(40), primary_key=True),
+    Column("worker_id", String(40), nullable=False, unique=True),
     # In ms.
     Column("started_at", BigInteger, nullable=False),
     # Last heartbeat of the process, in ms.
     Column("heartbeat_at", BigInteger, nullable=False),
+    # Last heartbeat while the clock was plausible, in ms. NULL: none.
+    Column("trusted_at", BigInteger),
     # When the process stopped, in ms. NULL: it runs, or it crashed.
     Column("stopped_at", BigInteger),
     # State of the event connection: connecting, connected, lost, refused.
@@ -520,8 +524,8 @@ payouts = Table(
     Column("unknown_since", BigInteger),
     # When the payroll system signed its newest report, in ms.
     Column("reported_at", BigInteger),
-    # When the first report `paid` was stored, in ms. NULL: none.
-    Column("paid_references", Text),
+    # JSON [[reference, signed at in ms], ...] of the reports `paid` that counted. NULL: none.
+    Column("paid_reports", Text),
     # Payment reference from the payroll report; empty where none.
     Column("reference", String(128), nullable=False, server_default=""),
     # Why the last call or the payment failed.

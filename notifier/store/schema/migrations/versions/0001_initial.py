@@ -170,9 +170,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "workers",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("worker_id", sa.String(length=40), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("heartbeat_at", sa.BigInteger(), nullable=False),
+        sa.Column("trusted_at", sa.BigInteger(), nullable=True),
         sa.Column("stopped_at", sa.BigInteger(), nullable=True),
         sa.Column("connection_state", sa.String(length=24), nullable=False),
         sa.Column("connection_since", sa.BigInteger(), nullable=False),
@@ -180,7 +182,8 @@ def upgrade() -> None:
         sa.Column("last_event_at", sa.BigInteger(), nullable=True),
         sa.Column("live_connections", sa.Integer(), nullable=True),
         sa.Column("submits_payouts", sa.Integer(), server_default="0", nullable=False),
-        sa.PrimaryKeyConstraint("worker_id", name=op.f("pk_workers")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
+        sa.UniqueConstraint("worker_id", name=op.f("uq_workers_worker_id")),
     )
     op.create_table(
         "balances",
@@ -529,7 +532,7 @@ def upgrade() -> None:
         sa.Column("settled_at", sa.BigInteger(), nullable=True),
         sa.Column("unknown_since", sa.BigInteger(), nullable=True),
         sa.Column("reported_at", sa.BigInteger(), nullable=True),
-        sa.Column("paid_references", sa.Text(), nullable=True),
+        sa.Column("paid_reports", sa.Text(), nullable=True),
         sa.Column("reference", sa.String(length=128), server_default="", nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("late_notified_at", sa.BigInteger(), nullable=True),
@@ -540,4 +543,3 @@ def upgrade() -> None:
     )
     op.create_index("ix_payouts_created", "payouts", ["created_at"], unique=False)
     op.create_index("ix_payouts_state", "payouts", ["state", "due_at"], unique=False)
-    # ### end Alembic commands ###
