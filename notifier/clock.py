@@ -79,7 +79,7 @@ class JumpGuard:
         last_seen: Millis | None = None,
         elapsed_seconds: Callable[[], float] = seconds_since_boot,
     ) -> None:
-        """last_seen: when an earlier process last ran, Unix milliseconds; None: unknown."""
+        """last_seen: last time of an earlier process whose clock was plausible, Unix milliseconds; None: unknown."""
         self._clock = clock
         self._elapsed_seconds = elapsed_seconds
         self._trusted_at = to_millis(clock.now())

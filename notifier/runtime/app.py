@@ -63,7 +63,7 @@ async def run(config: Config, *, clock: Clock | None = None, stop: asyncio.Event
         database = _open_database(components, config.store.url)
         started_at = to_millis(clock.now())
         with database.read() as connection:
-            last_seen = clock_jumps.get_last_heartbeat(connection)
+            last_seen = clock_jumps.get_last_trusted(connection)
         reclaimed = await _reclaim_unfinished(database, now=started_at)
         await components.enter_async(
             "worker registration",
@@ -130,6 +130,7 @@ class Application:
             connection_count=self._live_connections,
             worker_id=shared.worker_id,
             started_at=shared.started_at,
+            is_clock_doubtful=shared.is_clock_doubtful,
         )
         self._callers = build.assign_calling_workers(shared, payroll)
         self._assign_data_workers()

@@ -99,7 +99,7 @@ class Shared:
     ) -> Self:
         """Builds what the configuration describes. Call it inside a running event loop.
 
-        last_seen: when an earlier process last ran, Unix milliseconds; None: unknown.
+        last_seen: last time of an earlier process whose clock was plausible, Unix milliseconds; None: unknown.
         """
         return cls(
             config=config,

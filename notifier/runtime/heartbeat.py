@@ -1,7 +1,7 @@
 """The heartbeat: the state of this process, for its row in `workers` and for the readiness check."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class ConnectionCount(Protocol):
 class Heartbeat:
     """Writes the state of this process to its row every few seconds, and answers whether the process is ready."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it reports on each of them
         self,
         database: Database,
         clock: Clock,
@@ -57,6 +57,7 @@ class Heartbeat:
         connection_count: ConnectionCount,
         worker_id: str,
         started_at: Millis,
+        is_clock_doubtful: Callable[[], bool] = lambda: False,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -66,6 +67,7 @@ class Heartbeat:
         self._connection_count = connection_count
         self._worker_id = worker_id
         self._started_at = started_at
+        self._is_clock_doubtful = is_clock_doubtful
         self._last_write_at = monotonic()
         self._waiting_since: Mapping[str, Millis] = {}
 
@@ -108,6 +110,7 @@ class Heartbeat:
             worker_id=self._worker_id,
             started_at=self._started_at,
             heartbeat_at=now,
+            trusted_at=None if self._is_clock_doubtful() else now,
             stopped_at=now if stopped else None,
             connection_state=self._connection.status.state,
             connection_since=self._connection.since,

@@ -18,6 +18,11 @@ def get_last_heartbeat(connection: Connection) -> Millis | None:
     return connection.execute(sa.select(sa.func.max(workers.c.heartbeat_at))).scalar()
 
 
+def get_last_trusted(connection: Connection) -> Millis | None:
+    """The newest heartbeat of any process whose clock was plausible, in ms; None if there is none."""
+    return connection.execute(sa.select(sa.func.max(workers.c.trusted_at))).scalar()
+
+
 def expire_unknown_outcomes(connection: Connection, *, now: Millis) -> None:
     """At start-up: expire unknown outcomes if the clock was set back while the process was down.
 

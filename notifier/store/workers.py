@@ -32,6 +32,8 @@ class WorkerRow:
     """Reason of the state, such as the last connection error."""
     last_event_at: Millis | None
     """When the process last received an event; None if it received none."""
+    trusted_at: Millis | None = None
+    """Last heartbeat while the clock was plausible; None: none."""
     live_connections: int | None = None
     """Number of connections of the app that Feishu reports; None if it does not report it."""
     submits_payouts: bool = False
@@ -71,6 +73,7 @@ def write_heartbeat(connection: Connection, row: WorkerRow) -> None:
         .where(workers.c.worker_id == row.worker_id)
         .values(
             heartbeat_at=row.heartbeat_at,
+            trusted_at=sa.func.coalesce(row.trusted_at, workers.c.trusted_at),
             stopped_at=row.stopped_at,
             connection_state=row.connection_state,
             connection_since=row.connection_since,
@@ -110,8 +113,8 @@ def list_waiting_since(connection: Connection, *, now: Millis) -> dict[str, Mill
 
 def get_last_worker(connection: Connection) -> WorkerRow | None:
     """The process that started last; None if there is none."""
-    row = connection.execute(sa.select(workers).order_by(workers.c.started_at.desc()).limit(1)).first()
+    row = connection.execute(sa.select(workers).order_by(workers.c.id.desc()).limit(1)).first()
     if row is None:
         return None
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    values = {name: value for name, value in row._mapping.items() if name != "id"}  # noqa: SLF001 - SQLAlchemy's public name for it
     return WorkerRow(**values | {"submits_payouts": bool(row.submits_payouts)})

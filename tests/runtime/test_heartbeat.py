@@ -39,6 +39,7 @@ class Scene:
     def __init__(self, database: Database, clock: FakeClock, notify: Callable[[], None]) -> None:
         self.database = database
         self.clock = clock
+        self.is_clock_doubtful = False
         self.receiver = Receiver()
         self.app_status = AppStatus()
         self.watch = ConnectionWatch(
@@ -59,6 +60,7 @@ class Scene:
             connection_count=self.receiver,
             worker_id=WORKER_ID,
             started_at=clock.millis,
+            is_clock_doubtful=lambda: self.is_clock_doubtful,
         )
 
     def row(self) -> dict[str, object]:
@@ -178,3 +180,13 @@ async def test_an_event_that_is_not_applied_for_a_minute_shows_in_readyz(
     found = scene.heartbeat.readiness()
     assert is_ready is found.is_ready
     assert is_ready or f"the oldest has been ready for {seconds} s" == found.problems["events"]
+
+
+async def test_a_heartbeat_in_doubt_of_the_clock_leaves_the_trusted_time_as_it_was(scene: Scene) -> None:
+    await scene.heartbeat.run_once()
+    trusted_at = scene.clock.millis
+    scene.clock.advance(seconds=5)
+    scene.is_clock_doubtful = True
+    await scene.heartbeat.run_once()
+
+    assert (scene.clock.millis, trusted_at) == (scene.row()["heartbeat_at"], scene.row()["trusted_at"])
