@@ -319,6 +319,8 @@ def test_a_bad_component_is_refused(element: Any, code: int) -> None:
         ({"config": {"locales": ["zh"]}}, 200621),
         ({"config": {"style": {"color": {"own": {"light_mode": "rgba(1,2,3,1)"}}}}}, 200621),
         ({"card_link": {"url": "https://sandbox.example"}}, 0),
+        ({"card_link": {"url": "https://sandbox.example", "pc_url": "", "ios_url": ""}}, 0),
+        ({"card_link": {"url": "", "pc_url": ""}}, 200621),
         ({"card_link": {"pc_url": "https://sandbox.example"}}, 200621),
         ({"elements": []}, 200621),
         ({"i18n_elements": {}}, 200621),

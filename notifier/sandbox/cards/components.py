@@ -78,16 +78,14 @@ def _image_size(checker: CardChecker, value: object) -> None:
 
 
 def link(checker: CardChecker, value: object) -> None:
-    """Checks a link: `url`, or all three URLs for the clients."""
+    """Checks a link: `url`, or all three URLs for the clients. An empty one counts as absent."""
     _link_shape(checker, value)
-    if "url" not in as_object(checker, value) and not {"pc_url", "ios_url", "android_url"} <= set(
-        as_object(checker, value)
-    ):
+    filled = {name for name, url in as_object(checker, value).items() if url}
+    if "url" not in filled and not {"pc_url", "ios_url", "android_url"} <= filled:
         raise checker.invalid("url is needed, or all of pc_url, ios_url and android_url", value)
 
 
-_url = text(minimum=1)
-_link_shape = shape({}, {"url": _url, "pc_url": _url, "ios_url": _url, "android_url": _url})
+_link_shape = shape({}, dict.fromkeys(("url", "pc_url", "ios_url", "android_url"), text()))
 _link_action = shape({"multi_url": link})
 _people_size = one_of("extra_small", "small", "medium", "large")
 
