@@ -221,6 +221,46 @@ def test_what_is_wrong_is_said_in_one_line_with_file_and_key(file: Path, text: s
     assert "a:secret" not in line
 
 
+def test_a_wrong_value_hides_no_finding_across_sections(file: Path) -> None:
+    file.write_text(
+        "feishu: {timeout_seconds: 99, transport: webhook}\n"
+        "webhook: {listen: 127.0.0.1:1, encrypt_key: 0123}\n"
+        "groups: {hr: {chat_id: 0123}, it: {}, pay: {chat_id: oc_1}, two: {chat_id: oc_1}}\n"
+        "fallback_group: hrr\n"
+        "routes: [{to: [ht, it]}, {name: second, to: []}]\n"
+        "withdrawals: {offer_to: [hhr], kinds: [gold]}\n"
+        "payouts: {alarm_group: nobody}\n"
+        "digests: [{name: daily, to: [hq], at: '25:00'}, {name: daily, to: hr}]\n",
+        encoding="utf-8",
+    )
+    lines = check(file).stderr.splitlines()
+
+    for finding in (
+        "feishu.timeout_seconds: ",
+        "webhook.encrypt_key: would lose its form",
+        "groups.hr.chat_id: ",
+        "groups.it.chat_id: this key is missing",
+        "groups.two.chat_id: oc_1 is the chat of groups.pay too",
+        "fallback_group: there is no group called 'hrr'",
+        "routes[0].name: this key is missing",
+        "routes[0].to: there is no group called 'ht'",
+        "routes[1].to: must not be empty",
+        "withdrawals.offer_to: there is no group called 'hhr'",
+        "payouts.alarm_group: there is no group called 'nobody'",
+        "digests: the name 'daily' is used twice",
+        "digests[0].to: there is no group called 'hq'",
+    ):
+        assert 1 == sum(finding in line for line in lines), (finding, lines)
+    assert "'it'" not in "".join(lines), "a group with another fault is known"
+    assert "because otherwise anyone can post" not in "".join(lines), "a wrong secret is no missing one"
+
+
+def test_without_readable_groups_no_name_is_called_unknown(file: Path) -> None:
+    file.write_text("groups: [hr]\nfallback_group: hr\n", encoding="utf-8")
+
+    assert "groups: must hold" in complaint(file)
+
+
 def test_a_file_that_is_not_there_is_named_with_a_way_out(file: Path) -> None:
     assert f"notifier: {file}: there is no such file. Copy config.example.yaml" in complaint(file)
 

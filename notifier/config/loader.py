@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from notifier.config.fields import LossyInt, Section, text_fault
+from notifier.config.partial import find_reference_faults
 from notifier.config.sections import GroupConfig
 from notifier.config.settings import Config, suggest_name
 from notifier.errors import ConfigError
@@ -65,7 +66,15 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     try:
         config = Config.model_validate(_resolve_paths(document, file))
     except ValidationError as error:
-        findings += [line for each in error.errors() for line in _format_finding(each, where, origins)]
+        errors = error.errors()
+        findings += [line for each in errors for line in _format_finding(each, where, origins)]
+        if any(each["loc"] for each in errors):  # then the checks across sections did not run
+            faulty = {_shown_path(each["loc"]) for each in errors}
+            findings += [
+                f"{_place(key, where, origins)}: {key}: {text}."
+                for key, _, text in (each.partition(": ") for each in find_reference_faults(document))
+                if key not in faulty
+            ]
         raise ConfigError("\n".join(dict.fromkeys(findings))) from None
     if findings:
         raise ConfigError("\n".join(dict.fromkeys(findings)))

@@ -79,16 +79,18 @@ class Config(Section):
     @model_validator(mode="after")
     def _check_references(self) -> Self:
         """All findings at once, one per line: correcting one must not reveal the next."""
-        findings = [
-            *self._webhook_findings(),
-            *self._group_findings(),
-            *self._route_findings(),
-            *self._target_findings(),
-            *self._digest_findings(),
-        ]
+        findings = list(self.reference_findings())
         if findings:
             raise ValueError("\n".join(findings))
         return self
+
+    def reference_findings(self) -> Iterator[str]:
+        """Yield what is wrong across sections. A required value may be None: partial.py builds such configurations."""
+        yield from self._webhook_findings()
+        yield from self._group_findings()
+        yield from self._route_findings()
+        yield from self._target_findings()
+        yield from self._digest_findings()
 
     def _webhook_findings(self) -> Iterator[str]:
         if self.feishu.transport is not Transport.WEBHOOK:
@@ -112,7 +114,8 @@ class Config(Section):
                 )
         names_by_chat: dict[str, str] = {}
         for name, group in self.groups.items():
-            first = names_by_chat.setdefault(group.chat_id, name)
+            chat_id = getattr(group, "chat_id", None)
+            first = names_by_chat.setdefault(chat_id, name) if chat_id else name
             if first != name:
                 yield (
                     f"groups.{name}.chat_id: {group.chat_id} is the chat of groups.{first} too; use one group name "
@@ -125,7 +128,7 @@ class Config(Section):
         if not self.routes:
             yield "routes: the list is empty, so no notice would be sent; add a route, or remove the key"
         for number, route in enumerate(self.routes):
-            yield from self._unknown_targets(f"routes[{number}].to", route.to)
+            yield from self._unknown_targets(f"routes[{number}].to", route.to or ())
         yield from _repeated("routes", [route.name for route in self.routes])
 
     def _target_findings(self) -> Iterator[str]:
@@ -137,7 +140,7 @@ class Config(Section):
     def _digest_findings(self) -> Iterator[str]:
         yield from _repeated("digests", [digest.name for digest in self.digests])
         for number, digest in enumerate(self.digests):
-            yield from self._unknown_targets(f"digests[{number}].to", digest.to)
+            yield from self._unknown_targets(f"digests[{number}].to", digest.to or ())
 
     def _unknown_targets(self, key: str, targets: Sequence[str]) -> Iterator[str]:
         for target in targets:
@@ -174,9 +177,9 @@ class Config(Section):
         return f"there is no group called {name!r} under `groups`{hint}{listed}"
 
 
-def _repeated(key: str, names: Sequence[str]) -> Iterator[str]:
+def _repeated(key: str, names: Sequence[str | None]) -> Iterator[str]:
     for name in dict.fromkeys(names):
-        if names.count(name) > 1:
+        if name is not None and names.count(name) > 1:
             yield f"{key}: the name {name!r} is used twice; use unique names"
 
 
