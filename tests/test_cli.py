@@ -478,7 +478,7 @@ def test_online_everything_is_good(online: Path) -> None:
     assert 0 == result.exit_code, result.output
     for good in (
         "ok       token from http://127.0.0.1",
-        "ok       scope hire:referral_account:readonly",
+        "UNKNOWN  scope hire:referral_account:readonly: hire:referral_account allows all calls",
         "ok       scope im:message:send_as_bot",
         "ok       scope im:resource",
         "ok       group hr (oc_sandbox_hr): the bot is a member",
@@ -488,10 +488,29 @@ def test_online_everything_is_good(online: Path) -> None:
         "ok       fallback group: fallback",
         "ok       clock: ",
         "UNKNOWN  subscription of hire.referral_account.assets_update_v1 and card.action.trigger",
-        "No problem found. 1 not checkable",
+        "No problem found. 2 not checkable",
     ):
         assert good in result.stdout
     assert "All good" not in result.stdout
+
+
+def test_the_scope_of_the_event_is_no_good_one_because_another_allows_the_call(
+    online: Path, feishu_box: FeishuBox
+) -> None:
+    feishu_box.set_scopes(DEFAULT_SCOPES - {"hire:referral_account:readonly"})
+    result = run(online, "check", "--online")
+
+    assert "ok       scope hire:referral_account:readonly" not in result.stdout
+    assert "UNKNOWN  scope hire:referral_account:readonly" in result.stdout
+
+
+def test_the_scope_of_the_event_is_good_if_no_other_allows_the_call(
+    online: Path, feishu_box: FeishuBox
+) -> None:
+    feishu_box.set_scopes(DEFAULT_SCOPES - {"hire:referral_account"})
+    result = run(online, "check", "--online")
+
+    assert "ok       scope hire:referral_account:readonly\n" in result.stdout
 
 
 def test_online_nobody_is_withdrawn_from(online: Path, feishu_box: FeishuBox) -> None:
@@ -726,6 +745,7 @@ def test_status_names_payouts_and_reroutes_with_what_to_do(file: Path, database:
     assert "payout rn-1 unknown: no answer" in report
     assert "-> ask the payroll team whether it was paid" in report
     assert "1 rerouted to the fallback group: this person has resigned" in report
+    assert "-> correct the cause; `notifier deliveries list --state rerouted` has the people" in report
 
 
 def test_commands_follow_the_clock_of_a_sandbox_that_made_the_configuration(

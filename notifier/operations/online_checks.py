@@ -190,10 +190,21 @@ async def _scope_by_nonexistent_account(scope: str, call: Awaitable[object]) -> 
 
 
 async def _hire_scope(api: FeishuApi) -> CheckResult:
-    """Look up an account that cannot exist. With the scope, Feishu answers that it is unknown."""
+    """Look up an account that cannot exist. With the scope, Feishu answers that it is unknown.
+
+    The scope of withdrawals allows the look-up too, but not the event. With it the look-up proves nothing.
+    """
     scope = SCOPES[Feature.RECEIVE]
-    return await _scope_by_nonexistent_account(
+    looked_up = await _scope_by_nonexistent_account(
         scope, FeishuReferralAccounts(api).referrer(NONEXISTENT_ACCOUNT_ID)
+    )
+    if not looked_up.is_ok or (await _withdraw_scope(api)).is_problem:
+        return looked_up
+    return CheckResult(
+        is_ok=False,
+        is_checkable=False,
+        subject=f"scope {scope}: {SCOPES[Feature.WITHDRAW]} allows all calls, but the event needs {scope}",
+        next_step="look in the developer console under Permissions",
     )
 
 

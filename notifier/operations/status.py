@@ -30,6 +30,8 @@ REMEDIES = {
     "unknown": "look whether the card arrived, then `notifier deliveries retry ID` or `drop ID`",
 }
 """What to do, by state of a delivery."""
+REROUTE_REMEDY = "correct the cause; `notifier deliveries list --state rerouted` has the people"
+"""What to do about cards that went to the fallback group."""
 PAYOUT_REMEDIES = {
     PayoutState.DEAD: "correct the cause, then `notifier payouts retry {}`",
     PayoutState.UNKNOWN: "ask the payroll team whether it was paid, then `notifier payouts mark {} paid` or `retry`",
@@ -212,6 +214,8 @@ class Status:
             yield f"    -> {REMEDIES[state]}"
         for reason, count in self.rerouted:
             yield f"  {count} rerouted to the fallback group: {reason}"
+        if self.rerouted:
+            yield f"    -> {REROUTE_REMEDY}"
         for order_id, state, reason in self.payout_problems:
             yield f"  payout {order_id} {state}: {reason or 'no reason given'}"
             yield f"    -> {PAYOUT_REMEDIES[state].format(order_id)}"
