@@ -412,6 +412,23 @@ def test_check_says_which_variable_won(file: Path) -> None:
     assert result.stdout.endswith("All good.\n")
 
 
+def test_check_names_limits_above_those_of_feishu(file: Path) -> None:
+    """Feishu may have granted them, so that they are neither good nor a problem."""
+    limits = {
+        "NOTIFIER_SENDING__PER_SECOND": "60",
+        "NOTIFIER_SENDING__PER_CHAT_PER_SECOND": "5",
+        "NOTIFIER_WITHDRAWALS__PER_MINUTE": "101",
+    }
+    result = run(file, "check", FEISHU_APP_ID="a", APP_SECRET="b", **limits)
+
+    assert 0 == result.exit_code
+    assert "UNKNOWN  sending.per_second: 60 is higher than the 50 that Feishu documents -> " in result.stdout
+    assert (
+        "UNKNOWN  withdrawals.per_minute: 101 is higher than the 100 that Feishu documents" in result.stdout
+    )
+    assert 2 == result.stdout.count("that Feishu documents")
+
+
 def test_check_finds_a_broken_template_of_ones_own(file: Path) -> None:
     folder = file.parent / "templates"
     folder.mkdir()

@@ -222,7 +222,7 @@ class WithdrawalConfig(Section):
     """Kinds that can be withdrawn."""
     least_amount: Decimal = Field(default=Decimal(0), ge=0)
     """Minimum balance for an offer."""
-    per_minute: int = Field(default=98, gt=0, le=100)
+    per_minute: int = Field(default=98, gt=0)
     """Maximum calls per minute. Feishu allows 100."""
 
     @field_validator("least_amount", mode="before")
@@ -302,7 +302,7 @@ class ReferrerConfig(Section):
     """Look-up of the referrers of accounts."""
 
     max_age_hours: Number = Field(default=24, ge=0, le=24 * 365)
-    lookups_per_second: Number = Field(default=9, gt=0, le=10)
+    lookups_per_second: Number = Field(default=9, gt=0)
 
 
 class ReconciliationConfig(Section):
@@ -310,18 +310,18 @@ class ReconciliationConfig(Section):
 
     on_connect: bool = True
     every_hours: Number | None = Field(default=6, gt=0, le=24 * 31)
-    reads_per_second: Number = Field(default=5, gt=0, le=10)
+    reads_per_second: Number = Field(default=5, gt=0)
     grace_seconds: Number = Field(default=20, ge=0, le=3600)
 
 
 class SendingConfig(Section):
     """Rate limits and retries of messages."""
 
-    per_second: Number = Field(default=40, gt=0, le=50)
+    per_second: Number = Field(default=40, gt=0)
     """Maximum messages per second. Feishu allows 50."""
-    per_minute: int = Field(default=975, gt=0, le=1000)
+    per_minute: int = Field(default=975, gt=0)
     """Maximum messages per minute. Feishu allows 1000."""
-    per_chat_per_second: Number = Field(default=4.5, gt=0, le=5)
+    per_chat_per_second: Number = Field(default=4.5, gt=0)
     """Maximum messages per second and chat. Feishu allows 5."""
     give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
     """A delivery becomes dead after this time without success, in hours."""

@@ -42,9 +42,34 @@ def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
         *_origins(loaded),
         *_credentials(config),
     ]
-    results += [*_webhook(config), _store(config), *_digests(config, clock), *_templates(config)]
+    results += [*_webhook(config), _store(config), *_limits(config)]
+    results += [*_digests(config, clock), *_templates(config)]
     results += check_environment(loaded)
     return results
+
+
+DOCUMENTED_LIMITS = {
+    ("sending", "per_second"): 50,
+    ("sending", "per_minute"): 1000,
+    ("sending", "per_chat_per_second"): 5,
+    ("withdrawals", "per_minute"): 100,
+    ("referrers", "lookups_per_second"): 10,
+    ("reconciliation", "reads_per_second"): 10,
+}
+"""What Feishu documents for every tenant, by section and setting."""
+
+
+def _limits(config: Config) -> Iterable[CheckResult]:
+    """Name the rate limits that are higher than Feishu documents. Feishu may have granted them."""
+    for (section, name), documented in DOCUMENTED_LIMITS.items():
+        value = getattr(getattr(config, section), name)
+        if value > documented:
+            yield CheckResult(
+                is_ok=False,
+                is_checkable=False,
+                subject=f"{section}.{name}: {value:g} is higher than the {documented} that Feishu documents",
+                next_step="keep it only if Feishu has granted your tenant more",
+            )
 
 
 def _digests(config: Config, clock: Clock) -> Iterable[CheckResult]:
