@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from notifier.sandbox.settings import SECRET_PATTERN
 from notifier.store.engine.database import Database
 from support.clock import FakeClock
+from support.delivery_rows import check_plans
 from support.leaks import SecretLogHandler, fail_on_secret, fail_on_secret_in_folder
 
 pytest_plugins = ["notifier.sandbox.pytest_plugin"]
@@ -30,6 +31,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     """SQLite in a file, as in production; migrated by the real migrations."""
     opened = Database.open(f"sqlite:///{tmp_path}/notifier.db")
     yield opened
+    check_plans(opened)
     opened.close()
 
 

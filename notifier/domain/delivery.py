@@ -136,7 +136,11 @@ class Delivery:
     @property
     def uuid(self) -> str:
         """The idempotency key for Feishu, at most 50 characters. It differs per variant, as Feishu requires."""
-        return f"{self.key}-{self.variant.value[0]}"
+        return self.uuid_of(self.variant)
+
+    def uuid_of(self, variant: CardVariant) -> str:
+        """Return the idempotency key of this delivery in another variant."""
+        return f"{self.key}-{variant.value[0]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -260,6 +260,14 @@ class Withdrawal:
     """Feishu's log id of that failure, for its support."""
     is_in_ledger: bool = False
     """Whether a balance report shows that the amounts are gone."""
+    ledger_modified_at: Millis | None = None
+    """`modified_at` of the first balance report that shows it, Unix milliseconds; None: none does."""
+
+    @property
+    def awaits_report(self) -> bool:
+        """Whether a call was made, successful or unknown, that no balance report includes yet."""
+        is_possible = self.state in {WithdrawalState.REQUESTED, WithdrawalState.WITHDRAWN}
+        return is_possible and self.attempts > 0 and not self.is_in_ledger
 
     @property
     def called(self) -> bool:

@@ -6,11 +6,24 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
+from notifier.domain.account import Ownership
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.route import REFERRER, AddressBook, Recipient
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState
 from notifier.store import accounts, card_updates, notices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewNotice:
+    """A notice to create."""
+
+    account_ref: int
+    """Row id of the account."""
+    notice: Notice
+    """The notice."""
+    targets: tuple[str, ...]
+    """`referrer` or group names, each gets a delivery."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,25 +37,35 @@ class NoticeWriter:
     alarm_group: str | None = None
     """The group that gets alarms, for example about a late payout. None: no alarms."""
 
-    def write_notice(
-        self, connection: Connection, account_ref: int, notice: Notice, targets: Sequence[str], *, now: Millis
-    ) -> int | None:
-        """Creates a notice and a delivery per target. Returns its id; None if it already exists: nothing is queued."""
-        notice_id = notices.create_notice(connection, account_ref, notice, now=now)
-        if notice_id is None:
-            return None
-        for target in targets:
-            notices.queue_delivery(
-                connection,
-                notice_id,
-                account_ref=account_ref,
-                target=target,
-                recipient=self.known_recipient(connection, account_ref, target, now),
-                key=notices.make_delivery_key(notice.key, target),
-                now=now,
-                order_id=notice.order_id,
-            )
-        return notice_id
+    def write_notices(
+        self, connection: Connection, new: Sequence[NewNotice], *, now: Millis
+    ) -> list[int | None]:
+        """Creates notices and a delivery per target. Returns their ids in order.
+
+        The id is None if the notice already exists: then nothing is queued.
+        """
+        ids = notices.create_notices(connection, [(each.account_ref, each.notice) for each in new], now=now)
+        created = [
+            (each, notice_id) for each, notice_id in zip(new, ids, strict=True) if notice_id is not None
+        ]
+        stored = accounts.load_accounts(connection, {each.account_ref for each, _ in created if each.targets})
+        notices.queue_deliveries(
+            connection,
+            [
+                notices.NewDelivery(
+                    notice_id=notice_id,
+                    account_ref=each.account_ref,
+                    target=target,
+                    recipient=self._known_recipient(stored[each.account_ref].ownership, target, now),
+                    key=notices.make_delivery_key(each.notice.key, target),
+                    order_id=each.notice.order_id,
+                )
+                for each, notice_id in created
+                for target in each.targets
+            ],
+            now=now,
+        )
+        return ids
 
     def write_for_order(
         self,
@@ -65,7 +88,8 @@ class NoticeWriter:
             occurred_at=now,
             order_id=withdrawal.order_id,
         )
-        return self.write_notice(connection, withdrawal.account_ref, notice, targets, now=now)
+        new = NewNotice(account_ref=withdrawal.account_ref, notice=notice, targets=tuple(targets))
+        return self.write_notices(connection, [new], now=now)[0]
 
     def write_result(
         self,
@@ -132,7 +156,9 @@ class NoticeWriter:
         self, connection: Connection, account_ref: int, target: str, now: Millis
     ) -> Recipient | None:
         """Returns the recipient that the last look-up gives. None: a new look-up is required."""
-        owner = accounts.get_ownership(connection, account_ref)
+        return self._known_recipient(accounts.get_ownership(connection, account_ref), target, now)
+
+    def _known_recipient(self, owner: Ownership | None, target: str, now: Millis) -> Recipient | None:
         if owner is None or owner.referrer is None or not owner.is_fresh(now=now, max_age=self.max_age_ms):
             return None
         return self.address_book.recipient(target, owner.referrer)

@@ -16,6 +16,8 @@ STORE_PAUSE_SECONDS = 5.0
 """The longest pause while the database fails. Retries load no other system, so work resumes soon after an outage."""
 
 
+MIN_INTERVAL_SECONDS = 0.02
+"""From the start of one run to the next. Under load a run then finds several rows, which cost as much as one."""
 RESTART_SECONDS = 1.0
 """The pause before a loop that ended is started again."""
 
@@ -80,6 +82,7 @@ class Worker:
         failures = 0
         while not self._stop_asked.is_set():
             self._woken.clear()
+            started = self._loop.time()
             try:
                 wait = await self._run_once()
                 failures = 0
@@ -90,8 +93,13 @@ class Worker:
                     wait = min(wait, STORE_PAUSE_SECONDS)
                 else:
                     log.exception("worker.failed", extra={"step": self.name, "again_in_s": wait})
-            if wait > 0 and not self._stop_asked.is_set():
+            if self._stop_asked.is_set():
+                return
+            if wait > 0:
                 await self._rest(wait, only_for_stop=failures > 0)
+            early = started + MIN_INTERVAL_SECONDS - self._loop.time()
+            if early > 0:
+                await self._rest(early, only_for_stop=True)
 
     async def _rest(self, seconds: float, *, only_for_stop: bool) -> None:
         """only_for_stop: after a failure. A wake-up does not end the pause then; only a stop does."""

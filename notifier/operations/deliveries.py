@@ -8,8 +8,8 @@ from typing import Any
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.operations.formatting import format_ago, format_iso, format_table
-from notifier.store import delivery_admin
-from notifier.store.delivery_admin import DeliveryDetails, DeliveryRow
+from notifier.store.deliveries import delivery_admin
+from notifier.store.deliveries.delivery_admin import DeliveryDetails, DeliveryRow
 from notifier.store.engine.database import Database
 
 

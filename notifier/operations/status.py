@@ -10,8 +10,9 @@ from notifier.clock import DAY_MS, Clock, Millis, to_millis
 from notifier.domain.payout import PayoutState
 from notifier.domain.reconciliation import REDELIVERY_MS
 from notifier.operations.formatting import format_ago, format_counts, format_duration, format_iso
-from notifier.store import accounts, delivery_admin, payouts, rate_limits, reconciliations, workers
+from notifier.store import accounts, payouts, rate_limits, reconciliations, workers
 from notifier.store import inbox as inbox_table
+from notifier.store.deliveries import delivery_admin
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import DigestRunRow
 from notifier.store.engine.database import Database

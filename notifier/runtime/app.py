@@ -41,7 +41,8 @@ from notifier.runtime.lifecycle import (
 )
 from notifier.runtime.payout_reports import PayoutReportHandler
 from notifier.runtime.worker_pool import WorkerName
-from notifier.store import accounts, clock_jumps, outbox, withdrawals
+from notifier.store import accounts, clock_jumps, withdrawals
+from notifier.store.deliveries import attempt_results, recipients
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
 from notifier.store.engine.process_lock import hold_process_lock
@@ -207,8 +208,9 @@ def _open_database(components: ComponentStack, url: str) -> Database:
 async def _reclaim_unfinished(database: Database, *, now: Millis) -> int:
     """Releases what an earlier process had claimed. Returns the number of reclaimed deliveries."""
     reclaimed = await asyncio.wrap_future(
-        database.write(lambda c: outbox.reclaim(c, now=now, window_ms=UUID_WINDOW_MS))
+        database.write(lambda c: attempt_results.reclaim(c, now=now, window_ms=UUID_WINDOW_MS))
     )
+    await asyncio.wrap_future(database.write(lambda c: recipients.plan_all(c, now=now)))
     await asyncio.wrap_future(database.write(accounts.release_lookups))
     await asyncio.wrap_future(database.write(lambda c: withdrawals.reclaim(c, now=now)))
     return reclaimed

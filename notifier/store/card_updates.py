@@ -4,6 +4,7 @@ A row counts update requests and holds no content. The card is rendered when the
 requests become one update.
 """
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from notifier.clock import Millis
 from notifier.domain.delivery import OPEN_STATES, DeliveryState
 from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import CARD_LIVES_MS, WithdrawalState
-from notifier.store.engine.sql import insert_or_ignore
+from notifier.store.engine.sql import insert_into
 from notifier.store.schema.tables import buttons, card_updates, deliveries, withdrawals
 
 UPDATE_DELAY_MS = 700
@@ -63,60 +64,89 @@ def request_offer_updates(connection: Connection, account_refs: Collection[int],
 
     A digest is left out: it lists the balances of its own moment, and a press is judged by those.
     """
-    withdrawn = (
-        sa.select(sa.func.count())
-        .where(
-            withdrawals.c.account_ref == buttons.c.account_ref,
-            withdrawals.c.state == WithdrawalState.WITHDRAWN,
-        )
-        .scalar_subquery()
-    )
-    newest = (
-        sa.select(sa.func.max(deliveries.c.id))
-        .join(buttons, buttons.c.delivery_id == deliveries.c.id)
-        .where(
-            buttons.c.account_ref.in_(account_refs),
-            buttons.c.withdrawal_count >= withdrawn,
-            deliveries.c.account_ref.is_not(None),
-            deliveries.c.state == DeliveryState.SENT,
-            deliveries.c.updated_at > now - CARD_LIVES_MS,
-        )
-        .group_by(buttons.c.account_ref, deliveries.c.receive_id_type, deliveries.c.receive_id)
-    )
-    found = sorted(set(connection.execute(newest).scalars()))
-    _request(connection, found, due_at=now + OFFER_DELAY_MS)
+    if not account_refs:
+        return
+    found = connection.execute(
+        _NEWEST_OFFERS, {"refs": sorted(account_refs), "since": now - CARD_LIVES_MS}
+    ).scalars()
+    _request(connection, sorted(set(found)), due_at=now + OFFER_DELAY_MS)
 
 
-def request_update(
-    connection: Connection, delivery_id: int, *, now: Millis, delay_ms: int = UPDATE_DELAY_MS
+_withdrawn = (
+    sa.select(sa.func.count())
+    .where(
+        withdrawals.c.account_ref == buttons.c.account_ref,
+        withdrawals.c.state == WithdrawalState.WITHDRAWN,
+    )
+    .correlate(buttons)
+    .scalar_subquery()
+)
+_NEWEST_OFFERS = (
+    sa.select(sa.func.max(deliveries.c.id))
+    .select_from(buttons)
+    .join(deliveries, deliveries.c.id == buttons.c.delivery_id)
+    .where(
+        buttons.c.account_ref.in_(sa.bindparam("refs", expanding=True)),
+        buttons.c.withdrawal_count >= _withdrawn,
+        deliveries.c.account_ref.is_not(None),
+        deliveries.c.state == DeliveryState.SENT,
+        deliveries.c.updated_at > sa.bindparam("since"),
+    )
+    .group_by(buttons.c.account_ref, deliveries.c.receive_id_type, deliveries.c.receive_id)
+)
+
+
+def request_card_updates(
+    connection: Connection, delivery_ids: Sequence[int], *, now: Millis, delay_ms: int = UPDATE_DELAY_MS
 ) -> None:
-    """Request an update of one card, due after `delay_ms` milliseconds."""
-    _request(connection, [delivery_id], due_at=now + delay_ms)
+    """Request an update of these cards, due after `delay_ms` milliseconds."""
+    _request(connection, delivery_ids, due_at=now + delay_ms)
 
 
 def _request(connection: Connection, delivery_ids: Sequence[int], *, due_at: Millis) -> None:
-    insert_or_ignore(
-        connection,
-        card_updates,
-        [{"delivery_id": each, "requested_version": 0, "due_at": due_at} for each in delivery_ids],
-    )
-    connection.execute(
-        sa.update(card_updates)
-        .where(card_updates.c.delivery_id.in_(delivery_ids))
-        .values(
-            requested_version=card_updates.c.requested_version + 1,
-            attempts=0,
-            due_at=_keep_earlier_due(due_at),
-        )
-    )
+    if not delivery_ids:
+        return
+    rows = [{"delivery_id": each, "requested_version": 1, "due_at": due_at} for each in delivery_ids]
+    connection.execute(_request_statement(connection.dialect.name), rows)
 
 
-def _keep_earlier_due(due_at: Millis) -> sa.ColumnElement[int]:
+@functools.cache
+def _request_statement(dialect: str) -> sa.Insert:
     """A pending update keeps its due time. Otherwise frequent requests would delay it without end."""
-    waits = sa.and_(
-        card_updates.c.applied_version < card_updates.c.requested_version, card_updates.c.due_at < due_at
+    stored, new = card_updates.c, insert_into(dialect, card_updates).excluded
+    is_pending = sa.and_(stored.applied_version < stored.requested_version, stored.due_at < new.due_at)
+    return insert_into(dialect, card_updates).on_conflict_do_update(
+        index_elements=["delivery_id"],
+        set_={
+            "requested_version": stored.requested_version + 1,
+            "attempts": 0,
+            "due_at": sa.case((is_pending, stored.due_at), else_=new.due_at),
+        },
     )
-    return sa.case((waits, card_updates.c.due_at), else_=due_at)
+
+
+_is_pending = sa.and_(
+    card_updates.c.applied_version < card_updates.c.requested_version,
+    card_updates.c.abandoned_reason.is_(None),
+)
+"""Condition of a partial index."""
+_LIST_DUE = (
+    sa.select(
+        card_updates.c.delivery_id,
+        deliveries.c.message_id,
+        card_updates.c.requested_version,
+        card_updates.c.attempts,
+    )
+    .join(deliveries, deliveries.c.id == card_updates.c.delivery_id)
+    .where(
+        _is_pending,
+        card_updates.c.due_at <= sa.bindparam("now"),
+        card_updates.c.delivery_id.not_in(sa.bindparam("in_flight", expanding=True)),
+        deliveries.c.message_id.is_not(None),
+    )
+    .order_by(card_updates.c.due_at, card_updates.c.delivery_id)
+    .limit(sa.bindparam("limit"))
+)
 
 
 def list_expired_targets(
@@ -160,33 +190,25 @@ def list_due(
 ) -> list[CardUpdate]:
     """Due updates of sent cards, longest wait first. in_flight_ids: deliveries whose update is running."""
     rows = connection.execute(
-        sa.select(
-            card_updates.c.delivery_id,
-            deliveries.c.message_id,
-            card_updates.c.requested_version,
-            card_updates.c.attempts,
-        )
-        .join(deliveries, deliveries.c.id == card_updates.c.delivery_id)
-        .where(
-            card_updates.c.applied_version < card_updates.c.requested_version,
-            card_updates.c.abandoned_reason.is_(None),
-            card_updates.c.due_at <= now,
-            card_updates.c.delivery_id.not_in(in_flight_ids),
-            deliveries.c.message_id.is_not(None),
-        )
-        .order_by(card_updates.c.due_at, card_updates.c.delivery_id)
-        .limit(max(limit, 0))
+        _LIST_DUE, {"now": now, "limit": max(limit, 0), "in_flight": sorted(in_flight_ids)}
     )
     return [CardUpdate(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
-def mark_applied(connection: Connection, update: CardUpdate) -> None:
-    """Store a successful update. A request that arrived during the call stays pending."""
+_MARK_APPLIED = (
+    sa.update(card_updates)
+    .where(card_updates.c.delivery_id == sa.bindparam("updated_id"))
+    .values(applied_version=sa.bindparam("version"), attempts=0, last_error=None)
+)
+
+
+def mark_applied(connection: Connection, updates: Sequence[CardUpdate]) -> Sequence[None]:
+    """Batch job: store successful updates. A request that arrived during the call stays pending."""
     connection.execute(
-        sa.update(card_updates)
-        .where(card_updates.c.delivery_id == update.delivery_id)
-        .values(applied_version=update.requested_version, attempts=0, last_error=None)
+        _MARK_APPLIED,
+        [{"updated_id": each.delivery_id, "version": each.requested_version} for each in updates],
     )
+    return [None] * len(updates)
 
 
 def postpone(connection: Connection, update: CardUpdate, *, due_at: Millis, reason: str) -> None:

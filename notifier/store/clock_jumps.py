@@ -4,10 +4,19 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import OPEN_STATES, UUID_WINDOW_MS
+from notifier.domain.delivery import UUID_WINDOW_MS
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.store.schema.tables import accounts, card_updates, deliveries, payouts, withdrawals, workers
+from notifier.store.deliveries import recipients
+from notifier.store.schema.tables import (
+    accounts,
+    card_updates,
+    deliveries,
+    is_open,
+    payouts,
+    withdrawals,
+    workers,
+)
 
 MIN_JUMP_MS = 2_000
 """Smaller differences are ignored: clock slewing causes them, and they delay nothing noticeably."""
@@ -33,7 +42,7 @@ def expire_unknown_outcomes(connection: Connection, *, now: Millis) -> None:
     if latest is not None and latest - now >= MIN_JUMP_MS:
         connection.execute(
             sa.update(deliveries)
-            .where(deliveries.c.unknown_since > now - UUID_WINDOW_MS, deliveries.c.state.in_(OPEN_STATES))
+            .where(deliveries.c.unknown_since > now - UUID_WINDOW_MS, is_open)
             .values(unknown_since=now - UUID_WINDOW_MS)
         )
 
@@ -46,7 +55,7 @@ def shift_due_times(connection: Connection, *, now: Millis, jump_ms: Millis) -> 
     Heartbeats move too, so that each jump is detected once.
     """
     for table, column, open_ in (
-        (deliveries, deliveries.c.due_at, deliveries.c.state.in_(OPEN_STATES)),
+        (deliveries, deliveries.c.due_at, is_open),
         (withdrawals, withdrawals.c.due_at, withdrawals.c.state == WithdrawalState.REQUESTED),
         (payouts, payouts.c.due_at, payouts.c.state.in_((PayoutState.PENDING, PayoutState.SUBMITTING))),
         (
@@ -60,9 +69,10 @@ def shift_due_times(connection: Connection, *, now: Millis, jump_ms: Millis) -> 
         connection.execute(sa.update(table).where(column > now, open_).values({column: column - jump_ms}))
     connection.execute(
         sa.update(deliveries)
-        .where(deliveries.c.unknown_since.is_not(None), deliveries.c.state.in_(OPEN_STATES))
+        .where(deliveries.c.unknown_since.is_not(None), is_open)
         .values(unknown_since=deliveries.c.unknown_since - jump_ms)
     )
+    recipients.plan_all(connection, now=now)
     connection.execute(sa.update(accounts).where(accounts.c.confirmed_at > now).values(confirmed_at=None))
     for column in (workers.c.heartbeat_at, workers.c.started_at):
         connection.execute(sa.update(workers).where(column > now).values({column: now}))

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.event import READINGS, Event
-from notifier.store.engine.sql import insert_or_ignore
+from notifier.store.engine.sql import insert_or_ignore, literal
 from notifier.store.schema.tables import inbox
 
 MAX_SCANNED_ENTRIES = 500
@@ -85,11 +85,19 @@ def _row(event: Event, *, received_at: Millis) -> dict[str, object]:
     }
 
 
+_LIST_NEW = (
+    sa.select(inbox).where(inbox.c.state == literal("new")).order_by(inbox.c.id).limit(sa.bindparam("limit"))
+)
+_FINISH = (
+    sa.update(inbox)
+    .where(inbox.c.id == sa.bindparam("entry"))
+    .values(state=sa.bindparam("new_state"), reason=sa.bindparam("new_reason"))
+)
+
+
 def list_new_entries(connection: Connection, *, limit: int) -> list[InboxEntry]:
     """New entries, oldest first."""
-    rows = connection.execute(
-        sa.select(inbox).where(inbox.c.state == InboxState.NEW).order_by(inbox.c.id).limit(limit)
-    )
+    rows = connection.execute(_LIST_NEW, {"limit": limit})
     return [
         InboxEntry(
             id=row.id,
@@ -110,12 +118,7 @@ def finish_entries(connection: Connection, outcomes: Iterable[EntryOutcome]) -> 
     """Store the outcomes of processed entries."""
     rows = [{"entry": each.entry_id, "new_state": each.state, "new_reason": each.reason} for each in outcomes]
     if rows:
-        connection.execute(
-            sa.update(inbox)
-            .where(inbox.c.id == sa.bindparam("entry"))
-            .values(state=sa.bindparam("new_state"), reason=sa.bindparam("new_reason")),
-            rows,
-        )
+        connection.execute(_FINISH, rows)
 
 
 def list_quarantined(connection: Connection, *, limit: int) -> list[QuarantinedEntry]:

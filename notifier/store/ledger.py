@@ -1,7 +1,7 @@
 """The ledger: snapshots, the changes between them, and the balance each account has now."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from notifier.domain.event import AccountKey, BalanceReport
 from notifier.domain.ledger import BalanceChange, LedgerUpdate, Snapshot, content_of, place_report
 from notifier.domain.money import Amounts, Asset, Kind, from_units, to_units
-from notifier.store.engine.sql import insert_or_ignore
+from notifier.store.engine.sql import insert_or_ignore, upsert
 from notifier.store.schema.tables import accounts, balances, changes, snapshots
 
 
@@ -23,185 +23,252 @@ class AppliedReport:
 
 
 @dataclass(slots=True)
-class _AccountState:
+class _Account:
+    """An account while a batch is applied.
+
+    window: its newest snapshots, in order: all from the predecessor of the earliest report of the batch.
+    stored_assets: the assets of its stored balance.
+    """
+
     account_ref: int
-    newest: Snapshot | None
-    is_dirty: bool = field(default=False)
+    window: list[Snapshot]
+    stored_assets: frozenset[Asset]
+    is_dirty: bool = False
+
+    def apply(self, report: Snapshot) -> LedgerUpdate | None:
+        """Insert the report into the window; None if it contains nothing new."""
+        earlier = [known for known in self.window if known.modified_at < report.modified_at]
+        same_time = [known for known in self.window if known.modified_at == report.modified_at]
+        later = [known for known in self.window if known.modified_at > report.modified_at]
+        rewrite = place_report(
+            report,
+            earlier=earlier[-1] if earlier else None,
+            same_time=same_time,
+            later=later[0] if later else None,
+        )
+        if rewrite is not None:
+            self.window = [*earlier, *rewrite.kept, *later]
+            self.is_dirty = self.is_dirty or rewrite.newest is not None
+        return rewrite
+
+
+_SnapshotKey = tuple[int, int, str]
+"""account_ref, modified_at, content."""
+
+
+class _Rewrites:
+    """The snapshots and changes that a batch writes."""
+
+    def __init__(self) -> None:
+        self.inbox_ids: dict[_SnapshotKey, int] = {}
+        """The event of each report that changed the history."""
+        self.snapshots: dict[_SnapshotKey, Snapshot] = {}
+        """Those reports."""
+        self.changes: dict[_SnapshotKey, tuple[BalanceChange, ...]] = {}
+        """All changes of each snapshot whose changes are new or different."""
+
+    def add(self, ref: int, inbox_id: int, report: Snapshot, rewrite: LedgerUpdate) -> None:
+        """Record what a report changed. A later rewrite of the same snapshot replaces an earlier one."""
+        key = (ref, report.modified_at, report.content)
+        self.inbox_ids.setdefault(key, inbox_id)
+        self.snapshots[key] = report
+        for snapshot, each in rewrite.changes:
+            self.changes[ref, snapshot.modified_at, snapshot.content] = each
 
 
 def apply_reports(
     connection: Connection, reports: Sequence[tuple[int, BalanceReport]]
 ) -> list[AppliedReport]:
-    """Apply (inbox id, report) pairs to the ledger in the given order, and return one result for each."""
-    states = _load_accounts(connection, {report.account for _, report in reports})
-    applied = [
-        _apply_report(connection, states[report.account], inbox_id, report) for inbox_id, report in reports
-    ]
-    for state in states.values():
-        if state.is_dirty and state.newest is not None:
-            _write_account(connection, state.account_ref, state.newest)
+    """Apply (inbox id, report) pairs to the ledger in the given order, and return one result for each.
+
+    The number of statements does not depend on the number of reports.
+    """
+    known, snapshot_ids = _load_accounts(connection, [report for _, report in reports])
+    rewrites = _Rewrites()
+    applied: list[AppliedReport] = []
+    for inbox_id, report in reports:
+        account = known[report.account]
+        snapshot = Snapshot(
+            modified_at=report.modified_at, reported_at=report.reported_at, content=content_of(report.amounts)
+        )
+        rewrite = account.apply(snapshot)
+        if rewrite is not None:
+            rewrites.add(account.account_ref, inbox_id, snapshot, rewrite)
+        applied.append(AppliedReport(account_ref=account.account_ref, rewrite=rewrite))
+    _write_history(connection, rewrites, snapshot_ids)
+    _write_newest(connection, [account for account in known.values() if account.is_dirty])
     return applied
 
 
-def _apply_report(
-    connection: Connection, state: _AccountState, inbox_id: int, report: BalanceReport
-) -> AppliedReport:
-    snapshot = Snapshot(
-        modified_at=report.modified_at, reported_at=report.reported_at, content=content_of(report.amounts)
+_LIST_ACCOUNTS = (
+    sa.select(
+        accounts.c.id,
+        accounts.c.tenant_key,
+        accounts.c.app_id,
+        accounts.c.account_id,
+        accounts.c.modified_at,
+        accounts.c.reported_at,
     )
-    newest = state.newest
-    if newest is None or snapshot.modified_at > newest.modified_at:
-        rewrite = place_report(snapshot, earlier=newest, same_time=(), later=None)
-    else:
-        rewrite = place_report(
-            snapshot,
-            earlier=_find_adjacent(
-                connection,
-                state.account_ref,
-                snapshots.c.modified_at < snapshot.modified_at,
-                newest_first=True,
-            ),
-            same_time=_find_same_time(connection, state.account_ref, snapshot.modified_at),
-            later=_find_adjacent(
-                connection,
-                state.account_ref,
-                snapshots.c.modified_at > snapshot.modified_at,
-                newest_first=False,
-            ),
+    .where(
+        accounts.c.tenant_key.in_(sa.bindparam("tenants", expanding=True)),
+        accounts.c.app_id.in_(sa.bindparam("apps", expanding=True)),
+        accounts.c.account_id.in_(sa.bindparam("account_ids", expanding=True)),
+    )
+    .order_by(accounts.c.id)
+    .with_for_update()
+)
+_earlier = snapshots.alias("earlier")
+_LIST_WINDOW = sa.select(snapshots).where(
+    snapshots.c.account_ref.in_(sa.bindparam("refs", expanding=True)),
+    snapshots.c.modified_at
+    >= sa.func.coalesce(
+        sa.select(sa.func.max(_earlier.c.modified_at))
+        .where(
+            _earlier.c.account_ref == snapshots.c.account_ref,
+            _earlier.c.modified_at < sa.bindparam("earliest"),
         )
-    if rewrite is not None:
-        _write_snapshot(connection, state.account_ref, snapshot, rewrite, inbox_id)
-        if rewrite.newest is not None:
-            state.newest, state.is_dirty = rewrite.newest, True
-    return AppliedReport(account_ref=state.account_ref, rewrite=rewrite)
+        .scalar_subquery(),
+        0,
+    ),
+)
 
 
-def _load_accounts(connection: Connection, keys: Iterable[AccountKey]) -> dict[AccountKey, _AccountState]:
-    """Load and lock the accounts; create missing ones. The fixed order prevents deadlocks of two writers."""
-    ordered = sorted(keys, key=lambda key: (key.tenant_key, key.app_id, key.account_id))
-    insert_or_ignore(
-        connection,
-        accounts,
-        [{"tenant_key": k.tenant_key, "app_id": k.app_id, "account_id": k.account_id} for k in ordered],
+def _load_accounts(
+    connection: Connection, reports: Sequence[BalanceReport]
+) -> tuple[dict[AccountKey, _Account], dict[_SnapshotKey, int]]:
+    """Load and lock the accounts, and create missing ones; and the ids of the snapshots in their windows.
+
+    The fixed order prevents deadlocks of two writers.
+    """
+    ordered = sorted(
+        {report.account for report in reports}, key=lambda key: (key.tenant_key, key.app_id, key.account_id)
     )
-    rows = connection.execute(
-        sa.select(
-            accounts.c.id,
-            accounts.c.tenant_key,
-            accounts.c.app_id,
-            accounts.c.account_id,
-            accounts.c.modified_at,
-            accounts.c.reported_at,
-        )
-        .where(accounts.c.account_id.in_([key.account_id for key in ordered]))
-        .order_by(accounts.c.id)
-        .with_for_update()
-    ).all()
-    amounts = load_balances(connection, [row.id for row in rows if row.modified_at is not None])
-    found: dict[AccountKey, _AccountState] = {}
-    for row in rows:
-        key = AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id)
-        newest = None
-        if row.modified_at is not None:
+    rows = _list_accounts(connection, ordered)
+    missing = [key for key in ordered if key not in rows]
+    if missing:
+        insert_or_ignore(connection, accounts, [asdict(key) for key in missing])
+        rows |= _list_accounts(connection, missing)
+    late = [
+        report
+        for report in reports
+        if (newest_at := rows[report.account].modified_at) is not None and report.modified_at <= newest_at
+    ]
+    windows, snapshot_ids = _load_windows(connection, {rows[report.account].id for report in late}, late)
+    in_order = [row.id for row in rows.values() if row.modified_at is not None and row.id not in windows]
+    amounts = load_balances(connection, in_order)
+    for row in rows.values():
+        if row.modified_at is not None and row.id not in windows:
             newest = Snapshot(
                 modified_at=row.modified_at,
                 reported_at=row.reported_at,
                 content=content_of(amounts.get(row.id, {})),
             )
-        found[key] = _AccountState(account_ref=row.id, newest=newest)
-    return found
+            windows[row.id] = [newest]
+    known = {}
+    for key, row in rows.items():
+        window = windows.get(row.id, [])
+        stored_assets = frozenset(window[-1].amounts if window else ())
+        known[key] = _Account(account_ref=row.id, window=window, stored_assets=stored_assets)
+    return known, snapshot_ids
+
+
+def _list_accounts(
+    connection: Connection, keys: Sequence[AccountKey]
+) -> dict[AccountKey, sa.Row[*tuple[Any, ...]]]:
+    """The rows of these accounts. Rows of other accounts are locked too if an id exists in several tenants."""
+    if not keys:
+        return {}
+    wanted = {
+        "tenants": sorted({key.tenant_key for key in keys}),
+        "apps": sorted({key.app_id for key in keys}),
+        "account_ids": [key.account_id for key in keys],
+    }
+    found = {
+        AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id): row
+        for row in connection.execute(_LIST_ACCOUNTS, wanted)
+    }
+    return {key: found[key] for key in keys if key in found}
+
+
+def _load_windows(
+    connection: Connection, refs: Collection[int], late: Sequence[BalanceReport]
+) -> tuple[dict[int, list[Snapshot]], dict[_SnapshotKey, int]]:
+    """The snapshots of these accounts, from the predecessor of the earliest late report on; and their ids."""
+    windows: dict[int, list[Snapshot]] = {}
+    ids: dict[_SnapshotKey, int] = {}
+    if not refs:
+        return windows, ids
+    earliest = min(report.modified_at for report in late)
+    for row in connection.execute(_LIST_WINDOW, {"refs": sorted(refs), "earliest": earliest}):
+        windows.setdefault(row.account_ref, []).append(_to_snapshot(row))
+        ids[row.account_ref, row.modified_at, row.content] = row.id
+    for window in windows.values():
+        window.sort(key=lambda snapshot: snapshot.order)
+    return windows, ids
+
+
+_LOAD_BALANCES = sa.select(balances).where(balances.c.account_ref.in_(sa.bindparam("refs", expanding=True)))
 
 
 def load_balances(connection: Connection, account_refs: Sequence[int]) -> dict[int, Amounts]:
     """Current balances by account. Accounts without a balance are missing."""
     found: dict[int, dict[Asset, object]] = {}
-    rows = (
-        connection.execute(sa.select(balances).where(balances.c.account_ref.in_(account_refs)))
-        if account_refs
-        else ()
-    )
+    rows = connection.execute(_LOAD_BALANCES, {"refs": account_refs}) if account_refs else ()
     for row in rows:
         found.setdefault(row.account_ref, {})[Asset(Kind(row.kind), row.currency)] = from_units(row.amount)
     return found  # type: ignore[return-value]
-
-
-def _find_adjacent(
-    connection: Connection, account_ref: int, where: sa.ColumnElement[bool], *, newest_first: bool
-) -> Snapshot | None:
-    columns = (snapshots.c.modified_at, snapshots.c.reported_at, snapshots.c.content)
-    rows = connection.execute(
-        sa.select(*columns).where(
-            snapshots.c.account_ref == account_ref,
-            snapshots.c.modified_at
-            == sa.select(
-                sa.func.max(snapshots.c.modified_at) if newest_first else sa.func.min(snapshots.c.modified_at)
-            )
-            .where(snapshots.c.account_ref == account_ref, where)
-            .scalar_subquery(),
-        )
-    )
-    group = sorted((_to_snapshot(row) for row in rows), key=lambda s: s.order)
-    return (group[-1] if newest_first else group[0]) if group else None
-
-
-def _find_same_time(connection: Connection, account_ref: int, modified_at: int) -> list[Snapshot]:
-    rows = connection.execute(
-        sa.select(snapshots).where(
-            snapshots.c.account_ref == account_ref, snapshots.c.modified_at == modified_at
-        )
-    )
-    return [_to_snapshot(row) for row in rows]
 
 
 def _to_snapshot(row: sa.Row[*tuple[Any, ...]]) -> Snapshot:
     return Snapshot(modified_at=row.modified_at, reported_at=row.reported_at, content=row.content)
 
 
-def _write_snapshot(
-    connection: Connection, account_ref: int, report: Snapshot, rewrite: LedgerUpdate, inbox_id: int
+_ADD_SNAPSHOTS = sa.insert(snapshots).returning(
+    snapshots.c.id, snapshots.c.account_ref, snapshots.c.modified_at, snapshots.c.content
+)
+_SET_REPORTED_AT = (
+    sa.update(snapshots)
+    .where(snapshots.c.id == sa.bindparam("snapshot_id"))
+    .values(reported_at=sa.bindparam("earliest"))
+)
+
+
+def _write_history(
+    connection: Connection, rewrites: _Rewrites, stored_ids: Mapping[_SnapshotKey, int]
 ) -> None:
-    insert_or_ignore(
-        connection,
-        snapshots,
-        [
-            {
-                "account_ref": account_ref,
-                "modified_at": report.modified_at,
-                "reported_at": report.reported_at,
-                "content": report.content,
-                "inbox_id": inbox_id,
-            }
-        ],
-    )
-    ids = {
-        (row.modified_at, row.content): row
-        for row in connection.execute(
-            sa.select(snapshots).where(
-                snapshots.c.account_ref == account_ref,
-                snapshots.c.modified_at.in_(
-                    sorted({snapshot.modified_at for snapshot, _ in rewrite.changes})
-                ),
-            )
-        )
-    }
-    stored = ids[report.modified_at, report.content]
-    known_before = stored.reported_at != report.reported_at
-    if known_before:
-        connection.execute(
-            sa.update(snapshots).where(snapshots.c.id == stored.id).values(reported_at=report.reported_at)
-        )
-    rewritten = [(ids[snapshot.modified_at, snapshot.content].id, each) for snapshot, each in rewrite.changes]
-    if known_before or len(rewritten) > 1:
-        connection.execute(
-            sa.delete(changes).where(changes.c.snapshot_id.in_([snapshot_id for snapshot_id, _ in rewritten]))
-        )
+    """stored_ids: of the snapshots that existed before the batch."""
+    ids = dict(stored_ids)
+    new = [
+        {
+            "account_ref": ref,
+            "modified_at": modified_at,
+            "reported_at": report.reported_at,
+            "content": content,
+            "inbox_id": rewrites.inbox_ids[ref, modified_at, content],
+        }
+        for (ref, modified_at, content), report in rewrites.snapshots.items()
+        if (ref, modified_at, content) not in ids
+    ]
+    if new:
+        for row in connection.execute(_ADD_SNAPSHOTS, new):
+            ids[row.account_ref, row.modified_at, row.content] = row.id
+    earlier_copies = [
+        {"snapshot_id": stored_ids[key], "earliest": report.reported_at}
+        for key, report in rewrites.snapshots.items()
+        if key in stored_ids
+    ]
+    if earlier_copies:
+        connection.execute(_SET_REPORTED_AT, earlier_copies)
+    replaced = [ids[key] for key in rewrites.changes if key in stored_ids]
+    if replaced:
+        connection.execute(sa.delete(changes).where(changes.c.snapshot_id.in_(replaced)))
     rows = [
-        _to_change_row(account_ref, snapshot_id, snapshot.modified_at, change)
-        for (snapshot_id, each), (snapshot, _) in zip(rewritten, rewrite.changes, strict=True)
+        _to_change_row(key[0], ids[key], key[1], change)
+        for key, each in rewrites.changes.items()
         for change in each
     ]
     if rows:
-        connection.execute(sa.insert(changes), rows)
+        connection.execute(_ADD_CHANGES, rows)
 
 
 def _to_change_row(
@@ -218,24 +285,40 @@ def _to_change_row(
     }
 
 
-def _write_account(connection: Connection, account_ref: int, newest: Snapshot) -> None:
+_ADD_CHANGES = sa.insert(changes)
+_SET_NEWEST = (
+    sa.update(accounts)
+    .where(accounts.c.id == sa.bindparam("account_ref"))
+    .values(modified_at=sa.bindparam("newest_at"), reported_at=sa.bindparam("newest_reported_at"))
+)
+_DELETE_BALANCES = sa.delete(balances).where(balances.c.account_ref.in_(sa.bindparam("refs", expanding=True)))
+
+
+def _write_newest(connection: Connection, changed: Sequence[_Account]) -> None:
+    """Store the newest snapshots of these accounts as their balances."""
+    if not changed:
+        return
+    newest = {account.account_ref: account.window[-1] for account in changed}
     connection.execute(
-        sa.update(accounts)
-        .where(accounts.c.id == account_ref)
-        .values(modified_at=newest.modified_at, reported_at=newest.reported_at)
+        _SET_NEWEST,
+        [
+            {"account_ref": ref, "newest_at": each.modified_at, "newest_reported_at": each.reported_at}
+            for ref, each in newest.items()
+        ],
     )
-    connection.execute(sa.delete(balances).where(balances.c.account_ref == account_ref))
-    rows = [
-        {
-            "account_ref": account_ref,
-            "kind": asset.kind,
-            "currency": asset.currency,
-            "amount": to_units(amount),
-        }
-        for asset, amount in newest.amounts.items()
+    vanished = [
+        account.account_ref
+        for account in changed
+        if account.stored_assets - set(newest[account.account_ref].amounts)
     ]
-    if rows:
-        connection.execute(sa.insert(balances), rows)
+    if vanished:
+        connection.execute(_DELETE_BALANCES, {"refs": vanished})
+    rows = [
+        {"account_ref": ref, "kind": asset.kind, "currency": asset.currency, "amount": to_units(amount)}
+        for ref, each in newest.items()
+        for asset, amount in each.amounts.items()
+    ]
+    upsert(connection, balances, rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,124 +3,145 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import OPEN_STATES, CardVariant, DeliveryState
+from notifier.domain.delivery import CardVariant, DeliveryState
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import BalanceChange
 from notifier.domain.money import Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Recipient
-from notifier.store.schema.tables import deliveries, delivery_notices, notices
+from notifier.store import accounts as account_store
+from notifier.store.deliveries import recipients
+from notifier.store.engine.sql import insert_returning
+from notifier.store.schema.tables import accounts, deliveries, delivery_notices, is_open, notices
 
 
-def create_notice(connection: Connection, account_ref: int, notice: Notice, *, now: Millis) -> int | None:
-    """Create a notice and return its id; None if its key exists."""
-    if connection.execute(sa.select(notices.c.id).where(notices.c.notice_key == notice.key)).first():
-        return None
-    return connection.execute(
-        sa.insert(notices)
-        .values(
-            notice_key=notice.key,
-            account_ref=account_ref,
-            reason=notice.reason,
-            occurred_at=notice.occurred_at,
-            created_at=now,
-            changes=_write_changes(notice.changes),
-            recovered=int(notice.recovered),
-        )
-        .returning(notices.c.id)
-    ).scalar_one()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDelivery:
+    """A notice that goes to one target."""
+
+    notice_id: int
+    """Row id of the notice."""
+    account_ref: int
+    """Row id of the account."""
+    target: str
+    """`referrer` or a group name."""
+    recipient: Recipient | None
+    """None while the referrer is not known."""
+    key: str
+    """Idempotency key, if a new delivery is created."""
+    order_id: str | None = None
+    """The withdrawal that the card shows. Notices of different orders never share a card."""
 
 
-def queue_delivery(
-    connection: Connection,
-    notice_id: int,
-    *,
-    account_ref: int,
-    target: str,
-    recipient: Recipient | None,
-    key: str,
-    now: Millis,
-    order_id: str | None = None,
-) -> int:
-    """Add the notice to a delivery and return the delivery id.
+def create_notices(
+    connection: Connection, new: Sequence[tuple[int, Notice]], *, now: Millis
+) -> list[int | None]:
+    """Create notices from (accounts.id, notice) pairs. Returns their ids in order; None if the key exists."""
+    if not new:
+        return []
+    rows = [
+        {
+            "notice_key": notice.key,
+            "account_ref": account_ref,
+            "reason": notice.reason,
+            "occurred_at": notice.occurred_at,
+            "created_at": now,
+            "changes": _write_changes(notice.changes),
+            "recovered": int(notice.recovered),
+        }
+        for account_ref, notice in new
+    ]
+    ids = {row.notice_key: row.id for row in insert_returning(connection, notices, rows)}
+    return [ids.pop(notice.key, None) for _, notice in new]
 
-    It extends an unsent delivery for the same account, target and order, or creates a new one.
-    recipient: None while the referrer is not known. key: idempotency key of a new delivery.
-    order_id: the withdrawal that the card shows. Notices of different orders never share a card.
-    """
-    delivery_id = _find_unsent_delivery(connection, account_ref, target, order_id) or _create_delivery(
-        connection,
-        account_ref=account_ref,
-        target=target,
-        recipient=recipient,
-        key=key,
-        now=now,
-        order_id=order_id,
+
+_LIST_OPEN = (
+    sa.select(
+        deliveries.c.id,
+        deliveries.c.account_ref,
+        deliveries.c.target,
+        deliveries.c.order_id,
+        (deliveries.c.body.is_(None) & (deliveries.c.state != DeliveryState.SENDING)).label("is_unsent"),
     )
-    connection.execute(sa.insert(delivery_notices).values(delivery_id=delivery_id, notice_id=notice_id))
-    return delivery_id
+    .where(
+        deliveries.c.account_ref.in_(sa.bindparam("refs", expanding=True)),
+        is_open,
+        deliveries.c.rerouted_from.is_(None),
+        deliveries.c.run_id.is_(None),
+    )
+    .order_by(deliveries.c.id)
+    .with_for_update()
+)
+_ADD_DELIVERY_NOTICES = sa.insert(delivery_notices)
+_ADD_DELIVERIES = sa.insert(deliveries).returning(deliveries.c.id, deliveries.c.delivery_key)
 
 
-def _find_unsent_delivery(
-    connection: Connection, account_ref: int, target: str, order_id: str | None
-) -> int | None:
-    """The newest open delivery, if its content is not frozen yet.
+def queue_deliveries(connection: Connection, new: Sequence[NewDelivery], *, now: Millis) -> list[int]:
+    """Add notices to deliveries, and return the delivery ids in order.
 
-    The first attempt freezes the content, because Feishu deduplicates by uuid. An older delivery is never extended,
-    because newer changes could arrive before it.
+    A notice extends the newest open delivery for the same account, target and order, if its content is not frozen
+    yet; otherwise it gets a new delivery. The first attempt freezes the content, because Feishu deduplicates by uuid.
+    An older delivery is never extended, because newer changes could arrive before it.
     """
-    newest = connection.execute(
-        sa.select(deliveries.c.id, deliveries.c.state, deliveries.c.body, deliveries.c.order_id)
-        .where(
-            deliveries.c.account_ref == account_ref,
-            deliveries.c.target == target,
-            deliveries.c.state.in_(OPEN_STATES),
-            deliveries.c.rerouted_from.is_(None),
-            deliveries.c.run_id.is_(None),
-        )
-        .order_by(deliveries.c.id.desc())
-        .limit(1)
-        .with_for_update()
-    ).first()
-    if newest is None or newest.body is not None or newest.state == DeliveryState.SENDING:
-        return None
-    return newest.id if newest.order_id == order_id else None
+    if not new:
+        return []
+    newest: dict[tuple[int, str], tuple[bool, str | None, int | NewDelivery]] = {}
+    for row in connection.execute(_LIST_OPEN, {"refs": sorted({each.account_ref for each in new})}):
+        newest[row.account_ref, row.target] = (bool(row.is_unsent), row.order_id, row.id)
+    chosen: list[int | NewDelivery] = []
+    for each in new:
+        is_unsent, order_id, delivery = newest.get((each.account_ref, each.target), (False, None, each))
+        if not is_unsent or order_id != each.order_id:
+            delivery = each
+            newest[each.account_ref, each.target] = (True, each.order_id, each)
+        chosen.append(delivery)
+    created = [each for each, delivery in zip(new, chosen, strict=True) if delivery is each]
+    ids = _create_deliveries(connection, created, now=now)
+    found = [delivery if isinstance(delivery, int) else ids[delivery.key] for delivery in chosen]
+    connection.execute(
+        _ADD_DELIVERY_NOTICES,
+        [
+            {"delivery_id": delivery_id, "notice_id": each.notice_id}
+            for each, delivery_id in zip(new, found, strict=True)
+        ],
+    )
+    return found
 
 
-def _create_delivery(
-    connection: Connection,
-    *,
-    account_ref: int,
-    target: str,
-    recipient: Recipient | None,
-    key: str,
-    now: Millis,
-    order_id: str | None,
-) -> int:
-    return connection.execute(
-        sa.insert(deliveries)
-        .values(
-            delivery_key=key,
-            account_ref=account_ref,
-            target=target,
-            receive_id_type=recipient.id_type if recipient else "",
-            receive_id=recipient.id if recipient else "",
-            reroute_reason=recipient.reroute_reason if recipient else None,
-            state=DeliveryState.READY if recipient else DeliveryState.WAITING,
-            variant=CardVariant.FULL,
-            due_at=now,
-            created_at=now,
-            updated_at=now,
-            order_id=order_id,
-        )
-        .returning(deliveries.c.id)
-    ).scalar_one()
+def _create_deliveries(connection: Connection, new: Sequence[NewDelivery], *, now: Millis) -> dict[str, int]:
+    """The ids of the new deliveries by key."""
+    if not new:
+        return {}
+    rows = [
+        {
+            "delivery_key": each.key,
+            "account_ref": each.account_ref,
+            "target": each.target,
+            "receive_id_type": each.recipient.id_type if each.recipient else "",
+            "receive_id": each.recipient.id if each.recipient else "",
+            "reroute_reason": each.recipient.reroute_reason if each.recipient else None,
+            "state": DeliveryState.READY if each.recipient else DeliveryState.WAITING,
+            "variant": CardVariant.FULL,
+            "due_at": now,
+            "created_at": now,
+            "updated_at": now,
+            "order_id": each.order_id,
+        }
+        for each in new
+    ]
+    ids = {row.delivery_key: row.id for row in connection.execute(_ADD_DELIVERIES, rows)}
+    recipients.plan_next(connection, [each.recipient.id for each in new if each.recipient], now=now)
+    account_store.request_lookups(
+        connection, {each.account_ref for each in new if each.recipient is None}, now=now
+    )
+    return ids
 
 
 def make_delivery_key(*parts: str) -> str:
@@ -128,27 +149,40 @@ def make_delivery_key(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
-def list_notices(connection: Connection, delivery_id: int, account: AccountKey) -> list[Notice]:
-    """The notices of a delivery, oldest first."""
-    rows = connection.execute(
-        sa.select(notices, deliveries.c.order_id)
-        .join(delivery_notices, delivery_notices.c.notice_id == notices.c.id)
-        .join(deliveries, deliveries.c.id == delivery_notices.c.delivery_id)
-        .where(delivery_notices.c.delivery_id == delivery_id)
-        .order_by(notices.c.id)
+_LOAD_NOTICES = (
+    sa.select(
+        delivery_notices.c.delivery_id,
+        notices,
+        deliveries.c.order_id,
+        accounts.c.tenant_key,
+        accounts.c.app_id,
+        accounts.c.account_id,
     )
-    return [
-        Notice(
+    .select_from(delivery_notices)
+    .join(notices, notices.c.id == delivery_notices.c.notice_id)
+    .join(deliveries, deliveries.c.id == delivery_notices.c.delivery_id)
+    .join(accounts, accounts.c.id == notices.c.account_ref)
+    .where(delivery_notices.c.delivery_id.in_(sa.bindparam("delivery_ids", expanding=True)))
+    .order_by(notices.c.id)
+)
+
+
+def load_notices(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, tuple[Notice, ...]]:
+    """The notices of these deliveries, each oldest first. Deliveries without a notice are missing."""
+    found: dict[int, tuple[Notice, ...]] = {}
+    rows = connection.execute(_LOAD_NOTICES, {"delivery_ids": delivery_ids}) if delivery_ids else ()
+    for row in rows:
+        notice = Notice(
             key=row.notice_key,
-            account=account,
+            account=AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id),
             reason=NoticeReason(row.reason),
             occurred_at=row.occurred_at,
             changes=_read_changes(row.changes),
             order_id=row.order_id,
             recovered=bool(row.recovered),
         )
-        for row in rows
-    ]
+        found[row.delivery_id] = (*found.get(row.delivery_id, ()), notice)
+    return found
 
 
 def _write_changes(changes: Sequence[BalanceChange]) -> str:

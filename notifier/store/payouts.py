@@ -1,7 +1,7 @@
 """Payouts: one permanent row per withdrawal, from pending to paid or failed."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
+from notifier.domain.event import AccountKey
 from notifier.domain.payout import (
     Payout,
     PayoutReport,
@@ -55,8 +56,15 @@ def create_payout(
 
 def find_by_order(connection: Connection, order_id: str) -> Payout | None:
     """The payout of a withdrawal order; None if there is none."""
-    row = connection.execute(sa.select(payouts).where(payouts.c.order_id == order_id)).first()
-    return _to_payout(connection, row) if row else None
+    return load_by_order(connection, [order_id]).get(order_id)
+
+
+def load_by_order(connection: Connection, order_ids: Collection[str]) -> dict[str, Payout]:
+    """The payouts of these withdrawal orders. Orders without a payout are missing."""
+    if not order_ids:
+        return {}
+    rows = connection.execute(sa.select(payouts).where(payouts.c.order_id.in_(sorted(order_ids)))).all()
+    return {each.order_id: each for each in _load_payouts(connection, rows)}
 
 
 _CLAIMABLE = (PayoutState.PENDING, PayoutState.SUBMITTING)
@@ -334,7 +342,7 @@ def list_late(connection: Connection, *, before: Millis, limit: int) -> list[Pay
         .order_by(payouts.c.id)
         .limit(limit)
     ).all()
-    return [_to_payout(connection, row) for row in rows]
+    return _load_payouts(connection, rows)
 
 
 def mark_late_notified(connection: Connection, payout: Payout, *, now: Millis) -> None:
@@ -348,7 +356,7 @@ def list_payouts(connection: Connection, *, states: Collection[str], limit: int)
     if states:
         query = query.where(payouts.c.state.in_(states))
     rows = connection.execute(query.order_by(payouts.c.id.desc()).limit(limit)).all()
-    return [_to_payout(connection, row) for row in rows]
+    return _load_payouts(connection, rows)
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
@@ -357,12 +365,17 @@ def count_by_state(connection: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def _to_payout(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Payout:
+def _load_payouts(connection: Connection, rows: Sequence[sa.Row[*tuple[Any, ...]]]) -> list[Payout]:
+    stored = accounts.load_accounts(connection, [row.account_ref for row in rows])
+    return [_to_payout(row, stored[row.account_ref].key) for row in rows]
+
+
+def _to_payout(row: sa.Row[*tuple[Any, ...]], account: AccountKey) -> Payout:
     return Payout(
         id=row.id,
         order_id=row.order_id,
         account_ref=row.account_ref,
-        account=accounts.get_account_key(connection, row.account_ref),
+        account=account,
         state=PayoutState(row.state),
         body=row.body,
         created_at=row.created_at,

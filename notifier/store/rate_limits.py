@@ -17,16 +17,12 @@ UPDATES = "im.messages.patch"
 RECONCILIATIONS = "hire.get_account_assets.sweep"
 
 
-def recipient_limit_name(receive_id: str) -> str:
-    """Name of the limiter of one recipient."""
-    return f"to:{receive_id}"
+_LOAD = sa.select(rate_limits).where(rate_limits.c.name == sa.bindparam("limiter")).with_for_update()
 
 
 def load_limiter(connection: Connection, name: str) -> LimiterState:
     """Load and lock a limiter; a new one if it is not stored."""
-    row = connection.execute(
-        sa.select(rate_limits).where(rate_limits.c.name == name).with_for_update()
-    ).first()
+    row = connection.execute(_LOAD, {"limiter": name}).first()
     if row is None:
         return LimiterState(name=name)
     return LimiterState(name=name, due_at_ms=row.due_at_ms, blocked_until=row.blocked_until)

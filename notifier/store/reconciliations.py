@@ -1,5 +1,6 @@
 """Reconciliation runs: which accounts are read next, and the results of their reads."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +11,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.event import AccountKey
 from notifier.domain.reconciliation import KnownBalance
-from notifier.store import withdrawals
+from notifier.store import withdrawal_history, withdrawals
 from notifier.store.ledger import load_balances
 from notifier.store.schema.tables import accounts, reconciliation_runs
 
@@ -273,7 +274,7 @@ def load_known_balances(connection: Connection, account_refs: Sequence[int]) -> 
             confirmed_at=row.confirmed_at,
             mismatch_modified_at=row.mismatch_modified_at,
             has_open_withdrawal=withdrawals.find_unfinished(connection, row.id) is not None,
-            own_not_in_ledger=bool(withdrawals.list_not_in_ledger(connection, row.id)),
+            own_not_in_ledger=bool(withdrawal_history.list_not_in_ledger(connection, row.id)),
         )
         for row in rows
     }
@@ -310,17 +311,28 @@ def count_missed(connection: Connection, run_id: int, account_ref: int) -> None:
     _update_account(connection, account_ref, missed_run_id=run_id)
 
 
+_LIST_NOTED = sa.select(accounts.c.id, accounts.c.missed_run_id).where(
+    accounts.c.id.in_(sa.bindparam("refs", expanding=True)),
+    sa.or_(accounts.c.confirmed_at.is_not(None), accounts.c.missed_run_id.is_not(None)),
+)
+_CLEAR_NOTED = (
+    sa.update(accounts)
+    .where(accounts.c.id.in_(sa.bindparam("refs", expanding=True)))
+    .values(confirmed_at=None, missed_run_id=None)
+)
+
+
 def note_events(connection: Connection, account_refs: Collection[int]) -> None:
     """Notes that Feishu's events about these accounts arrived. A balance that was counted as missed is not any more."""
-    clear_confirmed(connection, account_refs)
-    counted = connection.execute(
-        sa.select(accounts.c.id, accounts.c.missed_run_id).where(
-            accounts.c.id.in_(sorted(account_refs)), accounts.c.missed_run_id.is_not(None)
-        )
-    ).all()
-    for row in counted:
-        add_counts(connection, row.missed_run_id, missed=-1)
-        _update_account(connection, row.id, missed_run_id=None)
+    if not account_refs:
+        return
+    noted = connection.execute(_LIST_NOTED, {"refs": sorted(account_refs)}).all()
+    if not noted:
+        return
+    connection.execute(_CLEAR_NOTED, {"refs": [row.id for row in noted]})
+    counts = Counter(row.missed_run_id for row in noted if row.missed_run_id is not None)
+    for run_id, count in counts.items():
+        add_counts(connection, run_id, missed=-count)
 
 
 def mark_mismatch(
@@ -351,14 +363,19 @@ def schedule_recheck(connection: Connection, account_ref: int, *, at: Millis | N
     _update_account(connection, account_ref, recheck_at=at)
 
 
-def recheck_recovered(connection: Connection, account_ref: int, *, at: Millis) -> None:
-    """Requests a read after a late event, if the newest balance comes from a reading.
+def recheck_recovered(connection: Connection, account_refs: Collection[int], *, at: Millis) -> None:
+    """Requests reads after late events, for accounts whose newest balance comes from a reading.
 
-    Their times do not show which of the two is newer; another read does.
+    The times do not show which of the two is newer; another read does.
     """
+    if not account_refs:
+        return
     connection.execute(
         sa.update(accounts)
-        .where(accounts.c.id == account_ref, accounts.c.recovered_modified_at == accounts.c.modified_at)
+        .where(
+            accounts.c.id.in_(sorted(account_refs)),
+            accounts.c.recovered_modified_at == accounts.c.modified_at,
+        )
         .values(recheck_at=at)
     )
 

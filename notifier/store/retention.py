@@ -30,6 +30,7 @@ from notifier.store.schema.tables import (
     digest_files,
     digest_runs,
     inbox,
+    is_ended,
     notices,
     panel_buttons,
     payouts,
@@ -107,6 +108,7 @@ def prune_deliveries(
     rows = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.updated_at, deliveries.c.run_id, deliveries.c.file_id)
         .where(
+            is_ended,
             deliveries.c.state == state,
             deliveries.c.updated_at < before,
             sa.tuple_(deliveries.c.updated_at, deliveries.c.id) > sa.tuple_(*after),

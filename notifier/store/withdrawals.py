@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,9 +12,8 @@ from notifier.domain.event import AccountKey
 from notifier.domain.ledger import content_of, read_content
 from notifier.domain.money import Amounts, Kind
 from notifier.domain.withdrawal import Button, Role, Withdrawal, WithdrawalRetry, WithdrawalState
-from notifier.store import accounts, card_updates, ledger
+from notifier.store import accounts, card_updates
 from notifier.store.engine.sql import insert_returning
-from notifier.store.schema.tables import accounts as accounts_table
 from notifier.store.schema.tables import withdrawals
 
 
@@ -41,100 +39,31 @@ class WithdrawalOrder:
     """Wait before the first call to Feishu, in ms."""
 
 
-def count_withdrawn(connection: Connection, account_ref: int) -> int:
-    """Number of completed withdrawals of the account."""
-    return connection.execute(
-        sa.select(sa.func.count())
-        .select_from(withdrawals)
-        .where(withdrawals.c.account_ref == account_ref, withdrawals.c.state == WithdrawalState.WITHDRAWN)
-    ).scalar_one()
-
-
-class WithdrawalHistory:
-    """All withdrawals of one account, read in one query, because a press waits for the result."""
-
-    def __init__(self, connection: Connection, account_ref: int, account: AccountKey) -> None:
-        query = sa.select(withdrawals).where(withdrawals.c.account_ref == account_ref)
-        self._rows = connection.execute(query.order_by(withdrawals.c.id)).all()
-        self._account = account
-
-    @property
-    def withdrawal_count(self) -> int:
-        """Same as count_withdrawn."""
-        return sum(row.state == WithdrawalState.WITHDRAWN for row in self._rows)
-
-    @property
-    def unfinished(self) -> Withdrawal | None:
-        """The order without a final state; None if there is none."""
-        unfinished = (row for row in self._rows if row.state == WithdrawalState.REQUESTED)
-        row = next(unfinished, None)
-        return _to_withdrawal(row, self._account) if row else None
-
-    @property
-    def not_in_ledger(self) -> list[Withdrawal]:
-        """Same as list_not_in_ledger."""
-        return [
-            _to_withdrawal(row, self._account)
-            for row in self._rows
-            if not row.is_in_ledger
-            and row.attempts > 0
-            and row.state in {WithdrawalState.REQUESTED, WithdrawalState.WITHDRAWN}
-        ]
-
-
-def get_holdings(connection: Connection, account_ref: int) -> Amounts:
-    """Known balances of the account: the ledger minus withdrawals after its newest balance report."""
-    reported_at = connection.execute(
-        sa.select(accounts_table.c.modified_at).where(accounts_table.c.id == account_ref)
-    ).scalar()
-    not_in_ledger = list_not_in_ledger(connection, account_ref)
-    return compute_holdings(connection, account_ref, reported_at=reported_at, not_in_ledger=not_in_ledger)
-
-
-def compute_holdings(
-    connection: Connection,
-    account_ref: int,
-    *,
-    reported_at: Millis | None,
-    not_in_ledger: Sequence[Withdrawal],
-) -> Amounts:
-    """Same as get_holdings, for callers that already have these values.
-
-    reported_at: modified_at of the newest snapshot, in ms. not_in_ledger: see list_not_in_ledger.
-    """
-    held = dict(ledger.load_balances(connection, [account_ref]).get(account_ref, {}))
-    for each in not_in_ledger:
-        if each.withdrawn is not None and (each.withdrawn_at or each.requested_at) > (reported_at or 0):
-            for asset, amount in each.withdrawn.items():
-                held[asset] = max(held.get(asset, Decimal(0)) - amount, Decimal(0))
-    return {asset: amount for asset, amount in held.items() if amount}
-
-
 def find_unfinished(connection: Connection, account_ref: int) -> Withdrawal | None:
     """The order of the account without a final state; None if there is none."""
-    row = connection.execute(
+    rows = connection.execute(
         sa.select(withdrawals).where(
             withdrawals.c.account_ref == account_ref, withdrawals.c.state == WithdrawalState.REQUESTED
         )
-    ).first()
-    return _load_withdrawal(connection, row) if row else None
+    ).all()
+    return next(iter(load_rows(connection, rows)), None)
 
 
 def find_by_click(connection: Connection, click_key: str) -> Withdrawal | None:
     """The order of a press; None if there is none."""
-    row = connection.execute(sa.select(withdrawals).where(withdrawals.c.click_key == click_key)).first()
-    return _load_withdrawal(connection, row) if row else None
+    rows = connection.execute(sa.select(withdrawals).where(withdrawals.c.click_key == click_key)).all()
+    return next(iter(load_rows(connection, rows)), None)
 
 
 def find_newest(connection: Connection, account_ref: int, withdrawal_count: int) -> Withdrawal | None:
     """The newest order with this withdrawal count, which cards with this count show; None if there is none."""
-    row = connection.execute(
+    rows = connection.execute(
         sa.select(withdrawals)
         .where(withdrawals.c.account_ref == account_ref, withdrawals.c.withdrawal_count == withdrawal_count)
         .order_by(withdrawals.c.id.desc())
         .limit(1)
-    ).first()
-    return _load_withdrawal(connection, row) if row else None
+    ).all()
+    return next(iter(load_rows(connection, rows)), None)
 
 
 def create_order(connection: Connection, order: WithdrawalOrder) -> Withdrawal | None:
@@ -143,31 +72,33 @@ def create_order(connection: Connection, order: WithdrawalOrder) -> Withdrawal |
     Card updates are requested in the same transaction.
     """
     button = order.button
-    row = insert_returning(
+    rows = insert_returning(
         connection,
         withdrawals,
-        {
-            "order_id": order.order_id,
-            "account_ref": button.account_ref,
-            "kinds": ",".join(order.kinds),
-            "state": WithdrawalState.REQUESTED,
-            "withdrawal_count": button.withdrawal_count,
-            "role": order.role,
-            "requested_by": order.requested_by,
-            "requested_at": order.now,
-            "agreed": content_of(button.amounts),
-            "click_key": order.click_key,
-            "delivery_id": button.delivery_id,
-            "due_at": order.now + order.wait_ms,
-        },
+        [
+            {
+                "order_id": order.order_id,
+                "account_ref": button.account_ref,
+                "kinds": ",".join(order.kinds),
+                "state": WithdrawalState.REQUESTED,
+                "withdrawal_count": button.withdrawal_count,
+                "role": order.role,
+                "requested_by": order.requested_by,
+                "requested_at": order.now,
+                "agreed": content_of(button.amounts),
+                "click_key": order.click_key,
+                "delivery_id": button.delivery_id,
+                "due_at": order.now + order.wait_ms,
+            }
+        ],
     )
-    if row is None:
+    if not rows:
         known = find_unfinished(connection, button.account_ref) or find_by_click(connection, order.click_key)
         if known is None:
             raise LookupError(f"order {order.order_id} was not inserted, but no conflicting order exists")
         return None
     card_updates.request_updates(connection, [order.order_id], now=order.now)
-    return _to_withdrawal(row, button.account)
+    return to_withdrawal(rows[0], button.account)
 
 
 def claim_due(
@@ -193,7 +124,7 @@ def claim_due(
             .where(withdrawals.c.id.in_([row.id for row in rows]))
             .values(worker_id=worker_id)
         )
-    return [_load_withdrawal(connection, row) for row in rows]
+    return load_rows(connection, rows)
 
 
 def get_next_due_at(connection: Connection, *, in_flight_ids: Collection[int]) -> Millis | None:
@@ -310,7 +241,7 @@ def claim_stuck(connection: Connection, *, before: Millis, now: Millis, limit: i
     rows = connection.execute(query.limit(limit)).all()
     ids = [row.id for row in rows]
     connection.execute(sa.update(withdrawals).where(columns.id.in_(ids)).values(stuck_notified_at=now))
-    return [_load_withdrawal(connection, row) for row in rows]
+    return load_rows(connection, rows)
 
 
 def is_claimed(connection: Connection, order: Withdrawal) -> bool:
@@ -333,62 +264,37 @@ def reclaim(connection: Connection, *, now: Millis) -> int:
     ).rowcount
 
 
-def list_not_in_ledger(connection: Connection, account_ref: int) -> list[Withdrawal]:
-    """Withdrawals with a call (successful or unknown) that no balance report includes yet, oldest first."""
-    rows = connection.execute(
-        sa.select(withdrawals)
-        .where(
-            withdrawals.c.account_ref == account_ref,
-            withdrawals.c.is_in_ledger == 0,
-            withdrawals.c.attempts > 0,
-            withdrawals.c.state.in_((WithdrawalState.REQUESTED, WithdrawalState.WITHDRAWN)),
-        )
-        .order_by(withdrawals.c.id)
-    )
-    return [_load_withdrawal(connection, row) for row in rows]
-
-
-def list_in_ledger_after(
-    connection: Connection, account_ref: int, *, modified_at: Millis
-) -> list[Withdrawal]:
-    """Withdrawals that were matched to a balance report after this modified_at (ms)."""
-    rows = connection.execute(
-        sa.select(withdrawals).where(
-            withdrawals.c.account_ref == account_ref, withdrawals.c.ledger_modified_at > modified_at
-        )
-    )
-    return [_load_withdrawal(connection, row) for row in rows]
-
-
-def mark_in_ledger(connection: Connection, ids: Sequence[int], *, modified_at: Millis) -> None:
-    """Match withdrawals to the balance report that includes them. modified_at: of the report, in ms."""
-    connection.execute(
-        sa.update(withdrawals)
-        .where(withdrawals.c.id.in_(ids))
-        .values(is_in_ledger=1, ledger_modified_at=modified_at)
-    )
-
-
 def list_withdrawals(connection: Connection, *, states: Collection[str], limit: int) -> list[Withdrawal]:
     """Withdrawals in these states (all states if empty), newest first."""
     query = sa.select(withdrawals)
     if states:
         query = query.where(withdrawals.c.state.in_(states))
     rows = connection.execute(query.order_by(withdrawals.c.id.desc()).limit(limit)).all()
-    return [_load_withdrawal(connection, row) for row in rows]
+    return load_rows(connection, rows)
 
 
 def find_by_order(connection: Connection, order_id: str) -> Withdrawal | None:
     """The withdrawal with this order id; None if there is none."""
-    row = connection.execute(sa.select(withdrawals).where(withdrawals.c.order_id == order_id)).first()
-    return _load_withdrawal(connection, row) if row else None
+    return load_by_order(connection, [order_id]).get(order_id)
 
 
-def _load_withdrawal(connection: Connection, row: sa.Row[*tuple[Any, ...]]) -> Withdrawal:
-    return _to_withdrawal(row, accounts.get_account_key(connection, row.account_ref))
+def load_by_order(connection: Connection, order_ids: Collection[str]) -> dict[str, Withdrawal]:
+    """The withdrawals with these order ids. Unknown orders are missing."""
+    if not order_ids:
+        return {}
+    query = sa.select(withdrawals).where(withdrawals.c.order_id.in_(sorted(order_ids)))
+    rows = connection.execute(query).all()
+    return {each.order_id: each for each in load_rows(connection, rows)}
 
 
-def _to_withdrawal(row: sa.Row[*tuple[Any, ...]], account: AccountKey) -> Withdrawal:
+def load_rows(connection: Connection, rows: Sequence[sa.Row[*tuple[Any, ...]]]) -> list[Withdrawal]:
+    """The withdrawals in these rows, with their accounts."""
+    stored = accounts.load_accounts(connection, [row.account_ref for row in rows])
+    return [to_withdrawal(row, stored[row.account_ref].key) for row in rows]
+
+
+def to_withdrawal(row: sa.Row[*tuple[Any, ...]], account: AccountKey) -> Withdrawal:
+    """The withdrawal in a row of this account."""
     return Withdrawal(
         id=row.id,
         order_id=row.order_id,
@@ -413,4 +319,5 @@ def _to_withdrawal(row: sa.Row[*tuple[Any, ...]], account: AccountKey) -> Withdr
         code=row.code,
         log_id=row.log_id,
         is_in_ledger=bool(row.is_in_ledger),
+        ledger_modified_at=row.ledger_modified_at,
     )

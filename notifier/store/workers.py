@@ -8,7 +8,8 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.store import clock_jumps, outbox
+from notifier.store import clock_jumps
+from notifier.store.deliveries import recipients
 from notifier.store.schema.tables import inbox, payouts, withdrawals, workers
 
 
@@ -89,12 +90,11 @@ def list_waiting_since(connection: Connection, *, now: Millis) -> dict[str, Mill
 
     A delivery behind another one to the same recipient is not counted: it waits for that one.
     """
-    ready = outbox.select_next_per_recipient(now).subquery()
     found = {
         "events": connection.execute(
             sa.select(sa.func.min(inbox.c.received_at)).where(inbox.c.state == "new")
         ).scalar(),
-        "cards": connection.execute(sa.select(sa.func.min(ready.c.due_at))).scalar(),
+        "cards": recipients.get_waiting_since(connection, now=now),
         "withdrawals": connection.execute(
             sa.select(sa.func.min(withdrawals.c.due_at)).where(
                 withdrawals.c.state == WithdrawalState.REQUESTED, withdrawals.c.due_at <= now

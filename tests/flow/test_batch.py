@@ -23,6 +23,7 @@ from notifier.store.schema.tables import accounts, balances, deliveries
 from notifier.store.withdrawals import WithdrawalResult
 from support.builders import CNY
 from support.clock import FakeClock
+from support.delivery_rows import mark_sent
 from support.digests import ADDRESS_BOOK, BEFORE, PLAN, make_clock, store_balance
 
 CLOCK = make_clock()
@@ -68,8 +69,8 @@ def begun(database: Database, count: int) -> list[int]:
         assert run_id is not None
         hr = Recipient(id_type="chat_id", id="oc_hr")
         digest_runs.create_delivery(connection, right, run_id, target="hr", recipient=hr)
-        connection.execute(sa.update(deliveries).values(state="sent", message_id="om_1", updated_at=NOW))
         card = connection.execute(sa.select(deliveries.c.id)).scalar_one()
+        mark_sent(connection, card, at=NOW, message_id="om_1")
         digest_panels.create_buttons(connection, card, digest.holders, kinds=tuple(Kind), now=NOW)
         items = digest_panels.list_candidates(connection, card, digest, Action.ALL)
         assert batches.create_batch(

@@ -21,7 +21,7 @@ from notifier.feishu.card_rules import card_problems
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import outbox
+from notifier.store.deliveries import attempt_results
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts
 from support.clock import FakeClock
@@ -485,7 +485,7 @@ async def test_after_a_crash_the_same_words_go_out_with_the_same_uuid(
     before_crash = Deliverer(database, deps, wake=lambda: None)
     await run_once(before_crash)
     database.write(lambda c: c.exec_driver_sql("UPDATE deliveries SET state = 'sending'")).result()
-    database.write(lambda c: outbox.reclaim(c, now=clock.millis, window_ms=UUID_WINDOW_MS)).result()
+    database.write(lambda c: attempt_results.reclaim(c, now=clock.millis, window_ms=UUID_WINDOW_MS)).result()
     clock.advance(seconds=5)
     await run_once(Deliverer(database, replace(deps, worker_id="next process"), wake=lambda: None))
 

@@ -35,13 +35,14 @@ from notifier.feishu.wire import encode_balance_reading, read_balance_report, re
 from notifier.flow.events.apply_events import ApplyDeps, apply_events
 from notifier.flow.events.receive import Receiver
 from notifier.flow.notices import NoticeWriter
-from notifier.store import ledger, reconciliations, withdrawals
+from notifier.store import ledger, reconciliations, withdrawal_history, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, deliveries, notices
 from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import CNY, MODIFIED_AT, USD, balance_payload
 from support.clock import FakeClock
+from support.delivery_rows import mark_sent
 from support.figures import write_figures
 
 EXAMPLES = int(os.environ.get("NOTIFIER_TESTS_EXAMPLES", "20"))
@@ -203,7 +204,7 @@ class KnownBalance(RuleBasedStateMachine):
         self.heal()
         assert without_zeros(self.truth.amounts) == self._ledger_amounts()
         with self.database.read() as connection:
-            assert [] == withdrawals.list_not_in_ledger(connection, self._ref(connection))
+            assert [] == withdrawal_history.list_not_in_ledger(connection, self._ref(connection))
 
     # what must be true at any time
 
@@ -323,11 +324,7 @@ class KnownBalance(RuleBasedStateMachine):
         card = connection.execute(
             sa.select(sa.func.min(deliveries.c.id)).where(deliveries.c.account_ref == ref)
         ).scalar_one()
-        connection.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.id == card)
-            .values(state="sent", message_id=f"om_{card}", updated_at=self.truth.now)
-        )
+        mark_sent(connection, card, at=self.truth.now)
         return int(card)
 
     def _end_order(self, order_id: str, took: Amounts, *, at: int) -> None:
@@ -367,7 +364,8 @@ class KnownBalance(RuleBasedStateMachine):
         total: dict[Asset, Decimal] = {}
         with self.database.read() as connection:
             unseen = {
-                each.order_id for each in withdrawals.list_not_in_ledger(connection, self._ref(connection))
+                each.order_id
+                for each in withdrawal_history.list_not_in_ledger(connection, self._ref(connection))
             }
         for withdrawal_count, took in enumerate(self.orders):
             for asset, amount in took.items() if self._order_id(withdrawal_count) not in unseen else ():

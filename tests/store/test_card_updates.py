@@ -16,7 +16,7 @@ from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import card_updates as table
 from notifier.store.schema.tables import deliveries, withdrawals
 from support.builders import ACCOUNT, CNY
-from support.delivery_rows import LIN, NOW, account_ref, create_notice
+from support.delivery_rows import LIN, NOW, account_ref, create_notice, mark_sent
 
 OTHER = AccountKey(tenant_key="tk", app_id="cli_x", account_id="other")
 GROUP = Recipient(id_type="chat_id", id="oc_hr")
@@ -38,8 +38,7 @@ def card(
     ref = account_ref(database, account)
 
     def finish(connection: sa.Connection) -> None:
-        values = {"state": "sent", "message_id": f"om_{one}" if hangs else None, "updated_at": now}
-        connection.execute(sa.update(deliveries).where(deliveries.c.id == one).values(values))
+        mark_sent(connection, one, at=now, message_id=f"om_{one}" if hangs else None)
         for withdrawal_count in range(2 if with_button else 0):
             buttons.ensure_button(
                 connection,
@@ -100,7 +99,7 @@ def due_ids(
 
 
 def shown(database: Database, update: CardUpdate) -> None:
-    database.write(lambda c: card_updates.mark_applied(c, update)).result()
+    database.write(lambda c: card_updates.mark_applied(c, [update])).result()
 
 
 def behind(database: Database) -> int:

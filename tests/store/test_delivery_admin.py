@@ -1,13 +1,13 @@
 """The desk: what waits for a person, and the few things that person may do."""
 
 from collections.abc import Callable
-from functools import partial
 
 import pytest
 
 from notifier.domain.delivery import CardVariant, DeliveryOutcome, DeliveryState
 from notifier.domain.route import Recipient
-from notifier.store import addressing, delivery_admin, workers
+from notifier.store import workers
+from notifier.store.deliveries import addressing, delivery_admin
 from notifier.store.engine.database import Database
 from notifier.store.workers import WorkerRow
 from support.builders import ACCOUNT_ID
@@ -15,6 +15,7 @@ from support.delivery_rows import (
     CHEN,
     LIN,
     NOW,
+    assign_recipient,
     claim,
     create_delivery,
     create_notice,
@@ -83,7 +84,7 @@ def test_a_second_retry_counts_on(database: Database) -> None:
     old_key = read_delivery(database, one).delivery_key
     retry(database, one)
     ref = read_delivery(database, one).account_ref
-    database.write(lambda c: addressing.assign_recipient(c, ref, "referrer", None, now=LATER)).result()
+    assign_recipient(database, ref, {"referrer": None}, now=LATER)
     retry(database, one)
 
     assert f"{old_key}.2" == read_delivery(database, one).delivery_key
@@ -94,10 +95,7 @@ def test_a_retried_key_still_fits_into_feishus_uuid(database: Database) -> None:
     for _ in range(3):
         retry(database, one)
         ref = read_delivery(database, one).account_ref
-        assign = partial(
-            addressing.assign_recipient, account_ref=ref, target="referrer", recipient=None, now=LATER
-        )
-        database.write(assign).result()
+        assign_recipient(database, ref, {"referrer": None}, now=LATER)
 
     assert 50 >= len(f"{read_delivery(database, one).delivery_key}-f")
 

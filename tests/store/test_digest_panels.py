@@ -24,6 +24,7 @@ from notifier.store.schema.tables import deliveries
 from notifier.store.schema.tables import withdrawals as orders
 from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import CNY
+from support.delivery_rows import mark_sent
 from support.digests import ADDRESS_BOOK, BEFORE, PLAN, store_balance
 from support.withdrawal_rows import posted_card
 
@@ -76,11 +77,7 @@ def hung(database: Database, digest: Digest, correction_number: int = 0) -> int:
         assert run_id is not None
         digest_runs.create_delivery(connection, right, run_id, target="hr", recipient=HR)
         delivery_id = connection.execute(sa.select(sa.func.max(deliveries.c.id))).scalar_one()
-        connection.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.id == delivery_id)
-            .values(state="sent", message_id=f"om_{delivery_id}", updated_at=NOW)
-        )
+        mark_sent(connection, delivery_id, at=NOW)
         digest_panels.create_buttons(connection, delivery_id, digest.holders, kinds=tuple(Kind), now=NOW)
         return int(delivery_id)
 
@@ -413,7 +410,7 @@ def test_a_card_for_which_news_keeps_coming_is_changed_all_the_same(
 ) -> None:
     """News every 0.3 s for two seconds: it would never be due if each put it off by 0.7 s."""
     for number in range(8):
-        run(database, lambda c, n=number: card_updates.request_update(c, card[0], now=NOW + 300 * n))  # type: ignore[misc]
+        run(database, lambda c, n=number: card_updates.request_card_updates(c, [card[0]], now=NOW + 300 * n))  # type: ignore[misc]
     due = run(database, lambda c: card_updates.list_due(c, now=NOW + 700, limit=9, in_flight_ids=()))
 
     assert [card[0]] == [each.delivery_id for each in due]

@@ -7,9 +7,11 @@ import sqlalchemy as sa
 
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.delivery import UUID_WINDOW_MS, CardVariant, Content, DeliveryOutcome, DeliveryState
+from notifier.domain.event import AccountKey
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import Recipient
-from notifier.store import accounts, addressing, outbox, rate_limits
+from notifier.store import accounts, rate_limits
+from notifier.store.deliveries import addressing, attempt_results
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import attempts, delivery_notices
 from support.delivery_rows import (
@@ -20,6 +22,7 @@ from support.delivery_rows import (
     NOW,
     WORKER_ID,
     account_ref,
+    assign_recipient,
     claim,
     claimed_ids,
     create_delivery,
@@ -275,7 +278,7 @@ def test_freezing_a_simpler_rung_keeps_its_own_uuid_on_the_try(database: Databas
     one = create_delivery(database, LIN, "lin 1")
     (claimed,) = claim(database).deliveries
     uuid = f"{claimed.delivery.key}-c"
-    database.write(lambda c: outbox.freeze_content(c, [(one, COMPACT, uuid)])).result()
+    freeze_content(database, claimed, COMPACT)
 
     assert ("compact", COMPACT.body) == (
         read_delivery(database, one).variant,
@@ -431,7 +434,7 @@ def test_a_reroute_does_not_join_one_that_was_tried(database: Database) -> None:
 
 
 def reclaim(database: Database, *, now: int = NOW + 1_000) -> int:
-    return database.write(lambda c: outbox.reclaim(c, now=now, window_ms=UUID_WINDOW_MS)).result()
+    return database.write(lambda c: attempt_results.reclaim(c, now=now, window_ms=UUID_WINDOW_MS)).result()
 
 
 def test_what_was_claimed_and_never_sent_goes_back_as_if_nothing_had_been(database: Database) -> None:
@@ -505,29 +508,41 @@ def test_nothing_is_reclaimed_after_a_clean_stop(database: Database) -> None:
 # addresses
 
 
-def address(database: Database, target: str, recipient: Recipient | None) -> int:
-    ref = account_ref(database)
-    return database.write(lambda c: addressing.assign_recipient(c, ref, target, recipient, now=NOW)).result()
+def address(database: Database, **recipients: Recipient | None) -> int:
+    return assign_recipient(database, account_ref(database), recipients)
 
 
 def test_an_address_makes_what_waited_for_it_ready(database: Database) -> None:
     one = create_notice(database, "n-1", recipient=None)
 
-    assert 1 == address(database, "referrer", LIN)
+    assert 1 == address(database, referrer=LIN)
     assert [one] == claimed_ids(database)
 
 
-def test_an_address_is_for_its_own_target_only(database: Database) -> None:
+def test_each_target_gets_its_own_address(database: Database) -> None:
     person = create_notice(database, "n-1", recipient=None)
     group = create_notice(database, "n-2", recipient=None, target="hr")
-    address(database, "referrer", LIN)
 
-    assert ["ready", "waiting"] == read_states(database, [person, group])
+    assert 2 == address(database, referrer=LIN, hr=FALLBACK)
+    assert [LIN.id, FALLBACK.id] == [read_delivery(database, one).receive_id for one in (person, group)]
+
+
+def test_an_address_is_for_its_own_account_only(database: Database) -> None:
+    other = create_notice(
+        database,
+        "n-2",
+        recipient=None,
+        account=AccountKey(tenant_key="tk", app_id="cli_x", account_id="another"),
+    )
+    create_notice(database, "n-1", recipient=None)
+    address(database, referrer=LIN)
+
+    assert ["waiting"] == read_states(database, [other])
 
 
 def test_without_anybody_to_tell_a_delivery_waits_for_a_person_with_the_reason(database: Database) -> None:
     one = create_notice(database, "n-1", recipient=None)
-    address(database, "referrer", None)
+    address(database, referrer=None)
 
     assert ["dead"] == read_states(database, [one])
     assert "no recipient" in read_delivery(database, one).last_error
@@ -537,17 +552,8 @@ def test_an_address_given_late_does_not_touch_what_is_on_its_way(database: Datab
     one = create_notice(database, "n-1")
     claim(database)
 
-    assert 0 == address(database, "referrer", CHEN)
+    assert 0 == address(database, referrer=CHEN)
     assert "ou_lin" == read_delivery(database, one).receive_id
-
-
-def test_the_targets_that_wait_are_named_once_each(database: Database) -> None:
-    create_notice(database, "n-1", recipient=None)
-    create_notice(database, "n-2", recipient=None, target="hr")
-    create_notice(database, "n-3", recipient=None)
-    ref = account_ref(database)
-    with database.read() as connection:
-        assert ["hr", "referrer"] == sorted(addressing.list_waiting_targets(connection, ref))
 
 
 # folding

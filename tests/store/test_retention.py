@@ -19,7 +19,8 @@ from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, finished
 from notifier.store import card_updates, inbox, notices, retention, workers
 from notifier.store.cards import batches, digest_panels
-from notifier.store.digests import digest_runs
+from notifier.store.deliveries import recipients
+from notifier.store.digests import digest_runs, stored_files
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import WAL_LIMIT_BYTES, Database
 from notifier.store.inbox import EntryOutcome, EventInserter, InboxState
@@ -43,7 +44,7 @@ from notifier.store.schema.tables import panel_buttons as panel_buttons_table
 from notifier.store.schema.tables import workers as workers_table
 from support.builders import ACCOUNT, change
 from support.clock import FakeClock
-from support.delivery_rows import LIN, NOW, account_ref, create_delivery, create_notice
+from support.delivery_rows import LIN, NOW, account_ref, create_delivery, create_notice, mark_sent
 from support.digests import BEFORE as DUE
 from support.digests import PLAN
 from support.withdrawal_rows import ADDRESS_BOOK, create_payout, create_withdrawn_order, posted_card
@@ -128,8 +129,7 @@ def sent_card(database: Database, key: str, *, at: int = OLD) -> int:
 
     def send(connection: sa.Connection) -> None:
         connection.execute(sa.insert(attempts).values(delivery_id=one, uuid=key, started_at=at))
-        values = {"state": DeliveryState.SENT, "body": "{}", "message_id": f"om_{one}", "updated_at": at}
-        connection.execute(sa.update(deliveries).where(deliveries.c.id == one).values(values))
+        mark_sent(connection, one, at=at, body="{}")
 
     database.write(send).result(10)
     return one
@@ -175,7 +175,7 @@ def test_events_stored_while_the_clock_was_ahead_keep_no_others(database: Databa
 
 def test_an_old_card_goes_with_all_that_hangs_on_it(database: Database) -> None:
     one = posted_card(database, "old", sent_at=OLD)
-    database.write(lambda c: card_updates.request_update(c, one, now=OLD)).result(10)
+    database.write(lambda c: card_updates.request_card_updates(c, [one], now=OLD)).result(10)
     database.write(
         lambda c: c.execute(sa.insert(attempts).values(delivery_id=one, uuid="u", started_at=OLD))
     ).result(10)
@@ -199,6 +199,7 @@ def test_an_old_card_goes_with_all_that_hangs_on_it(database: Database) -> None:
 def test_what_is_on_its_way_or_waits_for_a_person_stays(database: Database, state: DeliveryState) -> None:
     one = sent_card(database, "a")
     set_row(database, deliveries, deliveries.c.id == one, state=state)
+    database.write(partial(recipients.plan_all, now=NOW)).result(10)
 
     assert {} == prune_cards(database)
     assert 1 == count(database, deliveries)
@@ -235,7 +236,7 @@ def test_a_notice_that_nobody_was_told_of_goes_and_one_that_is_told_stays(databa
         born = Notice(
             key=key, account=ACCOUNT, reason=NoticeReason.CHANGE, occurred_at=at, changes=(change(),)
         )
-        database.write(lambda c, born=born, at=at: notices.create_notice(c, ref, born, now=at)).result(10)  # type: ignore[misc]
+        database.write(partial(notices.create_notices, new=[(ref, born)], now=at)).result(10)
     create_notice(database, "told", now=OLD)
 
     gone = through(
@@ -338,14 +339,11 @@ def digest_card(database: Database, *, at: int = OLD, withdraw: bool = False) ->
         right = a_right(created_at=at)
         run_id = digest_runs.claim_run(connection, right, state=DigestRunState.NOTIFIED, content=a_digest())
         assert run_id is not None
-        file_id = digest_runs.create_file(connection, name="list.csv", rows=1, compressed=b"x")
+        file_id = stored_files.create_file(connection, name="list.csv", rows=1, compressed=b"x")
         for each in (None, file_id):
             digest_runs.create_delivery(connection, right, run_id, target="hr", recipient=LIN, file_id=each)
-        connection.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.run_id == run_id)
-            .values(state="sent", updated_at=at, message_id="om_1")
-        )
+        of_run = sa.select(deliveries.c.id).where(deliveries.c.run_id == run_id)
+        mark_sent(connection, *connection.execute(of_run).scalars(), at=at, message_id="om_1")
         card = connection.execute(
             sa.select(deliveries.c.id).where(deliveries.c.run_id == run_id, deliveries.c.file_id.is_(None))
         ).scalar_one()
@@ -530,7 +528,7 @@ def test_every_row_that_goes_is_looked_up_by_an_index(database: Database) -> Non
     received(database, "old", InboxState.DONE, at=OLD)
     ref = account_ref(database)
     born = Notice(key="untold", account=ACCOUNT, reason=NoticeReason.CHANGE, occurred_at=OLD, changes=())
-    database.write(lambda c: notices.create_notice(c, ref, born, now=OLD)).result(10)
+    database.write(lambda c: notices.create_notices(c, [(ref, born)], now=OLD)).result(10)
     sa.event.listen(database.engine, "before_cursor_execute", note)
     prune_events(database, before=BEFORE)
     through(database, lambda c, after: retention.prune_digest_contents(c, after, before=BEFORE, limit=9))

@@ -23,13 +23,13 @@ from notifier.domain.withdrawal import (
     after_failure,
 )
 from notifier.errors import Refused
-from notifier.store import accounts, withdrawals
+from notifier.store import accounts, withdrawal_history, withdrawals
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import ACCOUNT, CNY
-from support.delivery_rows import LIN, NOW, WORKER_ID, create_notice
+from support.delivery_rows import LIN, NOW, WORKER_ID, create_notice, mark_sent
 
 R = TypeVar("R")
 
@@ -55,8 +55,7 @@ def card(
 ) -> int:
     """A delivery that has been sent, so that the next one folds into no open one."""
     one = create_notice(database, key, recipient=recipient, account=account)
-    hangs = {"state": "sent", "message_id": message_id or f"om_{one}"}
-    run(database, lambda c: c.execute(sa.update(deliveries).where(deliveries.c.id == one).values(hangs)))
+    run(database, lambda c: mark_sent(c, one, message_id=message_id or f"om_{one}"))
     return one
 
 
@@ -114,7 +113,7 @@ def ended(database: Database, one: Withdrawal, state: WithdrawalState, **values:
 
 def withdrawal_count(database: Database, ref: int) -> int:
     with database.read() as connection:
-        return withdrawals.count_withdrawn(connection, ref)
+        return withdrawal_history.count_withdrawn(connection, ref)
 
 
 def claimed(
@@ -487,7 +486,7 @@ def test_a_death_does_not_forget_since_when_the_outcome_is_unknown(database: Dat
 
 def unseen(database: Database, ref: int) -> list[str]:
     with database.read() as connection:
-        return [one.order_id for one in withdrawals.list_not_in_ledger(connection, ref)]
+        return [one.order_id for one in withdrawal_history.list_not_in_ledger(connection, ref)]
 
 
 def test_what_may_have_taken_something_is_unseen_until_its_event_comes(database: Database) -> None:
@@ -499,7 +498,7 @@ def test_what_may_have_taken_something_is_unseen_until_its_event_comes(database:
     assert ["rn-1"] == unseen(database, one.account_ref)
     ended(database, one, WithdrawalState.WITHDRAWN)
     assert ["rn-1"] == unseen(database, one.account_ref)
-    run(database, lambda c: withdrawals.mark_in_ledger(c, [one.id], modified_at=NOW))
+    run(database, lambda c: withdrawal_history.mark_in_ledger(c, {one.id: NOW}))
     assert [] == unseen(database, one.account_ref)
 
 
@@ -517,7 +516,7 @@ def test_marking_nothing_changes_nothing(database: Database) -> None:
     one = first(database)
     claimed(database)
     calling(database, one)
-    run(database, lambda c: withdrawals.mark_in_ledger(c, [], modified_at=NOW))
+    run(database, lambda c: withdrawal_history.mark_in_ledger(c, {}))
 
     assert ["rn-1"] == unseen(database, one.account_ref)
 

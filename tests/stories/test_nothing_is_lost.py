@@ -13,7 +13,8 @@ from notifier.domain.event import BALANCE_CHANGED, AccountKey
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import delivery_admin, ledger
+from notifier.store import ledger
+from notifier.store.deliveries import delivery_admin
 from support.running import RunningNotifier, running_notifier
 
 ACCOUNTS = 40

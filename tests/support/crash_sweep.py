@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from notifier.domain.event import AccountKey
 from notifier.domain.money import Asset, Kind
 from notifier.sandbox.settings import SandboxSettings
-from notifier.store import delivery_admin, ledger, withdrawals
+from notifier.store import ledger, withdrawals
+from notifier.store.deliveries import delivery_admin
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, inbox
 from support import payout_checks as money

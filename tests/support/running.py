@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import delivery_admin, inbox
+from notifier.store import inbox
+from notifier.store.deliveries import delivery_admin
 from notifier.store.engine.database import Database
 from support.leaks import fail_on_secret, fail_on_secret_in_folder
 from support.ports import free_port

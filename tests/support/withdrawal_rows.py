@@ -17,7 +17,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import ACCOUNT, CNY
-from support.delivery_rows import LIN, NOW, account_ref, create_notice
+from support.delivery_rows import LIN, NOW, account_ref, create_notice, mark_sent
 
 ADDRESS_BOOK = AddressBook(groups={"hr": "oc_hr", "fallback": "oc_fallback"}, fallback="fallback")
 HR = Recipient(id_type="chat_id", id="oc_hr")
@@ -41,8 +41,7 @@ def posted_card(
     ref = account_ref(database, account)
 
     def finish(connection: sa.Connection) -> None:
-        values = {"state": "sent", "message_id": f"om_{one}", "updated_at": sent_at}
-        connection.execute(sa.update(deliveries).where(deliveries.c.id == one).values(values))
+        mark_sent(connection, one, at=sent_at)
         buttons.ensure_button(
             connection,
             delivery_id=one,

@@ -24,7 +24,8 @@ import sqlalchemy as sa
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import delivery_admin, inbox
+from notifier.store import inbox
+from notifier.store.deliveries import delivery_admin
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from support import figures

@@ -14,7 +14,6 @@ from notifier.clock import Clock, Millis
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
-    CardVariant,
     Content,
     Delivery,
     DeliveryOutcome,
@@ -24,7 +23,6 @@ from notifier.domain.delivery import (
     after_failure,
     limiter_block_ms,
 )
-from notifier.domain.digest import Digest
 from notifier.domain.rate_limit import SendingLimits
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
 from notifier.domain.withdrawal import WithdrawOffer
@@ -32,11 +30,13 @@ from notifier.errors import CallError, OutcomeUnknown, TemporaryFailure
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, close_limiter
 from notifier.flow.in_flight import await_write
 from notifier.flow.ports import MessageSender
-from notifier.store import addressing, outbox, rate_limits
+from notifier.store import rate_limits
 from notifier.store.cards import card_states
-from notifier.store.digests import digest_runs
+from notifier.store.deliveries import attempt_results, claims
+from notifier.store.deliveries.attempt_results import AttemptResult
+from notifier.store.deliveries.claims import ClaimResult
+from notifier.store.digests import digest_runs, stored_files
 from notifier.store.engine.database import Database
-from notifier.store.outbox import SentDelivery
 
 log = logging.getLogger(__name__)
 
@@ -83,110 +83,124 @@ class Deliverer(CallWorker[ClaimedDelivery]):
         """wake: called when a call ends and its slot is free."""
         super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
+        self._lost: set[int] = set()
+        """Deliveries whose result the database failed to store."""
+        self._reclaimed: set[int] = set()
+        """Those of them that the present claim returns to the queue."""
 
     def _claim(
         self, connection: Connection, *, now: Millis, free: int, in_flight_ids: frozenset[int]
     ) -> ClaimedJobs[ClaimedDelivery]:
-        """Reclaims lost deliveries first. A delivery is lost when the database failed to store its result."""
-        lost = outbox.reclaim(
-            connection,
-            now=now,
-            window_ms=UUID_WINDOW_MS,
-            in_flight_ids=in_flight_ids,
-            due_at=now + LOST_PAUSE_MS,
-            reason=outbox.LOST_REASON,
-        )
-        if lost:
+        """Reclaims lost deliveries first: those whose result the database failed to store."""
+        self._reclaimed = self._lost - in_flight_ids
+        if self._reclaimed:
+            lost = attempt_results.reclaim(
+                connection,
+                now=now,
+                window_ms=UUID_WINDOW_MS,
+                in_flight_ids=in_flight_ids,
+                due_at=now + LOST_PAUSE_MS,
+                reason=attempt_results.LOST_REASON,
+            )
             log.warning("delivery.reclaimed", extra={"how_many": lost})
-        claim = outbox.claim_due_deliveries(
+        claim = claims.claim_due_deliveries(
             connection,
             worker_id=self._deps.worker_id,
             now=now,
             slots=free,
             sending_limits=self._deps.sending_limits,
         )
-        jobs = [self._with_card_state(connection, each, now) for each in claim.deliveries]
-        return ClaimedJobs(jobs=jobs, next_claim_at=claim.next_claim_at)
+        claimed = self._with_card_states(connection, claim, now)
+        return ClaimedJobs(jobs=self._freeze(connection, claimed, now), next_claim_at=claim.next_claim_at)
 
-    def _with_card_state(self, connection: Connection, each: ClaimedDelivery, now: Millis) -> ClaimedDelivery:
-        """Adds what the card needs. A new card gets its button, which is stored in the same transaction."""
-        delivery, deps = each.delivery, self._deps
-        if delivery.content is not None:
-            return each
-        if delivery.order_id is not None:
-            return replace(each, card_state=card_states.load_order_card_state(connection, delivery.order_id))
-        audience = card_states.get_audience(
-            delivery.target, delivery.receive_id_type, delivery.receive_id, deps.address_book
+    def _with_card_states(
+        self, connection: Connection, claim: ClaimResult, now: Millis
+    ) -> list[ClaimedDelivery]:
+        """Adds what the cards need. A new card gets its button, which is stored in the same transaction."""
+        fresh = [each.delivery for each in claim.deliveries if each.delivery.content is None]
+        digests = digest_runs.load_contents(connection, [d.run_id for d in fresh if d.run_id is not None])
+        by_order = card_states.load_order_card_states(
+            connection, [d.order_id for d in fresh if d.order_id is not None]
         )
-        digest = (
-            digest_runs.load_content(connection, delivery.run_id) if delivery.run_id is not None else None
+        audiences = {delivery.id: self._audience(delivery) for delivery in fresh}
+        new_cards = [
+            card_states.NewCard(delivery_id=d.id, account_ref=d.account_ref, audience=audience)
+            for d in fresh
+            if d.account_ref is not None and d.order_id is None and (audience := audiences[d.id]) is not None
+        ]
+        offers = card_states.create_card_states(
+            connection, new_cards, claim.accounts, withdraw_offer=self._deps.withdraw_offer, now=now
         )
-        if delivery.account_ref is None:
-            return self._with_panel(connection, each, digest, audience, now)
-        return replace(
-            each,
-            digest=digest,
-            card_state=card_states.create_card_state(
-                connection,
-                delivery_id=delivery.id,
-                account_ref=delivery.account_ref,
-                audience=audience,
-                withdraw_offer=deps.withdraw_offer,
-                now=now,
-            ),
+        found = []
+        for each in claim.deliveries:
+            delivery = each.delivery
+            digest = digests.get(delivery.run_id) if delivery.run_id is not None else None
+            card_state = by_order.get(delivery.order_id) if delivery.order_id else offers.get(delivery.id)
+            panel = None
+            if digest is not None and delivery.account_ref is None and delivery.file_id is None:
+                panel = card_states.create_panel(
+                    connection,
+                    delivery.id,
+                    digest,
+                    audience=audiences[delivery.id],
+                    withdraw_offer=self._deps.withdraw_offer,
+                    now=now,
+                )
+            found.append(replace(each, digest=digest, card_state=card_state, panel=panel))
+        return found
+
+    def _audience(self, delivery: Delivery) -> str | None:
+        return card_states.get_audience(
+            delivery.target, delivery.receive_id_type, delivery.receive_id, self._deps.address_book
         )
 
-    def _with_panel(
-        self,
-        connection: Connection,
-        each: ClaimedDelivery,
-        digest: Digest | None,
-        audience: str | None,
-        now: Millis,
-    ) -> ClaimedDelivery:
-        """Adds the buttons of a digest card. A digest file has none."""
-        if digest is None or each.delivery.file_id is not None:
-            return replace(each, digest=digest)
-        panel = card_states.create_panel(
-            connection,
-            each.delivery.id,
-            digest,
-            audience=audience,
-            withdraw_offer=self._deps.withdraw_offer,
-            now=now,
-        )
-        return replace(each, digest=digest, panel=panel)
+    def _freeze(
+        self, connection: Connection, claimed: Sequence[ClaimedDelivery], now: Millis
+    ) -> list[ClaimedDelivery]:
+        """Renders the new cards and stores them before the first call, so that every retry sends the same content.
+
+        A card that cannot be rendered must not stop the others: its delivery ends here.
+        """
+        frozen: list[tuple[ClaimedDelivery, Content]] = []
+        broken: list[AttemptResult] = []
+        ready = [each for each in claimed if each.delivery.content is not None or each.delivery.file_id]
+        for each in claimed:
+            if each.delivery.content is not None or each.delivery.file_id is not None:
+                continue
+            try:
+                frozen.append((each, self._deps.renderer.content(each)))
+            except Exception as error:
+                log.exception("card.failed", extra={"delivery_id": each.delivery.id})
+                broken.append(
+                    self._result(
+                        each,
+                        DeliveryOutcome(
+                            state=DeliveryState.DEAD,
+                            reason=f"no card could be made: {type(error).__name__}: {error}",
+                            variant=each.delivery.variant,
+                        ),
+                        now=now,
+                    )
+                )
+        claims.freeze_content(connection, frozen)
+        if broken:
+            attempt_results.finish_attempts(connection, broken)
+        return [*ready, *(_with_content(each, content) for each, content in frozen)]
 
     async def _start(self, jobs: Sequence[ClaimedDelivery]) -> None:
-        """Stores the content of new deliveries before the first call, so that every retry has the same content."""
-        ready: list[tuple[ClaimedDelivery, Content, str]] = []
-        for each in jobs:
-            if each.delivery.content is None and each.delivery.file_id is not None:
-                self._in_flight.start(self._row_id(each), self._call(each))
-                continue
-            content = each.delivery.content or await self._rendered(each)
-            if content is not None:
-                ready.append((each, content, _uuid(each.delivery, content)))
-        fresh = [
-            (each.delivery.id, content, uuid)
-            for each, content, uuid in ready
-            if each.delivery.content is None
-        ]
-        if fresh:
-            await asyncio.wrap_future(self._database.write(lambda c: outbox.freeze_content(c, fresh)))
-        for each, content, uuid in ready:
-            self._in_flight.start(each.delivery.id, self._send(each, content, uuid))
+        self._lost -= self._reclaimed
+        await super()._start(jobs)
 
     def _row_id(self, job: ClaimedDelivery) -> int:
         return job.delivery.id
 
     async def _call(self, job: ClaimedDelivery) -> None:
-        """Sends a digest file, or the content that is already stored."""
-        delivery = job.delivery
-        if delivery.content is not None:
-            await self._send(job, delivery.content, _uuid(delivery, delivery.content))
-        elif delivery.file_id is not None:
-            await self._send_file(job, delivery.file_id)
+        """Sends the stored content. The content of a digest file is stored after the upload."""
+        file_id = job.delivery.file_id
+        if job.delivery.content is not None:
+            await self._send(job, job.delivery.content)
+        elif file_id is not None:
+            await self._send_file(job, file_id)
 
     async def _send_file(self, each: ClaimedDelivery, file_id: int) -> None:
         """Uploads the file, then sends it. No person sees an upload, so it may happen twice."""
@@ -194,38 +208,22 @@ class Deliverer(CallWorker[ClaimedDelivery]):
         try:
             key = await self._uploaded(file_id)
         except CallError as error:
-            await self._refused(each, _unseen(error), each.delivery.variant, started_at)
+            await self._refused(each, _unseen(error), started_at)
             return
         content = Content(variant=each.delivery.variant, msg_type="file", body=serialise({"file_key": key}))
-        fresh = [(each.delivery.id, content, _uuid(each.delivery, content))]
-        await self._store(lambda c: outbox.freeze_content(c, fresh))
-        await self._send(each, content, fresh[0][2])
+        await self._store(lambda c: claims.freeze_content(c, [(each, content)]))
+        await self._send(_with_content(each, content), content)
 
     async def _uploaded(self, file_id: int) -> str:
         with self._database.read() as connection:
-            digest_file = digest_runs.get_file(connection, file_id)
+            digest_file = stored_files.get_file(connection, file_id)
         if digest_file.file_key is not None:
             return digest_file.file_key
         key = await self._deps.sender.upload(digest_file.name, digest_file.content or b"")
-        await self._store(lambda c: digest_runs.mark_uploaded(c, file_id, file_key=key))
+        await self._store(lambda c: stored_files.mark_uploaded(c, file_id, file_key=key))
         return key
 
-    async def _rendered(self, each: ClaimedDelivery) -> Content | None:
-        try:
-            return self._deps.renderer.content(each)
-        except Exception as error:  # an unexpected error in one card must not stop the other deliveries
-            log.exception("card.failed", extra={"delivery_id": each.delivery.id})
-            await self._failed(
-                each,
-                DeliveryOutcome(
-                    state=DeliveryState.DEAD,
-                    reason=f"no card could be made: {type(error).__name__}: {error}",
-                    variant=each.delivery.variant,
-                ),
-            )
-            return None
-
-    async def _send(self, each: ClaimedDelivery, content: Content, uuid: str) -> None:
+    async def _send(self, each: ClaimedDelivery, content: Content) -> None:
         delivery = each.delivery
         started_at = self._now()
         try:
@@ -233,93 +231,81 @@ class Deliverer(CallWorker[ClaimedDelivery]):
                 content,
                 id_type=delivery.receive_id_type,
                 receive_id=delivery.receive_id,
-                uuid=uuid,
+                uuid=delivery.uuid,
                 not_after=None if delivery.unknown_since is None else delivery.unknown_since + UUID_WINDOW_MS,
             )
         except CallError as error:
-            await self._refused(each, error, content.variant, started_at)
+            await self._refused(each, error, started_at)
         except asyncio.CancelledError:
-            await self._refused(
-                each, OutcomeUnknown("stopped before an answer came"), content.variant, started_at
-            )
+            await self._refused(each, OutcomeUnknown("stopped before an answer came"), started_at)
             raise
         else:
-            await self._sent(each, content, message, started_at)
+            await self._sent(each, message, started_at)
 
-    async def _sent(
-        self, each: ClaimedDelivery, content: Content, message: SentMessage, started_at: Millis
-    ) -> None:
+    async def _sent(self, each: ClaimedDelivery, message: SentMessage, started_at: Millis) -> None:
         now = self._now()
-        sent = SentDelivery(
-            delivery_id=each.delivery.id,
-            attempt_id=each.attempt_id,
-            worker_id=self._deps.worker_id,
-            message_id=message.message_id,
-            chat_id=message.chat_id,
-            ended_at=now,
-            log_id=message.log_id,
-        )
-        await await_write(self._database.write_many(outbox.finish_sent, sent))
+        await self._finish(self._result(each, message, now=now))
         log.info(
             "delivery.sent",
             extra={
                 "delivery_id": each.delivery.id,
                 "target": each.delivery.target,
-                "variant": content.variant,
+                "variant": each.delivery.variant,
                 "attempt": each.delivery.attempts,
                 "took_ms": now - started_at,
                 "message_id": message.message_id,
             },
         )
 
-    async def _refused(
-        self, each: ClaimedDelivery, error: CallError, variant: CardVariant, started_at: Millis
-    ) -> None:
-        delivery = _with_variant(each.delivery, variant)
+    async def _refused(self, each: ClaimedDelivery, error: CallError, started_at: Millis) -> None:
         now = self._now()
         outcome = after_failure(
-            delivery,
+            each.delivery,
             error,
             started_at=started_at,
             now=now,
             jitter=random.random(),  # noqa: S311 - spread, not secrecy
             retry_policy=self._deps.retry_policy,
-            fallback_exists=self._fallback_for(delivery),
+            fallback_exists=self._fallback_for(each.delivery),
         )
         if limiter_block_ms(error):
             await self._store(lambda c: close_limiter(c, rate_limits.SENDING, error, now=now))
-        await self._failed(each, outcome, delivery=delivery)
+        await self._finish(self._result(each, outcome, now=now))
+        _log_failure(each.delivery, outcome)
+
+    async def _finish(self, result: AttemptResult) -> None:
+        """Stores a result, together with all others that wait for the next commit."""
+        try:
+            await await_write(self._database.write_many(attempt_results.finish_attempts, result))
+        except Exception:
+            self._lost.add(result.delivery.id)
+            raise
+
+    def _result(
+        self, each: ClaimedDelivery, result: SentMessage | DeliveryOutcome, *, now: Millis
+    ) -> AttemptResult:
+        fallback = None
+        if isinstance(result, DeliveryOutcome) and result.state is DeliveryState.REROUTED:
+            reason = (
+                RerouteReason.UNREACHABLE
+                if each.delivery.target == REFERRER
+                else RerouteReason.GROUP_UNREACHABLE
+            )
+            fallback = self._deps.address_book.fallback_recipient(
+                reason.with_details(result.reason, code=result.code)
+            )
+        return AttemptResult(
+            delivery=each.delivery,
+            attempt_id=each.attempt_id,
+            worker_id=self._deps.worker_id,
+            ended_at=now,
+            result=result,
+            fallback=fallback,
+        )
 
     def _fallback_for(self, delivery: Delivery) -> bool:
         fallback = self._deps.address_book.fallback_recipient(RerouteReason.UNREACHABLE)
         return fallback is not None and fallback.id != delivery.receive_id
-
-    async def _failed(
-        self, each: ClaimedDelivery, outcome: DeliveryOutcome, *, delivery: Delivery | None = None
-    ) -> None:
-        failed = delivery or each.delivery
-        now = self._now()
-
-        def save(connection: Connection) -> None:
-            is_ours = outbox.finish_failed(
-                connection,
-                failed,
-                attempt_id=each.attempt_id,
-                worker_id=self._deps.worker_id,
-                outcome=outcome,
-                now=now,
-            )
-            reroute_reason = (
-                RerouteReason.UNREACHABLE if failed.target == REFERRER else RerouteReason.GROUP_UNREACHABLE
-            )
-            fallback = self._deps.address_book.fallback_recipient(
-                reroute_reason.with_details(outcome.reason, code=outcome.code)
-            )
-            if is_ours and outcome.state is DeliveryState.REROUTED and fallback is not None:
-                addressing.create_reroute(connection, failed, fallback, now=now)
-
-        await self._store(save)
-        _log_failure(failed, outcome)
 
 
 def _unseen(error: CallError) -> CallError:
@@ -329,13 +315,9 @@ def _unseen(error: CallError) -> CallError:
     return error
 
 
-def _uuid(delivery: Delivery, content: Content) -> str:
-    return _with_variant(delivery, content.variant).uuid
-
-
-def _with_variant(delivery: Delivery, variant: CardVariant) -> Delivery:
+def _with_content(each: ClaimedDelivery, content: Content) -> ClaimedDelivery:
     """The renderer may have chosen a lower variant than the delivery's."""
-    return delivery if delivery.variant is variant else replace(delivery, variant=variant)
+    return replace(each, delivery=replace(each.delivery, content=content, variant=content.variant))
 
 
 def _log_failure(delivery: Delivery, outcome: DeliveryOutcome) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
@@ -14,9 +14,11 @@ from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import AddressBook
 from notifier.errors import AccountUnknown, CallError
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, claim_within_limit, close_limiter
+from notifier.flow.in_flight import await_write
 from notifier.flow.ports import ReferralAccounts
-from notifier.store import accounts, addressing, rate_limits
+from notifier.store import accounts, rate_limits
 from notifier.store.accounts import DueLookup
+from notifier.store.deliveries import addressing
 from notifier.store.engine.database import Database
 
 log = logging.getLogger(__name__)
@@ -80,26 +82,27 @@ class RecipientResolver(CallWorker[DueLookup]):
             await self._postpone(job, error)
             return
         ownership = Ownership(referrer=referrer, looked_up_at=self._now())
-        addressed = await self._store(lambda c: self._assign_recipients(c, job.account_ref, ownership))
+        found = (job.account_ref, ownership)
+        addressed = await await_write(self._database.write_many(self._save_ownerships, found))
         self._deps.wake()
         log.info(
             "account.looked_up",
             extra={"account_id": account_id, "known": referrer is not None, "deliveries": addressed},
         )
 
-    def _assign_recipients(self, connection: Connection, account_ref: int, ownership: Ownership) -> int:
-        """Returns the number of deliveries that became ready."""
-        accounts.save_ownership(connection, account_ref, ownership)
-        return sum(
-            addressing.assign_recipient(
-                connection,
-                account_ref,
-                target,
-                self._deps.address_book.recipient(target, ownership.referrer),
-                now=ownership.looked_up_at,
-            )
-            for target in addressing.list_waiting_targets(connection, account_ref)
+    def _save_ownerships(
+        self, connection: Connection, found: Sequence[tuple[int, Ownership]]
+    ) -> Sequence[int]:
+        """Batch job: stores the answers. Returns the number of deliveries of each account that became ready."""
+        ownerships = dict(found)
+        accounts.save_ownerships(connection, ownerships)
+        addressed = addressing.address_waiting(
+            connection,
+            ownerships,
+            lambda ref, target: self._deps.address_book.recipient(target, ownerships[ref].referrer),
+            now=max(ownership.looked_up_at for _, ownership in found),
         )
+        return [addressed[ref] for ref, _ in found]
 
     async def _postpone(self, job: DueLookup, error: CallError) -> None:
         """Plans the next try. A failed look-up delays the notice and never discards it."""

@@ -17,6 +17,7 @@ from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import WithdrawOffer
 from notifier.errors import CallError, CardRefused, MessageGone, TemporaryFailure
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, claim_within_limit, close_limiter
+from notifier.flow.in_flight import await_write
 from notifier.flow.notices import NoticeWriter, result_reason
 from notifier.flow.ports import MessageSender
 from notifier.store import card_updates, rate_limits
@@ -76,20 +77,15 @@ class CardUpdater(CallWorker[UpdateJob]):
             wanted=len(due),
             claim=lambda allowed: due[:allowed],
         )
-        jobs = [
-            (
-                each,
-                card_states.load_posted_card(
-                    connection,
-                    each.delivery_id,
-                    withdraw_offer=self._deps.withdraw_offer,
-                    address_book=self._deps.notices.address_book,
-                    renew_button=False,
-                    now=now,
-                ),
-            )
-            for each in claimed.jobs
-        ]
+        cards = card_states.load_posted_cards(
+            connection,
+            [each.delivery_id for each in claimed.jobs],
+            withdraw_offer=self._deps.withdraw_offer,
+            address_book=self._deps.notices.address_book,
+            renew_button=False,
+            now=now,
+        )
+        jobs = [(each, cards.get(each.delivery_id)) for each in claimed.jobs]
         return ClaimedJobs(jobs=jobs, next_claim_at=now + BUSY_PAUSE_MS if jobs else None)
 
     def _row_id(self, job: UpdateJob) -> int:
@@ -122,7 +118,7 @@ class CardUpdater(CallWorker[UpdateJob]):
         except CallError as error:
             await self._postpone(update, error)
         else:
-            await self._store(lambda c: card_updates.mark_applied(c, update))
+            await await_write(self._database.write_many(card_updates.mark_applied, update))
             log.info(
                 "card.updated", extra={"delivery_id": update.delivery_id, "message_id": update.message_id}
             )

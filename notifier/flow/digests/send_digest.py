@@ -12,7 +12,7 @@ from notifier.domain.money import Kind
 from notifier.domain.period import Period
 from notifier.flow.digests.figures import Figures, Fit, gather
 from notifier.flow.notices import NoticeWriter
-from notifier.store.digests import digest_runs
+from notifier.store.digests import digest_runs, stored_files
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import Database
 
@@ -174,7 +174,7 @@ def _queue(
         recipient = deps.notices.address_book.recipient(group, None)
         digest_runs.create_delivery(connection, run_key, run_id, target=group, recipient=recipient)
         file_ids = file_ids or [
-            digest_runs.create_file(connection, name=file.name, rows=file.rows, compressed=file.compressed)
+            stored_files.create_file(connection, name=file.name, rows=file.rows, compressed=file.compressed)
             for file in figures.files
         ]
         for file_id in file_ids:

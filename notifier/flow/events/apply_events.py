@@ -3,13 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
-from notifier.clock import DAY_MS, Clock, Millis, to_millis
+from notifier.clock import DAY_MS, Clock, to_millis
 from notifier.domain.event import (
     BALANCE_CHANGED,
     BALANCE_MISSED,
@@ -18,13 +17,13 @@ from notifier.domain.event import (
     BalanceReport,
     Event,
 )
-from notifier.domain.ledger import LedgerUpdate, content_of
+from notifier.domain.ledger import LedgerUpdate
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Route, targets_of
-from notifier.domain.withdrawal import reflects, subtract_own_withdrawals, to_withdrawn_amounts
 from notifier.errors import Quarantined, StoreFailing
-from notifier.flow.notices import NoticeWriter
-from notifier.store import card_updates, inbox, ledger, notices, reconciliations, withdrawals
+from notifier.flow.events.own_withdrawals import OwnWithdrawals
+from notifier.flow.notices import NewNotice, NoticeWriter
+from notifier.store import card_updates, inbox, ledger, notices, reconciliations
 from notifier.store.engine.database import Database
 from notifier.store.inbox import EntryOutcome, InboxEntry, InboxState
 
@@ -55,16 +54,21 @@ async def apply_events(database: Database, deps: ApplyDeps) -> int:
 
     Raises OperationalError or StoreFailing if the database fails. Entries that were not applied stay new.
     """
-    entries = await asyncio.wrap_future(database.write(lambda c: inbox.list_new_entries(c, limit=BATCH)))
-    if not entries:
-        return 0
     try:
-        await asyncio.wrap_future(database.write(lambda c: _apply_batch(c, entries, deps)))
+        return await asyncio.wrap_future(database.write(lambda c: _apply_next(c, deps)))
     except (OperationalError, StoreFailing):
         raise  # the database failed, not an entry: the worker retries
     except Exception:  # noqa: BLE001 - one entry failed: apply each alone, so that the others succeed
+        entries = await asyncio.wrap_future(database.write(lambda c: inbox.list_new_entries(c, limit=BATCH)))
         for entry in entries:
             await _apply_alone(database, entry, deps)
+        return len(entries)
+
+
+def _apply_next(connection: Connection, deps: ApplyDeps) -> int:
+    entries = inbox.list_new_entries(connection, limit=BATCH)
+    if entries:
+        _apply_batch(connection, entries, deps)
     return len(entries)
 
 
@@ -83,42 +87,80 @@ async def _apply_alone(database: Database, entry: InboxEntry, deps: ApplyDeps) -
         await asyncio.wrap_future(database.write(lambda c: inbox.finish_entries(c, [outcome])))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Applied:
+    """A balance report that was applied."""
+
+    account_ref: int
+    """Row id of the account."""
+    report: BalanceReport
+    """The report."""
+    event_type: str
+    """One of Feishu's, or our own type for a recovered balance."""
+    rewrite: LedgerUpdate | None
+    """What it changed; None: nothing."""
+
+
 def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: ApplyDeps) -> None:
-    """Applies the entries in the order of their arrival, in one transaction."""
-    now = to_millis(deps.clock.now())
+    """Applies the entries in the order of their arrival, in one transaction.
+
+    The number of statements does not depend on the number of entries.
+    """
     outcomes: list[EntryOutcome] = []
-    reports: list[tuple[int, BalanceReport]] = []
-    kinds: list[str] = []
+    reports: list[tuple[InboxEntry, BalanceReport]] = []
     for entry in entries:
         understood = _parse_entry(entry, deps)
         if isinstance(understood, EntryOutcome):
             outcomes.append(understood)
         else:
-            reports.append((entry.id, understood))
-            kinds.append(entry.event.event_type)
+            reports.append((entry, understood))
             outcomes.append(EntryOutcome(entry_id=entry.id, state=InboxState.DONE))
-    entries_made = ledger.apply_reports(connection, reports)
-    for (_, report), kind, entered in zip(reports, kinds, entries_made, strict=True):
-        if entered.rewrite is not None:
-            rewrite = _subtract_own(connection, entered.account_ref, report, entered.rewrite)
-            _write_notice(connection, entered.account_ref, _ReceivedReport(report, kind), rewrite, deps, now)
-            if rewrite.newest is None:
-                _mark_in_ledger(connection, entered.account_ref, report, rewrite)
-                reconciliations.recheck_recovered(connection, entered.account_ref, at=now)
-    changed = {
-        entered.account_ref
-        for entered in entries_made
-        if entered.rewrite is not None and entered.rewrite.newest is not None
-    }
-    card_updates.request_offer_updates(connection, changed, now=now)
-    events = zip(kinds, entries_made, strict=True)
-    reconciliations.note_events(
-        connection, {entered.account_ref for kind, entered in events if kind == BALANCE_CHANGED}
-    )
+    if reports:
+        entered = ledger.apply_reports(connection, [(entry.id, report) for entry, report in reports])
+        applied = [
+            _Applied(
+                account_ref=each.account_ref,
+                report=report,
+                event_type=entry.event.event_type,
+                rewrite=each.rewrite,
+            )
+            for (entry, report), each in zip(reports, entered, strict=True)
+        ]
+        _follow_up(connection, applied, deps)
     inbox.finish_entries(connection, outcomes)
     for outcome in outcomes:
         if outcome.state is InboxState.QUARANTINED:
             log.error("event.quarantined", extra={"inbox_id": outcome.entry_id, "reason": outcome.reason})
+
+
+def _follow_up(connection: Connection, applied: Sequence[_Applied], deps: ApplyDeps) -> None:
+    """Creates the notices of new balances, and updates what depends on them."""
+    now = to_millis(deps.clock.now())
+    own = OwnWithdrawals(
+        connection,
+        {each.account_ref for each in applied if each.rewrite is not None},
+        earliest=min(each.report.modified_at for each in applied),
+    )
+    new: list[NewNotice] = []
+    late: set[int] = set()
+    changed: set[int] = set()
+    for each in applied:
+        if each.rewrite is None:
+            continue
+        rewrite = own.subtract(each.account_ref, each.report, each.rewrite)
+        new += _to_notices(each, rewrite, deps)
+        if rewrite.newest is None:
+            own.reassign(each.account_ref, each.report, rewrite)
+            late.add(each.account_ref)
+        else:
+            changed.add(each.account_ref)
+    own.save()
+    ids = deps.notices.write_notices(connection, new, now=now)
+    _log_notices(new, ids)
+    reconciliations.recheck_recovered(connection, late, at=now)
+    card_updates.request_offer_updates(connection, changed, now=now)
+    reported = {each.account_ref for each in applied if each.event_type == BALANCE_CHANGED}
+    reconciliations.note_events(connection, reported)
 
 
 def _parse_entry(entry: InboxEntry, deps: ApplyDeps) -> BalanceReport | EntryOutcome:
@@ -148,60 +190,9 @@ def _check_plausible(report: BalanceReport, deps: ApplyDeps) -> BalanceReport:
     return report
 
 
-def _subtract_own(
-    connection: Connection, ref: int, report: BalanceReport, rewrite: LedgerUpdate
-) -> LedgerUpdate:
-    """Removes our own withdrawals from the changes to notify. Other changes in the same report remain."""
-    if rewrite.changes_to_notify is None or rewrite.is_opening:
-        return rewrite
-    changes_to_notify = rewrite.changes_to_notify
-    for withdrawal in withdrawals.list_not_in_ledger(connection, ref):
-        if reflects(withdrawal, changes_to_notify, modified_at=report.modified_at):
-            changes_to_notify = subtract_own_withdrawals(
-                changes_to_notify, report.amounts, to_withdrawn_amounts(withdrawal)
-            )
-            withdrawals.mark_in_ledger(connection, [withdrawal.id], modified_at=report.modified_at)
-    return replace(rewrite, changes_to_notify=changes_to_notify or None)
-
-
-def _mark_in_ledger(connection: Connection, ref: int, report: BalanceReport, rewrite: LedgerUpdate) -> None:
-    """Assigns a withdrawal to its own report, if that report arrives after a later one.
-
-    The later report was assumed to include the withdrawal. Without this correction the period totals would show a
-    correction and a reward that did not happen.
-    """
-    content = content_of(report.amounts)
-    own = [
-        changes
-        for snapshot, changes in rewrite.changes
-        if (snapshot.modified_at, snapshot.content) == (report.modified_at, content)
-    ]
-    deltas = {change.asset: change.delta for changes in own for change in changes}
-    for withdrawal in withdrawals.list_in_ledger_after(connection, ref, modified_at=report.modified_at):
-        withdrawn_amounts = to_withdrawn_amounts(withdrawal)
-        if withdrawn_amounts and all(
-            deltas.get(asset, Decimal(0)) <= -amount for asset, amount in withdrawn_amounts.items()
-        ):
-            withdrawals.mark_in_ledger(connection, [withdrawal.id], modified_at=report.modified_at)
-
-
-@dataclass(frozen=True, slots=True)
-class _ReceivedReport:
-    """A balance report, and the type of its event: one of Feishu's, or our own type for a recovered balance."""
-
-    report: BalanceReport
-    kind: str
-
-
-def _write_notice(
-    connection: Connection,
-    ref: int,
-    received: _ReceivedReport,
-    rewrite: LedgerUpdate,
-    deps: ApplyDeps,
-    now: Millis,
-) -> None:
-    report = received.report
+def _to_notices(each: _Applied, rewrite: LedgerUpdate, deps: ApplyDeps) -> list[NewNotice]:
+    """The notice of a report; none if it needs none."""
+    report = each.report
     if rewrite.changes_to_notify is None:
         log.info(
             "balance.inserted",
@@ -210,8 +201,7 @@ def _write_notice(
                 "reason": "older than what we know, or no difference",
             },
         )
-        return
-    opening = rewrite.is_opening
+        return []
     notice = Notice(
         key=notices.make_delivery_key(
             report.account.tenant_key,
@@ -221,30 +211,33 @@ def _write_notice(
             repr(sorted((a.kind, a.currency, str(v)) for a, v in report.amounts.items())),
         ),
         account=report.account,
-        reason=NoticeReason.OPENING if opening else NoticeReason.CHANGE,
+        reason=NoticeReason.OPENING if rewrite.is_opening else NoticeReason.CHANGE,
         occurred_at=report.modified_at,
         changes=rewrite.changes_to_notify,
-        recovered=received.kind in READINGS,
+        recovered=each.event_type in READINGS,
     )
-    targets = _targets(notice, received, deps)
-    notice_id = deps.notices.write_notice(connection, ref, notice, targets, now=now)
-    if notice_id is None:
-        return
-    log.info(
-        "notice.created",
-        extra={
-            "account_id": report.account.account_id,
-            "notice_id": notice_id,
-            "reason": notice.reason,
-            "targets": ",".join(targets) or "none",
-        },
-    )
+    targets = _targets(notice, each.event_type, deps)
+    return [NewNotice(account_ref=each.account_ref, notice=notice, targets=targets)]
 
 
-def _targets(notice: Notice, received: _ReceivedReport, deps: ApplyDeps) -> list[str]:
+def _log_notices(new: Sequence[NewNotice], ids: Sequence[int | None]) -> None:
+    for each, notice_id in zip(new, ids, strict=True):
+        if notice_id is not None:
+            log.info(
+                "notice.created",
+                extra={
+                    "account_id": each.notice.account.account_id,
+                    "notice_id": notice_id,
+                    "reason": each.notice.reason,
+                    "targets": ",".join(each.targets) or "none",
+                },
+            )
+
+
+def _targets(notice: Notice, event_type: str, deps: ApplyDeps) -> tuple[str, ...]:
     """Returns the targets that the routes give. The first proof of missed events also goes to the alarm group."""
-    targets = list(targets_of(notice, deps.routes))
+    targets = tuple(targets_of(notice, deps.routes))
     alarm_group = deps.notices.alarm_group
-    if received.kind == BALANCE_MISSED and alarm_group is not None and alarm_group not in targets:
-        targets.append(alarm_group)
+    if event_type == BALANCE_MISSED and alarm_group is not None and alarm_group not in targets:
+        return (*targets, alarm_group)
     return targets

@@ -32,10 +32,11 @@ from notifier.domain.withdrawal import (
 )
 from notifier.flow.withdrawals import panel_click
 from notifier.flow.withdrawals.place_order import judge_and_order
-from notifier.store import audit, card_updates, delivery_admin, inbox
+from notifier.store import audit, card_updates, inbox
 from notifier.store.audit import AuditAction
 from notifier.store.cards import batches, buttons, card_states, digest_panels
 from notifier.store.cards.buttons import PressedButton
+from notifier.store.deliveries import delivery_admin
 from notifier.store.engine.database import Database
 from notifier.store.engine.writer import WriterClosed
 

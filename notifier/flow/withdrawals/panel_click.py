@@ -11,9 +11,10 @@ from notifier.cards.withdrawal_text import PressReply, denied_toast, panel_toast
 from notifier.domain.digest_panel import PanelButton, may_press
 from notifier.domain.event import Click
 from notifier.domain.withdrawal import DenialReason
-from notifier.store import audit, delivery_admin
+from notifier.store import audit
 from notifier.store.audit import AuditAction
 from notifier.store.cards import batches, digest_panels
+from notifier.store.deliveries import delivery_admin
 from notifier.store.digests import digest_runs
 
 log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.money import Amounts, Kind
 from notifier.domain.withdrawal import PressOutcome, Role, Withdrawal, judge_press, withdrawable
-from notifier.store import withdrawals
+from notifier.store import ledger, withdrawal_history, withdrawals
 from notifier.store.cards.buttons import PressedButton
-from notifier.store.withdrawals import WithdrawalHistory, WithdrawalOrder
+from notifier.store.withdrawals import WithdrawalOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,10 @@ def judge_and_order(
     click_key: the idempotency key of the press. now: Unix milliseconds. wait_ms: the delay before the first call.
     """
     button = pressed.button
-    history = WithdrawalHistory(connection, button.account_ref, button.account)
-    holdings = withdrawals.compute_holdings(
-        connection,
-        button.account_ref,
+    ref = button.account_ref
+    history = withdrawal_history.load_histories(connection, {ref: button.account})[ref]
+    holdings = withdrawal_history.compute_holdings(
+        ledger.load_balances(connection, [ref]).get(ref, {}),
         reported_at=pressed.reported_at,
         not_in_ledger=history.not_in_ledger,
     )

@@ -56,28 +56,30 @@ def create_batch(
 
     items: button ref by accounts.id. requested_by: open_id of the operator.
     """
-    row = insert_returning(
+    rows = insert_returning(
         connection,
         batches,
-        {
-            "delivery_id": delivery_id,
-            "click_key": click_key,
-            "revision": count_batches(connection, delivery_id),
-            "requested_by": requested_by,
-            "requested_at": now,
-        },
+        [
+            {
+                "delivery_id": delivery_id,
+                "click_key": click_key,
+                "revision": count_batches(connection, delivery_id),
+                "requested_by": requested_by,
+                "requested_at": now,
+            }
+        ],
     )
-    if row is None:
+    if not rows:
         return None
     connection.execute(
         sa.insert(batch_items),
         [
-            {"batch_id": row.id, "account_ref": ref, "button_ref": button_ref}
+            {"batch_id": rows[0].id, "account_ref": ref, "button_ref": button_ref}
             for ref, button_ref in items.items()
         ],
     )
-    card_updates.request_update(connection, delivery_id, now=now)
-    return int(row.id)
+    card_updates.request_card_updates(connection, [delivery_id], now=now)
+    return int(rows[0].id)
 
 
 def list_pending_items(connection: Connection, *, limit: int) -> list[BatchItem]:
@@ -110,7 +112,7 @@ def mark_ordered(connection: Connection, item: BatchItem, order_id: str) -> None
 def skip_item(connection: Connection, item: BatchItem, reason: SkipReason, *, now: Millis) -> None:
     """Store why an item gets no order, and request a card update."""
     connection.execute(sa.update(batch_items).where(batch_items.c.id == item.id).values(skip_reason=reason))
-    card_updates.request_update(connection, item.delivery_id, now=now)
+    card_updates.request_card_updates(connection, [item.delivery_id], now=now)
 
 
 def finish_batches(connection: Connection, *, now: Millis) -> list[int]:
@@ -131,7 +133,7 @@ def finish_batches(connection: Connection, *, now: Millis) -> list[int]:
     ).all()
     for row in finished:
         connection.execute(sa.update(batches).where(batches.c.id == row.id).values(ended_at=now))
-        card_updates.request_update(connection, row.delivery_id, now=now)
+        card_updates.request_card_updates(connection, [row.delivery_id], now=now)
     return [row.id for row in finished]
 
 

@@ -1,6 +1,7 @@
 """Withdraw buttons: opaque ids on cards. One per card, account, withdrawal count and offered amounts."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -24,6 +25,36 @@ DEACTIVATED_CACHE_MS = 5 * MINUTE_MS
 """How long a deactivation is trusted. After it a press calls Feishu again: no event reports a reactivation."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a button offers."""
+
+    delivery_id: int
+    """Delivery of the card."""
+    account_ref: int
+    """Row id of the account."""
+    withdrawal_count: int
+    """Number of completed withdrawals of the account."""
+    amounts: Amounts
+    """The amounts to withdraw."""
+
+
+def ensure_buttons(connection: Connection, offers: Sequence[Offer], *, now: Millis) -> list[str]:
+    """The refs of the buttons with these offers, in order. An offer that exists keeps its ref."""
+    if not offers:
+        return []
+    keys = [
+        (each.delivery_id, each.account_ref, each.withdrawal_count, content_of(each.amounts))
+        for each in offers
+    ]
+    rows = [
+        {"ref": secrets.token_hex(16), "offered_at": now, **dict(zip(_KEY, key, strict=True))} for key in keys
+    ]
+    stored = upsert_returning(connection, buttons, rows, key=_KEY, update=["offered_at"])
+    refs = {(row.delivery_id, row.account_ref, row.withdrawal_count, row.amounts): row.ref for row in stored}
+    return [refs[key] for key in keys]
+
+
 def ensure_button(
     connection: Connection,
     *,
@@ -34,15 +65,10 @@ def ensure_button(
     now: Millis,
 ) -> str:
     """The ref of the card's button that offers these amounts. Every rendering with these amounts gets the same one."""
-    row = {
-        "ref": secrets.token_hex(16),
-        "delivery_id": delivery_id,
-        "account_ref": account_ref,
-        "withdrawal_count": withdrawal_count,
-        "amounts": content_of(amounts),
-        "offered_at": now,
-    }
-    return upsert_returning(connection, buttons, row, key=_KEY, update=["offered_at"]).ref
+    offer = Offer(
+        delivery_id=delivery_id, account_ref=account_ref, withdrawal_count=withdrawal_count, amounts=amounts
+    )
+    return ensure_buttons(connection, [offer], now=now)[0]
 
 
 def _is_recent(at: Millis | None, now: Millis) -> bool:

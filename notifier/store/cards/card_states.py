@@ -1,6 +1,7 @@
 """Card states: all data that a card shows, for the first rendering and for every update."""
 
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,56 +13,91 @@ from notifier.domain.card_state import CardState, PostedCard
 from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import DigestPanel
+from notifier.domain.money import Amounts
 from notifier.domain.route import REFERRER, AddressBook
-from notifier.domain.withdrawal import WithdrawalState, WithdrawOffer, withdrawable
-from notifier.store import accounts, notices, payouts, withdrawals
+from notifier.domain.withdrawal import Withdrawal, WithdrawalState, WithdrawOffer, withdrawable
+from notifier.store import accounts, ledger, notices, payouts, withdrawal_history, withdrawals
+from notifier.store.accounts import StoredAccount
 from notifier.store.cards import buttons, digest_panels, superseding
 from notifier.store.cards.buttons import PressedButton
 from notifier.store.digests import digest_runs
 from notifier.store.schema.tables import buttons as buttons_table
 from notifier.store.schema.tables import deliveries
+from notifier.store.withdrawal_history import WithdrawalHistory
+
+_SqlRow = sa.Row[*tuple[Any, ...]]
 
 
-def create_card_state(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCard:
+    """A card about one account that gets its first state. audience: `referrer` or a group name."""
+
+    delivery_id: int
+    account_ref: int
+    audience: str
+
+
+def create_card_states(
     connection: Connection,
+    cards: Sequence[NewCard],
+    stored: Mapping[int, StoredAccount],
     *,
-    delivery_id: int,
-    account_ref: int,
-    audience: str | None,
     withdraw_offer: WithdrawOffer,
     now: Millis,
-) -> CardState | None:
-    """The state of a card with a withdraw button; None if the offer does not include this audience.
+) -> dict[int, CardState]:
+    """The states of new cards with a withdraw button, by delivery. Cards outside the offer are missing.
 
-    audience: `referrer` or a group name; None if unknown.
+    stored: the accounts of the cards, by row id.
     """
-    if audience is None or not withdraw_offer.targets:
-        return None
-    holdings = withdrawals.get_holdings(connection, account_ref)
-    unfinished = withdrawals.find_unfinished(connection, account_ref)
-    if unfinished is None and not withdraw_offer.is_for(audience, holdings):
-        return None
-    if unfinished is not None and audience not in withdraw_offer.targets:
-        return None
-    withdrawal_count = withdrawals.count_withdrawn(connection, account_ref)
-    button_ref = buttons.ensure_button(
-        connection,
-        delivery_id=delivery_id,
-        account_ref=account_ref,
-        withdrawal_count=withdrawal_count,
-        amounts=withdrawable(holdings, withdraw_offer.kinds),
-        now=now,
-    )
-    return CardState(button_ref=button_ref, holdings=holdings, withdrawal=unfinished)
+    if not cards or not withdraw_offer.targets:
+        return {}
+    refs = sorted({card.account_ref for card in cards})
+    histories = withdrawal_history.load_histories(connection, {ref: stored[ref].key for ref in refs})
+    all_holdings = _load_holdings(connection, stored, histories)
+    states: list[tuple[buttons.Offer, CardState]] = []
+    for card in cards:
+        history = histories[card.account_ref]
+        holdings = all_holdings[card.account_ref]
+        unfinished = history.unfinished
+        if not _shows_offer(withdraw_offer, card.audience, holdings, unfinished):
+            continue
+        offer = buttons.Offer(
+            delivery_id=card.delivery_id,
+            account_ref=card.account_ref,
+            withdrawal_count=history.withdrawal_count,
+            amounts=withdrawable(holdings, withdraw_offer.kinds),
+        )
+        states.append((offer, CardState(button_ref="", holdings=holdings, withdrawal=unfinished)))
+    button_refs = buttons.ensure_buttons(connection, [offer for offer, _ in states], now=now)
+    return {
+        offer.delivery_id: replace(state, button_ref=ref)
+        for (offer, state), ref in zip(states, button_refs, strict=True)
+    }
+
+
+def _shows_offer(
+    withdraw_offer: WithdrawOffer, audience: str, holdings: Amounts, unfinished: Withdrawal | None
+) -> bool:
+    if unfinished is None:
+        return withdraw_offer.is_for(audience, holdings)
+    return audience in withdraw_offer.targets
+
+
+def load_order_card_states(connection: Connection, order_ids: Collection[str]) -> dict[str, CardState]:
+    """The states of cards about one withdrawal each, by order. Unknown orders are missing."""
+    found = withdrawals.load_by_order(connection, order_ids)
+    payouts_by_order = payouts.load_by_order(connection, list(found))
+    return {
+        order_id: CardState(
+            button_ref="", holdings={}, withdrawal=withdrawal, payout=payouts_by_order.get(order_id)
+        )
+        for order_id, withdrawal in found.items()
+    }
 
 
 def load_order_card_state(connection: Connection, order_id: str) -> CardState:
     """The state of a card about one withdrawal. Raises LookupError if the order does not exist."""
-    withdrawal = withdrawals.find_by_order(connection, order_id)
-    if withdrawal is None:
-        raise LookupError(f"no withdrawal {order_id}")
-    payout = payouts.find_by_order(connection, order_id)
-    return CardState(button_ref="", holdings={}, withdrawal=withdrawal, payout=payout)
+    return load_order_card_states(connection, [order_id])[order_id]
 
 
 def get_audience(target: str, receive_id_type: str, receive_id: str, address_book: AddressBook) -> str | None:
@@ -82,7 +118,7 @@ def to_posted_card(connection: Connection, pressed: PressedButton, card_state: C
         variant=pressed.variant,
         message_id=button.message_id,
         ownership=button.ownership,
-        notices=tuple(notices.list_notices(connection, button.delivery_id, button.account)),
+        notices=notices.load_notices(connection, [button.delivery_id]).get(button.delivery_id, ()),
         card_state=card_state,
     )
 
@@ -100,45 +136,67 @@ def load_posted_card(
 
     renew_button: offer the balance again on a card that shows a completed withdrawal.
     """
-    row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
-    if row.account_ref is None:
-        return _load_digest_card(connection, row, now=now)
-    if row.order_id is None:
-        audience = get_audience(row.target, row.receive_id_type, row.receive_id, address_book)
-        offer = withdraw_offer if audience is not None else WithdrawOffer()
-        card_state = _load_offer_card_state(
-            connection, row, offer, audience or "", renew_button=renew_button, now=now
-        )
-    else:
-        card_state = replace(
-            load_order_card_state(connection, row.order_id),
-            is_superseded=superseding.is_order_shown_later(connection, row, row.order_id),
-        )
-    if card_state is None:
-        return None
-    account = accounts.get_account_key(connection, row.account_ref)
-    ownership = accounts.get_ownership(connection, row.account_ref)
-    return PostedCard(
-        delivery_id=delivery_id,
-        account_ref=row.account_ref,
-        target=row.target,
-        reroute_reason=row.reroute_reason,
-        variant=CardVariant(row.variant),
-        message_id=row.message_id,
-        ownership=ownership,
-        notices=tuple(notices.list_notices(connection, delivery_id, account)),
-        card_state=card_state,
-        account=account,
-        digest=digest_runs.load_content(connection, row.run_id) if row.run_id is not None else None,
-        has_other_referrer=row.order_id is None
-        and row.receive_id_type == "open_id"
-        and _has_other_referrer(row.receive_id, ownership),
+    return load_posted_cards(
+        connection,
+        [delivery_id],
+        withdraw_offer=withdraw_offer,
+        address_book=address_book,
+        renew_button=renew_button,
+        now=now,
+    ).get(delivery_id)
+
+
+_LOAD_DELIVERIES = sa.select(deliveries).where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+
+
+def load_posted_cards(
+    connection: Connection,
+    delivery_ids: Sequence[int],
+    *,
+    withdraw_offer: WithdrawOffer,
+    address_book: AddressBook,
+    renew_button: bool,
+    now: Millis,
+) -> dict[int, PostedCard]:
+    """The same for several cards, by delivery. A card that shows no withdrawal and never had a button is missing."""
+    if not delivery_ids:
+        return {}
+    rows = connection.execute(_LOAD_DELIVERIES, {"ids": delivery_ids}).all()
+    found = {
+        row.id: card
+        for row in rows
+        if row.account_ref is None and (card := _load_digest_card(connection, row, now=now)) is not None
+    }
+    about_accounts = [row for row in rows if row.account_ref is not None]
+    stored = accounts.load_accounts(connection, [row.account_ref for row in about_accounts])
+    states = _load_card_states(
+        connection, about_accounts, stored, withdraw_offer, address_book, renew_button=renew_button, now=now
     )
+    notices_by_delivery = notices.load_notices(connection, list(states))
+    shown = [row for row in about_accounts if row.id in states]
+    digests = digest_runs.load_contents(connection, [row.run_id for row in shown if row.run_id is not None])
+    for row in shown:
+        account = stored[row.account_ref]
+        found[row.id] = PostedCard(
+            delivery_id=row.id,
+            account_ref=row.account_ref,
+            target=row.target,
+            reroute_reason=row.reroute_reason,
+            variant=CardVariant(row.variant),
+            message_id=row.message_id,
+            ownership=account.ownership,
+            notices=notices_by_delivery.get(row.id, ()),
+            card_state=states[row.id],
+            account=account.key,
+            digest=digests.get(row.run_id),
+            has_other_referrer=row.order_id is None
+            and row.receive_id_type == "open_id"
+            and _has_other_referrer(row.receive_id, account.ownership),
+        )
+    return found
 
 
-def _load_digest_card(
-    connection: Connection, row: sa.Row[*tuple[Any, ...]], *, now: Millis
-) -> PostedCard | None:
+def _load_digest_card(connection: Connection, row: _SqlRow, *, now: Millis) -> PostedCard | None:
     """The digest card; None if the delivery is the file of a digest."""
     if row.run_id is None or row.file_id is not None:
         return None
@@ -178,48 +236,109 @@ def _has_other_referrer(open_id: str, ownership: Ownership | None) -> bool:
     return ownership is not None and ownership.referrer is not None and ownership.referrer.open_id != open_id
 
 
-def _load_offer_card_state(
+_NEWEST_COUNTS = (
+    sa.select(
+        buttons_table.c.delivery_id, sa.func.max(buttons_table.c.withdrawal_count).label("withdrawal_count")
+    )
+    .where(buttons_table.c.delivery_id.in_(sa.bindparam("ids", expanding=True)))
+    .group_by(buttons_table.c.delivery_id)
+)
+
+
+def _load_card_states(
     connection: Connection,
-    row: sa.Row[*tuple[Any, ...]],
-    offer: WithdrawOffer,
-    audience: str,
+    rows: Sequence[_SqlRow],
+    stored: Mapping[int, StoredAccount],
+    withdraw_offer: WithdrawOffer,
+    address_book: AddressBook,
     *,
     renew_button: bool,
     now: Millis,
-) -> CardState | None:
-    """The withdrawal with the withdrawal count of the card's newest button, or else the offer of today's balance.
+) -> dict[int, CardState]:
+    """The newest states of cards about one account each, by delivery.
 
-    row: the delivery. offer: as its audience gets it.
+    A card with a button shows the withdrawal with the withdrawal count of its newest button, or else offers today's
+    balance. A card that never had a button has no state.
     """
-    withdrawal_count = connection.execute(
-        sa.select(sa.func.max(buttons_table.c.withdrawal_count)).where(buttons_table.c.delivery_id == row.id)
-    ).scalar()
-    if withdrawal_count is None:
-        return None
+    orders = {row.id: row.order_id for row in rows if row.order_id is not None}
+    counts = {}
+    if len(orders) < len(rows):
+        found = connection.execute(_NEWEST_COUNTS, {"ids": [row.id for row in rows if row.id not in orders]})
+        counts = {row.delivery_id: row.withdrawal_count for row in found}
+    offering = [row for row in rows if row.id in counts]
+    histories = withdrawal_history.load_histories(
+        connection, {row.account_ref: stored[row.account_ref].key for row in offering}
+    )
     if renew_button:
-        withdrawal_count = withdrawals.count_withdrawn(connection, row.account_ref)
-    withdrawal = withdrawals.find_newest(connection, row.account_ref, withdrawal_count)
-    is_withdrawn = withdrawal is not None and withdrawal.state is WithdrawalState.WITHDRAWN
-    is_superseded = superseding.is_account_shown_later(
-        connection, row, withdrawal_count, order_id=withdrawal.order_id if withdrawal else None
+        counts = {row.id: histories[row.account_ref].withdrawal_count for row in offering}
+    shown = {row.id: histories[row.account_ref].newest_of(counts[row.id]) for row in offering}
+    superseded = _find_superseded(connection, orders, counts, shown)
+    states = {
+        each: replace(state, is_superseded=each in superseded)
+        for each, state in _states_by_order(connection, orders).items()
+    }
+    payouts_by_order = payouts.load_by_order(
+        connection, [each.order_id for each in shown.values() if each is not None and _is_withdrawn(each)]
     )
-    holdings = withdrawals.get_holdings(connection, row.account_ref)
-    button_ref = ""
-    if not is_withdrawn and not is_superseded and offer.is_for(audience, holdings):
-        button_ref = buttons.ensure_button(
-            connection,
-            delivery_id=row.id,
-            account_ref=row.account_ref,
-            withdrawal_count=withdrawal_count,
-            amounts=withdrawable(holdings, offer.kinds),
-            now=now,
+    holdings = _load_holdings(connection, stored, histories)
+    offers: list[buttons.Offer] = []
+    for row in offering:
+        withdrawal, held = shown[row.id], holdings[row.account_ref]
+        audience = get_audience(row.target, row.receive_id_type, row.receive_id, address_book)
+        is_over = _is_withdrawn(withdrawal) or row.id in superseded
+        if not is_over and audience is not None and withdraw_offer.is_for(audience, held):
+            offer = buttons.Offer(
+                delivery_id=row.id,
+                account_ref=row.account_ref,
+                withdrawal_count=counts[row.id],
+                amounts=withdrawable(held, withdraw_offer.kinds),
+            )
+            offers.append(offer)
+        states[row.id] = CardState(
+            button_ref="",
+            holdings=held,
+            withdrawal=withdrawal,
+            payout=payouts_by_order.get(withdrawal.order_id) if withdrawal else None,
+            is_superseded=row.id in superseded,
         )
-    return CardState(
-        button_ref=button_ref,
-        holdings=holdings,
-        withdrawal=withdrawal,
-        payout=payouts.find_by_order(connection, withdrawal.order_id)
-        if withdrawal and is_withdrawn
-        else None,
-        is_superseded=is_superseded,
-    )
+    for offer, ref in zip(offers, buttons.ensure_buttons(connection, offers, now=now), strict=True):
+        states[offer.delivery_id] = replace(states[offer.delivery_id], button_ref=ref)
+    return states
+
+
+def _load_holdings(
+    connection: Connection,
+    stored: Mapping[int, StoredAccount],
+    histories: Mapping[int, WithdrawalHistory],
+) -> dict[int, Amounts]:
+    """The balances of these accounts, without withdrawals that no balance report includes yet."""
+    balances = ledger.load_balances(connection, sorted(histories))
+    return {
+        ref: withdrawal_history.compute_holdings(
+            balances.get(ref, {}), reported_at=stored[ref].modified_at, not_in_ledger=history.not_in_ledger
+        )
+        for ref, history in histories.items()
+    }
+
+
+def _find_superseded(
+    connection: Connection,
+    orders: Mapping[int, str],
+    counts: Mapping[int, int],
+    shown: Mapping[int, Withdrawal | None],
+) -> set[int]:
+    about_orders = [superseding.ShownCard(each, -1, order_id) for each, order_id in orders.items()]
+    about_offers = [
+        superseding.ShownCard(each, counts[each], withdrawal.order_id if withdrawal else None)
+        for each, withdrawal in shown.items()
+    ]
+    return superseding.find_superseded(connection, [*about_orders, *about_offers])
+
+
+def _states_by_order(connection: Connection, orders: Mapping[int, str]) -> dict[int, CardState]:
+    by_order = load_order_card_states(connection, set(orders.values()))
+    return {each: by_order[order_id] for each, order_id in orders.items()}
+
+
+def _is_withdrawn(withdrawal: Withdrawal | None) -> bool:
+    return withdrawal is not None and withdrawal.state is WithdrawalState.WITHDRAWN

@@ -1,6 +1,5 @@
 """Digest runs. A unique row per digest, period, recipient and correction number guarantees a single send."""
 
-import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,12 +13,13 @@ from notifier.domain.digest import Digest
 from notifier.domain.money import Amounts
 from notifier.domain.period import Period
 from notifier.domain.route import Recipient
+from notifier.store import accounts
+from notifier.store.deliveries import recipients
 from notifier.store.digests import digest_content
 from notifier.store.engine.sql import insert_or_ignore, insert_returning
 from notifier.store.notices import make_delivery_key
 from notifier.store.schema.tables import (
     deliveries,
-    digest_files,
     digest_runs,
     digest_schedules,
 )
@@ -131,7 +131,7 @@ def forget_runs_ahead(connection: Connection, digest: str, *, now: Millis) -> in
             .values(period=f"{row.period}{AHEAD_LABEL}{row.id}")
         )
     ids = [row.id for row in ahead]
-    connection.execute(
+    dropped = connection.execute(
         sa.update(deliveries)
         .where(
             deliveries.c.run_id.in_(ids),
@@ -139,7 +139,9 @@ def forget_runs_ahead(connection: Connection, digest: str, *, now: Millis) -> in
             deliveries.c.unknown_since.is_(None),
         )
         .values(state=DeliveryState.DROPPED, updated_at=now, last_error="the clock was ahead")
-    )
+        .returning(deliveries.c.receive_id)
+    ).scalars()
+    recipients.plan_next(connection, list(dropped), now=now)
     connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.run_id.in_(ids))
@@ -227,31 +229,40 @@ def claim_run(
     connection: Connection, run_key: DigestRunKey, *, state: DigestRunState, content: Digest | None
 ) -> int | None:
     """Create a run and return its id; None if the run exists."""
-    row = insert_returning(
+    rows = insert_returning(
         connection,
         digest_runs,
-        {
-            "digest": run_key.digest,
-            "period": run_key.period.label,
-            "recipient": run_key.recipient,
-            "correction_number": run_key.correction_number,
-            "from_at": run_key.period.from_at,
-            "to_at": run_key.period.to_at,
-            "due_at": run_key.due_at,
-            "created_at": run_key.created_at,
-            "state": state,
-            "content": digest_content.serialize(content) if content is not None else None,
-        },
+        [
+            {
+                "digest": run_key.digest,
+                "period": run_key.period.label,
+                "recipient": run_key.recipient,
+                "correction_number": run_key.correction_number,
+                "from_at": run_key.period.from_at,
+                "to_at": run_key.period.to_at,
+                "due_at": run_key.due_at,
+                "created_at": run_key.created_at,
+                "state": state,
+                "content": digest_content.serialize(content) if content is not None else None,
+            }
+        ],
     )
-    return None if row is None else row.id
+    return rows[0].id if rows else None
 
 
 def load_content(connection: Connection, run_id: int) -> Digest:
     """The figures of a run. Raises LookupError if it has none."""
-    text = connection.execute(sa.select(digest_runs.c.content).where(digest_runs.c.id == run_id)).scalar_one()
-    if text is None:
-        raise LookupError(f"digest run {run_id} has no content")
-    return digest_content.deserialize(text)
+    return load_contents(connection, [run_id])[run_id]
+
+
+def load_contents(connection: Connection, run_ids: Collection[int]) -> dict[int, Digest]:
+    """The figures of these runs, by id. A run without figures is missing."""
+    if not run_ids:
+        return {}
+    rows = connection.execute(
+        sa.select(digest_runs.c.id, digest_runs.c.content).where(digest_runs.c.id.in_(sorted(set(run_ids))))
+    )
+    return {row.id: digest_content.deserialize(row.content) for row in rows if row.content is not None}
 
 
 def load_content_of_delivery(connection: Connection, delivery_id: int) -> Digest:
@@ -325,43 +336,10 @@ def create_delivery(
             file_id=file_id,
         )
     )
-
-
-def create_file(connection: Connection, *, name: str, rows: int, compressed: bytes) -> int:
-    """Store a file and return its id. rows: number of data rows. compressed: content, compressed with zlib."""
-    return connection.execute(
-        sa.insert(digest_files)
-        .values(name=name, rows=rows, compressed=compressed)
-        .returning(digest_files.c.id)
-    ).scalar_one()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DigestFile:
-    """A file of a digest. file_key: Feishu's key after the upload. content: None after the upload."""
-
-    id: int
-    name: str
-    file_key: str | None
-    content: bytes | None
-
-
-def get_file(connection: Connection, file_id: int) -> DigestFile:
-    """The file with this id, decompressed."""
-    row = connection.execute(sa.select(digest_files).where(digest_files.c.id == file_id)).one()
-    return DigestFile(
-        id=row.id,
-        name=row.name,
-        file_key=row.file_key,
-        content=zlib.decompress(row.compressed) if row.compressed is not None else None,
-    )
-
-
-def mark_uploaded(connection: Connection, file_id: int, *, file_key: str) -> None:
-    """Store Feishu's file key and delete the content: a repeated message uses the same key."""
-    connection.execute(
-        sa.update(digest_files).where(digest_files.c.id == file_id).values(file_key=file_key, compressed=None)
-    )
+    if recipient is not None:
+        recipients.plan_next(connection, [recipient.id], now=run_key.created_at)
+    elif account_ref is not None:
+        accounts.request_lookups(connection, [account_ref], now=run_key.created_at)
 
 
 def claim_or_resume(connection: Connection, run_key: DigestRunKey) -> tuple[int, int] | None:

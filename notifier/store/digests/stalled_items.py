@@ -7,7 +7,7 @@ from notifier.clock import Millis
 from notifier.domain.delivery import NEEDS_ATTENTION
 from notifier.domain.digest import StalledItems, StalledPayout
 from notifier.domain.payout import PayoutState
-from notifier.store.schema.tables import accounts, deliveries, payouts
+from notifier.store.schema.tables import accounts, deliveries, is_ended, payouts
 
 MAX_EXAMPLES = 3
 """Maximum number of examples of each type."""
@@ -18,7 +18,7 @@ def summarize_stalled(connection: Connection, *, late_before: Millis | None) -> 
 
     late_before: an unpaid payout created before this time (ms) is late; None: none is late.
     """
-    needs_attention = deliveries.c.state.in_(NEEDS_ATTENTION)
+    needs_attention = is_ended & deliveries.c.state.in_(NEEDS_ATTENTION)
     undelivered = connection.execute(
         sa.select(sa.func.count()).select_from(deliveries).where(needs_attention)
     ).scalar_one()

@@ -33,6 +33,10 @@ WAL_LIMIT_BYTES = 16 * 1024 * 1024
 """SQLite truncates the -wal file to this size after a long read let it grow."""
 
 
+CACHE_KIB = 16 * 1024
+"""Pages that each connection keeps in memory. SQLite's 2 MB are too few for the indexes of 100,000 deliveries."""
+
+
 class Database:
     """An open database with the current schema. Call close() at the end.
 
@@ -176,6 +180,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -
         "foreign_keys=ON",
         f"busy_timeout={LOCK_WAIT_MS}",
         f"journal_size_limit={WAL_LIMIT_BYTES}",
+        f"cache_size=-{CACHE_KIB}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

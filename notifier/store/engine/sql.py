@@ -1,5 +1,9 @@
-"""SQL helpers: inserts that both dialects support."""
+"""SQL helpers: inserts that both dialects support, and constants that partial indexes need.
 
+Statements that run often are built once: building one costs more than running it.
+"""
+
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,35 +14,32 @@ from sqlalchemy.engine import Connection
 
 def insert_or_ignore(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert rows. A row that conflicts with any unique key is skipped."""
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
     if rows:
-        connection.execute(dialect.insert(table).on_conflict_do_nothing(), list(rows))
+        connection.execute(_insert_or_ignore(connection.dialect.name, table), list(rows))
 
 
 def insert_returning(
-    connection: Connection, table: sa.Table, row: Mapping[str, object]
-) -> sa.Row[*tuple[Any, ...]] | None:
-    """Insert a row and return it as stored. None if it conflicts with a unique key; then nothing changes."""
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).values(**row).on_conflict_do_nothing().returning(table)
-    found: sa.Row[*tuple[Any, ...]] | None = connection.execute(statement).first()
+    connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]
+) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    """Insert rows and return them as stored, in any order. A row that conflicts with a unique key is skipped."""
+    statement = _insert_or_ignore(connection.dialect.name, table, is_returning=True)
+    found: Sequence[sa.Row[*tuple[Any, ...]]] = connection.execute(statement, list(rows)).all()
     return found
 
 
 def upsert_returning(
     connection: Connection,
     table: sa.Table,
-    row: Mapping[str, object],
+    rows: Sequence[Mapping[str, object]],
     *,
     key: Sequence[str],
     update: Sequence[str],
-) -> sa.Row[*tuple[Any, ...]]:
-    """Insert a row and return it as stored. If a row with this unique key exists, only the columns `update` change."""
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table).values(**row)
-    changed = {name: statement.excluded[name] for name in update}
-    statement = statement.on_conflict_do_update(index_elements=list(key), set_=changed).returning(table)
-    found: sa.Row[*tuple[Any, ...]] = connection.execute(statement).one()
+) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    """Insert rows and return them as stored, in any order. In a row whose unique key exists, only the columns `update`
+    change.
+    """
+    statement = _upsert(connection.dialect.name, table, tuple(key), tuple(update), is_returning=True)
+    found: Sequence[sa.Row[*tuple[Any, ...]]] = connection.execute(statement, list(rows)).all()
     return found
 
 
@@ -46,8 +47,37 @@ def upsert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, 
     """Insert rows. If the primary key exists, update the other given columns."""
     if not rows:
         return
-    dialect: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
-    keys = [column.name for column in table.primary_key]
-    statement = dialect.insert(table)
-    others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), list(rows))
+    key = tuple(column.name for column in table.primary_key)
+    others = tuple(name for name in rows[0] if name not in key)
+    connection.execute(_upsert(connection.dialect.name, table, key, others), list(rows))
+
+
+@functools.cache
+def _insert_or_ignore(dialect: str, table: sa.Table, *, is_returning: bool = False) -> sa.Insert:
+    statement: sa.Insert = insert_into(dialect, table).on_conflict_do_nothing()
+    return statement.returning(table) if is_returning else statement
+
+
+@functools.cache
+def _upsert(
+    dialect: str,
+    table: sa.Table,
+    key: tuple[str, ...],
+    update: tuple[str, ...],
+    *,
+    is_returning: bool = False,
+) -> sa.Insert:
+    insert = insert_into(dialect, table)
+    changed = {name: insert.excluded[name] for name in update}
+    statement: sa.Insert = insert.on_conflict_do_update(index_elements=list(key), set_=changed)
+    return statement.returning(table) if is_returning else statement
+
+
+def insert_into(dialect: str, table: sa.Table) -> Any:  # noqa: ANN401 - sqlite.Insert or postgresql.Insert, which are alike
+    """The insert of this dialect, which knows ON CONFLICT."""
+    return (sqlite if dialect == "sqlite" else postgresql).insert(table)
+
+
+def literal(value: str) -> sa.ColumnElement[str]:
+    """A constant inside the SQL text. A partial index is used only if the query repeats its condition literally."""
+    return sa.literal_column(f"'{value}'", sa.String())

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal_column,
     text,
 )
 
@@ -42,11 +43,14 @@ __all__ = [
     "digest_runs",
     "digest_schedules",
     "inbox",
+    "is_ended",
+    "is_open",
     "metadata",
     "notices",
     "panel_buttons",
     "payouts",
     "rate_limits",
+    "recipients",
     "reconciliation_runs",
     "snapshots",
     "withdrawals",
@@ -109,6 +113,8 @@ accounts = Table(
     Column("looked_up_at", BigInteger),
     # When the next look-up may start, in ms. A running look-up leases the account until then.
     Column("lookup_due_at", BigInteger, nullable=False, server_default="0"),
+    # When the oldest delivery began to wait for the referrer, in ms. NULL: none waits.
+    Column("waits_since", BigInteger),
     # Failed look-ups since the last success.
     Column("lookup_attempts", Integer, nullable=False, server_default="0"),
     # Reason of the last failed look-up. NULL after a success.
@@ -133,6 +139,14 @@ Index(
     accounts.c.lookup_due_at,
     sqlite_where=_REFERRER_UNKNOWN,
     postgresql_where=_REFERRER_UNKNOWN,
+)
+_HAS_WAITING = text("waits_since IS NOT NULL")
+Index(
+    "ix_accounts_waits",
+    accounts.c.lookup_due_at,
+    accounts.c.waits_since,
+    sqlite_where=_HAS_WAITING,
+    postgresql_where=_HAS_WAITING,
 )
 Index("ix_accounts_modified", accounts.c.modified_at, accounts.c.id)
 _NEEDS_RECHECK = text("recheck_at IS NOT NULL")
@@ -268,19 +282,16 @@ deliveries = Table(
     Column("file_id", Id, ForeignKey("digest_files.id")),
 )
 _IS_OPEN = text("state IN ('waiting', 'ready', 'sending')")
+_IS_READY, _IS_SENDING = text("state = 'ready'"), text("state = 'sending'")
 Index(
-    "ix_deliveries_recipient_queue",
+    "ix_deliveries_ready",
     deliveries.c.receive_id,
     deliveries.c.id,
-    sqlite_where=_IS_OPEN,
-    postgresql_where=_IS_OPEN,
+    sqlite_where=_IS_READY,
+    postgresql_where=_IS_READY,
 )
 Index(
-    "ix_deliveries_open",
-    deliveries.c.state,
-    deliveries.c.id,
-    sqlite_where=_IS_OPEN,
-    postgresql_where=_IS_OPEN,
+    "ix_deliveries_sending", deliveries.c.receive_id, sqlite_where=_IS_SENDING, postgresql_where=_IS_SENDING
 )
 Index(
     "ix_deliveries_account_target",
@@ -289,8 +300,21 @@ Index(
     sqlite_where=_IS_OPEN,
     postgresql_where=_IS_OPEN,
 )
+is_open = deliveries.c.state.in_([literal_column(f"'{state}'") for state in ("waiting", "ready", "sending")])
+"""Condition of a partial index. A query that may use the index repeats it literally."""
 _IS_DEGRADED = text("degraded_reason IS NOT NULL")
-Index("ix_deliveries_state", deliveries.c.state, deliveries.c.updated_at)
+is_ended = deliveries.c.state.not_in(
+    [literal_column(f"'{state}'") for state in ("waiting", "ready", "sending")]
+)
+"""Condition of a partial index, as `is_open`. A full index on the state would be chosen for open deliveries too."""
+_IS_ENDED = text("state NOT IN ('waiting', 'ready', 'sending')")
+Index(
+    "ix_deliveries_ended",
+    deliveries.c.state,
+    deliveries.c.updated_at,
+    sqlite_where=_IS_ENDED,
+    postgresql_where=_IS_ENDED,
+)
 _HAS_ORDER = text("order_id IS NOT NULL")
 Index("ix_deliveries_order", deliveries.c.order_id, sqlite_where=_HAS_ORDER, postgresql_where=_HAS_ORDER)
 _HAS_RUN = text("run_id IS NOT NULL")
@@ -342,6 +366,27 @@ attempts = Table(
 )
 Index("ix_attempts_delivery", attempts.c.delivery_id)
 Index("ix_attempts_started", attempts.c.started_at)
+
+recipients = Table(
+    "recipients",
+    metadata,
+    # open_id or chat_id.
+    Column("receive_id", String(128), primary_key=True),
+    # Oldest ready delivery. NULL: none is ready, or one is in sending. No foreign key: it changes with each claim.
+    Column("next_delivery_id", Id),
+    # When the next delivery may be sent, in ms. NULL: as next_delivery_id.
+    Column("next_at", BigInteger),
+    # No call before this moment, in ms: the rate limit per recipient.
+    Column("not_before", BigInteger, nullable=False, server_default="0"),
+)
+_HAS_NEXT = text("next_at IS NOT NULL")
+Index(
+    "ix_recipients_next",
+    recipients.c.next_at,
+    recipients.c.next_delivery_id,
+    sqlite_where=_HAS_NEXT,
+    postgresql_where=_HAS_NEXT,
+)
 
 rate_limits = Table(
     "rate_limits",

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("referrer_name_en", sa.Text(), server_default="", nullable=False),
         sa.Column("looked_up_at", sa.BigInteger(), nullable=True),
         sa.Column("lookup_due_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("waits_since", sa.BigInteger(), nullable=True),
         sa.Column("lookup_attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("lookup_error", sa.Text(), nullable=True),
         sa.Column("deactivated_at", sa.BigInteger(), nullable=True),
@@ -51,6 +52,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("looked_up_at IS NULL"),
         postgresql_where=sa.text("looked_up_at IS NULL"),
+    )
+    op.create_index(
+        "ix_accounts_waits",
+        "accounts",
+        ["lookup_due_at", "waits_since"],
+        unique=False,
+        sqlite_where=sa.text("waits_since IS NOT NULL"),
+        postgresql_where=sa.text("waits_since IS NOT NULL"),
     )
     op.create_table(
         "audit",
@@ -154,6 +163,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_rate_limits")),
     )
     op.create_table(
+        "recipients",
+        sa.Column("receive_id", sa.String(length=128), nullable=False),
+        sa.Column("next_delivery_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("next_at", sa.BigInteger(), nullable=True),
+        sa.Column("not_before", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("receive_id", name=op.f("pk_recipients")),
+    )
+    op.create_index(
+        "ix_recipients_next",
+        "recipients",
+        ["next_at", "next_delivery_id"],
+        unique=False,
+        sqlite_where=sa.text("next_at IS NOT NULL"),
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
+    op.create_table(
         "reconciliation_runs",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("trigger", sa.String(length=16), nullable=False),
@@ -250,20 +275,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("degraded_reason IS NOT NULL"),
     )
     op.create_index(
+        "ix_deliveries_ended",
+        "deliveries",
+        ["state", "updated_at"],
+        unique=False,
+        sqlite_where=sa.text("state NOT IN ('waiting', 'ready', 'sending')"),
+        postgresql_where=sa.text("state NOT IN ('waiting', 'ready', 'sending')"),
+    )
+    op.create_index(
         "ix_deliveries_file",
         "deliveries",
         ["file_id"],
         unique=False,
         sqlite_where=sa.text("file_id IS NOT NULL"),
         postgresql_where=sa.text("file_id IS NOT NULL"),
-    )
-    op.create_index(
-        "ix_deliveries_open",
-        "deliveries",
-        ["state", "id"],
-        unique=False,
-        sqlite_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
-        postgresql_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
     )
     op.create_index(
         "ix_deliveries_order",
@@ -274,12 +299,12 @@ def upgrade() -> None:
         postgresql_where=sa.text("order_id IS NOT NULL"),
     )
     op.create_index(
-        "ix_deliveries_recipient_queue",
+        "ix_deliveries_ready",
         "deliveries",
         ["receive_id", "id"],
         unique=False,
-        sqlite_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
-        postgresql_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
+        sqlite_where=sa.text("state = 'ready'"),
+        postgresql_where=sa.text("state = 'ready'"),
     )
     op.create_index(
         "ix_deliveries_rerouted",
@@ -297,7 +322,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("run_id IS NOT NULL"),
         postgresql_where=sa.text("run_id IS NOT NULL"),
     )
-    op.create_index("ix_deliveries_state", "deliveries", ["state", "updated_at"], unique=False)
+    op.create_index(
+        "ix_deliveries_sending",
+        "deliveries",
+        ["receive_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'sending'"),
+        postgresql_where=sa.text("state = 'sending'"),
+    )
     op.create_table(
         "notices",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

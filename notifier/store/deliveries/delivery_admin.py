@@ -7,8 +7,18 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
-from notifier.domain.delivery import NEEDS_ATTENTION, OPEN_STATES, CardVariant, DeliveryState
-from notifier.store.schema.tables import accounts, attempts, deliveries, delivery_notices, notices
+from notifier.domain.delivery import NEEDS_ATTENTION, CardVariant, DeliveryState
+from notifier.store import accounts as account_store
+from notifier.store.deliveries import recipients
+from notifier.store.schema.tables import (
+    accounts,
+    attempts,
+    deliveries,
+    delivery_notices,
+    is_ended,
+    is_open,
+    notices,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +169,7 @@ def list_dead_ids(connection: Connection) -> list[int]:
     return list(
         connection.execute(
             sa.select(deliveries.c.id)
-            .where(deliveries.c.state == DeliveryState.DEAD)
+            .where(is_ended, deliveries.c.state == DeliveryState.DEAD)
             .order_by(deliveries.c.id)
         ).scalars()
     )
@@ -196,12 +206,16 @@ def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
             **({} if keeps_recipient else {"receive_id": "", "receive_id_type": "", "reroute_reason": None}),
         )
     )
+    if keeps_recipient:
+        recipients.plan_next(connection, [row.receive_id], now=now)
+    elif row.account_ref is not None:
+        account_store.request_lookups(connection, [row.account_ref], now=now)
     return True
 
 
 def repeat_now(connection: Connection, delivery_id: int, *, now: Millis) -> None:
     """Make a delivery due whose outcome is unknown. Feishu answers a repeat with the message that it already has."""
-    connection.execute(
+    repeated = connection.execute(
         sa.update(deliveries)
         .where(
             deliveries.c.id == delivery_id,
@@ -210,7 +224,9 @@ def repeat_now(connection: Connection, delivery_id: int, *, now: Millis) -> None
             deliveries.c.due_at > now,
         )
         .values(due_at=now)
-    )
+        .returning(deliveries.c.receive_id)
+    ).scalars()
+    recipients.plan_next(connection, list(repeated), now=now)
 
 
 def _next_key(key: str) -> str:
@@ -231,15 +247,14 @@ def drop(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
 
 def count_by_state(connection: Connection) -> dict[str, int]:
     """Number of deliveries per state."""
-    rows = connection.execute(sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state))
+    counts = sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state)
+    rows = [*connection.execute(counts.where(is_ended)), *connection.execute(counts.where(is_open))]
     return {state: count for state, count in rows}  # noqa: C416 - rows are not pairs to mypy
 
 
 def get_oldest_open_at(connection: Connection) -> Millis | None:
     """When the oldest open delivery was created, in ms; None if there is none."""
-    return connection.execute(
-        sa.select(sa.func.min(deliveries.c.created_at)).where(deliveries.c.state.in_(OPEN_STATES))
-    ).scalar()
+    return connection.execute(sa.select(sa.func.min(deliveries.c.created_at)).where(is_open)).scalar()
 
 
 def count_failure_reasons(connection: Connection, *, limit: int) -> list[tuple[str, int | None, str, int]]:
@@ -247,7 +262,7 @@ def count_failure_reasons(connection: Connection, *, limit: int) -> list[tuple[s
     count = sa.func.count().label("row_count")
     rows = connection.execute(
         sa.select(deliveries.c.state, deliveries.c.last_code, deliveries.c.last_error, count)
-        .where(deliveries.c.state.in_(NEEDS_ATTENTION))
+        .where(is_ended, deliveries.c.state.in_(NEEDS_ATTENTION))
         .group_by(deliveries.c.state, deliveries.c.last_code, deliveries.c.last_error)
         .order_by(count.desc())
         .limit(limit)
@@ -260,7 +275,7 @@ def count_reroute_reasons(connection: Connection, *, since: Millis, limit: int) 
     count = sa.func.count().label("row_count")
     rows = connection.execute(
         sa.select(deliveries.c.last_error, count)
-        .where(deliveries.c.state == DeliveryState.REROUTED, deliveries.c.updated_at >= since)
+        .where(is_ended, deliveries.c.state == DeliveryState.REROUTED, deliveries.c.updated_at >= since)
         .group_by(deliveries.c.last_error)
         .order_by(count.desc())
         .limit(limit)

@@ -1,5 +1,8 @@
 """Addressing: sets the recipient of deliveries and creates reroutes to the fallback group."""
 
+from collections import Counter
+from collections.abc import Callable, Collection
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -7,49 +10,62 @@ from notifier.clock import Millis
 from notifier.domain.delivery import CardVariant, Delivery, DeliveryState
 from notifier.domain.route import Recipient
 from notifier.store import notices
-from notifier.store.schema.tables import deliveries, delivery_notices
+from notifier.store.deliveries import recipients
+from notifier.store.schema.tables import deliveries, delivery_notices, is_open
 
-
-def assign_recipient(
-    connection: Connection, account_ref: int, target: str, recipient: Recipient | None, *, now: Millis
-) -> int:
-    """Set the recipient of all waiting deliveries of this account and target, and return their number.
-
-    recipient: None if there is none; then the deliveries become dead.
-    """
-    if recipient is None:
-        values: dict[str, object] = {
-            "state": DeliveryState.DEAD,
-            "last_error": "no recipient: the referrer is unknown, and no fallback group is configured",
-        }
-    else:
-        values = {
-            "state": DeliveryState.READY,
-            "receive_id_type": recipient.id_type,
-            "receive_id": recipient.id,
-            "reroute_reason": recipient.reroute_reason,
-            "due_at": now,
-        }
-    return connection.execute(
-        sa.update(deliveries)
-        .where(
-            deliveries.c.account_ref == account_ref,
-            deliveries.c.target == target,
-            deliveries.c.state == DeliveryState.WAITING,
-        )
-        .values(updated_at=now, **values)
-    ).rowcount
-
-
-def list_waiting_targets(connection: Connection, account_ref: int) -> list[str]:
-    """Targets of the deliveries of this account that have no recipient yet."""
-    return list(
-        connection.execute(
-            sa.select(deliveries.c.target)
-            .where(deliveries.c.account_ref == account_ref, deliveries.c.state == DeliveryState.WAITING)
-            .distinct()
-        ).scalars()
+_NO_RECIPIENT = "no recipient: the referrer is unknown, and no fallback group is configured"
+_LIST_WAITING = sa.select(deliveries.c.id, deliveries.c.account_ref, deliveries.c.target).where(
+    deliveries.c.account_ref.in_(sa.bindparam("refs", expanding=True)),
+    is_open,
+    deliveries.c.state == DeliveryState.WAITING,
+)
+_ADDRESS = (
+    sa.update(deliveries)
+    .where(deliveries.c.id == sa.bindparam("waiting_id"))
+    .values(
+        state=sa.bindparam("new_state"),
+        receive_id_type=sa.bindparam("new_id_type"),
+        receive_id=sa.bindparam("new_receive_id"),
+        reroute_reason=sa.bindparam("new_reroute_reason"),
+        due_at=sa.bindparam("now"),
+        updated_at=sa.bindparam("now"),
+        last_error=sa.func.coalesce(sa.bindparam("error", type_=sa.Text), deliveries.c.last_error),
     )
+)
+
+
+def address_waiting(
+    connection: Connection,
+    account_refs: Collection[int],
+    choose: Callable[[int, str], Recipient | None],
+    *,
+    now: Millis,
+) -> Counter[int]:
+    """Set the recipient of all waiting deliveries of these accounts. Returns their number by account.
+
+    choose: the recipient for an account and a target. None if there is none; then the delivery becomes dead.
+    """
+    waiting = connection.execute(_LIST_WAITING, {"refs": sorted(account_refs)}).all()
+    if not waiting:
+        return Counter()
+    chosen = {(row.account_ref, row.target): choose(row.account_ref, row.target) for row in waiting}
+    rows = []
+    for row in waiting:
+        recipient = chosen[row.account_ref, row.target]
+        rows.append(
+            {
+                "waiting_id": row.id,
+                "new_state": DeliveryState.READY if recipient else DeliveryState.DEAD,
+                "new_id_type": recipient.id_type if recipient else "",
+                "new_receive_id": recipient.id if recipient else "",
+                "new_reroute_reason": recipient.reroute_reason if recipient else None,
+                "now": now,
+                "error": None if recipient else _NO_RECIPIENT,
+            }
+        )
+    connection.execute(_ADDRESS, rows)
+    recipients.plan_next(connection, [each.id for each in chosen.values() if each is not None], now=now)
+    return Counter(row.account_ref for row in waiting)
 
 
 def create_reroute(connection: Connection, delivery: Delivery, recipient: Recipient, *, now: Millis) -> int:
@@ -94,6 +110,7 @@ def create_reroute(connection: Connection, delivery: Delivery, recipient: Recipi
             ),
         )
     )
+    recipients.plan_next(connection, [recipient.id], now=now)
     return new_id
 
 
@@ -108,6 +125,7 @@ def _find_unsent_reroute(connection: Connection, delivery: Delivery, recipient: 
             if delivery.order_id is None
             else deliveries.c.order_id == delivery.order_id,
             deliveries.c.receive_id == recipient.id,
+            is_open,
             deliveries.c.state == DeliveryState.READY,
             deliveries.c.body.is_(None),
             deliveries.c.rerouted_from.is_not(None),

@@ -1,0 +1,1 @@
+"""Deliveries: addressed, claimed, sent, and repaired by operators."""
