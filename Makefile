@@ -60,10 +60,8 @@ deps: $(READY)     ## check that each dependency is used and each import declare
 
 check: lint types rooms deps test  ## all checks above; CI runs this
 
-bench: $(READY)    ## measure throughput and latency in one run
-	PYTHONPATH=tests $(BIN)/python tests/bench/burst.py
-	PYTHONPATH=tests $(BIN)/python tests/bench/clicks.py
-	PYTHONPATH=tests $(BIN)/python tests/bench/digest.py
+bench: $(READY)    ## measure throughput and latency against their pairs (10 minutes)
+	PYTHONPATH=tests $(BIN)/python tests/bench/all.py
 
 kills: $(READY)    ## 200 kills between a click and the last card (30 minutes)
 	NOTIFIER_TESTS_KILLS=200 $(BIN)/pytest tests/stories/test_withdrawal_kills.py
