@@ -7,7 +7,7 @@ from datetime import tzinfo
 from decimal import Decimal
 
 from babel.core import Locale
-from babel.numbers import format_currency, format_decimal, get_currency_precision, list_currencies
+from babel.numbers import get_currency_precision, get_currency_symbol, list_currencies
 
 from notifier.clock import Millis, from_millis
 from notifier.domain.account import Referrer
@@ -37,19 +37,18 @@ _MARKS = re.compile(
 )
 _JOINERS = "\u200c\u200d\ufe0f"
 """These join emoji and letters. Alone they are invisible."""
-_HARMFUL = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # controls
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # controls that are no white space
     "\u00ad\u034f\u061c\u180e"  # soft hyphen, grapheme joiner, Arabic mark, Mongolian separator
     "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # zero width, bidirectional marks and overrides
-    "\u2028\u2029\ufff9-\ufffb"  # separators, interlinear annotations
+    "\ufff9-\ufffb"  # interlinear annotations
+    "\u115f\u1160\u2800\u3164\uffa0"  # invisible, although Unicode counts these as letters or signs
     "\ud800-\udfff"  # halves of a character
     "\U000e0000-\U000e007f]"  # tags
 )
-"""What can hide or turn other text. The list is explicit, because this Python's tables do not know every character of a
-name: a character that is new to Unicode, or in private use, stays.
+"""What is invisible, or can hide or turn other text. The list is explicit: a character that this Python's tables do not
+know yet, or that is in private use, stays in a name. White space becomes a blank.
 """
-_BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
-"""Unicode counts these as letters or signs, but they are invisible."""
 
 REFERRER_SELF = Bilingual(zh="内推人本人", en="The referrer")
 GROUP = Bilingual(zh="原定的群", en="The group it was meant for")
@@ -63,34 +62,28 @@ def money(asset: Asset, amount: Decimal) -> str:
 
     An unknown number of Feishu's stands apart: `1,200.00（币种 currency 49）`.
     """
-    decimals = _decimals(amount)
-    if asset.kind is Kind.POINTS:
-        return format_decimal(amount, format=_pattern(decimals), locale=FIGURES)
-    if asset.currency not in _iso_codes():
-        figures = format_decimal(amount, format=_pattern(max(2, decimals)), locale=FIGURES)
-        if (
-            asset.currency.isdecimal()
-        ):  # a number of Feishu's that is newer than our list is not a part of the amount
-            return f"{figures}（币种 currency {asset.currency}）"
-        return f"{clean(asset.currency, 16)} {figures}"
-    digits = max(get_currency_precision(asset.currency), decimals)
-    return format_currency(
-        amount, asset.currency, format=f"¤{_pattern(digits)}", locale=FIGURES, currency_digits=False
-    )
-
-
-def _decimals(amount: Decimal) -> int:
     exponent = amount.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
-def _pattern(decimals: int) -> str:
-    return "#,##0" + ("." + "0" * decimals if decimals else "")
+    decimals = max(0, -exponent) if isinstance(exponent, int) else 0
+    if asset.kind is Kind.POINTS:
+        return f"{amount:,.{decimals}f}"
+    symbol, least_decimals = _currencies().get(asset.currency, ("", 2))
+    figures = f"{amount:,.{max(least_decimals, decimals)}f}"
+    if symbol:
+        return f"-{symbol}{figures[1:]}" if figures.startswith("-") else f"{symbol}{figures}"
+    if (
+        asset.currency.isdecimal()
+    ):  # a number of Feishu's that is newer than our list is not a part of the amount
+        return f"{figures}（币种 currency {asset.currency}）"
+    return f"{clean(asset.currency, 16)} {figures}"
 
 
 @functools.cache
-def _iso_codes() -> frozenset[str]:
-    return frozenset(list_currencies(FIGURES))
+def _currencies() -> dict[str, tuple[str, int]]:
+    """Return the symbol and the number of decimals of each currency of ISO 4217."""
+    return {
+        code: (get_currency_symbol(code, FIGURES), get_currency_precision(code))
+        for code in list_currencies(FIGURES)
+    }
 
 
 def signed(asset: Asset, delta: Decimal) -> str:
@@ -125,20 +118,13 @@ def short_order_id(order_id: str) -> str:
 
 
 def _visible_line(text: str, longest: int) -> str:
-    shown = "".join(" " if char.isspace() else char for char in text[: longest * 20] if _is_shown(char))
-    return _MARKS.sub(r"\1", " ".join(shown.split()))
+    return _MARKS.sub(r"\1", " ".join(_HIDDEN.sub("", text[: longest * 20]).split()))
 
 
 def _cut(shown: str, longest: int) -> str:
     if not shown.strip(f" {_JOINERS}"):
         return ""
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
-
-
-def _is_shown(char: str) -> bool:
-    if char.isspace() or char in _JOINERS:
-        return True
-    return char not in _BLANKS and _HARMFUL.match(char) is None
 
 
 def person(referrer: Referrer) -> Person:
@@ -150,6 +136,7 @@ def person(referrer: Referrer) -> Person:
     )
 
 
+@functools.lru_cache(maxsize=256)
 def label(asset: Asset) -> Bilingual:
     """Return the name of an asset: `积分 / Points`, `现金（CNY） / Cash (CNY)`."""
     if asset.kind is Kind.POINTS:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from babel.numbers import format_currency, get_currency_precision, list_currencies
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,17 @@ def cash(code: str) -> Asset:
 )
 def test_money_is_written_as_people_write_it(asset: Asset, amount: str, shown: str) -> None:
     assert shown == money(asset, Decimal(amount))
+
+
+@given(st.sampled_from(sorted(list_currencies("zh_CN"))), st.integers(-(10**17), 10**17), st.integers(0, 4))
+def test_figures_are_those_of_the_chinese_locale(code: str, units: int, decimals: int) -> None:
+    amount = Decimal(units).scaleb(-4).quantize(Decimal(1).scaleb(-decimals))
+    exponent = amount.normalize().as_tuple().exponent
+    shown = max(get_currency_precision(code), -int(exponent))
+    pattern = "¤#,##0" + ("." + "0" * shown if shown else "")
+
+    expected = format_currency(amount, code, format=pattern, locale="zh_CN", currency_digits=False)
+    assert expected == money(cash(code), amount)
 
 
 @pytest.mark.parametrize(
