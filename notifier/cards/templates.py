@@ -1,13 +1,11 @@
 """Renders Jinja templates to card JSON. Data can never become JSON structure, markup or a mention.
 
-Every text that a template outputs is a numbered placeholder while the JSON is parsed. The text then replaces its
-placeholder in the parsed strings. Where Feishu reads Markdown (tags markdown and lark_md, and table cells of these
-types), the text is escaped first. Numbers and booleans are written as JSON literals.
+Every text that a template outputs is a placeholder while the JSON is parsed: see `placeholders`. Numbers and booleans
+are written as JSON literals.
 """
 
 import functools
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,15 +21,14 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
+from notifier.cards.placeholders import Placeholders, without_placeholders
 from notifier.domain.delivery import CardVariant
 from notifier.errors import TemplateBroken
 
 SHIPPED_HERE = Path(__file__).resolve().parents[1] / "templates"
 """The templates of an installed package. In a source checkout they are beside the package."""
 
-OPEN, CLOSE = "\ue000", "\ue001"
-_SLOT = re.compile(f"{OPEN}(\\d+){CLOSE}")
-_slots: ContextVar[list[str]] = ContextVar("slots")
+_placeholders: ContextVar[Placeholders] = ContextVar("placeholders")
 
 BALANCE_TEMPLATES = {
     CardVariant.FULL: "balance_change.json.j2",
@@ -57,24 +54,11 @@ OUR_TEMPLATES = tuple(
 
 _UNSAFE_FILTERS = ("safe", "xmlattr", "urlize", "pprint", "forceescape", "escape", "e")
 _FOR_FINISHED_JSON = frozenset({"trim", "length", "count", "default", "d", "string", "list", "first", "last"})
-_MARKDOWN_TAGS = frozenset({"markdown", "lark_md"})
-_MARKDOWN_KEYS = frozenset({"content", "i18n_content"})
-_ESCAPED = "&<>*_~`[]()#:!-+/\\\"'$|{}@.="
-_ENTITIES = {ord(char): f"&#{ord(char)};" for char in _ESCAPED}
 
 
 def shipped_templates() -> Path:
     """Return the folder of the shipped templates."""
     return SHIPPED_HERE if SHIPPED_HERE.is_dir() else SHIPPED_HERE.parents[1] / "templates"
-
-
-def escape_markdown(text: str) -> str:
-    """Return text that Feishu's Markdown shows verbatim, on one line.
-
-    Source: the escape table of Feishu's rich-text page, read 2026-05. We also escape the ampersand, bar, braces, at
-    sign, dot (bare links, numbered lists) and equals sign.
-    """
-    return " ".join(text.splitlines()).translate(_ENTITIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +77,14 @@ class TemplateFault:
         return f"{place}: {self.message}"
 
 
-class _Joining(CodeGenerator):
-    """Compiles `a ~ b` to a call of `joined`. Jinja's own join would HTML-escape a text next to finished JSON."""
+class _CardCode(CodeGenerator):
+    """Compiles `{{ a }}` to `finalize` and `a ~ b` to `joined`. Jinja's own code would HTML-escape texts."""
+
+    def _output_child_pre(self, *_: object) -> None:
+        self.write("environment.finalize(")
+
+    def _output_child_post(self, *_: object) -> None:
+        self.write(")")
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802 - Jinja's name for it
         self.write("environment.joined((")
@@ -110,12 +100,12 @@ class _Environment(ImmutableSandboxedEnvironment):
     Any other operation could make a text part of the template. In a join the text becomes a placeholder.
     """
 
-    code_generator_class = _Joining
+    code_generator_class = _CardCode
     intercepted_binops = frozenset({"+", "%"})
 
     def joined(self, values: Sequence[object]) -> str:
         if any(isinstance(value, Markup) for value in values):
-            return Markup("").join(_as_json(value) for value in values)
+            return Markup("".join(map(_as_json, values)))  # noqa: S704 - all texts are placeholders
         return "".join(str(value) for value in values)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's own
@@ -184,10 +174,10 @@ class CardTemplates:
 
     def render(self, name: str, context: Mapping[str, object]) -> dict[str, Any]:
         """Render a template to parsed JSON. Raises TemplateBroken with file, line and reason."""
-        token = _slots.set([])
+        placeholders = Placeholders(name)
+        token = _placeholders.set(placeholders)
         try:
-            text = self._environment.get_template(name).render(**context)
-            filled = _fill(_parsed(text, name), _slots.get())
+            return placeholders.fill(_parsed(self._environment.get_template(name).render(**context), name))
         except TemplateBroken:
             raise
         except jinja2.TemplateSyntaxError as error:
@@ -206,118 +196,56 @@ class CardTemplates:
                 str(TemplateFault(template=name, line=line, message=f"{type(error).__name__}: {error}"))
             ) from error
         finally:
-            _slots.reset(token)
-        return filled
+            _placeholders.reset(token)
 
 
-def _as_json(value: object) -> Markup:
+def _as_json(value: object) -> str:
     """Return the output of `{{ … }}`: a placeholder for text, a literal for numbers. Finished JSON stays unchanged."""
-    if isinstance(value, Markup):
-        return value
+    if isinstance(value, str):
+        return value if isinstance(value, Markup) else _placeholders.get().add(str(value))
     if isinstance(value, Decimal):
-        return Markup(str(value))  # noqa: S704 - a number
+        return str(value)
     if value is None or isinstance(value, bool | int | float):
-        return Markup(json.dumps(value, allow_nan=False))  # noqa: S704 - a number, a boolean or null
-    if isinstance(value, jinja2.Undefined):
-        str(value)  # raises an error with the undefined name
-    return _slot(str(value))
-
-
-def _slot(text: str) -> Markup:
-    slots = _slots.get()
-    slots.append(text)
-    return Markup(f"{OPEN}{len(slots) - 1}{CLOSE}")  # noqa: S704 - a number between two marks
+        return json.dumps(value, allow_nan=False)
+    return _placeholders.get().add(str(value))  # of an undefined name, this raises an error that names it
 
 
 def _tojson(value: object) -> Markup:
     """Return a list or object as JSON. The texts in it become placeholders."""
-    return Markup(json.dumps(_slotted(value), default=str))  # noqa: S704 - all texts are placeholders
+    return Markup(json.dumps(_with_placeholders(value), default=str))  # noqa: S704 - all texts are placeholders
 
 
-def _slotted(value: object) -> object:
+def _with_placeholders(value: object) -> object:
     match value:
         case str():
-            return str(_slot(value))
+            return _placeholders.get().add(value)
         case Mapping():
-            return {str(_slot(str(key))): _slotted(each) for key, each in value.items()}
+            return {
+                _placeholders.get().add(str(key)): _with_placeholders(each) for key, each in value.items()
+            }
         case list() | tuple():
-            return [_slotted(each) for each in value]
+            return [_with_placeholders(each) for each in value]
         case _:
             return value
 
 
-def _parsed(text: str, name: str) -> dict[str, Any]:
-    card = json.loads(_checked_literals(text, name), parse_constant=_no_constant)
+def _parsed(output: str, name: str) -> dict[str, Any]:
+    card = _JSON.decode(output)
     if not isinstance(card, dict):
         raise TemplateBroken(f"{name}: renders {type(card).__name__}, not a JSON object")
     return card
-
-
-def _checked_literals(text: str, name: str) -> str:
-    """Reject templates that contain the two reserved characters of placeholders."""
-    if text.count(OPEN) != text.count(CLOSE) or len(_SLOT.findall(text)) != text.count(OPEN):
-        raise TemplateBroken(f"{name}: the characters U+E000 and U+E001 are reserved")
-    return text
-
-
-def _fill(node: Any, slots: Sequence[str], *, markdown: bool = False) -> Any:  # noqa: ANN401 - JSON
-    match node:
-        case str():
-            return _SLOT.sub(lambda m: _put_back(slots, int(m[1]), markdown=markdown), node)
-        case list():
-            return [_fill(each, slots, markdown=markdown) for each in node]
-        case dict():
-            return _filled(node, slots, markdown=markdown)
-        case _:
-            return node
-
-
-def _filled(node: dict[str, Any], slots: Sequence[str], *, markdown: bool) -> dict[str, Any]:
-    """Fill the names first, because the tag and the names decide whether a value is Markdown."""
-    named = {_fill(key, slots): value for key, value in node.items()}
-    tag = _fill(named["tag"], slots) if isinstance(named.get("tag"), str) else None
-    cells = _markdown_columns(_fill(named.get("columns"), slots)) if tag == "table" else frozenset()
-    return {
-        name: _filled_rows(value, slots, cells=cells)
-        if name == "rows" and isinstance(value, list)
-        else _fill(value, slots, markdown=markdown or (tag in _MARKDOWN_TAGS and name in _MARKDOWN_KEYS))
-        for name, value in named.items()
-    }
-
-
-def _markdown_columns(columns: object) -> frozenset[object]:
-    return frozenset(
-        column.get("name")
-        for column in (columns if isinstance(columns, list) else ())
-        if isinstance(column, dict) and column.get("data_type") in _MARKDOWN_TAGS
-    )
-
-
-def _filled_rows(rows: list[Any], slots: Sequence[str], *, cells: frozenset[object]) -> list[Any]:
-    return [
-        {
-            name: _fill(value, slots, markdown=name in cells)
-            for name, value in ((_fill(key, slots), value) for key, value in row.items())
-        }
-        if isinstance(row, dict)
-        else _fill(row, slots)
-        for row in rows
-    ]
-
-
-def _put_back(slots: Sequence[str], number: int, *, markdown: bool) -> str:
-    if number >= len(slots):
-        raise TemplateBroken("the characters U+E000 and U+E001 are reserved")
-    return escape_markdown(slots[number]) if markdown else slots[number]
 
 
 def _no_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
+_JSON = json.JSONDecoder(parse_constant=_no_constant)
+
+
 def _json_fault(error: json.JSONDecodeError) -> str:
     rows = error.doc.splitlines() or [""]
-    row = _SLOT.sub("…", rows[min(error.lineno, len(rows)) - 1]).strip()
+    row = without_placeholders(rows[min(error.lineno, len(rows)) - 1]).strip()
     return f"{error.msg} at line {error.lineno} of the output: {row[:80]}"
 
 

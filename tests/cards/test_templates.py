@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier.cards.balance_text import person
+from notifier.cards.placeholders import escape_markdown
 from notifier.cards.templates import (
     BALANCE_TEMPLATES,
     OUR_TEMPLATES,
     CardTemplates,
-    escape_markdown,
     shipped_templates,
 )
 from notifier.config.settings import Config
@@ -141,6 +141,7 @@ MARKDOWN_PLACES = {
     "a table cell": TABLE.replace("COLUMNS", COLUMNS).replace("ROWS", ROWS),
     "rows by tojson": TABLE.replace("COLUMNS", COLUMNS).replace("ROWS", '{{ [{"n": text}] | tojson }}'),
     "columns by tojson": TABLE.replace("COLUMNS", "{{ " + COLUMNS + " | tojson }}").replace("ROWS", ROWS),
+    "an element among rows of no table": '{"rows": [{"tag": "markdown", "content": "{{ text }}"}]}',
     "a table of names put in": (
         '{% set n, t, d = "n", "table", "lark_md" %}'
         '{"tag": "{{ t }}", "columns": [{"name": "{{ n }}", "data_type": "{{ d }}"}],'
