@@ -4,6 +4,7 @@ Every text that a template outputs is a placeholder while the JSON is parsed: se
 are written as JSON literals.
 """
 
+import dataclasses
 import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ import jinja2
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.exceptions import SecurityError
-from jinja2.runtime import Context
+from jinja2.runtime import Context, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -108,6 +109,21 @@ class _Environment(ImmutableSandboxedEnvironment):
             return Markup("".join(map(_as_json, values)))  # noqa: S704 - all texts are placeholders
         return "".join(str(value) for value in values)
 
+    def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - Jinja's own
+        """Read a field of a card without the checks that every other access passes."""
+        kind: type = type(obj)
+        if attribute in _public_fields(kind):
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
+
+    def call(self, context: Context, obj: Any, /, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - Jinja's own
+        """Call a macro without the checks that every other call passes."""
+        if type(obj) is not Macro:
+            return super().call(context, obj, *args, **named)
+        named.pop("_loop_vars", None)  # Jinja's own names, for functions that ask for the context
+        named.pop("_block_vars", None)
+        return obj(context.eval_ctx, *args, **named)
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - Jinja's own
         if not isinstance(left, Markup) and not isinstance(right, Markup):
             return super().call_binop(context, operator, left, right)
@@ -122,6 +138,13 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:  # noqa: ANN401 - Jinja's own
         return not isinstance(obj, Markup) and super().is_safe_attribute(obj, attr, value)
+
+
+@functools.cache
+def _public_fields(kind: type) -> frozenset[str]:
+    """Return the names of the fields that a template may read, if the values of this type are part of a card."""
+    fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
+    return frozenset(field.name for field in fields if not field.name.startswith("_"))
 
 
 def _for_texts(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
