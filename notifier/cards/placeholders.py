@@ -5,15 +5,16 @@ strings. Where Feishu reads Markdown (tags markdown and lark_md, and table cells
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from notifier.errors import TemplateBroken
 
 OPEN, CLOSE = "\ue000", "\ue001"
 _MARKS = re.compile(f"{OPEN}[0-9]+{CLOSE}|[{OPEN}{CLOSE}]")
-_MARKDOWN_TAGS = frozenset({"markdown", "lark_md"})
+_MARKDOWN_TAGS = ("markdown", "lark_md")
 _MARKDOWN_KEYS = frozenset({"content", "i18n_content"})
+_NONE: frozenset[object] = frozenset()
 _ESCAPED = "&<>*_~`[]()#:!-+/\\\"'$|{}@.="
 _ENTITIES = {ord(char): f"&#{ord(char)};" for char in _ESCAPED}
 
@@ -46,64 +47,79 @@ class Placeholders:
         self._texts[placeholder] = text
         return placeholder
 
-    def fill(self, node: Any, *, markdown: bool = False) -> Any:  # noqa: ANN401 - JSON
-        """Return parsed JSON with the texts in their places.
+    def fill(self, card: dict[str, Any]) -> dict[str, Any]:
+        """Put the texts into the parsed JSON of a card, which is changed and returned.
 
-        markdown: whether Feishu reads the strings in it as Markdown. Raises TemplateBroken if a template contains one
-        of the two characters that mark a placeholder.
+        Each string is looked at once, so a text that looks like a placeholder stays a text. Raises TemplateBroken if a
+        template contains one of the two characters that mark a placeholder.
         """
-        if isinstance(node, str):
-            return node if node.isascii() else self._fill_string(node, markdown=markdown)
-        if isinstance(node, dict):
-            return self._fill_object(node, markdown=markdown)
-        if isinstance(node, list):
-            return [self.fill(each, markdown=markdown) for each in node]
-        return node
+        self._fill_object(card, is_markdown=False)
+        return card
 
-    def _fill_string(self, string: str, *, markdown: bool) -> str:
-        text = self._texts.get(string)
-        if text is not None:
-            return escape_markdown(text) if markdown else text
-        return _MARKS.sub(lambda found: self._text_of(found[0], markdown=markdown), string)
-
-    def _text_of(self, placeholder: str, *, markdown: bool) -> str:
-        text = self._texts.get(placeholder)
-        if text is None:
-            raise TemplateBroken(f"{self._template}: the characters U+E000 and U+E001 are reserved")
-        return escape_markdown(text) if markdown else text
-
-    def _fill_object(self, node: dict[str, Any], *, markdown: bool) -> dict[str, Any]:
-        """Fill the names first, because the tag and the names decide whether a value is Markdown."""
-        if not all(map(str.isascii, node)):
-            node = {self.fill(name): value for name, value in node.items()}
-        tag = self.fill(node.get("tag"))
+    def _fill_object(self, node: dict[str, Any], *, is_markdown: bool) -> None:
+        """Fill the names and read the tag first, because they decide which values are Markdown."""
+        self._fill_names(node)
+        tag = node.get("tag")
+        if isinstance(tag, str) and not tag.isascii():
+            tag = self._filled(tag, is_markdown=False)
         if tag == "table":
-            return self._fill_table(node, markdown=markdown)
-        is_markdown = isinstance(tag, str) and tag in _MARKDOWN_TAGS
-        return {
-            name: self.fill(value, markdown=markdown or (is_markdown and name in _MARKDOWN_KEYS))
-            for name, value in node.items()
-        }
+            self._fill_table(node, is_markdown=is_markdown)
+        else:
+            names = _MARKDOWN_KEYS if tag in _MARKDOWN_TAGS else _NONE
+            self._fill_members(node, is_markdown=is_markdown, markdown_names=names)
 
-    def _fill_table(self, node: dict[str, Any], *, markdown: bool) -> dict[str, Any]:
-        """Fill the columns first, because they decide which cells are Markdown."""
-        filled = {
-            name: value if name == "rows" and isinstance(value, list) else self.fill(value, markdown=markdown)
-            for name, value in node.items()
-        }
-        columns = filled.get("columns")
+    def _fill_names(self, node: dict[str, Any]) -> None:
+        if not "".join(node).isascii():
+            members = list(node.items())
+            node.clear()
+            node.update((self._filled(name, is_markdown=False), value) for name, value in members)
+
+    def _fill_members(
+        self,
+        node: dict[str, Any] | list[Any],
+        *,
+        is_markdown: bool,
+        markdown_names: Collection[object] = _NONE,
+    ) -> None:
+        members: Iterable[tuple[Any, Any]] = node.items() if isinstance(node, dict) else enumerate(node)
+        for name, value in members:
+            if isinstance(value, str):
+                if not value.isascii():
+                    node[name] = self._filled(value, is_markdown=is_markdown or name in markdown_names)
+            elif isinstance(value, dict):
+                self._fill_object(value, is_markdown=is_markdown or name in markdown_names)
+            elif isinstance(value, list):
+                self._fill_members(value, is_markdown=is_markdown or name in markdown_names)
+
+    def _fill_table(self, table: dict[str, Any], *, is_markdown: bool) -> None:
+        """Fill the rows last, because the columns decide which cells are Markdown."""
+        rows = table.get("rows")
+        if isinstance(rows, list):
+            table["rows"] = []
+        self._fill_members(table, is_markdown=is_markdown)
+        columns = table.get("columns")
         cells = {
             column.get("name")
             for column in (columns if isinstance(columns, list) else ())
             if isinstance(column, dict) and column.get("data_type") in _MARKDOWN_TAGS
         }
-        rows = node.get("rows")
-        if isinstance(rows, list):
-            filled["rows"] = [self._fill_row(row, cells, markdown=markdown) for row in rows]
-        return filled
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, dict):
+                self._fill_names(row)
+                self._fill_members(row, is_markdown=is_markdown, markdown_names=cells)
+                table["rows"].append(row)
+            else:
+                others = [row]
+                self._fill_members(others, is_markdown=is_markdown)
+                table["rows"] += others
 
-    def _fill_row(self, row: object, cells: Collection[object], *, markdown: bool) -> object:
-        if not isinstance(row, dict):
-            return self.fill(row, markdown=markdown)
-        named = ((self.fill(name), value) for name, value in row.items())
-        return {name: self.fill(value, markdown=markdown or name in cells) for name, value in named}
+    def _filled(self, string: str, *, is_markdown: bool) -> str:
+        text = self._texts.get(string)
+        if text is None:
+            return _MARKS.sub(lambda found: self._filled_mark(found[0], is_markdown=is_markdown), string)
+        return escape_markdown(text) if is_markdown else text
+
+    def _filled_mark(self, mark: str, *, is_markdown: bool) -> str:
+        if mark not in self._texts:
+            raise TemplateBroken(f"{self._template}: the characters U+E000 and U+E001 are reserved")
+        return self._filled(mark, is_markdown=is_markdown)

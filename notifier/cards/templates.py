@@ -105,9 +105,9 @@ class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "%"})
 
     def joined(self, values: Sequence[object]) -> str:
-        if any(isinstance(value, Markup) for value in values):
+        if Markup in map(type, values):
             return Markup("".join(map(_as_json, values)))  # noqa: S704 - all texts are placeholders
-        return "".join(str(value) for value in values)
+        return "".join(map(str, values))
 
     def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - Jinja's own
         """Read a field of a card without the checks that every other access passes."""
