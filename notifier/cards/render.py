@@ -45,8 +45,8 @@ class Problem(Protocol):
         """What is wrong, for people."""
 
 
-Check = Callable[[object], Sequence[Problem]]
-"""Checks a card against the known rules of Feishu. An empty result means that Feishu accepts it."""
+Check = Callable[[object, str], Sequence[Problem]]
+"""Checks a card, given parsed and as compact JSON, against the known rules of Feishu. Empty: Feishu accepts it."""
 
 Card = BalanceChangeCard | WithdrawalCard | DigestCard
 
@@ -100,7 +100,7 @@ class Renderer:
         if rendered is None:
             body = serialise({"text": plain_text(card)})
             return Content(variant=CardVariant.TEXT, msg_type="text", body=body, fault=fault)
-        return Content(variant=variant, msg_type="interactive", body=serialise(rendered), fault=fault)
+        return Content(variant=variant, msg_type="interactive", body=rendered[1], fault=fault)
 
     def posted(self, posted: PostedCard) -> dict[str, Any] | None:
         """Return the current form of a posted card, in its variant or a lower one; None for plain text.
@@ -110,7 +110,8 @@ class Renderer:
         card = self._shown(posted, target=posted.target, reroute=posted.reroute_reason)
         if posted.has_other_referrer:
             card = replace(card, withdrawal=not_yours_any_more())
-        return self._render_variant(card, posted.variant, delivery_id=posted.delivery_id)[0]
+        rendered = self._render_variant(card, posted.variant, delivery_id=posted.delivery_id)[0]
+        return None if rendered is None else rendered[0]
 
     def _shown(self, source: ClaimedDelivery | PostedCard, *, target: str, reroute: str | None) -> Card:
         if source.digest is None:
@@ -132,13 +133,13 @@ class Renderer:
 
     def _render_variant(
         self, card: Card, start: CardVariant, *, delivery_id: int
-    ) -> tuple[dict[str, Any] | None, CardVariant, str | None]:
-        """The card and its variant, or None and TEXT; and the error of the higher variant, or None."""
+    ) -> tuple[tuple[dict[str, Any], str] | None, CardVariant, str | None]:
+        """The card with its JSON, and its variant, or None and TEXT; and the error of the higher variant, or None."""
         variant: CardVariant | None = start
         fault: str | None = None
         while variant is not None and variant is not CardVariant.TEXT:
             try:
-                return self.card(variant, card), variant, fault
+                return self._checked(variant, card), variant, fault
             except TemplateBroken as error:
                 log.error(
                     "card.broken",
@@ -218,17 +219,22 @@ class Renderer:
 
     def card(self, variant: CardVariant, card: Card) -> dict[str, Any]:
         """Render a card in one variant. Raises TemplateBroken if it fails or the card breaks a rule."""
+        return self._checked(variant, card)[0]
+
+    def _checked(self, variant: CardVariant, card: Card) -> tuple[dict[str, Any], str]:
+        """The card and its JSON, which the check and the message share."""
         name = _templates_for(card)[CardVariant.FULL if variant is CardVariant.NO_MEDIA else variant]
         if variant is CardVariant.NO_MEDIA and isinstance(card, DigestCard):
             card = replace(card, chart=None)  # the texts beside the chart go with it
         rendered = self._templates.render(name, {"card": card})
         if variant is CardVariant.NO_MEDIA:
             rendered = without_pictures(rendered)
-        problems = self._check(rendered)
+        body = serialise(rendered)
+        problems = self._check(rendered, body)
         if problems:
             shown = "; ".join(f"{problem.path}: {problem.message}" for problem in problems[:5])
             raise TemplateBroken(f"{name}: Feishu would reject this card: {shown}")
-        return rendered
+        return rendered, body
 
 
 PICTURES = frozenset({"chart", "img", "img_combination"})
@@ -249,9 +255,12 @@ def without_pictures(node: Any) -> Any:  # noqa: ANN401 - JSON
             return node
 
 
+_COMPACT_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def serialise(document: object) -> str:
     """Return compact JSON. Chinese text stays readable."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT_JSON.encode(document)
 
 
 STATES = {

@@ -13,6 +13,7 @@ _PHONE = re.compile(
     r"|(?<![0-9A-Za-z_.,])\+[1-9](?:[ -]?[0-9]){9,14}"
     + _NOT_FOLLOWED,  # any country: a plus and at least ten digits
 )
+_SHORTEST_PHONE = 11
 _EMAIL = re.compile(r"[A-Za-z0-9_%+-]@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}")
 
 
@@ -24,4 +25,4 @@ def find_contact_data(text: str) -> str | None:
     """
     if "@" in text and _EMAIL.search(text):
         return "an e-mail address"
-    return "a phone number" if _PHONE.search(text) else None
+    return "a phone number" if len(text) >= _SHORTEST_PHONE and _PHONE.search(text) else None

@@ -419,7 +419,7 @@ async def test_a_card_that_breaks_in_an_unforeseen_way_holds_up_nobody_else(
 ) -> None:
     breaks = iter([True])
 
-    def check(_card: object) -> list[Any]:
+    def check(_card: object, _body: str) -> list[Any]:
         if next(breaks, False):
             raise Unforeseen("no such thing")
         return []

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from notifier.feishu.card_rules.card import card_shape
@@ -21,6 +22,8 @@ MAX_PROBLEMS = 50
 MAX_ELEMENTS = 200
 MAX_DEPTH = 64  # levels of JSON; the deepest card that keeps the nesting rule has fewer than half
 STOP = -1
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _NOT_COUNTED = frozenset({"lark_md", "standard_icon", "custom_icon"})
 _UNREAD_KEYS = frozenset(
@@ -42,16 +45,16 @@ class CardProblem:
     message: str
 
 
-def card_problems(card: object, *, max_bytes: int = 25_000) -> list[CardProblem]:
+def card_problems(card: object, body: str | None = None, /, *, max_bytes: int = 25_000) -> list[CardProblem]:
     """What is wrong with a parsed card, in document order, at most 50; empty for a good one.
 
+    body: the card as compact JSON, if the caller has it.
     max_bytes: of the card as compact UTF-8 JSON. Feishu takes 30 KB but counts its own style tags as well.
     Never raises, whatever the value: what cannot be JSON is a problem too.
     """
     walk = CardWalk(card)
-    if _check_raw(walk, card, left=max_bytes) != STOP:
-        _check_size(walk, card, max_bytes)
-        _check_element_count(walk, card)
+    if _check_raw(walk, card, left=max_bytes - 1) != STOP:
+        _check_size(walk, card, _JSON.encode(card) if body is None else body, max_bytes)
         raw, walk.problems = walk.problems, []
         card_shape(walk, card)
         walk.problems = raw + walk.problems
@@ -89,25 +92,27 @@ def _document_position(card: object, path: Path) -> tuple[int, ...]:
 
 
 def _check_raw(walk: CardWalk, value: object, left: int) -> int:
-    """Look at each raw value for what no JSON text may hold, and for nulls.
+    """Look at a raw value and all below it for what no JSON text may hold, and for nulls.
 
-    left: how many more values fit, each being at least a byte. Returns what is left after this one,
+    left: how many more values fit below this one, each being at least a byte. Returns what is left after them,
     or STOP after a problem that makes the card unsafe to read further.
     """
-    if left <= 0:
+    if not isinstance(value, dict | list):
+        return left if _check_raw_leaf(walk, value) else STOP
+    if len(walk.path) >= MAX_DEPTH:
+        walk.add_problem("nesting", f"A card's JSON may be at most {MAX_DEPTH} levels deep.")
+        return STOP
+    left -= len(value)
+    if left < 0:
         walk.problems.append(
             FoundProblem(path=(), rule="too-large", message="The card has more values than bytes allowed.")
         )
         return STOP
-    if not isinstance(value, dict | list):
-        return left - 1 if _check_raw_leaf(walk, value) else STOP
-    if len(walk.path) >= MAX_DEPTH:
-        walk.add_problem("nesting", f"A card's JSON may be at most {MAX_DEPTH} levels deep.")
+    if isinstance(value, dict) and not _check_raw_keys(walk, value):
         return STOP
-    left -= 1
     for key, member in value.items() if isinstance(value, dict) else enumerate(value):
-        if isinstance(value, dict) and not _check_raw_key(walk, key):
-            return STOP
+        if isinstance(member, str) and member.isascii():
+            continue
         walk.path.append(key)
         left = _check_raw(walk, member, left)
         walk.path.pop()
@@ -116,11 +121,13 @@ def _check_raw(walk: CardWalk, value: object, left: int) -> int:
     return left
 
 
-def _check_raw_key(walk: CardWalk, key: object) -> bool:
-    if not isinstance(key, str):
-        wrong_type(walk, "an object with strings as keys", key)
-        return False
-    _check_raw_text(walk, key)
+def _check_raw_keys(walk: CardWalk, keys: Iterable[object]) -> bool:
+    for key in keys:
+        if not isinstance(key, str):
+            wrong_type(walk, "an object with strings as keys", key)
+            return False
+        if not key.isascii():
+            _check_raw_text(walk, key)
     return True
 
 
@@ -144,21 +151,19 @@ def _check_raw_leaf(walk: CardWalk, value: object) -> bool:
 
 def _check_raw_text(walk: CardWalk, text: str) -> None:
     try:
-        text.isascii() or text.encode()
+        text.encode()
     except UnicodeEncodeError:
         walk.add_problem(
             "wrong-value", "This text holds half a surrogate pair, which cannot be sent as UTF-8."
         )
 
 
-def _check_size(walk: CardWalk, card: object, max_bytes: int) -> None:
-    text = json.dumps(card, ensure_ascii=False, separators=(",", ":"))
-    size = len(text.encode(errors="surrogatepass"))
+def _check_size(walk: CardWalk, card: object, body: str, max_bytes: int) -> None:
+    size = len(body.encode(errors="surrogatepass"))
     if size > max_bytes:
         walk.add_problem("too-large", f"The card has {size} bytes as JSON, but may have at most {max_bytes}.")
-
-
-def _check_element_count(walk: CardWalk, card: object) -> None:
+    if body.count('"tag"') <= MAX_ELEMENTS:
+        return  # each element has a tag
     count = element_count(card)
     if count > MAX_ELEMENTS:
         walk.add_problem(
