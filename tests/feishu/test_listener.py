@@ -3,8 +3,6 @@
 import asyncio
 import functools
 import json
-import subprocess
-import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -476,37 +474,12 @@ def test_a_finite_reconnect_count_ends_nothing(shelf: Shelf, count: int) -> None
         _heard(box, shelf)
 
 
-def test_the_loop_of_the_sdks_import_is_not_dropped_unclosed() -> None:
-    """It would be collected at a moment of chance, with a warning that fails whatever test runs then."""
-    program = """
-import asyncio, gc, os, warnings
-warnings.simplefilter("always")
-asyncio.run(asyncio.sleep(0))
-from notifier.feishu.long_connection import sdk_client
-sdk_client.sdk.loop = own = asyncio.new_event_loop()
-asyncio.run(asyncio.sleep(0))
-gc.collect()
-own.close()
-os._exit(0)
-"""
-    ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
-    )
-
-    assert "unclosed event loop" not in ran.stderr
-
-
 def test_pings_of_any_interval_are_held_within_bounds() -> None:
     """A server that asks for a ping an hour would leave us deaf for hours."""
-    from notifier.feishu.long_connection.sdk_client import LONGEST_PING_SECONDS, LongConnectionClient  # noqa: PLC0415 - the SDK
-
-    async def store(_event: Event) -> None:
-        return None
+    from notifier.feishu.long_connection.client import LONGEST_PING_SECONDS, LongConnectionClient  # noqa: PLC0415 - the SDK
 
     async def intervals() -> list[int]:
-        client = LongConnectionClient(
-            app_id="a", app_secret="s", base_url="http://127.0.0.1", store=store, logged_unknown_types=set()
-        )
+        client = LongConnectionClient(app_id="a", accept=Shelf().accept, logged_unknown_types=set())
         found: list[int] = []
         for seconds in (None, 0, -5, True, "90", 10**9, 90):
             client._configure_from({"PingInterval": seconds} if seconds is not None else {})
@@ -514,3 +487,40 @@ def test_pings_of_any_interval_are_held_within_bounds() -> None:
         return found
 
     assert [120, 120, 120, 120, 120, LONGEST_PING_SECONDS, 90] == asyncio.run(intervals())
+
+
+def test_events_that_wait_for_their_commit_need_no_tasks(feishu_box: FeishuBox, shelf: Shelf) -> None:
+    with listening(feishu_box, shelf) as listener:
+        wait_until(lambda: _connected_often(shelf, 1), "connected")
+        loop = listener._current._loop
+        assert loop is not None
+        tasks = len(asyncio.all_tasks(loop))
+        gate = shelf.slow = threading.Event()
+        ids = [feishu_box.change_balance(LIN_ACCOUNT, points=5)[0] for _ in range(50)]
+        wait_until(lambda: shelf.begun == len(ids), "all are being stored")
+
+        assert tasks == len(asyncio.all_tasks(loop))
+        gate.set()
+
+        feishu_box.wait_for(lambda: all(codes(feishu_box, each) == [200] for each in ids), "acknowledged")
+
+
+def test_an_unexpected_error_while_storing_starts_is_answered_with_500(
+    feishu_box: FeishuBox, shelf: Shelf
+) -> None:
+    with listening(feishu_box, shelf) as listener:
+        wait_until(lambda: _connected_often(shelf, 1), "connected")
+        client = listener._current._client
+        assert client is not None
+
+        def fail(_event: Event) -> "Future[None]":
+            raise LookupError("no such queue")
+
+        client._accept = fail
+        [refused] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
+        feishu_box.wait_for(lambda: codes(feishu_box, refused) == [500], "refused")
+        client._accept = shelf.accept
+        [stored] = feishu_box.change_balance(LIN_ACCOUNT, points=5)
+
+        feishu_box.wait_for(lambda: codes(feishu_box, stored) == [200], "the connection is still open")
+        assert 1 == feishu_box.connections()

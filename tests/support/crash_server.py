@@ -31,7 +31,7 @@ from notifier.cli.main import cli
 
 MODULES = (
     "notifier.runtime.app",
-    "notifier.feishu.long_connection.sdk_client",
+    "notifier.feishu.long_connection.client",
     "notifier.store.schema.upgrade",
     "sqlalchemy.dialects.sqlite",
 )

@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ from notifier.feishu.api import AppAccess
 from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
 
 if TYPE_CHECKING:
-    from notifier.feishu.long_connection.sdk_client import LongConnectionClient
+    from notifier.feishu.long_connection.client import LongConnectionClient
 
 log = logging.getLogger(__name__)
 
@@ -256,18 +256,13 @@ class _ListenerThread:
 
     async def _connect_and_serve(self) -> "_EndedConnection":
         self._last_tick_at += SDK_IMPORT_SECONDS
-        from notifier.feishu.long_connection import sdk_client  # noqa: PLC0415 - the SDK costs 2 s and 170 MB: only here
+        from notifier.feishu.long_connection.client import LongConnectionClient  # noqa: PLC0415 - the SDK costs 2 s and 170 MB: only here
 
         self._last_tick_at = time.monotonic()
         endpoint = await discover(self._access)
-        loop = asyncio.get_running_loop()
-        sdk_client.use_loop(loop)
-        _silence_sdk_logger()
-        client = self._client = sdk_client.LongConnectionClient(
+        client = self._client = LongConnectionClient(
             app_id=self._access.app_id,
-            app_secret=self._access.app_secret,
-            base_url=self._access.base_url,
-            store=self._store,
+            accept=self._accept,
             logged_unknown_types=self._logged_unknown_types,
         )
         try:
@@ -278,15 +273,10 @@ class _ListenerThread:
             raise ConnectFailed(
                 f"{type(error).__name__}: {_without_secrets(str(error))}{_proxy_hint()}"
             ) from error
-        started = loop.time()
+        started = time.monotonic()
         self._report(ConnectionStatus(state=ConnectionState.CONNECTED))
         reason = await client.serve()
-        return _lost_connection(_without_secrets(reason), duration_seconds=loop.time() - started)
-
-    async def _store(self, event: Event) -> Mapping[str, Any] | None:
-        """Shielded: the end of a connection must not cancel a commit, as Feishu sends a card callback only once."""
-        document: Mapping[str, Any] | None = await asyncio.shield(asyncio.wrap_future(self._accept(event)))
-        return document
+        return _lost_connection(_without_secrets(reason), duration_seconds=time.monotonic() - started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,11 +299,3 @@ def _proxy_hint() -> str:
     if not {"https", "all"} & set(getproxies()):
         return ""
     return " (a proxy is set, but the long connection does not use it: if it must, use feishu.transport: webhook)"
-
-
-def _silence_sdk_logger() -> None:
-    """The SDK logs the address with its ticket to stdout. This program logs the end of a connection itself."""
-    sdk_log = logging.getLogger("Lark")
-    for handler in list(sdk_log.handlers):
-        sdk_log.removeHandler(handler)
-    sdk_log.setLevel(logging.CRITICAL)
