@@ -1,10 +1,13 @@
 """Stores events from Feishu in the inbox. An event is acknowledged only after it is committed."""
 
+import functools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+
+from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.event import Event
@@ -14,12 +17,17 @@ from notifier.store.inbox import EventInserter
 
 
 class IngestBurst:
-    """Detects an ingest burst: many events within a moment. A burst ends after two seconds even if events go on."""
+    """Detects an ingest burst: many events within a moment.
+
+    It ends when all events are stored and none has arrived for a moment, and after two seconds in any case.
+    """
 
     MANY = 30
     """Events that make a burst."""
     WITHIN_SECONDS = 0.1
     """The time within which they arrive."""
+    QUIET_SECONDS = 0.2
+    """A burst ends this long after its last event. Shorter gaps are common while both sides are busy."""
     LONGEST_SECONDS = 2.0
     """The longest duration of a burst. Other work continues after it."""
 
@@ -27,23 +35,33 @@ class IngestBurst:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._arrivals: deque[float] = deque(maxlen=self.MANY)
+        self._waiting = 0
         self._began: float | None = None
 
     def arrived(self) -> None:
         """Counts an event. It may be called from any thread."""
         with self._lock:
-            self._arrivals.append(self._monotonic())
+            now = self._monotonic()
+            self._arrivals.append(now)
+            self._waiting += 1
+            is_crowded = len(self._arrivals) == self.MANY and now - self._arrivals[0] < self.WITHIN_SECONDS
+            if is_crowded and self._began is None:
+                self._began = now
+
+    def stored(self) -> None:
+        """Counts an event that is committed or has failed. It may be called from any thread."""
+        with self._lock:
+            self._waiting -= 1
 
     def is_on(self) -> bool:
         """Returns whether a burst is in progress. It may be called from any thread."""
         with self._lock:
+            if self._began is None:
+                return False
             now = self._monotonic()
-            crowded = len(self._arrivals) == self.MANY and now - self._arrivals[0] < self.WITHIN_SECONDS
-            if not crowded:
+            if not self._waiting and now - self._arrivals[-1] >= self.QUIET_SECONDS:
                 self._began = None
                 return False
-            if self._began is None:
-                self._began = now
             return now - self._began < self.LONGEST_SECONDS
 
 
@@ -54,8 +72,9 @@ class Receiver:
         """wake: called after each commit, possibly from another thread. It wakes the worker that applies events."""
         self._database = database
         self._clock = clock
-        self._accept = EventInserter(clock)
+        self._insert = EventInserter(clock)
         self._wake = wake
+        self._last_in_batch: Event | None = None
         self.burst = IngestBurst()
         """During a burst other work pauses, because Feishu expects each acknowledgement within 3 seconds."""
         self.last_event_at: Millis | None = None
@@ -71,11 +90,11 @@ class Receiver:
         self.last_event_at = to_millis(self._clock.now())
         self.burst.arrived()
         try:
-            stored = self._database.write_many(self._accept, event)
+            stored = self._database.write_many(self._store_batch, event)
         except WriterClosed as error:
             stored = Future()
             stored.set_exception(error)
-        stored.add_done_callback(self._wake_next)
+        stored.add_done_callback(functools.partial(self._on_stored, event))
         return stored
 
     def clock_set_back(self, now: Millis) -> None:
@@ -83,8 +102,16 @@ class Receiver:
         if self.refused_at is not None:
             self.refused_at = min(self.refused_at, now)
 
-    def _wake_next(self, stored: "Future[None]") -> None:
-        if not stored.cancelled() and stored.exception() is None:
-            self._wake()
-        else:
+    def _store_batch(self, connection: Connection, events: Sequence[Event]) -> Sequence[None]:
+        results = self._insert(connection, events)
+        self._last_in_batch = events[-1]
+        return results
+
+    def _on_stored(self, event: Event, stored: "Future[None]") -> None:
+        self.burst.stored()
+        if stored.cancelled() or stored.exception() is not None:
             self.refused_at = to_millis(self._clock.now())
+        elif (
+            event is self._last_in_batch
+        ):  # one wake-up for a commit; both are written by the thread that commits
+            self._wake()
