@@ -53,7 +53,7 @@ def test_events_at_the_rate_that_feishu_allows_are_no_burst(time: FakeTime) -> N
     assert not burst.is_on()
 
 
-def test_a_burst_lasts_until_its_events_are_stored_and_none_arrives(time: FakeTime) -> None:
+def test_a_burst_lasts_until_its_events_are_stored(time: FakeTime) -> None:
     burst = IngestBurst(time)
     _arrive(burst, time, IngestBurst.MANY, every=0.001)
     assert burst.is_on()
@@ -76,6 +76,18 @@ def test_a_short_gap_does_not_end_a_burst(time: FakeTime) -> None:
     assert burst.is_on()
 
     time.seconds += IngestBurst.QUIET_SECONDS
+    assert not burst.is_on()
+
+
+def test_a_steady_stream_after_a_burst_is_not_paused(time: FakeTime) -> None:
+    burst = IngestBurst(time)
+    _arrive(burst, time, IngestBurst.MANY, every=0.001)
+    assert burst.is_on()
+
+    _arrive(burst, time, IngestBurst.MANY, every=0.02)
+    for _ in range(2 * IngestBurst.MANY):
+        burst.stored()
+
     assert not burst.is_on()
 
 

@@ -19,7 +19,7 @@ from notifier.store.inbox import EventInserter
 class IngestBurst:
     """Detects an ingest burst: many events within a moment.
 
-    It ends when all events are stored and none has arrived for a moment, and after two seconds in any case.
+    It ends when all events are stored and fewer arrive, and after two seconds in any case.
     """
 
     MANY = 30
@@ -27,7 +27,7 @@ class IngestBurst:
     WITHIN_SECONDS = 0.1
     """The time within which they arrive."""
     QUIET_SECONDS = 0.2
-    """A burst ends this long after its last event. Shorter gaps are common while both sides are busy."""
+    """A burst ends when MANY events took this long. Shorter gaps are common while both sides are busy."""
     LONGEST_SECONDS = 2.0
     """The longest duration of a burst. Other work continues after it."""
 
@@ -59,7 +59,7 @@ class IngestBurst:
             if self._began is None:
                 return False
             now = self._monotonic()
-            if not self._waiting and now - self._arrivals[-1] >= self.QUIET_SECONDS:
+            if not self._waiting and now - self._arrivals[0] >= self.QUIET_SECONDS:
                 self._began = None
                 return False
             return now - self._began < self.LONGEST_SECONDS
