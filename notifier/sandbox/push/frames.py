@@ -81,7 +81,12 @@ class Frame:
         )
 
 
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0x80))
+
+
 def _varint(value: int) -> bytes:
+    if 0 <= value < 0x80:  # most numbers: keys, lengths of headers
+        return _ONE_BYTE[value]
     value &= _UINT64  # protobuf encodes negative numbers as 64-bit two's complement
     out = bytearray()
     while value > 0x7F:
@@ -122,6 +127,8 @@ def _fields(raw: bytes) -> list[tuple[int, int | bytes]]:
 
 
 def _read_varint(raw: bytes, at: int) -> tuple[int, int]:
+    if at < len(raw) and raw[at] < 0x80:  # most numbers
+        return raw[at], at + 1
     value = shift = 0
     while True:
         if at >= len(raw):
