@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -51,12 +52,21 @@ def _reject_constant(name: str) -> object:
     raise ValueError(f"{name} is not JSON")
 
 
-def read_event(payload: bytes, *, app_id: str) -> Event:
+def read_object(raw: bytes) -> dict[str, Any]:
+    """Parse a JSON object; {} if the bytes are none."""
+    try:
+        body = read_json(raw)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def read_event(payload: bytes, *, app_id: str, body: Mapping[str, Any] | None = None) -> Event:
     """Read the envelope of a payload; never raises. An invalid payload becomes an Event of type `unreadable`.
 
-    app_id: the configured app, used if the payload names none.
+    app_id: the configured app, used if the payload names none. body: the parsed payload, if the caller has it.
     """
-    header = _header_of(payload)
+    header = _header_of(read_object(payload) if body is None else body)
     key = header.get("event_id") or header.get("uuid")
     if not isinstance(key, str) or not key:
         key = f"sha256:{hashlib.sha256(payload).hexdigest()}"
@@ -85,14 +95,8 @@ def without_tokens(payload: bytes) -> bytes:
     return _TOKEN.sub(rb'\1""', payload)
 
 
-def _header_of(payload: bytes) -> dict[str, Any]:
+def _header_of(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the header of schema 2.0, or the equivalent fields of schema 1.0."""
-    try:
-        body = read_json(payload)
-    except ValueError:
-        return {}
-    if not isinstance(body, dict):
-        return {}
     header = body.get("header")
     if isinstance(header, dict):
         return header

@@ -75,7 +75,7 @@ class WebhookEndpoint:
 
     async def _process(self, request_body: VerifiedRequest) -> web.Response:
         """Respond 200 only if the event is stored, but always for a card callback: Feishu does not send those again."""
-        event = read_event(request_body.payload, app_id=self._access.app_id)
+        event = read_event(request_body.payload, app_id=self._access.app_id, body=request_body.body)
         if event.event_type == CARD_CLICKED:
             return web.Response(text=await self._answers.answer_click(event), content_type="application/json")
         if await self._answers.store_within(event, STORE_TIMEOUT_SECONDS):

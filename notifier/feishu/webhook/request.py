@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from notifier.clock import Millis
 from notifier.errors import ConfigError
@@ -15,7 +16,7 @@ from notifier.feishu.webhook.crypto import (
     equal_in_constant_time,
     is_signed,
 )
-from notifier.feishu.wire import millis_or_zero, read_json
+from notifier.feishu.wire import millis_or_zero, read_object
 
 URL_CHECK = "url_verification"
 LARGEST_URL_CHECK = 4096
@@ -70,10 +71,12 @@ class VerifiedRequest:
     """A request from Feishu.
 
     payload: the decrypted body, as over the long connection. A valid signature does not guarantee valid JSON.
-    challenge: the text to return if Feishu checks the address, otherwise None.
+    body: the payload as JSON object; {} if it is none. challenge: the text to return if Feishu checks the address,
+    otherwise None.
     """
 
     payload: bytes
+    body: Mapping[str, Any]
     challenge: str | None
 
 
@@ -90,15 +93,18 @@ def verify_request(
         raise RequestRejected(
             RejectionReason.UNSIGNED
         )  # not parsed, as a large unsigned body would cost 0.15 s of CPU time
-    payload, was_encrypted = _decrypt_body(access, raw, signed=signed)
-    body = _parse_object(payload)
+    payload, body = raw, read_object(raw)
+    was_encrypted = "encrypt" in body
+    if was_encrypted:
+        payload = _decrypt(access, body["encrypt"], signed=signed)
+        body = read_object(payload)
     challenge = _challenge(body)
     if access.encrypt_key and not signed and not (was_encrypted and challenge is not None):
         raise RequestRejected(RejectionReason.UNSIGNED)
     token = _token(body)
     if access.verification_token and not equal_in_constant_time(access.verification_token, token):
         raise RequestRejected(RejectionReason.WRONG_TOKEN)
-    return VerifiedRequest(payload=payload, challenge=challenge)
+    return VerifiedRequest(payload=payload, body=body, challenge=challenge)
 
 
 def _check_signature(access: WebhookAccess, headers: Mapping[str, str], raw: bytes, now: Millis) -> bool:
@@ -114,30 +120,17 @@ def _check_signature(access: WebhookAccess, headers: Mapping[str, str], raw: byt
     return True
 
 
-def _decrypt_body(access: WebhookAccess, raw: bytes, *, signed: bool) -> tuple[bytes, bool]:
-    """Return the decrypted body, and whether it was encrypted."""
-    body = _parse_object(raw)
-    if "encrypt" not in body:
-        return raw, False
+def _decrypt(access: WebhookAccess, text: object, *, signed: bool) -> bytes:
     if not access.encrypt_key:
         raise RequestRejected(RejectionReason.UNEXPECTED_ENCRYPTION)
     try:
-        return decrypt(access.encrypt_key, body["encrypt"]), True
+        return decrypt(access.encrypt_key, text)
     except DecryptionError:
         if signed:
             raise
         raise RequestRejected(
             RejectionReason.WRONG_KEY
         ) from None  # the failed step would help an attacker to guess the key
-
-
-def _parse_object(raw: bytes) -> dict[str, object]:
-    """Return the JSON object, or {} if the body is none."""
-    try:
-        body = read_json(raw)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _challenge(body: Mapping[str, object]) -> str | None:
