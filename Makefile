@@ -62,6 +62,8 @@ check: lint types rooms deps test  ## all checks above; CI runs this
 
 bench: $(READY)    ## measure throughput and latency against their pairs (10 minutes)
 	PYTHONPATH=tests $(BIN)/python tests/bench/all.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/receive.py
+	PYTHONPATH=tests $(BIN)/python tests/bench/render.py
 
 kills: $(READY)    ## 200 kills between a click and the last card (30 minutes)
 	NOTIFIER_TESTS_KILLS=200 $(BIN)/pytest tests/stories/test_withdrawal_kills.py
