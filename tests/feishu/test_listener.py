@@ -524,3 +524,17 @@ def test_an_unexpected_error_while_storing_starts_is_answered_with_500(
 
         feishu_box.wait_for(lambda: codes(feishu_box, stored) == [200], "the connection is still open")
         assert 1 == feishu_box.connections()
+
+
+def test_a_connection_that_can_no_longer_respond_is_made_anew(
+    feishu_box: FeishuBox, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with listening(feishu_box, shelf) as listener:
+        wait_until(lambda: _connected_often(shelf, 1), "connected")
+        client = listener._current._client
+        assert client is not None
+        monkeypatch.setattr(client, "_answer_event", None)
+        feishu_box.change_balance(LIN_ACCOUNT, points=5)
+        wait_until(lambda: _connected_often(shelf, 2), "connected again", seconds=30)
+
+        _heard(feishu_box, shelf)

@@ -130,6 +130,7 @@ class LongConnectionClient:
         """Answer frames and send pings until the connection ends; return the reason, for operators."""
         receiving = asyncio.ensure_future(self._receive_frames())
         answering = asyncio.ensure_future(self._answer_stored_events())
+        answering.add_done_callback(lambda _answering: self._ended.set())
         try:
             while not self._ended.is_set():
                 sent_at = time.monotonic()
@@ -144,6 +145,10 @@ class LongConnectionClient:
                     return f"silent for {idle_seconds:.0f} s; no frame since a ping"
                 if await self._ended_within(self._ping_interval - pong_seconds):
                     break
+            if (
+                answering.done()
+            ):  # only an unexpected error ends it; without responses, the connection is useless
+                await answering
         finally:
             answering.cancel()
             with contextlib.suppress(Exception):
