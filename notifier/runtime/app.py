@@ -41,8 +41,8 @@ from notifier.runtime.lifecycle import (
 )
 from notifier.runtime.payout_reports import PayoutReportHandler
 from notifier.runtime.worker_pool import WorkerName
-from notifier.store import accounts, clock_jumps, withdrawals
-from notifier.store.deliveries import attempt_results, recipients
+from notifier.store import accounts, clock_jumps, recipients, withdrawals
+from notifier.store.deliveries import attempt_results
 from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
 from notifier.store.engine.process_lock import hold_process_lock

@@ -7,7 +7,7 @@ from notifier.clock import Millis
 from notifier.domain.delivery import UUID_WINDOW_MS
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.store.deliveries import recipients
+from notifier.store import recipients
 from notifier.store.schema.tables import (
     accounts,
     card_updates,

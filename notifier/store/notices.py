@@ -17,7 +17,7 @@ from notifier.domain.money import Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Recipient
 from notifier.store import accounts as account_store
-from notifier.store.deliveries import recipients
+from notifier.store import recipients
 from notifier.store.engine.sql import insert_returning
 from notifier.store.schema.tables import accounts, deliveries, delivery_notices, is_open, notices
 

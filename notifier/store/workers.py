@@ -8,8 +8,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.store import clock_jumps
-from notifier.store.deliveries import recipients
+from notifier.store import clock_jumps, recipients
 from notifier.store.schema.tables import inbox, payouts, withdrawals, workers
 
 

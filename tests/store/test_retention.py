@@ -17,9 +17,8 @@ from notifier.domain.event import Event
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, finished
-from notifier.store import card_updates, inbox, notices, retention, workers
+from notifier.store import card_updates, inbox, notices, recipients, retention, workers
 from notifier.store.cards import batches, digest_panels
-from notifier.store.deliveries import recipients
 from notifier.store.digests import digest_runs, stored_files
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import WAL_LIMIT_BYTES, Database

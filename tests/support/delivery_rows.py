@@ -11,8 +11,8 @@ from notifier.domain.event import AccountKey
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import Recipient
-from notifier.store import ledger, notices
-from notifier.store.deliveries import addressing, attempt_results, claims, recipients
+from notifier.store import ledger, notices, recipients
+from notifier.store.deliveries import addressing, attempt_results, claims
 from notifier.store.deliveries.attempt_results import AttemptResult
 from notifier.store.deliveries.claims import ClaimResult
 from notifier.store.engine.database import Database

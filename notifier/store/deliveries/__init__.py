@@ -1,1 +1,1 @@
-"""Deliveries: addressed, claimed, sent, and repaired by operators."""
+"""Deliveries: addressed, claimed, ended, and repaired by operators."""

@@ -9,8 +9,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.delivery import CardVariant, Delivery, DeliveryState
 from notifier.domain.route import Recipient
-from notifier.store import notices
-from notifier.store.deliveries import recipients
+from notifier.store import notices, recipients
 from notifier.store.schema.tables import deliveries, delivery_notices, is_open
 
 _NO_RECIPIENT = "no recipient: the referrer is unknown, and no fallback group is configured"

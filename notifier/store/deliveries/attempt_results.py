@@ -10,8 +10,9 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.delivery import Delivery, DeliveryOutcome, DeliveryState, SentMessage
 from notifier.domain.route import Recipient
+from notifier.store import recipients
 from notifier.store.cards import superseding
-from notifier.store.deliveries import addressing, recipients
+from notifier.store.deliveries import addressing
 from notifier.store.engine.sql import literal
 from notifier.store.schema.tables import attempts, deliveries
 

@@ -20,9 +20,8 @@ from notifier.domain.delivery import (
     DeliveryState,
 )
 from notifier.domain.rate_limit import SendingLimits
-from notifier.store import accounts, notices, rate_limits
+from notifier.store import accounts, notices, rate_limits, recipients
 from notifier.store.accounts import StoredAccount
-from notifier.store.deliveries import recipients
 from notifier.store.schema.tables import attempts, deliveries
 
 

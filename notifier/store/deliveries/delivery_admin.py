@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.delivery import NEEDS_ATTENTION, CardVariant, DeliveryState
 from notifier.store import accounts as account_store
-from notifier.store.deliveries import recipients
+from notifier.store import recipients
 from notifier.store.schema.tables import (
     accounts,
     attempts,

@@ -13,8 +13,7 @@ from notifier.domain.digest import Digest
 from notifier.domain.money import Amounts
 from notifier.domain.period import Period
 from notifier.domain.route import Recipient
-from notifier.store import accounts
-from notifier.store.deliveries import recipients
+from notifier.store import accounts, recipients
 from notifier.store.digests import digest_content
 from notifier.store.engine.sql import insert_or_ignore, insert_returning
 from notifier.store.notices import make_delivery_key
