@@ -185,11 +185,22 @@ class WithdrawalResult:
     """Whether Feishu named no amounts, so that `withdrawn` holds the expected ones."""
 
 
-def finish(connection: Connection, withdrawal: Withdrawal, result: WithdrawalResult) -> bool:
-    """Store the final state and request card updates. False if the order is already finished."""
+def finish(
+    connection: Connection, withdrawal: Withdrawal, result: WithdrawalResult, *, worker_id: str | None = None
+) -> bool:
+    """Store the final state and request card updates. False if it must not be stored.
+
+    worker_id: the process that made the call; its result counts only while it holds the claim. None: an operator ends
+    the order, which must be unfinished. Amounts that Feishu reports as withdrawn count in any case, also over another
+    final state: the money is gone.
+    """
+    if result.state is WithdrawalState.WITHDRAWN:
+        is_allowed = withdrawals.c.state != WithdrawalState.WITHDRAWN
+    else:
+        is_allowed = sa.and_(withdrawals.c.state == WithdrawalState.REQUESTED, _is_held_by(worker_id))
     changed = connection.execute(
         sa.update(withdrawals)
-        .where(withdrawals.c.id == withdrawal.id, withdrawals.c.state == WithdrawalState.REQUESTED)
+        .where(withdrawals.c.id == withdrawal.id, is_allowed)
         .values(
             state=result.state,
             withdrawn=content_of(result.withdrawn) if result.withdrawn is not None else None,
@@ -207,11 +218,21 @@ def finish(connection: Connection, withdrawal: Withdrawal, result: WithdrawalRes
     return True
 
 
-def postpone(connection: Connection, withdrawal: Withdrawal, outcome: WithdrawalRetry) -> None:
-    """Schedule another call with the same order id."""
+def _is_held_by(worker_id: str | None) -> sa.ColumnElement[bool]:
+    return sa.true() if worker_id is None else withdrawals.c.worker_id == worker_id
+
+
+def postpone(
+    connection: Connection, withdrawal: Withdrawal, outcome: WithdrawalRetry, *, worker_id: str | None = None
+) -> None:
+    """Schedule another call with the same order id. worker_id: as for `finish`; without the claim nothing changes."""
     connection.execute(
         sa.update(withdrawals)
-        .where(withdrawals.c.id == withdrawal.id, withdrawals.c.state == WithdrawalState.REQUESTED)
+        .where(
+            withdrawals.c.id == withdrawal.id,
+            withdrawals.c.state == WithdrawalState.REQUESTED,
+            _is_held_by(worker_id),
+        )
         .values(
             due_at=outcome.due_at,
             unknown_since=outcome.unknown_since,

@@ -620,3 +620,43 @@ def test_an_id_that_we_never_drew_is_no_button(database: Database, ref: str) -> 
     drawn(database, card(database, "n-1"))
     with database.read() as connection:
         assert buttons.find_button(connection, ref, address_book=BOOK, now=NOW) is None
+
+
+# two processes
+
+
+def test_a_result_counts_only_from_the_process_that_holds_the_order(database: Database) -> None:
+    """The first process is slow: the order was claimed anew meanwhile, and its own answer must not end it."""
+    one = first(database)
+    claimed(database, worker_id="slow")
+    run(database, lambda c: withdrawals.reclaim(c, now=NOW))
+    claimed(database, worker_id="quick")
+    nothing = WithdrawalResult(state=WithdrawalState.NOTHING, now=NOW + 1)
+
+    assert not run(database, lambda c: withdrawals.finish(c, one, nothing, worker_id="slow"))
+    run(database, lambda c: withdrawals.postpone(c, one, later(NOW + 60_000), worker_id="slow"))
+    assert (WithdrawalState.REQUESTED, NOW) == (stored(database, one).state, stored(database, one).due_at)
+    assert run(database, lambda c: withdrawals.finish(c, one, nothing, worker_id="quick"))
+
+
+@pytest.mark.parametrize(
+    "ending", [WithdrawalState.NOTHING, WithdrawalState.REFUSED, WithdrawalState.AMOUNT_CHANGED]
+)
+def test_money_that_was_withdrawn_wins_over_any_other_result(
+    database: Database, ending: WithdrawalState
+) -> None:
+    """Two processes called for the same order: the one that Feishu answered with amounts is right."""
+    one = first(database)
+    claimed(database, worker_id="slow")
+    run(database, lambda c: withdrawals.reclaim(c, now=NOW))
+    claimed(database, worker_id="quick")
+    other = WithdrawalResult(state=ending, now=NOW + 1)
+    run(database, lambda c: withdrawals.finish(c, one, other, worker_id="quick"))
+    withdrawn = WithdrawalResult(state=WithdrawalState.WITHDRAWN, now=NOW + 2, withdrawn=READ, at=NOW)
+
+    assert run(database, lambda c: withdrawals.finish(c, one, withdrawn, worker_id="slow"))
+    assert (WithdrawalState.WITHDRAWN, READ) == (
+        stored(database, one).state,
+        stored(database, one).withdrawn,
+    )
+    assert not run(database, lambda c: withdrawals.finish(c, one, withdrawn, worker_id="quick"))

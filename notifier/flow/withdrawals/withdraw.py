@@ -276,7 +276,7 @@ class Withdrawer(CallWorker[Withdrawal]):
                 self._save_account_state(connection, order, state)
             if deactivated:
                 accounts.save_is_active(connection, order.account_ref, is_active=False, now=result.now)
-            if not withdrawals.finish(connection, order, result):
+            if not withdrawals.finish(connection, order, result, worker_id=self._deps.worker_id):
                 return False
             if result.state is WithdrawalState.AMOUNT_CHANGED and state is not None:
                 self._offer_again(connection, order, state, result.now)
@@ -343,7 +343,7 @@ class Withdrawer(CallWorker[Withdrawal]):
             return
 
         def save(connection: Connection) -> None:
-            withdrawals.postpone(connection, order, retry)
+            withdrawals.postpone(connection, order, retry, worker_id=self._deps.worker_id)
             close_limiter(connection, rate_limits.WITHDRAWALS, error, now=now)
             self._note(connection, order, f"not known yet: {error.reason}", now)
 
