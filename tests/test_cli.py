@@ -23,7 +23,7 @@ from notifier.flow.events.receive import Receiver
 from notifier.operations.sample_cards import SAMPLES, WITHDRAWAL_SAMPLES
 from notifier.sandbox.settings import DEFAULT_SCOPES
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import accounts, inbox, rate_limits, workers
+from notifier.store import accounts, inbox, rate_limits, recipients, workers
 from notifier.store.engine.database import Database
 from notifier.store.inbox import EntryOutcome, InboxState
 from notifier.store.workers import WorkerRow
@@ -738,6 +738,7 @@ def test_status_for_monitoring_is_one_line_and_an_exit_code(file: Path, database
     one = create_delivery(database, LIN, "n-1", now=now())
     dead = sa.text("UPDATE deliveries SET state = 'dead', last_error = :why WHERE id = :id")
     database.write(lambda c: c.execute(dead, {"why": "no such chat " * 30, "id": one}).rowcount).result()
+    database.write(lambda c: recipients.plan_all(c, now=now())).result()
     bad = run(file, "status", "--check")
     assert (1, "ATTENTION: 1 dead deliveries\n") == (bad.exit_code, bad.stdout)
 
@@ -757,6 +758,7 @@ def test_status_names_payouts_and_reroutes_with_what_to_do(file: Path, database:
         "WHERE id = :id"
     )
     database.write(lambda c: c.execute(gone, {"id": one, "now": now()}).rowcount).result()
+    database.write(lambda c: recipients.plan_all(c, now=now())).result()
     report = run(file, "status").stdout
 
     assert "payout rn-1 unknown: no answer" in report
