@@ -58,7 +58,8 @@ class Placeholders:
 
     def _fill_object(self, node: dict[str, Any], *, is_markdown: bool) -> None:
         """Fill the names and read the tag first, because they decide which values are Markdown."""
-        self._fill_names(node)
+        if not "".join(node).isascii():
+            self._fill_names(node)
         tag = node.get("tag")
         if isinstance(tag, str) and not tag.isascii():
             tag = self._filled(tag, is_markdown=False)
@@ -69,10 +70,9 @@ class Placeholders:
             self._fill_members(node, is_markdown=is_markdown, markdown_names=names)
 
     def _fill_names(self, node: dict[str, Any]) -> None:
-        if not "".join(node).isascii():
-            members = list(node.items())
-            node.clear()
-            node.update((self._filled(name, is_markdown=False), value) for name, value in members)
+        members = list(node.items())
+        node.clear()
+        node.update((self._filled(name, is_markdown=False), value) for name, value in members)
 
     def _fill_members(
         self,

@@ -17,8 +17,9 @@ from typing import Any
 import jinja2
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.environment import TemplateModule
 from jinja2.exceptions import SecurityError
-from jinja2.runtime import Context, Macro
+from jinja2.runtime import Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -110,9 +111,10 @@ class _Environment(ImmutableSandboxedEnvironment):
         return "".join(map(str, values))
 
     def getattr(self, obj: Any, attribute: str) -> Any:  # noqa: ANN401 - Jinja's own
-        """Read a field of a card without the checks that every other access passes."""
+        """Read a field of a card, or a macro of a template, without the checks that every other access passes."""
         kind: type = type(obj)
-        if attribute in _public_fields(kind):
+        names = obj.__dict__ if kind is TemplateModule else _field_names(kind)
+        if attribute in names and not attribute.startswith("_"):
             return getattr(obj, attribute)
         return super().getattr(obj, attribute)
 
@@ -141,10 +143,12 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 @functools.cache
-def _public_fields(kind: type) -> frozenset[str]:
-    """Return the names of the fields that a template may read, if the values of this type are part of a card."""
+def _field_names(kind: type) -> frozenset[str]:
+    """Return the fields of values of this type, if they can be part of a card. A loop has the fields of Jinja's."""
+    if kind is LoopContext:
+        return frozenset({"first", "last", "index", "index0", "length"})
     fields = dataclasses.fields(kind) if dataclasses.is_dataclass(kind) else ()
-    return frozenset(field.name for field in fields if not field.name.startswith("_"))
+    return frozenset(field.name for field in fields)
 
 
 def _for_texts(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
