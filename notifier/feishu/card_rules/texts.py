@@ -44,8 +44,9 @@ def is_web_link(link: str) -> bool:
 
 def refused_link(markdown: str) -> str | None:
     """The first link in Markdown that is neither http(s) nor switched off, or None; code is no link."""
-    bare = _CODE.sub("", markdown)
-    links = [html.unescape(found[2]) for found in _MARKDOWN_LINK.finditer(bare) if not found[1]]
+    bare = _CODE.sub("", markdown) if "`" in markdown else markdown
+    written = _MARKDOWN_LINK.finditer(bare) if "](" in bare else ()
+    links = [html.unescape(found[2]) for found in written if not found[1]]
     for tag in _LINK_TAG.finditer(bare):
         links += [html.unescape("".join(parts)) for parts in _LINK_ATTRIBUTE.findall(tag[1])]
     return next((link for link in links if link and link != NO_LINK_HERE and not is_web_link(link)), None)

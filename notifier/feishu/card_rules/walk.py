@@ -102,13 +102,14 @@ class Shape:
         if not isinstance(value, dict):
             wrong_type(walk, "an object", value)
             return
+        attributes, path = self.attributes, walk.path
         for key, member in value.items():
-            check = self.attributes.get(key)
+            check = attributes.get(key)
             if check is not None:
                 if member is not None:  # as in check_member, without a call for each value of a card
-                    walk.path.append(key)
+                    path.append(key)
                     check(walk, member)
-                    walk.path.pop()
+                    path.pop()
             elif not self.is_open and not walk.is_full:
                 walk.add_problem("unknown-attribute", self._unknown(key), key)
         for key in self.required:
