@@ -97,7 +97,12 @@ def _check_raw(walk: CardWalk, value: object, left: int) -> int:
     left: how many more values fit below this one, each being at least a byte. Returns what is left after them,
     or STOP after a problem that makes the card unsafe to read further.
     """
-    if not isinstance(value, dict | list):
+    members: Iterable[tuple[str | int, object]]
+    if isinstance(value, dict):
+        members = value.items()
+    elif isinstance(value, list):
+        members = enumerate(value)
+    else:
         return left if _check_raw_leaf(walk, value) else STOP
     if len(walk.path) >= MAX_DEPTH:
         walk.add_problem("nesting", f"A card's JSON may be at most {MAX_DEPTH} levels deep.")
@@ -110,7 +115,7 @@ def _check_raw(walk: CardWalk, value: object, left: int) -> int:
         return STOP
     if isinstance(value, dict) and not _check_raw_keys(walk, value):
         return STOP
-    for key, member in value.items() if isinstance(value, dict) else enumerate(value):
+    for key, member in members:
         if isinstance(member, str) and member.isascii():
             continue
         walk.path.append(key)
