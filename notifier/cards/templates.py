@@ -230,7 +230,7 @@ def _as_json(value: object) -> str:
     """Return the output of `{{ … }}`: a placeholder for text, a literal for numbers. Finished JSON stays unchanged."""
     if isinstance(value, str):
         return value if isinstance(value, Markup) else _placeholders.get().add(str(value))
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) or type(value) is int:  # not a boolean
         return str(value)
     if value is None or isinstance(value, bool | int | float):
         return json.dumps(value, allow_nan=False)
