@@ -18,6 +18,8 @@ STORE_PAUSE_SECONDS = 5.0
 
 MIN_INTERVAL_SECONDS = 0.02
 """From the start of one run to the next. Under load a run then finds several rows, which cost as much as one."""
+TICK_SECONDS = 0.5
+"""Longer pauses end at multiples of this, so that the checks of idle workers share one wake-up and one commit."""
 RESTART_SECONDS = 1.0
 """The pause before a loop that ended is started again."""
 
@@ -104,6 +106,8 @@ class Worker:
     async def _rest(self, seconds: float, *, only_for_stop: bool) -> None:
         """only_for_stop: after a failure. A wake-up does not end the pause then; only a stop does."""
         awaited = self._stop_asked if only_for_stop else self._woken
+        if seconds >= TICK_SECONDS:
+            seconds -= (self._loop.time() + seconds) % TICK_SECONDS
         try:
             await asyncio.wait_for(awaited.wait(), seconds)
         except TimeoutError:
