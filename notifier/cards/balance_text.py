@@ -12,6 +12,7 @@ from babel.numbers import get_currency_precision, get_currency_symbol, list_curr
 from notifier.clock import Millis, from_millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import AmountLine, BalanceChangeCard, Bilingual, ChangeStep, Person
+from notifier.domain.contact_data import HIDDEN
 from notifier.domain.event import AccountKey
 from notifier.domain.failure_reasons import find_failure_reason
 from notifier.domain.ledger import BalanceChange
@@ -37,18 +38,6 @@ _MARKS = re.compile(
 )
 _JOINERS = "\u200c\u200d\ufe0f"
 """These join emoji and letters. Alone they are invisible."""
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # controls that are no white space
-    "\u00ad\u034f\u061c\u180e"  # soft hyphen, grapheme joiner, Arabic mark, Mongolian separator
-    "\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # zero width, bidirectional marks and overrides
-    "\ufff9-\ufffb"  # interlinear annotations
-    "\u115f\u1160\u2800\u3164\uffa0"  # invisible, although Unicode counts these as letters or signs
-    "\ud800-\udfff"  # halves of a character
-    "\U000e0000-\U000e007f]"  # tags
-)
-"""What is invisible, or can hide or turn other text. The list is explicit: a character that this Python's tables do not
-know yet, or that is in private use, stays in a name. White space becomes a blank.
-"""
 
 REFERRER_SELF = Bilingual(zh="内推人本人", en="The referrer")
 GROUP = Bilingual(zh="原定的群", en="The group it was meant for")
@@ -118,7 +107,7 @@ def short_order_id(order_id: str) -> str:
 
 
 def _visible_line(text: str, longest: int) -> str:
-    return _MARKS.sub(r"\1", " ".join(_HIDDEN.sub("", text[: longest * 20]).split()))
+    return _MARKS.sub(r"\1", " ".join(HIDDEN.sub("", text[: longest * 20]).split()))
 
 
 def _cut(shown: str, longest: int) -> str:

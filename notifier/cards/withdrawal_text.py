@@ -23,6 +23,7 @@ from notifier.cards.balance_text import (
 from notifier.clock import DAY_MS, Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import AmountFigure, Bilingual, WithdrawalCard, WithdrawalPanel
+from notifier.domain.contact_data import one_line
 from notifier.domain.failure_reasons import find_failure_reason
 from notifier.domain.money import Amounts, Kind, without_zeros
 from notifier.domain.notice import Notice, NoticeReason
@@ -301,8 +302,7 @@ def not_yours_any_more() -> WithdrawalPanel:
 
 def reference(text: str) -> str:
     """Return the payment reference as one short line. It keeps long digits, which are no phone number here."""
-    shown = "".join(char for char in text if char.isprintable())[:MAX_REFERENCE_LENGTH]
-    return " ".join(shown.split())
+    return one_line(text)[:MAX_REFERENCE_LENGTH]
 
 
 def withdrawal_card(

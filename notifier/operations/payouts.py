@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
 from notifier.config.settings import Config
+from notifier.domain.contact_data import one_line
 from notifier.domain.payout import Payout, PayoutReport, PayoutReportOutcome, PayoutState
 from notifier.errors import ConfigError
 from notifier.flow.withdrawals.apply_payout_report import apply_payout_report
@@ -99,8 +100,8 @@ def mark_payout(
     report = PayoutReport(
         order_id=order_id,
         status=PayoutState(status),
-        reference=_one_line(reference),
-        reason=_one_line(reason),
+        reference=one_line(reference),
+        reason=one_line(reason),
         at=now,
     )
     notices = factories.make_notice_writer(config)
@@ -191,11 +192,6 @@ def _as_json(payout: Payout) -> dict[str, Any]:
     plain = {name: getattr(payout, name) for name in ("order_id", "state", "attempts", "reference", "reason")}
     times = {name: format_iso(getattr(payout, name)) for name in TIME_FIELDS}
     return plain | times | {"body": json.loads(payout.body)}
-
-
-def _one_line(text: str) -> str:
-    """Normalise like a signed report, so that the same reference compares equal."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
 def _json(document: object) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from notifier.clock import Clock
+from notifier.domain.contact_data import one_line
 from notifier.domain.payout import PayoutReport, PayoutReportOutcome, PayoutState
 from notifier.payroll.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, verify_signature
 from notifier.web.post_endpoint import PostEndpoint
@@ -113,8 +114,7 @@ def _text(body: dict[str, object], name: str, max_length: int) -> str:
         raise _InvalidReportError(f'"{name}" must be text')
     if len(value) > max_length:
         raise _InvalidReportError(f'"{name}" is longer than {max_length} characters')
-    shown = "".join(char if char.isprintable() else " " for char in value)
-    return shown.encode(errors="replace").decode().strip()
+    return one_line(value)
 
 
 def _make_response(report: PayoutReport, outcome: PayoutReportOutcome) -> _Response:
