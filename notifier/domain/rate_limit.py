@@ -1,5 +1,6 @@
 """Rate limit: the GCRA algorithm on plain values, so that the database can store its state."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from notifier.clock import Millis
@@ -28,12 +29,14 @@ class RateLimit:
 class SendingLimits:
     """The limits for sending messages.
 
-    app: for all recipients together. chat: for one recipient. per_minute: calls in any 60 seconds.
+    app: for all recipients together. chat: for one recipient. per_minute: calls in any 60 seconds. ahead_ms: how far
+    ahead of its start a call may be claimed, so that one claim serves several paced calls.
     """
 
     app: RateLimit
     chat: RateLimit
     per_minute: int
+    ahead_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,23 @@ class LimiterState:
             allowed += 1
         return allowed
 
-    def after_one(self, limit: RateLimit, *, now: Millis) -> "LimiterState":
+    def start_times(self, limit: RateLimit, *, now: Millis, wanted: int, ahead_ms: int) -> list[float]:
+        """Return when the wanted calls may start, Unix milliseconds; only starts up to `ahead_ms` from now."""
+        times: list[float] = []
+        limiter = self
+        while len(times) < wanted and (at := max(limiter.allowed_at(limit), now)) <= now + ahead_ms:
+            times.append(at)
+            limiter = limiter.after_one(limit, now=at)
+        return times
+
+    def after_starts(self, times: Sequence[float], limit: RateLimit) -> "LimiterState":
+        """Return the state after calls that start at these times."""
+        limiter = self
+        for at in times:
+            limiter = limiter.after_one(limit, now=at)
+        return limiter
+
+    def after_one(self, limit: RateLimit, *, now: float) -> "LimiterState":
         """Return the state after one call."""
         due_at_ms = max(self.due_at_ms, now) + limit.interval_ms
         return LimiterState(name=self.name, due_at_ms=due_at_ms, blocked_until=self.blocked_until)

@@ -23,6 +23,11 @@ from notifier.flow.ports import ReferralAccounts
 from notifier.flow.upkeep.prune import PruneDeps
 from notifier.payroll.client import PayrollAccess
 
+CLAIM_AHEAD_MS = 60
+"""Deliveries are claimed this much before their calls start. Feishu counts the calls of each second, so they are paced
+one by one; a claim for each would cost more than the call.
+"""
+
 
 def make_app_access(config: Config) -> AppAccess:
     """Returns the address and the credentials of the app at Feishu, from `feishu`."""
@@ -177,9 +182,10 @@ def make_sending_limits(config: Config) -> SendingLimits:
     """Returns the rate limits for sending, for the app and for each chat, from `sending`."""
     sending = config.sending
     return SendingLimits(
-        app=RateLimit(per_second=sending.per_second, burst=3),
+        app=RateLimit(per_second=sending.per_second),
         chat=RateLimit(per_second=sending.per_chat_per_second),
         per_minute=sending.per_minute,
+        ahead_ms=CLAIM_AHEAD_MS,
     )
 
 

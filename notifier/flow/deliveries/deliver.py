@@ -47,6 +47,8 @@ _FAILURE_EVENTS = {
     DeliveryState.UNKNOWN: "delivery.outcome_lost",
 }
 """Log events by the state after a failed attempt."""
+MAX_EARLY_MS = 1_000
+"""The longest wait between a claim and its call, also after the clock was set back."""
 LOST_PAUSE_MS = 10_000
 """The pause before a delivery is sent again whose result was not stored, in milliseconds."""
 
@@ -197,6 +199,9 @@ class Deliverer(CallWorker[ClaimedDelivery]):
     async def _call(self, job: ClaimedDelivery) -> None:
         """Sends the stored content. The content of a digest file is stored after the upload."""
         file_id = job.delivery.file_id
+        early_ms = job.start_at - self._now()
+        if early_ms > 0:
+            await asyncio.sleep(min(early_ms, MAX_EARLY_MS) / 1000)
         if job.delivery.content is not None:
             await self._send(job, job.delivery.content)
         elif file_id is not None:

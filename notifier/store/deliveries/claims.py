@@ -67,26 +67,31 @@ def claim_due_deliveries(
     """
     limiter = rate_limits.load_limiter(connection, rate_limits.SENDING).plausible(sending_limits.app, now=now)
     wanted, minute_opens_at = _calls_left_in_minute(connection, now=now, per_minute=sending_limits.per_minute)
-    allowed = limiter.allowed_calls(sending_limits.app, now=now, wanted=min(slots, wanted))
-    if allowed == 0:
+    starts = limiter.start_times(
+        sending_limits.app, now=now, wanted=min(slots, wanted), ahead_ms=sending_limits.ahead_ms
+    )
+    if not starts:
         allowed_at = max(limiter.allowed_at(sending_limits.app), minute_opens_at) if slots else None
         is_ready = recipients.get_next_at(connection) is not None
         return ClaimResult(deliveries=(), next_claim_at=allowed_at if is_ready else None)
-    rows = recipients.list_due(connection, now=now, limit=allowed)
+    rows = recipients.list_due(connection, now=now, limit=len(starts))
     if not rows:
         return ClaimResult(deliveries=(), next_claim_at=recipients.get_next_at(connection))
     until = now + round(sending_limits.chat.interval_ms)
     recipients.close(connection, [row.receive_id for row in rows], until=until)
-    rate_limits.save_limiters(connection, [limiter.after(len(rows), sending_limits.app, now=now)])
+    limiter = limiter.after_starts(starts[: len(rows)], sending_limits.app)
+    rate_limits.save_limiters(connection, [limiter])
     expired = [row for row in rows if _is_uuid_forgotten(row, now=now)]
     if expired:
         connection.execute(_EXPIRE, {"ids": [row.id for row in expired], "now": now})
         recipients.plan_next(connection, [row.receive_id for row in expired], now=now)
-    leased = [row for row in rows if row not in expired]
+    leased = {row: at for row, at in zip(rows, starts, strict=False) if row not in expired}
     stored = accounts.load_accounts(connection, {row.account_ref for row in leased} - {None})
     return ClaimResult(
         deliveries=_lease(connection, leased, stored, worker_id=worker_id, now=now) if leased else (),
-        next_claim_at=now if len(rows) == allowed else recipients.get_next_at(connection),
+        next_claim_at=max(limiter.allowed_at(sending_limits.app) - sending_limits.ahead_ms, now)
+        if len(rows) == len(starts)
+        else recipients.get_next_at(connection),
         accounts=stored,
     )
 
@@ -122,28 +127,33 @@ def _is_uuid_forgotten(row: sa.Row[*tuple[Any, ...]], *, now: Millis) -> bool:
 
 def _lease(
     connection: Connection,
-    rows: Sequence[sa.Row[*tuple[Any, ...]]],
+    rows: Mapping[sa.Row[*tuple[Any, ...]], float],
     stored: Mapping[int, StoredAccount],
     *,
     worker_id: str,
     now: Millis,
 ) -> tuple[ClaimedDelivery, ...]:
+    """rows: with the start of each call, Unix milliseconds."""
     connection.execute(_LEASE, {"ids": [row.id for row in rows], "leased_by": worker_id, "now": now})
     claimed = [_to_delivery(row, state=DeliveryState.SENDING, attempts_made=row.attempts + 1) for row in rows]
     started = connection.execute(
         _START_ATTEMPTS,
-        [{"delivery_id": each.id, "uuid": each.uuid, "started_at": now} for each in claimed],
+        [
+            {"delivery_id": each.id, "uuid": each.uuid, "started_at": round(start_at)}
+            for each, start_at in zip(claimed, rows.values(), strict=True)
+        ],
     )
     attempt_ids = {row.delivery_id: row.id for row in started}
     unrendered = [each.id for each in claimed if each.run_id is None and each.content is None]
     notices_by_delivery = notices.load_notices(connection, unrendered)
     found = []
-    for each in claimed:
+    for each, start_at in zip(claimed, rows.values(), strict=True):
         account = stored[each.account_ref] if each.account_ref is not None else None
         found.append(
             ClaimedDelivery(
                 delivery=each,
                 attempt_id=attempt_ids[each.id],
+                start_at=start_at,
                 account=account.key if account else None,
                 ownership=account.ownership if account else None,
                 notices=notices_by_delivery.get(each.id, ()),
