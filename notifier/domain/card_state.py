@@ -77,8 +77,6 @@ class ClaimedDelivery:
     """The newest answer about the referrer; None: never looked up."""
     notices: tuple[Notice, ...]
     """The notices that the card shows."""
-    start_at: float = 0.0
-    """When the rate limit lets the call start, Unix milliseconds."""
     card_state: CardState | None = None
     """State of its withdrawal part; None: it has none."""
     digest: Digest | None = None

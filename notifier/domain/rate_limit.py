@@ -51,11 +51,11 @@ class LimiterState:
     due_at_ms: float = 0.0
     blocked_until: Millis = 0
 
-    def plausible(self, limit: RateLimit, *, now: Millis) -> "LimiterState":
+    def plausible(self, limit: RateLimit, *, now: Millis, ahead_ms: int = 0) -> "LimiterState":
         """Return the state without times that are too far in the future. Only a clock that was set back explains such
-        times, and they would block calls for too long.
+        times, and they would block calls for too long. ahead_ms: how far ahead calls are planned.
         """
-        latest = now + (limit.burst + 1) * limit.interval_ms
+        latest = now + ahead_ms + (limit.burst + 1) * limit.interval_ms
         blocked_until = self.blocked_until if self.blocked_until <= now + MAX_BLOCK_MS else 0
         due_at_ms = self.due_at_ms if self.due_at_ms <= latest else now
         return LimiterState(name=self.name, due_at_ms=due_at_ms, blocked_until=blocked_until)

@@ -29,6 +29,7 @@ from notifier.domain.withdrawal import WithdrawOffer
 from notifier.errors import CallError, OutcomeUnknown, TemporaryFailure
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, close_limiter
 from notifier.flow.in_flight import await_write
+from notifier.flow.pacer import Pacer
 from notifier.flow.ports import MessageSender
 from notifier.store import rate_limits
 from notifier.store.cards import card_states
@@ -47,8 +48,6 @@ _FAILURE_EVENTS = {
     DeliveryState.UNKNOWN: "delivery.outcome_lost",
 }
 """Log events by the state after a failed attempt."""
-MAX_EARLY_MS = 1_000
-"""The longest wait between a claim and its call, also after the clock was set back."""
 LOST_PAUSE_MS = 10_000
 """The pause before a delivery is sent again whose result was not stored, in milliseconds."""
 
@@ -85,6 +84,7 @@ class Deliverer(CallWorker[ClaimedDelivery]):
         """wake: called when a call ends and its slot is free."""
         super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
+        self._pacer = Pacer(deps.sending_limits.app)
         self._lost: set[int] = set()
         """Deliveries whose result the database failed to store."""
         self._reclaimed: set[int] = set()
@@ -199,9 +199,7 @@ class Deliverer(CallWorker[ClaimedDelivery]):
     async def _call(self, job: ClaimedDelivery) -> None:
         """Sends the stored content. The content of a digest file is stored after the upload."""
         file_id = job.delivery.file_id
-        early_ms = job.start_at - self._now()
-        if early_ms > 0:
-            await asyncio.sleep(min(early_ms, MAX_EARLY_MS) / 1000)
+        await self._pacer.turn()
         if job.delivery.content is not None:
             await self._send(job, job.delivery.content)
         elif file_id is not None:

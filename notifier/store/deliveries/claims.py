@@ -65,7 +65,9 @@ def claim_due_deliveries(
 
     A recipient has at most one delivery in sending, which keeps the order. slots: maximum number of deliveries.
     """
-    limiter = rate_limits.load_limiter(connection, rate_limits.SENDING).plausible(sending_limits.app, now=now)
+    limiter = rate_limits.load_limiter(connection, rate_limits.SENDING).plausible(
+        sending_limits.app, now=now, ahead_ms=sending_limits.ahead_ms
+    )
     wanted, minute_opens_at = _calls_left_in_minute(connection, now=now, per_minute=sending_limits.per_minute)
     starts = limiter.start_times(
         sending_limits.app, now=now, wanted=min(slots, wanted), ahead_ms=sending_limits.ahead_ms
@@ -85,7 +87,7 @@ def claim_due_deliveries(
     if expired:
         connection.execute(_EXPIRE, {"ids": [row.id for row in expired], "now": now})
         recipients.plan_next(connection, [row.receive_id for row in expired], now=now)
-    leased = {row: at for row, at in zip(rows, starts, strict=False) if row not in expired}
+    leased = [row for row in rows if row not in expired]
     stored = accounts.load_accounts(connection, {row.account_ref for row in leased} - {None})
     return ClaimResult(
         deliveries=_lease(connection, leased, stored, worker_id=worker_id, now=now) if leased else (),
@@ -127,33 +129,28 @@ def _is_uuid_forgotten(row: sa.Row[*tuple[Any, ...]], *, now: Millis) -> bool:
 
 def _lease(
     connection: Connection,
-    rows: Mapping[sa.Row[*tuple[Any, ...]], float],
+    rows: Sequence[sa.Row[*tuple[Any, ...]]],
     stored: Mapping[int, StoredAccount],
     *,
     worker_id: str,
     now: Millis,
 ) -> tuple[ClaimedDelivery, ...]:
-    """rows: with the start of each call, Unix milliseconds."""
     connection.execute(_LEASE, {"ids": [row.id for row in rows], "leased_by": worker_id, "now": now})
     claimed = [_to_delivery(row, state=DeliveryState.SENDING, attempts_made=row.attempts + 1) for row in rows]
     started = connection.execute(
         _START_ATTEMPTS,
-        [
-            {"delivery_id": each.id, "uuid": each.uuid, "started_at": round(start_at)}
-            for each, start_at in zip(claimed, rows.values(), strict=True)
-        ],
+        [{"delivery_id": each.id, "uuid": each.uuid, "started_at": now} for each in claimed],
     )
     attempt_ids = {row.delivery_id: row.id for row in started}
     unrendered = [each.id for each in claimed if each.run_id is None and each.content is None]
     notices_by_delivery = notices.load_notices(connection, unrendered)
     found = []
-    for each, start_at in zip(claimed, rows.values(), strict=True):
+    for each in claimed:
         account = stored[each.account_ref] if each.account_ref is not None else None
         found.append(
             ClaimedDelivery(
                 delivery=each,
                 attempt_id=attempt_ids[each.id],
-                start_at=start_at,
                 account=account.key if account else None,
                 ownership=account.ownership if account else None,
                 notices=notices_by_delivery.get(each.id, ()),
