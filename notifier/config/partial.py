@@ -5,7 +5,6 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from notifier.config.fields import Section
 from notifier.config.settings import Config
@@ -30,13 +29,11 @@ def _build_section(section: type[Section], values: Mapping[str, Any]) -> Any:  #
 
 
 def _build_field(info: FieldInfo, value: object) -> Any:  # noqa: ANN401 - the value of any setting
-    default = info.get_default(call_default_factory=True)
+    default = None if info.is_required() else info.get_default(call_default_factory=True)
     if value is None:
-        return None if default is PydanticUndefined else default
+        return default
     built = _build(Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation, value)
-    if built is not None:
-        return built
-    return None if default is PydanticUndefined else default
+    return default if built is None else built
 
 
 def _build(annotation: Any, value: object) -> Any:  # noqa: ANN401 - the type and the value of any setting
