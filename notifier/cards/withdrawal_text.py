@@ -23,7 +23,7 @@ from notifier.cards.balance_text import (
 from notifier.clock import DAY_MS, Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import AmountFigure, Bilingual, WithdrawalCard, WithdrawalPanel
-from notifier.domain.contact_data import one_line
+from notifier.domain.contact_data import HIDDEN, one_line
 from notifier.domain.failure_reasons import find_failure_reason
 from notifier.domain.money import Amounts, Kind, without_zeros
 from notifier.domain.notice import Notice, NoticeReason
@@ -302,7 +302,7 @@ def not_yours_any_more() -> WithdrawalPanel:
 
 def reference(text: str) -> str:
     """Return the payment reference as one short line. It keeps long digits, which are no phone number here."""
-    return one_line(text)[:MAX_REFERENCE_LENGTH]
+    return one_line(HIDDEN.sub("", text))[:MAX_REFERENCE_LENGTH]
 
 
 def withdrawal_card(
