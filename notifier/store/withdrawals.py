@@ -55,17 +55,6 @@ def find_by_click(connection: Connection, click_key: str) -> Withdrawal | None:
     return next(iter(load_rows(connection, rows)), None)
 
 
-def find_newest(connection: Connection, account_ref: int, withdrawal_count: int) -> Withdrawal | None:
-    """The newest order with this withdrawal count, which cards with this count show; None if there is none."""
-    rows = connection.execute(
-        sa.select(withdrawals)
-        .where(withdrawals.c.account_ref == account_ref, withdrawals.c.withdrawal_count == withdrawal_count)
-        .order_by(withdrawals.c.id.desc())
-        .limit(1)
-    ).all()
-    return next(iter(load_rows(connection, rows)), None)
-
-
 def create_order(connection: Connection, order: WithdrawalOrder) -> Withdrawal | None:
     """Create an order. None if the account has an unfinished order, or this press already has an order.
 

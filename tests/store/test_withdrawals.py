@@ -111,6 +111,12 @@ def ended(database: Database, one: Withdrawal, state: WithdrawalState, **values:
     )
 
 
+def newest(connection: sa.Connection, one: Withdrawal) -> Withdrawal | None:
+    """The order that cards of the account show before its first withdrawal."""
+    histories = withdrawal_history.load_histories(connection, {one.account_ref: one.account})
+    return histories[one.account_ref].newest_of(0)
+
+
 def withdrawal_count(database: Database, ref: int) -> int:
     with database.read() as connection:
         return withdrawal_history.count_withdrawn(connection, ref)
@@ -191,7 +197,7 @@ def test_an_order_is_stored_as_it_was_asked_for(database: Database) -> None:
     with database.read() as connection:
         assert one == withdrawals.find_by_click(connection, "click 1")
         assert one == withdrawals.find_unfinished(connection, one.account_ref)
-        assert one == withdrawals.find_newest(connection, one.account_ref, 0)
+        assert one == newest(connection, one)
 
 
 def test_a_second_order_of_the_same_account_is_not_begun(database: Database) -> None:
@@ -294,7 +300,7 @@ def test_what_took_nothing_leaves_the_epoch_and_the_way_free(
     again = begun(database, order(button, 2))
     assert again is not None
     with database.read() as connection:
-        assert again == withdrawals.find_newest(connection, one.account_ref, 0)
+        assert again == newest(connection, one)
 
 
 def test_an_order_ends_once(database: Database) -> None:
