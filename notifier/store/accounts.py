@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from notifier.clock import MINUTE_MS, Millis
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.event import AccountKey
+from notifier.store.engine.sql import lock_rows
 from notifier.store.schema.tables import accounts
 
 LEASE_MS = MINUTE_MS
@@ -48,6 +49,15 @@ _LOAD_ACCOUNTS = sa.select(
     accounts.c.referrer_name_en,
     accounts.c.looked_up_at,
 ).where(accounts.c.id.in_(sa.bindparam("refs", expanding=True)))
+
+
+def lock_accounts(connection: Connection, account_refs: Collection[int]) -> None:
+    """Lock these accounts until the transaction ends.
+
+    Who decides by the withdrawals or the balance of an account, or changes them, locks it first: a press that another
+    process stores at the same time then waits, and finds the new state.
+    """
+    lock_rows(connection, accounts.c.id, account_refs)
 
 
 def load_accounts(connection: Connection, account_refs: Collection[int]) -> dict[int, StoredAccount]:

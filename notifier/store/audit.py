@@ -29,6 +29,10 @@ class AuditAction(StrEnum):
     ANSWER = "answer"
     PAYOUT = "payout"
     MANUAL = "manual"
+    ACCOUNT = "account"
+    OPERATORS = "operators"
+    TEST = "test"
+    """A press of the test card of `notifier doctor`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,17 @@ def add_manual_entry(
     add_entries(connection, entry)
 
 
+def get_last_id(connection: Connection) -> int:
+    """The id of the newest entry; 0: there is none."""
+    return connection.execute(sa.select(sa.func.max(audit.c.id))).scalar() or 0
+
+
+def list_test_presses(connection: Connection, *, after: int) -> list[str]:
+    """The outcomes of presses of test cards: the references of their buttons. after: only later entries, by id."""
+    query = sa.select(audit.c.outcome).where(audit.c.id > after, audit.c.action == AuditAction.TEST)
+    return [row.outcome for row in connection.execute(query)]
+
+
 def list_entries(
     connection: Connection, *, account_id: str | None = None, order_id: str | None = None, limit: int
 ) -> list[AuditRow]:
@@ -133,3 +148,12 @@ def list_entries(
         query = query.where(audit.c.order_id == order_id)
     found = connection.execute(query.order_by(audit.c.id.desc()).limit(limit))
     return [AuditRow(**row._mapping) for row in found]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+def get_newest_outcome(connection: Connection, action: AuditAction, prefix: str) -> str | None:
+    """The outcome of the newest entry of this action that begins with `prefix`; None if there is none."""
+    query = sa.select(audit.c.outcome).where(
+        audit.c.action == action, sa.func.substr(audit.c.outcome, 1, len(prefix)) == prefix
+    )
+    found: str | None = connection.execute(query.order_by(audit.c.id.desc()).limit(1)).scalar()
+    return found

@@ -39,24 +39,29 @@ def request_updates(connection: Connection, order_ids: Collection[str], *, now: 
 
     Feishu updates cards for 14 days (CARD_LIVES_MS). The update is due after UPDATE_DELAY_MS.
     """
-    can_be_updated = sa.or_(
-        deliveries.c.state != DeliveryState.SENT, deliveries.c.updated_at > now - CARD_LIVES_MS
+    found = connection.execute(
+        _SHOWING_ORDERS, {"order_ids": sorted(order_ids), "since": now - CARD_LIVES_MS}
+    ).scalars()
+    _request(connection, sorted(set(found)), due_at=now + UPDATE_DELAY_MS)
+
+
+_can_be_updated = sa.or_(
+    deliveries.c.state != DeliveryState.SENT, deliveries.c.updated_at > sa.bindparam("since")
+)
+_order_ids: sa.BindParameter[str] = sa.bindparam("order_ids", expanding=True)
+_SHOWING_ORDERS = sa.union(
+    sa.select(deliveries.c.id)
+    .join(buttons, buttons.c.delivery_id == deliveries.c.id)
+    .join(
+        withdrawals,
+        sa.and_(
+            withdrawals.c.account_ref == buttons.c.account_ref,
+            withdrawals.c.withdrawal_count == buttons.c.withdrawal_count,
+        ),
     )
-    offering = (
-        sa.select(deliveries.c.id)
-        .join(buttons, buttons.c.delivery_id == deliveries.c.id)
-        .join(
-            withdrawals,
-            sa.and_(
-                withdrawals.c.account_ref == buttons.c.account_ref,
-                withdrawals.c.withdrawal_count == buttons.c.withdrawal_count,
-            ),
-        )
-        .where(withdrawals.c.order_id.in_(order_ids), can_be_updated)
-    )
-    about = sa.select(deliveries.c.id).where(deliveries.c.order_id.in_(order_ids), can_be_updated)
-    found = sorted(set(connection.execute(sa.union(offering, about)).scalars()))
-    _request(connection, found, due_at=now + UPDATE_DELAY_MS)
+    .where(withdrawals.c.order_id.in_(_order_ids), _can_be_updated),
+    sa.select(deliveries.c.id).where(deliveries.c.order_id.in_(_order_ids), _can_be_updated),
+)
 
 
 def request_offer_updates(connection: Connection, account_refs: Collection[int], *, now: Millis) -> None:
@@ -176,13 +181,21 @@ def _shows_withdrawal(account_ref: int, withdrawal_count: int, order_id: str) ->
     return sa.or_(deliveries.c.id.in_(offered), deliveries.c.order_id == order_id)
 
 
-def request_repeat(connection: Connection, delivery_id: int, *, now: Millis) -> None:
-    """Request the last update again. A card without an update request is not changed."""
-    connection.execute(
-        sa.update(card_updates)
-        .where(card_updates.c.delivery_id == delivery_id)
-        .values(requested_version=card_updates.c.requested_version + 1, due_at=now + UPDATE_DELAY_MS)
-    )
+_REPEAT = (
+    sa.update(card_updates)
+    .where(card_updates.c.delivery_id == sa.bindparam("shown_id"))
+    .values(requested_version=card_updates.c.requested_version + 1, due_at=sa.bindparam("new_due_at"))
+)
+
+
+def request_repeats(connection: Connection, shown: Sequence[tuple[int, Millis]]) -> Sequence[None]:
+    """Batch job: request the last update of these deliveries' cards again, because they were shown at these times.
+
+    A card without an update request is not changed.
+    """
+    rows = [{"shown_id": delivery_id, "new_due_at": at + UPDATE_DELAY_MS} for delivery_id, at in shown]
+    connection.execute(_REPEAT, rows)
+    return [None] * len(shown)
 
 
 def list_due(
@@ -198,12 +211,16 @@ def list_due(
 _MARK_APPLIED = (
     sa.update(card_updates)
     .where(card_updates.c.delivery_id == sa.bindparam("updated_id"))
+    .where(card_updates.c.applied_version < sa.bindparam("version"))
     .values(applied_version=sa.bindparam("version"), attempts=0, last_error=None)
 )
 
 
 def mark_applied(connection: Connection, updates: Sequence[CardUpdate]) -> Sequence[None]:
-    """Batch job: store successful updates. A request that arrived during the call stays pending."""
+    """Batch job: store successful updates. A request that arrived during the call stays pending.
+
+    The result of an older update changes nothing.
+    """
     connection.execute(
         _MARK_APPLIED,
         [{"updated_id": each.delivery_id, "version": each.requested_version} for each in updates],
@@ -212,10 +229,13 @@ def mark_applied(connection: Connection, updates: Sequence[CardUpdate]) -> Seque
 
 
 def postpone(connection: Connection, update: CardUpdate, *, due_at: Millis, reason: str) -> None:
-    """Store a failed attempt. due_at: when to repeat it, in ms."""
+    """Store a failed attempt, unless this version was applied meanwhile. due_at: when to repeat it, in ms."""
     connection.execute(
         sa.update(card_updates)
-        .where(card_updates.c.delivery_id == update.delivery_id)
+        .where(
+            card_updates.c.delivery_id == update.delivery_id,
+            card_updates.c.applied_version < update.requested_version,
+        )
         .values(due_at=due_at, attempts=card_updates.c.attempts + 1, last_error=reason)
     )
 
@@ -224,7 +244,10 @@ def abandon(connection: Connection, update: CardUpdate, *, reason: str) -> None:
     """Give up updates of this card, because its message is too old, recalled or from another app."""
     connection.execute(
         sa.update(card_updates)
-        .where(card_updates.c.delivery_id == update.delivery_id)
+        .where(
+            card_updates.c.delivery_id == update.delivery_id,
+            card_updates.c.applied_version < update.requested_version,
+        )
         .values(abandoned_reason=reason)
     )
 

@@ -1,8 +1,9 @@
 """The inbox: every event once per key, stored verbatim."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -30,7 +31,11 @@ class InboxEntry:
     """An unprocessed event."""
 
     id: int
+    """Row id."""
     event: Event
+    """The event."""
+    received_at: Millis
+    """When it was stored, Unix milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +68,19 @@ class EventInserter:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._repeated = 0
 
     def __call__(self, connection: Connection, events: Sequence[Event]) -> Sequence[None]:
         """Insert the events. An event that is stored already is skipped."""
         now = to_millis(self._clock.now())
-        insert_or_ignore(connection, inbox, [_row(event, received_at=now) for event in events])
+        stored = insert_or_ignore(connection, inbox, [_row(event, received_at=now) for event in events])
+        self._repeated += len(events) - stored
         return [None] * len(events)
+
+    def take_repeated(self) -> int:
+        """How many events since the last call were stored already. For the thread that commits."""
+        repeated, self._repeated = self._repeated, 0
+        return repeated
 
 
 def _row(event: Event, *, received_at: Millis) -> dict[str, object]:
@@ -109,6 +121,7 @@ def list_new_entries(connection: Connection, *, limit: int) -> list[InboxEntry]:
                 created_at=row.created_at,
                 payload=row.payload,
             ),
+            received_at=row.received_at,
         )
         for row in rows
     ]
@@ -130,6 +143,59 @@ def list_quarantined(connection: Connection, *, limit: int) -> list[QuarantinedE
         .limit(limit)
     )
     return [QuarantinedEntry(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """An event as it is stored."""
+
+    id: int
+    """Row id."""
+    event_key: str
+    """Feishu's event id."""
+    event_type: str
+    """Feishu's event type."""
+    received_at: Millis
+    """When it was stored, Unix milliseconds."""
+    state: str
+    """InboxState."""
+    reason: str | None
+    """Why it was ignored or quarantined."""
+    payload: bytes
+    """As Feishu sent it."""
+
+
+def list_events(connection: Connection, *, states: Sequence[str], limit: int) -> list[StoredEvent]:
+    """Events in these states (all states if empty), newest first."""
+    query = sa.select(*_EVENT_COLUMNS).order_by(inbox.c.id.desc()).limit(limit)
+    if states:
+        query = query.where(inbox.c.state.in_(states))
+    return [_to_stored_event(row) for row in connection.execute(query)]
+
+
+def get_event(connection: Connection, entry_id: int) -> StoredEvent | None:
+    """One event; None if there is none with this id."""
+    row = connection.execute(sa.select(*_EVENT_COLUMNS).where(inbox.c.id == entry_id)).first()
+    return None if row is None else _to_stored_event(row)
+
+
+def end_quarantine(
+    connection: Connection, entry_id: int, *, state: InboxState, reason: str | None = None
+) -> bool:
+    """Process a quarantined event again (`new`), or ignore it. False if it is not quarantined."""
+    changed = connection.execute(
+        sa.update(inbox)
+        .where(inbox.c.id == entry_id, inbox.c.state == InboxState.QUARANTINED)
+        .values(state=state, reason=reason)
+    )
+    return changed.rowcount == 1
+
+
+_EVENT_COLUMNS = tuple(getattr(inbox.c, field.name) for field in fields(StoredEvent))
+
+
+def _to_stored_event(row: sa.Row[*tuple[Any, ...]]) -> StoredEvent:
+    return StoredEvent(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
 def may_mention_account(connection: Connection, account_id: str, *, since: Millis) -> bool:

@@ -60,14 +60,14 @@ class _Rewrites:
     """The snapshots and changes that a batch writes."""
 
     def __init__(self) -> None:
-        self.inbox_ids: dict[_SnapshotKey, int] = {}
+        self.inbox_ids: dict[_SnapshotKey, int | None] = {}
         """The event of each report that changed the history."""
         self.snapshots: dict[_SnapshotKey, Snapshot] = {}
         """Those reports."""
         self.changes: dict[_SnapshotKey, tuple[BalanceChange, ...]] = {}
         """All changes of each snapshot whose changes are new or different."""
 
-    def add(self, ref: int, inbox_id: int, report: Snapshot, rewrite: LedgerUpdate) -> None:
+    def add(self, ref: int, inbox_id: int | None, report: Snapshot, rewrite: LedgerUpdate) -> None:
         """Record what a report changed. A later rewrite of the same snapshot replaces an earlier one."""
         key = (ref, report.modified_at, report.content)
         self.inbox_ids.setdefault(key, inbox_id)
@@ -77,11 +77,12 @@ class _Rewrites:
 
 
 def apply_reports(
-    connection: Connection, reports: Sequence[tuple[int, BalanceReport]]
+    connection: Connection, reports: Sequence[tuple[int | None, BalanceReport]]
 ) -> list[AppliedReport]:
     """Apply (inbox id, report) pairs to the ledger in the given order, and return one result for each.
 
-    The number of statements does not depend on the number of reports.
+    The inbox id is None for a balance that no event reported. The number of statements does not depend on the number
+    of reports.
     """
     known, snapshot_ids = _load_accounts(connection, [report for _, report in reports])
     rewrites = _Rewrites()
@@ -115,7 +116,7 @@ _LIST_ACCOUNTS = (
         accounts.c.account_id.in_(sa.bindparam("account_ids", expanding=True)),
     )
     .order_by(accounts.c.id)
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 _earlier = snapshots.alias("earlier")
 _LIST_WINDOW = sa.select(snapshots).where(
@@ -146,6 +147,7 @@ def _load_accounts(
     rows = _list_accounts(connection, ordered)
     missing = [key for key in ordered if key not in rows]
     if missing:
+        _adopt_accounts(connection, missing)
         insert_or_ignore(connection, accounts, [asdict(key) for key in missing])
         rows |= _list_accounts(connection, missing)
     late = [
@@ -170,6 +172,28 @@ def _load_accounts(
         stored_assets = frozenset(window[-1].amounts if window else ())
         known[key] = _Account(account_ref=row.id, window=window, stored_assets=stored_assets)
     return known, snapshot_ids
+
+
+_ADOPT = (
+    sa.update(accounts)
+    .where(
+        accounts.c.tenant_key == "",
+        accounts.c.app_id == sa.bindparam("app"),
+        accounts.c.account_id == sa.bindparam("account"),
+    )
+    .values(tenant_key=sa.bindparam("tenant"))
+)
+
+
+def _adopt_accounts(connection: Connection, missing: Sequence[AccountKey]) -> None:
+    """Set the tenant of accounts that were registered before any event named it."""
+    rows = [
+        {"app": key.app_id, "account": key.account_id, "tenant": key.tenant_key}
+        for key in missing
+        if key.tenant_key
+    ]
+    if rows:
+        connection.execute(_ADOPT, rows)
 
 
 def _list_accounts(

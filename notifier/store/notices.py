@@ -9,6 +9,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from notifier import metrics
 from notifier.clock import Millis
 from notifier.domain.delivery import CardVariant, DeliveryState
 from notifier.domain.event import AccountKey
@@ -38,6 +39,10 @@ class NewDelivery:
     """Idempotency key, if a new delivery is created."""
     order_id: str | None = None
     """The withdrawal that the card shows. Notices of different orders never share a card."""
+    event_key: str | None = None
+    """Key of the event that the notice reports; None: no event."""
+    event_at: Millis | None = None
+    """When that event was stored, Unix milliseconds."""
 
 
 def create_notices(
@@ -77,7 +82,7 @@ _LIST_OPEN = (
         deliveries.c.run_id.is_(None),
     )
     .order_by(deliveries.c.id)
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 _ADD_DELIVERY_NOTICES = sa.insert(delivery_notices)
 _ADD_DELIVERIES = sa.insert(deliveries).returning(deliveries.c.id, deliveries.c.delivery_key)
@@ -103,6 +108,7 @@ def queue_deliveries(connection: Connection, new: Sequence[NewDelivery], *, now:
             newest[each.account_ref, each.target] = (True, each.order_id, each)
         chosen.append(delivery)
     created = [each for each, delivery in zip(new, chosen, strict=True) if delivery is each]
+    metrics.NOTICES_FOLDED.inc(len(new) - len(created))
     ids = _create_deliveries(connection, created, now=now)
     found = [delivery if isinstance(delivery, int) else ids[delivery.key] for delivery in chosen]
     connection.execute(
@@ -133,6 +139,8 @@ def _create_deliveries(connection: Connection, new: Sequence[NewDelivery], *, no
             "created_at": now,
             "updated_at": now,
             "order_id": each.order_id,
+            "event_key": each.event_key,
+            "event_at": each.event_at,
         }
         for each in new
     ]

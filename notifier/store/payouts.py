@@ -20,7 +20,7 @@ from notifier.domain.payout import (
 )
 from notifier.domain.withdrawal import Withdrawal
 from notifier.store import accounts, card_updates
-from notifier.store.engine.sql import insert_or_ignore
+from notifier.store.engine.sql import insert_or_ignore, lock_rows
 from notifier.store.schema.tables import payouts
 
 
@@ -97,7 +97,8 @@ def claim_due(
             ),
         )
     )
-    return [each for row in rows if (each := find_by_order(connection, row.order_id)) is not None]
+    claimed = load_by_order(connection, [row.order_id for row in rows])
+    return [claimed[row.order_id] for row in rows]
 
 
 def get_next_due_at(connection: Connection, *, in_flight_ids: Collection[int]) -> Millis | None:
@@ -110,10 +111,14 @@ def get_next_due_at(connection: Connection, *, in_flight_ids: Collection[int]) -
 
 
 def mark_submitted(connection: Connection, payout: Payout, *, now: Millis) -> bool:
-    """Mark as accepted by the payroll system. False if a report changed the state in the meantime."""
+    """Mark as accepted by the payroll system. False if a report or an export changed the state in the meantime.
+
+    It also counts where another process has given up meanwhile: the payroll system has the payout.
+    """
+    given_up = (PayoutState.DEAD, PayoutState.UNKNOWN)
     changed = connection.execute(
         sa.update(payouts)
-        .where(payouts.c.id == payout.id, payouts.c.state.in_(_CLAIMABLE))
+        .where(payouts.c.id == payout.id, payouts.c.state.in_((*_CLAIMABLE, *given_up)))
         .values(
             state=PayoutState.SENT,
             sent_at=now,
@@ -129,10 +134,14 @@ def mark_submitted(connection: Connection, payout: Payout, *, now: Millis) -> bo
 
 
 def mark_submission_failed(connection: Connection, payout: Payout, outcome: PayoutRetry) -> bool:
-    """Store a failed call. False if a report changed the state in the meantime."""
+    """Store a failed call. False if a report, or the result of another call, changed the payout since its claim."""
     changed = connection.execute(
         sa.update(payouts)
-        .where(payouts.c.id == payout.id, payouts.c.state.in_(_CLAIMABLE))
+        .where(
+            payouts.c.id == payout.id,
+            payouts.c.state.in_(_CLAIMABLE),
+            payouts.c.attempts == payout.attempts,
+        )
         .values(
             state=outcome.state,
             due_at=outcome.due_at,
@@ -146,9 +155,11 @@ def mark_submission_failed(connection: Connection, payout: Payout, outcome: Payo
 
 def apply_report(connection: Connection, report: PayoutReport, *, now: Millis) -> PayoutReportOutcome:
     """Apply a payroll report in any state. A repeated report has no effect: see domain.payout.judge_report."""
+    lock_rows(connection, payouts.c.order_id, [report.order_id])
     payout = find_by_order(connection, report.order_id)
     if payout is None:
         return PayoutReportOutcome.UNKNOWN
+    accounts.lock_accounts(connection, [payout.account_ref])
     outcome = judge_report(payout, report)
     if outcome is PayoutReportOutcome.SAME and report.reference and not payout.reference:
         connection.execute(

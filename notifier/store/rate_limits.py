@@ -13,6 +13,7 @@ from notifier.store.schema.tables import rate_limits
 SENDING = "im.messages"
 LOOKUPS = "hire.get_account_assets"
 WITHDRAWALS = "hire.withdraw"
+REGISTRATIONS = "hire.create"
 UPDATES = "im.messages.patch"
 RECONCILIATIONS = "hire.get_account_assets.sweep"
 

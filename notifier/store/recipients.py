@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import MINUTE_MS, Millis
-from notifier.store.engine.sql import insert_or_ignore, literal
+from notifier.store.engine.sql import insert_or_ignore, literal, lock_rows
 from notifier.store.schema.tables import deliveries, recipients
 
 MAX_CLOCK_LEAD_MS = MINUTE_MS
@@ -48,9 +48,10 @@ _PLAN_CHOSEN = _PLAN_ALL.where(_CHOSEN)
 _LIST_DUE = (
     sa.select(deliveries)
     .select_from(recipients.join(deliveries, deliveries.c.id == recipients.c.next_delivery_id))
-    .where(recipients.c.next_at <= sa.bindparam("now"))
+    .where(recipients.c.next_at <= sa.bindparam("now"), deliveries.c.state == literal("ready"))
     .order_by(recipients.c.next_at, recipients.c.next_delivery_id)
     .limit(sa.bindparam("limit"))
+    .with_for_update(key_share=True, of=deliveries)
 )
 _CLOSE = (
     sa.update(recipients)
@@ -65,9 +66,11 @@ def plan_next(connection: Connection, receive_ids: Collection[str], *, now: Mill
     chosen = sorted(set(receive_ids) - {""})
     if not chosen:
         return
+    lock_rows(connection, recipients.c.receive_id, chosen)
     planned = connection.execute(_PLAN_CHOSEN, {"receive_ids": chosen, "planned_at": now})
     if planned.rowcount < len(chosen):
         insert_or_ignore(connection, recipients, [{"receive_id": each} for each in chosen])
+        lock_rows(connection, recipients.c.receive_id, chosen)
         connection.execute(_PLAN_CHOSEN, {"receive_ids": chosen, "planned_at": now})
 
 
@@ -82,7 +85,7 @@ def plan_all(connection: Connection, *, now: Millis) -> None:
 
 
 def list_due(connection: Connection, *, now: Millis, limit: int) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-    """The next delivery of each recipient that is due, longest wait first."""
+    """The next delivery of each recipient that is due, longest wait first; locked."""
     return connection.execute(_LIST_DUE, {"now": now, "limit": limit}).all()
 
 

@@ -1,9 +1,9 @@
-"""Reconciliation runs: which accounts are read next, and the results of their reads."""
+"""Reconciliation: which accounts are read next, and the results of their reads."""
 
+import random
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -11,45 +11,10 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.event import AccountKey
 from notifier.domain.reconciliation import KnownBalance
-from notifier.store import withdrawal_history, withdrawals
+from notifier.store import withdrawal_history
 from notifier.store.ledger import load_balances
+from notifier.store.reconciliation_runs import ReconciliationRun, add_counts
 from notifier.store.schema.tables import accounts, reconciliation_runs
-
-MAX_FINISHED_RUNS = 100
-"""Finished runs that are kept."""
-
-
-class ReconciliationTrigger(StrEnum):
-    """Why a run started."""
-
-    CONNECTED = "connected"
-    SCHEDULE = "schedule"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconciliationRun:
-    """A run over all known accounts, newest change first."""
-
-    id: int
-    """Row id; a newer run has a higher one."""
-    trigger: ReconciliationTrigger
-    """Why it started."""
-    started_at: Millis
-    """Unix milliseconds."""
-    ended_at: Millis | None
-    """Unix milliseconds; None: it is running."""
-    cursor: tuple[Millis, int] | None
-    """`modified_at` and row id of the last account that was claimed; None: no account yet."""
-    is_rerun_requested: bool
-    """Whether another run was requested while this one was running."""
-    read: int = 0
-    """Reads that succeeded; a second read of an account counts again."""
-    failed: int = 0
-    """Accounts that could not be read."""
-    recovered: int = 0
-    """Balances that no event had reported."""
-    missed: int = 0
-    """Of these, balances that changed while we were connected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,89 +31,11 @@ class PendingRead:
     is_scheduled: bool
 
 
-def get_running(connection: Connection) -> ReconciliationRun | None:
-    """Returns the run that has not ended, or None."""
-    return _first(
-        connection,
-        sa.select(reconciliation_runs)
-        .where(reconciliation_runs.c.ended_at.is_(None))
-        .order_by(reconciliation_runs.c.id),
-    )
-
-
-def get_newest(connection: Connection) -> ReconciliationRun | None:
-    """Returns the newest run, running or ended, or None."""
-    return _first(connection, sa.select(reconciliation_runs).order_by(reconciliation_runs.c.id.desc()))
-
-
-def _first(connection: Connection, query: sa.Select[*tuple[object, ...]]) -> ReconciliationRun | None:
-    row = connection.execute(query.limit(1)).first()
-    if row is None:
-        return None
-    return ReconciliationRun(
-        id=row.id,
-        trigger=ReconciliationTrigger(row.trigger),
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        cursor=None if row.cursor_modified_at is None else (row.cursor_modified_at, row.cursor_account_ref),
-        is_rerun_requested=bool(row.is_rerun_requested),
-        read=row.read,
-        failed=row.failed,
-        recovered=row.recovered,
-        missed=row.missed,
-    )
-
-
-def start_run(connection: Connection, trigger: ReconciliationTrigger, *, now: Millis) -> None:
-    """Starts a run. If one is running, a connect requests another that follows it.
-
-    A running run never starts again from the top: with a connection that breaks often, the last accounts would
-    never be read.
-    """
-    current = get_running(connection)
-    if current is None:
-        connection.execute(sa.insert(reconciliation_runs).values(trigger=trigger, started_at=now))
-    elif trigger is ReconciliationTrigger.CONNECTED:
-        connection.execute(
-            sa.update(reconciliation_runs)
-            .where(reconciliation_runs.c.id == current.id)
-            .values(is_rerun_requested=1)
-        )
-
-
-def finish_run(connection: Connection, run: ReconciliationRun, *, now: Millis) -> None:
-    """Ends a run, deletes the oldest runs, and starts the requested one."""
-    connection.execute(
-        sa.update(reconciliation_runs).where(reconciliation_runs.c.id == run.id).values(ended_at=now)
-    )
-    connection.execute(
-        sa.delete(reconciliation_runs).where(reconciliation_runs.c.id <= run.id - MAX_FINISHED_RUNS)
-    )
-    if run.is_rerun_requested:
-        start_run(connection, ReconciliationTrigger.CONNECTED, now=now)
-
-
-def add_counts(
-    connection: Connection,
-    run_id: int,
-    *,
-    read: int = 0,
-    failed: int = 0,
-    recovered: int = 0,
-    missed: int = 0,
-) -> None:
-    """Adds numbers of accounts to the counts of a run."""
-    columns = reconciliation_runs.c
-    connection.execute(
-        sa.update(reconciliation_runs)
-        .where(columns.id == run_id)
-        .values(
-            read=columns.read + read,
-            failed=columns.failed + failed,
-            recovered=columns.recovered + recovered,
-            missed=columns.missed + missed,
-        )
-    )
+_CLAIM_READS = (
+    sa.update(accounts)
+    .where(accounts.c.id.in_(sa.bindparam("refs", expanding=True)))
+    .values(recheck_at=sa.bindparam("until"))
+)
 
 
 def claim_reads(
@@ -158,11 +45,9 @@ def claim_reads(
 
     until: end of the lease, Unix milliseconds. An account without a stored result is due again then.
     """
-    connection.execute(
-        sa.update(accounts)
-        .where(accounts.c.id.in_([each.account_ref for each in due]))
-        .values(recheck_at=until)
-    )
+    if not due:
+        return
+    connection.execute(_CLAIM_READS, {"refs": [each.account_ref for each in due], "until": until})
     cursor = min(((each.modified_at, each.account_ref) for each in due if each.is_scheduled), default=None)
     if run is not None and cursor is not None:
         connection.execute(
@@ -170,6 +55,25 @@ def claim_reads(
             .where(reconciliation_runs.c.id == run.id)
             .values(cursor_modified_at=cursor[0], cursor_account_ref=cursor[1])
         )
+
+
+_is_next_candidate = sa.and_(
+    accounts.c.modified_at.is_not(None),
+    accounts.c.app_id == sa.bindparam("app"),
+    accounts.c.id.not_in(sa.bindparam("in_flight", expanding=True)),
+)
+_LIST_FIRST_PAGE = (
+    sa.select(accounts)
+    .where(_is_next_candidate)
+    .order_by(accounts.c.modified_at.desc(), accounts.c.id.desc())
+    .limit(sa.bindparam("limit"))
+)
+_LIST_NEXT_PAGE = _LIST_FIRST_PAGE.where(
+    sa.tuple_(accounts.c.modified_at, accounts.c.id)
+    < sa.tuple_(
+        sa.bindparam("cursor_at", type_=sa.BigInteger), sa.bindparam("cursor_id", type_=sa.BigInteger)
+    )
+)
 
 
 def list_next_page(
@@ -181,17 +85,27 @@ def list_next_page(
     in_flight_refs: Collection[int] = (),
 ) -> list[PendingRead]:
     """Returns the accounts behind the run's cursor, newest change first, without those that are being read."""
-    newest_first = sa.select(accounts).where(accounts.c.modified_at.is_not(None))
-    if run.cursor is not None:
-        newest_first = newest_first.where(
-            sa.tuple_(accounts.c.modified_at, accounts.c.id) < sa.tuple_(*run.cursor)
-        )
-    rows = connection.execute(
-        newest_first.where(accounts.c.app_id == app_id, accounts.c.id.not_in(in_flight_refs))
-        .order_by(accounts.c.modified_at.desc(), accounts.c.id.desc())
-        .limit(limit)
-    )
+    values: dict[str, object] = {"app": app_id, "in_flight": sorted(in_flight_refs), "limit": limit}
+    if run.cursor is None:
+        rows = connection.execute(_LIST_FIRST_PAGE, values)
+    else:
+        cursor_at, cursor_id = run.cursor
+        rows = connection.execute(_LIST_NEXT_PAGE, values | {"cursor_at": cursor_at, "cursor_id": cursor_id})
     return [_to_pending_read(row, is_scheduled=True) for row in rows]
+
+
+_LIST_RECHECKS = (
+    sa.select(accounts)
+    .where(_is_next_candidate, accounts.c.recheck_at <= sa.bindparam("now"))
+    .order_by(accounts.c.recheck_at)
+    .limit(sa.bindparam("limit"))
+)
+_LIST_MISMATCHES = _LIST_RECHECKS.where(
+    sa.or_(
+        accounts.c.mismatch_modified_at.is_not(None),
+        accounts.c.recovered_modified_at == accounts.c.modified_at,
+    )
+)
 
 
 def list_due_rechecks(
@@ -207,23 +121,27 @@ def list_due_rechecks(
 
     only_mismatches: only accounts that may have a missed change, or a late event after a recovered balance.
     """
-    is_mismatch = sa.or_(
-        accounts.c.mismatch_modified_at.is_not(None),
-        accounts.c.recovered_modified_at == accounts.c.modified_at,
-    )
     rows = connection.execute(
-        sa.select(accounts)
-        .where(
-            accounts.c.recheck_at <= now,
-            accounts.c.app_id == app_id,
-            accounts.c.modified_at.is_not(None),
-            accounts.c.id.not_in(in_flight_refs),
-            is_mismatch if only_mismatches else sa.true(),
-        )
-        .order_by(accounts.c.recheck_at)
-        .limit(limit)
+        _LIST_MISMATCHES if only_mismatches else _LIST_RECHECKS,
+        {"app": app_id, "in_flight": sorted(in_flight_refs), "now": now, "limit": limit},
     )
     return [_to_pending_read(row, is_scheduled=False) for row in rows]
+
+
+_LIST_PROBES = (
+    sa.select(accounts)
+    .where(
+        accounts.c.modified_at.is_not(None),
+        accounts.c.app_id == sa.bindparam("app"),
+        accounts.c.recheck_at.is_(None),
+    )
+    .limit(1)
+)
+_GET_LAST_CONFIRMED = _LIST_PROBES.where(accounts.c.confirmed_at.is_not(None)).order_by(
+    accounts.c.confirmed_at.desc()
+)
+_GET_NEAREST = _LIST_PROBES.where(accounts.c.id >= sa.bindparam("from_id")).order_by(accounts.c.id)
+_GET_MAX_ID = sa.select(sa.func.max(accounts.c.id))
 
 
 def pick_probe_account(connection: Connection, *, app_id: str) -> PendingRead | None:
@@ -231,24 +149,12 @@ def pick_probe_account(connection: Connection, *, app_id: str) -> PendingRead | 
 
     Accounts with a recheck time are no candidates: they are being read, differ, or failed.
     """
-    row = connection.execute(
-        sa.select(accounts)
-        .where(
-            accounts.c.modified_at.is_not(None), accounts.c.app_id == app_id, accounts.c.recheck_at.is_(None)
-        )
-        .order_by(accounts.c.confirmed_at.is_(None), accounts.c.confirmed_at.desc(), sa.func.random())
-        .limit(1)
-    ).first()
+    row = connection.execute(_GET_LAST_CONFIRMED, {"app": app_id}).first()
+    if row is None:
+        from_id = random.randint(0, connection.execute(_GET_MAX_ID).scalar() or 0)  # noqa: S311 - no secret
+        for start in (from_id, 0):
+            row = row or connection.execute(_GET_NEAREST, {"app": app_id, "from_id": start}).first()
     return None if row is None else _to_pending_read(row, is_scheduled=False)
-
-
-def get_next_recheck_at(connection: Connection, *, app_id: str) -> Millis | None:
-    """Returns the earliest recheck time, Unix milliseconds, or None."""
-    return connection.execute(
-        sa.select(sa.func.min(accounts.c.recheck_at)).where(
-            accounts.c.recheck_at.is_not(None), accounts.c.app_id == app_id
-        )
-    ).scalar()
 
 
 def _to_pending_read(row: sa.Row[*tuple[object, ...]], *, is_scheduled: bool) -> PendingRead:
@@ -263,37 +169,68 @@ def load_known_balances(connection: Connection, account_refs: Sequence[int]) -> 
 
     An event may have changed it since the read was claimed.
     """
-    balances = load_balances(connection, account_refs)
-    rows = connection.execute(sa.select(accounts).where(accounts.c.id.in_(account_refs)))
+    refs = sorted(account_refs)
+    balances = load_balances(connection, refs)
+    rows = connection.execute(_LOAD_ACCOUNTS, {"refs": refs}).all()
+    keys = {
+        row.id: AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id)
+        for row in rows
+    }
+    histories = withdrawal_history.load_histories(connection, keys)
     return {
         row.id: KnownBalance(
             account_ref=row.id,
-            account=AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id),
+            account=keys[row.id],
             modified_at=row.modified_at,
             amounts=balances.get(row.id, {}),
             confirmed_at=row.confirmed_at,
             mismatch_modified_at=row.mismatch_modified_at,
-            has_open_withdrawal=withdrawals.find_unfinished(connection, row.id) is not None,
-            own_not_in_ledger=bool(withdrawal_history.list_not_in_ledger(connection, row.id)),
+            has_open_withdrawal=histories[row.id].unfinished is not None,
+            own_not_in_ledger=bool(histories[row.id].not_in_ledger),
         )
         for row in rows
     }
 
 
-def mark_confirmed(
-    connection: Connection, account_ref: int, *, at: Millis | None, claimed_until: Millis
-) -> None:
-    """Marks an account whose reading equalled the ledger.
+_LOAD_ACCOUNTS = sa.select(accounts).where(accounts.c.id.in_(sa.bindparam("refs", expanding=True)))
+_MARK_CONFIRMED = (
+    sa.update(accounts)
+    .where(accounts.c.id == sa.bindparam("ref"), accounts.c.recheck_at == sa.bindparam("claimed_until"))
+    .values(confirmed_at=sa.bindparam("at"), mismatch_modified_at=None, recheck_at=None)
+)
+_MARK_MISMATCH = (
+    sa.update(accounts)
+    .where(accounts.c.id == sa.bindparam("ref"))
+    .values(mismatch_modified_at=sa.bindparam("differed_from"), recheck_at=sa.bindparam("at"))
+)
+_SCHEDULE = (
+    sa.update(accounts).where(accounts.c.id == sa.bindparam("ref")).values(recheck_at=sa.bindparam("at"))
+)
 
-    at: when the read was claimed, Unix milliseconds; None: the reading cannot prove a missed event later.
-    claimed_until: end of the read's lease. If an event requested another read meanwhile, the recheck time differs
-    from it and the account stays due.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedReading:
+    """A reading that equalled the ledger."""
+
+    account_ref: int
+    """Row id of the account."""
+    at: Millis | None
+    """When the read was claimed, Unix milliseconds; None: the reading cannot prove a missed event later."""
+    claimed_until: Millis
+    """End of the read's lease."""
+
+
+def mark_confirmed(connection: Connection, readings: Sequence[ConfirmedReading]) -> None:
+    """Marks accounts whose readings equalled the ledger.
+
+    If an event requested another read meanwhile, the recheck time differs from the end of the lease, and the account
+    stays due.
     """
-    connection.execute(
-        sa.update(accounts)
-        .where(accounts.c.id == account_ref, accounts.c.recheck_at == claimed_until)
-        .values(confirmed_at=at, mismatch_modified_at=None, recheck_at=None)
-    )
+    rows = [
+        {"ref": each.account_ref, "at": each.at, "claimed_until": each.claimed_until} for each in readings
+    ]
+    if rows:
+        connection.execute(_MARK_CONFIRMED, rows)
 
 
 def clear_confirmed(connection: Connection, account_refs: Collection[int]) -> None:
@@ -335,11 +272,16 @@ def note_events(connection: Connection, account_refs: Collection[int]) -> None:
         add_counts(connection, run_id, missed=-count)
 
 
-def mark_mismatch(
-    connection: Connection, account_ref: int, *, modified_at: Millis, recheck_at: Millis
+def mark_mismatches(
+    connection: Connection, differed_from: Mapping[int, Millis], *, recheck_at: Millis
 ) -> None:
-    """Marks an account whose reading differed. modified_at: the balance it differed from. recheck_at: second read."""
-    _update_account(connection, account_ref, mismatch_modified_at=modified_at, recheck_at=recheck_at)
+    """Marks accounts whose readings differed.
+
+    differed_from: `modified_at` of the balance in the ledger, by row id of the account. recheck_at: the second read.
+    """
+    rows = [{"ref": ref, "differed_from": at, "at": recheck_at} for ref, at in differed_from.items()]
+    if rows:
+        connection.execute(_MARK_MISMATCH, rows)
 
 
 def mark_recovered(connection: Connection, account_ref: int, *, modified_at: Millis) -> None:
@@ -358,9 +300,10 @@ def mark_recovered(connection: Connection, account_ref: int, *, modified_at: Mil
     )
 
 
-def schedule_recheck(connection: Connection, account_ref: int, *, at: Millis | None) -> None:
-    """Sets when an account is read again, apart from runs; Unix milliseconds. None: it waits for the next run."""
-    _update_account(connection, account_ref, recheck_at=at)
+def schedule_rechecks(connection: Connection, account_refs: Collection[int], *, at: Millis | None) -> None:
+    """Sets when accounts are read again, apart from runs; Unix milliseconds. None: they wait for the next run."""
+    if account_refs:
+        connection.execute(_SCHEDULE, [{"ref": ref, "at": at} for ref in account_refs])
 
 
 def recheck_recovered(connection: Connection, account_refs: Collection[int], *, at: Millis) -> None:

@@ -13,7 +13,7 @@ from notifier.domain.ledger import content_of, read_content
 from notifier.domain.money import Amounts, Kind
 from notifier.domain.withdrawal import Button, Role, Withdrawal, WithdrawalRetry, WithdrawalState
 from notifier.store import accounts, card_updates
-from notifier.store.engine.sql import insert_returning
+from notifier.store.engine.sql import insert_returning, literal
 from notifier.store.schema.tables import withdrawals
 
 
@@ -55,39 +55,51 @@ def find_by_click(connection: Connection, click_key: str) -> Withdrawal | None:
     return next(iter(load_rows(connection, rows)), None)
 
 
-def create_order(connection: Connection, order: WithdrawalOrder) -> Withdrawal | None:
-    """Create an order. None if the account has an unfinished order, or this press already has an order.
+def create_orders(connection: Connection, orders: Sequence[WithdrawalOrder]) -> list[Withdrawal | None]:
+    """Store orders. None for an order whose account has an unfinished one, or whose press has an order already.
 
     Card updates are requested in the same transaction.
     """
-    button = order.button
-    rows = insert_returning(
-        connection,
-        withdrawals,
-        [
-            {
-                "order_id": order.order_id,
-                "account_ref": button.account_ref,
-                "kinds": ",".join(order.kinds),
-                "state": WithdrawalState.REQUESTED,
-                "withdrawal_count": button.withdrawal_count,
-                "role": order.role,
-                "requested_by": order.requested_by,
-                "requested_at": order.now,
-                "agreed": content_of(button.amounts),
-                "click_key": order.click_key,
-                "delivery_id": button.delivery_id,
-                "due_at": order.now + order.wait_ms,
-            }
-        ],
-    )
-    if not rows:
-        known = find_unfinished(connection, button.account_ref) or find_by_click(connection, order.click_key)
-        if known is None:
+    if not orders:
+        return []
+    rows = {
+        row.order_id: row
+        for row in insert_returning(connection, withdrawals, [_to_row(order) for order in orders])
+    }
+    stored = [
+        to_withdrawal(rows[order.order_id], order.button.account) if order.order_id in rows else None
+        for order in orders
+    ]
+    for order, withdrawal in zip(orders, stored, strict=True):
+        if withdrawal is None and not _has_conflict(connection, order):
             raise LookupError(f"order {order.order_id} was not inserted, but no conflicting order exists")
-        return None
-    card_updates.request_updates(connection, [order.order_id], now=order.now)
-    return to_withdrawal(rows[0], button.account)
+    if rows:
+        card_updates.request_updates(connection, rows, now=max(order.now for order in orders))
+    return stored
+
+
+def _to_row(order: WithdrawalOrder) -> dict[str, object]:
+    return {
+        "order_id": order.order_id,
+        "account_ref": order.button.account_ref,
+        "kinds": ",".join(order.kinds),
+        "state": WithdrawalState.REQUESTED,
+        "withdrawal_count": order.button.withdrawal_count,
+        "role": order.role,
+        "requested_by": order.requested_by,
+        "requested_at": order.now,
+        "agreed": content_of(order.button.amounts),
+        "click_key": order.click_key,
+        "delivery_id": order.button.delivery_id,
+        "due_at": order.now + order.wait_ms,
+    }
+
+
+def _has_conflict(connection: Connection, order: WithdrawalOrder) -> bool:
+    known = find_unfinished(connection, order.button.account_ref) or find_by_click(
+        connection, order.click_key
+    )
+    return known is not None
 
 
 def claim_due(
@@ -183,6 +195,7 @@ def finish(
     the order, which must be unfinished. Amounts that Feishu reports as withdrawn count in any case, also over another
     final state: the money is gone.
     """
+    accounts.lock_accounts(connection, [withdrawal.account_ref])
     if result.state is WithdrawalState.WITHDRAWN:
         is_allowed = withdrawals.c.state != WithdrawalState.WITHDRAWN
     else:
@@ -246,9 +259,9 @@ def make_due(connection: Connection, order_id: str, *, now: Millis) -> bool:
 def claim_stuck(connection: Connection, *, before: Millis, now: Millis, limit: int) -> list[Withdrawal]:
     """Unfinished orders requested before this time (ms), oldest first, each once: for a notice to the alarm group."""
     columns = withdrawals.c
-    is_stuck = (columns.state == WithdrawalState.REQUESTED, columns.requested_at < before)
-    query = sa.select(withdrawals).where(*is_stuck, columns.stuck_notified_at.is_(None)).order_by(columns.id)
-    rows = connection.execute(query.limit(limit)).all()
+    is_stuck = (columns.state == literal("requested"), columns.requested_at < before)
+    query = sa.select(withdrawals).where(*is_stuck, columns.stuck_notified_at.is_(None))
+    rows = connection.execute(query.order_by(columns.requested_at, columns.id).limit(limit)).all()
     ids = [row.id for row in rows]
     connection.execute(sa.update(withdrawals).where(columns.id.in_(ids)).values(stuck_notified_at=now))
     return load_rows(connection, rows)
@@ -260,9 +273,13 @@ def is_claimed(connection: Connection, order: Withdrawal) -> bool:
     return connection.execute(query).scalar() is not None
 
 
-def release_claim(connection: Connection, order: Withdrawal) -> None:
-    """End the claim of an order whose call broke off. Its due time stays."""
-    connection.execute(sa.update(withdrawals).where(withdrawals.c.id == order.id).values(worker_id=None))
+def release_claim(connection: Connection, order: Withdrawal, *, worker_id: str) -> None:
+    """End this process's claim of an order whose call broke off. Its due time stays."""
+    connection.execute(
+        sa.update(withdrawals)
+        .where(withdrawals.c.id == order.id, withdrawals.c.worker_id == worker_id)
+        .values(worker_id=None)
+    )
 
 
 def reclaim(connection: Connection, *, now: Millis) -> int:

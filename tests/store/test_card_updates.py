@@ -175,6 +175,21 @@ def test_a_wish_that_comes_while_the_card_is_sent_stays_open(database: Database)
     assert [] == due(database, now=NOW * 2)
 
 
+def test_the_result_of_an_older_update_changes_nothing(database: Database) -> None:
+    card(database, "n-1")
+    want(database)
+    (old,) = due(database)
+    want(database, now=NOW + 1)
+    (new,) = due(database)
+    shown(database, new)
+    shown(database, old)
+    database.write(lambda c: card_updates.postpone(c, old, due_at=SETTLED, reason="slow")).result()
+
+    assert old.requested_version < new.requested_version
+    assert [] == due(database)
+    assert 0 == behind(database)
+
+
 def test_one_change_per_message_at_a_time(database: Database) -> None:
     one, two = card(database, "n-1"), card(database, "n-2")
     want(database)

@@ -6,10 +6,10 @@ import pytest
 
 from notifier.domain.delivery import CardVariant, DeliveryOutcome, DeliveryState
 from notifier.domain.route import Recipient
-from notifier.store import workers
 from notifier.store.deliveries import addressing, delivery_admin
 from notifier.store.engine.database import Database
-from notifier.store.workers import WorkerRow
+from notifier.store.processes import workers
+from notifier.store.processes.workers import NewWorker, WorkerRow
 from support.builders import ACCOUNT_ID
 from support.delivery_rows import (
     CHEN,
@@ -215,8 +215,8 @@ def test_a_delivery_that_is_not_there_shows_nothing(database: Database) -> None:
 
 
 def test_the_last_started_process_is_the_one_that_is_shown(database: Database) -> None:
-    database.write(lambda c: workers.register_worker(c, "old", now=NOW)).result()
-    database.write(lambda c: workers.register_worker(c, "new", now=NOW + 1)).result()
+    database.write(lambda c: workers.register_worker(c, NewWorker(worker_id="old"), now=NOW)).result()
+    database.write(lambda c: workers.register_worker(c, NewWorker(worker_id="new"), now=NOW + 1)).result()
     heartbeat = WorkerRow(
         worker_id="new",
         started_at=NOW + 1,

@@ -9,14 +9,15 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.domain.digest import Digest, Holder
-from notifier.domain.digest_panel import Action, DigestPanel, SkipReason
+from notifier.domain.digest_panel import Action, DigestPanel, PanelButton, SkipReason
 from notifier.domain.event import AccountKey
-from notifier.domain.money import Kind
+from notifier.domain.money import Amounts, Kind
 from notifier.domain.period import Span, finished
 from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.store import accounts, card_updates, withdrawals
-from notifier.store.cards import batches, buttons, digest_panels
+from notifier.store.cards import batches, digest_panels
+from notifier.store.cards.buttons import Offer
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import Database
@@ -24,6 +25,7 @@ from notifier.store.schema.tables import deliveries
 from notifier.store.schema.tables import withdrawals as orders
 from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import CNY
+from support.buttons import find_button
 from support.delivery_rows import mark_sent
 from support.digests import ADDRESS_BOOK, BEFORE, PLAN, store_balance
 from support.withdrawal_rows import posted_card
@@ -88,21 +90,31 @@ def shown(database: Database, card: tuple[int, Digest]) -> DigestPanel:
     return run(database, lambda c: digest_panels.get_panel(c, card[0], card[1], now=NOW))
 
 
+def find_panel_button(connection: sa.Connection, ref: str) -> PanelButton | None:
+    return digest_panels.load_panel_buttons(connection, [ref], address_book=ADDRESS_BOOK).get(ref)
+
+
+def offer_of(delivery_id: int, account_ref: int, amounts: Amounts) -> Offer:
+    return Offer(delivery_id=delivery_id, account_ref=account_ref, withdrawal_count=0, amounts=amounts)
+
+
 def order(database: Database, ref: str, number: int = 1) -> Withdrawal:
     def make(connection: sa.Connection) -> Withdrawal:
-        button = buttons.find_button(connection, ref, address_book=ADDRESS_BOOK, now=NOW)
+        button = find_button(connection, ref, address_book=ADDRESS_BOOK, now=NOW)
         assert button is not None
-        begun = withdrawals.create_order(
+        (begun,) = withdrawals.create_orders(
             connection,
-            WithdrawalOrder(
-                order_id=f"rn-{ref}-{number}",
-                button=button,
-                kinds=tuple(Kind),
-                role=Role.OPERATOR,
-                requested_by="ou_hr",
-                click_key=f"click {ref} {number}",
-                now=NOW,
-            ),
+            [
+                WithdrawalOrder(
+                    order_id=f"rn-{ref}-{number}",
+                    button=button,
+                    kinds=tuple(Kind),
+                    role=Role.OPERATOR,
+                    requested_by="ou_hr",
+                    click_key=f"click {ref} {number}",
+                    now=NOW,
+                )
+            ],
         )
         assert begun is not None
         return begun
@@ -236,8 +248,8 @@ def test_an_account_whose_balance_changed_is_offered_again_with_the_new_amounts(
     first = before.options[0]
     run(
         database,
-        lambda c: digest_panels.renew_button(
-            c, card[0], first.account_ref, withdrawal_count=0, amounts={CNY: Decimal(850)}, now=NOW
+        lambda c: digest_panels.renew_buttons(
+            c, [offer_of(card[0], first.account_ref, {CNY: Decimal(850)})], now=NOW
         ),
     )
     after = shown(database, card)
@@ -256,8 +268,8 @@ def test_a_balance_that_changes_back_is_a_new_list_too(database: Database, card:
     for amount in (850, 100, 850):
         run(
             database,
-            lambda c, amount=amount: digest_panels.renew_button(  # type: ignore[misc]
-                c, card[0], first.account_ref, withdrawal_count=0, amounts={CNY: Decimal(amount)}, now=NOW
+            lambda c, amount=amount: digest_panels.renew_buttons(  # type: ignore[misc]
+                c, [offer_of(card[0], first.account_ref, {CNY: Decimal(amount)})], now=NOW
             ),
         )
         panel = shown(database, card)
@@ -283,10 +295,10 @@ def test_what_a_batch_left_out_is_a_result_with_its_reason(
 ) -> None:
     begin(database, card)
     first, *others = run(database, lambda c: batches.list_pending_items(c, limit=10))
-    run(database, lambda c: batches.skip_item(c, first, why, now=NOW))
+    run(database, lambda c: batches.skip_items(c, [(first, why)], now=NOW))
     for item in others:
         one = order(database, item.button_ref)
-        run(database, lambda c, i=item, o=one: batches.mark_ordered(c, i, o.order_id))  # type: ignore[misc]
+        run(database, lambda c, i=item, o=one: batches.mark_ordered(c, [(i, o.order_id)]))  # type: ignore[misc]
         end(database, one, WithdrawalState.WITHDRAWN)
     run(database, lambda c: batches.finish_batches(c, now=NOW))
     board = shown(database, card)
@@ -355,9 +367,9 @@ def test_a_batch_ends_when_the_last_of_it_has_an_end(database: Database, card: t
     begin(database, card)
     first, second, third = run(database, lambda c: batches.list_pending_items(c, limit=10))
     one, two = order(database, first.button_ref), order(database, second.button_ref)
-    run(database, lambda c: batches.mark_ordered(c, first, one.order_id))
-    run(database, lambda c: batches.mark_ordered(c, second, two.order_id))
-    run(database, lambda c: batches.skip_item(c, third, SkipReason.DENIED, now=NOW))
+    run(database, lambda c: batches.mark_ordered(c, [(first, one.order_id)]))
+    run(database, lambda c: batches.mark_ordered(c, [(second, two.order_id)]))
+    run(database, lambda c: batches.skip_items(c, [(third, SkipReason.DENIED)], now=NOW))
     end(database, one, WithdrawalState.REFUSED)
     still = run(database, lambda c: batches.finish_batches(c, now=NOW))
     end(database, two, WithdrawalState.WITHDRAWN)
@@ -380,13 +392,16 @@ def test_after_a_batch_the_buttons_are_new_ones(database: Database, card: tuple[
     before = shown(database, card)
     begin(database, card)
     for item in run(database, lambda c: batches.list_pending_items(c, limit=10)):
-        run(database, lambda c, i=item: batches.skip_item(c, i, SkipReason.BUSY, now=NOW))  # type: ignore[misc]
+        run(database, lambda c, i=item: batches.skip_items(c, [(i, SkipReason.BUSY)], now=NOW))  # type: ignore[misc]
     run(database, lambda c: batches.finish_batches(c, now=NOW))
     after = shown(database, card)
 
     assert after.retry
     assert after.retry not in {"", before.all}
-    lever = run(database, lambda c: digest_panels.find_panel_button(c, before.all, address_book=ADDRESS_BOOK))
+    lever = run(
+        database,
+        lambda c: find_panel_button(c, before.all),
+    )
     assert lever is not None
     assert (f"0.{NOW}", "hr", "tk", "cli_x", f"om_{card[0]}") == (
         lever.revision,
@@ -400,7 +415,10 @@ def test_after_a_batch_the_buttons_are_new_ones(database: Database, card: tuple[
 @pytest.mark.usefixtures("card")
 def test_a_ref_that_we_never_drew_is_no_lever(database: Database) -> None:
     assert (
-        run(database, lambda c: digest_panels.find_panel_button(c, "f" * 32, address_book=ADDRESS_BOOK))
+        run(
+            database,
+            lambda c: find_panel_button(c, "f" * 32),
+        )
         is None
     )
 

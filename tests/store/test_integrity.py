@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from notifier.errors import ConfigError
-from notifier.store.engine import init_marker, integrity
 from notifier.store.engine.database import Database
-from notifier.store.engine.process_lock import hold_process_lock
+from notifier.store.engine.sqlite import init_marker, integrity
+from notifier.store.engine.sqlite.process_lock import hold_process_lock
 
 PAGE = 4096
 FRAME = 24 + PAGE

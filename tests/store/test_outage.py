@@ -9,8 +9,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from notifier.store.engine.database import Database
+from notifier.store.engine.sqlite import connection as sqlite_connection
 from notifier.store.engine.writer import Writer
 from notifier.store.schema.tables import rate_limits
+
+
+@pytest.fixture(autouse=True)
+def _short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock of somebody else is waited for as in production, but not for 10 s."""
+    monkeypatch.setattr(sqlite_connection, "LOCK_WAIT_MS", 200)
 
 
 @pytest.fixture
@@ -50,6 +57,7 @@ def test_a_read_only_file_is_said_once_with_what_to_do(
     assert "Make the file and its folder writable" in vars(record)["do"]
 
 
+@pytest.mark.sqlite
 def test_the_end_of_an_outage_is_said_once_something_was_written(
     database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -69,6 +77,7 @@ def test_the_end_of_an_outage_is_said_once_something_was_written(
     assert ["store.failed", "store.recovered"] == told(caplog)
 
 
+@pytest.mark.sqlite
 def test_once_something_was_written_the_end_of_a_lock_is_waited_for_and_it_says_so(
     database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from notifier.store.engine.ownership import give_to_database_owner
+from notifier.store.engine.sqlite.ownership import give_to_database_owner
 from support.running import clean_environment
 
 NOBODY = 65534

@@ -106,6 +106,34 @@ def test_a_report_that_comes_before_the_answer_to_the_call_stands(database: Data
     assert PayoutState.PAID is read_payout(database, "rn-1").state
 
 
+def test_a_slow_second_call_cannot_give_up_what_was_accepted(database: Database) -> None:
+    one = create_payout(database)
+    run(database, lambda c: payouts.mark_submitted(c, one, now=NOW))
+    dead = PayoutRetry(state=PayoutState.DEAD, due_at=NOW, reason="refused")
+
+    assert not run(database, lambda c: payouts.mark_submission_failed(c, one, dead))
+    assert PayoutState.SENT is read_payout(database, "rn-1").state
+
+
+def test_a_failure_does_not_overwrite_the_result_of_another_call(database: Database) -> None:
+    one = create_payout(database)
+    first = PayoutRetry(state=PayoutState.PENDING, due_at=NOW + 50, reason="busy")
+    slow = PayoutRetry(state=PayoutState.DEAD, due_at=NOW, reason="refused")
+
+    assert run(database, lambda c: payouts.mark_submission_failed(c, one, first))
+    assert not run(database, lambda c: payouts.mark_submission_failed(c, one, slow))
+    assert ("busy", 1) == (read_payout(database, "rn-1").reason, read_payout(database, "rn-1").attempts)
+
+
+def test_an_accepted_payout_is_not_dead_although_another_call_gave_up(database: Database) -> None:
+    one = create_payout(database)
+    dead = PayoutRetry(state=PayoutState.DEAD, due_at=NOW, reason="refused")
+    run(database, lambda c: payouts.mark_submission_failed(c, one, dead))
+
+    assert run(database, lambda c: payouts.mark_submitted(c, one, now=NOW))
+    assert PayoutState.SENT is read_payout(database, "rn-1").state
+
+
 def test_a_failed_call_is_due_again_with_its_reason(database: Database) -> None:
     one = create_payout(database)
     step = PayoutRetry(state=PayoutState.PENDING, due_at=NOW + 50, reason="busy")

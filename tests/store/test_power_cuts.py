@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from notifier.store.engine import integrity
 from notifier.store.engine.database import Database
+from notifier.store.engine.sqlite import integrity
 from support.figures import write_figures
 from support.preload import build_library
 from support.running import clean_environment

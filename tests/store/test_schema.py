@@ -9,19 +9,25 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from notifier.errors import ConfigError, StoreBusy, StoreOutdated
-from notifier.store.engine.database import Database, make_engine, redact_url
-from notifier.store.engine.process_lock import hold_process_lock, is_running
+from notifier.store.engine.backends import find_backend, get_backend
+from notifier.store.engine.database import Database
+from notifier.store.engine.sqlite.process_lock import hold_process_lock, is_running
 from notifier.store.schema import upgrade
 from notifier.store.schema.tables import metadata
+from support import postgres
 
 
 @pytest.fixture
-def described(tmp_path: Path) -> Iterator[sa.Engine]:
+def described(store_url: str, tmp_path: Path) -> Iterator[sa.Engine]:
     """A database made from tables.py, without migrations."""
-    engine = make_engine(f"sqlite:///{tmp_path}/described.db")
+    is_file = store_url.startswith("sqlite")
+    url = f"sqlite:///{tmp_path}/described.db" if is_file else postgres.create_database(migrated=False)
+    engine = find_backend(url).make_engine(url)
     metadata.create_all(engine)
     yield engine
     engine.dispose()
+    if not is_file:
+        postgres.drop_database(url)
 
 
 def test_migrations_build_exactly_the_tables_we_describe(database: Database) -> None:
@@ -32,7 +38,7 @@ def test_migrations_build_exactly_the_tables_we_describe(database: Database) -> 
 
 
 def test_migrations_build_the_very_columns_we_describe(database: Database, described: sa.Engine) -> None:
-    """compare_metadata does not know SQLite's defaults and keys; its own list of columns does."""
+    """compare_metadata does not know defaults and keys; the database's own list of columns does."""
     assert _columns(described) == _columns(database.engine)
 
 
@@ -42,32 +48,52 @@ def test_migrations_build_the_very_indexes_we_describe(database: Database, descr
 
 
 def _columns(engine: sa.Engine) -> dict[str, list[object]]:
+    is_sqlite = engine.dialect.name == "sqlite"
     with engine.connect() as connection:
         return {
-            table: [tuple(row[1:]) for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")]
+            table: [
+                tuple(row)[1:] for row in connection.exec_driver_sql(_COLUMNS[is_sqlite].format(table=table))
+            ]
             for table in metadata.tables
         }
 
 
+_COLUMNS = {
+    True: "PRAGMA table_info({table})",
+    False: "SELECT attnum, attname, format_type(atttypid, atttypmod), attnotnull, attidentity,"
+    " pg_get_expr(adbin, adrelid) FROM pg_attribute LEFT JOIN pg_attrdef ON (adrelid, adnum) = (attrelid, attnum)"
+    " WHERE attrelid = '{table}'::regclass AND attnum > 0 ORDER BY attnum",
+}
+_INDEXES = {
+    True: "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''",
+    False: "SELECT indexname AS name, indexdef AS sql FROM pg_indexes WHERE tablename <> 'alembic_version'"
+    " AND schemaname = current_schema() UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = current_schema()::regnamespace AND contype IN ('f', 'u')",
+}
+
+
 def _indexes(engine: sa.Engine) -> dict[str, str]:
     with engine.connect() as connection:
-        rows = connection.exec_driver_sql(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''"
-        )
+        rows = connection.exec_driver_sql(_INDEXES[engine.dialect.name == "sqlite"])
         return {row.name: " ".join(row.sql.split()) for row in rows}
 
 
-def test_an_empty_database_has_no_version(tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite:///{tmp_path}/empty.db")
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_an_empty_database_has_no_version(kind: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/empty.db" if kind == "sqlite" else postgres.create_database(migrated=False)
+    engine = find_backend(url).make_engine(url)
 
     assert upgrade.stored_version(engine) is None
     engine.dispose()
+    if kind == "postgresql":
+        postgres.drop_database(url)
 
 
 def test_bringing_up_twice_changes_nothing(database: Database) -> None:
     before = _indexes(database.engine)
-    upgrade.ensure_schema(database.engine)
-    upgrade.upgrade(database.engine)
+    begin = get_backend(database.engine).begin_migration
+    upgrade.ensure_schema(database.engine, begin)
+    upgrade.upgrade(database.engine, begin)
 
     assert upgrade.LATEST_REVISION == upgrade.stored_version(database.engine)
     assert before == _indexes(database.engine)
@@ -80,9 +106,10 @@ def test_a_database_of_a_newer_program_is_refused(database: Database) -> None:
     with pytest.raises(
         StoreOutdated, match=r"has schema 0099; this program knows " + upgrade.LATEST_REVISION
     ):
-        upgrade.ensure_schema(database.engine)
+        upgrade.ensure_schema(database.engine, get_backend(database.engine).begin_migration)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "pragma, value",
     [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 10_000)],
@@ -150,7 +177,11 @@ def test_the_file_itself_is_held_whatever_name_it_is_found_by(tmp_path: Path) ->
     "url, complaint",
     [
         ("nonsense", "this is not a database address"),
-        ("postgresql://someone@db.invalid/notifier", "postgresql is not supported yet"),
+        ("mysql://someone@db.invalid/notifier", "mysql is not supported"),
+        ("postgresql+asyncpg://someone@db.invalid/notifier", "asyncpg is not supported"),
+        ("postgresql://someone@db.invalid", "the name of the database is missing"),
+        ("postgresql://someone@db.invalid/x?password=secret", "password is not allowed"),
+        ("postgresql://someone@db.invalid:port/x", "this is not a database address"),
         ("sqlite:////proc/notifier/x.db", "cannot be created"),
         (f"sqlite:////tmp/{'n' * 300}.db", "this is not a valid file name"),
         ("sqlite:////tmp/a%00b.db", "this is not a valid file name"),
@@ -160,7 +191,7 @@ def test_the_file_itself_is_held_whatever_name_it_is_found_by(tmp_path: Path) ->
 def test_an_address_that_cannot_be_used_is_a_config_error(url: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         Database.open(url)
-    with pytest.raises(ConfigError, match=complaint), hold_process_lock(url):
+    with pytest.raises(ConfigError, match=complaint), find_backend(url).hold_process_lock(url):
         pass
 
 
@@ -176,5 +207,7 @@ def test_a_folder_where_the_database_should_be_is_a_config_error(tmp_path: Path)
         Database.open(f"sqlite:///{tmp_path}")
 
 
-def test_an_address_is_shown_without_its_password() -> None:
-    assert "postgresql://someone:***@db.invalid/x" == redact_url("postgresql://someone:pw@db.invalid/x")
+def test_an_address_is_shown_without_its_password_and_options() -> None:
+    url = sa.make_url("postgresql://someone:pw@db.invalid:1234/x?sslmode=require")
+
+    assert "postgresql://someone@db.invalid:1234/x" == find_backend(str(url)).describe(url)

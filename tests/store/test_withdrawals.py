@@ -29,6 +29,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import ACCOUNT, CNY
+from support.buttons import find_button
 from support.delivery_rows import LIN, NOW, WORKER_ID, create_notice, mark_sent
 
 R = TypeVar("R")
@@ -73,7 +74,7 @@ def drawn(database: Database, delivery_id: int, *, withdrawal_count: int = 0) ->
             amounts=OFFERED,
             now=NOW,
         )
-        return buttons.find_button(connection, name, address_book=BOOK, now=NOW)
+        return find_button(connection, name, address_book=BOOK, now=NOW)
 
     button = run(database, draw)
     assert button is not None
@@ -95,7 +96,7 @@ def order(
 
 
 def begun(database: Database, wanted: WithdrawalOrder) -> Withdrawal | None:
-    return run(database, lambda c: withdrawals.create_order(c, wanted))
+    return run(database, lambda c: withdrawals.create_orders(c, [wanted])[0])
 
 
 def first(database: Database, *, account: AccountKey = ACCOUNT, number: object = 1) -> Withdrawal:
@@ -222,7 +223,7 @@ def test_twenty_who_press_at_once_begin_exactly_one(database: Database) -> None:
     def press(number: int) -> Withdrawal | None:
         start.wait(10)
         with database.engine.begin() as connection:
-            return withdrawals.create_order(connection, order(button, number))
+            return withdrawals.create_orders(connection, [order(button, number)])[0]
 
     with ThreadPoolExecutor(20) as pool:
         results = list(pool.map(press, range(20)))
@@ -235,9 +236,9 @@ def test_twenty_who_press_at_once_begin_exactly_one(database: Database) -> None:
 def test_twenty_who_press_at_once_begin_exactly_one_through_the_writer(database: Database) -> None:
     button = drawn(database, card(database, "n-1"))
     orders = [order(button, number) for number in range(20)]
-    pressed = [database.write(partial(withdrawals.create_order, order=each)) for each in orders]
+    pressed = [database.write(partial(withdrawals.create_orders, orders=[each])) for each in orders]
 
-    assert 1 == sum(future.result() is not None for future in pressed)
+    assert 1 == sum(future.result() != [None] for future in pressed)
 
 
 def test_an_order_that_was_not_begun_undoes_nothing_beside_it(database: Database) -> None:
@@ -246,7 +247,7 @@ def test_an_order_that_was_not_begun_undoes_nothing_beside_it(database: Database
 
     def twice(connection: sa.Connection) -> None:
         accounts.save_ownership(connection, button.account_ref, Ownership(referrer=None, looked_up_at=5))
-        assert withdrawals.create_order(connection, order(button, 2)) is None
+        assert withdrawals.create_orders(connection, [order(button, 2)])[0] is None
 
     run(database, twice)
 
@@ -625,7 +626,7 @@ def test_a_button_of_a_card_on_its_way_hangs_nowhere_yet(database: Database) -> 
 def test_an_id_that_we_never_drew_is_no_button(database: Database, ref: str) -> None:
     drawn(database, card(database, "n-1"))
     with database.read() as connection:
-        assert buttons.find_button(connection, ref, address_book=BOOK, now=NOW) is None
+        assert find_button(connection, ref, address_book=BOOK, now=NOW) is None
 
 
 # two processes

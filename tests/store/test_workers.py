@@ -1,9 +1,9 @@
 """Workers: which process started last, and which of its times can be trusted."""
 
 from notifier.clock import CONFIRM_SECONDS, DAY_MS, JumpGuard
-from notifier.store import clock_jumps, workers
 from notifier.store.engine.database import Database
-from notifier.store.workers import WorkerRow
+from notifier.store.processes import clock_jumps, workers
+from notifier.store.processes.workers import NewWorker, WorkerRow
 from support.clock import FakeClock
 
 NOW = 1_700_000_000_000
@@ -11,7 +11,9 @@ NOW = 1_700_000_000_000
 
 def register(database: Database, worker_id: str, *, now: int, submits_payouts: bool = False) -> None:
     database.write(
-        lambda c: workers.register_worker(c, worker_id, now=now, submits_payouts=submits_payouts)
+        lambda c: workers.register_worker(
+            c, NewWorker(worker_id=worker_id, submits_payouts=submits_payouts), now=now
+        )
     ).result()
 
 

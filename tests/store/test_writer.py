@@ -75,6 +75,38 @@ def test_all_who_wait_are_committed_together(database: Database, commits: list[i
     assert {f"job {number}" for number in range(20)} == names(database)
 
 
+def test_a_faulty_item_costs_the_others_one_more_commit(database: Database, commits: list[int]) -> None:
+    stall = Stall(database)
+    waiting = [database.write_many(put_many, f"item {number}") for number in range(50)]
+    bad = database.write_many(put_many, "bad")
+    stall.end()
+    for each in waiting:
+        assert 1 == each.result(10)
+    with pytest.raises(ValueError, match="bad one"):
+        bad.result(10)
+
+    assert 2 == len(commits)  # the stall's, and one for all that are not faulty
+
+
+def test_urgent_work_is_committed_before_the_others_that_wait(database: Database) -> None:
+    stall = Stall(database)
+    seen: list[tuple[str, bool]] = []
+
+    def look(connection: sa.Connection, items: Sequence[str]) -> Sequence[None]:
+        is_first_there = connection.execute(sa.select(rate_limits.c.name)).first() is not None
+        seen.extend((item, is_first_there) for item in items)
+        return [None] * len(items)
+
+    slow = database.write(put("job"))
+    urgent = database.write_many(look, "click", is_urgent=True)
+    later = database.write_many(look, "result")
+    stall.end()
+    for each in (slow, urgent, later):
+        each.result(10)
+
+    assert [("click", False), ("result", True)] == seen
+
+
 def test_items_for_the_same_work_are_handed_over_together(database: Database) -> None:
     stall = Stall(database)
     waiting = [database.write_many(put_many, f"item {number}") for number in range(20)]
@@ -118,6 +150,7 @@ def test_one_failing_item_does_not_undo_those_handed_over_with_it(database: Data
     assert {"a", "b"} == names(database)
 
 
+@pytest.mark.sqlite
 def test_everybody_is_told_when_the_commit_fails(database: Database) -> None:
     """A foreign key that is checked at the end of the transaction breaks the commit itself."""
 
@@ -137,6 +170,7 @@ def test_everybody_is_told_when_the_commit_fails(database: Database) -> None:
     assert set() == names(database)
 
 
+@pytest.mark.sqlite
 def test_a_full_disk_fails_the_work_and_the_writer_goes_on_once_there_is_room(database: Database) -> None:
     pages = database.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar()).result(10)
     database.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}")).result(10)
@@ -149,6 +183,7 @@ def test_a_full_disk_fails_the_work_and_the_writer_goes_on_once_there_is_room(da
     assert {"room again"} == names(database)
 
 
+@pytest.mark.sqlite
 def test_nobody_is_told_done_when_a_full_disk_undid_the_whole_transaction(database: Database) -> None:
     """SQLite ends the transaction by itself then, and with it what was done before in the same batch."""
     pages = database.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar()).result(10)

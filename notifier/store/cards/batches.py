@@ -1,6 +1,6 @@
 """Batches: several withdrawals from one press. One batch runs per card; its items are ordered one by one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -104,15 +104,33 @@ def list_pending_items(connection: Connection, *, limit: int) -> list[BatchItem]
     return [BatchItem(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
-def mark_ordered(connection: Connection, item: BatchItem, order_id: str) -> None:
-    """Store the order of an item."""
-    connection.execute(sa.update(batch_items).where(batch_items.c.id == item.id).values(order_id=order_id))
+_MARK_ORDERED = (
+    sa.update(batch_items)
+    .where(batch_items.c.id == sa.bindparam("item"))
+    .values(order_id=sa.bindparam("new_order_id"))
+)
+_SKIP = (
+    sa.update(batch_items)
+    .where(batch_items.c.id == sa.bindparam("item"))
+    .values(skip_reason=sa.bindparam("new_reason"))
+)
 
 
-def skip_item(connection: Connection, item: BatchItem, reason: SkipReason, *, now: Millis) -> None:
-    """Store why an item gets no order, and request a card update."""
-    connection.execute(sa.update(batch_items).where(batch_items.c.id == item.id).values(skip_reason=reason))
-    card_updates.request_card_updates(connection, [item.delivery_id], now=now)
+def mark_ordered(connection: Connection, ordered: Sequence[tuple[BatchItem, str]]) -> None:
+    """Store the order ids of items."""
+    if ordered:
+        rows = [{"item": item.id, "new_order_id": order_id} for item, order_id in ordered]
+        connection.execute(_MARK_ORDERED, rows)
+
+
+def skip_items(
+    connection: Connection, skipped: Sequence[tuple[BatchItem, SkipReason]], *, now: Millis
+) -> None:
+    """Store why items get no order, and request updates of their cards."""
+    if skipped:
+        connection.execute(_SKIP, [{"item": item.id, "new_reason": reason} for item, reason in skipped])
+        cards = sorted({item.delivery_id for item, _ in skipped})
+        card_updates.request_card_updates(connection, cards, now=now)
 
 
 def finish_batches(connection: Connection, *, now: Millis) -> list[int]:

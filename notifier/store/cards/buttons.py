@@ -1,8 +1,9 @@
 """Withdraw buttons: opaque ids on cards. One per card, account, withdrawal count and offered amounts."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -95,37 +96,45 @@ class PressedButton:
     """Whether the card is a digest that lists several accounts."""
 
 
-def find_button(connection: Connection, ref: str, *, address_book: AddressBook, now: Millis) -> Button | None:
-    """The button with this ref; None if it does not exist."""
-    found = load_pressed_button(connection, ref, address_book=address_book, now=now)
-    return found.button if found else None
+_LOAD_PRESSED = (
+    sa.select(
+        buttons,
+        deliveries.c.target,
+        deliveries.c.variant,
+        deliveries.c.run_id,
+        deliveries.c.account_ref.label("card_account_ref"),
+        deliveries.c.reroute_reason,
+        deliveries.c.message_id,
+        deliveries.c.state,
+        deliveries.c.updated_at,
+        deliveries.c.receive_id_type,
+        deliveries.c.receive_id,
+        *(column for column in accounts_table.c if column.name != "id"),
+    )
+    .join(deliveries, deliveries.c.id == buttons.c.delivery_id)
+    .join(accounts_table, accounts_table.c.id == buttons.c.account_ref)
+    .where(buttons.c.ref.in_(sa.bindparam("refs", expanding=True)))
+)
 
 
 def load_pressed_button(
     connection: Connection, ref: str, *, address_book: AddressBook, now: Millis
 ) -> PressedButton | None:
-    """The button with its card, in one query because a user waits. None if it does not exist."""
-    row = connection.execute(
-        sa.select(
-            buttons,
-            deliveries.c.target,
-            deliveries.c.variant,
-            deliveries.c.run_id,
-            deliveries.c.account_ref.label("card_account_ref"),
-            deliveries.c.reroute_reason,
-            deliveries.c.message_id,
-            deliveries.c.state,
-            deliveries.c.updated_at,
-            deliveries.c.receive_id_type,
-            deliveries.c.receive_id,
-            *(column for column in accounts_table.c if column.name != "id"),
-        )
-        .join(deliveries, deliveries.c.id == buttons.c.delivery_id)
-        .join(accounts_table, accounts_table.c.id == buttons.c.account_ref)
-        .where(buttons.c.ref == ref)
-    ).first()
-    if row is None:
-        return None
+    """The button with its card. None if it does not exist."""
+    return load_pressed_buttons(connection, [ref], address_book=address_book, now=now).get(ref)
+
+
+def load_pressed_buttons(
+    connection: Connection, refs: Collection[str], *, address_book: AddressBook, now: Millis
+) -> dict[str, PressedButton]:
+    """The buttons that exist of these, with their cards, by ref. One query, because users wait."""
+    rows = connection.execute(_LOAD_PRESSED, {"refs": sorted(refs)}) if refs else ()
+    return {row.ref: _to_pressed_button(row, address_book, now) for row in rows}
+
+
+def _to_pressed_button(
+    row: sa.Row[*tuple[Any, ...]], address_book: AddressBook, now: Millis
+) -> PressedButton:
     button = Button(
         button_ref=row.ref,
         delivery_id=row.delivery_id,

@@ -14,6 +14,7 @@ from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import DigestPanel
 from notifier.domain.money import Amounts
+from notifier.domain.notice import Notice
 from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState, WithdrawOffer, withdrawable
 from notifier.store import accounts, ledger, notices, payouts, withdrawal_history, withdrawals
@@ -52,6 +53,7 @@ def create_card_states(
     if not cards or not withdraw_offer.targets:
         return {}
     refs = sorted({card.account_ref for card in cards})
+    accounts.lock_accounts(connection, refs)
     histories = withdrawal_history.load_histories(connection, {ref: stored[ref].key for ref in refs})
     all_holdings = _load_holdings(connection, stored, histories)
     states: list[tuple[buttons.Offer, CardState]] = []
@@ -107,8 +109,10 @@ def get_audience(target: str, receive_id_type: str, receive_id: str, address_boo
     return REFERRER if target == REFERRER else None
 
 
-def to_posted_card(connection: Connection, pressed: PressedButton, card_state: CardState) -> PostedCard:
-    """The card of a pressed button, from data that the press has already loaded."""
+def to_posted_card(
+    pressed: PressedButton, card_state: CardState, card_notices: tuple[Notice, ...]
+) -> PostedCard:
+    """The card of a pressed button, from data that the press has already loaded. card_notices: of its delivery."""
     button = pressed.button
     return PostedCard(
         delivery_id=button.delivery_id,
@@ -118,32 +122,9 @@ def to_posted_card(connection: Connection, pressed: PressedButton, card_state: C
         variant=pressed.variant,
         message_id=button.message_id,
         ownership=button.ownership,
-        notices=notices.load_notices(connection, [button.delivery_id]).get(button.delivery_id, ()),
+        notices=card_notices,
         card_state=card_state,
     )
-
-
-def load_posted_card(
-    connection: Connection,
-    delivery_id: int,
-    *,
-    withdraw_offer: WithdrawOffer,
-    address_book: AddressBook,
-    renew_button: bool,
-    now: Millis,
-) -> PostedCard | None:
-    """The card with its newest state and today's balance. None if it shows no withdrawal and never had a button.
-
-    renew_button: offer the balance again on a card that shows a completed withdrawal.
-    """
-    return load_posted_cards(
-        connection,
-        [delivery_id],
-        withdraw_offer=withdraw_offer,
-        address_book=address_book,
-        renew_button=renew_button,
-        now=now,
-    ).get(delivery_id)
 
 
 _LOAD_DELIVERIES = sa.select(deliveries).where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
@@ -158,7 +139,11 @@ def load_posted_cards(
     renew_button: bool,
     now: Millis,
 ) -> dict[int, PostedCard]:
-    """The same for several cards, by delivery. A card that shows no withdrawal and never had a button is missing."""
+    """The cards with their newest states and today's balances, by delivery.
+
+    A card that shows no withdrawal and never had a button is missing. renew_button: offer the balance again on cards
+    that show a completed withdrawal.
+    """
     if not delivery_ids:
         return {}
     rows = connection.execute(_LOAD_DELIVERIES, {"ids": delivery_ids}).all()
@@ -266,6 +251,7 @@ def _load_card_states(
         found = connection.execute(_NEWEST_COUNTS, {"ids": [row.id for row in rows if row.id not in orders]})
         counts = {row.delivery_id: row.withdrawal_count for row in found}
     offering = [row for row in rows if row.id in counts]
+    accounts.lock_accounts(connection, {row.account_ref for row in offering})
     histories = withdrawal_history.load_histories(
         connection, {row.account_ref: stored[row.account_ref].key for row in offering}
     )

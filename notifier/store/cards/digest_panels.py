@@ -2,7 +2,7 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from notifier.domain.payout import PayoutState
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import WithdrawalState, withdrawable
 from notifier.store.cards import batches, superseding
-from notifier.store.cards.buttons import ensure_button
+from notifier.store.cards.buttons import Offer, ensure_buttons
 from notifier.store.engine.sql import insert_or_ignore
 from notifier.store.schema.tables import accounts, buttons, deliveries, panel_buttons, payouts, withdrawals
 
@@ -128,25 +128,22 @@ def create_buttons(
     insert_or_ignore(connection, buttons, rows)
 
 
-def renew_button(
-    connection: Connection,
-    delivery_id: int,
-    account_ref: int,
-    *,
-    withdrawal_count: int,
-    amounts: Amounts,
-    now: Millis,
-) -> None:
-    """Offer the balance of today for an account of the card. Buttons for several accounts that list it go stale."""
-    offered_at = max(now, _newest_offer_at(connection, delivery_id) + 1)
-    ensure_button(
-        connection,
-        delivery_id=delivery_id,
-        account_ref=account_ref,
-        withdrawal_count=withdrawal_count,
-        amounts=amounts,
-        now=offered_at,
-    )
+def renew_buttons(connection: Connection, offers: Sequence[Offer], *, now: Millis) -> None:
+    """Offer the balance of today for accounts of these cards. Buttons for several accounts that list them go stale.
+
+    offers: at most one for each account of a card.
+    """
+    if not offers:
+        return
+    newest = connection.execute(
+        _NEWEST_OFFER, {"ids": sorted({each.delivery_id for each in offers})}
+    ).scalar()
+    ensure_buttons(connection, offers, now=max(now, (newest or 0) + 1))
+
+
+_NEWEST_OFFER = sa.select(sa.func.max(buttons.c.offered_at)).where(
+    buttons.c.delivery_id.in_(sa.bindparam("ids", expanding=True))
+)
 
 
 def renew_listed_button(
@@ -160,25 +157,20 @@ def renew_listed_button(
         .group_by(deliveries.c.id)
     ).first()
     if row is not None and row.account_ref is None:
-        renew_button(
-            connection,
-            delivery_id,
-            account_ref,
+        offer = Offer(
+            delivery_id=delivery_id,
+            account_ref=account_ref,
             withdrawal_count=row.withdrawal_count,
             amounts=amounts,
-            now=now,
         )
-
-
-def _newest_offer_at(connection: Connection, delivery_id: int) -> Millis:
-    query = sa.select(sa.func.max(buttons.c.offered_at)).where(buttons.c.delivery_id == delivery_id)
-    return connection.execute(query).scalar() or 0
+        renew_buttons(connection, [offer], now=now)
 
 
 def get_revision(connection: Connection, delivery_id: int) -> str:
     """Identifies the list that the card shows. It changes with every batch and with every renewed button."""
     batch_count = batches.count_batches(connection, delivery_id)
-    return f"{batch_count}.{_newest_offer_at(connection, delivery_id)}"
+    newest_offer_at = connection.execute(_NEWEST_OFFER, {"ids": [delivery_id]}).scalar() or 0
+    return f"{batch_count}.{newest_offer_at}"
 
 
 def _blocks_button(row: _SqlRow) -> bool:
@@ -352,34 +344,45 @@ def ensure_panel_button(connection: Connection, delivery_id: int, action: Action
     ).scalar_one()
 
 
-def find_panel_button(connection: Connection, ref: str, *, address_book: AddressBook) -> PanelButton | None:
-    """The panel button with this ref; None if it does not exist."""
-    row = connection.execute(
-        sa.select(
-            panel_buttons,
-            deliveries.c.message_id,
-            deliveries.c.state,
-            deliveries.c.updated_at,
-            deliveries.c.receive_id_type,
-            deliveries.c.receive_id,
-        )
-        .join(deliveries, deliveries.c.id == panel_buttons.c.delivery_id)
-        .where(panel_buttons.c.ref == ref)
-    ).first()
-    if row is None:
-        return None
-    key = connection.execute(
-        sa.select(accounts.c.tenant_key, accounts.c.app_id)
-        .join(buttons, buttons.c.account_ref == accounts.c.id)
-        .where(buttons.c.delivery_id == row.delivery_id)
-        .limit(1)
-    ).first()
+_LOAD_PANEL_BUTTONS = (
+    sa.select(
+        panel_buttons,
+        deliveries.c.message_id,
+        deliveries.c.state,
+        deliveries.c.updated_at,
+        deliveries.c.receive_id_type,
+        deliveries.c.receive_id,
+    )
+    .join(deliveries, deliveries.c.id == panel_buttons.c.delivery_id)
+    .where(panel_buttons.c.ref.in_(sa.bindparam("refs", expanding=True)))
+)
+_LOAD_APPS = (
+    sa.select(buttons.c.delivery_id, accounts.c.tenant_key, accounts.c.app_id)
+    .join(accounts, accounts.c.id == buttons.c.account_ref)
+    .where(buttons.c.delivery_id.in_(sa.bindparam("ids", expanding=True)))
+    .distinct()
+)
+
+
+def load_panel_buttons(
+    connection: Connection, refs: Collection[str], *, address_book: AddressBook
+) -> dict[str, PanelButton]:
+    """The panel buttons that exist of these, by ref."""
+    rows = connection.execute(_LOAD_PANEL_BUTTONS, {"refs": sorted(refs)}).all() if refs else []
+    if not rows:
+        return {}
+    found = connection.execute(_LOAD_APPS, {"ids": sorted({row.delivery_id for row in rows})})
+    apps = {each.delivery_id: each for each in found}
+    return {row.ref: _to_panel_button(row, apps.get(row.delivery_id), address_book) for row in rows}
+
+
+def _to_panel_button(row: _SqlRow, app: _SqlRow | None, address_book: AddressBook) -> PanelButton:
     return PanelButton(
         action=Action(row.action),
         delivery_id=row.delivery_id,
         revision=row.revision,
-        tenant_key=key.tenant_key if key else "",
-        app_id=key.app_id if key else "",
+        tenant_key=app.tenant_key if app else "",
+        app_id=app.app_id if app else "",
         group=address_book.group_at(row.receive_id) if row.receive_id_type == "chat_id" else None,
         posted_at=row.updated_at if row.state == DeliveryState.SENT else row.created_at,
         message_id=row.message_id,

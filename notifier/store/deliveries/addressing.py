@@ -97,6 +97,8 @@ def create_reroute(connection: Connection, delivery: Delivery, recipient: Recipi
                 order_id=delivery.order_id,
                 run_id=delivery.run_id,
                 file_id=delivery.file_id,
+                event_key=delivery.event_key,
+                event_at=delivery.event_at,
             )
             .returning(deliveries.c.id)
         ).scalar_one()

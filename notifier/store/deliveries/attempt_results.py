@@ -51,7 +51,7 @@ _LIST_LEASED = (
     .where(
         deliveries.c.id.in_(sa.bindparam("ids", expanding=True)), deliveries.c.state == DeliveryState.SENDING
     )
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 _MARK_SENT = (
     sa.update(deliveries)
@@ -172,7 +172,6 @@ _LIST_SENDING = (
     )
     .outerjoin(attempts, sa.and_(attempts.c.delivery_id == deliveries.c.id, attempts.c.ended_at.is_(None)))
     .where(deliveries.c.state == literal("sending"))
-    .order_by(deliveries.c.id)
 )
 _RECLAIM = (
     sa.update(deliveries)
@@ -208,7 +207,8 @@ def reclaim(
     window_ms: how long Feishu remembers a uuid. Within it the same uuid is used again, because the call may have
     reached Feishu. After it the state becomes unknown, and an operator decides.
     """
-    lost = [row for row in connection.execute(_LIST_SENDING).all() if row.id not in in_flight_ids]
+    found = connection.execute(_LIST_SENDING).all()
+    lost = sorted((row for row in found if row.id not in in_flight_ids), key=lambda row: row.id)
     if not lost:
         return 0
     rows = []

@@ -65,6 +65,9 @@ def claim_due_deliveries(
 
     A recipient has at most one delivery in sending, which keeps the order. slots: maximum number of deliveries.
     """
+    next_at = recipients.get_next_at(connection)
+    if next_at is None or next_at > now or not slots:
+        return ClaimResult(deliveries=(), next_claim_at=next_at if slots else None)
     limiter = rate_limits.load_limiter(connection, rate_limits.SENDING).plausible(
         sending_limits.app, now=now, ahead_ms=sending_limits.ahead_ms
     )
@@ -73,12 +76,9 @@ def claim_due_deliveries(
         sending_limits.app, now=now, wanted=min(slots, wanted), ahead_ms=sending_limits.ahead_ms
     )
     if not starts:
-        allowed_at = max(limiter.allowed_at(sending_limits.app), minute_opens_at) if slots else None
-        is_ready = recipients.get_next_at(connection) is not None
-        return ClaimResult(deliveries=(), next_claim_at=allowed_at if is_ready else None)
+        allowed_at = max(limiter.allowed_at(sending_limits.app), minute_opens_at)
+        return ClaimResult(deliveries=(), next_claim_at=allowed_at)
     rows = recipients.list_due(connection, now=now, limit=len(starts))
-    if not rows:
-        return ClaimResult(deliveries=(), next_claim_at=recipients.get_next_at(connection))
     until = now + round(sending_limits.chat.interval_ms)
     recipients.close(connection, [row.receive_id for row in rows], until=until)
     limiter = limiter.after_starts(starts[: len(rows)], sending_limits.app)
@@ -98,10 +98,17 @@ def claim_due_deliveries(
     )
 
 
-_is_recent = attempts.c.started_at.between(sa.bindparam("since"), sa.bindparam("until"))
+WINDOW_MARGIN_MS = 50
+"""Feishu counts a call when it arrives: between its start and its end, and the next calls may arrive faster."""
+LONGEST_CALL_MS = 240_000
+"""A call that started earlier than this before the window has ended before it: an upload and two calls."""
+_is_recent = sa.and_(
+    attempts.c.started_at.between(sa.bindparam("since") - LONGEST_CALL_MS, sa.bindparam("until")),
+    sa.or_(attempts.c.ended_at.is_(None), attempts.c.ended_at >= sa.bindparam("since")),
+)
 _COUNT_RECENT = sa.select(sa.func.count()).select_from(attempts).where(_is_recent)
 _LIST_RECENT = (
-    sa.select(attempts.c.started_at)
+    sa.select(sa.func.coalesce(attempts.c.ended_at, sa.bindparam("until")))
     .where(_is_recent)
     .order_by(attempts.c.started_at.desc())
     .offset(sa.bindparam("skipped"))
@@ -111,12 +118,13 @@ _LIST_RECENT = (
 
 def _calls_left_in_minute(connection: Connection, *, now: Millis, per_minute: int) -> tuple[int, Millis]:
     """Calls that the limit of the last 60 seconds still allows, and when the next one is allowed, in ms."""
-    minute = {"since": now - MINUTE_MS + 1, "until": now}
+    window_ms = MINUTE_MS + WINDOW_MARGIN_MS
+    minute = {"since": now - window_ms + 1, "until": now}
     used = connection.execute(_COUNT_RECENT, minute).scalar_one()
     if used < per_minute:
         return per_minute - used, now
     oldest = connection.execute(_LIST_RECENT, minute | {"skipped": per_minute - 1}).scalar_one()
-    return 0, oldest + MINUTE_MS
+    return 0, oldest + window_ms
 
 
 def _is_uuid_forgotten(row: sa.Row[*tuple[Any, ...]], *, now: Millis) -> bool:
@@ -182,6 +190,8 @@ def _to_delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempt
         order_id=row.order_id,
         run_id=row.run_id,
         file_id=row.file_id,
+        event_key=row.event_key,
+        event_at=row.event_at,
     )
 
 

@@ -109,6 +109,22 @@ def register_digest(connection: Connection, digest: str, *, now: Millis) -> Mill
     ).scalar_one()
 
 
+def get_registered_at(connection: Connection, digest: str) -> Millis | None:
+    """When the digest was first registered, in ms; None: it is new."""
+    query = sa.select(digest_schedules.c.registered_at).where(digest_schedules.c.digest == digest)
+    return connection.execute(query).scalar()
+
+
+def get_last_made_at(connection: Connection, digest: str, recipients: Collection[str]) -> Millis | None:
+    """When the digest was last made for one of these recipients, in ms; None: never."""
+    query = sa.select(sa.func.max(digest_runs.c.created_at)).where(
+        digest_runs.c.digest == digest,
+        digest_runs.c.recipient.in_(recipients),
+        digest_runs.c.state.in_([DigestRunState.NOTIFIED, DigestRunState.EMPTY]),
+    )
+    return connection.execute(query).scalar()
+
+
 def forget_runs_ahead(connection: Connection, digest: str, *, now: Millis) -> int:
     """Forget runs of the schedule whose time has not come, if the clock was far ahead. Returns their number.
 

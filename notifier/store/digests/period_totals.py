@@ -185,7 +185,7 @@ def _withdrawal_effects(
     )
     if account_refs is not None:
         query = query.where(withdrawals.c.account_ref.in_(account_refs))
-    rows = connection.execution_options(yield_per=STREAM_ROWS).execute(query)
+    rows = connection.execute(query.execution_options(yield_per=STREAM_ROWS))
     for (ref, _), same in groupby(rows, key=lambda row: (row.account_ref, row.ledger_modified_at)):
         withdrawn_by_order: dict[int, str] = {}
         changes_by_id: dict[int, tuple[tuple[str, str], int]] = {}
@@ -241,9 +241,8 @@ def iter_account_totals(
     account_refs: only these accounts; None: all.
     """
     shares = _withdrawal_totals_by_account(connection, time_range, account_refs)
-    for row in connection.execution_options(yield_per=STREAM_ROWS).execute(
-        _account_totals_query(time_range, account_refs)
-    ):
+    query = _account_totals_query(time_range, account_refs).execution_options(yield_per=STREAM_ROWS)
+    for row in connection.execute(query):
         asset = Asset(Kind(row.kind), row.currency)
         share = shares.get((row.account_ref, row.kind, row.currency), _WithdrawalTotals())
         moved = _to_flow(row, share)

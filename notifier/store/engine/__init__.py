@@ -1,1 +1,1 @@
-"""Engine: connection, writer thread, process lock, and integrity checks."""
+"""Engine: connection, writer thread, outages; `sqlite` and `postgresql` hold what is different per database system."""

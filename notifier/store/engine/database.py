@@ -1,23 +1,18 @@
-"""Database: opens SQLite, starts transactions, and gives all writes to one writer thread."""
+"""Database: opens the store, starts transactions, and gives all writes to one writer thread."""
 
-import errno
+import copy
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine import Connection, Engine
 
-from notifier.errors import ConfigError
-from notifier.store.engine import init_marker, integrity
-from notifier.store.engine.outage import (
-    REPLACE_DATABASE_HINT,
-    StorageOutage,
-    get_next_step,
-    is_damage,
-    to_store_error,
-)
+from notifier.clock import Clock, MeasuredClock, SystemClock
+from notifier.store.engine.backends import find_backend, get_backend
+from notifier.store.engine.outage import StorageOutage, get_next_step
+from notifier.store.engine.sql import read_database_time
 from notifier.store.engine.writer import Writer
 from notifier.store.schema import upgrade
 from notifier.store.schema.tables import workers
@@ -28,14 +23,6 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T")
 
-LOCK_WAIT_MS = 10_000
-WAL_LIMIT_BYTES = 16 * 1024 * 1024
-"""SQLite truncates the -wal file to this size after a long read let it grow."""
-
-
-CACHE_KIB = 16 * 1024
-"""Pages that each connection keeps in memory. SQLite's 2 MB are too few for the indexes of 100,000 deliveries."""
-
 
 class Database:
     """An open database with the current schema. Call close() at the end.
@@ -45,8 +32,26 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._backend = get_backend(engine)
         self._outage = StorageOutage(engine)
         self._writer = Writer(engine, self._outage)
+        self._fence: Callable[[Connection], None] | None = None
+        self._fenced: dict[Callable[..., Any], Callable[..., Any]] = {}
+        """Fenced batch work by the work itself: equal work runs together."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several notifier processes may use this database at the same time."""
+        return self._backend.is_shared
+
+    def fenced(self, check: Callable[[Connection], None]) -> "Database":
+        """The same database, for one term of a leader: its writes call `check` first, and fail if it raises.
+
+        It needs no close().
+        """
+        fenced = copy.copy(self)
+        fenced._fence, fenced._fenced = check, {}  # noqa: SLF001 - of this class
+        return fenced
 
     @classmethod
     def open(cls, url: str, *, must_exist: bool = False) -> "Database":
@@ -55,47 +60,75 @@ class Database:
         must_exist: do not create a database; for commands that only read what `notifier run` stored.
         Raises ConfigError for an invalid address or a damaged file, and StoreOutdated if the schema is newer.
         """
-        parse_url(url)
+        backend = find_backend(url)
+        backend.parse_url(url)
         if must_exist:
-            _require_existing(url)
-        engine = make_engine(url)
-        integrity.check_not_lost(url)
-        integrity.check_wal(url)
-        file = init_marker.get_database_path(url)
+            backend.require_existing(url)
+        engine = backend.make_engine(url)
         try:
-            if file is not None:
-                init_marker.create_marker(file)
-            upgrade.ensure_schema(engine)
-            if file is not None:
-                init_marker.remove_marker(file)
-        except sa.exc.OperationalError as error:
-            raise ConfigError(
-                f"store.url: the database cannot be opened. {to_store_error(error, engine.url.database or '')}"
-            ) from error
-        except sa.exc.DatabaseError as error:
-            next_step = f" Nothing in it was changed. {REPLACE_DATABASE_HINT}" if is_damage(error) else ""
-            raise ConfigError(
-                f"store.url: {redact_url(url)} is not a usable database: {error.orig}.{next_step}"
-            ) from error
+            with backend.prepare(engine):
+                upgrade.ensure_schema(engine, backend.begin_migration, may_create=not must_exist)
+        except BaseException as error:
+            engine.dispose()
+            if isinstance(error, sa.exc.DBAPIError):
+                raise backend.to_open_error(error, engine.url) from error
+            raise
         return cls(engine)
+
+    def make_clock(self) -> Clock:
+        """The clock of the machine, or of a database that several machines share: their clocks may differ."""
+        if not self.is_shared:
+            return SystemClock()
+        clock = MeasuredClock()
+        with self.read() as connection:
+            clock.measure(lambda: read_database_time(connection))
+        return clock
 
     def write(self, work: Callable[[Connection], R]) -> "Future[R]":
         """Run `work` in a transaction on the writer thread. The future resolves after the commit."""
+        if self._fence is not None:
+            work = functools.partial(_check_and_run, self._fence, work)
         return self._writer.submit(work)
 
-    def write_many(self, work: Callable[[Connection, Sequence[T]], Sequence[R]], item: T) -> "Future[R]":
-        """Run `work` with this item and all other queued items of the same work, in one call."""
-        return self._writer.submit_many(work, item)
+    def write_many(
+        self, work: Callable[[Connection, Sequence[T]], Sequence[R]], item: T, *, is_urgent: bool = False
+    ) -> "Future[R]":
+        """Run `work` with this item and all other queued items of the same work, in one call.
+
+        is_urgent: a person waits, so it is committed before the other writes that wait.
+        """
+        if self._fence is not None:
+            fenced = functools.partial(_check_and_run, self._fence, work)
+            work = self._fenced.setdefault(work, fenced)
+        return self._writer.submit_many(work, item, is_urgent=is_urgent)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read-only transaction on the calling thread."""
         try:
-            with self.engine.connect().execution_options(read_only=True) as connection, connection.begin():
+            with (
+                self.engine.connect().execution_options(**self._backend.read_options) as connection,
+                connection.begin(),
+            ):
                 yield connection
         except sa.exc.DBAPIError as error:
             self._outage.record_error(error)
             raise
+
+    @contextmanager
+    def read_snapshot(self) -> Iterator[Connection]:
+        """A read-only transaction that sees one moment, however long it takes and pauses."""
+        options = {**self._backend.read_options, **self._backend.snapshot_options}
+        with self.engine.connect().execution_options(**options) as connection, connection.begin():
+            self._backend.allow_pauses(connection)
+            yield connection
+
+    @contextmanager
+    def begin_long(self) -> Iterator[Connection]:
+        """A transaction that may pause between its statements. It does not use the writer thread."""
+        with self.engine.begin() as connection:
+            self._backend.allow_pauses(connection)
+            yield connection
 
     def find_write_problem(self) -> str | None:
         """Try a write without effect. Returns the problem with the next step; None if the write succeeds."""
@@ -106,92 +139,40 @@ class Database:
             return get_next_step(error) or str(error.orig)
         return None
 
+    def is_running(self) -> bool:
+        """Whether a notifier runs on this database."""
+        return self._backend.is_running(self.engine.url.render_as_string(hide_password=False))
+
+    def hold_export_lock(self, seconds: float) -> AbstractContextManager[None]:
+        """Hold the lock of payout exports. seconds: maximum wait. Raises ConfigError if another export holds it."""
+        return self._backend.hold_export_lock(self.engine, seconds)
+
+    def notify(self, connection: Connection, *topics: str) -> None:
+        """Tell all processes on this database that there is work, once the transaction commits. See `listen`."""
+        self._backend.notify(connection, topics)
+
+    def listen(self, on_topic: Callable[[str], None]) -> AbstractAsyncContextManager[None]:
+        """Call `on_topic` with each topic that any process notifies, in the event loop.
+
+        It is a hint that can get lost: who listens must also look regularly.
+        """
+        return self._backend.listen(self.engine, on_topic)
+
     def close(self, seconds: float | None = None) -> None:
         """Finish queued writes and close. seconds: maximum wait; None: no limit."""
         self._writer.close(seconds)
         self.engine.dispose()
 
 
-def _require_existing(url: str) -> None:
-    path = init_marker.get_database_path(url)
-    if path is not None and (not path.exists() or init_marker.is_initializing(path)):
-        raise ConfigError(
-            f"store.url: there is no database at {make_url(url).database} (seen from {Path.cwd()}). "
-            "Start `notifier run` with this configuration first. "
-            "A relative path starts at the current folder."
-        )
+_CHECKED = "checked_fence"
 
 
-def make_engine(url: str) -> Engine:
-    """An SQLAlchemy engine with our SQLite settings. Raises ConfigError for an invalid address."""
-    parsed = parse_url(url)
-    file = init_marker.get_database_path(url)
-    if file is not None:
-        create_folder(file)
-    engine = sa.create_engine(
-        parsed, connect_args={"timeout": LOCK_WAIT_MS / 1000, "check_same_thread": False}
-    )
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def parse_url(url: str) -> URL:
-    """Parse store.url. Raises ConfigError if it is not an SQLite file that can exist."""
-    try:
-        parsed = make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise ConfigError(
-            "store.url: this is not a database address. Use sqlite:///path/to/notifier.db (relative to the current "
-            "folder) or sqlite:////absolute/path/notifier.db."
-        ) from error
-    if parsed.get_backend_name() != "sqlite":
-        raise ConfigError(f"store.url: {parsed.get_backend_name()} is not supported yet. Use sqlite:///….")
-    if parsed.query:
-        raise ConfigError("store.url: options after a ? are not supported. Remove them.")
-    try:
-        Path(f"{parsed.database or ''}.lock").stat()
-    except ValueError as error:
-        raise ConfigError(f"store.url: this is not a valid file name: {error}. Use another name.") from error
-    except OSError as error:
-        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-            raise ConfigError(
-                f"store.url: this is not a valid file name: {error.strerror}. Use another name."
-            ) from error
-    return parsed
-
-
-def create_folder(path: Path) -> None:
-    """Create the folder of this file. Raises ConfigError if it cannot be created."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"store.url: the folder of {path} cannot be created: {error.strerror}. Use another folder."
-        ) from error
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
-    connection.isolation_level = None  # _begin_sqlite sends BEGIN, so the driver must not
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"busy_timeout={LOCK_WAIT_MS}",
-        f"journal_size_limit={WAL_LIMIT_BYTES}",
-        f"cache_size=-{CACHE_KIB}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """A writer locks at once. A transaction that reads first and writes later can fail with SQLITE_BUSY."""
-    read_only = connection.get_execution_options().get("read_only", False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
-def redact_url(url: str) -> str:
-    """The address with its password hidden."""
-    return make_url(url).render_as_string(hide_password=True)
+def _check_and_run(
+    fence: Callable[[Connection], None], work: Callable[..., R], connection: Connection, *items: Sequence[Any]
+) -> R:
+    """Run fenced work. The fence is checked once in each transaction and each savepoint, whose end frees its lock."""
+    now = (fence, connection.get_nested_transaction() or connection.get_transaction())
+    if connection.info.get(_CHECKED) != now:
+        fence(connection)
+        connection.info[_CHECKED] = now
+    return work(connection, *items)

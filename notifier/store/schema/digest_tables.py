@@ -66,6 +66,7 @@ digest_runs = Table(
     UniqueConstraint("digest", "period", "recipient", "correction_number"),
 )
 Index("ix_digest_runs_created", digest_runs.c.created_at)
+Index("ix_digest_runs_recipient", digest_runs.c.digest, digest_runs.c.recipient, digest_runs.c.to_at)
 _HAS_CONTENT = text("content IS NOT NULL")
 Index(
     "ix_digest_runs_content",

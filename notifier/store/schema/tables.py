@@ -45,6 +45,7 @@ __all__ = [
     "inbox",
     "is_ended",
     "is_open",
+    "leadership",
     "metadata",
     "notices",
     "panel_buttons",
@@ -52,6 +53,8 @@ __all__ = [
     "rate_limits",
     "recipients",
     "reconciliation_runs",
+    "registrations",
+    "schema_info",
     "snapshots",
     "withdrawals",
     "workers",
@@ -149,6 +152,13 @@ Index(
     postgresql_where=_HAS_WAITING,
 )
 Index("ix_accounts_modified", accounts.c.modified_at, accounts.c.id)
+_IS_CONFIRMED = text("confirmed_at IS NOT NULL")
+Index(
+    "ix_accounts_confirmed",
+    accounts.c.confirmed_at,
+    sqlite_where=_IS_CONFIRMED,
+    postgresql_where=_IS_CONFIRMED,
+)
 _NEEDS_RECHECK = text("recheck_at IS NOT NULL")
 Index(
     "ix_accounts_recheck", accounts.c.recheck_at, sqlite_where=_NEEDS_RECHECK, postgresql_where=_NEEDS_RECHECK
@@ -280,6 +290,10 @@ deliveries = Table(
     Column("run_id", Id, ForeignKey("digest_runs.id")),
     # File that the delivery sends. NULL: the delivery sends a card.
     Column("file_id", Id, ForeignKey("digest_files.id")),
+    # Key of the first event that the card reports. NULL: the card reports none.
+    Column("event_key", String(128)),
+    # When that event was stored, in ms.
+    Column("event_at", BigInteger),
 )
 _IS_OPEN = text("state IN ('waiting', 'ready', 'sending')")
 _IS_READY, _IS_SENDING = text("state = 'ready'"), text("state = 'sending'")
@@ -365,7 +379,7 @@ attempts = Table(
     Column("log_id", String(128)),
 )
 Index("ix_attempts_delivery", attempts.c.delivery_id)
-Index("ix_attempts_started", attempts.c.started_at)
+Index("ix_attempts_started", attempts.c.started_at, attempts.c.ended_at)
 
 recipients = Table(
     "recipients",
@@ -401,6 +415,23 @@ rate_limits = Table(
     Column("reason", Text),
 )
 
+registrations = Table(
+    "registrations",
+    metadata,
+    # App that registers the person.
+    Column("app_id", String(64), primary_key=True),
+    # Keyed hash of the person's e-mail address or mobile number (operations/accounts/contacts.py).
+    Column("fingerprint", String(64), primary_key=True),
+    # The registered account. NULL: not known yet.
+    Column("account_ref", Id, ForeignKey("accounts.id")),
+    # When the first call that registers the person may have started, in ms.
+    Column("started_at", BigInteger, nullable=False),
+    # When the newest call had a clear answer, in ms. NULL: it may have been carried out.
+    Column("ended_at", BigInteger),
+    # Feishu's error code of a refusal. NULL: none.
+    Column("code", Integer),
+)
+
 workers = Table(
     "workers",
     metadata,
@@ -424,10 +455,41 @@ workers = Table(
     Column("connection_detail", Text),
     # When the process last received an event, in ms.
     Column("last_event_at", BigInteger),
-    # Number of connections of the app that Feishu reports. NULL: not reported.
-    Column("live_connections", Integer),
+    # Number of connections of the app at Feishu that are not ours. NULL: not known, or another process counts.
+    Column("foreign_connections", Integer),
     # 1: the process submits payouts to payouts.url. 0: an operator exports them.
     Column("submits_payouts", Integer, nullable=False, server_default="0"),
+    # replica.name of its configuration, and version of the program.
+    Column("name", String(255), nullable=False, server_default=""),
+    Column("version", String(40), nullable=False, server_default=""),
+    # Hash of the settings that all replicas must share.
+    Column("config_fingerprint", String(64), nullable=False, server_default=""),
+    # When the process last could not store an event, in ms. NULL: never.
+    Column("refused_event_at", BigInteger),
+    # When the leader last asked the process to open its connection again, in ms. NULL: never.
+    Column("reconnect_requested_at", BigInteger),
+)
+
+leadership = Table(
+    "leadership",
+    metadata,
+    # Always `leader`: the table has one row.
+    Column("name", String(16), primary_key=True),
+    # Process start that leads.
+    Column("worker_id", String(40), nullable=False),
+    # Grows with every change of the leader.
+    Column("term", Integer, nullable=False),
+    # End of the lease by the database's clock, in ms. 0: released.
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+schema_info = Table(
+    "schema_info",
+    metadata,
+    # Schema revision.
+    Column("version", String(16), primary_key=True),
+    # Oldest version of the program that works on this schema.
+    Column("oldest_program", String(40), nullable=False),
 )
 
 reconciliation_runs = Table(

@@ -36,6 +36,14 @@ def upgrade() -> None:
             "tenant_key", "app_id", "account_id", name=op.f("uq_accounts_tenant_key_app_id_account_id")
         ),
     )
+    op.create_index(
+        "ix_accounts_confirmed",
+        "accounts",
+        ["confirmed_at"],
+        unique=False,
+        sqlite_where=sa.text("confirmed_at IS NOT NULL"),
+        postgresql_where=sa.text("confirmed_at IS NOT NULL"),
+    )
     op.create_index("ix_accounts_modified", "accounts", ["modified_at", "id"], unique=False)
     op.create_index(
         "ix_accounts_recheck",
@@ -117,6 +125,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("content IS NOT NULL"),
     )
     op.create_index("ix_digest_runs_created", "digest_runs", ["created_at"], unique=False)
+    op.create_index("ix_digest_runs_recipient", "digest_runs", ["digest", "recipient", "to_at"], unique=False)
     op.create_table(
         "digest_schedules",
         sa.Column("digest", sa.String(length=32), nullable=False),
@@ -205,10 +214,29 @@ def upgrade() -> None:
         sa.Column("connection_since", sa.BigInteger(), nullable=False),
         sa.Column("connection_detail", sa.Text(), nullable=True),
         sa.Column("last_event_at", sa.BigInteger(), nullable=True),
-        sa.Column("live_connections", sa.Integer(), nullable=True),
+        sa.Column("foreign_connections", sa.Integer(), nullable=True),
         sa.Column("submits_payouts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("name", sa.String(length=255), server_default="", nullable=False),
+        sa.Column("version", sa.String(length=40), server_default="", nullable=False),
+        sa.Column("config_fingerprint", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("refused_event_at", sa.BigInteger(), nullable=True),
+        sa.Column("reconnect_requested_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
         sa.UniqueConstraint("worker_id", name=op.f("uq_workers_worker_id")),
+    )
+    op.create_table(
+        "leadership",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column("worker_id", sa.String(length=40), nullable=False),
+        sa.Column("term", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_leadership")),
+    )
+    op.create_table(
+        "schema_info",
+        sa.Column("version", sa.String(length=16), nullable=False),
+        sa.Column("oldest_program", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_schema_info")),
     )
     op.create_table(
         "balances",
@@ -249,6 +277,8 @@ def upgrade() -> None:
         sa.Column("order_id", sa.String(length=64), nullable=True),
         sa.Column("run_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("event_key", sa.String(length=128), nullable=True),
+        sa.Column("event_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["account_ref"], ["accounts.id"], name=op.f("fk_deliveries_account_ref")),
         sa.ForeignKeyConstraint(["file_id"], ["digest_files.id"], name=op.f("fk_deliveries_file_id")),
         sa.ForeignKeyConstraint(
@@ -373,7 +403,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
     )
     op.create_index("ix_attempts_delivery", "attempts", ["delivery_id"], unique=False)
-    op.create_index("ix_attempts_started", "attempts", ["started_at"], unique=False)
+    op.create_index("ix_attempts_started", "attempts", ["started_at", "ended_at"], unique=False)
     op.create_table(
         "batches",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -575,3 +605,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_payouts_created", "payouts", ["created_at"], unique=False)
     op.create_index("ix_payouts_state", "payouts", ["state", "due_at"], unique=False)
+    op.create_table(
+        "registrations",
+        sa.Column("app_id", sa.String(length=64), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("account_ref", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("code", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(["account_ref"], ["accounts.id"], name=op.f("fk_registrations_account_ref")),
+        sa.PrimaryKeyConstraint("app_id", "fingerprint", name=op.f("pk_registrations")),
+    )

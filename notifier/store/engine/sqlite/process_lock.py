@@ -1,4 +1,4 @@
-"""Process lock: at most one notifier process per SQLite file."""
+"""Process lock: at most one notifier process, and one export, per SQLite file."""
 
 import errno
 import fcntl
@@ -10,8 +10,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from notifier.errors import ConfigError, StoreBusy
-from notifier.store.engine import init_marker, ownership
-from notifier.store.engine.database import create_folder, parse_url
+from notifier.store.engine.sqlite import init_marker, ownership
+from notifier.store.engine.sqlite.connection import create_folder, parse_url
 
 LOCK_PROBE_SECONDS = 1.0
 """How long a start waits for the lock. `status` may hold it for a moment to check for a running process."""
@@ -108,3 +108,23 @@ def is_running(url: str) -> bool:
         return True
     except ConfigError:
         return False
+
+
+@contextmanager
+def hold_export_lock(path: Path | None, seconds: float) -> Iterator[None]:
+    """Hold the lock of payout exports. seconds: maximum wait. Raises ConfigError if another export holds it."""
+    if path is None:
+        yield
+        return
+    lock = FileLock(f"{path}.export-lock", timeout=seconds, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError("another export is running; wait until it ends.") from error
+    except OSError as error:
+        raise ConfigError(f"store.url: {ownership.explain(Path(f'{path}.export-lock'), error)}") from error
+    ownership.give_to_database_owner(path)
+    try:
+        yield
+    finally:
+        lock.release()

@@ -18,8 +18,8 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from notifier.errors import ConfigError
-from notifier.store.engine import init_marker
-from notifier.store.engine.outage import REPLACE_DATABASE_HINT, RESTORE_HINT
+from notifier.store.engine.sqlite import init_marker
+from notifier.store.engine.sqlite.errors import REPLACE_DATABASE_HINT, RESTORE_HINT
 
 MAX_CHECK_SECONDS = 3.0
 """Time limit of quick_check. The rest of a large file is not checked."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: connection settings, process lock, and errors of its server."""

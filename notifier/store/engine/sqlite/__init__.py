@@ -1,0 +1,1 @@
+"""SQLite: connection settings, process lock, integrity checks, and errors of its files."""

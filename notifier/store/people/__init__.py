@@ -1,0 +1,1 @@
+"""Registrations of people, and the accounts as operators list them."""

@@ -1,0 +1,1 @@
+"""Processes: the notifiers that use the database, which of them leads, and jumps of their clocks."""
