@@ -18,6 +18,9 @@ MAX_DRIFT_MS = 15 * MINUTE_MS
 LONGEST_DOWNTIME_MS = 7 * DAY_MS
 """After a longer downtime the clock at the start is doubted first."""
 
+LONGEST_MEASUREMENT_SECONDS = 0.2
+"""The clock of another system is known to half of this."""
+
 Millis = int
 """Milliseconds since the Unix epoch, UTC: how times are stored and how Feishu sends them."""
 
@@ -63,6 +66,31 @@ class FileOffsetClock:
 def seconds_since_boot() -> float:
     """Returns the seconds since the machine started, including the time that it was suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class MeasuredClock:
+    """A clock of another system, such as the database, carried on by this machine's count of seconds.
+
+    Processes on different machines then have the same time, whatever the clocks of the machines say.
+    """
+
+    def __init__(self, elapsed_seconds: Callable[[], float] = seconds_since_boot) -> None:
+        self._elapsed_seconds = elapsed_seconds
+        self._offset_seconds: float | None = None
+
+    def measure(self, read: Callable[[], Millis]) -> None:
+        """Read the other clock, and follow it from now on. A slow answer is too imprecise to replace an earlier one."""
+        before = self._elapsed_seconds()
+        at = read()
+        after = self._elapsed_seconds()
+        if self._offset_seconds is None or after - before < LONGEST_MEASUREMENT_SECONDS:
+            self._offset_seconds = at / 1000 - (before + after) / 2
+
+    def now(self) -> datetime:
+        """Returns the time of the other clock in UTC, with its time zone. Raises ValueError before it was measured."""
+        if self._offset_seconds is None:
+            raise ValueError("the clock was not measured yet")
+        return datetime.fromtimestamp(self._elapsed_seconds() + self._offset_seconds, UTC)
 
 
 class JumpGuard:

@@ -17,6 +17,10 @@ class StoreFailing(NotifierError):
     """The database cannot be read or written now. The message contains the reason and the next step."""
 
 
+class LeadershipLost(NotifierError):
+    """Another process leads now, or may soon: this one changes nothing, and calls nothing, any more."""
+
+
 class StoreOutdated(NotifierError):
     """The database schema is newer than this program, or a migration failed."""
 

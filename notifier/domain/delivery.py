@@ -132,6 +132,10 @@ class Delivery:
     """Row id of the digest that it sends; None: a notice."""
     file_id: int | None = None
     """Row id of the digest's file that it sends; None: not a file."""
+    event_key: str | None = None
+    """Key of the first event that it reports; None: no event."""
+    event_at: Millis | None = None
+    """When that event was stored, Unix milliseconds."""
 
     @property
     def uuid(self) -> str:

@@ -18,6 +18,8 @@ class Feature(StrEnum):
     """The withdraw button."""
     FILES = "files"
     """Files of digests."""
+    PEOPLE = "people"
+    """People found by e-mail address or mobile number: `notifier people find`, and operators written as addresses."""
 
 
 SCOPES: dict[Feature, str] = {
@@ -27,5 +29,6 @@ SCOPES: dict[Feature, str] = {
     Feature.OPERATORS: "im:chat.members:read",
     Feature.WITHDRAW: "hire:referral_account",
     Feature.FILES: "im:resource",
+    Feature.PEOPLE: "contact:user.id:readonly",
 }
 """The scope of each feature. Source: the pages of the calls, read 2026-05."""

@@ -1,11 +1,13 @@
 """Builds the components of the data flow from what they share."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypedDict
 
+from notifier import metrics
 from notifier.cards.render import Renderer
-from notifier.clock import HOUR_MS, Clock, JumpGuard, Millis, SystemClock
+from notifier.clock import HOUR_MS, Clock, JumpGuard, MeasuredClock, Millis, SystemClock
+from notifier.config.operators import get_open_ids
 from notifier.config.settings import Config
 from notifier.domain.delivery import RetryPolicy
 from notifier.domain.rate_limit import RateLimit
@@ -42,7 +44,9 @@ from notifier.runtime.factories import (
     make_withdraw_offer,
 )
 from notifier.runtime.lifecycle import Drainable
+from notifier.runtime.wakeups import Wakeups
 from notifier.runtime.worker_pool import WorkerName, WorkerPool
+from notifier.store import rate_limits
 from notifier.store.engine.database import Database
 
 SENDERS = (WorkerName.UPDATE_CARDS, WorkerName.RESOLVE_RECIPIENTS, WorkerName.DELIVER)
@@ -65,7 +69,7 @@ class Shared:
     api: FeishuApi
     """The client of Feishu's API; open."""
     workers: WorkerPool
-    """The workers of the program."""
+    """The workers of every process, or of the leader."""
     worker_id: str
     """Identifies this process in the database: 32 hexadecimal digits."""
     started_at: Millis
@@ -80,8 +84,8 @@ class Shared:
     """The recipients of the configuration."""
     notices: NoticeWriter
     """Writes notices."""
-    operators: Mapping[str, Collection[str]]
-    """For each group of the configuration, the open_ids that may withdraw there."""
+    operators: dict[str, Collection[str]]
+    """For each group of the configuration, the open_ids that may withdraw there. OperatorResolver adds to it."""
     is_clock_doubtful: Callable[[], bool]
     """Whether the clock has jumped ahead and may be wrong."""
 
@@ -106,22 +110,33 @@ class Shared:
             clock=clock,
             database=database,
             api=api,
-            workers=WorkerPool(),
+            workers=WorkerPool(name for name in WorkerName if not name.is_leaders),
             is_clock_doubtful=_make_doubt(clock, last_seen),
             worker_id=worker_id,
             started_at=started_at,
-            sender=FeishuMessageSender(api),
-            referral_accounts=FeishuReferralAccounts(api),
+            **make_senders(api),
             renderer=make_renderer(config, clock),
             address_book=make_address_book(config),
             notices=make_notice_writer(config),
-            operators={name: group.operators for name, group in config.groups.items()},
+            operators={name: get_open_ids(group) for name, group in config.groups.items()},
         )
+
+
+class Senders(TypedDict):
+    """What calls Feishu."""
+
+    sender: FeishuMessageSender
+    referral_accounts: FeishuReferralAccounts
+
+
+def make_senders(api: FeishuApi) -> Senders:
+    """Returns what calls Feishu with this client."""
+    return {"sender": FeishuMessageSender(api), "referral_accounts": FeishuReferralAccounts(api)}
 
 
 def _make_doubt(clock: Clock, last_seen: Millis | None) -> Callable[[], bool]:
     """A clock that somebody sets on purpose, as the sandbox does, is never doubted."""
-    if not isinstance(clock, SystemClock):
+    if not isinstance(clock, SystemClock | MeasuredClock):
         return lambda: False
     return JumpGuard(clock, last_seen=last_seen).is_doubtful
 
@@ -133,6 +148,7 @@ def assign_calling_workers(shared: Shared, gateway: PayoutGateway | None) -> tup
     Returns the components whose running calls must end before the program does.
     """
     workers = shared.workers
+    _declare_limits(shared.config)
     deliverer = build_deliverer(shared)
     resolver = build_recipient_resolver(shared)
     withdrawer = build_withdrawer(shared)
@@ -144,6 +160,18 @@ def assign_calling_workers(shared: Shared, gateway: PayoutGateway | None) -> tup
     workers.assign(WorkerName.UPDATE_CARDS, card_updater.run_once)
     workers.assign(WorkerName.SUBMIT_PAYOUTS, payout_submitter.run_once)
     return deliverer, resolver, withdrawer, card_updater, payout_submitter
+
+
+def _declare_limits(config: Config) -> None:
+    """Shows the limits that the workers below keep, in the metrics of this process."""
+    per_second = {
+        rate_limits.UPDATES: _card_updates_per_second(config),
+        rate_limits.LOOKUPS: config.referrers.lookups_per_second,
+        rate_limits.RECONCILIATIONS: config.reconciliation.reads_per_second,
+        rate_limits.WITHDRAWALS: config.withdrawals.per_minute / 60,
+    }
+    for limiter, allowed in per_second.items():
+        metrics.declare_limit(limiter, per_second=allowed)
 
 
 def build_deliverer(shared: Shared) -> Deliverer:
@@ -188,16 +216,19 @@ def build_event_applier(shared: Shared, is_burst: Callable[[], bool]) -> EventAp
 
 def build_card_updater(shared: Shared) -> CardUpdater:
     """Builds the component that changes cards which were already sent."""
-    per_second = min(shared.config.sending.per_second, MAX_CARD_UPDATES_PER_SECOND)
     deps = UpdateDeps(
         withdraw_offer=make_withdraw_offer(shared.config),
         sender=shared.sender,
         notices=shared.notices,
         renderer=shared.renderer,
-        limit=RateLimit(per_second=per_second, burst=CARD_UPDATE_BURST),
+        limit=RateLimit(per_second=_card_updates_per_second(shared.config), burst=CARD_UPDATE_BURST),
         clock=shared.clock,
     )
     return CardUpdater(shared.database, deps, wake=shared.workers.waker(WorkerName.UPDATE_CARDS))
+
+
+def _card_updates_per_second(config: Config) -> float:
+    return min(config.sending.per_second, MAX_CARD_UPDATES_PER_SECOND)
 
 
 def build_payout_submitter(shared: Shared, gateway: PayoutGateway | None) -> PayoutSubmitter:
@@ -240,8 +271,9 @@ def build_batcher(shared: Shared) -> Batcher:
     return Batcher(shared.database, deps)
 
 
-def build_click_handler(shared: Shared) -> ClickHandler:
+def build_click_handler(shared: Shared, wakeups: Wakeups) -> ClickHandler:
     """Builds the component that decides what a click on a card does."""
+    continued_by = (WorkerName.BATCH, WorkerName.WITHDRAW, WorkerName.DELIVER)
     deps = ClickDeps(
         read=read_click,
         withdraw_offer=make_withdraw_offer(shared.config),
@@ -249,7 +281,8 @@ def build_click_handler(shared: Shared) -> ClickHandler:
         operators=shared.operators,
         renderer=shared.renderer,
         clock=shared.clock,
-        wake=shared.workers.waker(WorkerName.BATCH, WorkerName.WITHDRAW, WorkerName.DELIVER),
+        wake=wakeups.waker(*continued_by),
+        announce=wakeups.announce_to(*continued_by),
     )
     return ClickHandler(shared.database, deps)
 

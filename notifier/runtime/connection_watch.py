@@ -1,11 +1,11 @@
 """The connection to Feishu: its state, since when events arrive, and when a refusal ends the process."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import Callable
 from typing import Literal, Protocol
 
+from notifier import metrics
 from notifier.clock import Clock, Millis, to_millis
 from notifier.feishu.api import AppStatus
 from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus
@@ -77,7 +77,6 @@ class ConnectionWatch:
         self._wake_heartbeat = wake_heartbeat
         self._subscribers: list[Callable[[], None]] = []
         self._was_connected = False
-        self._is_gc_frozen = False
         self._handled_refused_at: Millis | None = None
         self.status = ConnectionStatus(state=ConnectionState.CONNECTING)
         """The current state of the connection."""
@@ -120,13 +119,14 @@ class ConnectionWatch:
                 extra={"detail": status.detail or None},
             )
         self.status = status
+        metrics.set_one_of(metrics.CONNECTION_STATE, status.state, ConnectionState)
+        metrics.CONNECTED.set(status.state in REACHABLE_STATES)
         if status.state in REACHABLE_STATES:
+            metrics.RECONNECTS.inc(self._was_connected)
             self._was_connected = True
             self._notify_subscribers()
         if status.state is ConnectionState.REFUSED:
             self._exit_if_required(status.detail)
-        if status.state is ConnectionState.CONNECTED:
-            self._freeze_garbage_collector()
         self._wake_heartbeat()
 
     def on_clock_jump(self, now: Millis) -> None:
@@ -155,16 +155,6 @@ class ConnectionWatch:
         if at_start or self._when_refused == "exit":
             self.exit_reason = reason
             self._loop.call_soon_threadsafe(self._stop.set)
-
-    def _freeze_garbage_collector(self) -> None:
-        """Excludes the SDK's 11,000 modules from garbage collection: they cost 136 ms in every full collection.
-
-        It runs once, because frozen objects are never collected again.
-        """
-        if not self._is_gc_frozen:
-            self._is_gc_frozen = True
-            gc.collect()
-            gc.freeze()
 
 
 class Watchable(Protocol):

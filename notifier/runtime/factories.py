@@ -1,27 +1,31 @@
 """Converts the configuration to the values that the components need."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, MutableMapping
 
 from notifier.cards.balance_text import own_line
 from notifier.cards.digest_fit import make_digest_fit
 from notifier.cards.render import OwnLines, Renderer
 from notifier.cards.templates import CardTemplates
 from notifier.clock import HOUR_MS, Clock, Millis
+from notifier.config.operators import list_operator_emails
 from notifier.config.settings import Config
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.domain.withdrawal import WithdrawOffer
-from notifier.feishu.api import AppAccess
+from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code
+from notifier.feishu.people import find_people
 from notifier.feishu.webhook.request import WebhookAccess
 from notifier.feishu.wire import encode_balance_reading
 from notifier.flow.digests.send_digest import DigestDeps
 from notifier.flow.events.reconcile import ReconcileDeps
 from notifier.flow.notices import NoticeWriter
 from notifier.flow.ports import ReferralAccounts
+from notifier.flow.upkeep.operators import OperatorResolver, UnresolvedOperator
 from notifier.flow.upkeep.prune import PruneDeps
 from notifier.payroll.client import PayrollAccess
+from notifier.store.engine.database import Database
 
 CLAIM_AHEAD_MS = 60
 """Deliveries are claimed this much before their calls start. Feishu counts the calls of each second, so they are paced
@@ -205,3 +209,22 @@ def make_prune_deps(
         busy=busy,
         is_clock_doubtful=is_clock_doubtful,
     )
+
+
+def make_operator_resolver(
+    config: Config,
+    database: Database,
+    clock: Clock,
+    api: FeishuApi,
+    operators: MutableMapping[str, Collection[str]],
+) -> OperatorResolver:
+    """Returns what resolves operators that are written as e-mail addresses. operators: it adds to this mapping."""
+
+    async def find_open_ids(emails: Collection[str]) -> dict[str, str]:
+        return {email: person.open_id for email, person in (await find_people(api, emails=emails)).items()}
+
+    unresolved = [
+        UnresolvedOperator(key=each.key, group=each.group, email=each.email)
+        for each in list_operator_emails(config)
+    ]
+    return OperatorResolver(database, clock, find_open_ids, unresolved, operators)

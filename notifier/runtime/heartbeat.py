@@ -1,28 +1,22 @@
 """The heartbeat: the state of this process, for its row in `workers` and for the readiness check."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
-from notifier.clock import MINUTE_MS, Clock, Millis, to_millis
+from notifier.clock import Clock, MeasuredClock, Millis, to_millis
 from notifier.feishu.api import AppStatus
 from notifier.runtime.connection_watch import ConnectionWatch
-from notifier.store import workers
 from notifier.store.engine.database import Database
-from notifier.store.workers import WorkerRow
+from notifier.store.engine.sql import read_database_time
+from notifier.store.processes import workers
+from notifier.store.processes.workers import LONGEST_WAITS, WorkerRow
 from notifier.web.health import Readiness
 
 HEARTBEAT_SECONDS = 5.0
-LONGEST_WAITS: Mapping[str, Millis] = {
-    "events": MINUTE_MS,
-    "cards": 600_000,
-    "withdrawals": 600_000,
-    "payouts": 900_000,
-}
-"""If the oldest row has been ready for longer, something does not work although nothing else may show it; in ms."""
 STORE_STALE_SECONDS = 20.0
 """Without a successful write for this long, the process is not ready."""
 
@@ -34,13 +28,17 @@ class EventArrivals(Protocol):
     def last_event_at(self) -> Millis | None:
         """When the last event arrived; None before the first one."""
 
+    @property
+    def refused_at(self) -> Millis | None:
+        """When an event last could not be stored; None if that never happened."""
+
 
 class ConnectionCount(Protocol):
     """What the heartbeat needs of the count of live connections."""
 
     @property
-    def seen(self) -> int | None:
-        """The app's live connections at Feishu; None if Feishu does not report them."""
+    def foreign(self) -> int | None:
+        """The app's connections at Feishu that are not ours; None if that is not known."""
 
 
 class Heartbeat:
@@ -57,8 +55,12 @@ class Heartbeat:
         connection_count: ConnectionCount,
         worker_id: str,
         started_at: Millis,
+        submits_payouts: bool = False,
         is_clock_doubtful: Callable[[], bool] = lambda: False,
+        on_written: Callable[[Sequence[WorkerRow], Millis], None] = lambda _live, _now: None,
+        reconnect: Callable[[], None] = lambda: None,
     ) -> None:
+        """on_written: called with all live processes and the present time. reconnect: connects to Feishu again."""
         self._database = database
         self._clock = clock
         self._connection = connection
@@ -67,7 +69,11 @@ class Heartbeat:
         self._connection_count = connection_count
         self._worker_id = worker_id
         self._started_at = started_at
+        self._submits_payouts = submits_payouts
         self._is_clock_doubtful = is_clock_doubtful
+        self._on_written = on_written
+        self._reconnect = reconnect
+        self._handled_reconnect_request: Millis | None = None
         self._last_write_at = monotonic()
         self._waiting_since: Mapping[str, Millis] = {}
 
@@ -116,17 +122,35 @@ class Heartbeat:
             connection_since=self._connection.since,
             connection_detail=self._connection_detail(),
             last_event_at=self._arrivals.last_event_at,
-            live_connections=self._connection_count.seen,
+            foreign_connections=self._connection_count.foreign,
+            refused_event_at=self._arrivals.refused_at,
         )
-        self._waiting_since = await asyncio.wrap_future(
+        self._waiting_since, live = await asyncio.wrap_future(
             self._database.write(lambda c: self._save(c, row, now))
         )
         self._last_write_at = monotonic()
         self._connection.check_refused_events()
+        self._on_written(live, now)
+        own = next((each for each in live if each.worker_id == self._worker_id), None)
+        if own is not None and self._must_reconnect(own):
+            self._reconnect()
 
-    def _save(self, connection: Connection, row: WorkerRow, now: Millis) -> dict[str, Millis]:
+    def _save(
+        self, connection: Connection, row: WorkerRow, now: Millis
+    ) -> tuple[dict[str, Millis], list[WorkerRow]]:
+        if isinstance(self._clock, MeasuredClock):
+            self._clock.measure(lambda: read_database_time(connection))
         workers.write_heartbeat(connection, row)
-        return workers.list_waiting_since(connection, now=now)
+        waiting_since = workers.list_waiting_since(connection, now=now, submits_payouts=self._submits_payouts)
+        return waiting_since, workers.list_live(connection, now=now)
+
+    def _must_reconnect(self, own: WorkerRow) -> bool:
+        """Whether the leader asked for a new connection after this one began. Each request counts once."""
+        requested_at, since = own.reconnect_requested_at, self._connection.connected_since
+        if requested_at is None or requested_at == self._handled_reconnect_request:
+            return False
+        self._handled_reconnect_request = requested_at
+        return since is not None and since < requested_at
 
     def _connection_detail(self) -> str | None:
         refusal_reason = self._app_status.refusal_reason

@@ -3,15 +3,17 @@
 import asyncio
 import functools
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from notifier import metrics
 from notifier.clock import Clock
 from notifier.config.fields import listen_address
 from notifier.config.sections import Transport
 from notifier.config.settings import Config
-from notifier.domain.event import CARD_CLICKED, Event
+from notifier.domain.event import BALANCE_CHANGED, CARD_CLICKED, Event
 from notifier.domain.payout import PayoutReport, PayoutReportOutcome
 from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus, Listener
 from notifier.feishu.webhook.endpoint import WebhookEndpoint
@@ -43,8 +45,19 @@ class EventRouter:
 
     def accept(self, event: Event) -> "Future[Any]":
         """Returns the future of the component. Its result answers a click. Callable from any thread."""
-        target = self._clicks if event.event_type == CARD_CLICKED else self._receiver
-        return target.accept(event)
+        is_click = event.event_type == CARD_CLICKED
+        kind = "click" if is_click else "balance" if event.event_type == BALANCE_CHANGED else "other"
+        metrics.EVENTS_RECEIVED.labels(kind).inc()
+        stored = (self._clicks if is_click else self._receiver).accept(event)
+        stored.add_done_callback(functools.partial(_count_stored, kind, time.perf_counter()))
+        return stored
+
+
+def _count_stored(kind: str, arrived: float, stored: "Future[Any]") -> None:
+    if stored.cancelled() or stored.exception() is not None:
+        metrics.EVENTS_REFUSED.inc()
+    else:
+        metrics.ACKNOWLEDGEMENT_SECONDS.labels(kind).observe(time.perf_counter() - arrived)
 
 
 async def start_inbound(
@@ -91,12 +104,18 @@ async def start_payout_endpoint(
 
 
 async def start_health_endpoint(
-    components: ComponentStack, config: Config, read_readiness: Callable[[], Readiness]
+    components: ComponentStack,
+    config: Config,
+    read_readiness: Callable[[], Readiness],
+    read_metrics: Callable[[], Awaitable[bytes]],
 ) -> None:
-    """Starts the endpoint for health checks if `health.listen` is set. Raises ConfigError for a bad address."""
+    """Starts the endpoint for health checks and metrics if `health.listen` is set.
+
+    Raises ConfigError for a bad address.
+    """
     if not config.health.listen:
         return
-    endpoint = HealthEndpoint(read_readiness)
+    endpoint = HealthEndpoint(read_readiness, read_metrics)
     host, port = listen_address(config.health.listen)
     bound_port = await endpoint.start(host, port)
     components.add("health endpoint", endpoint.stop)

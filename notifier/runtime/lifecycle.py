@@ -7,14 +7,13 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Protocol
 
-from sqlalchemy.engine import Connection
-
 from notifier.clock import Clock, to_millis
 from notifier.errors import AppSuspended, CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
-from notifier.store import payouts, workers
 from notifier.store.engine.database import Database
+from notifier.store.processes import workers
+from notifier.store.processes.workers import NewWorker
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +27,8 @@ PROBE_SECONDS = 30.0
 class Drainable(Protocol):
     """A component with running calls to another system."""
 
-    async def drain(self, seconds: float) -> None:
-        """Waits up to `seconds` for the running calls."""
+    async def drain(self, seconds: float) -> bool:
+        """Waits up to `seconds` for the running calls. Returns whether all ended."""
 
 
 async def write_last_heartbeat(write_last: Callable[[], Coroutine[None, None, None]]) -> None:
@@ -40,9 +39,9 @@ async def write_last_heartbeat(write_last: Callable[[], Coroutine[None, None, No
         log.warning("notifier.last_heartbeat_failed", extra={"reason": type(error).__name__})
 
 
-async def drain_all(*components: Drainable) -> None:
-    """Waits up to `STOP_SECONDS` for the running calls of all components at the same time."""
-    await asyncio.gather(*(component.drain(STOP_SECONDS) for component in components))
+async def drain_all(*components: Drainable) -> bool:
+    """Waits up to `STOP_SECONDS` for the running calls of all components together. Returns whether all ended."""
+    return all(await asyncio.gather(*(component.drain(STOP_SECONDS) for component in components)))
 
 
 async def was_stopped_during(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
@@ -74,25 +73,17 @@ async def fetch_first_token(api: FeishuApi, when_refused: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def registered_worker(
-    database: Database, worker_id: str, clock: Clock, *, submits_payouts: bool
-) -> AsyncIterator[None]:
+async def registered_worker(database: Database, worker: NewWorker, clock: Clock) -> AsyncIterator[None]:
     """Adds a row for this process to `workers`. If NotAuthorised ends the process, the row keeps the reason."""
     started_at = to_millis(clock.now())
-
-    def register(connection: Connection) -> None:
-        workers.register_worker(connection, worker_id, now=started_at, submits_payouts=submits_payouts)
-        if not submits_payouts:
-            payouts.give_up_interrupted(connection, now=started_at)
-
-    await asyncio.wrap_future(database.write(register))
+    await asyncio.wrap_future(database.write(lambda c: workers.register_worker(c, worker, now=started_at)))
     try:
         yield
     except NotAuthorised as error:
         reason = str(error)
         now = to_millis(clock.now())
         await asyncio.wrap_future(
-            database.write(lambda c: workers.mark_refused(c, worker_id, reason, now=now))
+            database.write(lambda c: workers.mark_refused(c, worker.worker_id, reason, now=now))
         )
         raise
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
 
+from notifier import metrics
 from notifier.flow.worker import Worker
 
 RunOnce = Callable[[], Awaitable[float]]
@@ -30,17 +31,25 @@ class WorkerName(StrEnum):
     PRUNE = "prune"
     CLOCK_JUMPS = "clock jumps"
 
+    @property
+    def is_leaders(self) -> bool:
+        """Whether it runs in one process at a time. The others run in every process."""
+        return self not in (WorkerName.HEARTBEAT, WorkerName.LISTENER_CHECK, WorkerName.APP_ACCESS_PROBE)
+
 
 class WorkerPool:
-    """Holds one worker for each `WorkerName`.
+    """Holds one worker for each of these names.
 
-    All workers exist from the beginning, so a component can get the wake function of any worker. The work itself is
+    All of them exist from the beginning, so a component can get the wake function of any worker. The work itself is
     assigned later, by `assign`. Create a pool inside a running event loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Iterable[WorkerName] = WorkerName) -> None:
+        names = tuple(names)
+        for name in names:
+            metrics.WORKER_FAILURES.labels(name)  # it begins at 0
         self._run_once: dict[WorkerName, RunOnce] = {}
-        self._workers = {name: Worker(name, functools.partial(self._run, name)) for name in WorkerName}
+        self._workers = {name: Worker(name, functools.partial(self._run, name)) for name in names}
 
     def assign(self, name: WorkerName, run_once: RunOnce) -> None:
         """Sets the work of a worker. Raises ValueError if the worker already has work."""
@@ -52,9 +61,13 @@ class WorkerPool:
         """Returns a function that wakes these workers, in this order. The function is callable from any thread."""
         return functools.partial(_wake_all, tuple(self._workers[name] for name in names))
 
+    def wake(self, *names: WorkerName) -> None:
+        """Wakes these workers, in this order. Callable from any thread."""
+        _wake_all(tuple(self._workers[name] for name in names))
+
     def start(self) -> None:
         """Starts every worker. Raises ValueError if a worker has no work."""
-        missing = [name.value for name in WorkerName if name not in self._run_once]
+        missing = [name.value for name in self._workers if name not in self._run_once]
         if missing:
             raise ValueError(f"workers without work: {', '.join(missing)}")
         for worker in self._workers.values():

@@ -1,9 +1,8 @@
 """Connection watch: logs changes, reports possibly missed events, and stops the process where that is required."""
 
 import asyncio
-import gc
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -65,12 +64,6 @@ class Scene:
         """The stop is requested through the event loop, so the loop must run once."""
         await asyncio.sleep(0)
         return self.stop.is_set()
-
-
-@pytest.fixture(autouse=True)
-def unfrozen_garbage_collector() -> Iterator[None]:
-    yield
-    gc.unfreeze()
 
 
 async def test_a_change_sets_the_time_and_a_repeat_does_not() -> None:
@@ -189,16 +182,6 @@ async def test_a_clock_that_was_set_back_leaves_no_time_in_the_future() -> None:
     scene.watch.on_clock_jump(START_MS - 5)
     assert START_MS - 5 == scene.watch.since
     assert START_MS - 5 == scene.intake.set_back_to
-
-
-async def test_the_first_connect_freezes_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
-    frozen: list[str] = []
-    monkeypatch.setattr(gc, "freeze", lambda: frozen.append("freeze"))
-    scene = Scene()
-    for status in (LOST, CONNECTED, LOST, CONNECTED):
-        scene.watch.on_change(status)
-
-    assert ["freeze"] == frozen
 
 
 class FakeListener:

@@ -13,9 +13,10 @@ from notifier.feishu.api import AppStatus
 from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus
 from notifier.runtime.connection_watch import ConnectionWatch
 from notifier.runtime.heartbeat import HEARTBEAT_SECONDS, Heartbeat
-from notifier.store import workers
 from notifier.store.engine.database import Database
 from notifier.store.inbox import EventInserter
+from notifier.store.processes import workers
+from notifier.store.processes.workers import NewWorker
 from support.clock import FakeClock
 
 CONNECTED = ConnectionStatus(state=ConnectionState.CONNECTED)
@@ -29,7 +30,7 @@ class Receiver:
     def __init__(self) -> None:
         self.refused_at: Millis | None = None
         self.last_event_at: Millis | None = None
-        self.seen: int | None = None
+        self.foreign: int | None = None
 
     def clock_set_back(self, now: Millis) -> None:
         raise NotImplementedError
@@ -40,6 +41,7 @@ class Scene:
         self.database = database
         self.clock = clock
         self.is_clock_doubtful = False
+        self.reconnects: list[int] = []
         self.receiver = Receiver()
         self.app_status = AppStatus()
         self.watch = ConnectionWatch(
@@ -61,6 +63,7 @@ class Scene:
             worker_id=WORKER_ID,
             started_at=clock.millis,
             is_clock_doubtful=lambda: self.is_clock_doubtful,
+            reconnect=lambda: self.reconnects.append(clock.millis),
         )
 
     def row(self) -> dict[str, object]:
@@ -76,7 +79,7 @@ def notified() -> list[str]:
 @pytest.fixture
 async def scene(database: Database, clock: FakeClock, notified: list[str]) -> Scene:
     await asyncio.wrap_future(
-        database.write(lambda c: workers.register_worker(c, WORKER_ID, now=clock.millis))
+        database.write(lambda c: workers.register_worker(c, NewWorker(worker_id=WORKER_ID), now=clock.millis))
     )
     return Scene(database, clock, lambda: notified.append("missed?"))
 
@@ -84,7 +87,7 @@ async def scene(database: Database, clock: FakeClock, notified: list[str]) -> Sc
 async def test_a_heartbeat_writes_the_state_of_the_process(scene: Scene) -> None:
     scene.clock.advance(seconds=5)
     scene.watch.on_change(LOST)
-    scene.receiver.last_event_at, scene.receiver.seen = scene.clock.millis, 2
+    scene.receiver.last_event_at, scene.receiver.foreign = scene.clock.millis, 2
 
     assert HEARTBEAT_SECONDS == await scene.heartbeat.run_once()
     row = scene.row()
@@ -93,7 +96,7 @@ async def test_a_heartbeat_writes_the_state_of_the_process(scene: Scene) -> None
     assert (scene.clock.millis, scene.clock.millis, 2) == (
         row["connection_since"],
         row["last_event_at"],
-        row["live_connections"],
+        row["foreign_connections"],
     )
 
 
@@ -190,3 +193,19 @@ async def test_a_heartbeat_in_doubt_of_the_clock_leaves_the_trusted_time_as_it_w
     await scene.heartbeat.run_once()
 
     assert (scene.clock.millis, trusted_at) == (scene.row()["heartbeat_at"], scene.row()["trusted_at"])
+
+
+async def test_a_request_to_reconnect_is_followed_once_whatever_its_time(scene: Scene) -> None:
+    """The clock of the one who asked may be ahead, so that the new connection seems to be older than the request."""
+    scene.watch.on_change(CONNECTED)
+    scene.clock.advance(seconds=5)
+    for ahead, expected in ((0, 1), (3_600_000, 2)):
+        requested_at = scene.clock.millis + ahead
+        await asyncio.wrap_future(
+            scene.database.write(lambda c, at=requested_at: workers.request_reconnect(c, now=at))  # type: ignore[misc]
+        )
+        for _ in range(3):
+            await scene.heartbeat.run_once()
+            scene.watch.on_change(LOST)
+            scene.watch.on_change(CONNECTED)
+        assert expected == len(scene.reconnects)
