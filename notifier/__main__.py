@@ -5,6 +5,7 @@ SIGTERM, and elsewhere the exit code would not be 0. So the first handler is set
 meets a second stop that comes during the exit.
 """
 
+import io
 import os
 import signal
 import sys
@@ -16,6 +17,8 @@ def main() -> None:
     """Run the command line."""
     # files and folders hold names, ids and amounts: they belong to the user of the service alone
     os.umask(0o077)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that cannot show a character gets its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     runs = bool({"run", "sandbox"} & set(sys.argv[1:2]))
     if runs:
         _handle_stops(_stop_at_once)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any, Protocol
 
+from notifier import metrics
 from notifier.cards.balance_text import account_id, balance_change_card
 from notifier.cards.digest_text import digest_card
 from notifier.cards.templates import (
@@ -141,6 +142,7 @@ class Renderer:
             try:
                 return self._checked(variant, card), variant, fault
             except TemplateBroken as error:
+                metrics.CARDS_FAILED.inc()
                 log.error(
                     "card.broken",
                     extra={"delivery_id": delivery_id, "variant": variant, "reason": str(error)},

@@ -1,4 +1,7 @@
-"""Config loader: YAML file and environment to Config. Each error names the file, the key path and a solution."""
+"""Config loader: YAML file, .env file and environment to Config.
+
+Each error names the file, the key path and a solution.
+"""
 
 import os
 import re
@@ -9,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from notifier.config.env_file import EnvFile, read_env_file
 from notifier.config.fields import LossyInt, Section, text_fault
 from notifier.config.partial import find_reference_faults
 from notifier.config.sections import GroupConfig
@@ -33,7 +37,7 @@ class LoadedConfig:
     file: Path | None
     """None: no config file."""
     origins: Mapping[str, str] = field(default_factory=dict)
-    """Environment variable by key path, for values from the environment."""
+    """Environment variable by key path, for values from the environment; `path: NAME` for those from a .env file."""
     overridden: Mapping[str, str] = field(default_factory=dict)
     """Environment variables that are set but not used -> the variable that is used instead."""
 
@@ -51,14 +55,16 @@ OWN_LINES = (("cards", "contact"), ("cards", "payday"))
 
 
 def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> LoadedConfig:
-    """Load the configuration. Raises ConfigError.
+    """Load the configuration. The environment has priority over `.env`, which has priority over the YAML file.
 
-    path: None means config.yaml in the current folder, if it exists. environ: None means the process environment.
+    The `.env` file stands beside the YAML file; without one, in the current folder. path: None means config.yaml in
+    the current folder, if it exists. environ: None means the process environment. Raises ConfigError.
     """
     environ = os.environ if environ is None else environ
     file = path if path is not None else _default_file()
     document = _read(file) if file is not None else {}
-    origins, overridden, findings = _apply_environment(document, environ)
+    folder = file.parent if file is not None else Path()
+    origins, overridden, findings = _apply_environment(document, environ, read_env_file(folder, _is_variable))
     where = str(file) if file is not None else "the environment"
     findings += [
         f"{_place(path, where, origins)}: {path}: {fault}." for path, fault in _text_faults(document, ())
@@ -93,8 +99,8 @@ def require_credentials(loaded: LoadedConfig) -> None:
         if not value:
             variable = WELL_KNOWN_VARIABLES["feishu", key][0]
             raise ConfigError(
-                f"{loaded.file or 'no config file'}: feishu.{key} is missing. Set it there, or set "
-                f"{variable} in the environment. The developer console shows it under Credentials."
+                f"{loaded.file or 'no config file'}: feishu.{key} is missing. Run `notifier init`, or set "
+                f"{variable} in the environment or in .env. The developer console shows it under Credentials."
             )
 
 
@@ -105,7 +111,7 @@ def _read(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            f"{file}: there is no such file. Copy config.example.yaml to {DEFAULT_FILE}, or name yours with --config."
+            f"{file}: there is no such file. Run `notifier init` to write one, or name yours with --config."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
@@ -156,35 +162,51 @@ def _format_yaml_error(error: Exception) -> str:
 
 
 def _apply_environment(
-    document: dict[str, Any], environ: Mapping[str, str]
+    document: dict[str, Any], environ: Mapping[str, str], env_file: EnvFile
 ) -> tuple[dict[str, str], dict[str, str], list[str]]:
-    """Write environment values into the document.
+    """Write the values of the environment and of the .env file into the document. Any name of the environment wins.
 
     Returns LoadedConfig.origins, LoadedConfig.overridden, and a sentence for each variable that is no setting.
     """
     origins: dict[str, str] = {}
     overridden: dict[str, str] = {}
     for path in _scalar_paths():
-        names = [_variable(path), *WELL_KNOWN_VARIABLES.get(path, ())]
-        present = [name for name in names if environ.get(name)]
+        names = list_variables(path)
+        present = [(name, environ[name]) for name in names if environ.get(name)]
+        present += [
+            (f"{env_file.path}: {name}", env_file.values[name]) for name in names if env_file.values.get(name)
+        ]
         if not present:
             continue
-        used, *unused = present
-        _set_value(document, path, environ[used])
+        (used, value), *unused = present
+        _set_value(document, path, value)
         origins[".".join(path)] = used
-        overridden |= dict.fromkeys(unused, used)
-    unknown = [name for name in sorted(environ) if name.startswith(PREFIX) and name not in _variables()]
-    unknown = [
-        name
-        for name in unknown
-        if not name.startswith(f"{PREFIX}TESTS_")
-        and SERVICE_LINK.fullmatch(f"{name}={environ[name]}") is None
-    ]
+        overridden |= {name: used for name, _ in unused}
     findings = [
         f"the environment: {name} is not a setting{suggest_name(name, sorted(_variables()))}. Unset it or correct it."
-        for name in unknown
+        for name in _unknown_variables(environ)
+    ]
+    findings += [
+        f"{env_file.path}: {name} is not a setting{suggest_name(name, sorted(_variables()))}. Remove it or correct it."
+        for name in _unknown_variables(env_file.values)
     ]
     return origins, overridden, findings
+
+
+def _unknown_variables(values: Mapping[str, str]) -> list[str]:
+    return [
+        name
+        for name in sorted(values)
+        if name.startswith(PREFIX)
+        and name not in _variables()
+        and not name.startswith(f"{PREFIX}TESTS_")
+        and SERVICE_LINK.fullmatch(f"{name}={values[name]}") is None
+    ]
+
+
+def _is_variable(name: str) -> bool:
+    well_known = {each for names in WELL_KNOWN_VARIABLES.values() for each in names}
+    return name.startswith(PREFIX) or name in well_known
 
 
 def _scalar_paths() -> list[tuple[str, ...]]:
@@ -211,6 +233,11 @@ def _secret_paths() -> set[str]:
 
 def _variable(path: tuple[str, ...]) -> str:
     return PREFIX + "__".join(path).upper()
+
+
+def list_variables(path: tuple[str, ...]) -> list[str]:
+    """Return the names of the environment variables of a setting. The first one that is set has priority."""
+    return [_variable(path), *WELL_KNOWN_VARIABLES.get(path, ())]
 
 
 def _variables() -> set[str]:
@@ -252,7 +279,11 @@ def _format_finding(first: Mapping[str, Any], where: str, origins: Mapping[str, 
 
 def _place(path: str, where: str, origins: Mapping[str, str]) -> str:
     source = origins.get(path)
-    return f"the environment ({source})" if source else where
+    if source is None:
+        return where
+    return (
+        source if ": " in source else f"the environment ({source})"
+    )  # the first one is `path of .env: NAME`
 
 
 def _text_faults(value: object, loc: tuple[int | str, ...]) -> Iterator[tuple[str, str]]:

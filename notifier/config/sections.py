@@ -35,6 +35,8 @@ class FeishuConfig(Section):
     """App id from the developer console."""
     app_secret: Secret = SecretStr("")
     """App secret from the developer console."""
+    environment: Literal["production", "test"] = "production"
+    """Whether the app is a test app. `notifier try` changes rewards in Feishu and refuses on any other app."""
     transport: Transport = Transport.LONG_CONNECTION
     """How events arrive: long connection or webhook."""
     timeout_seconds: Number = Field(default=10.0, gt=0, le=30)
@@ -106,9 +108,14 @@ class StoreConfig(Section):
 
     @field_validator("url")
     @classmethod
-    def _sqlite(cls, value: str) -> str:
+    def _known_system(cls, value: str) -> str:
+        if value.startswith(("postgresql://", "postgresql+psycopg://")):
+            return value  # the store checks the rest when it opens the database
         if not value.startswith("sqlite:///"):
-            raise ValueError("must be sqlite:///path/to/notifier.db (four slashes for an absolute path)")
+            raise ValueError(
+                "must be sqlite:///path/to/notifier.db (four slashes for an absolute path) or "
+                "postgresql+psycopg://user@host/database"
+            )
         if not value.removeprefix("sqlite:///").strip("/") or ":memory:" in value:
             raise ValueError("must name a file, because data in memory is lost when the process ends")
         return value
@@ -174,11 +181,17 @@ class GroupConfig(Section):
 
     @field_validator("operators")
     @classmethod
-    def _open_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _open_ids_or_emails(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for each in value:
-            if not re.fullmatch(r"ou_[A-Za-z0-9_]{1,61}", each):
-                raise ValueError(f"{each!r} is not an open_id; it starts with ou_")
+            if OPEN_ID.fullmatch(each) or OPERATOR_EMAIL.fullmatch(each):
+                continue
+            shown = "an entry with @" if "@" in each else repr(each)  # an address is contact data
+            raise ValueError(f"{shown} is neither an open_id, which starts with ou_, nor an e-mail address")
         return value
+
+
+OPEN_ID = re.compile(r"ou_[A-Za-z0-9_]{1,61}")
+OPERATOR_EMAIL = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}")
 
 
 class ConditionConfig(Section):
@@ -247,7 +260,7 @@ class PayoutConfig(Section):
     """Limit of one call, in seconds."""
     give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
     """A payout becomes dead after this time without success, in hours."""
-    alarm_after_days: Number | None = Field(default=7, gt=0, le=365)
+    alarm_after_days: Number | None = Field(default=45, gt=0, le=365)
     """An unpaid payout is late after this time, in days; None: never."""
     alarm_group: str | None = None
     """Group that receives alarms; None: the fallback group."""
@@ -317,7 +330,7 @@ class ReconciliationConfig(Section):
 class SendingConfig(Section):
     """Rate limits and retries of messages."""
 
-    per_second: Number = Field(default=40, gt=0)
+    per_second: Number = Field(default=45, gt=0)
     """Maximum messages per second. Feishu allows 50."""
     per_minute: int = Field(default=975, gt=0)
     """Maximum messages per minute. Feishu allows 1000."""
@@ -325,6 +338,12 @@ class SendingConfig(Section):
     """Maximum messages per second and chat. Feishu allows 5."""
     give_up_after_hours: Number = Field(default=72, gt=0, le=24 * 30)
     """A delivery becomes dead after this time without success, in hours."""
+
+
+class ReplicaConfig(Section):
+    """The process among several on one database."""
+
+    name: str = Field(default="", max_length=255)
 
 
 class HealthConfig(Section):
@@ -338,6 +357,30 @@ class HealthConfig(Section):
         if value:
             listen_address(value)
         return value
+
+
+class TracingConfig(Section):
+    """Export of traces with OpenTelemetry."""
+
+    endpoint: str = ""
+    """Base address of a collector for OTLP/HTTP; empty: no traces."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an address of OTLP over HTTP, such as http://127.0.0.1:4318")
+        _ = parts.port  # raises ValueError for an invalid port
+        if parts.username or parts.password:
+            raise ValueError(
+                "must be an address without a user name or password; set OTEL_EXPORTER_OTLP_HEADERS in the environment"
+            )
+        if parts.path.rstrip("/").endswith("/v1/traces"):
+            raise ValueError("must be the base address; leave out /v1/traces, which is added")
+        return value.rstrip("/")
 
 
 def _at_least(least: int, reason: str) -> AfterValidator:

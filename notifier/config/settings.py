@@ -22,10 +22,12 @@ from notifier.config.sections import (
     PayoutConfig,
     ReconciliationConfig,
     ReferrerConfig,
+    ReplicaConfig,
     RetentionConfig,
     RouteConfig,
     SendingConfig,
     StoreConfig,
+    TracingConfig,
     Transport,
     WebhookConfig,
     WithdrawalConfig,
@@ -69,12 +71,16 @@ class Config(Section):
     """Reads of balances."""
     sending: SendingConfig = SendingConfig()
     """Rate limits and retries."""
+    replica: ReplicaConfig = ReplicaConfig()
+    """This process among several on one database."""
     health: HealthConfig = HealthConfig()
     """The health endpoint."""
     retention: RetentionConfig = RetentionConfig()
     """How long data is kept."""
     log: LogConfig = LogConfig()
     """The log."""
+    tracing: TracingConfig = TracingConfig()
+    """Traces."""
 
     @model_validator(mode="after")
     def _check_references(self) -> Self:

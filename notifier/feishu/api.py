@@ -5,19 +5,21 @@ it neither repeats a call nor renews a token that Feishu rejects.
 """
 
 import asyncio
+import copy
 import io
 import ipaddress
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from notifier import USER_AGENT
 from notifier.clock import Clock, Millis, to_millis
 from notifier.errors import AppSuspended, CallError, NotAuthorised, OutcomeUnknown, TemporaryFailure
 from notifier.feishu.failures import FAILURE_RULES, make_call_error, needs_fresh_token, shorten
@@ -26,7 +28,6 @@ from notifier.feishu.wire import read_json
 log = logging.getLogger(__name__)
 
 TOKEN_PATH = "/open-apis/auth/v3/tenant_access_token/internal"  # noqa: S105 - an address, not a secret
-DISCOVERY_PATH = "/callback/ws/endpoint"
 TOKEN_REFRESH_MARGIN = timedelta(minutes=10)
 """A token is renewed this long before it expires."""
 EARLY_REFRESH_PAUSE = timedelta(seconds=60)
@@ -66,14 +67,15 @@ class AppStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppAccess:
-    """Address and credentials of the app."""
+    """Address and credentials of the app. timeout_seconds: limit of one call.
+
+    base_url: https://open.feishu.cn, https://open.larksuite.com, or the sandbox; without a slash at the end.
+    """
 
     base_url: str
-    """https://open.feishu.cn, https://open.larksuite.com, or the sandbox; without a slash at the end."""
     app_id: str
     app_secret: str = field(repr=False)
     timeout_seconds: float = 10.0
-    """Limit of one call, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +83,21 @@ class ApiResponse:
     """The response to a successful call."""
 
     data: Mapping[str, Any]
-    """The `data` object of the body; {} if the body has none."""
+    """The `data` object of the body; the whole body if it has none."""
     log_id: str | None
     """Header X-Tt-Logid, for Feishu's support."""
     served_at: Millis | None = None
     """Header Date: Feishu's clock, in milliseconds; None if the header is missing or unreadable."""
+
+
+@dataclass(slots=True)
+class _Tokens:
+    """The access token with its end, and the request for the next one, if it is running."""
+
+    ends_at: datetime
+    no_early_refresh_before: datetime
+    current: str | None = None
+    request: "asyncio.Task[None] | None" = None
 
 
 class FeishuApi:
@@ -98,27 +110,35 @@ class FeishuApi:
         self._access = access
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
-        self._token: str | None = None
-        self._token_ends_at = clock.now()
-        self._no_early_refresh_before = clock.now()
-        self._token_request: asyncio.Task[None] | None = None
+        self._tokens = _Tokens(ends_at=clock.now(), no_early_refresh_before=clock.now())
+        self._limit_seconds: Callable[[float], float] = float
         self.app_status = AppStatus()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=self._access.timeout_seconds),
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=30),
-            headers={"User-Agent": "referral-notifier"},
+            headers={"User-Agent": USER_AGENT},
             trust_env=not is_loopback(self._access.base_url),
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._token_request is not None:
-            self._token_request.cancel()
+        if self._tokens.request is not None:
+            self._tokens.request.cancel()
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def limited(self, limit_seconds: Callable[[float], float]) -> Self:
+        """The same open client for a process that may have to stop its calls at any time.
+
+        limit_seconds: called before each call with its time limit, in seconds. It returns the limit to use, or raises
+        CallError if the call may not begin. An upload needs none: it shows nothing to anybody.
+        """
+        limited = copy.copy(self)
+        limited._limit_seconds = limit_seconds  # noqa: SLF001
+        return limited
 
     async def call(
         self,
@@ -160,7 +180,11 @@ class FeishuApi:
             return form
 
         return await self._with_token(
-            "POST", path, query=None, make_payload=make_form, seconds=UPLOAD_TIMEOUT_SECONDS
+            "POST",
+            path,
+            query=None,
+            make_payload=make_form,
+            seconds=max(UPLOAD_TIMEOUT_SECONDS, self._access.timeout_seconds),
         )
 
     async def _with_token(
@@ -211,9 +235,11 @@ class FeishuApi:
         rejected_token: a token that Feishu rejected, or None. Raises NotAuthorised or AppSuspended if Feishu rejects
         the app, TemporaryFailure if no token is available now.
         """
-        left = self._token_ends_at - self._clock.now()
-        rejected = self._token is None or self._token == rejected_token or left <= timedelta(0)
-        early = left <= TOKEN_REFRESH_MARGIN and self._clock.now() >= self._no_early_refresh_before
+        left = self._tokens.ends_at - self._clock.now()
+        rejected = (
+            self._tokens.current is None or self._tokens.current == rejected_token or left <= timedelta(0)
+        )
+        early = left <= TOKEN_REFRESH_MARGIN and self._clock.now() >= self._tokens.no_early_refresh_before
         if rejected or early:
             try:
                 await self._share_token_request()
@@ -221,19 +247,19 @@ class FeishuApi:
                 if rejected:
                     raise
                 # the current token is still valid
-                self._no_early_refresh_before = self._clock.now() + EARLY_REFRESH_PAUSE
-        if self._token is None:
+                self._tokens.no_early_refresh_before = self._clock.now() + EARLY_REFRESH_PAUSE
+        if self._tokens.current is None:
             raise TemporaryFailure("Feishu gave no token", affects_whole_app=True)
-        return self._token
+        return self._tokens.current
 
     async def _share_token_request(self) -> None:
         """One request at a time. All callers that wait for it share its result, also a failure.
 
         Otherwise 64 calls would make 64 requests one after the other while Feishu does not answer.
         """
-        if self._token_request is None or self._token_request.done():
-            self._token_request = asyncio.ensure_future(self._fetch_token())
-        await asyncio.shield(self._token_request)
+        if self._tokens.request is None or self._tokens.request.done():
+            self._tokens.request = asyncio.ensure_future(self._fetch_token())
+        await asyncio.shield(self._tokens.request)
 
     async def _fetch_token(self) -> None:
         body = {"app_id": self._access.app_id, "app_secret": self._access.app_secret}
@@ -253,8 +279,8 @@ class FeishuApi:
             raise TemporaryFailure(
                 "the token response contains no token", affects_whole_app=True, log_id=response.log_id
             )
-        self._token = token
-        self._token_ends_at = self._clock.now() + timedelta(seconds=lifetime)
+        self._tokens.current = token
+        self._tokens.ends_at = self._clock.now() + timedelta(seconds=lifetime)
 
     async def _call_once(
         self,
@@ -266,13 +292,14 @@ class FeishuApi:
         token: str,
         seconds: float | None,
     ) -> ApiResponse:
+        if seconds is None:
+            seconds = self._limit_seconds(self._access.timeout_seconds)
         response = await self._exchange(
             method, path, query=query, payload=payload, token=token, seconds=seconds
         )
-        data = response.document.get("data")
-        return ApiResponse(
-            data=data if isinstance(data, dict) else {}, log_id=response.log_id, served_at=response.served_at
-        )
+        data = response.document.get("data", response.document)  # old calls have their result beside `code`
+        data = data if isinstance(data, dict) else {}
+        return ApiResponse(data=data, log_id=response.log_id, served_at=response.served_at)
 
     async def _exchange(
         self,
@@ -288,7 +315,7 @@ class FeishuApi:
         if self._session is None:
             raise RuntimeError("FeishuApi is used outside its context")
         headers = {} if isinstance(payload, aiohttp.FormData) else {"Content-Type": JSON_CONTENT_TYPE}
-        seconds = max(seconds or 0.0, self._access.timeout_seconds)
+        seconds = seconds or self._access.timeout_seconds
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         try:
@@ -343,8 +370,7 @@ def _served_at(date: str | None) -> Millis | None:
 
 def _parse_response(status: int, headers: Mapping[str, str], raw: bytes) -> _SuccessResponse:
     """Return a successful response; raise the CallError that any other response means."""
-    log_id = headers.get("X-Tt-Logid")
-    wait = _parse_seconds(headers.get("x-ogw-ratelimit-reset"))
+    log_id, wait = headers.get("X-Tt-Logid"), _parse_seconds(headers.get("x-ogw-ratelimit-reset"))
     try:
         document = read_json(raw)
     except ValueError:

@@ -4,6 +4,7 @@ Source: hire-v1 referral_account pages, read 2026-05. Limits: 10 reads a second,
 """
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from notifier.domain.account import AccountState, Referrer, Withdrawn
@@ -17,7 +18,19 @@ from notifier.feishu.withdrawal_wire import read_account, read_withdrawn
 BASE = "/open-apis/hire/v1/referral_account"
 NONEXISTENT_ACCOUNT_ID = "1"
 """Used to check permissions: Feishu checks the app and its scopes before it looks up the account."""
+LONGEST_ACCOUNT_ID = 64
 BONUS_TYPES: Mapping[Kind, int] = {Kind.POINTS: 1, Kind.CASH: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredState:
+    """An account in the response to a registration.
+
+    state: its balance; None if the response has no readable one.
+    """
+
+    account_id: str
+    state: AccountState | None
 
 
 class FeishuReferralAccounts:
@@ -81,9 +94,49 @@ class FeishuReferralAccounts:
             raise OutcomeUnknown("the response to a withdrawal names another order", log_id=response.log_id)
         return withdrawn
 
+    async def create(
+        self, *, email: str | None = None, mobile: tuple[str, str] | None = None
+    ) -> RegisteredState:
+        """Register a person by one or both of their e-mail address and mobile number.
+
+        mobile: country code without +, and number. Feishu does not document what a repeated call returns: the same
+        account, or an error. Raises CallError; the error of a refusal has code 1002551 or 1002552 if the contact data
+        belong to nobody or to several people.
+        """
+        body: dict[str, object] = {}
+        if email is not None:
+            body["email"] = email
+        if mobile is not None:
+            body["mobile"] = {"code": mobile[0], "number": mobile[1]}
+        return _read_registered(await self._api.call("POST", BASE, body=body))
+
+    async def enable(self, account_id: str) -> RegisteredState:
+        """Turn events and withdrawals of a deactivated account on again. Raises CallError."""
+        body = {"referral_account_id": account_id}
+        return _read_registered(await self._api.call("POST", f"{BASE}/enable", body=body))
+
+    async def deactivate(self, account_id: str) -> RegisteredState:
+        """Turn events and withdrawals of an account off. Raises CallError."""
+        path = f"{BASE}/{quote(account_id, safe='')}/deactivate"
+        return _read_registered(await self._api.call("POST", path))
+
     async def _get_account(self, account_id: str) -> ApiResponse:
         return await self._api.call(
             "GET",
             f"{BASE}/get_account_assets",
             query={"referral_account_id": account_id, "user_id_type": "open_id"},
         )
+
+
+def _read_registered(response: ApiResponse) -> RegisteredState:
+    account = response.data.get("account")
+    account_id = account.get("account_id") if isinstance(account, dict) else None
+    if isinstance(account_id, int) and not isinstance(account_id, bool):
+        account_id = str(account_id)
+    if not isinstance(account_id, str) or not account_id or len(account_id) > LONGEST_ACCOUNT_ID:
+        raise OutcomeUnknown("the response about an account names no id", log_id=response.log_id)
+    try:
+        state = read_account(account, at=response.served_at)
+    except ValueError:
+        state = None
+    return RegisteredState(account_id=account_id, state=state)

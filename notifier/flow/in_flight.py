@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import TypeVar
 
+from notifier.errors import LeadershipLost
 from notifier.store.engine.outage import get_next_step
 
 log = logging.getLogger(__name__)
@@ -64,14 +65,19 @@ class InFlight:
         self._rows[task] = row
         task.add_done_callback(self._over)
 
-    async def drain(self, seconds: float) -> None:
-        """Waits this many seconds for the calls, then cancels the rest. Rows of cancelled calls stay unchanged."""
-        if self._rows:
-            _, late = await asyncio.wait(list(self._rows), timeout=seconds)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late, timeout=seconds + 1)
+    async def drain(self, seconds: float) -> bool:
+        """Waits this many seconds for the calls, then cancels the rest. Rows of cancelled calls stay unchanged.
+
+        Returns whether all calls ended in time.
+        """
+        if not self._rows:
+            return True
+        _, late = await asyncio.wait(list(self._rows), timeout=seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=seconds + 1)
+        return not late
 
     def _over(self, task: "asyncio.Task[None]") -> None:
         row = self._rows.pop(task)
@@ -83,6 +89,8 @@ class InFlight:
         if error is None:
             del self._errors[row]
             return
+        if isinstance(error, LeadershipLost):
+            return  # another process leads, and repeats the call
         known = get_next_step(error) is not None  # the storage layer has logged it, and its workers pause
         pause = 0.0
         if not known:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
+from notifier import metrics
 from notifier.clock import Millis
 from notifier.domain.account import Ownership
 from notifier.domain.notice import Notice, NoticeReason
@@ -24,6 +25,10 @@ class NewNotice:
     """The notice."""
     targets: tuple[str, ...]
     """`referrer` or group names, each gets a delivery."""
+    event_key: str | None = None
+    """Key of the event that the notice reports; None: no event."""
+    event_at: Millis | None = None
+    """When that event was stored, Unix milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +54,7 @@ class NoticeWriter:
             (each, notice_id) for each, notice_id in zip(new, ids, strict=True) if notice_id is not None
         ]
         stored = accounts.load_accounts(connection, {each.account_ref for each, _ in created if each.targets})
+        metrics.NOTICES.inc(len(created))
         notices.queue_deliveries(
             connection,
             [
@@ -59,6 +65,8 @@ class NoticeWriter:
                     recipient=self._known_recipient(stored[each.account_ref].ownership, target, now),
                     key=notices.make_delivery_key(each.notice.key, target),
                     order_id=each.notice.order_id,
+                    event_key=each.event_key,
+                    event_at=each.event_at,
                 )
                 for each, notice_id in created
                 for target in each.targets

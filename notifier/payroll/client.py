@@ -1,5 +1,7 @@
 """Client of the payroll system: submits a payout in one signed call and classifies the response."""
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -8,6 +10,7 @@ from typing import Self
 
 import aiohttp
 
+from notifier import USER_AGENT
 from notifier.clock import Clock
 from notifier.errors import CallError, OutcomeUnknown, Refused, TemporaryFailure
 from notifier.payroll.signature import IDEMPOTENCY_KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
@@ -40,11 +43,17 @@ class PayrollClient:
         self._access = access
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
+        self._limit_seconds: Callable[[float], float] = float
+
+    def limited(self, limit_seconds: Callable[[float], float]) -> Self:
+        """The same open client, as in `FeishuApi.limited`."""
+        limited = copy.copy(self)
+        limited._limit_seconds = limit_seconds  # noqa: SLF001 - of this class
+        return limited
 
     async def __aenter__(self) -> Self:
-        timeout = aiohttp.ClientTimeout(total=self._access.timeout_seconds)
         # the body is discarded, so decompression is off: it would only allow compression bombs
-        self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=False)
+        self._session = aiohttp.ClientSession(headers={"User-Agent": USER_AGENT}, auto_decompress=False)
         return self
 
     async def __aexit__(
@@ -63,6 +72,7 @@ class PayrollClient:
         """
         if self._session is None:
             raise RuntimeError("the client is not open")
+        seconds = self._limit_seconds(self._access.timeout_seconds)
         timestamp = str(int(self._clock.now().timestamp()))
         headers = {
             "Content-Type": "application/json",
@@ -72,15 +82,18 @@ class PayrollClient:
         }
         try:
             async with self._session.post(
-                self._access.url, data=body, headers=headers, allow_redirects=False
+                self._access.url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
                 await _read_body(response)
                 status, wait = response.status, response.headers.get("Retry-After")
         except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, UnicodeError) as error:
             raise TemporaryFailure(f"the payroll system cannot be reached: {_error_name(error)}") from error
         except TimeoutError as error:
-            seconds = f"{self._access.timeout_seconds:g}"
-            raise OutcomeUnknown(f"the payroll system did not answer within {seconds} s") from error
+            raise OutcomeUnknown(f"the payroll system did not answer within {seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise OutcomeUnknown(
                 f"the response of the payroll system is incomplete: {_error_name(error)}"

@@ -1,6 +1,6 @@
-"""The health endpoint: /livez and /readyz, on an address of its own."""
+"""The health endpoint: /livez, /readyz and /metrics, on an address of its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -8,6 +8,8 @@ from aiohttp import web
 from notifier.errors import ConfigError
 from notifier.web.connection_limit import ConnectionLimiter
 
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""The text format of Prometheus."""
 STOP_SECONDS = 1.0
 """The time for running answers when the endpoint stops."""
 
@@ -28,13 +30,17 @@ class Readiness:
 
 
 class HealthEndpoint:
-    """Answers 200 on /livez while the event loop runs. Answers 200 or 503 on /readyz.
+    """Answers 200 on /livez while the event loop runs. Answers 200 or 503 on /readyz. Gives the metrics on /metrics.
 
-    read_readiness: called for each request to /readyz, in the event loop.
+    read_readiness: called for each request to /readyz, in the event loop. read_metrics: the same for /metrics; returns
+    the text format of Prometheus.
     """
 
-    def __init__(self, read_readiness: Callable[[], Readiness]) -> None:
+    def __init__(
+        self, read_readiness: Callable[[], Readiness], read_metrics: Callable[[], Awaitable[bytes]]
+    ) -> None:
         self._read_readiness = read_readiness
+        self._read_metrics = read_metrics
         self._runner: web.AppRunner | None = None
         self._limiter: ConnectionLimiter | None = None
 
@@ -43,6 +49,7 @@ class HealthEndpoint:
         app = web.Application(client_max_size=1024)
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
         await self._runner.setup()
         self._limiter = ConnectionLimiter(self._runner, setting="health.listen")
@@ -75,3 +82,7 @@ class HealthEndpoint:
         readiness = self._read_readiness()
         body = {"ready": readiness.is_ready, "problems": dict(readiness.problems), **readiness.facts}
         return web.json_response(body, status=200 if readiness.is_ready else 503)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        self._mark_answered(request)
+        return web.Response(body=await self._read_metrics(), headers={"Content-Type": METRICS_TYPE})

@@ -25,6 +25,7 @@ from support.builders import CNY
 
 LANGUAGES = ("zh_cn", "en_us")
 ZONE = ZoneInfo("Asia/Shanghai")
+TEMPLATES = CardTemplates()
 A_DIGEST = Digest(
     name="hr-daily",
     period=whole(Span.DAY, date(2026, 11, 22), date(2026, 11, 22), ZONE),
@@ -34,7 +35,7 @@ A_DIGEST = Digest(
 
 
 def rendered(card: DigestCard, template: str = "digest.json.j2") -> dict[str, Any]:
-    return CardTemplates().render(template, {"card": card})
+    return TEMPLATES.render(template, {"card": card})
 
 
 def tagged(node: object, tag: str) -> Iterator[dict[str, Any]]:

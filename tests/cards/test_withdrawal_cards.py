@@ -50,6 +50,7 @@ CARDS = [
     for state in PANELS
     for audience in AUDIENCES
 ]
+TEMPLATES = CardTemplates()
 HOSTILE = '<at id=all></at> [x](http://x.invalid) "}],{"tag":"button"} {{ 7*7 }} \\ \ue000'
 
 
@@ -57,7 +58,7 @@ def rendered(template: str, panel: WithdrawalPanel | None, audience: str = "refe
     made = make_sample(AUDIENCES[audience], Config())
     assert isinstance(made, BalanceChangeCard)
     card = replace(made, withdrawal=panel)
-    return CardTemplates().render(template, {"card": card})
+    return TEMPLATES.render(template, {"card": card})
 
 
 def golden_file(template: str, state: str, audience: str) -> Path:

@@ -253,18 +253,18 @@ async def test_a_database_in_trouble_is_no_fault_of_the_entries(
 ) -> None:
     """A full disk: the step is tried again later, and nothing was half done."""
     await receive(
-        database, clock, *(cash_event(number, number, account_id=f"{number}") for number in range(1, 150))
+        database, clock, *(cash_event(number, number, account_id=f"{number}") for number in range(1, BATCH))
     )
     pages = database.write(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar()).result()
     database.write(lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}")).result()
     with pytest.raises(sa.exc.OperationalError, match="full"):
         await apply_events(database, deps)
 
-    assert {"new": 149} == inbox_states(database)
+    assert {"new": BATCH - 1} == inbox_states(database)
     assert [] == rows(database, notices)
     database.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 1073741823")).result()
-    assert 149 == await apply_events(database, deps)
-    assert {"done": 149} == inbox_states(database)
+    assert BATCH - 1 == await apply_events(database, deps)
+    assert {"done": BATCH - 1} == inbox_states(database)
 
 
 async def test_more_than_a_batch_is_worked_on_batch_by_batch(

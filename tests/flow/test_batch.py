@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -15,16 +16,18 @@ from notifier.domain.route import Recipient
 from notifier.domain.withdrawal import WithdrawalState, WithdrawOffer
 from notifier.flow.withdrawals.batch import MAX_IN_FLIGHT, BatchDeps, Batcher
 from notifier.store import audit, withdrawals
-from notifier.store.cards import batches, buttons, digest_panels
+from notifier.store.cards import batches, digest_panels
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import DigestRunKey, DigestRunState
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, balances, deliveries
 from notifier.store.withdrawals import WithdrawalResult
 from support.builders import CNY
+from support.buttons import find_button
 from support.clock import FakeClock
 from support.delivery_rows import mark_sent
 from support.digests import ADDRESS_BOOK, BEFORE, PLAN, make_clock, store_balance
+from support.statements import recorded
 
 CLOCK = make_clock()
 NOW = CLOCK.millis
@@ -212,7 +215,7 @@ async def test_a_balance_other_than_the_listed_one_is_left_out_and_offered_again
         (agreed,) = [each.agreed for each in withdrawals.list_withdrawals(connection, states=(), limit=9)]
         digest = digest_runs.load_content_of_delivery(connection, 1)
         again = digest_panels.list_candidates(connection, 1, digest, Action.RETRY)
-        button = buttons.find_button(connection, again[refs[0]], address_book=ADDRESS_BOOK, now=NOW)
+        button = find_button(connection, again[refs[0]], address_book=ADDRESS_BOOK, now=NOW)
     assert {CNY: Decimal(100)} == agreed
     assert button is not None
     assert {CNY: Decimal(850)} == button.amounts
@@ -232,3 +235,19 @@ async def test_a_batch_of_which_nothing_can_be_asked_for_is_over_at_once(databas
 
 async def test_no_batch_is_no_work(database: Database) -> None:
     assert await batcher(database).run_once() >= 1
+
+
+async def test_a_turn_costs_the_same_number_of_statements_for_two_accounts_and_for_forty(
+    tmp_path: Path,
+) -> None:
+    counts = []
+    for count in (2, 40):
+        database = Database.open(f"sqlite:///{tmp_path}/{count}.db")
+        refs = begun(database, count)
+        with recorded(database) as recording:
+            await batcher(database).run_once()
+        assert refs == [ref for ref, *_ in orders(database)]
+        counts.append(len(recording.texts))
+        database.close()
+
+    assert counts[0] == counts[1] <= 12

@@ -1,13 +1,17 @@
 """Clock steps: what waited by the old clock waits as long by the new one, and a call is not repeated for longer."""
 
 import pytest
+import sqlalchemy as sa
 
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.reconciliation import proves_missed_events
 from notifier.flow.upkeep.clock_jumps import ClockJumpWatcher
-from notifier.store import reconciliations, workers
+from notifier.runtime.leader import take_over
+from notifier.store import reconciliations
 from notifier.store.engine.database import Database
-from support.builders import ACCOUNT
+from notifier.store.processes import workers
+from notifier.store.processes.workers import NewWorker
+from notifier.store.schema.tables import accounts
 from support.clock import FakeClock
 from support.delivery_rows import (
     LIN,
@@ -54,7 +58,7 @@ async def test_a_step_back_while_we_were_off_is_met_once(
     database: Database, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = clock.millis
-    database.write(lambda c: workers.register_worker(c, "before us", now=now)).result()
+    database.write(lambda c: workers.register_worker(c, NewWorker(worker_id="before us"), now=now)).result()
     one = create_delivery(database, LIN, "one", now=now)
     clock.advance(seconds=-HOUR)
 
@@ -70,14 +74,14 @@ async def test_an_account_that_was_to_be_read_again_soon_still_is(
     database: Database, clock: FakeClock, watch: ClockJumpWatcher
 ) -> None:
     ref, soon = account_ref(database), clock.millis + 20_000
-    database.write(lambda c: reconciliations.mark_mismatch(c, ref, modified_at=1, recheck_at=soon)).result()
+    database.write(lambda c: reconciliations.mark_mismatches(c, {ref: 1}, recheck_at=soon)).result()
     await watch.run_once()
 
     clock.advance(seconds=-HOUR)
     await watch.run_once()
 
     with database.read() as connection:
-        due = reconciliations.get_next_recheck_at(connection, app_id=ACCOUNT.app_id)
+        due = connection.execute(sa.select(accounts.c.recheck_at)).scalar_one()
     assert clock.millis + 20_000 == due
 
 
@@ -86,9 +90,11 @@ async def test_that_an_account_agreed_by_the_old_clock_proves_nothing_of_a_conne
 ) -> None:
     ref = account_ref(database)
     lease = clock.millis + 1000
-    database.write(lambda c: reconciliations.schedule_recheck(c, ref, at=lease)).result()
+    database.write(lambda c: reconciliations.schedule_rechecks(c, [ref], at=lease)).result()
     database.write(
-        lambda c: reconciliations.mark_confirmed(c, ref, at=clock.millis, claimed_until=lease)
+        lambda c: reconciliations.mark_confirmed(
+            c, [reconciliations.ConfirmedReading(account_ref=ref, at=clock.millis, claimed_until=lease)]
+        )
     ).result()
     await watch.run_once()
 
@@ -107,13 +113,13 @@ async def test_a_call_of_unknown_outcome_is_not_repeated_if_the_clock_was_set_ba
 ) -> None:
     """For how long we were off cannot be told then, and so not whether Feishu still remembers it."""
     now = clock.millis
-    database.write(lambda c: workers.register_worker(c, "before us", now=now)).result()
+    database.write(lambda c: workers.register_worker(c, NewWorker(worker_id="before us"), now=now)).result()
     one = create_delivery(database, LIN, "one", now=now - 10_000)
     [claimed] = claim(database, now=now - 10_000).deliveries
     finish_failed(database, claimed, retry_outcome(now - 5_000, unknown_since=now - 10_000), now=now - 10_000)
     clock.advance(seconds=-back_seconds)
 
-    database.write(lambda c: workers.register_worker(c, "we", now=clock.millis)).result()
+    database.write(lambda c: take_over(c, now=clock.millis, submits_payouts=False)).result()
     await ClockJumpWatcher(database, clock, set_back=lambda _now: None).run_once()
     claim(database, now=clock.millis)
 

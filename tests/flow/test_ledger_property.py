@@ -41,6 +41,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import accounts, deliveries, notices
 from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import CNY, MODIFIED_AT, USD, balance_payload
+from support.buttons import find_button
 from support.clock import FakeClock
 from support.delivery_rows import mark_sent
 from support.figures import write_figures
@@ -301,7 +302,7 @@ class KnownBalance(RuleBasedStateMachine):
                 amounts=took,
                 now=at,
             )
-            button = buttons.find_button(connection, name, address_book=BOOK, now=at)
+            button = find_button(connection, name, address_book=BOOK, now=at)
             assert button is not None
             order = WithdrawalOrder(
                 order_id=order_id,
@@ -312,7 +313,7 @@ class KnownBalance(RuleBasedStateMachine):
                 click_key=f"click of {order_id}",
                 now=at - 1000,
             )
-            assert withdrawals.create_order(connection, order) is not None
+            assert withdrawals.create_orders(connection, [order])[0] is not None
             (claimed,) = withdrawals.claim_due(connection, worker_id="us", now=at, limit=1, in_flight_ids=())
             assert withdrawals.mark_call_started(connection, claimed, worker_id="us", expected=took, now=at)
 

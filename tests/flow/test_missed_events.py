@@ -101,7 +101,7 @@ async def test_the_alarm_is_raised_once_in_a_run_however_long_it_takes(scene: Re
     await scene.pass_time(RECONNECT_WITHIN_MS / 1000)
     scene.box.change_balance(second, points=1)
     scene.database.write(
-        lambda c: reconciliations.schedule_recheck(c, scene.account(second).id, at=0)
+        lambda c: reconciliations.schedule_rechecks(c, [scene.account(second).id], at=0)
     ).result()
     await scene.pass_time(GRACE + 5)
 

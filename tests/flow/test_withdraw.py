@@ -26,6 +26,7 @@ from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.withdrawals import WithdrawalOrder
 from support.builders import CNY
+from support.buttons import find_button
 from support.clock import FakeClock
 from support.withdrawal_rows import ADDRESS_BOOK, posted_card, read_withdrawal
 
@@ -50,7 +51,7 @@ def ask(database: Database, box: FeishuBox, clock: FakeClock, agreed: Amounts = 
             amounts=agreed,
             now=clock.millis,
         )
-        button = buttons.find_button(connection, name, address_book=ADDRESS_BOOK, now=clock.millis)
+        button = find_button(connection, name, address_book=ADDRESS_BOOK, now=clock.millis)
         assert button is not None
         order = WithdrawalOrder(
             order_id=ORDER,
@@ -61,7 +62,7 @@ def ask(database: Database, box: FeishuBox, clock: FakeClock, agreed: Amounts = 
             click_key="click",
             now=clock.millis,
         )
-        assert withdrawals.create_order(connection, order) is not None
+        assert withdrawals.create_orders(connection, [order])[0] is not None
 
     database.write(begin).result()
 

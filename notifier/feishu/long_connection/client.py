@@ -1,7 +1,7 @@
 """The client of one long connection: answers frames and sends pings.
 
 The handshake is the SDK's: its socket library and options, its reading of Feishu's refusals. The import of this module
-imports the SDK (about 2 s and 170 MB). Only listener.py imports it, in its own thread.
+imports the SDK. Only listener.py imports it, in its own thread, and without the clients of the APIs (see sdk_parts.py).
 
 The rest replaces the client of lark-oapi 1.7.5, because its source has these defects:
 - A data frame gets its response only after its event is stored. Storing does not block pings and other frames.

@@ -10,10 +10,12 @@ from typing import Any
 
 import aiohttp
 
-from notifier.feishu.api import DISCOVERY_PATH, AppAccess, is_loopback
+from notifier import USER_AGENT
+from notifier.feishu.api import AppAccess, is_loopback
 from notifier.feishu.failures import shorten
 from notifier.feishu.wire import read_json
 
+DISCOVERY_PATH = "/callback/ws/endpoint"
 DISCOVERY_TIMEOUT_SECONDS = 10.0
 
 REFUSALS: Mapping[int, str] = {
@@ -31,7 +33,14 @@ TOO_MANY_NEXT_STEP = "50 connections of this app are open already: stop other cl
 
 
 class ConnectionRefused(Exception):
-    """Feishu refuses the connection until an administrator acts. The text is the next step."""
+    """Feishu refuses the connection until an administrator acts. The text is the next step.
+
+    code: Feishu's error code; None if the reason has none.
+    """
+
+    def __init__(self, text: str, *, code: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class ConnectFailed(Exception):
@@ -59,6 +68,7 @@ async def discover(access: AppAccess) -> Endpoint:
         async with (
             aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=DISCOVERY_TIMEOUT_SECONDS),
+                headers={"User-Agent": USER_AGENT},
                 trust_env=not is_loopback(access.base_url),
             ) as session,
             session.post(
@@ -97,7 +107,7 @@ def read_endpoint(status: int, raw: bytes) -> Endpoint:
 def connect_error(code: int, msg: str = "") -> ConnectionRefused | ConnectFailed:
     """Return the error for a code other than 0, from discovery or from the handshake."""
     if code in REFUSALS:
-        return ConnectionRefused(f"{REFUSALS[code]} (code {code})")
+        return ConnectionRefused(f"{REFUSALS[code]} (code {code})", code=code)
     if code in TOO_MANY_CODES:
         return ConnectFailed(f"{TOO_MANY_NEXT_STEP} (code {code})")
     return ConnectFailed(f"Feishu says: {shorten(msg) or 'no reason given'} (code {code})")

@@ -19,6 +19,7 @@ from urllib.request import getproxies
 from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
 from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
+from notifier.feishu.long_connection.sdk_parts import without_api_clients
 
 if TYPE_CHECKING:
     from notifier.feishu.long_connection.client import LongConnectionClient
@@ -37,7 +38,7 @@ STALLED_SECONDS = 30.0
 """A loop without a tick for this long counts as blocked."""
 
 SDK_IMPORT_SECONDS = 60.0
-"""Allowance for the import of the SDK, which blocks the loop: 2 s, and much more on a busy machine."""
+"""Allowance for the import of the SDK, which blocks the loop: 0.2 s, and much more on a busy machine."""
 
 
 class ConnectionState(StrEnum):
@@ -101,6 +102,10 @@ class Listener:
         """Drop the current connection and open another at once. Used when events stop to arrive."""
         self._current.reconnect()
 
+    def get_frame_age(self) -> float | None:
+        """Seconds since the last frame; None before the first connection."""
+        return self._current.frame_age_seconds
+
     def watch(self) -> None:
         """Replace the thread if its loop is blocked. Call this every few seconds.
 
@@ -149,6 +154,12 @@ class _ListenerThread:
     def start(self) -> None:
         self._last_tick_at = time.monotonic()
         self._thread.start()
+
+    @property
+    def frame_age_seconds(self) -> float | None:
+        """Since the last frame; None before the first connection."""
+        client = self._client
+        return None if client is None else time.monotonic() - client.last_frame_at
 
     @property
     def unresponsive_seconds(self) -> float:
@@ -256,7 +267,8 @@ class _ListenerThread:
 
     async def _connect_and_serve(self) -> "_EndedConnection":
         self._last_tick_at += SDK_IMPORT_SECONDS
-        from notifier.feishu.long_connection.client import LongConnectionClient  # noqa: PLC0415 - the SDK costs 2 s and 170 MB: only here
+        with without_api_clients():
+            from notifier.feishu.long_connection.client import LongConnectionClient  # noqa: PLC0415 - the SDK is imported here only
 
         self._last_tick_at = time.monotonic()
         endpoint = await discover(self._access)

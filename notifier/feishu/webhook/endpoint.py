@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from notifier import metrics
 from notifier.clock import MINUTE_MS, Clock, Millis, to_millis
 from notifier.domain.event import CARD_CLICKED, Event
 from notifier.feishu.callback_answers import CallbackAnswers, CallbackDocument
@@ -66,6 +67,7 @@ class WebhookEndpoint:
             self._log_rejection(rejection.reason, now)
             return web.Response(status=401)
         except DecryptionError as error:
+            metrics.WEBHOOK_REJECTED.labels("not_decrypted").inc()
             log.error("webhook.decryption_failed", extra={"reason": str(error), "size": len(raw)})
             return web.Response(status=400)
         if request_body.challenge is not None:
@@ -87,6 +89,7 @@ class WebhookEndpoint:
         return document
 
     def _log_rejection(self, reason: RejectionReason, now: Millis) -> None:
+        metrics.WEBHOOK_REJECTED.labels(reason.name.lower()).inc()
         if abs(now - self._last_logged_at.get(reason, -LOG_INTERVAL_MS)) >= LOG_INTERVAL_MS:
             self._last_logged_at[reason] = now
             log.warning("webhook.rejected", extra={"reason": reason.value})

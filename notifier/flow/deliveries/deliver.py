@@ -9,11 +9,13 @@ from typing import ClassVar
 
 from sqlalchemy.engine import Connection
 
+from notifier import metrics
 from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, Millis
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
+    CardVariant,
     Content,
     Delivery,
     DeliveryOutcome,
@@ -28,7 +30,6 @@ from notifier.domain.route import REFERRER, AddressBook, RerouteReason
 from notifier.domain.withdrawal import WithdrawOffer
 from notifier.errors import CallError, OutcomeUnknown, TemporaryFailure
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, close_limiter
-from notifier.flow.in_flight import await_write
 from notifier.flow.pacer import Pacer
 from notifier.flow.ports import MessageSender
 from notifier.store import rate_limits
@@ -48,6 +49,8 @@ _FAILURE_EVENTS = {
     DeliveryState.UNKNOWN: "delivery.outcome_lost",
 }
 """Log events by the state after a failed attempt."""
+_FAILURE_OUTCOMES = {state: name.removeprefix("delivery.") for state, name in _FAILURE_EVENTS.items()}
+"""Labels of the metric by the same state."""
 LOST_PAUSE_MS = 10_000
 """The pause before a delivery is sent again whose result was not stored, in milliseconds."""
 
@@ -79,12 +82,13 @@ class Deliverer(CallWorker[ClaimedDelivery]):
 
     slots: ClassVar[int] = 64
     """Enough for 50 messages a second while each call takes a second."""
+    _stores_with_claim: ClassVar[bool] = True
 
     def __init__(self, database: Database, deps: DeliverDeps, *, wake: Callable[[], None]) -> None:
         """wake: called when a call ends and its slot is free."""
         super().__init__(database, deps.clock, wake=wake)
         self._deps = deps
-        self._pacer = Pacer(deps.sending_limits.app)
+        self._pacer = Pacer(deps.sending_limits.app, deps.sending_limits.chat)
         self._lost: set[int] = set()
         """Deliveries whose result the database failed to store."""
         self._reclaimed: set[int] = set()
@@ -172,6 +176,8 @@ class Deliverer(CallWorker[ClaimedDelivery]):
             try:
                 frozen.append((each, self._deps.renderer.content(each)))
             except Exception as error:
+                metrics.CARDS_FAILED.inc()
+                metrics.DELIVERY_OUTCOMES.labels(_FAILURE_OUTCOMES[DeliveryState.DEAD]).inc()
                 log.exception("card.failed", extra={"delivery_id": each.delivery.id})
                 broken.append(
                     self._result(
@@ -196,10 +202,13 @@ class Deliverer(CallWorker[ClaimedDelivery]):
     def _row_id(self, job: ClaimedDelivery) -> int:
         return job.delivery.id
 
+    def _save_results(self, connection: Connection, results: Sequence[AttemptResult]) -> Sequence[bool]:
+        return attempt_results.finish_attempts(connection, results)
+
     async def _call(self, job: ClaimedDelivery) -> None:
         """Sends the stored content. The content of a digest file is stored after the upload."""
         file_id = job.delivery.file_id
-        await self._pacer.turn()
+        await self._pacer.turn(job.delivery.receive_id)
         if job.delivery.content is not None:
             await self._send(job, job.delivery.content)
         elif file_id is not None:
@@ -218,8 +227,7 @@ class Deliverer(CallWorker[ClaimedDelivery]):
         await self._send(_with_content(each, content), content)
 
     async def _uploaded(self, file_id: int) -> str:
-        with self._database.read() as connection:
-            digest_file = stored_files.get_file(connection, file_id)
+        digest_file = await self._store(lambda c: stored_files.get_file(c, file_id))
         if digest_file.file_key is not None:
             return digest_file.file_key
         key = await self._deps.sender.upload(digest_file.name, digest_file.content or b"")
@@ -247,15 +255,20 @@ class Deliverer(CallWorker[ClaimedDelivery]):
 
     async def _sent(self, each: ClaimedDelivery, message: SentMessage, started_at: Millis) -> None:
         now = self._now()
-        await self._finish(self._result(each, message, now=now))
+        await self._end(self._result(each, message, now=now))
+        _count_sent(each.delivery, now)
+        event_at = each.delivery.event_at
         log.info(
             "delivery.sent",
             extra={
                 "delivery_id": each.delivery.id,
+                "event_key": each.delivery.event_key,
+                "order_id": each.delivery.order_id,
                 "target": each.delivery.target,
                 "variant": each.delivery.variant,
                 "attempt": each.delivery.attempts,
                 "took_ms": now - started_at,
+                "since_event_ms": None if event_at is None else max(self._now() - event_at, 0),
                 "message_id": message.message_id,
             },
         )
@@ -273,13 +286,14 @@ class Deliverer(CallWorker[ClaimedDelivery]):
         )
         if limiter_block_ms(error):
             await self._store(lambda c: close_limiter(c, rate_limits.SENDING, error, now=now))
-        await self._finish(self._result(each, outcome, now=now))
+        await self._end(self._result(each, outcome, now=now))
+        metrics.SENDS.labels(metrics.to_result(error)).inc()
+        metrics.DELIVERY_OUTCOMES.labels(_FAILURE_OUTCOMES[outcome.state]).inc()
         _log_failure(each.delivery, outcome)
 
-    async def _finish(self, result: AttemptResult) -> None:
-        """Stores a result, together with all others that wait for the next commit."""
+    async def _end(self, result: AttemptResult) -> None:
         try:
-            await await_write(self._database.write_many(attempt_results.finish_attempts, result))
+            await self._save_result(result.delivery.id, result)
         except Exception:
             self._lost.add(result.delivery.id)
             raise
@@ -323,6 +337,15 @@ def _with_content(each: ClaimedDelivery, content: Content) -> ClaimedDelivery:
     return replace(each, delivery=replace(each.delivery, content=content, variant=content.variant))
 
 
+def _count_sent(delivery: Delivery, now: Millis) -> None:
+    metrics.SENDS.labels("sent").inc()
+    metrics.DELIVERY_OUTCOMES.labels("sent").inc()
+    if delivery.variant is not CardVariant.FULL:
+        metrics.CARDS_DEGRADED.labels(delivery.variant).inc()
+    if delivery.event_at is not None:
+        metrics.EVENT_TO_CARD_SECONDS.observe(max(now - delivery.event_at, 0) / 1000)
+
+
 def _log_failure(delivery: Delivery, outcome: DeliveryOutcome) -> None:
     needs_attention = outcome.state in (DeliveryState.DEAD, DeliveryState.UNKNOWN)
     log.log(
@@ -330,6 +353,8 @@ def _log_failure(delivery: Delivery, outcome: DeliveryOutcome) -> None:
         _FAILURE_EVENTS[outcome.state],
         extra={
             "delivery_id": delivery.id,
+            "event_key": delivery.event_key,
+            "order_id": delivery.order_id,
             "target": delivery.target,
             "attempt": delivery.attempts,
             "variant": outcome.variant,

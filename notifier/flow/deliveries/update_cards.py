@@ -2,12 +2,13 @@
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from sqlalchemy.engine import Connection
 
+from notifier import metrics
 from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, Millis
 from notifier.domain.card_state import PostedCard
@@ -17,7 +18,6 @@ from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import WithdrawOffer
 from notifier.errors import CallError, CardRefused, MessageGone, TemporaryFailure
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, claim_within_limit, close_limiter
-from notifier.flow.in_flight import await_write
 from notifier.flow.notices import NoticeWriter, result_reason
 from notifier.flow.ports import MessageSender
 from notifier.store import card_updates, rate_limits
@@ -91,6 +91,9 @@ class CardUpdater(CallWorker[UpdateJob]):
     def _row_id(self, job: UpdateJob) -> int:
         return job[0].delivery_id
 
+    def _save_results(self, connection: Connection, results: Sequence[CardUpdate]) -> Sequence[None]:
+        return card_updates.mark_applied(connection, results)
+
     async def _call(self, job: UpdateJob) -> None:
         await self._update(*job)
 
@@ -98,6 +101,7 @@ class CardUpdater(CallWorker[UpdateJob]):
         try:
             card = self._deps.renderer.posted(posted) if posted is not None else None
         except Exception as error:  # an unexpected error in one card must not stop the other updates
+            metrics.CARDS_FAILED.inc()
             log.exception("card.failed", extra={"delivery_id": update.delivery_id})
             await self._postpone(update, TemporaryFailure(f"no card could be made: {type(error).__name__}"))
             return
@@ -112,15 +116,24 @@ class CardUpdater(CallWorker[UpdateJob]):
         try:
             await self._deps.sender.update(update.message_id, serialise(card))
         except CardRefused as error:
+            _count(error)
             await self._update_lower_variant(update, posted, error)
         except MessageGone as error:
+            _count(error)
             await self._gone(update, posted, error)
         except CallError as error:
+            _count(error)
             await self._postpone(update, error)
         else:
-            await await_write(self._database.write_many(card_updates.mark_applied, update))
+            await self._save_result(update.delivery_id, update)
+            metrics.CARD_UPDATES.labels("updated").inc()
             log.info(
-                "card.updated", extra={"delivery_id": update.delivery_id, "message_id": update.message_id}
+                "card.updated",
+                extra={
+                    "delivery_id": update.delivery_id,
+                    "order_id": _get_order_id(posted),
+                    "message_id": update.message_id,
+                },
             )
 
     async def _gone(self, update: CardUpdate, posted: PostedCard | None, error: MessageGone) -> None:
@@ -161,3 +174,13 @@ class CardUpdater(CallWorker[UpdateJob]):
             close_limiter(connection, rate_limits.UPDATES, error, now=now)
 
         await self._store(save)
+
+
+def _count(error: CallError) -> None:
+    metrics.CARD_UPDATES.labels(metrics.to_result(error)).inc()
+
+
+def _get_order_id(posted: PostedCard) -> str | None:
+    """The withdrawal that the card shows, if any."""
+    withdrawal = posted.card_state.withdrawal if posted.card_state else None
+    return withdrawal.order_id if withdrawal else None

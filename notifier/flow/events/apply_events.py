@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import OperationalError
 
+from notifier import metrics
 from notifier.clock import DAY_MS, Clock, to_millis
 from notifier.domain.event import (
     BALANCE_CHANGED,
@@ -20,17 +20,18 @@ from notifier.domain.event import (
 from notifier.domain.ledger import LedgerUpdate
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Route, targets_of
-from notifier.errors import Quarantined, StoreFailing
+from notifier.errors import Quarantined
 from notifier.flow.events.own_withdrawals import OwnWithdrawals
 from notifier.flow.notices import NewNotice, NoticeWriter
 from notifier.store import card_updates, inbox, ledger, notices, reconciliations
 from notifier.store.engine.database import Database
+from notifier.store.engine.outage import is_outage
 from notifier.store.inbox import EntryOutcome, InboxEntry, InboxState
 
 log = logging.getLogger(__name__)
 
-BATCH = 200
-"""Inbox entries in one transaction."""
+BATCH = 100
+"""Inbox entries in one transaction. A click that arrives meanwhile waits until it ends."""
 MAX_AHEAD_MS = 2 * DAY_MS
 """How far a reported time may be ahead. It allows for a clock that is wrong by a day, as in a wrong time zone."""
 
@@ -52,13 +53,14 @@ class ApplyDeps:
 async def apply_events(database: Database, deps: ApplyDeps) -> int:
     """Applies the oldest new entries. Returns their number; if it is BATCH, there may be more.
 
-    Raises OperationalError or StoreFailing if the database fails. Entries that were not applied stay new.
+    Raises the error of the database if it fails. Entries that were not applied stay new.
     """
     try:
         return await asyncio.wrap_future(database.write(lambda c: _apply_next(c, deps)))
-    except (OperationalError, StoreFailing):
-        raise  # the database failed, not an entry: the worker retries
-    except Exception:  # noqa: BLE001 - one entry failed: apply each alone, so that the others succeed
+    except Exception as error:
+        if is_outage(error):
+            raise  # the database failed, not an entry: the worker retries
+        # one entry failed: apply each alone, so that the others succeed
         entries = await asyncio.wrap_future(database.write(lambda c: inbox.list_new_entries(c, limit=BATCH)))
         for entry in entries:
             await _apply_alone(database, entry, deps)
@@ -75,9 +77,9 @@ def _apply_next(connection: Connection, deps: ApplyDeps) -> int:
 async def _apply_alone(database: Database, entry: InboxEntry, deps: ApplyDeps) -> None:
     try:
         await asyncio.wrap_future(database.write(lambda c: _apply_batch(c, [entry], deps)))
-    except (OperationalError, StoreFailing):
-        raise
     except Exception as error:
+        if is_outage(error):
+            raise
         log.exception("event.failed", extra={"inbox_id": entry.id, "event_key": entry.event.key})
         outcome = EntryOutcome(
             entry_id=entry.id,
@@ -85,6 +87,7 @@ async def _apply_alone(database: Database, entry: InboxEntry, deps: ApplyDeps) -
             reason=f"internal error: {type(error).__name__}: {error}",
         )
         await asyncio.wrap_future(database.write(lambda c: inbox.finish_entries(c, [outcome])))
+        metrics.EVENTS_QUARANTINED.inc()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +98,8 @@ class _Applied:
     """Row id of the account."""
     report: BalanceReport
     """The report."""
-    event_type: str
-    """One of Feishu's, or our own type for a recovered balance."""
+    entry: InboxEntry
+    """The event with the report: one of Feishu's, or our own for a recovered balance."""
     rewrite: LedgerUpdate | None
     """What it changed; None: nothing."""
 
@@ -121,7 +124,7 @@ def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: Ap
             _Applied(
                 account_ref=each.account_ref,
                 report=report,
-                event_type=entry.event.event_type,
+                entry=entry,
                 rewrite=each.rewrite,
             )
             for (entry, report), each in zip(reports, entered, strict=True)
@@ -130,6 +133,7 @@ def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: Ap
     inbox.finish_entries(connection, outcomes)
     for outcome in outcomes:
         if outcome.state is InboxState.QUARANTINED:
+            metrics.EVENTS_QUARANTINED.inc()
             log.error("event.quarantined", extra={"inbox_id": outcome.entry_id, "reason": outcome.reason})
 
 
@@ -159,7 +163,7 @@ def _follow_up(connection: Connection, applied: Sequence[_Applied], deps: ApplyD
     _log_notices(new, ids)
     reconciliations.recheck_recovered(connection, late, at=now)
     card_updates.request_offer_updates(connection, changed, now=now)
-    reported = {each.account_ref for each in applied if each.event_type == BALANCE_CHANGED}
+    reported = {each.account_ref for each in applied if each.entry.event.event_type == BALANCE_CHANGED}
     reconciliations.note_events(connection, reported)
 
 
@@ -192,7 +196,7 @@ def _check_plausible(report: BalanceReport, deps: ApplyDeps) -> BalanceReport:
 
 def _to_notices(each: _Applied, rewrite: LedgerUpdate, deps: ApplyDeps) -> list[NewNotice]:
     """The notice of a report; none if it needs none."""
-    report = each.report
+    report, event = each.report, each.entry.event
     if rewrite.changes_to_notify is None:
         log.info(
             "balance.inserted",
@@ -214,10 +218,17 @@ def _to_notices(each: _Applied, rewrite: LedgerUpdate, deps: ApplyDeps) -> list[
         reason=NoticeReason.OPENING if rewrite.is_opening else NoticeReason.CHANGE,
         occurred_at=report.modified_at,
         changes=rewrite.changes_to_notify,
-        recovered=each.event_type in READINGS,
+        recovered=event.event_type in READINGS,
     )
-    targets = _targets(notice, each.event_type, deps)
-    return [NewNotice(account_ref=each.account_ref, notice=notice, targets=targets)]
+    return [
+        NewNotice(
+            account_ref=each.account_ref,
+            notice=notice,
+            targets=_targets(notice, event.event_type, deps),
+            event_key=event.key,
+            event_at=each.entry.received_at,
+        )
+    ]
 
 
 def _log_notices(new: Sequence[NewNotice], ids: Sequence[int | None]) -> None:
@@ -227,6 +238,7 @@ def _log_notices(new: Sequence[NewNotice], ids: Sequence[int | None]) -> None:
                 "notice.created",
                 extra={
                     "account_id": each.notice.account.account_id,
+                    "event_key": each.event_key,
                     "notice_id": notice_id,
                     "reason": each.notice.reason,
                     "targets": ",".join(each.targets) or "none",

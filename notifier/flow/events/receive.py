@@ -1,6 +1,7 @@
 """Stores events from Feishu in the inbox. An event is acknowledged only after it is committed."""
 
 import functools
+import logging
 import threading
 import time
 from collections import deque
@@ -9,11 +10,14 @@ from concurrent.futures import Future
 
 from sqlalchemy.engine import Connection
 
+from notifier import metrics
 from notifier.clock import Clock, Millis, to_millis
 from notifier.domain.event import Event
 from notifier.store.engine.database import Database
 from notifier.store.engine.writer import WriterClosed
 from notifier.store.inbox import EventInserter
+
+log = logging.getLogger(__name__)
 
 
 class IngestBurst:
@@ -68,9 +72,20 @@ class IngestBurst:
 class Receiver:
     """Stores received events in the inbox."""
 
-    def __init__(self, database: Database, clock: Clock, *, wake: Callable[[], None]) -> None:
-        """wake: called after each commit, possibly from another thread. It wakes the worker that applies events."""
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        wake: Callable[[], None],
+        announce: Callable[[Connection], None] = lambda _connection: None,
+    ) -> None:
+        """wake: called after each commit, possibly from another thread. It wakes the worker that applies events.
+
+        announce: called in each transaction, so that the database wakes that worker in another process.
+        """
         self._database = database
+        self._announce = announce
         self._clock = clock
         self._insert = EventInserter(clock)
         self._wake = wake
@@ -104,14 +119,17 @@ class Receiver:
 
     def _store_batch(self, connection: Connection, events: Sequence[Event]) -> Sequence[None]:
         results = self._insert(connection, events)
+        self._announce(connection)
         self._last_in_batch = events[-1]
         return results
 
     def _on_stored(self, event: Event, stored: "Future[None]") -> None:
         self.burst.stored()
+        is_last = event is self._last_in_batch  # both are written by the thread that commits
         if stored.cancelled() or stored.exception() is not None:
             self.refused_at = to_millis(self._clock.now())
-        elif (
-            event is self._last_in_batch
-        ):  # one wake-up for a commit; both are written by the thread that commits
+            return
+        log.info("event.stored", extra={"event_key": event.key, "event_type": event.event_type})
+        if is_last:
+            metrics.EVENTS_REPEATED.inc(self._insert.take_repeated())
             self._wake()

@@ -7,11 +7,12 @@ balance that differs is read a second time before anybody is notified; then it e
 
 import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
+from notifier import metrics
 from notifier.clock import MINUTE_MS, Clock, Millis
 from notifier.domain.account import AccountState
 from notifier.domain.delivery import pause_ms
@@ -29,9 +30,10 @@ from notifier.errors import AccountUnknown, CallError, Refused
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, claim_within_limit, close_limiter
 from notifier.flow.events.recover import BalanceRecovery
 from notifier.flow.ports import ReferralAccounts
-from notifier.store import inbox, rate_limits, reconciliations
+from notifier.store import inbox, rate_limits, reconciliation_runs, reconciliations
 from notifier.store.engine.database import Database
-from notifier.store.reconciliations import PendingRead, ReconciliationRun, ReconciliationTrigger
+from notifier.store.reconciliation_runs import ReconciliationRun, ReconciliationTrigger
+from notifier.store.reconciliations import ConfirmedReading, PendingRead
 
 log = logging.getLogger(__name__)
 
@@ -88,11 +90,29 @@ class _ClaimedRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _SavedReading:
-    """What a reading changed. is_alarm: it proves, for the first time, that events do not reach us."""
+class _Reading:
+    """An account as Feishu reports it. connected_since: start of the connection, Unix milliseconds; None: none."""
 
-    is_recovered: bool
-    is_alarm: bool
+    job: _ClaimedRead
+    state: AccountState
+    connected_since: Millis | None
+
+    @property
+    def account_ref(self) -> int:
+        return self.job.read.account_ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SavedReading:
+    """What a reading changed.
+
+    is_recovered: it differs from the ledger, where it is entered. is_missed: it proves that an event was missed.
+    is_alarm: it proves, for the first time, that events do not reach us.
+    """
+
+    is_recovered: bool = False
+    is_missed: bool = False
+    is_alarm: bool = False
 
 
 class Reconciler(CallWorker[_ClaimedRead]):
@@ -122,7 +142,9 @@ class Reconciler(CallWorker[_ClaimedRead]):
             self._is_run_requested = False
             try:
                 await self._store(
-                    lambda c: reconciliations.start_run(c, ReconciliationTrigger.CONNECTED, now=self._now())
+                    lambda c: reconciliation_runs.start_run(
+                        c, ReconciliationTrigger.CONNECTED, now=self._now()
+                    )
                 )
             except BaseException:
                 self._is_run_requested = True
@@ -165,14 +187,14 @@ class Reconciler(CallWorker[_ClaimedRead]):
         """Starts a run if one is due. After the clock was set back, a start time in the future does not delay it."""
         if self._deps.every_ms is None:
             return
-        last = reconciliations.get_newest(connection)
+        last = reconciliation_runs.get_newest(connection)
         if last is None or not last.started_at <= now < last.started_at + self._deps.every_ms:
-            reconciliations.start_run(connection, ReconciliationTrigger.SCHEDULE, now=now)
+            reconciliation_runs.start_run(connection, ReconciliationTrigger.SCHEDULE, now=now)
 
     def _claim_reads(
         self, connection: Connection, wanted: int, in_flight_ids: frozenset[int], now: Millis
     ) -> list[_ClaimedRead]:
-        run = reconciliations.get_running(connection)
+        run = reconciliation_runs.get_running(connection)
         due = self._list_due(connection, run, wanted, in_flight_ids, now)
         reconciliations.claim_reads(connection, due, run=run, until=now + CLAIMED_MS)
         return [_ClaimedRead(read=each, claimed_at=now) for each in due]
@@ -211,7 +233,7 @@ class Reconciler(CallWorker[_ClaimedRead]):
                 connection, run, app_id=app_id, limit=wanted - len(due), in_flight_refs=busy
             )
             if not page and not busy:
-                reconciliations.finish_run(connection, run, now=now)
+                reconciliation_runs.finish_run(connection, run, now=now)
                 _log_finished(run)
             due += page
         if len(due) < wanted:
@@ -229,7 +251,10 @@ class Reconciler(CallWorker[_ClaimedRead]):
             return
         self._failures.note_success(job.read.account_ref)
         since = self._deps.connected_since()
-        saved = await self._store(lambda c: self._save_reading(c, job, state, since))
+        reading = _Reading(job=job, state=state, connected_since=since)
+        saved: _SavedReading = await self._save_result(job.read.account_ref, reading)
+        if saved.is_missed:
+            metrics.EVENTS_MISSED.inc()
         if saved.is_recovered:
             self._deps.wake()
         if saved.is_alarm:
@@ -264,48 +289,71 @@ class Reconciler(CallWorker[_ClaimedRead]):
             recheck_at = None if isinstance(error, Refused) else now + FAILED_PAUSE_MS
         elif tries:
             recheck_at = now + pause_ms(attempts=tries, jitter=random.random())  # noqa: S311 - see above
-        reconciliations.schedule_recheck(connection, read.account_ref, at=recheck_at)
-        run = reconciliations.get_newest(connection)
+        reconciliations.schedule_rechecks(connection, [read.account_ref], at=recheck_at)
+        run = reconciliation_runs.get_newest(connection)
         is_first_time = read.is_scheduled or tries <= MAX_TRIES
         if run is not None and is_passed_over and is_first_time:
-            reconciliations.add_counts(connection, run.id, failed=1)
+            reconciliation_runs.add_counts(connection, run.id, failed=1)
 
-    def _save_reading(
-        self, connection: Connection, job: _ClaimedRead, state: AccountState, connected_since: Millis | None
-    ) -> _SavedReading:
-        """Compares a reading with the ledger and stores the result, in one transaction."""
+    def _save_results(self, connection: Connection, results: Sequence[_Reading]) -> Sequence[_SavedReading]:
+        """Batch job: compares readings with the ledger and stores the results, in one transaction."""
         now = self._now()
-        account_ref = job.read.account_ref
-        known = reconciliations.load_known_balances(connection, [account_ref])[account_ref]
-        run = reconciliations.get_newest(connection)
-        result = compare(known, state.amounts)
-        is_recovered = result is Comparison.RECOVERED
-        is_missed = is_alarm = False
-        if not state.is_active:
-            reconciliations.clear_confirmed(connection, [account_ref])
-        if result is Comparison.CONFIRMED:
-            confirmed_at = job.claimed_at if state.is_active else None
-            reconciliations.mark_confirmed(
-                connection, account_ref, at=confirmed_at, claimed_until=job.claimed_until
-            )
-        elif result is Comparison.MISMATCH:
-            reconciliations.mark_mismatch(
-                connection,
-                account_ref,
-                modified_at=known.modified_at,
-                recheck_at=now + self._deps.grace_ms,
-            )
-        elif result is Comparison.WITHDRAWING:
-            reconciliations.schedule_recheck(connection, account_ref, at=now + WITHDRAWING_PAUSE_MS)
-        else:
-            is_missed = self._is_missed(connection, known, state, connected_since)
-            is_alarm = is_missed and self._is_first_proof(known, state, connected_since, run)
-            self._recovery.recover(connection, known, state, now=now, is_missed=is_missed, is_alarm=is_alarm)
+        known = reconciliations.load_known_balances(connection, [each.account_ref for each in results])
+        compared = [(each, compare(known[each.account_ref], each.state.amounts)) for each in results]
+        inactive = [each.account_ref for each in results if not each.state.is_active]
+        if inactive:
+            reconciliations.clear_confirmed(connection, inactive)
+        reconciliations.mark_confirmed(
+            connection,
+            [
+                ConfirmedReading(
+                    account_ref=each.account_ref,
+                    at=each.job.claimed_at if each.state.is_active else None,
+                    claimed_until=each.job.claimed_until,
+                )
+                for each, result in compared
+                if result is Comparison.CONFIRMED
+            ],
+        )
+        reconciliations.mark_mismatches(
+            connection,
+            {
+                each.account_ref: known[each.account_ref].modified_at
+                for each, result in compared
+                if result is Comparison.MISMATCH
+            },
+            recheck_at=now + self._deps.grace_ms,
+        )
+        withdrawing = [each.account_ref for each, result in compared if result is Comparison.WITHDRAWING]
+        reconciliations.schedule_rechecks(connection, withdrawing, at=now + WITHDRAWING_PAUSE_MS)
+        run = reconciliation_runs.get_newest(connection)
+        saved = []
+        for each, result in compared:
+            if result is not Comparison.RECOVERED:
+                saved.append(_SavedReading())
+                continue
+            saved.append(self._recover(connection, known[each.account_ref], each, run, now))
+            if run is not None and saved[-1].is_missed:
+                reconciliations.count_missed(connection, run.id, each.account_ref)
+                run = replace(run, missed=run.missed + 1)
         if run is not None:
-            reconciliations.add_counts(connection, run.id, read=1, recovered=int(is_recovered))
-            if is_missed:
-                reconciliations.count_missed(connection, run.id, account_ref)
-        return _SavedReading(is_recovered=is_recovered, is_alarm=is_alarm)
+            recovered = sum(each.is_recovered for each in saved)
+            reconciliation_runs.add_counts(connection, run.id, read=len(results), recovered=recovered)
+        return saved
+
+    def _recover(
+        self,
+        connection: Connection,
+        known: KnownBalance,
+        reading: _Reading,
+        run: ReconciliationRun | None,
+        now: Millis,
+    ) -> _SavedReading:
+        state, since = reading.state, reading.connected_since
+        is_missed = self._is_missed(connection, known, state, since)
+        is_alarm = is_missed and self._is_first_proof(known, state, since, run)
+        self._recovery.recover(connection, known, state, now=now, is_missed=is_missed, is_alarm=is_alarm)
+        return _SavedReading(is_recovered=True, is_missed=is_missed, is_alarm=is_alarm)
 
     def _is_missed(
         self, connection: Connection, known: KnownBalance, state: AccountState, connected_since: Millis | None

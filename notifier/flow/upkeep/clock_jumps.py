@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.store import clock_jumps
 from notifier.store.engine.database import Database
+from notifier.store.processes import clock_jumps
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,8 @@ class ClockJumpWatcher:
     async def run_once(self) -> float:
         """Compares the clock with the last check. Returns the seconds until the next check."""
         if self._latest is None:
-            with self._database.read() as connection:
-                self._latest = clock_jumps.get_last_heartbeat(connection) or 0
+            found = await asyncio.wrap_future(self._database.write(clock_jumps.get_last_heartbeat))
+            self._latest = found or 0
         now = to_millis(self._clock.now())
         jump_ms = self._latest - now
         if jump_ms >= clock_jumps.MIN_JUMP_MS:

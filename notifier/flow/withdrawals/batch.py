@@ -6,7 +6,7 @@ batch are stored in one transaction, so a restart continues with the next accoun
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
@@ -17,18 +17,18 @@ from notifier.domain.event import Click
 from notifier.domain.money import describe_amounts
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import DenialReason, PressOutcome, WithdrawOffer, authorise
-from notifier.flow.withdrawals.place_order import judge_and_order
+from notifier.flow.withdrawals.place_order import AuthorisedPress, PlacedOrder, judge_and_order
 from notifier.store import audit
 from notifier.store.audit import AuditAction
 from notifier.store.cards import batches, buttons, digest_panels
 from notifier.store.cards.batches import BatchItem
-from notifier.store.cards.buttons import PressedButton
+from notifier.store.cards.buttons import Offer, PressedButton
 from notifier.store.engine.database import Database
 from notifier.store.notices import make_delivery_key
 
 log = logging.getLogger(__name__)
 
-MAX_IN_FLIGHT = 10
+MAX_IN_FLIGHT = 50
 """Orders in one transaction. A click that arrives meanwhile waits until it ends."""
 
 IDLE_SECONDS = 1.0
@@ -91,85 +91,111 @@ class Batcher:
         if not batches.has_running_batch(connection):
             return 0, [], False
         items = batches.list_pending_items(connection, limit=MAX_IN_FLIGHT)
-        for item in items:
-            self._order(connection, item, now)
+        self._order(connection, items, now)
         over = batches.finish_batches(connection, now=now) if not items else []
         return len(items), over, True
 
-    def _order(self, connection: Connection, item: BatchItem, now: int) -> None:
-        pressed = buttons.load_pressed_button(
-            connection, item.button_ref, address_book=self._deps.address_book, now=now
+    def _order(self, connection: Connection, items: Sequence[BatchItem], now: int) -> None:
+        """Orders or skips every item. The number of statements does not depend on their number."""
+        pressed = buttons.load_pressed_buttons(
+            connection, {item.button_ref for item in items}, address_book=self._deps.address_book, now=now
         )
-        if pressed is None:
-            raise LookupError(f"no button {item.button_ref}")
+        judged: list[_ItemResult] = []
+        allowed: list[tuple[BatchItem, AuthorisedPress]] = []
+        for item in items:
+            if item.button_ref not in pressed:
+                raise LookupError(f"no button {item.button_ref}")
+            press = self._authorise(item, pressed[item.button_ref], now)
+            if isinstance(press, AuthorisedPress):
+                allowed.append((item, press))
+            else:
+                judged.append(press)
+        placed = judge_and_order(
+            connection, [press for _, press in allowed], kinds=self._deps.withdraw_offer.kinds, now=now
+        )
+        judged += [_judge(item, press, found) for (item, press), found in zip(allowed, placed, strict=True)]
+        digest_panels.renew_buttons(
+            connection, [each.new_offer for each in judged if each.new_offer is not None], now=now
+        )
+        batches.mark_ordered(
+            connection, [(each.item, each.order_id) for each in judged if each.order_id is not None]
+        )
+        batches.skip_items(
+            connection, [(each.item, each.skipped) for each in judged if each.skipped is not None], now=now
+        )
+        if judged:
+            audit.add_entries(connection, *(_to_entry(each, now) for each in judged))
+
+    def _authorise(
+        self, item: BatchItem, pressed: PressedButton, now: int
+    ) -> "AuthorisedPress | _ItemResult":
+        """Returns the press, or why the item is denied."""
         authorization = authorise(
             _as_click(item, pressed), pressed.button, operators=self._deps.operators, now=now
         )
         if pressed.button.account.app_id != self._deps.app_id:
-            self._skip(connection, item, SkipReason.DENIED, DenialReason.FOREIGN.value, now)
-            return
+            return _ItemResult(item=item, outcome=DenialReason.FOREIGN.value, skipped=SkipReason.DENIED)
         if authorization.role is None:
             denial_reason = authorization.denial_reason or DenialReason.NOBODY
-            skip_reason = _DENIALS.get(denial_reason, SkipReason.DENIED)
-            self._skip(connection, item, skip_reason, denial_reason.value, now)
-            return
-        placed = judge_and_order(
-            connection,
-            pressed,
-            kinds=self._deps.withdraw_offer.kinds,
+            skipped = _DENIALS.get(denial_reason, SkipReason.DENIED)
+            return _ItemResult(item=item, outcome=denial_reason.value, skipped=skipped)
+        return AuthorisedPress(
+            pressed=pressed,
             role=authorization.role,
             requested_by=item.requested_by,
             click_key=make_delivery_key("batch", item.click_key, str(item.account_ref)),
-            now=now,
-        )
-        if placed.outcome is PressOutcome.BEGIN and placed.withdrawal is not None:
-            order_id = placed.withdrawal.order_id
-            batches.mark_ordered(connection, item, order_id)
-            agreed = describe_amounts(placed.withdrawal.agreed)
-            outcome = f"requested as {authorization.role}: {agreed}, batch {item.batch_id}"
-            self._note(connection, item, AuditAction.ORDER, outcome, now, order_id=order_id)
-        else:
-            skipped = _SKIPPED.get(placed.outcome, SkipReason.BUSY)
-            if placed.outcome is PressOutcome.STALE:
-                digest_panels.renew_button(
-                    connection,
-                    item.delivery_id,
-                    item.account_ref,
-                    withdrawal_count=placed.withdrawal_count,
-                    amounts=placed.available,
-                    now=now,
-                )
-            self._skip(connection, item, skipped, f"skipped: {skipped}", now)
-
-    def _skip(
-        self, connection: Connection, item: BatchItem, skip_reason: SkipReason, outcome: str, now: int
-    ) -> None:
-        batches.skip_item(connection, item, skip_reason, now=now)
-        self._note(
-            connection, item, AuditAction.DENIED if skip_reason.is_denial else AuditAction.CLICK, outcome, now
         )
 
-    def _note(
-        self,
-        connection: Connection,
-        item: BatchItem,
-        action: AuditAction,
-        outcome: str,
-        now: int,
-        *,
-        order_id: str | None = None,
-    ) -> None:
-        entry = audit.AuditEntry(
-            at=now,
-            action=action,
-            actor=item.requested_by,
-            outcome=outcome,
-            account_ref=item.account_ref,
-            order_id=order_id,
-            delivery_id=item.delivery_id,
-            message_id=item.message_id,
-        )
-        audit.add_entries(connection, entry)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ItemResult:
+    """What becomes of an item: it has an order, or is skipped."""
+
+    item: BatchItem
+    """The item."""
+    outcome: str
+    """The outcome in words, for the audit log."""
+    order_id: str | None = None
+    """The order that was placed."""
+    skipped: SkipReason | None = None
+    """Why there is no order."""
+    new_offer: Offer | None = None
+    """The balance of today, if it is not the one that was agreed to."""
+
+
+def _judge(item: BatchItem, press: AuthorisedPress, placed: PlacedOrder) -> _ItemResult:
+    if placed.outcome is PressOutcome.BEGIN and placed.withdrawal is not None:
+        agreed = describe_amounts(placed.withdrawal.agreed)
+        outcome = f"requested as {press.role}: {agreed}, batch {item.batch_id}"
+        return _ItemResult(item=item, outcome=outcome, order_id=placed.withdrawal.order_id)
+    skipped = _SKIPPED.get(placed.outcome, SkipReason.BUSY)
+    return _ItemResult(
+        item=item,
+        outcome=f"skipped: {skipped}",
+        skipped=skipped,
+        new_offer=placed.offer_on(item.delivery_id, item.account_ref)
+        if placed.outcome is PressOutcome.STALE
+        else None,
+    )
+
+
+def _to_entry(judged: _ItemResult, now: int) -> audit.AuditEntry:
+    item = judged.item
+    action = AuditAction.CLICK
+    if judged.order_id is not None:
+        action = AuditAction.ORDER
+    elif judged.skipped is not None and judged.skipped.is_denial:
+        action = AuditAction.DENIED
+    return audit.AuditEntry(
+        at=now,
+        action=action,
+        actor=item.requested_by,
+        outcome=judged.outcome,
+        account_ref=item.account_ref,
+        order_id=judged.order_id,
+        delivery_id=item.delivery_id,
+        message_id=item.message_id,
+    )
 
 
 def _as_click(item: BatchItem, pressed: PressedButton) -> Click:

@@ -5,13 +5,15 @@ any call to Feishu.
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from notifier import metrics
+from notifier.cards.doctor_card import CardTestPress, judge_test_press, make_test_toast
 from notifier.cards.render import Renderer
 from notifier.cards.withdrawal_text import PressReply, denied_toast, panel_toast, press_toast
 from notifier.clock import Clock, to_millis
@@ -19,20 +21,18 @@ from notifier.domain.card_state import CardState, PostedCard
 from notifier.domain.digest_panel import Action, PanelButton
 from notifier.domain.event import Click, Event
 from notifier.domain.money import describe_amounts
+from notifier.domain.notice import Notice
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import (
-    Authorization,
     Button,
     DenialReason,
     PressOutcome,
-    Role,
-    Withdrawal,
     WithdrawOffer,
     authorise,
 )
 from notifier.flow.withdrawals import panel_click
-from notifier.flow.withdrawals.place_order import judge_and_order
-from notifier.store import audit, card_updates, inbox
+from notifier.flow.withdrawals.place_order import AuthorisedPress, PlacedOrder, judge_and_order
+from notifier.store import audit, card_updates, inbox, notices
 from notifier.store.audit import AuditAction
 from notifier.store.cards import batches, buttons, card_states, digest_panels
 from notifier.store.cards.buttons import PressedButton
@@ -43,6 +43,8 @@ from notifier.store.engine.writer import WriterClosed
 log = logging.getLogger(__name__)
 
 Answer = Mapping[str, Any]
+_Press = tuple[Click, PressedButton | None]
+"""A press, and the account button that it means. None: there is no such button."""
 
 ANSWER_FIRST_MS = 300
 """The delay before the first withdrawal call, in milliseconds, so that the answer to the click is sent first."""
@@ -66,6 +68,8 @@ class ClickDeps:
     """The source of the current time."""
     wake: Callable[[], None]
     """Called when an order was placed, or a send is to be repeated."""
+    announce: Callable[[Connection], None] = lambda _connection: None
+    """Called for the same in the transaction, so that the database wakes another process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,10 @@ class Decision:
     """Whether a worker has something to do: an order or a batch was placed, or a send is to be repeated."""
     delivery_id: int | None = None
     """The delivery of the pressed card. None: unknown."""
+    request: Mapping[str, str] | None = None
+    """Fields of the log event about the order that was placed, for after the commit. None: none was."""
+    result: str
+    """What the press does, as a label of the metric: a PressOutcome, a PressReply, or a DenialReason."""
 
 
 class ClickHandler:
@@ -94,7 +102,7 @@ class ClickHandler:
     def accept(self, event: Event) -> "Future[Answer]":
         """Returns the answer for Feishu, available after the commit. It fails when the click could not be stored."""
         answer: Future[Answer] = Future()
-        decided = self._database.write(lambda c: self._decide(c, event))
+        decided = self._database.write_many(self._decide_all, event, is_urgent=True)
         decided.add_done_callback(lambda done: self._wake_and_answer(done, answer))
         return answer
 
@@ -109,6 +117,10 @@ class ClickHandler:
             answer.set_exception(error)
             return
         decision = decided.result()
+        metrics.CLICKS.labels(decision.result).inc()
+        if decision.request is not None:
+            log.info("withdrawal.requested", extra=decision.request)
+        metrics.EVENTS_REPEATED.inc(self._accept.take_repeated())
         try:
             self._render_pool.submit(self._answer, decision, answer)
         except RuntimeError:  # closed: the order is stored, the card is updated after the next start
@@ -135,95 +147,131 @@ class ClickHandler:
             return
         now = to_millis(self._deps.clock.now())
         try:
-            self._database.write(lambda c: card_updates.request_repeat(c, delivery_id, now=now))
+            self._database.write_many(card_updates.request_repeats, (delivery_id, now))
         except WriterClosed:
             log.info("click.received_late")
 
-    def _decide(self, connection: Connection, event: Event) -> Decision:
+    def _decide_all(self, connection: Connection, events: Sequence[Event]) -> Sequence[Decision]:
+        """Batch job: decides clicks. If one of them fails, each is decided alone."""
         now = to_millis(self._deps.clock.now())
-        self._accept(connection, [event])
-        click = self._deps.read(event)
-        pressed = (
-            buttons.load_pressed_button(
-                connection, click.button_ref, address_book=self._deps.address_book, now=now
-            )
-            if click.button_ref
-            else None
-        )
-        if pressed is None and (button := self._find_panel_button(connection, click)) is not None:
-            return self._decide_for_panel(connection, click, button, now)
-        return self._decide_for(connection, click, pressed, now)
+        self._accept(connection, events)
+        clicks = [self._deps.read(event) for event in events]
+        refs = {click.button_ref for click in clicks if click.button_ref}
+        book = self._deps.address_book
+        pressed = buttons.load_pressed_buttons(connection, refs, address_book=book, now=now)
+        panel_buttons = digest_panels.load_panel_buttons(connection, refs - set(pressed), address_book=book)
+        decisions: list[Decision] = []
+        together: list[_Press] = []
+        """Presses of account buttons that follow each other."""
+        for click in clicks:
+            test_press = judge_test_press(click.button_ref, click.open_id)
+            if test_press is not None:
+                decisions += self._decide_for_accounts(connection, together, now)
+                together = []
+                decisions.append(_answer_test(connection, click, test_press, now))
+                continue
+            own = pressed.get(click.button_ref)
+            panel_button = panel_buttons.get(click.button_ref)
+            if panel_button is None:
+                together.append((click, own))
+                continue
+            decisions += self._decide_for_accounts(connection, together, now)
+            together = []
+            decisions.append(self._decide_for_panel(connection, click, panel_button, now))
+        decisions += self._decide_for_accounts(connection, together, now)
+        if any(each.wakes for each in decisions):
+            self._deps.announce(connection)
+        return decisions
 
-    def _decide_for(
-        self, connection: Connection, click: Click, pressed: PressedButton | None, now: int
-    ) -> Decision:
-        """Decides for the account of the pressed button, or the account selected on a digest card."""
-        button = pressed.button if pressed else None
-        authorization = authorise(click, button, operators=self._deps.operators, now=now)
-        if pressed is None or authorization.role is None:
-            return self._refuse(connection, click, button, authorization, now)
-        button = pressed.button
-        placed = judge_and_order(
+    def _decide_for_accounts(
+        self, connection: Connection, presses: Sequence[_Press], now: int
+    ) -> list[Decision]:
+        """Decides presses of account buttons, or of accounts selected on a digest card."""
+        authorizations = [
+            authorise(click, pressed.button if pressed else None, operators=self._deps.operators, now=now)
+            for click, pressed in presses
+        ]
+        authorised = {
+            index: AuthorisedPress(
+                pressed=pressed, role=found.role, requested_by=click.open_id, click_key=click.key
+            )
+            for index, ((click, pressed), found) in enumerate(zip(presses, authorizations, strict=True))
+            if pressed is not None and found.role is not None
+        }
+        judged = judge_and_order(
             connection,
-            pressed,
+            list(authorised.values()),
             kinds=self._deps.withdraw_offer.kinds,
-            role=authorization.role,
-            requested_by=click.open_id,
-            click_key=click.key,
             now=now,
             wait_ms=ANSWER_FIRST_MS,
         )
-        outcome, withdrawal = placed.outcome, placed.withdrawal
-        audit.add_entries(
-            connection, *self._entries(click, button, outcome, authorization.role, withdrawal, now)
+        placed = dict(zip(authorised, judged, strict=True))
+        cards = self._load_cards(
+            connection, {index: (press, placed[index]) for index, press in authorised.items()}, now
         )
-        if (
-            withdrawal is not None
-            and button.withdrawal_count == placed.withdrawal_count
-            and not pressed.is_digest
-        ):
-            card_state = CardState(
-                button_ref=button.button_ref, holdings=placed.holdings, withdrawal=withdrawal
-            )
-            card: PostedCard | None = card_states.to_posted_card(connection, pressed, card_state)
-        else:
-            is_stale = outcome is PressOutcome.STALE
-            if is_stale and pressed.is_in_list:
-                digest_panels.renew_button(
-                    connection,
-                    button.delivery_id,
-                    button.account_ref,
-                    withdrawal_count=placed.withdrawal_count,
-                    amounts=placed.available,
-                    now=now,
-                )
-            card = self._load_card(connection, button.delivery_id, renew_button=is_stale, now=now)
-        return Decision(
-            toast=press_toast(outcome, offered=button.amounts, available=placed.available),
-            card=card,
-            wakes=outcome is PressOutcome.BEGIN,
-            delivery_id=button.delivery_id,
-        )
+        entries: list[audit.AuditEntry] = []
+        decisions = []
+        for index, (click, pressed) in enumerate(presses):
+            if index in authorised:
+                press = authorised[index]
+                entries += self._entries(click, press, placed[index], now)
+                decisions.append(_answer_press(press, placed[index], cards.get(index)))
+            else:
+                button = pressed.button if pressed else None
+                denial_reason = authorizations[index].denial_reason or DenialReason.UNKNOWN_BUTTON
+                entries.append(_entry(click, button, AuditAction.DENIED, denial_reason.value, now))
+                decisions.append(self._refuse(connection, click, button, denial_reason, now))
+        if entries:
+            audit.add_entries(connection, *entries)
+        return decisions
 
-    def _load_card(
-        self, connection: Connection, delivery_id: int, *, renew_button: bool, now: int
-    ) -> PostedCard | None:
-        return card_states.load_posted_card(
+    def _load_cards(
+        self, connection: Connection, judged: Mapping[int, tuple[AuthorisedPress, PlacedOrder]], now: int
+    ) -> dict[int, PostedCard]:
+        """The cards of the answers, by the keys of judged. Most are built from what the press has already loaded."""
+        own = {
+            index: press for index, (press, placed) in judged.items() if _shows_own_withdrawal(press, placed)
+        }
+        shown = notices.load_notices(connection, [press.pressed.button.delivery_id for press in own.values()])
+        stale = {index for index, (_, placed) in judged.items() if placed.outcome is PressOutcome.STALE}
+        offers = {
+            (press.pressed.button.delivery_id, press.pressed.button.account_ref): placed.offer_on(
+                press.pressed.button.delivery_id, press.pressed.button.account_ref
+            )
+            for index, (press, placed) in judged.items()
+            if index in stale and press.pressed.is_in_list
+        }
+        digest_panels.renew_buttons(connection, list(offers.values()), now=now)
+        deliveries = {index: press.pressed.button.delivery_id for index, (press, _) in judged.items()}
+        renewed, others = (
+            self._load_posted_cards(
+                connection,
+                sorted(
+                    {deliveries[index] for index in judged if index not in own and (index in stale) is renews}
+                ),
+                renew_button=renews,
+                now=now,
+            )
+            for renews in (True, False)
+        )
+        cards: dict[int, PostedCard] = {}
+        for index, (press, placed) in judged.items():
+            if index in own:
+                cards[index] = _to_card(press, placed, shown.get(deliveries[index], ()))
+            elif (card := (renewed if index in stale else others).get(deliveries[index])) is not None:
+                cards[index] = card
+        return cards
+
+    def _load_posted_cards(
+        self, connection: Connection, delivery_ids: Sequence[int], *, renew_button: bool, now: int
+    ) -> dict[int, PostedCard]:
+        return card_states.load_posted_cards(
             connection,
-            delivery_id,
+            delivery_ids,
             withdraw_offer=self._deps.withdraw_offer,
             address_book=self._deps.address_book,
             renew_button=renew_button,
             now=now,
-        )
-
-    def _find_panel_button(self, connection: Connection, click: Click) -> PanelButton | None:
-        return (
-            digest_panels.find_panel_button(
-                connection, click.button_ref, address_book=self._deps.address_book
-            )
-            if click.button_ref
-            else None
         )
 
     def _decide_for_panel(
@@ -236,44 +284,44 @@ class ClickHandler:
         )
         card = None
         if press.show:
-            card = self._load_card(connection, button.delivery_id, renew_button=True, now=now)
+            cards = self._load_posted_cards(connection, [button.delivery_id], renew_button=True, now=now)
+            card = cards.get(button.delivery_id)
         return Decision(
             toast=press.toast,
             card=card,
             wakes=press.wakes,
             delivery_id=button.delivery_id,
+            result=press.result,
         )
 
     def _decide_chosen(self, connection: Connection, click: Click, button: PanelButton, now: int) -> Decision:
         """Decides as if the selected account's own button had been pressed. It must be on the same card."""
         if not click.option:
-            return Decision(toast=panel_toast(PressReply.CHOOSE))
+            return Decision(toast=panel_toast(PressReply.CHOOSE), result=PressReply.CHOOSE.value)
         chosen = buttons.load_pressed_button(
             connection, click.option, address_book=self._deps.address_book, now=now
         )
         if chosen is not None and chosen.button.delivery_id != button.delivery_id:
             chosen = None
         if chosen is not None and batches.is_batch_running(connection, button.delivery_id):
-            return Decision(toast=panel_toast(PressReply.BUSY))
-        return self._decide_for(connection, click, chosen, now)
+            return Decision(toast=panel_toast(PressReply.BUSY), result=PressReply.BUSY.value)
+        return self._decide_for_accounts(connection, [(click, chosen)], now)[0]
 
     def _entries(
         self,
         click: Click,
-        button: Button,
-        outcome: PressOutcome,
-        role: Role,
-        begun: Withdrawal | None,
+        press: AuthorisedPress,
+        placed: PlacedOrder,
         now: int,
     ) -> list[audit.AuditEntry]:
-        clicked = _entry(click, button, AuditAction.CLICK, outcome.value, now)
-        if outcome is not PressOutcome.BEGIN or begun is None:
+        clicked = _entry(click, press.pressed.button, AuditAction.CLICK, placed.outcome.value, now)
+        if placed.outcome is not PressOutcome.BEGIN or placed.withdrawal is None:
             return [clicked]
         ordered = replace(
             clicked,
             action=AuditAction.ORDER,
-            outcome=f"requested as {role}: {describe_amounts(begun.agreed)}",
-            order_id=begun.order_id,
+            outcome=f"requested as {press.role}: {describe_amounts(placed.withdrawal.agreed)}",
+            order_id=placed.withdrawal.order_id,
         )
         return [ordered, clicked]
 
@@ -282,11 +330,9 @@ class ClickHandler:
         connection: Connection,
         click: Click,
         button: Button | None,
-        authorization: Authorization,
+        denial_reason: DenialReason,
         now: int,
     ) -> Decision:
-        denial_reason = authorization.denial_reason or DenialReason.UNKNOWN_BUTTON
-        audit.add_entries(connection, _entry(click, button, AuditAction.DENIED, denial_reason.value, now))
         log.warning("click.denied", extra={"reason": denial_reason, "open_id": click.open_id or None})
         ours = button is not None and button.message_id == click.message_id
         is_unconfirmed = button is not None and denial_reason is DenialReason.UNCONFIRMED
@@ -296,7 +342,50 @@ class ClickHandler:
             toast=denied_toast(denial_reason),
             wakes=is_unconfirmed,
             delivery_id=button.delivery_id if button is not None and ours else None,
+            result=denial_reason.value,
         )
+
+
+def _answer_test(connection: Connection, click: Click, press: CardTestPress, now: int) -> Decision:
+    """`notifier doctor` waits for the audit entry, in another process."""
+    if press is CardTestPress.EXPECTED:
+        audit.add_entries(connection, _entry(click, None, AuditAction.TEST, click.button_ref, now))
+    log.info("doctor.card_pressed", extra={"expected": press is CardTestPress.EXPECTED})
+    return Decision(toast=make_test_toast(press), result="test")
+
+
+def _shows_own_withdrawal(press: AuthorisedPress, placed: PlacedOrder) -> bool:
+    """Whether the card shows the withdrawal of the press: then all its data is known."""
+    return (
+        placed.withdrawal is not None
+        and press.pressed.button.withdrawal_count == placed.withdrawal_count
+        and not press.pressed.is_digest
+    )
+
+
+def _to_card(press: AuthorisedPress, placed: PlacedOrder, card_notices: tuple[Notice, ...]) -> PostedCard:
+    state = CardState(
+        button_ref=press.pressed.button.button_ref, holdings=placed.holdings, withdrawal=placed.withdrawal
+    )
+    return card_states.to_posted_card(press.pressed, state, card_notices)
+
+
+def _answer_press(press: AuthorisedPress, placed: PlacedOrder, card: PostedCard | None) -> Decision:
+    button = press.pressed.button
+    return Decision(
+        toast=press_toast(placed.outcome, offered=button.amounts, available=placed.available),
+        card=card,
+        wakes=placed.outcome is PressOutcome.BEGIN,
+        delivery_id=button.delivery_id,
+        request=_describe_request(press, placed),
+        result=placed.outcome.value,
+    )
+
+
+def _describe_request(press: AuthorisedPress, placed: PlacedOrder) -> dict[str, str] | None:
+    if placed.outcome is not PressOutcome.BEGIN or placed.withdrawal is None:
+        return None
+    return {"event_key": press.click_key, "order_id": placed.withdrawal.order_id, "role": press.role}
 
 
 def _entry(

@@ -22,11 +22,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelPress:
-    """The answer to a press. show: the card must be rendered again. wakes: as in a Decision."""
+    """The answer to a press. show: the card must be rendered again. wakes, result: as in a Decision."""
 
     toast: Mapping[str, Any]
     show: bool = False
     wakes: bool = False
+    result: str
 
 
 def press_panel_button(
@@ -45,7 +46,7 @@ def press_panel_button(
         is_unconfirmed = denial_reason is DenialReason.UNCONFIRMED
         if is_unconfirmed:
             delivery_admin.repeat_now(connection, button.delivery_id, now=now)
-        return PanelPress(toast=denied_toast(denial_reason), wakes=is_unconfirmed)
+        return PanelPress(toast=denied_toast(denial_reason), wakes=is_unconfirmed, result=denial_reason.value)
     reply, items = _judge(connection, button)
     if reply is PressReply.BEGUN:
         batch_id = batches.create_batch(
@@ -61,10 +62,16 @@ def press_panel_button(
         else:
             outcome = f"batch {batch_id} begun: {button.action}, {len(items)} accounts"
             _note(connection, click, button, AuditAction.BATCH, outcome, now)
-            log.info("batch.started", extra={"batch_id": batch_id, "accounts": len(items)})
+            log.info(
+                "batch.started",
+                extra={"event_key": click.key, "batch_id": batch_id, "accounts": len(items)},
+            )
     _note(connection, click, button, AuditAction.CLICK, reply.value, now)
     return PanelPress(
-        toast=panel_toast(reply), show=reply is not PressReply.NOTHING, wakes=reply is PressReply.BEGUN
+        toast=panel_toast(reply),
+        show=reply is not PressReply.NOTHING,
+        wakes=reply is PressReply.BEGUN,
+        result=reply.value,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
+from notifier import metrics
 from notifier.clock import Clock, Millis
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import Payout, PayoutState, after_failure
@@ -106,6 +107,7 @@ class PayoutSubmitter(CallWorker[Payout]):
             _note(connection, payout, f"submitted (HTTP {status})", now)
 
         await self._store(save)
+        metrics.PAYOUT_CALLS.labels("accepted").inc()
         self._deps.wake()
         log.info("payout.sent", extra={"order_id": payout.order_id, "status": status})
 
@@ -131,6 +133,7 @@ class PayoutSubmitter(CallWorker[Payout]):
 
         is_given_up = retry.state is not PayoutState.PENDING
         await self._store(save)
+        metrics.PAYOUT_CALLS.labels(metrics.to_result(error)).inc()
         log.log(
             logging.ERROR if is_given_up else logging.WARNING,
             _FAILURE_EVENTS[retry.state],

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 
+from notifier import metrics
 from notifier.clock import MINUTE_MS, Clock, Millis
 from notifier.domain.account import AccountState, Ownership
 from notifier.domain.event import Event
@@ -145,7 +146,7 @@ class Withdrawer(CallWorker[Withdrawal]):
             await self._failed(job, error)
         except Exception:
             # the claim ends with the call: an operator must be able to end an order whose calls always break
-            await self._store(lambda c: withdrawals.release_claim(c, job))
+            await self._store(lambda c: withdrawals.release_claim(c, job, worker_id=self._deps.worker_id))
             raise
 
     async def _may_call(self, order: Withdrawal) -> bool:
@@ -286,12 +287,15 @@ class Withdrawer(CallWorker[Withdrawal]):
             return True
 
         if await self._store(save):
+            metrics.WITHDRAWALS_ENDED.labels(result.state).inc()
+            metrics.WITHDRAWAL_SECONDS.observe(max(result.now - order.requested_at, 0) / 1000)
             log.info(
                 _RESULT_EVENTS[result.state],
                 extra={
                     "order_id": order.order_id,
                     "account_id": order.account.account_id,
                     "code": result.code,
+                    "since_request_ms": max(self._now() - order.requested_at, 0),
                 },
             )
         self._deps.wake()
