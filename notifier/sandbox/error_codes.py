@@ -22,6 +22,7 @@ STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
         400,
         "Invalid access token for authorization. Please make a test attempt with the correct access token.",
     ),
+    99991662: (400, "The app is disabled in this tenant."),
     99991671: (400, "Invalid access token for authorization. The token must start with 't-' or 'u-'."),
     99991672: (400, "Access denied."),
     99992351: (400, "The request contains an open_id that does not exist."),
@@ -32,6 +33,7 @@ STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
     # messages
     230001: (400, "Your request contains an invalid request parameter."),
     230002: (400, "Bot/User can NOT be out of the chat."),
+    230006: (400, "Bot ability is not activated."),
     230011: (400, "The message was withdrawn."),
     230013: (400, "Bot has NO availability to this user."),
     230017: (400, "Bot is NOT the owner of the resource."),
@@ -49,6 +51,7 @@ STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
     232009: (400, "Your request specifies a chat which has already been dissolved."),
     234001: (400, "Invalid request param."),
     234006: (400, "The file size exceeds the max value."),
+    234007: (400, "Bot ability is not activated."),
     234010: (400, "File's size can't be 0."),
     234011: (400, "The image type is not supported."),
     # contact and chats
@@ -56,6 +59,9 @@ STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
     41012: (400, "user id invalid error"),
     41050: (400, "no user authority error"),
     232006: (400, "Your request specifies a chat_id which is invalid."),
+    232025: (400, "Bot ability is not activated."),
+    # application
+    210508: (400, "insufficient permission level"),
     # hire
     1002001: (500, "system error"),
     1002002: (400, "invalid parameter"),

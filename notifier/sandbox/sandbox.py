@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from notifier.sandbox import accounts
+from notifier.sandbox.api.app_info import AppInfoApi
 from notifier.sandbox.api.contacts import ContactApi
 from notifier.sandbox.api.files import FileApi
 from notifier.sandbox.api.gateway import Api, ApiGateway
 from notifier.sandbox.api.hire import ReferralAccountApi
 from notifier.sandbox.api.messages import MessageApi
 from notifier.sandbox.api.quota import Quota
+from notifier.sandbox.api.rewards import ExternalRewardApi
 from notifier.sandbox.api.tokens import Tokens
+from notifier.sandbox.app_console import BALANCE_EVENT
 from notifier.sandbox.faults.call_faults import CallFaults
+from notifier.sandbox.faults.catalogue import FaultOptions
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
 from notifier.sandbox.payroll import Payroll
 from notifier.sandbox.push.clicks import ClickSimulator
@@ -41,12 +45,16 @@ class Sandbox:
         self.pusher = Pusher(self.tenant, self.connection, self.webhook, self.running_faults)
         self.messages = MessageApi(self.tenant, self.quota)
         self.hire = ReferralAccountApi(self.tenant, self._push_balance_event)
+        self.rewards = ExternalRewardApi(self.tenant, self._push_balance_event)
         self.payroll = Payroll(self.tenant)
         self.contacts = ContactApi(self.tenant)
         self.clicks = ClickSimulator(self.tenant, self.connection, self.webhook, self.messages)
         self.gateway = ApiGateway(self.tenant, self.tokens, self.quota)
         self.last_modify_ms = 0  # of the newest event, milliseconds since 1970
         self._register_faults()
+        self._register_setup_faults()
+        for fault in settings.faults:
+            self.running_faults.start(dict(fault))
 
     def apis(self) -> list[Api]:
         """All calls of the platform behind the gateway."""
@@ -54,7 +62,9 @@ class Sandbox:
             *self.messages.apis(),
             *FileApi(self.tenant).apis(),
             *self.hire.apis(),
+            *self.rewards.apis(),
             *self.contacts.apis(),
+            *AppInfoApi(self.tenant).apis(),
             *self.connection.apis(),
         ]
 
@@ -95,6 +105,42 @@ class Sandbox:
             "half_open": connection.mark_alive,
             "goes_silent_after_connect": revive_unless_exhausted,
             "reorder": self.pusher.release_reversed,
+        }
+
+    def _register_setup_faults(self) -> None:
+        """Registers the effects of planted set-up errors that the console does not look up."""
+
+        def list_options(fault_type: str) -> list[FaultOptions]:
+            return [fault.options for fault in self.running_faults.running(fault_type)]
+
+        def update_tokens(_fault: RunningFault) -> None:
+            self.tokens.secret_changed = bool(self.running_faults.running("setup:wrong_secret"))
+            self.tokens.app_disabled = bool(self.running_faults.running("setup:app_disabled"))
+            if self.tokens.secret_changed:
+                self.tokens.expire_all()
+
+        hidden: dict[str, Account] = {}
+
+        def hide_accounts(_fault: RunningFault) -> None:
+            hidden.update(self.tenant.accounts)
+            self.tenant.accounts.clear()
+
+        def show_accounts(_fault: RunningFault) -> None:
+            if not self.running_faults.running("setup:nobody_registered"):
+                self.tenant.accounts.update({**hidden, **self.tenant.accounts})
+                hidden.clear()
+
+        self.tenant.console.find_faults = list_options
+        tokens = dict.fromkeys(("setup:wrong_secret", "setup:app_disabled"), update_tokens)
+        self.running_faults.on_start = {
+            **self.running_faults.on_start,
+            **tokens,
+            "setup:nobody_registered": hide_accounts,
+        }
+        self.running_faults.on_end = {
+            **self.running_faults.on_end,
+            **tokens,
+            "setup:nobody_registered": show_accounts,
         }
 
     def change_balance(
@@ -162,11 +208,12 @@ class Sandbox:
             self.pusher.add([record])
 
     def _event(self, account: Account) -> EventRecord | None:
-        """None for a deactivated account, and for an app without the scope of the event.
+        """None for a deactivated account, and for an app without the scope or the subscription of the event.
 
         Each event gets a later modify_time than the one before, so that events have an order.
         """
-        if account.status != USABLE or EVENT_SCOPE not in self.tenant.granted_scopes:
+        live = self.tenant.console.live
+        if account.status != USABLE or EVENT_SCOPE not in live.scopes or BALANCE_EVENT not in live.events:
             return None
         self.last_modify_ms = max(self.last_modify_ms + 1, self.tenant.clock.now_ms())
         return balance_event(self.tenant, account, modify_time_ms=self.last_modify_ms)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from notifier.sandbox.api.hire import BookedOrder
+from notifier.sandbox.api.rewards import ExternalReward
+from notifier.sandbox.app_console import AppSettings
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.payroll import ReceivedPayout
 from notifier.sandbox.push.events import EventRecord, Push
@@ -22,7 +24,7 @@ from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.tenant import Account, Group, Message, PersonStatus, TenantPerson
 
 _T = TypeVar("_T")
-FORMAT = 1
+FORMAT = 2
 DEBOUNCE_SECONDS = 0.1
 """Combines several changes into one write. Changes of this last moment are lost when the process is killed."""
 
@@ -96,10 +98,11 @@ def _dump(sandbox: Sandbox) -> str:
         "uuids": sandbox.messages.uuids,
         "files": tenant.files,
         "images": tenant.images,
-        "scopes": tenant.granted_scopes,
+        "console": {"draft": tenant.console.draft, "published": tenant.console.published},
         "on_hold": sandbox.pusher.on_hold,
         "events": list(sandbox.pusher.records.values()),
         "orders": list(sandbox.hire.orders.values()),
+        "rewards": list(sandbox.rewards.rewards.values()),
         "payouts": list(sandbox.payroll.payouts.values()),
     }
     return json.dumps(saved, default=_plain)
@@ -132,7 +135,9 @@ def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     sandbox.messages.uuids = {uuid: (sent_at, sent) for uuid, (sent_at, sent) in saved["uuids"].items()}
     tenant.files = {key: _file(file) for key, file in saved["files"].items()}
     tenant.images = set(saved["images"])
-    tenant.granted_scopes = set(saved["scopes"])
+    tenant.console.draft = _read_settings(saved["console"]["draft"])
+    published = saved["console"]["published"]
+    tenant.console.published = None if published is None else _read_settings(published)
     pusher.on_hold = bool(saved["on_hold"])
     pusher.records = _read(
         EventRecord,
@@ -149,6 +154,8 @@ def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     _reschedule(pusher.records.values(), now=tenant.clock.elapsed())
     orders = _read(BookedOrder, saved["orders"], key="external_order_id", kinds=frozenset, cash=_amounts)
     sandbox.hire.orders = orders
+    rewards = saved.get("rewards", [])  # older files have none
+    sandbox.rewards.rewards = _read(ExternalReward, rewards, key="reward_id", cash=_amounts)
     sandbox.payroll.payouts = _read(ReceivedPayout, saved["payouts"], key="order_id")
 
 
@@ -168,6 +175,12 @@ def _read(
         read = {name: readers[name](value) if name in readers else value for name, value in each.items()}
         found[str(each[key])] = kind(**read)
     return found
+
+
+def _read_settings(saved: JsonObject) -> AppSettings:
+    return AppSettings(
+        **{name: set(value) if isinstance(value, list) else value for name, value in saved.items()}  # type: ignore[arg-type]
+    )
 
 
 def _amounts(cash: dict[str, str]) -> dict[str, Decimal]:

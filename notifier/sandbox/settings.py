@@ -18,13 +18,16 @@ Tests search logs and files for it, so a new secret needs no change there.
 
 DEFAULT_SCOPES = frozenset(
     {
+        "application:application:self_manage",
         "contact:contact.base:readonly",
         "contact:user.base:readonly",
         "contact:user.email:readonly",
         "contact:user.employee_id:readonly",
         "contact:user.id:readonly",
+        "hire:external_referral_reward",
         "hire:referral_account",
         "hire:referral_account:readonly",
+        "im:chat.members:read",
         "im:chat:readonly",
         "im:message:send_as_bot",
         "im:resource",
@@ -70,6 +73,10 @@ class SandboxSettings:
     keep_records: int = 0
     """How many finished events and messages are kept, the newest of each. 0 keeps all. See tenant.drop_oldest."""
     granted_scopes: frozenset[str] = DEFAULT_SCOPES  # permission scopes of the app
+    fresh: bool = False
+    """Start like a new app: no scopes, nothing subscribed, no version published, the bot in no group, no accounts."""
+    faults: tuple[Mapping[str, object], ...] = ()
+    """Faults that run from the start, as the page starts them, such as {"fault_type": "setup:bot_off"}."""
     foreign_open_ids: frozenset[str] = frozenset(
         {"ou_sandbox_of_another_app"}
     )  # refused as ids of another app
@@ -104,6 +111,9 @@ class SandboxSettings:
 
     withdrawal_emits_event: bool = True  # not documented; the safe assumption
     empty_withdrawal_refused: bool = False  # at balance 0: code 1002002 instead of empty details
+
+    repeated_create_refused: bool = False
+    """Registering a person twice is answered with 1002002 instead of the same account. Feishu documents neither."""
 
     payout_secret: str = "sandbox-payout-secret"  # noqa: S105  # sample credential of a loopback server
     clock_file: str = ""

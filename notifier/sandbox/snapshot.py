@@ -60,6 +60,7 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "unknown_calls": dict(sorted(tenant.unknown_calls.items())),
         "refusals": {str(code): count for code, count in sorted(tenant.refusals.items())},
         "scopes": sorted(tenant.granted_scopes),
+        "console": tenant.console.to_json(),
         "call_faults": [fault.to_json() for fault in sandbox.call_faults.rules],
     }
 

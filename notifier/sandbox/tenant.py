@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import TypeVar
 
+from notifier.sandbox.app_console import AppConsole
 from notifier.sandbox.clock import SandboxClock
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.settings import SandboxSettings
@@ -125,7 +126,7 @@ class Tenant:
         self.messages: dict[str, Message] = {}
         self.files: dict[str, JsonObject] = {}
         self.images = set(settings.image_keys)  # keys of images that the app has uploaded
-        self.granted_scopes = set(settings.granted_scopes)
+        self.console = AppConsole(set(settings.granted_scopes), is_fresh=settings.fresh)
         self.requests: list[RequestRecord] = []
         self.refusals: Counter[int] = Counter()
         self.unknown_calls: Counter[str] = (
@@ -134,6 +135,44 @@ class Tenant:
         self.revision = 0
         self.watchers: list[Callable[[int], None]] = []
         self.stopping = asyncio.Event()
+
+    @property
+    def granted_scopes(self) -> set[str]:
+        """The scopes in force."""
+        return self.console.scopes
+
+    @granted_scopes.setter
+    def granted_scopes(self, scopes: set[str]) -> None:
+        self.console.set_scopes(scopes)
+
+    def find_group(self, chat_id: str) -> Group | None:
+        """The group of a chat_id. None without one, and for the one that a fault makes unknown."""
+        unknown = self.console.find_fault("setup:wrong_chat_id")
+        return None if unknown and unknown["chat_id"] == chat_id else self.groups.get(chat_id)
+
+    def has_bot(self, group: Group) -> bool:
+        """Whether the bot is a member of the group."""
+        fault = self.console.find_fault("setup:bot_not_in_group")
+        return group.has_bot and not (fault and fault["chat_id"] == group.chat_id)
+
+    def is_foreign(self, open_id: str) -> bool:
+        """Whether the open_id belongs to another app."""
+        fault = self.console.find_fault("setup:foreign_operator")
+        return open_id in self.settings.foreign_open_ids or bool(fault and fault["open_id"] == open_id)
+
+    def is_available_to(self, person: TenantPerson) -> bool:
+        """Whether the person is in the availability range of the app."""
+        fault = self.console.find_fault("setup:outside_availability")
+        is_outside = fault is not None and fault["open_id"] in ("", person.open_id)
+        return (
+            self.console.live.availability
+            and person.status is not PersonStatus.OUT_OF_RANGE
+            and not is_outside
+        )
+
+    def may_read(self, person: TenantPerson) -> bool:
+        """Whether the person is in the contact range of the app."""
+        return self.console.live.contact_range and person.status is not PersonStatus.OUT_OF_RANGE
 
     def bump_revision(self) -> None:
         """Increments the revision after a change and calls all watchers with it."""
@@ -197,7 +236,10 @@ def build_sample_tenant(settings: SandboxSettings) -> Tenant:
     """The tenant that a fresh sandbox starts with: four people, two groups, and `extra_accounts` for load."""
     tenant = Tenant(settings)
     for key, name, en_name, points, cash in SAMPLE_PEOPLE:
-        account = tenant.add_account(tenant.add_person(key, name=name, en_name=en_name).open_id)
+        person = tenant.add_person(key, name=name, en_name=en_name)
+        if settings.fresh:
+            continue
+        account = tenant.add_account(person.open_id)
         account.points = points
         account.cash = {currency: Decimal(amount) for currency, amount in cash.items()}
     everyone = list(tenant.people)
@@ -205,7 +247,9 @@ def build_sample_tenant(settings: SandboxSettings) -> Tenant:
         ("oc_sandbox_hr", "招聘奖励通知（示例）", "Referral rewards (sample)"),
         ("oc_sandbox_fallback", "奖励兜底群（示例）", "Fallback group (sample)"),
     ):
-        tenant.groups[chat_id] = Group(chat_id=chat_id, name=name, en_name=en_name, members=everyone)
+        tenant.groups[chat_id] = Group(
+            chat_id=chat_id, name=name, en_name=en_name, members=everyone, has_bot=not settings.fresh
+        )
     for number in range(1, settings.extra_accounts + 1):
         person = tenant.add_person(
             f"extra_{number:04d}", name=f"示例员工 {number:04d}", en_name=f"Sample Person {number:04d}"

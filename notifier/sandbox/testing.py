@@ -8,7 +8,7 @@ from notifier.sandbox.accounts import parse_cash
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.sandbox_thread import SandboxThread
 from notifier.sandbox.snapshot import account_json, build_state, message_json, withdrawal_json
-from notifier.sandbox.tenant import PersonStatus
+from notifier.sandbox.tenant import Group, PersonStatus
 
 Json = dict[str, Any]
 
@@ -214,6 +214,28 @@ class FeishuBox(SandboxThread):
 
         self._call(operation)
 
+    def add_people(self, keys: Iterable[str]) -> list[str]:
+        """Adds people without accounts. Returns their open_ids.
+
+        The e-mail address of `key` is key@sandbox.example. See Tenant.add_person.
+        """
+        return self._call(
+            lambda sandbox: [
+                sandbox.tenant.add_person(key, name=f"示例 {key}", en_name=f"Sample {key}").open_id
+                for key in keys
+            ]
+        )
+
+    def contact(self, open_id: str) -> tuple[str, str]:
+        """The e-mail address and the mobile number of a person."""
+        return self._read(
+            lambda sandbox: (sandbox.tenant.people[open_id].email, sandbox.tenant.people[open_id].mobile)
+        )
+
+    def set_mobile(self, open_id: str, mobile: str) -> None:
+        """Changes a mobile number. Several people can have the same."""
+        self._call(lambda sandbox: setattr(sandbox.tenant.people[open_id], "mobile", mobile))
+
     def rename(self, open_id: str, *, name: str, en_name: str) -> None:
         """Renames a person. Any text is allowed, because names in HR data can be any text."""
 
@@ -234,10 +256,33 @@ class FeishuBox(SandboxThread):
 
         self._call(operation)
 
+    def add_group(self, chat_id: str, name: str) -> None:
+        """Adds a group of the bot without other members."""
+        self._call(
+            lambda sandbox: sandbox.tenant.groups.update(
+                {chat_id: Group(chat_id=chat_id, name=name, members=[])}
+            )
+        )
+
     def set_scopes(self, granted: Iterable[str]) -> None:
         """Replaces the permission scopes of the app."""
         scopes = set(granted)
         self._call(lambda sandbox: setattr(sandbox.tenant, "granted_scopes", scopes))
+
+    def change_console(self, **changes: object) -> None:
+        """Changes settings in the developer console, see AppSettings in app_console.py.
+
+        They are in force after `publish`. Raises BadConsoleChangeError.
+        """
+
+        def operation(sandbox: Sandbox) -> None:
+            sandbox.tenant.console.change(changes, is_connected=bool(sandbox.connection.connections))
+
+        self._call(operation)
+
+    def publish(self) -> None:
+        """Creates a version of the app and publishes it."""
+        self._call(lambda sandbox: sandbox.tenant.console.publish())
 
     def add_call_fault(self, rule: Json) -> str:
         """Adds a rule for calls, see faults/call_faults.py for its fields. Returns its id. Raises BadCallFaultError."""

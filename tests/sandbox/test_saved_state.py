@@ -78,7 +78,7 @@ def test_the_file_is_private_and_a_wrong_one_is_refused(settings: SandboxSetting
     path = Path(settings.state_file)
     with FeishuBox(settings):
         assert 0o600 == stat.S_IMODE(path.stat().st_mode)
-    for wrong in ("", "{}", "[]", '{"format": 2}', path.read_text().replace('"350.50"', '"x"')):
+    for wrong in ("", "{}", "[]", '{"format": 9}', path.read_text().replace('"350.50"', '"x"')):
         path.write_text(wrong)
         with pytest.raises(BadStateFileError, match=r"feishu\.json"):
             FeishuBox(settings).start()

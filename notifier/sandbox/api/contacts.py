@@ -1,5 +1,7 @@
 """The contact and chat calls: find people, read a person, list groups."""
 
+from typing import Any
+
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES
 from notifier.sandbox.error_codes import JsonObject, RefusedError, bad_field, wrong_type
@@ -10,8 +12,8 @@ MEMBER_SCOPES = ("im:chat", "im:chat:readonly", "im:chat.members:read")
 QUERIES_PER_KIND = 50
 ONE_USER = "/{user_id:(?!(?:batch|batch_get_id|find_by_department)$)[^/]+}"
 """An id, and not the name of another call."""
-ACTIVATED = 2
-"""`activate_status` of a bot that can be used."""
+BOT_OFF = 232025
+"""The code of a chat call without the ability Bot."""
 
 
 class ContactApi:
@@ -26,27 +28,15 @@ class ContactApi:
         by_id, base = ("contact:user.id:readonly",), ("contact:contact.base:readonly",)
         members = chats + "/{chat_id}/members"
         in_chat = members + "/is_in_chat"
+        chat: Any = {"limits": MESSAGES, "bot_off_code": BOT_OFF}
         return [
             Api(method="POST", path=users + "/batch_get_id", scopes=by_id, limits=MESSAGES, answer=self.find),
             Api(method="GET", path=users + "/batch", scopes=base, limits=MESSAGES, answer=self.users),
             Api(method="GET", path=users + ONE_USER, scopes=base, limits=MESSAGES, answer=self.user),
-            Api(method="GET", path="/open-apis/bot/v3/info", scopes=(), limits=MESSAGES, answer=self.bot),
-            Api(method="GET", path=chats, scopes=CHAT_SCOPES, limits=MESSAGES, answer=self.chats),
-            Api(method="GET", path=members, scopes=MEMBER_SCOPES, limits=MESSAGES, answer=self.members),
-            Api(method="GET", path=in_chat, scopes=MEMBER_SCOPES, limits=MESSAGES, answer=self.is_in_chat),
+            Api(method="GET", path=chats, answer=self.chats, scopes=CHAT_SCOPES, **chat),
+            Api(method="GET", path=members, answer=self.members, scopes=MEMBER_SCOPES, **chat),
+            Api(method="GET", path=in_chat, answer=self.is_in_chat, scopes=MEMBER_SCOPES, **chat),
         ]
-
-    def bot(self, _call: Call) -> JsonObject:
-        """The bot of the app. Feishu answers it beside `code` and not under `data`."""
-        return {
-            "bot": {
-                "activate_status": ACTIVATED,
-                "app_name": "Referral notifier (sandbox)",
-                "avatar_url": "https://open.feishu.cn/avatar/sandbox.png",
-                "ip_white_list": [],
-                "open_id": "ou_sandbox_bot",
-            }
-        }
 
     def users(self, call: Call) -> JsonObject:
         """Several people by their ids. Unknown ids and people out of range are left out."""
@@ -55,7 +45,7 @@ class ContactApi:
             self._user(person)
             for wanted in call.query_lists.get("user_ids", ())
             for person in self._tenant.people.values()
-            if getattr(person, id_type) == wanted and person.status is not PersonStatus.OUT_OF_RANGE
+            if getattr(person, id_type) == wanted and self._tenant.may_read(person)
         ]
         return {"items": found}
 
@@ -76,16 +66,18 @@ class ContactApi:
         full = f"+86{query}" if kind == "mobile" and not query.startswith("+") else query
         for person in self._tenant.people.values():
             hidden = person.status is PersonStatus.RESIGNED and not body.get("include_resigned")
-            if getattr(person, kind) == full and not hidden:
+            if getattr(person, kind) == full and not hidden and self._tenant.may_read(person):
                 return {kind: query, "user_id": getattr(person, id_type)}
         return {kind: query}
 
     def user(self, call: Call) -> JsonObject:
         """One person; its fields depend on the granted scopes."""
         id_type = _id_type(call)
+        if id_type == "open_id" and self._tenant.is_foreign(call.path["user_id"]):
+            raise RefusedError(99992361)
         for person in self._tenant.people.values():
             if getattr(person, id_type) == call.path["user_id"]:
-                if person.status is PersonStatus.OUT_OF_RANGE:
+                if not self._tenant.may_read(person):
                     raise RefusedError(41050)
                 return {"user": self._user(person)}
         raise RefusedError(99992351 if id_type == "open_id" else 41012)
@@ -117,7 +109,11 @@ class ContactApi:
         if not size_text.isdecimal() or not 1 <= int(size_text) <= 100 or not token.isdecimal():
             raise bad_field("page_size", "must be from 1 to 100", size_text)
         start, end = int(token), int(token) + int(size_text)
-        groups = [group for group in self._tenant.groups.values() if group.has_bot and not group.dissolved]
+        groups = [
+            group
+            for group in self._tenant.groups.values()
+            if self._tenant.find_group(group.chat_id) and self._tenant.has_bot(group) and not group.dissolved
+        ]
         items = [
             {
                 "chat_id": group.chat_id,
@@ -134,26 +130,26 @@ class ContactApi:
 
     def members(self, call: Call) -> JsonObject:
         """The people in a group, without the bot."""
-        group = self._tenant.groups.get(call.path["chat_id"])
+        group = self._tenant.find_group(call.path["chat_id"])
         if group is None:
             raise RefusedError(232006)
         people = {person.open_id: person for person in self._tenant.people.values()}
         items = [
             {"member_id_type": "open_id", "member_id": open_id, "name": people[open_id].name}
             for open_id in group.members
-            if open_id in people
+            if open_id in people and not self._tenant.is_foreign(open_id)
         ]
         return {"items": items, "has_more": False, "page_token": "", "member_total": len(items)}
 
     def is_in_chat(self, call: Call) -> JsonObject:
         """Whether the bot is a member of the group."""
         chat_id = call.path["chat_id"]
-        group = self._tenant.groups.get(chat_id)
+        group = self._tenant.find_group(chat_id)
         if group is None:
             raise RefusedError(99992356 if chat_id.startswith("oc_") else 232006)
         if group.dissolved:
             raise RefusedError(232009)
-        return {"is_in_chat": group.has_bot}
+        return {"is_in_chat": self._tenant.has_bot(group)}
 
 
 def _id_type(call: Call) -> str:

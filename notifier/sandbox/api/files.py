@@ -6,6 +6,8 @@ from notifier.sandbox.error_codes import JsonObject, RefusedError
 from notifier.sandbox.tenant import Tenant, new_id
 
 UPLOAD_SCOPES = ("im:resource", "im:resource:upload")
+BOT_OFF = 234007
+"""The code of an upload without the ability Bot."""
 FILE_BYTES, IMAGE_BYTES = 30 * 1024 * 1024, 10 * 1024 * 1024
 _IMAGE_STARTS = (
     b"\x89PNG",
@@ -30,7 +32,14 @@ class FileApi:
         """All calls of this class."""
         calls = (("/open-apis/im/v1/files", self.upload_file), ("/open-apis/im/v1/images", self.upload_image))
         return [
-            Api(method="POST", path=path, scopes=UPLOAD_SCOPES, limits=MESSAGES, answer=answer)
+            Api(
+                method="POST",
+                path=path,
+                scopes=UPLOAD_SCOPES,
+                limits=MESSAGES,
+                answer=answer,
+                bot_off_code=BOT_OFF,
+            )
             for path, answer in calls
         ]
 

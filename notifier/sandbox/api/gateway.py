@@ -53,6 +53,7 @@ class Api:
     scopes: Sequence[str]  # one granted scope of them is enough; empty when no scope is required
     limits: tuple[Limit, ...]  # rate limits, for all callers together
     answer: Callable[[Call], JsonObject]  # returns `data` of the answer, or raises RefusedError
+    bot_off_code: int | None = None  # the code without the ability Bot; None if the call does not need it
 
 
 class ApiGateway:
@@ -69,7 +70,7 @@ class ApiGateway:
         async def handle(request: web.Request) -> web.Response:
             try:
                 self._tokens.check(request.headers.get("Authorization"))
-                self._check_scopes(api)
+                self._check_app(api)
                 self._quota.consume_call(f"{api.method} {api.path}", api.limits)
                 data = api.answer(await _read_call(request))
             except RefusedError as refused:
@@ -118,6 +119,14 @@ class ApiGateway:
         content = {"code": refused.code, "msg": refused.msg, "error": error}
         request[CODE] = refused.code
         return web.json_response(content, status=refused.http_status, headers=refused.headers)
+
+    def _check_app(self, api: Api) -> None:
+        """Whether the app is enabled, has a scope for the call, and the ability that it needs."""
+        if self._tokens.app_disabled:
+            raise RefusedError(99991662)
+        self._check_scopes(api)
+        if api.bot_off_code is not None and not self._tenant.console.live.bot:
+            raise RefusedError(api.bot_off_code)
 
     def _check_scopes(self, api: Api) -> None:
         if api.scopes and self._tenant.granted_scopes.isdisjoint(api.scopes):

@@ -8,7 +8,7 @@ from notifier.sandbox.accounts import assets, cash_bonus
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import PER_MINUTE_100, PER_SECOND_10
 from notifier.sandbox.error_codes import JsonObject, RefusedError, bad_field, text_field, wrong_type
-from notifier.sandbox.tenant import DEACTIVATED, USABLE, Account, Tenant, TenantPerson
+from notifier.sandbox.tenant import DEACTIVATED, USABLE, Account, PersonStatus, Tenant, TenantPerson
 
 BASE = "/open-apis/hire/v1/referral_account"
 WRITE = ("hire:referral_account",)
@@ -56,11 +56,16 @@ class ReferralAccountApi:
         ]
 
     def create(self, call: Call) -> JsonObject:
-        """Registers a person. A repeated call returns the existing account (our choice, not documented)."""
+        """Registers a person. Feishu does not document a repeated call: it returns the existing account, or an error.
+
+        `SandboxSettings.repeated_create_refused` chooses.
+        """
         person = self._person(call.body)
         existing = [
             account for account in self._tenant.accounts.values() if account.open_id == person.open_id
         ]
+        if existing and self._tenant.settings.repeated_create_refused:
+            raise RefusedError(1002002, "the user has a referral account")
         return {"account": _account(existing[0] if existing else self._tenant.add_account(person.open_id))}
 
     def enable(self, call: Call) -> JsonObject:
@@ -149,15 +154,39 @@ class ReferralAccountApi:
         return account
 
     def _person(self, body: JsonObject) -> TenantPerson:
-        """Finds a person by e-mail address or by mobile {code, number}. Raises 1002002, 1002551."""
+        """Finds a person by e-mail address, by mobile {code, number}, or by both.
+
+        Raises 1002002 without either, 1002551 for nobody, 1002552 for several people.
+        """
         email, mobile = body.get("email"), body.get("mobile")
-        full_mobile = f"+{mobile.get('code')}{mobile.get('number')}" if isinstance(mobile, dict) else None
-        if not email and full_mobile is None:
+        if email is not None and not isinstance(email, str):
+            raise wrong_type("email", email)
+        if mobile is not None and not isinstance(mobile, dict):
+            raise wrong_type("mobile", mobile)
+        if not email and not mobile:
             raise RefusedError(1002002, "one of mobile and email is required")
-        for person in self._tenant.people.values():
-            if (email and person.email == email) or (full_mobile and person.mobile == full_mobile):
-                return person
-        raise RefusedError(1002551)
+        full_mobile = _full_mobile(mobile) if mobile else None
+        found = [
+            person
+            for person in self._tenant.people.values()
+            if (email and person.email == email) or (full_mobile and person.mobile == full_mobile)
+        ]
+        employed = [person for person in found if person.status is not PersonStatus.RESIGNED]
+        if not employed:
+            raise RefusedError(1002551)
+        if len(employed) > 1:
+            raise RefusedError(1002552)
+        return employed[0]
+
+
+def _full_mobile(mobile: JsonObject) -> str:
+    code, number = mobile.get("code"), mobile.get("number")
+    for name, value in (("mobile.code", code), ("mobile.number", number)):
+        if not isinstance(value, str):
+            raise wrong_type(name, value)
+        if not value.isdecimal():
+            raise RefusedError(1002002, f"{name} must have digits only")
+    return f"+{code}{number}"
 
 
 def _kinds(body: JsonObject) -> frozenset[int]:

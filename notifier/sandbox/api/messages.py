@@ -1,5 +1,7 @@
 """The message calls: send, reply, update and read, with Feishu's checks in Feishu's order."""
 
+from typing import Any
+
 from notifier.sandbox.api.content import Draft, check_resources, check_size, parse_content, read_draft
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES, Quota
@@ -12,6 +14,8 @@ from notifier.sandbox.tenant import Message, Tenant, drop_oldest, new_id
 SEND_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:send")
 PATCH_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:update")
 READ_SCOPES = ("im:message", "im:message:readonly", "im:message:send_as_bot")
+BOT_OFF = 230006
+"""The code of a message call without the ability Bot."""
 OTHER_SCHEMA = "the new card has another schema than the one sent"
 
 
@@ -29,11 +33,12 @@ class MessageApi:
         """All calls of this class."""
         base = "/open-apis/im/v1/messages"
         one = base + "/{message_id}"
+        common: Any = {"limits": MESSAGES, "bot_off_code": BOT_OFF}
         return [
-            Api(method="POST", path=base, scopes=SEND_SCOPES, limits=MESSAGES, answer=self.send),
-            Api(method="POST", path=one + "/reply", scopes=SEND_SCOPES, limits=MESSAGES, answer=self.reply),
-            Api(method="PATCH", path=one, scopes=PATCH_SCOPES, limits=MESSAGES, answer=self.update),
-            Api(method="GET", path=one, scopes=READ_SCOPES, limits=MESSAGES, answer=self.read),
+            Api(method="POST", path=base, scopes=SEND_SCOPES, **common, answer=self.send),
+            Api(method="POST", path=one + "/reply", scopes=SEND_SCOPES, **common, answer=self.reply),
+            Api(method="PATCH", path=one, scopes=PATCH_SCOPES, **common, answer=self.update),
+            Api(method="GET", path=one, scopes=READ_SCOPES, **common, answer=self.read),
         ]
 
     def send(self, call: Call) -> JsonObject:

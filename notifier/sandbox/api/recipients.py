@@ -17,25 +17,25 @@ def find_chat_id(tenant: Tenant, receive_id_type: str, receive_id: str) -> str:
         check_chat(tenant, receive_id)
         return receive_id
     person = find_person(tenant, receive_id_type, receive_id)
-    _check_person(person)
+    _check_person(tenant, person)
     return person.chat_id
 
 
 def check_chat(tenant: Tenant, chat_id: str) -> None:
     """Raises RefusedError when the bot cannot send to this chat."""
-    group = tenant.groups.get(chat_id)
+    group = tenant.find_group(chat_id)
     person = tenant.person_of_chat(chat_id) if group is None else None
     if group is not None:
-        _check_group(group)
+        _check_group(tenant, group)
     elif person is not None:
-        _check_person(person)
+        _check_person(tenant, person)
     else:
         raise RefusedError(99992356)
 
 
 def find_person(tenant: Tenant, id_type: str, person_id: str) -> TenantPerson:
     """The person with this id. Raises 99992361 for an open_id of another app, 99992351 or 230034 for an unknown id."""
-    if id_type == "open_id" and person_id in tenant.settings.foreign_open_ids:
+    if id_type == "open_id" and tenant.is_foreign(person_id):
         raise RefusedError(99992361)
     for person in tenant.people.values():
         if getattr(person, id_type) == person_id:
@@ -43,24 +43,24 @@ def find_person(tenant: Tenant, id_type: str, person_id: str) -> TenantPerson:
     raise RefusedError(99992351 if id_type == "open_id" else 230034)
 
 
-def _check_person(person: TenantPerson) -> None:
+def _check_person(tenant: Tenant, person: TenantPerson) -> None:
+    if person.status is not PersonStatus.RESIGNED and not tenant.is_available_to(person):
+        raise RefusedError(230013)
     match person.status:
         case PersonStatus.RESIGNED:
             raise RefusedError(person.resigned_code)
-        case PersonStatus.OUT_OF_RANGE:
-            raise RefusedError(230013)
         case PersonStatus.BOT_STOPPED:
             raise RefusedError(230053)
         case PersonStatus.BLOCKED:
             raise RefusedError(230035)
-        case PersonStatus.ACTIVE:
+        case PersonStatus.ACTIVE | PersonStatus.OUT_OF_RANGE:
             return
 
 
-def _check_group(group: Group) -> None:
+def _check_group(tenant: Tenant, group: Group) -> None:
     if group.dissolved:
         raise RefusedError(232009)
-    if not group.has_bot:
+    if not tenant.has_bot(group):
         raise RefusedError(230002)
     if group.muted:
         raise RefusedError(230018)

@@ -19,7 +19,8 @@ class Tokens:
         self._clock = clock
         self._expires_at: dict[str, float] = {}
         self._newest: str | None = None
-        self.app_disabled = False
+        self.app_disabled = False  # refuses every call
+        self.secret_changed = False  # the app's secret is no longer valid
 
     def issue(self, body: JsonObject) -> JsonObject:
         """Issues a token. Returns the members of the answer beside `code` and `msg`. Raises 10003, 10014, 10015."""
@@ -28,7 +29,7 @@ class Tokens:
             raise RefusedError(10003)
         if self.app_disabled:
             raise RefusedError(10014)
-        if app_secret != self._settings.app_secret:
+        if app_secret != self._settings.app_secret or self.secret_changed:
             raise RefusedError(10015)
         now = self._clock.elapsed()
         left = self._expires_at.get(self._newest or "", 0) - now

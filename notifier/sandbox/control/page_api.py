@@ -8,6 +8,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadBalanceChangeError, parse_cash
+from notifier.sandbox.app_console import BadConsoleChangeError
 from notifier.sandbox.control.commands import CommandFailedError, run_command
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.faults.call_faults import BadCallFaultError
@@ -42,6 +43,7 @@ CLIENT_ERRORS = (
     BadPayoutError,
     BadFaultError,
     BadWebhookError,
+    BadConsoleChangeError,
 )
 """Errors that are answered with HTTP 400 and their text."""
 
@@ -66,6 +68,8 @@ class ControlApi:
             ("/groups/{chat_id}", self.set_group),
             ("/accounts/{account_id}", self.set_account),
             ("/scopes", self.set_scopes),
+            ("/console", self.change_console),
+            ("/console/publish", self.publish),
             ("/tokens/expire", self.expire_tokens),
             ("/disconnect", self.disconnect),
             ("/silence", self.silence),
@@ -267,6 +271,19 @@ class ControlApi:
             raise BadRequestError('"granted" must be a list of scope names')
         self._tenant.granted_scopes = set(granted)
         return {"granted": sorted(granted)}
+
+    def change_console(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """Changes the draft of the app, see AppSettings in app_console.py. `publish` puts it in force."""
+        is_connected = bool(self._sandbox.connection.connections or self._sandbox.webhook.url)
+        self._tenant.console.change(body, is_connected=is_connected)
+        self._tenant.bump_revision()
+        return self._tenant.console.to_json()
+
+    def publish(self, _request: web.Request, _body: JsonObject) -> JsonObject:
+        """Creates a version of the app and publishes it."""
+        self._tenant.console.publish()
+        self._tenant.bump_revision()
+        return self._tenant.console.to_json()
 
     def expire_tokens(self, _request: web.Request, _body: JsonObject) -> JsonObject:
         """Expires all access tokens."""

@@ -29,7 +29,9 @@ def build_app(sandbox: Sandbox) -> web.Application:
     app.on_response_prepare.append(add_log_id_header)
 
     async def add_date_header(_request: web.Request, response: web.StreamResponse) -> None:
-        response.headers["Date"] = formatdate(sandbox.tenant.clock.now(), usegmt=True)
+        fault = sandbox.tenant.console.find_fault("setup:wrong_clock")
+        ahead = fault["seconds"] if fault else 0
+        response.headers["Date"] = formatdate(sandbox.tenant.clock.now() + ahead, usegmt=True)
 
     app.on_response_prepare.append(add_date_header)
     app.add_routes([sandbox.gateway.route(api) for api in sandbox.apis()])

@@ -145,6 +145,71 @@ def _answer_lost(action: str) -> Callable[[FaultOptions], JsonObject]:
     return lambda options: {"match": options["match"], "action": action}
 
 
+def _id_option(default: str) -> FaultOption:
+    return FaultOption(
+        default=default, expected="an id", is_valid=lambda value: isinstance(value, str) and len(value) <= 100
+    )
+
+
+def _setup_error(effect: str, **options: FaultOption) -> FaultType:
+    """A mistake in the set-up of the app. It lasts until it is ended."""
+    return FaultType(effect=effect, options=options, ends_by=("seconds",))
+
+
+_GROUP = _id_option("oc_sandbox_hr")
+SETUP_FAULTS: Mapping[str, FaultType] = {
+    "setup:wrong_secret": _setup_error(
+        "The app secret is no longer valid: the token call answers 10015, discovery 1000040345."
+    ),
+    "setup:scope_missing": _setup_error(
+        "The app lacks one scope: its calls answer 99991672.",
+        scope=_id_option("im:message:send_as_bot"),
+    ),
+    "setup:unpublished": _setup_error(
+        "Scopes and subscriptions are set, but no version is published: none of them is in force."
+    ),
+    "setup:event_not_subscribed": _setup_error(
+        "The app does not subscribe to the balance event: none is pushed."
+    ),
+    "setup:callback_not_subscribed": _setup_error(
+        "The app does not subscribe to the callback of cards: a press shows 200340."
+    ),
+    "setup:bot_off": _setup_error(
+        "The app has no ability Bot: messages answer 230006, uploads 234007, chats 232025."
+    ),
+    "setup:bot_not_in_group": _setup_error(
+        "The bot is in no such group: messages answer 230002.", chat_id=_GROUP
+    ),
+    "setup:outside_availability": _setup_error(
+        "A person is outside the availability range: messages answer 230013. Without `open_id`: everybody is.",
+        open_id=_id_option(""),
+    ),
+    "setup:contact_range_empty": _setup_error(
+        "The contact range is empty: reads of people answer 41050, searches find nobody."
+    ),
+    "setup:other_program": _setup_error("Another program is connected to the app."),
+    "setup:ip_not_allowed": FaultType(
+        effect="The address of this machine is not in the IP allow-list: every call answers 99991401.",
+        ends_by=("seconds",),
+        rule=lambda options: _code_fault(
+            options, http_status=400, code=99991401, msg="the ip is not allowed"
+        ),
+    ),
+    "setup:app_disabled": _setup_error(
+        "The administrator disabled the app: the token call answers 10014, discovery 403, other calls 99991662."
+    ),
+    "setup:wrong_chat_id": _setup_error("There is no such group: calls answer 99992356.", chat_id=_GROUP),
+    "setup:foreign_operator": _setup_error(
+        "An open_id belongs to another app: calls answer 99992361.", open_id=_id_option("ou_sandbox_zhou")
+    ),
+    "setup:wrong_clock": _setup_error(
+        "Feishu's clock differs from that of this machine by `seconds`.",
+        seconds=_seconds_option(600, -MAX_CLOCK_JUMP_SECONDS, MAX_CLOCK_JUMP_SECONDS),
+    ),
+    "setup:nobody_registered": _setup_error("The app has registered nobody: the accounts do not exist."),
+}
+"""The common mistakes in the set-up of an app, which `notifier doctor` names."""
+
 FAULT_TYPES: Mapping[str, FaultType] = {
     # the network
     "drop": FaultType(
@@ -294,6 +359,8 @@ FAULT_TYPES: Mapping[str, FaultType] = {
         "without `damage`); the next push is intact.",
         options={"damage": _choice_option(None, *DAMAGE_TYPES)},
     ),
+    # set-up errors
+    **SETUP_FAULTS,
     # time
     "clock": FaultType(
         effect="The clock of the sandbox jumps by `seconds`, forward or back.",

@@ -9,6 +9,7 @@ import { EventForm, fillSelect, showConnection, showEvents, showPeople, showRequ
 import { showPayouts, showWithdrawals } from "./payouts.js";
 import { showFaults, updateFaultTexts, wireFaults } from "./faults.js";
 import { showTime, wireTime } from "./time.js";
+import { showConsole, wireConsole } from "./console.js";
 
 const narrow = window.matchMedia("(max-width: 859px)");
 const stored = readStored();
@@ -113,6 +114,7 @@ function render() {
   showPayouts(state.payouts ?? [], state.payout_report_url ?? "", people);
   showRequests(state.requests ?? []);
   showPeople(state.people ?? [], state.groups ?? []);
+  showConsole(state.console);
   showFaults(state);
   showTime(state);
 }
@@ -217,6 +219,7 @@ document.addEventListener("visibilitychange", render);
 narrow.addEventListener("change", render);
 wireFaults();
 wireTime();
+wireConsole();
 setView(selectedChat() ? "chat" : "chats");
 applyChoices();
 

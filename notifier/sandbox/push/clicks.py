@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 
 from notifier.sandbox.api.messages import MessageApi
+from notifier.sandbox.app_console import CARD_CALLBACK
 from notifier.sandbox.error_codes import JsonObject, RefusedError
 from notifier.sandbox.push.long_connection import Ack, ConnectionLostError, LongConnection, NotConnectedError
 from notifier.sandbox.push.webhook import WebhookPusher
@@ -32,6 +33,10 @@ class CallbackAnswerError(Exception):
     def __init__(self, code: int, reason: str) -> None:
         self.code = code
         super().__init__(reason)
+
+
+class NotConfiguredError(Exception):
+    """The published version does not subscribe to the callback of cards."""
 
 
 class ClickSimulator:
@@ -78,6 +83,8 @@ class ClickSimulator:
         message.has_pending_click = True
         try:
             await self._send(payload, event_id, apply_ack)
+        except NotConfiguredError:
+            outcome |= {"code": NOT_ONLINE, "msg": "the callback is not configured"}
         except NotConnectedError:
             not_reached = {"code": NOT_REACHED, "msg": "the app's address cannot be reached"}
             outcome |= not_reached if self._webhook.url else {"code": NOT_ONLINE, "msg": "app not online"}
@@ -91,6 +98,8 @@ class ClickSimulator:
         return outcome
 
     async def _send(self, payload: bytes, event_id: str, apply_ack: Callable[[Ack], None]) -> None:
+        if CARD_CALLBACK not in self._tenant.console.live.callbacks:
+            raise NotConfiguredError
         if self._webhook.url:
             await self._webhook.send_and_wait(payload, on_ack=apply_ack)
         else:

@@ -4,10 +4,9 @@ import json
 from dataclasses import dataclass, field
 
 from notifier.sandbox.accounts import assets
+from notifier.sandbox.app_console import BALANCE_EVENT
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.tenant import Account, Tenant, new_id
-
-BALANCE_EVENT = "hire.referral_account.assets_update_v1"
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from notifier.sandbox.tenant import Tenant, new_id
 PATH = "/ws/v2"
 SERVICE_ID = 33554678
 EMPTY_CREDENTIAL, BAD_CREDENTIAL, TOO_MANY = 1000040344, 1000040345, 1000040350
+FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ class LongConnection:
     @property
     def count(self) -> int:
         """The connections as the platform counts them; it does not know which ones are dead."""
-        return len(self.connections) + self.other_connections
+        planted = len(self._running_faults.running("setup:other_program"))
+        return len(self.connections) + self.other_connections + planted
 
     @property
     def dead(self) -> int:
@@ -173,6 +175,10 @@ class LongConnection:
     def _discovery_code(self, body: JsonObject) -> int:
         if not body.get("AppID") or not body.get("AppSecret"):
             return EMPTY_CREDENTIAL
+        if self._running_faults.running("setup:app_disabled"):
+            return FORBIDDEN
+        if self._running_faults.running("setup:wrong_secret"):
+            return BAD_CREDENTIAL
         if (body["AppID"], body["AppSecret"]) != (self._settings.app_id, self._settings.app_secret):
             return BAD_CREDENTIAL
         return TOO_MANY if self.count >= self._settings.connection_limit else 0
