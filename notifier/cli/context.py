@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from notifier.errors import ConfigError
+from notifier.operations.language import localized
 
 if TYPE_CHECKING:
     from notifier.clock import Clock
@@ -55,18 +56,30 @@ SANDBOX_CLOCK_FILE = "sandbox-clock"
 """The offset of the sandbox's clock, beside the configuration that `notifier sandbox` makes."""
 
 
-def make_clock(file: Path | None, config_path: Path | None) -> "Clock":
-    """Return the clock of a command.
+def find_sandbox_clock(file: Path | None, config_path: Path | None) -> "Clock | None":
+    """Return the clock of the sandbox that the command works with; None if there is none.
 
-    file: the offset of a sandbox. None: the system clock, or the sandbox's clock if `notifier sandbox` made the
-    configuration, whose folder then holds the offset.
+    file: the offset of a sandbox. None: the one beside the configuration, if `notifier sandbox` made it.
     """
-    from notifier.clock import FileOffsetClock, SystemClock  # noqa: PLC0415 - with the others
+    from notifier.clock import FileOffsetClock  # noqa: PLC0415 - with the others
 
     if file is None and config_path is not None:
         beside = config_path.parent / SANDBOX_CLOCK_FILE
         file = beside if beside.is_file() else None
-    return SystemClock() if file is None else FileOffsetClock(file)
+    return None if file is None else FileOffsetClock(file)
+
+
+def make_clock(file: Path | None, config_path: Path | None, database: "Database | None" = None) -> "Clock":
+    """Return the clock of a command: the sandbox's if it works with one, else the clock of the database or machine.
+
+    file: as for find_sandbox_clock. database: the database whose times the command compares.
+    """
+    from notifier.clock import SystemClock  # noqa: PLC0415 - with the others
+
+    clock = find_sandbox_clock(file, config_path)
+    if clock is not None:
+        return clock
+    return database.make_clock() if database is not None else SystemClock()
 
 
 def print_error(text: str) -> None:
@@ -74,10 +87,18 @@ def print_error(text: str) -> None:
     click.echo(f"notifier: {text}", err=True)
 
 
+_NOUNS_ZH = {"delivery": "投递", "event": "事件", "withdrawal": "提现", "payout": "付款"}
+
+
 def exit_unknown(noun: str, identifier: object) -> NoReturn:
-    """Ends a command that was given an id which does not exist. noun: delivery, withdrawal or payout."""
+    """Ends a command that was given an id which does not exist. noun: delivery, event, withdrawal or payout."""
     plural = {"delivery": "deliveries"}.get(noun, f"{noun}s")
-    print_error(f"there is no {noun} {identifier}; `notifier {plural} list` shows them.")
+    print_error(
+        localized(
+            f"there is no {noun} {identifier}; `notifier {plural} list` shows them.",
+            f"没有{_NOUNS_ZH[noun]} {identifier}；列表见 `notifier {plural} list`。",
+        )
+    )
     sys.exit(1)
 
 
@@ -97,7 +118,8 @@ def naming_config_source(loaded: "LoadedConfig") -> "Iterator[None]":
     try:
         yield
     except ConfigError as error:
-        place = loaded.origins.get(str(error).partition(":")[0]) or loaded.file or "the defaults"
+        key = str(error).replace("：", ":").partition(":")[0]
+        place = loaded.origins.get(key) or loaded.file or localized("the defaults", "默认值")
         raise ConfigError(f"{place}: {error}") from error
 
 
@@ -106,14 +128,15 @@ def reporting_storage_errors(loaded: "LoadedConfig") -> "Iterator[None]":
     """Convert database errors with a known next step to a NotifierError with one sentence."""
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - with the others
 
-    from notifier.store.engine import outage  # noqa: PLC0415 - with the others
+    from notifier.store.engine import backends, outage  # noqa: PLC0415 - with the others
 
     try:
         yield
     except DBAPIError as error:
         if outage.get_next_step(error) is None:
             raise
-        raise outage.to_store_error(error, loaded.config.store.url.removeprefix("sqlite:///")) from error
+        url = loaded.config.store.url
+        raise outage.to_store_error(error, backends.find_backend(url).parse_url(url)) from error
 
 
 @contextmanager

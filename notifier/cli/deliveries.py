@@ -16,6 +16,7 @@ from notifier.cli.context import (
     open_database,
     print_error,
 )
+from notifier.operations.language import localized
 
 
 @click.group()
@@ -34,7 +35,11 @@ def list_deliveries(
     with open_database(load_config(config_path)) as database:
         click.echo(
             operations.list_deliveries(
-                database, make_clock(clock_file, config_path), states=states, limit=limit, as_json=as_json
+                database,
+                make_clock(clock_file, config_path, database),
+                states=states,
+                limit=limit,
+                as_json=as_json,
             )
         )
 
@@ -66,12 +71,14 @@ def retry_deliveries(
     from notifier.operations import deliveries as operations  # noqa: PLC0415 - see above
 
     if all_dead == bool(delivery_ids):
-        raise click.UsageError("Give delivery ids or --all-dead.")
+        raise click.UsageError(
+            localized("Give delivery ids or --all-dead.", "请给出投递编号，或使用 --all-dead。")
+        )
     with open_database(load_config(config_path)) as database:
         done, not_stalled = operations.retry_deliveries(
-            database, make_clock(clock_file, config_path), None if all_dead else delivery_ids
+            database, make_clock(clock_file, config_path, database), None if all_dead else delivery_ids
         )
-    _print_result("will be sent again", done, not_stalled)
+    _print_result("will be sent again", "个投递将重新发送", done, not_stalled)
 
 
 @deliveries.command("drop")
@@ -84,16 +91,25 @@ def drop_deliveries(config_path: Path | None, clock_file: Path | None, delivery_
 
     with open_database(load_config(config_path)) as database:
         done, not_stalled = operations.drop_deliveries(
-            database, make_clock(clock_file, config_path), delivery_ids
+            database, make_clock(clock_file, config_path, database), delivery_ids
         )
-    _print_result("dropped", done, not_stalled)
+    _print_result("dropped", "个投递已放弃", done, not_stalled)
 
 
-def _print_result(what: str, done: list[int], not_stalled: list[int]) -> None:
-    click.echo(f"{len(done)} {what}{': ' + ', '.join(map(str, done)) if done else ''}.")
+def _print_result(en: str, zh: str, done: list[int], not_stalled: list[int]) -> None:
+    ids = ", ".join(map(str, done))
+    click.echo(
+        localized(
+            f"{len(done)} {en}{': ' + ids if ids else ''}.", f"{len(done)} {zh}{'：' + ids if ids else ''}。"
+        )
+    )
     if not_stalled:
         print_error(
-            f"{', '.join(map(str, not_stalled))}: neither dead nor unknown, or there is no such delivery; "
-            "`notifier deliveries list --state dead --state unknown` shows those that need attention."
+            localized(
+                f"{', '.join(map(str, not_stalled))}: neither dead nor unknown, or there is no such delivery; "
+                "`notifier deliveries list --state dead --state unknown` shows those that need attention.",
+                f"{', '.join(map(str, not_stalled))}：状态不是 dead 或 unknown，或没有这个投递；"
+                "需要处理的见 `notifier deliveries list --state dead --state unknown`。",
+            )
         )
         sys.exit(1)

@@ -15,6 +15,7 @@ from notifier.cli.context import (
     open_database,
     print_error,
 )
+from notifier.operations.language import localized
 
 FOR_OPTION = click.option(
     "--for", "day", required=True, help="A day in the period: 2026-11-23, today or yesterday."
@@ -40,7 +41,10 @@ def list_digests(config_path: Path | None, clock_file: Path | None, *, as_json: 
     if as_json:
         click.echo(digests.as_json(found))
         return
-    nothing = "There are no digests; config.example.yaml shows how to set one up."
+    nothing = localized(
+        "There are no digests; config.example.yaml shows how to set one up.",
+        "没有设置摘要；设置方法见 config.example.yaml。",
+    )
     click.echo("\n\n".join(each.as_text() for each in found) or nothing)
 
 
@@ -119,9 +123,9 @@ def send_digest(
             for line in digests.preview_send(database, loaded.config, plan, period, clock):
                 click.echo(line)
             return
-        lines = digests.send_digest(database, loaded.config, plan, period, clock, again=again)
-    for line in lines:
+        sent = digests.send_digest(database, loaded.config, plan, period, clock, again=again)
+    for line in sent.lines:
         click.echo(line)
-    if any("already" in line for line in lines):
-        print_error("not everything was sent; see above.")
+    if not sent.is_complete:
+        print_error(localized("not everything was sent; see above.", "没有全部发送，见上。"))
         sys.exit(1)

@@ -16,6 +16,7 @@ from notifier.cli.context import (
     open_database,
     print_error,
 )
+from notifier.operations.language import localized
 
 
 @click.group()
@@ -34,7 +35,11 @@ def list_payouts(
     with open_database(load_config(config_path)) as database:
         click.echo(
             payouts.list_payouts(
-                database, make_clock(clock_file, config_path), states=states, limit=limit, as_json=as_json
+                database,
+                make_clock(clock_file, config_path, database),
+                states=states,
+                limit=limit,
+                as_json=as_json,
             )
         )
 
@@ -101,14 +106,27 @@ def export_payouts(
         )
         try:
             exported = payout_export.export_payouts(
-                database, wanted, clock, output=output, output_format=output_format
+                database,
+                wanted,
+                clock,
+                output=output,
+                output_format=output_format,
+                progress=_show_progress,
             )
         except payout_export.ExportFailedError as error:
             print_error(str(error))
             sys.exit(1)
+    if exported.count >= payout_export.PAGE and sys.stderr.isatty():
+        click.echo("\r\x1b[K", nl=False, err=True)  # in place of the progress
     click.echo(exported.summary(), err=True)
     if exported.changed:
         sys.exit(1)
+
+
+def _show_progress(count: int) -> None:
+    """On a terminal, the number of payouts so far, in a line that changes."""
+    if sys.stderr.isatty():
+        click.echo("\r" + localized(f"{count:,} payouts", f"{count:,} 笔付款"), nl=False, err=True)
 
 
 @payouts.command("confirm")
@@ -120,11 +138,16 @@ def confirm_payout(config_path: Path | None, clock_file: Path | None, order_id: 
     from notifier.operations import payouts  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
-        confirmed = payouts.confirm_payout(database, make_clock(clock_file, config_path), order_id)
+        confirmed = payouts.confirm_payout(database, make_clock(clock_file, config_path, database), order_id)
     if not confirmed:
-        print_error(f"{order_id} is not to be confirmed; see `notifier payouts list --state unconfirmed`.")
+        print_error(
+            localized(
+                f"{order_id} is not to be confirmed; see `notifier payouts list --state unconfirmed`.",
+                f"{order_id} 不需要确认；待确认的见 `notifier payouts list --state unconfirmed`。",
+            )
+        )
         sys.exit(1)
-    click.echo(f"{order_id} is confirmed.")
+    click.echo(localized(f"{order_id} is confirmed.", f"{order_id} 已确认。"))
 
 
 @payouts.command("mark")
@@ -146,14 +169,19 @@ def mark_payout(
     from notifier.operations import payouts  # noqa: PLC0415 - see above
 
     if status == "failed" and not reason.strip():
-        raise click.UsageError("Say why with --reason; the referrer and HR read it.")
+        raise click.UsageError(
+            localized(
+                "Say why with --reason; the referrer and HR read it.",
+                "请用 --reason 说明原因，内推人和 HR 会看到。",
+            )
+        )
 
     loaded = load_config(config_path)
     with open_database(loaded) as database:
         result = payouts.mark_payout(
             database,
             loaded.config,
-            make_clock(clock_file, config_path),
+            make_clock(clock_file, config_path, database),
             order_id=order_id,
             status=status,
             reference=reference,
@@ -179,19 +207,33 @@ def retry_payouts(
     from notifier.operations import payouts  # noqa: PLC0415 - see above
 
     if all_dead == bool(order_ids):
-        raise click.UsageError("Give order ids or --all-dead.")
+        raise click.UsageError(
+            localized("Give order ids or --all-dead.", "请给出订单号，或使用 --all-dead。")
+        )
     loaded = load_config(config_path)
     if not loaded.config.payouts.url:
         raise click.UsageError(
-            "payouts.url is not set, so nothing is submitted; use `notifier payouts export`."
+            localized(
+                "payouts.url is not set, so nothing is submitted; use `notifier payouts export`.",
+                "没有设置 payouts.url，不会提交付款；请使用 `notifier payouts export`。",
+            )
         )
     with open_database(loaded) as database:
         done, not_dead = payouts.retry_payouts(
-            database, make_clock(clock_file, config_path), None if all_dead else order_ids
+            database, make_clock(clock_file, config_path, database), None if all_dead else order_ids
         )
-    click.echo(f"{len(done)} will be submitted again{': ' + ', '.join(done) if done else ''}.")
+    ids = ", ".join(done)
+    click.echo(
+        localized(
+            f"{len(done)} will be submitted again{': ' + ids if ids else ''}.",
+            f"{len(done)} 笔付款将重新提交{'：' + ids if ids else ''}。",
+        )
+    )
     if not_dead:
         print_error(
-            f"{', '.join(not_dead)}: neither dead nor unknown, or no such payout; see `notifier payouts list`."
+            localized(
+                f"{', '.join(not_dead)}: neither dead nor unknown, or no such payout; see `notifier payouts list`.",
+                f"{', '.join(not_dead)}：状态不是 dead 或 unknown，或没有这笔付款；见 `notifier payouts list`。",
+            )
         )
         sys.exit(1)

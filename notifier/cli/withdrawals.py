@@ -16,6 +16,7 @@ from notifier.cli.context import (
     open_database,
     print_error,
 )
+from notifier.operations.language import localized
 
 
 @click.group()
@@ -34,7 +35,11 @@ def list_withdrawals(
     with open_database(load_config(config_path)) as database:
         click.echo(
             withdrawals.list_withdrawals(
-                database, make_clock(clock_file, config_path), states=states, limit=limit, as_json=as_json
+                database,
+                make_clock(clock_file, config_path, database),
+                states=states,
+                limit=limit,
+                as_json=as_json,
             )
         )
 
@@ -63,11 +68,23 @@ def resume_withdrawal(config_path: Path | None, clock_file: Path | None, order_i
     from notifier.operations import withdrawals  # noqa: PLC0415 - see above
 
     with open_database(load_config(config_path)) as database:
-        resumed = withdrawals.resume_withdrawal(database, make_clock(clock_file, config_path), order_id)
+        resumed = withdrawals.resume_withdrawal(
+            database, make_clock(clock_file, config_path, database), order_id
+        )
     if not resumed:
-        print_error(f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.")
+        print_error(
+            localized(
+                f"{order_id} is not waiting; `notifier withdrawals list --state requested` shows those.",
+                f"{order_id} 不在等待中；等待中的见 `notifier withdrawals list --state requested`。",
+            )
+        )
         sys.exit(1)
-    click.echo(f"{order_id} is retried now, with the same order id.")
+    click.echo(
+        localized(
+            f"{order_id} is retried now, with the same order id.",
+            f"{order_id} 将立即重试，仍使用同一订单号。",
+        )
+    )
 
 
 @withdrawals.command("end")
@@ -96,15 +113,18 @@ def end_withdrawal(
 
     if nothing_moved == is_withdrawn:
         raise click.UsageError(
-            "Look in Feishu Hire whether the balance was withdrawn. If it was not, add --nothing-moved. If it was, add "
-            "--withdrawn."
+            localized(
+                "Look in Feishu Hire whether the balance was withdrawn. If it was not, add --nothing-moved. If it was, "
+                "add --withdrawn.",
+                "请先在飞书招聘中确认余额是否已提现：未提现请加 --nothing-moved，已提现请加 --withdrawn。",
+            )
         )
     loaded = load_config(config_path)
     with open_database(loaded) as database:
         ended = withdrawals.end_withdrawal(
             database,
             loaded.config,
-            make_clock(clock_file, config_path),
+            make_clock(clock_file, config_path, database),
             order_id,
             is_withdrawn=is_withdrawn,
         )

@@ -16,6 +16,7 @@ from notifier.flow.digests.schedule import next_due
 from notifier.operations.check_result import CheckResult
 from notifier.operations.environment_checks import check_environment
 from notifier.operations.sample_cards import list_samples, make_sample
+from notifier.store.engine.backends import find_backend
 
 MAX_PROBLEMS = 5
 """Problems of one template that a check shows."""
@@ -34,7 +35,12 @@ def render_sample(config: Config, template: str, sample_name: str | None) -> dic
 
 
 def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
-    """Check the loaded configuration, the credentials, and every template with every sample."""
+    """Check the loaded configuration, the credentials, every template with every sample, and the machine."""
+    return [*check_configuration(loaded, clock), *check_environment(loaded)]
+
+
+def check_configuration(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
+    """The same without the machine."""
     config = loaded.config
     file = str(loaded.file) if loaded.file else "no file; defaults and the environment"
     results = [
@@ -44,7 +50,6 @@ def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
     ]
     results += [*_webhook(config), _store(config), *_limits(config)]
     results += [*_digests(config, clock), *_templates(config)]
-    results += check_environment(loaded)
     return results
 
 
@@ -123,7 +128,16 @@ def _webhook(config: Config) -> Iterable[CheckResult]:
 
 def _store(config: Config) -> CheckResult:
     """Check that the database can be created or written. Does not create it."""
-    path = Path(config.store.url.removeprefix("sqlite:///")).absolute()
+    backend = find_backend(config.store.url)
+    path = backend.get_file(config.store.url)
+    if path is None:
+        place = backend.describe(backend.parse_url(config.store.url))
+        return CheckResult(
+            is_ok=True,
+            is_checkable=not backend.is_shared,
+            subject=f"database: {place}",
+            next_step="`notifier doctor` connects to it" if backend.is_shared else "",
+        )
     existing = next(place for place in (path, *path.parents) if place.exists())
     if (existing.is_file() and existing != path) or not os.access(existing, os.W_OK):
         return CheckResult(
@@ -134,6 +148,11 @@ def _store(config: Config) -> CheckResult:
     return CheckResult(
         is_ok=True, subject=f"database: {path}{'' if existing == path else ' (will be created)'}"
     )
+
+
+def is_writable_folder(path: Path) -> bool:
+    """Whether a file can be created there."""
+    return path.is_dir() and os.access(path, os.W_OK)
 
 
 def _templates(config: Config) -> list[CheckResult]:

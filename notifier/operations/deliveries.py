@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from notifier.clock import Clock, Millis, to_millis
-from notifier.operations.formatting import format_ago, format_iso, format_table
+from notifier.operations.formatting import format_ago, format_iso, format_table, label
+from notifier.operations.language import Language, get_language, localized
 from notifier.store.deliveries import delivery_admin
 from notifier.store.deliveries.delivery_admin import DeliveryDetails, DeliveryRow
 from notifier.store.engine.database import Database
@@ -22,8 +23,12 @@ def list_deliveries(
     if as_json:
         return json.dumps([_row_json(row) for row in rows], ensure_ascii=False, indent=2)
     if not rows:
-        return "No deliveries."
-    heads = ("id", "state", "to", "account", "variant", "tries", "changed", "reason")
+        return localized("No deliveries.", "没有投递。")
+    heads = (
+        ("id", "state", "to", "account", "variant", "tries", "changed", "reason")
+        if get_language() is Language.EN
+        else ("编号", "状态", "收件人", "账户", "版本", "次数", "变更", "原因")
+    )
     now = to_millis(clock.now())
     return format_table(heads, [_row_cells(row, now) for row in rows])
 
@@ -62,30 +67,46 @@ def show_delivery(database: Database, delivery_id: int, *, as_json: bool) -> str
 
 def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
     row = found.row
-    yield f"delivery      {row.id}, {row.state}, {row.variant} card"
-    yield f"to            {row.target} {row.receive_id}".rstrip()
-    yield f"account       {row.account_id}, {found.notices} change{'s' if found.notices != 1 else ''}"
-    yield f"created       {format_iso(row.created_at)}, last changed {format_iso(row.updated_at)}"
+    card = localized(f"{row.variant} card", f"{row.variant} 版本的卡片")
+    yield f"{label('delivery', '投递')}{row.id}, {row.state}, {card}"
+    yield f"{label('to', '收件人')}{row.target} {row.receive_id}".rstrip()
+    changes = localized(
+        f"{found.notices} change{'s' if found.notices != 1 else ''}", f"{found.notices} 次变动"
+    )
+    yield f"{label('account', '账户')}{row.account_id}, {changes}"
+    changed = localized("last changed", "最近变更")
+    yield f"{label('created', '创建')}{format_iso(row.created_at)}, {changed} {format_iso(row.updated_at)}"
     if row.state in {"waiting", "ready"}:
-        yield f"due           {format_iso(row.due_at)}"
+        yield f"{label('due', '计划发送')}{format_iso(row.due_at)}"
     if found.rerouted_from:
-        yield f"instead of    delivery {found.rerouted_from}: {found.reroute_reason}"
+        original = localized(f"delivery {found.rerouted_from}", f"投递 {found.rerouted_from}")
+        yield f"{label('instead of', '代替')}{original}: {found.reroute_reason}"
     elif found.reroute_reason:
-        yield f"rerouted      {found.reroute_reason}"
+        yield f"{label('rerouted', '改发')}{found.reroute_reason}"
     if row.message_id:
-        yield f"message       {row.message_id} in {found.chat_id}"
+        yield label("message", "消息") + localized(
+            f"{row.message_id} in {found.chat_id}", f"{row.message_id}（{found.chat_id}）"
+        )
     if found.degraded_reason:
-        yield f"degraded      because {found.degraded_reason}"
+        yield label("degraded", "降级") + localized(
+            f"because {found.degraded_reason}", f"原因：{found.degraded_reason}"
+        )
     if row.last_error:
-        yield f"reason        {row.last_error}{f' (code {row.last_code})' if row.last_code else ''}"
+        code = localized(f" (code {row.last_code})", f"（错误码 {row.last_code}）") if row.last_code else ""
+        yield f"{label('reason', '原因')}{row.last_error}{code}"
     for number, each in enumerate(found.attempts, start=1):
-        duration = f"{each.ended_at - each.started_at} ms" if each.ended_at is not None else "no end yet"
+        duration = (
+            localized(f"{each.ended_at - each.started_at} ms", f"{each.ended_at - each.started_at} 毫秒")
+            if each.ended_at is not None
+            else localized("no end yet", "尚未结束")
+        )
         summary = " ".join(
             part for part in (each.outcome, each.reason, each.log_id and f"[log id {each.log_id}]") if part
         )
-        yield f"try {number:<9} {format_iso(each.started_at)}, {duration}, uuid {each.uuid}: {summary}"
+        attempt = label(f"try {number}", f"第 {number} 次")
+        yield f"{attempt}{format_iso(each.started_at)}, {duration}, uuid {each.uuid}: {summary}"
     if found.body:
-        yield "content"
+        yield localized("content", "内容")
         yield _indented(found.body)
 
 

@@ -30,7 +30,8 @@ from notifier.flow.digests.personal_digests import (
 from notifier.flow.digests.schedule import next_due, period_of
 from notifier.flow.digests.send_digest import DigestDeps, figures_of
 from notifier.flow.digests.send_digest import send_digest as send_one_digest
-from notifier.operations.formatting import format_iso
+from notifier.operations.formatting import format_iso, pad
+from notifier.operations.language import localized
 from notifier.runtime.factories import make_digest_deps, make_renderer, make_withdraw_offer
 from notifier.store import accounts
 from notifier.store.digests import digest_runs, period_totals
@@ -48,8 +49,14 @@ def find_plan(config: Config, name: str) -> DigestPlan:
     for plan in found:
         if plan.name == name:
             return plan
-    there_are = f"There are: {', '.join(plan.name for plan in found)}." if found else "There are none yet."
-    raise ConfigError(f"digests: there is no digest called {name!r}. {there_are}")
+    names = ", ".join(plan.name for plan in found)
+    raise ConfigError(
+        localized(
+            f"digests: there is no digest called {name!r}. "
+            f"{f'There are: {names}.' if found else 'There are none yet.'}",
+            f"digests：没有名为 {name!r} 的摘要。{f'现有：{names}。' if found else '尚未设置任何摘要。'}",
+        )
+    )
 
 
 def resolve_period(plan: DigestPlan, text: str, clock: Clock) -> Period:
@@ -61,11 +68,19 @@ def resolve_period(plan: DigestPlan, text: str, clock: Clock) -> Period:
         day = words[text] if text in words else date.fromisoformat(text)
     except ValueError as error:
         raise ConfigError(
-            f"--for: {text!r}: this is not a date. Write 2026-11-23, today or yesterday."
+            localized(
+                f"--for: {text!r}: this is not a date. Write 2026-11-23, today or yesterday.",
+                f"--for：{text!r} 不是日期。请写 2026-11-23、today 或 yesterday。",
+            )
         ) from error
     if not EARLIEST_DAY <= day <= today:
         reason = f"{day} has not begun yet" if day > today else "this is too long ago"
-        raise ConfigError(f"--for: {text!r}: {reason}. Write 2026-11-23, today or yesterday.")
+        raise ConfigError(
+            localized(
+                f"--for: {text!r}: {reason}. Write 2026-11-23, today or yesterday.",
+                f"--for：{text!r}{'尚未开始' if day > today else '太早'}。请写 2026-11-23、today 或 yesterday。",
+            )
+        )
     try:
         return so_far(period_of(plan, day), now)
     except ValueError as error:
@@ -110,19 +125,31 @@ class DigestSummary:
         """Return it as lines of text."""
         plan = self.plan
         to = ", ".join([*plan.groups, *(["referrer"] if plan.to_referrers else [])])
-        days = ", working days only" if plan.working else ""
-        rows = [f"{plan.name}: {plan.span} to {to}; `{plan.cron}` {plan.zone}{days}"]
+        days = localized(", working days only", "，仅工作日") if plan.working else ""
+        rows = [
+            localized(
+                f"{plan.name}: {plan.span} to {to}; `{plan.cron}` {plan.zone}{days}",
+                f"{plan.name}：{plan.span}，发送给 {to}；`{plan.cron}` {plan.zone}{days}",
+            )
+        ]
         if self.next_at is None:
-            rows.append("  no next run: correct its cron expression")
+            rows.append(
+                localized(
+                    "  no next run: correct its cron expression", "  没有下一次发送：请更正 cron 表达式"
+                )
+            )
         else:
-            rows.append(f"  next      {_format_local(self.next_at, plan)}  {self.next_period}")
+            following = pad(localized("next", "下一次"), 10)
+            rows.append(f"  {following}{_format_local(self.next_at, plan)}  {self.next_period}")
         rows += [_run_line(run, plan) for run in self.runs]
         return "\n".join(rows)
 
 
 def _run_line(run: DigestRunRow, plan: DigestPlan) -> str:
-    again = f", correction {run.correction_number}" if run.correction_number else ""
-    return f"  {run.state:<10}{_format_local(run.created_at, plan)}  {run.period} to {run.recipient}{again}"
+    number = run.correction_number
+    again = localized(f", correction {number}", f"，第 {number} 次更正") if number else ""
+    to = localized(f"{run.period} to {run.recipient}", f"{run.period} 发送给 {run.recipient}")
+    return f"  {run.state:<10}{_format_local(run.created_at, plan)}  {to}{again}"
 
 
 def _format_local(at: Millis, plan: DigestPlan) -> str:
@@ -196,7 +223,13 @@ def render_personal_preview(
         ref, rows = next(_own_totals(connection, time_range, refs), (None, []))
         if ref is None:
             whom = f"account {account_id}" if account_id else "any account"
-            raise ConfigError(f"{plan.name}: {period.label} has no changes for {whom}.")
+            whom_zh = f"账户 {account_id} " if account_id else ""
+            raise ConfigError(
+                localized(
+                    f"{plan.name}: {period.label} has no changes for {whom}.",
+                    f"{plan.name}：{period.label} {whom_zh}没有变动。",
+                )
+            )
         owner, key = accounts.get_ownership(connection, ref), accounts.get_account_key(connection, ref)
     renderer = make_renderer(config, clock)
     digest = own_digest(plan, right, {row.asset: row.flow for row in rows})
@@ -211,12 +244,16 @@ def preview_send(
     if plan.groups:
         found = compute_figures(database, config, plan, period, clock)
         yield format_summary(found.digest)
-        yield from (f"  file {file.name}: {file.rows} rows" for file in found.files)
+        for file in found.files:
+            yield localized(f"  file {file.name}: {file.rows} rows", f"  文件 {file.name}：{file.rows} 行")
     if plan.to_referrers:
         with database.read() as connection:
             time_range = TimeRange(from_at=period.from_at, to_at=period.to_at)
             count = sum(1 for _ in _own_totals(connection, time_range, None))
-        yield f"{period.label}: {count} referrers, each with their own figures"
+        yield localized(
+            f"{period.label}: {count} referrers, each with their own figures",
+            f"{period.label}：{count} 位内推人，各自的数据",
+        )
 
 
 def _own_totals(
@@ -247,19 +284,29 @@ def _as_names(shown: Iterable[Referrer]) -> list[dict[str, str]]:
 
 def format_summary(digest: Digest) -> str:
     """Format the figures for a dry run, with the result of the consistency check."""
-    rows = [f"{digest.period.label}: {digest.changed_accounts} accounts with a change"]
-    for asset, flow in digest.flows.items():
-        parts = (
-            f"+ first seen {_format_amount(flow.first_seen)} + rewards {_format_amount(flow.rewards)}"
-            f" - withdrawn {_format_amount(flow.withdrawn)}"
-            f" {'-' if flow.corrections < 0 else '+'} corrections {_format_amount(abs(flow.corrections))}"
+    rows = [
+        localized(
+            f"{digest.period.label}: {digest.changed_accounts} accounts with a change",
+            f"{digest.period.label}：{digest.changed_accounts} 个账户有变动",
         )
-        proof = "(adds up)" if flow.adds_up else "(DOES NOT ADD UP)"
+    ]
+    for asset, flow in digest.flows.items():
+        sign, corrections = "-" if flow.corrections < 0 else "+", _format_amount(abs(flow.corrections))
+        opening, closing = _format_amount(flow.opening), _format_amount(flow.closing)
+        later, balance = _format_amount(flow.later), _format_amount(flow.balance)
+        first_seen, rewards = _format_amount(flow.first_seen), _format_amount(flow.rewards)
+        withdrawn = _format_amount(flow.withdrawn)
         rows.append(
-            f"  {asset.currency or asset.kind}: opening {_format_amount(flow.opening)} {parts}"
-            f" = closing {_format_amount(flow.closing)} {proof}"
-            + (f"; later {_format_amount(flow.later)}" if flow.later else "")
-            + f"; balance {_format_amount(flow.balance)}"
+            localized(
+                f"  {asset.currency or asset.kind}: opening {opening} + first seen {first_seen} + rewards {rewards}"
+                f" - withdrawn {withdrawn} {sign} corrections {corrections} = closing {closing} "
+                f"{'(adds up)' if flow.adds_up else '(DOES NOT ADD UP)'}"
+                f"{f'; later {later}' if flow.later else ''}; balance {balance}",
+                f"  {asset.currency or asset.kind}：期初 {opening} + 首次出现 {first_seen} + 奖励 {rewards}"
+                f" - 提现 {withdrawn} {sign} 更正 {corrections} = 期末 {closing}"
+                f"{'（核对一致）' if flow.adds_up else '（核对不一致）'}"
+                f"{f'；之后 {later}' if flow.later else ''}；余额 {balance}",
+            )
         )
     return "\n".join(rows)
 
@@ -268,30 +315,56 @@ def _format_amount(amount: Decimal) -> str:
     return f"{amount.normalize():f}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentDigest:
+    """The result of `notifier digest send`. is_complete: False if a recipient already had this period."""
+
+    lines: list[str]
+    is_complete: bool
+
+
 def send_digest(
     database: Database, config: Config, plan: DigestPlan, period: Period, clock: Clock, *, again: bool
-) -> list[str]:
+) -> SentDigest:
     """Create the deliveries, which the running notifier sends. Returns one line per recipient."""
     return asyncio.run(_send_digest(database, _make_deps(config, clock), plan, period, again=again))
 
 
 async def _send_digest(
     database: Database, deps: DigestDeps, plan: DigestPlan, period: Period, *, again: bool
-) -> list[str]:
+) -> SentDigest:
     result = await send_one_digest(database, deps, plan, period, again=again)
-    lines = [f"{group}: on its way" for group in result.recipients]
-    lines += [f"{group}: nothing changed, so nothing is sent (when_empty: skip)" for group in result.quiet]
+    lines = [localized(f"{group}: on its way", f"{group}：即将发送") for group in result.recipients]
     lines += [
-        f"{group}: this period was already sent; --again sends it as a correction" for group in result.known
+        localized(
+            f"{group}: nothing changed, so nothing is sent (when_empty: skip)",
+            f"{group}：没有变动，不发送（when_empty: skip）",
+        )
+        for group in result.quiet
     ]
+    lines += [_already_sent(group, group) for group in result.known]
+    is_complete = not result.known
     if plan.to_referrers:
-        lines.append(await _send_to_referrers(database, deps, plan, period, again=again))
-    return lines
+        if await _send_to_referrers(database, deps, plan, period, again=again):
+            lines.append(localized("referrers: on their way", "内推人：即将发送"))
+        else:
+            lines.append(_already_sent("referrers", "内推人"))
+            is_complete = False
+    return SentDigest(lines=lines, is_complete=is_complete)
+
+
+def _already_sent(en: str, zh: str) -> str:
+    return localized(
+        f"{en}: this period was already sent; --again sends it as a correction",
+        f"{zh}：该周期已发送；用 --again 作为更正再次发送",
+    )
 
 
 async def _send_to_referrers(
     database: Database, deps: DigestDeps, plan: DigestPlan, period: Period, *, again: bool
-) -> str:
+) -> bool:
+    """Whether cards are sent; False if the period was already sent."""
+
     def next_correction(connection: Any) -> tuple[int, bool]:  # noqa: ANN401 - SQLAlchemy's connection
         digest_runs.delete_missed(connection, plan.name, period.label, [REFERRERS])
         cut_off = digest_runs.get_unfinished_correction(connection, plan.name, period.label, REFERRERS)
@@ -301,7 +374,7 @@ async def _send_to_referrers(
 
     correction_number, is_resumed = await asyncio.wrap_future(database.write(next_correction))
     if correction_number and not again and not is_resumed:
-        return "referrers: this period was already sent; --again sends it as a correction"
+        return False
     right = DigestRunKey(
         digest=plan.name,
         period=period,
@@ -311,7 +384,7 @@ async def _send_to_referrers(
     )
     while await send_personal_digests(database, deps, plan, right):
         pass
-    return "referrers: on their way"
+    return True
 
 
 def _make_deps(config: Config, clock: Clock) -> DigestDeps:

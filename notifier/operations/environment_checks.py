@@ -9,9 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
+
 from notifier.config.loader import LoadedConfig
 from notifier.operations.check_result import CheckResult
-from notifier.store.engine.ownership import SIDE_FILES, name_of
+from notifier.store.engine.backends import find_backend
+from notifier.store.engine.sqlite.ownership import SIDE_FILES, name_of
 
 LEAST_FREE_BYTES = 500 * 1024 * 1024
 """Below this the database may not be able to grow before somebody notices."""
@@ -21,14 +25,12 @@ PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "AL
 def check_environment(loaded: LoadedConfig, environ: Mapping[str, str] | None = None) -> list[CheckResult]:
     """Check what the machine sets. environ: None for the environment of the process."""
     environ = os.environ if environ is None else environ
-    return [
-        _time_zone(environ),
-        _encoding(),
-        *_proxies(environ),
-        *_files(loaded),
-        _space(loaded),
-        _temporary_files(),
-    ]
+    return [*check_machine(loaded, environ), *_proxies(environ), *check_space(loaded)]
+
+
+def check_machine(loaded: LoadedConfig, environ: Mapping[str, str]) -> list[CheckResult]:
+    """Check time zone, encoding, files with their owners, and temporary files."""
+    return [_time_zone(environ), _encoding(), *_files(loaded), _temporary_files()]
 
 
 def _time_zone(environ: Mapping[str, str]) -> CheckResult:
@@ -67,8 +69,8 @@ def _proxies(environ: Mapping[str, str]) -> Iterable[CheckResult]:
 
 def _files(loaded: LoadedConfig) -> Iterable[CheckResult]:
     """Files that others can read, or that belong to somebody else."""
-    database = Path(loaded.config.store.url.removeprefix("sqlite:///")).absolute()
-    files = [database, *(Path(f"{database}{ending}") for ending in SIDE_FILES)]
+    database = _get_database_file(loaded)
+    files = [] if database is None else [database, *(Path(f"{database}{ending}") for ending in SIDE_FILES)]
     if loaded.file is not None and _holds_secrets(loaded):
         files.append(loaded.file)
     found = [path for path in files if path.is_file()]
@@ -101,20 +103,36 @@ def _holds_secrets(loaded: LoadedConfig) -> bool:
         "webhook.encrypt_key": config.webhook.encrypt_key,
         "webhook.verification_token": config.webhook.verification_token,
         "payouts.secret": config.payouts.secret,
+        "store.url": SecretStr(make_url(config.store.url).password or ""),
     }
     return any(value.get_secret_value() and key not in loaded.origins for key, value in secrets.items())
 
 
-def _space(loaded: LoadedConfig) -> CheckResult:
-    database = Path(loaded.config.store.url.removeprefix("sqlite:///")).absolute()
-    folder = next(place for place in database.parents if place.is_dir())
-    free = shutil.disk_usage(folder).free
-    return CheckResult(
+def _get_database_file(loaded: LoadedConfig) -> Path | None:
+    """None: a server keeps the data."""
+    url = loaded.config.store.url
+    return find_backend(url).get_file(url)
+
+
+def measure_space(loaded: LoadedConfig) -> int | None:
+    """The free bytes on the disk of the database; None: a server keeps the data."""
+    database = _get_database_file(loaded)
+    if database is None:
+        return None
+    return shutil.disk_usage(next(place for place in database.parents if place.is_dir())).free
+
+
+def check_space(loaded: LoadedConfig) -> Iterable[CheckResult]:
+    """Check the free space for a database in a file."""
+    free = measure_space(loaded)
+    if free is None:
+        return
+    yield CheckResult(
         is_ok=free >= LEAST_FREE_BYTES,
         subject=f"free space for the database: {free // 2**20} MB",
         next_step=""
         if free >= LEAST_FREE_BYTES
-        else f"make room in {folder}: at least {LEAST_FREE_BYTES // 2**20} MB",
+        else f"make room on the disk of the database: at least {LEAST_FREE_BYTES // 2**20} MB",
     )
 
 

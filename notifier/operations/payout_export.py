@@ -17,20 +17,21 @@ from datetime import date, datetime, time, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from filelock import FileLock, Timeout
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from notifier.clock import Clock, Millis, to_millis
+from notifier.domain.card import Bilingual
 from notifier.domain.payout import PayoutState
 from notifier.errors import ConfigError, NotifierError
 from notifier.flow.digests.csv_text import BYTE_ORDER_MARK, harmless, line
 from notifier.operations.formatting import format_iso
-from notifier.store import audit, payouts, workers
+from notifier.operations.language import localized, say
+from notifier.store import audit, payouts
 from notifier.store.audit import AuditAction
-from notifier.store.engine import ownership
 from notifier.store.engine.database import Database
 from notifier.store.payouts import ExportablePayout, ExportFilter
+from notifier.store.processes import workers
 
 COLUMNS = (
     "order_id",
@@ -56,10 +57,18 @@ LOCK_WAIT_SECONDS = 30
 ExportRow = dict[str, Any]
 
 _LEFT_OUT = {
-    PayoutState.UNCONFIRMED: "to be confirmed first (notifier payouts confirm)",
-    PayoutState.PENDING: "submitted by the running notifier, or without a clear answer",
-    PayoutState.SUBMITTING: "being submitted now",
-    PayoutState.UNKNOWN: "may have been paid: ask the payroll team, then use --include-unknown",
+    PayoutState.UNCONFIRMED: Bilingual(
+        zh="需先确认（notifier payouts confirm）", en="to be confirmed first (notifier payouts confirm)"
+    ),
+    PayoutState.PENDING: Bilingual(
+        zh="由运行中的服务提交，或没有明确结果",
+        en="submitted by the running notifier, or without a clear answer",
+    ),
+    PayoutState.SUBMITTING: Bilingual(zh="正在提交", en="being submitted now"),
+    PayoutState.UNKNOWN: Bilingual(
+        zh="可能已付款：请向薪酬团队确认，再使用 --include-unknown",
+        en="may have been paid: ask the payroll team, then use --include-unknown",
+    ),
 }
 
 
@@ -89,12 +98,25 @@ class PayoutExport:
     def summary(self) -> str:
         """The result in words, for the operator."""
         plural = "" if self.count == 1 else "s"
-        warning = " For checking only: DO NOT PAY from this file." if self.again else ""
-        lines = [f"{self.count} payout{plural} {'listed again' if self.again else 'exported'}.{warning}"]
-        lines += [f"{count} left out: {_LEFT_OUT[state]}." for state, count in self.left_out.items()]
+        done = localized(
+            f"{self.count} payout{plural} {'listed again' if self.again else 'exported'}.",
+            f"{'再次列出' if self.again else '已导出'} {self.count} 笔付款。",
+        )
+        warning = localized(" For checking only: DO NOT PAY from this file.", "仅供核对，请勿按此文件付款。")
+        lines = [f"{done}{warning if self.again else ''}"]
+        lines += [
+            localized(
+                f"{count} left out: {_LEFT_OUT[state].en}.", f"未包含 {count} 笔：{say(_LEFT_OUT[state])}。"
+            )
+            for state, count in self.left_out.items()
+        ]
         if self.changed:
+            ids = ", ".join(self.changed)
             lines.append(
-                f"DO NOT PAY from this file, because they changed meanwhile: {', '.join(self.changed)}."
+                localized(
+                    f"DO NOT PAY from this file, because they changed meanwhile: {ids}.",
+                    f"以下付款在导出期间已变化，请勿按此文件付款：{ids}。",
+                )
             )
         return "\n".join(lines)
 
@@ -106,7 +128,7 @@ def parse_window(since: str | None, until: str | None, clock: Clock, *, zone: tz
         until=to_millis(clock.now()) + 1 if until is None else _parse_time("--until", until, zone),
     )
     if found.since >= found.until:
-        raise ConfigError("--since must be before --until.")
+        raise ConfigError(localized("--since must be before --until.", "--since 必须早于 --until。"))
     return found
 
 
@@ -118,7 +140,10 @@ def _parse_time(name: str, text: str, zone: tzinfo) -> Millis:
         return to_millis(at if at.tzinfo else at.replace(tzinfo=zone))
     except (ValueError, OverflowError) as error:
         raise ConfigError(
-            f"{name}: {text!r} is not a time. Write 2026-11-01, or 2026-11-01T08:00 with or without +08:00."
+            localized(
+                f"{name}: {text!r} is not a time. Write 2026-11-01, or 2026-11-01T08:00 with or without +08:00.",
+                f"{name}：{text!r} 不是时间。请写 2026-11-01 或 2026-11-01T08:00，可带 +08:00。",
+            )
         ) from error
 
 
@@ -146,25 +171,37 @@ class ExportFailedError(Exception):
 
 
 def export_payouts(
-    database: Database, wanted: ExportFilter, clock: Clock, *, output: Path, output_format: str
+    database: Database,
+    wanted: ExportFilter,
+    clock: Clock,
+    *,
+    output: Path,
+    output_format: str,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> PayoutExport:
     """Write the payouts, then mark them as exported.
 
-    output: a file, a pipe or a device; STANDARD_OUTPUT for standard output. output_format: csv or json. Raises
+    output: a file, a pipe or a device; STANDARD_OUTPUT for standard output. output_format: csv or json.
+    progress: called with the number of payouts that are written so far. Raises
     ConfigError if another export is running, and ExportFailedError.
     """
-    with _hold_export_lock(database):
+    with database.hold_export_lock(LOCK_WAIT_SECONDS):
         written: list[ExportablePayout] = []
         columns = COLUMNS_AGAIN if wanted.again else COLUMNS
         texts = functools.partial(_csv_lines, columns) if output_format == "csv" else _json_lines
         try:
             with _open_output(output) as file:
-                for text in texts(_collect(_pages(database, wanted), written, again=wanted.again)):
+                for text in texts(
+                    _collect(_pages(database, wanted), written, again=wanted.again, progress=progress)
+                ):
                     file.write(text.encode())
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise ExportFailedError(
-                f"not all was written: {reason}. Nothing is marked as exported."
+                localized(
+                    f"not all was written: {reason}. Nothing is marked as exported.",
+                    f"没有全部写入（{reason}）。没有任何付款被标记为已导出。",
+                )
             ) from error
         marked = set() if wanted.again else _mark(database, wanted, written, clock)
         with database.read() as connection:
@@ -173,27 +210,6 @@ def export_payouts(
     return PayoutExport(
         count=len(written), marked=len(marked), changed=changed, left_out=left_out, again=wanted.again
     )
-
-
-@contextlib.contextmanager
-def _hold_export_lock(database: Database) -> Iterator[None]:
-    """Two exports at once would write the same payouts into two files."""
-    path = database.engine.url.database
-    if database.engine.dialect.name != "sqlite" or not path or path == ":memory:":
-        yield
-        return
-    lock = FileLock(f"{path}.export-lock", timeout=LOCK_WAIT_SECONDS, mode=0o600)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ConfigError("another export is running; wait until it ends.") from error
-    except OSError as error:
-        raise ConfigError(f"store.url: {ownership.explain(Path(f'{path}.export-lock'), error)}") from error
-    ownership.give_to_database_owner(Path(path))
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _pages(database: Database, wanted: ExportFilter) -> Iterator[ExportablePayout]:
@@ -208,10 +224,16 @@ def _pages(database: Database, wanted: ExportFilter) -> Iterator[ExportablePayou
 
 
 def _collect(
-    found: Iterable[ExportablePayout], written: list[ExportablePayout], *, again: bool
+    found: Iterable[ExportablePayout],
+    written: list[ExportablePayout],
+    *,
+    again: bool,
+    progress: Callable[[int], None],
 ) -> Iterator[ExportRow]:
     for each in found:
         written.append(each)
+        if len(written) % PAGE == 0:
+            progress(len(written))
         row = json.loads(each.body) | {"exported_at": format_iso(each.exported_at)}
         yield row | {"state": each.state.value} if again else row
 
@@ -225,14 +247,15 @@ def _mark(
         try:
             marked |= database.write(_marker(page, wanted, clock)).result()
         except (NotifierError, SQLAlchemyError) as error:
-            which = (
-                f"only the payouts up to {written[start - 1].order_id} are marked as exported"
-                if start
-                else "none of them is marked as exported"
-            )
+            last = written[start - 1].order_id if start else ""
+            which = f"only the payouts up to {last} are" if start else "none of them is"
             raise ExportFailedError(
-                f"{len(written)} payouts were written, but {which}: {error}. "
-                "DO NOT PAY the others from this output: the next export has them again."
+                localized(
+                    f"{len(written)} payouts were written, but {which} marked as exported: {error}. "
+                    "DO NOT PAY the others from this output: the next export has them again.",
+                    f"已写入 {len(written)} 笔付款，但{f'只有 {last} 及之前的' if start else '没有一笔'}被标记为已导出"
+                    f"（{error}）。其余的请勿按此输出付款：下次导出会再次包含。",
+                )
             ) from error
     return marked
 
@@ -285,7 +308,12 @@ def _json_lines(rows: Iterable[ExportRow]) -> Iterator[str]:
 def check_writable(output: Path) -> None:
     """Check that the output can be written. Call it before the export. Raises ConfigError."""
     if output == STANDARD_OUTPUT and sys.stdout is None:
-        raise ConfigError("standard output is closed; name a file with --output.")
+        raise ConfigError(
+            localized(
+                "standard output is closed; name a file with --output.",
+                "标准输出已关闭，请用 --output 指定文件。",
+            )
+        )
     if output == STANDARD_OUTPUT:
         return
     try:
@@ -299,7 +327,12 @@ def check_writable(output: Path) -> None:
     except OSError:  # such as a name that is too long
         is_writable = False
     if not is_writable:
-        raise ConfigError(f"--output: {output} cannot be written; name a file in a folder you may write to.")
+        raise ConfigError(
+            localized(
+                f"--output: {output} cannot be written; name a file in a folder you may write to.",
+                f"--output：无法写入 {output}，请指定可写目录中的文件。",
+            )
+        )
 
 
 def _is_stream(output: Path) -> bool:

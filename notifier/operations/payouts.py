@@ -13,7 +13,8 @@ from notifier.domain.contact_data import one_line
 from notifier.domain.payout import Payout, PayoutReport, PayoutReportOutcome, PayoutState
 from notifier.errors import ConfigError
 from notifier.flow.withdrawals.apply_payout_report import apply_payout_report
-from notifier.operations.formatting import format_ago, format_iso, format_table
+from notifier.operations.formatting import format_ago, format_iso, format_table, label
+from notifier.operations.language import Language, get_language, localized
 from notifier.runtime import factories
 from notifier.store import audit, payouts
 from notifier.store.audit import AuditAction
@@ -32,8 +33,12 @@ def list_payouts(
     if as_json:
         return _json([_as_json(each) for each in found])
     if not found:
-        return "No payouts."
-    heads = ("order id", "state", "account", "amounts", "withdrawn", "tries", "reference", "reason")
+        return localized("No payouts.", "没有付款。")
+    heads = (
+        ("order id", "state", "account", "amounts", "withdrawn", "tries", "reference", "reason")
+        if get_language() is Language.EN
+        else ("订单号", "状态", "账户", "金额", "提现时间", "次数", "流水号", "原因")
+    )
     now = to_millis(clock.now())
     return format_table(heads, [_cells(each, now) for each in found])
 
@@ -49,21 +54,21 @@ def show_payout(database: Database, order_id: str, *, as_json: bool) -> str | No
         rows = [asdict(row) | {"at": format_iso(row.at)} for row in trail]
         return _json(_as_json(found) | {"audit": rows})
     lines = [
-        f"payout        {found.order_id}, {found.state}",
-        f"account       {found.account.account_id}",
-        f"amounts       {amounts_text(found)}",
-        f"withdrawn     {json.loads(found.body)['withdrawn_at']}",
-        f"tries         {found.attempts}",
+        f"{label('payout', '付款')}{found.order_id}, {found.state}",
+        f"{label('account', '账户')}{found.account.account_id}",
+        f"{label('amounts', '金额')}{amounts_text(found)}",
+        f"{label('withdrawn', '提现时间')}{json.loads(found.body)['withdrawn_at']}",
+        f"{label('tries', '次数')}{found.attempts}",
     ]
-    for name, at in (
-        ("submitted", found.sent_at),
-        ("exported", found.exported_at),
-        ("settled", found.settled_at),
-        ("alarm sent", found.late_notified_at),
+    for name, name_zh, at in (
+        ("submitted", "提交", found.sent_at),
+        ("exported", "导出", found.exported_at),
+        ("settled", "完成", found.settled_at),
+        ("alarm sent", "已告警", found.late_notified_at),
     ):
-        lines += [f"{name:<13} {format_iso(at)}"] if at is not None else []
-    lines += [f"reference     {found.reference}"] if found.reference else []
-    lines += [f"reason        {found.reason}"] if found.reason else []
+        lines += [f"{label(name, name_zh)}{format_iso(at)}"] if at is not None else []
+    lines += [f"{label('reference', '流水号')}{found.reference}"] if found.reference else []
+    lines += [f"{label('reason', '原因')}{found.reason}"] if found.reason else []
     lines += [
         "",
         *(f"  {format_iso(row.at)}  {row.action}  {row.actor or '-'}  {row.outcome}" for row in trail),
@@ -95,7 +100,12 @@ def mark_payout(
         ("--reason", reason, MAX_REASON_LENGTH),
     ):
         if len(value) > max_length:
-            raise ConfigError(f"{name} is longer than {max_length} characters.")
+            raise ConfigError(
+                localized(
+                    f"{name} is longer than {max_length} characters.",
+                    f"{name} 不能超过 {max_length} 个字符。",
+                )
+            )
     now = to_millis(clock.now())
     report = PayoutReport(
         order_id=order_id,
@@ -115,21 +125,38 @@ def mark_payout(
         return outcome, known.reference if known else ""
 
     outcome, reference_known = database.write(write).result()
+    return _describe_mark(outcome, order_id, status, reference_known)
+
+
+def _describe_mark(
+    outcome: PayoutReportOutcome, order_id: str, status: str, reference_known: str
+) -> MarkResult | None:
     match outcome:
         case PayoutReportOutcome.NEW:
-            return MarkResult(is_ok=True, text=f"{order_id} is {status}; the referrer is notified.")
+            text = localized(
+                f"{order_id} is {status}; the referrer is notified.",
+                f"{order_id} 已记为 {status}，会通知内推人。",
+            )
+            return MarkResult(is_ok=True, text=text)
         case PayoutReportOutcome.SAME:
-            return MarkResult(is_ok=True, text=f"{order_id} was {status} already; nothing changed.")
+            text = localized(
+                f"{order_id} was {status} already; nothing changed.",
+                f"{order_id} 已经是 {status}，没有变化。",
+            )
+            return MarkResult(is_ok=True, text=text)
         case PayoutReportOutcome.CONFLICT:
-            return MarkResult(
-                is_ok=False,
-                text=f"{order_id} was paid already, under another reference, {reference_known}. Was it paid "
-                "twice? Nothing changed.",
+            text = localized(
+                f"{order_id} was paid already, under another reference, {reference_known}. Was it paid twice? Nothing "
+                "changed.",
+                f"{order_id} 此前已付款，流水号为 {reference_known}。请确认是否重复付款。没有做任何修改。",
             )
+            return MarkResult(is_ok=False, text=text)
         case PayoutReportOutcome.OLDER:
-            return MarkResult(
-                is_ok=False, text=f"{order_id}: a newer report is known; is this machine's clock right?"
+            text = localized(
+                f"{order_id}: a newer report is known; is this machine's clock right?",
+                f"{order_id}：已有更新的结果，请检查本机时钟。",
             )
+            return MarkResult(is_ok=False, text=text)
         case PayoutReportOutcome.UNKNOWN:
             return None
 

@@ -2,18 +2,22 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from notifier.errors import ConfigError
+from notifier.operations.language import localized
 from notifier.runtime.lifecycle import stop_on_signals
 from notifier.sandbox.control.server import serve
+from notifier.sandbox.faults.running import BadFaultError, parse_fault
 from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
 
@@ -32,6 +36,7 @@ feishu:
   base_url: {url}
   app_id: {app_id}
   app_secret: {app_secret}
+  environment: test
 {webhook}store:
   url: sqlite:///{folder}/{database}
 groups:
@@ -75,8 +80,48 @@ webhook:
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppOptions:
+    """How the app of the sandbox starts. faults: as the page starts them."""
+
+    is_fresh: bool = False
+    faults: tuple[Mapping[str, object], ...] = ()
+
+
+def read_app_options(faults: Sequence[str], *, fresh: bool) -> AppOptions:
+    """Read faults such as `setup:scope_missing,scope=im:resource`. Raises ConfigError."""
+    parsed: list[Mapping[str, object]] = []
+    for text in faults:
+        name, *options = text.split(",")
+        request: dict[str, object] = {"fault_type": name}
+        for option in options:
+            key, _, value = option.partition("=")
+            request[key] = _read_value(value)
+        try:
+            parse_fault(request, fault_id="")
+        except BadFaultError as error:
+            raise ConfigError(f"--fault {text}: {error}.") from error
+        parsed.append(request)
+    return AppOptions(is_fresh=fresh, faults=tuple(parsed))
+
+
+def _read_value(text: str) -> object:
+    """A number or true/false as such, anything else as text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
+
+
 async def run_sandbox(
-    *, port: int, only_feishu: bool, webhook: bool, data: Path | None, echo: Callable[[str], None]
+    *,
+    port: int,
+    only_feishu: bool,
+    webhook: bool,
+    data: Path | None,
+    app: AppOptions,
+    echo: Callable[[str], None],
 ) -> None:
     """Run until SIGTERM, Ctrl-C, or the notifier exits. Raises ConfigError if the port is in use."""
     stop = asyncio.Event()
@@ -92,7 +137,11 @@ async def run_sandbox(
             folder = None
         if folder is not None:
             _match_both_sides(folder)
-        settings = _settings(port, folder, report_port, state_file, webhook=webhook)
+        settings = replace(
+            _settings(port, folder, report_port, state_file, webhook=webhook),
+            fresh=app.is_fresh,
+            faults=app.faults,
+        )
         serving = asyncio.ensure_future(serve(settings, ready.set_result))
         await _until_stopped(settings, folder, report_port, serving, ready, stopped, echo)
 
@@ -109,8 +158,12 @@ def _match_both_sides(folder: Path) -> None:
             state.replace(state.with_suffix(".old.json"))
     elif not state.exists():
         raise ConfigError(
-            f"--data: {folder} has {DATABASE_FILE}, but not Feishu's side of that run ({STATE_FILE}). "
-            "Choose another folder, or delete this one."
+            localized(
+                f"--data: {folder} has {DATABASE_FILE}, but not Feishu's side of that run ({STATE_FILE}). "
+                "Choose another folder, or delete this one.",
+                f"--data：{folder} 中有 {DATABASE_FILE}，但没有当次运行的飞书侧数据（{STATE_FILE}）。"
+                "请换一个目录，或删除它。",
+            )
         )
 
 
@@ -149,7 +202,10 @@ async def _until_stopped(
             raise ConfigError(f"--data: {serving.exception()}. Choose another folder, or delete this one.")
         if not ready.done():
             raise ConfigError(
-                f"the sandbox cannot listen on port {settings.port}: {serving.exception()}. Try --port 0."
+                localized(
+                    f"the sandbox cannot listen on port {settings.port}: {serving.exception()}. Try --port 0.",
+                    f"沙盒无法监听端口 {settings.port}（{serving.exception()}）。可试 --port 0。",
+                )
             )
         if folder is None:
             echo(_format_welcome(ready.result(), settings))
@@ -268,22 +324,29 @@ def _program_command() -> str:
 
 
 def _format_welcome(url: str, settings: SandboxSettings, *, config: Path | None = None) -> str:
-    lines = [
-        "",
-        f"  The Feishu sandbox:  {url}",
-        "",
-    ]
+    title = localized("The Feishu sandbox:", "飞书沙盒：")
+    lines = ["", f"  {title}  {url}", ""]
     if config is None:
         lines += [
-            "  Point a bot at it (both official SDKs work unchanged):",
+            localized(
+                "  Point a bot at it (both official SDKs work unchanged):",
+                "  把机器人连接到它（两个官方 SDK 无需修改）：",
+            ),
             f"    domain      {url}",
             f"    app id      {settings.app_id}",
             f"    app secret  {settings.app_secret}",
         ]
     else:
+        log = config.parent / LOG_FILE
         lines += [
-            "  Open it, pick an account, add a reward, and watch the card arrive in the referrer's chat.",
-            f"  The notifier is running; its log is {config.parent / LOG_FILE}. In another terminal:",
+            localized(
+                "  Open it, pick an account, add a reward, and watch the card arrive in the referrer's chat.",
+                "  打开网址，选一个账户，加一笔奖励，卡片就会出现在内推人的聊天里。",
+            ),
+            localized(
+                f"  The notifier is running; its log is {log}. In another terminal:",
+                f"  服务正在运行，日志在 {log}。在另一个终端运行：",
+            ),
             f"    {_program_command()} status --config {config}",
         ]
-    return "\n".join([*lines, "", "  Press Ctrl-C to stop.", ""])
+    return "\n".join([*lines, "", localized("  Press Ctrl-C to stop.", "  按 Ctrl-C 停止。"), ""])

@@ -14,7 +14,8 @@ from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import body_of
 from notifier.domain.withdrawal import STUCK_AFTER_MS, Withdrawal, WithdrawalState
 from notifier.flow.notices import NoticeWriter
-from notifier.operations.formatting import format_ago, format_iso, format_table
+from notifier.operations.formatting import format_ago, format_iso, format_table, label
+from notifier.operations.language import Language, get_language, localized
 from notifier.runtime import factories
 from notifier.store import accounts, audit, payouts, withdrawals
 from notifier.store.audit import AuditAction, AuditEntry, AuditRow
@@ -31,8 +32,12 @@ def list_withdrawals(
     if as_json:
         return _json([_order_json(order) for order in orders])
     if not orders:
-        return "No withdrawals."
-    heads = ("order id", "state", "account", "by", "requested", "tries", "amounts", "reason")
+        return localized("No withdrawals.", "没有提现。")
+    heads = (
+        ("order id", "state", "account", "by", "requested", "tries", "amounts", "reason")
+        if get_language() is Language.EN
+        else ("订单号", "状态", "账户", "发起人", "发起时间", "次数", "金额", "原因")
+    )
     now = to_millis(clock.now())
     return format_table(heads, [_cells(order, now) for order in orders])
 
@@ -48,27 +53,39 @@ def show_withdrawal(database: Database, order_id: str, *, as_json: bool) -> str 
     if as_json:
         money = {"state": payout.state, "reference": payout.reference} if payout else None
         return _json(_order_json(order) | {"payout": money, "audit": [_row_json(row) for row in trail_rows]})
-    lines = [
-        f"withdrawal    {order.order_id}, {order.state}",
-        f"account       {order.account.account_id}",
-        f"requested by  {order.requested_by} as {order.role}, {format_iso(order.requested_at)}",
-        f"kinds         {', '.join(order.kinds)}",
-        f"agreed        {_amounts(order.agreed)}",
-        f"at Feishu     {_amounts(order.expected)}",
-        f"withdrawn     {_amounts(order.withdrawn)}",
-        f"tries         {order.attempts}" + (", the outcome is not known" if _is_unknown(order) else ""),
-    ]
-    if order.withdrawn_at is not None:
-        lines.append(f"withdrawn at  {format_iso(order.withdrawn_at)} by Feishu's clock")
+    lines = _detail_lines(order)
     if payout is not None:
-        lines.append(f"payout        {payout.state}" + (f", {payout.reference}" if payout.reference else ""))
+        reference = f", {payout.reference}" if payout.reference else ""
+        lines.append(f"{label('payout', '付款')}{payout.state}{reference}")
     if order.reason:
-        lines.append(f"reason        {order.reason}" + (f" (code {order.code})" if order.code else ""))
+        code = localized(f" (code {order.code})", f"（错误码 {order.code}）") if order.code else ""
+        lines.append(f"{label('reason', '原因')}{order.reason}{code}")
     lines += [
         "",
         *(f"  {format_iso(row.at)}  {row.action}  {row.actor or '-'}  {row.outcome}" for row in trail_rows),
     ]
     return "\n".join(lines)
+
+
+def _detail_lines(order: Withdrawal) -> list[str]:
+    by = localized(f"{order.requested_by} as {order.role}", f"{order.requested_by}（{order.role}）")
+    unknown = localized(", the outcome is not known", "，结果不明") if _is_unknown(order) else ""
+    lines = [
+        f"{label('withdrawal', '提现')}{order.order_id}, {order.state}",
+        f"{label('account', '账户')}{order.account.account_id}",
+        f"{label('requested by', '发起人')}{by}, {format_iso(order.requested_at)}",
+        f"{label('kinds', '类型')}{', '.join(order.kinds)}",
+        f"{label('agreed', '确认金额')}{_amounts(order.agreed)}",
+        f"{label('at Feishu', '飞书余额')}{_amounts(order.expected)}",
+        f"{label('withdrawn', '已提现')}{_amounts(order.withdrawn)}",
+        f"{label('tries', '次数')}{order.attempts}{unknown}",
+    ]
+    if order.withdrawn_at is not None:
+        at = format_iso(order.withdrawn_at)
+        lines.append(
+            label("withdrawn at", "提现时间") + localized(f"{at} by Feishu's clock", f"{at}（飞书时间）")
+        )
+    return lines
 
 
 def resume_withdrawal(database: Database, clock: Clock, order_id: str) -> bool:
@@ -113,25 +130,24 @@ def end_withdrawal(
     def write(connection: Any) -> EndResult:  # noqa: ANN401 - the store's own connection
         order = withdrawals.find_by_order(connection, order_id)
         if order is None or order.state is not WithdrawalState.REQUESTED:
-            listed = "`notifier withdrawals list --state requested` shows those that have none"
-            return EndResult(is_ok=False, text=f"{order_id} has a result, or does not exist; {listed}.")
-        if withdrawals.is_claimed(connection, order):
-            return EndResult(
-                is_ok=False, text=f"{order_id} is being called right now; try again in a minute."
-            )
-        hours_left = (order.requested_at + STUCK_AFTER_MS - now) / HOUR_MS
-        if hours_left > 0:
+            listed = "notifier withdrawals list --state requested"
             return EndResult(
                 is_ok=False,
-                text=f"{order_id} is being retried; it can be ended in {hours_left:.1f} h if it still has no result.",
+                text=localized(
+                    f"{order_id} has a result, or does not exist; `{listed}` shows those that have none.",
+                    f"{order_id} 已有结果，或不存在；没有结果的见 `{listed}`。",
+                ),
             )
-        if is_withdrawn and not order.called:
-            return EndResult(
-                is_ok=False, text=f"Feishu was never called for {order_id}: nothing was withdrawn."
-            )
+        obstacle = _find_obstacle(connection, order, now=now, is_withdrawn=is_withdrawn)
+        if obstacle is not None:
+            return EndResult(is_ok=False, text=obstacle)
         if is_withdrawn:
             _finish_as_withdrawn(connection, order, notices, now=now)
-            text = f"{order_id} is withdrawn: {describe_amounts(order.agreed)}; its payout is created."
+            amounts = describe_amounts(order.agreed)
+            text = localized(
+                f"{order_id} is withdrawn: {amounts}; its payout is created.",
+                f"{order_id} 已提现：{amounts}；已创建付款。",
+            )
             return EndResult(is_ok=True, text=text)
         result = WithdrawalResult(
             state=WithdrawalState.ENDED, now=now, reason="ended by an operator: nothing was withdrawn"
@@ -141,9 +157,37 @@ def end_withdrawal(
         audit.add_manual_entry(
             connection, order_id, order.account_ref, "ended: nothing was withdrawn", now=now
         )
-        return EndResult(is_ok=True, text=f"{order_id} is ended; its cards offer the balance again.")
+        text = localized(
+            f"{order_id} is ended; its cards offer the balance again.",
+            f"{order_id} 已结束；卡片上可以重新提现。",
+        )
+        return EndResult(is_ok=True, text=text)
 
     return database.write(write).result()
+
+
+def _find_obstacle(
+    connection: Connection, order: Withdrawal, *, now: Millis, is_withdrawn: bool
+) -> str | None:
+    """Why the order cannot be ended now; None if it can."""
+    order_id = order.order_id
+    if withdrawals.is_claimed(connection, order):
+        return localized(
+            f"{order_id} is being called right now; try again in a minute.",
+            f"{order_id} 正在调用中，请一分钟后再试。",
+        )
+    hours_left = (order.requested_at + STUCK_AFTER_MS - now) / HOUR_MS
+    if hours_left > 0:
+        return localized(
+            f"{order_id} is being retried; it can be ended in {hours_left:.1f} h if it still has no result.",
+            f"{order_id} 正在重试；如果 {hours_left:.1f} 小时后仍没有结果，才可以结束。",
+        )
+    if is_withdrawn and not order.called:
+        return localized(
+            f"Feishu was never called for {order_id}: nothing was withdrawn.",
+            f"从未为 {order_id} 调用过飞书：没有提现。",
+        )
+    return None
 
 
 def _finish_as_withdrawn(
@@ -174,8 +218,12 @@ def list_audit_entries(
     if as_json:
         return _json([_row_json(row) for row in found])
     if not found:
-        return "Nothing in the audit trail."
-    heads = ("at", "what", "who", "account", "order", "message", "outcome")
+        return localized("Nothing in the audit trail.", "没有审计记录。")
+    heads = (
+        ("at", "what", "who", "account", "order", "message", "outcome")
+        if get_language() is Language.EN
+        else ("时间", "操作", "操作人", "账户", "订单", "消息", "结果")
+    )
     return format_table(heads, [_trail_cells(row) for row in found])
 
 

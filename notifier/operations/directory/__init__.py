@@ -1,0 +1,1 @@
+"""People and groups at Feishu, as the configuration needs them: ids for operators and chats."""

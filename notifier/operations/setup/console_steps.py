@@ -1,0 +1,147 @@
+"""The steps in the developer console that follow `notifier init`, with the names of the menus."""
+
+from collections.abc import Sequence
+
+from notifier.domain.scopes import SCOPES, Feature
+from notifier.operations.language import localized
+from notifier.operations.setup.config_text import HR, SetupChoices
+
+BALANCE_EVENT = "hire.referral_account.assets_update_v1"
+CARD_CALLBACK = "card.action.trigger"
+CREATE_ACCOUNTS = "hire:referral_account"
+TEST_SCOPE = "hire:external_referral_reward"
+"""The scope of `notifier try reward`."""
+LARK_HOST = "larksuite.com"
+
+
+def list_scopes(choices: SetupChoices) -> list[str]:
+    """Return the scopes that these choices need, each once. `notifier accounts` registers referrers with the second."""
+    features = [Feature.RECEIVE, Feature.WITHDRAW, Feature.SEND]
+    if choices.groups:
+        features += [Feature.GROUPS, Feature.OPERATORS]
+    scopes = [SCOPES[feature] for feature in features]
+    return scopes + ([TEST_SCOPE] if choices.is_test else [])
+
+
+def get_console_address(base_url: str) -> str:
+    """Return the address of the developer console; the sandbox has none of its own."""
+    host = "larksuite.com" if LARK_HOST in base_url else "feishu.cn"
+    return f"https://open.{host}/app"
+
+
+def list_console_steps(choices: SetupChoices) -> list[str]:
+    """Return the steps in the console, in their order, in the language of the locale."""
+    steps = [
+        localized(
+            f"Open {get_console_address(choices.base_url)} and choose the app {choices.app_id}.",
+            f"打开 {get_console_address(choices.base_url)}，进入应用 {choices.app_id}。",
+        ),
+        localized(
+            "Features › Add features (添加应用能力): add Bot (机器人).",
+            "应用能力 › 添加应用能力（Features › Add features）：添加“机器人”（Bot）。",
+        ),
+        localized(
+            "Permissions & Scopes (权限管理): add " + ", ".join(list_scopes(choices)) + ".",
+            "权限管理（Permissions & Scopes）› 开通权限：" + "、".join(list_scopes(choices)) + "。",
+        ),
+        localized(
+            "Permissions & Scopes (权限管理) › Contacts data range (通讯录权限范围): include all referrers.",
+            "权限管理（Permissions & Scopes）› 通讯录权限范围（Contacts data range）：包含所有内推人。",
+        ),
+        _subscription_step(),
+    ]
+    if choices.offer_to:
+        steps.append(_callback_step())
+    steps += [
+        localized(
+            "Only if the app has an IP allow list: Security Settings (安全设置) › IP allow list (IP 白名单): add this "
+            "machine's public address.",
+            "仅当应用启用了 IP 白名单时：安全设置（Security Settings）› IP 白名单（IP allow list），添加本机公网地址。",
+        ),
+        localized(
+            "Version Management & Release (版本管理与发布): create a version (创建版本), include all referrers in the "
+            "availability range (可用范围), and publish it (申请发布). An administrator approves it. Nothing above "
+            "takes effect before.",
+            "版本管理与发布（Version Management & Release）› 创建版本：可用范围（Availability）包含所有内推人，"
+            "申请发布，由管理员审核通过。发布前以上设置不生效。",
+        ),
+    ]
+    if choices.groups:
+        steps.append(
+            localized(
+                "In Feishu, each group: Settings (设置) › Bots (群机器人) › Add bot (添加机器人).",
+                "在飞书的每个群里：设置（Settings）› 群机器人（Bots）› 添加机器人（Add bot）。",
+            )
+        )
+    return steps
+
+
+def _subscription_step() -> str:
+    return localized(
+        "Start `notifier run` and keep it running: the console saves the next step only while it is connected. "
+        "Events & Callbacks (事件与回调) › Event configuration (事件配置): receive events through persistent "
+        f"connection (使用长连接接收事件), then add the event {BALANCE_EVENT}.",
+        "启动 `notifier run` 并保持运行（有客户端在线时后台才允许保存）。事件与回调（Events & Callbacks）› "
+        f"事件配置（Event configuration）：订阅方式选“使用长连接接收事件”（persistent "
+        f"connection），再添加事件 {BALANCE_EVENT}。",
+    )
+
+
+def _callback_step() -> str:
+    return localized(
+        "Events & Callbacks (事件与回调) › Callback configuration (回调配置): receive callbacks through persistent "
+        f"connection (使用长连接接收回调), then add {CARD_CALLBACK}.",
+        "事件与回调（Events & Callbacks）› 回调配置（Callback configuration）：订阅方式选“使用长连接接收回调”"
+        f"（persistent connection），再添加 {CARD_CALLBACK}。",
+    )
+
+
+def list_lark_notes(choices: SetupChoices) -> Sequence[str]:
+    """Return what is different in Lark; nothing for Feishu."""
+    if LARK_HOST not in choices.base_url:
+        return ()
+    return (
+        localized(
+            "Lark: we found no page of Feishu Hire's referral accounts there. Ask Lark's support whether your tenant "
+            "has them.",
+            "Lark：没有找到飞书招聘内推账户的文档，请向 Lark 客服确认你的租户是否支持。",
+        ),
+        localized(
+            "Lark: its documentation names only the webhook for clicks on cards. If the console offers no persistent "
+            "connection for callbacks, set feishu.transport: webhook.",
+            "Lark：文档只提到用 webhook 接收卡片点击。如果后台不能为回调选择长连接，请设置 feishu.transport: webhook。",
+        ),
+    )
+
+
+def list_commands(choices: SetupChoices) -> list[tuple[str, str]]:
+    """Return the commands that come next, each with its purpose."""
+    commands = [
+        (
+            "notifier doctor",
+            localized("checks all of it, and names what is missing", "逐项检查，指出还缺什么"),
+        ),
+        (
+            "notifier accounts import people.csv",
+            localized(
+                "registers the referrers: Feishu sends events for them alone",
+                "注册内推人：飞书只推送他们的事件",
+            ),
+        ),
+        ("notifier run", localized("receives events and sends cards", "接收事件、发送卡片")),
+    ]
+    if choices.is_test:
+        commands.append(
+            ("notifier try reward --account ID", localized("adds a reward for a test", "添加一笔测试奖励"))
+        )
+    if HR in choices.offer_to and not choices.groups[HR].operators:
+        commands.append(
+            (
+                "notifier people find --email ...",
+                localized(
+                    "finds the open_id of an operator: without one, nobody in the group may withdraw",
+                    "查询授权人员的 open_id：没有授权人员时，群里没有人能提现",
+                ),
+            )
+        )
+    return commands

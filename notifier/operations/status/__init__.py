@@ -1,0 +1,1 @@
+"""The report of `notifier status`: what it shows, and what needs attention."""
