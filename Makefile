@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 # The same with the packages that the service needs, and no others.
 RUN_READY := $(VENV)/.run-ready
+RELEASE := .cache/release
+RELEASE_READY := $(RELEASE)/.ready
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 OFFLINE = { echo "The packages could not be installed; the reason is above. The first run needs the network, once: later runs do not." >&2; exit 1; }
 # Port of the sandbox's page, such as make sandbox PORT=9000. 0 for any free port.
@@ -12,7 +14,7 @@ PORT   ?=
 # Parallel test processes. Most tests wait for other processes, so this may exceed the number of cores.
 WORKERS ?= 3
 
-.PHONY: help sandbox test check format lint types rooms deps bench kills torture fuzz lock clean
+.PHONY: help sandbox test check format lint types rooms deps bench kills torture fuzz release audit lock clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## ?/  make \1\t/'
@@ -60,10 +62,8 @@ deps: $(READY)     ## check that each dependency is used and each import declare
 
 check: lint types rooms deps test  ## all checks above; CI runs this
 
-bench: $(READY)    ## measure throughput and latency against their pairs (10 minutes)
-	PYTHONPATH=tests $(BIN)/python tests/bench/all.py
-	PYTHONPATH=tests $(BIN)/python tests/bench/receive.py
-	PYTHONPATH=tests $(BIN)/python tests/bench/render.py
+bench: $(READY)    ## measure each figure against its pair (15 minutes at most); KEEP=1 keeps the run for comparison
+	PYTHONPATH=tests $(BIN)/python tests/bench/all.py $(if $(KEEP),--keep)
 
 kills: $(READY)    ## 200 kills between a click and the last card (30 minutes)
 	NOTIFIER_TESTS_KILLS=200 $(BIN)/pytest tests/stories/test_withdrawal_kills.py
@@ -74,11 +74,24 @@ torture: $(READY)  ## all long tests and a table of counters (75 minutes)
 fuzz: $(READY)     ## 100,000 wrong frames and requests, and hostile cards (15 minutes)
 	PYTHONPATH=tests $(BIN)/python tests/torture/fuzz.py
 
+# The packages of a release have an environment of their own, so that the checks install no more than they need.
+$(RELEASE_READY): requirements/release.txt
+	@$(PYTHON) -m venv --clear $(RELEASE)
+	@$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/release.txt || $(OFFLINE)
+	@touch $(RELEASE_READY)
+
+release: $(RELEASE_READY)  ## build and check sdist, wheel and SBOM in dist/
+	@PYTHONPATH=tests $(RELEASE)/bin/python tests/release/main.py
+
+audit: $(RELEASE_READY)  ## look for known vulnerabilities of the run-time packages; needs the network
+	@PYTHONPATH=tests $(RELEASE)/bin/python tests/release/audit.py
+
 lock: $(READY)     ## update the pinned dependencies, with hashes
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet uv
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -o requirements/run.txt pyproject.toml
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/run.txt --group dev -o requirements/dev.txt pyproject.toml
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/dev.txt --group build -o requirements/build.txt
+	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/dev.txt --group release -o requirements/release.txt
 
 clean:             ## delete the virtual environment and caches
 	rm -rf $(VENV) .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from click.testing import CliRunner, Result
 
 from notifier.sandbox.settings import SECRET_PATTERN
 from notifier.store.engine.database import Database
+from support import postgres
 from support.clock import FakeClock
 from support.delivery_rows import check_plans
 from support.leaks import SecretLogHandler, fail_on_secret, fail_on_secret_in_folder
+from support.query_plans import PlanWatch
 
 pytest_plugins = ["notifier.sandbox.pytest_plugin"]
 
@@ -26,12 +29,61 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+BOTH_DATABASES = ("tests/store/", "tests/flow/test_statements.py")
+"""Tests with the fixture `database` that run on SQLite and PostgreSQL, unless a mark names one of the two."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs the tests of BOTH_DATABASES twice."""
+    if "store_url" not in metafunc.fixturenames:
+        return
+    definition = metafunc.definition
+    if definition.get_closest_marker("sqlite"):
+        return
+    if definition.get_closest_marker("postgresql"):
+        metafunc.parametrize("store_url", ["postgresql"], indirect=True)
+    elif definition.nodeid.startswith(BOTH_DATABASES):
+        metafunc.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    """SQLite in a file, as in production; migrated by the real migrations."""
-    opened = Database.open(f"sqlite:///{tmp_path}/notifier.db")
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a store for this test alone: a file that does not exist yet, or an empty migrated database."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite:///{tmp_path}/notifier.db"
+        return
+    url = postgres.create_database()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def _migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database, migrated by the real migrations: they take longer than most tests."""
+    file = tmp_path_factory.mktemp("migrated") / "notifier.db"
+    Database.open(f"sqlite:///{file}").close()
+    return file
+
+
+_plan_watch = PlanWatch()
+
+
+@pytest.fixture
+def database(store_url: str, tmp_path: Path, _migrated_file: Path) -> Iterator[Database]:
+    """An open store, migrated by the real migrations. SQLite is in a file, as in production.
+
+    No statement of the program may read a whole table that grows, but those of READ_ALL.
+    """
+    if store_url.startswith("sqlite"):
+        shutil.copyfile(_migrated_file, tmp_path / "notifier.db")
+    opened = Database.open(store_url)
+    if store_url.startswith("sqlite"):
+        _plan_watch.watch(opened)
     yield opened
     check_plans(opened)
+    if store_url.startswith("sqlite"):
+        scans = _plan_watch.check(opened)
+        assert not scans, "\n".join(scans)
     opened.close()
 
 

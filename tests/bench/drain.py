@@ -7,6 +7,7 @@ the share of the cards that have arrived when the quota allows all of them. With
 with a handler of Feishu's SDK that sends one card for each event. Nothing is asserted.
 """
 
+import gc
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
-from support.comparisons import Comparison, report, times
+from support.comparisons import Comparison, report
 from support.filled_store import insert_referrers
 from support.load import (
     LIFTED,
@@ -109,6 +110,8 @@ def count_cards(database: Database) -> int:
 def drain(box: FeishuBox, folder: Path, sending: str, cards: int, seconds: float) -> Drain:
     """Starts the notifier and waits until all cards have arrived, at most so many seconds after the first one."""
     before = count_messages(box)
+    gc.collect()
+    gc.freeze()  # Feishu pauses for no garbage collection; here it would make calls arrive together
     notifier = start_notifier(box, folder, ROUTES, sending=sending)
     connected, cpu = count_messages(box), cpu_seconds(notifier.pid)
     box.wait_for(lambda: count_messages(box) > before, "the first card", timeout=60)
@@ -143,10 +146,12 @@ def drain_limited(cards: int) -> Comparison:
     return Comparison(
         what=f"drain of {cards:,} cards under 50/s and 1,000/min",
         against="the quota",
-        figure=f"{arrived:,} cards in {limit:.0f} s, {result.refused} refused",
-        pair=f"{result.cards:,} cards",
-        ratio=f"{arrived / result.cards:.0%}",
-        aim="≥ 97 %, 0 refused",
+        figure=arrived,
+        pair=result.cards,
+        unit="cards",
+        is_higher_better=True,
+        note=f"in {limit:.0f} s, {result.refused} refused",
+        aim="≥ 0.97 ×, 0 refused",
     )
 
 
@@ -159,9 +164,10 @@ def drain_unlimited(cards: int) -> list[Comparison]:
         Comparison(
             what=f"cards a second end to end, limits lifted, {cards:,} waiting",
             against="a handler that sends inline with the SDK",
-            figure=f"{result.per_second:.1f} ({result.cpu_ms:.1f} ms CPU each)",
-            pair=f"{inline:.1f}",
-            ratio=times(result.per_second, inline),
+            figure=result.per_second,
+            pair=inline,
+            is_higher_better=True,
+            note=f"{result.cpu_ms:.1f} ms CPU each",
             aim="≥ 20 ×",
         )
     ]

@@ -25,6 +25,7 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.operations.sample_cards import _PAID, _WITHDRAWN, make_sample
 from notifier.runtime.factories import make_renderer
 from support.builders import ACCOUNT, CNY, MODIFIED_AT, change, notice
+from support.comparisons import Comparison, report
 
 RUNS = 30
 REF = "0123456789abcdef0123456789abcdef"
@@ -132,12 +133,20 @@ def cpu_ms(work: Callable[[], object], count: int) -> float:
 def main() -> None:
     """Print the table."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 25
-    rows = [f"{'CPU ms a card':<34}{'bytes':>8}{'card':>9}{'Jinja':>9}"]
+    found = []
     for name, render in kinds().items():
         body = render()
-        figures = cpu_ms(render, count), cpu_ms(plain_pair(body), count)
-        rows.append(f"{name:<34}{len(body.encode()):>8}" + "".join(f"{each:>9.3f}" for each in figures))
-    print("\n".join(rows))  # noqa: T201 - what a bench is for
+        found.append(
+            Comparison(
+                what=f"CPU of one rendered card, {name}",
+                against="Jinja alone, as many bytes",
+                figure=cpu_ms(render, count),
+                pair=cpu_ms(plain_pair(body), count),
+                unit="ms",
+                note=f"{len(body.encode()):,} bytes",
+            )
+        )
+    report(found)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from threading import Event
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from support.comparisons import Comparison, added_p50_p99, p50_p99, report, times
+from support.comparisons import TIMING_NOISE, Comparison, compare_latencies, report
 from support.load import (
     CHAT_PREFIX,
     LIFTED,
@@ -37,8 +37,8 @@ from support.load import (
 )
 from support.running import RunningNotifier
 
-SECONDS = 20.0
-IDLE_SECONDS = 20.0
+SECONDS = 15.0
+IDLE_SECONDS = 10.0
 KNOWN_ACCOUNTS = 240
 SAMPLE_PEOPLE = 4
 NEW_EVERY = 20
@@ -102,8 +102,8 @@ class Measured:
     refused: Counter[int]
 
 
-def measure(load: Load, seconds: float, *, measures_idle: bool) -> Measured:
-    """Runs one load and its pairs."""
+def measure(load: Load, seconds: float, *, measures_idle: bool, store_url: str | None = None) -> Measured:
+    """Runs one load and its pairs. store_url: another database than SQLite in a file."""
     count = int(load.per_second * seconds)
     if load.is_limited:
         count = min(count, CARDS_PER_MINUTE - KNOWN_ACCOUNTS)
@@ -113,10 +113,12 @@ def measure(load: Load, seconds: float, *, measures_idle: bool) -> Measured:
         folder = Path(name)
         add_groups(box)
         accounts = [account["account_id"] for account in box.accounts()]
-        warm_up(box, folder, accounts[:KNOWN_ACCOUNTS])
+        warm_up(box, folder, accounts[:KNOWN_ACCOUNTS], store_url)
         delay_answers(box)
         enforce_quotas(box, enforced=load.is_limited)
-        notifier = start_notifier(box, folder, routes(accounts, load.targets), sending=load.sending)
+        notifier = start_notifier(
+            box, folder, routes(accounts, load.targets), sending=load.sending, store_url=store_url
+        )
         idle = idle_share(notifier) if measures_idle else 0.0
         messages, refused = len(box.all_messages()), Counter(box.refusals())
         cpu, started = cpu_seconds(notifier.pid), time.monotonic()
@@ -142,9 +144,9 @@ def measure(load: Load, seconds: float, *, measures_idle: bool) -> Measured:
         )
 
 
-def warm_up(box: FeishuBox, folder: Path, accounts: Sequence[str]) -> None:
+def warm_up(box: FeishuBox, folder: Path, accounts: Sequence[str], store_url: str | None) -> None:
     """Every account gets its first card, so that its referrer is known."""
-    notifier = start_notifier(box, folder, "routes: [{name: all, to: [referrer]}]\n")
+    notifier = start_notifier(box, folder, "routes: [{name: all, to: [referrer]}]\n", store_url=store_url)
     push_paced(box, accounts, 100)
     notifier.wait_until_settled(seconds=SETTLE_SECONDS)
     notifier.stop()
@@ -187,20 +189,18 @@ def comparisons(all_measured: Sequence[Measured]) -> list[Comparison]:
     lone, thirty, limited, double = all_measured
     found = [
         cpu(thirty, "≤ 1/6"),
-        latency(thirty, "+ 25 / + 150 ms"),
+        *latency(thirty, ("+ 25 ms", "+ 150 ms")),
         cpu(lone, "≤ 1/3"),
-        latency(lone, ""),
+        *latency(lone),
         Comparison(
             what="CPU while idle, share of a core",
-            against="–",
-            figure=f"{lone.idle:.1%}",
-            pair="–",
-            ratio="–",
+            figure=100 * lone.idle,
+            unit="%",
             aim="≤ 1 %",
         ),
     ]
-    for each, aim in ((limited, "+ 50 / + 300 ms"), (double, "")):
-        found += [latency(each, aim), cpu(each, "")]
+    for each, aims in ((limited, ("+ 50 ms", "+ 300 ms")), (double, ("", ""))):
+        found += [*latency(each, aims), cpu(each, "")]
     return found
 
 
@@ -208,21 +208,21 @@ def cpu(measured: Measured, aim: str) -> Comparison:
     return Comparison(
         what=f"CPU per event, {measured.load.name}",
         against="the SDK's async send alone",
-        figure=f"{measured.cpu_ms:.1f} ms",
-        pair=f"{measured.sdk_cpu_ms:.1f} ms",
-        ratio=times(measured.cpu_ms, measured.sdk_cpu_ms),
+        figure=measured.cpu_ms,
+        pair=measured.sdk_cpu_ms,
+        unit="ms",
+        noise=TIMING_NOISE,
         aim=aim,
     )
 
 
-def latency(measured: Measured, aim: str) -> Comparison:
-    return Comparison(
-        what=f"event to card, {measured.load.name}, p50 / p99",
-        against="a bare HTTP round trip",
-        figure=p50_p99(measured.latencies.ms),
-        pair=p50_p99(measured.bare_ms),
-        ratio=added_p50_p99(measured.latencies.ms, measured.bare_ms),
-        aim=aim,
+def latency(measured: Measured, aims: tuple[str, str] = ("", "")) -> list[Comparison]:
+    return compare_latencies(
+        f"event to card, {measured.load.name}",
+        "a bare HTTP round trip",
+        measured.latencies.ms,
+        measured.bare_ms,
+        aims,
     )
 
 

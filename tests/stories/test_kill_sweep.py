@@ -22,30 +22,38 @@ KILLS = int(os.environ.get("NOTIFIER_TESTS_SWEEP_KILLS", "25"))
 SEED = int(os.environ.get("NOTIFIER_TESTS_SWEEP_SEED", "20260115"))
 
 
+@pytest.mark.parametrize(
+    "store_url, kills",
+    [("sqlite", KILLS), ("postgresql", KILLS // 2)],
+    indirect=["store_url"],
+    ids=["sqlite", "postgresql"],
+)
 @pytest.mark.timeout(120 + 5 * KILLS)
 def test_a_kill_in_any_gap_loses_nothing_and_repeats_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, store_url: str, kills: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started = time.monotonic()
-    with FeishuBox(crash_sweep.settings(KILLS)) as box:
+    with FeishuBox(crash_sweep.settings(kills)) as box:
         port = free_port()
         box.set_payout_report_url(f"http://127.0.0.1:{port}/payouts/report")
         more = crash_sweep.ROUTES + money.SETTINGS.format(url=box.url, port=port)
         with (
-            forked_notifier(box, tmp_path, more=more, timeout_seconds=2) as notifier,
+            forked_notifier(box, tmp_path, more=more, timeout_seconds=2, store_url=store_url) as notifier,
             notifier.open_database() as database,
         ):
             swept = crash_sweep.CrashSweep(notifier, database, random.Random(SEED))
-            swept.run(KILLS)
+            swept.run(kills)
         counted, zeros = swept.counted(), swept.zeros()
     seconds = time.monotonic() - started
-    figures.write_figures("kill crash_sweep", counted=counted, zeros=zeros, seconds=seconds)
+    figures.write_figures(
+        f"kill crash_sweep, {store_url.partition(':')[0]}", counted=counted, zeros=zeros, seconds=seconds
+    )
     with capsys.disabled():
         print(f"\n{counted} {zeros} in {seconds:.0f} s")  # noqa: T201 - figures are for whoever runs it
 
     assert dict.fromkeys(zeros, 0) == zeros, swept.list_problems()
-    if len(crash_sweep.GAPS) * 4 <= KILLS:
-        assert set() == set(crash_sweep.GAPS) - set(swept.hit), "every gap was hit"
+    if len(crash_sweep.GAPS) * 4 <= kills:
+        assert set() == set(crash_sweep.GAPS) - set(+swept.hit), "every gap was hit"
 
 
 @pytest.mark.parametrize("when, stored", [("before", 0), ("after", 1)])

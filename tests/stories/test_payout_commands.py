@@ -4,7 +4,6 @@ tests/test_cli_withdrawals.py has what each command prints and refuses.
 """
 
 import array
-import asyncio
 import fcntl
 import json
 import os
@@ -29,12 +28,13 @@ from notifier.config.settings import Config
 from notifier.domain.money import POINTS, Amounts
 from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import PayoutReport, PayoutRetry, PayoutState, body_of
-from notifier.runtime.lifecycle import registered_worker
-from notifier.store import audit, payouts, workers
+from notifier.runtime.leader import take_over
+from notifier.store import audit, payouts
 from notifier.store.engine.database import Database
+from notifier.store.processes import workers
+from notifier.store.processes.workers import NewWorker
 from notifier.store.schema.tables import deliveries, delivery_notices, notices
 from support.builders import CNY
-from support.clock import FakeClock
 from support.running import clean_environment
 from support.waiting import wait_until
 from support.withdrawal_rows import REFERRER, create_payout, create_withdrawn_order, read_payout
@@ -309,9 +309,9 @@ def test_an_export_that_could_not_be_marked_says_what_must_not_be_paid(
     os.mkfifo(pipe)
     words = typed(file, "payouts", "export", "--format", "json", "--output", str(pipe))
     with subprocess.Popen(words, stderr=subprocess.PIPE, env=clean_environment()) as exporting:
-        with pipe.open("rb") as reader:
-            other = sqlite3.connect(tmp_path / "notifier.db", isolation_level=None)
-            other.execute("BEGIN IMMEDIATE")
+        other = sqlite3.connect(tmp_path / "notifier.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pipe.open("rb") as reader:  # the payouts are written as soon as somebody reads
             reader.read()
         said = exporting.communicate(timeout=60)[1].decode()
         other.execute("ROLLBACK")
@@ -329,11 +329,7 @@ def test_a_call_that_a_crash_interrupted_is_not_stuck_without_an_address(
     create_payout(database, "rn-1", at=MARCH)
     database.write(lambda c: payouts.claim_due(c, now=MARCH * 2, limit=5, in_flight_ids=())).result()
 
-    async def start() -> None:
-        async with registered_worker(database, "w", FakeClock(), submits_payouts=False):
-            pass
-
-    asyncio.run(start())
+    database.write(lambda c: take_over(c, now=MARCH * 2, submits_payouts=False)).result()
 
     assert PayoutState.UNKNOWN is read_payout(database, "rn-1").state
     assert [] == ids(run(file, "payouts", "export", "--format", "json").stdout)
@@ -345,7 +341,9 @@ def test_a_running_notifier_that_submits_payouts_is_asked_not_the_settings_of_th
 ) -> None:
     """Without NOTIFIER_PAYOUTS__URL in the shell of the operator a row was exported and posted."""
     create_payout(database, "rn-1", at=MARCH)
-    database.write(lambda c: workers.register_worker(c, "w", now=MARCH, submits_payouts=True)).result()
+    database.write(
+        lambda c: workers.register_worker(c, NewWorker(worker_id="w", submits_payouts=True), now=MARCH)
+    ).result()
 
     ran = run(file, "payouts", "export", "--format", "json")
 

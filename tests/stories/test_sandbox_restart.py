@@ -13,10 +13,10 @@ from support.waiting import wait_until
 LIN_CHAT, LIN_ACCOUNT = "oc_sandbox_p2p_lin", "7000000000000000001"
 RECONCILED = "/open-apis/hire/v1/referral_account/get_account_assets"
 
-LISTS = ("people", "groups", "accounts", "messages", "images", "scopes", "events", "orders", "payouts")
+LISTS = ("people", "groups", "accounts", "messages", "images", "events", "orders", "payouts")
 EMPTY_SIDE = json.dumps(
-    {"format": 1, "clock": {"ahead_seconds": 0, "skipped_seconds": 0}, "last_modify_ms": 0, "uuids": {}}
-    | {"files": {}, "on_hold": False}
+    {"format": 2, "clock": {"ahead_seconds": 0, "skipped_seconds": 0}, "last_modify_ms": 0, "uuids": {}}
+    | {"files": {}, "on_hold": False, "console": {"draft": {}, "published": {}}}
     | {name: [] for name in LISTS}
 )
 

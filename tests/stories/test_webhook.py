@@ -193,11 +193,11 @@ def test_an_address_that_is_taken_is_said_with_its_setting(
 
 
 def test_check_says_how_posts_are_checked(notifier: RunningNotifier) -> None:
-    for words in (("check",), ("check", "--online")):
-        said = notifier.command(*words).stdout
-        assert "ok       webhook: 127.0.0.1:" in said
-        assert "checked by encrypt_key and verification_token" in said
-        assert "long connection" not in said
+    said = notifier.command("check").stdout
+    assert "ok       webhook: 127.0.0.1:" in said
+    assert "checked by encrypt_key and verification_token" in said
+    assert "long connection" not in said
+    assert "webhook is used instead: 127.0.0.1:" in notifier.command("doctor").stdout
 
 
 def test_the_process_does_without_the_sdk(notifier: RunningNotifier) -> None:

@@ -34,12 +34,13 @@ MODULES = (
     "notifier.feishu.long_connection.client",
     "notifier.store.schema.upgrade",
     "sqlalchemy.dialects.sqlite",
+    "sqlalchemy.dialects.postgresql.psycopg",
 )
 """All that a run imports while it starts."""
 
 CRASH_POINTS = {
     "start: worker registered": r"INSERT INTO workers",
-    "start: look-ups released": r"UPDATE accounts SET lookup_due_at=\? WHERE accounts.lookup_attempts",
+    "start: look-ups released": r"UPDATE accounts SET lookup_due_at=\? WHERE accounts.waits_since",
     "heartbeat": r"UPDATE workers",
     "event stored": r"INSERT INTO inbox",
     "event applied": r"UPDATE inbox SET state",
@@ -54,13 +55,15 @@ CRASH_POINTS = {
     "withdrawal call begun": r"UPDATE withdrawals SET attempts=.* expected=",
     "withdrawal finished": r"UPDATE withdrawals SET state=\?, worker_id=\?, withdrawn=",
     "own withdrawal seen": r"UPDATE withdrawals SET is_in_ledger",
-    "payout claimed": r"UPDATE payouts SET first_tried_at",
+    "payout claimed": r"UPDATE payouts SET state=\?, first_tried_at",
     "payout submitted": r"UPDATE payouts SET state=\?, attempts=",
     "payout reported": r"UPDATE payouts SET state=\?, sent_at=",
     "card change shown": r"UPDATE card_updates SET applied_version",
 }
 """What a transaction is called by a statement in it; one transaction may be several steps at once."""
 
+_PARAMETER = r"(?:\?|%\(\w+\)s(?:::\w+)?)"
+"""A parameter of SQLite or of PostgreSQL."""
 _WRITE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b")
 
 
@@ -68,7 +71,7 @@ class CrashPlan:
     """Kills this process at the nth time that a step is committed."""
 
     def __init__(self, *, step: str, when: str, nth: int, hit: Path) -> None:
-        self._pattern = re.compile(CRASH_POINTS[step], re.DOTALL)
+        self._pattern = re.compile(CRASH_POINTS[step].replace(r"\?", _PARAMETER), re.DOTALL)
         self._gap = {"step": step, "when": when}
         self._when, self._left, self._hit = when, nth, hit
         self._written = threading.local()

@@ -28,7 +28,8 @@ def fail_on_secret_in_folder(folder: Path) -> None:
 
 def _files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.rglob("*")):
-        if file.suffix not in CONFIG_SUFFIXES and file.is_file():
+        is_config = file.suffix in CONFIG_SUFFIXES or file.name.startswith(".env")  # and its copies
+        if not is_config and file.is_file():
             yield file
 
 

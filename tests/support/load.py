@@ -70,7 +70,13 @@ def routes(accounts: Sequence[str], targets: Callable[[int], Sequence[str]]) -> 
 
 
 def start_notifier(
-    box: FeishuBox, folder: Path, more: str, *, sending: str = LIFTED, log_level: str = "warning"
+    box: FeishuBox,
+    folder: Path,
+    more: str,
+    *,
+    sending: str = LIFTED,
+    log_level: str = "warning",
+    store_url: str | None = None,
 ) -> RunningNotifier:
     """Starts a notifier with withdraw buttons on all cards. more: YAML, such as the routes."""
     teams = {
@@ -80,6 +86,7 @@ def start_notifier(
     notifier = RunningNotifier(
         box,
         folder,
+        store_url=store_url,
         more=(
             f"{more}sending: {sending}\n"
             f"withdrawals: {{offer_to: {json.dumps(['referrer', *teams])}}}\n"

@@ -20,10 +20,11 @@ from notifier.flow.events.reconcile import ReconcileDeps, Reconciler
 from notifier.flow.notices import NoticeWriter
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from notifier.store import ledger, reconciliations
+from notifier.store import ledger, reconciliation_runs
 from notifier.store.engine.database import Database
 from notifier.store.inbox import EventInserter
-from notifier.store.schema.tables import accounts, notices, reconciliation_runs
+from notifier.store.schema.tables import accounts, notices
+from notifier.store.schema.tables import reconciliation_runs as runs_table
 from support.clock import FakeClock
 
 LIN = "7000000000000000001"
@@ -115,19 +116,19 @@ class ReconcileScene:
             await self.run_once()
             self.clock.advance(seconds=0.5)
 
-    def running(self) -> reconciliations.ReconciliationRun | None:
+    def running(self) -> reconciliation_runs.ReconciliationRun | None:
         with self.database.read() as connection:
-            return reconciliations.get_running(connection)
+            return reconciliation_runs.get_running(connection)
 
-    def newest(self) -> reconciliations.ReconciliationRun:
+    def newest(self) -> reconciliation_runs.ReconciliationRun:
         with self.database.read() as connection:
-            found = reconciliations.get_newest(connection)
+            found = reconciliation_runs.get_newest(connection)
         assert found is not None
         return found
 
     def sum_column(self, column: str) -> int:
         """Returns the sum over all runs."""
-        return sum(getattr(row, column) for row in self.rows(reconciliation_runs))
+        return sum(getattr(row, column) for row in self.rows(runs_table))
 
     def rows(self, table: sa.Table) -> list[Any]:
         with self.database.read() as connection:

@@ -28,7 +28,7 @@ feishu:
   app_secret: {app_secret}
   timeout_seconds: {timeout_seconds}
 {webhook}store:
-  url: sqlite:///{folder}/notifier.db
+  url: "{store_url}"
 groups:
   hr:
     chat_id: oc_sandbox_hr
@@ -60,6 +60,7 @@ class RunningNotifier:
 
     more: YAML that is added to the configuration. timeout_seconds: of calls to Feishu. program: arguments of Python
     before those of `notifier run`. webhook: events are sent to its webhook instead of its long connection.
+    store_url: another database than SQLite in `folder`.
     The attributes `environment` and `arguments` are added to each start. `start` also restarts a killed process.
     """
 
@@ -72,7 +73,10 @@ class RunningNotifier:
         timeout_seconds: float = 5,
         program: Sequence[str] = ("-m", "notifier"),
         webhook: bool = False,
+        store_url: str | None = None,
     ) -> None:
+        self.database_url = store_url or f"sqlite:///{folder}/notifier.db"
+        """The SQLAlchemy URL of its database."""
         port = free_port() if webhook else 0
         self.webhook_url = f"http://127.0.0.1:{port}/feishu/events" if webhook else ""
         self.box = box
@@ -85,21 +89,18 @@ class RunningNotifier:
                 url=box.url,
                 app_id=box.app_id,
                 app_secret=box.app_secret,
-                folder=folder,
+                store_url=self.database_url,
                 webhook=_webhook(box, port) if webhook else "",
                 more=more,
                 timeout_seconds=timeout_seconds,
             ),
             encoding="utf-8",
         )
+        self.health_port = 0
+        """Port of `health.listen`, if `more` sets it."""
         self.environment: dict[str, str] = {}
         self.arguments: tuple[str, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def database_url(self) -> str:
-        """The SQLAlchemy URL of its database."""
-        return f"sqlite:///{self.folder}/notifier.db"
 
     @property
     def log(self) -> str:
@@ -137,6 +138,11 @@ class RunningNotifier:
         """The id of the running process."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the process was ever started."""
+        return self._process is not None
 
     @property
     def ended(self) -> bool:
@@ -212,9 +218,10 @@ def _webhook(box: FeishuBox, port: int) -> str:
 
 
 def _is_settled(database: Database) -> bool:
+    """Events first: on PostgreSQL each statement sees what was committed before it, and an event becomes a delivery."""
     with database.read() as connection:
-        oldest_open_at = delivery_admin.get_oldest_open_at(connection)
-        return oldest_open_at is None and not inbox.count_by_state(connection).get("new")
+        has_new = bool(inbox.count_by_state(connection).get("new"))
+        return not has_new and delivery_admin.get_oldest_open_at(connection) is None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Waiting for a condition: quick when it holds, a clear message when it does not."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -21,3 +22,13 @@ def wait_until(condition: Callable[[], T | None], description: str, *, seconds: 
             raise AssertionError(f"not within {seconds:g} s: {description}")
         pause.wait(POLL_SECONDS)
     return answer
+
+
+async def wait_until_async(condition: Callable[[], bool], description: str, *, seconds: float = 20) -> None:
+    """The same while the event loop runs on."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - see above
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        raise AssertionError(f"not within {seconds:g} s: {description}") from None

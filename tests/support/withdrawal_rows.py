@@ -17,6 +17,7 @@ from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries
 from notifier.store.withdrawals import WithdrawalOrder, WithdrawalResult
 from support.builders import ACCOUNT, CNY
+from support.buttons import find_button
 from support.delivery_rows import LIN, NOW, account_ref, create_notice, mark_sent
 
 ADDRESS_BOOK = AddressBook(groups={"hr": "oc_hr", "fallback": "oc_fallback"}, fallback="fallback")
@@ -82,7 +83,7 @@ def create_withdrawn_order(
             amounts=WITHDRAWN_AMOUNTS,
             now=at,
         )
-        button = buttons.find_button(connection, name, address_book=ADDRESS_BOOK, now=at)
+        button = find_button(connection, name, address_book=ADDRESS_BOOK, now=at)
         assert button is not None
         order = WithdrawalOrder(
             order_id=order_id,
@@ -93,7 +94,7 @@ def create_withdrawn_order(
             click_key=f"click of {order_id}",
             now=at,
         )
-        begun = withdrawals.create_order(connection, order)
+        begun = withdrawals.create_orders(connection, [order])[0]
         assert begun is not None
         assert withdrawals.finish(
             connection,

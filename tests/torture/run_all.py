@@ -45,6 +45,11 @@ LONG_TESTS = (
         environment={"NOTIFIER_TESTS_SWEEP_KILLS": "1000"},
     ),
     LongTest(
+        name="replicas",
+        arguments=("-m", "pytest", "-q", "tests/stories/test_replicas.py"),
+        environment={"NOTIFIER_TESTS_REPLICA_KILLS": "40"},
+    ),
+    LongTest(
         name="power",
         arguments=("-m", "pytest", "-q", "tests/store/test_power_cuts.py"),
         environment={"NOTIFIER_TESTS_POWER_CUTS": "200"},
