@@ -518,7 +518,10 @@ def test_an_account_is_switched_off_and_on_and_read_again(tmp_path: Path, feishu
 def test_sync_names_the_balances_that_differed(
     tmp_path: Path, feishu_box: FeishuBox, *, is_running: bool
 ) -> None:
-    account, more = "7000000000000000001", "reconciliation: {grace_seconds: 0, on_connect: false, every_hours: null}\n"
+    account, more = (
+        "7000000000000000001",
+        "reconciliation: {grace_seconds: 0, on_connect: false, every_hours: null}\n",
+    )
     notifier = RunningNotifier(feishu_box, tmp_path, more=more)
     for name in ("lin", "chen"):
         assert 0 == notifier.command("accounts", "register", "--email", f"{name}@sandbox.example").returncode
