@@ -15,7 +15,7 @@ from notifier.cli.context import CLOCK_OPTION, CONFIG_OPTION, JSON_OPTION, load_
 from notifier.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from notifier.domain.card import Bilingual
     from notifier.operations.doctor.findings import Finding
@@ -76,6 +76,7 @@ def doctor(
                     canary=canary,
                     wait_seconds=wait_seconds,
                     show_progress=progress.show,
+                    announce=progress.announce,
                 )
             )
         )
@@ -98,6 +99,13 @@ class _Progress:
         if self._enabled:
             click.echo(f"\r\x1b[K{say(text, self._language)} ...", nl=False, err=True)
 
+    def announce(self, text: "Bilingual") -> None:
+        """Show what somebody must do now, also without a terminal."""
+        from notifier.operations.language import say  # noqa: PLC0415 - see above
+
+        self.clear()
+        click.echo(say(text, self._language), err=True)
+
     def clear(self) -> None:
         """Remove the line."""
         if self._enabled:
@@ -119,12 +127,29 @@ def _print(findings: "Sequence[Finding]", language: "Language", *, as_json: bool
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     has_signs, has_colours = _can_show_signs(), sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    for each in findings:
-        sign, plain, colour = SIGNS[each.state.value]
+
+    def show(state: str, subject: str, remedies: "Iterable[str]" = ()) -> None:
+        sign, plain, colour = SIGNS[state]
         shown = sign if has_signs else plain
-        click.echo(f"{click.style(shown, fg=colour) if has_colours else shown} {say(each.subject, language)}")
-        if remedy := say(each.remedy, language):
+        click.echo(f"{click.style(shown, fg=colour) if has_colours else shown} {subject}")
+        for remedy in remedies:
             click.echo(f"    {'→' if has_signs else '->'} {remedy}")
+
+    waiting: dict[str, list[str]] = {}
+    for each in findings:
+        if each.needs:
+            waiting.setdefault(each.needs, []).append(each.id)
+        else:
+            show(each.state.value, say(each.subject, language), say(each.remedy, language).splitlines())
+    subjects = {each.id: say(each.subject, language) for each in findings if not each.needs}
+    for needs, ids in waiting.items():
+        cause, listed = subjects.get(needs, needs), ", ".join(ids)
+        show(
+            "unknown",
+            say(
+                Bilingual(zh=f"未检查（{cause}）：{listed}", en=f"not examined ({cause}): {listed}"), language
+            ),
+        )
     total = Bilingual(
         zh=f"{problems} 个问题，{unknown} 项无法判断。" if problems or unknown else "一切正常。",
         en=f"{problems} problem{'' if problems == 1 else 's'}, {unknown} not proven."

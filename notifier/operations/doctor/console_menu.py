@@ -70,5 +70,5 @@ class Console:
 
 
 def join(*steps: Bilingual) -> Bilingual:
-    """Return several steps as one text."""
-    return Bilingual(zh="；".join(each.zh for each in steps), en="; ".join(each.en for each in steps))
+    """Return several steps as one text, a line each."""
+    return Bilingual(zh="\n".join(each.zh for each in steps), en="\n".join(each.en for each in steps))

@@ -32,6 +32,7 @@ from notifier.store import probe
 from notifier.store.engine.database import Database
 from notifier.store.probe import SetupFacts
 from notifier.store.processes import workers
+from notifier.store.processes.workers import WorkerRow
 from notifier.store.schema.upgrade import LATEST_REVISION
 
 
@@ -48,7 +49,9 @@ class Doctor:
     wait_seconds: float
     """How long to wait for the press of the test card."""
     show_progress: Callable[[Bilingual], None]
-    """Called before each stage, and when the test card was sent."""
+    """Called before each stage."""
+    announce: Callable[[Bilingual], None]
+    """Called when the test card was sent: somebody must press its button."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,6 +64,8 @@ class _Stored:
     """Long connections of our running processes."""
     is_running: bool = False
     """Whether a notifier runs on the database."""
+    live: Sequence[WorkerRow] = ()
+    """The processes that run."""
 
 
 def list_ids(config: Config, *, canary: bool) -> list[str]:
@@ -100,6 +105,7 @@ async def examine(doctor: Doctor) -> list[Finding]:
     with _open_stored(doctor, findings) as stored:
         findings.add(
             people_checks.examine_fallback(config),
+            history_checks.examine_process(config, stored.live),
             history_checks.examine_last_event(stored.facts),
             history_checks.examine_last_card(stored.facts),
         )
@@ -157,8 +163,8 @@ def _list_first_steps(config: Config, console: Console, *, canary: bool) -> Bili
     scopes = [SCOPES[feature] for feature in needed_features(config)]
     add_scopes = console.add_scopes(scopes)
     without_publish = Bilingual(
-        zh=add_scopes.zh.removesuffix(f"；{console.publish().zh}"),
-        en=add_scopes.en.removesuffix(f"; {console.publish().en}"),
+        zh=add_scopes.zh.removesuffix(f"\n{console.publish().zh}"),
+        en=add_scopes.en.removesuffix(f"\n{console.publish().en}"),
     )
     ranges = console.describe(
         VERSION_MENU,
@@ -270,7 +276,7 @@ async def _run_canary(
         seconds=doctor.wait_seconds,
         database=stored.database if stored.is_running else None,
         stop=stop,
-        on_sent=lambda: doctor.show_progress(
+        on_sent=lambda: doctor.announce(
             Bilingual(
                 zh="测试卡片已发送，请在飞书中点击按钮",
                 en="the test card was sent: press its button in Feishu",
@@ -314,7 +320,7 @@ def _read_stored(database: Database, doctor: Doctor) -> _Stored:
         live = workers.list_live(connection, now=now)
     connected = sum(each.connection_state == "connected" for each in live)
     is_running = bool(live) and any(each.is_receiving for each in live)
-    return _Stored(database=database, facts=facts, connections=connected, is_running=is_running)
+    return _Stored(database=database, facts=facts, connections=connected, is_running=is_running, live=live)
 
 
 def count_problems(findings: Sequence[Finding]) -> int:

@@ -65,7 +65,7 @@ def blocked(finding_id: str, needs: str) -> Finding:
     return Finding(
         id=finding_id,
         state=FindingState.UNKNOWN,
-        subject=Bilingual(zh=f"{finding_id}：未检查，需先解决 {needs}", en=f"{finding_id}: needs {needs}"),
+        subject=Bilingual(zh=f"{finding_id}：需先解决 {needs}", en=f"{finding_id}: needs {needs}"),
         needs=needs,
     )
 

@@ -1,19 +1,50 @@
-"""Checks of what has arrived and was sent so far: accounts, the last event, the last card."""
+"""Checks of the running process, and of what has arrived and was sent so far: accounts, last event, last card."""
+
+from collections.abc import Sequence
 
 from notifier.clock import from_millis
+from notifier.config.fingerprint import compute_fingerprint
+from notifier.config.settings import Config
 from notifier.domain.card import Bilingual
 from notifier.errors import AccountUnknown, CallError
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.operations.doctor.findings import Finding, ok, problem, unknown
 from notifier.store.probe import SetupFacts
+from notifier.store.processes.workers import WorkerRow
 
-HISTORY_IDS = ("accounts", "last_event", "last_card")
+HISTORY_IDS = ("process", "accounts", "last_event", "last_card")
 REGISTER = Bilingual(
     zh="注册内推人：notifier accounts import people.csv（飞书只为本应用注册的账户推送事件）",
     en="register the referrers: `notifier accounts import people.csv` (Feishu sends events only for accounts that this "
     "app registered)",
 )
+
+
+def examine_process(config: Config, live: Sequence[WorkerRow]) -> Finding:
+    """Whether a notifier runs, with this configuration. live: the processes that run on the database."""
+    if not live:
+        return unknown(
+            "process",
+            "没有运行中的服务",
+            "no notifier runs on this database",
+            Bilingual(zh="启动 notifier run", en="start `notifier run`"),
+        )
+    names = "、".join(each.name for each in live), ", ".join(each.name for each in live)
+    has_secret = bool(config.feishu.app_secret.get_secret_value())
+    wanted = compute_fingerprint(config) if has_secret else ""
+    outdated = [each for each in live if wanted and each.config_fingerprint != wanted]
+    if not outdated:
+        return ok("process", f"运行中的服务：{names[0]}", f"running: {names[1]}")
+    return problem(
+        "process",
+        f"运行中的服务使用的不是当前配置：{'、'.join(each.name for each in outdated)}",
+        f"running with another configuration than this one: {', '.join(each.name for each in outdated)}",
+        Bilingual(
+            zh="重启服务：配置在启动时读取（环境变量也算在内）",
+            en="restart it: the configuration, with its environment variables, is read at the start",
+        ),
+    )
 
 
 async def examine_accounts(api: FeishuApi | None, facts: SetupFacts | None) -> Finding:

@@ -75,7 +75,10 @@ def examine_database(url: str) -> Iterable[Finding]:
     place = backend.describe(backend.parse_url(url))
     file = backend.get_file(url)
     if file is not None and not file.exists():
-        return [_examine_folder(file, place), ok("schema", "启动时创建", "created at the first start")]
+        return [
+            _examine_folder(file, place),
+            ok("schema", "数据库结构在首次启动时创建", "the schema is created at the first start"),
+        ]
     found = probe.find_problem(url)
     if found is not None:
         remedy = Bilingual(zh="按上面的提示处理", en="do what the text says")

@@ -260,7 +260,8 @@ def examine_fallback(config: Config) -> Finding:
         return ok(
             "fallback_group", f"兜底群：{config.fallback_group}", f"fallback group: {config.fallback_group}"
         )
-    return problem(
+    report = problem if config.groups else unknown
+    return report(
         "fallback_group",
         "未设置兜底群：无法送达本人的卡片不会送达任何人",
         "fallback_group is not set: a card that cannot reach its person reaches nobody",

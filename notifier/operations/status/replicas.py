@@ -19,6 +19,12 @@ DIFFERENT_CONFIGURATIONS = Bilingual(
 )
 
 
+OLD_CONFIGURATION = Bilingual(
+    zh="运行中的进程使用的不是当前配置：请重启",
+    en="the running process does not use this configuration: restart it",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replicas:
     """The processes on one database."""
@@ -31,6 +37,8 @@ class Replicas:
     """worker_id of the one that leads; None: none does."""
     term: int
     """The term of the leader. 0: the only process leads."""
+    fingerprint: str = ""
+    """Fingerprint of the configuration of this command; "" if it has no secret, and none can be computed."""
 
     @property
     def shown(self) -> WorkerRow | None:
@@ -43,13 +51,21 @@ class Replicas:
         """How many long connections they hold; at least one is expected."""
         return max(1, sum(each.connection_state == "connected" for each in self.live))
 
+    @property
+    def has_old_configuration(self) -> bool:
+        """Whether all processes have the same configuration, but not that of this command."""
+        running = {each.config_fingerprint for each in self.live}
+        return bool(self.fingerprint) and len(running) == 1 and self.fingerprint not in running
+
     def attention(self, language: Language | None = None) -> list[str]:
         """What needs attention. language: None for that of the locale."""
-        if not self.is_shared or not self.live:
-            return []
-        found = [] if self.leader_id is not None else [localized("no replica leads", "没有主进程", language)]
+        found = []
+        if self.is_shared and self.live and self.leader_id is None:
+            found.append(localized("no replica leads", "没有主进程", language))
         if len({each.config_fingerprint for each in self.live}) > 1:
             found.append(localized("configurations of the replicas differ", "各进程的配置不一致", language))
+        if self.has_old_configuration:
+            found.append(say(OLD_CONFIGURATION, language))
         return found
 
     def lines(self, now: Millis) -> Iterable[str]:
@@ -91,8 +107,8 @@ class Replicas:
         ]
 
 
-def read_replicas(connection: Connection, *, is_shared: bool, now: Millis) -> Replicas:
-    """Read the processes from their heartbeats. now: Unix milliseconds."""
+def read_replicas(connection: Connection, *, is_shared: bool, now: Millis, fingerprint: str = "") -> Replicas:
+    """Read the processes from their heartbeats. now: Unix milliseconds. fingerprint: as in Replicas."""
     live = workers.list_live(connection, now=now)
     lease = leadership.load_lease(connection) if is_shared else None
     leads = lease is not None and lease.remaining_ms > 0
@@ -101,4 +117,5 @@ def read_replicas(connection: Connection, *, is_shared: bool, now: Millis) -> Re
         live=live,
         leader_id=lease.worker_id if lease is not None and leads else None,
         term=lease.term if lease is not None else 0,
+        fingerprint=fingerprint,
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from notifier.clock import DAY_MS, Clock, Millis, to_millis
+from notifier.config.fingerprint import compute_fingerprint
 from notifier.config.settings import Config
 from notifier.domain.payout import PayoutState
 from notifier.flow.digests.progress import DigestProgress, DigestWatch
@@ -117,7 +118,12 @@ def _read_status(database: Database, now: Millis, config: Config) -> Status:
     sending, days = config.sending, config.payouts.alarm_after_days
     per_minute = min(sending.per_minute, 60 * sending.per_second)
     with database.read() as connection:
-        replicas = read_replicas(connection, is_shared=database.is_shared, now=now)
+        replicas = read_replicas(
+            connection,
+            is_shared=database.is_shared,
+            now=now,
+            fingerprint=compute_fingerprint(config) if config.feishu.app_secret.get_secret_value() else "",
+        )
         deliveries = delivery_admin.count_by_state(connection)
         oldest = delivery_admin.get_oldest_open_at(connection)
         waiting = sum(deliveries.get(state, 0) for state in ("waiting", "ready", "sending"))
