@@ -66,14 +66,16 @@ class QuarantinedEntry:
 class EventInserter:
     """Batch job of the writer that stores events. An event whose key exists is ignored."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, state: InboxState = InboxState.NEW) -> None:
+        """state: DONE for events that are handled in the transaction that stores them."""
         self._clock = clock
+        self._state = state
         self._repeated = 0
 
     def __call__(self, connection: Connection, events: Sequence[Event]) -> Sequence[None]:
         """Insert the events. An event that is stored already is skipped."""
         now = to_millis(self._clock.now())
-        stored = insert_or_ignore(connection, inbox, [_row(event, received_at=now) for event in events])
+        stored = insert_or_ignore(connection, inbox, [_row(event, self._state, now) for event in events])
         self._repeated += len(events) - stored
         return [None] * len(events)
 
@@ -83,7 +85,7 @@ class EventInserter:
         return repeated
 
 
-def _row(event: Event, *, received_at: Millis) -> dict[str, object]:
+def _row(event: Event, state: InboxState, received_at: Millis) -> dict[str, object]:
     """Truncate labels to their column lengths. The payload still contains them in full."""
     return {
         "app_id": event.app_id[:64],
@@ -93,7 +95,7 @@ def _row(event: Event, *, received_at: Millis) -> dict[str, object]:
         "created_at": event.created_at,
         "received_at": received_at,
         "payload": event.payload,
-        "state": InboxState.NEW,
+        "state": state,
     }
 
 

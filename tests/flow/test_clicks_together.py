@@ -16,7 +16,7 @@ from notifier.domain.money import Kind
 from notifier.domain.withdrawal import PressOutcome, WithdrawOffer
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.withdrawals.click import ClickDeps, ClickHandler
-from notifier.store import accounts, audit, ledger
+from notifier.store import accounts, audit, inbox, ledger
 from notifier.store.cards import buttons
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import balances
@@ -110,6 +110,7 @@ def test_any_number_of_clicks_costs_the_same_number_of_statements(tmp_path: Path
         assert [True, False, False] * (count // 3) == [each.wakes for each in decisions]
         with database.read() as connection:
             outcomes = Counter(row.outcome for row in audit.list_entries(connection, limit=1_000))
+            assert {"done": count} == inbox.count_by_state(connection)
         assert count // 3 == outcomes[PressOutcome.STALE] == outcomes[PressOutcome.BEGIN]
         database.close()
 

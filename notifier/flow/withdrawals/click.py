@@ -96,7 +96,7 @@ class ClickHandler:
     def __init__(self, database: Database, deps: ClickDeps) -> None:
         self._database = database
         self._deps = deps
-        self._accept = inbox.EventInserter(deps.clock)
+        self._accept = inbox.EventInserter(deps.clock, inbox.InboxState.DONE)
         self._render_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="click")
 
     def accept(self, event: Event) -> "Future[Answer]":
