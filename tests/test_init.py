@@ -111,7 +111,7 @@ def test_the_name_of_a_group_becomes_a_comment(feishu_box: FeishuBox, tmp_path: 
         (["--group", "hr=om_1"], "", "neither a number of the list nor a chat_id"),
         (["--group", "HR=oc_1"], "", "write NAME=CHAT_ID"),
         (["--group", "referrer=oc_1"], "", "write NAME=CHAT_ID"),
-        (["--operator", "zhou"], "", "an operator is an open_id"),
+        (["--operator", "zhou"], "", "an operator is an e-mail address"),
         (
             ["--app-id", "cli_a1b2", "--secret-file", "-", "--offline", "--withdraw", "hr"],
             "s3cret",
@@ -294,7 +294,6 @@ def test_a_person_is_asked_and_chooses_from_the_groups(feishu_box: FeishuBox, tm
         terminal.answer("App ID: ", feishu_box.app_id)
         terminal.answer("App secret (not shown): ", "a-wrong-one")
         terminal.expect("The app secret is wrong (code 10015).")
-        terminal.answer(f"App ID [{feishu_box.app_id}]: ", "")
         terminal.answer("App secret (not shown): ", feishu_box.app_secret)
         terminal.expect("Feishu accepts the app.")
         terminal.answer("Is it a test app, without real rewards? [y/N]: ", "y")
@@ -304,10 +303,11 @@ def test_a_person_is_asked_and_chooses_from_the_groups(feishu_box: FeishuBox, tm
         terminal.expect("99 is neither a number of the list")
         terminal.answer("HR group", str(1 + [HR, FALLBACK].index(HR)))
         terminal.answer("Fallback group", FALLBACK)
+        terminal.answer("Another group, such as sales=2", "")
         terminal.answer("Withdraw button on the cards", "4")
-        terminal.answer("open_ids of those who may withdraw", "zhou")
-        terminal.expect("an operator is an open_id")
-        terminal.answer("open_ids of those who may withdraw", "ou_sandbox_zhou")
+        terminal.answer("addresses or open_ids of those who may withdraw", "zhou")
+        terminal.expect("an operator is an e-mail address, or an open_id")
+        terminal.answer("addresses or open_ids of those who may withdraw", "zhou@sandbox.example")
         terminal.expect("notifier doctor")
         assert 0 == terminal.wait_end()
         assert feishu_box.app_secret not in terminal.text
@@ -322,6 +322,38 @@ def test_a_person_is_asked_and_chooses_from_the_groups(feishu_box: FeishuBox, tm
     )
 
 
+def test_former_answers_are_offered_again(feishu_box: FeishuBox, tmp_path: Path) -> None:
+    run(
+        tmp_path,
+        *("--app-id", feishu_box.app_id, "--base-url", feishu_box.url, "--secret-file", "-"),
+        *("--group", f"hr={HR}", "--operator", "zhou@sandbox.example", "--withdraw", "hr", "--test-app"),
+        secret=feishu_box.app_secret + "\n",
+    )
+    before = load_config(tmp_path / "config.yaml", {}).config
+    with on_terminal("init", folder=tmp_path) as terminal:
+        terminal.answer("Replace it and keep a copy?", "y")
+        terminal.answer(f"another address [{feishu_box.url}]: ", "")
+        terminal.answer(f"App ID [{feishu_box.app_id}]: ", "")
+        terminal.answer("Enter keeps the present one", "")
+        terminal.answer("Is it a test app, without real rewards? [Y/n]: ", "")
+        terminal.answer(f"none) [{HR}]: ", "")
+        terminal.answer(f"none) [{HR}]: ", "")
+        terminal.answer("Another group, such as sales=2", "sales 2")
+        terminal.expect("write NAME=CHAT_ID")
+        terminal.answer("Another group, such as sales=2", f"sales={FALLBACK}")
+        terminal.answer("Another group, such as sales=2", "")
+        terminal.answer("4 both [3]: ", "")
+        terminal.answer("[zhou@sandbox.example]: ", "")
+        assert 0 == terminal.wait_end()
+        assert feishu_box.app_secret not in terminal.text
+        assert "feishu.app" not in terminal.text
+
+    after = load_config(tmp_path / "config.yaml", {}).config
+    assert before.feishu == after.feishu
+    assert (before.groups["hr"], FALLBACK) == (after.groups["hr"], after.groups["sales"].chat_id)
+    assert ({"hr", "sales"}, ("hr",)) == (set(after.groups), after.withdrawals.offer_to)
+
+
 def test_the_questions_are_chinese_in_a_chinese_terminal(feishu_box: FeishuBox, tmp_path: Path) -> None:
     feishu_box.set_scopes(DEFAULT_SCOPES - {"im:chat:readonly"})
     with on_terminal("init", folder=tmp_path, environment=CHINESE) as terminal:
@@ -330,9 +362,10 @@ def test_the_questions_are_chinese_in_a_chinese_terminal(feishu_box: FeishuBox, 
         terminal.answer("App Secret（输入时不显示）", feishu_box.app_secret)
         terminal.expect("飞书接受该应用。")
         terminal.answer("这是没有真实奖励的测试应用吗？", "")
-        terminal.expect("无法列出群：缺少权限 im:chat:readonly（错误码 99991672）")
+        terminal.expect("无法列出群：缺少权限 im:chat:readonly，或含该权限的版本尚未发布（错误码 99991672）")
         terminal.answer("HR 群", "")
         terminal.answer("兜底群", "")
+        terminal.answer("其他群", "")
         terminal.answer("卡片上的“提现”按钮", "3")
         terminal.expect("没有设置 HR 群。")
         terminal.answer("卡片上的“提现”按钮", "1")
@@ -367,6 +400,7 @@ def _until_offer(terminal: TerminalSession, box: FeishuBox) -> None:
     terminal.type("\n")
     terminal.answer("HR group", "")
     terminal.answer("Fallback group", "")
+    terminal.answer("Another group", "")
     terminal.expect("Withdraw button")
 
 
@@ -390,7 +424,7 @@ def test_control_c_at_any_question_leaves_nothing(
 def test_a_person_may_keep_what_exists(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("# mine\n", encoding="utf-8")
     with on_terminal("init", folder=tmp_path) as terminal:
-        terminal.answer("config.yaml: exists already. Replace it and keep a copy? [y/N]: ", "")
+        terminal.answer("config.yaml: exists already. Replace it and keep a copy?", "")
         terminal.expect("nothing was changed.")
         assert 1 == terminal.wait_end()
 
@@ -412,6 +446,7 @@ def test_a_terminal_that_is_not_utf_8_shows_what_it_can(
         terminal.expect(HR)
         terminal.answer("HR group", "1")
         terminal.answer("Fallback group", "")
+        terminal.answer("Another group", "")
         terminal.answer("Withdraw button", "2")
         terminal.expect("notifier doctor")
         assert 0 == terminal.wait_end(), terminal.text

@@ -1,6 +1,7 @@
 """The command `notifier init`: asks for what a first run needs, and writes config.yaml and .env."""
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 from notifier.cli.colours import BAD, GOOD, WARNING, paint
 from notifier.cli.context import print_error
 from notifier.cli.setup import questions as init_questions
+from notifier.cli.setup.group_questions import ask_for_groups
 from notifier.cli.setup.questions import Questions
 from notifier.errors import ConfigError
 from notifier.operations.language import localized
@@ -79,25 +81,34 @@ def init(  # noqa: PLR0913 - one argument per option
     from notifier.operations.setup.config_text import GroupSetup  # noqa: PLC0415 - heavy imports inside
     from notifier.operations.setup.files import find_files  # noqa: PLC0415 - as above
 
+    logging.getLogger().addHandler(logging.NullHandler())  # what Feishu answers is shown as text
     questions = Questions(is_interactive=not yes and sys.stdin.isatty() and sys.stderr.isatty())
     named = dict(init_questions.parse_group_option(each) for each in groups)
     people = init_questions.parse_operators(" ".join(operators))
     try:
         files = find_files(config_path)
         _confirm_replacing(files, questions, yes=yes)
+        former, former_secret = _read_former(files, questions)
         address, app_id, secret, access = _ask_for_app(
-            questions, base_url, app_id, secret_file, is_checked=not offline, yes=yes
+            questions,
+            base_url,
+            app_id,
+            _find_secret(secret_file),
+            former=former,
+            former_secret=former_secret,
+            is_checked=not offline,
+            yes=yes,
         )
         is_test = test_app or questions.confirm(
             localized("Is it a test app, without real rewards?", "这是没有真实奖励的测试应用吗？"),
-            default=False,
+            default=former.is_test,
         )
         chosen = {name: GroupSetup(chat_id=chat_id) for name, chat_id in named.items()}
         if not chosen:
-            chosen = _ask_for_groups(questions, access)
-        offer = _ask_for_offer(questions, withdraw, has_hr=init_questions.HR in chosen)
+            chosen = ask_for_groups(questions, access, former)
+        offer = _ask_for_offer(questions, withdraw, former, has_hr=init_questions.HR in chosen)
         if init_questions.HR in offer and not people:
-            people = _ask_for_operators(questions)
+            people = _ask_for_operators(questions, former)
         choices = _make_choices(address, app_id, chosen, people, offer, access, is_test=is_test)
         _write(files, choices, secret)
     except click.Abort:
@@ -119,8 +130,9 @@ def _confirm_replacing(files: "SetupFiles", questions: Questions, *, yes: bool) 
         )
     if not questions.confirm(
         localized(
-            f"{existing}: exists already. Replace it and keep a copy?",
-            f"{existing}：已存在。替换并保留副本？",
+            f"{existing}: exists already. Replace it and keep a copy? Its answers are offered again; other settings "
+            "start from the example.",
+            f"{existing}：已存在。替换并保留副本？原来的回答会作为默认值，其余设置恢复为示例的值。",
         ),
         default=False,
     ):
@@ -128,12 +140,29 @@ def _confirm_replacing(files: "SetupFiles", questions: Questions, *, yes: bool) 
         sys.exit(1)
 
 
+def _read_former(files: "SetupFiles", questions: Questions) -> "tuple[SetupChoices, str]":
+    """Return the answers in existing files, and the secret, to offer them again; without a terminal nothing."""
+    from notifier.config.loader import load_config  # noqa: PLC0415 - as above
+    from notifier.operations.setup import config_text  # noqa: PLC0415 - as above
+
+    nothing = config_text.SetupChoices(app_id="", base_url="")
+    if not questions.is_interactive or not files.config.exists():
+        return nothing, ""
+    try:
+        config = load_config(files.config).config
+    except ConfigError:
+        return nothing, ""
+    return config_text.read_choices(config), config.feishu.app_secret.get_secret_value()
+
+
 def _ask_for_app(
     questions: Questions,
     base_url: str | None,
     app_id: str | None,
-    secret_file: Path | None,
+    secret: str,
     *,
+    former: "SetupChoices",
+    former_secret: str,
     is_checked: bool,
     yes: bool,
 ) -> "tuple[str, str, str, AccessResult]":
@@ -141,18 +170,19 @@ def _ask_for_app(
     from notifier.operations.setup.access import AccessResult  # noqa: PLC0415 - as above
 
     text = localized("1 Feishu, 2 Lark, or another address", "1 飞书，2 Lark，或其他地址")
-    given = base_url or questions.ask(text, init_questions.parse_address, option="--base-url", default="1")
+    given = base_url or questions.ask(
+        text, init_questions.parse_address, option="--base-url", default=former.base_url or "1"
+    )
     address = init_questions.parse_address(given)
-    secret = _find_secret(secret_file)
     while True:
         app_id = init_questions.parse_app_id(
-            app_id or questions.ask("App ID", init_questions.parse_app_id, option="--app-id")
+            app_id
+            or questions.ask(
+                "App ID", init_questions.parse_app_id, option="--app-id", default=former.app_id or None
+            )
         )
         if not secret:
-            text = localized("App secret (not shown)", "App Secret（输入时不显示）")
-            secret = init_questions.parse_secret(
-                questions.ask(text, init_questions.parse_secret, option="--secret-file", hidden=True)
-            )
+            secret = _ask_for_secret(questions, former_secret if app_id == former.app_id else "")
         access = _check(address, app_id, secret) if is_checked else AccessResult()
         if not access.problem:
             return address, app_id, secret, access
@@ -161,13 +191,33 @@ def _ask_for_app(
             raise ConfigError(access.problem if access.is_refused else f"{access.problem} {hint}")
         click.echo(paint(access.problem, BAD, stream=sys.stderr), err=True)
         if access.is_refused:
-            app_id = questions.ask("App ID", init_questions.parse_app_id, option="--app-id", default=app_id)
-            secret = ""
+            if not access.is_secret_wrong:
+                app_id = questions.ask(
+                    "App ID", init_questions.parse_app_id, option="--app-id", default=app_id
+                )
+            secret = former_secret = ""
             continue
         question = localized("Write the files anyway?", "仍然写入文件？")
         if not yes and not questions.confirm(question, default=False):
             raise click.Abort
         return address, app_id, secret, access
+
+
+def _ask_for_secret(questions: Questions, former_secret: str) -> str:
+    text = localized("App secret (not shown)", "App Secret（输入时不显示）")
+    if former_secret:
+        text = localized(
+            "App secret (not shown; Enter keeps the present one)",
+            "App Secret（输入时不显示，直接回车沿用原值）",
+        )
+    answer = questions.ask(
+        text,
+        init_questions.parse_secret,
+        option="--secret-file",
+        default=former_secret or None,
+        hidden=True,
+    )
+    return init_questions.parse_secret(answer)
 
 
 def _find_secret(secret_file: Path | None) -> str:
@@ -193,52 +243,9 @@ def _check(address: str, app_id: str, secret: str) -> "AccessResult":
     return access
 
 
-def _ask_for_groups(questions: Questions, access: "AccessResult") -> "dict[str, GroupSetup]":
-    """Return the groups by name. Without a terminal there are none."""
-    from notifier.operations.setup.config_text import FALLBACK, HR, GroupSetup  # noqa: PLC0415 - as above
-
-    if not questions.is_interactive:
-        return {}
-    if access.chats_problem:
-        text = localized(
-            f"The groups cannot be listed: {access.chats_problem}. You can write a chat_id.",
-            f"无法列出群：{access.chats_problem}。可以直接填写 chat_id。",
-        )
-        click.echo(paint(text, WARNING, stream=sys.stderr), err=True)
-    elif not access.chats:
-        text = localized("The bot is not in any group yet.", "机器人还没有加入任何群。")
-        click.echo(text, err=True)
-    for number, chat in enumerate(access.chats[: init_questions.MAX_LISTED], 1):
-        click.echo(f"  {number:>3}  {chat.name}  {chat.chat_id}", err=True)
-
-    def ask(text: str, default: str) -> str:
-        answer = questions.ask(
-            text,
-            lambda each: init_questions.parse_chat(each, access.chats),
-            option="--group",
-            default=default,
-        )
-        return init_questions.parse_chat(answer, access.chats)
-
-    hr = ask(
-        localized(
-            "HR group, which receives every card (number or chat_id; empty: none)",
-            "HR 群，接收所有卡片（序号或 chat_id，不需要则直接回车）",
-        ),
-        "",
-    )
-    fallback = ask(
-        localized(
-            "Fallback group, for cards that cannot be sent and for alarms (number or chat_id; empty: none)",
-            "兜底群，接收无法送达的卡片和告警（序号或 chat_id，不需要则直接回车）",
-        ),
-        hr,
-    )
-    chosen = {HR: hr, FALLBACK: fallback}
-    return {name: GroupSetup(chat_id=chat_id) for name, chat_id in chosen.items() if chat_id}
-
-
-def _ask_for_offer(questions: Questions, withdraw: tuple[str, ...], *, has_hr: bool) -> tuple[str, ...]:
+def _ask_for_offer(
+    questions: Questions, withdraw: tuple[str, ...], former: "SetupChoices", *, has_hr: bool
+) -> tuple[str, ...]:
     if withdraw:
         offer = tuple(dict.fromkeys(each for each in withdraw if each != init_questions.NOBODY))
     else:
@@ -253,7 +260,8 @@ def _ask_for_offer(questions: Questions, withdraw: tuple[str, ...], *, has_hr: b
                 raise click.UsageError(localized("There is no HR group.", "没有设置 HR 群。"))
             return parsed
 
-        offer = init_questions.parse_offer(questions.ask(text, parse, option="--withdraw", default="1"))
+        default = init_questions.describe_offer([each for each in former.offer_to if has_hr or each != "hr"])
+        offer = init_questions.parse_offer(questions.ask(text, parse, option="--withdraw", default=default))
     if init_questions.HR in offer and not has_hr:
         raise click.UsageError(
             localized("--withdraw hr needs --group hr=oc_...", "--withdraw hr 需要 --group hr=oc_...")
@@ -261,12 +269,13 @@ def _ask_for_offer(questions: Questions, withdraw: tuple[str, ...], *, has_hr: b
     return offer
 
 
-def _ask_for_operators(questions: Questions) -> tuple[str, ...]:
+def _ask_for_operators(questions: Questions, former: "SetupChoices") -> tuple[str, ...]:
     text = localized(
-        "open_ids of those who may withdraw in the HR group (empty: add them later)",
-        "HR 群中可以提现的授权人员的 open_id（直接回车则以后再填）",
+        "E-mail addresses or open_ids of those who may withdraw in the HR group (empty: add them later)",
+        "HR 群中可以提现的授权人员的邮箱或 open_id（直接回车则以后再填）",
     )
-    answer = questions.ask(text, init_questions.parse_operators, option="--operator", default="")
+    known = former.groups[init_questions.HR].operators if init_questions.HR in former.groups else ()
+    answer = questions.ask(text, init_questions.parse_operators, option="--operator", default=" ".join(known))
     return init_questions.parse_operators(answer)
 
 
@@ -288,7 +297,7 @@ def _make_choices(
             name: config_text.GroupSetup(
                 chat_id=group.chat_id,
                 label=names.get(group.chat_id, ""),
-                operators=operators if name == config_text.HR else (),
+                operators=operators if name == config_text.HR else group.operators,
             )
             for name, group in chosen.items()
         }

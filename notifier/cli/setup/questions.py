@@ -54,7 +54,7 @@ class Questions:
             parse(answer)
             return answer.strip()
 
-        shown = default is not None and default != ""
+        shown = bool(default) and not hidden
         answer = click.prompt(
             text, default=default, hide_input=hidden, show_default=shown, value_proc=check, err=True
         )
@@ -127,8 +127,8 @@ def read_secret_file(path: Path) -> str:
 
 
 def parse_chat(answer: str, chats: "Sequence[BotChat]") -> str:
-    """Return the chat_id for a number of the list, or for a chat_id; "" for none. Raises UsageError."""
-    answer = answer.strip()
+    """Return the chat_id for a number of the list, or for a chat_id; "" for none, or `-`. Raises UsageError."""
+    answer = answer.strip().removeprefix("-")
     if answer.isdecimal() and 1 <= int(answer) <= len(chats):
         return chats[int(answer) - 1].chat_id
     if answer and not re.fullmatch(r"oc_[A-Za-z0-9_]{1,100}", answer):
@@ -156,6 +156,14 @@ def parse_group_option(value: str) -> tuple[str, str]:
     return name, chat_id
 
 
+def parse_more_group(answer: str, chats: "Sequence[BotChat]") -> tuple[str, str] | None:
+    """Return name and chat_id of `sales=3` or `sales=oc_...`; None for an empty answer. Raises UsageError."""
+    name, is_pair, chat = answer.strip().partition("=")
+    if not answer.strip():
+        return None
+    return parse_group_option(f"{name}={parse_chat(chat, chats)}" if is_pair else answer)
+
+
 def parse_operators(answer: str) -> tuple[str, ...]:
     """Return the operators, separated by commas or blanks. Raises UsageError."""
     from notifier.config.sections import GroupConfig  # noqa: PLC0415 - as above
@@ -166,11 +174,16 @@ def parse_operators(answer: str) -> tuple[str, ...]:
     except ValueError:
         raise click.UsageError(
             localized(
-                f"{' '.join(operators)}: an operator is an open_id, such as ou_1a2b. `notifier people find` shows it.",
-                f"{' '.join(operators)}：授权人员要填以 ou_ 开头的 open_id，可用 `notifier people find` 查询。",
+                f"{' '.join(operators)}: an operator is an e-mail address, or an open_id such as ou_1a2b.",
+                f"{' '.join(operators)}：授权人员请填邮箱，或以 ou_ 开头的 open_id。",
             )
         ) from None
     return operators
+
+
+def describe_offer(offer: Sequence[str]) -> str:
+    """Return the number of the list for who gets the withdraw button; that of nobody for any other combination."""
+    return next((number for number, named in OFFERS.items() if set(named) == set(offer)), "1")
 
 
 def parse_offer(answer: str) -> tuple[str, ...]:

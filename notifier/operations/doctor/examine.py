@@ -56,10 +56,12 @@ class Doctor:
 
 @dataclass(slots=True, kw_only=True)
 class _Stored:
-    """What the database holds. database: open while the examination runs; None: there is none, or it cannot be used."""
+    """What the database holds."""
 
     database: Database | None = None
+    """Open while the examination runs; None: there is none, or it cannot be used."""
     facts: SetupFacts | None = None
+    """What it says about the set-up; None: as above."""
     connections: int = 0
     """Long connections of our running processes."""
     is_running: bool = False

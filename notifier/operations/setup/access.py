@@ -8,6 +8,8 @@ from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.app_queries import BotChat, list_chats
 from notifier.operations.language import localized
 
+WRONG_SECRET = 10015
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessResult:
@@ -15,6 +17,8 @@ class AccessResult:
 
     is_refused: bool = False
     """Whether Feishu rejects the app id or the secret."""
+    is_secret_wrong: bool = False
+    """Whether Feishu knows the app id, and rejects the secret."""
     problem: str = ""
     """Why there is no token, with the code; "" if there is one."""
     chats: list[BotChat] = field(default_factory=list)
@@ -30,7 +34,9 @@ async def check_access(access: AppAccess) -> AccessResult:
             await api.token()
         except CallError as error:
             return AccessResult(
-                is_refused=isinstance(error, NotAuthorised), problem=_describe_token_problem(error, access)
+                is_refused=isinstance(error, NotAuthorised),
+                is_secret_wrong=error.code == WRONG_SECRET,
+                problem=_describe_token_problem(error, access),
             )
         try:
             chats = await list_chats(api)
@@ -53,7 +59,7 @@ def _describe_token_problem(error: CallError, access: AppAccess) -> str:
                 "The secret is wrong, or the app is disabled (code 10014).",
                 "App Secret 不对，或应用已停用（错误码 10014）。",
             )
-        case 10015:
+        case value if value == WRONG_SECRET:
             return localized("The app secret is wrong (code 10015).", "App Secret 不对（错误码 10015）。")
         case 99991401:
             return localized(
@@ -71,7 +77,7 @@ def _describe_token_problem(error: CallError, access: AppAccess) -> str:
 def _describe_chats_problem(error: CallError) -> str:
     if error.code == 99991672:
         return localized(
-            "the scope im:chat:readonly is missing (code 99991672)",
-            "缺少权限 im:chat:readonly（错误码 99991672）",
+            "the scope im:chat:readonly is missing, or no version with it is published (code 99991672)",
+            "缺少权限 im:chat:readonly，或含该权限的版本尚未发布（错误码 99991672）",
         )
     return str(error)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from notifier.config.settings import Config
+
 EXAMPLE_FILE = "config.example.yaml"
 HR, FALLBACK, ALARMS = "hr", "fallback", "alarms"
 """Names of groups with a meaning for `notifier init`."""
@@ -40,6 +42,22 @@ class SetupChoices:
     """Name of the group for alarms about payouts; None: the fallback group."""
     offer_to: Sequence[str] = ()
     """Who gets the withdraw button."""
+
+
+def read_choices(config: Config) -> SetupChoices:
+    """Return the choices of a configuration: the defaults when `notifier init` replaces it."""
+    return SetupChoices(
+        app_id=config.feishu.app_id,
+        base_url=config.feishu.base_url,
+        is_test=config.feishu.environment == "test",
+        groups={
+            name: GroupSetup(chat_id=group.chat_id, operators=group.operators)
+            for name, group in config.groups.items()
+        },
+        fallback_group=config.fallback_group,
+        alarm_group=config.payouts.alarm_group,
+        offer_to=config.withdrawals.offer_to,
+    )
 
 
 def choose_groups(

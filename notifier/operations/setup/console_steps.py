@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from notifier.domain.scopes import SCOPES, Feature
+from notifier.feishu.api import is_loopback
 from notifier.operations.language import localized
 from notifier.operations.setup.config_text import HR, SetupChoices
 
@@ -24,7 +25,9 @@ def list_scopes(choices: SetupChoices) -> list[str]:
 
 
 def get_console_address(base_url: str) -> str:
-    """Return the address of the developer console; the sandbox has none of its own."""
+    """Return the address of the developer console; that of the sandbox is on its page."""
+    if is_loopback(base_url):
+        return base_url
     host = "larksuite.com" if LARK_HOST in base_url else "feishu.cn"
     return f"https://open.{host}/app"
 
@@ -118,6 +121,13 @@ def list_commands(choices: SetupChoices) -> list[tuple[str, str]]:
     """Return the commands that come next, each with its purpose."""
     commands = [
         (
+            "notifier run",
+            localized(
+                "receives events and sends cards; restart it if it runs: the configuration is read at the start",
+                "接收事件、发送卡片；如已在运行请重启（配置在启动时读取）",
+            ),
+        ),
+        (
             "notifier doctor",
             localized("checks all of it, and names what is missing", "逐项检查，指出还缺什么"),
         ),
@@ -128,11 +138,13 @@ def list_commands(choices: SetupChoices) -> list[tuple[str, str]]:
                 "注册内推人：飞书只推送他们的事件",
             ),
         ),
-        ("notifier run", localized("receives events and sends cards", "接收事件、发送卡片")),
     ]
     if choices.is_test:
         commands.append(
-            ("notifier try reward --account ID", localized("adds a reward for a test", "添加一笔测试奖励"))
+            (
+                "notifier try reward --account ID --talent ID",
+                localized("adds a reward for a test", "添加一笔测试奖励"),
+            )
         )
     if HR in choices.offer_to and not choices.groups[HR].operators:
         commands.append(
