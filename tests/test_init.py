@@ -117,6 +117,12 @@ def test_the_name_of_a_group_becomes_a_comment(feishu_box: FeishuBox, tmp_path: 
             "s3cret",
             "--withdraw hr needs --group hr=oc_...",
         ),
+        (
+            ["--app-id", "cli_a1b2", "--secret-file", "-", "--offline", "--operator", "ou_1a2b"],
+            "s3cret",
+            "--operator needs --group hr=oc_...",
+        ),
+        (["--config", ".env"], "", ".env: holds the secret"),
         (["--config", "missing/config.yaml"], "", "missing: no such folder"),
     ],
 )

@@ -68,7 +68,7 @@ def test_points_can_stay_and_be_deleted_later(running: RunningNotifier, feishu_b
     assert 120 == feishu_box.account(ACCOUNT)["points"]
     again = running.command("try", "delete-reward", reward_id)
     assert 1 == again.returncode
-    assert "was NOT deleted: bad parameter" in again.stdout
+    assert "was NOT deleted: Feishu refuses it (code 1002002)" in again.stdout
 
 
 def test_without_a_running_notifier_it_says_so_and_deletes_the_reward(
@@ -126,7 +126,7 @@ def test_a_reward_that_cannot_be_deleted_is_named(running: RunningNotifier, feis
     feishu_box.add_call_fault({"match": f"DELETE {PATH}", "action": "code", "code": 1002002})
     ran = try_reward(running)
 
-    assert "was NOT deleted: bad parameter" in ran.stdout
+    assert "was NOT deleted: Feishu refuses it (code 1002002)" in ran.stdout
     assert "notifier try delete-reward 71" in ran.stdout
 
 
@@ -154,8 +154,19 @@ def test_a_missing_scope_is_named(notifier: RunningNotifier, feishu_box: FeishuB
     ran = try_reward(notifier)
 
     assert 2 == ran.returncode
-    assert "code 99991672" in ran.stderr
-    assert SCOPE in ran.stderr
+    assert f"the scope {SCOPE} is missing, or no version with it is published (code 99991672)" in ran.stderr
+
+
+def test_an_explanation_needs_no_account_and_a_reward_that_is_gone_is_named(
+    notifier: RunningNotifier,
+) -> None:
+    explained = notifier.command("try", "reward", "--explain")
+    asked = notifier.command("try", "reward", "--talent", "7", "--yes")
+    gone = notifier.command("try", "delete-reward", "1")
+
+    assert (0, "account ACCOUNT" in explained.stdout) == (explained.returncode, True)
+    assert (2, "Add --account" in asked.stderr) == (asked.returncode, True)
+    assert (1, "It may not exist any more" in gone.stdout) == (gone.returncode, True)
 
 
 def test_a_deactivated_or_unknown_account_is_named_before_the_import(
@@ -168,6 +179,7 @@ def test_a_deactivated_or_unknown_account_is_named_before_the_import(
     ran = notifier.command("try", "reward", "--account", "1", "--talent", "7", "--yes")
     assert 2 == ran.returncode
     assert "code 1002553" in ran.stderr
+    assert "notifier accounts list" in ran.stderr
     assert [] == calls(feishu_box)
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +25,10 @@ from notifier.cli.context import (
 from notifier.domain.card import Bilingual
 
 if TYPE_CHECKING:
+    from notifier.config.loader import LoadedConfig
     from notifier.operations.accounts.people_file import FileRow
     from notifier.operations.accounts.registration import RegistrationReport
+    from notifier.store.engine.database import Database
 
 SHOWN_FAILURES = 20
 
@@ -106,7 +110,7 @@ def _register(
 
     loaded = load_config(config_path, credentials=True)
     progress = ProgressLine()
-    with open_database(loaded, must_exist=is_dry_run) as database:
+    with _open_for_registration(loaded, is_dry_run=is_dry_run) as database:
         try:
             return asyncio.run(
                 register_people(
@@ -122,9 +126,28 @@ def _register(
             progress.close()
 
 
+@contextmanager
+def _open_for_registration(loaded: "LoadedConfig", *, is_dry_run: bool) -> "Iterator[Database]":
+    """Open the database, which a registration creates. A dry run without one knows nobody, and creates nothing."""
+    from notifier.store import probe  # noqa: PLC0415 - see above
+    from notifier.store.engine.database import Database  # noqa: PLC0415 - see above
+
+    file = probe.find_file(loaded.config.store.url)
+    if is_dry_run and file is not None and not file.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            database = Database.open(f"sqlite:///{folder}/dry_run.db")
+            try:
+                yield database
+            finally:
+                database.close()
+        return
+    with open_database(loaded, must_exist=is_dry_run) as database:
+        yield database
+
+
 def _print_report(report: "RegistrationReport", *, as_json: bool, result: Path | None) -> None:
     """Exit code 1 if something is left to do."""
-    from notifier.operations.accounts.results import FAILED, OUTCOME_TEXTS, format_summary  # noqa: PLC0415
+    from notifier.operations.accounts.results import FAILED, OUTCOME_TEXTS, RowOutcome, format_summary  # noqa: PLC0415
     from notifier.operations.accounts.texts import AGAIN  # noqa: PLC0415 - see above
     from notifier.operations.language import say  # noqa: PLC0415 - see above
 
@@ -138,6 +161,8 @@ def _print_report(report: "RegistrationReport", *, as_json: bool, result: Path |
         }
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
+        # A row that nobody tried needs no correction, so it is only counted.
+        failed = [each for each in failed if each.outcome is not RowOutcome.NOT_TRIED]
         for each in failed[:SHOWN_FAILURES]:
             remedy = f": {say(each.remedy)}" if each.remedy else ""
             row = say(Bilingual(zh=f"第 {each.row} 行", en=f"row {each.row}"))
@@ -154,7 +179,8 @@ def _print_report(report: "RegistrationReport", *, as_json: bool, result: Path |
             click.echo(say(report.note), err=True)
     if report.stopped is not None:
         print_error(f"{say(report.stopped)}. {say(AGAIN)}.")
-    sys.exit(1 if failed or report.stopped is not None else 0)
+    is_done = not failed and report.stopped is None
+    sys.exit(0 if is_done else 1)
 
 
 @accounts.command("list")
@@ -194,19 +220,28 @@ def show_account(config_path: Path | None, account_id: str, *, as_json: bool) ->
 @accounts.command("enable")
 @CONFIG_OPTION
 @CLOCK_OPTION
+@JSON_OPTION
 @click.argument("account_ids", nargs=-1, required=True)
-def enable_accounts(config_path: Path | None, clock_file: Path | None, account_ids: tuple[str, ...]) -> None:
+def enable_accounts(
+    config_path: Path | None, clock_file: Path | None, account_ids: tuple[str, ...], *, as_json: bool
+) -> None:
     """Turn events and withdrawals of deactivated accounts on again."""
-    _switch(config_path, clock_file, account_ids, is_enabled=True)
+    _switch(config_path, clock_file, account_ids, is_enabled=True, as_json=as_json)
 
 
 @accounts.command("disable")
 @CONFIG_OPTION
 @CLOCK_OPTION
+@JSON_OPTION
 @click.argument("account_ids", nargs=-1, required=True)
 @click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask.")
 def disable_accounts(
-    config_path: Path | None, clock_file: Path | None, account_ids: tuple[str, ...], *, is_confirmed: bool
+    config_path: Path | None,
+    clock_file: Path | None,
+    account_ids: tuple[str, ...],
+    *,
+    is_confirmed: bool,
+    as_json: bool,
 ) -> None:
     """Turn events and withdrawals of accounts off."""
     from notifier.operations.language import say  # noqa: PLC0415 - see above
@@ -226,11 +261,16 @@ def disable_accounts(
                 )
             )
         click.confirm(say(question), abort=True)
-    _switch(config_path, clock_file, account_ids, is_enabled=False)
+    _switch(config_path, clock_file, account_ids, is_enabled=False, as_json=as_json)
 
 
 def _switch(
-    config_path: Path | None, clock_file: Path | None, account_ids: Sequence[str], *, is_enabled: bool
+    config_path: Path | None,
+    clock_file: Path | None,
+    account_ids: Sequence[str],
+    *,
+    is_enabled: bool,
+    as_json: bool,
 ) -> None:
     from notifier.operations.accounts import switching  # noqa: PLC0415 - see above
     from notifier.operations.language import say  # noqa: PLC0415 - see above
@@ -249,7 +289,13 @@ def _switch(
             )
         )
     done = Bilingual(zh="已启用", en="enabled") if is_enabled else Bilingual(zh="已停用", en="deactivated")
-    for each in results:
+    if as_json:
+        rows = [
+            {"account_id": each.account_id, "problem": say(each.problem) if each.problem else None}
+            for each in results
+        ]
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+    for each in () if as_json else results:
         if each.problem is None:
             click.echo(f"{each.account_id}  {say(done)}")
         else:

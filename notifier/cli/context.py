@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
@@ -87,16 +87,24 @@ def print_error(text: str) -> None:
     click.echo(f"notifier: {text}", err=True)
 
 
-_NOUNS_ZH = {"delivery": "投递", "event": "事件", "withdrawal": "提现", "payout": "付款"}
+Noun = Literal["account", "delivery", "event", "payout", "withdrawal"]
+_NOUNS: "dict[Noun, tuple[str, str]]" = {
+    "account": ("accounts", "账户"),
+    "delivery": ("deliveries", "投递"),
+    "event": ("events", "事件"),
+    "payout": ("payouts", "付款"),
+    "withdrawal": ("withdrawals", "提现"),
+}
+"""By noun: the group of commands, and the Chinese word."""
 
 
-def exit_unknown(noun: str, identifier: object) -> NoReturn:
-    """Ends a command that was given an id which does not exist. noun: delivery, event, withdrawal or payout."""
-    plural = {"delivery": "deliveries"}.get(noun, f"{noun}s")
+def exit_unknown(noun: Noun, identifier: object) -> NoReturn:
+    """Ends a command that was given an id which does not exist."""
+    group, noun_zh = _NOUNS[noun]
     print_error(
         localized(
-            f"there is no {noun} {identifier}; `notifier {plural} list` shows them.",
-            f"没有{_NOUNS_ZH[noun]} {identifier}；列表见 `notifier {plural} list`。",
+            f"there is no {noun} {identifier}; `notifier {group} list` shows them.",
+            f"没有{noun_zh} {identifier}；列表见 `notifier {group} list`。",
         )
     )
     sys.exit(1)

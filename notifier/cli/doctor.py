@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import sys
 from pathlib import Path
@@ -56,7 +55,6 @@ def doctor(
 
     if canary is not None and "@" not in canary and not canary.startswith("ou_"):
         raise click.UsageError("--canary needs an e-mail address or an open_id, which starts with ou_.")
-    logging.getLogger().addHandler(logging.NullHandler())
     language = get_language()
     try:
         loaded = load_config(config_path)

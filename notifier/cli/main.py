@@ -6,6 +6,7 @@ Heavy imports happen inside the commands, so that --help and the offline command
 
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -69,6 +70,8 @@ class _CommandGroup(click.Group):
 @click.version_option(__version__, prog_name="notifier")
 def cli() -> None:
     """Notify referrers in Feishu when their referral rewards change."""
+    # Commands print their results; only `run` and `sandbox` print logs, by handlers that they add.
+    logging.getLogger().addHandler(logging.NullHandler())
 
 
 @cli.command()
@@ -87,15 +90,20 @@ def run(config_path: Path | None, clock_file: Path | None) -> None:
 @cli.command()
 @CONFIG_OPTION
 @CLOCK_OPTION
-def check(config_path: Path | None, clock_file: Path | None) -> None:
+@JSON_OPTION
+def check(config_path: Path | None, clock_file: Path | None, *, as_json: bool) -> None:
     """Check the configuration and the templates, without network access. `doctor` also examines Feishu."""
     from notifier.operations import checks  # noqa: PLC0415 - see above
 
     loaded, clock = load_config(config_path), make_clock(clock_file, config_path)
     results = checks.check_offline(loaded, clock)
+    problems = sum(result.is_problem for result in results)
+    if as_json:
+        document = {"ok": not problems, "results": [result.as_json() for result in results]}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        sys.exit(1 if problems else 0)
     for result in results:
         click.echo(result.as_line())
-    problems = sum(result.is_problem for result in results)
     unknown = sum(not result.is_checkable for result in results)
     click.echo(f"\n{_describe_findings(problems, unknown)}")
     sys.exit(1 if problems else 0)

@@ -1,6 +1,7 @@
 """The result of one check, as `notifier check` prints it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,11 @@ class CheckResult:
     def is_problem(self) -> bool:
         """Whether the check failed."""
         return self.is_checkable and not self.is_ok
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as JSON."""
+        state = ("ok" if self.is_ok else "problem") if self.is_checkable else "unknown"
+        return {"state": state, "subject": self.subject, "next_step": self.next_step}
 
     def as_line(self) -> str:
         """Return the result as one line, with the next step after a problem."""

@@ -457,7 +457,6 @@ def test_a_directory_a_missing_file_and_100_megabytes_are_refused_without_readin
 
 
 def test_a_dry_run_registers_nobody_and_writes_nothing(tenant: Tenant) -> None:
-    tenant.notifier.command("migrate")
     [newcomer] = tenant.box.add_people(["newcomer"])
     tenant.write(["newcomer@sandbox.example,", "bad,", f",{tenant.box.contact(newcomer)[1]}"])
 
@@ -467,7 +466,23 @@ def test_a_dry_run_registers_nobody_and_writes_nothing(tenant: Tenant) -> None:
     assert ["would_register", "invalid", "same"] == [row["outcome"] for row in rows]
     assert not tenant.box.requests(CREATE)
     assert not tenant.result.exists()
+    assert not (tenant.folder / "notifier.db").exists()
+    tenant.notifier.command("migrate")
     assert "No accounts" in tenant.notifier.command("accounts", "list").stdout
+
+
+def test_a_row_that_repeats_a_refused_one_is_tried_by_itself(tenant: Tenant) -> None:
+    ids = tenant.box.add_people(["first", "second"])
+    email, mobile = tenant.box.contact(ids[0])[0], tenant.box.contact(ids[1])[1]
+    tenant.write(
+        [f"{email},{mobile}", f"{email},", f"{email},{mobile}", "no@sandbox.example,", "no@sandbox.example,"]
+    )
+
+    ran = tenant.import_file("--json")
+
+    rows = json.loads(ran.stdout)["rows"]
+    assert ["invalid", "registered", "invalid", "refused", "refused"] == [row["outcome"] for row in rows]
+    assert [ids[0]] == tenant.registered()
 
 
 def test_without_the_scope_for_look_ups_everybody_is_registered_and_it_is_mentioned(tenant: Tenant) -> None:
@@ -498,15 +513,25 @@ def test_an_account_is_switched_off_and_on_and_read_again(tmp_path: Path, feishu
 
     asked = notifier.command("accounts", "disable", account)
     assert (2, True) == (asked.returncode, "add --yes" in asked.stderr)
-    assert 1 == notifier.command("accounts", "disable", "7", "--yes").returncode
+    for words in (("show", "7"), ("enable", "7"), ("disable", "7", "--yes")):
+        ran = notifier.command("accounts", *words)
+        assert (1, "notifier: there is no account 7; `notifier accounts list` shows them.\n") == (
+            ran.returncode,
+            ran.stderr,
+        )
     assert 0 == notifier.command("accounts", "disable", account, "--yes").returncode
     assert 2 == feishu_box.account(account)["status"]
     assert account in notifier.command("accounts", "list", "--state", "deactivated").stdout
 
     feishu_box.change_balance(account, points=30)
     again = notifier.command("accounts", "register", "--email", "lin@sandbox.example", "--json")
+    [row] = json.loads(again.stdout)["rows"]
+    assert (1, "deactivated") == (again.returncode, row["outcome"])
+    assert "notifier accounts enable" in row["remedy"]
+    enabled = notifier.command("accounts", "enable", account, "--json")
+    assert [{"account_id": account, "problem": None}] == json.loads(enabled.stdout)
+    again = notifier.command("accounts", "register", "--email", "lin@sandbox.example", "--json")
     assert "known" == json.loads(again.stdout)["rows"][0]["outcome"]
-    assert 0 == notifier.command("accounts", "enable", account).returncode
     assert 1 == feishu_box.account(account)["status"]
     shown = json.loads(notifier.command("accounts", "show", account, "--json").stdout)
     assert "active" == shown["state"]
@@ -533,6 +558,7 @@ def test_sync_names_the_balances_that_differed(
 
         ran = notifier.command("accounts", "sync", "--json")
 
+        assert "balance.recovered" not in ran.stderr
         report = json.loads(ran.stdout)
         assert (0, True, is_running) == (ran.returncode, report["finished"], report["service_running"])
         assert [account] == [each["account_id"] for each in report["differences"]]

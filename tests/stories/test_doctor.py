@@ -302,6 +302,7 @@ def test_a_feishu_that_does_not_answer_stops_the_list_there(set_up: RunningNotif
     found = examine(set_up)
 
     assert ["network.connection"] == ids(found["problem"])
+    assert "network.tls" in ids(found["unknown"])
     assert "network.connection" == next(each for each in found["unknown"] if each["id"] == "token")["needs"]
 
 
@@ -559,3 +560,26 @@ def test_a_database_of_another_version_is_not_opened(set_up: RunningNotifier) ->
 
     assert "database" in ids(found["problem"])
     assert "schema" in ids(found["unknown"])
+
+
+def test_a_proxy_variable_that_is_no_address_is_named(
+    set_up: RunningNotifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = set_up.config.read_text(encoding="utf-8")
+    set_up.config.write_text(text.replace(set_up.box.url, "https://feishu.invalid"), encoding="utf-8")
+    monkeypatch.setenv("HTTPS_PROXY", "notaurl")
+
+    found = examine(set_up)
+
+    assert ["network.proxy"] == ids(found["problem"])
+    assert "HTTPS_PROXY is no address" in found["problem"][0]["subject"]
+    assert {"network.dns", "network.tls", "network.connection"} <= set(ids(found["unknown"]))
+
+
+def test_without_a_configuration_the_wizard_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    ran = CliRunner().invoke(cli, ["doctor"], env=ENGLISH)
+
+    assert 1 == ran.exit_code
+    assert "✗ there is no configuration file\n    → run `notifier init`" in ran.stdout

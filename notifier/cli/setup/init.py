@@ -1,8 +1,8 @@
 """The command `notifier init`: asks for what a first run needs, and writes config.yaml and .env."""
 
 import asyncio
-import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +81,6 @@ def init(  # noqa: PLR0913 - one argument per option
     from notifier.operations.setup.config_text import GroupSetup  # noqa: PLC0415 - heavy imports inside
     from notifier.operations.setup.files import find_files  # noqa: PLC0415 - as above
 
-    logging.getLogger().addHandler(logging.NullHandler())  # what Feishu answers is shown as text
     questions = Questions(is_interactive=not yes and sys.stdin.isatty() and sys.stderr.isatty())
     named = dict(init_questions.parse_group_option(each) for each in groups)
     people = init_questions.parse_operators(" ".join(operators))
@@ -107,6 +106,10 @@ def init(  # noqa: PLR0913 - one argument per option
         if not chosen:
             chosen = ask_for_groups(questions, access, former)
         offer = _ask_for_offer(questions, withdraw, former, has_hr=init_questions.HR in chosen)
+        if people and init_questions.HR not in chosen:
+            raise click.UsageError(
+                localized("--operator needs --group hr=oc_...", "--operator 需要 --group hr=oc_...")
+            )
         if init_questions.HR in offer and not people:
             people = _ask_for_operators(questions, former)
         choices = _make_choices(address, app_id, chosen, people, offer, access, is_test=is_test)
@@ -344,5 +347,6 @@ def _write(files: "SetupFiles", choices: "SetupChoices", secret: str) -> None:
     for note in console_steps.list_lark_notes(choices):
         click.echo(f"     {note}")
     click.echo("\n" + localized("Then:", "然后："))
+    named = "" if str(files.config) == "config.yaml" else f" --config {shlex.quote(str(files.config))}"
     for command, purpose in console_steps.list_commands(choices):
-        click.echo(f"     {command:<42}{purpose}")
+        click.echo(f"     {command + named:<46}{purpose}")

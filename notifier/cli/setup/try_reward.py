@@ -22,7 +22,7 @@ def try_group() -> None:
 
 @try_group.command("reward")
 @CONFIG_OPTION
-@click.option("--account", "account_id", required=True, help="The referral account that gets the reward.")
+@click.option("--account", "account_id", help="The referral account that gets the reward.")
 @click.option("--points", type=click.IntRange(1, 1_000_000), help="Number of points. Default: 1.")
 @click.option("--cash", help="Amount of cash instead of points, such as 12.50.")
 @click.option("--currency", default="CNY", show_default=True, help="Currency of --cash.")
@@ -41,7 +41,7 @@ def try_group() -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def try_reward(  # noqa: PLR0913 - one argument per option
     config_path: Path | None,
-    account_id: str,
+    account_id: str | None,
     points: int | None,
     cash: str | None,
     currency: str,
@@ -61,9 +61,16 @@ def try_reward(  # noqa: PLR0913 - one argument per option
         raise click.UsageError(
             localized("Choose one of --points and --cash.", "--points 和 --cash 只能选一个。")
         )
+    if not explain and account_id is None:
+        raise click.UsageError(
+            localized(
+                "Add --account; `notifier accounts list` shows them.",
+                "请加上 --account；列表见 `notifier accounts list`。",
+            )
+        )
     loaded = load_config(config_path, credentials=not explain)
     trial = operations.RewardTrial(
-        account_id=account_id,
+        account_id=account_id or "ACCOUNT",
         asset=POINTS if cash is None else Asset(Kind.CASH, currency.upper()),
         amount=Decimal(points or 1) if cash is None else _parse_cash(cash),
         application_id=application_id,
@@ -77,7 +84,7 @@ def try_reward(  # noqa: PLR0913 - one argument per option
     with naming_config_source(loaded):
         operations.require_test_app(loaded.config)
     _confirm("\n".join(operations.explain_trial(loaded.config, trial)), trial, yes=yes)
-    with operations.watch_cards(loaded.config, account_id) as cards:
+    with operations.watch_cards(loaded.config, trial.account_id) as cards:
         is_ok = asyncio.run(operations.try_reward(loaded.config, trial, cards, click.echo))
     sys.exit(0 if is_ok else 1)
 

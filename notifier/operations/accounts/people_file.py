@@ -55,6 +55,7 @@ MOBILE_HEADERS = frozenset(
         "手机号",
         "手机号码",
         "电话",
+        "移动电话",
         "电话号码",
         "联系电话",
         "手機",
@@ -192,9 +193,9 @@ def _read_records(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, 
 def _find_columns(header: Sequence[str], path: Path) -> dict[str, int]:
     """Index of the columns `email` and `mobile`."""
     columns: dict[str, int] = {}
-    names = [re.sub(r"[\s_\-()（）]+", "", name).lower() for name in header]
+    names = [re.sub(r"[\s_\-]+", "", name).lower() for name in header]
     for index, name in enumerate(names):
-        kind = "email" if name in EMAIL_HEADERS else "mobile" if name in MOBILE_HEADERS else None
+        kind = _find_kind(name)
         is_repeated = kind in columns if kind else bool(name) and name in names[:index]
         if is_repeated:
             raise _error(
@@ -211,6 +212,16 @@ def _find_columns(header: Sequence[str], path: Path) -> dict[str, int]:
             path,
         )
     return columns
+
+
+def _find_kind(name: str) -> str | None:
+    """The kind of a header without blanks. It may have a remark in brackets, or both languages: `Email（邮箱）`."""
+    forms = {re.sub(r"[()（）]", "", name), re.sub(r"[(（].*?[)）]", "", name)}
+    languages = {re.sub(r"[^a-z]", "", name), re.sub(r"[^一-鿿]", "", name)}
+    for kind, known in (("email", EMAIL_HEADERS), ("mobile", MOBILE_HEADERS)):
+        if forms & known or languages <= known:
+            return kind
+    return None
 
 
 def _read_row(

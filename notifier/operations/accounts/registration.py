@@ -7,7 +7,7 @@ registration is not stored yet.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from notifier.clock import Clock, Millis
@@ -117,7 +117,10 @@ class Registrar:
                 self._add(person.row, RowOutcome.WOULD_REGISTER)
         else:
             await self._register_all(people)
-        self._add_repeated(each for each in rows if isinstance(each, PersonRow))
+        await self._finish_repeated(
+            [each for each in rows if isinstance(each, PersonRow)], is_dry_run=is_dry_run
+        )
+        self._mark_deactivated()
         results = sorted(self._results.values(), key=lambda result: result.row)
         return RegistrationReport(results=results, stopped=self._stop_reason, note=found.note)
 
@@ -286,12 +289,33 @@ class Registrar:
                 await self._pacer.pause_after(error, tries=tries)
         return None
 
-    def _add_repeated(self, rows: Iterable[PersonRow]) -> None:
+    async def _finish_repeated(self, rows: Sequence[PersonRow], *, is_dry_run: bool) -> None:
+        """Rows that repeat an earlier one share its success. If Feishu refused that one, every row is tried."""
+        contacts = {each.row: each.contact for each in rows}
         for each in rows:
-            if each.same_as is not None:
-                first = self._results.get(each.same_as)
-                account_id = first.account_id if first is not None else None
-                self._add(each.row, RowOutcome.SAME, account_id, texts.same_as(each.same_as))
+            if each.same_as is None:
+                continue
+            first = self._results[each.same_as]
+            if first.outcome not in (RowOutcome.REFUSED, RowOutcome.INVALID):
+                self._add(each.row, RowOutcome.SAME, first.account_id, texts.same_as(each.same_as))
+            elif each.contact == contacts[each.same_as] or is_dry_run or self._is_over():
+                self._add(each.row, first.outcome, first.account_id, first.remedy)
+            else:
+                keys = fingerprints_of(each.contact, self._deps.app_secret)
+                await self._register(RowPerson(row=each.row, contact=each.contact, fingerprints=keys))
+
+    def _mark_deactivated(self) -> None:
+        """An account that is known and deactivated is no success: no event arrives for it."""
+        known = {
+            each.row: each.account_id for each in self._results.values() if each.outcome is RowOutcome.KNOWN
+        }
+        with self._deps.database.read() as connection:
+            off = registrations.list_deactivated(
+                connection, self._deps.app_id, {each for each in known.values() if each is not None}
+            )
+        for row, account_id in known.items():
+            if account_id in off:
+                self._add(row, RowOutcome.DEACTIVATED, account_id, texts.DEACTIVATED)
 
     def _add(
         self, row: int, outcome: RowOutcome, account_id: str | None = None, remedy: Bilingual | None = None

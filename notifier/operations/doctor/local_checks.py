@@ -44,6 +44,9 @@ def examine_configuration(loaded: LoadedConfig, clock: Clock) -> Iterable[Findin
     """Return every finding about the settings and the templates; one line if there is none."""
     results = checks.check_configuration(loaded, clock)
     found = [_convert("configuration", each) for each in results if each.is_problem or not each.is_checkable]
+    if loaded.file is None and not loaded.config.feishu.app_id:
+        step = Bilingual(zh="运行 `notifier init` 生成配置", en="run `notifier init`, which writes one")
+        return [problem("configuration", "没有配置文件", "there is no configuration file", step), *found]
     file = loaded.file or "-"
     return found or [ok("configuration", f"配置：{file}", f"configuration: {file}")]
 

@@ -22,7 +22,10 @@ MAX_SKEW_MS = 60_000
 
 async def examine_network(config: Config, clock: Clock) -> list[Finding]:
     """Make one request to Feishu, as the calls of the service do, and name the first step that fails."""
-    proxy = find_proxy(config.feishu.base_url)
+    try:
+        proxy = find_proxy(config.feishu.base_url)
+    except ValueError as error:
+        return [_explain_bad_proxy(str(error)), *(blocked(each, "network.proxy") for each in NETWORK_IDS[1:])]
     timeout = aiohttp.ClientTimeout(total=config.feishu.timeout_seconds)
     try:
         async with (
@@ -41,19 +44,31 @@ async def examine_network(config: Config, clock: Clock) -> list[Finding]:
     except aiohttp.ClientSSLError as error:
         return _stop_at("network.tls", _explain_tls(config, error), config, proxy)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        return _stop_at("network.connection", _explain_connection(config, error), config, proxy)
+        return _stop_at("network.connection", _explain_connection(config, error), config, proxy, unproven=1)
     return [*_passed(config, proxy), _examine_clock(date, clock)]
 
 
 def find_proxy(base_url: str) -> str | None:
-    """Return host and port of the proxy that calls to this address use; None for a direct way. Without credentials."""
+    """Return host and port of the proxy that calls to this address use; None for a direct way. Without credentials.
+
+    Raises ValueError with the name of a variable whose value is no address.
+    """
     parts = urlsplit(base_url)
     if is_loopback(base_url) or proxy_bypass(parts.hostname or ""):
         return None
     proxies = getproxies()
-    address = proxies.get(parts.scheme) or proxies.get("all")
-    split = urlsplit(address or "")
-    return f"{split.hostname}:{split.port or 80}" if split.hostname else None
+    name = parts.scheme if proxies.get(parts.scheme) else "all"
+    address = proxies.get(name)
+    if not address:
+        return None
+    try:
+        split = urlsplit(address)
+        host, port = split.hostname, split.port or 80
+    except ValueError:
+        host, port = None, 0
+    if not host:
+        raise ValueError(f"{name}_proxy".upper())
+    return f"{host}:{port}"
 
 
 def _passed(config: Config, proxy: str | None) -> list[Finding]:
@@ -61,7 +76,9 @@ def _passed(config: Config, proxy: str | None) -> list[Finding]:
     is_plain = config.feishu.base_url.startswith("http://")
     return [
         _describe_proxy(config, proxy),
-        ok("network.dns", f"域名解析 {host}", f"DNS knows {host}"),
+        ok("network.dns", f"域名解析 {host}", f"DNS knows {host}")
+        if proxy is None
+        else ok("network.dns", "域名由代理解析", "the proxy resolves names"),
         ok("network.tls", "本机地址，无需 TLS", "no TLS on this machine")
         if is_plain
         else ok("network.tls", "TLS 证书有效", "the TLS certificate is valid"),
@@ -85,12 +102,33 @@ def _describe_proxy(config: Config, proxy: str | None) -> Finding:
     return ok("network.proxy", f"接口请求经代理 {proxy}", f"calls go through the proxy {proxy}")
 
 
-def _stop_at(failed: str, finding: Finding, config: Config, proxy: str | None) -> list[Finding]:
-    """The steps before the failed one are good; those after it are not examined."""
+def _stop_at(
+    failed: str, finding: Finding, config: Config, proxy: str | None, *, unproven: int = 0
+) -> list[Finding]:
+    """The steps before the failed one are good; those after it are not examined.
+
+    unproven: so many steps before it are not proven either, because the failure may have come first.
+    """
     passed = {each.id: each for each in _passed(config, proxy)}
-    before = NETWORK_IDS[: NETWORK_IDS.index(failed)]
-    after = NETWORK_IDS[NETWORK_IDS.index(failed) + 1 :]
-    return [*(passed[each] for each in before), finding, *(blocked(each, failed) for each in after)]
+    place = NETWORK_IDS.index(failed)
+    return [
+        *(passed[each] for each in NETWORK_IDS[: place - unproven]),
+        *(blocked(each, failed) for each in NETWORK_IDS[place - unproven : place]),
+        finding,
+        *(blocked(each, failed) for each in NETWORK_IDS[place + 1 :]),
+    ]
+
+
+def _explain_bad_proxy(variable: str) -> Finding:
+    return problem(
+        "network.proxy",
+        f"环境变量 {variable} 不是有效的代理地址",
+        f"the environment variable {variable} is no address of a proxy",
+        Bilingual(
+            zh=f"把 {variable} 改为 http://主机:端口，或取消设置",
+            en=f"write {variable} as http://HOST:PORT, or unset it",
+        ),
+    )
 
 
 def _explain_proxy(proxy: str | None) -> Finding:

@@ -34,6 +34,13 @@ class SetupFiles:
 
 def find_files(config: Path) -> SetupFiles:
     """Return the files for a configuration at this path. Raises ConfigError if they cannot be written there."""
+    if config.name == ENV_FILE:
+        raise ConfigError(
+            localized(
+                f"{config}: holds the secret. Name the file of the configuration with --config, such as config.yaml.",
+                f"{config}：该文件用于存放密钥。请用 --config 指定配置文件，例如 config.yaml。",
+            )
+        )
     files = SetupFiles(config=config, env=config.parent / ENV_FILE)
     folder = config.parent
     if not folder.is_dir():

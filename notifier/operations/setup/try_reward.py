@@ -11,8 +11,16 @@ from decimal import Decimal
 from notifier.clock import SystemClock
 from notifier.config.settings import Config
 from notifier.domain.account import AccountState
-from notifier.domain.money import Asset, describe_amounts
-from notifier.errors import CallError, ConfigError, NotifierError, OutcomeUnknown, TemporaryFailure
+from notifier.domain.money import Asset, Kind, describe_amounts
+from notifier.errors import (
+    AccountUnknown,
+    CallError,
+    ConfigError,
+    NotifierError,
+    OutcomeUnknown,
+    Refused,
+    TemporaryFailure,
+)
 from notifier.feishu import external_rewards
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.external_rewards import NewReward
@@ -24,6 +32,7 @@ from notifier.store.deliveries.delivery_admin import DeliveryRow
 from notifier.store.engine.database import Database
 
 TEST = "test"
+SCOPE_MISSING = 99991672
 POLL_SECONDS = 1.0
 IMPORT_TRIES = 3
 FINAL_STATES = frozenset({"sent", "unknown", "rerouted", "dead", "dropped"})
@@ -146,7 +155,7 @@ async def try_reward(config: Config, trial: RewardTrial, cards: CardWatch | None
     require_test_app(config)
     async with FeishuApi(factories.make_app_access(config), SystemClock()) as api:
         accounts = FeishuReferralAccounts(api)
-        before = await accounts.read(trial.account_id)
+        before = await _read_account(accounts, trial.account_id)
         reward = _make_reward(trial, before)
         importing = asyncio.ensure_future(_import(api, reward))
         try:
@@ -161,6 +170,20 @@ async def try_reward(config: Config, trial: RewardTrial, cards: CardWatch | None
             return await _wait_for_card(cards, trial, echo) and is_ok
         finally:
             await _clean_up(api, importing, trial, echo)
+
+
+async def _read_account(accounts: FeishuReferralAccounts, account_id: str) -> AccountState:
+    try:
+        return await accounts.read(account_id)
+    except AccountUnknown:
+        raise ConfigError(
+            localized(
+                f"--account: Feishu knows no account {account_id} of this app (code 1002553). "
+                "`notifier accounts list` shows those that are registered.",
+                f"--account：飞书没有本应用的账户 {account_id}（错误码 1002553）。已注册的账户见 "
+                "`notifier accounts list`。",
+            )
+        ) from None
 
 
 def _make_reward(trial: RewardTrial, state: AccountState) -> NewReward:
@@ -195,6 +218,8 @@ async def _import(api: FeishuApi, reward: NewReward) -> str:
     for number in range(1, IMPORT_TRIES + 1):
         try:
             return await external_rewards.import_reward(api, reward)
+        except Refused as error:
+            raise _explain_refusal(error, reward.asset) from error
         except (OutcomeUnknown, TemporaryFailure) as error:
             if number == IMPORT_TRIES:
                 raise OutcomeUnknown(
@@ -207,6 +232,25 @@ async def _import(api: FeishuApi, reward: NewReward) -> str:
                 ) from error
             await asyncio.sleep(error.retry_after_seconds or POLL_SECONDS)
     raise AssertionError("unreachable")
+
+
+def _explain_refusal(error: Refused, asset: Asset) -> ConfigError:
+    if error.code == SCOPE_MISSING:
+        return ConfigError(
+            localized(
+                f"the scope {external_rewards.SCOPE} is missing, or no version with it is published (code "
+                f"{error.code}). Add it under Permissions & Scopes, then publish a version.",
+                f"缺少权限 {external_rewards.SCOPE}，或含该权限的版本尚未发布（错误码 {error.code}）。"
+                "请在“权限管理”中开通，然后创建版本并发布。",
+            )
+        )
+    given = "--points" if asset.kind is Kind.POINTS else f"--cash, --currency {asset.currency}"
+    return ConfigError(
+        localized(
+            f"Feishu refuses the reward ({error}). Check --talent or --application, and {given}.",
+            f"飞书拒绝了这笔奖励（{error}）。请核对 --talent 或 --application，以及 {given}。",
+        )
+    )
 
 
 async def _wait_for_balance(
@@ -286,6 +330,16 @@ async def _clean_up(api: FeishuApi, importing: "asyncio.Future[str]", trial: Rew
 async def _delete(api: FeishuApi, reward_id: str, echo: Echo) -> bool:
     try:
         await external_rewards.delete_reward(api, reward_id)
+    except Refused as error:
+        echo(
+            localized(
+                f"Reward {reward_id} was NOT deleted: Feishu refuses it (code {error.code}). It may not exist any "
+                f"more: look in Feishu Hire. If it does, try `notifier try delete-reward {reward_id}`.",
+                f"奖励 {reward_id} 未删除：飞书拒绝了请求（错误码 {error.code}）。可能已不存在，请在飞书招聘中核对；"
+                f"若仍存在，请运行 `notifier try delete-reward {reward_id}`。",
+            )
+        )
+        return False
     except CallError as error:
         echo(
             localized(

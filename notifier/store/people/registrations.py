@@ -77,6 +77,23 @@ def load_registrations(
     }
 
 
+def list_deactivated(connection: Connection, app_id: str, account_ids: Collection[str]) -> set[str]:
+    """Those of the accounts that are deactivated."""
+    found: set[str] = set()
+    wanted = sorted(account_ids)
+    for start in range(0, len(wanted), _IDS_PER_QUERY):
+        query = sa.select(accounts.c.account_id).where(
+            accounts.c.app_id == app_id,
+            accounts.c.account_id.in_(wanted[start : start + _IDS_PER_QUERY]),
+            accounts.c.deactivated_at.is_not(None),
+        )
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+_IDS_PER_QUERY = 500
+
+
 def start_registration(
     connection: Connection, app_id: str, fingerprints: Collection[str], *, now: Millis
 ) -> Millis:

@@ -42,6 +42,8 @@ CHEN = "陈知行（示例）,chen@sandbox.example,13800000002"
         f"sep=;\r\nName;E-Mail;Phone\r\n{CHEN}\r\n".replace(",", ";").encode(),
         b'"Na,me","Work e-mail","Mobile"\n"A, B","chen@sandbox.example ","138-0000-0002"\n\n',
         "姓 名,电子邮箱,手机\r\n,Chen@sandbox.example,+86 138 0000 0002\r\n,,\r\n".encode(),
+        f"姓名,Email（邮箱）,手机号(11位)\n{CHEN}\n".encode(),
+        f"姓名,email 邮箱,移动电话\n{CHEN}\n".encode(),
         b"name,mail,tel\n,mailto:chen@sandbox.example,0086 13800000002,,\n",
     ],
 )
