@@ -22,7 +22,7 @@ from support.figures import write_figures
 from support.preload import build_library
 from support.running import clean_environment
 
-CUTS = int(os.environ.get("NOTIFIER_TESTS_POWER_CUTS", "24"))
+CUTS = int(os.environ.get("NOTIFIER_TESTS_POWER_CUTS", "12"))
 CARELESS_CUTS = 4
 ENDED_BY_A_CUT = 86
 MOST_BEFORE_A_CUT = 400

@@ -18,7 +18,7 @@ from support.forked_notifier import forked_notifier
 from support.ports import free_port
 from support.waiting import wait_until
 
-KILLS = int(os.environ.get("NOTIFIER_TESTS_SWEEP_KILLS", "25"))
+KILLS = int(os.environ.get("NOTIFIER_TESTS_SWEEP_KILLS", "12"))
 SEED = int(os.environ.get("NOTIFIER_TESTS_SWEEP_SEED", "20260115"))
 
 
