@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.clock import Clock, from_millis, to_millis
 from notifier.config.loader import WELL_KNOWN_VARIABLES, LoadedConfig
 from notifier.config.sections import Transport
 from notifier.config.settings import Config, suggest_name
 from notifier.errors import TemplateBroken
-from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due
 from notifier.operations.check_result import CheckResult
 from notifier.operations.environment_checks import check_environment

@@ -111,10 +111,13 @@ class Shape:
                     check(walk, member)
                     path.pop()
             elif not self.is_open and not walk.is_full:
-                walk.add_problem("unknown-attribute", self._unknown(key), key)
+                is_old = self.deprecated is not None and key in self.deprecated
+                walk.add_problem(
+                    "schema-1-attribute" if is_old else "unknown-attribute", self._unknown(key), key
+                )
         for key in self.required:
             if key not in value:
-                walk.add_problem("missing", f"{self.name} needs {key}.", key)
+                walk.add_problem("missing-attribute", f"{self.name} needs {key}.", key)
         if self.extra_rule is not None:
             self.extra_rule(walk, value)
 

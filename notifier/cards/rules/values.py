@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from notifier.feishu.card_rules.walk import CardWalk, Check, Shape, describe, wrong_type, wrong_value
+from notifier.cards.rules.walk import CardWalk, Check, Shape, describe, wrong_type, wrong_value
 
 _PIXELS = re.compile(r"(-?[0-9]{1,5})px")
 _PERCENT = re.compile(r"[0-9]{1,3}%")
@@ -238,7 +238,7 @@ def variant(key: str, shapes: Mapping[str, Shape]) -> Check:
         if shape is not None:
             shape(walk, value)
         elif key not in value:
-            walk.add_problem("missing", f"This object needs a {key}: {choices}.", key)
+            walk.add_problem("missing-attribute", f"This object needs a {key}: {choices}.", key)
         elif kind is not None:
             walk.add_problem("wrong-value", f"The {key} here must be {choices}, not {describe(kind)}.", key)
 

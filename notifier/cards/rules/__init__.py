@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from notifier.feishu.card_rules.card import card_shape
-from notifier.feishu.card_rules.walk import (
+from notifier.cards.rules.card import card_shape
+from notifier.cards.rules.walk import (
     MAX_NUMBER,
     CardWalk,
     FoundProblem,
@@ -105,12 +105,12 @@ def _check_raw(walk: CardWalk, value: object, left: int) -> int:
     else:
         return left if _check_raw_leaf(walk, value) else STOP
     if len(walk.path) >= MAX_DEPTH:
-        walk.add_problem("nesting", f"A card's JSON may be at most {MAX_DEPTH} levels deep.")
+        walk.add_problem("nesting-limit", f"A card's JSON may be at most {MAX_DEPTH} levels deep.")
         return STOP
     left -= len(value)
     if left < 0:
         walk.problems.append(
-            FoundProblem(path=(), rule="too-large", message="The card has more values than bytes allowed.")
+            FoundProblem(path=(), rule="size-limit", message="The card has more values than bytes allowed.")
         )
         return STOP
     if isinstance(value, dict) and not _check_raw_keys(walk, value):
@@ -166,11 +166,13 @@ def _check_raw_text(walk: CardWalk, text: str) -> None:
 def _check_size(walk: CardWalk, card: object, body: str, max_bytes: int) -> None:
     size = len(body.encode(errors="surrogatepass"))
     if size > max_bytes:
-        walk.add_problem("too-large", f"The card has {size} bytes as JSON, but may have at most {max_bytes}.")
+        walk.add_problem(
+            "size-limit", f"The card has {size} bytes as JSON, but may have at most {max_bytes}."
+        )
     if body.count('"tag"') <= MAX_ELEMENTS:
         return  # each element has a tag
     count = element_count(card)
     if count > MAX_ELEMENTS:
         walk.add_problem(
-            "too-many-elements", f"The card has {count} elements, but may have at most {MAX_ELEMENTS}."
+            "element-limit", f"The card has {count} elements, but may have at most {MAX_ELEMENTS}."
         )

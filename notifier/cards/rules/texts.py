@@ -5,9 +5,9 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 
+from notifier.cards.rules.values import anything, by_language, element_id
+from notifier.cards.rules.walk import CardWalk, Check, Shape, wrong_type
 from notifier.domain.contact_data import find_contact_data
-from notifier.feishu.card_rules.values import anything, by_language, element_id
-from notifier.feishu.card_rules.walk import CardWalk, Check, Shape, wrong_type
 
 NO_LINK_HERE = "lark://msgcard/unsupported_action"  # switches a link off on one client
 
@@ -83,7 +83,7 @@ def unformatted_text(max_length: int | None = None) -> Check:
             return
         if max_length is not None and len(value) > max_length:
             walk.add_problem(
-                "too-long", f"This text may have at most {max_length} characters, not {len(value)}."
+                "text-limit", f"This text may have at most {max_length} characters, not {len(value)}."
             )
         no_contact_data(walk, value)
 
