@@ -27,6 +27,7 @@ from notifier.cards.rules.pieces import (
 )
 from notifier.cards.rules.texts import markdown_tables, markdown_text, unformatted_text
 from notifier.cards.rules.values import (
+    anything,
     boolean,
     by_language,
     colour,
@@ -391,6 +392,7 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
                 "name": string,
                 "form_action_type": one_of("submit", "reset"),
                 "required": boolean,
+                "value": anything,
             },
             deprecated=DEPRECATED_CLICK,
         ),

@@ -19,9 +19,10 @@ from notifier.cards.rules.values import (
 )
 from notifier.cards.rules.walk import CardWalk, Check, Shape, closest_name, describe, wrong_type
 
-MAX_TABLES = 3  # five by the book, but Feishu was seen refusing the fourth
+MAX_TABLES = 5
+SAFE_TABLES = 3  # Feishu was seen refusing the fourth
 MAX_COLUMNS = 50
-MAX_ROWS = 50
+SAFE_ROWS = 50  # no limit is documented
 
 
 def count_tables(walk: CardWalk, more: int) -> None:
@@ -30,6 +31,10 @@ def count_tables(walk: CardWalk, more: int) -> None:
     if before <= MAX_TABLES < walk.tables:
         walk.add_problem(
             "table-limit", f"A card holds at most {MAX_TABLES} tables, those in Markdown counted."
+        )
+    elif before <= SAFE_TABLES < walk.tables:
+        walk.add_warning(
+            "table-count", f"Feishu was seen refusing cards with more than {SAFE_TABLES} tables."
         )
 
 
@@ -152,6 +157,15 @@ def _row_rules(walk: CardWalk, cells: Mapping[str, Check], index: int, row: Mapp
     del walk.path[-2:]
 
 
+_any_rows = list_of(free_object)
+
+
+def _rows(walk: CardWalk, value: object) -> None:
+    _any_rows(walk, value)
+    if isinstance(value, list) and len(value) > SAFE_ROWS:
+        walk.add_warning("row-limit", f"The table has {len(value)} rows. Only {SAFE_ROWS} are known to work.")
+
+
 table = component_shape(
     "table",
     {
@@ -161,7 +175,7 @@ table = component_shape(
         "freeze_first_column": boolean,
         "header_style": _header_style,
         "columns": list_of(_table_column, max_count=MAX_COLUMNS, rule="column-limit"),
-        "rows": list_of(free_object, max_count=MAX_ROWS, rule="row-limit"),
+        "rows": _rows,
     },
     required=("columns", "rows"),
     extra_rule=_table_rules,
