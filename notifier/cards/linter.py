@@ -1,11 +1,13 @@
 """The card linter: checks a card from Python, a JSON text or a template against all rules."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from notifier.cards.lint_findings import LintFinding, LintPlace
+from notifier.cards.lint_findings import LintFinding, LintPlace, Severity
 from notifier.cards.message_content import CardDocument, DocumentKind, find_card, reference_problems
 from notifier.cards.positions.json_positions import JsonPositions
 from notifier.cards.positions.template_trace import OutputPlaces, TemplateTrace, TraceDetail, broken_place
@@ -14,12 +16,13 @@ from notifier.cards.rules.card_warnings import CARD_WARNINGS, CardFacts
 from notifier.cards.rules.catalogue import RULES
 from notifier.cards.rules.component_warnings import component_warnings
 from notifier.cards.rules.schema_1 import is_schema_1, schema_1_problems
-from notifier.cards.rules.walk import FoundProblem, Path, format_path
+from notifier.cards.rules.walk import FoundProblem, format_path
+from notifier.cards.rules.walk import Path as CardPath
 from notifier.cards.templates import CardTemplates
 from notifier.errors import TemplateBroken
 
 _Placed = tuple[LintPlace | None, tuple[LintPlace, ...]]
-_PlaceOf = Callable[[Path], _Placed]
+_PlaceOf = Callable[[CardPath], _Placed]
 
 
 def lint(card: object, *, file: str = "card.json") -> list[LintFinding]:
@@ -36,7 +39,7 @@ def lint(card: object, *, file: str = "card.json") -> list[LintFinding]:
     document = find_card(parsed)
     positions = JsonPositions(text)
 
-    def place_of(path: Path) -> _Placed:
+    def place_of(path: CardPath) -> _Placed:
         inside = document.path if document.text is not None else (*document.path, *path)
         line, column = positions.line_and_column(inside, parsed)
         return LintPlace(file=file, line=line, column=column), ()
@@ -51,7 +54,7 @@ def lint(card: object, *, file: str = "card.json") -> list[LintFinding]:
 
 
 def _lint_document(document: CardDocument, place_of: _PlaceOf) -> list[LintFinding]:
-    if document.kind in (DocumentKind.TEMPLATE_REFERENCE, DocumentKind.ENTITY_REFERENCE):
+    if document.kind not in (DocumentKind.CARD, DocumentKind.BUILDER_EXPORT):
         problems = reference_problems(document)
     elif is_schema_1(document.card) and isinstance(document.card, dict):
         problems = schema_1_problems(document.card)
@@ -62,7 +65,7 @@ def _lint_document(document: CardDocument, place_of: _PlaceOf) -> list[LintFindi
     return [_finding(each, place_of(each.path)) for each in problems]
 
 
-def _is_about_variable(card: object, path: Path) -> bool:
+def _is_about_variable(card: object, path: CardPath) -> bool:
     """Whether the value at a path is a variable of the card builder, whose value is not known."""
     node = card
     for step in path:
@@ -105,12 +108,28 @@ def lint_template(templates: CardTemplates, name: str, context: Mapping[str, obj
     places = _trace(templates, name, context, plain.places.text)
     positions = JsonPositions(plain.places.text)
 
-    def place_of(path: Path) -> _Placed:
+    def place_of(path: CardPath) -> _Placed:
         if places is None:
             return plain.places.first, ()
         return places.place_of(positions.offset(path, card))
 
-    return [_finding(each, place_of(each.path)) for each in _problems(card)]
+    found = [_finding(each, place_of(each.path)) for each in _problems(card)]
+    return [each for each in found if each.severity is Severity.ERROR or not _is_allowed(each)]
+
+
+_ALLOW = re.compile(r"\{#-?\s*lint: allow ([a-z0-9 -]+?)\s*-?#\}")
+
+
+def _is_allowed(finding: LintFinding) -> bool:
+    """Whether a comment on the line or the line above allows a warning: {# lint: allow summary-missing #}."""
+    for place in (finding.place, *finding.called_from):
+        if place is None or not Path(place.file).is_file():
+            continue
+        lines = Path(place.file).read_text(encoding="utf-8").splitlines()
+        for line in lines[max(0, place.line - 2) : place.line]:
+            if any(finding.rule in allowed.split() for allowed in _ALLOW.findall(line)):
+                return True
+    return False
 
 
 _traces: WeakKeyDictionary[CardTemplates, tuple[TemplateTrace, ...]] = WeakKeyDictionary()

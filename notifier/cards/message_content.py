@@ -19,6 +19,8 @@ class DocumentKind(Enum):
     """The id of a CardKit entity."""
     BUILDER_EXPORT = auto()
     """A template of the card builder. Its values may be variables such as ${name}."""
+    OTHER_MESSAGE = auto()
+    """A message that is no card."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ def find_card(document: object) -> CardDocument:
     text: str | None = None
     kind = DocumentKind.CARD
     node = document
+    if isinstance(node, dict) and node.get("msg_type", "interactive") != "interactive":
+        return CardDocument(kind=DocumentKind.OTHER_MESSAGE, card=node, path=())
     while isinstance(node, dict) and not ("schema" in node or "body" in node):
         if node.get("type") in ("template", "card") and isinstance(node.get("data"), dict):
             is_template = node["type"] == "template"
@@ -70,18 +74,25 @@ def find_card(document: object) -> CardDocument:
 
 def _frame_key(node: Mapping[str, object]) -> str | None:
     """The key under which a frame has its card, or None if the object is no frame."""
-    if node.get("msg_type") == "interactive" or "elements" not in node:
-        for key in ("card", "content", "dsl"):
-            if isinstance(node.get(key), dict | str):
-                return key
-    if node.get("type") == "raw" and isinstance(node.get("data"), dict):
-        return "data"
-    return None
+    is_message = node.get("msg_type") == "interactive"
+    if is_message and isinstance(node.get("content"), dict | str):
+        return "content"
+    if isinstance(node.get("card"), dict) or (is_message and isinstance(node.get("card"), str)):
+        return "card"
+    if isinstance(node.get("dsl"), dict | str):
+        return "dsl"
+    return "data" if node.get("type") == "raw" and isinstance(node.get("data"), dict) else None
 
 
 def reference_problems(document: CardDocument) -> list[FoundProblem]:
-    """Return the findings of a template or entity reference."""
+    """Return the findings of a message without a card: a template or entity reference, or another message."""
     reference = document.card
+    if document.kind is DocumentKind.OTHER_MESSAGE:
+        return [
+            _problem(
+                ("msg_type",), "wrong-value", "This message is no card: its msg_type is not interactive."
+            )
+        ]
     data = reference.get("data") if isinstance(reference, dict) else None
     data = data if isinstance(data, dict) else {}
     key = "template_id" if document.kind is DocumentKind.TEMPLATE_REFERENCE else "card_id"

@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from notifier import __version__
-from notifier.cli import accounts, audit, deliveries, digest, directory, doctor, events, payouts, withdrawals
+from notifier.cli import (
+    accounts,
+    audit,
+    deliveries,
+    digest,
+    directory,
+    doctor,
+    events,
+    lint,
+    payouts,
+    withdrawals,
+)
 from notifier.cli.colours import BAD, GOOD, WARNING, paint
 from notifier.cli.context import (
     CLOCK_OPTION,
@@ -374,6 +385,7 @@ def _tracing(config: "Config") -> AbstractContextManager[None]:
 
 
 cli.add_command(doctor.doctor)
+cli.add_command(lint.lint)
 for _group in (
     accounts.accounts,
     deliveries.deliveries,

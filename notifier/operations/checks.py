@@ -223,7 +223,10 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
             found.setdefault(str(error), sample_name)
             continue
         for problem in card_problems(card):
-            found.setdefault(f"{name} (sample {sample_name}): {problem.path}: {problem.message}", sample_name)
+            found.setdefault(
+                f"{name} (sample {sample_name}): {problem.path}: {problem.message} [{problem.rule}]",
+                sample_name,
+            )
     if found:
         said = "; ".join(list(found)[:MAX_PROBLEMS])
         more = f"; and {len(found) - MAX_PROBLEMS} more" if len(found) > MAX_PROBLEMS else ""

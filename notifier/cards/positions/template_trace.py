@@ -32,7 +32,7 @@ class TraceDetail(Enum):
 
 
 @dataclass(slots=True, kw_only=True)
-class _Frame:
+class _OutputValue:
     """A value that is being output: what `{{ … }}` wrote."""
 
     called_at: LintPlace
@@ -54,7 +54,7 @@ class OutputPlaces:
         self.text = self._without_marks(output, places) if places else output
 
     def _without_marks(self, output: str, places: list[LintPlace]) -> str:
-        frames = [_Frame(called_at=self.first, place=self.first)]
+        frames = [_OutputValue(called_at=self.first, place=self.first)]
         parts: list[str] = []
         length = end = 0
         for mark in _MARK.finditer(output):
@@ -67,7 +67,7 @@ class OutputPlaces:
                 del frames[max(1, len(frames) - 1) :]
             elif mark[1] == VALUE:
                 place = places[int(mark[2])]
-                frames.append(_Frame(called_at=place, place=place))
+                frames.append(_OutputValue(called_at=place, place=place))
             else:
                 frames[-1].place, frames[-1].text_start = places[int(mark[2])], length
             self._offsets.append(length)
