@@ -12,7 +12,7 @@ from notifier.cards.message_content import CardDocument, DocumentKind, find_card
 from notifier.cards.positions.json_positions import JsonPositions
 from notifier.cards.positions.template_trace import OutputPlaces, TemplateTrace, TraceDetail, broken_place
 from notifier.cards.rules import SAFE_BYTES, card_size, document_position, walk_card
-from notifier.cards.rules.card_warnings import CARD_WARNINGS, CardFacts
+from notifier.cards.rules.card_warnings import CARD_WARNINGS, CardFacts, is_chinese
 from notifier.cards.rules.catalogue import RULES
 from notifier.cards.rules.component_warnings import component_warnings
 from notifier.cards.rules.schema_1 import is_schema_1, schema_1_problems
@@ -113,7 +113,13 @@ def lint_template(templates: CardTemplates, name: str, context: Mapping[str, obj
             return plain.places.first, ()
         return places.place_of(positions.offset(path, card))
 
-    found = [_finding(each, place_of(each.path)) for each in _problems(card)]
+    def is_data(problem: FoundProblem) -> bool:
+        """Whether a text without translation is data, such as a name, which is the same in every language."""
+        if problem.rule != "language-missing" or problem.path[-1] != "content":
+            return False
+        return not is_chinese(str(positions.value_at(problem.path, card)))
+
+    found = [_finding(each, place_of(each.path)) for each in _problems(card) if not is_data(each)]
     return [each for each in found if each.severity is Severity.ERROR or not _is_allowed(each)]
 
 

@@ -234,7 +234,7 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
         return CheckResult(
             is_ok=False,
             subject=f"template {said}{more}",
-            next_step=f"see it with: notifier preview {name} --sample {first}",
+            next_step=f"see it with: notifier preview {name} --sample {first}; `notifier lint` names the line",
         )
     return CheckResult(
         is_ok=True, subject=f"template {name} ({templates.source_of(name)}), {len(samples)} samples"

@@ -37,6 +37,7 @@ class JsonPositions:
     def __init__(self, text: str) -> None:
         """text: valid JSON; for other text the positions are without meaning, but nothing is raised."""
         self.duplicates: list[DuplicateKey] = []
+        self._text = text
         self._root = self._read(text)
         self._lines = LineStarts(text)
 
@@ -53,16 +54,23 @@ class JsonPositions:
 
         Keys are found by their order, so that a document whose keys were renamed after parsing is understood too.
         """
+        node, is_found = self._find(path, document)
+        return node.key_start if is_found else node.start
+
+    def value_at(self, path: Path, document: object) -> object:
+        """Return the value in the text, which may differ from that in the document; None if it is absent."""
+        node, is_found = self._find(path, document)
+        return json.JSONDecoder().raw_decode(self._text, node.start)[0] if is_found else None
+
+    def _find(self, path: Path, document: object) -> tuple[JsonNode, bool]:
+        """The node at a path, or the last one on the way to it."""
         node, value = self._root, document
-        for number, step in enumerate(path):
+        for step in path:
             below = _child(node, value, step)
             if below is None:
-                return node.start
-            if number == len(path) - 1:
-                return below.key_start
-            node = below
-            value = _member(value, step)
-        return node.start
+                return node, False
+            node, value = below, _member(value, step)
+        return node, True
 
     def _read(self, text: str) -> JsonNode:
         """Read without recursion, so that no depth of the text is a problem."""

@@ -134,8 +134,13 @@ def _needs_translation(path: Path, node: Json, languages: tuple[str, ...]) -> bo
         and not is_data
         and "en_us" in languages
         and isinstance(content, str)
-        and _CHINESE.search(content) is not None
+        and is_chinese(content)
     )
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a text has a Chinese character."""
+    return _CHINESE.search(text) is not None
 
 
 def _locales(card: Json, facts: CardFacts) -> Warnings:
