@@ -110,6 +110,7 @@ def test_posting_to_a_notifier_that_is_not_started_makes_no_sense() -> None:
         (["deliveries", "list"], ("lark_oapi", "aiohttp", "jinja2")),
         (["migrate"], ("lark_oapi", "aiohttp", "jinja2")),
         (["preview", "--list"], ("lark_oapi", "aiohttp")),
+        (["lint", "--ignore", "null"], ("lark_oapi", "aiohttp")),
         (["check"], ("lark_oapi", "aiohttp")),
     ],
 )

@@ -89,6 +89,14 @@ def test_columns_are_those_of_the_template(tmp_path: Path) -> None:
     assert source[finding.place.column - 1 :].startswith('"data_type": "money"')
 
 
+def test_a_column_at_the_start_of_a_line_is_the_first(tmp_path: Path) -> None:
+    write(tmp_path, '{"tag": "hr",\n"wide": 1}')
+    (finding,) = linted(tmp_path)
+
+    assert finding.place is not None
+    assert (3, 1) == (finding.place.line, finding.place.column)
+
+
 def test_a_fault_in_a_loop_and_in_two_calls_is_one_finding_with_both_callers(tmp_path: Path) -> None:
     fault = next(fault for fault in FAULTS if fault.old == '"weight": 1')
     write_templates(tmp_path, fault)
