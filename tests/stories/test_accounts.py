@@ -226,7 +226,7 @@ def test_an_interrupted_run_writes_its_results_and_says_how_to_continue(tenant: 
     _, err = process.communicate(timeout=30)
 
     assert 1 == process.returncode
-    assert "interrupted. run the same command again" in err
+    assert "interrupted. Run the same command again" in err
     outcomes = [outcome for outcome, _ in tenant.outcomes().values()]
     assert {"registered", "not tried"} == set(outcomes)
     assert outcomes.count("registered") == len(tenant.registered())
@@ -358,7 +358,7 @@ def test_a_scope_that_is_removed_half_way_stops_the_run_with_its_name(tenant: Te
 
     assert 1 == ran.returncode
     assert "the scope hire:referral_account (Update referral account) is missing" in ran.stderr
-    assert "run the same command again" in ran.stderr
+    assert "Run the same command again" in ran.stderr
     outcomes = [outcome for outcome, _ in tenant.outcomes().values()]
     assert {"registered", "not tried"} == set(outcomes)
     assert outcomes.count("registered") == len(tenant.registered())

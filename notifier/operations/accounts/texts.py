@@ -20,7 +20,7 @@ SCOPE_NAMES = {
 }
 """Names of scopes in the developer console."""
 
-AGAIN = Bilingual(zh="重新运行同一命令即可继续", en="run the same command again to continue")
+AGAIN = Bilingual(zh="重新运行同一命令即可继续", en="Run the same command again to continue")
 NOT_TRIED = Bilingual(
     zh="本次没有处理到：重新运行同一命令", en="this run stopped before it: run the same command again"
 )
