@@ -22,6 +22,14 @@ from notifier.domain.payout import PayoutState
 from notifier.domain.scopes import SCOPES
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.errors import TemporaryFailure
+from notifier.operations.doctor.console_menu import (
+    BOT_MENU,
+    CALLBACKS_MENU,
+    EVENTS_MENU,
+    SCOPES_MENU,
+    SECURITY_MENU,
+    VERSION_MENU,
+)
 from notifier.payroll import client, endpoint, signature
 from notifier.store.schema.tables import metadata
 
@@ -423,7 +431,14 @@ def test_the_page_for_the_payroll_system_states_what_follows_each_answer(status:
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
-def test_the_readme_lists_the_scope_of_every_feature(page: str) -> None:
+def test_the_readme_lists_the_scopes_and_menus_of_the_table(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.lstrip().startswith("| `")]
+    listed = {
+        scope for row in rows for scope in re.findall(r"`((?:hire|im|contact):[a-z_.:]+)`", row.split("|")[1])
+    }
 
-    assert [] == [scope for scope in SCOPES.values() if f"`{scope}`" not in text]
+    assert set(SCOPES.values()) == listed
+    for menu in (SCOPES_MENU, EVENTS_MENU, CALLBACKS_MENU, VERSION_MENU, SECURITY_MENU, BOT_MENU):
+        assert menu.en in text
+        assert menu.zh in text
