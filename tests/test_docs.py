@@ -22,7 +22,7 @@ from notifier.domain.payout import PayoutState
 from notifier.domain.scopes import SCOPES
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.errors import TemporaryFailure
-from notifier.operations.doctor.console_menu import (
+from notifier.operations.console_menus import (
     BOT_MENU,
     CALLBACKS_MENU,
     EVENTS_MENU,

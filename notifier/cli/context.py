@@ -127,8 +127,10 @@ def naming_config_source(loaded: "LoadedConfig") -> "Iterator[None]":
         yield
     except ConfigError as error:
         key = str(error).replace("：", ":").partition(":")[0]
-        place = loaded.origins.get(key) or loaded.file or localized("the defaults", "默认值")
-        raise ConfigError(f"{place}: {error}") from error
+        place = loaded.origins.get(key) or loaded.file
+        raise ConfigError(
+            f"{place or 'the defaults'}: {error}", zh=f"{place or '默认值'}：{error.zh}"
+        ) from error
 
 
 @contextmanager

@@ -56,7 +56,10 @@ async def _serve(
         await web.TCPSite(runner, HOST, port).start()
     except OSError as error:
         await runner.cleanup()
-        raise ConfigError(f"--port: cannot listen on {port}: {error.strerror}. Try --port 0.") from error
+        raise ConfigError(
+            f"--port: cannot listen on {port}: {error.strerror}. Try --port 0.",
+            zh=f"--port：无法监听 {port}（{error.strerror}）。可试 --port 0。",
+        ) from error
     address = f"http://{HOST}:{runner.addresses[0][1]}/"
     echo(f"{page['title']}: {address} (press Ctrl-C to stop; nothing is sent)")
     if open_browser:

@@ -3,7 +3,7 @@
 from notifier.domain.card import Bilingual
 from notifier.domain.scopes import SCOPES, Feature, get_scope_name
 from notifier.errors import AppSuspended, CallError, NotAuthorised
-from notifier.operations.doctor.console_menu import SCOPES_MENU
+from notifier.operations.console_menus import SCOPES_MENU
 
 SCOPE_MISSING = 99991672
 NO_SUCH_PERSON = 1002551

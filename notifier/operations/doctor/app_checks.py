@@ -14,7 +14,8 @@ from notifier.feishu.app_status import (
     read_subscriptions,
 )
 from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
-from notifier.operations.doctor.console_menu import CREDENTIALS_MENU, SECURITY_MENU, Console
+from notifier.operations.console_menus import CREDENTIALS_MENU, SECURITY_MENU
+from notifier.operations.doctor.console_menu import Console
 from notifier.operations.doctor.findings import Finding, Findings, blocked, ok, problem, unknown
 from notifier.runtime import factories
 

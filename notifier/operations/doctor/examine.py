@@ -13,10 +13,11 @@ from notifier.domain.card import Bilingual
 from notifier.domain.scopes import SCOPES, Feature
 from notifier.errors import CallError, NotifierError
 from notifier.feishu.api import FeishuApi
+from notifier.operations.console_menus import BOT_MENU, VERSION_MENU
 from notifier.operations.doctor import history_checks, local_checks, people_checks, subscription_checks
 from notifier.operations.doctor.app_checks import APP_IDS, AppFacts, examine_app, examine_published
 from notifier.operations.doctor.canary import CANARY, CanaryTest, find_recipient, run_canary
-from notifier.operations.doctor.console_menu import BOT_MENU, VERSION_MENU, Console, join
+from notifier.operations.doctor.console_menu import Console, join
 from notifier.operations.doctor.findings import Finding, Findings, FindingState, blocked, unknown
 from notifier.operations.doctor.network_checks import NETWORK_IDS, examine_network
 from notifier.operations.doctor.scope_checks import (

@@ -19,8 +19,9 @@ from notifier.feishu.app_queries import bot_is_in, list_members
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.people import find_people
 from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
+from notifier.operations.console_menus import BOT_MENU
 from notifier.operations.doctor.app_checks import AppFacts, block_unpublished
-from notifier.operations.doctor.console_menu import BOT_MENU, Console, join
+from notifier.operations.doctor.console_menu import Console, join
 from notifier.operations.doctor.findings import Finding, blocked, ok, problem, unknown
 
 SCOPE_MISSING = {99991672, 230027, 234002}

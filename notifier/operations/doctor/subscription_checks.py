@@ -9,7 +9,8 @@ from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import count_live_connections
 from notifier.feishu.app_status import Subscriptions
 from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
-from notifier.operations.doctor.console_menu import CALLBACKS_MENU, EVENTS_MENU, Console, join
+from notifier.operations.console_menus import CALLBACKS_MENU, EVENTS_MENU
+from notifier.operations.doctor.console_menu import Console, join
 from notifier.operations.doctor.findings import Finding, ok, problem, unknown
 from notifier.operations.doctor.network_checks import find_direct_way
 from notifier.runtime import factories
