@@ -19,17 +19,17 @@ from notifier.config.settings import Config
 from notifier.domain import card
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.payout import PayoutState
-from notifier.domain.scopes import SCOPES
-from notifier.domain.withdrawal import WithdrawalState
-from notifier.errors import TemporaryFailure
-from notifier.operations.console_menus import (
+from notifier.domain.scopes import (
     BOT_MENU,
     CALLBACKS_MENU,
     EVENTS_MENU,
+    SCOPES,
     SCOPES_MENU,
     SECURITY_MENU,
     VERSION_MENU,
 )
+from notifier.domain.withdrawal import WithdrawalState
+from notifier.errors import TemporaryFailure
 from notifier.payroll import client, endpoint, signature
 from notifier.store.schema.tables import metadata
 

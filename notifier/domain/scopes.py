@@ -1,4 +1,7 @@
-"""Scopes: which permission of the Feishu app each feature needs. Checks, error texts and the README use this table."""
+"""Scopes and menus of Feishu's developer console: which permission each feature needs, and what things are called there.
+
+Checks, error texts, `notifier init` and the READMEs use these tables.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,6 +61,16 @@ SCOPE_NAMES: Mapping[str, Bilingual] = {
 }
 """The names of the scopes in the developer console. Source: the pages of the calls, read 2026-05. The page of external
 rewards gives no name."""
+
+
+SCOPES_MENU = Bilingual(zh="权限管理", en="Permissions & Scopes")
+EVENTS_MENU = Bilingual(zh="事件与回调 › 事件配置", en="Events & Callbacks › Event Configuration")
+CALLBACKS_MENU = Bilingual(zh="事件与回调 › 回调配置", en="Events & Callbacks › Callback Configuration")
+VERSION_MENU = Bilingual(zh="版本管理与发布", en="Version Management & Release")
+BOT_MENU = Bilingual(zh="添加应用能力 › 机器人", en="Add Features › Bot")
+CREDENTIALS_MENU = Bilingual(zh="凭证与基础信息", en="Credentials & Basic Info")
+SECURITY_MENU = Bilingual(zh="安全设置 › IP 白名单", en="Security Settings › IP Allowlist")
+"""The names of the menus."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

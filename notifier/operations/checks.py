@@ -11,11 +11,11 @@ from notifier.config.loader import WELL_KNOWN_VARIABLES, LoadedConfig
 from notifier.config.sections import Transport
 from notifier.config.settings import Config, suggest_name
 from notifier.domain.card import Bilingual
+from notifier.domain.scopes import CREDENTIALS_MENU
 from notifier.errors import TemplateBroken
 from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due
 from notifier.operations.check_result import NOTHING, CheckResult
-from notifier.operations.console_menus import CREDENTIALS_MENU
 from notifier.operations.environment_checks import check_environment
 from notifier.operations.sample_cards import list_samples, make_sample
 from notifier.store.engine.backends import find_backend

@@ -100,7 +100,9 @@ def read_app_options(faults: Sequence[str], *, fresh: bool) -> AppOptions:
         try:
             parse_fault(request, fault_id="")
         except BadFaultError as error:
-            raise ConfigError(f"--fault {text}: {error}.") from error
+            raise ConfigError(
+                f"--fault {text}: {error}.", zh=f"--fault {text}：故障无效（“{error}”）。"
+            ) from error
         parsed.append(request)
     return AppOptions(is_fresh=fresh, faults=tuple(parsed))
 
@@ -199,7 +201,10 @@ async def _until_stopped(
     try:
         await _first_of(serving, ready)
         if not ready.done() and isinstance(serving.exception(), BadStateFileError):
-            raise ConfigError(f"--data: {serving.exception()}. Choose another folder, or delete this one.")
+            raise ConfigError(
+                f"--data: {serving.exception()}. Choose another folder, or delete this one.",
+                zh=f"--data：数据无法使用（“{serving.exception()}”）。请换一个目录，或删除它。",
+            )
         if not ready.done():
             raise ConfigError(
                 localized(
@@ -230,7 +235,10 @@ def _folder(data: Path | None) -> Iterator[Path]:
         try:
             data.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"--data: {data} cannot be created: {error.strerror}.") from error
+            raise ConfigError(
+                f"--data: {data} cannot be created: {error.strerror}.",
+                zh=f"--data：无法创建 {data}（{error.strerror}）。",
+            ) from error
         yield data.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="notifier-sandbox-") as made:
@@ -313,7 +321,10 @@ async def _run_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
     elif process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_END_LINES:]
         raise ConfigError(
-            "\n".join([f"the notifier ended with exit code {process.returncode}. Its log ends with:", *lines])
+            "\n".join(
+                [f"the notifier ended with exit code {process.returncode}. Its log ends with:", *lines]
+            ),
+            zh="\n".join([f"服务已退出，退出码 {process.returncode}。日志末尾：", *lines]),
         )
 
 

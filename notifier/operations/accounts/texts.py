@@ -1,9 +1,8 @@
 """The texts of the accounts commands: why a row failed, why a run stopped, and what to do."""
 
 from notifier.domain.card import Bilingual
-from notifier.domain.scopes import SCOPES, Feature, get_scope_name
+from notifier.domain.scopes import SCOPES, SCOPES_MENU, Feature, get_scope_name
 from notifier.errors import AppSuspended, CallError, NotAuthorised
-from notifier.operations.console_menus import SCOPES_MENU
 
 SCOPE_MISSING = 99991672
 NO_SUCH_PERSON = 1002551

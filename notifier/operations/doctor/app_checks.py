@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from notifier.config.settings import Config
 from notifier.domain.card import Bilingual
+from notifier.domain.scopes import CREDENTIALS_MENU, SECURITY_MENU
 from notifier.errors import AppSuspended, CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_status import (
@@ -14,7 +15,6 @@ from notifier.feishu.app_status import (
     read_subscriptions,
 )
 from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
-from notifier.operations.console_menus import CREDENTIALS_MENU, SECURITY_MENU
 from notifier.operations.doctor.console_menu import Console
 from notifier.operations.doctor.findings import Finding, Findings, blocked, ok, problem, unknown
 from notifier.runtime import factories

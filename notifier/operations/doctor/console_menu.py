@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
 from notifier.domain.card import Bilingual
-from notifier.domain.scopes import get_scope_name
+from notifier.domain.scopes import SCOPES_MENU, VERSION_MENU, get_scope_name
 from notifier.feishu.api import is_loopback
-from notifier.operations.console_menus import SCOPES_MENU, VERSION_MENU
 
 
 class Console:

@@ -10,10 +10,9 @@ from notifier.clock import DAY_MS, Clock, to_millis
 from notifier.config.loader import LoadedConfig
 from notifier.config.settings import Config
 from notifier.domain.card import Bilingual
-from notifier.domain.scopes import SCOPES, Feature
+from notifier.domain.scopes import BOT_MENU, SCOPES, VERSION_MENU, Feature
 from notifier.errors import CallError, NotifierError
 from notifier.feishu.api import FeishuApi
-from notifier.operations.console_menus import BOT_MENU, VERSION_MENU
 from notifier.operations.doctor import history_checks, local_checks, people_checks, subscription_checks
 from notifier.operations.doctor.app_checks import APP_IDS, AppFacts, examine_app, examine_published
 from notifier.operations.doctor.canary import CANARY, CanaryTest, find_recipient, run_canary

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from notifier.config.operators import get_open_ids, list_operator_emails
 from notifier.config.settings import Config
 from notifier.domain.card import Bilingual
+from notifier.domain.scopes import VERSION_MENU
 from notifier.errors import CallError
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import bot_is_in, list_members, read_person
 from notifier.feishu.messages import MESSAGES_PATH
 from notifier.feishu.people import find_people
-from notifier.operations.console_menus import VERSION_MENU
 from notifier.operations.doctor.console_menu import Console, join
 from notifier.operations.doctor.findings import NOTHING, Finding, Findings, blocked, ok, problem, unknown
 from notifier.operations.doctor.scope_checks import SCOPE_MISSING

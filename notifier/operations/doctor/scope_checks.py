@@ -12,14 +12,13 @@ from enum import Enum, auto
 from notifier.config.operators import list_operator_emails
 from notifier.config.settings import Config
 from notifier.domain.money import Kind
-from notifier.domain.scopes import SCOPES, Feature, FeatureUse, get_scope_name, list_needed_features
+from notifier.domain.scopes import BOT_MENU, SCOPES, Feature, FeatureUse, get_scope_name, list_needed_features
 from notifier.errors import AccountUnknown, CallError, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import bot_is_in, list_members
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.people import find_people
 from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
-from notifier.operations.console_menus import BOT_MENU
 from notifier.operations.doctor.app_checks import AppFacts, block_unpublished
 from notifier.operations.doctor.console_menu import Console, join
 from notifier.operations.doctor.findings import Finding, blocked, ok, problem, unknown

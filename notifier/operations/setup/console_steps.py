@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from notifier.domain import scopes
+from notifier.domain.card import Bilingual
 from notifier.domain.scopes import SCOPES, FeatureUse, list_needed_features
 from notifier.feishu.api import is_loopback
-from notifier.operations import console_menus
-from notifier.operations.console_menus import name_menu
 from notifier.operations.language import localized
 from notifier.operations.setup.config_text import HR, SetupChoices
 
@@ -45,17 +45,17 @@ def list_console_steps(choices: SetupChoices) -> list[str]:
             f"打开 {get_console_address(choices.base_url)}，进入应用 {choices.app_id}。",
         ),
         localized(
-            f"{name_menu(console_menus.BOT_MENU)}: add the bot.",
-            f"{name_menu(console_menus.BOT_MENU)}：添加机器人。",
+            f"{_name_menu(scopes.BOT_MENU)}: add the bot.",
+            f"{_name_menu(scopes.BOT_MENU)}：添加机器人。",
         ),
         localized(
-            f"{name_menu(console_menus.SCOPES_MENU)}: add {', '.join(list_scopes(choices))}.",
-            f"{name_menu(console_menus.SCOPES_MENU)}：开通 {'、'.join(list_scopes(choices))}。",
+            f"{_name_menu(scopes.SCOPES_MENU)}: add {', '.join(list_scopes(choices))}.",
+            f"{_name_menu(scopes.SCOPES_MENU)}：开通 {'、'.join(list_scopes(choices))}。",
         ),
         localized(
-            f"{name_menu(console_menus.SCOPES_MENU)}"
+            f"{_name_menu(scopes.SCOPES_MENU)}"
             ": include all referrers in the contacts data range (通讯录权限范围).",
-            f"{name_menu(console_menus.SCOPES_MENU)}：通讯录权限范围（contacts data range）包含所有内推人。",
+            f"{_name_menu(scopes.SCOPES_MENU)}：通讯录权限范围（contacts data range）包含所有内推人。",
         ),
         _subscription_step(),
     ]
@@ -63,15 +63,15 @@ def list_console_steps(choices: SetupChoices) -> list[str]:
         steps.append(_callback_step())
     steps += [
         localized(
-            f"Only if the app has an IP allow list: {name_menu(console_menus.SECURITY_MENU)}: add this "
+            f"Only if the app has an IP allow list: {_name_menu(scopes.SECURITY_MENU)}: add this "
             "machine's public address.",
-            f"仅当应用启用了 IP 白名单时：{name_menu(console_menus.SECURITY_MENU)}：添加本机公网地址。",
+            f"仅当应用启用了 IP 白名单时：{_name_menu(scopes.SECURITY_MENU)}：添加本机公网地址。",
         ),
         localized(
-            f"{name_menu(console_menus.VERSION_MENU)}: create a version (创建版本), include all referrers in the "
+            f"{_name_menu(scopes.VERSION_MENU)}: create a version (创建版本), include all referrers in the "
             "availability range (可用范围), and publish it (申请发布). An administrator approves it. Nothing above "
             "takes effect before.",
-            f"{name_menu(console_menus.VERSION_MENU)}：创建版本，可用范围（Availability）包含所有内推人，"
+            f"{_name_menu(scopes.VERSION_MENU)}：创建版本，可用范围（Availability）包含所有内推人，"
             "申请发布，由管理员审核通过。发布前以上设置不生效。",
         ),
     ]
@@ -88,21 +88,26 @@ def list_console_steps(choices: SetupChoices) -> list[str]:
 def _subscription_step() -> str:
     return localized(
         "Start `notifier run` and keep it running: the console saves the next step only while it is connected. "
-        f"{name_menu(console_menus.EVENTS_MENU)}: receive events through persistent "
+        f"{_name_menu(scopes.EVENTS_MENU)}: receive events through persistent "
         f"connection (使用长连接接收事件), then add the event {BALANCE_EVENT}.",
         "启动 `notifier run` 并保持运行（有客户端在线时后台才允许保存）。"
-        f"{name_menu(console_menus.EVENTS_MENU)}：订阅方式选“使用长连接接收事件”（persistent "
+        f"{_name_menu(scopes.EVENTS_MENU)}：订阅方式选“使用长连接接收事件”（persistent "
         f"connection），再添加事件 {BALANCE_EVENT}。",
     )
 
 
 def _callback_step() -> str:
     return localized(
-        f"{name_menu(console_menus.CALLBACKS_MENU)}: receive callbacks through persistent "
+        f"{_name_menu(scopes.CALLBACKS_MENU)}: receive callbacks through persistent "
         f"connection (使用长连接接收回调), then add {CARD_CALLBACK}.",
-        f"{name_menu(console_menus.CALLBACKS_MENU)}：订阅方式选“使用长连接接收回调”"
+        f"{_name_menu(scopes.CALLBACKS_MENU)}：订阅方式选“使用长连接接收回调”"
         f"（persistent connection），再添加 {CARD_CALLBACK}。",
     )
+
+
+def _name_menu(menu: Bilingual) -> str:
+    """Return the name of a menu in the language of the locale, with the other name after it."""
+    return localized(f"{menu.en} ({menu.zh})", f"{menu.zh}（{menu.en}）")
 
 
 def list_lark_notes(choices: SetupChoices) -> Sequence[str]:
