@@ -1,4 +1,4 @@
-"""Scopes and menus of Feishu's developer console: which permission each feature needs, and what things are called there.
+"""Scopes and menus of Feishu's developer console: which permission each feature needs, and the names of both.
 
 Checks, error texts, `notifier init` and the READMEs use these tables.
 """
