@@ -34,7 +34,7 @@ from notifier.cli.setup import completion, init, try_reward
 from notifier.cli.texts.translate import HELP_OPTION_NAMES, translate_click, translate_help
 from notifier.errors import CallError, ConfigError, NotifierError
 from notifier.operations.language import localized, say, say_error
-from notifier.operations.stored_texts import translate_stored
+from notifier.operations.stored_texts import describe_error
 
 if TYPE_CHECKING:
     from notifier.config.settings import Config
@@ -56,7 +56,7 @@ class _CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except CallError as error:
-            print_error(localized(f"Feishu: {error}", f"飞书：{translate_stored(str(error), error.code)}"))
+            print_error(localized(f"Feishu: {error}", f"飞书：{describe_error(error)}"))
             ctx.exit(2)
         except NotifierError as error:
             print_error(say_error(error))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from notifier.domain.failure_reasons import find_failure_reason
+from notifier.errors import CallError
 from notifier.operations.language import localized
 
 DELIVERY_STATES = {
@@ -72,6 +73,7 @@ _RESULTS = {
     "not_allowed": "不再是授权人员",
     "deactivated": "账户已停用",
     "enabled": "已启用",
+    "denied": "未获授权",
     "exported": "已导出",
 }
 """Outcomes of presses and of commands."""
@@ -186,6 +188,11 @@ def show_stored(text: str | None, code: int | None = None) -> str:
     code: Feishu's error code, whose reason is known in Chinese. What has no Chinese text stays verbatim, in quotes.
     """
     return localized(text, translate_stored(text, code)) if text else ""
+
+
+def describe_error(error: CallError) -> str:
+    """Return the Chinese text of a failed call: the reason of its code, and the English message in quotes."""
+    return translate_stored(str(error), error.code)
 
 
 def translate_stored(text: str, code: int | None = None) -> str:

@@ -3,6 +3,7 @@
 from notifier.domain.card import Bilingual
 from notifier.domain.scopes import SCOPES, SCOPES_MENU, Feature, get_scope_name
 from notifier.errors import AppSuspended, CallError, NotAuthorised
+from notifier.operations.stored_texts import describe_error
 
 SCOPE_MISSING = 99991672
 NO_SUCH_PERSON = 1002551
@@ -81,7 +82,7 @@ def stop_reason(error: CallError) -> Bilingual:
     if error.code == SCOPE_MISSING:
         return scope_missing(SCOPES[Feature.REGISTER])
     if isinstance(error, NotAuthorised | AppSuspended):
-        return Bilingual(zh=f"飞书拒绝本应用：{error}", en=f"Feishu refuses the app: {error}")
+        return Bilingual(zh=f"飞书拒绝本应用：{describe_error(error)}", en=f"Feishu refuses the app: {error}")
     return Bilingual(
         zh=f"无法访问飞书（{_code(error)}）：检查网络和代理",
         en=f"Feishu cannot be reached ({_code(error)}): check the network and the proxy",

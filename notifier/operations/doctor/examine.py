@@ -26,6 +26,7 @@ from notifier.operations.doctor.scope_checks import (
     list_scope_ids,
     needed_features,
 )
+from notifier.operations.stored_texts import describe_error
 from notifier.runtime import factories
 from notifier.runtime.lifecycle import stop_on_signals
 from notifier.store import probe
@@ -236,7 +237,9 @@ async def _find_recipient(api: FeishuApi, doctor: Doctor) -> tuple[str | None, F
     try:
         return await find_recipient(api, doctor.canary), None
     except CallError as error:
-        return None, unknown(CANARY, f"查询邮箱失败：{error}", f"the address cannot be looked up: {error}")
+        return None, unknown(
+            CANARY, f"查询邮箱失败：{describe_error(error)}", f"the address cannot be looked up: {error}"
+        )
 
 
 async def _examine_availability(

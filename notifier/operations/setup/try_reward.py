@@ -27,7 +27,7 @@ from notifier.feishu.external_rewards import NewReward
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.operations.formatting import format_amounts
 from notifier.operations.language import localized
-from notifier.operations.stored_texts import DELIVERY_STATES, name_state
+from notifier.operations.stored_texts import DELIVERY_STATES, describe_error, name_state
 from notifier.runtime import factories
 from notifier.store.deliveries import delivery_admin
 from notifier.store.deliveries.delivery_admin import DeliveryRow
@@ -227,7 +227,7 @@ async def _import(api: FeishuApi, reward: NewReward) -> str:
                 raise OutcomeUnknown(
                     localized(
                         f"{error.reason}. Look in Feishu Hire for an external reward with the id {reward.external_id}",
-                        f"{error.reason}。请在飞书招聘中查找外部编号为 {reward.external_id} 的奖励",
+                        f"{describe_error(error)}。请在飞书招聘中查找外部编号为 {reward.external_id} 的奖励",
                     ),
                     code=error.code,
                     log_id=error.log_id,
@@ -347,7 +347,7 @@ async def _delete(api: FeishuApi, reward_id: str, echo: Echo) -> bool:
             localized(
                 f"Reward {reward_id} was NOT deleted: {error}. Try `notifier try delete-reward {reward_id}`, or delete "
                 "it in Feishu Hire.",
-                f"奖励 {reward_id} 未删除（{error}）。请运行 `notifier try delete-reward {reward_id}`，"
+                f"奖励 {reward_id} 未删除：{describe_error(error)}。请运行 `notifier try delete-reward {reward_id}`，"
                 "或在飞书招聘中删除。",
             )
         )

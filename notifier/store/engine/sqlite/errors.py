@@ -101,4 +101,6 @@ def explain(error: BaseException, path: str) -> Bilingual:
             en=f"{foreign.en.removesuffix('.')} ({reason}).",
         )
     step = without_promise(get_next_step(error) or NO_ANSWER)
-    return Bilingual(zh=f"{path}：{step.zh}（“{reason}”）。", en=f"{path}: {step.en} ({reason}).")
+    return Bilingual(
+        zh=f"{path}：{step.zh.removesuffix('。')}（“{reason}”）。", en=f"{path}: {step.en} ({reason})."
+    )
