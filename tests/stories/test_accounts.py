@@ -721,3 +721,25 @@ def test_while_feishu_does_not_answer_nobody_by_e_mail_address_may_act(
         assert "operators.unresolved" in notifier.log
     finally:
         notifier.kill()
+
+
+@pytest.mark.postgresql
+def test_registration_and_doctor_on_a_server(store_url: str, tmp_path: Path, feishu_box: FeishuBox) -> None:
+    notifier = RunningNotifier(feishu_box, tmp_path, store_url=store_url)
+    file = tmp_path / "people.csv"
+    file.write_text("email\nlin@sandbox.example\nbad\n", encoding="utf-8")
+
+    would = notifier.command("accounts", "import", str(file), "--dry-run", "--json")
+    ran = notifier.command("accounts", "import", str(file), "--json")
+
+    for each, first in ((would, "would_register"), (ran, "registered")):
+        assert [first, "invalid"] == [row["outcome"] for row in json.loads(each.stdout)["rows"]], each.stderr
+    notifier.start()
+    try:
+        found = json.loads(notifier.command("doctor", "--json").stdout)["findings"]
+    finally:
+        notifier.kill()
+    states = {each["id"]: each["state"] for each in found}
+    assert ("ok", "ok", "ok", "ok") == tuple(
+        states[name] for name in ("database", "schema", "process", "accounts")
+    ), found

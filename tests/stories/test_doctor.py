@@ -583,3 +583,14 @@ def test_without_a_configuration_the_wizard_is_named(tmp_path: Path, monkeypatch
 
     assert 1 == ran.exit_code
     assert "✗ there is no configuration file\n    → run `notifier init`" in ran.stdout
+
+
+def test_a_name_that_dns_does_not_know_is_named(set_up: RunningNotifier) -> None:
+    text = set_up.config.read_text(encoding="utf-8")
+    set_up.config.write_text(text.replace(set_up.box.url, "https://feishu.invalid"), encoding="utf-8")
+
+    found = examine(set_up)
+
+    assert ["network.dns"] == ids(found["problem"])
+    assert "feishu.invalid" in found["problem"][0]["subject"]
+    assert "network.tls" in ids(found["unknown"])
