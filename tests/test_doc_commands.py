@@ -27,6 +27,7 @@ from support.doc_commands import (
     find_fault,
     find_usage_error,
     list_block_commands,
+    list_commented_commands,
     list_inline_commands,
 )
 from support.running import RunningNotifier, running_notifier
@@ -82,7 +83,7 @@ def list_all(*, inline: bool) -> list[ShownCommand]:
 
 @pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)
 def test_the_commands_of_a_page_exist_with_their_options(page: Path) -> None:
-    shown = [*list_block_commands(page), *list_inline_commands(page)]
+    shown = [*list_block_commands(page), *list_inline_commands(page), *list_commented_commands(page)]
 
     assert [] == [
         (each.text, fault)
@@ -131,7 +132,8 @@ def test_the_commands_are_found(tmp_path: Path) -> None:
         "Type `notifier digest list|send` or `notifier\nstatus`.\n"
         "   ```sh\n   notifier check   # a `comment`\n   sudo useradd notifier && make x\n"
         "   docker exec notifier notifier \\\n     audit > file\n   ```\n"
-        "```console\n$ notifier groups\n```\n```yaml\nnotifier nothing\n```\n"
+        "```console\n$ notifier events list > x  # also: show ID, drop ID, for all\n```\n"
+        "```yaml\nnotifier nothing\n```\n"
     )
 
     assert [
@@ -139,8 +141,11 @@ def test_the_commands_are_found(tmp_path: Path) -> None:
         ("sudo useradd notifier", None),
         ("make x", None),
         ("docker exec notifier notifier audit", ("audit",)),
-        ("notifier groups", ("groups",)),
+        ("notifier events list", ("events", "list")),
     ] == [(each.text, each.arguments) for each in list_block_commands(page)]
+    assert [("events", "show", "ID"), ("events", "drop", "ID")] == [
+        each.arguments for each in list_commented_commands(page)
+    ]
     assert [("digest", "list"), ("digest", "send"), ("status",)] == [
         each.arguments for each in list_inline_commands(page)
     ]

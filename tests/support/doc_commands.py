@@ -48,6 +48,27 @@ def list_block_commands(page: Path) -> list[ShownCommand]:
     return found
 
 
+def list_commented_commands(page: Path) -> list[ShownCommand]:
+    """The commands that a comment behind a command adds: `notifier events list  # also: show ID, drop ID`.
+
+    A part that begins with an option belongs to the command before the comment.
+    """
+    found = []
+    for block in SHELL_BLOCK.findall(page.read_text(encoding="utf-8")):
+        for line in _join_lines(block):
+            command, _, comment = line.removeprefix("$ ").partition(" #")
+            words = command.split()
+            added = re.fullmatch(r" *(?:also|or|另有|或)[:：]? (.*)", comment)
+            if not added or words[0] != "notifier" or not isinstance(cli.commands[words[1]], click.Group):
+                continue
+            for part in re.split(r"[,，、] *", added[1]):
+                if part.startswith(("for ", "用于")):
+                    break
+                start = words if part.startswith("-") else words[:2]
+                found.append(ShownCommand(page.name, (*start, *shlex.split(part))))
+    return found
+
+
 def _join_lines(block: str) -> list[str]:
     """Complete lines: after a backslash, and inside of quotation marks, the command goes on."""
     lines = [""]
