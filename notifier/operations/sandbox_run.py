@@ -375,9 +375,9 @@ def _format_first_step(settings: SandboxSettings) -> str:
     """Return what the reader of the welcome does first."""
     if settings.fresh:
         return localized(
-            "  The app is new: it has no scopes, no published version and no accounts. Run doctor, make the step "
-            "that it names on the page (Developer console), and run it again.",
-            "  这是一个新应用：没有权限，没有发布版本，也没有账户。运行 doctor，"
+            "  The app is new: it has no scopes, no published version and no accounts.\n"
+            "  Run doctor, do the next step on the page (Developer console), and run doctor again.",
+            "  这是一个新应用：没有权限，没有发布版本，也没有账户。\n  运行 doctor，"
             "在网页的“开发者后台”完成它指出的步骤，然后再次运行。",
         )
     if _has_setup_fault(settings):

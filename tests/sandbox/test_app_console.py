@@ -152,13 +152,35 @@ def test_a_long_list_of_names_is_cut() -> None:
     assert "ou_sandbox_extra_0016, ...; not 'ou_x'" in str(raised.value)
 
 
+FAULTS = ({"fault_type": "setup:bot_off"}, {"fault_type": "429"})
+
+
+def list_fault_types(box: FeishuBox) -> list[str]:
+    return [one["fault_type"] for one in box.running_faults()]
+
+
+def test_set_up_errors_start_at_once_without_opening_events() -> None:
+    with FeishuBox(SandboxSettings(faults=FAULTS)) as box:
+        assert ["429", "setup:bot_off"] == list_fault_types(box)
+
+
+def test_set_up_errors_wait_for_the_opening_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SandboxSettings(faults=FAULTS, opening_events=True)
+    with FeishuBox(settings) as box:
+        assert ["429"] == list_fault_types(box)
+
+    monkeypatch.setattr("notifier.sandbox.sandbox.OPENING_SECONDS", 0.01)
+    with FeishuBox(settings) as box:
+        box.wait_for(lambda: len(list_fault_types(box)) == 2, "the end of the wait")
+
+
 def test_the_sandbox_starts_fresh_and_with_faults(tmp_path: Path) -> None:
     with running_sandbox(tmp_path, "--fresh", "--fault", "setup:wrong_clock,seconds=900") as box:
         wait_until(lambda: "Running faults: setup:wrong_clock" in box.output, "the fault is announced")
         state, output = box.state(), box.output
 
     assert 2 == output.count("doctor --config ")
-    assert "Run doctor, make the step that it names on the page (Developer console)" in output
+    assert "Run doctor, do the next step on the page (Developer console)" in output
     assert "add a reward" not in output
     assert "status --config" not in output
 
