@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from notifier.errors import ConfigError
+from notifier.operations.language import localized
 from notifier.sandbox.control.server import PAGE_FOLDER, page_file
 
 HOST = "127.0.0.1"
@@ -56,9 +57,17 @@ async def _serve(
         await web.TCPSite(runner, HOST, port).start()
     except OSError as error:
         await runner.cleanup()
-        raise ConfigError(f"--port: cannot listen on {port}: {error.strerror}. Try --port 0.") from error
+        raise ConfigError(
+            f"--port: cannot listen on {port}: {error.strerror}. Try --port 0.",
+            zh=f"--port：无法监听 {port}（{error.strerror}）。可试 --port 0。",
+        ) from error
     address = f"http://{HOST}:{runner.addresses[0][1]}/"
-    echo(f"{page['title']}: {address} (press Ctrl-C to stop; nothing is sent)")
+    echo(
+        localized(
+            f"{page['title']}: {address} (press Ctrl-C to stop; nothing is sent)",
+            f"{page['title']}：{address}（按 Ctrl-C 停止，不会发送）",
+        )
+    )
     if open_browser:
         webbrowser.open(address)
     try:
