@@ -279,7 +279,8 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
             continue
         for problem in card_problems(card):
             text = Bilingual(
-                zh=f"{name}（样例 {sample_name}）：{problem.path}：飞书不会接受（“{problem.message}”，规则 {problem.rule}）",
+                zh=f"{name}（样例 {sample_name}）：{problem.path}：飞书不会接受"
+                f"（“{problem.message}”，规则 {problem.rule}）",
                 en=f"{name} (sample {sample_name}): {problem.path}: {problem.message} [{problem.rule}]",
             )
             found.setdefault(text, sample_name)

@@ -298,6 +298,10 @@ def _data() -> Iterator[CardCase]:
     ):
         yield _case(f"a chart with {spec}", card(chart(spec=spec)), "chart-phone")
     yield _case("a chart with null", card(chart(spec={"axes": None})), "null")
+    yield _case("a chart in a form", card(form(chart())), "chart-place")
+    held = {"tag": "interactive_container", "behaviors": [callback()], "elements": [chart()]}
+    yield _case("a chart in a container", card(held), "chart-place")
+    yield _case("a chart in columns", card(columns(columns(chart()))))
     yield _case("a chart without type", card({"tag": "chart", "chart_spec": {}}), "missing-attribute")
 
 
@@ -426,6 +430,10 @@ def _languages() -> Iterator[CardCase]:
     yield _case("Chinese options", card(_div(both()), select(CHINESE)))
     for locales, rules in ((["zh_cn", "en_us"], ()), (["zh_cn"], ("locale-inactive",))):
         yield _case(f"locales {locales}", card(_div(both()), config={"locales": locales}), *rules)
+    for title, rules in ((CHINESE, ("language-missing",)), (f"{CHINESE} {ENGLISH}", ()), ("ID 编号", ())):
+        column = {"name": "a", "display_name": title, "data_type": "text"}
+        titled = card(_div(both()), table() | {"columns": [column]})
+        yield _case(f"a column {title}", titled, *rules)
     chinese_summary = card(_div(both()), config={"summary": {"content": CHINESE}})
     yield _case("a Chinese summary beside both", chinese_summary, "language-missing")
 

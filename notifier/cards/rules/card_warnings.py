@@ -14,6 +14,7 @@ UNREAD_KEYS = frozenset({"chart_spec", "value", "rows", "streaming_config"})
 SAFE_CHARTS = 5
 TITLE_LINES = 4
 _CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
+_LATIN = re.compile(r"[A-Za-z]{2}")
 _TEXT_TAGS = ("plain_text", "lark_md", "markdown")
 
 
@@ -121,6 +122,15 @@ def _languages(_card: Json, facts: CardFacts) -> Warnings:
         if "i18n_content" not in maps and _needs_translation(path, node, facts.languages):
             message = "This text is only Chinese, while other texts of the card have English."
             yield _found((*path, "content"), "language-missing", message)
+        name = node.get("display_name")
+        if (
+            "en_us" in facts.languages
+            and isinstance(name, str)
+            and is_chinese(name)
+            and not _LATIN.search(name)
+        ):
+            message = "A column title has no translation, and this one is only Chinese."
+            yield _found((*path, "display_name"), "language-missing", message)
 
 
 def _needs_translation(path: Path, node: Json, languages: tuple[str, ...]) -> bool:

@@ -306,7 +306,7 @@ _WARNING_ROWS = (
         "language-missing",
         "Every text has the languages that other texts of the card have.",
         "Readers see a card in mixed languages.",
-        "Add the language to i18n_content; the macro words(zh, en) of _parts.j2 writes both.",
+        "Add the language to i18n_content. Write the title of a table column in both languages.",
         _LANGUAGES,
     ),
     (
@@ -363,6 +363,13 @@ _WARNING_ROWS = (
         "Charts use only what phones can draw.",
         "Phones do not draw textures, conical gradients and grid word clouds.",
         "Use plain colours, linear gradients or another type of chart.",
+        _CHART,
+    ),
+    (
+        "chart-place",
+        "Charts stand at the root, in a column or in a collapsible panel.",
+        "The pages about forms differ on whether a chart is allowed inside.",
+        "Move the chart out of the form or container.",
         _CHART,
     ),
     (

@@ -23,6 +23,7 @@ _PIXELS = re.compile(r"([0-9]{1,5})px")
 
 def component_warnings(card: Json, facts: CardFacts) -> Warnings:
     """Yield the warnings about all components of a card."""
+    yield from _chart_places(facts)
     for path, node in facts.nodes:
         tag = node.get("tag")
         if isinstance(tag, str):
@@ -100,6 +101,18 @@ def _chart(_card: Json, node: Json) -> Hints:
     if path is not None:
         message = "Phones do not draw textures, conical gradients and grid word clouds."
         yield ("chart_spec", *path), "chart-phone", message
+
+
+def _chart_places(facts: CardFacts) -> Warnings:
+    """Charts inside forms and interactive containers."""
+    tags = {path: node.get("tag") for path, node in facts.nodes}
+    for path, tag in tags.items():
+        if tag != "chart":
+            continue
+        around = {tags.get(path[:end]) for end in range(len(path))}
+        for container in (each for each in ("form", "interactive_container") if each in around):
+            message = f"It is not confirmed that a chart may stand in a {container}."
+            yield FoundProblem(path=path, rule="chart-place", message=message)
 
 
 def _find_desktop_only(value: object) -> Path | None:
