@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -260,6 +261,7 @@ def make_values(notifier: RunningNotifier) -> dict[str, str]:
         r"^ *```text\n( *email,.*?)^ *```", (ROOT / "docs/accounts.md").read_text(), re.DOTALL | re.MULTILINE
     )
     (notifier.folder / "people.csv").write_text(re.sub(r"^ +", "", people, flags=re.MULTILINE))
+    make_cards(notifier.folder)
     other_folder = notifier.folder.with_name("new")  # no secret may stand beside the notifier's files
     other_folder.mkdir()
     (other_folder / "secret.txt").write_text(box.app_secret)
@@ -277,6 +279,15 @@ def make_values(notifier: RunningNotifier) -> dict[str, str]:
         "URL": notifier.database_url,
         "postgresql+psycopg://notifier@host/notifier": "sqlite:///second.db",
     }
+
+
+def make_cards(folder: Path) -> None:
+    """Creates the files that `notifier lint` gets."""
+    card = {"schema": "2.0", "body": {"elements": [{"tag": "hr"}]}}
+    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "message.json").write_text(json.dumps({"msg_type": "interactive", "card": card}))
+    (folder / "my-templates").mkdir()
+    shutil.copy(ROOT / "templates" / "_parts.j2", folder / "my-templates")
 
 
 def list_runnable() -> list[tuple[str, ...]]:

@@ -252,7 +252,7 @@ def test_the_helper_can_be_strict() -> None:
 def test_the_page_of_rules_is_up_to_date() -> None:
     written = (ROOT / "docs" / "card-rules.md").read_text(encoding="utf-8")
 
-    assert written == page.rules_page(), "run `make card-rules`"
+    assert written == page.rules_page(), "run `make rules`"
 
 
 def test_every_rule_is_described_in_full() -> None:

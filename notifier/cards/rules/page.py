@@ -9,7 +9,7 @@ from notifier.cards.rules.catalogue import RULES, Rule
 _HEAD = """\
 # Card rules
 
-`notifier lint` checks cards against these rules. `make card-rules` writes this page from
+`notifier lint` checks cards against these rules. `make rules` writes this page from
 `cards/rules/catalogue.py`. [templates.md](templates.md#check-cards) shows how to use the command.
 
 An **error** means that Feishu refuses the card, that a click fails, or that content is lost. The service does not send
