@@ -1,9 +1,9 @@
 """Sentences on a value that is not valid, in English and Chinese, by the error of pydantic."""
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel
-from pydantic_core import ErrorDetails
 
 from notifier.config.fields import LossyInt
 from notifier.config.sections import GroupConfig
@@ -56,7 +56,7 @@ _WANTED_ZH = {
 """Chinese sentences of pydantic's errors, by type. Others keep the English one after a Chinese lead-in."""
 
 
-def describe_error(first: ErrorDetails, *, is_secret: bool) -> Bilingual:
+def describe_error(first: Mapping[str, Any], *, is_secret: bool) -> Bilingual:
     """Return the sentence on an error of the validation. is_secret: the value is not shown."""
     if first["type"] == "extra_forbidden":
         hint = suggest_name(str(first["loc"][-1]), _known_keys(first["loc"]))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
-from pydantic_core import ErrorDetails
 
 from notifier.config.env_file import EnvFile, read_env_file
 from notifier.config.error_texts import describe_error, show_path
@@ -309,7 +308,9 @@ def _resolve_paths(document: dict[str, Any], file: Path | None) -> dict[str, Any
     return document
 
 
-def _format_finding(first: ErrorDetails, where: Bilingual, origins: Mapping[str, str]) -> list[Bilingual]:
+def _format_finding(
+    first: Mapping[str, Any], where: Bilingual, origins: Mapping[str, str]
+) -> list[Bilingual]:
     """One error of the validation as sentences: one, or one per line of a validator with several findings."""
     path = show_path(first["loc"])
     place = _place(path, where, origins)
