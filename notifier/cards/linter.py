@@ -34,7 +34,7 @@ def lint(card: object, *, file: str = "card.json") -> list[LintFinding]:
     """
     if not isinstance(card, str | bytes):
         return _lint_document(find_card(card), lambda _: (None, ()))
-    text = card.decode() if isinstance(card, bytes) else card
+    text = card.decode("utf-8-sig") if isinstance(card, bytes) else card
     parsed = json.loads(text)
     document = find_card(parsed)
     positions = JsonPositions(text)

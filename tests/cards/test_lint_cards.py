@@ -89,6 +89,13 @@ def test_a_finding_as_json_has_all_fields() -> None:
     assert "docs/card-rules.md#unknown-attribute" == document["link"]
 
 
+def test_bytes_with_a_byte_order_mark_are_json_text() -> None:
+    (finding,) = lint(b"\xef\xbb\xbf" + json.dumps(card(div(text_size="giant"))).encode())
+
+    assert finding.place is not None
+    assert ("card.json", 1) == (finding.place.file, finding.place.line)
+
+
 def test_a_key_that_stands_twice_is_a_warning_at_the_second_one() -> None:
     (finding,) = lint(json.dumps(card())[:-1] + ',\n "body": {"elements": [{"tag": "hr"}]}}')
 
