@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from notifier.errors import ConfigError
-from notifier.sandbox.control.server import PAGE_FOLDER, page_file
+from notifier.sandbox.control.server import PAGE_FOLDER, static_routes
 
 HOST = "127.0.0.1"
 
@@ -47,7 +47,7 @@ async def _serve(
         [
             web.get("/", index),
             web.get("/card.json", as_json),
-            web.get("/sandbox/static/{name}", page_file),
+            *static_routes(),
         ]
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
