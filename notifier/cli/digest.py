@@ -90,13 +90,15 @@ def preview_digest(
     if as_json:
         click.echo(json.dumps(card, ensure_ascii=False, indent=2))
         return
-    from notifier.operations import card_page  # noqa: PLC0415 - see above
+    from notifier.operations.preview.fixed_card import FixedCardPreview  # noqa: PLC0415 - see above
+    from notifier.operations.preview.result import PreviewChoice  # noqa: PLC0415 - see above
+    from notifier.operations.preview.server import serve_preview  # noqa: PLC0415 - see above
 
-    card_page.serve_card_page(
-        card,
-        title=f"{name} {period.label}",
-        people=people,
+    serve_preview(
+        FixedCardPreview(card, title=f"{name} {period.label}", people=people),
+        PreviewChoice(),
         port=port,
+        is_watching=False,
         open_browser=not no_browser,
         echo=click.echo,
     )

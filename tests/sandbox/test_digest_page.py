@@ -8,11 +8,11 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from notifier.config.settings import Config
-from notifier.operations.checks import render_sample
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import card, send
 from support.browser import open_page
+from support.sample_card import render_sample
 
 pytestmark = pytest.mark.browser
 
