@@ -34,18 +34,22 @@ class TemplatePreview:
             *([config.cards.template_dir] if config.cards.template_dir else []),
             shipped_templates(),
         ]
-        self._templates = CardTemplates(config.cards.template_dir)
+
+    def _load_templates(self) -> CardTemplates:
+        """Return the templates as they are now: one that was loaded does not notice a new file that replaces it."""
+        return CardTemplates(self._config.cards.template_dir)
 
     def list_choices(self) -> list[dict[str, Any]]:
         """List the templates with their samples. The sample "" stands for the data file."""
+        templates = self._load_templates()
         return [
             {
                 "template": name,
-                "source": self._templates.source_of(name),
+                "source": templates.source_of(name),
                 "samples": list(list_samples(name)),
                 "data_file": self._data_file.name if self._data_file else None,
             }
-            for name in self._templates.names()
+            for name in templates.names()
         ]
 
     def list_watched_files(self) -> list[Path]:
@@ -56,7 +60,8 @@ class TemplatePreview:
     def render(self, choice: PreviewChoice) -> RenderedPreview:
         """Render a template. Raises ConfigError if the template or the sample does not exist."""
         template = choice.template or DEFAULT_TEMPLATE
-        names = self._templates.names()
+        templates = self._load_templates()
+        names = templates.names()
         if template not in names:
             raise ConfigError(
                 f"{template}: there is no such template{suggest_name(template, names)}; there are: {', '.join(names)}"
@@ -73,7 +78,7 @@ class TemplatePreview:
         audience = variables.get_audience(context)
         chosen = PreviewChoice(template=template, sample=sample, audience=audience)
         try:
-            card = self._templates.render(template, context)
+            card = templates.render(template, context)
         except (TemplateBroken, OSError) as error:
             return RenderedPreview(title=title, choice=chosen, error=self._explain(str(error)))
         data = variables.to_json(context)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -23,6 +24,7 @@ from notifier.operations.preview.result import AUDIENCES
 from notifier.runtime.factories import make_withdraw_offer
 
 BALANCE_EVENT = "hire.referral_account.assets_update_v1"
+_OPEN_ID = re.compile(r"ou_[0-9A-Za-z_]+")
 HR = {"open_id": "ou_sample_hr", "name": "示例 HR", "en_name": "Sample HR"}
 """Acts on some samples, which name only the open_id."""
 _REFERRER = Referrer(open_id="ou_sample", name_zh="示例同事", name_en="Sample Colleague")
@@ -169,9 +171,25 @@ def to_json(value: object) -> Any:  # noqa: ANN401 - JSON
 
 
 def list_shown_people(document: object) -> list[dict[str, str]]:
-    """List the people in variables that `to_json` returned, so that the page can show their names."""
-    found = {person["open_id"]: person for person in [HR, *_iter_people(document)]}
-    return list(found.values())
+    """List the people in variables that `to_json` returned, so that the page can show their names.
+
+    Feishu knows the name of each person. Where the variables have an open_id only, a number stands for the name.
+    """
+    named = {person["open_id"]: person for person in [HR, *_iter_people(document)]}
+    unnamed = dict.fromkeys(
+        text for text in _iter_texts(document) if _OPEN_ID.fullmatch(text) and text not in named
+    )
+    for number, open_id in enumerate(unnamed, 1):
+        named[open_id] = {"open_id": open_id, "name": f"同事 {number}", "en_name": f"Colleague {number}"}
+    return list(named.values())
+
+
+def _iter_texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _iter_texts(each)
 
 
 def _iter_people(value: object) -> Iterator[dict[str, str]]:

@@ -28,8 +28,9 @@ export function reveal(root, path) {
   for (let node = place; node && node !== root; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
   const row = place.tagName === "DETAILS" ? place.firstElementChild : place;
   row.classList.add("marked");
-  row.scrollIntoView({ block: "center" });
-  row.focus?.({ preventScroll: true });
+  root.scrollTop += row.getBoundingClientRect().top - root.getBoundingClientRect().top - root.clientHeight / 2;
+  root.scrollIntoView({ block: "nearest" });
+  row.focus({ preventScroll: true });
 }
 
 function treeNode(key, value, path, level, options) {

@@ -88,9 +88,15 @@ function fill(select, options, value) {
 function showToggles() {
   const audience = byId("audience");
   audience.hidden = !shown.audiences.length;
-  audience.textContent = shown.audience ? say(shown.audience) : "";
-  byId("language").textContent = isEnglish() ? "English" : "中文";
-  byId("theme").textContent = say(root.dataset.theme === "dark" ? "to_dark" : "to_light");
+  showToggle(audience, "audience", ["referrer", "group"], shown.audience);
+  showToggle(byId("language"), "reader_language", ["zh", "en"], isEnglish() ? "en" : "zh");
+  showToggle(byId("theme"), "theme", ["light", "dark"], root.dataset.theme);
+}
+
+/** A button with two values, of which one is chosen; a press chooses the other one. */
+function showToggle(button, name, values, chosen) {
+  button.setAttribute("aria-label", `${say(name)}: ${values.includes(chosen) ? say(chosen) : ""}`);
+  button.replaceChildren(...values.map((value) => h("span", { class: value === chosen ? "on" : "" }, say(value))));
 }
 
 function showLive() {
