@@ -14,7 +14,7 @@ PORT   ?=
 # Parallel test processes. Most tests wait for other processes, so this may exceed the number of cores.
 WORKERS ?= 3
 
-.PHONY: help sandbox test check format lint types rooms deps bench kills torture fuzz release audit lock vchart clean
+.PHONY: help sandbox test check format lint types rooms card-rules deps bench kills torture fuzz release audit lock vchart clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## ?/  make \1\t/'
@@ -56,6 +56,9 @@ types: $(READY)    ## check types
 
 rooms: $(READY)    ## check the import rules
 	$(BIN)/lint-imports
+
+card-rules: $(READY)  ## write docs/card-rules.md from the table of card rules
+	$(BIN)/python -m notifier.cards.rules.page docs/card-rules.md
 
 deps: $(READY)     ## check that each dependency is used and each import declared
 	$(BIN)/deptry notifier

@@ -111,6 +111,8 @@ COMMANDS: list[tuple[tuple[str, ...], int, str]] = [
     (("status", "--watch"), 2, "需要终端"),
     (("health",), 2, "没有设置"),
     (("migrate",), 0, "数据库结构版本"),
+    (("lint", "--ignore", "nothing"), 2, "没有规则 nothing"),
+    (("lint", "/none/card.json"), 2, "没有这个文件"),
 ]
 
 

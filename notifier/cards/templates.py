@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jinja2
 from jinja2 import nodes
@@ -165,6 +165,16 @@ def _for_texts(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
+class OutputTrace(Protocol):
+    """Follows the rendering of a template; see `positions.template_trace`."""
+
+    def template(self, environment: jinja2.Environment, name: str) -> jinja2.Template:
+        """Return the template to render."""
+
+    def record(self, output: str) -> str:
+        """Return the output, as it is parsed."""
+
+
 class CardTemplates:
     """Loads and renders card templates."""
 
@@ -195,16 +205,30 @@ class CardTemplates:
             name for name in self._environment.list_templates(extensions=["j2"]) if not name.startswith("_")
         ]
 
+    def file_of(self, name: str) -> str:
+        """Return the path of a template's file; the name itself if there is none."""
+        folders = [*([self._own] if self._own else []), shipped_templates()]
+        return next((str(folder / name) for folder in folders if (folder / name).is_file()), name)
+
     def source_of(self, name: str) -> str:
         """Return where the template comes from: `own` or `shipped`."""
         return "own" if self._own is not None and (self._own / name).is_file() else "shipped"
 
-    def render(self, name: str, context: Mapping[str, object]) -> dict[str, Any]:
-        """Render a template to parsed JSON. Raises TemplateBroken with file, line and reason."""
+    def render(
+        self, name: str, context: Mapping[str, object], *, trace: OutputTrace | None = None
+    ) -> dict[str, Any]:
+        """Render a template to parsed JSON. Raises TemplateBroken with file, line and reason.
+
+        trace: for the linter, which maps the output to lines of the template.
+        """
         placeholders = Placeholders(name)
         token = _placeholders.set(placeholders)
         try:
-            return placeholders.fill(_parsed(self._environment.get_template(name).render(**context), name))
+            if trace is None:
+                output = self._environment.get_template(name).render(**context)
+            else:
+                output = trace.record(trace.template(self._environment, name).render(**context))
+            return placeholders.fill(_parsed(output, name))
         except TemplateBroken:
             raise
         except jinja2.TemplateSyntaxError as error:

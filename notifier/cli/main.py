@@ -24,6 +24,7 @@ from notifier.cli import (
     directory,
     doctor,
     events,
+    lint,
     payouts,
     preview,
     withdrawals,
@@ -361,6 +362,7 @@ def _tracing(config: "Config") -> AbstractContextManager[None]:
 
 
 cli.add_command(doctor.doctor)
+cli.add_command(lint.lint)
 cli.add_command(preview.preview)
 for _group in (
     accounts.accounts,

@@ -4,13 +4,13 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.clock import Clock, from_millis, to_millis
 from notifier.config.loader import WELL_KNOWN_VARIABLES, LoadedConfig
 from notifier.config.sections import Transport
 from notifier.config.settings import Config, suggest_name
 from notifier.errors import TemplateBroken
-from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due
 from notifier.operations.check_result import CheckResult
 from notifier.operations.environment_checks import check_environment
@@ -210,7 +210,10 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
             found.setdefault(str(error), sample_name)
             continue
         for problem in card_problems(card):
-            found.setdefault(f"{name} (sample {sample_name}): {problem.path}: {problem.message}", sample_name)
+            found.setdefault(
+                f"{name} (sample {sample_name}): {problem.path}: {problem.message} [{problem.rule}]",
+                sample_name,
+            )
     if found:
         said = "; ".join(list(found)[:MAX_PROBLEMS])
         more = f"; and {len(found) - MAX_PROBLEMS} more" if len(found) > MAX_PROBLEMS else ""

@@ -18,6 +18,12 @@ HELP_ZH: Mapping[str, str] = {
     "Check the configuration and the templates, without network access. `doctor` also examines Feishu.": (
         "检查配置和模板，不访问网络。`doctor` 还会检查飞书。"
     ),
+    "Check card JSON files or templates against the rules of card JSON 2.0. Without FILES: all templates.": (
+        "按卡片 JSON 2.0 的规则检查卡片 JSON 文件或模板。不指定 FILES 时检查全部模板。"
+    ),
+    "Form of the report.": "报告格式。",
+    "Exit code 1 also if there are only warnings.": "只有警告时退出码也为 1。",
+    "Leave out the findings of this rule. Repeat for more.": "忽略该规则的结果，可重复。",
     "Examine the whole set-up, and name the next step for each problem; exit code 1 if there is one.": (
         "检查整个接入过程，给出每个问题的处理方法；有问题时退出码为 1。"
     ),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from notifier.operations.preview.findings import find_problems
+from notifier.operations.preview.findings import find_card_problems
 from notifier.operations.preview.result import PreviewChoice, RenderedPreview
 
 
@@ -20,7 +20,7 @@ class FixedCardPreview:
             choice=PreviewChoice(),
             card=card,
             people=people,
-            findings=find_problems(card),
+            findings=find_card_problems(card),
         )
 
     def list_choices(self) -> list[dict[str, Any]]:

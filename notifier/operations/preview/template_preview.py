@@ -1,20 +1,23 @@
 """Previews of templates, with samples or with the data of a file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from notifier.cards.lint_findings import LintPlace
 from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates, shipped_templates
 from notifier.config.settings import Config, suggest_name
 from notifier.domain.delivery import CardVariant
 from notifier.errors import ConfigError, TemplateBroken
 from notifier.operations.preview import variables
-from notifier.operations.preview.findings import find_problems
+from notifier.operations.preview.findings import find_broken_place, find_template_problems, shorten
 from notifier.operations.preview.result import (
     PreviewChoice,
     PreviewError,
     RenderedPreview,
     explain_error,
+    read_line,
 )
 from notifier.operations.sample_cards import list_samples, make_sample
 
@@ -35,9 +38,14 @@ class TemplatePreview:
             shipped_templates(),
         ]
 
+        self._loaded: tuple[list[Path], CardTemplates] | None = None
+
     def _load_templates(self) -> CardTemplates:
-        """Return the templates as they are now: one that was loaded does not notice a new file that replaces it."""
-        return CardTemplates(self._config.cards.template_dir)
+        """Return the templates. They notice that a file was saved, but not that a new file replaces a shipped one."""
+        files = self.list_watched_files()
+        if self._loaded is None or self._loaded[0] != files:
+            self._loaded = files, CardTemplates(self._config.cards.template_dir)
+        return self._loaded[1]
 
     def list_choices(self) -> list[dict[str, Any]]:
         """List the templates with their samples. The sample "" stands for the data file."""
@@ -80,7 +88,8 @@ class TemplatePreview:
         try:
             card = templates.render(template, context)
         except (TemplateBroken, OSError) as error:
-            return RenderedPreview(title=title, choice=chosen, error=self._explain(str(error)))
+            place = find_broken_place(templates, template, context)
+            return RenderedPreview(title=title, choice=chosen, error=self._explain(str(error), place))
         data = variables.to_json(context)
         return RenderedPreview(
             title=title,
@@ -88,7 +97,7 @@ class TemplatePreview:
             card=card,
             data=data,
             people=variables.list_shown_people(data),
-            findings=find_problems(card),
+            findings=find_template_problems(templates, template, context, self._folders),
             audiences=variables.list_audiences(context),
         )
 
@@ -97,8 +106,12 @@ class TemplatePreview:
             return variables.read_variables(self._data_file, self._config)
         return {"card": make_sample(sample, self._config, allowed=list_samples(template))}
 
-    def _explain(self, message: str) -> PreviewError:
-        return explain_error(message, self._find_file)
+    def _explain(self, message: str, place: LintPlace | None = None) -> PreviewError:
+        explained = explain_error(message, self._find_file)
+        if place is None:
+            return explained
+        file, text = shorten(place.file, self._folders), read_line(Path(place.file), place.line)
+        return replace(explained, file=file, line=place.line, text=text)
 
     def _find_file(self, name: str) -> Path | None:
         if self._data_file is not None and name == self._data_file.name:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from notifier.cards.rules import card_problems
 from notifier.config.settings import Config
 from notifier.errors import ConfigError
-from notifier.feishu.card_rules import card_problems
 from notifier.operations.preview import variables
 from notifier.operations.preview.marked_card import MARK, mark_as_test
 from notifier.operations.preview.result import PreviewChoice

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from notifier.feishu.card_rules.texts import (
+from notifier.cards.rules.texts import (
     client_link,
     markdown_text,
     text_shape,
     unformatted_text,
     web_link,
 )
-from notifier.feishu.card_rules.values import (
+from notifier.cards.rules.values import (
     anything,
     boolean,
     colour,
@@ -24,7 +24,7 @@ from notifier.feishu.card_rules.values import (
     variant,
     whole_number,
 )
-from notifier.feishu.card_rules.walk import CardWalk, Check, ObjectRule, Shape, describe
+from notifier.cards.rules.walk import CardWalk, Check, ObjectRule, Shape, describe
 
 MAX_PLACEHOLDER = 100
 
@@ -72,7 +72,9 @@ _CLIENT_LINKS: Mapping[str, Check] = dict.fromkeys(("pc_url", "ios_url", "androi
 
 def _require_client_links(walk: CardWalk, links: Mapping[str, object]) -> None:
     if not links.get("url") and not all(links.get(key) for key in _CLIENT_LINKS):
-        walk.add_problem("missing", "A link needs url, or all of pc_url, ios_url and android_url.", "url")
+        walk.add_problem(
+            "missing-attribute", "A link needs url, or all of pc_url, ios_url and android_url.", "url"
+        )
 
 
 multi_url = Shape(
@@ -112,7 +114,7 @@ def non_empty_behaviors(walk: CardWalk, value: object) -> None:
     """The behaviors of an element that needs at least one."""
     _behaviors(walk, value)
     if value == []:
-        walk.add_problem("missing", "A click needs at least one behavior: callback or open_url.")
+        walk.add_problem("missing-attribute", "A click needs at least one behavior: callback or open_url.")
 
 
 confirm = Shape(

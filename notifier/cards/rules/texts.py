@@ -5,10 +5,11 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 
+from notifier.cards.rules.values import anything, by_language, element_id
+from notifier.cards.rules.walk import CardWalk, Check, Shape, wrong_type
 from notifier.domain.contact_data import find_contact_data
-from notifier.feishu.card_rules.values import anything, by_language, element_id
-from notifier.feishu.card_rules.walk import CardWalk, Check, Shape, wrong_type
 
+PHONE_LINK = "tel://"  # in Markdown, and only on phones
 NO_LINK_HERE = "lark://msgcard/unsupported_action"  # switches a link off on one client
 
 _TAG = re.compile(r"</?(?:at|person|local_datetime|font|a|link|text_tag|number_tag|br)\b[^<>]*>")
@@ -16,7 +17,7 @@ _AT = re.compile(r"<at\b([^<>]*)")
 _EVERYBODY = re.compile(
     r"\b(?:id|ids|user_id) {0,3}= {0,3}[\"']?(?:[^\"'\s,]{1,64},){0,20}all\b", re.IGNORECASE
 )
-_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _MARKDOWN_LINK = re.compile(r"(!?)\[[^\[\]\n]{0,2000}\]\( {0,9}<?([^()\s<>]*)")
 _LINK_TAG = re.compile(r"<(?:a|link|number_tag|local_datetime)\b([^<>]*)")
 _LINK_ATTRIBUTE = re.compile(
@@ -43,20 +44,24 @@ def is_web_link(link: str) -> bool:
 
 
 def refused_link(markdown: str) -> str | None:
-    """The first link in Markdown that is neither http(s) nor switched off, or None; code is no link."""
-    bare = _CODE.sub("", markdown) if "`" in markdown else markdown
+    """The first link in Markdown that is not http(s), a phone number or switched off, or None; code is no link."""
+    bare = CODE.sub("", markdown) if "`" in markdown else markdown
     written = _MARKDOWN_LINK.finditer(bare) if "](" in bare else ()
     links = [html.unescape(found[2]) for found in written if not found[1]]
     for tag in _LINK_TAG.finditer(bare):
         links += [html.unescape("".join(parts)) for parts in _LINK_ATTRIBUTE.findall(tag[1])]
-    return next((link for link in links if link and link != NO_LINK_HERE and not is_web_link(link)), None)
+    return next((link for link in links if link and not _is_accepted(link)), None)
+
+
+def _is_accepted(link: str) -> bool:
+    return link == NO_LINK_HERE or is_web_link(link) or link.startswith(PHONE_LINK)
 
 
 def markdown_tables(markdown: str) -> int:
     """How many tables a Markdown text holds: a row of dashes under a row with a bar, outside code."""
     if "|" not in markdown:
         return 0
-    lines = _CODE.sub("", markdown).splitlines()
+    lines = CODE.sub("", markdown).splitlines()
     return sum("|" in above and _is_table_rule(below) for above, below in pairwise(lines))
 
 
@@ -83,7 +88,7 @@ def unformatted_text(max_length: int | None = None) -> Check:
             return
         if max_length is not None and len(value) > max_length:
             walk.add_problem(
-                "too-long", f"This text may have at most {max_length} characters, not {len(value)}."
+                "text-limit", f"This text may have at most {max_length} characters, not {len(value)}."
             )
         no_contact_data(walk, value)
 

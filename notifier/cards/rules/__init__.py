@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from notifier.feishu.card_rules.card import card_shape
-from notifier.feishu.card_rules.walk import (
+from notifier.cards.rules.card import card_shape
+from notifier.cards.rules.walk import (
     MAX_NUMBER,
     CardWalk,
     FoundProblem,
@@ -16,10 +16,23 @@ from notifier.feishu.card_rules.walk import (
     wrong_type,
 )
 
-__all__ = ["CardProblem", "card_problems", "element_count"]
+__all__ = [
+    "MAX_BYTES",
+    "SAFE_BYTES",
+    "CardProblem",
+    "card_problems",
+    "card_size",
+    "document_position",
+    "element_count",
+    "walk_card",
+]
 
 MAX_PROBLEMS = 50
 MAX_ELEMENTS = 200
+MAX_BYTES = 30_000
+"""Of a card as compact UTF-8 JSON. Feishu takes 30 KB and counts style tags of its own as well."""
+SAFE_BYTES = 25_000
+"""Up to here a card stays below Feishu's limit whatever Feishu adds."""
 MAX_DEPTH = 64  # levels of JSON; the deepest card that keeps the nesting rule has fewer than half
 STOP = -1
 
@@ -45,25 +58,35 @@ class CardProblem:
     message: str
 
 
-def card_problems(card: object, body: str | None = None, /, *, max_bytes: int = 25_000) -> list[CardProblem]:
-    """What is wrong with a parsed card, in document order, at most 50; empty for a good one.
+def card_problems(
+    card: object, body: str | None = None, /, *, max_bytes: int = MAX_BYTES
+) -> list[CardProblem]:
+    """Return the errors in a parsed card, in document order, at most 50; empty for a card that Feishu accepts.
 
-    body: the card as compact JSON, if the caller has it.
-    max_bytes: of the card as compact UTF-8 JSON. Feishu takes 30 KB but counts its own style tags as well.
-    Never raises, whatever the value: what cannot be JSON is a problem too.
+    Warnings are not among them: see `notifier.cards.linter`. body: the card as compact JSON, if the caller has it.
+    max_bytes: of the card as compact UTF-8 JSON. Never raises: what cannot be JSON is a problem too.
     """
+    walk = walk_card(card, body, max_bytes=max_bytes)
+    return [_as_problem(problem) for problem in walk.problems[:MAX_PROBLEMS]]
+
+
+def walk_card(card: object, body: str | None = None, /, *, max_bytes: int = MAX_BYTES) -> CardWalk:
+    """Check a parsed card and return the walk, with its problems in document order and its warnings."""
     walk = CardWalk(card)
     if _check_raw(walk, card, left=max_bytes - 1) != STOP:
         _check_size(walk, card, _JSON.encode(card) if body is None else body, max_bytes)
         raw, walk.problems = walk.problems, []
         card_shape(walk, card)
         walk.problems = raw + walk.problems
-    ordered = (
-        sorted(walk.problems, key=lambda problems: _document_position(card, problems.path))
-        if len(walk.problems) > 1
-        else walk.problems
-    )
-    return [_as_problem(problems) for problems in ordered[:MAX_PROBLEMS]]
+        walk.is_readable = True
+    if len(walk.problems) > 1:
+        walk.problems.sort(key=lambda problem: document_position(card, problem.path))
+    return walk
+
+
+def card_size(card: object) -> int:
+    """Return the size of a card in bytes, as compact UTF-8 JSON."""
+    return len(_JSON.encode(card).encode(errors="surrogatepass"))
 
 
 def element_count(card: object) -> int:
@@ -72,11 +95,11 @@ def element_count(card: object) -> int:
     return sum(isinstance(tag, str) and tag not in _NOT_COUNTED for tag in tags)
 
 
-def _as_problem(problems: FoundProblem) -> CardProblem:
-    return CardProblem(path=format_path(problems.path), rule=problems.rule, message=problems.message)
+def _as_problem(problem: FoundProblem) -> CardProblem:
+    return CardProblem(path=format_path(problem.path), rule=problem.rule, message=problem.message)
 
 
-def _document_position(card: object, path: Path) -> tuple[int, ...]:
+def document_position(card: object, path: Path) -> tuple[int, ...]:
     """A path as positions in the document; what is absent comes after all that is there."""
     place = []
     node = card
@@ -105,12 +128,12 @@ def _check_raw(walk: CardWalk, value: object, left: int) -> int:
     else:
         return left if _check_raw_leaf(walk, value) else STOP
     if len(walk.path) >= MAX_DEPTH:
-        walk.add_problem("nesting", f"A card's JSON may be at most {MAX_DEPTH} levels deep.")
+        walk.add_problem("nesting-limit", f"A card's JSON may be at most {MAX_DEPTH} levels deep.")
         return STOP
     left -= len(value)
     if left < 0:
         walk.problems.append(
-            FoundProblem(path=(), rule="too-large", message="The card has more values than bytes allowed.")
+            FoundProblem(path=(), rule="size-limit", message="The card has more values than bytes allowed.")
         )
         return STOP
     if isinstance(value, dict) and not _check_raw_keys(walk, value):
@@ -166,11 +189,13 @@ def _check_raw_text(walk: CardWalk, text: str) -> None:
 def _check_size(walk: CardWalk, card: object, body: str, max_bytes: int) -> None:
     size = len(body.encode(errors="surrogatepass"))
     if size > max_bytes:
-        walk.add_problem("too-large", f"The card has {size} bytes as JSON, but may have at most {max_bytes}.")
+        walk.add_problem(
+            "size-limit", f"The card has {size} bytes as JSON, but may have at most {max_bytes}."
+        )
     if body.count('"tag"') <= MAX_ELEMENTS:
         return  # each element has a tag
     count = element_count(card)
     if count > MAX_ELEMENTS:
         walk.add_problem(
-            "too-many-elements", f"The card has {count} elements, but may have at most {MAX_ELEMENTS}."
+            "element-limit", f"The card has {count} elements, but may have at most {MAX_ELEMENTS}."
         )

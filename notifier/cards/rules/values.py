@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 
-from notifier.feishu.card_rules.walk import CardWalk, Check, Shape, describe, wrong_type, wrong_value
+from notifier.cards.rules.walk import CardWalk, Check, Shape, describe, wrong_type, wrong_value
 
 _PIXELS = re.compile(r"(-?[0-9]{1,5})px")
 _PERCENT = re.compile(r"[0-9]{1,3}%")
 _TWO_SIDES = re.compile(r"[0-9]{1,4}px [0-9]{1,4}px")
 _ELEMENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,19}")
 _RGBA = re.compile(r"rgba\( *[0-9]{1,3} *(?:, *[0-9]{1,3} *){2}, *(?:[01]|[01]?\.[0-9]+) *\)")
+_HEX = re.compile(r"#(?:[0-9A-Fa-f]{3}){1,2}(?:[0-9A-Fa-f]{2})?")
 _SHADE = re.compile(r"([a-z]+)-[0-9]{2,3}")
 
 TAG_COLOURS = (
@@ -153,7 +154,11 @@ def colour(walk: CardWalk, value: object) -> None:
         return
     shade = _SHADE.fullmatch(value)
     is_named = (shade[1] if shade else value) in COLOURS or value in walk.declared_colours
-    if not (is_named or _RGBA.fullmatch(value)):
+    if is_named or _RGBA.fullmatch(value):
+        return
+    if _HEX.fullmatch(value):
+        walk.add_warning("hex-colour", f"Feishu was seen accepting and refusing hex colours such as {value}.")
+    else:
         wrong_value(walk, "a colour name, rgba(…) or a name declared in config.style.color", value)
 
 
@@ -238,7 +243,7 @@ def variant(key: str, shapes: Mapping[str, Shape]) -> Check:
         if shape is not None:
             shape(walk, value)
         elif key not in value:
-            walk.add_problem("missing", f"This object needs a {key}: {choices}.", key)
+            walk.add_problem("missing-attribute", f"This object needs a {key}: {choices}.", key)
         elif kind is not None:
             walk.add_problem("wrong-value", f"The {key} here must be {choices}, not {describe(kind)}.", key)
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from notifier.feishu.card_rules.pieces import component_shape
-from notifier.feishu.card_rules.texts import markdown_text, no_contact_data, unformatted_text
-from notifier.feishu.card_rules.values import (
+from notifier.cards.rules.pieces import component_shape
+from notifier.cards.rules.texts import markdown_text, no_contact_data, unformatted_text
+from notifier.cards.rules.values import (
     TAG_COLOURS,
     anything,
     boolean,
@@ -17,11 +17,12 @@ from notifier.feishu.card_rules.values import (
     string,
     whole_number,
 )
-from notifier.feishu.card_rules.walk import CardWalk, Check, Shape, closest_name, describe, wrong_type
+from notifier.cards.rules.walk import CardWalk, Check, Shape, closest_name, describe, wrong_type
 
-MAX_TABLES = 3  # five by the book, but Feishu was seen refusing the fourth
+MAX_TABLES = 5
+SAFE_TABLES = 3  # Feishu was seen refusing the fourth
 MAX_COLUMNS = 50
-MAX_ROWS = 50
+SAFE_ROWS = 50  # no limit is documented
 
 
 def count_tables(walk: CardWalk, more: int) -> None:
@@ -29,7 +30,11 @@ def count_tables(walk: CardWalk, more: int) -> None:
     before, walk.tables = walk.tables, walk.tables + more
     if before <= MAX_TABLES < walk.tables:
         walk.add_problem(
-            "too-many-tables", f"A card holds at most {MAX_TABLES} tables, those in Markdown counted."
+            "table-limit", f"A card holds at most {MAX_TABLES} tables, those in Markdown counted."
+        )
+    elif before <= SAFE_TABLES < walk.tables:
+        walk.add_warning(
+            "table-count", f"Feishu was seen refusing cards with more than {SAFE_TABLES} tables."
         )
 
 
@@ -77,7 +82,7 @@ def _symbol(walk: CardWalk, value: object) -> None:
         wrong_type(walk, "a string of one character", value)
     elif len(value) > 1:
         walk.add_problem(
-            "too-long", "A column's symbol has at most one character; longer ones belong into text cells."
+            "text-limit", "A column's symbol has at most one character; longer ones belong into text cells."
         )
 
 
@@ -152,6 +157,15 @@ def _row_rules(walk: CardWalk, cells: Mapping[str, Check], index: int, row: Mapp
     del walk.path[-2:]
 
 
+_any_rows = list_of(free_object)
+
+
+def _rows(walk: CardWalk, value: object) -> None:
+    _any_rows(walk, value)
+    if isinstance(value, list) and len(value) > SAFE_ROWS:
+        walk.add_warning("row-limit", f"The table has {len(value)} rows. Only {SAFE_ROWS} are known to work.")
+
+
 table = component_shape(
     "table",
     {
@@ -160,8 +174,8 @@ table = component_shape(
         "row_max_height": pixels(32, 999),
         "freeze_first_column": boolean,
         "header_style": _header_style,
-        "columns": list_of(_table_column, max_count=MAX_COLUMNS, rule="too-many-columns"),
-        "rows": list_of(free_object, max_count=MAX_ROWS, rule="too-many-rows"),
+        "columns": list_of(_table_column, max_count=MAX_COLUMNS, rule="column-limit"),
+        "rows": _rows,
     },
     required=("columns", "rows"),
     extra_rule=_table_rules,
@@ -174,7 +188,7 @@ def _chart_spec(walk: CardWalk, value: object) -> None:
         wrong_type(walk, "an object", value)
         return
     if not isinstance(value.get("type"), str):
-        walk.add_problem("missing", "A chart_spec needs a type such as line, bar or pie.", "type")
+        walk.add_problem("missing-attribute", "A chart_spec needs a type such as line, bar or pie.", "type")
     _chart_texts(walk, value)
 
 

@@ -6,8 +6,8 @@ Source: the pages card-json-v2-structure and card-json-v2-components of Feishu, 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from notifier.feishu.card_rules.data import chart, count_tables, table
-from notifier.feishu.card_rules.pieces import (
+from notifier.cards.rules.data import chart, count_tables, table
+from notifier.cards.rules.pieces import (
     DEPRECATED_CLICK,
     FIELD,
     LAYOUT,
@@ -25,8 +25,9 @@ from notifier.feishu.card_rules.pieces import (
     short_text,
     texts,
 )
-from notifier.feishu.card_rules.texts import markdown_tables, markdown_text, unformatted_text
-from notifier.feishu.card_rules.values import (
+from notifier.cards.rules.texts import markdown_tables, markdown_text, unformatted_text
+from notifier.cards.rules.values import (
+    anything,
     boolean,
     by_language,
     colour,
@@ -42,7 +43,7 @@ from notifier.feishu.card_rules.values import (
     variant,
     whole_number,
 )
-from notifier.feishu.card_rules.walk import (
+from notifier.cards.rules.walk import (
     CardWalk,
     Check,
     Shape,
@@ -79,11 +80,12 @@ def component(walk: CardWalk, value: object) -> None:
     tag = value.get("tag")
     if not isinstance(tag, str):
         if tag is not None or "tag" not in value:
-            walk.add_problem("missing", "A component needs a tag that is a string.", "tag")
+            walk.add_problem("missing-attribute", "A component needs a tag that is a string.", "tag")
     elif tag in COMPONENTS:
         _known_component(walk, tag, value)
     elif not walk.is_full:
-        walk.add_problem("unknown-component", _unknown_component(tag), "tag")
+        rule = "schema-1-component" if tag in DEPRECATED_COMPONENTS else "unknown-component"
+        walk.add_problem(rule, _unknown_component(tag), "tag")
 
 
 def _unknown_component(tag: str) -> str:
@@ -107,7 +109,8 @@ def _known_component(walk: CardWalk, tag: str, value: Mapping[str, object]) -> N
         return
     if len(walk.containers) >= MAX_CONTAINER_DEPTH:
         walk.add_problem(
-            "nesting", f"Containers nest at most {MAX_CONTAINER_DEPTH} deep; this {tag} is one too many."
+            "nesting-limit",
+            f"Containers nest at most {MAX_CONTAINER_DEPTH} deep; this {tag} is one too many.",
         )
     walk.containers.append(tag)
     COMPONENTS[tag](walk, value)
@@ -127,7 +130,7 @@ def _name_in_form(walk: CardWalk, value: Mapping[str, object]) -> None:
 def _own_name(walk: CardWalk, name: object, taken: set[str]) -> None:
     if not isinstance(name, str) or not name:
         walk.add_problem(
-            "missing",
+            "missing-attribute",
             "This needs a name that is not empty, because its answer is sent back under it.",
             "name",
         )
@@ -163,7 +166,7 @@ def _input_rules(walk: CardWalk, value: Mapping[str, object]) -> None:
 def _form_rules(walk: CardWalk, form: Mapping[str, object]) -> None:
     _own_name(walk, form.get("name"), walk.form_names)
     if not any(node.get("form_action_type") == "submit" for node in iter_objects(form.get("elements"))):
-        walk.add_problem("missing", "A form needs a button with form_action_type submit.", "elements")
+        walk.add_problem("form-submit", "A form needs a button with form_action_type submit.", "elements")
 
 
 def _option_rules(walk: CardWalk, select: Mapping[str, object]) -> None:
@@ -389,6 +392,7 @@ COMPONENTS: Mapping[str, Shape] = MappingProxyType(
                 "name": string,
                 "form_action_type": one_of("submit", "reset"),
                 "required": boolean,
+                "value": anything,
             },
             deprecated=DEPRECATED_CLICK,
         ),

@@ -31,6 +31,8 @@ class CardWalk:
     containers  tags of the container components around it, outermost first.
     element_ids, field_names and form_names hold the names seen so far; declared_… are names from config.style.
     tables      how many so far, components and Markdown tables together.
+    warnings    findings that do not make Feishu refuse the card.
+    is_readable whether the whole card was checked. False: it holds what no JSON text can hold, or too much.
     """
 
     __slots__ = (
@@ -43,13 +45,15 @@ class CardWalk:
             "declared_colours",
             "declared_text_sizes",
         ),
-        *("path", "tables"),
+        *("path", "tables", "warnings", "is_readable"),
     )
 
     def __init__(self, card: object) -> None:
         self.path: list[str | int] = []
         self.containers: list[str] = []
         self.problems: list[FoundProblem] = []
+        self.warnings: list[FoundProblem] = []
+        self.is_readable = False
         self.element_ids: set[str] = set()
         self.form_names: set[str] = set()
         self.field_names: set[str] = set()
@@ -66,6 +70,11 @@ class CardWalk:
         """Note a problem at the current path, or at a place below it."""
         if not self.is_full:
             self.problems.append(FoundProblem(path=(*self.path, *below), rule=rule, message=message))
+
+    def add_warning(self, rule: str, message: str, *below: str | int) -> None:
+        """Note a warning at the current path, or at a place below it."""
+        if len(self.warnings) < MAX_FOUND_PROBLEMS:
+            self.warnings.append(FoundProblem(path=(*self.path, *below), rule=rule, message=message))
 
     def check_member(self, key: str | int, value: object, check: "Check") -> None:
         """Check one member; a null is skipped here, since it is refused everywhere else already."""
@@ -111,10 +120,13 @@ class Shape:
                     check(walk, member)
                     path.pop()
             elif not self.is_open and not walk.is_full:
-                walk.add_problem("unknown-attribute", self._unknown(key), key)
+                is_old = self.deprecated is not None and key in self.deprecated
+                walk.add_problem(
+                    "schema-1-attribute" if is_old else "unknown-attribute", self._unknown(key), key
+                )
         for key in self.required:
             if key not in value:
-                walk.add_problem("missing", f"{self.name} needs {key}.", key)
+                walk.add_problem("missing-attribute", f"{self.name} needs {key}.", key)
         if self.extra_rule is not None:
             self.extra_rule(walk, value)
 

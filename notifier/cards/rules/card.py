@@ -1,9 +1,9 @@
 """The card as a whole: its top level, config and header."""
 
-from notifier.feishu.card_rules.components import elements
-from notifier.feishu.card_rules.pieces import LAYOUT, any_text, icon, multi_url, plain_text
-from notifier.feishu.card_rules.texts import unformatted_text
-from notifier.feishu.card_rules.values import (
+from notifier.cards.rules.components import elements
+from notifier.cards.rules.pieces import LAYOUT, any_text, icon, multi_url, plain_text
+from notifier.cards.rules.texts import unformatted_text
+from notifier.cards.rules.values import (
     LANGUAGES,
     TAG_COLOURS,
     TEXT_SIZES,
@@ -20,7 +20,7 @@ from notifier.feishu.card_rules.values import (
     sides,
     variant,
 )
-from notifier.feishu.card_rules.walk import CardWalk, Shape, describe
+from notifier.cards.rules.walk import CardWalk, Shape, describe
 
 MAX_HEADER_TAGS = 3
 
@@ -40,7 +40,7 @@ _header_tag = variant(
         ),
     },
 )
-_header_tags = list_of(_header_tag, max_count=MAX_HEADER_TAGS, rule="too-many-tags")
+_header_tags = list_of(_header_tag, max_count=MAX_HEADER_TAGS, rule="header-tag-limit")
 _header = Shape(
     name="The header",
     attributes={
@@ -104,7 +104,7 @@ def _schema(walk: CardWalk, value: object) -> None:
 def _body_elements(walk: CardWalk, value: object) -> None:
     elements(walk, value)
     if value == []:
-        walk.add_problem("missing", "A card needs at least one component in body.elements.")
+        walk.add_problem("empty-body", "A card needs at least one component in body.elements.")
 
 
 card_shape = Shape(
