@@ -1,6 +1,7 @@
 """Serves the preview page on this machine only, and notifies open pages when a file has changed."""
 
 import asyncio
+import hashlib
 import webbrowser
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -110,6 +111,7 @@ async def _send_card(request: web.Request) -> web.StreamResponse:
     """The chosen card. If its template is broken: the error, with the last good card."""
     source, last_good = request.app[_SOURCE], request.app[_LAST_GOOD]
     choice = PreviewChoice.read(request.query)
+    version = _fingerprint(source)  # before the render, so that a later change is not missed
     try:
         rendered = source.render(choice)
     except ConfigError as error:
@@ -122,34 +124,33 @@ async def _send_card(request: web.Request) -> web.StreamResponse:
         **rendered.as_json(),
         "choices": source.list_choices(),
         "is_watching": request.app[_IS_WATCHING],
+        "version": version,
     }
     return web.json_response(body, headers=PAGE_HEADERS)
 
 
 async def _send_changes(request: web.Request) -> web.StreamResponse:
-    """Server-sent events: one message for each change of a watched file."""
+    """Server-sent events: one message for each change of a watched file after the version `since` of the page."""
     response = web.StreamResponse(headers={**PAGE_HEADERS, "Content-Type": "text/event-stream"})
     await response.prepare(request)
     source = request.app[_SOURCE]
-    known = _fingerprint(source)
+    known = request.query.get("since", "")
     with suppress(ConnectionError):
-        await response.write(b"event: open\ndata: 1\n\n")
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
+        await response.write(b": watching\n\n")
+        while request.transport is not None and not request.transport.is_closing():
             now = _fingerprint(source)
             if now != known:
                 known = now
                 await response.write(b"event: change\ndata: 1\n\n")
-            elif request.transport is None or request.transport.is_closing():
-                break
+            await asyncio.sleep(POLL_SECONDS)
     return response
 
 
-def _fingerprint(source: PreviewSource) -> dict[str, tuple[int, int, int]]:
-    """Return what differs after a file was saved, replaced, added or removed."""
-    found = {}
+def _fingerprint(source: PreviewSource) -> str:
+    """Return a text that differs after a file was saved, replaced, added or removed."""
+    found = []
     for path in source.list_watched_files():
         with suppress(OSError):
             status = path.stat()
-            found[str(path)] = (status.st_mtime_ns, status.st_size, status.st_ino)
-    return found
+            found.append((str(path), status.st_mtime_ns, status.st_size, status.st_ino))
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:16]

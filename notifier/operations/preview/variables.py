@@ -21,7 +21,6 @@ from notifier.errors import ConfigError, Quarantined
 from notifier.feishu import wire
 from notifier.operations.language import localized
 from notifier.operations.preview.result import AUDIENCES
-from notifier.runtime.factories import make_withdraw_offer
 
 BALANCE_EVENT = "hire.referral_account.assets_update_v1"
 _OPEN_ID = re.compile(r"ou_[0-9A-Za-z_]+")
@@ -66,6 +65,8 @@ def read_variables(path: Path, config: Config) -> dict[str, object]:
 
 def _card_of_event(raw: bytes, name: str, config: Config) -> BalanceChangeCard:
     """Return the card for the first event of an account: Feishu sends the balance, so it is counted from zero."""
+    from notifier.runtime.factories import make_withdraw_offer  # noqa: PLC0415 - imports aiohttp
+
     event = wire.read_event(raw, app_id=config.feishu.app_id)
     if event.event_type != BALANCE_EVENT:
         raise ConfigError(

@@ -164,7 +164,7 @@ function saveAddress() {
 }
 
 function connectEvents() {
-  const events = new EventSource("/preview/changes");
+  const events = new EventSource(`/preview/changes?since=${shown.version}`);
   events.addEventListener("change", reload);
   events.addEventListener("open", () => { if (isLost) reload(); });
   events.addEventListener("error", () => setLost(true));

@@ -139,6 +139,7 @@ def test_a_finding_leads_to_its_place_in_the_json(page: Page, template: Path) ->
     template.write_text(good.replace('"elements"', '"oddity": 1, "elements"', 1), encoding="utf-8")
     finding = page.get_by_test_id("finding")
     expect(finding).to_have_count(1)
+    expect(page.get_by_test_id("finding-place")).to_contain_text(f"{TEMPLATE} 第 ")
     page.get_by_test_id("json-fold").click()
     finding.click()
     marked = page.locator("#json .marked")
