@@ -5,13 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from notifier.cards.lint_findings import LintFinding, LintPlace
-from notifier.cards.linter import lint, lint_template
+from notifier.cards.linter import lint_template
 from notifier.cards.templates import CardTemplates
-
-
-def find_card_problems(card: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the findings of a card in document order."""
-    return [finding.as_json() for finding in lint(card)]
 
 
 def find_template_problems(

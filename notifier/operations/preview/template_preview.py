@@ -1,24 +1,18 @@
-"""Previews of templates, with samples or with the data of a file."""
+"""Previews of templates: with samples, with the data of a file, or with given variables."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from notifier.cards.lint_findings import LintPlace
-from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates, shipped_templates
+from notifier.cards.templates import BALANCE_TEMPLATES
 from notifier.config.settings import Config, suggest_name
 from notifier.domain.delivery import CardVariant
 from notifier.errors import ConfigError, TemplateBroken
 from notifier.operations.preview import variables
-from notifier.operations.preview.findings import find_broken_place, find_template_problems, shorten
-from notifier.operations.preview.result import (
-    PreviewChoice,
-    PreviewError,
-    RenderedPreview,
-    explain_error,
-    read_line,
-)
+from notifier.operations.preview.result import PreviewChoice, RenderedPreview
+from notifier.operations.preview.template_renderer import TemplateRenderer
 from notifier.operations.sample_cards import list_samples, make_sample
 
 DEFAULT_TEMPLATE = BALANCE_TEMPLATES[CardVariant.FULL]
@@ -33,23 +27,11 @@ class TemplatePreview:
     def __init__(self, config: Config, data_file: Path | None = None) -> None:
         self._config = config
         self._data_file = data_file
-        self._folders = [
-            *([config.cards.template_dir] if config.cards.template_dir else []),
-            shipped_templates(),
-        ]
-
-        self._loaded: tuple[list[Path], CardTemplates] | None = None
-
-    def _load_templates(self) -> CardTemplates:
-        """Return the templates. They notice that a file was saved, but not that a new file replaces a shipped one."""
-        files = self.list_watched_files()
-        if self._loaded is None or self._loaded[0] != files:
-            self._loaded = files, CardTemplates(self._config.cards.template_dir)
-        return self._loaded[1]
+        self._renderer = TemplateRenderer(config.cards.template_dir, data_file)
 
     def list_choices(self) -> list[dict[str, Any]]:
         """List the templates with their samples. The sample "" stands for the data file."""
-        templates = self._load_templates()
+        templates = self._renderer.templates
         return [
             {
                 "template": name,
@@ -62,62 +44,63 @@ class TemplatePreview:
 
     def list_watched_files(self) -> list[Path]:
         """List the templates, and the data file."""
-        found = [path for folder in self._folders for path in sorted(folder.rglob("*.j2"))]
-        return [*found, *([self._data_file] if self._data_file else [])]
+        return self._renderer.list_files()
 
     def render(self, choice: PreviewChoice) -> RenderedPreview:
         """Render a template. Raises ConfigError if the template or the sample does not exist."""
         template = choice.template or DEFAULT_TEMPLATE
-        templates = self._load_templates()
-        names = templates.names()
+        names = self._renderer.templates.names()
         if template not in names:
             raise ConfigError(
                 f"{template}: there is no such template{suggest_name(template, names)}; there are: {', '.join(names)}"
             )
         sample = choice.sample or ("" if self._data_file else list_samples(template)[0])
-        chosen = PreviewChoice(template=template, sample=sample, audience=choice.audience)
+        chosen = replace(choice, template=template, sample=sample)
         title = f"{template} · {sample or (self._data_file.name if self._data_file else '')}"
         try:
-            context = variables.set_audience(self._variables(template, sample), choice.audience)
+            found = self._read_variables(template, sample)
         except ConfigError as error:
             if sample or self._data_file is None:
                 raise
-            return RenderedPreview(title=title, choice=chosen, error=self._explain(str(error)))
-        audience = variables.get_audience(context)
-        chosen = PreviewChoice(template=template, sample=sample, audience=audience)
-        try:
-            card = templates.render(template, context)
-        except (TemplateBroken, OSError) as error:
-            place = find_broken_place(templates, template, context)
-            return RenderedPreview(title=title, choice=chosen, error=self._explain(str(error), place))
-        data = variables.to_json(context)
-        return RenderedPreview(
-            title=title,
-            choice=chosen,
-            card=card,
-            data=data,
-            people=variables.list_shown_people(data),
-            findings=find_template_problems(templates, template, context, self._folders),
-            audiences=variables.list_audiences(context),
-        )
+            return RenderedPreview(title=title, choice=chosen, error=self._renderer.explain(str(error)))
+        return self._renderer.render(title, chosen, variables.set_audience(found, choice.audience))
 
-    def _variables(self, template: str, sample: str) -> dict[str, object]:
+    def _read_variables(self, template: str, sample: str) -> dict[str, object]:
         if not sample and self._data_file is not None:
             return variables.read_variables(self._data_file, self._config)
         return {"card": make_sample(sample, self._config, allowed=list_samples(template))}
 
-    def _explain(self, message: str, place: LintPlace | None = None) -> PreviewError:
-        explained = explain_error(message, self._find_file)
-        if place is None:
-            return explained
-        file, text = shorten(place.file, self._folders), read_line(Path(place.file), place.line)
-        return replace(explained, file=file, line=place.line, text=text)
 
-    def _find_file(self, name: str) -> Path | None:
-        if self._data_file is not None and name == self._data_file.name:
-            return self._data_file
-        paths = (folder / name for folder in self._folders)
-        return next((path for path in paths if path.is_file()), None)
+class FixedDataPreview:
+    """Renders one template with the same variables each time, such as a digest. Implements the protocol PreviewSource.
+
+    people: open_id, name and en_name of the people on the card.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        template: str,
+        context: Mapping[str, object],
+        *,
+        title: str,
+        people: Sequence[Mapping[str, str]],
+    ) -> None:
+        self._renderer = TemplateRenderer(config.cards.template_dir)
+        self._choice = PreviewChoice(template=template)
+        self._context, self._title, self._people = context, title, people
+
+    def list_choices(self) -> list[dict[str, Any]]:
+        """There is nothing to choose."""
+        return []
+
+    def list_watched_files(self) -> list[Path]:
+        """List the templates."""
+        return self._renderer.list_files()
+
+    def render(self, choice: PreviewChoice) -> RenderedPreview:  # noqa: ARG002 - the protocol's argument
+        """Render the template as it is now, whatever the choice."""
+        return self._renderer.render(self._title, self._choice, self._context, self._people)
 
 
 def render_or_fail(source: TemplatePreview, choice: PreviewChoice) -> RenderedPreview:
