@@ -95,8 +95,8 @@ function showToggles() {
 
 /** A button with two values, of which one is chosen; a press chooses the other one. */
 function showToggle(button, name, values, chosen) {
-  button.setAttribute("aria-label", `${say(name)}: ${values.includes(chosen) ? say(chosen) : ""}`);
-  button.replaceChildren(...values.map((value) => h("span", { class: value === chosen ? "on" : "" }, say(value))));
+  button.title = say(name);
+  button.replaceChildren(...values.map((value) => h("span", { class: value === chosen ? "on" : "", "aria-current": value === chosen ? "true" : null }, say(value))));
 }
 
 function showLive() {
