@@ -78,6 +78,11 @@ class TemplateFault:
         place = f"{self.template}, line {self.line}" if self.line else self.template
         return f"{place}: {self.message}"
 
+    def as_error(self, kind_zh: str) -> TemplateBroken:
+        """Return the error. kind_zh: its kind in Chinese; the message is Jinja's or Python's own."""
+        place = f"{self.template} 第 {self.line} 行" if self.line else self.template
+        return TemplateBroken(str(self), zh=f"{place}：{kind_zh}（“{self.message}”）")
+
 
 class _CardCode(CodeGenerator):
     """Compiles `{{ a }}` to `finalize` and `a ~ b` to `joined`. Jinja's own code would HTML-escape texts."""
@@ -232,20 +237,23 @@ class CardTemplates:
         except TemplateBroken:
             raise
         except jinja2.TemplateSyntaxError as error:
-            raise TemplateBroken(
-                str(TemplateFault(template=error.name or name, line=error.lineno, message=str(error.message)))
-            ) from error
+            fault = TemplateFault(template=error.name or name, line=error.lineno, message=str(error.message))
+            raise fault.as_error("语法错误") from error
         except jinja2.TemplateNotFound as error:
             raise TemplateBroken(
-                f"{error.name}: there is no such template; there are: {', '.join(self.names())}"
+                f"{error.name}: there is no such template; there are: {', '.join(self.names())}",
+                zh=f"{error.name}：没有这个模板；现有：{', '.join(self.names())}",
             ) from error
         except json.JSONDecodeError as error:
-            raise TemplateBroken(f"{name}: renders invalid JSON: {_json_fault(error)}") from error
-        except Exception as error:
-            line = _line_in(error, name)
+            row = _faulty_row(error)
             raise TemplateBroken(
-                str(TemplateFault(template=name, line=line, message=f"{type(error).__name__}: {error}"))
+                f"{name}: renders invalid JSON: {error.msg} at line {error.lineno} of the output: {row}",
+                zh=f"{name}：输出不是有效的 JSON：输出第 {error.lineno} 行 {row}（“{error.msg}”）",
             ) from error
+        except Exception as error:
+            message = f"{type(error).__name__}: {error}"
+            fault = TemplateFault(template=name, line=_line_in(error, name), message=message)
+            raise fault.as_error("渲染失败") from error
         finally:
             _placeholders.reset(token)
 
@@ -283,7 +291,10 @@ def _with_placeholders(value: object) -> object:
 def _parsed(output: str, name: str) -> dict[str, Any]:
     card = _JSON.decode(output)
     if not isinstance(card, dict):
-        raise TemplateBroken(f"{name}: renders {type(card).__name__}, not a JSON object")
+        raise TemplateBroken(
+            f"{name}: renders {type(card).__name__}, not a JSON object",
+            zh=f"{name}：输出的是 {type(card).__name__}，不是 JSON 对象",
+        )
     return card
 
 
@@ -294,10 +305,9 @@ def _no_constant(name: str) -> object:
 _JSON = json.JSONDecoder(parse_constant=_no_constant)
 
 
-def _json_fault(error: json.JSONDecodeError) -> str:
+def _faulty_row(error: json.JSONDecodeError) -> str:
     rows = error.doc.splitlines() or [""]
-    row = without_placeholders(rows[min(error.lineno, len(rows)) - 1]).strip()
-    return f"{error.msg} at line {error.lineno} of the output: {row[:80]}"
+    return without_placeholders(rows[min(error.lineno, len(rows)) - 1]).strip()[:80]
 
 
 def _line_in(error: BaseException, name: str) -> int | None:

@@ -85,7 +85,9 @@ def resolve_period(plan: DigestPlan, text: str, clock: Clock) -> Period:
     try:
         return so_far(period_of(plan, day), now)
     except ValueError as error:
-        raise ConfigError(f"--for: {text!r}: {error}") from error
+        raise ConfigError(
+            f"--for: {text!r}: {error}", zh=f"--for：{text!r} 的周期无效（“{error}”）"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

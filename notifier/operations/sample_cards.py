@@ -176,7 +176,10 @@ def make_sample(
 ) -> BalanceChangeCard | WithdrawalCard | DigestCard:
     """Build the card of a sample. Raises ConfigError if the name is not allowed."""
     if name not in allowed:
-        raise ConfigError(f"--sample: there is no sample {name!r} for this. There are: {', '.join(allowed)}.")
+        raise ConfigError(
+            f"--sample: there is no sample {name!r} for this. There are: {', '.join(allowed)}.",
+            zh=f"--sample：没有可用的样例 {name!r}。现有：{', '.join(allowed)}。",
+        )
     if name not in _NOTICES and name not in _WITHDRAWAL_CASES:
         return make_digest_sample(name, config)
     card = (

@@ -13,7 +13,6 @@ from typing import Any
 import aiohttp
 
 from notifier.errors import ConfigError, NotifierError
-from notifier.operations.language import localized
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 BROWSER_VARIABLE = "CHROMIUM"
@@ -44,12 +43,10 @@ def find_chromium() -> str:
     if found is None:
         missing = named or "Chromium"
         raise ConfigError(
-            localized(
-                f"--png: {missing} was not found. Install Chromium (Debian: apt install chromium fonts-noto-cjk) or "
-                f"Chrome, or set {BROWSER_VARIABLE} to the path of the program. The page needs none of them.",
-                f"--png：没有找到 {missing}。请安装 Chromium（Debian：apt install chromium fonts-noto-cjk）或 Chrome，"
-                f"或用 {BROWSER_VARIABLE} 指定程序路径。预览网页不需要它们。",
-            )
+            f"--png: {missing} was not found. Install Chromium (Debian: apt install chromium fonts-noto-cjk) or "
+            f"Chrome, or set {BROWSER_VARIABLE} to the path of the program. The page needs none of them.",
+            zh=f"--png：没有找到 {missing}。请安装 Chromium（Debian：apt install chromium fonts-noto-cjk）或 Chrome，"
+            f"或用 {BROWSER_VARIABLE} 指定程序路径。预览网页不需要它们。",
         )
     return found
 
@@ -71,10 +68,7 @@ async def take_picture(address: str, *, width: int, ready: str, scale: int = 2) 
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
         reason = str(error) or "no answer in time"
         raise PictureFailed(
-            localized(
-                f"--png: Chromium took no picture: {reason}.",
-                f"--png：Chromium 没有生成图片：{reason}。",
-            )
+            f"--png: Chromium took no picture: {reason}.", zh=f"--png：Chromium 没有生成图片：{reason}。"
         ) from error
 
 

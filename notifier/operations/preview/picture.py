@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from notifier.errors import ConfigError
-from notifier.operations.language import localized
 from notifier.operations.preview.chromium import find_chromium, take_picture
 from notifier.operations.preview.result import PreviewChoice, PreviewSource
 from notifier.operations.preview.server import describe_choice, serving_preview
@@ -40,10 +39,8 @@ def write_picture(source: PreviewSource, choice: PreviewChoice, style: PictureSt
         file.write_bytes(content)
     except OSError as error:
         raise ConfigError(
-            localized(
-                f"--png: {file} cannot be written: {error.strerror}.",
-                f"--png：无法写入 {file}：{error.strerror}。",
-            )
+            f"--png: {file} cannot be written: {error.strerror}.",
+            zh=f"--png：无法写入 {file}：{error.strerror}。",
         ) from error
     return len(content)
 

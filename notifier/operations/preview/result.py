@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from notifier.errors import NotifierError
+
 AUDIENCES = ("referrer", "group")
 _PLACE = re.compile(r"(?P<file>[^,:\s]+)(?:, line (?P<line>\d+))?: ", re.ASCII)
 
@@ -38,6 +40,8 @@ class PreviewError:
 
     message: str
     """What is wrong."""
+    message_zh: str
+    """The same in Chinese."""
     file: str = ""
     """The file with the error; "": not known."""
     line: int | None = None
@@ -47,7 +51,13 @@ class PreviewError:
 
     def as_json(self) -> dict[str, object]:
         """Return the error for the page."""
-        return {"message": self.message, "file": self.file, "line": self.line, "text": self.text}
+        return {
+            "message": self.message,
+            "message_zh": self.message_zh,
+            "file": self.file,
+            "line": self.line,
+            "text": self.text,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,15 +121,21 @@ class PreviewSource(Protocol):
         """List the files whose change needs another render."""
 
 
-def explain_error(message: str, find_file: Callable[[str], Path | None]) -> PreviewError:
+def explain_error(error: NotifierError, find_file: Callable[[str], Path | None]) -> PreviewError:
     """Return an error such as `name.j2, line 3: why` with the text of its line. find_file: by name, or None."""
+    message = str(error)
     place = _PLACE.match(message)
     path = find_file(place["file"]) if place else None
     if place is None or path is None:
-        return PreviewError(message=message)
+        return PreviewError(message=message, message_zh=error.zh)
     line = int(place["line"]) if place["line"] else None
+    is_placed = error.zh.startswith(place["file"])
     return PreviewError(
-        message=message[place.end() :], file=place["file"], line=line, text=read_line(path, line)
+        message=message[place.end() :],
+        message_zh=error.zh.partition("：")[2] if is_placed and "：" in error.zh else error.zh,
+        file=place["file"],
+        line=line,
+        text=read_line(path, line),
     )
 
 

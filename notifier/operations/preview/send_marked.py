@@ -13,7 +13,6 @@ from notifier.errors import ConfigError
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.people import find_people
-from notifier.operations.language import localized
 from notifier.operations.preview.marked_card import mark_as_test
 from notifier.runtime.factories import make_app_access
 
@@ -34,11 +33,9 @@ def require_person(address: str) -> None:
     """Raises ConfigError unless the address is an e-mail address or an open_id."""
     if not address.startswith(OPEN_ID) and "@" not in address:
         raise ConfigError(
-            localized(
-                f"--send-to: {address!r} is neither an e-mail address nor an open_id (ou_…). A test goes to "
-                "one person, not to a group.",
-                f"--send-to：{address!r} 既不是邮箱也不是 open_id（ou_…）。测试卡片只发给一个人，不发群。",
-            )
+            f"--send-to: {address!r} is neither an e-mail address nor an open_id (ou_…). A test goes to "
+            "one person, not to a group.",
+            zh=f"--send-to：{address!r} 既不是邮箱也不是 open_id（ou_…）。测试卡片只发给一个人，不发群。",
         )
 
 
@@ -54,10 +51,8 @@ async def send_test_card(config: Config, clock: Clock, card: Mapping[str, Any], 
             found = await find_people(api, emails=[address])
             if address not in found:
                 raise ConfigError(
-                    localized(
-                        f"--send-to: Feishu finds nobody with the address {address}. Check it, or use an open_id.",
-                        f"--send-to：飞书没有找到邮箱为 {address} 的成员。请核对，或改用 open_id。",
-                    )
+                    f"--send-to: Feishu finds nobody with the address {address}. Check it, or use an open_id.",
+                    zh=f"--send-to：飞书没有找到邮箱为 {address} 的成员。请核对，或改用 open_id。",
                 )
             open_id = found[address].open_id
         content = Content(

@@ -86,7 +86,10 @@ async def serving_preview(
         await web.TCPSite(runner, HOST, port).start()
     except OSError as error:
         await runner.cleanup()
-        raise ConfigError(f"--port: cannot listen on {port}: {error.strerror}. Try --port 0.") from error
+        raise ConfigError(
+            f"--port: cannot listen on {port}: {error.strerror}. Try --port 0.",
+            zh=f"--port：无法监听 {port}（{error.strerror}）。可试 --port 0。",
+        ) from error
     try:
         yield f"http://{HOST}:{runner.addresses[0][1]}/"
     finally:
@@ -115,7 +118,9 @@ async def _send_card(request: web.Request) -> web.StreamResponse:
     try:
         rendered = source.render(choice)
     except ConfigError as error:
-        return web.json_response({"message": str(error)}, status=404, headers=PAGE_HEADERS)
+        return web.json_response(
+            {"message": str(error), "message_zh": error.zh}, status=404, headers=PAGE_HEADERS
+        )
     if rendered.error is None:
         last_good[choice] = rendered
     elif choice in last_good:

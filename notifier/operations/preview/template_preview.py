@@ -51,8 +51,10 @@ class TemplatePreview:
         template = choice.template or DEFAULT_TEMPLATE
         names = self._renderer.templates.names()
         if template not in names:
+            guess, listed = suggest_name(template, names), ", ".join(names)
             raise ConfigError(
-                f"{template}: there is no such template{suggest_name(template, names)}; there are: {', '.join(names)}"
+                f"{template}: there is no such template{guess.en}; there are: {listed}",
+                zh=f"{template}：没有这个模板{guess.zh}；现有：{listed}",
             )
         sample = choice.sample or ("" if self._data_file else list_samples(template)[0])
         chosen = replace(choice, template=template, sample=sample)
@@ -62,7 +64,7 @@ class TemplatePreview:
         except ConfigError as error:
             if sample or self._data_file is None:
                 raise
-            return RenderedPreview(title=title, choice=chosen, error=self._renderer.explain(str(error)))
+            return RenderedPreview(title=title, choice=chosen, error=self._renderer.explain(error))
         return self._renderer.render(title, chosen, variables.set_audience(found, choice.audience))
 
     def _read_variables(self, template: str, sample: str) -> dict[str, object]:
@@ -111,7 +113,7 @@ def render_or_fail(source: TemplatePreview, choice: PreviewChoice) -> RenderedPr
         place = (
             f"{error.file}, line {error.line}: " if error.line else f"{error.file}: " if error.file else ""
         )
-        raise TemplateBroken(f"{place}{error.message}")
+        raise TemplateBroken(f"{place}{error.message}", zh=f"{place}{error.message_zh}")
     return rendered
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from notifier.cards.lint_findings import LintPlace
 from notifier.cards.templates import CardTemplates, shipped_templates
-from notifier.errors import TemplateBroken
+from notifier.errors import NotifierError, TemplateBroken
 from notifier.operations.preview import variables
 from notifier.operations.preview.findings import find_broken_place, find_template_problems, shorten
 from notifier.operations.preview.result import (
@@ -55,9 +55,9 @@ class TemplateRenderer:
         chosen = replace(choice, audience=variables.get_audience(context))
         try:
             card = templates.render(name, context)
-        except (TemplateBroken, OSError) as error:
+        except TemplateBroken as error:
             place = find_broken_place(templates, name, context)
-            return RenderedPreview(title=title, choice=chosen, error=self.explain(str(error), place))
+            return RenderedPreview(title=title, choice=chosen, error=self.explain(error, place))
         data = variables.to_json(context)
         return RenderedPreview(
             title=title,
@@ -69,9 +69,9 @@ class TemplateRenderer:
             audiences=variables.list_audiences(context),
         )
 
-    def explain(self, message: str, place: LintPlace | None = None) -> PreviewError:
+    def explain(self, error: NotifierError, place: LintPlace | None = None) -> PreviewError:
         """Return an error with its file and line. place: where it is, if that is known better than the message does."""
-        explained = explain_error(message, self._find_file)
+        explained = explain_error(error, self._find_file)
         if place is None:
             return explained
         file, text = shorten(place.file, self._folders), read_line(Path(place.file), place.line)

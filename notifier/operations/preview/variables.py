@@ -14,15 +14,13 @@ from notifier.cards.withdrawal_text import panel
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard
-from notifier.domain.event import BalanceReport
+from notifier.domain.event import BALANCE_CHANGED, BalanceReport
 from notifier.domain.ledger import Snapshot, content_of, place_report
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.errors import ConfigError, Quarantined
 from notifier.feishu import wire
-from notifier.operations.language import localized
 from notifier.operations.preview.result import AUDIENCES
 
-BALANCE_EVENT = "hire.referral_account.assets_update_v1"
 _OPEN_ID = re.compile(r"ou_[0-9A-Za-z_]+")
 HR = {"open_id": "ou_sample_hr", "name": "示例 HR", "en_name": "Sample HR"}
 """Acts on some samples, which name only the open_id."""
@@ -42,24 +40,21 @@ def read_variables(path: Path, config: Config) -> dict[str, object]:
         raise ConfigError(f"--data: {path}: {error.strerror}.") from error
     except json.JSONDecodeError as error:
         raise ConfigError(
-            localized(
-                f"{path.name}, line {error.lineno}: not JSON: {error.msg}",
-                f"{path.name}, line {error.lineno}: 不是 JSON：{error.msg}",
-            )
+            f"{path.name}, line {error.lineno}: not JSON: {error.msg}",
+            zh=f"{path.name} 第 {error.lineno} 行：不是 JSON：{error.msg}",
         ) from error
     except ValueError as error:
         raise ConfigError(f"{path.name}: {error}") from error
-    if isinstance(document, dict) and ("header" in document or "schema" in document):
+    header = document.get("header") if isinstance(document, dict) else None
+    if isinstance(header, dict) and "event_type" in header:
         return {"card": _card_of_event(raw, path.name, config)}
     if isinstance(document, dict) and document and isinstance(document.get("card"), dict):
         return document
     raise ConfigError(
-        localized(
-            f"{path.name}: this is neither an event of Feishu (schema 2.0, {BALANCE_EVENT}) nor an object of template "
-            'variables, such as {"card": {…}}. The page copies the variables of a sample.',
-            f"{path.name}: 既不是飞书事件（schema 2.0，{BALANCE_EVENT}），也不是模板变量对象"
-            '（例如 {"card": {…}}）。可在预览页面复制样例的变量。',
-        )
+        f"{path.name}: this is neither an event of Feishu (schema 2.0, {BALANCE_CHANGED}) nor an object of template "
+        'variables, such as {"card": {…}}. The page copies the variables of a sample.',
+        zh=f"{path.name}：既不是飞书事件（schema 2.0，{BALANCE_CHANGED}），也不是模板变量对象"
+        '（例如 {"card": {…}}）。可在预览页面复制样例的变量。',
     )
 
 
@@ -68,21 +63,17 @@ def _card_of_event(raw: bytes, name: str, config: Config) -> BalanceChangeCard:
     from notifier.runtime.factories import make_withdraw_offer  # noqa: PLC0415 - imports aiohttp
 
     event = wire.read_event(raw, app_id=config.feishu.app_id)
-    if event.event_type != BALANCE_EVENT:
+    if event.event_type != BALANCE_CHANGED:
         raise ConfigError(
-            localized(
-                f"{name}: the event has the type {event.event_type}; only {BALANCE_EVENT} causes a card.",
-                f"{name}: 事件类型为 {event.event_type}，只有 {BALANCE_EVENT} 会产生卡片。",
-            )
+            f"{name}: the event has the type {event.event_type}; only {BALANCE_CHANGED} causes a card.",
+            zh=f"{name}：事件类型为 {event.event_type}，只有 {BALANCE_CHANGED} 会产生卡片。",
         )
     try:
         report = wire.read_balance_report(event)
     except Quarantined as error:
         raise ConfigError(
-            localized(
-                f"{name}: the service would quarantine this event: {error}",
-                f"{name}: 服务会隔离此事件：{error}",
-            )
+            f"{name}: the service would quarantine this event: {error}",
+            zh=f"{name}：服务会隔离此事件：{error}",
         ) from error
     card = balance_change_card(
         [_notice_of(report, name)],
@@ -118,10 +109,8 @@ def _notice_of(report: BalanceReport, name: str) -> Notice:
     changes = update.changes_to_notify if update else None
     if not changes:
         raise ConfigError(
-            localized(
-                f"{name}: the balance in the event is zero, so there is nothing to show.",
-                f"{name}: 事件中的余额为零，没有可显示的内容。",
-            )
+            f"{name}: the balance in the event is zero, so there is nothing to show.",
+            zh=f"{name}：事件中的余额为零，没有可显示的内容。",
         )
     return Notice(
         key="preview",

@@ -94,11 +94,16 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
     site = web.TCPSite(runner, settings.host, settings.port)
     await site.start()
     port = runner.addresses[0][1]
+    opening_events: list[str] = []
     if settings.opening_events and not restored:
-        sandbox.push_opening_balances()
+        opening_events = sandbox.push_opening_balances()
+    if not opening_events:
+        await sandbox.start_setup_faults(opening_events)
     if state_file is not None:
         state_file.save()
     running = [sandbox.pusher.run(), sandbox.wait_for_webhook(), *([state_file.run()] if state_file else [])]
+    if opening_events:
+        running.append(sandbox.start_setup_faults(opening_events))
     pushing = asyncio.gather(*running)
     try:
         yield sandbox, f"http://{settings.host}:{port}"
@@ -112,8 +117,17 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
             state_file.save()
 
 
-async def serve(settings: SandboxSettings, ready: Callable[[str], None]) -> None:
-    """Serves until the task is cancelled. ready: called once with the URL."""
-    async with serving(settings) as (_, url):
+async def serve(
+    settings: SandboxSettings,
+    ready: Callable[[str], None],
+    faults_started: Callable[[], None] = lambda: None,
+) -> None:
+    """Serves until the task is cancelled.
+
+    ready: called once with the URL. faults_started: called once all faults of the settings run.
+    """
+    async with serving(settings) as (sandbox, url):
         ready(url)
+        await sandbox.has_started_faults.wait()
+        faults_started()
         await asyncio.Event().wait()

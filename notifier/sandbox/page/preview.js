@@ -23,7 +23,7 @@ async function load() {
     shown = body;
     render();
   } else {
-    showError({ message: body.message });
+    showError(body);
   }
   document.body.dataset.ready = "true";
 }
@@ -67,7 +67,7 @@ function showError(error) {
   if (!error) return box.replaceChildren();
   const place = error.line ? say("line", error) : error.file;
   box.replaceChildren(
-    h("strong", { "data-testid": "error-place" }, place || ""), h("p", { "data-testid": "error-message" }, error.message),
+    h("strong", { "data-testid": "error-place" }, place || ""), h("p", { "data-testid": "error-message" }, isEnglish() ? error.message : error.message_zh),
     error.text && h("code", { "data-testid": "error-text" }, error.text), shown?.card && h("small", {}, say("last_good")));
 }
 

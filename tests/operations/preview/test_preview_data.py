@@ -9,8 +9,8 @@ import pytest
 from notifier.cards.rules import card_problems
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.config.settings import Config
+from notifier.domain.event import BALANCE_CHANGED
 from notifier.errors import ConfigError
-from notifier.operations.preview import variables
 from notifier.operations.preview.marked_card import MARK, mark_as_test
 from notifier.operations.preview.result import PreviewChoice
 from notifier.operations.preview.template_preview import TemplatePreview
@@ -22,7 +22,7 @@ EVENT = {
     "schema": "2.0",
     "header": {
         "event_id": "ev-1",
-        "event_type": variables.BALANCE_EVENT,
+        "event_type": BALANCE_CHANGED,
         "create_time": "1700000000000",
         "tenant_key": "t",
         "app_id": "cli_1",
@@ -89,6 +89,7 @@ def test_an_event_becomes_the_card_of_its_balance(tmp_path: Path) -> None:
         ([1], "neither an event of Feishu", None),
         ({}, "neither an event of Feishu", None),
         ({"card": 1}, "neither an event of Feishu", None),
+        ({"schema": "2.0", "header": {"title": {}}, "body": {}}, "neither an event of Feishu", None),
         ({**EVENT, "event": {}}, "would quarantine this event: event.account_id is missing", None),
         (
             {**EVENT, "header": {"event_type": "im.message.receive_v1"}},
