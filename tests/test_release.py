@@ -500,6 +500,10 @@ def test_an_sbom_of_pinned_packages_is_accepted() -> None:
     sbom.check_sbom(make_document(), VERSION, PINS)
 
     assert {"MIT": 2} == sbom.count_licences(make_document())
+    document = make_document()
+    sbom.add_bundled(document)
+    sbom.check_sbom(document, VERSION, PINS)
+    assert {"MIT": 3} == sbom.count_licences(document)
     assert {"not declared (pip)": 1} == sbom.count_licences({"components": [{"name": "pip"}]})
 
 
