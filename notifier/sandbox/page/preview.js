@@ -116,10 +116,10 @@ function showFindings() {
 }
 
 function finding(found) {
-  const place = found.place && (found.place.line ? say("line", found.place) : found.place.file);
+  const places = [found.place, ...(found.called_from ?? [])].filter(Boolean).map((place) => say("line", place)).join(" ← ");
   return h("li", {}, h("button", { type: "button", class: `preview-finding ${found.severity}`, "data-testid": "finding", onclick: () => reveal(byId("json"), found.path) },
     h("span", { class: "finding-head" }, h("b", {}, found.rule), h("code", {}, found.path)), h("span", {}, found.message),
-    found.remedy && h("span", { class: "finding-remedy" }, found.remedy), place && h("small", { "data-testid": "finding-place" }, place)));
+    found.remedy && h("span", { class: "finding-remedy" }, found.remedy), places && h("small", { "data-testid": "finding-place" }, places)));
 }
 
 function showJson() {
