@@ -26,6 +26,7 @@ from notifier.cli import (
     events,
     lint,
     payouts,
+    preview,
     withdrawals,
 )
 from notifier.cli.colours import BAD, GOOD, WARNING, paint
@@ -139,30 +140,6 @@ def copy(source: str, target: str) -> None:
             f"已复制并核对 {len(copied)} 张表，共 {rows:,} 行。请把 store.url 改为新数据库。",
         )
     )
-
-
-@cli.command()
-@CONFIG_OPTION
-@click.argument("template", required=False)
-@click.option(
-    "--sample",
-    "sample_name",
-    help="Name of the sample data; see --list. Default: the first that fits.",
-)
-@click.option("--list", "list_only", is_flag=True, help="List the templates and samples.")
-def preview(
-    config_path: Path | None, template: str | None, sample_name: str | None, *, list_only: bool
-) -> None:
-    """Render a card template with sample data and print its JSON."""
-    from notifier.operations import checks, sample_cards  # noqa: PLC0415 - see above
-
-    config = load_config(config_path).config
-    if list_only:
-        for name in checks.list_templates(config):
-            click.echo(f"{name}: {', '.join(sample_cards.list_samples(name))}")
-        return
-    card = checks.render_sample(config, template or "balance_change.json.j2", sample_name)
-    click.echo(json.dumps(card, ensure_ascii=False, indent=2))
 
 
 @cli.command()
@@ -398,6 +375,7 @@ def _tracing(config: "Config") -> AbstractContextManager[None]:
 
 cli.add_command(doctor.doctor)
 cli.add_command(lint.lint)
+cli.add_command(preview.preview)
 for _group in (
     accounts.accounts,
     deliveries.deliveries,

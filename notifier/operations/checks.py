@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from notifier.cards.rules import card_problems
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
@@ -22,18 +21,6 @@ from notifier.store.engine.backends import find_backend
 
 MAX_PROBLEMS = 5
 """Problems of one template that a check shows."""
-
-
-def list_templates(config: Config) -> list[str]:
-    """List the names of all templates, shipped and custom."""
-    return CardTemplates(config.cards.template_dir).names()
-
-
-def render_sample(config: Config, template: str, sample_name: str | None) -> dict[str, Any]:
-    """Render a template. sample_name: None for the first that fits. Raises TemplateBroken, ConfigError."""
-    samples = list_samples(template)
-    card = make_sample(sample_name or samples[0], config, allowed=samples)
-    return CardTemplates(config.cards.template_dir).render(template, {"card": card})
 
 
 def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:

@@ -19,9 +19,9 @@ from notifier.domain.digest_panel import DigestPanel, Progress, Result, SkipReas
 from notifier.domain.money import Asset
 from notifier.domain.period import Span, whole
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.operations.checks import render_sample
 from notifier.operations.sample_digests import PERSONAL_SAMPLES
 from support.builders import CNY
+from support.sample_card import render_sample
 
 LANGUAGES = ("zh_cn", "en_us")
 ZONE = ZoneInfo("Asia/Shanghai")

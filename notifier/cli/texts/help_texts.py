@@ -71,7 +71,21 @@ HELP_ZH: Mapping[str, str] = {
     ),
     "The database to copy: an address as in store.url.": "要复制的数据库，地址写法同 store.url。",
     "An empty database: an address as in store.url.": "一个空数据库，地址写法同 store.url。",
-    "Render a card template with sample data and print its JSON.": "用样例数据渲染卡片模板并输出 JSON。",
+    "Show a card in the browser as Feishu shows it, with its JSON and its problems.": (
+        "在浏览器中按飞书的样子显示卡片，附 JSON 和检查结果。"
+    ),
+    "JSON file with an event as Feishu sends it, or with the variables of the template.": (
+        "JSON 文件：飞书发送的事件，或模板的变量。"
+    ),
+    "Whom the card is for.": "卡片的接收人。",
+    "Write a picture of the card; needs Chromium.": "把卡片保存为图片，需要 Chromium。",
+    "For --png: in dark mode.": "用于 --png：深色模式。",
+    "For --png: as on a phone.": "用于 --png：按手机显示。",
+    "For --png: the reader's language.": "用于 --png：读者的语言。",
+    "Send the card to this e-mail address or open_id, marked as a test, with disabled buttons.": (
+        "把卡片发送给该邮箱或 open_id，标记为测试，按钮不可用。"
+    ),
+    "Update the page when a template or the data is saved.": "保存模板或数据后更新网页。",
     "Name of the sample data; see --list. Default: the first that fits.": (
         "样例名称，见 --list。默认：第一个合适的。"
     ),
