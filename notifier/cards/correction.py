@@ -4,9 +4,7 @@ from typing import Any
 
 from notifier.domain.card import Bilingual
 
-CORRECTION = Bilingual(
-    zh="更正：此卡片替换较早的一张", en="Correction: this replaces an earlier card"
-)
+CORRECTION = Bilingual(zh="更正：此卡片替换较早的一张", en="Correction: this replaces an earlier card")
 
 
 def mark_correction(card: dict[str, Any]) -> dict[str, Any]:

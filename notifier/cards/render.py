@@ -104,7 +104,9 @@ class Renderer:
         )
         if rendered is None:
             text = plain_text(card)
-            body = serialise({"text": f"{CORRECTION.zh} / {CORRECTION.en}\n{text}" if is_correction else text})
+            body = serialise(
+                {"text": f"{CORRECTION.zh} / {CORRECTION.en}\n{text}" if is_correction else text}
+            )
             return Content(variant=CardVariant.TEXT, msg_type="text", body=body, fault=fault)
         return Content(variant=variant, msg_type="interactive", body=rendered[1], fault=fault)
 

@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from notifier import __version__
-from notifier.cli import accounts, audit, deliveries, digest, directory, doctor, events, payouts, withdrawals
+from notifier.cli import (
+    accounts,
+    audit,
+    deliveries,
+    digest,
+    directory,
+    doctor,
+    events,
+    payouts,
+    replay,
+    withdrawals,
+)
 from notifier.cli.colours import BAD, GOOD, WARNING, paint
 from notifier.cli.context import (
     CLOCK_OPTION,
@@ -379,6 +390,7 @@ for _group in (
     deliveries.deliveries,
     events.events,
     digest.digest,
+    replay.replay,
     withdrawals.withdrawals,
     payouts.payouts,
     audit.audit,

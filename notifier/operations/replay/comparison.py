@@ -35,7 +35,12 @@ class Comparison:
 
 
 def compare(card: ReplayedCard, zone: tzinfo) -> Comparison:
-    """Compare the two contents of a card. Where one is missing, every line of the other one is a difference."""
+    """Compare the two contents of a card.
+
+    Without a stored content, every line is new. If nothing can be rendered, nothing is compared.
+    """
+    if card.after is None:
+        return Comparison(text_diffs=tuple((name, []) for name in LANGUAGES.values()), json_diff=[])
     texts = tuple(
         (
             name,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from notifier.config.settings import Config
+from notifier.domain.delivery import DeliveryState
 from notifier.domain.event import BALANCE_CHANGED, CARD_CLICKED, READINGS, Event
 from notifier.errors import ConfigError, Quarantined
 from notifier.feishu.wire import read_balance_report, read_event
@@ -80,8 +81,12 @@ def _find_event(connection: Connection, text: str, config: Config) -> FoundCards
     ids, reason = _list_deliveries(connection, event, config)
     loaded = (corrections.load_card(connection, each) for each in ids)
     # A delivery that was rerouted did not arrive. Its replacement is in the list.
-    cards = tuple(each for each in loaded if each is not None and each.replaced_by is None)
+    cards = tuple(each for each in loaded if each is not None and not _is_rerouted(each))
     return FoundCards(cards=cards, event=event, reason=reason)
+
+
+def _is_rerouted(card: StoredCard) -> bool:
+    return card.delivery.state is DeliveryState.REROUTED
 
 
 def _explain_state(event: StoredEvent) -> str:

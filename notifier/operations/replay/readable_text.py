@@ -36,17 +36,17 @@ def read_lines(content: Content | None, language: str, zone: tzinfo) -> list[str
     return [shown for line in lines for shown in _visible(line, zone)]
 
 
-def _element_lines(node: object, language: str) -> Iterator[str]:
+def _element_lines(node: Any, language: str) -> Iterator[str]:  # noqa: ANN401 - JSON
     match node:
         case list():
             for each in node:
                 yield from _element_lines(each, language)
         case {"tag": "person", "user_id": user_id}:
             yield f"[{user_id}]"
-        case {"tag": "table", **table}:
-            yield from _table_lines(table, language)
-        case {"tag": "chart", **chart}:
-            yield from _chart_lines(chart)
+        case {"tag": "table"}:
+            yield from _table_lines(node, language)
+        case {"tag": "chart"}:
+            yield from _chart_lines(node)
         case {"tag": "button", **button}:
             yield from _text(button.get("text"), language, prefix="[", suffix="]")
             yield from _element_lines(button.get("confirm"), language)

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
-from notifier.cards.render import Renderer
 from notifier.clock import Clock, Millis
 from notifier.config.settings import Config
 from notifier.domain.card_state import ClaimedDelivery
-from notifier.domain.delivery import CardVariant, Content, DeliveryState
+from notifier.domain.delivery import Content, DeliveryState
 from notifier.operations.language import localized
 from notifier.runtime.factories import make_address_book, make_renderer, make_withdraw_offer
 from notifier.store.cards import card_states, digest_panels
@@ -56,14 +55,8 @@ def replay_card(connection: Connection, stored: StoredCard, config: Config, cloc
     obstacle = _find_obstacle(stored)
     if obstacle:
         return ReplayedCard(stored=stored, after=None, obstacle=obstacle, correction=correction)
-    renderer = make_renderer(config, clock)
-    source = _with_card_state(connection, stored, config)
-    after = _render(renderer, replace(source, delivery=replace(source.delivery, corrects=None)))
+    after = make_renderer(config, clock).content(_with_card_state(connection, stored, config))
     return ReplayedCard(stored=stored, after=after, correction=correction)
-
-
-def _render(renderer: Renderer, source: ClaimedDelivery) -> Content:
-    return renderer.content(source)
 
 
 def _find_obstacle(stored: StoredCard) -> str:
@@ -104,17 +97,10 @@ def _with_card_state(connection: Connection, stored: StoredCard, config: Config)
         planned = card_states.plan_card_states(
             connection, [card], {delivery.account_ref: stored.account}, withdraw_offer=offer
         )
-        return replace(
-            source, card_state=replace(planned[0][1], button_ref=PLACEHOLDER) if planned else None
-        )
+        return replace(source, card_state=replace(planned[0][1], button_ref=PLACEHOLDER) if planned else None)
     digest = source.digest
     if digest is None or not digest.offers_withdrawal:
         return source
     holders = [each for each in digest.holders if offer.is_for(audience, each.amounts)]
     panel = digest_panels.plan_panel(connection, holders, kinds=offer.kinds, placeholder=PLACEHOLDER)
     return replace(source, panel=panel)
-
-
-def is_degraded(card: ReplayedCard) -> bool:
-    """Whether today's templates cannot render the full card."""
-    return card.after is not None and card.after.variant is not CardVariant.FULL

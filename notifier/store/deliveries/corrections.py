@@ -114,7 +114,9 @@ def find_correction(connection: Connection, delivery_id: int) -> CorrectionDeliv
         .order_by(deliveries.c.id.desc())
         .limit(1)
     ).first()
-    return None if row is None else CorrectionDelivery(id=row.id, state=DeliveryState(row.state), is_new=False)
+    return (
+        None if row is None else CorrectionDelivery(id=row.id, state=DeliveryState(row.state), is_new=False)
+    )
 
 
 def create_correction(

@@ -189,9 +189,7 @@ def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
     ).first()
     if row is None:
         return False
-    has_fixed_recipient = (
-        row.rerouted_from is not None or row.corrects is not None or row.account_ref is None
-    )
+    has_fixed_recipient = row.rerouted_from is not None or row.corrects is not None or row.account_ref is None
     keeps_recipient = has_fixed_recipient and row.receive_id
     connection.execute(
         sa.update(deliveries)
