@@ -161,6 +161,7 @@ def preview(
     if list_only:
         for name in checks.list_templates(config):
             click.echo(f"{name}: {', '.join(sample_cards.list_samples(name))}")
+        click.echo("\n" + "\n".join(sample_cards.list_descriptions()))
         return
     card = checks.render_sample(config, template or "balance_change.json.j2", sample_name)
     click.echo(json.dumps(card, ensure_ascii=False, indent=2))
