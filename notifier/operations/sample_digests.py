@@ -265,7 +265,7 @@ _MY_WEEK = replace(
 _PERSONAL_DIGESTS = {
     "my-week": _MY_WEEK,
     "my-quiet-week": replace(_QUIET, name="my-week", period=_WEEK),
-    "my-week-currencies": replace(_MY_WEEK, flows=_CURRENCY_FLOWS),
+    "my-week-currencies": replace(_MY_WEEK, flows={_CNY: _DIGEST.flows[_CNY], **_CURRENCY_FLOWS}),
     "my-week-rerouted": _MY_WEEK,
 }
 PERSONAL_SAMPLES = tuple(_PERSONAL_DIGESTS)
