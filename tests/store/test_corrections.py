@@ -144,9 +144,7 @@ def test_a_rerouted_correction_is_still_one_and_joins_no_other_reroute(database:
     assert correction.id == read_delivery(database, reroute).rerouted_from
     finish_sent(database, claimed)
     create_notice(database, "n-2")
-    (later,) = (
-        each for each in claim(database, now=NOW + 2000).deliveries if each.delivery.id != reroute
-    )
+    (later,) = (each for each in claim(database, now=NOW + 2000).deliveries if each.delivery.id != reroute)
     other = database.write(lambda c: addressing.create_reroute(c, later.delivery, FALLBACK, now=NOW)).result()
     assert other != reroute
 
