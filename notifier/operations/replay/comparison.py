@@ -1,4 +1,4 @@
-"""Comparison: the differences between what was sent and what would be sent now, as text and as JSON."""
+"""CardComparison: the differences between what was sent and what would be sent now, as text and as JSON."""
 
 import difflib
 import json
@@ -15,7 +15,7 @@ from notifier.operations.replay.rendering import PLACEHOLDER, ReplayedCard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class CardComparison:
     """The differences of one card. Each diff is in the unified format with the whole text; empty: no difference."""
 
     text_diffs: tuple[tuple[str, list[str]], ...]
@@ -34,13 +34,13 @@ class Comparison:
         return [line for _, lines in self.text_diffs for line in lines]
 
 
-def compare(card: ReplayedCard, zone: tzinfo) -> Comparison:
+def compare(card: ReplayedCard, zone: tzinfo) -> CardComparison:
     """Compare the two contents of a card.
 
     Without a stored content, every line is new. If nothing can be rendered, nothing is compared.
     """
     if card.after is None:
-        return Comparison(text_diffs=tuple((name, []) for name in LANGUAGES.values()), json_diff=[])
+        return CardComparison(text_diffs=tuple((name, []) for name in LANGUAGES.values()), json_diff=[])
     texts = tuple(
         (
             name,
@@ -53,7 +53,7 @@ def compare(card: ReplayedCard, zone: tzinfo) -> Comparison:
         )
         for language, name in LANGUAGES.items()
     )
-    return Comparison(
+    return CardComparison(
         text_diffs=texts,
         json_diff=_diff(_json_lines(card.before), _json_lines(card.after), " (JSON)", card),
     )
@@ -93,7 +93,7 @@ def _without_ids(node: Any) -> Any:  # noqa: ANN401 - JSON
             return node
 
 
-def to_json(card: ReplayedCard, comparison: Comparison, *, with_json_diff: bool) -> dict[str, Any]:
+def to_json(card: ReplayedCard, comparison: CardComparison, *, with_json_diff: bool) -> dict[str, Any]:
     """Return one card for `--json`."""
     delivery = card.stored.delivery
     document: dict[str, Any] = {
@@ -117,7 +117,9 @@ def to_json(card: ReplayedCard, comparison: Comparison, *, with_json_diff: bool)
     }
 
 
-def to_lines(card: ReplayedCard, comparison: Comparison, *, with_json_diff: bool, zone: tzinfo) -> list[str]:
+def to_lines(
+    card: ReplayedCard, comparison: CardComparison, *, with_json_diff: bool, zone: tzinfo
+) -> list[str]:
     """Return one card for the terminal: its delivery, the notes, and the diffs."""
     delivery = card.stored.delivery
     sent = format_iso(card.sent_at)

@@ -8,7 +8,7 @@ from notifier.clock import Clock
 from notifier.config.settings import Config
 from notifier.operations.formatting import label
 from notifier.operations.replay import comparison, sending
-from notifier.operations.replay.comparison import Comparison
+from notifier.operations.replay.comparison import CardComparison
 from notifier.operations.replay.finding import find_cards
 from notifier.operations.replay.rendering import ReplayedCard, replay_card
 from notifier.store.deliveries.corrections import CorrectionDelivery
@@ -20,7 +20,7 @@ from notifier.store.inbox import StoredEvent
 class Replay:
     """The cards of an event or a delivery, then and now."""
 
-    cards: tuple[tuple[ReplayedCard, Comparison], ...]
+    cards: tuple[tuple[ReplayedCard, CardComparison], ...]
     """The cards with their differences, oldest first."""
     event: StoredEvent | None
     """The event; None: a delivery was replayed."""

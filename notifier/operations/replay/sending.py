@@ -8,7 +8,7 @@ from notifier.clock import Clock, to_millis
 from notifier.config.settings import Config
 from notifier.domain.delivery import DeliveryState
 from notifier.operations.language import localized
-from notifier.operations.replay.comparison import Comparison
+from notifier.operations.replay.comparison import CardComparison
 from notifier.operations.replay.rendering import ReplayedCard
 from notifier.runtime.factories import make_address_book
 from notifier.store.deliveries import corrections
@@ -16,7 +16,7 @@ from notifier.store.deliveries.corrections import CorrectionDelivery
 from notifier.store.engine.database import Database
 
 
-def find_refusal(card: ReplayedCard, comparison: Comparison, config: Config) -> str:
+def find_refusal(card: ReplayedCard, comparison: CardComparison, config: Config) -> str:
     """Return why this card cannot be corrected, for the operator; "": it can, or it already was."""
     if card.correction is not None:
         return ""
