@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from notifier.cli.main import cli
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.deliveries import delivery_admin
-from notifier.store.schema.tables import withdrawals
+from notifier.store.schema.tables import snapshots, withdrawals
 from support.cards import press_button
 from support.doc_commands import (
     PAGES,
@@ -41,6 +41,8 @@ NOT_RUN: dict[str, str] = {
     "notifier run": "runs until it is stopped; the notifier of these tests is this command",
     "notifier status --watch": "runs until Ctrl-C; tests/test_status_watch.py runs it",
     "notifier init": "asks questions; tests/test_init.py answers them",
+    "notifier preview": "serves a page until Ctrl-C; tests/operations/preview opens it",
+    "notifier preview withdrawal.json.j2 --sample paid": "as above",
     ".venv/bin/notifier sandbox": "runs until Ctrl-C; tests/stories/test_planted_errors.py runs it",
 }
 """Commands of the program that the blocks show and this file does not run, each with its reason."""
@@ -100,6 +102,7 @@ def test_the_commands_of_blocks_are_complete(
     monkeypatch.chdir(tmp_path)
     for name in ("people.csv", "secret.txt"):
         Path(name).touch()
+    Path("new").mkdir()
 
     assert [] == [
         (each.text, error)
@@ -249,6 +252,7 @@ def make_values(notifier: RunningNotifier) -> dict[str, str]:
         dead = wait_until(list_dead, "a dead delivery", seconds=60)
         with database.read() as connection:
             order_id = connection.execute(sa.select(withdrawals.c.order_id)).scalar_one()
+            event_id = connection.execute(sa.select(sa.func.min(snapshots.c.inbox_id))).scalar_one()
     for group in GROUPS:
         box.set_group(group, has_bot=True)
     box.set_person(ZHOU, status="active")
@@ -268,6 +272,10 @@ def make_values(notifier: RunningNotifier) -> dict[str, str]:
     today = datetime.now(UTC)
     return {
         "17": str(dead[-1]),
+        "delivery:17": f"delivery:{dead[-1]}",
+        "event:12": f"event:{event_id}",
+        "./new": "my-templates",
+        "me@example.com": LIN,
         "71": kept.stdout.rsplit("delete-reward ", 1)[1].split("`")[0],
         "ORDER": order_id,
         "2026-11-01": f"{today - timedelta(days=2):%Y-%m-%d}",
@@ -305,7 +313,7 @@ def complete(words: tuple[str, ...], values: dict[str, str], box: FeishuBox) -> 
     typed = [values.get(word, word) for word in words]
     if words[0] == "init":
         return [*typed, "--base-url", box.url, "--config", values["config.yaml"]]
-    if words[:2] in ASKING:
+    if words[:2] in ASKING or {"--send", "--send-to"} & set(words):
         return [*typed, "--yes"]
     if words[:2] == ("copy", "--from") and words[-1] == "URL":
         return [*typed[:-1], "sqlite:///first.db"]

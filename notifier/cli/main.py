@@ -24,11 +24,10 @@ from notifier.cli import (
     directory,
     doctor,
     events,
-    lint,
     payouts,
-    preview,
     withdrawals,
 )
+from notifier.cli.cards import lint, preview, replay
 from notifier.cli.colours import BAD, GOOD, WARNING, paint
 from notifier.cli.context import (
     CLOCK_OPTION,
@@ -381,6 +380,7 @@ for _group in (
     deliveries.deliveries,
     events.events,
     digest.digest,
+    replay.replay,
     withdrawals.withdrawals,
     payouts.payouts,
     audit.audit,

@@ -86,6 +86,8 @@ def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
         yield f"{label('instead of', '代替')}{original}{localized(': ', '：')}{_reroute(found.reroute_reason)}"
     elif found.reroute_reason:
         yield f"{label('rerouted', '改发')}{_reroute(found.reroute_reason)}"
+    if found.corrects:
+        yield label("corrects", "更正") + localized(f"delivery {found.corrects}", f"投递 {found.corrects}")
     if row.message_id:
         yield label("message", "消息") + localized(
             f"{row.message_id} in {found.chat_id}", f"{row.message_id}（{found.chat_id}）"

@@ -34,13 +34,17 @@ def test_a_card_has_the_expected_findings_and_no_others(case: CardCase) -> None:
     assert case.rules == {finding.rule for finding in lint(case.card)}
 
 
+OF_SAMPLES = {"numbered-currency": {"language-missing"}}
+"""The unit of an unknown currency number has both languages in one text."""
+
+
 @pytest.mark.parametrize("template, sample", OURS)
 def test_our_cards_have_no_errors_and_only_the_known_warnings(template: str, sample: str) -> None:
     made = TEMPLATES.render(template, {"card": make_sample(sample, Config())})
 
     for variant in (made, without_pictures(made)):
         rules = {finding.rule for finding in lint(variant)}
-        assert rules <= OUR_WARNINGS.get(template, set())
+        assert rules <= OUR_WARNINGS.get(template, set()) | OF_SAMPLES.get(sample, set())
 
 
 def test_the_corpus_is_large() -> None:

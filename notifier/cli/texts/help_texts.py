@@ -11,6 +11,14 @@ HELP_ZH: Mapping[str, str] = {
     ),
     "For the sandbox: file with an offset to the system clock, in seconds.": "用于沙盒：记录时钟偏移秒数的文件。",
     "Print JSON.": "输出 JSON。",
+    # replay
+    "Render the cards of an event or a delivery again, and compare them with what was sent.": (
+        "用现在的模板重新生成事件或投递的卡片，并与已发送的内容比较。"
+    ),
+    "Folder with templates to try, in place of cards.template_dir.": "要试用的模板文件夹，代替 cards.template_dir。",
+    "Also compare the JSON of the cards.": "同时比较卡片的 JSON。",
+    "Send the card of today as a correction, in the same chat.": "把现在的卡片作为更正发送到同一会话。",
+    "Send without a question.": "发送前不询问。",
     "Show only this state. Repeat for more.": "只显示该状态，可重复。",
     # main commands
     "Notify referrers in Feishu when their referral rewards change.": "内推奖励变动时，在飞书通知内推人。",

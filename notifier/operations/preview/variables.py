@@ -9,23 +9,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from notifier.cards.balance_text import balance_change_card, own_line
-from notifier.cards.withdrawal_text import panel
 from notifier.config.settings import Config
-from notifier.domain.account import Referrer
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard
-from notifier.domain.event import BALANCE_CHANGED, BalanceReport
-from notifier.domain.ledger import Snapshot, content_of, place_report
-from notifier.domain.notice import Notice, NoticeReason
-from notifier.errors import ConfigError, Quarantined
+from notifier.domain.event import BALANCE_CHANGED
+from notifier.errors import ConfigError
 from notifier.feishu import wire
+from notifier.operations.language import say_error
 from notifier.operations.preview.result import AUDIENCES
+from notifier.operations.samples.event_card import make_card_from_event
 
 _OPEN_ID = re.compile(r"ou_[0-9A-Za-z_]+")
 HR = {"open_id": "ou_sample_hr", "name": "示例 HR", "en_name": "Sample HR"}
 """Acts on some samples, which name only the open_id."""
-_REFERRER = Referrer(open_id="ou_sample", name_zh="示例同事", name_en="Sample Colleague")
-"""An event names no person, so this one stands for the referrer."""
 
 
 def read_variables(path: Path, config: Config) -> dict[str, object]:
@@ -47,7 +42,10 @@ def read_variables(path: Path, config: Config) -> dict[str, object]:
         raise ConfigError(f"{path.name}: {error}") from error
     header = document.get("header") if isinstance(document, dict) else None
     if isinstance(header, dict) and "event_type" in header:
-        return {"card": _card_of_event(raw, path.name, config)}
+        try:
+            return {"card": make_card_from_event(raw, config)}
+        except ConfigError as error:
+            raise ConfigError(f"{path.name}: {error}", zh=f"{path.name}：{say_error(error)}") from error
     if isinstance(document, dict) and document and isinstance(document.get("card"), dict):
         return document
     raise ConfigError(
@@ -55,69 +53,6 @@ def read_variables(path: Path, config: Config) -> dict[str, object]:
         'variables, such as {"card": {…}}. The page copies the variables of a sample.',
         zh=f"{path.name}：既不是飞书事件（schema 2.0，{BALANCE_CHANGED}），也不是模板变量对象"
         '（例如 {"card": {…}}）。可在预览页面复制样例的变量。',
-    )
-
-
-def _card_of_event(raw: bytes, name: str, config: Config) -> BalanceChangeCard:
-    """Return the card for the first event of an account: Feishu sends the balance, so it is counted from zero."""
-    from notifier.runtime.factories import make_withdraw_offer  # noqa: PLC0415 - imports aiohttp
-
-    event = wire.read_event(raw, app_id=config.feishu.app_id)
-    if event.event_type != BALANCE_CHANGED:
-        raise ConfigError(
-            f"{name}: the event has the type {event.event_type}; only {BALANCE_CHANGED} causes a card.",
-            zh=f"{name}：事件类型为 {event.event_type}，只有 {BALANCE_CHANGED} 会产生卡片。",
-        )
-    try:
-        report = wire.read_balance_report(event)
-    except Quarantined as error:
-        raise ConfigError(
-            f"{name}: the service would quarantine this event: {error}",
-            zh=f"{name}：服务会隔离此事件：{error}",
-        ) from error
-    card = balance_change_card(
-        [_notice_of(report, name)],
-        audience=AUDIENCES[0],
-        referrer=_REFERRER,
-        zone=config.cards.time_zone,
-        reroute=None,
-    )
-    offer = make_withdraw_offer(config)
-    shown = None
-    if offer.is_for(AUDIENCES[0], report.amounts):
-        shown = panel(
-            ref="preview",
-            holdings=report.amounts,
-            kinds=offer.kinds,
-            withdrawal=None,
-            zone=config.cards.time_zone,
-        )
-    lines = config.cards
-    return replace(
-        card,
-        withdrawal=shown,
-        contact=own_line(lines.contact.zh, lines.contact.en),
-        payday=own_line(lines.payday.zh, lines.payday.en),
-    )
-
-
-def _notice_of(report: BalanceReport, name: str) -> Notice:
-    snapshot = Snapshot(
-        modified_at=report.modified_at, reported_at=report.reported_at, content=content_of(report.amounts)
-    )
-    update = place_report(snapshot, earlier=None, same_time=(), later=None)
-    changes = update.changes_to_notify if update else None
-    if not changes:
-        raise ConfigError(
-            f"{name}: the balance in the event is zero, so there is nothing to show.",
-            zh=f"{name}：事件中的余额为零，没有可显示的内容。",
-        )
-    return Notice(
-        key="preview",
-        account=report.account,
-        reason=NoticeReason.OPENING,
-        occurred_at=report.modified_at,
-        changes=changes,
     )
 
 

@@ -90,15 +90,15 @@ def test_an_event_becomes_the_card_of_its_balance(tmp_path: Path) -> None:
         ({}, "neither an event of Feishu", None),
         ({"card": 1}, "neither an event of Feishu", None),
         ({"schema": "2.0", "header": {"title": {}}, "body": {}}, "neither an event of Feishu", None),
-        ({**EVENT, "event": {}}, "would quarantine this event: event.account_id is missing", None),
+        ({**EVENT, "event": {}}, "The event cannot be shown: event.account_id is missing", None),
         (
             {**EVENT, "header": {"event_type": "im.message.receive_v1"}},
-            "the event has the type im.message.receive_v1",
+            "header.event_type is not hire.referral_account",
             None,
         ),
         (
             {**EVENT, "event": {**EVENT["event"], "assets": {"confirmed_bonus": {}}}},  # type: ignore[dict-item]
-            "the balance in the event is zero",
+            "its balance is zero",
             None,
         ),
         ({"card": {"direction": "increase"}}, "has no attribute", None),

@@ -105,6 +105,7 @@ def preview(
     """Show a card in the browser as Feishu shows it, with its JSON and its problems."""
     from notifier.operations.preview.result import PreviewChoice  # noqa: PLC0415 - see above
     from notifier.operations.preview.template_preview import TemplatePreview  # noqa: PLC0415 - see above
+    from notifier.operations.sample_cards import list_descriptions  # noqa: PLC0415 - see above
 
     chosen = PreviewOptions(**options)
     _check_options(chosen, sample_name, data_file)
@@ -113,6 +114,7 @@ def preview(
     if list_only:
         for each in source.list_choices():
             click.echo(f"{each['template']}: {', '.join(each['samples'])}")
+        click.echo("\n" + "\n".join(list_descriptions()))
         return
     choice = PreviewChoice(template=template or "", sample=sample_name or "", audience=audience or "")
     if chosen.as_json or chosen.png or chosen.send_to:
