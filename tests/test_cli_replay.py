@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner, Result
+from playwright.sync_api import expect
 
 from notifier.cards.templates import shipped_templates
 from notifier.cli.main import cli
 from notifier.clock import SystemClock, to_millis
+from notifier.config.loader import load_config
 from notifier.config.settings import Config
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.card_state import ClaimedDelivery
@@ -24,6 +26,8 @@ from notifier.domain.route import Condition, Route
 from notifier.feishu.wire import encode_balance_reading, read_balance_report
 from notifier.flow.events.apply_events import ApplyDeps, apply_events
 from notifier.flow.events.receive import Receiver
+from notifier.operations.replay.page import ReplayPreview
+from notifier.operations.replay.replay import replay
 from notifier.runtime.factories import make_notice_writer, make_renderer
 from notifier.store import accounts
 from notifier.store.deliveries import addressing
@@ -32,6 +36,7 @@ from notifier.store.schema.tables import deliveries
 from support.builders import MODIFIED_AT, balance_event, balance_report
 from support.delivery_rows import LIN, claim, dead_outcome, finish_failed, finish_sent, freeze_content
 from support.delivery_rows import account_ref as row_of_account
+from support.preview_page import opened, running_browser, serving
 
 pytestmark = pytest.mark.sqlite
 NOW = to_millis(SystemClock().now())
@@ -306,3 +311,26 @@ def test_reading_changes_nothing(file: Path, database: Database, sent: int) -> N
     for identifier in ("event:1", "event:2", f"delivery:{sent}"):
         as_json(file, identifier)
     assert before == dump()
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("sent")
+def test_both_cards_stand_side_by_side_on_a_page(file: Path, database: Database, templates: Path) -> None:
+    change_template(templates)
+    found = replay(database, load_config(file, {}).config, "event:1", CLOCK)
+    assert found is not None
+
+    with (
+        serving(ReplayPreview(found), is_watching=False) as address,
+        running_browser() as browser,
+        opened(browser, f"{address}?language=zh") as page,
+    ):
+        expect(page.get_by_test_id("preview-desktop")).to_contain_text("变动时间")
+        expect(page.get_by_test_id("preview-mobile")).to_contain_text("更新时间")
+        expect(page.get_by_test_id("preview-mobile")).not_to_contain_text("变动时间")
+        expect(page.get_by_test_id("preview-data")).to_contain_text("更新时间")
+        widths = {
+            each.bounding_box()["width"]  # type: ignore[index]
+            for each in page.locator(".preview-cards .card").all()
+        }
+    assert {600} == widths

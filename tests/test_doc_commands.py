@@ -42,6 +42,7 @@ NOT_RUN: dict[str, str] = {
     "notifier status --watch": "runs until Ctrl-C; tests/test_status_watch.py runs it",
     "notifier init": "asks questions; tests/test_init.py answers them",
     "notifier preview": "serves a page until Ctrl-C; tests/operations/preview opens it",
+    "notifier replay event:12 --open": "as above",
     "notifier preview withdrawal.json.j2 --sample paid": "as above",
     ".venv/bin/notifier sandbox": "runs until Ctrl-C; tests/stories/test_planted_errors.py runs it",
 }

@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 )
 @click.option("--json-diff", "with_json_diff", is_flag=True, help="Also compare the JSON of the cards.")
 @JSON_OPTION
+@click.option("--open", "is_opened", is_flag=True, help="Show both cards side by side in the browser.")
 @click.option("--send", is_flag=True, help="Send the card of today as a correction, in the same chat.")
 @click.option("--yes", "is_confirmed", is_flag=True, help="Send without a question.")
-def replay(
+def replay(  # noqa: PLR0913 - one argument per option
     config_path: Path | None,
     clock_file: Path | None,
     identifier: str,
@@ -47,6 +48,7 @@ def replay(
     *,
     with_json_diff: bool,
     as_json: bool,
+    is_opened: bool,
     send: bool,
     is_confirmed: bool,
 ) -> None:
@@ -54,7 +56,7 @@ def replay(
     from notifier.operations.replay import replay as operations  # noqa: PLC0415 - see above
     from notifier.operations.replay.rendering import with_template_dir  # noqa: PLC0415 - see above
 
-    _check_options(template_dir, as_json=as_json, send=send, is_confirmed=is_confirmed)
+    _check_options(template_dir, as_json=as_json, is_opened=is_opened, send=send, is_confirmed=is_confirmed)
     loaded = load_config(config_path)
     config = with_template_dir(loaded.config, template_dir)
     with open_database(loaded) as database:
@@ -70,9 +72,28 @@ def replay(
             sent = _send(database, config, found, clock, is_confirmed=is_confirmed, is_quiet=as_json)
         if as_json:
             click.echo(operations.format_json(found, with_json_diff=with_json_diff, sent=sent))
+    if is_opened and found.cards:
+        _open_page(found)
 
 
-def _check_options(template_dir: Path | None, *, as_json: bool, send: bool, is_confirmed: bool) -> None:
+def _open_page(found: "Replay") -> None:
+    """Serve the page until Ctrl-C."""
+    from notifier.operations.preview.result import PreviewChoice  # noqa: PLC0415 - see above
+    from notifier.operations.preview.server import serve_preview  # noqa: PLC0415 - see above
+    from notifier.operations.replay.page import ReplayPreview  # noqa: PLC0415 - see above
+
+    serve_preview(
+        ReplayPreview(found), PreviewChoice(), port=0, is_watching=False, open_browser=True, echo=click.echo
+    )
+
+
+def _check_options(
+    template_dir: Path | None, *, as_json: bool, is_opened: bool, send: bool, is_confirmed: bool
+) -> None:
+    if is_opened and (send or as_json):
+        raise click.UsageError(
+            localized("Use --open without --send and --json.", "--open 不能与 --send 或 --json 同用。")
+        )
     if send and template_dir is not None:
         raise click.UsageError(
             localized(

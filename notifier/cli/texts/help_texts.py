@@ -17,6 +17,7 @@ HELP_ZH: Mapping[str, str] = {
     ),
     "Folder with templates to try, in place of cards.template_dir.": "要试用的模板文件夹，代替 cards.template_dir。",
     "Also compare the JSON of the cards.": "同时比较卡片的 JSON。",
+    "Show both cards side by side in the browser.": "在浏览器中并排显示两张卡片。",
     "Send the card of today as a correction, in the same chat.": "把现在的卡片作为更正发送到同一会话。",
     "Send without a question.": "发送前不询问。",
     "Show only this state. Repeat for more.": "只显示该状态，可重复。",

@@ -70,6 +70,8 @@ class RenderedPreview:
     """What was rendered, with the defaults filled in."""
     card: Mapping[str, Any] | None = None
     """The card as JSON."""
+    before: Mapping[str, Any] | None = None
+    """A former card, shown beside it instead of the card on a phone; None: there is none."""
     data: Any = None
     """The variables of the template as JSON; None: not known."""
     people: Sequence[Mapping[str, str]] = ()
@@ -101,6 +103,7 @@ class RenderedPreview:
             "audience": self.choice.audience,
             "audiences": list(self.audiences),
             "card": self.card,
+            "before": self.before,
             "data": self.data,
             "people": list(self.people),
             "findings": list(self.findings),

@@ -53,10 +53,14 @@ function render() {
 
 function showCards() {
   const people = new Map(shown.people.map((person) => [person.open_id, person]));
-  for (const [id, mobile] of [["desktop", false], ["mobile", true]]) {
+  const { before, card } = shown;
+  const places = before ? [["desktop", false, before, "then"], ["mobile", false, card, "now"]] : [["desktop", false, card, "desktop"], ["mobile", true, card, "phone"]];
+  byId("cards").classList.toggle("compare", Boolean(before));
+  for (const [id, mobile, content, heading] of places) {
+    byId(id).previousElementSibling.textContent = say(heading);
     if (picture && mobile !== (picture === "phone")) continue;
     const host = { people, sentMs: Date.now(), mobile, showToast: (_type, text) => toast(text), confirm: async () => true, sendAction: async () => toast(say("no_withdrawal")) };
-    byId(id).replaceChildren(...(shown.card ? [renderCard(shown.card, host)] : []));
+    byId(id).replaceChildren(...(content ? [renderCard(content, host)] : []));
   }
   byId("cards").classList.toggle("stale", Boolean(shown.error));
 }
@@ -77,6 +81,7 @@ function showChoices() {
   fill(byId("template"), shown.choices.map((each) => [each.template, each.source === "own" ? `${each.template} (${say("own")})` : each.template]), shown.template);
   const entry = shown.choices.find((each) => each.template === shown.template);
   const samples = (entry?.samples ?? []).map((name) => [name, name]);
+  byId("sample").parentElement.hidden = Boolean(entry && !samples.length);
   fill(byId("sample"), entry?.data_file ? [["", entry.data_file], ...samples] : samples, shown.sample);
 }
 

@@ -8,6 +8,8 @@ const TEXTS = {
   own: ["自定义", "own"],
   desktop: ["桌面", "Desktop"],
   phone: ["手机", "Phone"],
+  then: ["当时", "Then"],
+  now: ["现在", "Now"],
   findings: ["检查结果", "Findings"],
   none: ["没有问题", "No problems"],
   data: ["模板数据", "Data of the template"],
