@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from notifier.cards.digest_text import LONGEST_REFUSAL_CODE
+from notifier.cards.digest_text import longest_refusal_code
 from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_card import DigestCard
@@ -114,6 +114,6 @@ def _result(holder: Holder) -> Result:
         state=WithdrawalState.REFUSED,
         order_id=_ORDER,
         amounts=holder.amounts,
-        code=LONGEST_REFUSAL_CODE,
+        code=longest_refusal_code(),
         again=True,
     )

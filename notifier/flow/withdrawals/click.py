@@ -153,6 +153,10 @@ class ClickHandler:
 
     def _decide_all(self, connection: Connection, events: Sequence[Event]) -> Sequence[Decision]:
         """Batch job: decides clicks. If one of them fails, each is decided alone."""
+        with self._deps.renderer.using_texts():
+            return self._decide_in_order(connection, events)
+
+    def _decide_in_order(self, connection: Connection, events: Sequence[Event]) -> Sequence[Decision]:
         now = to_millis(self._deps.clock.now())
         self._accept(connection, events)
         clicks = [self._deps.read(event) for event in events]
