@@ -90,6 +90,7 @@ class CardTemplates:
     def changed_blocks(self, name: str) -> tuple[str | None, list[str]]:
         """Return the template that a template extends, or None, and the blocks in it. Raises TemplateBroken."""
         try:
+            self._environment.get_template(name)
             parent = loading.find_parent(self._environment, name)
             return parent, loading.list_changed_blocks(self._environment, name)
         except jinja2.TemplateError as error:

@@ -16,10 +16,15 @@ from notifier.flow.digests.schedule import next_due
 from notifier.operations.check_result import CheckResult
 from notifier.operations.environment_checks import check_environment
 from notifier.operations.sample_cards import list_samples, make_sample
+from notifier.operations.templates import own_templates
 from notifier.store.engine.backends import find_backend
 
 MAX_PROBLEMS = 5
 """Problems of one template that a check shows."""
+
+
+KNOWN_FILES = [*OUR_TEMPLATES, *own_templates.SHARED_FILES, *own_templates.TEXT_FILES]
+"""Files of the company's folder that the service uses by their name."""
 
 
 def list_templates(config: Config) -> list[str]:
@@ -30,8 +35,10 @@ def list_templates(config: Config) -> list[str]:
 def render_sample(config: Config, template: str, sample_name: str | None) -> dict[str, Any]:
     """Render a template. sample_name: None for the first that fits. Raises TemplateBroken, ConfigError."""
     samples = list_samples(template)
-    card = make_sample(sample_name or samples[0], config, allowed=samples)
-    return CardTemplates(config.cards.template_dir).render(template, {"card": card})
+    templates = CardTemplates(config.cards.template_dir)
+    with templates.using_texts():
+        card = make_sample(sample_name or samples[0], config, allowed=samples)
+    return templates.render(template, {"card": card})
 
 
 def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
@@ -159,18 +166,24 @@ def _templates(config: Config) -> list[CheckResult]:
     templates = CardTemplates(config.cards.template_dir)
     own = [name for name in templates.names() if name not in OUR_TEMPLATES]
     results = [_template(templates, name, config) for name in OUR_TEMPLATES]
-    unused = _unused_files(config.cards.template_dir, [*OUR_TEMPLATES, *SHARED_PARTS])
+    unused = _unused_files(config.cards.template_dir, KNOWN_FILES)
     results += [
         result
         for name in own
         if not (result := _template(templates, name, config)).is_ok or name not in unused
     ]
     results += [_unused(name) for name in unused]
-    return results
+    return [*results, *_texts(templates, config)]
 
 
-SHARED_PARTS = ("_parts.j2", "_digest.j2")
-"""Shared macros of the shipped templates, which an operator's file of the same name replaces."""
+def _texts(templates: CardTemplates, config: Config) -> Iterable[CheckResult]:
+    """Name every fault in the company's texts."""
+    for fault in templates.texts.faults:
+        step = "correct it; until then the shipped text is used"
+        yield CheckResult(is_ok=False, subject=f"text {fault}", next_step=step)
+    for name in own_templates.list_own_texts(config):
+        if not any(fault.file == name for fault in templates.texts.faults):
+            yield CheckResult(is_ok=True, subject=f"texts {name} (own)")
 
 
 def _unused_files(folder: Path | None, known: list[str]) -> list[str]:
@@ -207,7 +220,7 @@ def _read_or_nothing(path: Path) -> str:
 def _unused(name: str) -> CheckResult:
     return CheckResult(
         is_ok=False,
-        subject=f"template {name} is never used{suggest_name(name, [*OUR_TEMPLATES, *SHARED_PARTS])}",
+        subject=f"template {name} is never used{suggest_name(name, KNOWN_FILES)}",
         next_step="give it the name of the shipped template that it replaces, or remove it",
     )
 
@@ -218,7 +231,8 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
     found: dict[str, str] = {}
     for sample_name in samples:
         try:
-            card = templates.render(name, {"card": make_sample(sample_name, config)})
+            with templates.using_texts():
+                card = templates.render(name, {"card": make_sample(sample_name, config)})
         except (TemplateBroken, OSError) as error:
             found.setdefault(str(error), sample_name)
             continue

@@ -37,7 +37,7 @@ feishu:
   app_id: {app_id}
   app_secret: {app_secret}
   environment: test
-{webhook}store:
+{webhook}{templates}store:
   url: sqlite:///{folder}/{database}
 groups:
   hr:
@@ -71,6 +71,11 @@ routes:
     to: [hr]
 """
 
+TEMPLATES_TEMPLATE = """\
+cards:
+  template_dir: {folder}
+"""
+
 WEBHOOK_TEMPLATE = """\
   transport: webhook
 webhook:
@@ -82,10 +87,11 @@ webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppOptions:
-    """How the app of the sandbox starts. faults: as the page starts them."""
+    """How the app of the sandbox starts. faults: as the page starts them. template_dir: own card templates."""
 
     is_fresh: bool = False
     faults: tuple[Mapping[str, object], ...] = ()
+    template_dir: Path | None = None
 
 
 def read_app_options(faults: Sequence[str], *, fresh: bool) -> AppOptions:
@@ -143,7 +149,7 @@ async def run_sandbox(
             faults=app.faults,
         )
         serving = asyncio.ensure_future(serve(settings, ready.set_result))
-        await _until_stopped(settings, folder, report_port, serving, ready, stopped, echo)
+        await _until_stopped(settings, folder, report_port, app.template_dir, serving, ready, stopped, echo)
 
 
 def _match_both_sides(folder: Path) -> None:
@@ -191,6 +197,7 @@ async def _until_stopped(
     settings: SandboxSettings,
     folder: Path | None,
     report_port: int,
+    template_dir: Path | None,
     serving: "asyncio.Future[None]",
     ready: "asyncio.Future[str]",
     stopped: "asyncio.Future[Any]",
@@ -211,7 +218,7 @@ async def _until_stopped(
             echo(_format_welcome(ready.result(), settings))
             await _first_of(serving, stopped)
         else:
-            config = _write_config(folder, ready.result(), settings, report_port)
+            config = _write_config(folder, ready.result(), settings, report_port, template_dir)
             echo(_format_welcome(ready.result(), settings, config=config))
             await _run_notifier(config, stopped)
     finally:
@@ -245,8 +252,15 @@ def _free_port() -> int:
         return port
 
 
-def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port: int) -> Path:
+def _write_config(
+    folder: Path, url: str, settings: SandboxSettings, report_port: int, template_dir: Path | None
+) -> Path:
     config = folder / CONFIG_FILE
+    own = (
+        ""
+        if template_dir is None
+        else TEMPLATES_TEMPLATE.format(folder=json.dumps(str(template_dir.resolve())))
+    )
     config.write_text(
         CONFIG_TEMPLATE.format(
             url=url,
@@ -255,6 +269,7 @@ def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port
             payout_secret=settings.payout_secret,
             report_port=report_port,
             webhook=_webhook(settings),
+            templates=own,
             folder=folder,
             group=GROUP,
             operator=OPERATOR,
