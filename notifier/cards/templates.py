@@ -10,12 +10,19 @@ import jinja2
 
 from notifier.cards.placeholders import Placeholders, without_placeholders
 from notifier.cards.templating import loading
+from notifier.cards.templating.builder import BuilderCard, builder_file, values_file
 from notifier.cards.templating.commas import drop_extra_commas
 from notifier.cards.templating.environment import CardEnvironment, placeholders_in_use
 from notifier.cards.templating.faults import TemplateFault, line_text, name_nearest, written_path
 from notifier.cards.templating.line_marks import LineMarks
 from notifier.cards.templating.loading import CardLoader, shipped_templates
-from notifier.cards.templating.texts import TextCatalogue, TextFiles, UnknownTextError, texts_in_use
+from notifier.cards.templating.texts import (
+    TextCatalogue,
+    TextFiles,
+    UnknownTextError,
+    file_version,
+    texts_in_use,
+)
 from notifier.domain.delivery import CardVariant
 from notifier.errors import TemplateBroken
 
@@ -53,6 +60,7 @@ class CardTemplates:
         self._loader = CardLoader(own)
         self._environment = CardEnvironment(self._loader)
         self._texts = TextFiles(own)
+        self._builder_cards: dict[str, tuple[object, BuilderCard]] = {}
 
     @property
     def texts(self) -> TextCatalogue:
@@ -78,7 +86,14 @@ class CardTemplates:
 
     def source_of(self, name: str) -> str:
         """Return where the template comes from: `own` or `shipped`."""
-        return "own" if self._own is not None and (self._own / name).is_file() else "shipped"
+        if self._own is None:
+            return "shipped"
+        return "own" if (self._own / name).is_file() or self.builder_file(name) else "shipped"
+
+    def builder_file(self, name: str) -> str | None:
+        """Return the file of the card builder that takes the place of a template; None: there is none."""
+        file = builder_file(self._own, name) if self._own is not None else None
+        return file.name if file is not None and file.is_file() else None
 
     def blocks(self, name: str) -> list[str]:
         """Return the blocks that a template has or inherits. Raises TemplateBroken."""
@@ -102,6 +117,8 @@ class CardTemplates:
         placeholders_token = placeholders_in_use.set(placeholders)
         texts_token = texts_in_use.set(self._texts.read(kept=texts_in_use.get()))
         try:
+            if (builder := self._builder_card(name)) is not None:
+                return placeholders.fill(builder.render(context.get("card")))
             output = self._environment.get_template(name).render(**context)
             return placeholders.fill(_parsed(drop_extra_commas(output), name))
         except UnknownTextError as error:
@@ -115,6 +132,22 @@ class CardTemplates:
         finally:
             texts_in_use.reset(texts_token)
             placeholders_in_use.reset(placeholders_token)
+
+    def _builder_card(self, name: str) -> BuilderCard | None:
+        """Return the builder's card that takes the place of a template; None: there is none."""
+        if self._own is None:
+            return None
+        file = builder_file(self._own, name)
+        version = file_version(str(file))
+        if version is None:
+            return None
+        if (self._own / name).is_file():
+            raise TemplateBroken(f"{file.name}: there is {name} beside it; remove one of the two")
+        seen = (version, file_version(str(values_file(file))))
+        kept = self._builder_cards.get(name)
+        if kept is None or kept[0] != seen:
+            kept = self._builder_cards[name] = (seen, BuilderCard(file, self._environment))
+        return kept[1]
 
     def _broken(self, name: str, error: Exception) -> TemplateBroken:
         """Describe an error of Jinja, or one that an expression raised."""

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
+from notifier.cards.templating import builder
+from notifier.cards.templating.builder import is_pinned, is_reference
 from notifier.clock import Clock, from_millis, to_millis
 from notifier.config.loader import WELL_KNOWN_VARIABLES, LoadedConfig
 from notifier.config.sections import Transport
@@ -23,7 +25,16 @@ MAX_PROBLEMS = 5
 """Problems of one template that a check shows."""
 
 
-KNOWN_FILES = [*OUR_TEMPLATES, *own_templates.SHARED_FILES, *own_templates.TEXT_FILES]
+KNOWN_FILES = [
+    *OUR_TEMPLATES,
+    *own_templates.SHARED_FILES,
+    *own_templates.TEXT_FILES,
+    *(
+        name.removesuffix(".json.j2") + kind
+        for name in OUR_TEMPLATES
+        for kind in (builder.CARD_FILE, builder.VALUES_FILE)
+    ),
+]
 """Files of the company's folder that the service uses by their name."""
 
 
@@ -236,7 +247,7 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
         except (TemplateBroken, OSError) as error:
             found.setdefault(str(error), sample_name)
             continue
-        for problem in card_problems(card):
+        for problem in [] if is_reference(card) else card_problems(card):
             found.setdefault(f"{name} (sample {sample_name}): {problem.path}: {problem.message}", sample_name)
     if found:
         said = "; ".join(list(found)[:MAX_PROBLEMS])
@@ -247,6 +258,13 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
             subject=f"template {said}{more}",
             next_step=f"see it with: notifier preview {name} --sample {first}",
         )
+    file = templates.builder_file(name)
+    if file is not None and is_reference(card) and not is_pinned(card):
+        return CheckResult(
+            is_ok=False,
+            subject=f"template {file}: has no template_version_name; every publication changes cards at once",
+            next_step="add the version that you have tested",
+        )
     return CheckResult(
-        is_ok=True, subject=f"template {name} ({templates.source_of(name)}), {len(samples)} samples"
+        is_ok=True, subject=f"template {file or name} ({templates.source_of(name)}), {len(samples)} samples"
     )

@@ -135,7 +135,7 @@ class TextFiles:
         """
         if kept is not None and kept is self._catalogue:
             return kept
-        seen = [_version(file) for file in self._files]
+        seen = [file_version(file) for file in self._files]
         if self._catalogue is None or seen != self._seen:
             self._seen = seen
             self._catalogue = self._read()
@@ -156,7 +156,8 @@ class TextFiles:
         return TextCatalogue(texts, faults)
 
 
-def _version(file: str) -> tuple[int, int] | None:
+def file_version(file: str) -> tuple[int, int] | None:
+    """Return what changes with a file; None: it does not exist."""
     try:
         found = os.stat(file)  # noqa: PTH116 - before every card; a Path takes three times as long
     except OSError:
@@ -166,7 +167,7 @@ def _version(file: str) -> tuple[int, int] | None:
 
 def _read_shipped(language: str) -> Mapping[str, str]:
     file = shipped_templates() / f"texts.{language}.yaml"
-    return _parse_shipped(file, _version(str(file)))
+    return _parse_shipped(file, file_version(str(file)))
 
 
 @functools.lru_cache(maxsize=8)

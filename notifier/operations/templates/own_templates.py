@@ -23,6 +23,8 @@ class ListedTemplate:
     """The file name."""
     source: str
     """`own` or `shipped`."""
+    file: str
+    """The file that is used: the template, or one of the card builder in its place."""
     replaces_shipped: bool
     """Whether it is an own file in place of a shipped one."""
     extends: str | None
@@ -47,14 +49,17 @@ def _listed(templates: CardTemplates, name: str) -> ListedTemplate:
     changed: list[str] = []
     blocks: list[str] = []
     problem = ""
+    builder_file = templates.builder_file(name)
     try:
-        extends, changed = templates.changed_blocks(name)
-        blocks = templates.blocks(name)
+        if builder_file is None:
+            extends, changed = templates.changed_blocks(name)
+            blocks = templates.blocks(name)
     except TemplateBroken as error:
         problem = str(error)
     return ListedTemplate(
         name=name,
         source=source,
+        file=builder_file or name,
         replaces_shipped=source == "own" and (shipped_templates() / name).is_file(),
         extends=extends,
         blocks=tuple(blocks),
@@ -113,6 +118,8 @@ def _describe(each: ListedTemplate) -> str:
     if each.source == "shipped":
         return localized("shipped", "自带")
     shown = [localized("own", "自定义")]
+    if each.file != each.name:
+        shown.append(localized(f"{each.file} of the card builder", f"卡片搭建工具的 {each.file}"))
     if each.replaces_shipped:
         shown.append(localized("replaces the shipped one", "替换自带模板"))
     if each.extends:
