@@ -232,3 +232,10 @@ def test_every_variable_of_a_sample_can_be_read(kind: type) -> None:
 
     assert {"account_id", "withdrawal_ref", "referrer_name_zh"} <= set(names)
     assert all(name.replace("_", "a").isalnum() for name in names)
+
+
+@pytest.mark.parametrize(
+    "trick", ["card.__class__.__mro__", "''.__class__", "range(999999999)", "cycler.__init__"]
+)
+def test_an_expression_cannot_reach_into_the_program(tmp_path: Path, trick: str) -> None:
+    assert "the value of x" in broken(tmp_path, exported(markdown("${x}")), values=f'x: "{trick}"')

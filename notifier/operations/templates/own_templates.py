@@ -101,10 +101,10 @@ def format_list(config: Config) -> str:
         if each.problem:
             lines.append(localized(f"  problem: {each.problem}", f"  问题：{each.problem}"))
         if each.changed_blocks:
-            changed = ", ".join(each.changed_blocks)
+            changed = localized(", ", "、").join(each.changed_blocks)
             lines.append(localized(f"  changes: {changed}", f"  改动的块：{changed}"))
         if each.blocks:
-            blocks = ", ".join(each.blocks)
+            blocks = localized(", ", "、").join(each.blocks)
             lines.append(localized(f"  blocks: {blocks}", f"  块：{blocks}"))
     for name in list_own_texts(config):
         lines += ["", localized(f"{name}  own texts", f"{name}  自定义文字")]
