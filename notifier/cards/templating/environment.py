@@ -227,13 +227,29 @@ def _small(zh: object, en: object = None) -> Markup:
     return _line(zh, en, "notation", "grey")
 
 
+def _moment(at: object, zh: object, en: object = None) -> Markup:
+    """Return a small grey line with a time in each reader's own time zone. at: milliseconds since the epoch."""
+    shown, millis = _both(zh, en), as_json(at)
+    start = f"<local_datetime millisecond='{millis}' format_type="
+    time = f"{start}'date_num'></local_datetime> {start}'time'></local_datetime></font>"
+    in_zh, in_en = (f"<font color='grey'>{as_json(each)} {time}" for each in (shown.zh, shown.en))
+    members = f'"content": "{in_zh}", "i18n_content": {{"zh_cn": "{in_zh}", "en_us": "{in_en}"}}'
+    component = f'{{"tag": "markdown", "text_size": "notation", {members}}}'
+    return Markup(component)  # noqa: S704 - all texts are placeholders
+
+
 def _members(zh: object, en: object) -> str:
     shown = _both(zh, en)
     in_zh, in_en = as_json(shown.zh), as_json(shown.en)
     return f'"content": "{in_zh}", "i18n_content": {{"zh_cn": "{in_zh}", "en_us": "{in_en}"}}'
 
 
-FAST_MACROS: dict[str, Callable[..., Markup]] = {"words": _words, "line": _line, "small": _small}
+FAST_MACROS: dict[str, Callable[..., Markup]] = {
+    "words": _words,
+    "line": _line,
+    "small": _small,
+    "moment": _moment,
+}
 """Macros of `parts` that are called most. As functions they take a third of the time of a macro of Jinja's."""
 
 

@@ -67,6 +67,10 @@ class TextCatalogue:
             if any(key + ONE in texts[each] for each in LANGUAGES)
         }
 
+        self._with_values = frozenset(
+            key for key, each in self._texts.items() if "{" in each.zh + each.en or "}" in each.zh + each.en
+        )
+
     @staticmethod
     def _pair(texts: Mapping[str, Mapping[str, str]], key: str, end: str = "") -> Bilingual:
         zh, en = (texts[language].get(key + end, texts[language][key]) for language in LANGUAGES)
@@ -87,9 +91,7 @@ class TextCatalogue:
                 f"there is no text {key!r}{name_nearest(key, self._texts, noun='texts')[:400]}"
             )
         if not values:
-            if "{" in found.zh or "{" in found.en:
-                return self._filled(key, found, values, values)
-            return found
+            return self._filled(key, found, values, values) if key in self._with_values else found
         if values.get("count") == 1:
             found = self._one.get(key, found)
         in_english = values
