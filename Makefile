@@ -14,7 +14,7 @@ PORT   ?=
 # Parallel test processes. Most tests wait for other processes, so this may exceed the number of cores.
 WORKERS ?= 3
 
-.PHONY: help sandbox test check format lint types rooms deps bench kills torture fuzz release audit lock clean
+.PHONY: help sandbox test check format lint types rooms rules deps bench kills torture fuzz release audit lock vchart clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## ?/  make \1\t/'
@@ -57,6 +57,9 @@ types: $(READY)    ## check types
 rooms: $(READY)    ## check the import rules
 	$(BIN)/lint-imports
 
+rules: $(READY)  ## write docs/card-rules.md from the table of card rules
+	$(BIN)/python -m notifier.cards.rules.page docs/card-rules.md
+
 deps: $(READY)     ## check that each dependency is used and each import declared
 	$(BIN)/deptry notifier
 
@@ -92,6 +95,9 @@ lock: $(READY)     ## update the pinned dependencies, with hashes
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/run.txt --group dev -o requirements/dev.txt pyproject.toml
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/dev.txt --group build -o requirements/build.txt
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/dev.txt --group release -o requirements/release.txt
+
+vchart:            ## write the chart library of the pages again, at the pinned version; needs npm and its registry
+	@PYTHONPATH=tests $(PYTHON) tests/release/vchart.py
 
 clean:             ## delete the virtual environment and caches
 	rm -rf $(VENV) .cache dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

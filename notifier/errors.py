@@ -2,7 +2,14 @@
 
 
 class NotifierError(Exception):
-    """Base class of all errors of this program."""
+    """Base class of all errors of this program.
+
+    text: the message in English, as the log has it. zh: the same in Chinese, for the command line; "": `text`.
+    """
+
+    def __init__(self, text: str = "", *, zh: str = "") -> None:
+        super().__init__(text)
+        self.zh = zh or text
 
 
 class ConfigError(NotifierError):

@@ -110,6 +110,7 @@ def test_posting_to_a_notifier_that_is_not_started_makes_no_sense() -> None:
         (["deliveries", "list"], ("lark_oapi", "aiohttp", "jinja2")),
         (["migrate"], ("lark_oapi", "aiohttp", "jinja2")),
         (["preview", "--list"], ("lark_oapi", "aiohttp")),
+        (["lint", "--ignore", "null"], ("lark_oapi", "aiohttp")),
         (["check"], ("lark_oapi", "aiohttp")),
     ],
 )
@@ -358,7 +359,7 @@ def test_a_database_of_a_newer_program_is_an_error_of_one_line(file: Path, datab
 
 
 def test_preview_prints_the_card_as_json(file: Path) -> None:
-    assert "2.0" == json.loads(says(file, "preview"))["schema"]
+    assert "2.0" == json.loads(says(file, "preview", "--json"))["schema"]
 
 
 def test_preview_names_templates_and_samples(file: Path) -> None:
@@ -369,7 +370,7 @@ def test_preview_names_templates_and_samples(file: Path) -> None:
 
 
 def test_preview_shows_a_withdrawal_and_refuses_a_sample_of_another_kind(file: Path) -> None:
-    assert "WIRE-2026-0042" in says(file, "preview", "withdrawal.json.j2", "--sample", "paid")
+    assert "WIRE-2026-0042" in says(file, "preview", "withdrawal.json.j2", "--sample", "paid", "--json")
     result = run(file, "preview", "withdrawal.json.j2", "--sample", "increase")
 
     assert 2 == result.exit_code

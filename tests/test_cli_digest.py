@@ -195,7 +195,7 @@ def test_a_preview_is_a_page_that_sends_nothing(file: Path, tmp_path: Path) -> N
                 card = page.get_by_test_id(place)
                 card.get_by_text("内推奖励日报").wait_for()
                 card.get_by_text("同事1").first.wait_for()
-                assert 1 == card.locator("svg[role=img]").count()
+                card.locator("[data-drawn]").wait_for()
             page.get_by_test_id("preview-language").click()
             page.get_by_test_id("preview-desktop").get_by_text("Daily referral rewards").wait_for()
     finally:

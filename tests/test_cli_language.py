@@ -84,6 +84,9 @@ COMMANDS: list[tuple[tuple[str, ...], int, str]] = [
     (("deliveries", "retry", "99"), 1, "或没有这个投递"),
     (("deliveries", "retry", "--all-dead"), 0, "1 个投递将重新发送：1。"),
     (("deliveries", "drop", "1"), 0, "1 个投递已放弃：1。"),
+    (("replay", "delivery:1"), 0, "收件人"),
+    (("replay", "event:1"), 0, "该事件已隔离"),
+    (("replay", "99"), 1, "没有事件或投递 99"),
     (("events", "list"), 0, "接收"),
     (("events", "list", "--state", "new"), 0, "没有事件。"),
     (("events", "show", "1"), 0, "接收时间"),
@@ -114,6 +117,8 @@ COMMANDS: list[tuple[tuple[str, ...], int, str]] = [
     (("templates", "list"), 0, "没有自定义模板：未设置 cards.template_dir。"),
     (("templates", "eject", "digest.json.j2"), 2, "没有设置。请设置目录，或用 --to 指定。"),
     (("templates", "eject", "digest.j2", "--to", "/none/x"), 2, "没有自带模板 digest.j2"),
+    (("lint", "--ignore", "nothing"), 2, "没有规则 nothing"),
+    (("lint", "/none/card.json"), 2, "没有这个文件"),
 ]
 
 

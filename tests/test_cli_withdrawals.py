@@ -239,7 +239,7 @@ def test_a_list_and_one_of_it(file: Path, database: Database) -> None:
     run(file, "mark", "rn-1", "paid", "--reference", "W-1")
 
     listed = run(file, "list").stdout
-    assert all(each in listed for each in ("rn-1", "paid", "350.5000 CNY", "W-1"))
+    assert all(each in listed for each in ("rn-1", "paid", "350.50 CNY", "W-1"))
     assert "No payouts.\n" == run(file, "list", "--state", "dead").stdout
     assert ["rn-1"] == [row["order_id"] for row in json.loads(run(file, "list", "--json").stdout)]
     shown = run(file, "show", "rn-1").stdout

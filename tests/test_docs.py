@@ -1,16 +1,14 @@
-"""The documents say what the code does."""
+"""The documents say what the code does. test_doc_commands.py has their commands."""
 
 import ast
 import http.server
 import re
-import shlex
 import threading
 from email.message import Message
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar
 
-import click
 import pytest
 
 from notifier.config.digests import DigestConfig
@@ -19,17 +17,23 @@ from notifier.config.settings import Config
 from notifier.domain import card
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.payout import PayoutState
-from notifier.domain.scopes import SCOPES
+from notifier.domain.scopes import (
+    BOT_MENU,
+    CALLBACKS_MENU,
+    EVENTS_MENU,
+    SCOPES,
+    SCOPES_MENU,
+    SECURITY_MENU,
+    VERSION_MENU,
+)
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.errors import TemporaryFailure
 from notifier.payroll import client, endpoint, signature
 from notifier.store.schema.tables import metadata
+from support.doc_commands import PAGES, ROOT
 
-ROOT = Path(__file__).parents[1]
-READMES = ("README.md", "README.zh-CN.md")
 CONFIGURATION_PAGES = ("docs/configuration.md", "docs/configuration.zh-CN.md")
 OPERATIONS_PAGES = ("docs/operations.md", "docs/operations.zh-CN.md")
-PAGES = [*(ROOT / name for name in READMES), *sorted((ROOT / "docs").glob("*.md"))]
 PAGE_IDS = [page.name for page in PAGES]
 
 
@@ -133,80 +137,6 @@ def test_every_page_is_reachable_from_the_readme() -> None:
     english = {page.name for page in (ROOT / "docs").glob("*.md") if not page.name.endswith(".zh-CN.md")}
 
     assert set() == {name for name in english if f"](docs/{name})" not in text}
-
-
-def _typed_commands(page: str) -> list[list[str]]:
-    """The arguments of each `notifier` in the shell blocks of a page."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    found = []
-    for block in re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL):
-        for line in block.splitlines():
-            words = shlex.split(line, comments=True)
-            places = [number for number, word in enumerate(words) if word.split("/")[-1] == "notifier"]
-            if places and places[0] == 0:
-                end = words.index(">") if ">" in words else len(words)
-                found.append(words[1:end])
-    return found
-
-
-def _find_fault(words: list[str]) -> str | None:
-    """What is wrong with a typed command: an unknown command, an unknown option or an unknown choice."""
-    from notifier.cli.main import cli  # noqa: PLC0415 - only these tests need the commands
-
-    command: click.Command = cli
-    rest = list(words)
-    while isinstance(command, click.Group):
-        name = rest.pop(0) if rest else ""
-        if name not in command.commands:
-            return f"no command {name!r}"
-        command = command.commands[name]
-    options = {name: each for each in command.params for name in each.opts if name.startswith("-")}
-    for position, word in enumerate(rest):
-        if word.startswith("-") and word not in options:
-            return f"no option {word}"
-        kind = options[word].type if word in options else None
-        if isinstance(kind, click.Choice) and rest[position + 1] not in kind.choices:
-            return f"{word} cannot be {rest[position + 1]}"
-    return None
-
-
-@pytest.mark.parametrize("readme", READMES)
-def test_the_readmes_commands_exist_with_their_options(readme: str) -> None:
-    typed = _typed_commands(readme)
-    named = {words[0] for words in typed if words}
-
-    assert {"init", "doctor", "accounts", "run", "try", "completion", "status"} <= named
-    assert [] == [(" ".join(words), fault) for words in typed if (fault := _find_fault(words))]
-
-
-@pytest.mark.parametrize(
-    "line, fault",
-    [
-        ("status --json", None),
-        ("statusses", "no command 'statusses'"),
-        ("deliveries lost", "no command 'lost'"),
-        ("status --jason", "no option --jason"),
-        ("deliveries list --state nowhere", "--state cannot be nowhere"),
-    ],
-)
-def test_the_check_of_commands_finds_faults(line: str, fault: str | None) -> None:
-    assert fault == _find_fault(line.split())
-
-
-@pytest.mark.parametrize("readme", READMES)
-def test_the_readmes_targets_exist(readme: str) -> None:
-    text = (ROOT / readme).read_text(encoding="utf-8")
-    targets = set(re.findall(r"(?:^|`)make ([a-z]+)", text, flags=re.MULTILINE))
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-
-    assert targets
-    assert [] == [target for target in targets if not re.search(rf"^{target}:", makefile, flags=re.MULTILINE)]
-
-
-def test_both_readmes_have_the_same_commands() -> None:
-    english, chinese = ([words[:2] for words in _typed_commands(page) if words] for page in READMES)
-
-    assert english == chinese
 
 
 def test_the_architecture_page_names_every_room_and_every_module_at_the_top() -> None:
@@ -423,7 +353,14 @@ def test_the_page_for_the_payroll_system_states_what_follows_each_answer(status:
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
-def test_the_readme_lists_the_scope_of_every_feature(page: str) -> None:
+def test_the_readme_lists_the_scopes_and_menus_of_the_table(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.lstrip().startswith("| `")]
+    listed = {
+        scope for row in rows for scope in re.findall(r"`((?:hire|im|contact):[a-z_.:]+)`", row.split("|")[1])
+    }
 
-    assert [] == [scope for scope in SCOPES.values() if f"`{scope}`" not in text]
+    assert set(SCOPES.values()) == listed
+    for menu in (SCOPES_MENU, EVENTS_MENU, CALLBACKS_MENU, VERSION_MENU, SECURITY_MENU, BOT_MENU):
+        assert menu.en in text
+        assert menu.zh in text

@@ -22,7 +22,8 @@ MAX_COMPLEXITY = 15
 
 MODULES = sorted(PROGRAM.rglob("*.py"))
 TABLES = {
-    PROGRAM / "feishu" / "card_rules" / "components.py",
+    PROGRAM / "cards" / "rules" / "catalogue.py",
+    PROGRAM / "cards" / "rules" / "components.py",
     PROGRAM / "store" / "schema" / "tables.py",
     MIGRATIONS / "versions" / "0001_initial.py",
 }

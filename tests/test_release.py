@@ -286,6 +286,8 @@ COMMITTED = {
     "notifier/sandbox/page/app.js",
     "notifier/sandbox/page/index.html",
     "notifier/sandbox/page/style.css",
+    "notifier/sandbox/page/vchart/LICENSE",
+    "notifier/sandbox/page/vchart/vchart.min.js",
     "notifier/store/schema/migrations/env.py",
     "notifier/store/schema/migrations/versions/0001_initial.py",
     "pyproject.toml",
@@ -314,6 +316,7 @@ def add(name: str, content: bytes = b"") -> Change:
 
 IN_BOTH: list[tuple[Change, str]] = [
     (remove("notifier/sandbox/page/index.html"), "lacks notifier/sandbox/page/index.html"),
+    (remove("notifier/sandbox/page/vchart/LICENSE"), "lacks notifier/sandbox/page/vchart/LICENSE"),
     (remove("notifier/store/schema/migrations/versions/0001_initial.py"), "lacks .*0001_initial.py"),
     (remove("notifier/py.typed"), "lacks notifier/py.typed"),
     (add("tests/test_layout.py"), "must not be released: tests/test_layout.py"),
@@ -497,6 +500,10 @@ def test_an_sbom_of_pinned_packages_is_accepted() -> None:
     sbom.check_sbom(make_document(), VERSION, PINS)
 
     assert {"MIT": 2} == sbom.count_licences(make_document())
+    document = make_document()
+    sbom.add_bundled(document)
+    sbom.check_sbom(document, VERSION, PINS)
+    assert {"MIT": 3} == sbom.count_licences(document)
     assert {"not declared (pip)": 1} == sbom.count_licences({"components": [{"name": "pip"}]})
 
 

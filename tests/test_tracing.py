@@ -18,7 +18,7 @@ from opentelemetry.trace import format_trace_id
 from notifier import __version__, tracing
 from notifier.cli.main import cli
 from notifier.config.fingerprint import compute_fingerprint
-from notifier.config.sections import TracingConfig
+from notifier.config.monitoring import TracingConfig
 from notifier.config.settings import Config
 from notifier.sandbox.settings import SECRET_PATTERN
 from notifier.sandbox.tenant import SAMPLE_PEOPLE

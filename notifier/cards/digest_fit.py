@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from notifier.cards.digest_text import longest_refusal_code
+from notifier.cards.render import serialise
+from notifier.cards.rules import SAFE_BYTES
 from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest, Holder
 from notifier.domain.digest_card import DigestCard
@@ -57,12 +59,15 @@ def _cut(digest: Digest, changed: int, holders: int) -> Digest:
 
 
 def _passes(renderer: PanelRenderer, digest: Digest, panel: DigestPanel) -> bool:
-    """The digest is tried with the line about its file, because the file is made later."""
+    """The digest is tried with the line about its file, because the file is made later.
+
+    It leaves room below Feishu's limit, because an update that Feishu refuses would leave an outdated card.
+    """
     try:
-        renderer.card(CardVariant.FULL, renderer.digest(replace(digest, file_rows=1_000_000), panel))
+        card = renderer.card(CardVariant.FULL, renderer.digest(replace(digest, file_rows=1_000_000), panel))
     except TemplateBroken:
         return False
-    return True
+    return len(serialise(card).encode()) <= SAFE_BYTES
 
 
 def _possible_panels(digest: Digest) -> Sequence[DigestPanel]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from notifier import metrics
 from notifier.cards.balance_text import account_id, balance_change_card
+from notifier.cards.correction import CORRECTION, mark_correction
 from notifier.cards.digest_text import digest_card
 from notifier.cards.templates import (
     BALANCE_TEMPLATES,
@@ -108,9 +109,13 @@ class Renderer:
     def _content(self, claimed: ClaimedDelivery) -> Content:
         delivery = claimed.delivery
         card = self._shown(claimed, target=delivery.target, reroute=delivery.reroute_reason)
-        rendered, variant, fault = self._render_variant(card, delivery.variant, delivery_id=delivery.id)
+        is_correction = delivery.corrects is not None
+        rendered, variant, fault = self._render_variant(
+            card, delivery.variant, delivery_id=delivery.id, is_correction=is_correction
+        )
         if rendered is None:
-            body = serialise({"text": plain_text(card)})
+            shown = plain_text(card)
+            body = serialise({"text": f"{side_by_side(CORRECTION)}\n{shown}" if is_correction else shown})
             return Content(variant=CardVariant.TEXT, msg_type="text", body=body, fault=fault)
         return Content(variant=variant, msg_type="interactive", body=rendered[1], fault=fault)
 
@@ -123,7 +128,9 @@ class Renderer:
             card = self._shown(posted, target=posted.target, reroute=posted.reroute_reason)
             if posted.has_other_referrer:
                 card = replace(card, withdrawal=not_yours_any_more())
-        rendered = self._render_variant(card, posted.variant, delivery_id=posted.delivery_id)[0]
+        rendered = self._render_variant(
+            card, posted.variant, delivery_id=posted.delivery_id, is_correction=posted.is_correction
+        )[0]
         return None if rendered is None else rendered[0]
 
     def _shown(self, source: ClaimedDelivery | PostedCard, *, target: str, reroute: str | None) -> Card:
@@ -145,14 +152,14 @@ class Renderer:
         )
 
     def _render_variant(
-        self, card: Card, start: CardVariant, *, delivery_id: int
+        self, card: Card, start: CardVariant, *, delivery_id: int, is_correction: bool
     ) -> tuple[tuple[dict[str, Any], str] | None, CardVariant, str | None]:
         """The card with its JSON, and its variant, or None and TEXT; and the error of the higher variant, or None."""
         variant: CardVariant | None = start
         fault: str | None = None
         while variant is not None and variant is not CardVariant.TEXT:
             try:
-                return self._checked(variant, card), variant, fault
+                return self._checked(variant, card, is_correction=is_correction), variant, fault
             except TemplateBroken as error:
                 metrics.CARDS_FAILED.inc()
                 log.error(
@@ -236,7 +243,9 @@ class Renderer:
         """Render a card in one variant. Raises TemplateBroken if it fails or the card breaks a rule."""
         return self._checked(variant, card)[0]
 
-    def _checked(self, variant: CardVariant, card: Card) -> tuple[dict[str, Any], str]:
+    def _checked(
+        self, variant: CardVariant, card: Card, *, is_correction: bool = False
+    ) -> tuple[dict[str, Any], str]:
         """The card and its JSON, which the check and the message share."""
         name = _templates_for(card)[CardVariant.FULL if variant is CardVariant.NO_MEDIA else variant]
         if variant is CardVariant.NO_MEDIA and isinstance(card, DigestCard):
@@ -244,6 +253,8 @@ class Renderer:
         rendered = self._templates.render(name, {"card": card})
         if variant is CardVariant.NO_MEDIA:
             rendered = without_pictures(rendered)
+        if is_correction and not is_reference(rendered):
+            rendered = mark_correction(rendered)
         body = serialise(rendered)
         problems = [] if is_reference(rendered) else self._check(rendered, body)
         if problems:

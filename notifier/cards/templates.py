@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jinja2
 
 from notifier.cards.placeholders import Placeholders, without_placeholders
 from notifier.cards.templating import loading
 from notifier.cards.templating.builder import BuilderCard, builder_file, values_file
-from notifier.cards.templating.commas import drop_extra_commas
+from notifier.cards.templating.commas import blank_extra_commas, drop_extra_commas
 from notifier.cards.templating.environment import CardEnvironment, placeholders_in_use
 from notifier.cards.templating.faults import TemplateFault, line_text, name_nearest, written_path
 from notifier.cards.templating.line_marks import LineMarks
@@ -51,6 +51,16 @@ OUR_TEMPLATES = tuple(
 """The templates that the service uses. The lowest variant, plain text, needs none."""
 
 
+class OutputTrace(Protocol):
+    """Follows the rendering of a template; see `positions.template_trace`."""
+
+    def template(self, environment: jinja2.Environment, name: str) -> jinja2.Template:
+        """Return the template to render."""
+
+    def record(self, output: str) -> str:
+        """Return the output, as it is parsed."""
+
+
 class CardTemplates:
     """Loads and renders card templates."""
 
@@ -84,6 +94,11 @@ class CardTemplates:
             if not name.startswith(("_", loading.SHIPPED_PREFIX))
         ]
 
+    def file_of(self, name: str) -> str:
+        """Return the path of a template's file; the name itself if there is none."""
+        folders = [*([self._own] if self._own else []), shipped_templates()]
+        return next((str(folder / name) for folder in folders if (folder / name).is_file()), name)
+
     def source_of(self, name: str) -> str:
         """Return where the template comes from: `own` or `shipped`."""
         if self._own is None:
@@ -111,22 +126,30 @@ class CardTemplates:
         except jinja2.TemplateError as error:
             raise self._broken(name, error) from error
 
-    def render(self, name: str, context: Mapping[str, object]) -> dict[str, Any]:
-        """Render a template to parsed JSON. Raises TemplateBroken with file, line, the line's text and the reason."""
+    def render(
+        self, name: str, context: Mapping[str, object], *, trace: OutputTrace | None = None
+    ) -> dict[str, Any]:
+        """Render a template to parsed JSON. Raises TemplateBroken with file, line, the line's text and the reason.
+
+        trace: for the linter, which maps the output to lines of the template.
+        """
         placeholders = Placeholders(name)
         placeholders_token = placeholders_in_use.set(placeholders)
         texts_token = texts_in_use.set(self._texts.read(kept=texts_in_use.get()))
         try:
             if (builder := self._builder_card(name)) is not None:
                 return placeholders.fill(builder.render(context.get("card")))
-            output = self._environment.get_template(name).render(**context)
-            return placeholders.fill(_parsed(drop_extra_commas(output), name))
+            if trace is None:
+                output = drop_extra_commas(self._environment.get_template(name).render(**context))
+            else:  # its output has no comma too many
+                output = trace.record(trace.template(self._environment, name).render(**context))
+            return placeholders.fill(_parsed(output, name))
         except UnknownTextError as error:
             raise self._broken(name, error) from error
         except TemplateBroken:
             raise
         except json.JSONDecodeError as error:
-            raise TemplateBroken(str(self._invalid_json(name, context, error))) from error
+            raise self._invalid_json(name, context, error).as_error("输出不是有效的 JSON") from error
         except Exception as error:
             raise self._broken(name, error) from error
         finally:
@@ -157,7 +180,8 @@ class CardTemplates:
             message, line = str(error.message), error.lineno
         elif isinstance(error, jinja2.TemplateNotFound):
             known = name_nearest(str(error.name), self.names(), noun="templates")
-            return TemplateBroken(f"{error.name}: there is no such template{known}")
+            zh = f"{error.name}：没有这个模板；现有：{', '.join(self.names())}"
+            return TemplateBroken(f"{error.name}: there is no such template{known}", zh=zh)
         else:
             place, line = self._find_line(error, name)
             message = (
@@ -170,7 +194,8 @@ class CardTemplates:
             field = message.partition(" has no field ")[2].partition(";")[0]
             path = written_path(text, field)
             message = f"{path}: {message}" if path else message
-        return TemplateBroken(str(TemplateFault(template=place, line=line, message=message, text=text)))
+        kind = "语法错误" if isinstance(error, jinja2.TemplateSyntaxError) else "渲染失败"
+        return TemplateFault(template=place, line=line, message=message, text=text).as_error(kind)
 
     def _find_line(self, error: BaseException, name: str) -> tuple[str, int | None]:
         """Return template and line. Jinja maps traceback entries to template lines.
@@ -213,7 +238,7 @@ class CardTemplates:
         """Find the line that wrote invalid JSON, by rendering the template again with marks."""
         try:
             marked = LineMarks(self._loader).find(name, context)
-            _JSON.decode(_same_length(marked.text))
+            _JSON.decode(blank_extra_commas(marked.text))
         except json.JSONDecodeError as again:
             place, line = marked.place(again.pos)
             return TemplateFault(
@@ -227,21 +252,13 @@ class CardTemplates:
         return TemplateFault(template=name, line=None, message=_json_fault(error))
 
 
-def _same_length(output: str) -> str:
-    """Drop extra commas without moving anything: blanks take their place."""
-    shorter = drop_extra_commas(output)
-    kept, position = [], 0
-    for char in output:
-        is_kept = position < len(shorter) and shorter[position] == char
-        kept.append(char if is_kept else " ")
-        position += is_kept
-    return "".join(kept)
-
-
 def _parsed(output: str, name: str) -> dict[str, Any]:
     card = _JSON.decode(output)
     if not isinstance(card, dict):
-        raise TemplateBroken(f"{name}: renders {type(card).__name__}, not a JSON object")
+        raise TemplateBroken(
+            f"{name}: renders {type(card).__name__}, not a JSON object",
+            zh=f"{name}：输出的是 {type(card).__name__}，不是 JSON 对象",
+        )
     return card
 
 

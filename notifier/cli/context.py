@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
+from notifier.domain.card import Bilingual
 from notifier.errors import ConfigError
 from notifier.operations.language import localized
 
@@ -110,6 +111,22 @@ def exit_unknown(noun: Noun, identifier: object) -> NoReturn:
     sys.exit(1)
 
 
+def exit_with_changed(
+    en: str, zh: str, done: Sequence[int], others: Sequence[int], explain: Bilingual
+) -> None:
+    """Print which rows an action changed. en, zh: the action. Exits with 1 if there are others; explain: why not."""
+    ids = ", ".join(map(str, done))
+    click.echo(
+        localized(
+            f"{len(done)} {en}{': ' + ids if ids else ''}.", f"{len(done)} {zh}{'：' + ids if ids else ''}。"
+        )
+    )
+    if others:
+        shown = ", ".join(map(str, others))
+        print_error(localized(f"{shown}: {explain.en}", f"{shown}：{explain.zh}"))
+        sys.exit(1)
+
+
 def load_config(path: Path | None, *, credentials: bool = False) -> "LoadedConfig":
     """Load the configuration. credentials: whether app id and secret must be set. Raises ConfigError."""
     from notifier.config import loader  # noqa: PLC0415 - heavy imports happen where they are needed
@@ -127,8 +144,10 @@ def naming_config_source(loaded: "LoadedConfig") -> "Iterator[None]":
         yield
     except ConfigError as error:
         key = str(error).replace("：", ":").partition(":")[0]
-        place = loaded.origins.get(key) or loaded.file or localized("the defaults", "默认值")
-        raise ConfigError(f"{place}: {error}") from error
+        place = loaded.origins.get(key) or loaded.file
+        raise ConfigError(
+            f"{place or 'the defaults'}: {error}", zh=f"{place or '默认值'}：{error.zh}"
+        ) from error
 
 
 @contextmanager

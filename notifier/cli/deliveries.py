@@ -1,6 +1,5 @@
 """The delivery commands. Heavy imports happen inside them."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -10,13 +9,21 @@ from notifier.cli.context import (
     CONFIG_OPTION,
     JSON_OPTION,
     exit_unknown,
+    exit_with_changed,
     list_options,
     load_config,
     make_clock,
     open_database,
-    print_error,
 )
+from notifier.domain.card import Bilingual
 from notifier.operations.language import localized
+
+NOT_STALLED = Bilingual(
+    zh="状态不是 dead 或 unknown，或没有这个投递；"
+    "需要处理的见 `notifier deliveries list --state dead --state unknown`。",
+    en="neither dead nor unknown, or there is no such delivery; "
+    "`notifier deliveries list --state dead --state unknown` shows those that need attention.",
+)
 
 
 @click.group()
@@ -78,7 +85,7 @@ def retry_deliveries(
         done, not_stalled = operations.retry_deliveries(
             database, make_clock(clock_file, config_path, database), None if all_dead else delivery_ids
         )
-    _print_result("will be sent again", "个投递将重新发送", done, not_stalled)
+    exit_with_changed("will be sent again", "个投递将重新发送", done, not_stalled, NOT_STALLED)
 
 
 @deliveries.command("drop")
@@ -93,23 +100,4 @@ def drop_deliveries(config_path: Path | None, clock_file: Path | None, delivery_
         done, not_stalled = operations.drop_deliveries(
             database, make_clock(clock_file, config_path, database), delivery_ids
         )
-    _print_result("dropped", "个投递已放弃", done, not_stalled)
-
-
-def _print_result(en: str, zh: str, done: list[int], not_stalled: list[int]) -> None:
-    ids = ", ".join(map(str, done))
-    click.echo(
-        localized(
-            f"{len(done)} {en}{': ' + ids if ids else ''}.", f"{len(done)} {zh}{'：' + ids if ids else ''}。"
-        )
-    )
-    if not_stalled:
-        print_error(
-            localized(
-                f"{', '.join(map(str, not_stalled))}: neither dead nor unknown, or there is no such delivery; "
-                "`notifier deliveries list --state dead --state unknown` shows those that need attention.",
-                f"{', '.join(map(str, not_stalled))}：状态不是 dead 或 unknown，或没有这个投递；"
-                "需要处理的见 `notifier deliveries list --state dead --state unknown`。",
-            )
-        )
-        sys.exit(1)
+    exit_with_changed("dropped", "个投递已放弃", done, not_stalled, NOT_STALLED)

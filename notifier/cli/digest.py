@@ -78,25 +78,32 @@ def preview_digest(
     period = digests.resolve_period(plan, day, clock)
     with open_database(loaded) as database:
         if account or not plan.groups:
-            card, people = digests.render_personal_preview(
+            card, people = digests.make_personal_preview_card(
                 database, loaded.config, plan, period, clock, account
             )
         else:
             figures = digests.compute_figures(database, loaded.config, plan, period, clock)
             card, people = (
-                digests.render_preview(loaded.config, figures.digest, clock),
+                digests.make_preview_card(loaded.config, figures.digest, clock),
                 digests.list_people(figures.digest),
             )
     if as_json:
-        click.echo(json.dumps(card, ensure_ascii=False, indent=2))
+        shown = digests.render_preview(loaded.config, card, clock)
+        click.echo(json.dumps(shown, ensure_ascii=False, indent=2))
         return
-    from notifier.operations import card_page  # noqa: PLC0415 - see above
+    from notifier.cards.templates import DIGEST_TEMPLATES, PERSONAL_TEMPLATES  # noqa: PLC0415 - see above
+    from notifier.domain.delivery import CardVariant  # noqa: PLC0415 - see above
+    from notifier.operations.preview.result import PreviewChoice  # noqa: PLC0415 - see above
+    from notifier.operations.preview.server import serve_preview  # noqa: PLC0415 - see above
+    from notifier.operations.preview.template_preview import FixedDataPreview  # noqa: PLC0415 - see above
 
-    card_page.serve_card_page(
-        card,
-        title=f"{name} {period.label}",
-        people=people,
+    template = (PERSONAL_TEMPLATES if card.account_id else DIGEST_TEMPLATES)[CardVariant.FULL]
+    title = f"{name} {period.label}"
+    serve_preview(
+        FixedDataPreview(loaded.config, template, {"card": card}, title=title, people=people),
+        PreviewChoice(),
         port=port,
+        is_watching=True,
         open_browser=not no_browser,
         echo=click.echo,
     )

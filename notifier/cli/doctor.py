@@ -51,17 +51,22 @@ def doctor(
 ) -> None:
     """Examine the whole set-up, and name the next step for each problem; exit code 1 if there is one."""
     from notifier.operations.doctor import examine, local_checks  # noqa: PLC0415 - see above
-    from notifier.operations.language import get_language  # noqa: PLC0415 - see above
+    from notifier.operations.language import get_language, localized  # noqa: PLC0415 - see above
 
     if canary is not None and "@" not in canary and not canary.startswith("ou_"):
-        raise click.UsageError("--canary needs an e-mail address or an open_id, which starts with ou_.")
+        raise click.UsageError(
+            localized(
+                "--canary needs an e-mail address or an open_id, which starts with ou_.",
+                "--canary 需要邮箱，或以 ou_ 开头的 open_id。",
+            )
+        )
     language = get_language()
     try:
         loaded = load_config(config_path)
     except ConfigError as error:
         findings = [
             local_checks.examine_version(),
-            local_checks.explain_bad_configuration(str(error)),
+            local_checks.explain_bad_configuration(error),
             *local_checks.block_others(),
         ]
     else:

@@ -1,6 +1,5 @@
 """The event commands. Heavy imports happen inside them."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -9,13 +8,19 @@ from notifier.cli.context import (
     CONFIG_OPTION,
     JSON_OPTION,
     exit_unknown,
+    exit_with_changed,
     list_options,
     load_config,
     make_clock,
     open_database,
-    print_error,
 )
-from notifier.operations.language import localized
+from notifier.domain.card import Bilingual
+
+NOT_QUARANTINED = Bilingual(
+    zh="状态不是 quarantined，或没有这个事件；需要处理的见 `notifier events list --state quarantined`。",
+    en="not quarantined, or there is no such event; "
+    "`notifier events list --state quarantined` shows those that need attention.",
+)
 
 
 @click.group()
@@ -60,7 +65,7 @@ def retry_events(config_path: Path | None, event_ids: tuple[int, ...]) -> None:
 
     with open_database(load_config(config_path)) as database:
         done, others = operations.retry_events(database, event_ids)
-    _print_result("will be processed again", "个事件将重新处理", done, others)
+    exit_with_changed("will be processed again", "个事件将重新处理", done, others, NOT_QUARANTINED)
 
 
 @events.command("drop")
@@ -72,23 +77,4 @@ def drop_events(config_path: Path | None, event_ids: tuple[int, ...]) -> None:
 
     with open_database(load_config(config_path)) as database:
         done, others = operations.drop_events(database, event_ids)
-    _print_result("ignored", "个事件已忽略", done, others)
-
-
-def _print_result(en: str, zh: str, done: list[int], others: list[int]) -> None:
-    ids = ", ".join(map(str, done))
-    click.echo(
-        localized(
-            f"{len(done)} {en}{': ' + ids if ids else ''}.", f"{len(done)} {zh}{'：' + ids if ids else ''}。"
-        )
-    )
-    if others:
-        print_error(
-            localized(
-                f"{', '.join(map(str, others))}: not quarantined, or there is no such event; "
-                "`notifier events list --state quarantined` shows those that need attention.",
-                f"{', '.join(map(str, others))}：状态不是 quarantined，或没有这个事件；"
-                "需要处理的见 `notifier events list --state quarantined`。",
-            )
-        )
-        sys.exit(1)
+    exit_with_changed("ignored", "个事件已忽略", done, others, NOT_QUARANTINED)

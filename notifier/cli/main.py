@@ -28,6 +28,7 @@ from notifier.cli import (
     templates,
     withdrawals,
 )
+from notifier.cli.cards import lint, preview, replay
 from notifier.cli.colours import BAD, GOOD, WARNING, paint
 from notifier.cli.context import (
     CLOCK_OPTION,
@@ -44,11 +45,13 @@ from notifier.cli.context import (
 from notifier.cli.setup import completion, init, sandbox, try_reward
 from notifier.cli.texts.translate import HELP_OPTION_NAMES, translate_click, translate_help
 from notifier.errors import CallError, ConfigError, NotifierError
-from notifier.operations.language import localized, say
+from notifier.operations.language import localized, say, say_error
+from notifier.operations.stored_texts import describe_error
 
 if TYPE_CHECKING:
     from notifier.config.settings import Config
     from notifier.operations.status.report import Status
+    from notifier.web.health_check import HealthAnswer
 
 
 translate_click()
@@ -64,14 +67,11 @@ class _CommandGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         try:
             return super().invoke(ctx)
-        except ConfigError as error:
-            print_error(str(error))
-            ctx.exit(2)
         except CallError as error:
-            print_error(localized(f"Feishu: {error}", f"飞书：{error}"))
+            print_error(localized(f"Feishu: {error}", f"飞书：{describe_error(error)}"))
             ctx.exit(2)
         except NotifierError as error:
-            print_error(str(error))
+            print_error(say_error(error))
             ctx.exit(2)
 
 
@@ -140,30 +140,6 @@ def copy(source: str, target: str) -> None:
             f"已复制并核对 {len(copied)} 张表，共 {rows:,} 行。请把 store.url 改为新数据库。",
         )
     )
-
-
-@cli.command()
-@CONFIG_OPTION
-@click.argument("template", required=False)
-@click.option(
-    "--sample",
-    "sample_name",
-    help="Name of the sample data; see --list. Default: the first that fits.",
-)
-@click.option("--list", "list_only", is_flag=True, help="List the templates and samples.")
-def preview(
-    config_path: Path | None, template: str | None, sample_name: str | None, *, list_only: bool
-) -> None:
-    """Render a card template with sample data and print its JSON."""
-    from notifier.operations import checks, sample_cards  # noqa: PLC0415 - see above
-
-    config = load_config(config_path).config
-    if list_only:
-        for name in checks.list_templates(config):
-            click.echo(f"{name}: {', '.join(sample_cards.list_samples(name))}")
-        return
-    card = checks.render_sample(config, template or "balance_change.json.j2", sample_name)
-    click.echo(json.dumps(card, ensure_ascii=False, indent=2))
 
 
 @cli.command()
@@ -246,8 +222,9 @@ def health(config_path: Path | None, *, ready: bool) -> None:
                     "health.listen：没有设置，所以没有应答。请设置，例如 127.0.0.1:8080。",
                 )
             )
-    answer = ask_health(*listen_address(listen), "/readyz" if ready else "/livez")
-    click.echo(f"{listen}{answer.text}")
+    path = "/readyz" if ready else "/livez"
+    answer = ask_health(*listen_address(listen), path)
+    click.echo(f"{listen}{path}{localized(': ', '：')}{_describe_answer(answer)}")
     sys.exit(0 if answer.is_ok else 1)
 
 
@@ -285,7 +262,7 @@ def _read_or_explain(read: Callable[[], str]) -> str:
     except Exception as error:
         if (step := get_next_step(error)) is None:
             raise
-        return localized(f"The database cannot be read: {step}", f"无法读取数据库：{step}")
+        return localized(f"The database cannot be read: {step.en}", f"无法读取数据库：{step.zh}")
 
 
 def _describe_findings(problems: int, unknown: int) -> str:
@@ -297,9 +274,17 @@ def _describe_findings(problems: int, unknown: int) -> str:
     )
     if unknown:
         found += localized(
-            f" {unknown} not checkable: see UNKNOWN above.", f"{unknown} 项无法检查：见上面的 UNKNOWN。"
+            f" {unknown} not checkable: see UNKNOWN above.",
+            f"{unknown} 项无法检查：见上面标为“无法检查”的行。",
         )
     return paint(found, BAD if problems else WARNING)
+
+
+def _describe_answer(answer: "HealthAnswer") -> str:
+    """The status and the answer verbatim, or why there was none."""
+    if answer.status is None:
+        return localized(f"no answer: {answer.text}", f"没有应答（“{answer.text}”）")
+    return f"{answer.status} {answer.text}"
 
 
 def _set_up_logs(config: "Config") -> None:
@@ -327,20 +312,27 @@ def _tracing(config: "Config") -> AbstractContextManager[None]:
         from notifier import tracing  # noqa: PLC0415 - see above
     except ModuleNotFoundError as error:
         raise ConfigError(
-            "tracing.endpoint: is set, but OpenTelemetry is not installed. Run pip install 'referral-notifier[otel]'."
+            "tracing.endpoint: is set, but OpenTelemetry is not installed. Run pip install 'referral-notifier[otel]'.",
+            zh="tracing.endpoint：已设置，但没有安装 OpenTelemetry。请运行 pip install 'referral-notifier[otel]'。",
         ) from error
     except ValueError as error:
-        raise ConfigError(f"tracing.endpoint: OpenTelemetry rejects the environment: {error}.") from error
+        raise ConfigError(
+            f"tracing.endpoint: OpenTelemetry rejects the environment: {error}.",
+            zh=f"tracing.endpoint：OpenTelemetry 不接受当前的环境变量（“{error}”）。",
+        ) from error
     return tracing.exporting(config.tracing.endpoint, instance=get_replica_name(config))
 
 
 cli.add_command(doctor.doctor)
 cli.add_command(sandbox.sandbox)
+cli.add_command(lint.lint)
+cli.add_command(preview.preview)
 for _group in (
     accounts.accounts,
     deliveries.deliveries,
     events.events,
     digest.digest,
+    replay.replay,
     withdrawals.withdrawals,
     payouts.payouts,
     audit.audit,

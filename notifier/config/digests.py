@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from notifier.config.fields import Number, Section, Zone, as_list
+from notifier.config.fields import Number, Section, SettingFault, Zone, as_list
 from notifier.cron import make_trigger
 from notifier.domain.period import Span
 
@@ -59,14 +59,19 @@ class DigestConfig(Section):
     @classmethod
     def _short(cls, value: str) -> str:
         if not GROUP_NAME.fullmatch(value):
-            raise ValueError("must consist of lower-case letters, digits, - and _, and start with a letter")
+            raise SettingFault(
+                "must consist of lower-case letters, digits, - and _, and start with a letter",
+                "只能包含小写字母、数字、- 和 _，并以字母开头",
+            )
         return value
 
     @field_validator("at")
     @classmethod
     def _time_of_day(cls, value: str) -> str:
         if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", value):
-            raise ValueError('must be a time of day in quotes, such as "09:07"')
+            raise SettingFault(
+                'must be a time of day in quotes, such as "09:07"', '必须是带引号的时间，例如 "09:07"'
+            )
         return value
 
     @field_validator("cron")
@@ -76,13 +81,16 @@ class DigestConfig(Section):
             try:
                 make_trigger(value, ZoneInfo("UTC"))
             except ValueError as error:
-                raise ValueError(f"is not a cron expression: {error}. Example: 7 9 * * 1-5") from error
+                raise SettingFault(
+                    f"is not a cron expression: {error}. Example: 7 9 * * 1-5",
+                    f"不是 cron 表达式（“{error}”），示例：7 9 * * 1-5",
+                ) from error
         return value
 
     @model_validator(mode="after")
     def _one_time(self) -> Self:
         if self.cron is not None and "at" in self.model_fields_set:
-            raise ValueError("set either at or cron, not both")
+            raise SettingFault("set either at or cron, not both", "at 和 cron 只能设置一个")
         return self
 
     @property

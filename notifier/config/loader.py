@@ -5,18 +5,19 @@ Each error names the file, the key path and a solution.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import SecretStr, ValidationError
 
 from notifier.config.env_file import EnvFile, read_env_file
-from notifier.config.fields import LossyInt, Section, text_fault
+from notifier.config.error_texts import describe_error, show_path
+from notifier.config.fields import LossyInt, Section, SettingFault, text_fault
 from notifier.config.partial import find_reference_faults
-from notifier.config.sections import GroupConfig
 from notifier.config.settings import Config, suggest_name
+from notifier.domain.card import Bilingual
 from notifier.errors import ConfigError
 
 DEFAULT_FILE = "config.yaml"
@@ -50,6 +51,9 @@ SERVICE_LINK = re.compile(
 """NAME=value of what Kubernetes sets in every container for a Service called `notifier`, or `notifier-...`. The value
 counts too: NOTIFIER_HEALTH_PORT=8080 is a setting that somebody got wrong."""
 
+ENVIRONMENT = Bilingual(zh="环境变量", en="the environment")
+"""The place of a setting in an error."""
+
 OWN_LINES = (("cards", "contact"), ("cards", "payday"))
 """Texts for people: white space at their ends does no harm."""
 
@@ -65,9 +69,9 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
     document = _read(file) if file is not None else {}
     folder = file.parent if file is not None else Path()
     origins, overridden, findings = _apply_environment(document, environ, read_env_file(folder, _is_variable))
-    where = str(file) if file is not None else "the environment"
+    where = Bilingual(zh=str(file), en=str(file)) if file is not None else ENVIRONMENT
     findings += [
-        f"{_place(path, where, origins)}: {path}: {fault}." for path, fault in _text_faults(document, ())
+        _finding(_place(path, where, origins), path, fault) for path, fault in _text_faults(document, ())
     ]
     try:
         config = Config.model_validate(_resolve_paths(document, file))
@@ -75,16 +79,27 @@ def load_config(path: Path | None, environ: Mapping[str, str] | None = None) -> 
         errors = error.errors()
         findings += [line for each in errors for line in _format_finding(each, where, origins)]
         if any(each["loc"] for each in errors):  # then the checks across sections did not run
-            faulty = {_shown_path(each["loc"]) for each in errors}
+            faulty = {show_path(each["loc"]) for each in errors}
             findings += [
-                f"{_place(key, where, origins)}: {key}: {text}."
-                for key, _, text in (each.partition(": ") for each in find_reference_faults(document))
-                if key not in faulty
+                _finding(_place(each.key, where, origins), each.key, each.text)
+                for each in find_reference_faults(document)
+                if each.key not in faulty
             ]
-        raise ConfigError("\n".join(dict.fromkeys(findings))) from None
+        raise _join(findings) from None
     if findings:
-        raise ConfigError("\n".join(dict.fromkeys(findings)))
+        raise _join(findings)
     return LoadedConfig(config=config, file=file, origins=origins, overridden=overridden)
+
+
+def _finding(place: Bilingual, path: str, text: Bilingual) -> Bilingual:
+    """A sentence on a setting. text: completes it, without a full stop."""
+    return Bilingual(zh=f"{place.zh}：{path}：{text.zh}。", en=f"{place.en}: {path}: {text.en}.")
+
+
+def _join(findings: Sequence[Bilingual]) -> ConfigError:
+    """The error with all findings, one per line, each once."""
+    lines = list(dict.fromkeys(findings))
+    return ConfigError("\n".join(each.en for each in lines), zh="\n".join(each.zh for each in lines))
 
 
 def _default_file() -> Path | None:
@@ -100,7 +115,10 @@ def require_credentials(loaded: LoadedConfig) -> None:
             variable = WELL_KNOWN_VARIABLES["feishu", key][0]
             raise ConfigError(
                 f"{loaded.file or 'no config file'}: feishu.{key} is missing. Run `notifier init`, or set "
-                f"{variable} in the environment or in .env. The developer console shows it under Credentials."
+                f"{variable} in the environment or in .env. The developer console shows it under Credentials & Basic "
+                "Info.",
+                zh=f"{loaded.file or '没有配置文件'}：缺少 feishu.{key}。请运行 `notifier init`，或在环境变量或 .env 中"
+                f"设置 {variable}，值见开发者后台“凭证与基础信息”。",
             )
 
 
@@ -111,21 +129,28 @@ def _read(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(
-            f"{file}: there is no such file. Run `notifier init` to write one, or name yours with --config."
+            f"{file}: there is no such file. Run `notifier init` to write one, or name yours with --config.",
+            zh=f"{file}：没有这个文件。请运行 `notifier init` 生成，或用 --config 指定。",
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        reason_zh = error.strerror if isinstance(error, OSError) else "不是 UTF-8 文本"
         raise ConfigError(
-            f"{file}: cannot be read: {reason}. Check its permissions and that it is a text file."
+            f"{file}: cannot be read: {reason}. Check its permissions and that it is a text file.",
+            zh=f"{file}：无法读取（{reason_zh}）。请检查权限，并确认它是文本文件。",
         ) from None
     try:
         document = _make_yaml().load(text)
     except (YAMLError, ValueError, RecursionError) as error:  # ValueError: a 13th month
-        raise ConfigError(f"{file}: {_format_yaml_error(error)}") from None
+        problem = _format_yaml_error(error)
+        raise ConfigError(f"{file}: {problem.en}", zh=f"{file}：{problem.zh}") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise ConfigError(f"{file}: must hold `key: value` lines, as config.example.yaml does.")
+        raise ConfigError(
+            f"{file}: must hold `key: value` lines, as config.example.yaml does.",
+            zh=f"{file}：应为 `key: value` 格式的行，参照 config.example.yaml。",
+        )
     return document
 
 
@@ -150,20 +175,30 @@ def _make_yaml() -> Any:  # noqa: ANN401 - ruamel is imported where a file is re
     return yaml
 
 
-def _format_yaml_error(error: Exception) -> str:
+def _format_yaml_error(error: Exception) -> Bilingual:
     mark = getattr(error, "problem_mark", None)
     place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+    place_zh = f"第 {mark.line + 1} 行第 {mark.column + 1} 列：" if mark is not None else ""
     problem = str(getattr(error, "problem", "") or "").split("\n", 1)[0]
     if "duplicate key" in problem:
-        return f"{place}{problem}. Keep one of the two."
+        return Bilingual(
+            zh=f"{place_zh}键重复（“{problem}”）。请只保留一处。",
+            en=f"{place}{problem}. Keep one of the two.",
+        )
     if "'\\t'" in problem:
-        return f"{place}a tab stands where only spaces are allowed. Use spaces."
-    return f"{place}this is not YAML: {problem or 'it cannot be parsed'}. Check the indentation and the colons there."
+        return Bilingual(
+            zh=f"{place_zh}此处只能用空格，不能用制表符。请改用空格。",
+            en=f"{place}a tab stands where only spaces are allowed. Use spaces.",
+        )
+    return Bilingual(
+        zh=f"{place_zh}不是有效的 YAML{f'（“{problem}”）' if problem else ''}。请检查此处的缩进和冒号。",
+        en=f"{place}this is not YAML: {problem or 'it cannot be parsed'}. Check the indentation and the colons there.",
+    )
 
 
 def _apply_environment(
     document: dict[str, Any], environ: Mapping[str, str], env_file: EnvFile
-) -> tuple[dict[str, str], dict[str, str], list[str]]:
+) -> tuple[dict[str, str], dict[str, str], list[Bilingual]]:
     """Write the values of the environment and of the .env file into the document. Any name of the environment wins.
 
     Returns LoadedConfig.origins, LoadedConfig.overridden, and a sentence for each variable that is no setting.
@@ -183,14 +218,22 @@ def _apply_environment(
         origins[".".join(path)] = used
         overridden |= {name: used for name, _ in unused}
     findings = [
-        f"the environment: {name} is not a setting{suggest_name(name, sorted(_variables()))}. Unset it or correct it."
-        for name in _unknown_variables(environ)
+        _unknown_variable(ENVIRONMENT, name, "Unset", "取消设置") for name in _unknown_variables(environ)
     ]
+    file = Bilingual(zh=str(env_file.path), en=str(env_file.path))
     findings += [
-        f"{env_file.path}: {name} is not a setting{suggest_name(name, sorted(_variables()))}. Remove it or correct it."
-        for name in _unknown_variables(env_file.values)
+        _unknown_variable(file, name, "Remove", "删除") for name in _unknown_variables(env_file.values)
     ]
     return origins, overridden, findings
+
+
+def _unknown_variable(place: Bilingual, name: str, verb: str, verb_zh: str) -> Bilingual:
+    """A sentence on a variable that is no setting. verb: how it is removed."""
+    hint = suggest_name(name, sorted(_variables()))
+    return Bilingual(
+        zh=f"{place.zh}：{name} 不是配置项{hint.zh}。请{verb_zh}或改正。",
+        en=f"{place.en}: {name} is not a setting{hint.en}. {verb} it or correct it.",
+    )
 
 
 def _unknown_variables(values: Mapping[str, str]) -> list[str]:
@@ -265,28 +308,34 @@ def _resolve_paths(document: dict[str, Any], file: Path | None) -> dict[str, Any
     return document
 
 
-def _format_finding(first: Mapping[str, Any], where: str, origins: Mapping[str, str]) -> list[str]:
+def _format_finding(
+    first: Mapping[str, Any], where: Bilingual, origins: Mapping[str, str]
+) -> list[Bilingual]:
     """One error of the validation as sentences: one, or one per line of a validator with several findings."""
-    path = _shown_path(first["loc"])
+    path = show_path(first["loc"])
     place = _place(path, where, origins)
+    if first["type"] != "value_error":
+        text = describe_error(first, is_secret=path in _secret_paths())
+        return [Bilingual(zh=f"{place.zh}：{path}：{text.zh}", en=f"{place.en}: {path}: {text.en}")]
     message = str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "value_error":
-        return [
-            f"{place}: {path}: {message}." if path else f"{place}: {each}." for each in message.split("\n")
-        ]
-    return [f"{place}: {path}: {_describe(first, path, message)}"]
+    cause = first.get("ctx", {}).get("error")
+    message_zh = cause.zh if isinstance(cause, SettingFault) else f"值无效（“{message}”）"
+    if path:
+        return [_finding(place, path, Bilingual(zh=message_zh, en=message))]
+    lines = zip(message.split("\n"), message_zh.split("\n"), strict=True)
+    return [Bilingual(zh=f"{place.zh}：{zh}。", en=f"{place.en}: {en}.") for en, zh in lines]
 
 
-def _place(path: str, where: str, origins: Mapping[str, str]) -> str:
+def _place(path: str, where: Bilingual, origins: Mapping[str, str]) -> Bilingual:
     source = origins.get(path)
     if source is None:
         return where
-    return (
-        source if ": " in source else f"the environment ({source})"
-    )  # the first one is `path of .env: NAME`
+    if ": " in source:  # `path of .env: NAME`
+        return Bilingual(zh=source.replace(": ", "：", 1), en=source)
+    return Bilingual(zh=f"{ENVIRONMENT.zh} {source}", en=f"{ENVIRONMENT.en} ({source})")
 
 
-def _text_faults(value: object, loc: tuple[int | str, ...]) -> Iterator[tuple[str, str]]:
+def _text_faults(value: object, loc: tuple[int | str, ...]) -> Iterator[tuple[str, Bilingual]]:
     """Key path and fault of every text in the document, also of those that their own checks would accept."""
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -295,54 +344,4 @@ def _text_faults(value: object, loc: tuple[int | str, ...]) -> Iterator[tuple[st
         for number, inner in enumerate(value):
             yield from _text_faults(inner, (*loc, number))
     elif isinstance(value, str) and (fault := text_fault(value, has_lines=loc[:2] in OWN_LINES)):
-        yield _shown_path(loc), fault
-
-
-_SENTENCES = {
-    "missing": "this key is missing. Add it; config.example.yaml shows how.",
-    "tuple_type": "must be one value or a list of them. See config.example.yaml.",
-    "too_short": "must not be empty. See config.example.yaml.",
-} | dict.fromkeys(
-    ("model_type", "dict_type", "mapping_type"), "must hold `key: value` lines, indented under it."
-)
-
-
-def _describe(first: Mapping[str, Any], path: str, message: str) -> str:
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(first["loc"])
-        return f"there is no such key{suggest_name(str(first['loc'][-1]), known)}."
-    if first["type"] == "string_type" and type(first.get("input")) in {int, float, LossyInt}:
-        return "must be text; put it in quotes."
-    if sentence := _SENTENCES.get(first["type"]):
-        return sentence
-    got = "" if path in _secret_paths() else f" (it is {_short(first.get('input'))})"
-    return f"{message[:1].lower()}{message[1:]}{got}. See config.example.yaml."
-
-
-def _shown_path(loc: tuple[int | str, ...]) -> str:
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
-def _known_keys(loc: tuple[int | str, ...]) -> list[str]:
-    """The valid keys at the place of an unknown key."""
-    model: Any = Config
-    for part in loc[:-1]:
-        if isinstance(part, int) or not (isinstance(model, type) and issubclass(model, BaseModel)):
-            continue
-        info = model.model_fields.get(str(part))
-        model = _section_in(info.annotation) if info else GroupConfig
-    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
-
-
-def _section_in(annotation: Any) -> Any:  # noqa: ANN401 - whatever an annotation may be
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for arg in get_args(annotation) if (found := _section_in(arg)) is not None), None)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        yield show_path(loc), fault

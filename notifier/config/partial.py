@@ -7,13 +7,13 @@ from pydantic import SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from notifier.config.fields import Section
-from notifier.config.settings import Config
+from notifier.config.settings import Config, ReferenceFinding
 
 _INVALID_SECRET = SecretStr("invalid")
 """Stands for a secret that is set but not valid, so that no check says that it is missing."""
 
 
-def find_reference_faults(document: Mapping[str, Any]) -> list[str]:
+def find_reference_faults(document: Mapping[str, Any]) -> list[ReferenceFinding]:
     """Return the findings of Config that concern several sections, for a document with other faults.
 
     A faulty value counts as not set. Without readable groups there are none, because every name would be unknown.

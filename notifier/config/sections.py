@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from notifier.config.fields import Number, Secret, Section, Text, Zone, as_list, listen_address
+from notifier.config.fields import Number, Secret, Section, SettingFault, Text, Zone, as_list, listen_address
 from notifier.domain.contact_data import find_contact_data
 from notifier.domain.money import Kind
 from notifier.domain.notice import Direction
@@ -50,17 +50,24 @@ class FeishuConfig(Section):
     def _address(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(
-                "must be an address such as https://open.feishu.cn or https://open.larksuite.com"
+            raise SettingFault(
+                "must be an address such as https://open.feishu.cn or https://open.larksuite.com",
+                "必须是网址，例如 https://open.feishu.cn 或 https://open.larksuite.com",
             )
         _ = parts.port  # raises ValueError for an invalid port
         if parts.username or parts.password:
-            raise ValueError("must be an address without a user name or password")
+            raise SettingFault(
+                "must be an address without a user name or password", "网址不能包含用户名或密码"
+            )
         if parts.path.strip("/"):
-            raise ValueError(f"must be an address without a path; leave out {parts.path}")
+            raise SettingFault(
+                f"must be an address without a path; leave out {parts.path}",
+                f"网址不能包含路径，请去掉 {parts.path}",
+            )
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError(
-                "must use https, because calls contain the app secret; http is allowed for a server on this machine"
+            raise SettingFault(
+                "must use https, because calls contain the app secret; http is allowed for a server on this machine",
+                "必须使用 https，因为请求中有 App Secret；只有本机服务可以用 http",
             )
         return value.rstrip("/")
 
@@ -97,7 +104,10 @@ class WebhookConfig(Section):
     @classmethod
     def _one_path(cls, value: str) -> str:
         if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", value):
-            raise ValueError("must be a path such as /feishu/events, with letters, digits, - . _ ~ in it")
+            raise SettingFault(
+                "must be a path such as /feishu/events, with letters, digits, - . _ ~ in it",
+                "必须是路径，例如 /feishu/events，只能包含字母、数字和 - . _ ~",
+            )
         return value
 
 
@@ -112,12 +122,16 @@ class StoreConfig(Section):
         if value.startswith(("postgresql://", "postgresql+psycopg://")):
             return value  # the store checks the rest when it opens the database
         if not value.startswith("sqlite:///"):
-            raise ValueError(
+            raise SettingFault(
                 "must be sqlite:///path/to/notifier.db (four slashes for an absolute path) or "
-                "postgresql+psycopg://user@host/database"
+                "postgresql+psycopg://user@host/database",
+                "必须是 sqlite:///path/to/notifier.db（绝对路径用四个斜杠）或 postgresql+psycopg://user@host/database",
             )
         if not value.removeprefix("sqlite:///").strip("/") or ":memory:" in value:
-            raise ValueError("must name a file, because data in memory is lost when the process ends")
+            raise SettingFault(
+                "must name a file, because data in memory is lost when the process ends",
+                "必须指定文件：内存中的数据在进程结束后会丢失",
+            )
         return value
 
 
@@ -137,8 +151,10 @@ class OwnLineConfig(Section):
     def _without_contact_data(cls, value: str) -> str:
         kind = find_contact_data(value)
         if kind is not None:
-            raise ValueError(
-                f"holds {kind}. Feishu may refuse every card with it (data-leak audit). Name a team or a person instead"
+            raise SettingFault(
+                f"holds {kind}. Feishu may refuse every card with it (data-leak audit). Name a team or a person "
+                "instead",
+                "含有邮箱或电话号码。飞书的数据防泄漏审核可能拒绝所有这样的卡片，请改写团队名或人名",
             )
         return value
 
@@ -158,8 +174,9 @@ class CardConfig(Section):
     @classmethod
     def _folder(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_dir():
-            raise ValueError(
-                f"{value} is not a folder; create it, or remove the key to use the built-in templates"
+            raise SettingFault(
+                f"{value} is not a folder; create it, or remove the key to use the built-in templates",
+                f"{value} 不是目录；请创建它，或删除该项以使用内置模板",
             )
         return value
 
@@ -174,8 +191,9 @@ class GroupConfig(Section):
     @classmethod
     def _chat_id(cls, value: str) -> str:
         if not re.fullmatch(r"oc_[A-Za-z0-9_]{1,100}", value):
-            raise ValueError(
-                "is not a chat id; it starts with oc_ (copy it from the group settings in Feishu)"
+            raise SettingFault(
+                "is not a chat id; it starts with oc_ (copy it from the group settings in Feishu)",
+                "不是群 ID；群 ID 以 oc_ 开头，可在飞书的群设置中复制",
             )
         return value
 
@@ -185,8 +203,12 @@ class GroupConfig(Section):
         for each in value:
             if OPEN_ID.fullmatch(each) or OPERATOR_EMAIL.fullmatch(each):
                 continue
-            shown = "an entry with @" if "@" in each else repr(each)  # an address is contact data
-            raise ValueError(f"{shown} is neither an open_id, which starts with ou_, nor an e-mail address")
+            has_address = "@" in each  # an address is contact data
+            shown, shown_zh = ("an entry with @", "带 @ 的一项") if has_address else (repr(each), repr(each))
+            raise SettingFault(
+                f"{shown} is neither an open_id, which starts with ou_, nor an e-mail address",
+                f"{shown_zh} 既不是 open_id（以 ou_ 开头），也不是邮箱",
+            )
         return value
 
 
@@ -274,13 +296,20 @@ class PayoutConfig(Section):
             return value
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
-            raise ValueError("must be an address such as https://payroll.example.com/payouts")
+            raise SettingFault(
+                "must be an address such as https://payroll.example.com/payouts",
+                "必须是网址，例如 https://payroll.example.com/payouts",
+            )
         _ = parts.port  # raises ValueError for an invalid port
         if parts.username or parts.password:
-            raise ValueError("must be an address without a user name or password; calls are signed")
+            raise SettingFault(
+                "must be an address without a user name or password; calls are signed",
+                "网址不能包含用户名或密码；请求已有签名",
+            )
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise ValueError(
-                "must use https, because payouts are confidential; http is for a server on this machine"
+            raise SettingFault(
+                "must use https, because payouts are confidential; http is for a server on this machine",
+                "必须使用 https，因为付款信息需要保密；只有本机服务可以用 http",
             )
         return value
 
@@ -288,8 +317,9 @@ class PayoutConfig(Section):
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value()) < MIN_SECRET_LENGTH:
-            raise ValueError(
-                f"must have at least {MIN_SECRET_LENGTH} characters, so that it cannot be guessed"
+            raise SettingFault(
+                f"must have at least {MIN_SECRET_LENGTH} characters, so that it cannot be guessed",
+                f"至少 {MIN_SECRET_LENGTH} 个字符，以免被猜出",
             )
         return value
 
@@ -304,9 +334,10 @@ class PayoutConfig(Section):
     def _signed(self) -> Self:
         for name in ("url", "listen"):
             if getattr(self, name) and not self.secret.get_secret_value():
-                raise ValueError(
+                raise SettingFault(
                     f"{name} needs payouts.secret, which signs the calls between the two systems; set "
-                    "NOTIFIER_PAYOUTS__SECRET in the environment"
+                    "NOTIFIER_PAYOUTS__SECRET in the environment",
+                    f"{name} 需要 payouts.secret，用于两个系统之间的签名；请设置环境变量 NOTIFIER_PAYOUTS__SECRET",
                 )
         return self
 
@@ -346,47 +377,10 @@ class ReplicaConfig(Section):
     name: str = Field(default="", max_length=255)
 
 
-class HealthConfig(Section):
-    """HTTP endpoint for health checks and metrics."""
-
-    listen: str = ""
-
-    @field_validator("listen")
-    @classmethod
-    def _host_and_port(cls, value: str) -> str:
-        if value:
-            listen_address(value)
-        return value
-
-
-class TracingConfig(Section):
-    """Export of traces with OpenTelemetry."""
-
-    endpoint: str = ""
-    """Base address of a collector for OTLP/HTTP; empty: no traces."""
-
-    @field_validator("endpoint")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        if not value:
-            return value
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("must be an address of OTLP over HTTP, such as http://127.0.0.1:4318")
-        _ = parts.port  # raises ValueError for an invalid port
-        if parts.username or parts.password:
-            raise ValueError(
-                "must be an address without a user name or password; set OTEL_EXPORTER_OTLP_HEADERS in the environment"
-            )
-        if parts.path.rstrip("/").endswith("/v1/traces"):
-            raise ValueError("must be the base address; leave out /v1/traces, which is added")
-        return value.rstrip("/")
-
-
-def _at_least(least: int, reason: str) -> AfterValidator:
+def _at_least(least: int, reason: str, reason_zh: str) -> AfterValidator:
     def check(value: int) -> int:
         if value < least:
-            raise ValueError(f"must be at least {least}: {reason}")
+            raise SettingFault(f"must be at least {least}: {reason}", f"不能小于 {least}：{reason_zh}")
         return value
 
     return AfterValidator(check)
@@ -396,15 +390,12 @@ class RetentionConfig(Section):
     """How long finished rows are kept, in days."""
 
     events_days: Annotated[
-        int, _at_least(1, "Feishu repeats an event for up to 7 hours"), Field(le=CENTURY_DAYS)
+        int,
+        _at_least(1, "Feishu repeats an event for up to 7 hours", "飞书会在 7 小时内重复推送事件"),
+        Field(le=CENTURY_DAYS),
     ] = 30
     deliveries_days: Annotated[
-        int, _at_least(30, "a card can be pressed and updated for 14 days"), Field(le=CENTURY_DAYS)
+        int,
+        _at_least(30, "a card can be pressed and updated for 14 days", "卡片在 14 天内可以点击和更新"),
+        Field(le=CENTURY_DAYS),
     ] = 90
-
-
-class LogConfig(Section):
-    """Log output."""
-
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["text", "json"] = "text"

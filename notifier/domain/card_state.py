@@ -57,6 +57,8 @@ class PostedCard:
     """True if the card offered a balance in the private chat of a person who is no longer the referrer of the
     account. Later changes must not be shown to that person.
     """
+    is_correction: bool = False
+    """Whether the card replaces an earlier one, which it says."""
     digest: Digest | None = None
     """The digest that the card shows; None: it shows notices."""
     panel: DigestPanel | None = None

@@ -136,6 +136,8 @@ class Delivery:
     """Key of the first event that it reports; None: no event."""
     event_at: Millis | None = None
     """When that event was stored, Unix milliseconds."""
+    corrects: int | None = None
+    """Row id of the delivery whose card it replaces, which its card says; None: it is no correction."""
 
     @property
     def uuid(self) -> str:

@@ -76,13 +76,13 @@ def from_units(units: int) -> Decimal:
 
 
 def describe_amounts(amounts: Amounts) -> str:
-    """Return the amounts for operators, such as "350.50 CNY, 120 points"."""
-    figures = (f"{_shortest(amount)} {asset.currency or asset.kind}" for asset, amount in amounts.items())
+    """Return the amounts for logs and JSON, such as "350.50 CNY, 120 points"."""
+    figures = (f"{format_amount(amount)} {asset.currency or asset.kind}" for asset, amount in amounts.items())
     return ", ".join(figures) or "nothing"
 
 
-def _shortest(amount: Decimal) -> str:
-    """At least two decimals, unless the amount is whole."""
+def format_amount(amount: Decimal) -> str:
+    """Return the amount with at least two decimals, unless the amount is whole."""
     if amount == amount.to_integral_value():
         return f"{amount:.0f}"
     return f"{amount:.2f}" if amount == round(amount, 2) else f"{amount:f}"

@@ -10,11 +10,12 @@ from decimal import Decimal
 from urllib.parse import quote
 
 from notifier.domain.money import Asset, Kind
+from notifier.domain.scopes import SCOPES, Feature
 from notifier.errors import OutcomeUnknown
 from notifier.feishu.api import FeishuApi
 
 PATH = "/open-apis/hire/v1/external_referral_rewards"
-SCOPE = "hire:external_referral_reward"
+SCOPE = SCOPES[Feature.TEST_REWARDS]
 OTHER_RULE, CONFIRMED = 5, 2
 """rule_type and stage."""
 POINTS_BONUS, CASH_BONUS = 1, 2

@@ -3,6 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+from notifier.domain.card import Bilingual
+from notifier.operations.formatting import pad
+from notifier.operations.language import say
+
+NOTHING = Bilingual(zh="", en="")
+OK = Bilingual(zh="正常", en="ok")
+PROBLEM = Bilingual(zh="问题", en="PROBLEM")
+UNKNOWN = Bilingual(zh="无法检查", en="UNKNOWN")
+SIGN_WIDTH = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
@@ -12,8 +22,8 @@ class CheckResult:
     """
 
     is_ok: bool
-    subject: str
-    next_step: str = ""
+    subject: Bilingual
+    next_step: Bilingual = NOTHING
     is_checkable: bool = True
 
     @property
@@ -27,7 +37,7 @@ class CheckResult:
         return {"state": state, "subject": self.subject, "next_step": self.next_step}
 
     def as_line(self) -> str:
-        """Return the result as one line, with the next step after a problem."""
-        label = ("ok      " if self.is_ok else "PROBLEM ") if self.is_checkable else "UNKNOWN "
-        next_step = f" -> {self.next_step}" if self.next_step else ""
-        return f"{label} {self.subject}{next_step}"
+        """Return the result as one line in the language of the locale, with the next step after a problem."""
+        sign = (OK if self.is_ok else PROBLEM) if self.is_checkable else UNKNOWN
+        next_step = f" -> {say(self.next_step)}" if self.next_step.en else ""
+        return f"{pad(say(sign), SIGN_WIDTH)} {say(self.subject)}{next_step}"

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.cards.templating import builder
 from notifier.cards.templating.builder import is_pinned, is_reference
@@ -12,10 +12,11 @@ from notifier.clock import Clock, from_millis, to_millis
 from notifier.config.loader import WELL_KNOWN_VARIABLES, LoadedConfig
 from notifier.config.sections import Transport
 from notifier.config.settings import Config, suggest_name
+from notifier.domain.card import Bilingual
+from notifier.domain.scopes import CREDENTIALS_MENU
 from notifier.errors import TemplateBroken
-from notifier.feishu.card_rules import card_problems
 from notifier.flow.digests.schedule import next_due
-from notifier.operations.check_result import CheckResult
+from notifier.operations.check_result import NOTHING, CheckResult
 from notifier.operations.environment_checks import check_environment
 from notifier.operations.sample_cards import list_samples, make_sample
 from notifier.operations.templates import own_templates
@@ -38,20 +39,6 @@ KNOWN_FILES = [
 """Files of the company's folder that the service uses by their name."""
 
 
-def list_templates(config: Config) -> list[str]:
-    """List the names of all templates, shipped and custom."""
-    return CardTemplates(config.cards.template_dir).names()
-
-
-def render_sample(config: Config, template: str, sample_name: str | None) -> dict[str, Any]:
-    """Render a template. sample_name: None for the first that fits. Raises TemplateBroken, ConfigError."""
-    samples = list_samples(template)
-    templates = CardTemplates(config.cards.template_dir)
-    with templates.using_texts():
-        card = make_sample(sample_name or samples[0], config, allowed=samples)
-    return templates.render(template, {"card": card})
-
-
 def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
     """Check the loaded configuration, the credentials, every template with every sample, and the machine."""
     return [*check_configuration(loaded, clock), *check_environment(loaded)]
@@ -60,9 +47,13 @@ def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
 def check_configuration(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
     """The same without the machine."""
     config = loaded.config
-    file = str(loaded.file) if loaded.file else "no file; defaults and the environment"
+    file = str(loaded.file) if loaded.file else ""
+    subject = Bilingual(
+        zh=f"配置：{file or '没有文件，使用默认值和环境变量'}",
+        en=f"configuration: {file or 'no file; defaults and the environment'}",
+    )
     results = [
-        CheckResult(is_ok=True, subject=f"configuration: {file}"),
+        CheckResult(is_ok=True, subject=subject),
         *_origins(loaded),
         *_credentials(config),
     ]
@@ -90,8 +81,14 @@ def _limits(config: Config) -> Iterable[CheckResult]:
             yield CheckResult(
                 is_ok=False,
                 is_checkable=False,
-                subject=f"{section}.{name}: {value:g} is higher than the {documented} that Feishu documents",
-                next_step="keep it only if Feishu has granted your tenant more",
+                subject=Bilingual(
+                    zh=f"{section}.{name}：{value:g} 高于飞书文档中的 {documented}",
+                    en=f"{section}.{name}: {value:g} is higher than the {documented} that Feishu documents",
+                ),
+                next_step=Bilingual(
+                    zh="只有飞书为你的企业提高了上限时才保留",
+                    en="keep it only if Feishu has granted your tenant more",
+                ),
             )
 
 
@@ -103,22 +100,41 @@ def _digests(config: Config, clock: Clock) -> Iterable[CheckResult]:
             next_run = next_due(plan, to_millis(now))
         except ValueError as error:
             yield CheckResult(
-                is_ok=False, subject=f"digest {plan.name}: {error}", next_step="correct calendar.closed_on"
+                is_ok=False,
+                subject=Bilingual(
+                    zh=f"摘要 {plan.name}：找不到工作日（“{error}”）", en=f"digest {plan.name}: {error}"
+                ),
+                next_step=Bilingual(zh="修改 calendar.closed_on", en="correct calendar.closed_on"),
             )
             continue
         if next_run is None:
-            next_step = f"correct its cron expression, {plan.cron}"
-            yield CheckResult(is_ok=False, subject=f"digest {plan.name} has no next run", next_step=next_step)
+            yield CheckResult(
+                is_ok=False,
+                subject=Bilingual(
+                    zh=f"摘要 {plan.name} 没有下一次发送", en=f"digest {plan.name} has no next run"
+                ),
+                next_step=Bilingual(
+                    zh=f"修改它的 cron 表达式 {plan.cron}", en=f"correct its cron expression, {plan.cron}"
+                ),
+            )
         else:
             at = f"{from_millis(next_run.at).astimezone(plan.zone):%Y-%m-%d %H:%M}"
-            yield CheckResult(is_ok=True, subject=f"digest {plan.name}: next {at} {plan.zone}")
+            subject = Bilingual(
+                zh=f"摘要 {plan.name}：下一次 {at} {plan.zone}",
+                en=f"digest {plan.name}: next {at} {plan.zone}",
+            )
+            yield CheckResult(is_ok=True, subject=subject)
 
 
 def _origins(loaded: LoadedConfig) -> Iterable[CheckResult]:
     for path, variable in loaded.origins.items():
-        yield CheckResult(is_ok=True, subject=f"{path} comes from {variable}")
+        subject = Bilingual(zh=f"{path} 来自 {variable}", en=f"{path} comes from {variable}")
+        yield CheckResult(is_ok=True, subject=subject)
     for variable, winner in loaded.overridden.items():
-        yield CheckResult(is_ok=True, subject=f"{variable} is set too, but {winner} wins")
+        subject = Bilingual(
+            zh=f"也设置了 {variable}，但以 {winner} 为准", en=f"{variable} is set too, but {winner} wins"
+        )
+        yield CheckResult(is_ok=True, subject=subject)
 
 
 def _credentials(config: Config) -> Iterable[CheckResult]:
@@ -129,8 +145,16 @@ def _credentials(config: Config) -> Iterable[CheckResult]:
         name = WELL_KNOWN_VARIABLES["feishu", key][0]
         yield CheckResult(
             is_ok=bool(value),
-            subject=f"feishu.{key} is {'set' if value else 'missing'}",
-            next_step="" if value else f"set {name} in the environment (developer console, page Credentials)",
+            subject=Bilingual(
+                zh=f"feishu.{key} {'已设置' if value else '没有设置'}",
+                en=f"feishu.{key} is {'set' if value else 'missing'}",
+            ),
+            next_step=NOTHING
+            if value
+            else Bilingual(
+                zh=f"设置环境变量 {name}，值见开发者后台“{CREDENTIALS_MENU.zh}”",
+                en=f"set {name} in the environment (developer console, page {CREDENTIALS_MENU.en})",
+            ),
         )
 
 
@@ -140,7 +164,11 @@ def _webhook(config: Config) -> Iterable[CheckResult]:
     if config.feishu.transport is Transport.WEBHOOK:
         names = ("encrypt_key", "verification_token")
         shown = [name for name in names if getattr(webhook, name).get_secret_value()]
-        subject = f"webhook: {webhook.listen}{webhook.path}, checked by {' and '.join(shown)}"
+        place = f"{webhook.listen}{webhook.path}"
+        subject = Bilingual(
+            zh=f"webhook：{place}，校验方式 {'、'.join(shown)}",
+            en=f"webhook: {place}, checked by {' and '.join(shown)}",
+        )
         yield CheckResult(is_ok=True, subject=subject)
 
 
@@ -153,19 +181,24 @@ def _store(config: Config) -> CheckResult:
         return CheckResult(
             is_ok=True,
             is_checkable=not backend.is_shared,
-            subject=f"database: {place}",
-            next_step="`notifier doctor` connects to it" if backend.is_shared else "",
+            subject=Bilingual(zh=f"数据库：{place}", en=f"database: {place}"),
+            next_step=Bilingual(zh="`notifier doctor` 会连接它", en="`notifier doctor` connects to it")
+            if backend.is_shared
+            else NOTHING,
         )
     existing = next(place for place in (path, *path.parents) if place.exists())
     if (existing.is_file() and existing != path) or not os.access(existing, os.W_OK):
         return CheckResult(
             is_ok=False,
-            subject=f"store.url: {path} cannot be written",
-            next_step="name a folder you may write to",
+            subject=Bilingual(zh=f"store.url：{path} 不可写", en=f"store.url: {path} cannot be written"),
+            next_step=Bilingual(zh="改为可写的目录", en="name a folder you may write to"),
         )
-    return CheckResult(
-        is_ok=True, subject=f"database: {path}{'' if existing == path else ' (will be created)'}"
+    is_new = existing != path
+    subject = Bilingual(
+        zh=f"数据库：{path}{'（将创建）' if is_new else ''}",
+        en=f"database: {path}{' (will be created)' if is_new else ''}",
     )
+    return CheckResult(is_ok=True, subject=subject)
 
 
 def is_writable_folder(path: Path) -> bool:
@@ -190,11 +223,16 @@ def _templates(config: Config) -> list[CheckResult]:
 def _texts(templates: CardTemplates, config: Config) -> Iterable[CheckResult]:
     """Name every fault in the company's texts."""
     for fault in templates.texts.faults:
-        step = "correct it; until then the shipped text is used"
-        yield CheckResult(is_ok=False, subject=f"text {fault}", next_step=step)
+        step = Bilingual(
+            zh="请修改；在此之前使用自带文字", en="correct it; until then the shipped text is used"
+        )
+        yield CheckResult(
+            is_ok=False, subject=Bilingual(zh=f"文字 {fault.zh}", en=f"text {fault}"), next_step=step
+        )
     for name in own_templates.list_own_texts(config):
         if not any(fault.file == name for fault in templates.texts.faults):
-            yield CheckResult(is_ok=True, subject=f"texts {name} (own)")
+            subject = Bilingual(zh=f"文字 {name}（自定义）", en=f"texts {name} (own)")
+            yield CheckResult(is_ok=True, subject=subject)
 
 
 def _unused_files(folder: Path | None, known: list[str]) -> list[str]:
@@ -229,42 +267,66 @@ def _read_or_nothing(path: Path) -> str:
 
 
 def _unused(name: str) -> CheckResult:
+    hint = suggest_name(name, KNOWN_FILES)
     return CheckResult(
         is_ok=False,
-        subject=f"template {name} is never used{suggest_name(name, KNOWN_FILES)}",
-        next_step="give it the name of the shipped template that it replaces, or remove it",
+        subject=Bilingual(zh=f"模板 {name} 从未使用{hint.zh}", en=f"template {name} is never used{hint.en}"),
+        next_step=Bilingual(
+            zh="改成要替换的内置模板的名称，或删除它",
+            en="give it the name of the shipped template that it replaces, or remove it",
+        ),
     )
 
 
 def _template(templates: CardTemplates, name: str, config: Config) -> CheckResult:
     """Render every sample. All problems are reported, each once."""
     samples = list_samples(name)
-    found: dict[str, str] = {}
+    found: dict[Bilingual, str] = {}
     for sample_name in samples:
         try:
             with templates.using_texts():
                 card = templates.render(name, {"card": make_sample(sample_name, config)})
-        except (TemplateBroken, OSError) as error:
-            found.setdefault(str(error), sample_name)
+        except TemplateBroken as error:
+            found.setdefault(Bilingual(zh=error.zh, en=str(error)), sample_name)
+            continue
+        except OSError as error:
+            found.setdefault(Bilingual(zh=f"无法读取（“{error}”）", en=str(error)), sample_name)
             continue
         for problem in [] if is_reference(card) else card_problems(card):
-            found.setdefault(f"{name} (sample {sample_name}): {problem.path}: {problem.message}", sample_name)
+            text = Bilingual(
+                zh=f"{name}（样例 {sample_name}）：{problem.path}：飞书不会接受"
+                f"（“{problem.message}”，规则 {problem.rule}）",
+                en=f"{name} (sample {sample_name}): {problem.path}: {problem.message} [{problem.rule}]",
+            )
+            found.setdefault(text, sample_name)
     if found:
-        said = "; ".join(list(found)[:MAX_PROBLEMS])
-        more = f"; and {len(found) - MAX_PROBLEMS} more" if len(found) > MAX_PROBLEMS else ""
-        first = next(iter(found.values()))
+        shown, more = list(found)[:MAX_PROBLEMS], len(found) - MAX_PROBLEMS
+        first = f"notifier preview {name} --sample {next(iter(found.values()))}"
         return CheckResult(
             is_ok=False,
-            subject=f"template {said}{more}",
-            next_step=f"see it with: notifier preview {name} --sample {first}",
+            subject=Bilingual(
+                zh=f"模板 {'；'.join(each.zh for each in shown)}{f'；还有 {more} 个' if more > 0 else ''}",
+                en=f"template {'; '.join(each.en for each in shown)}{f'; and {more} more' if more > 0 else ''}",
+            ),
+            next_step=Bilingual(
+                zh=f"查看：{first}；`notifier lint` 会指出所在行",
+                en=f"see it with: {first}; `notifier lint` names the line",
+            ),
         )
     file = templates.builder_file(name)
     if file is not None and is_reference(card) and not is_pinned(card):
         return CheckResult(
             is_ok=False,
-            subject=f"template {file}: has no template_version_name; every publication changes cards at once",
-            next_step="add the version that you have tested",
+            subject=Bilingual(
+                zh=f"模板 {file} 没有 template_version_name，每次发布都会立即改变所有卡片",
+                en=f"template {file}: has no template_version_name; every publication changes cards at once",
+            ),
+            next_step=Bilingual(zh="写上已测试过的版本", en="add the version that you have tested"),
         )
-    return CheckResult(
-        is_ok=True, subject=f"template {file or name} ({templates.source_of(name)}), {len(samples)} samples"
+    source, count = templates.source_of(name), len(samples)
+    source_zh = {"own": "自定义", "shipped": "内置"}[source]
+    subject = Bilingual(
+        zh=f"模板 {file or name}（{source_zh}），{count} 个样例",
+        en=f"template {file or name} ({source}), {count} samples",
     )
+    return CheckResult(is_ok=True, subject=subject)

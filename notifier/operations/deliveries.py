@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from notifier.cards.balance_text import reroute_reason
 from notifier.clock import Clock, Millis, to_millis
 from notifier.operations.formatting import format_ago, format_iso, format_table, label
-from notifier.operations.language import Language, get_language, localized
+from notifier.operations.language import Language, get_language, localized, say
+from notifier.operations.stored_texts import DELIVERY_STATES, name_state, name_variant, show_stored
 from notifier.store.deliveries import delivery_admin
 from notifier.store.deliveries.delivery_admin import DeliveryDetails, DeliveryRow
 from notifier.store.engine.database import Database
@@ -39,13 +41,13 @@ def _row_json(row: DeliveryRow) -> dict[str, Any]:
 
 
 def _row_cells(row: DeliveryRow, now: Millis) -> tuple[str, ...]:
-    reason = row.last_error or ""
+    reason = show_stored(row.last_error, row.last_code)
     return (
         str(row.id),
-        row.state,
+        name_state(row.state, DELIVERY_STATES),
         f"{row.target} {row.receive_id}".strip(),
         row.account_id,
-        row.variant,
+        name_variant(row.variant),
         str(row.attempts),
         format_ago(row.updated_at, now),
         reason if len(reason) <= 60 else f"{reason[:59]}…",
@@ -67,8 +69,9 @@ def show_delivery(database: Database, delivery_id: int, *, as_json: bool) -> str
 
 def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
     row = found.row
-    card = localized(f"{row.variant} card", f"{row.variant} 版本的卡片")
-    yield f"{label('delivery', '投递')}{row.id}, {row.state}, {card}"
+    card = localized(f"{row.variant} card", f"{name_variant(row.variant)}卡片")
+    state = name_state(row.state, DELIVERY_STATES)
+    yield f"{label('delivery', '投递')}{row.id}, {state}, {card}"
     yield f"{label('to', '收件人')}{row.target} {row.receive_id}".rstrip()
     changes = localized(
         f"{found.notices} change{'s' if found.notices != 1 else ''}", f"{found.notices} 次变动"
@@ -80,34 +83,46 @@ def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
         yield f"{label('due', '计划发送')}{format_iso(row.due_at)}"
     if found.rerouted_from:
         original = localized(f"delivery {found.rerouted_from}", f"投递 {found.rerouted_from}")
-        yield f"{label('instead of', '代替')}{original}: {found.reroute_reason}"
+        yield f"{label('instead of', '代替')}{original}{localized(': ', '：')}{_reroute(found.reroute_reason)}"
     elif found.reroute_reason:
-        yield f"{label('rerouted', '改发')}{found.reroute_reason}"
+        yield f"{label('rerouted', '改发')}{_reroute(found.reroute_reason)}"
+    if found.corrects:
+        yield label("corrects", "更正") + localized(f"delivery {found.corrects}", f"投递 {found.corrects}")
     if row.message_id:
         yield label("message", "消息") + localized(
             f"{row.message_id} in {found.chat_id}", f"{row.message_id}（{found.chat_id}）"
         )
     if found.degraded_reason:
         yield label("degraded", "降级") + localized(
-            f"because {found.degraded_reason}", f"原因：{found.degraded_reason}"
+            f"because {found.degraded_reason}", f"原因：{show_stored(found.degraded_reason)}"
         )
     if row.last_error:
         code = localized(f" (code {row.last_code})", f"（错误码 {row.last_code}）") if row.last_code else ""
-        yield f"{label('reason', '原因')}{row.last_error}{code}"
+        yield f"{label('reason', '原因')}{show_stored(row.last_error, row.last_code)}{code}"
     for number, each in enumerate(found.attempts, start=1):
         duration = (
             localized(f"{each.ended_at - each.started_at} ms", f"{each.ended_at - each.started_at} 毫秒")
             if each.ended_at is not None
             else localized("no end yet", "尚未结束")
         )
-        summary = " ".join(
-            part for part in (each.outcome, each.reason, each.log_id and f"[log id {each.log_id}]") if part
+        parts = (
+            each.outcome and name_state(each.outcome, DELIVERY_STATES),
+            show_stored(each.reason, each.code),
+            each.log_id and f"[log id {each.log_id}]",
         )
+        summary = " ".join(part for part in parts if part)
         attempt = label(f"try {number}", f"第 {number} 次")
         yield f"{attempt}{format_iso(each.started_at)}, {duration}, uuid {each.uuid}: {summary}"
     if found.body:
         yield localized("content", "内容")
         yield _indented(found.body)
+
+
+def _reroute(stored: str | None) -> str:
+    """Why a delivery goes to the fallback group. stored: as RerouteReason.with_details returns it."""
+    if stored is None:
+        return ""
+    return localized(stored, f"{say(reroute_reason(stored))}（“{stored}”）")
 
 
 def _indented(body: str) -> str:

@@ -17,6 +17,7 @@ from notifier.config.settings import Config
 from notifier.domain.account import Referrer
 from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest, DigestPlan
+from notifier.domain.digest_card import DigestCard
 from notifier.domain.digest_panel import DigestPanel, Option
 from notifier.domain.period import Period, so_far
 from notifier.errors import ConfigError
@@ -84,7 +85,9 @@ def resolve_period(plan: DigestPlan, text: str, clock: Clock) -> Period:
     try:
         return so_far(period_of(plan, day), now)
     except ValueError as error:
-        raise ConfigError(f"--for: {text!r}: {error}") from error
+        raise ConfigError(
+            f"--for: {text!r}: {error}", zh=f"--for：{text!r} 的周期无效（“{error}”）"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,9 +186,8 @@ def compute_figures(
     )
 
 
-def render_preview(config: Config, digest: Digest, clock: Clock) -> Mapping[str, Any]:
-    """Render the card with buttons that have no effect. Raises TemplateBroken."""
-    renderer = make_renderer(config, clock)
+def make_preview_card(config: Config, digest: Digest, clock: Clock) -> DigestCard:
+    """Return what the card shows, with buttons that have no effect."""
     holders_offered = (
         [each for each in digest.holders if _has_offer(config, each.amounts)]
         if digest.offers_withdrawal
@@ -204,15 +206,20 @@ def render_preview(config: Config, digest: Digest, clock: Clock) -> Mapping[str,
     panel = DigestPanel(
         one="preview" if options else "", all="preview" if len(options) > 1 else "", options=options
     )
-    return renderer.card(CardVariant.FULL, renderer.digest(digest, panel))
+    return make_renderer(config, clock).digest(digest, panel)
 
 
-def render_personal_preview(
+def render_preview(config: Config, card: DigestCard, clock: Clock) -> Mapping[str, Any]:
+    """Render a card. Raises TemplateBroken."""
+    return make_renderer(config, clock).card(CardVariant.FULL, card)
+
+
+def make_personal_preview_card(
     database: Database, config: Config, plan: DigestPlan, period: Period, clock: Clock, account_id: str | None
-) -> tuple[Mapping[str, Any], list[dict[str, str]]]:
-    """Render one referrer's card and list the people on it. account_id: None for the first account with a change.
+) -> tuple[DigestCard, list[dict[str, str]]]:
+    """Return what one referrer's card shows, and list the people on it.
 
-    Raises ConfigError if there is no such account.
+    account_id: None for the first account with a change. Raises ConfigError if there is no such account.
     """
     right = DigestRunKey(
         digest=plan.name, period=period, recipient=REFERRERS, created_at=to_millis(clock.now())
@@ -233,7 +240,7 @@ def render_personal_preview(
         owner, key = accounts.get_ownership(connection, ref), accounts.get_account_key(connection, ref)
     renderer = make_renderer(config, clock)
     digest = own_digest(plan, right, {row.asset: row.flow for row in rows})
-    card = renderer.card(CardVariant.FULL, renderer.digest(digest, ownership=owner, account=key.account_id))
+    card = renderer.digest(digest, ownership=owner, account=key.account_id)
     return card, _as_names([owner.referrer] if owner is not None and owner.referrer is not None else [])
 
 

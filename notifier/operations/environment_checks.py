@@ -13,7 +13,8 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from notifier.config.loader import LoadedConfig
-from notifier.operations.check_result import CheckResult
+from notifier.domain.card import Bilingual
+from notifier.operations.check_result import NOTHING, CheckResult
 from notifier.store.engine.backends import find_backend
 from notifier.store.engine.sqlite.ownership import SIDE_FILES, name_of
 
@@ -41,17 +42,24 @@ def _time_zone(environ: Mapping[str, str]) -> CheckResult:
     except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
         is_known = False
     note = "" if is_known else ", which is no IANA zone; the notifier does not use it"
-    return CheckResult(is_ok=True, subject=f"time zone of the machine: {zone or 'default'}{note}")
+    note_zh = "" if is_known else "，不是 IANA 时区；服务不使用它"
+    subject = Bilingual(
+        zh=f"本机时区：{zone or '默认'}{note_zh}", en=f"time zone of the machine: {zone or 'default'}{note}"
+    )
+    return CheckResult(is_ok=True, subject=subject)
 
 
 def _encoding() -> CheckResult:
     encoding = locale.getpreferredencoding(do_setlocale=False)
     return CheckResult(
         is_ok=encoding.lower().replace("-", "") == "utf8",
-        subject=f"encoding of the machine: {encoding}",
-        next_step=""
+        subject=Bilingual(zh=f"本机编码：{encoding}", en=f"encoding of the machine: {encoding}"),
+        next_step=NOTHING
         if encoding.lower() == "utf-8"
-        else "set LANG=C.UTF-8, so that exports and logs show every name",
+        else Bilingual(
+            zh="设置 LANG=C.UTF-8，以便导出文件和日志能显示所有姓名",
+            en="set LANG=C.UTF-8, so that exports and logs show every name",
+        ),
     )
 
 
@@ -62,8 +70,16 @@ def _proxies(environ: Mapping[str, str]) -> Iterable[CheckResult]:
             host = urlsplit(value).hostname
             yield CheckResult(
                 is_ok=host is not None,
-                subject=f"{name} is set: calls to Feishu's API go through {host or 'an address that is not valid'}",
-                next_step="" if host else f"correct {name}, such as http://proxy.example.com:3128",
+                subject=Bilingual(
+                    zh=f"已设置 {name}：调用飞书接口时经过 {host or '一个无效的地址'}",
+                    en=f"{name} is set: calls to Feishu's API go through {host or 'an address that is not valid'}",
+                ),
+                next_step=NOTHING
+                if host
+                else Bilingual(
+                    zh=f"改正 {name}，例如 http://proxy.example.com:3128",
+                    en=f"correct {name}, such as http://proxy.example.com:3128",
+                ),
             )
 
 
@@ -76,11 +92,14 @@ def _files(loaded: LoadedConfig) -> Iterable[CheckResult]:
     found = [path for path in files if path.is_file()]
     wide = [path for path in found if path.stat().st_mode & 0o077]
     if wide:
-        names = " ".join(str(path) for path in wide)
+        names = ", ".join(path.name for path in wide)
+        command = f"chmod 600 {' '.join(str(path) for path in wide)}"
         yield CheckResult(
             is_ok=False,
-            subject=f"others on this machine can read {', '.join(path.name for path in wide)}",
-            next_step=f"chmod 600 {names}",
+            subject=Bilingual(
+                zh=f"本机其他用户可以读取 {names}", en=f"others on this machine can read {names}"
+            ),
+            next_step=Bilingual(zh=command, en=command),
         )
     foreign = [path for path in found if path.stat().st_uid != os.geteuid() and not os.access(path, os.W_OK)]
     for path in foreign:
@@ -88,11 +107,13 @@ def _files(loaded: LoadedConfig) -> Iterable[CheckResult]:
             owner, user = name_of(path.stat().st_uid), name_of(os.geteuid())
             yield CheckResult(
                 is_ok=False,
-                subject=f"{path} belongs to {owner}",
-                next_step=f"chown {user} {path}, or run as {owner}",
+                subject=Bilingual(zh=f"{path} 属于 {owner}", en=f"{path} belongs to {owner}"),
+                next_step=Bilingual(
+                    zh=f"chown {user} {path}，或以 {owner} 运行", en=f"chown {user} {path}, or run as {owner}"
+                ),
             )
     if not wide and not foreign:
-        yield CheckResult(is_ok=True, subject="files: owner and modes")
+        yield CheckResult(is_ok=True, subject=Bilingual(zh="文件的所有者和权限", en="files: owner and modes"))
 
 
 def _holds_secrets(loaded: LoadedConfig) -> bool:
@@ -129,10 +150,15 @@ def check_space(loaded: LoadedConfig) -> Iterable[CheckResult]:
         return
     yield CheckResult(
         is_ok=free >= LEAST_FREE_BYTES,
-        subject=f"free space for the database: {free // 2**20} MB",
-        next_step=""
+        subject=Bilingual(
+            zh=f"数据库所在磁盘剩余 {free // 2**20} MB", en=f"free space for the database: {free // 2**20} MB"
+        ),
+        next_step=NOTHING
         if free >= LEAST_FREE_BYTES
-        else f"make room on the disk of the database: at least {LEAST_FREE_BYTES // 2**20} MB",
+        else Bilingual(
+            zh=f"清理数据库所在的磁盘，至少留出 {LEAST_FREE_BYTES // 2**20} MB",
+            en=f"make room on the disk of the database: at least {LEAST_FREE_BYTES // 2**20} MB",
+        ),
     )
 
 
@@ -143,7 +169,12 @@ def _temporary_files() -> CheckResult:
     except OSError as error:
         return CheckResult(
             is_ok=False,
-            subject=f"temporary files: {error.strerror}",
-            next_step="set TMPDIR to a folder that the notifier may write",
+            subject=Bilingual(zh=f"临时文件：{error.strerror}", en=f"temporary files: {error.strerror}"),
+            next_step=Bilingual(
+                zh="把 TMPDIR 设为服务可写的目录", en="set TMPDIR to a folder that the notifier may write"
+            ),
         )
-    return CheckResult(is_ok=True, subject=f"temporary files: {tempfile.gettempdir()}")
+    folder = tempfile.gettempdir()
+    return CheckResult(
+        is_ok=True, subject=Bilingual(zh=f"临时文件：{folder}", en=f"temporary files: {folder}")
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from notifier.clock import Clock, to_millis
 from notifier.operations.formatting import format_ago, format_iso, format_table, label
 from notifier.operations.language import Language, get_language, localized
+from notifier.operations.stored_texts import EVENT_STATES, name_state, show_stored
 from notifier.store import inbox
 from notifier.store.engine.database import Database
 from notifier.store.inbox import InboxState, StoredEvent
@@ -39,11 +40,11 @@ def list_events(database: Database, clock: Clock, *, states: Sequence[str], limi
         [
             (
                 str(each.id),
-                each.state,
+                name_state(each.state, EVENT_STATES),
                 format_ago(each.received_at, now),
                 each.event_type,
                 each.event_key,
-                each.reason or "",
+                show_stored(each.reason),
             )
             for each in found
         ],
@@ -59,11 +60,11 @@ def show_event(database: Database, entry_id: int, *, as_json: bool) -> str | Non
     payload = event.payload.decode(errors="replace")
     if as_json:
         return json.dumps({**_to_json(event), "payload": payload}, ensure_ascii=False, indent=2)
-    lines = [
-        f"{label(name, LABELS_ZH[name])}{value}"
-        for name, value in _to_json(event).items()
-        if value is not None
-    ]
+    shown = _to_json(event) | {
+        "state": name_state(event.state, EVENT_STATES),
+        "reason": show_stored(event.reason) or None,
+    }
+    lines = [f"{label(name, LABELS_ZH[name])}{value}" for name, value in shown.items() if value is not None]
     return "\n".join([*lines, "", _indent_json(payload)])
 
 

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from notifier.clock import Millis, from_millis
+from notifier.domain.money import Amounts, format_amount
 from notifier.operations.language import Language, localized
 
 LABEL_WIDTH = 14
@@ -33,6 +34,15 @@ def format_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         "  ".join(pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [heads, *rows]
     )
+
+
+def format_amounts(amounts: Amounts) -> str:
+    """Format amounts in the language of the locale, such as "350.50 CNY, 120 points"."""
+    figures = (
+        f"{format_amount(amount)} {asset.currency or localized('points', '积分')}"
+        for asset, amount in amounts.items()
+    )
+    return localized(", ", "，").join(figures) or localized("nothing", "无")
 
 
 def format_counts(counts: dict[str, int]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from notifier.domain.card import Bilingual
+from notifier.errors import NotifierError
 
 
 class Language(StrEnum):
@@ -23,6 +24,11 @@ def get_language(environ: Mapping[str, str] = os.environ) -> Language:
 def say(text: Bilingual, language: Language | None = None) -> str:
     """Returns the text in a language. None: that of the locale."""
     return text.zh if (language or get_language()) is Language.ZH else text.en
+
+
+def say_error(error: NotifierError, language: Language | None = None) -> str:
+    """Return the message of an error in a language. None: that of the locale."""
+    return localized(str(error), error.zh, language)
 
 
 def localized(en: str, zh: str, language: Language | None = None) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -10,11 +11,14 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Clock, Millis, to_millis
 from notifier.config.settings import Config
 from notifier.domain.contact_data import one_line
+from notifier.domain.money import Amounts, Asset, Kind, describe_amounts
 from notifier.domain.payout import Payout, PayoutReport, PayoutReportOutcome, PayoutState
 from notifier.errors import ConfigError
 from notifier.flow.withdrawals.apply_payout_report import apply_payout_report
-from notifier.operations.formatting import format_ago, format_iso, format_table, label
+from notifier.operations.formatting import format_ago, format_amounts, format_iso, format_table, label
 from notifier.operations.language import Language, get_language, localized
+from notifier.operations.stored_texts import PAYOUT_STATES, name_state, show_stored
+from notifier.operations.withdrawals import format_trail_line
 from notifier.runtime import factories
 from notifier.store import audit, payouts
 from notifier.store.audit import AuditAction
@@ -54,9 +58,9 @@ def show_payout(database: Database, order_id: str, *, as_json: bool) -> str | No
         rows = [asdict(row) | {"at": format_iso(row.at)} for row in trail]
         return _json(_as_json(found) | {"audit": rows})
     lines = [
-        f"{label('payout', '付款')}{found.order_id}, {found.state}",
+        f"{label('payout', '付款')}{found.order_id}, {name_state(found.state, PAYOUT_STATES)}",
         f"{label('account', '账户')}{found.account.account_id}",
-        f"{label('amounts', '金额')}{amounts_text(found)}",
+        f"{label('amounts', '金额')}{format_amounts(get_amounts(found))}",
         f"{label('withdrawn', '提现时间')}{json.loads(found.body)['withdrawn_at']}",
         f"{label('tries', '次数')}{found.attempts}",
     ]
@@ -68,10 +72,10 @@ def show_payout(database: Database, order_id: str, *, as_json: bool) -> str | No
     ):
         lines += [f"{label(name, name_zh)}{format_iso(at)}"] if at is not None else []
     lines += [f"{label('reference', '流水号')}{found.reference}"] if found.reference else []
-    lines += [f"{label('reason', '原因')}{found.reason}"] if found.reason else []
+    lines += [f"{label('reason', '原因')}{show_stored(found.reason)}"] if found.reason else []
     lines += [
         "",
-        *(f"  {format_iso(row.at)}  {row.action}  {row.actor or '-'}  {row.outcome}" for row in trail),
+        *(format_trail_line(row) for row in trail),
     ]
     return "\n".join(lines)
 
@@ -135,13 +139,13 @@ def _describe_mark(
         case PayoutReportOutcome.NEW:
             text = localized(
                 f"{order_id} is {status}; the referrer is notified.",
-                f"{order_id} 已记为 {status}，会通知内推人。",
+                f"{order_id} 已记为{name_state(status, PAYOUT_STATES)}，会通知内推人。",
             )
             return MarkResult(is_ok=True, text=text)
         case PayoutReportOutcome.SAME:
             text = localized(
                 f"{order_id} was {status} already; nothing changed.",
-                f"{order_id} 已经是 {status}，没有变化。",
+                f"{order_id} 已经是{name_state(status, PAYOUT_STATES)}，没有变化。",
             )
             return MarkResult(is_ok=True, text=text)
         case PayoutReportOutcome.CONFLICT:
@@ -170,7 +174,11 @@ def confirm_payout(database: Database, clock: Clock, order_id: str) -> bool:
         if payout is None or not payouts.confirm(connection, order_id, now=now):
             return False
         audit.add_manual_entry(
-            connection, order_id, payout.account_ref, f"amounts confirmed: {amounts_text(payout)}", now=now
+            connection,
+            order_id,
+            payout.account_ref,
+            f"amounts confirmed: {describe_amounts(get_amounts(payout))}",
+            now=now,
         )
         return True
 
@@ -196,22 +204,24 @@ def retry_payouts(database: Database, clock: Clock, ids: Sequence[str] | None) -
     return done, [one for one in ids if one not in done]
 
 
-def amounts_text(payout: Payout) -> str:
-    """Return the amounts of a payout for operators."""
-    amounts = json.loads(payout.body).get("amounts", [])
-    return ", ".join(f"{each['amount']} {each['currency'] or each['kind']}" for each in amounts) or "nothing"
+def get_amounts(payout: Payout) -> Amounts:
+    """Return the amounts of a payout."""
+    return {
+        Asset(Kind(each["kind"]), each["currency"] or ""): Decimal(each["amount"])
+        for each in json.loads(payout.body).get("amounts", [])
+    }
 
 
 def _cells(payout: Payout, now: Millis) -> tuple[str, ...]:
     return (
         payout.order_id,
-        payout.state,
+        name_state(payout.state, PAYOUT_STATES),
         payout.account.account_id,
-        amounts_text(payout),
+        format_amounts(get_amounts(payout)),
         format_ago(payout.created_at, now),
         str(payout.attempts),
         payout.reference,
-        payout.reason or "",
+        show_stored(payout.reason),
     )
 
 

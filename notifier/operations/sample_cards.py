@@ -9,96 +9,77 @@ from notifier.cards.templates import DIGEST_TEMPLATES, PERSONAL_TEMPLATES, WITHD
 from notifier.cards.withdrawal_text import panel, withdrawal_card
 from notifier.clock import DAY_MS, MINUTE_MS
 from notifier.config.settings import Config
-from notifier.domain.account import Referrer
-from notifier.domain.card import BalanceChangeCard, WithdrawalCard, WithdrawalPanel
+from notifier.domain.card import BalanceChangeCard, Bilingual, WithdrawalCard, WithdrawalPanel
 from notifier.domain.delivery import CardVariant
 from notifier.domain.digest_card import DigestCard
-from notifier.domain.event import AccountKey
-from notifier.domain.ledger import BalanceChange
-from notifier.domain.money import POINTS, Asset, Kind
+from notifier.domain.money import LARGEST, POINTS, Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import Payout, PayoutState
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.errors import ConfigError
+from notifier.operations.language import say
 from notifier.operations.sample_digests import DIGEST_SAMPLES, PERSONAL_SAMPLES, make_digest_sample
+from notifier.operations.samples.balance_samples import (
+    ACCOUNT,
+    AT,
+    BALANCE_CASES,
+    CNY,
+    HOSTILE_NAME,
+    JPY,
+    KWD,
+    SAMPLE_PERSON,
+    USD,
+    BalanceCase,
+)
+from notifier.operations.samples.descriptions import DESCRIPTIONS
 
-_CNY, _USD, _JPY = (Asset(Kind.CASH, code) for code in ("CNY", "USD", "JPY"))
-_ACCOUNT = AccountKey(tenant_key="sample", app_id="sample", account_id="7000000000000000001")
-_SAMPLE_PERSON = Referrer(open_id="ou_sample", name_zh="示例同事", name_en="Sample Colleague")
-_AT = 1_700_000_000_000
 _ORDER_ID = "rn-5d0c7a41b2e84f6f9a3e0d1c3f9a1c2b"
 
-
-def _change(asset: Asset, before: str, after: str) -> BalanceChange:
-    return BalanceChange(asset=asset, before=Decimal(before), after=Decimal(after))
-
-
-def _notice(*changes: BalanceChange, reason: NoticeReason = NoticeReason.CHANGE, minutes: int = 0) -> Notice:
-    return Notice(
-        key="sample", account=_ACCOUNT, reason=reason, occurred_at=_AT + minutes * MINUTE_MS, changes=changes
-    )
-
-
-_NOTICES: dict[str, tuple[Notice, ...]] = {
-    "increase": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
-    "decrease": (_notice(_change(_CNY, "1200", "900.50")),),
-    "mixed": (_notice(_change(_CNY, "0", "500"), _change(POINTS, "120", "0")),),
-    "opening": (
-        _notice(_change(_CNY, "0", "350.50"), _change(POINTS, "0", "120"), reason=NoticeReason.OPENING),
-    ),
-    "folded": (
-        _notice(_change(_CNY, "0", "500")),
-        _notice(_change(_CNY, "500", "800"), minutes=5),
-        _notice(_change(_USD, "0", "80"), _change(_JPY, "0", "12000"), minutes=9),
-    ),
-    "group": (_notice(_change(_CNY, "700", "1200")),),
-    "rerouted": (_notice(_change(_CNY, "700", "1200")),),
-    "nobody": (_notice(_change(_CNY, "700", "1200")),),
-    "withdraw": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
-    "withdrawn": (_notice(_change(_CNY, "700", "1200"), _change(POINTS, "20", "120")),),
-    "recovered": (replace(_notice(_change(_CNY, "700", "1200")), recovered=True),),
-    "hostile": (_notice(_change(Asset(Kind.CASH, "[x](http:"), "1", "2")),),
-}
-SAMPLES = tuple(_NOTICES)
+SAMPLES = tuple(BALANCE_CASES)
 """Samples for balance cards."""
 
-_BALANCES = {_CNY: Decimal(1200), POINTS: Decimal(120)}
+_BALANCES = {CNY: Decimal(1200), POINTS: Decimal(120)}
 _WITHDRAWN = Withdrawal(
     id=1,
     order_id=_ORDER_ID,
     account_ref=1,
-    account=_ACCOUNT,
+    account=ACCOUNT,
     kinds=tuple(Kind),
     state=WithdrawalState.WITHDRAWN,
     withdrawal_count=0,
-    requested_by=_SAMPLE_PERSON.open_id,
+    requested_by=SAMPLE_PERSON.open_id,
     delivery_id=1,
     agreed=_BALANCES,
     role=Role.REFERRER,
-    requested_at=_AT + MINUTE_MS,
+    requested_at=AT + MINUTE_MS,
     attempts=1,
     withdrawn=_BALANCES,
-    withdrawn_at=_AT + 62_000,
+    withdrawn_at=AT + 62_000,
 )
 
+_MANY_AMOUNTS = {
+    **_BALANCES,
+    CNY: LARGEST,
+    USD: Decimal("80.5"),
+    JPY: Decimal(12000),
+    KWD: Decimal("12.375"),
+    Asset(Kind.CASH, "QQQ"): Decimal("35.5"),
+}
 _ASKED_BY_HR = replace(_WITHDRAWN, requested_by="ou_sample_hr", role=Role.OPERATOR)
 _PAYOUT = Payout(
     id=1,
     order_id=_ORDER_ID,
     account_ref=1,
-    account=_ACCOUNT,
+    account=ACCOUNT,
     state=PayoutState.PENDING,
     body="{}",
-    created_at=_AT + 63_000,
-    due_at=_AT,
+    created_at=AT + 63_000,
+    due_at=AT,
 )
-_SENT = replace(_PAYOUT, state=PayoutState.SENT, sent_at=_AT + 64_000)
-_PAID = replace(_SENT, state=PayoutState.PAID, settled_at=_AT + 3 * DAY_MS, reference="WIRE-2026-0042")
+_SENT = replace(_PAYOUT, state=PayoutState.SENT, sent_at=AT + 64_000)
+_PAID = replace(_SENT, state=PayoutState.PAID, settled_at=AT + 3 * DAY_MS, reference="WIRE-2026-0042")
 _FAILED = replace(_PAID, state=PayoutState.FAILED, reference="", reason="收款账户已注销")
 _NOTHING_WITHDRAWN = replace(_WITHDRAWN, withdrawn=None, withdrawn_at=None)
-
-
-_HOSTILE_NAME = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **b** 🎉" + "长" * 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +100,8 @@ class _WithdrawalCase:
     """Whether the referrer has a name that tries to break the card."""
     is_superseded: bool = False
     """Whether a newer card shows the withdrawal."""
+    is_nobody: bool = False
+    """Whether Feishu names no referrer."""
 
 
 _WITHDRAWAL_CASES: dict[str, _WithdrawalCase] = {
@@ -149,9 +132,30 @@ _WITHDRAWAL_CASES: dict[str, _WithdrawalCase] = {
     ),
     "failed-hostile": _WithdrawalCase(
         withdrawal=_WITHDRAWN,
-        payout=replace(_FAILED, reference=_HOSTILE_NAME[:128], reason=_HOSTILE_NAME[:500]),
+        payout=replace(_FAILED, reference=HOSTILE_NAME[:128], reason=HOSTILE_NAME[:500]),
         hostile=True,
     ),
+    "ended": _WithdrawalCase(withdrawal=replace(_NOTHING_WITHDRAWN, state=WithdrawalState.ENDED)),
+    "stuck": _WithdrawalCase(
+        withdrawal=replace(_NOTHING_WITHDRAWN, state=WithdrawalState.REQUESTED, expected=_BALANCES),
+        reason=NoticeReason.STUCK,
+    ),
+    "payout-unknown": _WithdrawalCase(
+        withdrawal=_WITHDRAWN,
+        payout=replace(_PAYOUT, state=PayoutState.UNKNOWN),
+        reason=NoticeReason.PAYOUT_UNKNOWN,
+    ),
+    "unconfirmed": _WithdrawalCase(
+        withdrawal=replace(_WITHDRAWN, expected=_BALANCES),
+        payout=replace(_PAYOUT, state=PayoutState.UNCONFIRMED),
+        reason=NoticeReason.PAYOUT_UNCONFIRMED,
+    ),
+    "receipt-currencies": _WithdrawalCase(
+        withdrawal=replace(_ASKED_BY_HR, agreed=_MANY_AMOUNTS, withdrawn=_MANY_AMOUNTS),
+        payout=_PAYOUT,
+        audience="referrer",
+    ),
+    "receipt-nobody": _WithdrawalCase(withdrawal=_ASKED_BY_HR, payout=_PAYOUT, is_nobody=True),
 }
 WITHDRAWAL_SAMPLES = tuple(_WITHDRAWAL_CASES)
 """Samples for withdrawal cards."""
@@ -166,6 +170,17 @@ _SAMPLES_BY_TEMPLATE = {
 ALL_SAMPLES = (*SAMPLES, *WITHDRAWAL_SAMPLES, *DIGEST_SAMPLES, *PERSONAL_SAMPLES)
 
 
+def describe_sample(name: str) -> Bilingual:
+    """Return what a sample shows, in one line. Raises KeyError for an unknown name."""
+    return DESCRIPTIONS[name]
+
+
+def list_descriptions() -> list[str]:
+    """Return each sample with its description, as lines in the language of the locale."""
+    width = max(map(len, ALL_SAMPLES)) + 2
+    return [f"{name:{width}}{say(describe_sample(name))}" for name in ALL_SAMPLES]
+
+
 def list_samples(template: str) -> tuple[str, ...]:
     """List the samples of a template. A custom template gets the samples for balance cards."""
     return _SAMPLES_BY_TEMPLATE.get(template, SAMPLES)
@@ -176,11 +191,16 @@ def make_sample(
 ) -> BalanceChangeCard | WithdrawalCard | DigestCard:
     """Build the card of a sample. Raises ConfigError if the name is not allowed."""
     if name not in allowed:
-        raise ConfigError(f"--sample: there is no sample {name!r} for this. There are: {', '.join(allowed)}.")
-    if name not in _NOTICES and name not in _WITHDRAWAL_CASES:
+        raise ConfigError(
+            f"--sample: there is no sample {name!r} for this. There are: {', '.join(allowed)}.",
+            zh=f"--sample：没有可用的样例 {name!r}。现有：{', '.join(allowed)}。",
+        )
+    if name not in BALANCE_CASES and name not in _WITHDRAWAL_CASES:
         return make_digest_sample(name, config)
     card = (
-        _balance_card(name, config) if name in _NOTICES else _withdrawal_card(_WITHDRAWAL_CASES[name], config)
+        _balance_card(BALANCE_CASES[name], config)
+        if name in BALANCE_CASES
+        else _withdrawal_card(_WITHDRAWAL_CASES[name], config)
     )
     lines = config.cards
     return replace(
@@ -202,45 +222,48 @@ def _withdrawal_card(order: _WithdrawalCase, config: Config) -> WithdrawalCard:
     )
     if shown is None:
         raise LookupError("a withdrawal always has something to say")
-    person = _SAMPLE_PERSON
-    if order.hostile:
-        person = replace(person, name_zh=_HOSTILE_NAME, name_en=_HOSTILE_NAME)
+    person = None if order.is_nobody else SAMPLE_PERSON
+    if order.hostile and person is not None:
+        person = replace(person, name_zh=HOSTILE_NAME, name_en=HOSTILE_NAME)
     return withdrawal_card(
-        [Notice(key="sample", account=_ACCOUNT, reason=order.reason, occurred_at=_AT, order_id=_ORDER_ID)],
+        [Notice(key="sample", account=ACCOUNT, reason=order.reason, occurred_at=AT, order_id=_ORDER_ID)],
         now_shown=shown,
         audience=order.audience,
         referrer=person,
         reroute=order.reroute,
-        asked_at=_AT + 8 * DAY_MS,
+        asked_at=AT + 8 * DAY_MS,
     )
 
 
-def _balance_card(name: str, config: Config) -> BalanceChangeCard:
-    person: Referrer | None = _SAMPLE_PERSON
-    if name == "hostile":
-        person = replace(_SAMPLE_PERSON, name_zh=_HOSTILE_NAME, name_en=_HOSTILE_NAME)
-    if name == "nobody":
-        person = None
+def _balance_card(case: BalanceCase, config: Config) -> BalanceChangeCard:
     card = balance_change_card(
-        _NOTICES[name],
-        audience="group" if name in {"group", "rerouted", "nobody", "withdrawn", "hostile"} else "referrer",
-        referrer=person,
+        case.notices,
+        audience=case.audience,
+        referrer=case.person,
         zone=config.cards.time_zone,
-        reroute={"rerouted": "unreachable 230029: this person has resigned", "nobody": "account_unknown"}.get(
-            name
-        ),
+        reroute=case.reroute,
     )
-    return replace(card, withdrawal=_withdrawal_panel(name, config))
+    return replace(card, withdrawal=_withdrawal_panel(case, config) if case.panel else None)
 
 
-def _withdrawal_panel(name: str, config: Config) -> WithdrawalPanel | None:
-    """Return the panel with the button for one sample, and with its result for the other."""
-    if name not in {"withdraw", "withdrawn"}:
-        return None
+_PANEL_WITHDRAWALS = {
+    "offered": None,
+    "withdrawn": _WITHDRAWN,
+    "superseded": _WITHDRAWN,
+    "processing": replace(_NOTHING_WITHDRAWN, state=WithdrawalState.REQUESTED, expected=_BALANCES),
+    "refused": replace(_NOTHING_WITHDRAWN, state=WithdrawalState.REFUSED, code=1002555),
+}
+
+
+def _withdrawal_panel(case: BalanceCase, config: Config) -> WithdrawalPanel | None:
+    """Return the panel of a balance card. It offers the balance after the last change of each asset."""
+    has_button = case.panel in {"offered", "refused"}
+    holdings = {change.asset: change.after for notice in case.notices for change in notice.changes}
     return panel(
-        ref="sample" if name == "withdraw" else "",
-        holdings=_BALANCES if name == "withdraw" else {},
+        ref="sample" if has_button else "",
+        holdings=holdings if has_button else {},
         kinds=tuple(Kind),
-        withdrawal=None if name == "withdraw" else _WITHDRAWN,
+        withdrawal=_PANEL_WITHDRAWALS[case.panel],
+        is_superseded=case.panel == "superseded",
         zone=config.cards.time_zone,
     )

@@ -18,7 +18,7 @@ from notifier.domain.payout import PayoutState
 from notifier.domain.period import Span, holding, whole
 from notifier.domain.withdrawal import WithdrawalState
 
-_CNY, _USD = Asset(Kind.CASH, "CNY"), Asset(Kind.CASH, "USD")
+_CNY, _USD, _JPY, _KWD, _UNKNOWN = (Asset(Kind.CASH, code) for code in ("CNY", "USD", "JPY", "KWD", "QQQ"))
 _DAY = date(2023, 11, 14)
 _CREATED_AT = 1_700_010_420_000
 _HOSTILE = "<at id=all></at>[x](http://x.invalid) {{ 7*7 }} \"'\n\\ \u202eabc **b** =1+1"
@@ -163,6 +163,25 @@ _FINISHED = DigestPanel(
         withdrawn=1,
     ),
 )
+_CURRENCY_FLOWS = {
+    _USD: _flow("100", "180.5", rewards="80.5"),
+    _JPY: _flow("3000", "15000", rewards="12000"),
+    _KWD: _flow("1.25", "12.375", rewards="11.125"),
+    _UNKNOWN: _flow("10", "35.5", rewards="25.5"),
+}
+_LONG_HOLDERS = tuple(
+    replace(
+        holder,
+        referrer=Referrer(
+            open_id=f"ou_sample_{holder.account_ref}",
+            name_zh="示例👩🏽‍💻" + "欧阳上官" * 12,
+            name_en="Sample Colleague with an Exceptionally Long Hyphenated-Double-Barrelled Name",
+        ),
+    )
+    for holder in _DIGEST.holders
+)
+_REROUTED = "group_unreachable 230002: the bot is not in the group"
+_REROUTES = {"digest-rerouted": _REROUTED, "my-week-rerouted": "unreachable 230029: this person has resigned"}
 _GROUP_DIGESTS: dict[str, tuple[Digest, DigestPanel]] = {
     "daily": (_DIGEST, _OFFERED),
     "quiet": (_QUIET, DigestPanel()),
@@ -197,24 +216,57 @@ _GROUP_DIGESTS: dict[str, tuple[Digest, DigestPanel]] = {
             options=_options((_holder(1, {Asset(Kind.CASH, "[x](http:"): Decimal(1)}, name=_HOSTILE),)),
         ),
     ),
+    "digest-currencies": (
+        replace(
+            _DIGEST,
+            flows=_CURRENCY_FLOWS,
+            charted=None,
+            chart=(),
+            holders=(_holder(1, {asset: flow.closing for asset, flow in _CURRENCY_FLOWS.items()}),),
+            more_holders=0,
+        ),
+        DigestPanel(),
+    ),
+    "digest-negative": (
+        replace(
+            _DIGEST,
+            flows={_CNY: _flow("200", "-150.50", corrections="-350.50")},
+            changed=(_holder(1, {_CNY: Decimal("-350.50")}),),
+            more_changed=0,
+            changed_accounts=1,
+            holders=(),
+            more_holders=0,
+            charted=None,
+            chart=(),
+        ),
+        DigestPanel(),
+    ),
+    "digest-long-names": (
+        replace(_DIGEST, holders=_LONG_HOLDERS, changed=_LONG_HOLDERS[:3]),
+        DigestPanel(one="sample-one", all="sample-all", options=_options(_LONG_HOLDERS)),
+    ),
+    "digest-rerouted": (_DIGEST, DigestPanel()),
 }
 DIGEST_SAMPLES = tuple(_GROUP_DIGESTS)
 _WEEK = holding(Span.WEEK, _DAY, Config().cards.time_zone)
+_MY_WEEK = replace(
+    _DIGEST,
+    name="my-week",
+    period=_WEEK,
+    changed_accounts=1,
+    changed=(),
+    more_changed=0,
+    holders=(),
+    more_holders=0,
+    charted=None,
+    chart=(),
+    file_rows=0,
+)
 _PERSONAL_DIGESTS = {
-    "my-week": replace(
-        _DIGEST,
-        name="my-week",
-        period=_WEEK,
-        changed_accounts=1,
-        changed=(),
-        more_changed=0,
-        holders=(),
-        more_holders=0,
-        charted=None,
-        chart=(),
-        file_rows=0,
-    ),
+    "my-week": _MY_WEEK,
     "my-quiet-week": replace(_QUIET, name="my-week", period=_WEEK),
+    "my-week-currencies": replace(_MY_WEEK, flows={_CNY: _DIGEST.flows[_CNY], **_CURRENCY_FLOWS}),
+    "my-week-rerouted": _MY_WEEK,
 }
 PERSONAL_SAMPLES = tuple(_PERSONAL_DIGESTS)
 
@@ -224,13 +276,20 @@ def make_digest_sample(name: str, config: Config) -> DigestCard:
     zone = config.cards.time_zone
     if name in _GROUP_DIGESTS:
         digest, group_panel = _GROUP_DIGESTS[name]
-        return digest_card(digest, group_panel, zone=zone, per_minute=config.withdrawals.per_minute)
+        return digest_card(
+            digest,
+            group_panel,
+            zone=zone,
+            per_minute=config.withdrawals.per_minute,
+            reroute=_REROUTES.get(name),
+        )
     digest = _PERSONAL_DIGESTS[name]
     return digest_card(
         digest,
         DigestPanel(),
         zone=zone,
         per_minute=config.withdrawals.per_minute,
+        reroute=_REROUTES.get(name),
         account="7000000000000000001",
         referrer=_holder(1, {}).referrer,
         withdrawal=panel(

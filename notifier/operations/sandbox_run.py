@@ -9,80 +9,32 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from notifier.errors import ConfigError
 from notifier.operations.language import localized
+from notifier.operations.sandbox_config import (
+    CONFIG_FILE,
+    DATABASE_FILE,
+    GROUP,
+    OPERATOR,
+    write_sandbox_config,
+)
 from notifier.runtime.lifecycle import stop_on_signals
 from notifier.sandbox.control.server import serve
+from notifier.sandbox.faults.catalogue import SETUP_FAULTS
 from notifier.sandbox.faults.running import BadFaultError, parse_fault
 from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.tenant import build_sample_tenant
 
 STOP_SECONDS = 12
-CONFIG_FILE = "config.yaml"
 CLOCK_FILE = "sandbox-clock"
 STATE_FILE = "feishu-sandbox.json"
-DATABASE_FILE = "notifier.db"
 LOG_FILE = "notifier.log"
 LOG_END_LINES = 20
-GROUP, OPERATOR = "oc_sandbox_hr", "ou_sandbox_zhou"
-
-CONFIG_TEMPLATE = """\
-# Created by `notifier sandbox`: connects the notifier to the Feishu sandbox on this machine.
-feishu:
-  base_url: {url}
-  app_id: {app_id}
-  app_secret: {app_secret}
-  environment: test
-{webhook}{templates}store:
-  url: sqlite:///{folder}/{database}
-groups:
-  hr:
-    chat_id: {group}
-    operators: [{operator}]
-  fallback:
-    chat_id: oc_sandbox_fallback
-fallback_group: fallback
-withdrawals:
-  offer_to: [referrer, hr]
-digests:
-  - name: hr-daily
-    to: [hr]
-    file: always
-  - name: my-week
-    to: [referrer]
-    period: week
-payouts:
-  url: {url}/payroll/payouts
-  secret: {payout_secret}
-  listen: 127.0.0.1:{report_port}
-  alarm_group: hr
-routes:
-  - name: to the referrer
-    to: [referrer]
-    keep_going: true
-  - name: to HR, when it is worth a look
-    when:
-      kind: cash
-      least_amount: 500
-    to: [hr]
-"""
-
-TEMPLATES_TEMPLATE = """\
-cards:
-  template_dir: {folder}
-"""
-
-WEBHOOK_TEMPLATE = """\
-  transport: webhook
-webhook:
-  listen: {address}
-  encrypt_key: {encrypt_key}
-  verification_token: {verification_token}
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +48,7 @@ class AppOptions:
 
 def read_app_options(faults: Sequence[str], *, fresh: bool) -> AppOptions:
     """Read faults such as `setup:scope_missing,scope=im:resource`. Raises ConfigError."""
+    tenant = build_sample_tenant(SandboxSettings(fresh=fresh))
     parsed: list[Mapping[str, object]] = []
     for text in faults:
         name, *options = text.split(",")
@@ -104,9 +57,11 @@ def read_app_options(faults: Sequence[str], *, fresh: bool) -> AppOptions:
             key, _, value = option.partition("=")
             request[key] = _read_value(value)
         try:
-            parse_fault(request, fault_id="")
+            parse_fault(request, fault_id="", tenant=tenant)
         except BadFaultError as error:
-            raise ConfigError(f"--fault {text}: {error}.") from error
+            raise ConfigError(
+                f"--fault {text}: {error}.", zh=f"--fault {text}：故障无效（“{error}”）。"
+            ) from error
         parsed.append(request)
     return AppOptions(is_fresh=fresh, faults=tuple(parsed))
 
@@ -134,6 +89,7 @@ async def run_sandbox(
     loop = asyncio.get_running_loop()
     report_port = _free_port()
     ready: asyncio.Future[str] = loop.create_future()
+    faults_started = asyncio.Event()
     stopped = asyncio.ensure_future(stop.wait())
     with contextlib.ExitStack() as stack:
         stack.enter_context(stop_on_signals(stop))
@@ -148,8 +104,9 @@ async def run_sandbox(
             fresh=app.is_fresh,
             faults=app.faults,
         )
-        serving = asyncio.ensure_future(serve(settings, ready.set_result))
-        await _until_stopped(settings, folder, report_port, app.template_dir, serving, ready, stopped, echo)
+        serving = asyncio.ensure_future(serve(settings, ready.set_result, faults_started.set))
+        write_config = partial(write_sandbox_config, report_port=report_port, template_dir=app.template_dir)
+        await _until_stopped(settings, folder, write_config, serving, ready, faults_started, stopped, echo)
 
 
 def _match_both_sides(folder: Path) -> None:
@@ -196,17 +153,21 @@ def _settings(
 async def _until_stopped(
     settings: SandboxSettings,
     folder: Path | None,
-    report_port: int,
-    template_dir: Path | None,
+    write_config: Callable[[Path, str, SandboxSettings], Path],
     serving: "asyncio.Future[None]",
     ready: "asyncio.Future[str]",
+    faults_started: asyncio.Event,
     stopped: "asyncio.Future[Any]",
     echo: Callable[[str], None],
 ) -> None:
+    announcing: asyncio.Future[None] | None = None
     try:
         await _first_of(serving, ready)
         if not ready.done() and isinstance(serving.exception(), BadStateFileError):
-            raise ConfigError(f"--data: {serving.exception()}. Choose another folder, or delete this one.")
+            raise ConfigError(
+                f"--data: {serving.exception()}. Choose another folder, or delete this one.",
+                zh=f"--data：数据无法使用（“{serving.exception()}”）。请换一个目录，或删除它。",
+            )
         if not ready.done():
             raise ConfigError(
                 localized(
@@ -218,13 +179,35 @@ async def _until_stopped(
             echo(_format_welcome(ready.result(), settings))
             await _first_of(serving, stopped)
         else:
-            config = _write_config(folder, ready.result(), settings, report_port, template_dir)
+            config = write_config(folder, ready.result(), settings)
             echo(_format_welcome(ready.result(), settings, config=config))
+            if settings.faults:
+                announcing = asyncio.ensure_future(_announce_faults(settings, config, faults_started, echo))
             await _run_notifier(config, stopped)
     finally:
-        stopped.cancel()
-        serving.cancel()
-        await asyncio.gather(serving, stopped, return_exceptions=True)
+        ending = [each for each in (stopped, serving, announcing) if each is not None]
+        for each in ending:
+            each.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+
+
+async def _announce_faults(
+    settings: SandboxSettings, config: Path, faults_started: asyncio.Event, echo: Callable[[str], None]
+) -> None:
+    """Print the faults once all of them run, and how to find the cause of a set-up error."""
+    await faults_started.wait()
+    names = [str(fault["fault_type"]) for fault in settings.faults]
+    lines = [localized(f"  Running faults: {', '.join(names)}", f"  运行中的故障：{'、'.join(names)}")]
+    if any(name in SETUP_FAULTS for name in names):
+        lines += [
+            localized(
+                "  In another terminal, let doctor name the cause. End the fault on the page (Simulate faults) "
+                "and run it again:",
+                "  在另一个终端让 doctor 指出原因；在网页的“模拟故障”中结束故障，然后再次运行：",
+            ),
+            _format_command("doctor", config),
+        ]
+    echo("\n".join([*lines, ""]))
 
 
 async def _first_of(*futures: "asyncio.Future[Any]") -> None:
@@ -237,7 +220,10 @@ def _folder(data: Path | None) -> Iterator[Path]:
         try:
             data.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"--data: {data} cannot be created: {error.strerror}.") from error
+            raise ConfigError(
+                f"--data: {data} cannot be created: {error.strerror}.",
+                zh=f"--data：无法创建 {data}（{error.strerror}）。",
+            ) from error
         yield data.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="notifier-sandbox-") as made:
@@ -250,45 +236,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _write_config(
-    folder: Path, url: str, settings: SandboxSettings, report_port: int, template_dir: Path | None
-) -> Path:
-    config = folder / CONFIG_FILE
-    own = (
-        ""
-        if template_dir is None
-        else TEMPLATES_TEMPLATE.format(folder=json.dumps(str(template_dir.resolve())))
-    )
-    config.write_text(
-        CONFIG_TEMPLATE.format(
-            url=url,
-            app_id=settings.app_id,
-            app_secret=settings.app_secret,
-            payout_secret=settings.payout_secret,
-            report_port=report_port,
-            webhook=_webhook(settings),
-            templates=own,
-            folder=folder,
-            group=GROUP,
-            operator=OPERATOR,
-            database=DATABASE_FILE,
-        ),
-        encoding="utf-8",
-    )
-    return config
-
-
-def _webhook(settings: SandboxSettings) -> str:
-    """Return the webhook settings for the notifier; empty for the long connection."""
-    if not settings.webhook_url:
-        return ""
-    return WEBHOOK_TEMPLATE.format(
-        address=urlsplit(settings.webhook_url).netloc,
-        encrypt_key=settings.webhook_encrypt_key,
-        verification_token=settings.webhook_verification_token,
-    )
 
 
 async def _run_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
@@ -328,7 +275,10 @@ async def _run_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:
     elif process.returncode:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_END_LINES:]
         raise ConfigError(
-            "\n".join([f"the notifier ended with exit code {process.returncode}. Its log ends with:", *lines])
+            "\n".join(
+                [f"the notifier ended with exit code {process.returncode}. Its log ends with:", *lines]
+            ),
+            zh="\n".join([f"服务已退出，退出码 {process.returncode}。日志末尾：", *lines]),
         )
 
 
@@ -336,6 +286,34 @@ def _program_command() -> str:
     """Return the command that started this process. `notifier` may not be on the path."""
     typed = Path(sys.argv[0])
     return str(typed) if typed.name.startswith("notifier") else f"{sys.executable} -m notifier"
+
+
+def _format_command(name: str, config: Path) -> str:
+    return f"    {_program_command()} {name} --config {config}"
+
+
+def _has_setup_fault(settings: SandboxSettings) -> bool:
+    return any(fault["fault_type"] in SETUP_FAULTS for fault in settings.faults)
+
+
+def _format_first_step(settings: SandboxSettings) -> str:
+    """Return what the reader of the welcome does first."""
+    if settings.fresh:
+        return localized(
+            "  The app is new: it has no scopes, no published version and no accounts.\n"
+            "  Run doctor, do the next step on the page (Developer console), and run doctor again.",
+            "  这是一个新应用：没有权限，没有发布版本，也没有账户。\n  运行 doctor，"
+            "在网页的“开发者后台”完成它指出的步骤，然后再次运行。",
+        )
+    if _has_setup_fault(settings):
+        return localized(
+            "  The set-up error starts once the notifier has sent a card, in a few seconds.",
+            "  服务发出一张卡片后（几秒钟），接入错误开始生效。",
+        )
+    return localized(
+        "  Open it, pick an account, add a reward, and watch the card arrive in the referrer's chat.",
+        "  打开网址，选一个账户，加一笔奖励，卡片就会出现在内推人的聊天里。",
+    )
 
 
 def _format_welcome(url: str, settings: SandboxSettings, *, config: Path | None = None) -> str:
@@ -353,15 +331,13 @@ def _format_welcome(url: str, settings: SandboxSettings, *, config: Path | None 
         ]
     else:
         log = config.parent / LOG_FILE
-        lines += [
-            localized(
-                "  Open it, pick an account, add a reward, and watch the card arrive in the referrer's chat.",
-                "  打开网址，选一个账户，加一笔奖励，卡片就会出现在内推人的聊天里。",
-            ),
-            localized(
-                f"  The notifier is running; its log is {log}. In another terminal:",
-                f"  服务正在运行，日志在 {log}。在另一个终端运行：",
-            ),
-            f"    {_program_command()} status --config {config}",
-        ]
+        lines.append(_format_first_step(settings))
+        lines.append(
+            localized(f"  The notifier is running; its log is {log}.", f"  服务正在运行，日志在 {log}。")
+        )
+        if settings.fresh or not _has_setup_fault(settings):
+            lines += [
+                localized("  In another terminal:", "  在另一个终端运行："),
+                _format_command("doctor" if settings.fresh else "status", config),
+            ]
     return "\n".join([*lines, "", localized("  Press Ctrl-C to stop.", "  按 Ctrl-C 停止。"), ""])

@@ -14,8 +14,18 @@ from notifier.domain.notice import NoticeReason
 from notifier.domain.payout import body_of
 from notifier.domain.withdrawal import STUCK_AFTER_MS, Withdrawal, WithdrawalState
 from notifier.flow.notices import NoticeWriter
-from notifier.operations.formatting import format_ago, format_iso, format_table, label
+from notifier.operations.formatting import format_ago, format_amounts, format_iso, format_table, label
 from notifier.operations.language import Language, get_language, localized
+from notifier.operations.stored_texts import (
+    PAYOUT_STATES,
+    WITHDRAWAL_STATES,
+    name_action,
+    name_actor,
+    name_kind,
+    name_role,
+    name_state,
+    show_stored,
+)
 from notifier.runtime import factories
 from notifier.store import accounts, audit, payouts, withdrawals
 from notifier.store.audit import AuditAction, AuditEntry, AuditRow
@@ -56,25 +66,27 @@ def show_withdrawal(database: Database, order_id: str, *, as_json: bool) -> str 
     lines = _detail_lines(order)
     if payout is not None:
         reference = f", {payout.reference}" if payout.reference else ""
-        lines.append(f"{label('payout', '付款')}{payout.state}{reference}")
+        state = name_state(payout.state, PAYOUT_STATES)
+        lines.append(f"{label('payout', '付款')}{state}{reference}")
     if order.reason:
         code = localized(f" (code {order.code})", f"（错误码 {order.code}）") if order.code else ""
-        lines.append(f"{label('reason', '原因')}{order.reason}{code}")
+        lines.append(f"{label('reason', '原因')}{show_stored(order.reason, order.code)}{code}")
     lines += [
         "",
-        *(f"  {format_iso(row.at)}  {row.action}  {row.actor or '-'}  {row.outcome}" for row in trail_rows),
+        *(format_trail_line(row) for row in trail_rows),
     ]
     return "\n".join(lines)
 
 
 def _detail_lines(order: Withdrawal) -> list[str]:
-    by = localized(f"{order.requested_by} as {order.role}", f"{order.requested_by}（{order.role}）")
+    role = name_role(order.role)
+    by = localized(f"{order.requested_by} as {role}", f"{order.requested_by}（{role}）")
     unknown = localized(", the outcome is not known", "，结果不明") if _is_unknown(order) else ""
     lines = [
-        f"{label('withdrawal', '提现')}{order.order_id}, {order.state}",
+        f"{label('withdrawal', '提现')}{order.order_id}, {name_state(order.state, WITHDRAWAL_STATES)}",
         f"{label('account', '账户')}{order.account.account_id}",
         f"{label('requested by', '发起人')}{by}, {format_iso(order.requested_at)}",
-        f"{label('kinds', '类型')}{', '.join(order.kinds)}",
+        f"{label('kinds', '类型')}{localized(', ', '、').join(map(name_kind, order.kinds))}",
         f"{label('agreed', '确认金额')}{_amounts(order.agreed)}",
         f"{label('at Feishu', '飞书余额')}{_amounts(order.expected)}",
         f"{label('withdrawn', '已提现')}{_amounts(order.withdrawn)}",
@@ -143,7 +155,7 @@ def end_withdrawal(
             return EndResult(is_ok=False, text=obstacle)
         if is_withdrawn:
             _finish_as_withdrawn(connection, order, notices, now=now)
-            amounts = describe_amounts(order.agreed)
+            amounts = format_amounts(order.agreed)
             text = localized(
                 f"{order_id} is withdrawn: {amounts}; its payout is created.",
                 f"{order_id} 已提现：{amounts}；已创建付款。",
@@ -230,25 +242,31 @@ def list_audit_entries(
 def _cells(order: Withdrawal, now: Millis) -> tuple[str, ...]:
     return (
         order.order_id,
-        order.state,
+        name_state(order.state, WITHDRAWAL_STATES),
         order.account.account_id,
         order.requested_by,
         format_ago(order.requested_at, now),
         str(order.attempts),
         _amounts(order.withdrawn if order.withdrawn is not None else order.agreed),
-        order.reason or "",
+        show_stored(order.reason, order.code),
     )
+
+
+def format_trail_line(row: AuditRow) -> str:
+    """Format an audit entry as a line under the thing that it is about."""
+    outcome = show_stored(row.outcome)
+    return f"  {format_iso(row.at)}  {name_action(row.action)}  {name_actor(row.actor)}  {outcome}"
 
 
 def _trail_cells(row: AuditRow) -> tuple[str, ...]:
     return (
         str(format_iso(row.at)),
-        row.action,
-        row.actor or "-",
+        name_action(row.action),
+        name_actor(row.actor),
         row.account_id or "-",
         row.order_id or "-",
         row.message_id or "-",
-        row.outcome,
+        show_stored(row.outcome),
     )
 
 
@@ -257,7 +275,7 @@ def _is_unknown(order: Withdrawal) -> bool:
 
 
 def _amounts(amounts: Amounts | None) -> str:
-    return "-" if amounts is None else describe_amounts(amounts)
+    return "-" if amounts is None else format_amounts(amounts)
 
 
 def _order_json(order: Withdrawal) -> dict[str, Any]:

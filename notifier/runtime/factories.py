@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, MutableMapping
 from notifier.cards.balance_text import own_line
 from notifier.cards.digest_fit import make_digest_fit
 from notifier.cards.render import OwnLines, Renderer
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import CardTemplates
 from notifier.clock import HOUR_MS, Clock, Millis
 from notifier.config.operators import list_operator_emails
@@ -13,7 +14,6 @@ from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.domain.withdrawal import WithdrawOffer
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.card_rules import card_problems
 from notifier.feishu.currency import currency_code
 from notifier.feishu.people import find_people
 from notifier.feishu.webhook.request import WebhookAccess

@@ -1,6 +1,8 @@
 """Builds the sandbox from its components and changes its state. The HTTP server is in control/."""
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from notifier.sandbox import accounts
@@ -15,7 +17,7 @@ from notifier.sandbox.api.rewards import ExternalRewardApi
 from notifier.sandbox.api.tokens import Tokens
 from notifier.sandbox.app_console import BALANCE_EVENT
 from notifier.sandbox.faults.call_faults import CallFaults
-from notifier.sandbox.faults.catalogue import FaultOptions
+from notifier.sandbox.faults.catalogue import SETUP_FAULTS, FaultOptions
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
 from notifier.sandbox.payroll import Payroll
 from notifier.sandbox.push.clicks import ClickSimulator
@@ -28,6 +30,8 @@ from notifier.sandbox.tenant import USABLE, Account, build_sample_tenant
 
 SEND_MODES = ("once", "twice", "copy", "reversed", "hold")
 EVENT_SCOPE = "hire:referral_account:readonly"
+OPENING_SECONDS = 30
+"""Longest wait for the app before the set-up errors start, in real time."""
 
 
 class Sandbox:
@@ -53,8 +57,9 @@ class Sandbox:
         self.last_modify_ms = 0  # of the newest event, milliseconds since 1970
         self._register_faults()
         self._register_setup_faults()
-        for fault in settings.faults:
-            self.running_faults.start(dict(fault))
+        self.has_started_faults = asyncio.Event()
+        """Set when all faults of the settings run."""
+        self._start_faults(lambda fault_type: fault_type not in SETUP_FAULTS)
 
     def apis(self) -> list[Api]:
         """All calls of the platform behind the gateway."""
@@ -158,13 +163,47 @@ class Sandbox:
         self.tenant.bump_revision()
         return self._event(account)
 
-    def push_opening_balances(self) -> None:
-        """Pushes one event per account, with its current balance, to the first client that connects."""
+    def push_opening_balances(self) -> list[str]:
+        """Pushes one event per account, with its current balance, to the first client that connects.
+
+        Returns the ids of the events.
+        """
         records = [
             self.change_balance(one, points=0, cash={}, currency_form="iso") for one in self.tenant.accounts
         ]
         self.pusher.release_on_connect = True
-        self.push([record for record in records if record is not None], send="hold")
+        return self.push([record for record in records if record is not None], send="hold")
+
+    async def start_setup_faults(self, opening_events: Sequence[str]) -> None:
+        """Starts the set-up errors of the settings once the app acknowledged these events and sent a card.
+
+        An error in the set-up then is the only one: the app knows the accounts and has sent cards. After
+        OPENING_SECONDS the errors start in any case.
+        """
+        changed = asyncio.Event()
+
+        def watcher(_revision: int) -> None:
+            changed.set()
+
+        def has_opened() -> bool:
+            records = (self.pusher.records.get(event_id) for event_id in opening_events)
+            is_acknowledged = all(record is None or record.is_finished for record in records)
+            return is_acknowledged and (not opening_events or bool(self.tenant.messages))
+
+        self.tenant.watchers.append(watcher)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OPENING_SECONDS):
+                while not has_opened():
+                    await changed.wait()
+                    changed.clear()
+        self.tenant.watchers.remove(watcher)
+        self._start_faults(lambda fault_type: fault_type in SETUP_FAULTS)
+        self.has_started_faults.set()
+
+    def _start_faults(self, is_wanted: Callable[[object], bool]) -> None:
+        for fault in self.settings.faults:
+            if is_wanted(fault.get("fault_type")):
+                self.running_faults.start(dict(fault))
 
     def push(self, records: list[EventRecord], *, send: str = "once") -> list[str]:
         """Pushes events. send: one of `SEND_MODES`. Returns their ids in pushing order."""

@@ -76,7 +76,10 @@ class SandboxSettings:
     fresh: bool = False
     """Start like a new app: no scopes, nothing subscribed, no version published, the bot in no group, no accounts."""
     faults: tuple[Mapping[str, object], ...] = ()
-    """Faults that run from the start, as the page starts them, such as {"fault_type": "setup:bot_off"}."""
+    """Faults that run from the start, as the page starts them, such as {"fault_type": "setup:bot_off"}.
+
+    With `opening_events`, set-up errors start after these events, see Sandbox.start_setup_faults.
+    """
     foreign_open_ids: frozenset[str] = frozenset(
         {"ou_sandbox_of_another_app"}
     )  # refused as ids of another app

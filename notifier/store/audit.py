@@ -1,6 +1,6 @@
 """Audit trail: who did what, when, on which card, with which outcome. Rows are only added.
 
-It contains ids and texts of this program, but no names, contact data or secrets.
+It contains ids, login names of operators and texts of this program, but no names of referrers, contact data or secrets.
 """
 
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from notifier.domain.card import Bilingual
 from notifier.errors import ConfigError, StoreBusy, StoreFailing
 from notifier.store.engine.backend import Backend, get_reason
 from notifier.store.engine.backends import find_backend
@@ -56,8 +57,12 @@ def copy_store(source_url: str, target_url: str, *, progress: Progress) -> list[
                 _compare(reading, writing, table)
             _continue_numbers(writing)
     except sa.exc.DBAPIError as error:
-        step = get_next_step(error) or get_reason(error)
-        raise StoreFailing(f"The copy failed, and nothing of it was kept: {step}.") from error
+        reason = get_reason(error)
+        step = get_next_step(error) or Bilingual(zh=f"“{reason}”", en=reason)
+        raise StoreFailing(
+            f"The copy failed, and nothing of it was kept: {step.en}.",
+            zh=f"复制失败，没有保留任何内容：{step.zh}。",
+        ) from error
     return copied
 
 
@@ -71,7 +76,10 @@ def _open_idle(url: str, option: str, *, must_exist: bool) -> Iterator[Database]
                 backend.require_existing(url)
             database = stack.enter_context(_open_alone(backend, url, must_exist=must_exist))
         except (ConfigError, StoreBusy) as error:
-            raise ConfigError(f"{option}: {str(error).removeprefix('store.url: ')}") from error
+            raise ConfigError(
+                f"{option}: {str(error).removeprefix('store.url: ')}",
+                zh=f"{option}：{error.zh.removeprefix('store.url：')}",
+            ) from error
         yield database
 
 
@@ -89,7 +97,8 @@ def _require_empty(connection: Connection) -> None:
     for table in TABLES:
         if connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None:
             raise ConfigError(
-                f"--to: the table {table.name} has rows. Name a database that no notifier has used."
+                f"--to: the table {table.name} has rows. Name a database that no notifier has used.",
+                zh=f"--to：表 {table.name} 中已有数据。请指定从未使用过的数据库。",
             )
 
 
@@ -116,7 +125,8 @@ def _compare(reading: Connection, writing: Connection, table: sa.Table) -> None:
     ).select_from(table)
     if _totals(reading, query) != _totals(writing, query):
         raise ConfigError(
-            f"the copy of the table {table.name} differs. Nothing was kept; please report this."
+            f"the copy of the table {table.name} differs. Nothing was kept; please report this.",
+            zh=f"表 {table.name} 的副本不一致。没有保留任何内容，请报告此问题。",
         )
 
 

@@ -181,6 +181,15 @@ def get_event(connection: Connection, entry_id: int) -> StoredEvent | None:
     return None if row is None else _to_stored_event(row)
 
 
+def find_event(connection: Connection, event_key: str, *, app_id: str) -> StoredEvent | None:
+    """The newest event with this key; None if there is none. app_id: of the app that received it; "": any app."""
+    query = sa.select(*_EVENT_COLUMNS).where(inbox.c.event_key == event_key)
+    if app_id:
+        query = query.where(inbox.c.app_id == app_id)
+    row = connection.execute(query.order_by(inbox.c.id.desc()).limit(1)).first()
+    return None if row is None else _to_stored_event(row)
+
+
 def end_quarantine(
     connection: Connection, entry_id: int, *, state: InboxState, reason: str | None = None
 ) -> bool:

@@ -80,6 +80,7 @@ _LIST_OPEN = (
         is_open,
         deliveries.c.rerouted_from.is_(None),
         deliveries.c.run_id.is_(None),
+        deliveries.c.corrects.is_(None),
     )
     .order_by(deliveries.c.id)
     .with_for_update(key_share=True)

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from notifier.clock import Millis
+from notifier.domain.card import Bilingual
 from notifier.domain.event import BALANCE_CHANGED, BALANCE_MISSED, CARD_CLICKED
 from notifier.errors import ConfigError, NotifierError
 from notifier.store.engine.backends import find_backend
@@ -19,13 +20,15 @@ SOME = 5
 """How many accounts and referrers are examples."""
 
 _MAY_CREATE = sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
-NO_CREATE = (
-    "store.url: the user may not create tables. Make it the owner of the database, or run as the owner of the schema: "
-    "GRANT USAGE, CREATE ON SCHEMA public TO <user>"
+NO_CREATE = Bilingual(
+    zh="store.url：用户不能创建表。请让它成为数据库的所有者，或以结构的所有者身份执行："
+    "GRANT USAGE, CREATE ON SCHEMA public TO <用户>",
+    en="store.url: the user may not create tables. Make it the owner of the database, or run as the owner of the "
+    "schema: GRANT USAGE, CREATE ON SCHEMA public TO <user>",
 )
 
 
-def find_problem(url: str) -> str | None:
+def find_problem(url: str) -> Bilingual | None:
     """Why a notifier could not work on this database, with the next step. None: it could.
 
     It opens it, checks server and schema, and tries a write without effect. Raises ConfigError for a wrong address.
@@ -36,16 +39,19 @@ def find_problem(url: str) -> str | None:
         with backend.prepare(engine):
             return _find_problem(engine)
     except sa.exc.DBAPIError as error:
+        found: NotifierError
         if get_next_step(error) is None:
-            return str(backend.to_open_error(error, engine.url))
-        return str(to_store_error(error, engine.url))
+            found = backend.to_open_error(error, engine.url)
+        else:
+            found = to_store_error(error, engine.url)
+        return Bilingual(zh=found.zh, en=str(found))
     except NotifierError as error:
-        return str(error)
+        return Bilingual(zh=error.zh, en=str(error))
     finally:
         engine.dispose()
 
 
-def _find_problem(engine: Engine) -> str | None:
+def _find_problem(engine: Engine) -> Bilingual | None:
     if upgrade.stored_version(engine) is None:
         if engine.dialect.name != "postgresql":
             return None
@@ -54,7 +60,7 @@ def _find_problem(engine: Engine) -> str | None:
     try:
         upgrade.require_supported(engine)
     except ConfigError as error:
-        return str(error)
+        return Bilingual(zh=error.zh, en=str(error))
     with engine.begin() as connection:
         connection.execute(sa.update(workers).values(heartbeat_at=workers.c.heartbeat_at).where(sa.false()))
     return None

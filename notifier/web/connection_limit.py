@@ -62,7 +62,8 @@ class ConnectionLimiter:
             )
         except OSError as error:
             raise ConfigError(
-                f"{self._setting}: cannot listen on {host}:{port}: {error.strerror or error}. Choose another address."
+                f"{self._setting}: cannot listen on {host}:{port}: {error.strerror or error}. Choose another address.",
+                zh=f"{self._setting}：无法监听 {host}:{port}（{error.strerror or error}）。请换一个地址。",
             ) from error
         for listening in self._server.sockets:
             with socket.socket(fileno=os.dup(listening.fileno())) as duplicate:

@@ -12,10 +12,15 @@ _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthAnswer:
-    """What the endpoint answered. is_ok: it answered 200. text: the answer, or why there was none."""
+    """What the endpoint answered. status: None if it did not. text: the answer, or why there was none."""
 
-    is_ok: bool
+    status: int | None
     text: str
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it answered 200."""
+        return self.status == 200
 
 
 def ask_health(host: str, port: int, path: str) -> HealthAnswer:
@@ -29,7 +34,7 @@ def ask_health(host: str, port: int, path: str) -> HealthAnswer:
         response = connection.getresponse()
         body = response.read(MAX_BODY_BYTES).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
-        return HealthAnswer(is_ok=False, text=f"{path}: no answer: {str(error) or type(error).__name__}")
+        return HealthAnswer(status=None, text=str(error) or type(error).__name__)
     finally:
         connection.close()
-    return HealthAnswer(is_ok=response.status == 200, text=f"{path}: {response.status} {body}")
+    return HealthAnswer(status=response.status, text=body)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import CardTemplates
 from notifier.cards.templating.card_variables import variables_of
 from notifier.clock import SystemClock
@@ -16,7 +17,6 @@ from notifier.domain.card import BalanceChangeCard, WithdrawalCard
 from notifier.domain.delivery import CardVariant
 from notifier.domain.digest_card import DigestCard
 from notifier.errors import TemplateBroken
-from notifier.feishu.card_rules import card_problems
 from notifier.operations.checks import check_configuration
 from notifier.operations.sample_cards import list_samples, make_sample
 from notifier.runtime.factories import make_renderer
@@ -209,7 +209,7 @@ def test_a_reference_passes_the_renderer(tmp_path: Path) -> None:
 def check_results(folder: Path) -> dict[str, bool]:
     (folder / "c.yaml").write_text("cards: {template_dir: templates}\n")
     results = check_configuration(load_config(folder / "c.yaml"), SystemClock())
-    return {result.subject: result.is_ok for result in results if "card.json" in result.subject}
+    return {result.subject.en: result.is_ok for result in results if "card.json" in result.subject.en}
 
 
 def test_the_check_warns_of_a_reference_without_a_version(tmp_path: Path) -> None:

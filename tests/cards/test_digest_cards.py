@@ -19,9 +19,9 @@ from notifier.domain.digest_panel import DigestPanel, Progress, Result, SkipReas
 from notifier.domain.money import Asset
 from notifier.domain.period import Span, whole
 from notifier.domain.withdrawal import WithdrawalState
-from notifier.operations.checks import render_sample
 from notifier.operations.sample_digests import PERSONAL_SAMPLES
 from support.builders import CNY
+from support.sample_card import render_sample
 
 LANGUAGES = ("zh_cn", "en_us")
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -105,7 +105,7 @@ def test_the_compact_card_says_which_digest_it_is_and_all_its_figures(name: str,
 @pytest.mark.parametrize("name", PERSONAL_SAMPLES)
 def test_a_sample_of_an_own_week_covers_a_week_and_offers_its_balance(template: str, name: str) -> None:
     card = render_sample(Config(), template, name)
-    balance = "¥9,150.00" if name == "my-week" else "¥8,000.00"
+    balance = "¥8,000.00" if name == "my-quiet-week" else "¥9,150.00"
     (confirm,) = [each["confirm"] for each in tagged(card, "button")]
 
     assert "我的内推奖励周报" == card["header"]["title"]["content"]

@@ -1,15 +1,11 @@
 """The chart of a digest, with the chart library of Feishu's clients: bars are visible at every width."""
 
 import json
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from playwright.sync_api import Page
 
 from notifier.cards.digest_chart import chart_note, chart_spec
@@ -19,21 +15,17 @@ from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import DayFlow
 from notifier.operations.sample_digests import make_digest_sample
 from notifier.runtime.factories import make_renderer
+from release.vchart import FILE
 from support.browser import open_page
 from support.builders import CNY
-from support.requirements import skip_or_fail
 
-VCHART = "@visactor/vchart@1.12.13"
-INTEGRITY = "sha512-kF9bxLU0VZcGLVHVWknuU6j2nVW5tw3HM2t+GM8CD3F0tKET6jWkEgmATbtZD17pYEVArYo6o7d9DKLD3o54Rg=="
-CACHE = Path(__file__).parents[2] / ".cache" / "vchart"
 PHONE, DESKTOP = (303, 170), (560, 315)
 BLUE, TURQUOISE, ORANGE = (22, 100, 255), (26, 198, 255), (255, 138, 0)
 """The colours of VChart for rewards, withdrawals and first recorded balances."""
 LEGEND_MARK = 150
 """At most this many pixels of a colour are in the legend."""
 DRAW = """spec => {
-  const Chart = VChart.default ?? VChart.VChart ?? VChart;
-  new Chart({...spec, animation: false}, {dom: "chart"}).renderSync();
+  new VChart.default({...spec, animation: false}, {dom: "chart"}).renderSync();
 }"""
 COUNT = """colours => {
   const canvas = document.querySelector("canvas");
@@ -45,33 +37,6 @@ COUNT = """colours => {
     return found;
   });
 }"""
-
-
-def download() -> Path:
-    """The script of VChart. npm is asked only once."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    script = CACHE / f"{VCHART.rpartition('@')[2]}.js"
-    with FileLock(CACHE / ".lock"):
-        if not script.exists():
-            command = ["npm", "pack", "--json", "--loglevel=error", VCHART]
-            done = subprocess.run(command, cwd=CACHE, check=True, capture_output=True, text=True)
-            (packed,) = json.loads(done.stdout)
-            assert INTEGRITY == packed["integrity"]
-            with tarfile.open(CACHE / packed["filename"]) as archive:
-                content = archive.extractfile("package/build/index.min.js")
-                assert content is not None
-                script.write_bytes(content.read())
-    return script
-
-
-@pytest.fixture(scope="module")
-def vchart() -> Path:
-    """Skips the test without npm or its registry, unless NOTIFIER_TESTS_REQUIRE demands them."""
-    try:
-        return download()
-    except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        why = f"VChart cannot be downloaded: {getattr(error, 'stderr', error)}"
-    return skip_or_fail("node", why)
 
 
 def a_day(number: int, *, times: int = 1, first_seen: int = 0) -> DayFlow:
@@ -89,19 +54,17 @@ FIRST_START = (a_day(1, first_seen=900_000), *WEEK[1:])
 
 
 @pytest.fixture
-def page(vchart: Path, size: tuple[int, int]) -> Iterator[Page]:
+def page(size: tuple[int, int]) -> Iterator[Page]:
     width, height = size
     with open_page("about:blank", width=width, height=height) as opened:
         opened.set_content(
             f'<body style="margin:0"><div id="chart" style="width:{width}px;height:{height}px"></div></body>'
         )
-        opened.add_script_tag(path=vchart)
+        opened.add_script_tag(path=FILE)
         yield opened
 
 
 @pytest.mark.browser
-@pytest.mark.node
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("size", [PHONE, DESKTOP])
 @pytest.mark.parametrize("days", [WEEK, MONTH, FIRST_START], ids=["week", "month", "first start"])
 def test_bars_are_visible(page: Page, size: tuple[int, int], days: tuple[DayFlow, ...]) -> None:

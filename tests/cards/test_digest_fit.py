@@ -8,6 +8,7 @@ import pytest
 
 from notifier.cards import digest_fit
 from notifier.cards.digest_fit import make_digest_fit
+from notifier.cards.rules import card_problems, element_count
 from notifier.clock import SystemClock
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
@@ -15,7 +16,6 @@ from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import AssetFlow, DayFlow, Digest, Holder, StalledItems, StalledPayout
 from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.period import Span, whole
-from notifier.feishu.card_rules import card_problems, element_count
 from notifier.runtime.factories import make_renderer
 from support.builders import CNY
 from support.digests import SHANGHAI

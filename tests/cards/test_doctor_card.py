@@ -7,7 +7,7 @@ import pytest
 
 from notifier.cards import doctor_card
 from notifier.cards.doctor_card import CardTestPress, judge_test_press, make_test_ref
-from notifier.feishu.card_rules import card_problems
+from notifier.cards.rules import card_problems
 
 CARDS = {
     "waiting": doctor_card.waiting_card(make_test_ref("ou_1")),

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.config.sections import CardConfig, PayoutConfig
 from notifier.config.settings import Config
-from notifier.feishu.card_rules import card_problems
 from notifier.operations.sample_cards import list_samples, make_sample
 
 GOLDEN = Path(__file__).parent / "golden"

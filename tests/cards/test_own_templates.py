@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates, shipped_templates
 from notifier.cards.templating.commas import drop_extra_commas
 from notifier.config.settings import Config
 from notifier.errors import TemplateBroken
-from notifier.feishu.card_rules import card_problems
 from notifier.operations.sample_cards import list_samples, make_sample
 
 EVERYWHERE = {"header_colour", "title", "top", "reroute", "actions", "footer"}

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from notifier.cards.render import OwnLines, Renderer, plain_text, without_pictures
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.cards.withdrawal_text import denied_toast
 from notifier.clock import SystemClock
@@ -19,7 +20,6 @@ from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import CardVariant, Content, Delivery, DeliveryState
 from notifier.domain.withdrawal import DenialReason
 from notifier.errors import TemplateBroken
-from notifier.feishu.card_rules import card_problems
 from notifier.operations.sample_cards import SAMPLES, make_sample
 from support.builders import ACCOUNT, MODIFIED_AT, notice
 

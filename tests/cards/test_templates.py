@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from notifier.cards.balance_text import person
 from notifier.cards.placeholders import escape_markdown
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import (
     BALANCE_TEMPLATES,
     OUR_TEMPLATES,
@@ -26,7 +27,6 @@ from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual
 from notifier.domain.delivery import CardVariant
 from notifier.errors import TemplateBroken
-from notifier.feishu.card_rules import card_problems
 from notifier.operations.sample_cards import make_sample
 
 HOSTILE = [

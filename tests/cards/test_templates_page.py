@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.cards.templating.builder import is_reference
 from notifier.config.settings import Config
-from notifier.feishu.card_rules import card_problems
 from notifier.operations.sample_cards import list_samples, make_sample
 from support.templates_page import BLOCKS, PAGE, build_page
 

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from notifier.cards.balance_text import MAX_AMOUNT_LINES
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
 from notifier.cards.withdrawal_text import MAX_REASON_LENGTH
 from notifier.config.settings import Config
 from notifier.domain.card import AmountFigure, BalanceChangeCard, Bilingual, WithdrawalPanel
-from notifier.feishu.card_rules import card_problems
 from notifier.operations.sample_cards import make_sample
 
 GOLDEN = Path(__file__).parent / "golden_withdrawal"

@@ -31,6 +31,7 @@ from hypothesis.stateful import (
 )
 
 from notifier.cards.render import Renderer
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import CardTemplates
 from notifier.clock import HOUR_MS
 from notifier.domain.delivery import RetryPolicy
@@ -44,7 +45,6 @@ from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Condition, Recipient, Route
 from notifier.domain.withdrawal import WithdrawOffer
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.card_rules import card_problems
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.feishu.wire import encode_balance_reading, read_balance_report, read_event

@@ -9,12 +9,12 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.cards.render import Renderer
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import CardTemplates
 from notifier.domain.account import Ownership, Referrer
 from notifier.domain.event import CARD_CLICKED, AccountKey, Click, Event
 from notifier.domain.money import Kind
 from notifier.domain.withdrawal import PressOutcome, WithdrawOffer
-from notifier.feishu.card_rules import card_problems
 from notifier.flow.withdrawals.click import ClickDeps, ClickHandler
 from notifier.store import accounts, audit, inbox, ledger
 from notifier.store.cards import buttons

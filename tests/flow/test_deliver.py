@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.cards.render import Renderer
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import CardTemplates
 from notifier.clock import HOUR_MS
 from notifier.domain.delivery import UUID_WINDOW_MS, RetryPolicy
@@ -17,7 +18,6 @@ from notifier.domain.event import AccountKey
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import FeishuApi
-from notifier.feishu.card_rules import card_problems
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.sandbox.testing import FeishuBox

@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.cards.render import Renderer
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import CardTemplates
 from notifier.domain.delivery import RetryPolicy
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Recipient
 from notifier.feishu.api import AppAccess, FeishuApi
-from notifier.feishu.card_rules import card_problems
 from notifier.feishu.failures import FAILURE_RULES
 from notifier.feishu.messages import FeishuMessageSender
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer

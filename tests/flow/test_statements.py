@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from notifier.cards.render import Renderer
+from notifier.cards.rules import card_problems
 from notifier.cards.templates import CardTemplates
 from notifier.clock import HOUR_MS
 from notifier.domain.account import Ownership, Referrer
@@ -19,7 +20,6 @@ from notifier.domain.money import Kind
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.domain.withdrawal import WithdrawOffer
-from notifier.feishu.card_rules import card_problems
 from notifier.feishu.wire import read_balance_report
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.flow.deliveries.update_cards import CardUpdater, UpdateDeps

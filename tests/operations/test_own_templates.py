@@ -13,6 +13,8 @@ from notifier.clock import SystemClock
 from notifier.config.fingerprint import compute_fingerprint
 from notifier.config.loader import load_config
 from notifier.operations.checks import check_configuration
+from notifier.operations.sandbox_config import write_sandbox_config
+from notifier.sandbox.settings import SandboxSettings
 
 EXTENDED = '{% extends "shipped/withdrawal.json.j2" %}{% block note %}{{ super() }}{% endblock %}'
 
@@ -44,7 +46,7 @@ def listed(config: Path) -> dict[str, dict[str, object]]:
 
 def problems(config: Path) -> list[str]:
     results = check_configuration(load_config(config), SystemClock())
-    return [result.subject for result in results if result.is_problem]
+    return [result.subject.en for result in results if result.is_problem]
 
 
 def test_the_list_has_every_template_with_its_blocks(config: Path) -> None:
@@ -148,15 +150,12 @@ def test_processes_with_other_texts_have_another_fingerprint(config: Path, own: 
 
 
 def test_the_sandbox_gives_its_notifier_the_folder(tmp_path: Path, own: Path) -> None:
-    from notifier.operations.sandbox_run import _write_config  # noqa: PLC0415 - its only caller needs a sandbox
-    from notifier.sandbox.settings import SandboxSettings  # noqa: PLC0415 - as above
-
-    file = _write_config(tmp_path, "http://127.0.0.1:1", SandboxSettings(), 2, own)
+    file = write_sandbox_config(tmp_path, "http://127.0.0.1:1", SandboxSettings(), 2, own)
 
     assert own.resolve() == load_config(file).config.cards.template_dir
     assert (
         load_config(
-            _write_config(tmp_path, "http://127.0.0.1:1", SandboxSettings(), 2, None)
+            write_sandbox_config(tmp_path, "http://127.0.0.1:1", SandboxSettings(), 2, None)
         ).config.cards.template_dir
         is None
     )

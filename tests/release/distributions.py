@@ -19,6 +19,8 @@ REQUIRED = (
     "notifier/sandbox/page/index.html",
     "notifier/sandbox/page/*.js",
     "notifier/sandbox/page/*.css",
+    "notifier/sandbox/page/vchart/vchart.min.js",
+    "notifier/sandbox/page/vchart/LICENSE",
     "notifier/store/schema/migrations/env.py",
     "notifier/store/schema/migrations/versions/*.py",
 )

@@ -9,10 +9,12 @@ from notifier.cli.main import cli
 from notifier.errors import ConfigError
 from notifier.operations.sandbox_run import read_app_options
 from notifier.sandbox.app_console import BadConsoleChangeError
+from notifier.sandbox.faults.running import BadFaultError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import api, call, discover, send
 from support.sandbox_process import running_sandbox
+from support.waiting import wait_until
 
 LIN_ACCOUNT = "7000000000000000001"
 
@@ -115,9 +117,72 @@ def test_a_wrong_fault_is_refused_with_its_text(text: str) -> None:
     assert 2 == CliRunner().invoke(cli, ["sandbox", "--fault", text]).exit_code
 
 
+@pytest.mark.parametrize(
+    "text, valid",
+    [
+        ("setup:scope_missing,scope=nope", "application:application:self_manage, contact:"),
+        ("setup:bot_not_in_group,chat_id=oc_x", "oc_sandbox_hr, oc_sandbox_fallback; not 'oc_x'"),
+        ("setup:wrong_chat_id,chat_id=oc_x", "oc_sandbox_hr, oc_sandbox_fallback; not 'oc_x'"),
+        ("setup:outside_availability,open_id=ou_x", "ou_sandbox_lin, ou_sandbox_chen, "),
+        ("setup:foreign_operator,open_id=ou_x", "ou_sandbox_lin, ou_sandbox_chen, "),
+    ],
+)
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_name_that_does_not_exist_is_refused_with_those_that_do(
+    text: str, valid: str, *, fresh: bool
+) -> None:
+    with pytest.raises(ConfigError, match=f"must be one of: {valid}"):
+        read_app_options((text,), fresh=fresh)
+
+
+def test_the_page_refuses_such_a_name_too(feishu_box: FeishuBox) -> None:
+    with pytest.raises(BadFaultError, match='"scope" must be one of: application:'):
+        feishu_box.start_fault("setup:scope_missing", scope="nope")
+    with pytest.raises(BadFaultError, match='"chat_id" must be the chat_id of a group, not 7'):
+        feishu_box.start_fault("setup:bot_not_in_group", chat_id=7)
+
+    feishu_box.start_fault("setup:outside_availability", open_id="")
+    assert [""] == [one["options"]["open_id"] for one in feishu_box.running_faults()]
+
+
+def test_a_long_list_of_names_is_cut() -> None:
+    with FeishuBox(SandboxSettings(extra_accounts=30)) as box, pytest.raises(BadFaultError) as raised:
+        box.start_fault("setup:foreign_operator", open_id="ou_x")
+
+    assert "ou_sandbox_extra_0016, ...; not 'ou_x'" in str(raised.value)
+
+
+FAULTS = ({"fault_type": "setup:bot_off"}, {"fault_type": "429"})
+
+
+def list_fault_types(box: FeishuBox) -> list[str]:
+    return [one["fault_type"] for one in box.running_faults()]
+
+
+def test_set_up_errors_start_at_once_without_opening_events() -> None:
+    with FeishuBox(SandboxSettings(faults=FAULTS)) as box:
+        assert ["429", "setup:bot_off"] == list_fault_types(box)
+
+
+def test_set_up_errors_wait_for_the_opening_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SandboxSettings(faults=FAULTS, opening_events=True)
+    with FeishuBox(settings) as box:
+        assert ["429"] == list_fault_types(box)
+
+    monkeypatch.setattr("notifier.sandbox.sandbox.OPENING_SECONDS", 0.01)
+    with FeishuBox(settings) as box:
+        box.wait_for(lambda: len(list_fault_types(box)) == 2, "the end of the wait")
+
+
 def test_the_sandbox_starts_fresh_and_with_faults(tmp_path: Path) -> None:
     with running_sandbox(tmp_path, "--fresh", "--fault", "setup:wrong_clock,seconds=900") as box:
-        state = box.state()
+        wait_until(lambda: "Running faults: setup:wrong_clock" in box.output, "the fault is announced")
+        state, output = box.state(), box.output
+
+    assert 2 == output.count("doctor --config ")
+    assert "Run doctor, do the next step on the page (Developer console)" in output
+    assert "add a reward" not in output
+    assert "status --config" not in output
 
     assert ([], False) == (state["accounts"], state["console"]["is_published"])
     assert [("setup:wrong_clock", 900)] == [

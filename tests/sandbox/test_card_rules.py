@@ -77,6 +77,7 @@ GOOD = [
         text={"tag": "lark_md", "content": "**x**"},
         icon={"tag": "standard_icon", "token": "cny", "color": "blue"},
     ),
+    {"tag": "hr", "margin": "4px 0 4px 0"},
     div(
         text=plain("x", i18n_content={"zh_cn": "甲", "en_us": "a"}), margin="4px 0px -4px 0px", width="300px"
     ),

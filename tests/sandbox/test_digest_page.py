@@ -8,19 +8,13 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from notifier.config.settings import Config
-from notifier.operations.checks import render_sample
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import card, send
 from support.browser import open_page
+from support.sample_card import render_sample
 
 pytestmark = pytest.mark.browser
-EDGES = """node => [
-  Math.max(...[...node.querySelectorAll(":scope > rect")].map((bar) => bar.getBoundingClientRect().bottom)),
-  node.querySelector(".legend").getBoundingClientRect().toJSON(),
-  node.getBoundingClientRect().toJSON(),
-]"""
-"""Of a chart: the lower edge of its bars, its legend and its box. Read at once, as the page may draw it again."""
 
 
 @pytest.fixture
@@ -59,53 +53,6 @@ def test_a_shade_marks_hidden_columns(box: FeishuBox) -> None:
         expect(table).to_have_class(re.compile("more-right"))
         table.locator(".scroll-x").evaluate("node => { node.scrollLeft = 9999; }")
         expect(table).not_to_have_class(re.compile("more-right"))
-
-
-@pytest.mark.parametrize("width", [390, 1440])
-def test_the_legend_of_a_chart_is_below_its_bars_and_inside_its_box(box: FeishuBox, width: int) -> None:
-    """As VChart does it."""
-    with open_page(f"{box.url}/#chat=oc_sandbox_hr", width=width, height=1600) as page:
-        chart = page.locator(".card").last.locator(".c-chart svg")
-        expect(chart.locator(".legend")).to_have_text("新增 New提现 Withdrawn首次 First")
-        expect(chart.locator(":scope > rect")).to_have_count(15)
-        lowest_bar, legend, box_edge = chart.evaluate(EDGES)
-
-        assert lowest_bar < legend["top"]
-        assert legend["bottom"] <= box_edge["bottom"]
-        assert legend["right"] <= box_edge["right"]
-
-
-def test_the_title_of_a_chart_is_inside_its_box_and_a_long_bar_ends_at_the_axis(box: FeishuBox) -> None:
-    values = [{"day": f"{day}", "amount": 1_000_000 if day == 2 else 1_000 * day} for day in (1, 2, 3)]
-    spec = {
-        "type": "bar",
-        "title": {"text": "Daily"},
-        "data": {"values": values},
-        "xField": "day",
-        "yField": "amount",
-        "axes": [{"orient": "left", "max": 3_300, "label": {"formatter": "{label:,}"}}],
-    }
-    assert 0 == send(box, card({"tag": "chart", "chart_spec": spec}), to="oc_sandbox_hr").code
-    with open_page(f"{box.url}/#chat=oc_sandbox_hr", height=1600) as page:
-        chart = page.locator(".card").last.locator(".c-chart svg")
-        expect(chart.locator(".title")).to_have_text("Daily")
-
-        assert "3,000" in chart.locator("text").all_text_contents()
-        assert [] == [
-            bar for bar in chart.locator("rect").all() if _top(bar) < _bottom(chart.locator(".title"))
-        ]
-
-
-def _top(node: Locator) -> float:
-    box = node.bounding_box()
-    assert box is not None
-    return box["y"]
-
-
-def _bottom(node: Locator) -> float:
-    box = node.bounding_box()
-    assert box is not None
-    return box["y"] + box["height"]
 
 
 def _right(node: Locator) -> float:

@@ -8,13 +8,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from notifier.config.settings import Config
-from notifier.operations.checks import render_sample
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import api, card, send
 from sandbox.payroll_client import order, pay
 from sandbox.test_node_sdk import node_folder
 from support.browser import open_page
+from support.sample_card import render_sample
 
 __all__ = ["node_folder"]  # a fixture
 

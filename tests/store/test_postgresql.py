@@ -368,11 +368,17 @@ def test_a_server_is_tried_without_a_change(url: str) -> None:
     ):
         database.write(lambda c, sql=step: c.exec_driver_sql(sql).close()).result()  # type: ignore[misc]
     database.close()
-    assert "Install the newer notifier, 99.0.0 at least" in (probe.find_problem(url) or "")
+    found = probe.find_problem(url)
+    assert found is not None
+    assert "Install the newer notifier, 99.0.0 at least" in found.en
     missing = str(sa.make_url(url).set(database="does_not_exist"))
-    assert "the database does not exist. Create it" in (probe.find_problem(missing) or "")
+    found = probe.find_problem(missing)
+    assert found is not None
+    assert "the database does not exist. Create it" in found.en
     nobody = "postgresql+psycopg://127.0.0.1:1/x"
-    assert "the server cannot be reached" in (probe.find_problem(nobody) or "")
+    found = probe.find_problem(nobody)
+    assert found is not None
+    assert "the server cannot be reached" in found.en
 
 
 @pytest.mark.parametrize(
@@ -389,4 +395,6 @@ def test_a_server_is_tried_without_a_change(url: str) -> None:
 def test_errors_of_the_driver_have_their_remedy_in_both_languages(text: str, remedy: str) -> None:
     error = sa.exc.OperationalError("SELECT 1", {}, psycopg.OperationalError(text))
 
-    assert remedy in (BACKEND.get_next_step(error) or "")
+    step = BACKEND.get_next_step(error)
+    assert step is not None
+    assert remedy in step.en

@@ -226,7 +226,7 @@ def test_an_interrupted_run_writes_its_results_and_says_how_to_continue(tenant: 
     _, err = process.communicate(timeout=30)
 
     assert 1 == process.returncode
-    assert "interrupted. run the same command again" in err
+    assert "interrupted. Run the same command again" in err
     outcomes = [outcome for outcome, _ in tenant.outcomes().values()]
     assert {"registered", "not tried"} == set(outcomes)
     assert outcomes.count("registered") == len(tenant.registered())
@@ -358,7 +358,7 @@ def test_a_scope_that_is_removed_half_way_stops_the_run_with_its_name(tenant: Te
 
     assert 1 == ran.returncode
     assert "the scope hire:referral_account (Update referral account) is missing" in ran.stderr
-    assert "run the same command again" in ran.stderr
+    assert "Run the same command again" in ran.stderr
     outcomes = [outcome for outcome, _ in tenant.outcomes().values()]
     assert {"registered", "not tried"} == set(outcomes)
     assert outcomes.count("registered") == len(tenant.registered())
@@ -721,3 +721,25 @@ def test_while_feishu_does_not_answer_nobody_by_e_mail_address_may_act(
         assert "operators.unresolved" in notifier.log
     finally:
         notifier.kill()
+
+
+@pytest.mark.postgresql
+def test_registration_and_doctor_on_a_server(store_url: str, tmp_path: Path, feishu_box: FeishuBox) -> None:
+    notifier = RunningNotifier(feishu_box, tmp_path, store_url=store_url)
+    file = tmp_path / "people.csv"
+    file.write_text("email\nlin@sandbox.example\nbad\n", encoding="utf-8")
+
+    would = notifier.command("accounts", "import", str(file), "--dry-run", "--json")
+    ran = notifier.command("accounts", "import", str(file), "--json")
+
+    for each, first in ((would, "would_register"), (ran, "registered")):
+        assert [first, "invalid"] == [row["outcome"] for row in json.loads(each.stdout)["rows"]], each.stderr
+    notifier.start()
+    try:
+        found = json.loads(notifier.command("doctor", "--json").stdout)["findings"]
+    finally:
+        notifier.kill()
+    states = {each["id"]: each["state"] for each in found}
+    assert ("ok", "ok", "ok", "ok") == tuple(
+        states[name] for name in ("database", "schema", "process", "accounts")
+    ), found

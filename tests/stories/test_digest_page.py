@@ -38,7 +38,10 @@ def test_a_digest_on_the_page(tmp_path: Path) -> None:
             card = page.locator("[data-testid=messages] .card").last
             _turns_pages(page)
             assert 7 == len(
-                re.findall(r"\d\d-\d\d:", card.locator("svg[role=img]").get_attribute("aria-label") or "")
+                re.findall(
+                    r"\d\d-\d\d:",
+                    card.get_by_test_id("chart").get_by_role("img").get_attribute("aria-label") or "",
+                )
             )
 
             card.get_by_text("提现所列 12 个账户").click()

@@ -22,6 +22,7 @@ from notifier.sandbox.faults.catalogue import SETUP_FAULTS
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import api as call_api
+from support.planted_errors import EXPECTED
 from support.running import RunningNotifier, clean_environment, running_notifier
 from support.waiting import wait_until
 
@@ -32,26 +33,6 @@ withdrawals: {offer_to: [referrer, hr]}
 digests: [{name: daily, to: hr}]
 """
 ENGLISH = {"LC_ALL": "C.UTF-8", "LANGUAGE": "", "NO_PROXY": "127.0.0.1,localhost"}
-
-EXPECTED: dict[str, tuple[dict[str, Any], str]] = {
-    "setup:wrong_secret": ({}, "token"),
-    "setup:scope_missing": ({}, "scope.im:message:send_as_bot"),
-    "setup:unpublished": ({}, "app.published"),
-    "setup:event_not_subscribed": ({}, "subscription.event"),
-    "setup:callback_not_subscribed": ({}, "subscription.callback"),
-    "setup:bot_off": ({}, "app.bot"),
-    "setup:bot_not_in_group": ({}, "group.hr"),
-    "setup:outside_availability": ({}, "availability"),
-    "setup:contact_range_empty": ({}, "contact_range"),
-    "setup:other_program": ({}, "connections"),
-    "setup:ip_not_allowed": ({}, "ip_allow_list"),
-    "setup:app_disabled": ({}, "app.enabled"),
-    "setup:wrong_chat_id": ({"chat_id": "oc_sandbox_fallback"}, "group.fallback"),
-    "setup:foreign_operator": ({}, "operators.hr"),
-    "setup:wrong_clock": ({}, "clock"),
-    "setup:nobody_registered": ({}, "accounts"),
-}
-"""The one problem that each planted error is."""
 
 
 @pytest.fixture(scope="module")
@@ -583,3 +564,14 @@ def test_without_a_configuration_the_wizard_is_named(tmp_path: Path, monkeypatch
 
     assert 1 == ran.exit_code
     assert "✗ there is no configuration file\n    → run `notifier init`" in ran.stdout
+
+
+def test_a_name_that_dns_does_not_know_is_named(set_up: RunningNotifier) -> None:
+    text = set_up.config.read_text(encoding="utf-8")
+    set_up.config.write_text(text.replace(set_up.box.url, "https://feishu.invalid"), encoding="utf-8")
+
+    found = examine(set_up)
+
+    assert ["network.dns"] == ids(found["problem"])
+    assert "feishu.invalid" in found["problem"][0]["subject"]
+    assert "network.tls" in ids(found["unknown"])

@@ -43,6 +43,8 @@ def test_the_wheel_brings_templates_page_and_migrations(installed: Path) -> None
         "notifier/templates/_parts.j2",
         "notifier/config.example.yaml",
         "notifier/sandbox/page/index.html",
+        "notifier/sandbox/page/vchart/LICENSE",
+        "notifier/sandbox/page/vchart/vchart.min.js",
         "notifier/store/schema/migrations/versions/0001_initial.py",
     } <= names
 

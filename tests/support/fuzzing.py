@@ -14,11 +14,11 @@ from typing import Any, cast
 
 from notifier.cards import balance_text
 from notifier.cards.render import Card, Renderer, plain_text, serialise
+from notifier.cards.rules import card_problems
 from notifier.clock import SystemClock
 from notifier.config.settings import Config
 from notifier.domain.delivery import CardVariant
 from notifier.errors import Quarantined
-from notifier.feishu.card_rules import card_problems
 from notifier.feishu.wire import read_balance_report, read_event
 from notifier.feishu.withdrawal_wire import read_click
 from notifier.operations.sample_cards import ALL_SAMPLES, make_sample

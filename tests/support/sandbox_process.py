@@ -42,6 +42,11 @@ class SandboxProcess:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
+    def delete(self, path: str) -> None:
+        """Another call of the page's API."""
+        request = urllib.request.Request(f"{self.url}/sandbox/api{path}", method="DELETE")
+        urllib.request.urlopen(request, timeout=10).close()
+
     def cards(self, chat_id: str) -> list[str]:
         """The cards of a chat as text, oldest first."""
         [chat] = [chat for chat in self.state()["chats"] if chat["chat_id"] == chat_id]

@@ -41,3 +41,14 @@ def _outside_texts(output: str) -> Callable[[re.Match[str]], str]:
         return found[0] if is_in_text else _without_comma(found)
 
     return replace
+
+
+def blank_extra_commas(output: str) -> str:
+    """The same for diagnosis: blanks take the place of what is dropped, so that every character keeps its offset."""
+    shorter = drop_extra_commas(output)
+    kept, position = [], 0
+    for char in output:
+        is_kept = position < len(shorter) and shorter[position] == char
+        kept.append(char if is_kept else " ")
+        position += is_kept
+    return "".join(kept)

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from notifier.errors import TemplateBroken
+
 MAX_LINE_TEXT = 100
 """Characters of a line that a message shows."""
 
@@ -21,6 +23,12 @@ class TemplateFault:
     """What is wrong."""
     text: str = ""
     """The text of the line. Empty: not known."""
+
+    def as_error(self, kind_zh: str) -> TemplateBroken:
+        """Return the error. kind_zh: its kind in Chinese; the message is Jinja's or Python's own."""
+        place = f"{self.template} 第 {self.line} 行" if self.line else self.template
+        shown = f"；该行：{self.text}" if self.text else ""
+        return TemplateBroken(str(self), zh=f"{place}：{kind_zh}（“{self.message}”）{shown}")
 
     def __str__(self) -> str:
         place = f"{self.template}, line {self.line}" if self.line else self.template

@@ -48,6 +48,12 @@ class TextFault:
     message: str
     """What is wrong."""
 
+    @property
+    def zh(self) -> str:
+        """The place in Chinese, with the reason as it is."""
+        place = f"{self.file} 第 {self.line} 行" if self.line else self.file
+        return f"{place}（“{self.message}”）"
+
     def __str__(self) -> str:
         return (
             f"{self.file}, line {self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"

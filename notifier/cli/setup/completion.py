@@ -11,13 +11,13 @@ PROGRAM, VARIABLE = "notifier", "_NOTIFIER_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    r"""Print the script that completes commands and options in a shell.
+    """Print the script that completes commands and options in a shell.
 
     \b
     bash: notifier completion bash > ~/.local/share/bash-completion/completions/notifier
     zsh:  notifier completion zsh > "${fpath[1]}/_notifier"
     fish: notifier completion fish > ~/.config/fish/completions/notifier.fish
-    """
+    """  # noqa: D301 - click reads the character
     found = get_completion_class(shell)
     if found is None:
         raise RuntimeError(f"click has no completion for {shell}")

@@ -11,6 +11,14 @@ HELP_ZH: Mapping[str, str] = {
     ),
     "For the sandbox: file with an offset to the system clock, in seconds.": "用于沙盒：记录时钟偏移秒数的文件。",
     "Print JSON.": "输出 JSON。",
+    # replay
+    "Render the cards of an event or a delivery again, and compare them with what was sent.": (
+        "用现在的模板重新生成事件或投递的卡片，并与已发送的内容比较。"
+    ),
+    "Folder with templates to try, in place of cards.template_dir.": "要试用的模板文件夹，代替 cards.template_dir。",
+    "Also compare the JSON of the cards.": "同时比较卡片的 JSON。",
+    "Send the card of today as a correction, in the same chat.": "把现在的卡片作为更正发送到同一会话。",
+    "Send without a question.": "发送前不询问。",
     "Show only this state. Repeat for more.": "只显示该状态，可重复。",
     # main commands
     "Notify referrers in Feishu when their referral rewards change.": "内推奖励变动时，在飞书通知内推人。",
@@ -18,6 +26,12 @@ HELP_ZH: Mapping[str, str] = {
     "Check the configuration and the templates, without network access. `doctor` also examines Feishu.": (
         "检查配置和模板，不访问网络。`doctor` 还会检查飞书。"
     ),
+    "Check card JSON files or templates against the rules of card JSON 2.0. Without FILES: all templates.": (
+        "按卡片 JSON 2.0 的规则检查卡片 JSON 文件或模板。不指定 FILES 时检查全部模板。"
+    ),
+    "Form of the report.": "报告格式。",
+    "Exit code 1 also if there are only warnings.": "只有警告时退出码也为 1。",
+    "Leave out the findings of this rule. Repeat for more.": "忽略该规则的结果，可重复。",
     "Examine the whole set-up, and name the next step for each problem; exit code 1 if there is one.": (
         "检查整个接入过程，给出每个问题的处理方法；有问题时退出码为 1。"
     ),
@@ -65,7 +79,21 @@ HELP_ZH: Mapping[str, str] = {
     ),
     "The database to copy: an address as in store.url.": "要复制的数据库，地址写法同 store.url。",
     "An empty database: an address as in store.url.": "一个空数据库，地址写法同 store.url。",
-    "Render a card template with sample data and print its JSON.": "用样例数据渲染卡片模板并输出 JSON。",
+    "Show a card in the browser as Feishu shows it, with its JSON and its problems.": (
+        "在浏览器中按飞书的样子显示卡片，附 JSON 和检查结果。"
+    ),
+    "JSON file with an event as Feishu sends it, or with the variables of the template.": (
+        "JSON 文件：飞书发送的事件，或模板的变量。"
+    ),
+    "Whom the card is for.": "卡片的接收人。",
+    "Write a picture of the card; needs Chromium.": "把卡片保存为图片，需要 Chromium。",
+    "For --png: in dark mode.": "用于 --png：深色模式。",
+    "For --png: as on a phone.": "用于 --png：按手机显示。",
+    "For --png: the reader's language.": "用于 --png：读者的语言。",
+    "Send the card to this e-mail address or open_id, marked as a test, with disabled buttons.": (
+        "把卡片发送给该邮箱或 open_id，标记为测试，按钮不可用。"
+    ),
+    "Update the page when a template or the data is saved.": "保存模板或数据后更新网页。",
     "Name of the sample data; see --list. Default: the first that fits.": (
         "样例名称，见 --list。默认：第一个合适的。"
     ),

@@ -41,7 +41,8 @@ class WebhookAccess:
     def __post_init__(self) -> None:
         if not self.encrypt_key and not self.verification_token:
             raise ConfigError(
-                "webhook: needs webhook.encrypt_key or webhook.verification_token, or anybody could post events"
+                "webhook: needs webhook.encrypt_key or webhook.verification_token, or anybody could post events",
+                zh="webhook：需要 webhook.encrypt_key 或 webhook.verification_token，否则任何人都能提交事件",
             )
 
 

@@ -207,13 +207,7 @@ def _to_notices(each: _Applied, rewrite: LedgerUpdate, deps: ApplyDeps) -> list[
         )
         return []
     notice = Notice(
-        key=notices.make_delivery_key(
-            report.account.tenant_key,
-            report.account.app_id,
-            report.account.account_id,
-            str(report.modified_at),
-            repr(sorted((a.kind, a.currency, str(v)) for a, v in report.amounts.items())),
-        ),
+        key=make_notice_key(report),
         account=report.account,
         reason=NoticeReason.OPENING if rewrite.is_opening else NoticeReason.CHANGE,
         occurred_at=report.modified_at,
@@ -229,6 +223,17 @@ def _to_notices(each: _Applied, rewrite: LedgerUpdate, deps: ApplyDeps) -> list[
             event_at=each.entry.received_at,
         )
     ]
+
+
+def make_notice_key(report: BalanceReport) -> str:
+    """Returns the idempotency key of the notice about a report. Reports with the same content have the same key."""
+    return notices.make_delivery_key(
+        report.account.tenant_key,
+        report.account.app_id,
+        report.account.account_id,
+        str(report.modified_at),
+        repr(sorted((a.kind, a.currency, str(v)) for a, v in report.amounts.items())),
+    )
 
 
 def _log_notices(new: Sequence[NewNotice], ids: Sequence[int | None]) -> None:

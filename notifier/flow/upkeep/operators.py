@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Clock, Millis, to_millis
+from notifier.domain.card import Bilingual
+from notifier.domain.scopes import SCOPES, Feature, get_scope_name
 from notifier.errors import CallError, ConfigError, Refused
 from notifier.store import audit
 from notifier.store.audit import AuditAction, AuditEntry
@@ -64,7 +66,8 @@ class OperatorResolver:
         try:
             unknown = await self._resolve()
         except Refused as error:
-            raise ConfigError(f"{self._unresolved[0].key}: {_describe_refusal(error)}") from error
+            key, reason = self._unresolved[0].key, _describe_refusal(error)
+            raise ConfigError(f"{key}: {reason.en}", zh=f"{key}：{reason.zh}") from error
         except CallError as error:
             log.warning(
                 "operators.unresolved", extra={"count": len(self._unresolved), "reason": _reason(error)}
@@ -72,7 +75,10 @@ class OperatorResolver:
             self._retrying = asyncio.create_task(self._retry())
             return
         if unknown:
-            raise ConfigError("\n".join(f"{key}: {UNKNOWN_PERSON}" for key in unknown))
+            raise ConfigError(
+                "\n".join(f"{key}: {UNKNOWN_PERSON.en}" for key in unknown),
+                zh="\n".join(f"{key}：{UNKNOWN_PERSON.zh}" for key in unknown),
+            )
 
     async def close(self) -> None:
         """End the background task."""
@@ -89,7 +95,7 @@ class OperatorResolver:
             except Refused as error:
                 log.error(
                     "operators.unknown",
-                    extra={"key": self._unresolved[0].key, "reason": _describe_refusal(error)},
+                    extra={"key": self._unresolved[0].key, "reason": _describe_refusal(error).en},
                 )
                 return
             except CallError as error:
@@ -98,7 +104,7 @@ class OperatorResolver:
                 )
                 continue
             for key in unknown:
-                log.error("operators.unknown", extra={"key": key, "reason": UNKNOWN_PERSON})
+                log.error("operators.unknown", extra={"key": key, "reason": UNKNOWN_PERSON.en})
             return
 
     async def _resolve(self) -> list[str]:
@@ -124,9 +130,10 @@ class OperatorResolver:
         return [each.key for each in self._unresolved if each.email not in found]
 
 
-UNKNOWN_PERSON = (
-    "Feishu finds nobody with this e-mail address. Correct it, add the person to the contact range of the app, or "
-    "write the open_id; the person may also have left"
+UNKNOWN_PERSON = Bilingual(
+    zh="飞书查不到使用该邮箱的人。请改正邮箱，把此人加入应用的通讯录权限范围，或改写 open_id；此人也可能已离职",
+    en="Feishu finds nobody with this e-mail address. Correct it, add the person to the contact range of the app, or "
+    "write the open_id; the person may also have left",
 )
 
 
@@ -142,14 +149,21 @@ def _note(connection: Connection, group: str, open_ids: Sequence[str], now: Mill
     return None if earlier is None else earlier.removeprefix(prefix)
 
 
-def _describe_refusal(error: CallError) -> str:
+def _describe_refusal(error: CallError) -> Bilingual:
     if error.code == SCOPE_MISSING:
-        return (
-            "an e-mail address needs the scope contact:user.id:readonly (Obtain user ID via email or mobile number). "
-            "Add it in the developer console under Permissions & Scopes, then create and publish an app version; or "
-            "write the open_id"
+        scope = SCOPES[Feature.PEOPLE]
+        name = get_scope_name(scope)
+        return Bilingual(
+            zh=f"用邮箱填写授权人员需要权限 {scope}（{name.zh}）。请在开发者后台“权限管理”中开通，然后创建版本并发布；"
+            "或改写 open_id",
+            en=f"an e-mail address needs the scope {scope} ({name.en}). Add it in the developer console under "
+            "Permissions & Scopes, then create and publish an app version; or write the open_id",
         )
-    return f"Feishu does not look up e-mail addresses ({_reason(error)}). Write the open_id"
+    reason = _reason(error)
+    return Bilingual(
+        zh=f"飞书没有查询邮箱（{reason}）。请改写 open_id",
+        en=f"Feishu does not look up e-mail addresses ({reason}). Write the open_id",
+    )
 
 
 def _reason(error: CallError) -> str:

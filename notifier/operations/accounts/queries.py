@@ -8,8 +8,9 @@ from notifier.clock import Clock, to_millis
 from notifier.domain.card import Bilingual
 from notifier.domain.contact_data import one_line
 from notifier.domain.money import describe_amounts
-from notifier.operations.formatting import format_ago, format_iso, format_table
-from notifier.operations.language import Language, get_language, say
+from notifier.operations.formatting import format_ago, format_amounts, format_iso, format_table, pad
+from notifier.operations.language import Language, get_language, localized, say
+from notifier.operations.stored_texts import name_actor, show_stored
 from notifier.store import audit
 from notifier.store.engine.database import Database
 from notifier.store.people import account_list
@@ -24,6 +25,17 @@ _HEADS = {
     Language.EN: ("account", "state", "referrer", "balance", "last event"),
     Language.ZH: ("账户", "状态", "内推人", "余额", "最近事件"),
 }
+_LABELS_ZH = {
+    "account_id": "账户",
+    "state": "状态",
+    "referrer": "内推人",
+    "name_zh": "中文名",
+    "name_en": "英文名",
+    "balance": "余额",
+    "last_event_at": "最近事件",
+    "confirmed_at": "最近核对",
+}
+"""Chinese labels of `accounts show`. The English ones are the names in JSON."""
 _SHOWN_AUDIT_ENTRIES = 20
 
 
@@ -65,16 +77,27 @@ def show_account(database: Database, app_id: str, account_id: str, *, as_json: b
     if not found:
         return None
     document = _to_json(found[0])
-    trail = [
-        {"at": format_iso(entry.at), "actor": entry.actor, "action": entry.action, "outcome": entry.outcome}
+    if as_json:
+        trail = [
+            {
+                "at": format_iso(entry.at),
+                "actor": entry.actor,
+                "action": entry.action,
+                "outcome": entry.outcome,
+            }
+            for entry in entries
+        ]
+        return json.dumps({**document, "audit": trail}, ensure_ascii=False, indent=2)
+    document |= {"state": say(STATE_TEXTS[found[0].state]), "balance": _balance(found[0])}
+    lines = [
+        f"{pad(localized(name, _LABELS_ZH[name]), 16)}{'-' if value is None else value}"
+        for name, value in document.items()
+    ]
+    trail_lines = [
+        f"{format_iso(entry.at)}  {name_actor(entry.actor)}  {show_stored(entry.outcome)}"
         for entry in entries
     ]
-    if as_json:
-        return json.dumps({**document, "audit": trail}, ensure_ascii=False, indent=2)
-    lines = [f"{name:<16}{value if value is not None else '-'}" for name, value in document.items()]
-    return "\n".join(
-        [*lines, "", *(f"{each['at']}  {each['actor']}  {each['outcome']}" for each in trail)]
-    ).rstrip()
+    return "\n".join([*lines, "", *trail_lines]).rstrip()
 
 
 def _to_json(account: ListedAccount) -> dict[str, Any]:
@@ -84,7 +107,7 @@ def _to_json(account: ListedAccount) -> dict[str, Any]:
         "referrer": account.referrer_open_id,
         "name_zh": one_line(account.name_zh),
         "name_en": one_line(account.name_en),
-        "balance": _balance(account) if account.has_balance else None,
+        "balance": describe_amounts(account.amounts) if account.has_balance else None,
         "last_event_at": format_iso(account.last_event_at),
         "confirmed_at": format_iso(account.confirmed_at),
     }
@@ -97,4 +120,4 @@ def _name(account: ListedAccount) -> str:
 
 
 def _balance(account: ListedAccount) -> str:
-    return describe_amounts(account.amounts) if account.has_balance else "-"
+    return format_amounts(account.amounts) if account.has_balance else "-"

@@ -141,8 +141,9 @@ class Registrar:
                 if self._is_over():
                     return
                 await self._register(person)
-            done += 1
-            self._deps.on_progress(done, len(people))
+            if person.row in self._results:
+                done += 1
+                self._deps.on_progress(done, len(people))
 
         if people:
             self._deps.on_progress(0, len(people))

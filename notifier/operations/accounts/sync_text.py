@@ -5,6 +5,7 @@ import json
 from notifier.domain.card import Bilingual
 from notifier.domain.money import describe_amounts
 from notifier.operations.accounts.sync import SyncDifference, SyncReport
+from notifier.operations.formatting import format_amounts
 from notifier.operations.language import say
 
 
@@ -58,5 +59,5 @@ _UNFINISHED = Bilingual(
 
 
 def _describe(each: SyncDifference) -> str:
-    after = describe_amounts(each.after) if each.after is not None else "?"
-    return f"{describe_amounts(each.before)} -> {after}"
+    after = format_amounts(each.after) if each.after is not None else "?"
+    return f"{format_amounts(each.before)} -> {after}"

@@ -1,26 +1,20 @@
 """The texts of the accounts commands: why a row failed, why a run stopped, and what to do."""
 
 from notifier.domain.card import Bilingual
+from notifier.domain.scopes import SCOPES, SCOPES_MENU, Feature, get_scope_name
 from notifier.errors import AppSuspended, CallError, NotAuthorised
+from notifier.operations.stored_texts import describe_error
 
 SCOPE_MISSING = 99991672
 NO_SUCH_PERSON = 1002551
 SEVERAL_PEOPLE = 1002552
 
 _PUBLISH = Bilingual(
-    zh="在开发者后台“权限管理”中开通，然后创建版本并发布",
-    en="add it in the developer console under Permissions & Scopes, then create and publish an app version",
+    zh=f"在开发者后台“{SCOPES_MENU.zh}”中开通，然后创建版本并发布",
+    en=f"add it in the developer console under {SCOPES_MENU.en}, then create and publish an app version",
 )
-SCOPE_NAMES = {
-    "hire:referral_account": Bilingual(zh="更新内推账户信息", en="Update referral account"),
-    "contact:user.id:readonly": Bilingual(
-        zh="通过手机号或邮箱获取用户 ID", en="Obtain user ID via email or mobile number"
-    ),
-    "im:chat:readonly": Bilingual(zh="获取群组信息", en="Obtain group information"),
-}
-"""Names of scopes in the developer console."""
 
-AGAIN = Bilingual(zh="重新运行同一命令即可继续", en="run the same command again to continue")
+AGAIN = Bilingual(zh="重新运行同一命令即可继续", en="Run the same command again to continue")
 NOT_TRIED = Bilingual(
     zh="本次没有处理到：重新运行同一命令", en="this run stopped before it: run the same command again"
 )
@@ -63,7 +57,7 @@ def same_as(row: int) -> Bilingual:
 
 def scope_missing(scope: str) -> Bilingual:
     """The text for a missing scope, with its name in the developer console."""
-    name = SCOPE_NAMES[scope]
+    name = get_scope_name(scope)
     return Bilingual(
         zh=f"缺少权限 {scope}（{name.zh}）：{_PUBLISH.zh}",
         en=f"the scope {scope} ({name.en}) is missing: {_PUBLISH.en}",
@@ -86,9 +80,9 @@ def refusal(error: CallError) -> Bilingual:
 def stop_reason(error: CallError) -> Bilingual:
     """The text for a failure that concerns all calls."""
     if error.code == SCOPE_MISSING:
-        return scope_missing("hire:referral_account")
+        return scope_missing(SCOPES[Feature.REGISTER])
     if isinstance(error, NotAuthorised | AppSuspended):
-        return Bilingual(zh=f"飞书拒绝本应用：{error}", en=f"Feishu refuses the app: {error}")
+        return Bilingual(zh=f"飞书拒绝本应用：{describe_error(error)}", en=f"Feishu refuses the app: {error}")
     return Bilingual(
         zh=f"无法访问飞书（{_code(error)}）：检查网络和代理",
         en=f"Feishu cannot be reached ({_code(error)}): check the network and the proxy",

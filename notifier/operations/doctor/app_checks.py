@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from notifier.config.settings import Config
 from notifier.domain.card import Bilingual
+from notifier.domain.scopes import CREDENTIALS_MENU, SECURITY_MENU
 from notifier.errors import AppSuspended, CallError, NotAuthorised
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_status import (
@@ -14,8 +15,9 @@ from notifier.feishu.app_status import (
     read_subscriptions,
 )
 from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
-from notifier.operations.doctor.console_menu import CREDENTIALS_MENU, SECURITY_MENU, Console
+from notifier.operations.doctor.console_menu import Console
 from notifier.operations.doctor.findings import Finding, Findings, blocked, ok, problem, unknown
+from notifier.operations.stored_texts import describe_error
 from notifier.runtime import factories
 
 APP_IDS = ("token", "ip_allow_list", "app.enabled")
@@ -128,7 +130,7 @@ def explain_disabled(error: CallError | None = None) -> Finding:
 def _explain_failure(finding_id: str, error: CallError) -> Finding:
     return problem(
         finding_id,
-        f"获取令牌失败：{error}",
+        f"获取令牌失败：{describe_error(error)}",
         f"no token: {error}",
         Bilingual(
             zh="稍后重试；如持续失败，检查网络和代理", en="try again; if it goes on, check network and proxy"

@@ -27,6 +27,7 @@ from notifier.feishu.people import find_people
 from notifier.feishu.withdrawal_wire import read_click
 from notifier.operations.doctor.findings import Finding, Findings, blocked, ok, problem, unknown
 from notifier.operations.doctor.scope_checks import SCOPE_MISSING
+from notifier.operations.stored_texts import describe_error
 from notifier.runtime import factories
 from notifier.store import audit
 from notifier.store.engine.database import Database
@@ -129,7 +130,9 @@ async def _send_and_wait(test: CanaryTest, open_id: str, pressed: "_Presses") ->
         )
     except CallError as error:
         step = Bilingual(zh="按上面的提示处理后重试", en="do what the text says, then try again")
-        return problem(CANARY, f"测试卡片未发送：{error}", f"the test card was not sent: {error}", step)
+        return problem(
+            CANARY, f"测试卡片未发送：{describe_error(error)}", f"the test card was not sent: {error}", step
+        )
     is_pressed = False
     try:
         test.on_sent()

@@ -1,30 +1,11 @@
-"""Feishu's developer console: the names of its menus and scopes in both languages, and the remedies that use them."""
+"""Feishu's developer console: the remedies that name its menus and scopes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
 from notifier.domain.card import Bilingual
+from notifier.domain.scopes import SCOPES_MENU, VERSION_MENU, get_scope_name
 from notifier.feishu.api import is_loopback
-
-SCOPES_MENU = Bilingual(zh="权限管理", en="Permissions & Scopes")
-EVENTS_MENU = Bilingual(zh="事件与回调 › 事件配置", en="Events & Callbacks › Event Configuration")
-CALLBACKS_MENU = Bilingual(zh="事件与回调 › 回调配置", en="Events & Callbacks › Callback Configuration")
-VERSION_MENU = Bilingual(zh="版本管理与发布", en="Version Management & Release")
-BOT_MENU = Bilingual(zh="添加应用能力 › 机器人", en="Add Features › Bot")
-CREDENTIALS_MENU = Bilingual(zh="凭证与基础信息", en="Credentials & Basic Info")
-SECURITY_MENU = Bilingual(zh="安全设置 › IP 白名单", en="Security Settings › IP Allowlist")
-
-SCOPE_NAMES: Mapping[str, Bilingual] = {
-    "hire:referral_account:readonly": Bilingual(
-        zh="获取内推账户信息", en="Obtain referral account information"
-    ),
-    "hire:referral_account": Bilingual(zh="更新内推账号信息", en="Update referral account information"),
-    "im:message:send_as_bot": Bilingual(zh="以应用的身份发消息", en="Send messages as an app"),
-    "im:chat:readonly": Bilingual(zh="获取群组信息", en="Obtain group information"),
-    "im:chat.members:read": Bilingual(zh="查看群成员", en="View group members"),
-    "im:resource": Bilingual(zh="获取与上传图片或文件资源", en="Obtain and upload image or file resources"),
-}
-"""The names of the scopes in the console. Source: the pages of the calls, read 2026-05."""
 
 
 class Console:
@@ -52,7 +33,7 @@ class Console:
 
     def add_scopes(self, scopes: Sequence[str]) -> Bilingual:
         """Return the step that adds scopes."""
-        names = [(scope, SCOPE_NAMES.get(scope, Bilingual(zh=scope, en=scope))) for scope in scopes]
+        names = [(scope, get_scope_name(scope)) for scope in scopes]
         step = self.describe(
             SCOPES_MENU,
             f"auth?q={quote(','.join(scopes), safe=',')}",

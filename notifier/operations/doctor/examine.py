@@ -10,13 +10,13 @@ from notifier.clock import DAY_MS, Clock, to_millis
 from notifier.config.loader import LoadedConfig
 from notifier.config.settings import Config
 from notifier.domain.card import Bilingual
-from notifier.domain.scopes import SCOPES, Feature
+from notifier.domain.scopes import BOT_MENU, SCOPES, VERSION_MENU, Feature
 from notifier.errors import CallError, NotifierError
 from notifier.feishu.api import FeishuApi
 from notifier.operations.doctor import history_checks, local_checks, people_checks, subscription_checks
 from notifier.operations.doctor.app_checks import APP_IDS, AppFacts, examine_app, examine_published
 from notifier.operations.doctor.canary import CANARY, CanaryTest, find_recipient, run_canary
-from notifier.operations.doctor.console_menu import BOT_MENU, VERSION_MENU, Console, join
+from notifier.operations.doctor.console_menu import Console, join
 from notifier.operations.doctor.findings import Finding, Findings, FindingState, blocked, unknown
 from notifier.operations.doctor.network_checks import NETWORK_IDS, examine_network
 from notifier.operations.doctor.scope_checks import (
@@ -26,6 +26,7 @@ from notifier.operations.doctor.scope_checks import (
     list_scope_ids,
     needed_features,
 )
+from notifier.operations.stored_texts import describe_error
 from notifier.runtime import factories
 from notifier.runtime.lifecycle import stop_on_signals
 from notifier.store import probe
@@ -236,7 +237,9 @@ async def _find_recipient(api: FeishuApi, doctor: Doctor) -> tuple[str | None, F
     try:
         return await find_recipient(api, doctor.canary), None
     except CallError as error:
-        return None, unknown(CANARY, f"查询邮箱失败：{error}", f"the address cannot be looked up: {error}")
+        return None, unknown(
+            CANARY, f"查询邮箱失败：{describe_error(error)}", f"the address cannot be looked up: {error}"
+        )
 
 
 async def _examine_availability(

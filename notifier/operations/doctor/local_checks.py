@@ -7,9 +7,10 @@ from notifier import __version__
 from notifier.clock import Clock
 from notifier.config.loader import LoadedConfig
 from notifier.domain.card import Bilingual
+from notifier.errors import ConfigError
 from notifier.operations import checks, environment_checks
 from notifier.operations.check_result import CheckResult
-from notifier.operations.doctor.findings import NOTHING, Finding, blocked, ok, problem, unknown
+from notifier.operations.doctor.findings import Finding, blocked, ok, problem, unknown
 from notifier.store import probe
 from notifier.store.engine.backends import find_backend
 from notifier.store.schema.upgrade import LATEST_REVISION
@@ -22,12 +23,12 @@ def examine_version() -> Finding:
     return ok("version", f"版本 {__version__}", f"version {__version__}")
 
 
-def explain_bad_configuration(text: str) -> Finding:
-    """Return the finding for a configuration that cannot be loaded. text: all its errors."""
+def explain_bad_configuration(error: ConfigError) -> Finding:
+    """Return the finding for a configuration that cannot be loaded. error: has all its errors."""
     return problem(
         "configuration",
-        f"配置无法加载：{text}",
-        f"the configuration cannot be loaded: {text}",
+        f"配置无法加载：{error.zh}",
+        f"the configuration cannot be loaded: {error}",
         Bilingual(
             zh="按上面的提示修改配置（各项说明见 docs/configuration.zh-CN.md）",
             en="correct the configuration as the text says (docs/configuration.md explains every setting)",
@@ -86,7 +87,7 @@ def examine_database(url: str) -> Iterable[Finding]:
     if found is not None:
         remedy = Bilingual(zh="按上面的提示处理", en="do what the text says")
         return [
-            problem("database", f"数据库 {place}：{found}", f"database {place}: {found}", remedy),
+            problem("database", f"数据库 {place}：{found.zh}", f"database {place}: {found.en}", remedy),
             blocked("schema", "database"),
         ]
     version = probe.read_schema(url)
@@ -111,9 +112,8 @@ def _examine_folder(file: Path, place: str) -> Finding:
 
 
 def _convert(finding_id: str, result: CheckResult) -> Finding:
-    """Convert the result of a check. Its text is English."""
-    remedy = Bilingual(zh=result.next_step, en=result.next_step) if result.next_step else NOTHING
+    """Convert the result of a check."""
+    zh, en = result.subject.zh, result.subject.en
     if result.is_problem:
-        return problem(finding_id, result.subject, result.subject, remedy)
-    make = ok(finding_id, result.subject, result.subject)
-    return make if result.is_checkable else unknown(finding_id, result.subject, result.subject, remedy)
+        return problem(finding_id, zh, en, result.next_step)
+    return ok(finding_id, zh, en) if result.is_checkable else unknown(finding_id, zh, en, result.next_step)

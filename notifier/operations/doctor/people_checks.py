@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from notifier.config.operators import get_open_ids, list_operator_emails
 from notifier.config.settings import Config
 from notifier.domain.card import Bilingual
+from notifier.domain.scopes import VERSION_MENU
 from notifier.errors import CallError
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import bot_is_in, list_members, read_person
 from notifier.feishu.messages import MESSAGES_PATH
 from notifier.feishu.people import find_people
-from notifier.operations.doctor.console_menu import VERSION_MENU, Console, join
+from notifier.operations.doctor.console_menu import Console, join
 from notifier.operations.doctor.findings import NOTHING, Finding, Findings, blocked, ok, problem, unknown
 from notifier.operations.doctor.scope_checks import SCOPE_MISSING
+from notifier.operations.stored_texts import describe_error
 
 OUTSIDE, FOREIGN, NOT_A_PERSON = 230013, 99992361, 99992351
 CARD_REFUSED = {0, 230001, 230025, 230099}
@@ -44,7 +46,7 @@ async def examine_group(api: FeishuApi, name: str, chat_id: str) -> Finding:
                     en=f"copy the chat_id at the end of the group's settings to groups.{name}.chat_id",
                 ),
             )
-        return unknown(finding_id, f"群 {name}：{error}", f"group {name}: {error}")
+        return unknown(finding_id, f"群 {name}：{describe_error(error)}", f"group {name}: {error}")
     if is_member:
         return ok(finding_id, f"机器人在群 {name} 内", f"the bot is in group {name}")
     return problem(
@@ -204,7 +206,9 @@ async def _examine_membership(api: FeishuApi, name: str, chat_id: str, operators
     try:
         members = await list_members(api, chat_id)
     except CallError as error:
-        return unknown(finding_id, f"群 {name} 的成员：{error}", f"members of group {name}: {error}")
+        return unknown(
+            finding_id, f"群 {name} 的成员：{describe_error(error)}", f"members of group {name}: {error}"
+        )
     absent = [each for each in operators if each not in members]
     if not absent:
         zh, en = f"群 {name} 的授权人员都在群内", f"all operators of group {name} are members"

@@ -11,9 +11,8 @@ from enum import Enum, auto
 
 from notifier.config.operators import list_operator_emails
 from notifier.config.settings import Config
-from notifier.domain.card import Bilingual
 from notifier.domain.money import Kind
-from notifier.domain.scopes import SCOPES, Feature
+from notifier.domain.scopes import BOT_MENU, SCOPES, Feature, FeatureUse, get_scope_name, list_needed_features
 from notifier.errors import AccountUnknown, CallError, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import bot_is_in, list_members
@@ -21,7 +20,7 @@ from notifier.feishu.messages import FeishuMessageSender
 from notifier.feishu.people import find_people
 from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
 from notifier.operations.doctor.app_checks import AppFacts, block_unpublished
-from notifier.operations.doctor.console_menu import BOT_MENU, SCOPE_NAMES, Console, join
+from notifier.operations.doctor.console_menu import Console, join
 from notifier.operations.doctor.findings import Finding, blocked, ok, problem, unknown
 
 SCOPE_MISSING = {99991672, 230027, 234002}
@@ -57,16 +56,16 @@ class ScopeResults:
 
 def needed_features(config: Config) -> list[Feature]:
     """Return the features that the configuration uses, in the order of the table of scopes."""
-    uses = {
-        Feature.RECEIVE: True,
-        Feature.SEND: True,
-        Feature.GROUPS: bool(config.groups),
-        Feature.OPERATORS: any(group.operators for group in config.groups.values()),
-        Feature.WITHDRAW: bool(config.withdrawals.offer_to),
-        Feature.FILES: any(digest.file != "never" for digest in config.digests),
-        Feature.PEOPLE: bool(list_operator_emails(config)),
-    }
-    return [feature for feature in Feature if uses[feature]]
+    return list_needed_features(
+        FeatureUse(
+            has_groups=bool(config.groups),
+            has_operators=any(group.operators for group in config.groups.values()),
+            finds_people=bool(list_operator_emails(config)),
+            offers_withdrawals=bool(config.withdrawals.offer_to),
+            sends_files=any(digest.file != "never" for digest in config.digests),
+            is_test=config.feishu.environment == "test",
+        )
+    )
 
 
 def list_scope_ids(config: Config) -> list[str]:
@@ -79,17 +78,22 @@ async def examine_scopes(api: FeishuApi, config: Config, console: Console, facts
     results = ScopeResults()
     for feature in needed_features(config):
         scope = SCOPES[feature]
-        proof = Proof.GRANTED if facts.scopes.get(scope) else await _probe(api, config, feature, results)
+        proof = (
+            Proof.GRANTED
+            if facts.scopes.get(scope)
+            else await _probe(api, config, feature, facts.scopes, results)
+        )
         if proof is Proof.GRANTED and feature is UNPROVABLE and not facts.scopes.get(scope):
             proof = await _prove_receive(api, facts)
-        results.findings.append(_to_finding(scope, proof, console, facts.scopes, results))
+        results.findings.append(_to_finding(feature, proof, console, facts.scopes, results))
     return results
 
 
 def _to_finding(
-    scope: str, proof: Proof, console: Console, asked: Mapping[str, bool], results: ScopeResults
+    feature: Feature, proof: Proof, console: Console, asked: Mapping[str, bool], results: ScopeResults
 ) -> Finding:
-    finding_id, name = f"scope.{scope}", SCOPE_NAMES.get(scope, Bilingual(zh=scope, en=scope))
+    scope = SCOPES[feature]
+    finding_id, name = f"scope.{scope}", get_scope_name(scope)
     if proof is Proof.GRANTED:
         return ok(finding_id, f"权限“{name.zh}”（{scope}）", f"scope “{name.en}” ({scope})")
     if proof is Proof.UNKNOWN:
@@ -102,6 +106,14 @@ def _to_finding(
     if scope in asked:
         results.ungranted.append(scope)
         return block_unpublished(finding_id)
+    if feature is Feature.REGISTER:
+        return unknown(
+            finding_id,
+            f"没有权限“{name.zh}”（{scope}）：不能用 notifier accounts 登记内推人，也不能提现",
+            f"without the scope “{name.en}” ({scope}), `notifier accounts` cannot register referrers, and nobody can "
+            "withdraw",
+            console.add_scopes([scope]),
+        )
     results.missing.append(scope)
     return problem(
         finding_id,
@@ -124,14 +136,14 @@ async def _prove_receive(api: FeishuApi, facts: AppFacts) -> Proof:
 
 
 async def _probe(  # noqa: PLR0911 - one line per feature
-    api: FeishuApi, config: Config, feature: Feature, results: ScopeResults
+    api: FeishuApi, config: Config, feature: Feature, asked: Mapping[str, bool], results: ScopeResults
 ) -> Proof:
-    """Make a call that needs the scope and changes nothing."""
+    """Make a call that needs the scope and changes nothing. asked: the scopes that Feishu lists; empty: it does not."""
     accounts = FeishuReferralAccounts(api)
     match feature:
         case Feature.RECEIVE:
             return await _probe_account(accounts.referrer(NONEXISTENT_ACCOUNT_ID))
-        case Feature.WITHDRAW:
+        case Feature.REGISTER | Feature.WITHDRAW:
             order_id = f"doctor-{uuid.uuid4().hex}"
             return await _probe_account(
                 accounts.withdraw(NONEXISTENT_ACCOUNT_ID, order_id=order_id, kinds=(Kind.POINTS,))
@@ -151,6 +163,8 @@ async def _probe(  # noqa: PLR0911 - one line per feature
         case Feature.PEOPLE:
             emails = [each.email for each in list_operator_emails(config)]
             return await _probe_call(find_people(api, emails=emails), set(), results, others_prove=True)
+        case Feature.TEST_REWARDS:  # every call of this scope changes a reward
+            return Proof.MISSING if asked else Proof.UNKNOWN
 
 
 async def send_to_nobody(api: FeishuApi) -> object:

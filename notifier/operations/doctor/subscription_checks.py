@@ -5,11 +5,12 @@ from notifier.config.sections import Transport
 from notifier.config.settings import Config
 from notifier.domain.card import Bilingual
 from notifier.domain.event import BALANCE_CHANGED, CARD_CLICKED
+from notifier.domain.scopes import CALLBACKS_MENU, EVENTS_MENU
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import count_live_connections
 from notifier.feishu.app_status import Subscriptions
 from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
-from notifier.operations.doctor.console_menu import CALLBACKS_MENU, EVENTS_MENU, Console, join
+from notifier.operations.doctor.console_menu import Console, join
 from notifier.operations.doctor.findings import Finding, ok, problem, unknown
 from notifier.operations.doctor.network_checks import find_direct_way
 from notifier.runtime import factories

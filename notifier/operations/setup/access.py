@@ -7,6 +7,7 @@ from notifier.errors import CallError, NotAuthorised
 from notifier.feishu.api import AppAccess, FeishuApi
 from notifier.feishu.app_queries import BotChat, list_chats
 from notifier.operations.language import localized
+from notifier.operations.stored_texts import describe_error
 
 WRONG_SECRET = 10015
 
@@ -69,9 +70,9 @@ def _describe_token_problem(error: CallError, access: AppAccess) -> str:
         case None:
             return localized(
                 f"{access.base_url} cannot be reached: {error.reason}.",
-                f"无法连接 {access.base_url}（{error.reason}）。",
+                f"无法连接 {access.base_url}（“{error.reason}”）。",
             )
-    return localized(f"Feishu gave no token: {error}.", f"飞书没有返回访问凭证（{error}）。")
+    return localized(f"Feishu gave no token: {error}.", f"飞书没有返回访问凭证：{describe_error(error)}。")
 
 
 def _describe_chats_problem(error: CallError) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from notifier.config.settings import Config
+from notifier.operations.language import localized
+from notifier.operations.setup.comments_zh import translate_comments
 
 EXAMPLE_FILE = "config.example.yaml"
 HR, FALLBACK, ALARMS = "hr", "fallback", "alarms"
@@ -85,13 +87,13 @@ def read_example() -> str:
 
 
 def render_config(choices: SetupChoices) -> str:
-    """Return the text of config.yaml. It never holds the secret."""
+    """Return the text of config.yaml, with comments in the language of the locale. It never holds the secret."""
     text = read_example()
     for old, new in _replacements(choices):
         if text.count(f"\n{old}\n") != 1:
             raise RuntimeError(f"{EXAMPLE_FILE} must have this line once: {old}")
         text = text.replace(f"\n{old}\n", f"\n{new}\n")
-    return text
+    return localized(text, translate_comments(text))
 
 
 def _replacements(choices: SetupChoices) -> list[tuple[str, str]]:

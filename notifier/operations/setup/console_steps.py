@@ -2,26 +2,31 @@
 
 from collections.abc import Sequence
 
-from notifier.domain.scopes import SCOPES, Feature
+from notifier.domain import scopes
+from notifier.domain.card import Bilingual
+from notifier.domain.scopes import SCOPES, FeatureUse, list_needed_features
 from notifier.feishu.api import is_loopback
 from notifier.operations.language import localized
 from notifier.operations.setup.config_text import HR, SetupChoices
 
 BALANCE_EVENT = "hire.referral_account.assets_update_v1"
 CARD_CALLBACK = "card.action.trigger"
-CREATE_ACCOUNTS = "hire:referral_account"
-TEST_SCOPE = "hire:external_referral_reward"
-"""The scope of `notifier try reward`."""
 LARK_HOST = "larksuite.com"
 
 
 def list_scopes(choices: SetupChoices) -> list[str]:
-    """Return the scopes that these choices need, each once. `notifier accounts` registers referrers with the second."""
-    features = [Feature.RECEIVE, Feature.WITHDRAW, Feature.SEND]
-    if choices.groups:
-        features += [Feature.GROUPS, Feature.OPERATORS]
-    scopes = [SCOPES[feature] for feature in features]
-    return scopes + ([TEST_SCOPE] if choices.is_test else [])
+    """Return the scopes that these choices need, each once."""
+    operators = [each for group in choices.groups.values() for each in group.operators]
+    needs_operators = HR in choices.offer_to and not operators  # they are found and added later
+    use = FeatureUse(
+        has_groups=bool(choices.groups),
+        has_operators=bool(operators) or needs_operators,
+        finds_people=any("@" in each for each in operators) or needs_operators,
+        offers_withdrawals=bool(choices.offer_to),
+        sends_files=False,
+        is_test=choices.is_test,
+    )
+    return [SCOPES[feature] for feature in list_needed_features(use)]
 
 
 def get_console_address(base_url: str) -> str:
@@ -40,16 +45,17 @@ def list_console_steps(choices: SetupChoices) -> list[str]:
             f"打开 {get_console_address(choices.base_url)}，进入应用 {choices.app_id}。",
         ),
         localized(
-            "Features › Add features (添加应用能力): add Bot (机器人).",
-            "应用能力 › 添加应用能力（Features › Add features）：添加“机器人”（Bot）。",
+            f"{_name_menu(scopes.BOT_MENU)}: add the bot.",
+            f"{_name_menu(scopes.BOT_MENU)}：添加机器人。",
         ),
         localized(
-            "Permissions & Scopes (权限管理): add " + ", ".join(list_scopes(choices)) + ".",
-            "权限管理（Permissions & Scopes）› 开通权限：" + "、".join(list_scopes(choices)) + "。",
+            f"{_name_menu(scopes.SCOPES_MENU)}: add {', '.join(list_scopes(choices))}.",
+            f"{_name_menu(scopes.SCOPES_MENU)}：开通 {'、'.join(list_scopes(choices))}。",
         ),
         localized(
-            "Permissions & Scopes (权限管理) › Contacts data range (通讯录权限范围): include all referrers.",
-            "权限管理（Permissions & Scopes）› 通讯录权限范围（Contacts data range）：包含所有内推人。",
+            f"{_name_menu(scopes.SCOPES_MENU)}"
+            ": include all referrers in the contacts data range (通讯录权限范围).",
+            f"{_name_menu(scopes.SCOPES_MENU)}：通讯录权限范围（contacts data range）包含所有内推人。",
         ),
         _subscription_step(),
     ]
@@ -57,15 +63,15 @@ def list_console_steps(choices: SetupChoices) -> list[str]:
         steps.append(_callback_step())
     steps += [
         localized(
-            "Only if the app has an IP allow list: Security Settings (安全设置) › IP allow list (IP 白名单): add this "
+            f"Only if the app has an IP allow list: {_name_menu(scopes.SECURITY_MENU)}: add this "
             "machine's public address.",
-            "仅当应用启用了 IP 白名单时：安全设置（Security Settings）› IP 白名单（IP allow list），添加本机公网地址。",
+            f"仅当应用启用了 IP 白名单时：{_name_menu(scopes.SECURITY_MENU)}：添加本机公网地址。",
         ),
         localized(
-            "Version Management & Release (版本管理与发布): create a version (创建版本), include all referrers in the "
+            f"{_name_menu(scopes.VERSION_MENU)}: create a version (创建版本), include all referrers in the "
             "availability range (可用范围), and publish it (申请发布). An administrator approves it. Nothing above "
             "takes effect before.",
-            "版本管理与发布（Version Management & Release）› 创建版本：可用范围（Availability）包含所有内推人，"
+            f"{_name_menu(scopes.VERSION_MENU)}：创建版本，可用范围（Availability）包含所有内推人，"
             "申请发布，由管理员审核通过。发布前以上设置不生效。",
         ),
     ]
@@ -82,21 +88,26 @@ def list_console_steps(choices: SetupChoices) -> list[str]:
 def _subscription_step() -> str:
     return localized(
         "Start `notifier run` and keep it running: the console saves the next step only while it is connected. "
-        "Events & Callbacks (事件与回调) › Event configuration (事件配置): receive events through persistent "
+        f"{_name_menu(scopes.EVENTS_MENU)}: receive events through persistent "
         f"connection (使用长连接接收事件), then add the event {BALANCE_EVENT}.",
-        "启动 `notifier run` 并保持运行（有客户端在线时后台才允许保存）。事件与回调（Events & Callbacks）› "
-        f"事件配置（Event configuration）：订阅方式选“使用长连接接收事件”（persistent "
+        "启动 `notifier run` 并保持运行（有客户端在线时后台才允许保存）。"
+        f"{_name_menu(scopes.EVENTS_MENU)}：订阅方式选“使用长连接接收事件”（persistent "
         f"connection），再添加事件 {BALANCE_EVENT}。",
     )
 
 
 def _callback_step() -> str:
     return localized(
-        "Events & Callbacks (事件与回调) › Callback configuration (回调配置): receive callbacks through persistent "
+        f"{_name_menu(scopes.CALLBACKS_MENU)}: receive callbacks through persistent "
         f"connection (使用长连接接收回调), then add {CARD_CALLBACK}.",
-        "事件与回调（Events & Callbacks）› 回调配置（Callback configuration）：订阅方式选“使用长连接接收回调”"
+        f"{_name_menu(scopes.CALLBACKS_MENU)}：订阅方式选“使用长连接接收回调”"
         f"（persistent connection），再添加 {CARD_CALLBACK}。",
     )
+
+
+def _name_menu(menu: Bilingual) -> str:
+    """Return the name of a menu in the language of the locale, with the other name after it."""
+    return localized(f"{menu.en} ({menu.zh})", f"{menu.zh}（{menu.en}）")
 
 
 def list_lark_notes(choices: SetupChoices) -> Sequence[str]:

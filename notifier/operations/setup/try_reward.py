@@ -11,7 +11,7 @@ from decimal import Decimal
 from notifier.clock import SystemClock
 from notifier.config.settings import Config
 from notifier.domain.account import AccountState
-from notifier.domain.money import Asset, Kind, describe_amounts
+from notifier.domain.money import Asset, Kind
 from notifier.errors import (
     AccountUnknown,
     CallError,
@@ -25,7 +25,9 @@ from notifier.feishu import external_rewards
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.external_rewards import NewReward
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
+from notifier.operations.formatting import format_amounts
 from notifier.operations.language import localized
+from notifier.operations.stored_texts import DELIVERY_STATES, describe_error, name_state
 from notifier.runtime import factories
 from notifier.store.deliveries import delivery_admin
 from notifier.store.deliveries.delivery_admin import DeliveryRow
@@ -74,7 +76,7 @@ def require_test_app(config: Config) -> None:
 
 def explain_trial(config: Config, trial: RewardTrial) -> list[str]:
     """Return what the trial does and needs, without a call."""
-    amount = describe_amounts({trial.asset: trial.amount})
+    amount = format_amounts({trial.asset: trial.amount})
     steps = [
         localized(
             f"1. Reads account {trial.account_id} and its referrer.",
@@ -162,8 +164,8 @@ async def try_reward(config: Config, trial: RewardTrial, cards: CardWatch | None
             reward_id = await asyncio.shield(importing)
             echo(
                 localized(
-                    f"Imported reward {reward_id}: {describe_amounts({trial.asset: trial.amount})}.",
-                    f"已导入奖励 {reward_id}：{describe_amounts({trial.asset: trial.amount})}。",
+                    f"Imported reward {reward_id}: {format_amounts({trial.asset: trial.amount})}.",
+                    f"已导入奖励 {reward_id}：{format_amounts({trial.asset: trial.amount})}。",
                 )
             )
             is_ok = await _wait_for_balance(accounts, trial, before, echo)
@@ -225,7 +227,7 @@ async def _import(api: FeishuApi, reward: NewReward) -> str:
                 raise OutcomeUnknown(
                     localized(
                         f"{error.reason}. Look in Feishu Hire for an external reward with the id {reward.external_id}",
-                        f"{error.reason}。请在飞书招聘中查找外部编号为 {reward.external_id} 的奖励",
+                        f"{describe_error(error)}。请在飞书招聘中查找外部编号为 {reward.external_id} 的奖励",
                     ),
                     code=error.code,
                     log_id=error.log_id,
@@ -263,7 +265,7 @@ async def _wait_for_balance(
         except (OutcomeUnknown, TemporaryFailure):
             state = before
         if state.amounts != before.amounts:
-            old, new = describe_amounts(before.amounts), describe_amounts(state.amounts)
+            old, new = format_amounts(before.amounts), format_amounts(state.amounts)
             echo(localized(f"Balance: {old} -> {new}.", f"余额：{old} -> {new}。"))
             return True
         await asyncio.sleep(POLL_SECONDS)
@@ -304,7 +306,7 @@ async def _wait_for_card(cards: CardWatch | None, trial: RewardTrial, echo: Echo
     echo(
         localized(
             f"Card: delivery {found.id} to {found.target} is {found.state}.",
-            f"卡片：投递 {found.id}（{found.target}）的状态为 {found.state}。",
+            f"卡片：投递 {found.id}（{found.target}）的状态为{name_state(found.state, DELIVERY_STATES)}。",
         )
     )
     return found.state == "sent"
@@ -345,7 +347,7 @@ async def _delete(api: FeishuApi, reward_id: str, echo: Echo) -> bool:
             localized(
                 f"Reward {reward_id} was NOT deleted: {error}. Try `notifier try delete-reward {reward_id}`, or delete "
                 "it in Feishu Hire.",
-                f"奖励 {reward_id} 未删除（{error}）。请运行 `notifier try delete-reward {reward_id}`，"
+                f"奖励 {reward_id} 未删除：{describe_error(error)}。请运行 `notifier try delete-reward {reward_id}`，"
                 "或在飞书招聘中删除。",
             )
         )

@@ -4,13 +4,19 @@ import textwrap
 from collections.abc import Iterable, Mapping
 
 from notifier.domain.card import Bilingual
-from notifier.domain.failure_reasons import find_failure_reason
 from notifier.domain.payout import PayoutState
 from notifier.domain.reconciliation import REDELIVERY_MS
 from notifier.operations.formatting import format_ago, format_counts, format_duration, label
 from notifier.operations.language import Language, get_language, localized, say
 from notifier.operations.status.attention import find_attention
 from notifier.operations.status.report import PROBLEM_STATES, Status
+from notifier.operations.stored_texts import (
+    DELIVERY_STATES,
+    PAYOUT_STATES,
+    name_state,
+    name_variant,
+    show_stored,
+)
 
 LINE_LENGTH = 120
 """Longest line of the English report, in characters."""
@@ -162,16 +168,16 @@ def _waiting_text(status: Status) -> str:
 
 def _delivery_lines(status: Status) -> Iterable[str]:
     for state, code, reason, count in status.stalled:
-        known = find_failure_reason(code)
-        reason_zh = known.zh if known is not None else reason
         yield localized(
             f"  {count} {state}{f' (code {code})' if code else ''}: {reason}",
-            f"  {state} {count} 个{f'（错误码 {code}）' if code else ''}：{reason_zh}",
+            f"  {name_state(state, DELIVERY_STATES)} {count} 个{f'（错误码 {code}）' if code else ''}："
+            f"{show_stored(reason, code)}",
         )
         yield f"    -> {say(REMEDIES[state])}"
     for reason, count in status.rerouted:
         yield localized(
-            f"  {count} rerouted to the fallback group: {reason}", f"  {count} 个改发到兜底群：{reason}"
+            f"  {count} rerouted to the fallback group: {reason}",
+            f"  {count} 个改发到兜底群：{show_stored(reason)}",
         )
     if status.rerouted:
         yield f"    -> {say(REROUTE_REMEDY)}"
@@ -181,7 +187,7 @@ def _payout_lines(status: Status) -> Iterable[str]:
     for order_id, state, reason in status.payout_problems:
         yield localized(
             f"  payout {order_id} {state}: {reason or 'no reason given'}",
-            f"  付款 {order_id} 为 {state}：{reason or '没有给出原因'}",
+            f"  付款 {order_id} {name_state(state, PAYOUT_STATES)}：{show_stored(reason) or '没有给出原因'}",
         )
         yield f"    -> {say(PAYOUT_REMEDIES[state]).format(order_id)}"
 
@@ -190,14 +196,17 @@ def _other_problem_lines(status: Status) -> Iterable[str]:
     for account, tries, reason in status.failing_lookups:
         yield localized(
             f"  look-up of account {account} failed {tries} times: {reason}",
-            f"  账户 {account} 的内推人查询失败 {tries} 次：{reason}",
+            f"  账户 {account} 的内推人查询失败 {tries} 次：{show_stored(reason)}",
         )
     if status.degraded:
         yield label("degraded", "降级") + localized(
             "cards of the last 7 days that were sent in a lower variant:", "最近 7 天以降级版本发送的卡片："
         )
     for variant, reason, count in status.degraded:
-        yield localized(f"  {count} as {variant}: {reason}", f"  {variant} {count} 张：{reason}")
+        yield localized(
+            f"  {count} as {variant}: {reason}",
+            f"  {name_variant(variant)} {count} 张：{show_stored(reason)}",
+        )
     if status.quarantined:
         count = status.inbox.get("quarantined", 0)
         yield label("quarantined", "隔离") + localized(
@@ -207,7 +216,7 @@ def _other_problem_lines(status: Status) -> Iterable[str]:
         received = format_ago(entry.received_at, status.now)
         yield localized(
             f"  #{entry.id} {entry.event_type} {entry.event_key}, {received}: {entry.reason}",
-            f"  #{entry.id} {entry.event_type} {entry.event_key}，{received}：{entry.reason}",
+            f"  #{entry.id} {entry.event_type} {entry.event_key}，{received}：{show_stored(entry.reason)}",
         )
 
 

@@ -146,8 +146,8 @@ def eject(config: Config, names: Sequence[str], *, to: Path | None, is_forced: b
         if name not in known:
             raise ConfigError(
                 localized(
-                    f"there is no shipped template {name}{suggest_name(name, known)}",
-                    f"没有自带模板 {name}{suggest_name(name, known)}",
+                    f"there is no shipped template {name}{suggest_name(name, known).en}",
+                    f"没有自带模板 {name}{suggest_name(name, known).zh}",
                 )
             )
         if (folder / name).exists() and not is_forced:

@@ -83,10 +83,10 @@ def pixels(low: int, high: int, *words: str) -> Check:
 
 
 def side_lengths(low: int) -> Check:
-    """Margin (low -99) or padding (low 0): one, two or four lengths."""
+    """Margin (low -99) or padding (low 0): one, two or four lengths, as in “4px 0 4px 0”."""
 
     def check(checker: CardChecker, value: object) -> None:
-        lengths = as_text(checker, value).split(" ")
+        lengths = ["0px" if length == "0" else length for length in as_text(checker, value).split(" ")]
         found = [PIXELS.fullmatch(length) for length in lengths]
         if len(lengths) not in (1, 2, 4) or not all(one and low <= int(one[1]) <= 99 for one in found):
             raise checker.invalid(f"should be 1, 2 or 4 values of [{low},99]px", value)

@@ -1,7 +1,7 @@
 """The HTTP and WebSocket server of the sandbox, on a loopback address."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from pathlib import Path
@@ -18,6 +18,7 @@ from notifier.sandbox.saved_state import StateFile
 from notifier.sandbox.settings import SandboxSettings
 
 PAGE_FOLDER = Path(__file__).resolve().parents[1] / "page"
+CHART_FOLDER = PAGE_FOLDER / "vchart"
 PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "frame-ancestors 'none'"}
 MAX_BODY_BYTES = 40 * 1024 * 1024
 """Above Feishu's limit of 30 MB for a file, so that a larger file gets Feishu's own error code."""
@@ -43,7 +44,7 @@ def build_app(sandbox: Sandbox) -> web.Application:
             web.post("/open-apis/auth/v3/tenant_access_token/internal/", sandbox.gateway.issue_token),
             web.post(payroll.PATH, sandbox.payroll.receive),
             web.get("/sandbox/api/stream", stream(sandbox.tenant)),
-            web.get("/sandbox/static/{name}", page_file),
+            *static_routes(),
             web.get("/", page_file),
         ]
     )
@@ -53,12 +54,29 @@ def build_app(sandbox: Sandbox) -> web.Application:
     return app
 
 
+def static_routes() -> list[web.RouteDef]:
+    """The routes of the page's own files, and of the chart library that it loads."""
+    return [
+        web.get("/sandbox/static/{name}", page_file),
+        web.get(f"/sandbox/static/{CHART_FOLDER.name}/{{name}}", chart_file),
+    ]
+
+
 async def page_file(request: web.Request) -> web.StreamResponse:
     """A file of the page. The name is one path segment, so no file outside the folder is reachable."""
-    path = PAGE_FOLDER / request.match_info.get("name", "index.html")
-    if path.parent != PAGE_FOLDER or not path.is_file():
+    return _file_in(PAGE_FOLDER, request.match_info.get("name", "index.html"), PAGE_HEADERS)
+
+
+async def chart_file(request: web.Request) -> web.StreamResponse:
+    """A file of the chart library, which the browser may keep and revalidate."""
+    return _file_in(CHART_FOLDER, request.match_info["name"], {**PAGE_HEADERS, "Cache-Control": "no-cache"})
+
+
+def _file_in(folder: Path, name: str, headers: Mapping[str, str]) -> web.StreamResponse:
+    path = folder / name
+    if path.parent != folder or not path.is_file():
         return web.json_response({"error": f"there is no file {path.name!r}"}, status=404)
-    return web.FileResponse(path, headers=PAGE_HEADERS)
+    return web.FileResponse(path, headers=headers)
 
 
 @asynccontextmanager
@@ -76,11 +94,16 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
     site = web.TCPSite(runner, settings.host, settings.port)
     await site.start()
     port = runner.addresses[0][1]
+    opening_events: list[str] = []
     if settings.opening_events and not restored:
-        sandbox.push_opening_balances()
+        opening_events = sandbox.push_opening_balances()
+    if not opening_events:
+        await sandbox.start_setup_faults(opening_events)
     if state_file is not None:
         state_file.save()
     running = [sandbox.pusher.run(), sandbox.wait_for_webhook(), *([state_file.run()] if state_file else [])]
+    if opening_events:
+        running.append(sandbox.start_setup_faults(opening_events))
     pushing = asyncio.gather(*running)
     try:
         yield sandbox, f"http://{settings.host}:{port}"
@@ -94,8 +117,17 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
             state_file.save()
 
 
-async def serve(settings: SandboxSettings, ready: Callable[[str], None]) -> None:
-    """Serves until the task is cancelled. ready: called once with the URL."""
-    async with serving(settings) as (_, url):
+async def serve(
+    settings: SandboxSettings,
+    ready: Callable[[str], None],
+    faults_started: Callable[[], None] = lambda: None,
+) -> None:
+    """Serves until the task is cancelled.
+
+    ready: called once with the URL. faults_started: called once all faults of the settings run.
+    """
+    async with serving(settings) as (sandbox, url):
         ready(url)
+        await sandbox.has_started_faults.wait()
+        faults_started()
         await asyncio.Event().wait()

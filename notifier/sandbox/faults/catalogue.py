@@ -24,6 +24,8 @@ class FaultOption:
     default: object
     expected: str
     is_valid: Callable[[object], bool]
+    names: str = ""
+    """What it names in the tenant: scope, group or person. Other names than those are refused; "" for no check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +147,14 @@ def _answer_lost(action: str) -> Callable[[FaultOptions], JsonObject]:
     return lambda options: {"match": options["match"], "action": action}
 
 
-def _id_option(default: str) -> FaultOption:
+def _name_option(default: str, names: str) -> FaultOption:
+    """names: as in FaultOption. The empty default stands for all of them."""
+    expected = {"scope": "a scope", "group": "the chat_id of a group", "person": "the open_id of a person"}
     return FaultOption(
-        default=default, expected="an id", is_valid=lambda value: isinstance(value, str) and len(value) <= 100
+        default=default,
+        expected=expected[names],
+        is_valid=lambda value: isinstance(value, str),
+        names=names,
     )
 
 
@@ -156,14 +163,14 @@ def _setup_error(effect: str, **options: FaultOption) -> FaultType:
     return FaultType(effect=effect, options=options, ends_by=("seconds",))
 
 
-_GROUP = _id_option("oc_sandbox_hr")
+_GROUP = _name_option("oc_sandbox_hr", "group")
 SETUP_FAULTS: Mapping[str, FaultType] = {
     "setup:wrong_secret": _setup_error(
         "The app secret is no longer valid: the token call answers 10015, discovery 1000040345."
     ),
     "setup:scope_missing": _setup_error(
         "The app lacks one scope: its calls answer 99991672.",
-        scope=_id_option("im:message:send_as_bot"),
+        scope=_name_option("im:message:send_as_bot", "scope"),
     ),
     "setup:unpublished": _setup_error(
         "Scopes and subscriptions are set, but no version is published: none of them is in force."
@@ -182,7 +189,7 @@ SETUP_FAULTS: Mapping[str, FaultType] = {
     ),
     "setup:outside_availability": _setup_error(
         "A person is outside the availability range: messages answer 230013. Without `open_id`: everybody is.",
-        open_id=_id_option(""),
+        open_id=_name_option("", "person"),
     ),
     "setup:contact_range_empty": _setup_error(
         "The contact range is empty: reads of people answer 41050, searches find nobody."
@@ -200,7 +207,8 @@ SETUP_FAULTS: Mapping[str, FaultType] = {
     ),
     "setup:wrong_chat_id": _setup_error("There is no such group: calls answer 99992356.", chat_id=_GROUP),
     "setup:foreign_operator": _setup_error(
-        "An open_id belongs to another app: calls answer 99992361.", open_id=_id_option("ou_sandbox_zhou")
+        "An open_id belongs to another app: calls answer 99992361.",
+        open_id=_name_option("ou_sandbox_zhou", "person"),
     ),
     "setup:wrong_clock": _setup_error(
         "Feishu's clock differs from that of this machine by `seconds`.",

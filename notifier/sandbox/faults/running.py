@@ -6,7 +6,7 @@ The middleware, the long connection and the pusher look up here whether a fault 
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from notifier.sandbox.error_codes import JsonObject
@@ -15,6 +15,8 @@ from notifier.sandbox.faults.catalogue import FAULT_TYPES, FaultOptions, FaultTy
 from notifier.sandbox.tenant import Tenant
 
 MAX_SECONDS, MAX_TIMES = 86_400, 1_000_000
+MAX_LISTED = 20
+"""Names that an error message lists; a load test has thousands of people."""
 
 
 class BadFaultError(ValueError):
@@ -75,7 +77,7 @@ class RunningFaults:
 
         `seconds` is real time: a moved clock does not end a fault.
         """
-        fault = parse_fault(request, fault_id=f"fault-{next(self._numbers)}")
+        fault = parse_fault(request, fault_id=f"fault-{next(self._numbers)}", tenant=self._tenant)
         if FAULT_TYPES[fault.fault_type].needs_long_connection and self.uses_webhook():
             raise BadFaultError(
                 f"{fault.fault_type} needs the long connection, but events are sent to a webhook"
@@ -146,8 +148,8 @@ class RunningFaults:
         self._tenant.bump_revision()
 
 
-def parse_fault(request: JsonObject, *, fault_id: str) -> RunningFault:
-    """Checks a request to start a fault. Raises BadFaultError."""
+def parse_fault(request: JsonObject, *, fault_id: str, tenant: Tenant) -> RunningFault:
+    """Checks a request to start a fault. Scopes, groups and people must exist in the tenant. Raises BadFaultError."""
     name = request.get("fault_type")
     if not isinstance(name, str) or name not in FAULT_TYPES:
         raise BadFaultError(f'"fault_type" must be one of: {", ".join(FAULT_TYPES)}')
@@ -157,7 +159,7 @@ def parse_fault(request: JsonObject, *, fault_id: str) -> RunningFault:
         if value is not None and end not in fault_type.ends_by:
             raise BadFaultError(f'{name} does not accept "{end}": {_end_rule_text(fault_type)}')
     options = _options(
-        name, {key: value for key, value in request.items() if key not in {"fault_type", *ends}}
+        name, {key: value for key, value in request.items() if key not in {"fault_type", *ends}}, tenant
     )
     seconds = _given_seconds(ends.get("seconds"))
     return RunningFault(
@@ -171,7 +173,7 @@ def parse_fault(request: JsonObject, *, fault_id: str) -> RunningFault:
     )
 
 
-def _options(name: str, given: JsonObject) -> FaultOptions:
+def _options(name: str, given: JsonObject, tenant: Tenant) -> FaultOptions:
     """The options with their defaults. A null counts as absent."""
     known = FAULT_TYPES[name].options
     unknown = sorted(set(given) - set(known))
@@ -182,7 +184,24 @@ def _options(name: str, given: JsonObject) -> FaultOptions:
     for key, value in chosen.items():
         if not known[key].is_valid(value):
             raise BadFaultError(f'"{key}" must be {known[key].expected}, not {value!r:.60}')
+        if known[key].names and value != known[key].default:
+            _check_name(key, value, _list_names(known[key].names, tenant))
     return {key: chosen.get(key, option.default) for key, option in known.items()}
+
+
+def _list_names(names: str, tenant: Tenant) -> list[str]:
+    """The names that exist in the tenant. names: as in FaultOption."""
+    if names == "scope":
+        return sorted(tenant.settings.granted_scopes | tenant.console.draft.scopes)
+    return list(tenant.groups if names == "group" else tenant.people)
+
+
+def _check_name(key: str, value: object, names: Sequence[str]) -> None:
+    if value not in names:
+        more = ", ..." if len(names) > MAX_LISTED else ""
+        raise BadFaultError(
+            f'"{key}" must be one of: {", ".join(names[:MAX_LISTED])}{more}; not {value!r:.60}'
+        )
 
 
 def _given_seconds(value: object) -> float | None:

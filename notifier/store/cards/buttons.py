@@ -94,6 +94,8 @@ class PressedButton:
     """Whether the card is a digest."""
     is_in_list: bool = False
     """Whether the card is a digest that lists several accounts."""
+    is_correction: bool = False
+    """Whether the card replaces an earlier one."""
 
 
 _LOAD_PRESSED = (
@@ -102,6 +104,7 @@ _LOAD_PRESSED = (
         deliveries.c.target,
         deliveries.c.variant,
         deliveries.c.run_id,
+        deliveries.c.corrects,
         deliveries.c.account_ref.label("card_account_ref"),
         deliveries.c.reroute_reason,
         deliveries.c.message_id,
@@ -157,4 +160,5 @@ def _to_pressed_button(
         reported_at=row.modified_at,
         is_digest=row.run_id is not None,
         is_in_list=row.card_account_ref is None,
+        is_correction=row.corrects is not None,
     )

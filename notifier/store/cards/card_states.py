@@ -52,8 +52,29 @@ def create_card_states(
     """
     if not cards or not withdraw_offer.targets:
         return {}
+    accounts.lock_accounts(connection, sorted({card.account_ref for card in cards}))
+    states = plan_card_states(connection, cards, stored, withdraw_offer=withdraw_offer)
+    button_refs = buttons.ensure_buttons(connection, [offer for offer, _ in states], now=now)
+    return {
+        offer.delivery_id: replace(state, button_ref=ref)
+        for (offer, state), ref in zip(states, button_refs, strict=True)
+    }
+
+
+def plan_card_states(
+    connection: Connection,
+    cards: Sequence[NewCard],
+    stored: Mapping[int, StoredAccount],
+    *,
+    withdraw_offer: WithdrawOffer,
+) -> list[tuple[buttons.Offer, CardState]]:
+    """What the buttons of new cards offer, and their states without the button. Only reads, and locks nothing.
+
+    Cards outside the offer are missing. stored: as for create_card_states.
+    """
+    if not cards or not withdraw_offer.targets:
+        return []
     refs = sorted({card.account_ref for card in cards})
-    accounts.lock_accounts(connection, refs)
     histories = withdrawal_history.load_histories(connection, {ref: stored[ref].key for ref in refs})
     all_holdings = _load_holdings(connection, stored, histories)
     states: list[tuple[buttons.Offer, CardState]] = []
@@ -70,11 +91,7 @@ def create_card_states(
             amounts=withdrawable(holdings, withdraw_offer.kinds),
         )
         states.append((offer, CardState(button_ref="", holdings=holdings, withdrawal=unfinished)))
-    button_refs = buttons.ensure_buttons(connection, [offer for offer, _ in states], now=now)
-    return {
-        offer.delivery_id: replace(state, button_ref=ref)
-        for (offer, state), ref in zip(states, button_refs, strict=True)
-    }
+    return states
 
 
 def _shows_offer(
@@ -124,6 +141,7 @@ def to_posted_card(
         ownership=button.ownership,
         notices=card_notices,
         card_state=card_state,
+        is_correction=pressed.is_correction,
     )
 
 
@@ -174,6 +192,7 @@ def load_posted_cards(
             card_state=states[row.id],
             account=account.key,
             digest=digests.get(row.run_id),
+            is_correction=row.corrects is not None,
             has_other_referrer=row.order_id is None
             and row.receive_id_type == "open_id"
             and _has_other_referrer(row.receive_id, account.ownership),
@@ -198,6 +217,7 @@ def _load_digest_card(connection: Connection, row: _SqlRow, *, now: Millis) -> P
         card_state=None,
         digest=digest,
         panel=digest_panels.get_panel(connection, row.id, digest, now=now),
+        is_correction=row.corrects is not None,
     )
 
 

@@ -108,24 +108,50 @@ def create_buttons(
     It offers the listed amounts of these kinds. An account is left out while it has an unfinished withdrawal, or one
     that no balance report includes yet.
     """
+    rows = [
+        {
+            "ref": secrets.token_hex(8),
+            "delivery_id": delivery_id,
+            "account_ref": holder.account_ref,
+            "withdrawal_count": withdrawal_count,
+            "amounts": content_of(withdrawable(holder.amounts, kinds)),
+            "offered_at": now,
+        }
+        for holder, withdrawal_count in _list_offered(connection, holders)
+    ]
+    insert_or_ignore(connection, buttons, rows)
+
+
+def _list_offered(connection: Connection, holders: Iterable[Holder]) -> list[tuple[Holder, int]]:
+    """The accounts that a new card can offer, each with its number of completed withdrawals."""
     holders = list(holders)
     withdrawals_by_account = _load_withdrawals(connection, [each.account_ref for each in holders])
-    rows: list[dict[str, object]] = []
+    found = []
     for each in holders:
         account_withdrawals = withdrawals_by_account.get(each.account_ref, ())
-        withdrawal_count = sum(row.state == WithdrawalState.WITHDRAWN for row in account_withdrawals)
         if not any(_blocks_button(row) for row in account_withdrawals):
-            rows.append(
-                {
-                    "ref": secrets.token_hex(8),
-                    "delivery_id": delivery_id,
-                    "account_ref": each.account_ref,
-                    "withdrawal_count": withdrawal_count,
-                    "amounts": content_of(withdrawable(each.amounts, kinds)),
-                    "offered_at": now,
-                }
-            )
-    insert_or_ignore(connection, buttons, rows)
+            count = sum(row.state == WithdrawalState.WITHDRAWN for row in account_withdrawals)
+            found.append((each, count))
+    return found
+
+
+def plan_panel(
+    connection: Connection, holders: Iterable[Holder], *, kinds: Collection[Kind], placeholder: str
+) -> DigestPanel:
+    """The panel of a new card with these accounts. Only reads. placeholder: stands in for the ids of all buttons."""
+    options = tuple(
+        Option(
+            button_ref=f"{placeholder}-{number}",
+            account_ref=holder.account_ref,
+            account_id=holder.account_id,
+            referrer=holder.referrer,
+            amounts=withdrawable(holder.amounts, kinds),
+        )
+        for number, (holder, _) in enumerate(_list_offered(connection, holders), start=1)
+    )
+    return DigestPanel(
+        one=placeholder if options else "", all=placeholder if len(options) > 1 else "", options=options
+    )
 
 
 def renew_buttons(connection: Connection, offers: Sequence[Offer], *, now: Millis) -> None:

@@ -76,7 +76,8 @@ def create_reroute(connection: Connection, delivery: Delivery, recipient: Recipi
     known = connection.execute(sa.select(deliveries.c.id).where(deliveries.c.delivery_key == key)).scalar()
     if known is not None:
         return known
-    waiting = _find_unsent_reroute(connection, delivery, recipient) if delivery.run_id is None else None
+    may_join = delivery.run_id is None and delivery.corrects is None
+    waiting = _find_unsent_reroute(connection, delivery, recipient) if may_join else None
     new_id = (
         waiting
         or connection.execute(
@@ -99,6 +100,7 @@ def create_reroute(connection: Connection, delivery: Delivery, recipient: Recipi
                 file_id=delivery.file_id,
                 event_key=delivery.event_key,
                 event_at=delivery.event_at,
+                corrects=delivery.corrects,
             )
             .returning(deliveries.c.id)
         ).scalar_one()
@@ -131,6 +133,7 @@ def _find_unsent_reroute(connection: Connection, delivery: Delivery, recipient: 
             deliveries.c.body.is_(None),
             deliveries.c.rerouted_from.is_not(None),
             deliveries.c.run_id.is_(None),
+            deliveries.c.corrects.is_(None),
         )
         .order_by(deliveries.c.id)
         .limit(1)

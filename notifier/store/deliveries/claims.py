@@ -144,7 +144,7 @@ def _lease(
     now: Millis,
 ) -> tuple[ClaimedDelivery, ...]:
     connection.execute(_LEASE, {"ids": [row.id for row in rows], "leased_by": worker_id, "now": now})
-    claimed = [_to_delivery(row, state=DeliveryState.SENDING, attempts_made=row.attempts + 1) for row in rows]
+    claimed = [to_delivery(row, state=DeliveryState.SENDING, attempts_made=row.attempts + 1) for row in rows]
     started = connection.execute(
         _START_ATTEMPTS,
         [{"delivery_id": each.id, "uuid": each.uuid, "started_at": now} for each in claimed],
@@ -167,7 +167,8 @@ def _lease(
     return tuple(found)
 
 
-def _to_delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_made: int) -> Delivery:
+def to_delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts_made: int) -> Delivery:
+    """The delivery of a row with all columns of the table."""
     content = None
     if row.body is not None:
         content = Content(variant=CardVariant(row.variant), msg_type=row.msg_type, body=row.body)
@@ -192,6 +193,7 @@ def _to_delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempt
         file_id=row.file_id,
         event_key=row.event_key,
         event_at=row.event_at,
+        corrects=row.corrects,
     )
 
 

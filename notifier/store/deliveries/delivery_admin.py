@@ -85,6 +85,8 @@ class DeliveryDetails:
     """Why the fallback group receives the card; None if it is not rerouted."""
     rerouted_from: int | None
     """Id of the delivery that this one replaces."""
+    corrects: int | None
+    """Id of the delivery whose card this one corrects; None: it is no correction."""
     chat_id: str | None
     """Feishu's id of the chat that holds the message."""
     body: str | None
@@ -156,6 +158,7 @@ def show_delivery(connection: Connection, delivery_id: int) -> DeliveryDetails |
         key=more.delivery_key,
         reroute_reason=more.reroute_reason,
         rerouted_from=more.rerouted_from,
+        corrects=more.corrects,
         chat_id=more.chat_id,
         body=more.body,
         degraded_reason=more.degraded_reason,
@@ -178,15 +181,16 @@ def list_dead_ids(connection: Connection) -> list[int]:
 def retry(connection: Connection, delivery_id: int, *, now: Millis) -> bool:
     """Send a dead or unknown delivery again, with a new idempotency key. False if it is in another state.
 
-    The recipient is looked up again, because it may have changed. A reroute and a card for several accounts keep
-    their recipient.
+    The recipient is looked up again, because it may have changed. A reroute, a correction and a card for several
+    accounts keep their recipient.
     """
     row = connection.execute(
         sa.select(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state.in_(NEEDS_ATTENTION))
     ).first()
     if row is None:
         return False
-    keeps_recipient = (row.rerouted_from is not None or row.account_ref is None) and row.receive_id
+    has_fixed_recipient = row.rerouted_from is not None or row.corrects is not None or row.account_ref is None
+    keeps_recipient = has_fixed_recipient and row.receive_id
     connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.id == delivery_id)

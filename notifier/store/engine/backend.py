@@ -8,10 +8,26 @@ from typing import Any, Protocol
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from notifier.domain.card import Bilingual
 from notifier.errors import ConfigError
 
-RECOVERS_AUTOMATICALLY = "; the notifier then recovers automatically"
+RECOVERS_AUTOMATICALLY = Bilingual(zh="，之后服务会自动恢复", en="; the notifier then recovers automatically")
 """End of a next step whose outage ends without a restart."""
+
+
+NO_ANSWER = Bilingual(zh="数据库没有响应", en="the database does not answer")
+
+
+def recovering(zh: str, en: str) -> Bilingual:
+    """A next step whose outage ends without a restart."""
+    return Bilingual(zh=f"{zh}{RECOVERS_AUTOMATICALLY.zh}", en=f"{en}{RECOVERS_AUTOMATICALLY.en}")
+
+
+def without_promise(step: Bilingual) -> Bilingual:
+    """The next step without the promise of an automatic recovery."""
+    return Bilingual(
+        zh=step.zh.removesuffix(RECOVERS_AUTOMATICALLY.zh), en=step.en.removesuffix(RECOVERS_AUTOMATICALLY.en)
+    )
 
 
 def get_reason(error: BaseException) -> str:
@@ -109,15 +125,15 @@ class Backend(Protocol):
         """Whether a database that was damaged is whole again."""
         ...
 
-    def get_next_step(self, error: BaseException) -> str | None:
+    def get_next_step(self, error: BaseException) -> Bilingual | None:
         """The problem and the next step for operators; None if it is not a storage error of this system."""
         ...
 
-    def explain(self, error: BaseException, url: URL) -> str:
+    def explain(self, error: BaseException, url: URL) -> Bilingual:
         """A sentence with the database, the problem, the next step and the reason, without a promise of recovery."""
         ...
 
-    def find_cause(self, error: BaseException, url: URL) -> str | None:
+    def find_cause(self, error: BaseException, url: URL) -> Bilingual | None:
         """A sentence that explains the error better than its next step; None if there is none."""
         ...
 

@@ -19,11 +19,14 @@ def find_backend(url: str) -> Backend:
     except (sa.exc.ArgumentError, ValueError) as error:  # ValueError: the port is not a number
         raise ConfigError(
             "store.url: this is not a database address. Use sqlite:///path/to/notifier.db (relative to the current "
-            "folder), sqlite:////absolute/path/notifier.db, or postgresql+psycopg://user@host/database."
+            "folder), sqlite:////absolute/path/notifier.db, or postgresql+psycopg://user@host/database.",
+            zh="store.url：不是数据库地址。请用 sqlite:///path/to/notifier.db（相对当前目录）、"
+            "sqlite:////absolute/path/notifier.db 或 postgresql+psycopg://user@host/database。",
         ) from error
     if name not in BACKENDS:
         raise ConfigError(
-            f"store.url: {name} is not supported. Use sqlite:///… or postgresql+psycopg://user@host/database."
+            f"store.url: {name} is not supported. Use sqlite:///… or postgresql+psycopg://user@host/database.",
+            zh=f"store.url：不支持 {name}。请用 sqlite:///… 或 postgresql+psycopg://user@host/database。",
         )
     return BACKENDS[name]
 

@@ -136,7 +136,8 @@ class Database:
             with self.engine.begin() as connection:
                 connection.execute(sa.update(workers).values(heartbeat_at=workers.c.heartbeat_at))
         except sa.exc.DBAPIError as error:
-            return get_next_step(error) or str(error.orig)
+            step = get_next_step(error)
+            return str(error.orig) if step is None else step.en
         return None
 
     def is_running(self) -> bool:

@@ -9,8 +9,9 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from notifier.domain.card import Bilingual
 from notifier.errors import StoreFailing
-from notifier.store.engine.backend import RECOVERS_AUTOMATICALLY, get_reason
+from notifier.store.engine.backend import get_reason, without_promise
 from notifier.store.engine.backends import BACKENDS, get_backend
 
 log = logging.getLogger(__name__)
@@ -18,10 +19,10 @@ log = logging.getLogger(__name__)
 DAMAGE_RECHECK_SECONDS = 30.0
 
 
-def get_next_step(error: BaseException) -> str | None:
+def get_next_step(error: BaseException) -> Bilingual | None:
     """The problem and the next step for operators; None if it is not a storage error."""
     if isinstance(error, StoreFailing):
-        return str(error)
+        return Bilingual(zh=error.zh, en=str(error))
     return next((step for backend in BACKENDS.values() if (step := backend.get_next_step(error))), None)
 
 
@@ -39,7 +40,8 @@ def is_damage(error: BaseException) -> bool:
 
 def to_store_error(error: BaseException, url: URL) -> StoreFailing:
     """The error for a caller that stops, without the promise of an automatic recovery."""
-    return StoreFailing(BACKENDS[url.get_backend_name()].explain(error, url))
+    reason = BACKENDS[url.get_backend_name()].explain(error, url)
+    return StoreFailing(reason.en, zh=reason.zh)
 
 
 class StorageOutage:
@@ -59,7 +61,7 @@ class StorageOutage:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._since: float | None = None
-        self._logged_step: str | None = None
+        self._logged_step: Bilingual | None = None
         self._has_written = False
         self._damage: StoreFailing | None = None
         self._recheck_at = 0.0
@@ -74,7 +76,7 @@ class StorageOutage:
         if self._damage is None:
             return
         if self._monotonic() < self._recheck_at or not self._passes_check():
-            raise StoreFailing(str(self._damage))
+            raise StoreFailing(str(self._damage), zh=self._damage.zh)
         self._damage = None
 
     def record_error(self, error: BaseException) -> None:
@@ -85,14 +87,14 @@ class StorageOutage:
         step = self._backend.find_cause(error, self._engine.url) or step
         with self._lock:
             self._since = self._monotonic() if self._since is None else self._since
-            step = step if self._has_written else step.removesuffix(RECOVERS_AUTOMATICALLY)
+            step = step if self._has_written else without_promise(step)
             if is_damage(error):
                 self._damage = to_store_error(error, self._engine.url)
                 self._recheck_at = self._monotonic() + DAMAGE_RECHECK_SECONDS
             if step == self._logged_step:
                 return
             self._logged_step = step
-        log.error("store.failed", extra={"database": self._place, "reason": get_reason(error), "do": step})
+        log.error("store.failed", extra={"database": self._place, "reason": get_reason(error), "do": step.en})
 
     def record_success(self) -> None:
         """Record a successful write."""

@@ -294,6 +294,9 @@ deliveries = Table(
     Column("event_key", String(128)),
     # When that event was stored, in ms.
     Column("event_at", BigInteger),
+    # Delivery whose card this one replaces as a correction. NULL: no correction. No foreign key, because retention
+    # may delete that delivery first.
+    Column("corrects", Id),
 )
 _IS_OPEN = text("state IN ('waiting', 'ready', 'sending')")
 _IS_READY, _IS_SENDING = text("state = 'ready'"), text("state = 'sending'")
@@ -339,6 +342,13 @@ Index(
     deliveries.c.rerouted_from,
     sqlite_where=_IS_REROUTE,
     postgresql_where=_IS_REROUTE,
+)
+_IS_CORRECTION = text("corrects IS NOT NULL")
+Index(
+    "ix_deliveries_corrects",
+    deliveries.c.corrects,
+    sqlite_where=_IS_CORRECTION,
+    postgresql_where=_IS_CORRECTION,
 )
 _HAS_FILE = text("file_id IS NOT NULL")
 Index("ix_deliveries_file", deliveries.c.file_id, sqlite_where=_HAS_FILE, postgresql_where=_HAS_FILE)

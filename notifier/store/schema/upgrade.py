@@ -46,7 +46,8 @@ def ensure_schema(engine: Engine, begin: BeginMigration, *, may_create: bool = T
     if version is None and not may_create:
         raise ConfigError(
             "store.url: the database has no tables of the notifier. Start `notifier run` with this configuration "
-            "first, or correct the address."
+            "first, or correct the address.",
+            zh="store.url：数据库中没有服务的表。请先用此配置运行 `notifier run`，或改正地址。",
         )
     if version == LATEST_REVISION:
         return
@@ -66,7 +67,9 @@ def require_supported(engine: Engine) -> None:
     if oldest is None or _numbers(oldest) > _numbers(__version__):
         raise StoreOutdated(
             f"The database has schema {version}; this program knows {LATEST_REVISION}. Install the newer notifier"
-            f"{f', {oldest} at least' if oldest else ''}."
+            f"{f', {oldest} at least' if oldest else ''}.",
+            zh=f"数据库结构为 {version}，本程序只支持到 {LATEST_REVISION}。请安装更新的版本"
+            f"{f'（至少 {oldest}）' if oldest else ''}。",
         )
 
 

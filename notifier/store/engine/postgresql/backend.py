@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from notifier.domain.card import Bilingual
 from notifier.errors import ConfigError
 from notifier.store.engine.backend import get_reason
 from notifier.store.engine.postgresql import connection as settings
@@ -62,8 +63,16 @@ class PostgresqlBackend:
     def to_open_error(self, error: DBAPIError, url: URL) -> ConfigError:
         """The error of a start whose database cannot be opened."""
         if self.is_outage(error):
-            return ConfigError(f"store.url: the database cannot be opened. {self.explain(error, url)}")
-        return ConfigError(f"store.url: {self.describe(url)} is not a usable database: {get_reason(error)}.")
+            cause = self.explain(error, url)
+            return ConfigError(
+                f"store.url: the database cannot be opened. {cause.en}",
+                zh=f"store.url：无法打开数据库。{cause.zh}",
+            )
+        place, reason = self.describe(url), get_reason(error)
+        return ConfigError(
+            f"store.url: {place} is not a usable database: {reason}.",
+            zh=f"store.url：{place} 不是可用的数据库（“{reason}”）。",
+        )
 
     @contextmanager
     def hold_process_lock(self, url: str) -> Iterator[Callable[[], None]]:
@@ -107,15 +116,15 @@ class PostgresqlBackend:
         """True."""
         return True
 
-    def get_next_step(self, error: BaseException) -> str | None:
+    def get_next_step(self, error: BaseException) -> Bilingual | None:
         """The problem and the next step for operators; None if it is not a storage error of PostgreSQL."""
         return errors.get_next_step(error)
 
-    def explain(self, error: BaseException, url: URL) -> str:
+    def explain(self, error: BaseException, url: URL) -> Bilingual:
         """A sentence with the database, the problem, the next step and the reason."""
         return errors.explain(error, self.describe(url))
 
-    def find_cause(self, error: BaseException, url: URL) -> str | None:
+    def find_cause(self, error: BaseException, url: URL) -> Bilingual | None:
         """None: the next steps say everything."""
 
     def is_outage(self, error: BaseException) -> bool:

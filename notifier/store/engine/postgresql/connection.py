@@ -40,18 +40,26 @@ def parse_url(url: str) -> URL:
     """Parse store.url. Raises ConfigError for another driver, a missing database, or a secret among the options."""
     parsed = make_url(url)
     if parsed.drivername not in ("postgresql", "postgresql+psycopg"):
-        raise ConfigError(f"store.url: {parsed.drivername} is not supported. Use postgresql+psycopg://….")
+        raise ConfigError(
+            f"store.url: {parsed.drivername} is not supported. Use postgresql+psycopg://….",
+            zh=f"store.url：不支持 {parsed.drivername}。请用 postgresql+psycopg://…。",
+        )
     if not parsed.database and "service" not in parsed.query:
         raise ConfigError(
-            "store.url: the name of the database is missing. Use postgresql+psycopg://user@host/database."
+            "store.url: the name of the database is missing. Use postgresql+psycopg://user@host/database.",
+            zh="store.url：缺少数据库名称。请用 postgresql+psycopg://user@host/database。",
         )
     if secret := next((name for name in ("password", "sslpassword") if name in parsed.query), None):
         raise ConfigError(
             f"store.url: {secret} is not allowed after the ?. Put the password before the @, into PGPASSWORD, or into "
-            "~/.pgpass."
+            "~/.pgpass.",
+            zh=f"store.url：? 之后不能有 {secret}。请把密码放在 @ 之前、PGPASSWORD 或 ~/.pgpass 中。",
         )
     if "@" in (parsed.host or ""):
-        raise ConfigError("store.url: the address has more than one @. Write %40 for an @ in the password.")
+        raise ConfigError(
+            "store.url: the address has more than one @. Write %40 for an @ in the password.",
+            zh="store.url：地址中有多个 @。密码中的 @ 请写成 %40。",
+        )
     return parsed.set(drivername="postgresql+psycopg")
 
 
@@ -102,19 +110,24 @@ def check_server(connection: Connection) -> None:
     place, server = describe(connection.engine.url), connection.execute(_SERVER).one()
     if server.version < OLDEST_VERSION:
         raise ConfigError(
-            f"store.url: {place} runs PostgreSQL {server.version}. Use version {OLDEST_VERSION} or newer."
+            f"store.url: {place} runs PostgreSQL {server.version}. Use version {OLDEST_VERSION} or newer.",
+            zh=f"store.url：{place} 运行 PostgreSQL {server.version}，需要 {OLDEST_VERSION} 或更高版本。",
         )
     if server.is_standby:
         raise ConfigError(
             f"store.url: {place} is a standby, which only reads. Use the address of the primary, or name all servers "
-            "and add target_session_attrs=read-write."
+            "and add target_session_attrs=read-write.",
+            zh=f"store.url：{place} 是备库，只读。请使用主库的地址，或列出所有服务器并加上 "
+            "target_session_attrs=read-write。",
         )
     if server.encoding != "UTF8":
         raise ConfigError(
-            f"store.url: {place} has the encoding {server.encoding}. Create the database with ENCODING 'UTF8'."
+            f"store.url: {place} has the encoding {server.encoding}. Create the database with ENCODING 'UTF8'.",
+            zh=f"store.url：{place} 的编码为 {server.encoding}。请用 ENCODING 'UTF8' 创建数据库。",
         )
     if server.schema is None:
         raise ConfigError(
             f"store.url: {place}: the search_path of the user names no schema that exists. Create the schema, or "
-            "correct the search_path."
+            "correct the search_path.",
+            zh=f"store.url：{place}：用户的 search_path 中没有存在的结构（schema）。请创建它，或改正 search_path。",
         )

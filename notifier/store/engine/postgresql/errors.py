@@ -9,69 +9,100 @@ import re
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
-from notifier.store.engine.backend import RECOVERS_AUTOMATICALLY, get_reason
+from notifier.domain.card import Bilingual
+from notifier.store.engine.backend import NO_ANSWER, get_reason, recovering, without_promise
 
-_UNREACHABLE = (
-    "the server cannot be reached. Check the host and port in store.url, the network, and that it runs"
-    f"{RECOVERS_AUTOMATICALLY}"
+_UNREACHABLE = recovering(
+    "无法连接服务器。请检查 store.url 中的主机和端口、网络，以及服务器是否在运行",
+    "the server cannot be reached. Check the host and port in store.url, the network, and that it runs",
 )
-_STARTING = f"the server is starting or stopping. Wait{RECOVERS_AUTOMATICALLY}"
-_WRONG_LOGIN = (
-    "the server rejects the user or the password. Check the user in store.url, and the password in store.url, "
-    "PGPASSWORD or ~/.pgpass"
+_STARTING = recovering("服务器正在启动或停止。请等待", "the server is starting or stopping. Wait")
+_WRONG_LOGIN = Bilingual(
+    zh="服务器不接受用户名或密码。请检查 store.url 中的用户，以及 store.url、PGPASSWORD 或 ~/.pgpass 中的密码",
+    en="the server rejects the user or the password. Check the user in store.url, and the password in store.url, "
+    "PGPASSWORD or ~/.pgpass",
 )
-_NO_DATABASE = "the database does not exist. Create it: CREATE DATABASE <name> OWNER <user> ENCODING 'UTF8'"
-_FULL = (
+_NO_DATABASE = Bilingual(
+    zh="数据库不存在。请创建：CREATE DATABASE <名称> OWNER <用户> ENCODING 'UTF8'",
+    en="the database does not exist. Create it: CREATE DATABASE <name> OWNER <user> ENCODING 'UTF8'",
+)
+_FULL = recovering(
+    "服务器不再接受连接。请调高 max_connections 或用户、数据库的连接上限，或关闭其他连接",
     "the server accepts no more connections. Raise max_connections or the limit of the user or database, or close "
-    f"other connections{RECOVERS_AUTOMATICALLY}"
+    "other connections",
 )
-_READ_ONLY = (
-    "the server only reads: it is a standby, or its writes are switched off. Use the address of the primary, or name "
-    "all servers and add target_session_attrs=read-write to store.url"
+_READ_ONLY = Bilingual(
+    zh="服务器只读：它是备库，或已关闭写入。请使用主库的地址，或在 store.url 中列出所有服务器并加上 "
+    "target_session_attrs=read-write",
+    en="the server only reads: it is a standby, or its writes are switched off. Use the address of the primary, or "
+    "name all servers and add target_session_attrs=read-write to store.url",
 )
-_TLS = (
-    "the encrypted connection fails. Check sslmode and the certificates in store.url, and TLS on the server"
+_TLS = Bilingual(
+    zh="加密连接失败。请检查 store.url 中的 sslmode 和证书，以及服务器的 TLS",
+    en="the encrypted connection fails. Check sslmode and the certificates in store.url, and TLS on the server",
 )
-_NOT_ALLOWED = (
-    "the server's pg_hba.conf does not allow this user, host or encryption. Add a line, or change sslmode"
+_NOT_ALLOWED = Bilingual(
+    zh="服务器的 pg_hba.conf 不允许该用户、主机或加密方式。请添加一行，或修改 sslmode",
+    en="the server's pg_hba.conf does not allow this user, host or encryption. Add a line, or change sslmode",
 )
-_NO_PERMISSION = (
-    "the user lacks a permission. Make it the owner of the database, or as the owner of the schema run: "
-    "GRANT USAGE, CREATE ON SCHEMA public TO <user>"
+_NO_PERMISSION = Bilingual(
+    zh="用户缺少权限。请让它成为数据库的所有者，或以结构的所有者身份执行："
+    "GRANT USAGE, CREATE ON SCHEMA public TO <用户>",
+    en="the user lacks a permission. Make it the owner of the database, or as the owner of the schema run: "
+    "GRANT USAGE, CREATE ON SCHEMA public TO <user>",
 )
-_NO_TABLE_PERMISSION = (
-    "the user may not use a table of the notifier. Make the user the owner of the tables (REASSIGN OWNED BY), or use "
-    "the user who created them"
+_NO_TABLE_PERMISSION = Bilingual(
+    zh="用户不能使用服务的某张表。请让该用户成为这些表的所有者（REASSIGN OWNED BY），或使用创建它们的用户",
+    en="the user may not use a table of the notifier. Make the user the owner of the tables (REASSIGN OWNED BY), or "
+    "use the user who created them",
 )
-_BAD_OPTION = (
-    "an option after the ? in store.url is wrong. See the parameters of libpq, and correct its name or value"
+_BAD_OPTION = Bilingual(
+    zh="store.url 中 ? 之后的参数有误。请参照 libpq 的参数，改正名称或值",
+    en="an option after the ? in store.url is wrong. See the parameters of libpq, and correct its name or value",
 )
-_NO_TABLE = (
-    "a table of the notifier is missing. Restore it from a backup, and check the search_path of the user"
+_NO_TABLE = Bilingual(
+    zh="缺少服务的一张表。请从备份恢复，并检查用户的 search_path",
+    en="a table of the notifier is missing. Restore it from a backup, and check the search_path of the user",
 )
-_LOCKED = f"another program keeps rows locked. End its transaction{RECOVERS_AUTOMATICALLY}"
-_REPEAT = f"the server ended the transaction because of another one{RECOVERS_AUTOMATICALLY}"
-_DAMAGED = "the server reports damaged data. Stop the notifier and restore the database from a backup"
-_LOST = f"the connection to the server was lost{RECOVERS_AUTOMATICALLY}"
+_LOCKED = recovering(
+    "其他程序锁定了数据行。请结束它的事务", "another program keeps rows locked. End its transaction"
+)
+_REPEAT = recovering(
+    "服务器因另一个事务而结束了本事务", "the server ended the transaction because of another one"
+)
+_DAMAGED = Bilingual(
+    zh="服务器报告数据损坏。请停止服务，从备份恢复数据库",
+    en="the server reports damaged data. Stop the notifier and restore the database from a backup",
+)
+_LOST = recovering("与服务器的连接已断开", "the connection to the server was lost")
 
 _BY_SQLSTATE = {
     "08": _LOST,
     "25006": _READ_ONLY,
     "28": _WRONG_LOGIN,
     "3D000": _NO_DATABASE,
-    "3F000": "the search_path of the user names no schema that exists. Create the schema, or correct the search_path",
+    "3F000": Bilingual(
+        zh="用户的 search_path 中没有存在的结构（schema）。请创建它，或改正 search_path",
+        en="the search_path of the user names no schema that exists. Create the schema, or correct the search_path",
+    ),
     "40": _REPEAT,
     "42501": _NO_PERMISSION,
     "42P01": _NO_TABLE,
     "42703": _NO_TABLE,
-    "53100": f"the server's disk is full. Make room{RECOVERS_AUTOMATICALLY}",
-    "53200": f"the server is out of memory. Look at its log{RECOVERS_AUTOMATICALLY}",
+    "53100": recovering("服务器磁盘已满。请清理空间", "the server's disk is full. Make room"),
+    "53200": recovering("服务器内存不足。请查看其日志", "the server is out of memory. Look at its log"),
     "53300": _FULL,
     "55P03": _LOCKED,
-    "57014": "the server cancelled a statement. Raise the user's statement_timeout",
+    "57014": Bilingual(
+        zh="服务器取消了语句。请调高用户的 statement_timeout",
+        en="the server cancelled a statement. Raise the user's statement_timeout",
+    ),
     "57P": _STARTING,
     "57P05": _LOST,
-    "58": f"the server's disk fails. Look at its log and repair the disk{RECOVERS_AUTOMATICALLY}",
+    "58": recovering(
+        "服务器磁盘有故障。请查看其日志并修复磁盘",
+        "the server's disk fails. Look at its log and repair the disk",
+    ),
     "XX001": _DAMAGED,
     "XX002": _DAMAGED,
 }
@@ -113,7 +144,7 @@ def _sqlstate(error: BaseException) -> str | None:
     return state
 
 
-def get_next_step(error: BaseException) -> str | None:
+def get_next_step(error: BaseException) -> Bilingual | None:
     """The problem and the next step for operators; None if it is not a storage error of PostgreSQL."""
     if not _is_ours(error):
         return None
@@ -129,7 +160,9 @@ def get_next_step(error: BaseException) -> str | None:
             return step
     is_lost = isinstance(error, OperationalError | InterfaceError)
     return (
-        f"the server does not answer as expected. Look at its log{RECOVERS_AUTOMATICALLY}"
+        recovering(
+            "服务器的应答异常。请查看其日志", "the server does not answer as expected. Look at its log"
+        )
         if is_lost
         else None
     )
@@ -144,10 +177,10 @@ def is_outage(error: BaseException) -> bool:
     return _is_ours(error) and is_operational and not state.startswith(_ROW_TOO_LARGE)
 
 
-def explain(error: BaseException, place: str) -> str:
+def explain(error: BaseException, place: str) -> Bilingual:
     """A sentence with the database, the problem, the next step and the reason, without a promise of recovery."""
-    step = (get_next_step(error) or "the database does not answer").removesuffix(RECOVERS_AUTOMATICALLY)
-    return f"{place}: {step} ({get_reason(error)})."
+    step, reason = without_promise(get_next_step(error) or NO_ANSWER), get_reason(error)
+    return Bilingual(zh=f"{place}：{step.zh}（“{reason}”）。", en=f"{place}: {step.en} ({reason}).")
 
 
 def is_conflict(error: BaseException) -> bool:

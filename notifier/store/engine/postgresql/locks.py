@@ -37,7 +37,10 @@ def require_not_excluded(url: str) -> None:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         check_server(connection)
         if not _wait_for_lock(connection, f"pg_try_advisory_lock_shared({_PROCESS})", LOCK_PROBE_SECONDS):
-            raise StoreBusy(f"Somebody copies {describe(engine.url)}. Start again when the copy is done.")
+            raise StoreBusy(
+                f"Somebody copies {describe(engine.url)}. Start again when the copy is done.",
+                zh=f"正在复制 {describe(engine.url)}。请在复制完成后再启动。",
+            )
 
 
 @contextmanager
@@ -46,7 +49,10 @@ def exclude_processes(url: str) -> Iterator[None]:
     engine = make_engine(url, poolclass=NullPool)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not _wait_for_lock(connection, f"pg_try_advisory_lock({_PROCESS})", LOCK_PROBE_SECONDS):
-            raise StoreBusy(f"A notifier runs on {describe(engine.url)}. Stop it first.")
+            raise StoreBusy(
+                f"A notifier runs on {describe(engine.url)}. Stop it first.",
+                zh=f"有服务正在使用 {describe(engine.url)}。请先停止它。",
+            )
         yield
 
 
@@ -62,7 +68,9 @@ def hold_export_lock(engine: Engine, seconds: float) -> Iterator[None]:
     """Hold the lock of payout exports. seconds: maximum wait. Raises ConfigError if another export holds it."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not _wait_for_lock(connection, f"pg_try_advisory_lock({_EXPORT})", seconds):
-            raise ConfigError("another export is running; wait until it ends.")
+            raise ConfigError(
+                "another export is running; wait until it ends.", zh="另一次导出正在进行，请等它结束。"
+            )
         try:
             yield
         finally:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from notifier.domain.card import Bilingual
 from notifier.errors import ConfigError, StoreOutdated
 from notifier.store.engine.sqlite import connection as settings
 from notifier.store.engine.sqlite import errors, init_marker, integrity, process_lock
@@ -48,10 +49,13 @@ class SqliteBackend:
         """Raises ConfigError if there is no file, or only an unfinished first start."""
         path = init_marker.get_database_path(url)
         if path is not None and (not path.exists() or init_marker.is_initializing(path)):
+            place = make_url(url).database
             raise ConfigError(
-                f"store.url: there is no database at {make_url(url).database} (seen from {Path.cwd()}). "
+                f"store.url: there is no database at {place} (seen from {Path.cwd()}). "
                 "Start `notifier run` with this configuration first. "
-                "A relative path starts at the current folder."
+                "A relative path starts at the current folder.",
+                zh=f"store.url：{place} 没有数据库（当前目录为 {Path.cwd()}）。请先用此配置运行 `notifier run`。"
+                "相对路径从当前目录算起。",
             )
 
     def check_integrity(self, url: str) -> None:
@@ -82,17 +86,26 @@ class SqliteBackend:
             broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
             if broken is not None:
                 raise StoreOutdated(
-                    f"The migration failed: a row of {broken[0]} references a missing row. Nothing was changed."
+                    f"The migration failed: a row of {broken[0]} references a missing row. Nothing was changed.",
+                    zh=f"升级数据库结构失败：{broken[0]} 中有一行引用了不存在的行。没有做任何修改。",
                 )
 
     def to_open_error(self, error: DBAPIError, url: URL) -> ConfigError:
         """The error of a start whose file cannot be opened, or is not a database."""
         if isinstance(error, OperationalError):
-            return ConfigError(f"store.url: the database cannot be opened. {self.explain(error, url)}")
-        next_step = (
-            f" Nothing in it was changed. {errors.REPLACE_DATABASE_HINT}" if self.is_damage(error) else ""
+            reason = self.explain(error, url)
+            return ConfigError(
+                f"store.url: the database cannot be opened. {reason.en}",
+                zh=f"store.url：无法打开数据库。{reason.zh}",
+            )
+        step, step_zh = "", ""
+        if self.is_damage(error):
+            hint = errors.REPLACE_DATABASE_HINT
+            step, step_zh = f" Nothing in it was changed. {hint.en}", f"没有做任何修改。{hint.zh}"
+        return ConfigError(
+            f"store.url: {url} is not a usable database: {error.orig}.{step}",
+            zh=f"store.url：{url} 不是可用的数据库（“{error.orig}”）。{step_zh}",
         )
-        return ConfigError(f"store.url: {url} is not a usable database: {error.orig}.{next_step}")
 
     def hold_process_lock(self, url: str) -> AbstractContextManager[Callable[[], None]]:
         """Lock the file for this process."""
@@ -114,15 +127,15 @@ class SqliteBackend:
         """Whether SQLite finds no error in the file."""
         return bool(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar() == "ok")
 
-    def get_next_step(self, error: BaseException) -> str | None:
+    def get_next_step(self, error: BaseException) -> Bilingual | None:
         """The problem and the next step for operators; None if it is not a storage error of SQLite."""
         return errors.get_next_step(error)
 
-    def explain(self, error: BaseException, url: URL) -> str:
+    def explain(self, error: BaseException, url: URL) -> Bilingual:
         """A sentence with the file, the problem, the next step and the reason."""
         return errors.explain(error, self.describe(url))
 
-    def find_cause(self, error: BaseException, url: URL) -> str | None:
+    def find_cause(self, error: BaseException, url: URL) -> Bilingual | None:
         """A sentence on the file that belongs to somebody else, if this can be the reason."""
         return errors.find_foreign_file(error, self.describe(url))
 

@@ -42,15 +42,22 @@ def parse_url(url: str) -> URL:
     """Parse store.url. Raises ConfigError if it is not a file that can exist."""
     parsed = make_url(url)
     if parsed.query:
-        raise ConfigError("store.url: options after a ? are not supported. Remove them.")
+        raise ConfigError(
+            "store.url: options after a ? are not supported. Remove them.",
+            zh="store.url：不支持 ? 之后的参数，请删除。",
+        )
     try:
         Path(f"{parsed.database or ''}.lock").stat()
     except ValueError as error:
-        raise ConfigError(f"store.url: this is not a valid file name: {error}. Use another name.") from error
+        raise ConfigError(
+            f"store.url: this is not a valid file name: {error}. Use another name.",
+            zh=f"store.url：文件名无效（“{error}”），请换一个。",
+        ) from error
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
             raise ConfigError(
-                f"store.url: this is not a valid file name: {error.strerror}. Use another name."
+                f"store.url: this is not a valid file name: {error.strerror}. Use another name.",
+                zh=f"store.url：文件名无效（{error.strerror}），请换一个。",
             ) from error
     return parsed
 
@@ -61,7 +68,8 @@ def create_folder(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"store.url: the folder of {path} cannot be created: {error.strerror}. Use another folder."
+            f"store.url: the folder of {path} cannot be created: {error.strerror}. Use another folder.",
+            zh=f"store.url：无法创建 {path} 所在的目录（{error.strerror}），请换一个目录。",
         ) from error
 
 

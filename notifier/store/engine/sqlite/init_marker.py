@@ -29,7 +29,8 @@ def create_marker(path: Path) -> None:
         except OSError as error:
             raise ConfigError(
                 f"store.url: {path} cannot be created: {error.strerror}. Make room on the disk, or make the folder "
-                "writable for the notifier."
+                "writable for the notifier.",
+                zh=f"store.url：无法创建 {path}（{error.strerror}）。请清理磁盘空间，或让服务对该目录可写。",
             ) from error
 
 

@@ -41,7 +41,7 @@ def check_integrity(url: str) -> None:
     check_wal(url)
     found = _quick_check(path)
     if found is not None:
-        raise ConfigError(_error_message(path, f"is not a usable database: {found}"))
+        raise _error(path, f"is not a usable database: {found}", f"不是可用的数据库（“{found}”）")
 
 
 def check_wal(url: str) -> None:
@@ -56,8 +56,10 @@ def check_wal(url: str) -> None:
             return
         if not _has_lost_commits(_wal_path(path), page_size=_page_size(path)):
             return
-    raise ConfigError(
-        _error_message(_wal_path(path), "is damaged in the middle: the newest data cannot be read")
+    raise _error(
+        _wal_path(path),
+        "is damaged in the middle: the newest data cannot be read",
+        "中间已损坏：无法读取最新的数据",
     )
 
 
@@ -74,10 +76,12 @@ def check_not_lost(url: str) -> None:
         raise ConfigError(
             f"store.url: {path} is missing, but {_wal_path(path)} exists with the newest data. Nothing was "
             "changed. Put the file back next to it. If the file is lost, move its -wal and -shm files away too, and "
-            f"{RESTORE_HINT}"
+            f"{RESTORE_HINT.en}",
+            zh=f"store.url：缺少 {path}，但保存最新数据的 {_wal_path(path)} 存在。没有做任何修改。请把文件放回原处。"
+            f"如果文件已丢失，请把它的 -wal 和 -shm 文件也移走，并{RESTORE_HINT.zh}",
         )
     if path.is_file() and not _has_content(path) and (has_log or not init_marker.is_initializing(path)):
-        raise ConfigError(_error_message(path, "is not a usable database: it is empty"))
+        raise _error(path, "is not a usable database: it is empty", "不是可用的数据库：文件为空")
 
 
 def _wal_path(path: Path) -> Path:
@@ -88,8 +92,11 @@ def _has_content(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > 0
 
 
-def _error_message(path: Path, problem: str) -> str:
-    return f"store.url: {path} {problem}. Nothing in it was changed. {REPLACE_DATABASE_HINT}"
+def _error(path: Path, problem: str, problem_zh: str) -> ConfigError:
+    return ConfigError(
+        f"store.url: {path} {problem}. Nothing in it was changed. {REPLACE_DATABASE_HINT.en}",
+        zh=f"store.url：{path} {problem_zh}。没有做任何修改。{REPLACE_DATABASE_HINT.zh}",
+    )
 
 
 def _quick_check(path: Path) -> str | None:

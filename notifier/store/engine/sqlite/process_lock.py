@@ -51,7 +51,7 @@ def _hold_lock_file(url: str, *, wait_seconds: float) -> Iterator[Path | None]:
     except Timeout as error:
         raise _busy_error(path) from error
     except OSError as error:
-        raise ConfigError(f"store.url: {ownership.explain(Path(f'{path}.lock'), error)}") from error
+        raise _lock_error(Path(f"{path}.lock"), error) from error
     ownership.give_to_database_owner(path)
     try:
         yield path
@@ -95,8 +95,14 @@ class _DatabaseFileLock:
 
 def _busy_error(path: Path) -> StoreBusy:
     return StoreBusy(
-        f"Another notifier is already running on {path}. Stop it first, or give this one its own store.url."
+        f"Another notifier is already running on {path}. Stop it first, or give this one its own store.url.",
+        zh=f"已有一个服务在使用 {path}。请先停止它，或为本服务设置另一个 store.url。",
     )
+
+
+def _lock_error(path: Path, error: OSError) -> ConfigError:
+    reason = ownership.explain(path, error)
+    return ConfigError(f"store.url: {reason.en}", zh=f"store.url：{reason.zh}")
 
 
 def is_running(url: str) -> bool:
@@ -120,9 +126,11 @@ def hold_export_lock(path: Path | None, seconds: float) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise ConfigError("another export is running; wait until it ends.") from error
+        raise ConfigError(
+            "another export is running; wait until it ends.", zh="另一次导出正在进行，请等它结束。"
+        ) from error
     except OSError as error:
-        raise ConfigError(f"store.url: {ownership.explain(Path(f'{path}.export-lock'), error)}") from error
+        raise _lock_error(Path(f"{path}.export-lock"), error) from error
     ownership.give_to_database_owner(path)
     try:
         yield

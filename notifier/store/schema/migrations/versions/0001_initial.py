@@ -279,6 +279,7 @@ def upgrade() -> None:
         sa.Column("file_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("event_key", sa.String(length=128), nullable=True),
         sa.Column("event_at", sa.BigInteger(), nullable=True),
+        sa.Column("corrects", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.ForeignKeyConstraint(["account_ref"], ["accounts.id"], name=op.f("fk_deliveries_account_ref")),
         sa.ForeignKeyConstraint(["file_id"], ["digest_files.id"], name=op.f("fk_deliveries_file_id")),
         sa.ForeignKeyConstraint(
@@ -295,6 +296,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
         postgresql_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
+    )
+    op.create_index(
+        "ix_deliveries_corrects",
+        "deliveries",
+        ["corrects"],
+        unique=False,
+        sqlite_where=sa.text("corrects IS NOT NULL"),
+        postgresql_where=sa.text("corrects IS NOT NULL"),
     )
     op.create_index(
         "ix_deliveries_degraded",

@@ -1,0 +1,181 @@
+"""What `notifier lint` checks: card JSON files, standard input, and templates with every sample."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from notifier.cards.lint_findings import LintFinding, LintPlace, Severity
+from notifier.cards.linter import lint, lint_template, merge_findings
+from notifier.cards.templates import CardTemplates, shipped_templates
+from notifier.config.settings import Config
+from notifier.errors import ConfigError, NotifierError
+from notifier.operations.language import localized
+from notifier.operations.sample_cards import list_samples, make_sample
+
+MAX_BYTES = 1_000_000
+"""Of one input. A card has 30 KB at most."""
+STDIN = "-"
+STDIN_NAME = "<stdin>"
+
+
+class UnusableInputError(NotifierError):
+    """An input cannot be checked at all. The message names the file, and the position if there is one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class LintReport:
+    """The result of one run."""
+
+    findings: list[LintFinding] = field(default_factory=list)
+    """All findings, by file and position."""
+    unusable: list[str] = field(default_factory=list)
+    """One sentence for each input that could not be checked."""
+    checked: int = 0
+    """Number of files and templates that were checked."""
+
+    def count(self, severity: Severity) -> int:
+        """Return the number of findings of a severity."""
+        return sum(each.severity is severity for each in self.findings)
+
+    def exit_code(self, *, strict: bool) -> int:
+        """Return 2 for unusable input, 1 for errors (strict: also for warnings), else 0."""
+        if self.unusable:
+            return 2
+        return 1 if self.count(Severity.ERROR) or (strict and self.findings) else 0
+
+
+def lint_inputs(
+    names: Sequence[str], load: Callable[[], Config], *, ignored: Iterable[str] = ()
+) -> LintReport:
+    """Lint files, standard input (`-`) and templates. No names: all templates of the configuration.
+
+    load: loads the configuration, which only templates need. ignored: ids of rules whose findings are left out.
+    """
+    report = LintReport()
+    found: list[LintFinding] = []
+    ignored = frozenset(ignored)
+    if not names:
+        config = load()
+        templates = CardTemplates(config.cards.template_dir)
+        listed = templates.names()
+        found += _lint_templates(templates, listed, config)
+        report.checked = len(listed)
+    for name in names:
+        try:
+            found += _lint_template_file(Path(name), load) if name.endswith(".j2") else _lint_json_input(name)
+        except UnusableInputError as error:
+            report.unusable.append(str(error))
+        else:
+            report.checked += 1
+    report.findings = [_with_short_paths(each) for each in merge_findings(found) if each.rule not in ignored]
+    return report
+
+
+def _lint_json_input(name: str) -> list[LintFinding]:
+    shown = STDIN_NAME if name == STDIN else name
+    text = _read_text(name, shown)
+    try:
+        return lint(text, file=shown)
+    except json.JSONDecodeError as error:
+        if error.doc != text:
+            reason = localized(
+                f"the JSON in its string is not valid: {error}", f"字符串中的 JSON 无效：{error}"
+            )
+            raise UnusableInputError(f"{shown}: {reason}") from error
+        reason = localized(f"not JSON: {error.msg}", f"不是 JSON：{error.msg}")
+        raise UnusableInputError(f"{shown}:{error.lineno}:{error.colno}: {reason}") from error
+    except RecursionError as error:
+        reason = localized("the JSON is nested too deep", "JSON 嵌套过深")
+        raise UnusableInputError(f"{shown}: {reason}") from error
+    except ValueError as error:
+        reason = localized(f"not JSON: {error}", f"不是 JSON：{error}")
+        raise UnusableInputError(f"{shown}: {reason}") from error
+
+
+def _read_text(name: str, shown: str) -> str:
+    """Return the text of an input. Raises UnusableInputError for what is no text, or no file, or too large."""
+    if name != STDIN and Path(name).is_dir():
+        reason = localized("is a folder; name the files in it", "是文件夹，请指定其中的文件")
+        raise UnusableInputError(f"{shown}: {reason}")
+    try:
+        if name == STDIN:
+            content = sys.stdin.buffer.read(MAX_BYTES + 1)
+        else:
+            with Path(name).open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise UnusableInputError(f"{shown}: {localized('there is no such file', '没有这个文件')}") from error
+    except OSError as error:
+        reason = localized(f"cannot be read: {error.strerror}", f"无法读取：{error.strerror}")
+        raise UnusableInputError(f"{shown}: {reason}") from error
+    if len(content) > MAX_BYTES:
+        reason = localized(
+            f"is larger than {MAX_BYTES:,} bytes, so it is no card", f"超过 {MAX_BYTES:,} 字节，不是卡片"
+        )
+        raise UnusableInputError(f"{shown}: {reason}")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        reason = localized(
+            f"is not UTF-8 text (byte {error.start})", f"不是 UTF-8 文本（第 {error.start} 字节）"
+        )
+        raise UnusableInputError(f"{shown}: {reason}") from error
+    if "\0" in text:
+        raise UnusableInputError(f"{shown}: {localized('is a binary file', '是二进制文件')}")
+    if not text.strip():
+        raise UnusableInputError(f"{shown}: {localized('is empty', '是空的')}")
+    return text
+
+
+def _lint_template_file(path: Path, load: Callable[[], Config]) -> list[LintFinding]:
+    """Lint one template. A file outside the folders of the configuration is linted with its own folder."""
+    _read_text(str(path), str(path))
+    config = load()
+    folder = config.cards.template_dir
+    real = path.resolve()
+    for known in (folder, shipped_templates()):
+        if known is not None and real.is_relative_to(known.resolve()):
+            name = real.relative_to(known.resolve()).as_posix()
+            if known is not folder and folder is not None and (folder / name).is_file():
+                folder = None  # the shipped file that a file of the operator replaces
+            break
+    else:
+        folder, name = real.parent, real.name
+    templates = CardTemplates(folder)
+    if not real.name.startswith("_"):
+        return _lint_templates(templates, [name], config)
+    found = _lint_templates(templates, templates.names(), config)  # macros have no card of their own
+    return [each for each in found if each.place is not None and Path(each.place.file).resolve() == real]
+
+
+def _lint_templates(templates: CardTemplates, names: Sequence[str], config: Config) -> list[LintFinding]:
+    """Lint templates with every sample that fits them."""
+    found: list[LintFinding] = []
+    for name in names:
+        for sample in list_samples(name):
+            try:
+                context = {"card": make_sample(sample, config)}
+            except ConfigError as error:
+                raise UnusableInputError(f"{name}: {error}") from error
+            found += [replace(each, sample=sample) for each in lint_template(templates, name, context)]
+    return found
+
+
+def _with_short_paths(finding: LintFinding) -> LintFinding:
+    return replace(
+        finding,
+        place=None if finding.place is None else _short(finding.place),
+        called_from=tuple(_short(each) for each in finding.called_from),
+    )
+
+
+def _short(place: LintPlace) -> LintPlace:
+    """The place with a path relative to the current folder, if the file is below it."""
+    file = place.file
+    if Path(file).is_absolute():
+        with suppress(ValueError):
+            file = Path(file).relative_to(Path.cwd()).as_posix()
+    return replace(place, file=file)

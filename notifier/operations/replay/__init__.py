@@ -1,0 +1,1 @@
+"""Replay: stored cards rendered again with today's templates, compared with what was sent."""

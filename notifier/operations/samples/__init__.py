@@ -1,0 +1,1 @@
+"""Samples: the parts of the sample data that `sample_cards` and `sample_digests` put together."""
