@@ -95,7 +95,9 @@ class CardTemplates:
         ]
 
     def file_of(self, name: str) -> str:
-        """Return the path of a template's file; the name itself if there is none."""
+        """Return the path of the file that is used for a template; the name itself if there is none."""
+        if self._own is not None and (file := self.builder_file(name)) is not None:
+            return str(self._own / file)
         folders = [*([self._own] if self._own else []), shipped_templates()]
         return next((str(folder / name) for folder in folders if (folder / name).is_file()), name)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from notifier.cards.linter import lint_template
 from notifier.cards.rules import card_problems
 from notifier.cards.templates import CardTemplates
 from notifier.cards.templating.card_variables import variables_of
@@ -239,3 +240,15 @@ def test_every_variable_of_a_sample_can_be_read(kind: type) -> None:
 )
 def test_an_expression_cannot_reach_into_the_program(tmp_path: Path, trick: str) -> None:
     assert "the value of x" in broken(tmp_path, exported(markdown("${x}")), values=f'x: "{trick}"')
+
+
+def test_the_linter_names_the_builders_file(tmp_path: Path) -> None:
+    file = tmp_path / "balance_change.card.json"
+    context = {"card": make_sample("increase", Config())}
+    file.write_text(json.dumps(exported({"tag": "nothing"})))
+    findings = lint_template(CardTemplates(tmp_path), NAME, context)
+    assert "unknown-component" in {finding.rule for finding in findings}
+    assert {str(file)} == {finding.place.file for finding in findings if finding.place is not None}
+    file.write_text(json.dumps(REFERENCE))
+
+    assert [] == lint_template(CardTemplates(tmp_path), NAME, context)
