@@ -77,7 +77,8 @@ class _NamedUndefined(jinja2.StrictUndefined):
         fields = list(value) if isinstance(value, Mapping) else sorted(field_names(value.__class__))
         if fields:
             known = name_nearest(name, map(str, fields), noun="fields")
-            return f"{type(value).__name__} has no field {name}{known}"
+            kind = "this object" if isinstance(value, Mapping) else type(value).__name__
+            return f"{kind} has no field {name}{known}"
         return f"{_describe(value)} has no field {name}"
 
 
@@ -207,7 +208,11 @@ def field_names(kind: type) -> frozenset[str]:
 
 def _both(zh: Any, en: Any = None) -> Bilingual:  # noqa: ANN401 - texts, numbers and finished JSON
     """Return a text in both languages: one that `t` made, or two texts, or one text for both."""
-    return zh if type(zh) is Bilingual else Bilingual(zh=zh, en=zh if en is None else en)
+    if type(zh) is Bilingual:
+        return zh
+    if type(zh) is dict:  # of a file with variables, for a preview
+        return Bilingual(zh=zh["zh"], en=zh["en"])
+    return Bilingual(zh=zh, en=zh if en is None else en)
 
 
 def _words(zh: object, en: object = None) -> Markup:

@@ -102,7 +102,7 @@ class TextCatalogue:
             found = self._one.get(key, found)
         in_english = values
         for value in values.values():
-            if type(value) is Bilingual or type(value) is Markup:
+            if type(value) is Bilingual or type(value) is Markup or type(value) is dict:
                 values, in_english = _by_language(key, values)
                 break
         return self._filled(key, found, values, in_english)
@@ -120,6 +120,8 @@ def _by_language(key: str, values: Mapping[str, Any]) -> tuple[dict[str, Any], d
     for name, value in values.items():
         if type(value) is Bilingual:
             zh[name], en[name] = value.zh, value.en
+        elif type(value) is dict:  # of a file with variables, for a preview
+            zh[name], en[name] = value["zh"], value["en"]
         elif isinstance(value, Markup):
             raise UnknownTextError(f"the text {key} takes values, not finished JSON, for {name}")
     return zh, en
