@@ -114,6 +114,9 @@ COMMANDS: list[tuple[tuple[str, ...], int, str]] = [
     (("status", "--watch"), 2, "需要终端"),
     (("health",), 2, "没有设置"),
     (("migrate",), 0, "数据库结构版本"),
+    (("templates", "list"), 0, "没有自定义模板：未设置 cards.template_dir。"),
+    (("templates", "eject", "digest.json.j2"), 2, "没有设置。请设置目录，或用 --to 指定。"),
+    (("templates", "eject", "digest.j2", "--to", "/none/x"), 2, "没有自带模板 digest.j2"),
     (("lint", "--ignore", "nothing"), 2, "没有规则 nothing"),
     (("lint", "/none/card.json"), 2, "没有这个文件"),
 ]

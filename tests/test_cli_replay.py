@@ -121,9 +121,11 @@ def set_column(database: Database, delivery_id: int, **values: Any) -> None:
     ).result()
 
 
-def change_template(templates: Path, old: str = "变动时间", new: str = "更新时间") -> None:
-    source = (shipped_templates() / "balance_change.json.j2").read_text(encoding="utf-8")
-    (templates / "balance_change.json.j2").write_text(source.replace(old, new), encoding="utf-8")
+def change_template(templates: Path) -> None:
+    """Write a text of the company that differs from the shipped one."""
+    texts = (shipped_templates() / "texts.zh.yaml").read_text(encoding="utf-8").splitlines()
+    changed = [line.replace("变动时间", "更新时间") for line in texts if "变动时间" in line]
+    (templates / "texts.zh.yaml").write_text("\n".join(changed), encoding="utf-8")
 
 
 @pytest.fixture
@@ -260,7 +262,9 @@ def test_a_broken_template_is_named_and_not_sent(file: Path, templates: Path) ->
 
 @pytest.mark.usefixtures("sent")
 def test_a_difference_in_the_json_alone_is_named(file: Path, templates: Path) -> None:
-    change_template(templates, '"vertical_spacing": "medium"', '"vertical_spacing": "large"')
+    source = (shipped_templates() / "balance_change.json.j2").read_text(encoding="utf-8")
+    other = source.replace('"vertical_spacing": "medium"', '"vertical_spacing": "large"')
+    (templates / "balance_change.json.j2").write_text(other, encoding="utf-8")
     shown, whole = run(file, "ev-1").stdout, run(file, "ev-1", "--json-diff").stdout
 
     assert "The texts are equal, but the JSON differs" in shown

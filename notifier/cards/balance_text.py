@@ -9,6 +9,7 @@ from decimal import Decimal
 from babel.core import Locale
 from babel.numbers import get_currency_precision, get_currency_symbol, list_currencies
 
+from notifier.cards.templating.texts import TextCatalogue, current_texts, side_by_side, text
 from notifier.clock import Millis, from_millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import AmountLine, BalanceChangeCard, Bilingual, ChangeStep, Person
@@ -39,12 +40,6 @@ _MARKS = re.compile(
 _JOINERS = "\u200c\u200d\ufe0f"
 """These join emoji and letters. Alone they are invisible."""
 
-REFERRER_SELF = Bilingual(zh="内推人本人", en="The referrer")
-GROUP = Bilingual(zh="原定的群", en="The group it was meant for")
-GROUP_NOT_CONFIGURED = Bilingual(zh="配置中已没有该群", en="the configuration no longer has this group")
-
-NO_NAME = Bilingual(zh="（未署名）", en="(no name)")
-
 
 def money(asset: Asset, amount: Decimal) -> str:
     """Return an amount as text: `¥1,200.00`, `JP¥1,200`, `1,200` (points), `XYZ 1,200.00` (unknown currency).
@@ -62,7 +57,8 @@ def money(asset: Asset, amount: Decimal) -> str:
     if (
         asset.currency.isdecimal()
     ):  # a number of Feishu's that is newer than our list is not a part of the amount
-        return f"{figures}（币种 currency {asset.currency}）"
+        word = side_by_side(text("amount.currency_number"), " ")
+        return f"{figures}（{word} {asset.currency}）"
     return f"{clean(asset.currency, 16)} {figures}"
 
 
@@ -80,12 +76,12 @@ def signed(asset: Asset, delta: Decimal) -> str:
     return f"+{money(asset, delta)}" if delta > 0 else money(asset, delta)
 
 
-def clean(text: str, longest: int = MAX_NAME_LENGTH) -> str:
+def clean(untrusted: str, longest: int = MAX_NAME_LENGTH) -> str:
     """Return untrusted text as one short line, without invisible characters and contact data.
 
     longest: in characters. Longer text ends in an ellipsis. Invisible characters can hide or turn other text.
     """
-    return _cut(_PHONE.sub("***", _EMAIL.sub("***", _visible_line(text, longest))), longest)
+    return _cut(_PHONE.sub("***", _EMAIL.sub("***", _visible_line(untrusted, longest))), longest)
 
 
 def own_line(zh: str, en: str) -> Bilingual | None:
@@ -94,7 +90,7 @@ def own_line(zh: str, en: str) -> Bilingual | None:
     A missing language shows the text of the other one. The configuration takes no e-mail address and no phone number.
     """
     line_zh, line_en = (
-        _cut(_visible_line(text, MAX_OWN_LINE_LENGTH), MAX_OWN_LINE_LENGTH) for text in (zh, en)
+        _cut(_visible_line(each, MAX_OWN_LINE_LENGTH), MAX_OWN_LINE_LENGTH) for each in (zh, en)
     )
     if not line_zh and not line_en:
         return None
@@ -106,8 +102,8 @@ def short_order_id(order_id: str) -> str:
     return order_id if len(order_id) <= ORDER_ID_TAIL else f"…{order_id[-ORDER_ID_TAIL:]}"
 
 
-def _visible_line(text: str, longest: int) -> str:
-    return _MARKS.sub(r"\1", " ".join(HIDDEN.sub("", text[: longest * 20]).split()))
+def _visible_line(untrusted: str, longest: int) -> str:
+    return _MARKS.sub(r"\1", " ".join(HIDDEN.sub("", untrusted[: longest * 20]).split()))
 
 
 def _cut(shown: str, longest: int) -> str:
@@ -121,19 +117,24 @@ def person(referrer: Referrer) -> Person:
     name_zh, name_en = clean(referrer.name_zh), clean(referrer.name_en)
     return Person(
         open_id=referrer.open_id,
-        name=Bilingual(zh=name_zh or name_en or NO_NAME.zh, en=name_en or name_zh or NO_NAME.en),
+        name=Bilingual(zh=name_zh or name_en, en=name_en or name_zh)
+        if name_zh or name_en
+        else text("person.no_name"),
     )
 
 
-@functools.lru_cache(maxsize=256)
 def label(asset: Asset) -> Bilingual:
     """Return the name of an asset: `积分 / Points`, `现金（CNY） / Cash (CNY)`."""
+    return _label(current_texts(), asset)
+
+
+@functools.lru_cache(maxsize=256)
+def _label(texts: TextCatalogue, asset: Asset) -> Bilingual:
     if asset.kind is Kind.POINTS:
-        return Bilingual(zh="积分", en="Points")
+        return texts.text("asset.points", {})
     currency = clean(asset.currency, 16)
-    if currency.isdecimal():
-        return Bilingual(zh=f"现金（币种 {currency}）", en=f"Cash (currency {currency})")
-    return Bilingual(zh=f"现金（{currency}）", en=f"Cash ({currency})")
+    key = "asset.cash_number" if currency.isdecimal() else "asset.cash"
+    return texts.text(key, {"currency": currency})
 
 
 def reroute_reason(stored: str) -> Bilingual:
@@ -144,20 +145,15 @@ def reroute_reason(stored: str) -> Bilingual:
     """
     reason, code = parse_reroute_reason(stored)
     if reason is RerouteReason.ACCOUNT_UNKNOWN:
-        return Bilingual(
-            zh="飞书查不到该内推账户，无法确认内推人，因此改发到本群。",
-            en="Feishu knows no such referral account, so the referrer cannot be notified; sent here instead.",
-        )
+        return text("reroute.account_unknown")
     is_group = reason is RerouteReason.GROUP_UNREACHABLE
-    intended = GROUP if is_group else REFERRER_SELF
+    recipient = text("reroute.recipient.group" if is_group else "reroute.recipient.referrer")
     cause = find_failure_reason(code)
     if is_group and code is None:
-        cause = GROUP_NOT_CONFIGURED
-    return Bilingual(
-        zh=f"无法送达{intended.zh}，因此改发到本群。" + (f"原因：{cause.zh}。" if cause else ""),
-        en=f"{intended.en} cannot be reached, so this was sent here instead."
-        + (f" Reason: {cause.en}." if cause else ""),
-    )
+        cause = text("reroute.group_not_configured")
+    if cause is None:
+        return text("reroute.unreachable", recipient=recipient)
+    return text("reroute.unreachable_because", recipient=recipient, reason=cause)
 
 
 def balance_change_card(

@@ -5,16 +5,14 @@ from decimal import Decimal
 from statistics import median_low
 
 from notifier.cards.balance_text import label, money
+from notifier.cards.templating.sentences import join
+from notifier.cards.templating.texts import side_by_side, text
 from notifier.domain.card import Bilingual
 from notifier.domain.digest import DayFlow
 from notifier.domain.money import Asset
 
-KINDS = (
-    ("rewards", "新增 New", Bilingual(zh="新增奖励", en="new rewards")),
-    ("withdrawn", "提现 Withdrawn", Bilingual(zh="已提现", en="withdrawn")),
-    ("first_seen", "首次 First", Bilingual(zh="首次登记", en="first recorded")),
-)
-"""Field of a DayFlow, name in the legend, and name in a sentence. Three legend names must fit in one row on a phone."""
+KINDS = ("rewards", "withdrawn", "first_seen")
+"""Fields of a DayFlow. Three names in the legend must fit in one row on a phone."""
 OUTLIER = 10
 """A day is an outlier if its largest bar is more than this many times the median of the days."""
 MAX_NOTED = 3
@@ -22,8 +20,7 @@ MAX_NOTED = 3
 
 def chart_title(asset: Asset) -> Bilingual:
     """Return the line above the chart. A title inside takes height from the bars."""
-    name = label(asset)
-    return Bilingual(zh=f"每日 · {name.zh}", en=f"Daily · {name.en}")
+    return text("digest.chart.title", label=label(asset))
 
 
 def chart_spec(days: Sequence[DayFlow]) -> dict[str, object]:
@@ -32,6 +29,7 @@ def chart_spec(days: Sequence[DayFlow]) -> dict[str, object]:
     Days without first recorded balances have no such bar. They are part of the net change, so readers look for them.
     """
     limit = _limit(days)
+    names = {part: side_by_side(text(f"digest.chart.legend.{part}"), " ") for part in KINDS}
     amounts: dict[str, object] = {"orient": "left", "label": {"formatter": "{label:,}"}}
     if limit is not None:
         amounts["max"] = _number(limit)
@@ -42,9 +40,9 @@ def chart_spec(days: Sequence[DayFlow]) -> dict[str, object]:
             {
                 "id": "days",
                 "values": [
-                    {"day": day.label, "kind": name, "amount": _number(getattr(day, part))}
+                    {"day": day.label, "kind": names[part], "amount": _number(getattr(day, part))}
                     for day in days
-                    for part, name, _ in KINDS
+                    for part in KINDS
                     if part != "first_seen" or day.first_seen
                 ],
             }
@@ -64,23 +62,21 @@ def chart_note(asset: Asset, days: Sequence[DayFlow]) -> Bilingual | None:
     if limit is None:
         return None
     cut = [
-        (day.label, name, money(asset, getattr(day, part)))
+        text(f"digest.chart.bar.{part}", day=day.label, amount=money(asset, getattr(day, part)))
         for day in days
-        for part, _, name in KINDS
+        for part in KINDS
         if getattr(day, part) > limit
     ]
-    zh = "、".join(f"{day} {name.zh} {amount}" for day, name, amount in cut[:MAX_NOTED])
-    en = ", ".join(f"{day} {name.en} {amount}" for day, name, amount in cut[:MAX_NOTED])
+    bars = join(cut[:MAX_NOTED], text("amount.separator"))
     rest = len(cut) - MAX_NOTED
-    return Bilingual(
-        zh=f"超出图表的柱形：{zh}{f'，另有 {rest} 个' if rest > 0 else ''}",
-        en=f"Bars cut off: {en}{f', and {rest} more' if rest > 0 else ''}",
-    )
+    if rest > 0:
+        return text("digest.chart.cut_off_more", bars=bars, count=rest)
+    return text("digest.chart.cut_off", bars=bars)
 
 
 def _limit(days: Sequence[DayFlow]) -> Decimal | None:
     """The upper end of the axis if outliers would flatten all other days; None: every bar fits."""
-    tops = [top for day in days if (top := max(getattr(day, part) for part, *_ in KINDS)) > 0]
+    tops = [top for day in days if (top := max(getattr(day, part) for part in KINDS)) > 0]
     if not tops:
         return None
     usual = OUTLIER * median_low(tops)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from notifier.cards.digest_text import LONGEST_REFUSAL_CODE
+from notifier.cards.digest_text import longest_refusal_code
 from notifier.cards.render import serialise
 from notifier.cards.rules import SAFE_BYTES
 from notifier.domain.delivery import CardVariant
@@ -119,6 +119,6 @@ def _result(holder: Holder) -> Result:
         state=WithdrawalState.REFUSED,
         order_id=_ORDER,
         amounts=holder.amounts,
-        code=LONGEST_REFUSAL_CODE,
+        code=longest_refusal_code(),
         again=True,
     )

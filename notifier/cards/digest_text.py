@@ -17,6 +17,7 @@ from notifier.cards.balance_text import (
     signed,
 )
 from notifier.cards.digest_chart import chart_note, chart_spec, chart_title
+from notifier.cards.templating.texts import side_by_side, text
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
 from notifier.domain.card import Bilingual, WithdrawalPanel
@@ -37,34 +38,13 @@ from notifier.domain.withdrawal import WithdrawalState
 
 MAX_FLOWS = 5
 MAX_AMOUNTS = 4
-POINTS_IN_A_CELL = "积分/pts"
 
-_PAYOUTS = {
-    "dead": Bilingual(zh="付款系统未接收", en="Not accepted by the payroll system"),
-    "failed": Bilingual(zh="付款失败", en="Payment failed"),
-    "unknown": Bilingual(zh="付款结果未知", en="Not known whether it was paid"),
-    "unconfirmed": Bilingual(zh="提现金额待确认", en="Withdrawn amount to be confirmed"),
-    "late": Bilingual(zh="提现后长时间未付款", en="Payment overdue"),
-}
-_SKIPPED = {
-    SkipReason.BUSY: Bilingual(zh="提现正在处理", en="already in progress"),
-    SkipReason.CHANGED: Bilingual(zh="余额已变动", en="balance changed"),
-    SkipReason.DONE: Bilingual(zh="已提现", en="already withdrawn"),
-    SkipReason.EMPTY: Bilingual(zh="无可提现余额", en="nothing to withdraw"),
-    SkipReason.REFERRER_UNKNOWN: Bilingual(zh="内推人未知", en="referrer unknown"),
-    SkipReason.DEACTIVATED: Bilingual(zh="账户已停用", en="account deactivated"),
-    SkipReason.NOT_ALLOWED: Bilingual(zh="发起人已无权限", en="requester no longer allowed"),
-    SkipReason.EXPIRED: Bilingual(zh="卡片已过期", en="card expired"),
-    SkipReason.DENIED: Bilingual(zh="无权限", en="not allowed"),
-}
 _REFUSED = {
-    1002553: Bilingual(zh="飞书查不到该账户", en="account not found"),
-    1002555: Bilingual(zh="账户已停用", en="account deactivated"),
-    99991672: Bilingual(zh="应用缺少提现权限", en="app has no permission"),
+    1002553: "digest.refused.account_not_found",
+    1002555: "digest.refused.account_deactivated",
+    99991672: "digest.refused.permission",
 }
 """Reasons by Feishu's error code, shorter than those of a panel because a table cell is small."""
-LONGEST_REFUSAL_CODE = max(_REFUSED, key=lambda code: len(f"{_REFUSED[code].zh}{_REFUSED[code].en}".encode()))
-"""The code with the longest text in a result table, for an estimate of a card's size."""
 _FIRST = ("refused", "amount_changed", "ended", "skipped", "failed", "nothing", "processing")
 """Order of the results: those that need attention are on the first page of the table."""
 
@@ -125,6 +105,11 @@ def digest_card(
     )
 
 
+def longest_refusal_code() -> int:
+    """Return the code with the longest text in a result table, for an estimate of a card's size."""
+    return max(_REFUSED, key=lambda code: len(side_by_side(text(_REFUSED[code])).encode()))
+
+
 def shown_assets(digest: Digest) -> list[Asset]:
     """Return the assets with a movement or a balance. Cash comes before points, the charted currency first.
 
@@ -139,7 +124,7 @@ def _period(first: date, last: date) -> Bilingual:
     days = (last - first).days + 1
     if days == 1:
         return Bilingual(zh=f"{first}", en=f"{first}")
-    return Bilingual(zh=f"{first} 至 {last}（{days} 天）", en=f"{first} to {last} ({days} days)")
+    return text("digest.period", first=first, last=last, count=days)
 
 
 def _block(digest: Digest, asset: Asset) -> FlowBlock:
@@ -187,8 +172,9 @@ def amounts_text(amounts: Amounts, *, sign: bool = False) -> str:
     sign: whether each amount carries its sign. Amounts beyond the fourth are only counted.
     """
     write = signed if sign else money
+    points = side_by_side(text("digest.table.points"), "/")
     texts = [
-        f"{write(asset, amount)} {POINTS_IN_A_CELL}" if asset == POINTS else write(asset, amount)
+        f"{write(asset, amount)} {points}" if asset == POINTS else write(asset, amount)
         for asset, amount in amounts.items()
     ]
     kept = texts[:MAX_AMOUNTS]
@@ -207,11 +193,9 @@ def _stalled_view(stalled: StalledItems) -> StalledView:
 
 
 def _payout_line(each: StalledPayout) -> Bilingual:
-    problem, order_id = _PAYOUTS[each.state], short_order_id(each.order_id)
-    return Bilingual(
-        zh=f"{problem.zh}：账户 {each.account_id}，订单 {order_id}",
-        en=f"{problem.en}: account {each.account_id}, order {order_id}",
-    )
+    problem = text(f"digest.stalled.problem.{each.state}")
+    order_id = short_order_id(each.order_id)
+    return text("digest.stalled.payout", problem=problem, account=each.account_id, order=order_id)
 
 
 def _panel_view(panel: DigestPanel, per_minute: int) -> PanelView:
@@ -258,15 +242,12 @@ def _result_state(result: Result) -> str:
 def _result_reason(result: Result) -> str:
     """A cell is the same in both languages, so it holds both texts."""
     if result.skipped is not None:
-        reason = _SKIPPED[result.skipped]
-        return f"{reason.zh} {reason.en}"
+        return side_by_side(text(f"digest.skipped.{result.skipped}"), " ")
     if result.state is not WithdrawalState.REFUSED:
         return ""
     number = "" if result.code is None else f" {result.code}"
-    known = _REFUSED.get(result.code) if result.code is not None else None
-    if known is not None:
-        return f"{known.zh} {known.en}{number}"
-    return f"飞书拒绝 rejected{number}"  # Feishu's own message is for operators
+    key = _REFUSED.get(result.code, "digest.refused.other") if result.code else "digest.refused.other"
+    return f"{side_by_side(text(key), ' ')}{number}"  # Feishu's own message is for operators
 
 
 def _result(result: Result) -> ResultRow:
@@ -296,11 +277,9 @@ def _progress(progress: Progress, per_minute: int) -> ProgressView:
 
 def _time_left(seconds: int) -> Bilingual:
     if seconds < 60:
-        return Bilingual(zh=f"{seconds} 秒", en=f"{seconds} s")
-    minutes = math.ceil(seconds / 60)
-    return Bilingual(zh=f"{minutes} 分钟", en=f"{minutes} min")
+        return text("digest.progress.seconds", count=seconds)
+    return text("digest.progress.minutes", count=math.ceil(seconds / 60))
 
 
 def _skipped_count(reason: SkipReason, count: int) -> Bilingual:
-    text = _SKIPPED[reason]
-    return Bilingual(zh=f"{text.zh} {count} 个", en=f"{text.en}: {count}")
+    return text("digest.skipped.count", reason=text(f"digest.skipped.{reason}"), count=count)

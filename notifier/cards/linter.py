@@ -19,6 +19,7 @@ from notifier.cards.rules.schema_1 import is_schema_1, schema_1_problems
 from notifier.cards.rules.walk import FoundProblem, format_path
 from notifier.cards.rules.walk import Path as CardPath
 from notifier.cards.templates import CardTemplates
+from notifier.cards.templating.builder import is_reference
 from notifier.errors import TemplateBroken
 
 _Placed = tuple[LintPlace | None, tuple[LintPlace, ...]]
@@ -105,6 +106,10 @@ def lint_template(templates: CardTemplates, name: str, context: Mapping[str, obj
         card = templates.render(name, context, trace=plain)
     except TemplateBroken as error:
         return [_broken(templates, name, context, error)]
+    if templates.builder_file(name) is not None:
+        start = LintPlace(file=templates.file_of(name), line=1, column=1)
+        problems = [] if is_reference(card) else _problems(card)
+        return [_finding(each, (start, ())) for each in problems]
     places = _trace(templates, name, context, plain.places.text)
     positions = JsonPositions(plain.places.text)
 

@@ -81,14 +81,20 @@ class Placeholders:
         is_markdown: bool,
         markdown_names: Collection[object] = _NONE,
     ) -> None:
-        members: Iterable[tuple[Any, Any]] = node.items() if isinstance(node, dict) else enumerate(node)
+        members: Iterable[tuple[Any, Any]] = node.items() if type(node) is dict else enumerate(node)
+        texts = self._texts
         for name, value in members:
-            if isinstance(value, str):
-                if not value.isascii():
+            kind = type(value)  # of parsed JSON, which has no subclasses
+            if kind is str:
+                if value.isascii():
+                    continue
+                if value in texts and not is_markdown and name not in markdown_names:  # most texts
+                    node[name] = texts[value]
+                else:
                     node[name] = self._filled(value, is_markdown=is_markdown or name in markdown_names)
-            elif isinstance(value, dict):
+            elif kind is dict:
                 self._fill_object(value, is_markdown=is_markdown or name in markdown_names)
-            elif isinstance(value, list):
+            elif kind is list:
                 self._fill_members(value, is_markdown=is_markdown or name in markdown_names)
 
     def _fill_table(self, table: dict[str, Any], *, is_markdown: bool) -> None:

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Any, Protocol
@@ -18,6 +19,8 @@ from notifier.cards.templates import (
     WITHDRAWAL_TEMPLATES,
     CardTemplates,
 )
+from notifier.cards.templating.builder import is_reference
+from notifier.cards.templating.texts import side_by_side, text
 from notifier.cards.withdrawal_text import not_yours_any_more, panel, withdrawal_card
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
@@ -91,11 +94,19 @@ class Renderer:
         self._clock = clock
         self._own_lines = own_lines or OwnLines()
 
+    def using_texts(self) -> AbstractContextManager[None]:
+        """Make toasts in the block with the company's texts."""
+        return self._templates.using_texts()
+
     def content(self, claimed: ClaimedDelivery) -> Content:
         """Return the content in the delivery's variant, or the next lower one that can be rendered.
 
         Plain text can always be rendered.
         """
+        with self._templates.using_texts():
+            return self._content(claimed)
+
+    def _content(self, claimed: ClaimedDelivery) -> Content:
         delivery = claimed.delivery
         card = self._shown(claimed, target=delivery.target, reroute=delivery.reroute_reason)
         is_correction = delivery.corrects is not None
@@ -103,10 +114,8 @@ class Renderer:
             card, delivery.variant, delivery_id=delivery.id, is_correction=is_correction
         )
         if rendered is None:
-            text = plain_text(card)
-            body = serialise(
-                {"text": f"{CORRECTION.zh} / {CORRECTION.en}\n{text}" if is_correction else text}
-            )
+            shown = plain_text(card)
+            body = serialise({"text": f"{side_by_side(CORRECTION)}\n{shown}" if is_correction else shown})
             return Content(variant=CardVariant.TEXT, msg_type="text", body=body, fault=fault)
         return Content(variant=variant, msg_type="interactive", body=rendered[1], fault=fault)
 
@@ -115,9 +124,10 @@ class Renderer:
 
         A broken template is logged and the next lower variant is used, so it never raises TemplateBroken.
         """
-        card = self._shown(posted, target=posted.target, reroute=posted.reroute_reason)
-        if posted.has_other_referrer:
-            card = replace(card, withdrawal=not_yours_any_more())
+        with self._templates.using_texts():
+            card = self._shown(posted, target=posted.target, reroute=posted.reroute_reason)
+            if posted.has_other_referrer:
+                card = replace(card, withdrawal=not_yours_any_more())
         rendered = self._render_variant(
             card, posted.variant, delivery_id=posted.delivery_id, is_correction=posted.is_correction
         )[0]
@@ -204,16 +214,17 @@ class Renderer:
         reroute: str | None = None,
     ) -> DigestCard:
         """Return what a digest card shows. account: the account of a referrer's own digest; "" for a group."""
-        return digest_card(
-            digest,
-            panel or DigestPanel(),
-            zone=self._zone,
-            per_minute=self._per_minute,
-            reroute=reroute,
-            account=account,
-            referrer=ownership.referrer if ownership else None,
-            withdrawal=self._panel(card_state),
-        )
+        with self._templates.using_texts():
+            return digest_card(
+                digest,
+                panel or DigestPanel(),
+                zone=self._zone,
+                per_minute=self._per_minute,
+                reroute=reroute,
+                account=account,
+                referrer=ownership.referrer if ownership else None,
+                withdrawal=self._panel(card_state),
+            )
 
     def _panel(self, card_state: CardState | None) -> WithdrawalPanel | None:
         if card_state is None:
@@ -242,10 +253,10 @@ class Renderer:
         rendered = self._templates.render(name, {"card": card})
         if variant is CardVariant.NO_MEDIA:
             rendered = without_pictures(rendered)
-        if is_correction:
+        if is_correction and not is_reference(rendered):
             rendered = mark_correction(rendered)
         body = serialise(rendered)
-        problems = self._check(rendered, body)
+        problems = [] if is_reference(rendered) else self._check(rendered, body)
         if problems:
             shown = "; ".join(f"{problem.path}: {problem.message}" for problem in problems[:5])
             raise TemplateBroken(f"{name}: Feishu would reject this card: {shown}")
@@ -278,30 +289,6 @@ def serialise(document: object) -> str:
     return _COMPACT_JSON.encode(document)
 
 
-STATES = {
-    "offered": "可提现 / Available to withdraw",
-    "processing": "提现处理中 / Withdrawal in progress",
-    "withdrawn": "已提现，等待付款 / Withdrawn, waiting for payment",
-    "sent": "付款处理中 / Payment in progress",
-    "paid": "已付款 / Paid",
-    "failed": "付款失败 / Payment failed",
-    "nothing": "没有可提现的余额 / Nothing to withdraw",
-    "refused": "提现失败 / Withdrawal failed",
-    "ended": "未提现，可再次提现 / Nothing was withdrawn, you can try again",
-    "amount_changed": "余额已变动，未提现 / The balance changed, nothing was withdrawn",
-    "superseded": "已有更新的卡片 / A newer card shows this",
-}
-"""Text of each withdrawal state in the plain text variant."""
-
-ALARMS = {
-    "late": "提现后长时间未付款，请处理 / Payment overdue. Please check it.",
-    "dead": "付款系统未接收，请处理 / Not accepted by the payroll system. Please check it.",
-    "unknown": "付款结果未知，请核实 / It is not known whether it was paid. Please check it.",
-    "stuck": "提现长时间没有结果，请处理 / No result for hours. Please check it.",
-    "unconfirmed": "提现金额待确认，请核实 / The withdrawn amount must be confirmed. Please check it.",
-}
-
-
 def _templates_for(card: Card) -> dict[CardVariant, str]:
     if isinstance(card, DigestCard):
         return PERSONAL_TEMPLATES if card.account_id else DIGEST_TEMPLATES
@@ -314,53 +301,50 @@ def plain_text(card: Card) -> str:
     It omits the configured lines, because Feishu may reject a message for its text and no lower variant exists.
     """
     if isinstance(card, WithdrawalCard):
-        rows = ["内推奖励提现 / Referral reward withdrawal", f"账户 / Account {card.account_id}"]
-        rows += [ALARMS[card.alarm]] if card.alarm else []
+        rows = [_both("plain.withdrawal"), f"{_both('plain.account')} {card.account_id}"]
+        rows += [_both(f"plain.alarm.{card.alarm}")] if card.alarm else []
         rows += _withdrawal_rows(card.withdrawal)
     elif isinstance(card, DigestCard):
         rows = _digest_rows(card)
     else:
         rows = [
-            "内推奖励变动 / Referral reward update",
-            f"账户 / Account {card.account_id}",
-            *(
-                f"{line.label.zh} / {line.label.en}: {_figures(line.delta, line.after)}"
-                for line in card.lines
-            ),
+            _both("plain.balance"),
+            f"{_both('plain.account')} {card.account_id}",
+            *(f"{side_by_side(line.label)}: {_figures(line.delta, line.after)}" for line in card.lines),
             card.occurred_at_text,
         ]
         if card.withdrawal is not None and card.withdrawal.state != "offered":  # a text has no button
             rows += _withdrawal_rows(card.withdrawal)
     if card.reroute_reason:
-        rows.append("无法送达原接收人 / We couldn't reach the recipient")
+        rows.append(_both("plain.rerouted"))
     return "\n".join(rows).replace("<", "＜").replace(">", "＞")
 
 
+def _both(key: str) -> str:
+    return side_by_side(text(key))
+
+
 def _digest_rows(card: DigestCard) -> list[str]:
-    rows = [f"内推奖励摘要 / Referral rewards digest {card.name} {card.period.en}"]
-    rows += (
-        []
-        if card.adds_up
-        else ["账目不平，请联系管理员 / The figures don't add up. Contact your administrator."]
-    )
-    rows += [f"更正 / Correction {card.correction}"] if card.correction else []
-    rows += [f"补发，原定于 / Sent late, scheduled for {card.late_text}"] if card.late_text else []
-    rows += ["统计周期尚未结束 / This period is still open"] if card.until_text else []
-    rows += [f"账户 / Account {card.account_id}"] if card.account_id else []
+    rows = [f"{_both('plain.digest')} {card.name} {card.period.en}"]
+    rows += [] if card.adds_up else [_both("plain.unbalanced")]
+    rows += [f"{_both('plain.correction')} {card.correction}"] if card.correction else []
+    rows += [f"{_both('plain.late')} {card.late_text}"] if card.late_text else []
+    rows += [_both("plain.open")] if card.until_text else []
+    rows += [f"{_both('plain.account')} {card.account_id}"] if card.account_id else []
     rows += [
-        f"{flow.label.zh} / {flow.label.en}: {flow.balance} ({flow.net}"
-        + (f", 期后 / later {flow.later})" if flow.later else ")")
+        f"{side_by_side(flow.label)}: {flow.balance} ({flow.net}"
+        + (f", {_both('plain.later')} {flow.later})" if flow.later else ")")
         for flow in card.flows
     ]
-    return [*rows, f"余额截至 / Balances as of {card.created_at_text}"]
+    return [*rows, f"{_both('plain.balances_as_of')} {card.created_at_text}"]
 
 
 def _withdrawal_rows(panel: WithdrawalPanel) -> list[str]:
-    rows = [STATES[panel.state]]
-    rows += [f"{each.label.zh} / {each.label.en}: {each.text}" for each in panel.amounts]
-    return [*rows, f"订单号 / Order {panel.order_id}"] if panel.order_id else rows
+    rows = [_both(f"plain.state.{panel.state}")]
+    rows += [f"{side_by_side(each.label)}: {each.text}" for each in panel.amounts]
+    return [*rows, f"{_both('plain.order')} {panel.order_id}"] if panel.order_id else rows
 
 
 def _figures(delta: str | None, after: str) -> str:
-    balance = f"余额 / Balance {after}"
+    balance = f"{_both('plain.balance_after')} {after}"
     return f"{delta} · {balance}" if delta else balance

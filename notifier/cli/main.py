@@ -25,6 +25,7 @@ from notifier.cli import (
     doctor,
     events,
     payouts,
+    templates,
     withdrawals,
 )
 from notifier.cli.cards import lint, preview, replay
@@ -41,7 +42,7 @@ from notifier.cli.context import (
     print_error,
     reporting_storage_errors,
 )
-from notifier.cli.setup import completion, init, try_reward
+from notifier.cli.setup import completion, init, sandbox, try_reward
 from notifier.cli.texts.translate import HELP_OPTION_NAMES, translate_click, translate_help
 from notifier.errors import CallError, ConfigError, NotifierError
 from notifier.operations.language import localized, say, say_error
@@ -227,56 +228,6 @@ def health(config_path: Path | None, *, ready: bool) -> None:
     sys.exit(0 if answer.is_ok else 1)
 
 
-@cli.command()
-@click.option(
-    "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="0 for any free port."
-)
-@click.option("--only-feishu", is_flag=True, help="Run only the sandbox, for your own bot.")
-@click.option(
-    "--webhook",
-    is_flag=True,
-    help="Send events and clicks by webhook, not over the long connection.",
-)
-@click.option(
-    "--fresh", is_flag=True, help="Start with an app as Feishu creates it: nothing is set or published."
-)
-@click.option(
-    "--fault",
-    "faults",
-    multiple=True,
-    metavar="TYPE[,OPTION=VALUE]",
-    help="Start this fault at once, such as setup:bot_off. Repeat for more; docs/sandbox.md lists them.",
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the notifier's database and Feishu's side here. Default: a temporary folder.",
-)
-def sandbox(
-    port: int, data: Path | None, faults: tuple[str, ...], *, only_feishu: bool, webhook: bool, fresh: bool
-) -> None:
-    """Run the Feishu sandbox with its web page, and a notifier connected to it."""
-    from notifier.operations import sandbox_run  # noqa: PLC0415 - see above
-
-    if webhook and only_feishu:
-        raise click.UsageError(
-            localized(
-                "--webhook configures the notifier of the sandbox; leave out --only-feishu.",
-                "--webhook 设置的是沙盒中的服务，请去掉 --only-feishu。",
-            )
-        )
-    asyncio.run(
-        sandbox_run.run_sandbox(
-            port=port,
-            only_feishu=only_feishu,
-            webhook=webhook,
-            data=data,
-            app=sandbox_run.read_app_options(faults, fresh=fresh),
-            echo=click.echo,
-        )
-    )
-
-
 def _paint_status(report: "Status") -> str:
     """The first line is green if nothing needs attention, and red if no process runs. Attention lines are yellow."""
     from notifier.operations.status import text_form  # noqa: PLC0415 - see above
@@ -373,6 +324,7 @@ def _tracing(config: "Config") -> AbstractContextManager[None]:
 
 
 cli.add_command(doctor.doctor)
+cli.add_command(sandbox.sandbox)
 cli.add_command(lint.lint)
 cli.add_command(preview.preview)
 for _group in (
@@ -386,6 +338,7 @@ for _group in (
     audit.audit,
     directory.people,
     directory.groups,
+    templates.templates,
     init.init,
     completion.completion,
     try_reward.try_group,

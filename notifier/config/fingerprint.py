@@ -42,8 +42,11 @@ def get_replica_name(config: Config) -> str:
 
 def _templates(folder: Path | None) -> list[tuple[str, str]]:
     """The names of the company's own templates, with hashes of their contents."""
-    files = sorted(folder.rglob("*.j2")) if folder is not None else []
-    return [(str(each.relative_to(folder)), _hash(each)) for each in files] if folder else []
+    if folder is None:
+        return []
+    kinds = ("*.j2", "texts.*.yaml", "*.card.json", "*.card.yaml")
+    files = sorted(file for kind in kinds for file in folder.rglob(kind))
+    return [(str(each.relative_to(folder)), _hash(each)) for each in files]
 
 
 def _hash(file: Path) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from notifier.cards.rules import card_problems
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
+from notifier.cards.templating import builder
+from notifier.cards.templating.builder import is_pinned, is_reference
 from notifier.clock import Clock, from_millis, to_millis
 from notifier.config.loader import WELL_KNOWN_VARIABLES, LoadedConfig
 from notifier.config.sections import Transport
@@ -17,10 +19,24 @@ from notifier.flow.digests.schedule import next_due
 from notifier.operations.check_result import NOTHING, CheckResult
 from notifier.operations.environment_checks import check_environment
 from notifier.operations.sample_cards import list_samples, make_sample
+from notifier.operations.templates import own_templates
 from notifier.store.engine.backends import find_backend
 
 MAX_PROBLEMS = 5
 """Problems of one template that a check shows."""
+
+
+KNOWN_FILES = [
+    *OUR_TEMPLATES,
+    *own_templates.SHARED_FILES,
+    *own_templates.TEXT_FILES,
+    *(
+        name.removesuffix(".json.j2") + kind
+        for name in OUR_TEMPLATES
+        for kind in (builder.CARD_FILE, builder.VALUES_FILE)
+    ),
+]
+"""Files of the company's folder that the service uses by their name."""
 
 
 def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
@@ -194,18 +210,29 @@ def _templates(config: Config) -> list[CheckResult]:
     templates = CardTemplates(config.cards.template_dir)
     own = [name for name in templates.names() if name not in OUR_TEMPLATES]
     results = [_template(templates, name, config) for name in OUR_TEMPLATES]
-    unused = _unused_files(config.cards.template_dir, [*OUR_TEMPLATES, *SHARED_PARTS])
+    unused = _unused_files(config.cards.template_dir, KNOWN_FILES)
     results += [
         result
         for name in own
         if not (result := _template(templates, name, config)).is_ok or name not in unused
     ]
     results += [_unused(name) for name in unused]
-    return results
+    return [*results, *_texts(templates, config)]
 
 
-SHARED_PARTS = ("_parts.j2", "_digest.j2")
-"""Shared macros of the shipped templates, which an operator's file of the same name replaces."""
+def _texts(templates: CardTemplates, config: Config) -> Iterable[CheckResult]:
+    """Name every fault in the company's texts."""
+    for fault in templates.texts.faults:
+        step = Bilingual(
+            zh="请修改；在此之前使用自带文字", en="correct it; until then the shipped text is used"
+        )
+        yield CheckResult(
+            is_ok=False, subject=Bilingual(zh=f"文字 {fault.zh}", en=f"text {fault}"), next_step=step
+        )
+    for name in own_templates.list_own_texts(config):
+        if not any(fault.file == name for fault in templates.texts.faults):
+            subject = Bilingual(zh=f"文字 {name}（自定义）", en=f"texts {name} (own)")
+            yield CheckResult(is_ok=True, subject=subject)
 
 
 def _unused_files(folder: Path | None, known: list[str]) -> list[str]:
@@ -240,7 +267,7 @@ def _read_or_nothing(path: Path) -> str:
 
 
 def _unused(name: str) -> CheckResult:
-    hint = suggest_name(name, [*OUR_TEMPLATES, *SHARED_PARTS])
+    hint = suggest_name(name, KNOWN_FILES)
     return CheckResult(
         is_ok=False,
         subject=Bilingual(zh=f"模板 {name} 从未使用{hint.zh}", en=f"template {name} is never used{hint.en}"),
@@ -257,14 +284,15 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
     found: dict[Bilingual, str] = {}
     for sample_name in samples:
         try:
-            card = templates.render(name, {"card": make_sample(sample_name, config)})
+            with templates.using_texts():
+                card = templates.render(name, {"card": make_sample(sample_name, config)})
         except TemplateBroken as error:
             found.setdefault(Bilingual(zh=error.zh, en=str(error)), sample_name)
             continue
         except OSError as error:
             found.setdefault(Bilingual(zh=f"无法读取（“{error}”）", en=str(error)), sample_name)
             continue
-        for problem in card_problems(card):
+        for problem in [] if is_reference(card) else card_problems(card):
             text = Bilingual(
                 zh=f"{name}（样例 {sample_name}）：{problem.path}：飞书不会接受"
                 f"（“{problem.message}”，规则 {problem.rule}）",
@@ -285,9 +313,20 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
                 en=f"see it with: {first}; `notifier lint` names the line",
             ),
         )
+    file = templates.builder_file(name)
+    if file is not None and is_reference(card) and not is_pinned(card):
+        return CheckResult(
+            is_ok=False,
+            subject=Bilingual(
+                zh=f"模板 {file} 没有 template_version_name，每次发布都会立即改变所有卡片",
+                en=f"template {file}: has no template_version_name; every publication changes cards at once",
+            ),
+            next_step=Bilingual(zh="写上已测试过的版本", en="add the version that you have tested"),
+        )
     source, count = templates.source_of(name), len(samples)
     source_zh = {"own": "自定义", "shipped": "内置"}[source]
     subject = Bilingual(
-        zh=f"模板 {name}（{source_zh}），{count} 个样例", en=f"template {name} ({source}), {count} samples"
+        zh=f"模板 {file or name}（{source_zh}），{count} 个样例",
+        en=f"template {file or name} ({source}), {count} samples",
     )
     return CheckResult(is_ok=True, subject=subject)

@@ -9,12 +9,19 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from notifier.errors import ConfigError
 from notifier.operations.language import localized
+from notifier.operations.sandbox_config import (
+    CONFIG_FILE,
+    DATABASE_FILE,
+    GROUP,
+    OPERATOR,
+    write_sandbox_config,
+)
 from notifier.runtime.lifecycle import stop_on_signals
 from notifier.sandbox.control.server import serve
 from notifier.sandbox.faults.catalogue import SETUP_FAULTS
@@ -24,71 +31,19 @@ from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.tenant import build_sample_tenant
 
 STOP_SECONDS = 12
-CONFIG_FILE = "config.yaml"
 CLOCK_FILE = "sandbox-clock"
 STATE_FILE = "feishu-sandbox.json"
-DATABASE_FILE = "notifier.db"
 LOG_FILE = "notifier.log"
 LOG_END_LINES = 20
-GROUP, OPERATOR = "oc_sandbox_hr", "ou_sandbox_zhou"
-
-CONFIG_TEMPLATE = """\
-# Created by `notifier sandbox`: connects the notifier to the Feishu sandbox on this machine.
-feishu:
-  base_url: {url}
-  app_id: {app_id}
-  app_secret: {app_secret}
-  environment: test
-  when_refused: retry  # faults refuse the app; the notifier keeps running meanwhile
-{webhook}store:
-  url: sqlite:///{folder}/{database}
-groups:
-  hr:
-    chat_id: {group}
-    operators: [{operator}]
-  fallback:
-    chat_id: oc_sandbox_fallback
-fallback_group: fallback
-withdrawals:
-  offer_to: [referrer, hr]
-digests:
-  - name: hr-daily
-    to: [hr]
-    file: always
-  - name: my-week
-    to: [referrer]
-    period: week
-payouts:
-  url: {url}/payroll/payouts
-  secret: {payout_secret}
-  listen: 127.0.0.1:{report_port}
-  alarm_group: hr
-routes:
-  - name: to the referrer
-    to: [referrer]
-    keep_going: true
-  - name: to HR, when it is worth a look
-    when:
-      kind: cash
-      least_amount: 500
-    to: [hr]
-"""
-
-WEBHOOK_TEMPLATE = """\
-  transport: webhook
-webhook:
-  listen: {address}
-  encrypt_key: {encrypt_key}
-  verification_token: {verification_token}
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppOptions:
-    """How the app of the sandbox starts. faults: as the page starts them."""
+    """How the app of the sandbox starts. faults: as the page starts them. template_dir: own card templates."""
 
     is_fresh: bool = False
     faults: tuple[Mapping[str, object], ...] = ()
+    template_dir: Path | None = None
 
 
 def read_app_options(faults: Sequence[str], *, fresh: bool) -> AppOptions:
@@ -150,7 +105,8 @@ async def run_sandbox(
             faults=app.faults,
         )
         serving = asyncio.ensure_future(serve(settings, ready.set_result, faults_started.set))
-        await _until_stopped(settings, folder, report_port, serving, ready, faults_started, stopped, echo)
+        write_config = partial(write_sandbox_config, report_port=report_port, template_dir=app.template_dir)
+        await _until_stopped(settings, folder, write_config, serving, ready, faults_started, stopped, echo)
 
 
 def _match_both_sides(folder: Path) -> None:
@@ -197,7 +153,7 @@ def _settings(
 async def _until_stopped(
     settings: SandboxSettings,
     folder: Path | None,
-    report_port: int,
+    write_config: Callable[[Path, str, SandboxSettings], Path],
     serving: "asyncio.Future[None]",
     ready: "asyncio.Future[str]",
     faults_started: asyncio.Event,
@@ -223,7 +179,7 @@ async def _until_stopped(
             echo(_format_welcome(ready.result(), settings))
             await _first_of(serving, stopped)
         else:
-            config = _write_config(folder, ready.result(), settings, report_port)
+            config = write_config(folder, ready.result(), settings)
             echo(_format_welcome(ready.result(), settings, config=config))
             if settings.faults:
                 announcing = asyncio.ensure_future(_announce_faults(settings, config, faults_started, echo))
@@ -280,37 +236,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _write_config(folder: Path, url: str, settings: SandboxSettings, report_port: int) -> Path:
-    config = folder / CONFIG_FILE
-    config.write_text(
-        CONFIG_TEMPLATE.format(
-            url=url,
-            app_id=settings.app_id,
-            app_secret=settings.app_secret,
-            payout_secret=settings.payout_secret,
-            report_port=report_port,
-            webhook=_webhook(settings),
-            folder=folder,
-            group=GROUP,
-            operator=OPERATOR,
-            database=DATABASE_FILE,
-        ),
-        encoding="utf-8",
-    )
-    return config
-
-
-def _webhook(settings: SandboxSettings) -> str:
-    """Return the webhook settings for the notifier; empty for the long connection."""
-    if not settings.webhook_url:
-        return ""
-    return WEBHOOK_TEMPLATE.format(
-        address=urlsplit(settings.webhook_url).netloc,
-        encrypt_key=settings.webhook_encrypt_key,
-        verification_token=settings.webhook_verification_token,
-    )
 
 
 async def _run_notifier(config: Path, stopped: "asyncio.Future[Any]") -> None:

@@ -114,8 +114,10 @@ def make_reconcile_deps(
 
 def make_renderer(config: Config, clock: Clock) -> Renderer:
     """Returns the renderer of the configured card templates. It checks each card against Feishu's rules."""
+    templates = CardTemplates(config.cards.template_dir)
+    _ = templates.texts  # read at start-up, so that faults in the company's texts are logged then
     return Renderer(
-        CardTemplates(config.cards.template_dir),
+        templates,
         check=card_problems,
         zone=config.cards.time_zone,
         clock=clock,

@@ -13,7 +13,6 @@ from notifier.cards.balance_text import (
     MAX_AMOUNT_LINES,
     MAX_NAME_LENGTH,
     MAX_STEPS,
-    NO_NAME,
     balance_change_card,
     clean,
     label,
@@ -31,6 +30,7 @@ from notifier.domain.money import POINTS, Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
 from support.builders import ACCOUNT_ID, CNY, MODIFIED_AT, USD, change, notice
 
+NO_NAME = Bilingual(zh="（未署名）", en="(no name)")
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 

@@ -10,6 +10,7 @@ import pytest
 from notifier.cards.render import OwnLines, Renderer, plain_text, without_pictures
 from notifier.cards.rules import card_problems
 from notifier.cards.templates import BALANCE_TEMPLATES, CardTemplates
+from notifier.cards.withdrawal_text import denied_toast
 from notifier.clock import SystemClock
 from notifier.config.sections import CardConfig
 from notifier.config.settings import Config
@@ -17,6 +18,7 @@ from notifier.domain.account import Ownership, Referrer
 from notifier.domain.card import Bilingual
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import CardVariant, Content, Delivery, DeliveryState
+from notifier.domain.withdrawal import DenialReason
 from notifier.errors import TemplateBroken
 from notifier.operations.sample_cards import SAMPLES, make_sample
 from support.builders import ACCOUNT, MODIFIED_AT, notice
@@ -180,3 +182,34 @@ def test_the_rung_without_pictures_is_the_full_card_less_its_chart() -> None:
 
     assert [True, False] == ['"chart"' in json.dumps(card) for card in made]
     assert [True, True] == ['"table"' in json.dumps(card) for card in made]
+
+
+def test_plain_text_uses_the_texts_of_the_company(own: Path) -> None:
+    (own / "texts.en.yaml").write_text("plain.balance: Bonus news\n")
+    content = renderer(own).content(claimed(variant=CardVariant.TEXT))
+
+    assert json.loads(content.body)["text"].startswith("内推奖励变动 / Bonus news\n")
+
+
+def test_sentences_with_data_use_the_texts_of_the_company(own: Path) -> None:
+    (own / "texts.zh.yaml").write_text(
+        'reroute.unreachable: "{recipient}收不到，转到这里。"\n', encoding="utf-8"
+    )
+    content = renderer(own).content(claimed(target="referrer", reroute="unreachable"))
+
+    assert "内推人本人收不到，转到这里。" in content.body
+
+
+def test_toasts_use_the_texts_of_the_company(own: Path) -> None:
+    (own / "texts.zh.yaml").write_text("toast.denied.expired: 卡片太旧了\n", encoding="utf-8")
+    with renderer(own).using_texts():
+        toast = denied_toast(DenialReason.EXPIRED)
+
+    assert {"type": "warning", "content": "卡片太旧了"} == {key: toast[key] for key in ("type", "content")}
+    assert "卡片太旧了" != denied_toast(DenialReason.EXPIRED)["content"]
+
+
+def test_wrong_texts_do_not_stop_a_card(own: Path) -> None:
+    (own / "texts.zh.yaml").write_text("balance.summary: [\n")
+
+    assert CardVariant.FULL is renderer(own).content(claimed()).variant

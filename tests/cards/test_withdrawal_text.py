@@ -9,11 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from notifier.cards.balance_text import MAX_AMOUNT_LINES
+from notifier.cards.templating.texts import text
 from notifier.cards.withdrawal_text import (
-    NO_REASON,
-    NOT_THE_REQUESTERS,
-    NOTHING_MOVED,
-    SEE_NEWER_CARD,
     denied_toast,
     panel,
     press_toast,
@@ -100,7 +97,7 @@ def test_every_state_says_which_order_it_is_and_who_asked(state: WithdrawalState
 def test_where_a_newer_card_shows_it_there_is_no_button_no_amount_and_no_order() -> None:
     found = panel(ref="ref", holdings=HELD, kinds=BOTH, withdrawal=ORDER, is_superseded=True, zone=SHANGHAI)
 
-    assert WithdrawalPanel(state="superseded", reason=SEE_NEWER_CARD) == found
+    assert WithdrawalPanel(state="superseded", reason=text("withdrawal.reason.newer_card")) == found
 
 
 def test_under_way_it_shows_what_the_requester_agreed_to() -> None:
@@ -158,16 +155,18 @@ def test_feishus_message_about_a_refusal_is_not_shown(code: int, zh: str, en: st
 def test_a_refusal_by_the_service_itself_has_a_text_in_both_languages() -> None:
     reason = notices(WithdrawalState.REFUSED, reason="the account belongs to somebody else").reason
 
-    assert NOT_THE_REQUESTERS == reason
+    assert text("withdrawal.reason.not_the_requesters") == reason
 
 
 def test_a_withdrawal_that_moved_nothing_is_not_blamed_on_the_requester() -> None:
-    assert NOTHING_MOVED == notices(WithdrawalState.REFUSED, reason=STILL_THERE).reason
+    assert (
+        text("withdrawal.reason.nothing_moved") == notices(WithdrawalState.REFUSED, reason=STILL_THERE).reason
+    )
 
 
 @pytest.mark.parametrize("reason", [None, "", "\u200b"])
 def test_a_no_without_a_word_says_so(reason: str | None) -> None:
-    assert NO_REASON == notices(WithdrawalState.REFUSED, reason=reason).reason
+    assert text("withdrawal.reason.not_given") == notices(WithdrawalState.REFUSED, reason=reason).reason
 
 
 def test_of_very_many_currencies_it_says_how_many_more_there_are() -> None:

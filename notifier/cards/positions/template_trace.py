@@ -16,6 +16,7 @@ from jinja2.lexer import Token, TokenStream
 
 from notifier.cards.lint_findings import LintPlace
 from notifier.cards.templates import CardTemplates
+from notifier.cards.templating.commas import blank_extra_commas
 from notifier.errors import TemplateBroken
 
 LINE, VALUE, END, NUMBER_END = "\ue002", "\ue003", "\ue004", "\ue005"
@@ -51,7 +52,7 @@ class OutputPlaces:
         self._offsets: list[int] = []
         self._stacks: list[tuple[tuple[LintPlace, LintPlace, int | None], ...]] = []
         self.first = template
-        self.text = self._without_marks(output, places) if places else output
+        self.text = blank_extra_commas(self._without_marks(output, places) if places else output)
 
     def _without_marks(self, output: str, places: list[LintPlace]) -> str:
         frames = [_OutputValue(called_at=self.first, place=self.first)]

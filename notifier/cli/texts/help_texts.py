@@ -124,6 +124,17 @@ HELP_ZH: Mapping[str, str] = {
     "Keep the notifier's database and Feishu's side here. Default: a temporary folder.": (
         "在此目录保存服务的数据库和飞书侧的数据。默认为临时目录。"
     ),
+    "Folder of own card templates. A saved file shows on the next card.": (
+        "自定义卡片模板的目录。文件保存后，下一张卡片就会生效。"
+    ),
+    # templates
+    "List card templates, and copy shipped ones to change them.": "列出卡片模板，复制自带模板以便修改。",
+    "List shipped and own templates with their blocks, and what own files replace.": (
+        "列出自带模板和自定义模板、它们的块，以及自定义文件替换了什么。"
+    ),
+    "Copy shipped templates or texts into the folder of own templates.": "把自带模板或文字复制到自定义模板目录。",
+    "Copy into this folder. Default: cards.template_dir.": "复制到该目录。默认为 cards.template_dir。",
+    "Replace existing files.": "覆盖已有文件。",
     # deliveries and events
     "List deliveries, and retry or drop those that failed.": "列出投递，重试或放弃失败的投递。",
     "List deliveries, newest first.": "列出投递，新的在前。",

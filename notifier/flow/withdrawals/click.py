@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from notifier import metrics
 from notifier.cards.doctor_card import CardTestPress, judge_test_press, make_test_toast
 from notifier.cards.render import Renderer
+from notifier.cards.templating.builder import is_reference
 from notifier.cards.withdrawal_text import PressReply, denied_toast, panel_toast, press_toast
 from notifier.clock import Clock, to_millis
 from notifier.domain.card_state import CardState, PostedCard
@@ -133,7 +134,7 @@ class ClickHandler:
             if decision.card is not None:
                 card = self._deps.renderer.posted(decision.card)
                 if card is not None:
-                    document["card"] = {"type": "raw", "data": card}
+                    document["card"] = card if is_reference(card) else {"type": "raw", "data": card}
         except Exception:
             log.exception("click.card_failed")
         answer.set_result(document)
@@ -153,6 +154,10 @@ class ClickHandler:
 
     def _decide_all(self, connection: Connection, events: Sequence[Event]) -> Sequence[Decision]:
         """Batch job: decides clicks. If one of them fails, each is decided alone."""
+        with self._deps.renderer.using_texts():
+            return self._decide_in_order(connection, events)
+
+    def _decide_in_order(self, connection: Connection, events: Sequence[Event]) -> Sequence[Decision]:
         now = to_millis(self._deps.clock.now())
         self._accept(connection, events)
         clicks = [self._deps.read(event) for event in events]

@@ -39,8 +39,9 @@ class TemplateRenderer:
         return self._loaded[1]
 
     def list_files(self) -> list[Path]:
-        """List the files of all templates, and the data file."""
-        found = [path for folder in self._folders for path in sorted(folder.rglob("*.j2"))]
+        """List the files of all templates, texts and cards of the card builder, and the data file."""
+        kinds = ("*.j2", "texts.*.yaml", "*.card.json", "*.card.yaml")
+        found = [path for folder in self._folders for kind in kinds for path in sorted(folder.rglob(kind))]
         return [*found, *([self._data_file] if self._data_file else [])]
 
     def render(

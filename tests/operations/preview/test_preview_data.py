@@ -101,7 +101,7 @@ def test_an_event_becomes_the_card_of_its_balance(tmp_path: Path) -> None:
             "its balance is zero",
             None,
         ),
-        ({"card": {"direction": "increase"}}, "has no attribute", None),
+        ({"card": {"direction": "increase"}}, "has no field", None),
     ],
 )
 def test_nonsense_is_named_with_its_place(

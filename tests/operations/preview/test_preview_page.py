@@ -125,7 +125,7 @@ def test_a_saved_file_changes_the_page_and_a_broken_one_keeps_the_last_good_card
     expect(page.get_by_test_id("error-text")).to_have_text("{{ card.oops }}")
     line = good[: good.index('"schema"')].count("\n") + 1
     expect(page.get_by_test_id("error-place")).to_have_text(f"{TEMPLATE} 第 {line} 行")
-    expect(page.get_by_test_id("error-message")).to_contain_text("no attribute 'oops'")
+    expect(page.get_by_test_id("error-message")).to_contain_text("has no field oops")
     expect(card).to_contain_text("内推奖励到账")
     page.reload()
     expect(page.get_by_test_id("error-place")).to_be_visible()

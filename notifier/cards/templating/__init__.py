@@ -1,0 +1,1 @@
+"""How card templates are loaded, compiled and run, and how their faults are described."""
