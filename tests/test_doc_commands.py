@@ -44,6 +44,7 @@ NOT_RUN: dict[str, str] = {
     "notifier preview": "serves a page until Ctrl-C; tests/operations/preview opens it",
     "notifier replay event:12 --open": "as above",
     "notifier preview withdrawal.json.j2 --sample paid": "as above",
+    "notifier sandbox --templates templates": "runs until Ctrl-C; tests/stories/test_sandbox_templates.py runs it",
     ".venv/bin/notifier sandbox": "runs until Ctrl-C; tests/stories/test_planted_errors.py runs it",
 }
 """Commands of the program that the blocks show and this file does not run, each with its reason."""
@@ -103,7 +104,8 @@ def test_the_commands_of_blocks_are_complete(
     monkeypatch.chdir(tmp_path)
     for name in ("people.csv", "secret.txt"):
         Path(name).touch()
-    Path("new").mkdir()
+    for name in ("new", "templates"):
+        Path(name).mkdir()
 
     assert [] == [
         (each.text, error)

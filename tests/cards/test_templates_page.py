@@ -10,6 +10,7 @@ from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
 from notifier.cards.templating.builder import is_reference
 from notifier.config.settings import Config
 from notifier.operations.sample_cards import list_samples, make_sample
+from support.card_pictures import SAMPLES, find_picture
 from support.templates_page import BLOCKS, PAGE, build_page
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -57,3 +58,9 @@ def test_every_jinja_block_of_the_page_is_read(tmp_path: Path, block: str) -> No
     )
 
     assert CardTemplates(tmp_path).changed_blocks("mine.json.j2")
+
+
+@pytest.mark.parametrize("template", OUR_TEMPLATES)
+def test_every_template_has_its_picture(template: str) -> None:
+    assert SAMPLES[template] in list_samples(template)
+    assert find_picture(template).read_bytes().startswith(b"\x89PNG"), "run make pictures"

@@ -10,6 +10,7 @@ from pathlib import Path
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates, shipped_templates
 from notifier.cards.templating.texts import ONE
 from notifier.operations.sample_cards import list_samples
+from support.card_pictures import SAMPLES, find_picture
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "templates.md"
@@ -111,7 +112,9 @@ def describe_blocks() -> str:
     for name in OUR_TEMPLATES:
         samples = ", ".join(f"`{sample}`" for sample in list_samples(name))
         blocks = ", ".join(f"`{block}`" for block in templates.blocks(name))
-        lines += ["", f"### {name}", "", f"Blocks: {blocks}.", "", f"Samples: {samples}."]
+        picture = find_picture(name).relative_to(PAGE.parent)
+        shown = f"![The card of {name}, sample {SAMPLES[name]}]({picture})"
+        lines += ["", f"### {name}", "", f"Blocks: {blocks}.", "", f"Samples: {samples}.", "", shown]
     return "\n".join([*lines, "", ""])
 
 
