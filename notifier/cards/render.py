@@ -167,6 +167,10 @@ class Renderer:
                     extra={"delivery_id": delivery_id, "variant": variant, "reason": str(error)},
                 )
                 fault, variant = str(error), variant.next_lower()
+            except Exception as error:  # a template can hold anything; the next variant may still be right
+                metrics.CARDS_FAILED.inc()
+                log.exception("card.broken", extra={"delivery_id": delivery_id, "variant": variant})
+                fault, variant = f"{type(error).__name__}: {error}", variant.next_lower()
         return None, CardVariant.TEXT, fault
 
     def _card(

@@ -10,7 +10,7 @@ import jinja2
 
 from notifier.cards.placeholders import Placeholders, without_placeholders
 from notifier.cards.templating import loading
-from notifier.cards.templating.builder import BuilderCard, builder_file, values_file
+from notifier.cards.templating.builder import BuilderCard, builder_file, is_reference, values_file
 from notifier.cards.templating.commas import blank_extra_commas, drop_extra_commas
 from notifier.cards.templating.environment import CardEnvironment, placeholders_in_use
 from notifier.cards.templating.faults import TemplateFault, line_text, name_nearest, written_path
@@ -23,6 +23,7 @@ from notifier.cards.templating.texts import (
     file_version,
     texts_in_use,
 )
+from notifier.cards.withdraw_buttons import find_button_problem, has_withdraw_ref
 from notifier.domain.delivery import CardVariant
 from notifier.errors import TemplateBroken
 
@@ -140,12 +141,14 @@ class CardTemplates:
         texts_token = texts_in_use.set(self._texts.read(kept=texts_in_use.get()))
         try:
             if (builder := self._builder_card(name)) is not None:
-                return placeholders.fill(builder.render(context.get("card")))
+                made = placeholders.fill(builder.render(context.get("card")))
+                return _require_honest_buttons(made, context.get("card"), builder.file_name, is_builder=True)
             if trace is None:
                 output = drop_extra_commas(self._environment.get_template(name).render(**context))
             else:  # its output has no comma too many
                 output = trace.record(trace.template(self._environment, name).render(**context))
-            return placeholders.fill(_parsed(output, name))
+            made = placeholders.fill(_parsed(output, name))
+            return _require_honest_buttons(made, context.get("card"), name, is_builder=False)
         except UnknownTextError as error:
             raise self._broken(name, error) from error
         except TemplateBroken:
@@ -252,6 +255,25 @@ class CardTemplates:
         except Exception:  # noqa: BLE001, S110 - the first error is reported
             pass
         return TemplateFault(template=name, line=None, message=_json_fault(error))
+
+
+def _require_honest_buttons(
+    made: dict[str, Any], card: object, file: str, *, is_builder: bool
+) -> dict[str, Any]:
+    """Return the card. Raises TemplateBroken for a button that withdraws something else than it asks for."""
+    if is_reference(made) and not is_builder:
+        raise TemplateBroken(f"{file}: renders a reference to a published card; write it as NAME.card.json")
+    if is_reference(made):
+        if has_withdraw_ref(made, card):
+            reason = (
+                "a published card cannot have the withdraw button, because nobody can check what it asks for"
+            )
+            raise TemplateBroken(f"{file}: {reason}; export the card instead")
+        return made
+    problem = find_button_problem(made, card)
+    if problem is not None:
+        raise TemplateBroken(f"{file}: {problem}")
+    return made
 
 
 def _parsed(output: str, name: str) -> dict[str, Any]:

@@ -27,6 +27,13 @@ BUTTON = {
     "tag": "button",
     "text": {"tag": "plain_text", "content": "提现"},
     "behaviors": [{"type": "callback", "value": {"ref": "${withdrawal_ref}"}}],
+    "confirm": {
+        "title": {"tag": "plain_text", "content": "确认"},
+        "text": {
+            "tag": "plain_text",
+            "content": "提现 ${withdrawal_amounts_1_text} ${withdrawal_amounts_2_text}",
+        },
+    },
 }
 
 

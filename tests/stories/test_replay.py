@@ -74,10 +74,13 @@ def differences(lines: list[str]) -> list[str]:
     return [line for line in lines if line[:1] in "+-" and not line.startswith(("+++ ", "--- "))]
 
 
-def change_template(templates: Path, old: str, new: str, name: str = "balance_change.json.j2") -> None:
-    source = (shipped_templates() / name).read_text(encoding="utf-8")
-    assert old in source
-    (templates / name).write_text(source.replace(old, new), encoding="utf-8")
+def change_template(templates: Path, old: str, new: str) -> None:
+    """Write a text of the company that differs from the shipped one."""
+    for language in ("zh", "en"):
+        shipped = (shipped_templates() / f"texts.{language}.yaml").read_text(encoding="utf-8").splitlines()
+        changed = [line.replace(old, new) for line in shipped if old in line]
+        if changed:
+            (templates / f"texts.{language}.yaml").write_text("\n".join(changed), encoding="utf-8")
 
 
 def make_every_kind(notifier: RunningNotifier) -> None:

@@ -6,7 +6,8 @@
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from notifier.errors import TemplateBroken
 
 CARD_FILE, VALUES_FILE = ".card.json", ".card.yaml"
 _VARIABLE = re.compile(r"\$\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}")
-_ID = re.compile(r"[A-Za-z0-9_-]+")
-_NEUTRAL = str.maketrans("<>[]*_~`", "＜＞［］＊＿～｀")
+_ID = re.compile(r"(?:ou|on|oc|om)_[A-Za-z0-9_-]+|\d+")
+_NEUTRAL = str.maketrans("<>[]*_~`&|#\n\r", "＜＞［］＊＿～｀＆｜＃  ")
+_ADDRESS = re.compile(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z])|:(?=//)")
 """Signs of Markdown, and what a reference sends for them: nobody here knows where the builder's card shows a value."""
 _TEXTS = {"markdown": ("content",), "div": ("text", "content")}
 
@@ -63,6 +65,11 @@ class BuilderCard:
             name: self._compiled(environment, name, expression) for name, expression in self._values.items()
         }
 
+    @property
+    def file_name(self) -> str:
+        """The name of the file, for messages."""
+        return self._file.name
+
     def _values_beside_reference(self) -> dict[str, str]:
         values = self._document.get("variables") if "template_id" in self._document else None
         return {str(name): str(value) for name, value in values.items()} if isinstance(values, dict) else {}
@@ -77,6 +84,15 @@ class BuilderCard:
 
     def render(self, card: object) -> dict[str, Any]:
         """Return the card JSON, in which each text from data is a placeholder. Raises TemplateBroken."""
+        try:
+            return self._render(card)
+        except TemplateBroken:
+            raise
+        except Exception as error:  # the file may have any shape
+            reason = f"is not a card: {type(error).__name__}: {error}"
+            raise TemplateBroken(f"{self._file.name}: {reason}") from error
+
+    def _render(self, card: object) -> dict[str, Any]:
         if "template_id" in self._document:
             return self._reference(card)
         document = self._document.get("dsl", self._document)  # an exported file has the card under dsl
@@ -90,6 +106,8 @@ class BuilderCard:
 
     def _reference(self, card: object) -> dict[str, Any]:
         data = {"template_id": self._document["template_id"]}
+        if not isinstance(data["template_id"], str) or not data["template_id"]:
+            raise TemplateBroken(f"{self._file.name}: template_id must be a text")
         if version := self._document.get("template_version_name"):
             data["template_version_name"] = version
         data["template_variable"] = {name: _neutral(self._value(name, card)) for name in self._expressions}
@@ -108,13 +126,23 @@ class BuilderCard:
                     "in both languages; add .zh or .en" if isinstance(value, Bilingual) else "finished JSON"
                 )
                 raise TemplateBroken(f"{self._file.name}: the value of {name} is {kind}")
-            return "" if value is None else value
+            return "" if value is None else self._data_of(name, value)
         card_type: Any = type(card)
         known = variables_of(card_type)
         if name not in known:
             listed = name_nearest(name, [*self._expressions, *known], noun="variables")
             raise TemplateBroken(f"{self._file.name}: there is no variable {name}{listed}")
         return read_variable(card, known[name])
+
+    def _data_of(self, name: str, value: object) -> object:
+        """Return the value as JSON data. Raises TemplateBroken for anything else, such as a macro."""
+        if isinstance(value, Iterator):
+            value = list(value)
+        data = _as_data(value)
+        if not _is_data(data):
+            reason = f"is {type(value).__name__}, which a card cannot show"
+            raise TemplateBroken(f"{self._file.name}: the value of {name}, {self._values[name]}, {reason}")
+        return data
 
     def _filled(self, node: Any, card: object) -> Any:  # noqa: ANN401 - JSON
         match node:
@@ -189,11 +217,23 @@ def _as_data(value: object) -> object:
     return value
 
 
+def _is_data(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _is_data(each) for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_data, value))
+    return value is None or (
+        isinstance(value, str | bool | int | float | Decimal) and type(value) is not Markup
+    )
+
+
 def _neutral(value: object) -> object:
     """A value that no Markdown of the builder's card can take for markup. Ids stay."""
     match _as_data(value):
         case str() as given:
-            return given if _ID.fullmatch(given) else given.translate(_NEUTRAL)
+            if _ID.fullmatch(given):
+                return given
+            return _ADDRESS.sub(lambda found: {".": "．", ":": "："}[found[0]], given.translate(_NEUTRAL))
         case dict() as members:
             return {name: _neutral(each) for name, each in members.items()}
         case list() as items:

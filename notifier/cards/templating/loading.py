@@ -20,6 +20,25 @@ def shipped_templates() -> Path:
     return SHIPPED_HERE if SHIPPED_HERE.is_dir() else SHIPPED_HERE.parents[1] / "templates"
 
 
+class _SavedFiles(jinja2.FileSystemLoader):
+    """The files of a folder. One that is saved while it is read is read again for the next card."""
+
+    def get_source(
+        self, environment: jinja2.Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        before = _read_version(os.path.join(self.searchpath[0], template))  # noqa: PTH118 - as in file_version
+        source, file, _ = super().get_source(environment, template)
+        return source, file, lambda: _read_version(file) == before
+
+
+def _read_version(file: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(file)  # noqa: PTH116 - before every card; a Path takes three times as long
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 class _Replaceable(jinja2.BaseLoader):
     """The shipped templates. One is loaded again once the company's folder has a file of its name."""
 
@@ -48,7 +67,7 @@ class CardLoader(jinja2.ChoiceLoader):
         if own is None:
             super().__init__([always, shipped])
         else:
-            super().__init__([always, jinja2.FileSystemLoader(str(own)), _Replaceable(shipped, own)])
+            super().__init__([always, _SavedFiles(str(own)), _Replaceable(shipped, own)])
 
     def load(
         self,

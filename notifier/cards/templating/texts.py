@@ -147,8 +147,8 @@ class TextFiles:
             return kept
         seen = [file_version(file) for file in self._files]
         if self._catalogue is None or seen != self._seen:
-            self._seen = seen
             self._catalogue = self._read()
+            self._seen = seen
             for fault in self._catalogue.faults:
                 log.error("card.text_ignored", extra={"reason": str(fault)})
         return self._catalogue
@@ -198,10 +198,8 @@ def read_own_texts(
         found = YAML(typ="safe", pure=True).load(source)
     except FileNotFoundError:
         return {}, []
-    except (OSError, UnicodeDecodeError) as error:
-        return {}, [TextFault(file=file.name, line=None, message=f"cannot be read: {error}")]
-    except YAMLError as error:
-        return {}, [_yaml_fault(file.name, error)]
+    except Exception as error:  # noqa: BLE001 - a value such as 2026-13-45 raises whatever its reader raises
+        return {}, [_read_fault(file.name, error)]
     if found is None:
         return {}, []
     if not isinstance(found, dict):
@@ -215,6 +213,14 @@ def read_own_texts(
             line = _line_of(source, str(key))
             faults.append(TextFault(file=file.name, line=line, message=f"{key}: {problem}"))
     return texts, faults
+
+
+def _read_fault(file: str, error: Exception) -> TextFault:
+    if isinstance(error, YAMLError):
+        return _yaml_fault(file, error)
+    if isinstance(error, OSError | UnicodeDecodeError):
+        return TextFault(file=file, line=None, message=f"cannot be read: {error}")
+    return TextFault(file=file, line=None, message=f"is not YAML: {error}; put each text in quotation marks")
 
 
 def _yaml_fault(file: str, error: YAMLError) -> TextFault:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from notifier.cards.render import serialise
+from notifier.cards.templating.builder import is_reference
 from notifier.clock import Clock
 from notifier.config.settings import Config
 from notifier.domain.delivery import CardVariant, Content
@@ -45,6 +46,12 @@ async def send_test_card(config: Config, clock: Clock, card: Mapping[str, Any], 
     Raises CallError, and ConfigError if Feishu finds nobody with this address.
     """
     require_person(address)
+    if is_reference(card):
+        raise ConfigError(
+            "--send-to: a card that is published in the card builder cannot be marked as a test, and its buttons stay "
+            "in force. Send it from the card builder.",
+            zh="--send-to：搭建工具中已发布的卡片无法标注为测试，按钮也会生效。请在搭建工具中发送预览。",
+        )
     async with FeishuApi(make_app_access(config), clock) as api:
         open_id = address
         if "@" in address:

@@ -1,12 +1,14 @@
 """Sending: a replayed card as a correction, in the chat of the card that it replaces."""
 
 import getpass
+import json
 from collections.abc import Sequence
 from functools import partial
 
+from notifier.cards.templating.builder import is_reference
 from notifier.clock import Clock, to_millis
 from notifier.config.settings import Config
-from notifier.domain.delivery import DeliveryState
+from notifier.domain.delivery import Content, DeliveryState
 from notifier.operations.language import localized
 from notifier.operations.replay.comparison import CardComparison
 from notifier.operations.replay.rendering import ReplayedCard
@@ -39,7 +41,18 @@ def find_refusal(card: ReplayedCard, comparison: CardComparison, config: Config)
         return localized(
             f"Delivery {delivery.id}: the card would be the same.", f"投递 {delivery.id}：卡片没有变化。"
         )
-    return _find_recipient_problem(card, config)
+    return _find_mark_problem(card.after, delivery.id) or _find_recipient_problem(card, config)
+
+
+def _find_mark_problem(after: Content, delivery_id: int) -> str:
+    """Nothing can be written on a card that is published in the card builder."""
+    if not is_reference(json.loads(after.body)):
+        return ""
+    return localized(
+        f"Delivery {delivery_id}: today's card is a published one of the card builder, which cannot be marked as a "
+        "correction.",
+        f"投递 {delivery_id}：现在的卡片是搭建工具中已发布的卡片，无法标注为更正。",
+    )
 
 
 def _find_recipient_problem(card: ReplayedCard, config: Config) -> str:
