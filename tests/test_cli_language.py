@@ -212,7 +212,7 @@ def test_json_is_the_same_in_every_locale(file: Path, words: tuple[str, ...]) ->
     def read(locale: dict[str, str]) -> object:
         document = json.loads(run(file, locale, *words).stdout)
         if isinstance(document, dict):  # ages grow between the two calls
-            for name in [each for each in document if each.endswith("_seconds")]:
+            for name in [each for each in document if each.endswith("_seconds") or "in_last" in each]:
                 del document[name]
         return document
 

@@ -6,6 +6,7 @@ tests/stories/test_replay.py replays every kind of event and card with the runni
 import asyncio
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ from support.preview_page import opened, running_browser, serving
 pytestmark = pytest.mark.sqlite
 NOW = to_millis(SystemClock().now())
 CLOCK = SystemClock()
+
+
+@pytest.fixture(autouse=True)
+def _time_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests may have run for many minutes since this module was imported."""
+    monkeypatch.setattr(sys.modules[__name__], "NOW", to_millis(CLOCK.now()))
 
 
 @pytest.fixture
@@ -97,14 +104,16 @@ def receive(database: Database, *events: Any) -> None:
     database.write(lambda c: addressing.address_waiting(c, [ref], lambda _ref, _to: LIN, now=NOW)).result()
 
 
-def render(database: Database, *, at: int = NOW + 60_000) -> ClaimedDelivery:
+def render(database: Database, *, at: int | None = None) -> ClaimedDelivery:
     """Claim the next delivery, with its card stored as the service stores it."""
+    at = NOW + 60_000 if at is None else at
     (claimed,) = claim(database, now=at).deliveries
     freeze_content(database, claimed, make_renderer(Config(), CLOCK).content(claimed))
     return claimed
 
 
-def send(database: Database, *, at: int = NOW + 60_000) -> int:
+def send(database: Database, *, at: int | None = None) -> int:
+    at = NOW + 60_000 if at is None else at
     claimed = render(database, at=at)
     finish_sent(database, claimed, now=at)
     return claimed.delivery.id

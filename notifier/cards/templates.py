@@ -15,7 +15,8 @@ from notifier.cards.templating.commas import blank_extra_commas, drop_extra_comm
 from notifier.cards.templating.environment import CardEnvironment, placeholders_in_use
 from notifier.cards.templating.faults import TemplateFault, line_text, name_nearest, written_path
 from notifier.cards.templating.line_marks import LineMarks
-from notifier.cards.templating.loading import CardLoader, shipped_templates
+from notifier.cards.templating.loading import CardLoader
+from notifier.cards.templating.shipped import shipped_templates
 from notifier.cards.templating.texts import (
     TextCatalogue,
     TextFiles,

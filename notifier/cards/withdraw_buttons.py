@@ -1,4 +1,4 @@
-"""Checks that a withdraw button asks for the amounts which a press withdraws, whoever wrote the card.
+"""Checks that a withdraw button asks for the amounts which a press withdraws, on cards of every author.
 
 Templates, texts and cards of the card builder belong to the company. What a press withdraws does not depend on what
 they show, so a card that shows something else is not sent.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
-from notifier.cards.templating.loading import shipped_templates
+from notifier.cards.templating.shipped import shipped_templates
 from notifier.cards.templating.texts import (
     LANGUAGES,
     ONE,

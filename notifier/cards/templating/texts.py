@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from notifier.cards.templating.faults import name_nearest
-from notifier.cards.templating.loading import shipped_templates
+from notifier.cards.templating.shipped import shipped_templates
 from notifier.domain.card import Bilingual
 from notifier.errors import TemplateBroken
 
