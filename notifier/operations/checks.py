@@ -6,7 +6,6 @@ from pathlib import Path
 
 from notifier.cards.rules import card_problems
 from notifier.cards.templates import OUR_TEMPLATES, CardTemplates
-from notifier.cards.templating import builder
 from notifier.cards.templating.builder import is_pinned, is_reference
 from notifier.clock import Clock, from_millis, to_millis
 from notifier.config.loader import WELL_KNOWN_VARIABLES, LoadedConfig
@@ -20,23 +19,11 @@ from notifier.operations.check_result import NOTHING, CheckResult
 from notifier.operations.environment_checks import check_environment
 from notifier.operations.sample_cards import list_samples, make_sample
 from notifier.operations.templates import own_templates
+from notifier.operations.templates.own_files import KNOWN_FILES, list_unused_files
 from notifier.store.engine.backends import find_backend
 
 MAX_PROBLEMS = 5
 """Problems of one template that a check shows."""
-
-
-KNOWN_FILES = [
-    *OUR_TEMPLATES,
-    *own_templates.SHARED_FILES,
-    *own_templates.TEXT_FILES,
-    *(
-        name.removesuffix(".json.j2") + kind
-        for name in OUR_TEMPLATES
-        for kind in (builder.CARD_FILE, builder.VALUES_FILE)
-    ),
-]
-"""Files of the company's folder that the service uses by their name."""
 
 
 def check_offline(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]:
@@ -210,7 +197,7 @@ def _templates(config: Config) -> list[CheckResult]:
     templates = CardTemplates(config.cards.template_dir)
     own = [name for name in templates.names() if name not in OUR_TEMPLATES]
     results = [_template(templates, name, config) for name in OUR_TEMPLATES]
-    unused = _unused_files(config.cards.template_dir, KNOWN_FILES)
+    unused = list_unused_files(config.cards.template_dir)
     results += [
         result
         for name in own
@@ -233,37 +220,6 @@ def _texts(templates: CardTemplates, config: Config) -> Iterable[CheckResult]:
         if not any(fault.file == name for fault in templates.texts.faults):
             subject = Bilingual(zh=f"文字 {name}（自定义）", en=f"texts {name} (own)")
             yield CheckResult(is_ok=True, subject=subject)
-
-
-def _unused_files(folder: Path | None, known: list[str]) -> list[str]:
-    """Return the files of the operator's template folder that replace no shipped file and that no other file names."""
-    if folder is None:
-        return []
-    names = {
-        path.relative_to(folder).as_posix(): path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
-    }
-    texts = {name: _read_or_nothing(path) for name, path in names.items() if name.endswith(".j2")}
-    return [
-        name
-        for name in names
-        if name not in known
-        and not any(
-            quoted in text
-            for other, text in texts.items()
-            if other != name
-            for quoted in (f'"{name}"', f"'{name}'")
-        )
-    ]
-
-
-def _read_or_nothing(path: Path) -> str:
-    """An unreadable template is reported when it is rendered."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _unused(name: str) -> CheckResult:

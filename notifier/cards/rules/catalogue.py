@@ -56,6 +56,20 @@ _ERROR_ROWS = (
         "Jinja, and RFC 8259 for JSON",
     ),
     (
+        "own-text",
+        "An own text replaces a shipped text, is text, and has the same placeholders.",
+        "The service uses the shipped text instead. If the file is not valid YAML, it uses no text of the file.",
+        "Correct the text; `notifier templates eject texts.zh.yaml --to DIR` copies the shipped ones.",
+        "notifier/cards/templating/texts.py",
+    ),
+    (
+        "unused-file",
+        "A file in cards.template_dir has the name of a shipped file, or another template names it.",
+        "The service never reads the file.",
+        "Give the file the name of the shipped file that it replaces, or remove it.",
+        "notifier/operations/templates/own_files.py",
+    ),
+    (
         "size-limit",
         "A card has at most 30,000 bytes as compact JSON in UTF-8.",
         "Feishu refuses a message with a larger card (230025, 200860).",

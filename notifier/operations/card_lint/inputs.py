@@ -1,6 +1,7 @@
 """What `notifier lint` checks: card JSON files, standard input, and templates with every sample."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -14,11 +15,20 @@ from notifier.config.settings import Config
 from notifier.errors import ConfigError, NotifierError
 from notifier.operations.language import localized
 from notifier.operations.sample_cards import list_samples, make_sample
+from notifier.operations.templates.own_files import (
+    describe_unused,
+    find_own_file_faults,
+    find_text_faults,
+    list_unused_files,
+)
+from notifier.operations.templates.own_templates import TEXT_FILES, list_own_texts
 
 MAX_BYTES = 1_000_000
 """Of one input. A card has 30 KB at most."""
 STDIN = "-"
 STDIN_NAME = "<stdin>"
+_TEXT_FILE = re.compile(r"texts\..*\.?ya?ml")
+"""Names of files of texts, right and wrong ones."""
 
 
 class UnusableInputError(NotifierError):
@@ -62,16 +72,34 @@ def lint_inputs(
         templates = CardTemplates(config.cards.template_dir)
         listed = templates.names()
         found += _lint_templates(templates, listed, config)
-        report.checked = len(listed)
+        found += find_own_file_faults(config.cards.template_dir)
+        report.checked = len(listed) + len(list_own_texts(config))
     for name in names:
         try:
-            found += _lint_template_file(Path(name), load) if name.endswith(".j2") else _lint_json_input(name)
+            found += _lint_input(name, load)
         except UnusableInputError as error:
             report.unusable.append(str(error))
         else:
             report.checked += 1
     report.findings = [_with_short_paths(each) for each in merge_findings(found) if each.rule not in ignored]
     return report
+
+
+def _lint_input(name: str, load: Callable[[], Config]) -> list[LintFinding]:
+    if name.endswith(".j2"):
+        return _lint_template_file(Path(name), load)
+    if _TEXT_FILE.fullmatch(Path(name).name):
+        return _lint_text_file(Path(name))
+    return _lint_json_input(name)
+
+
+def _lint_text_file(path: Path) -> list[LintFinding]:
+    """Lint a file of texts beside the other files of its folder."""
+    _read_text(str(path), str(path))
+    folder, name = path.resolve().parent, path.name
+    if name not in TEXT_FILES:
+        return [describe_unused(folder, name)]
+    return [each for each in find_text_faults(folder) if each.place and Path(each.place.file).name == name]
 
 
 def _lint_json_input(name: str) -> list[LintFinding]:
@@ -145,10 +173,16 @@ def _lint_template_file(path: Path, load: Callable[[], Config]) -> list[LintFind
     else:
         folder, name = real.parent, real.name
     templates = CardTemplates(folder)
+    own = config.cards.template_dir
+    if own is not None and folder == own and name in list_unused_files(own):
+        unused = [describe_unused(own, name)]
+    else:
+        unused = []
     if not real.name.startswith("_"):
-        return _lint_templates(templates, [name], config)
+        return [*unused, *_lint_templates(templates, [name], config)]
     found = _lint_templates(templates, templates.names(), config)  # macros have no card of their own
-    return [each for each in found if each.place is not None and Path(each.place.file).resolve() == real]
+    in_file = [each for each in found if each.place is not None and Path(each.place.file).resolve() == real]
+    return [*unused, *in_file]
 
 
 def _lint_templates(templates: CardTemplates, names: Sequence[str], config: Config) -> list[LintFinding]:

@@ -7,6 +7,7 @@ from typing import Any
 from notifier.cards.lint_findings import LintFinding, LintPlace
 from notifier.cards.linter import lint_template
 from notifier.cards.templates import CardTemplates
+from notifier.operations.templates.own_files import find_own_file_faults
 
 
 def find_template_problems(
@@ -14,6 +15,11 @@ def find_template_problems(
 ) -> list[dict[str, Any]]:
     """Return the findings of a rendered template. The files of places are relative to the folders of templates."""
     return [_with_short_names(finding, folders) for finding in lint_template(templates, name, variables)]
+
+
+def find_own_file_problems(own: Path | None, folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the faults of the company's own files that no card shows. own: its folder; None: there is none."""
+    return [_with_short_names(finding, folders) for finding in find_own_file_faults(own)]
 
 
 def find_broken_place(

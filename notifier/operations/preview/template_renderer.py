@@ -8,7 +8,12 @@ from notifier.cards.lint_findings import LintPlace
 from notifier.cards.templates import CardTemplates, shipped_templates
 from notifier.errors import NotifierError, TemplateBroken
 from notifier.operations.preview import variables
-from notifier.operations.preview.findings import find_broken_place, find_template_problems, shorten
+from notifier.operations.preview.findings import (
+    find_broken_place,
+    find_own_file_problems,
+    find_template_problems,
+    shorten,
+)
 from notifier.operations.preview.result import (
     PreviewChoice,
     PreviewError,
@@ -40,7 +45,7 @@ class TemplateRenderer:
 
     def list_files(self) -> list[Path]:
         """List the files of all templates, texts and cards of the card builder, and the data file."""
-        kinds = ("*.j2", "texts.*.yaml", "*.card.json", "*.card.yaml")
+        kinds = ("*.j2", "*.yaml", "*.yml", "*.card.json")
         found = [path for folder in self._folders for kind in kinds for path in sorted(folder.rglob(kind))]
         return [*found, *([self._data_file] if self._data_file else [])]
 
@@ -53,12 +58,14 @@ class TemplateRenderer:
     ) -> RenderedPreview:
         """Render the template of a choice. context: its variables. people: those whose names are known."""
         templates, name = self.templates, choice.template
+        own_problems = find_own_file_problems(self._own, self._folders)
         chosen = replace(choice, audience=variables.get_audience(context))
         try:
             card = templates.render(name, context)
         except TemplateBroken as error:
             place = find_broken_place(templates, name, context)
-            return RenderedPreview(title=title, choice=chosen, error=self.explain(error, place))
+            explained = self.explain(error, place)
+            return RenderedPreview(title=title, choice=chosen, error=explained, findings=own_problems)
         data = variables.to_json(context)
         return RenderedPreview(
             title=title,
@@ -66,7 +73,7 @@ class TemplateRenderer:
             card=card,
             data=data,
             people=[*variables.list_shown_people(data), *people],
-            findings=find_template_problems(templates, name, context, self._folders),
+            findings=[*own_problems, *find_template_problems(templates, name, context, self._folders)],
             audiences=variables.list_audiences(context),
         )
 
