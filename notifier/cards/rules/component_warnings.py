@@ -105,7 +105,7 @@ def _chart(_card: Json, node: Json) -> Hints:
 
 def _chart_places(facts: CardFacts) -> Warnings:
     """Charts inside forms and interactive containers."""
-    tags = {path: node.get("tag") for path, node in facts.nodes}
+    tags = {path: tag for path, node in facts.nodes if isinstance(tag := node.get("tag"), str)}
     for path, tag in tags.items():
         if tag != "chart":
             continue
