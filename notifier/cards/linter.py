@@ -108,7 +108,8 @@ def lint_template(templates: CardTemplates, name: str, context: Mapping[str, obj
         return [_broken(templates, name, context, error)]
     if templates.builder_file(name) is not None:
         start = LintPlace(file=templates.file_of(name), line=1, column=1)
-        problems = [] if is_reference(card) else _problems(card)
+        document = CardDocument(kind=DocumentKind.TEMPLATE_REFERENCE, card=card, path=())
+        problems = reference_problems(document) if is_reference(card) else _problems(card)
         return [_finding(each, (start, ())) for each in problems]
     places = _trace(templates, name, context, plain.places.text)
     positions = JsonPositions(plain.places.text)

@@ -30,7 +30,7 @@ class CardDocument:
     kind: DocumentKind
     """What the document is."""
     card: object
-    """The card, or for a reference the object with `type` and `data`."""
+    """The card, or for a reference the object with `type` and `data`, or with `template_id`."""
     path: Path
     """Where the card is in the document."""
     text: str | None = None
@@ -42,7 +42,10 @@ def find_card(document: object) -> CardDocument:
 
     Frames: `{"msg_type": "interactive", "card": …}` and the same with `content` (an object or a string),
     `{"type": "template", "data": …}`, `{"type": "raw", "data": …}`, the answer to a callback `{"card": …}`, and the
-    export of the card builder `{"name": …, "dsl": …}`. Raises json.JSONDecodeError for a string that is not JSON.
+    export of the card builder `{"name": …, "dsl": …}`. A reference in `cards.template_dir` has no frame:
+    `{"template_id": …, "template_version_name": …, "variables": …}`.
+
+    Raises json.JSONDecodeError for a string that is not JSON.
     """
     path: Path = ()
     text: str | None = None
@@ -54,6 +57,9 @@ def find_card(document: object) -> CardDocument:
         if node.get("type") in ("template", "card") and isinstance(node.get("data"), dict):
             is_template = node["type"] == "template"
             kind = DocumentKind.TEMPLATE_REFERENCE if is_template else DocumentKind.ENTITY_REFERENCE
+            break
+        if "template_id" in node:
+            kind = DocumentKind.TEMPLATE_REFERENCE
             break
         key = _frame_key(node)
         if key is None:
@@ -93,15 +99,17 @@ def reference_problems(document: CardDocument) -> list[FoundProblem]:
                 ("msg_type",), "wrong-value", "This message is no card: its msg_type is not interactive."
             )
         ]
-    data = reference.get("data") if isinstance(reference, dict) else None
+    is_bare = isinstance(reference, dict) and "template_id" in reference
+    inside: Path = () if is_bare else ("data",)
+    data = reference if is_bare or not isinstance(reference, dict) else reference.get("data")
     data = data if isinstance(data, dict) else {}
     key = "template_id" if document.kind is DocumentKind.TEMPLATE_REFERENCE else "card_id"
     found = []
     if not isinstance(data.get(key), str) or not data[key]:
-        found.append(_problem(("data", key), "missing-attribute", f"The reference needs {key}."))
+        found.append(_problem((*inside, key), "missing-attribute", f"The reference needs {key}."))
     if document.kind is DocumentKind.TEMPLATE_REFERENCE and not data.get("template_version_name"):
         message = "The message does not pin a version of the template."
-        found.append(_problem(("data", "template_version_name"), "template-version", message))
+        found.append(_problem((*inside, "template_version_name"), "template-version", message))
     return found
 
 

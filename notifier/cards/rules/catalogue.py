@@ -467,7 +467,7 @@ _WARNING_ROWS = (
         "template-version",
         "A message with a template id names the version of the template.",
         "Without it, every change that is published in the card builder is live at once.",
-        "Set data.template_version_name.",
+        "Set template_version_name to the version that you have tested.",
         "Feishu: “send message”, card templates, read 2026-05",
     ),
 )

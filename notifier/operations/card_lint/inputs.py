@@ -10,9 +10,11 @@ from pathlib import Path
 
 from notifier.cards.lint_findings import LintFinding, LintPlace, Severity
 from notifier.cards.linter import lint, lint_template, merge_findings
-from notifier.cards.templates import CardTemplates, shipped_templates
+from notifier.cards.templates import OUR_TEMPLATES, CardTemplates, shipped_templates
+from notifier.cards.templating.builder import CARD_FILE, VALUES_FILE
 from notifier.config.settings import Config
 from notifier.errors import ConfigError, NotifierError
+from notifier.operations.card_lint.builder_places import place_in_builder_file
 from notifier.operations.language import localized
 from notifier.operations.sample_cards import list_samples, make_sample
 from notifier.operations.templates.own_files import (
@@ -90,7 +92,30 @@ def _lint_input(name: str, load: Callable[[], Config]) -> list[LintFinding]:
         return _lint_template_file(Path(name), load)
     if _TEXT_FILE.fullmatch(Path(name).name):
         return _lint_text_file(Path(name))
+    if name.endswith((CARD_FILE, VALUES_FILE)):
+        return _lint_builder_file(Path(name), load)
     return _lint_json_input(name)
+
+
+def _lint_builder_file(path: Path, load: Callable[[], Config]) -> list[LintFinding]:
+    """Lint a file of the card builder as JSON. If it takes the place of a template, also with every sample.
+
+    path: the card, or the values of its variables.
+    """
+    if path.name.endswith(VALUES_FILE):
+        path = path.with_name(path.name.removesuffix(VALUES_FILE) + CARD_FILE)
+    found = _lint_json_input(str(path))
+    config = load()
+    own, folder = config.cards.template_dir, path.resolve().parent
+    template = path.name.removesuffix(CARD_FILE) + ".json.j2"
+    if own is not None and folder == own.resolve() and path.name in list_unused_files(own):
+        found.append(describe_unused(own, path.name))
+    if template not in OUR_TEMPLATES:
+        return found
+    text = _read_text(str(path), str(path))
+    known = {each.rule for each in found}  # these have their lines already
+    rendered = _lint_templates(CardTemplates(folder), [template], config)
+    return [*found, *(place_in_builder_file(each, text) for each in rendered if each.rule not in known)]
 
 
 def _lint_text_file(path: Path) -> list[LintFinding]:
