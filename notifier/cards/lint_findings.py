@@ -70,3 +70,8 @@ class LintFinding:
 def link_to_rule(rule: str) -> str:
     """Return the address of the rule's section in the documentation."""
     return f"docs/card-rules.md#{rule}"
+
+
+def name_explanation(rule: str) -> str:
+    """Return the command that explains a rule."""
+    return f"notifier lint --explain {rule}"

@@ -10,7 +10,7 @@ def test_the_welcome_card() -> None:
 
 from collections.abc import Collection
 
-from notifier.cards.lint_findings import LintFinding, Severity, link_to_rule
+from notifier.cards.lint_findings import LintFinding, Severity, name_explanation
 from notifier.cards.linter import lint
 
 __all__ = ["assert_card_ok"]
@@ -38,5 +38,5 @@ def _as_line(finding: LintFinding) -> str:
     place = f"{finding.place}: " if finding.place else ""
     return (
         f"  {place}{finding.severity} {finding.rule} {finding.path}: {finding.message}\n"
-        f"    {finding.remedy} ({link_to_rule(finding.rule)})"
+        f"    {finding.remedy} ({name_explanation(finding.rule)})"
     )

@@ -61,7 +61,7 @@ def test_a_line_of_the_report_can_be_searched(folder: Path) -> None:
 
     assert lines[0].startswith(f"card.json:{row}:")
     assert ": error wrong-value body.elements[0].text.text_size: " in lines[0]
-    assert "remedy: Use one of the named values. (docs/card-rules.md#wrong-value)" in lines[1]
+    assert "remedy: Use one of the named values. (notifier lint --explain wrong-value)" in lines[1]
     assert "1 file checked: 1 error, 0 warnings." == lines[-1]
 
 
@@ -97,6 +97,31 @@ def test_github_gets_one_annotation_for_each_finding(folder: Path) -> None:
     assert ",col=" in lines[0]
     assert ",title=wrong-value::body.elements[0].text.text_size: " in lines[0]
     assert "50%25" in lines[0]
+
+
+def test_github_gets_an_annotation_for_input_that_cannot_be_checked(folder: Path) -> None:
+    (folder / "x.json").write_text('{"a": 1,\n  "b"}', encoding="utf-8")
+    ran = run("x.json", "none.json", "--format", "github")
+
+    assert 2 == ran.exit_code
+    assert ran.stdout.startswith("::error file=x.json,line=2,col=6,title=unusable-input::not JSON: ")
+    assert "\n::error file=none.json,title=unusable-input::there is no such file" in ran.stdout
+
+
+def test_a_rule_is_explained_without_a_check(folder: Path) -> None:
+    (folder / "config.yaml").write_text("nonsense: [", encoding="utf-8")
+    ran = run("--explain", "template-version")
+    rule = RULES["template-version"]
+
+    assert 0 == ran.exit_code
+    assert [f"template-version (warning): {rule.summary}", f"    why: {rule.why}"] == ran.stdout.splitlines()[
+        :2
+    ]
+    assert f"    remedy: {rule.remedy}\n    source: {rule.source}\n" in ran.stdout
+    assert (
+        "没有规则 template-versio（是否要写 template-version？）"
+        in run("--explain", "template-versio", locale="zh_CN.UTF-8").stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -235,7 +260,7 @@ def test_the_helper_names_every_error_with_its_remedy() -> None:
 
     assert "breaks 2 rules" in str(caught.value)
     assert "body.elements[0].text.text_size" in str(caught.value)
-    assert "docs/card-rules.md#schema-1-component" in str(caught.value)
+    assert "notifier lint --explain schema-1-component" in str(caught.value)
 
 
 def test_the_helper_can_be_strict() -> None:

@@ -11,6 +11,7 @@ _HEAD = """\
 
 `notifier lint` checks cards against these rules. `make rules` writes this page from
 `cards/rules/catalogue.py`. [templates.md](templates.md#check-cards) shows how to use the command.
+`notifier lint --explain RULE` prints one rule.
 
 An **error** means that Feishu refuses the card, that a click fails, or that content is lost. The service does not send
 such a card; it sends the next lower variant. A **warning** means that phones or older clients show the card

@@ -29,25 +29,37 @@ FORMATS = ("text", "json", "github")
     metavar="RULE",
     help="Leave out the findings of this rule. Repeat for more.",
 )
+@click.option("--explain", "explained", metavar="RULE", help="Explain a rule, and check nothing.")
 def lint(
-    config_path: Path | None, files: tuple[str, ...], form: str, ignored: tuple[str, ...], *, strict: bool
+    config_path: Path | None,
+    files: tuple[str, ...],
+    form: str,
+    ignored: tuple[str, ...],
+    explained: str | None,
+    *,
+    strict: bool,
 ) -> None:
     """Check card JSON files or templates against the rules of card JSON 2.0. Without FILES: all templates."""
     from notifier.cards.rules.catalogue import RULES  # noqa: PLC0415 - see above
+    from notifier.config.settings import suggest_name  # noqa: PLC0415 - see above
     from notifier.operations.card_lint import inputs, report  # noqa: PLC0415 - see above
     from notifier.operations.language import localized  # noqa: PLC0415 - see above
 
-    unknown = [each for each in ignored if each not in RULES]
-    if unknown:
-        raise click.UsageError(
-            localized(
-                f"--ignore: there is no rule {unknown[0]}; docs/card-rules.md lists them.",
-                f"--ignore：没有规则 {unknown[0]}，列表见 docs/card-rules.md。",
+    named = [*(("--ignore", each) for each in ignored), *([("--explain", explained)] if explained else [])]
+    for option, rule in named:
+        if rule not in RULES:
+            hint = suggest_name(rule, list(RULES))
+            raise click.UsageError(
+                localized(
+                    f"{option}: there is no rule {rule}{hint.en}.", f"{option}：没有规则 {rule}{hint.zh}。"
+                )
             )
-        )
+    if explained:
+        click.echo(report.explain_rule(RULES[explained]))
+        return
     found = inputs.lint_inputs(files, lambda: load_config(config_path).config, ignored=ignored)
     if text := report.format_report(found, report.ReportFormat(form)):
         click.echo(text)
     for each in found.unusable:
-        print_error(each)
+        print_error(str(each))
     sys.exit(found.exit_code(strict=strict))

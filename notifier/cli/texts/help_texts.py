@@ -33,6 +33,7 @@ HELP_ZH: Mapping[str, str] = {
     "Form of the report.": "报告格式。",
     "Exit code 1 also if there are only warnings.": "只有警告时退出码也为 1。",
     "Leave out the findings of this rule. Repeat for more.": "忽略该规则的结果，可重复。",
+    "Explain a rule, and check nothing.": "说明一条规则，不做检查。",
     "Examine the whole set-up, and name the next step for each problem; exit code 1 if there is one.": (
         "检查整个接入过程，给出每个问题的处理方法；有问题时退出码为 1。"
     ),

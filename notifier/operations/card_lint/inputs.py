@@ -36,6 +36,13 @@ _TEXT_FILE = re.compile(r"texts\..*\.?ya?ml")
 class UnusableInputError(NotifierError):
     """An input cannot be checked at all. The message names the file, and the position if there is one."""
 
+    def __init__(self, file: str, reason: str, *, line: int | None = None, column: int | None = None) -> None:
+        """file: the name of the input. line, column: counted from 1; None: not known."""
+        place = file if line is None else f"{file}:{line}:{column}"
+        super().__init__(f"{place}: {reason}")
+        self.file, self.reason = file, reason
+        self.line, self.column = line, column
+
 
 @dataclass(slots=True, kw_only=True)
 class LintReport:
@@ -43,8 +50,8 @@ class LintReport:
 
     findings: list[LintFinding] = field(default_factory=list)
     """All findings, by file and position."""
-    unusable: list[str] = field(default_factory=list)
-    """One sentence for each input that could not be checked."""
+    unusable: list[UnusableInputError] = field(default_factory=list)
+    """One error for each input that could not be checked."""
     checked: int = 0
     """Number of files and templates that were checked."""
 
@@ -80,7 +87,7 @@ def lint_inputs(
         try:
             found += _lint_input(name, load)
         except UnusableInputError as error:
-            report.unusable.append(str(error))
+            report.unusable.append(error)
         else:
             report.checked += 1
     report.findings = [_with_short_paths(each) for each in merge_findings(found) if each.rule not in ignored]
@@ -137,22 +144,22 @@ def _lint_json_input(name: str) -> list[LintFinding]:
             reason = localized(
                 f"the JSON in its string is not valid: {error}", f"字符串中的 JSON 无效：{error}"
             )
-            raise UnusableInputError(f"{shown}: {reason}") from error
+            raise UnusableInputError(shown, reason) from error
         reason = localized(f"not JSON: {error.msg}", f"不是 JSON：{error.msg}")
-        raise UnusableInputError(f"{shown}:{error.lineno}:{error.colno}: {reason}") from error
+        raise UnusableInputError(shown, reason, line=error.lineno, column=error.colno) from error
     except RecursionError as error:
         reason = localized("the JSON is nested too deep", "JSON 嵌套过深")
-        raise UnusableInputError(f"{shown}: {reason}") from error
+        raise UnusableInputError(shown, reason) from error
     except ValueError as error:
         reason = localized(f"not JSON: {error}", f"不是 JSON：{error}")
-        raise UnusableInputError(f"{shown}: {reason}") from error
+        raise UnusableInputError(shown, reason) from error
 
 
 def _read_text(name: str, shown: str) -> str:
     """Return the text of an input. Raises UnusableInputError for what is no text, or no file, or too large."""
     if name != STDIN and Path(name).is_dir():
         reason = localized("is a folder; name the files in it", "是文件夹，请指定其中的文件")
-        raise UnusableInputError(f"{shown}: {reason}")
+        raise UnusableInputError(shown, reason)
     try:
         if name == STDIN:
             content = sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -160,26 +167,26 @@ def _read_text(name: str, shown: str) -> str:
             with Path(name).open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise UnusableInputError(f"{shown}: {localized('there is no such file', '没有这个文件')}") from error
+        raise UnusableInputError(shown, localized("there is no such file", "没有这个文件")) from error
     except OSError as error:
         reason = localized(f"cannot be read: {error.strerror}", f"无法读取：{error.strerror}")
-        raise UnusableInputError(f"{shown}: {reason}") from error
+        raise UnusableInputError(shown, reason) from error
     if len(content) > MAX_BYTES:
         reason = localized(
             f"is larger than {MAX_BYTES:,} bytes, so it is no card", f"超过 {MAX_BYTES:,} 字节，不是卡片"
         )
-        raise UnusableInputError(f"{shown}: {reason}")
+        raise UnusableInputError(shown, reason)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         reason = localized(
             f"is not UTF-8 text (byte {error.start})", f"不是 UTF-8 文本（第 {error.start} 字节）"
         )
-        raise UnusableInputError(f"{shown}: {reason}") from error
+        raise UnusableInputError(shown, reason) from error
     if "\0" in text:
-        raise UnusableInputError(f"{shown}: {localized('is a binary file', '是二进制文件')}")
+        raise UnusableInputError(shown, localized("is a binary file", "是二进制文件"))
     if not text.strip():
-        raise UnusableInputError(f"{shown}: {localized('is empty', '是空的')}")
+        raise UnusableInputError(shown, localized("is empty", "是空的"))
     return text
 
 
@@ -218,7 +225,7 @@ def _lint_templates(templates: CardTemplates, names: Sequence[str], config: Conf
             try:
                 context = {"card": make_sample(sample, config)}
             except ConfigError as error:
-                raise UnusableInputError(f"{name}: {error}") from error
+                raise UnusableInputError(name, str(error)) from error
             found += [replace(each, sample=sample) for each in lint_template(templates, name, context)]
     return found
 

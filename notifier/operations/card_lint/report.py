@@ -1,10 +1,12 @@
 """The forms of a lint report: text, JSON, and annotations of GitHub workflows."""
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 
-from notifier.cards.lint_findings import LintFinding, Severity, link_to_rule
-from notifier.operations.card_lint.inputs import LintReport
+from notifier.cards.lint_findings import LintFinding, Severity, name_explanation
+from notifier.cards.rules.catalogue import Rule
+from notifier.operations.card_lint.inputs import LintReport, UnusableInputError
 from notifier.operations.language import localized
 
 MAX_CALLERS = 3
@@ -24,9 +26,21 @@ def format_report(report: LintReport, form: ReportFormat) -> str:
         case ReportFormat.JSON:
             return _as_json(report)
         case ReportFormat.GITHUB:
-            return "\n".join([*map(_as_annotation, report.findings), *_summary(report)])
+            unusable = map(_as_unusable_annotation, report.unusable)
+            return "\n".join([*map(_as_annotation, report.findings), *unusable, *_summary(report)])
         case _:
             return "\n".join([*map(_as_text, report.findings), *_summary(report)])
+
+
+def explain_rule(rule: Rule) -> str:
+    """Return a rule for people: what it demands, why, what to do, and its source."""
+    rows = (
+        (localized("why", "原因"), rule.why),
+        (localized("remedy", "处理"), rule.remedy),
+        (localized("source", "来源"), rule.source),
+    )
+    head = f"{rule.id} ({rule.severity}): {rule.summary}"
+    return "\n".join([head, *(f"    {name}: {text}" for name, text in rows)])
 
 
 def _summary(report: LintReport) -> list[str]:
@@ -55,7 +69,7 @@ def _count(number: int, noun: str) -> str:
 def _as_text(finding: LintFinding) -> str:
     """One line that can be searched, and below it what to do."""
     head = f"{finding.place or '-'}: {finding.severity} {finding.rule} {finding.path}: {finding.message}"
-    rows = [head, f"    {localized('remedy', '处理')}: {finding.remedy} ({link_to_rule(finding.rule)})"]
+    rows = [head, f"    {localized('remedy', '处理')}: {finding.remedy} ({name_explanation(finding.rule)})"]
     if finding.called_from:
         shown = ", ".join(map(str, finding.called_from[:MAX_CALLERS]))
         more = len(finding.called_from) - MAX_CALLERS
@@ -72,7 +86,7 @@ def _as_json(report: LintReport) -> str:
         "errors": report.count(Severity.ERROR),
         "warnings": report.count(Severity.WARNING),
         "findings": [each.as_json() for each in report.findings],
-        "unusable": report.unusable,
+        "unusable": [str(each) for each in report.unusable],
     }
     return json.dumps(document, ensure_ascii=False, indent=2)
 
@@ -83,9 +97,19 @@ def _as_annotation(finding: LintFinding) -> str:
     if finding.place is not None:
         place = finding.place
         fields = {"file": place.file, "line": str(place.line), "col": str(place.column), **fields}
+    text = f"{finding.path}: {finding.message} {finding.remedy} ({name_explanation(finding.rule)})"
+    return _command(finding.severity, fields, text)
+
+
+def _as_unusable_annotation(error: UnusableInputError) -> str:
+    """The same for an input that could not be checked."""
+    position = {} if error.line is None else {"line": str(error.line), "col": str(error.column)}
+    return _command(Severity.ERROR, {"file": error.file, **position, "title": "unusable-input"}, error.reason)
+
+
+def _command(severity: Severity, fields: Mapping[str, str], text: str) -> str:
     shown = ",".join(f"{name}={_escape(value, more=':,')}" for name, value in fields.items())
-    text = f"{finding.path}: {finding.message} {finding.remedy} {link_to_rule(finding.rule)}"
-    return f"::{finding.severity} {shown}::{_escape(text)}"
+    return f"::{severity} {shown}::{_escape(text)}"
 
 
 def _escape(text: str, *, more: str = "") -> str:
