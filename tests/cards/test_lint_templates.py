@@ -27,8 +27,8 @@ CONTEXT: Mapping[str, Any] = {
         "chart": {"type": "bar", "data": {"values": [{"k": "a", "v": 1}]}, "xField": "k", "yField": "v"},
     }
 }
-ELSEWHERE = ("duplicate-key",)
-"""Rules about JSON text, which a template cannot break: see test_lint_cards.py."""
+ELSEWHERE = ("duplicate-key", "own-text", "unused-file")
+"""Rules that a card of a template cannot break: see test_lint_cards.py and test_lint_own_files.py."""
 
 
 def linted(folder: Path, name: str = "page.json.j2") -> list[LintFinding]:
