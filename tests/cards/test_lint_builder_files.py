@@ -30,10 +30,15 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+VALUES = "withdrawal_total: listed(card.withdrawal.amounts).zh if card.withdrawal else ''\n"
+
+
 def exported(content: str, value: object) -> dict[str, Any]:
     label = {"tag": "plain_text", "content": "提现"}
     behaviors = [{"type": "callback", "value": value}]
-    button = {"tag": "button", "text": label, "behaviors": behaviors}
+    amounts = {"tag": "plain_text", "content": "${withdrawal_total}"}
+    confirm = {"title": label, "text": amounts}
+    button = {"tag": "button", "text": label, "behaviors": behaviors, "confirm": confirm}
     config = {"update_multi": True, "enable_forward": False, "summary": {"content": "x"}}
     body = {"elements": [{"tag": "markdown", "content": content}, button]}
     return {"name": "reward", "dsl": {"schema": "2.0", "config": config, "body": body}}
@@ -73,6 +78,7 @@ def test_a_wrong_value_of_a_reference_is_an_error(own: Path) -> None:
 
 def test_a_button_with_a_value_of_its_own_is_an_error_at_its_line(own: Path) -> None:
     document = exported("${account_id}", {"action": "withdraw"})
+    (own / "balance_change.card.yaml").write_text(VALUES, encoding="utf-8")
     (finding,) = lint_file(own, document)
 
     assert "template-error" == finding["rule"]
@@ -90,6 +96,7 @@ def test_an_unknown_variable_is_an_error_at_its_line(own: Path) -> None:
 
 def test_a_right_export_has_no_finding_and_one_of_another_name_is_not_used(own: Path) -> None:
     document = exported("${account_id}", {"ref": "${withdrawal_ref}"})
+    (own / "balance_change.card.yaml").write_text(VALUES, encoding="utf-8")
 
     assert [] == lint_file(own, document)
     assert ["unused-file"] == [each["rule"] for each in lint_file(own, document, "balance-change.card.json")]
