@@ -42,9 +42,10 @@ NOT_RUN: dict[str, str] = {
     "notifier status --watch": "runs until Ctrl-C; tests/test_status_watch.py runs it",
     "notifier init": "asks questions; tests/test_init.py answers them",
     "notifier preview": "serves a page until Ctrl-C; tests/operations/preview opens it",
+    "notifier preview --templates my-templates": "as above",
     "notifier replay event:12 --open": "as above",
     "notifier preview withdrawal.json.j2 --sample paid": "as above",
-    "notifier sandbox --templates templates": "runs until Ctrl-C; tests/stories/test_sandbox_templates.py runs it",
+    "notifier sandbox --templates my-templates": "runs until Ctrl-C; tests/stories/test_sandbox_templates.py runs it",
     ".venv/bin/notifier sandbox": "runs until Ctrl-C; tests/stories/test_planted_errors.py runs it",
 }
 """Commands of the program that the blocks show and this file does not run, each with its reason."""
@@ -104,7 +105,7 @@ def test_the_commands_of_blocks_are_complete(
     monkeypatch.chdir(tmp_path)
     for name in ("people.csv", "secret.txt"):
         Path(name).touch()
-    for name in ("new", "templates"):
+    for name in ("my-templates",):
         Path(name).mkdir()
 
     assert [] == [
@@ -277,7 +278,6 @@ def make_values(notifier: RunningNotifier) -> dict[str, str]:
         "17": str(dead[-1]),
         "delivery:17": f"delivery:{dead[-1]}",
         "event:12": f"event:{event_id}",
-        "./new": "my-templates",
         "me@example.com": LIN,
         "71": kept.stdout.rsplit("delete-reward ", 1)[1].split("`")[0],
         "ORDER": order_id,

@@ -166,7 +166,7 @@ def test_every_event_and_card_is_rendered_again_and_a_changed_text_is_the_differ
     other = templates.parent / "other"
     other.mkdir()
     change_template(other, "Changed at", "Updated at")
-    tried = replay_json(notifier, f"delivery:{rerouted.id}", "--template-dir", str(other))["diff"]
+    tried = replay_json(notifier, f"delivery:{rerouted.id}", "--templates", str(other))["diff"]
     assert [True, True] == ["d at" in line for line in differences(tried)]
     assert before == len(notifier.box.all_messages()), "nothing was sent"
 

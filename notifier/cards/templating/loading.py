@@ -9,15 +9,9 @@ import jinja2
 from jinja2 import nodes
 
 from notifier.cards.templating.faults import name_nearest
+from notifier.cards.templating.shipped import shipped_templates as shipped_templates  # noqa: PLC0414 - others import it from here
 
-SHIPPED_HERE = Path(__file__).resolve().parents[2] / "templates"
-"""The templates of an installed package. In a source checkout they are beside the package."""
 SHIPPED_PREFIX = "shipped/"
-
-
-def shipped_templates() -> Path:
-    """Return the folder of the shipped templates."""
-    return SHIPPED_HERE if SHIPPED_HERE.is_dir() else SHIPPED_HERE.parents[1] / "templates"
 
 
 class _Replaceable(jinja2.BaseLoader):

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
-from notifier.cli.context import CONFIG_OPTION, load_config, print_error
+from notifier.cli.context import CONFIG_OPTION, TEMPLATES_OPTION, load_config, print_error
 
 FORMATS = ("text", "json", "github")
 
 
 @click.command()
 @CONFIG_OPTION
+@TEMPLATES_OPTION
 @click.argument("files", nargs=-1, metavar="[FILES|-]")
 @click.option(
     "--format",
@@ -30,7 +31,13 @@ FORMATS = ("text", "json", "github")
     help="Leave out the findings of this rule. Repeat for more.",
 )
 def lint(
-    config_path: Path | None, files: tuple[str, ...], form: str, ignored: tuple[str, ...], *, strict: bool
+    config_path: Path | None,
+    template_dir: Path | None,
+    files: tuple[str, ...],
+    form: str,
+    ignored: tuple[str, ...],
+    *,
+    strict: bool,
 ) -> None:
     """Check card JSON files or templates against the rules of card JSON 2.0. Without FILES: all templates."""
     from notifier.cards.rules.catalogue import RULES  # noqa: PLC0415 - see above
@@ -45,7 +52,9 @@ def lint(
                 f"--ignore：没有规则 {unknown[0]}，列表见 docs/card-rules.md。",
             )
         )
-    found = inputs.lint_inputs(files, lambda: load_config(config_path).config, ignored=ignored)
+    found = inputs.lint_inputs(
+        files, lambda: load_config(config_path, template_dir=template_dir).config, ignored=ignored
+    )
     if text := report.format_report(found, report.ReportFormat(form)):
         click.echo(text)
     for each in found.unusable:
