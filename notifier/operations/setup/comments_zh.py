@@ -62,8 +62,10 @@ COMMENTS_ZH: Mapping[str, str] = {
     "For the few places where Feishu cannot show a time in the reader's own time zone.": (
         "用于飞书无法按读者时区显示时间的少数位置。"
     ),
-    "A folder with your own templates, relative to this file. Each of them replaces the shipped one of the same "
-    "name.": "自定义模板的目录，相对本文件。同名模板替换内置模板。",
+    "A folder with your own templates and texts, relative to this file. Each file changes or replaces the shipped "
+    "one of the same name: docs/templates.md.": (
+        "自定义模板和文字的目录，相对本文件。同名文件修改或替换自带的，见 docs/templates.md。"
+    ),
     "Two lines of your own on reward and withdrawal cards, because Feishu does not say why a reward changed or when it "
     "is paid. Plain text, at most 200 characters each. Empty: no line. If one language is empty, both show the other "
     "one.": (
