@@ -310,7 +310,7 @@ def test_a_question_comes_before_sending(file: Path, database: Database, sent: i
 
 @pytest.mark.usefixtures("sent")
 def test_options_that_exclude_each_other(file: Path, templates: Path) -> None:
-    assert "--template-dir" in run(file, "ev-1", "--send", "--template-dir", str(templates)).stderr
+    assert "--templates" in run(file, "ev-1", "--send", "--templates", str(templates)).stderr
     assert "needs --yes" in run(file, "ev-1", "--send", "--json").stderr
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,9 +43,10 @@ NOT_RUN: dict[str, str] = {
     "notifier status --watch": "runs until Ctrl-C; tests/test_status_watch.py runs it",
     "notifier init": "asks questions; tests/test_init.py answers them",
     "notifier preview": "serves a page until Ctrl-C; tests/operations/preview opens it",
+    "notifier preview --templates my-templates": "as above",
     "notifier replay event:12 --open": "as above",
     "notifier preview withdrawal.json.j2 --sample paid": "as above",
-    "notifier sandbox --templates templates": "runs until Ctrl-C; tests/stories/test_sandbox_templates.py runs it",
+    "notifier sandbox --templates my-templates": "runs until Ctrl-C; tests/stories/test_sandbox_templates.py runs it",
     ".venv/bin/notifier sandbox": "runs until Ctrl-C; tests/stories/test_planted_errors.py runs it",
 }
 """Commands of the program that the blocks show and this file does not run, each with its reason."""
@@ -62,7 +64,7 @@ OTHER_PROGRAMS: dict[str, str] = {
     "cp": READERS_FILE,
     "chmod": READERS_FILE,
     "sed": READERS_FILE,
-    "curl": "its request is sent by a test of this file",
+    "curl": "its requests are sent by a test of this file",
 }
 """Programs of the blocks beside the command, each with the reason why it is not run."""
 
@@ -104,7 +106,7 @@ def test_the_commands_of_blocks_are_complete(
     monkeypatch.chdir(tmp_path)
     for name in ("people.csv", "secret.txt"):
         Path(name).touch()
-    for name in ("new", "templates"):
+    for name in ("my-templates",):
         Path(name).mkdir()
 
     assert [] == [
@@ -277,7 +279,6 @@ def make_values(notifier: RunningNotifier) -> dict[str, str]:
         "17": str(dead[-1]),
         "delivery:17": f"delivery:{dead[-1]}",
         "event:12": f"event:{event_id}",
-        "./new": "my-templates",
         "me@example.com": LIN,
         "71": kept.stdout.rsplit("delete-reward ", 1)[1].split("`")[0],
         "ORDER": order_id,
@@ -346,13 +347,29 @@ def send(box: FeishuBox, path: str, body: str) -> Any:
         return json.load(answer)
 
 
-def test_the_request_of_curl_is_accepted(feishu_box: FeishuBox) -> None:
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_requests_of_curl_are_accepted(feishu_box: FeishuBox, tmp_path: Path) -> None:
     requests = [each for each in list_all(inline=False) if each.words[0] == "curl"]
-
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG, and nothing else")
+    values = {"http://127.0.0.1:8765": feishu_box.url}
+    answers = []
     for each in requests:
-        (address,) = [word for word in each.words if word.startswith("http://127.0.0.1:8765/")]
-        send(feishu_box, address.split(":8765")[1], each.words[each.words.index("-d") + 1])
-    assert 1 == len(requests) == len(feishu_box.events())
+        words = list(each.words[1:])
+        for shown, value in values.items():
+            words = [word.replace(shown, value) for word in words]
+        ended = subprocess.run(
+            ["curl", "--silent", "--show-error", "--noproxy", "*", *words],
+            capture_output=True,
+            cwd=tmp_path,
+            check=True,
+            timeout=20,
+        )
+        answers.append(json.loads(ended.stdout))
+        values["TOKEN"] = answers[-1].get("tenant_access_token", "TOKEN")
+    change, _, upload = answers
+
+    assert 1 == len(feishu_box.events()), change
+    assert (0, True) == (upload["code"], upload["data"]["image_key"].startswith("img_v3_"))
 
 
 def list_json_examples(text: str) -> list[tuple[str, str]]:

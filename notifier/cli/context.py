@@ -33,6 +33,15 @@ CLOCK_OPTION = click.option(
 )
 
 
+TEMPLATES_OPTION = click.option(
+    "--templates",
+    "template_dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Folder of own card templates, in place of cards.template_dir.",
+)
+
+
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -127,13 +136,29 @@ def exit_with_changed(
         sys.exit(1)
 
 
-def load_config(path: Path | None, *, credentials: bool = False) -> "LoadedConfig":
-    """Load the configuration. credentials: whether app id and secret must be set. Raises ConfigError."""
+def load_config(
+    path: Path | None, *, credentials: bool = False, template_dir: Path | None = None
+) -> "LoadedConfig":
+    """Load the configuration. Raises ConfigError.
+
+    credentials: whether app id and secret must be set. template_dir: a folder in place of `cards.template_dir`.
+    """
     from notifier.config import loader  # noqa: PLC0415 - heavy imports happen where they are needed
 
     loaded = loader.load_config(path)
     if credentials:
         loader.require_credentials(loaded)
+    configured = loaded.config.cards.template_dir
+    if template_dir is None and configured is None:
+        return loaded
+    from notifier.operations.templates import template_folder  # noqa: PLC0415 - with the others
+
+    if template_dir is not None:
+        template_folder.require_own_folder(template_dir, template_folder.OPTION)
+        return template_folder.use_templates(loaded, template_dir)
+    if configured is not None:
+        with naming_config_source(loaded):
+            template_folder.require_own_folder(configured, template_folder.SETTING)
     return loaded
 
 

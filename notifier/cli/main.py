@@ -7,6 +7,7 @@ Heavy imports happen inside the commands, so that --help and the offline command
 import asyncio
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -34,6 +35,7 @@ from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
     JSON_OPTION,
+    TEMPLATES_OPTION,
     find_sandbox_clock,
     load_config,
     make_clock,
@@ -101,13 +103,21 @@ def run(config_path: Path | None, clock_file: Path | None) -> None:
 @cli.command()
 @CONFIG_OPTION
 @CLOCK_OPTION
+@TEMPLATES_OPTION
 @JSON_OPTION
-def check(config_path: Path | None, clock_file: Path | None, *, as_json: bool) -> None:
-    """Check the configuration and the templates, without network access. `doctor` also examines Feishu."""
+def check(
+    config_path: Path | None, clock_file: Path | None, template_dir: Path | None, *, as_json: bool
+) -> None:
+    """Check configuration and templates offline; with --templates, only templates. `doctor` also examines Feishu."""
     from notifier.operations import checks  # noqa: PLC0415 - see above
 
-    loaded, clock = load_config(config_path), make_clock(clock_file, config_path)
-    results = checks.check_offline(loaded, clock)
+    loaded = load_config(config_path, template_dir=template_dir)
+    if template_dir is None:
+        results = checks.check_offline(loaded, make_clock(clock_file, config_path))
+    else:
+        results = checks.check_templates(
+            loaded.config, options=f" --templates {shlex.quote(str(template_dir))}"
+        )
     problems = sum(result.is_problem for result in results)
     if as_json:
         document = {"ok": not problems, "results": [result.as_json() for result in results]}

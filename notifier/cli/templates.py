@@ -39,8 +39,10 @@ def list_templates(config_path: Path | None, *, as_json: bool) -> None:
 @click.option("--force", "is_forced", is_flag=True, help="Replace existing files.")
 def eject(config_path: Path | None, names: tuple[str, ...], to: Path | None, *, is_forced: bool) -> None:
     """Copy shipped templates or texts into the folder of own templates."""
-    from notifier.operations.templates import own_templates  # noqa: PLC0415 - see above
+    from notifier.operations.templates import own_templates, template_folder  # noqa: PLC0415 - see above
 
     config = load_config(config_path).config
+    if to is not None:
+        template_folder.require_own_folder(to, "--to")
     for copy in own_templates.eject(config, names, to=to, is_forced=is_forced):
         click.echo(localized(f"Copied to {copy}.", f"已复制到 {copy}。"))

@@ -45,7 +45,7 @@ def check_configuration(loaded: LoadedConfig, clock: Clock) -> list[CheckResult]
         *_credentials(config),
     ]
     results += [*_webhook(config), _store(config), *_limits(config)]
-    results += [*_digests(config, clock), *_templates(config)]
+    results += [*_digests(config, clock), *check_templates(config)]
     return results
 
 
@@ -193,15 +193,16 @@ def is_writable_folder(path: Path) -> bool:
     return path.is_dir() and os.access(path, os.W_OK)
 
 
-def _templates(config: Config) -> list[CheckResult]:
+def check_templates(config: Config, *, options: str = "") -> list[CheckResult]:
+    """Check every template with every sample, and the texts. options: added to the commands that a result proposes."""
     templates = CardTemplates(config.cards.template_dir)
     own = [name for name in templates.names() if name not in OUR_TEMPLATES]
-    results = [_template(templates, name, config) for name in OUR_TEMPLATES]
+    results = [_template(templates, name, config, options) for name in OUR_TEMPLATES]
     unused = list_unused_files(config.cards.template_dir)
     results += [
         result
         for name in own
-        if not (result := _template(templates, name, config)).is_ok or name not in unused
+        if not (result := _template(templates, name, config, options)).is_ok or name not in unused
     ]
     results += [_unused(name) for name in unused]
     return [*results, *_texts(templates, config)]
@@ -234,7 +235,7 @@ def _unused(name: str) -> CheckResult:
     )
 
 
-def _template(templates: CardTemplates, name: str, config: Config) -> CheckResult:
+def _template(templates: CardTemplates, name: str, config: Config, options: str) -> CheckResult:
     """Render every sample. All problems are reported, each once."""
     samples = list_samples(name)
     found: dict[Bilingual, str] = {}
@@ -257,7 +258,7 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
             found.setdefault(text, sample_name)
     if found:
         shown, more = list(found)[:MAX_PROBLEMS], len(found) - MAX_PROBLEMS
-        first = f"notifier preview {name} --sample {next(iter(found.values()))}"
+        first = f"notifier preview {name} --sample {next(iter(found.values()))}{options}"
         return CheckResult(
             is_ok=False,
             subject=Bilingual(
@@ -265,8 +266,8 @@ def _template(templates: CardTemplates, name: str, config: Config) -> CheckResul
                 en=f"template {'; '.join(each.en for each in shown)}{f'; and {more} more' if more > 0 else ''}",
             ),
             next_step=Bilingual(
-                zh=f"查看：{first}；`notifier lint` 会指出所在行",
-                en=f"see it with: {first}; `notifier lint` names the line",
+                zh=f"查看：{first}；`notifier lint{options}` 会指出所在行",
+                en=f"see it with: {first}; `notifier lint{options}` names the line",
             ),
         )
     file = templates.builder_file(name)

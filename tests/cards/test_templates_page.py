@@ -1,5 +1,6 @@
 """The page about templates: its reference is up to date, and every example on it gives a card that Feishu takes."""
 
+import json
 import re
 from pathlib import Path
 
@@ -49,6 +50,19 @@ def test_every_example_gives_other_cards_that_feishu_takes(tmp_path: Path, step:
             assert is_reference(rendered) or [] == card_problems(rendered), (name, sample)
 
     assert changed
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.partition("\n")[0])
+def test_the_words_of_an_example_show_in_the_first_sample(tmp_path: Path, step: str) -> None:
+    """A reader looks at the sample that the preview opens."""
+    for name, text in files_of(step).items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    own = CardTemplates(tmp_path)
+    for name, text in files_of(step).items():
+        if name.endswith(".json.j2"):
+            sample = make_sample(list_samples(name)[0], Config(), allowed=list_samples(name))
+            shown = json.dumps(own.render(name, {"card": sample}), ensure_ascii=False)
+            assert [] == [each for each in re.findall(r'parts\.\w+\("(.*?)"', text) if each not in shown]
 
 
 @pytest.mark.parametrize("block", re.findall(r"^```jinja\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE))

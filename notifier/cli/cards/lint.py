@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
-from notifier.cli.context import CONFIG_OPTION, load_config, print_error
+from notifier.cli.context import CONFIG_OPTION, TEMPLATES_OPTION, load_config, print_error
 
 FORMATS = ("text", "json", "github")
 
 
 @click.command()
 @CONFIG_OPTION
+@TEMPLATES_OPTION
 @click.argument("files", nargs=-1, metavar="[FILES|-]")
 @click.option(
     "--format",
@@ -32,6 +33,7 @@ FORMATS = ("text", "json", "github")
 @click.option("--explain", "explained", metavar="RULE", help="Explain a rule, and check nothing.")
 def lint(
     config_path: Path | None,
+    template_dir: Path | None,
     files: tuple[str, ...],
     form: str,
     ignored: tuple[str, ...],
@@ -57,7 +59,9 @@ def lint(
     if explained:
         click.echo(report.explain_rule(RULES[explained]))
         return
-    found = inputs.lint_inputs(files, lambda: load_config(config_path).config, ignored=ignored)
+    found = inputs.lint_inputs(
+        files, lambda: load_config(config_path, template_dir=template_dir).config, ignored=ignored
+    )
     if text := report.format_report(found, report.ReportFormat(form)):
         click.echo(text)
     for each in found.unusable:

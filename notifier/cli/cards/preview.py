@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from notifier.cli.context import CONFIG_OPTION, load_config, naming_config_source, print_error
+from notifier.cli.context import (
+    CONFIG_OPTION,
+    TEMPLATES_OPTION,
+    load_config,
+    naming_config_source,
+    print_error,
+)
 from notifier.operations.language import localized
 
 if TYPE_CHECKING:
@@ -47,6 +53,7 @@ class PreviewOptions:
 
 @click.command("preview")
 @CONFIG_OPTION
+@TEMPLATES_OPTION
 @click.argument("template", required=False)
 @click.option(
     "--sample",
@@ -94,6 +101,7 @@ class PreviewOptions:
 @click.option("--no-browser", is_flag=True, help="Print the page's address; do not open a browser.")
 def preview(
     config_path: Path | None,
+    template_dir: Path | None,
     template: str | None,
     sample_name: str | None,
     data_file: Path | None,
@@ -109,7 +117,7 @@ def preview(
 
     chosen = PreviewOptions(**options)
     _check_options(chosen, sample_name, data_file)
-    loaded = load_config(config_path, credentials=chosen.send_to is not None)
+    loaded = load_config(config_path, credentials=chosen.send_to is not None, template_dir=template_dir)
     source = TemplatePreview(loaded.config, data_file)
     if list_only:
         for each in source.list_choices():

@@ -11,6 +11,7 @@ from notifier.cli.context import (
     CLOCK_OPTION,
     CONFIG_OPTION,
     JSON_OPTION,
+    TEMPLATES_OPTION,
     load_config,
     make_clock,
     open_database,
@@ -30,11 +31,7 @@ if TYPE_CHECKING:
 @CONFIG_OPTION
 @CLOCK_OPTION
 @click.argument("identifier", metavar="EVENT_OR_DELIVERY")
-@click.option(
-    "--template-dir",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder with templates to try, in place of cards.template_dir.",
-)
+@TEMPLATES_OPTION
 @click.option("--json-diff", "with_json_diff", is_flag=True, help="Also compare the JSON of the cards.")
 @JSON_OPTION
 @click.option("--open", "is_opened", is_flag=True, help="Show both cards side by side in the browser.")
@@ -54,11 +51,10 @@ def replay(  # noqa: PLR0913 - one argument per option
 ) -> None:
     """Render the cards of an event or a delivery again, and compare them with what was sent."""
     from notifier.operations.replay import replay as operations  # noqa: PLC0415 - see above
-    from notifier.operations.replay.rendering import with_template_dir  # noqa: PLC0415 - see above
 
     _check_options(template_dir, as_json=as_json, is_opened=is_opened, send=send, is_confirmed=is_confirmed)
-    loaded = load_config(config_path)
-    config = with_template_dir(loaded.config, template_dir)
+    loaded = load_config(config_path, template_dir=template_dir)
+    config = loaded.config
     with open_database(loaded) as database:
         clock = make_clock(clock_file, config_path, database)
         found = operations.replay(database, config, identifier, clock)
@@ -98,8 +94,8 @@ def _check_options(
         raise click.UsageError(
             localized(
                 "The running notifier sends with its own templates. Copy yours to cards.template_dir, then leave out "
-                "--template-dir.",
-                "运行中的服务使用自己的模板发送。请先把模板放进 cards.template_dir，再去掉 --template-dir。",
+                "--templates.",
+                "运行中的服务使用自己的模板发送。请先把模板放进 cards.template_dir，再去掉 --templates。",
             )
         )
     if send and as_json and not is_confirmed:

@@ -67,6 +67,10 @@ def sandbox(
                 "--webhook 设置的是沙盒中的服务，请去掉 --only-feishu。",
             )
         )
+    if template_dir is not None:
+        from notifier.operations.templates import template_folder  # noqa: PLC0415 - see above
+
+        template_folder.require_own_folder(template_dir, template_folder.OPTION)
     asyncio.run(
         sandbox_run.run_sandbox(
             port=port,

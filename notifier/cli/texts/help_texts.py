@@ -11,11 +11,11 @@ HELP_ZH: Mapping[str, str] = {
     ),
     "For the sandbox: file with an offset to the system clock, in seconds.": "用于沙盒：记录时钟偏移秒数的文件。",
     "Print JSON.": "输出 JSON。",
+    "Folder of own card templates, in place of cards.template_dir.": "自定义卡片模板的目录，代替 cards.template_dir。",
     # replay
     "Render the cards of an event or a delivery again, and compare them with what was sent.": (
         "用现在的模板重新生成事件或投递的卡片，并与已发送的内容比较。"
     ),
-    "Folder with templates to try, in place of cards.template_dir.": "要试用的模板文件夹，代替 cards.template_dir。",
     "Also compare the JSON of the cards.": "同时比较卡片的 JSON。",
     "Show both cards side by side in the browser.": "在浏览器中并排显示两张卡片。",
     "Send the card of today as a correction, in the same chat.": "把现在的卡片作为更正发送到同一会话。",
@@ -24,8 +24,8 @@ HELP_ZH: Mapping[str, str] = {
     # main commands
     "Notify referrers in Feishu when their referral rewards change.": "内推奖励变动时，在飞书通知内推人。",
     "Receive events and send cards until SIGTERM or Ctrl-C.": "接收事件、发送卡片，直到 SIGTERM 或 Ctrl-C。",
-    "Check the configuration and the templates, without network access. `doctor` also examines Feishu.": (
-        "检查配置和模板，不访问网络。`doctor` 还会检查飞书。"
+    "Check configuration and templates offline; with --templates, only templates. `doctor` also examines Feishu.": (
+        "离线检查配置和模板；使用 --templates 时只检查模板。`doctor` 还会检查飞书。"
     ),
     "Check card JSON files or templates against the rules of card JSON 2.0. Without FILES: all templates.": (
         "按卡片 JSON 2.0 的规则检查卡片 JSON 文件或模板。不指定 FILES 时检查全部模板。"

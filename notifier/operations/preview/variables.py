@@ -26,11 +26,15 @@ HR = {"open_id": "ou_sample_hr", "name": "示例 HR", "en_name": "Sample HR"}
 def read_variables(path: Path, config: Config) -> dict[str, object]:
     """Read the variables from a file: an event as Feishu sends it, or an object such as {"card": {…}}.
 
+    The output of `notifier events show ID --json` has such an event as its payload, and is accepted.
     Raises ConfigError, which names the file, and the line if it is no JSON.
     """
     try:
         raw = path.read_bytes()
         document = wire.read_json(raw)
+        if isinstance(document, dict) and isinstance(document.get("payload"), str):
+            raw = document["payload"].encode()
+            document = wire.read_json(raw)
     except OSError as error:
         raise ConfigError(f"--data: {path}: {error.strerror}.") from error
     except json.JSONDecodeError as error:

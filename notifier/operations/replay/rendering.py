@@ -1,7 +1,6 @@
 """Rendering of a replay: a stored card as it would be sent today. Only reads."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
@@ -40,13 +39,6 @@ class ReplayedCard:
     def sent_at(self) -> Millis | None:
         """When Feishu accepted the message, Unix milliseconds; None: it did not."""
         return self.stored.changed_at if self.stored.delivery.state is DeliveryState.SENT else None
-
-
-def with_template_dir(config: Config, folder: Path | None) -> Config:
-    """Return the configuration with another folder of own templates. None: as configured."""
-    if folder is None:
-        return config
-    return config.model_copy(update={"cards": config.cards.model_copy(update={"template_dir": folder})})
 
 
 def replay_card(connection: Connection, stored: StoredCard, config: Config, clock: Clock) -> ReplayedCard:

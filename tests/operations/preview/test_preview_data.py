@@ -82,12 +82,21 @@ def test_an_event_becomes_the_card_of_its_balance(tmp_path: Path) -> None:
     assert [] == list(shown.findings)
 
 
+def test_the_output_of_events_show_is_an_event(tmp_path: Path) -> None:
+    stored = {"id": 1, "state": "done", "payload": json.dumps(EVENT)}
+    shown = TemplatePreview(CONFIG, write(tmp_path, stored)).render(PreviewChoice())
+
+    assert shown.error is None
+    assert "opening" == shown.data["card"]["direction"]
+
+
 @pytest.mark.parametrize(
     "document, said, line",
     [
         ("{\n  nonsense", "not JSON: Expecting property name", 2),
         ([1], "neither an event of Feishu", None),
         ({}, "neither an event of Feishu", None),
+        ({"payload": "[]"}, "neither an event of Feishu", None),
         ({"card": 1}, "neither an event of Feishu", None),
         ({"schema": "2.0", "header": {"title": {}}, "body": {}}, "neither an event of Feishu", None),
         ({**EVENT, "event": {}}, "The event cannot be shown: event.account_id is missing", None),
