@@ -246,7 +246,7 @@ class CardTemplates:
             marked = LineMarks(self._loader).find(name, context)
             _JSON.decode(blank_extra_commas(marked.text))
         except json.JSONDecodeError as again:
-            place, line = marked.place(again.pos)
+            place, line = marked.place(_find_start(again))
             return TemplateFault(
                 template=place,
                 line=line,
@@ -294,7 +294,37 @@ def _no_constant(name: str) -> object:
 _JSON = json.JSONDecoder(parse_constant=_no_constant)
 
 
+_WRONG_SIGNS = {
+    "，": "this comma is full-width; write ,",
+    "、": "this comma is Chinese; write ,",
+    "：": "this colon is full-width; write :",
+    "“": 'this quotation mark is curly; write "',
+    "”": 'this quotation mark is curly; write "',
+    "'": 'JSON has double quotation marks only; write "',
+}
+_JSON_REASONS = {
+    "Expecting ',' delimiter": "a comma is missing before this",
+    "Unterminated string starting at": "a closing quotation mark is missing after this",
+    "Expecting property name enclosed in double quotes": "a name in double quotation marks is missing here",
+    "Expecting ':' delimiter": "a colon is missing before this",
+    "Expecting value": "a value is missing here",
+}
+"""By the message of Python's decoder."""
+
+
+def _find_start(error: json.JSONDecodeError) -> int:
+    """Where the fault begins. A text without its closing mark is noticed at the end of a line, but began before."""
+    is_open_text = error.msg.startswith("Invalid control")
+    return max(error.doc.rfind('"', 0, error.pos), 0) if is_open_text else error.pos
+
+
 def _json_fault(error: json.JSONDecodeError) -> str:
-    reason = "a comma is missing before this" if "',' delimiter" in error.msg else error.msg
-    after = without_placeholders(error.doc[error.pos : error.pos + 80]).strip().partition("\n")[0]
+    if not error.doc.strip():
+        return "renders nothing: the card is empty"
+    sign = error.doc[error.pos : error.pos + 1]
+    reason = _WRONG_SIGNS.get(sign) or _JSON_REASONS.get(error.msg, error.msg)
+    if error.msg.startswith("Invalid control"):
+        reason = "a closing quotation mark is missing after this"
+    start = _find_start(error)
+    after = without_placeholders(error.doc[start : start + 80]).strip().partition("\n")[0]
     return f"renders invalid JSON: {reason}: {after[:60]}"

@@ -112,6 +112,30 @@ def test_a_comma_too_many_is_dropped_outside_of_texts(output: str, kept: str) ->
     assert json.loads(kept) == json.loads(drop_extra_commas(output))
 
 
+@pytest.mark.parametrize(
+    "written, reason",
+    [
+        ('{"tag": "hr"}， {"tag": "hr"}', "this comma is full-width; write ,"),
+        ('{"tag"： "hr"}', "this colon is full-width; write :"),
+        ('{“tag”: "hr"}', 'this quotation mark is curly; write "'),
+        ('{"tag": "hr}', "a closing quotation mark is missing"),
+        ('{tag: "hr"}', "a name in double quotation marks is missing here"),
+        ('{"tag": }', "a value is missing here"),
+        ('{"tag" "hr"}', "a colon is missing before this"),
+    ],
+)
+def test_common_slips_are_named_in_words(tmp_path: Path, written: str, reason: str) -> None:
+    complaint = broken(
+        tmp_path, "balance_change.json.j2", extending("balance_change.json.j2", "note", f"\n{written}")
+    )
+
+    assert f"balance_change.json.j2, line 3: renders invalid JSON: {reason}" in complaint
+
+
+def test_an_empty_template_is_said_to_be_empty(tmp_path: Path) -> None:
+    assert "renders nothing: the card is empty" in broken(tmp_path, "balance_change.json.j2", "")
+
+
 def test_a_missing_comma_names_template_line_and_text(tmp_path: Path) -> None:
     content = '\n{{ super() }}\n{{ parts.line("a", "b") }} {{ parts.line("c", "d") }}'
     complaint = broken(
