@@ -13,7 +13,8 @@ from notifier.cards.render import Renderer
 from notifier.cards.rules import card_problems
 from notifier.cards.templates import CardTemplates
 from notifier.clock import HOUR_MS
-from notifier.domain.delivery import UUID_WINDOW_MS, RetryPolicy
+from notifier.domain.card_state import ClaimedDelivery
+from notifier.domain.delivery import UUID_WINDOW_MS, Content, RetryPolicy
 from notifier.domain.event import AccountKey
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Recipient
@@ -414,7 +415,7 @@ class Unforeseen(Exception):
     """What nobody expects of a card check."""
 
 
-async def test_a_card_that_breaks_in_an_unforeseen_way_holds_up_nobody_else(
+async def test_a_card_that_breaks_in_an_unforeseen_way_is_sent_in_the_next_variant(
     database: Database, clock: FakeClock, deps: DeliverDeps
 ) -> None:
     breaks = iter([True])
@@ -426,6 +427,28 @@ async def test_a_card_that_breaks_in_an_unforeseen_way_holds_up_nobody_else(
 
     poisoned, fine = due(database, clock, LIN, "a"), due(database, clock, CHEN, "b")
     renderer = Renderer(CardTemplates(), check=check, zone=ZoneInfo("Asia/Shanghai"), clock=clock)
+    await run_once(Deliverer(database, replace(deps, renderer=renderer), wake=lambda: None))
+
+    assert ["sent", "sent"] == read_states(database, [poisoned, fine])
+    assert ["compact", "full"] == [read_delivery(database, each).variant for each in (poisoned, fine)]
+
+
+async def test_a_delivery_without_any_variant_holds_up_nobody_else(
+    database: Database, clock: FakeClock, deps: DeliverDeps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain text can always be rendered, so the error is put in here."""
+    poisoned, fine = due(database, clock, LIN, "a"), due(database, clock, CHEN, "b")
+    renderer = Renderer(
+        CardTemplates(), check=lambda _card, _body: [], zone=ZoneInfo("Asia/Shanghai"), clock=clock
+    )
+    content = renderer.content
+
+    def fail(claimed: ClaimedDelivery) -> Content:
+        if claimed.delivery.id == poisoned:
+            raise Unforeseen("no such thing")
+        return content(claimed)
+
+    monkeypatch.setattr(renderer, "content", fail)
     await run_once(Deliverer(database, replace(deps, renderer=renderer), wake=lambda: None))
 
     assert ["dead", "sent"] == read_states(database, [poisoned, fine])
