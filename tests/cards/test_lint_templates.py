@@ -168,7 +168,7 @@ def test_a_card_of_json_1_in_a_template_is_an_error_because_the_service_sends_2(
         ("\n\n{% endfor %}", 3, "endfor"),
         ('\n{% include "none.j2" %}', 2, "none.j2"),
         ('{"a":\n {{ card.nothing.more }}}', 2, "nothing"),
-        ('{"a": 1,\n "b" 2}', 2, "delimiter"),
+        ('{"a": 1,\n "b" 2}', 2, "a colon is missing"),
         ("[1]", 1, "list"),
     ],
 )
