@@ -21,7 +21,7 @@ def find_button_problem(rendered: Mapping[str, Any], card: object) -> str | None
     amounts = _list_amounts(card)
     if not amounts:
         return None
-    for node in _iter_objects(rendered):
+    for node in _list_pressable(rendered):
         for ref in _list_refs(node):
             needed = amounts.get(ref)
             if needed is None:
@@ -79,14 +79,18 @@ def _list_confirm_texts(node: Mapping[str, Any]) -> list[str]:
     return [each for each in texts if isinstance(each, str) and each.strip()]
 
 
-def _iter_objects(node: object) -> Iterator[Mapping[str, Any]]:
-    if isinstance(node, list):
-        for each in node:
-            yield from _iter_objects(each)
-    elif isinstance(node, dict):
-        yield node
-        for each in node.values():
-            yield from _iter_objects(each)
+def _list_pressable(rendered: object) -> list[dict[str, Any]]:
+    """The components that may react to a press. Without recursion: every card with a button is searched."""
+    found, left = [], [rendered]
+    while left:
+        node = left.pop()
+        if type(node) is dict:
+            if "behaviors" in node or "value" in node:
+                found.append(node)
+            left += node.values()
+        elif type(node) is list:
+            left += node
+    return found
 
 
 def _iter_texts(node: object) -> Iterator[str]:
