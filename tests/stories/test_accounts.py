@@ -235,6 +235,14 @@ def test_an_interrupted_run_writes_its_results_and_says_how_to_continue(tenant: 
     assert sorted(ids) == sorted(tenant.registered())
 
 
+def start_import(notifier: RunningNotifier, people: Path) -> subprocess.Popen[bytes]:
+    """Start the command beside a notifier. Nobody waits for it."""
+    words = ("accounts", "import", str(people), "--config", str(notifier.config))
+    return subprocess.Popen(
+        [sys.executable, "-m", "notifier", *words], env=clean_environment(), stdout=subprocess.DEVNULL
+    )
+
+
 def test_the_first_reward_after_the_import_shows_its_change(tmp_path: Path, feishu_box: FeishuBox) -> None:
     """Chen and Lin have balances. Nobody is notified of them, but of what is added."""
     with running_notifier(feishu_box, tmp_path) as notifier:
@@ -269,20 +277,7 @@ def test_an_event_that_arrives_before_the_registration_is_stored_is_notified_onc
         fault = feishu_box.add_call_fault({"match": read, "action": "delay", "seconds": 2, "times": 1})
         people = tmp_path / "people.csv"
         people.write_text("email\nnewcomer@sandbox.example\n", encoding="utf-8")
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "notifier",
-                "accounts",
-                "import",
-                str(people),
-                "--config",
-                str(notifier.config),
-            ],
-            env=clean_environment(),
-            stdout=subprocess.DEVNULL,
-        )
+        process = start_import(notifier, people)
         feishu_box.wait_for(lambda: feishu_box.count_call_fault_hits(fault), "the read has begun", timeout=60)
         account = feishu_box.accounts()[-1]["account_id"]
         feishu_box.change_balance(account, points=30)
@@ -309,20 +304,7 @@ def test_an_event_between_the_call_and_its_stored_result_keeps_its_change(
     )
     people = tmp_path / "people.csv"
     people.write_text("email\nnewcomer@sandbox.example\n", encoding="utf-8")
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "notifier",
-            "accounts",
-            "import",
-            str(people),
-            "--config",
-            str(notifier.config),
-        ],
-        env=clean_environment(),
-        stdout=subprocess.DEVNULL,
-    )
+    process = start_import(notifier, people)
     feishu_box.wait_for(lambda: feishu_box.count_call_fault_hits(fault), "the read has begun", timeout=60)
     account = feishu_box.accounts()[-1]["account_id"]
     feishu_box.change_balance(account, points=30)

@@ -6,13 +6,13 @@ cases a balance that differs is read twice and then stored as a recovered event,
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from notifier.clock import Clock, to_millis
 from notifier.config.settings import Config
-from notifier.domain.account import AccountState, Referrer, Withdrawn
-from notifier.domain.money import Amounts, Kind
+from notifier.domain.account import AccountState
+from notifier.domain.money import Amounts
 from notifier.errors import AccountUnknown, CallError
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.referral_accounts import NONEXISTENT_ACCOUNT_ID, FeishuReferralAccounts
@@ -57,26 +57,18 @@ class SyncReport:
     """Whether the service did the run."""
 
 
-class _RecordedReads:
+class _RecordedReads(FeishuReferralAccounts):
     """The accounts at Feishu; keeps each balance that was read."""
 
-    def __init__(self, accounts: FeishuReferralAccounts) -> None:
-        self._accounts = accounts
+    def __init__(self, api: FeishuApi) -> None:
+        super().__init__(api)
         self.amounts: dict[str, Amounts] = {}
 
     async def read(self, account_id: str) -> AccountState:
         """Return the state of the account. Raises CallError."""
-        state = await self._accounts.read(account_id)
+        state = await super().read(account_id)
         self.amounts[account_id] = state.amounts
         return state
-
-    async def referrer(self, account_id: str) -> Referrer | None:
-        """Return the referrer of the account. Raises CallError."""
-        return await self._accounts.referrer(account_id)
-
-    async def withdraw(self, account_id: str, *, order_id: str, kinds: Collection[Kind]) -> Withdrawn:
-        """Never called by reconciliation."""
-        raise NotImplementedError
 
 
 async def sync_accounts(
@@ -91,9 +83,8 @@ async def sync_accounts(
         total = account_list.count_accounts(connection, app_id)
         before = account_list.load_recovered(connection, app_id)
     async with FeishuApi(make_app_access(config), clock) as api:
-        accounts = FeishuReferralAccounts(api)
-        await _require_readable(accounts)
-        reads = _RecordedReads(accounts)
+        reads = _RecordedReads(api)
+        await _require_readable(reads)
         is_running = await asyncio.to_thread(database.is_running)
         run_id = await asyncio.to_thread(_start_run, database, clock)
         with stop_on_signals(stop):
