@@ -32,7 +32,8 @@ OFFER = WithdrawOffer(targets=frozenset({"referrer"}), kinds=tuple(Kind))
 class Desk:
     """A click handler, and the clicks that its events stand for."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, templates: Path | None = None) -> None:
+        """templates: the folder of the company."""
         self.database = database
         self.clicks: dict[str, Click] = {}
         clock = self.clock = FakeClock()
@@ -44,7 +45,7 @@ class Desk:
                 address_book=ADDRESS_BOOK,
                 operators={},
                 renderer=Renderer(
-                    CardTemplates(), check=card_problems, zone=ZoneInfo("Asia/Shanghai"), clock=clock
+                    CardTemplates(templates), check=card_problems, zone=ZoneInfo("Asia/Shanghai"), clock=clock
                 ),
                 clock=clock,
                 wake=lambda: None,
@@ -132,4 +133,14 @@ def test_an_order_is_logged_once_it_is_stored(database: Database, caplog: pytest
         assert "withdrawal.requested" not in caplog.messages
         assert desk.handler.accept(event).result(10)
         assert 1 == caplog.messages.count("withdrawal.requested")
+    desk.handler.close()
+
+
+def test_the_answer_to_a_press_has_the_words_of_the_company(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "texts.zh.yaml").write_text("toast.denied.unknown_button: 按钮旧了\n", encoding="utf-8")
+    desk = Desk(database, tmp_path)
+
+    answer = desk.handler.accept(desk.press_of("old", "f" * 32)).result(10)
+
+    assert "按钮旧了" in str(answer["toast"])
     desk.handler.close()
