@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PROGRAM = ROOT / "notifier"
 MIGRATIONS = PROGRAM / "store" / "schema" / "migrations"
 
-MAX_ENTRIES = 20
+MAX_ENTRIES = 18
 """Directly under `notifier/`."""
 MAX_MODULES = 16
 """In one room, sub-rooms not counted."""

@@ -15,11 +15,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_trace_id
 
-from notifier import __version__, tracing
+from notifier import __version__
 from notifier.cli.main import cli
 from notifier.config.fingerprint import compute_fingerprint
 from notifier.config.monitoring import TracingConfig
 from notifier.config.settings import Config
+from notifier.runtime.telemetry import tracing
 from notifier.sandbox.settings import SECRET_PATTERN
 from notifier.sandbox.tenant import SAMPLE_PEOPLE
 from notifier.sandbox.testing import FeishuBox
@@ -250,7 +251,7 @@ def test_opentelemetry_is_not_imported_without_an_endpoint(feishu_box: FeishuBox
 
         assert "notifier.runtime.app" in notifier.log
         assert "opentelemetry" not in notifier.log
-        assert "notifier.tracing" not in notifier.log
+        assert "notifier.runtime.telemetry.tracing" not in notifier.log
 
 
 WITHOUT_THE_EXTRA = """
@@ -304,12 +305,12 @@ def test_check_needs_neither_the_extra_nor_a_collector(
     file = tmp_path / "config.yaml"
     file.write_text("feishu:\n  app_id: cli_a\n  app_secret: b\ntracing:\n  endpoint: http://127.0.0.1:9\n")
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    monkeypatch.delitem(sys.modules, "notifier.tracing")
+    monkeypatch.delitem(sys.modules, "notifier.runtime.telemetry.tracing")
 
     result = CliRunner().invoke(cli, ["check", "--config", str(file)])
 
     assert 0 == result.exit_code, result.output
-    assert "notifier.tracing" not in sys.modules
+    assert "notifier.runtime.telemetry.tracing" not in sys.modules
 
 
 def test_the_endpoint_may_differ_between_replicas() -> None:

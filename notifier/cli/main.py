@@ -319,7 +319,7 @@ def _tracing(config: "Config") -> AbstractContextManager[None]:
     from notifier.config.fingerprint import get_replica_name  # noqa: PLC0415 - see above
 
     try:
-        from notifier import tracing  # noqa: PLC0415 - see above
+        from notifier.runtime.telemetry import tracing  # noqa: PLC0415 - see above
     except ModuleNotFoundError as error:
         raise ConfigError(
             "tracing.endpoint: is set, but OpenTelemetry is not installed. Run pip install 'referral-notifier[otel]'.",

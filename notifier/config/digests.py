@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from notifier.config.cron import make_trigger
 from notifier.config.fields import Number, Section, SettingFault, Zone, as_list
-from notifier.cron import make_trigger
 from notifier.domain.period import Span
 
 GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")

@@ -39,9 +39,9 @@ from notifier.runtime.lifecycle import (
     was_stopped_during,
     write_last_heartbeat,
 )
-from notifier.runtime.monitoring import Monitor
 from notifier.runtime.payout_reports import PayoutReportHandler
 from notifier.runtime.peers import Peers
+from notifier.runtime.telemetry.monitoring import Monitor
 from notifier.runtime.wakeups import Wakeups
 from notifier.runtime.worker_pool import WorkerName
 from notifier.store.engine.backends import find_backend

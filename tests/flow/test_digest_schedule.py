@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from notifier.clock import from_millis, to_millis
-from notifier.cron import make_trigger
+from notifier.config.cron import make_trigger
 from notifier.domain.digest import DigestPlan
 from notifier.domain.period import Span, WorkCalendar
 from notifier.flow.digests.schedule import Due, due_between, next_due, period_of

@@ -10,8 +10,8 @@ import pytest
 
 from notifier import metrics
 from notifier.config.settings import Config
-from notifier.runtime import monitoring
-from notifier.runtime.monitoring import Monitor
+from notifier.runtime.telemetry import monitoring
+from notifier.runtime.telemetry.monitoring import Monitor
 from notifier.store.engine.database import Database
 from notifier.store.processes import figures
 from support.clock import FakeClock

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from notifier.clock import DAY_MS, Millis, from_millis, to_millis
-from notifier.cron import make_trigger
+from notifier.config.cron import make_trigger
 from notifier.domain.digest import DigestPlan
 from notifier.domain.period import (
     MAX_DAYS_OFF,

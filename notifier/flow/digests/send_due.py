@@ -14,7 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.engine import Connection
 
 from notifier.clock import DAY_MS, Millis, to_millis
-from notifier.cron import make_trigger
+from notifier.config.cron import make_trigger
 from notifier.domain.digest import DigestPlan
 from notifier.domain.period import Period
 from notifier.flow.digests.personal_digests import REFERRERS, send_personal_digests
