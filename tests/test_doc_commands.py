@@ -374,10 +374,10 @@ def test_the_requests_of_curl_are_accepted(feishu_box: FeishuBox, tmp_path: Path
 
 def list_json_examples(text: str) -> list[tuple[str, str]]:
     """Path and body of each `POST PATH` with `{...}` in sentences, and of each call fault."""
-    found = re.findall(r"`POST (/sandbox/api/[a-z/-]+)` with\s+`(\{\".*?\})`", text, re.DOTALL)
+    found = re.findall(r"`POST (/api/[a-z/-]+)` with\s+`(\{\".*?\})`", text, re.DOTALL)
     others = re.findall(r"`(\{\"match\".*?\})`", text, re.DOTALL)
     known = {body for _, body in found}
-    return found + [("/sandbox/api/call-faults", body) for body in others if body not in known]
+    return found + [("/api/call-faults", body) for body in others if body not in known]
 
 
 def test_the_examples_of_the_sandbox_api_are_accepted(feishu_box: FeishuBox) -> None:
@@ -385,6 +385,6 @@ def test_the_examples_of_the_sandbox_api_are_accepted(feishu_box: FeishuBox) -> 
 
     for path, body in examples:
         send(feishu_box, path, body)
-    paths = [path.removeprefix("/sandbox/api") for path, _ in examples]
+    paths = [path.removeprefix("/api") for path, _ in examples]
     assert ["/faults", "/call-faults", "/other-connections", "/call-faults"] == paths
     assert ["429"] == [one["fault_type"] for one in feishu_box.running_faults()]

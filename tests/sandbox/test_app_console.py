@@ -45,7 +45,7 @@ def test_a_wrong_change_is_refused_and_changes_nothing(
     before = feishu_box.state()["console"]
     with pytest.raises(BadConsoleChangeError, match=said):
         feishu_box.change_console(**change)
-    refused = call(feishu_box, "POST", "/sandbox/api/console", change)
+    refused = call(feishu_box, "POST", "/api/console", change)
 
     assert (400, True) == (refused.status, said in refused.content["error"])
     assert before == feishu_box.state()["console"]
@@ -53,9 +53,9 @@ def test_a_wrong_change_is_refused_and_changes_nothing(
 
 def test_the_control_api_changes_and_publishes() -> None:
     with FeishuBox(SandboxSettings(fresh=True)) as box:
-        changed = call(box, "POST", "/sandbox/api/console", {"bot": True, "scopes": ["im:resource"]}).content
+        changed = call(box, "POST", "/api/console", {"bot": True, "scopes": ["im:resource"]}).content
         listed = api(box, "GET", "/application/v6/scopes").data["scopes"]
-        published = call(box, "POST", "/sandbox/api/console/publish").content
+        published = call(box, "POST", "/api/console/publish").content
         granted = api(box, "GET", "/application/v6/scopes").data["scopes"]
 
     assert (False, True) == (changed["is_published"], published["is_published"])

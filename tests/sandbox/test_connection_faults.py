@@ -87,7 +87,7 @@ def test_in_a_black_hole_nothing_is_received_and_the_page_works(hasty_box: Feish
         with open_request(box) as call_in_the_hole, pytest.raises(TimeoutError):
             call_in_the_hole.getresponse()
         assert 200 == call(box, "GET", "/").status
-        assert 200 == call(box, "GET", "/sandbox/api/state").status
+        assert 200 == call(box, "GET", "/api/state").status
         assert 1 == box.connections()
         assert not box.connection_status()["is_connected"]
 

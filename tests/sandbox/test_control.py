@@ -20,11 +20,11 @@ LIN = "7000000000000000001"
 
 
 def post(box: FeishuBox, path: str, body: object = None, **headers: str) -> Reply:
-    return call(box, "POST", f"/sandbox/api{path}", {} if body is None else body, **headers)
+    return call(box, "POST", f"/api{path}", {} if body is None else body, **headers)
 
 
 def state(box: FeishuBox) -> Any:
-    return call(box, "GET", "/sandbox/api/state").content
+    return call(box, "GET", "/api/state").content
 
 
 def test_the_state_contains_everything(feishu_box: FeishuBox) -> None:
@@ -155,10 +155,10 @@ def test_the_network_can_be_broken_by_hand(feishu_box: FeishuBox) -> None:
 def test_faults_are_listed_and_cleared_by_hand(feishu_box: FeishuBox) -> None:
     rule = {"match": "POST /open-apis/im/v1/messages", "action": "code", "code": 5000, "times": 3}
     fault_id = post(feishu_box, "/call-faults", rule).content["fault_id"]
-    (listed,) = call(feishu_box, "GET", "/sandbox/api/call-faults").content["call_faults"]
+    (listed,) = call(feishu_box, "GET", "/api/call-faults").content["call_faults"]
     assert (fault_id, 3, "code") == (listed["fault_id"], listed["times"], listed["action"])
 
-    assert {"call_faults": []} == call(feishu_box, "DELETE", f"/sandbox/api/call-faults/{fault_id}").content
+    assert {"call_faults": []} == call(feishu_box, "DELETE", f"/api/call-faults/{fault_id}").content
     assert 0 == send(feishu_box, "hi").code
 
 
@@ -208,10 +208,10 @@ def test_the_sandbox_page_can_control_the_sandbox(feishu_box: FeishuBox) -> None
 
 def test_nothing_outside_the_page_folder_is_served(feishu_box: FeishuBox) -> None:
     for path in (
-        "/sandbox/static/..%2fbox.py",
-        "/sandbox/static/../box.py",
-        "/sandbox/static/%2e%2e",
-        "/sandbox/box.py",
+        "/static/..%2fbox.py",
+        "/static/../box.py",
+        "/static/%2e%2e",
+        "/static/box.py",
     ):
         assert 404 == call(feishu_box, "GET", path).status
 
@@ -219,7 +219,7 @@ def test_nothing_outside_the_page_folder_is_served(feishu_box: FeishuBox) -> Non
 @contextmanager
 def streaming(box: FeishuBox) -> Iterator[http.client.HTTPResponse]:
     connection = http.client.HTTPConnection(box.url.removeprefix("http://"), timeout=10)
-    connection.request("GET", "/sandbox/api/stream")
+    connection.request("GET", "/api/stream")
     with connection.getresponse() as response:
         yield response
     connection.close()

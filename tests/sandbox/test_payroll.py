@@ -26,7 +26,7 @@ def receiver() -> Iterator[ReportReceiver]:
 
 
 def control(box: FeishuBox, path: str, body: object) -> Reply:
-    return call(box, "POST", f"/sandbox/api/payouts{path}", body)
+    return call(box, "POST", f"/api/payouts{path}", body)
 
 
 def test_a_payout_is_accepted_once_however_often_it_is_asked_for(feishu_box: FeishuBox) -> None:
@@ -222,7 +222,7 @@ def test_payouts_are_shown_and_reported_over_http(feishu_box: FeishuBox, receive
 
     assert 200 == control(feishu_box, "/o%2F2/report", body).content["http_status"]
     assert [{"order_id": "o/2", **body}] == receiver.contents()
-    shown: Any = call(feishu_box, "GET", "/sandbox/api/state").content["payouts"]
+    shown: Any = call(feishu_box, "GET", "/api/state").content["payouts"]
     assert [("o/2", "paid"), ("o-1", "accepted")] == [(one["order_id"], one["state"]) for one in shown]
 
 

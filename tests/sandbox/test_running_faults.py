@@ -20,19 +20,19 @@ FAST = SandboxSettings(answer_seconds=0.05, redelivery_seconds=(0.01,) * 50)
 
 
 def start_fault(box: FeishuBox, body: object) -> Reply:
-    return call(box, "POST", "/sandbox/api/faults", body)
+    return call(box, "POST", "/api/faults", body)
 
 
 def test_a_running_fault_is_listed_with_its_remaining_time_and_can_be_ended(feishu_box: FeishuBox) -> None:
     started = start_fault(feishu_box, {"fault_type": "429", "seconds": 60, "times": 3, "header": False})
-    (listed,) = call(feishu_box, "GET", "/sandbox/api/faults").content["running_faults"]
+    (listed,) = call(feishu_box, "GET", "/api/faults").content["running_faults"]
 
     assert (200, "429", 3, 0) == (started.status, listed["fault_type"], listed["left_times"], listed["hits"])
     assert 0 < listed["left_seconds"] <= 60
     assert {"header": False, "reset_seconds": 1, "match": "* /open-apis/*"} == listed["options"]
     assert [listed["fault_id"]] == [one["fault_id"] for one in feishu_box.state()["running_faults"]]
 
-    path = f"/sandbox/api/faults/{listed['fault_id']}"
+    path = f"/api/faults/{listed['fault_id']}"
     assert [] == call(feishu_box, "DELETE", path).content["running_faults"]
     again = call(feishu_box, "DELETE", path)
     assert (404, f"there is no fault '{listed['fault_id']}'; it may be over") == (
@@ -46,12 +46,12 @@ def test_all_faults_can_be_ended_together(feishu_box: FeishuBox) -> None:
     for fault_type in ("no_pongs", "slow", "black_hole"):
         feishu_box.start_fault(fault_type)
 
-    assert [] == call(feishu_box, "DELETE", "/sandbox/api/faults").content["running_faults"]
+    assert [] == call(feishu_box, "DELETE", "/api/faults").content["running_faults"]
     assert 0 == send(feishu_box, "hi").code
 
 
 def test_the_fault_types_are_listed(feishu_box: FeishuBox) -> None:
-    fault_types = call(feishu_box, "GET", "/sandbox/api/faults").content["fault_types"]
+    fault_types = call(feishu_box, "GET", "/api/faults").content["fault_types"]
 
     assert list(FAULT_TYPES) == list(fault_types)
     assert all(fault_type["effect"].endswith(".") for fault_type in fault_types.values())
@@ -368,7 +368,7 @@ def test_the_platform_counts_all_connections_of_the_app(feishu_box: FeishuBox) -
     assert {"online_instance_cnt": 0} == counted()
     with listening(feishu_box):
         assert {"online_instance_cnt": 1} == counted()
-        call(feishu_box, "POST", "/sandbox/api/other-connections", {"count": 2})
+        call(feishu_box, "POST", "/api/other-connections", {"count": 2})
         assert {"online_instance_cnt": 3} == counted()
         assert 2 == feishu_box.connection_status()["other_connections"]
         feishu_box.set_other_connections(50)
@@ -379,7 +379,7 @@ def test_the_platform_counts_all_connections_of_the_app(feishu_box: FeishuBox) -
 
 @pytest.mark.parametrize("count", [-1, 51, 1.5, "2", True, None])
 def test_an_invalid_number_of_other_connections_is_refused(feishu_box: FeishuBox, count: object) -> None:
-    refused = call(feishu_box, "POST", "/sandbox/api/other-connections", {"count": count})
+    refused = call(feishu_box, "POST", "/api/other-connections", {"count": count})
 
     assert (400, '"count" must be a whole number from 0 to 50') == (refused.status, refused.content["error"])
 

@@ -23,8 +23,8 @@ def box(tmp_path: Path) -> Iterator[FeishuBox]:
 
 def test_moving_the_clock_writes_the_offset_file(box: FeishuBox, tmp_path: Path) -> None:
     before = box.state()["now_ms"]
-    call(box, "POST", "/sandbox/api/advance", {"seconds": 3600})
-    answer = call(box, "POST", "/sandbox/api/advance", {"seconds": 1800.5})
+    call(box, "POST", "/api/advance", {"seconds": 3600})
+    answer = call(box, "POST", "/api/advance", {"seconds": 1800.5})
 
     assert "5400.500" == (tmp_path / "clock").read_text()
     assert 5400.5 == box.state()["ahead_seconds"]
@@ -33,14 +33,14 @@ def test_moving_the_clock_writes_the_offset_file(box: FeishuBox, tmp_path: Path)
 
 @pytest.mark.parametrize("seconds", [-1, "soon", None, True])
 def test_a_clock_does_not_go_back_or_nowhere(box: FeishuBox, seconds: object) -> None:
-    answer = call(box, "POST", "/sandbox/api/advance", {"seconds": seconds})
+    answer = call(box, "POST", "/api/advance", {"seconds": seconds})
 
     assert 400 == answer.status
     assert 0 == box.state()["ahead_seconds"]
 
 
 def test_the_digest_command_is_run_and_its_last_line_shown(box: FeishuBox) -> None:
-    answer = call(box, "POST", "/sandbox/api/digest", {})
+    answer = call(box, "POST", "/api/digest", {})
 
     assert (200, {"output": "hr: on its way"}) == (answer.status, answer.content)
     assert box.state()["sends_digest"]
@@ -55,7 +55,7 @@ def test_the_digest_command_is_run_and_its_last_line_shown(box: FeishuBox) -> No
 )
 def test_a_failed_command_returns_its_error(program: str, error: str) -> None:
     with FeishuBox(SandboxSettings(digest_command=(sys.executable, "-c", program))) as box:
-        answer = call(box, "POST", "/sandbox/api/digest", {})
+        answer = call(box, "POST", "/api/digest", {})
 
     assert (400, {"error": error}) == (answer.status, answer.content)
 
@@ -64,13 +64,13 @@ def test_the_command_sees_no_settings_of_this_shell(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("NOTIFIER_FEISHU__APP_SECRET", "not-for-it")
     program = "import os; print([name for name in os.environ if name.startswith('NOTIFIER_')])"
     with FeishuBox(SandboxSettings(digest_command=(sys.executable, "-c", program))) as box:
-        assert {"output": "[]"} == call(box, "POST", "/sandbox/api/digest", {}).content
+        assert {"output": "[]"} == call(box, "POST", "/api/digest", {}).content
 
 
 def test_without_a_command_there_is_no_button(feishu_box: FeishuBox) -> None:
     assert not feishu_box.state()["sends_digest"]
-    assert 400 == call(feishu_box, "POST", "/sandbox/api/digest", {}).status
+    assert 400 == call(feishu_box, "POST", "/api/digest", {}).status
 
 
 def test_a_file_that_does_not_exist_is_not_found(feishu_box: FeishuBox) -> None:
-    assert 404 == call(feishu_box, "GET", "/sandbox/api/files/file_v3_none").status
+    assert 404 == call(feishu_box, "GET", "/api/files/file_v3_none").status

@@ -211,7 +211,7 @@ def test_only_this_machine_is_posted_to(feishu_box: FeishuBox, url: str) -> None
 
 def test_it_is_set_over_http_too(feishu_box: FeishuBox, app: App) -> None:
     def post(body: object) -> tuple[int, Any]:
-        reply = call(feishu_box, "POST", "/sandbox/api/webhook", body)
+        reply = call(feishu_box, "POST", "/api/webhook", body)
         return reply.status, reply.content
 
     assert (200, {"url": app.url}) == post({"url": app.url})

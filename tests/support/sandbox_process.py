@@ -29,13 +29,13 @@ class SandboxProcess:
 
     def state(self) -> Any:
         """The state as the page gets it."""
-        with urllib.request.urlopen(f"{self.url}/sandbox/api/state", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/state", timeout=10) as answer:
             return json.load(answer)
 
     def post(self, path: str, body: object) -> Any:
         """A call of the page's API."""
         request = urllib.request.Request(
-            f"{self.url}/sandbox/api{path}",
+            f"{self.url}/api{path}",
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
@@ -44,7 +44,7 @@ class SandboxProcess:
 
     def delete(self, path: str) -> None:
         """Another call of the page's API."""
-        request = urllib.request.Request(f"{self.url}/sandbox/api{path}", method="DELETE")
+        request = urllib.request.Request(f"{self.url}/api{path}", method="DELETE")
         urllib.request.urlopen(request, timeout=10).close()
 
     def cards(self, chat_id: str) -> list[str]:

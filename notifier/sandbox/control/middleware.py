@@ -16,6 +16,8 @@ from notifier.sandbox.tenant import RequestRecord
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_REQUESTS = 50_000
+OWN_PATHS = ("/api/", "/static/")
+"""Paths of the sandbox itself. All others belong to the platform: faults apply to them, and they are logged."""
 
 
 def build_middlewares(sandbox: Sandbox) -> list[Middleware]:
@@ -31,7 +33,7 @@ def build_middlewares(sandbox: Sandbox) -> list[Middleware]:
 
     @web.middleware
     async def inject_faults_and_log(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith("/sandbox") or request.path == "/":
+        if request.path == "/" or request.path.startswith(OWN_PATHS):
             return await handler(request)
         if sandbox.running_faults.running("black_hole"):
             return await _hold_until_network_is_back(sandbox, request)
@@ -108,7 +110,7 @@ def _refusal_reason(request: web.Request) -> str | None:
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
         return "the sandbox does not answer other origins"
-    own_api = request.path.startswith("/sandbox/api")
+    own_api = request.path.startswith("/api/")
     if own_api and request.method == "POST" and request.content_type != "application/json":
         return "the sandbox needs Content-Type: application/json"
     return None

@@ -1,4 +1,4 @@
-"""The control API under `/sandbox/api`, for the page and for scripts. Errors are {"error": "..."} with HTTP 4xx."""
+"""The control API under `/api`, for the page and for scripts. Errors are {"error": "..."} with HTTP 4xx."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ from notifier.sandbox.sandbox import SEND_MODES, Sandbox
 from notifier.sandbox.snapshot import account_json, build_state, person_json
 from notifier.sandbox.tenant import DEACTIVATED, USABLE, PersonStatus, TenantPerson
 
-API = "/sandbox/api"
+API = "/api"
 MAX_OTHER_CONNECTIONS = 50  # Feishu's limit for one app
 Change = tuple[str, int, dict[str, Decimal], str]  # account id, points, cash by currency, currency form
 

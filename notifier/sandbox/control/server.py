@@ -43,7 +43,7 @@ def build_app(sandbox: Sandbox) -> web.Application:
             web.post("/open-apis/auth/v3/tenant_access_token/internal", sandbox.gateway.issue_token),
             web.post("/open-apis/auth/v3/tenant_access_token/internal/", sandbox.gateway.issue_token),
             web.post(payroll.PATH, sandbox.payroll.receive),
-            web.get("/sandbox/api/stream", stream(sandbox.tenant)),
+            web.get("/api/stream", stream(sandbox.tenant)),
             *static_routes(),
             web.get("/", page_file),
         ]
@@ -57,8 +57,8 @@ def build_app(sandbox: Sandbox) -> web.Application:
 def static_routes() -> list[web.RouteDef]:
     """The routes of the page's own files, and of the chart library that it loads."""
     return [
-        web.get("/sandbox/static/{name}", page_file),
-        web.get(f"/sandbox/static/{CHART_FOLDER.name}/{{name}}", chart_file),
+        web.get("/static/{name}", page_file),
+        web.get(f"/static/{CHART_FOLDER.name}/{{name}}", chart_file),
     ]
 
 

@@ -12,7 +12,7 @@ DEBOUNCE_SECONDS, KEEP_ALIVE_SECONDS = 0.05, 15
 
 
 def stream(tenant: Tenant) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """The request handler of `GET /sandbox/api/stream`: one `state` event per new revision."""
+    """The request handler of `GET /api/stream`: one `state` event per new revision."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}

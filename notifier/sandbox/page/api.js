@@ -44,7 +44,7 @@ export function watchState({ onState, onLost, onBack }) {
     again = false;
     const started = performance.now();
     try {
-      const response = await fetch("/sandbox/api/state", { cache: "no-store", signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
+      const response = await fetch("/api/state", { cache: "no-store", signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
       if (!response.ok) throw new Error(`HTTP ${response.status}`);
       const state = await response.json();
       if (lost) { lost = false; onBack(); }
@@ -67,7 +67,7 @@ export function watchState({ onState, onLost, onBack }) {
 
   function listen() {
     stream?.close();
-    stream = new EventSource("/sandbox/api/stream");
+    stream = new EventSource("/api/stream");
     stream.addEventListener("state", () => refresh());
     stream.addEventListener("open", () => refresh());
     stream.addEventListener("error", () => { stream.close(); if (!running) refresh(true); else again = true; });

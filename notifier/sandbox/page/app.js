@@ -163,7 +163,7 @@ function cardHost(message) {
 async function sendClick(message, click) {
   if (!choices.identity) { toast("warning", t("pick_identity")); return; }
   try {
-    const answer = await post("/sandbox/api/clicks", { message_id: message.message_id, open_id: choices.identity, ...click });
+    const answer = await post("/api/clicks", { message_id: message.message_id, open_id: choices.identity, ...click });
     const reply = answer.toast ? answer : answer.response ?? answer.answer ?? answer.data ?? answer;
     const code = answer.code ?? reply?.code;
     if (code && code !== 200) toast("error", `${t("clicked_code", { code })}${answer.msg ? ` (${answer.msg})` : ""}`);

@@ -6,7 +6,7 @@ import { oneOf, pixels } from "./card_styles.js";
 
 const RATIOS = { "1:1": 1, "2:1": 2, "4:3": 4 / 3, "16:9": 16 / 9 };
 const TYPES = ["line", "area", "bar", "pie", "common", "funnel", "scatter", "radar", "linearProgress", "circularProgress", "wordCloud"];
-const LIBRARY = "/sandbox/static/vchart/vchart.min.js";
+const LIBRARY = "/static/vchart/vchart.min.js";
 const live = new Set();
 let loading = null;
 

@@ -242,7 +242,7 @@ function withMentions(text, host) {
 
 function fileBubble({ content, file }) {
   const key = String(content?.file_key ?? "");
-  return h("a", { class: "bubble file", href: `/sandbox/api/files/${encodeURIComponent(key)}`, download: file?.name ?? key, "data-testid": "file-link" },
+  return h("a", { class: "bubble file", href: `/api/files/${encodeURIComponent(key)}`, download: file?.name ?? key, "data-testid": "file-link" },
     h("span", { class: "file-icon", "aria-hidden": "true" }, icon("file", 22)),
     h("span", { class: "file-text" }, h("bdi", { class: "file-name" }, file?.name ?? t("file")), h("small", {}, file ? fileSize(file.bytes) : key)));
 }

@@ -54,7 +54,7 @@ export function showConsole(state) {
     box.dataset.signature = signature;
     const focused = document.activeElement?.dataset?.testid;
     box.replaceChildren(...switches().map(([name, label, on, change]) => {
-      const input = h("input", { type: "checkbox", role: "switch", class: "switch", "data-testid": `console-${name}`, onchange: () => run(input, () => post("/sandbox/api/console", change(input.checked))) });
+      const input = h("input", { type: "checkbox", role: "switch", class: "switch", "data-testid": `console-${name}`, onchange: () => run(input, () => post("/api/console", change(input.checked))) });
       input.checked = on;
       return h("li", { class: "person-row" }, h("label", { class: "switch-label" }, h("span", {}, label), input));
     }));
@@ -66,5 +66,5 @@ export function showConsole(state) {
 
 export function wireConsole() {
   const publish = byId("console-publish");
-  publish.addEventListener("click", () => run(publish, () => post("/sandbox/api/console/publish")));
+  publish.addEventListener("click", () => run(publish, () => post("/api/console/publish")));
 }

@@ -147,7 +147,7 @@ export class EventForm {
     button.disabled = true;
     button.textContent = t("sending");
     try {
-      const answer = await post("/sandbox/api/changes", { changes, send: this.mode.value });
+      const answer = await post("/api/changes", { changes, send: this.mode.value });
       const ids = [...new Set((answer.events ?? []).map((event) => event.event_id ?? event))];
       showResult(result, t("sent", { ids: ids.map((id) => String(id).slice(0, 40)).join(", ") }), false);
       this.onSent(this.accounts.find((one) => one.account_id === changes[0].account_id));
@@ -251,7 +251,7 @@ export function showPeople(people, groups) {
     key: (person) => person.open_id,
     sign: (person) => JSON.stringify([language(), person, operators.has(person.open_id)]),
     create: (person) => {
-      const select = h("select", { "data-testid": `person-status-${person.open_id}`, onchange: () => change(select, `/sandbox/api/people/${encodeURIComponent(person.open_id)}`, { status: select.value }) });
+      const select = h("select", { "data-testid": `person-status-${person.open_id}`, onchange: () => change(select, `/api/people/${encodeURIComponent(person.open_id)}`, { status: select.value }) });
       return h("li", { class: "person-row" }, h("span", { class: "who" }), select);
     },
     fill: (node, person) => {
@@ -271,7 +271,7 @@ export function showPeople(people, groups) {
     key: (one) => one.chat_id,
     sign: (one) => JSON.stringify([language(), one]),
     create: (one) => {
-      const box = h("input", { type: "checkbox", role: "switch", class: "switch", "data-testid": `group-bot-${one.chat_id}`, onchange: () => change(box, `/sandbox/api/groups/${encodeURIComponent(one.chat_id)}`, { has_bot: box.checked }) });
+      const box = h("input", { type: "checkbox", role: "switch", class: "switch", "data-testid": `group-bot-${one.chat_id}`, onchange: () => change(box, `/api/groups/${encodeURIComponent(one.chat_id)}`, { has_bot: box.checked }) });
       return h("li", { class: "person-row" }, h("span", { class: "who" }), h("label", { class: "switch-label" }, h("span"), box));
     },
     fill: (node, one) => {

@@ -100,7 +100,7 @@ function faultRow(entry) {
     const [, options, flags = {}] = entry.choices?.[Number(select.value)] ?? [null, {}];
     const end = entry.once || flags.once ? {} : { ...chosenEnd() };
     if (!Object.keys(end).length) Object.assign(end, flags.least);
-    return runAction(button, () => post("/sandbox/api/faults", { fault_type, ...end, ...options }), t("fault_started", { name: t(`fault_${fault_type}`) }));
+    return runAction(button, () => post("/api/faults", { fault_type, ...end, ...options }), t("fault_started", { name: t(`fault_${fault_type}`) }));
   });
   return h("div", { class: select ? "fault-row joined" : "fault-row" }, button, select);
 }
@@ -148,7 +148,7 @@ function showRunning(faults) {
     fill: (node, one) => {
       const name = t(`fault_${one.fault_type}`);
       const end = h("button", { type: "button", class: "button", "aria-label": `${t("end_fault")}: ${name}`, "data-testid": `end-${one.fault_type}` }, t("end_fault"));
-      end.addEventListener("click", () => runAction(end, () => remove(`/sandbox/api/faults/${encodeURIComponent(one.fault_id)}`), t("fault_ended", { name })));
+      end.addEventListener("click", () => runAction(end, () => remove(`/api/faults/${encodeURIComponent(one.fault_id)}`), t("fault_ended", { name })));
       node.replaceChildren();
       append(node, [
         h("div", { class: "log-top" }, h("span", { class: "state wait" }, name), h("span", { class: "fault-remaining", role: "timer", "data-left": one.fault_id }), end),
@@ -227,8 +227,8 @@ export function updateFaultTexts() {
 
 export function wireFaults() {
   const held = () => byId("hold").getAttribute("aria-pressed") === "true";
-  byId("hold").addEventListener("click", () => runAction(byId("hold"), () => post(held() ? "/sandbox/api/release" : "/sandbox/api/hold"), t("done")));
+  byId("hold").addEventListener("click", () => runAction(byId("hold"), () => post(held() ? "/api/release" : "/api/hold"), t("done")));
   byId("fault-end").addEventListener("change", updateDisabledButtons);
-  byId("end-all-faults").addEventListener("click", () => runAction(byId("end-all-faults"), () => remove("/sandbox/api/faults"), t("done")));
+  byId("end-all-faults").addEventListener("click", () => runAction(byId("end-all-faults"), () => remove("/api/faults"), t("done")));
   setInterval(tick, 500);
 }

@@ -92,7 +92,7 @@ async function report(row, orderId, status, reason) {
   error.hidden = true;
   for (const button of row.children) button.disabled = true;
   try {
-    await post(`/sandbox/api/payouts/${encodeURIComponent(orderId)}/report`, { status, reason });
+    await post(`/api/payouts/${encodeURIComponent(orderId)}/report`, { status, reason });
   } catch (problem) {
     error.hidden = false;
     error.textContent = t("failed", { error: problem.message });

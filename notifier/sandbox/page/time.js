@@ -37,12 +37,12 @@ export function wireTime() {
   setInterval(tick, 1000);
   const result = byId("time-result");
   for (const button of document.querySelectorAll("[data-advance]")) {
-    button.addEventListener("click", () => runAction(button, () => post("/sandbox/api/advance", { seconds: Number(button.dataset.advance) }).then(() => t("done"))));
+    button.addEventListener("click", () => runAction(button, () => post("/api/advance", { seconds: Number(button.dataset.advance) }).then(() => t("done"))));
   }
   const send = byId("send-digest");
   send.addEventListener("click", () => {
     showResult(result, t("sending_digest"), false);
-    return runAction(send, () => post("/sandbox/api/digest").then((answer) => translateDigestResult(String(answer.output))));
+    return runAction(send, () => post("/api/digest").then((answer) => translateDigestResult(String(answer.output))));
   });
 
   async function runAction(button, work) {
