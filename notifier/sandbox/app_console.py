@@ -3,13 +3,13 @@
 Running faults of the types `setup:...` change what is in force, and leave the settings themselves unchanged.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from notifier.sandbox.error_codes import JsonObject
+from notifier.sandbox.event_types import PUSHABLE_EVENTS
 
-BALANCE_EVENT = "hire.referral_account.assets_update_v1"
 CARD_CALLBACK = "card.action.trigger"
 LONG_CONNECTION = "long_connection"
 MODES = ("", LONG_CONNECTION)
@@ -57,13 +57,13 @@ class AppConsole:
     find_faults: returns the options of the running faults of a type.
     """
 
-    def __init__(self, scopes: set[str], *, is_fresh: bool) -> None:
-        """is_fresh: nothing is set or published. Otherwise everything is."""
+    def __init__(self, scopes: set[str], *, is_fresh: bool, events: Iterable[str]) -> None:
+        """is_fresh: nothing is set or published. Otherwise everything is, with these subscribed events."""
         complete = AppSettings(
             scopes=set(scopes),
             bot=True,
             event_mode=LONG_CONNECTION,
-            events={BALANCE_EVENT},
+            events=set(events),
             callback_mode=LONG_CONNECTION,
             callbacks={CARD_CALLBACK},
             availability=True,
@@ -162,9 +162,10 @@ class AppConsole:
         ]
 
     def to_json(self) -> JsonObject:
-        """The draft, and whether a version is published and differs from it."""
+        """The draft, whether a version is published and differs from it, and the events that the console offers."""
         return {
             "draft": self.draft.to_json(),
+            "event_types": sorted(PUSHABLE_EVENTS),
             "is_published": self.published is not None,
             "has_unpublished_changes": self.has_unpublished_changes,
         }

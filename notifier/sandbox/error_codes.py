@@ -34,26 +34,56 @@ STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
     230001: (400, "Your request contains an invalid request parameter."),
     230002: (400, "Bot/User can NOT be out of the chat."),
     230006: (400, "Bot ability is not activated."),
+    230009: (400, "Message can only be recalled within one days."),
     230011: (400, "The message was withdrawn."),
+    230012: (400, "Bot is NOT the sender of the message."),
     230013: (400, "Bot has NO availability to this user."),
     230017: (400, "Bot is NOT the owner of the resource."),
     230018: (400, "These operations are NOT allowed at current group settings."),
+    230019: (400, "The thread does NOT exist."),
     230020: (400, "This operation triggers the frequency limit."),
+    230023: (400, "The user has too many unread urgent messages."),
     230025: (400, "The length of the message content reaches its limit."),
+    230026: (400, "No permission to recall this message."),
+    230027: (400, "Lack of necessary permissions."),
     230028: (400, "The messages do NOT pass the audit."),
     230029: (400, "User has resigned."),
     230031: (400, "The message has exceeded the time limit for update."),
+    230033: (400, "Get the reading status must be done within 7 days after the message is sent."),
     230034: (400, "The receive_id is invalid."),
     230035: (400, "Send Message Permission deny."),
+    230047: (400, "Pin/Unpin message trigger message_id limit."),
     230053: (400, "The user has stopped the bot from sending messages."),
     230054: (400, "This operation is NOT supported for this message type."),
+    230061: (400, "The message type does not support forwarding."),
+    230064: (400, "The message to be forwarded is invalid."),
+    230065: (400, "The message to be forwarded has been recalled."),
+    230068: (400, "The source of the messages to be merged and forwarded are not in compliance."),
+    230069: (400, "Does not support forwarding messages from different groups."),
+    230071: (400, "The operator is not the sender of the message."),
+    230072: (400, "The message has reached the number of times it can be edited."),
+    230075: (400, "The message has exceeded the time that can be edited."),
     230099: (400, "Failed to create card content"),
+    230110: (400, "Action unavailable as the message has been deleted."),
+    # reactions
+    231001: (400, "reaction type is invalid."),
+    231002: (400, "The operator has no permission to react on the specific message."),
+    231003: (400, "The message is not found, maybe not exist or deleted."),
+    231007: (400, "The operator has no permission to delete this reaction."),
+    231010: (400, "The reaction does not belong to the message."),
+    231011: (400, "The request has an invalid reaction_id."),
+    231012: (400, "The request has an invalid pageToken."),
+    231014: (400, "user_id_type is invalid."),
+    # chats and files
     232009: (400, "Your request specifies a chat which has already been dissolved."),
     234001: (400, "Invalid request param."),
+    234003: (400, "File not in message."),
+    234004: (400, "App not in chat."),
     234006: (400, "The file size exceeds the max value."),
     234007: (400, "Bot ability is not activated."),
     234010: (400, "File's size can't be 0."),
     234011: (400, "The image type is not supported."),
+    234043: (400, "Unsupported message type."),
     # contact and chats
     40001: (400, "param error"),
     41012: (400, "user id invalid error"),
@@ -122,6 +152,14 @@ def optional_text(body: JsonObject, name: str) -> str | None:
     """The value of an optional string, None when it is absent. Raises RefusedError."""
     value = body.get(name)
     if value is not None and not isinstance(value, str):
+        raise wrong_type(name, value)
+    return value
+
+
+def bool_field(body: JsonObject, name: str) -> bool:
+    """The value of an optional boolean, False when it is absent. Raises RefusedError."""
+    value = body.get(name, False)
+    if not isinstance(value, bool):
         raise wrong_type(name, value)
     return value
 

@@ -11,11 +11,19 @@ from notifier.sandbox.api.contacts import ContactApi
 from notifier.sandbox.api.files import FileApi
 from notifier.sandbox.api.gateway import Api, ApiGateway
 from notifier.sandbox.api.hire import ReferralAccountApi
+from notifier.sandbox.api.message_calls.edits import MessageEditApi
+from notifier.sandbox.api.message_calls.forwards import ForwardApi
+from notifier.sandbox.api.message_calls.history import HistoryApi
+from notifier.sandbox.api.message_calls.pins import PinApi
+from notifier.sandbox.api.message_calls.reactions import ReactionApi
+from notifier.sandbox.api.message_calls.resources import ResourceApi
+from notifier.sandbox.api.message_calls.urgent import UrgentApi
 from notifier.sandbox.api.messages import MessageApi
 from notifier.sandbox.api.quota import Quota
 from notifier.sandbox.api.rewards import ExternalRewardApi
 from notifier.sandbox.api.tokens import Tokens
-from notifier.sandbox.app_console import BALANCE_EVENT
+from notifier.sandbox.chat.people import PeopleActions
+from notifier.sandbox.event_types import BALANCE_EVENT
 from notifier.sandbox.faults.call_faults import CallFaults
 from notifier.sandbox.faults.catalogue import SETUP_FAULTS, FaultOptions
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
@@ -48,6 +56,7 @@ class Sandbox:
         self.webhook = WebhookPusher(self.tenant)
         self.pusher = Pusher(self.tenant, self.connection, self.webhook, self.running_faults)
         self.messages = MessageApi(self.tenant, self.quota)
+        self.people = PeopleActions(self.tenant, self.messages.store, self.pusher.publish)
         self.hire = ReferralAccountApi(self.tenant, self._push_balance_event)
         self.rewards = ExternalRewardApi(self.tenant, self._push_balance_event)
         self.payroll = Payroll(self.tenant)
@@ -65,6 +74,13 @@ class Sandbox:
         """All calls of the platform behind the gateway."""
         return [
             *self.messages.apis(),
+            *MessageEditApi(self.tenant, self.messages, self.pusher.publish).apis(),
+            *HistoryApi(self.tenant).apis(),
+            *ForwardApi(self.tenant, self.messages).apis(),
+            *ReactionApi(self.tenant, self.people.reactions).apis(),
+            *PinApi(self.tenant, self.quota).apis(),
+            *UrgentApi(self.tenant).apis(),
+            *ResourceApi(self.tenant).apis(),
             *FileApi(self.tenant).apis(),
             *self.hire.apis(),
             *self.rewards.apis(),

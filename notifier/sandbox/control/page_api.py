@@ -9,7 +9,9 @@ from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadBalanceChangeError, parse_cash
 from notifier.sandbox.app_console import BadConsoleChangeError
+from notifier.sandbox.chat.people import BadActionError, MissingTargetError
 from notifier.sandbox.control.commands import CommandFailedError, run_command
+from notifier.sandbox.control.people_api import PeopleApi
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.faults.call_faults import BadCallFaultError
 from notifier.sandbox.faults.catalogue import FAULT_TYPES
@@ -44,6 +46,7 @@ CLIENT_ERRORS = (
     BadFaultError,
     BadWebhookError,
     BadConsoleChangeError,
+    BadActionError,
 )
 """Errors that are answered with HTTP 400 and their text."""
 
@@ -81,6 +84,7 @@ class ControlApi:
             ("/webhook", self.set_webhook),
             ("/payouts/report-url", self.set_report_url),
             ("/payouts/{order_id}/report", self.report_payout),
+            *PeopleApi(self._sandbox).posts(),
         ]
         return [
             web.get(API + "/state", self.state),
@@ -89,6 +93,10 @@ class ControlApi:
             web.delete(API + "/faults", self.end_faults),
             web.delete(API + "/faults/{fault_id}", self.end_faults),
             web.get(API + "/files/{file_key}", self.file),
+            web.delete(
+                API + "/messages/{message_id}/reactions/{reaction_id}",
+                PeopleApi(self._sandbox).remove_reaction,
+            ),
             web.delete(API + "/call-faults", self.clear_call_faults),
             web.delete(API + "/call-faults/{fault_id}", self.clear_call_faults),
             *(web.post(API + path, _json_handler(answer)) for path, answer in posts),
@@ -242,15 +250,16 @@ class ControlApi:
         return self._tenant.people[open_id]
 
     def set_group(self, request: web.Request, body: JsonObject) -> JsonObject:
-        """Sets `has_bot`, `muted` or `dissolved` of a group."""
+        """Sets `has_bot`, `muted` or `dissolved` of a group, as its first member does in Feishu's client."""
         group = self._tenant.groups.get(request.match_info["chat_id"])
         if group is None:
             raise NotFoundError(f"there is no group {request.match_info['chat_id']!r}")
         switches = ("has_bot", "muted", "dissolved")
         if not body or not all(name in switches and isinstance(value, bool) for name, value in body.items()):
             raise BadRequestError(f"give true or false for any of: {', '.join(switches)}")
-        for name, value in body.items():
-            setattr(group, name, value)
+        self._sandbox.people.group_actions.set_switches(
+            group, {name: bool(value) for name, value in body.items()}
+        )
         return {"chat_id": group.chat_id, **{name: getattr(group, name) for name in switches}}
 
     def set_account(self, request: web.Request, body: JsonObject) -> JsonObject:
@@ -368,7 +377,7 @@ def _json_handler(
                 return _error("the body must be a JSON object", status=400)
             result = answer(request, body)
             return web.json_response(result if isinstance(result, dict) else await result)
-        except NotFoundError as error:
+        except (NotFoundError, MissingTargetError) as error:
             return _error(str(error), status=404)
         except CLIENT_ERRORS as error:
             return _error(str(error), status=400)
