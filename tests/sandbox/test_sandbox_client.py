@@ -128,6 +128,18 @@ def test_the_client_controls_the_sandbox(box: FeishuBox, client: SandboxClient) 
         client.silence(on=False)
         assert 1 == client.disconnect_all()
     assert event_id in {one["event_id"] for one in client.events()}
+    written = client.write(LIN, "hello")
+    sent = send(box, "hello").data["message_id"]
+    reaction_id = client.react(LIN, sent, "SMILE")
+    assert [reaction_id] == [one["reaction_id"] for one in box.messages(LIN)[1]["reactions"]]
+    client.remove_reaction(sent, reaction_id)
+    client.read(LIN, sent)
+    client.recall(LIN, written)
+    recalled, other = box.messages(LIN)
+    assert (True, [], [LIN]) == (recalled["is_recalled"], other["reactions"], other["read_by"])
+    client.enter_chat(LIN)
+    client.set_bot_in_group(LIN, "oc_sandbox_hr", is_member=False)
+    assert not box.state()["groups"][0]["has_bot"]
     client.set_person(LIN, status="blocked")
     assert 230035 == send(box, "hi").code
     client.set_person(LIN, status="active")
