@@ -1,7 +1,7 @@
 """Pytest plugin with the fixture `feishu_box`: a separate sandbox for each test.
 
-It is an entry point of the wheel, so any project that installs the wheel has the fixture. The sandbox is imported by the
-first test that uses it.
+It is an entry point of the wheel, so any project that installs the wheel has the fixture. The first test that uses it
+imports the sandbox.
 """
 
 from collections.abc import Iterator, Mapping
