@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from notifier.sandbox import accounts
@@ -26,7 +27,7 @@ from notifier.sandbox.push.long_connection import LongConnection
 from notifier.sandbox.push.pusher import Pusher
 from notifier.sandbox.push.webhook import WebhookPusher
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.tenant import USABLE, Account, build_sample_tenant
+from notifier.sandbox.tenant import USABLE, Account, Tenant, build_sample_tenant
 
 SEND_MODES = ("once", "twice", "copy", "reversed", "hold")
 EVENT_SCOPE = "hire:referral_account:readonly"
@@ -35,11 +36,17 @@ OPENING_SECONDS = 30
 
 
 class Sandbox:
-    """One tenant with one app. Create and use it inside the event loop of its server."""
+    """One app in its tenant. Create and use it inside the event loop of its server.
 
-    def __init__(self, settings: SandboxSettings) -> None:
-        self.settings = settings
-        self.tenant = build_sample_tenant(settings)
+    World holds those of all apps, and links the apps of one tenant.
+    """
+
+    def __init__(self, settings: SandboxSettings, tenant: Tenant | None = None) -> None:
+        """tenant: None for one with the sample people."""
+        self.settings = settings = replace(settings)
+        self.tenant = tenant or build_sample_tenant(settings)
+        self.tenant.settings = settings
+        self.tenant.clock.on_move.append(self._on_clock_moved)
         self.quota = Quota(self.tenant.clock, enforced=settings.quotas)
         self.tokens = Tokens(settings, self.tenant.clock)
         self.call_faults = CallFaults(self.tenant)
@@ -76,8 +83,24 @@ class Sandbox:
     def move_clock(self, seconds: float) -> None:
         """Moves the clock and starts the pushes that become due. A negative number postpones no push."""
         self.tenant.clock.advance(seconds)
+
+    def _on_clock_moved(self) -> None:
         self.pusher.wake()
         self.tenant.bump_revision()
+
+    async def run(self) -> None:
+        """Pushes events until the task is cancelled."""
+        await asyncio.gather(self.pusher.run(), self.wait_for_webhook())
+
+    def close(self) -> None:
+        """Ends all waiting calls and long connections."""
+        self.tenant.stopping.set()
+        self.tenant.clock.on_move.remove(self._on_clock_moved)
+        self.connection.disconnect_all()
+
+    def owns_token(self, token: str) -> bool:
+        """Whether an access token was issued to this app."""
+        return self.tokens.has_issued(token)
 
     def _register_faults(self) -> None:
         """Registers the effects of faults that go beyond rules for calls."""

@@ -21,10 +21,12 @@ from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.payroll import ReceivedPayout
 from notifier.sandbox.push.events import EventRecord, Push
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import Account, Group, Message, PersonStatus, TenantPerson
+from notifier.sandbox.tenant import Account, Department, Group, Message, PersonStatus, TenantPerson
+from notifier.sandbox.world.links import MemberList
+from notifier.sandbox.world.world import AppIdentity, World
 
 _T = TypeVar("_T")
-FORMAT = 2
+FORMAT = 3
 DEBOUNCE_SECONDS = 0.1
 """Combines several changes into one write. Changes of this last moment are lost when the process is killed."""
 
@@ -34,11 +36,11 @@ class BadStateFileError(ValueError):
 
 
 class StateFile:
-    """The file of one sandbox."""
+    """The file of one sandbox with all its apps."""
 
-    def __init__(self, path: Path, sandbox: Sandbox) -> None:
+    def __init__(self, path: Path, world: World) -> None:
         self._path = path
-        self._sandbox = sandbox
+        self._world = world
 
     def restore(self) -> bool:
         """Continues with the state of the file. False without a file. Raises BadStateFileError."""
@@ -51,7 +53,11 @@ class StateFile:
         try:
             if saved["format"] != FORMAT:
                 raise BadStateFileError(f"{self._path} was written by another version of the sandbox")
-            _restore(self._sandbox, saved)
+            self._world.set_apps([AppIdentity(**each["app"]) for each in saved["apps"]])
+            for sandbox, each in zip(self._world.sandboxes.values(), saved["apps"], strict=True):
+                _restore(sandbox, each)
+            self._world.first.tenant.clock.restore(**saved["clock"])
+            self._world.link()
         except (AttributeError, ArithmeticError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, BadStateFileError):
                 raise
@@ -62,21 +68,18 @@ class StateFile:
 
     def save(self) -> None:
         """Writes the state. A reader finds the old or the new file, never a part."""
-        self._write(_dump(self._sandbox))
+        self._write(_dump_world(self._world))
 
     async def run(self) -> None:
         """Saves after each change, until the task is cancelled."""
         changed = asyncio.Event()
 
-        def watcher(_revision: int) -> None:
-            changed.set()
-
-        self._sandbox.tenant.watchers.append(watcher)
+        self._world.watchers.append(changed.set)
         while True:
             await changed.wait()
             await asyncio.sleep(DEBOUNCE_SECONDS)
             changed.clear()
-            await asyncio.to_thread(self._write, _dump(self._sandbox))
+            await asyncio.to_thread(self._write, _dump_world(self._world))
 
     def _write(self, text: str) -> None:
         written = self._path.with_name(f"{self._path.name}.new")
@@ -85,12 +88,22 @@ class StateFile:
         written.replace(self._path)
 
 
-def _dump(sandbox: Sandbox) -> str:
-    tenant, clock = sandbox.tenant, sandbox.tenant.clock
+def _dump_world(world: World) -> str:
+    clock = world.first.tenant.clock
+    apps = zip(world.identities(), world.sandboxes.values(), strict=True)
     saved = {
         "format": FORMAT,
         "clock": {"ahead_seconds": clock.ahead_seconds, "skipped_seconds": clock.skipped_seconds},
+        "apps": [{"app": app, **_dump(sandbox)} for app, sandbox in apps],
+    }
+    return json.dumps(saved, default=_plain)
+
+
+def _dump(sandbox: Sandbox) -> JsonObject:
+    tenant = sandbox.tenant
+    return {
         "last_modify_ms": sandbox.last_modify_ms,
+        "departments": list(tenant.departments.values()),
         "people": list(tenant.people.values()),
         "groups": list(tenant.groups.values()),
         "accounts": list(tenant.accounts.values()),
@@ -105,7 +118,6 @@ def _dump(sandbox: Sandbox) -> str:
         "rewards": list(sandbox.rewards.rewards.values()),
         "payouts": list(sandbox.payroll.payouts.values()),
     }
-    return json.dumps(saved, default=_plain)
 
 
 def _plain(value: object) -> object:
@@ -119,6 +131,8 @@ def _plain(value: object) -> object:
             return base64.b64encode(value).decode()
         case set() | frozenset():
             return sorted(value)
+        case MemberList():
+            return list(value)
     if is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     raise TypeError(f"{type(value).__name__} cannot be saved")
@@ -126,9 +140,11 @@ def _plain(value: object) -> object:
 
 def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     tenant, pusher = sandbox.tenant, sandbox.pusher
-    tenant.clock.restore(**saved["clock"])
     sandbox.last_modify_ms = saved["last_modify_ms"]
-    tenant.people = _read(TenantPerson, saved["people"], key="open_id", status=PersonStatus)
+    tenant.departments = _read(Department, saved["departments"], key="department_id")
+    tenant.people = _read(
+        TenantPerson, saved["people"], key="open_id", status=PersonStatus, department_ids=tuple
+    )
     tenant.groups = _read(Group, saved["groups"], key="chat_id")
     tenant.accounts = _read(Account, saved["accounts"], key="account_id", cash=_amounts)
     tenant.messages = _read(Message, saved["messages"], key="message_id", has_pending_click=_no)

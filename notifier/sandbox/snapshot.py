@@ -37,7 +37,7 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
                 "has_bot": group.has_bot,
                 "muted": group.muted,
                 "dissolved": group.dissolved,
-                "members": group.members,
+                "members": list(group.members),
             }
             for group in tenant.groups.values()
         ],

@@ -1,14 +1,15 @@
 """The people, groups, accounts and messages of the simulated tenant. State only, no I/O except the clock file."""
 
 import asyncio
+import hashlib
 import itertools
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, MutableSequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from notifier.sandbox.app_console import AppConsole
 from notifier.sandbox.clock import SandboxClock
@@ -37,11 +38,52 @@ SAMPLE_PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
 """(key, name, English name, points, cash by currency) of the people a fresh sandbox has. All are made up."""
 
 USABLE, DEACTIVATED = 1, 2  # account status on the wire
+ROOT_DEPARTMENT = "0"
+"""department_id of the company itself, which contains all departments."""
+FIRST_ACCOUNT = 7_000_000_000_000_000_001
+
+
+class LinkedValue:
+    """A person or group, of which each app of a tenant has its own object.
+
+    The fields of SHARED_FIELDS have one value in the tenant: setting one sets it in the objects of all apps. With one
+    app there is nothing to set elsewhere. world/links.py makes the objects of several apps known to each other.
+    """
+
+    __slots__ = ("peers",)
+    SHARED_FIELDS: ClassVar[frozenset[str]] = frozenset()
+    peers: "list[LinkedValue]"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        if name in self.SHARED_FIELDS:
+            for peer in getattr(self, "peers", ()):
+                object.__setattr__(peer, name, value)
 
 
 @dataclass(slots=True, kw_only=True)
-class TenantPerson:
-    """One person of the tenant."""
+class Department:
+    """One department of the tenant."""
+
+    department_id: str  # chosen by the tenant
+    name: str  # in Chinese
+    en_name: str = ""  # in English
+    parent_id: str = ROOT_DEPARTMENT  # department_id of the department above
+    leader_union_id: str = ""  # union_id of its leader, "" without one
+
+    @property
+    def open_department_id(self) -> str:
+        """The id that Feishu chose, the same for all apps."""
+        return f"od-{self.department_id}"
+
+
+@dataclass(slots=True, kw_only=True)
+class TenantPerson(LinkedValue):
+    """One person of the tenant, as one app sees them."""
+
+    SHARED_FIELDS: ClassVar[frozenset[str]] = frozenset(
+        {"user_id", "name", "en_name", "email", "mobile", "resigned_code", "department_ids"}
+    )
 
     open_id: str  # id for this app
     union_id: str  # id for all apps of one developer
@@ -53,19 +95,38 @@ class TenantPerson:
     chat_id: str  # of the direct chat with the bot
     status: PersonStatus = PersonStatus.ACTIVE  # whether the bot can reach the person
     resigned_code: int = 230029  # error code for `resigned`; Feishu answers 230029 or 230013
+    department_ids: tuple[str, ...] = ()  # of the departments that contain the person, the main one first
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Somebody who resigns does so for all apps. The other states concern one app."""
+        before: object = getattr(self, "status", None)
+        is_for_all = name == "status" and PersonStatus.RESIGNED in (value, before)
+        LinkedValue.__setattr__(self, name, value)
+        if is_for_all:
+            for peer in getattr(self, "peers", ()):
+                object.__setattr__(peer, name, value)
 
 
 @dataclass(slots=True, kw_only=True)
-class Group:
-    """One group chat."""
+class Group(LinkedValue):
+    """One group chat, as one app sees it."""
+
+    SHARED_FIELDS: ClassVar[frozenset[str]] = frozenset({"name", "en_name", "dissolved"})
 
     chat_id: str  # starts with oc_
     name: str  # as shown to members
-    members: list[str]  # open_ids
+    members: MutableSequence[str]  # open_ids
     en_name: str = ""  # shown by the page in English; Feishu has one name only
     has_bot: bool = True  # the bot is a member
     muted: bool = False  # the bot is not allowed to send
     dissolved: bool = False  # the group was deleted
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """New members are those of the group for all apps."""
+        if name == "members" and hasattr(self, "peers") and isinstance(value, Iterable):
+            self.members[:] = [str(open_id) for open_id in value]
+        else:
+            LinkedValue.__setattr__(self, name, value)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,11 +176,22 @@ class RequestRecord:
 
 
 class Tenant:
-    """The tenant. Use it from the event loop of the server only, and call `bump_revision` after each change."""
+    """The tenant as one app sees it. World links the tenants of apps that belong to the same one.
 
-    def __init__(self, settings: SandboxSettings) -> None:
+    Use it from the event loop of the server only, and call `bump_revision` after each change.
+    """
+
+    def __init__(
+        self, settings: SandboxSettings, *, clock: SandboxClock | None = None, is_first: bool = True
+    ) -> None:
+        """clock: that of the sandbox, None to create it. is_first: whether this is the first app of the sandbox."""
         self.settings = settings
-        self.clock = SandboxClock(settings.clock, settings.clock_file)
+        digest = hashlib.sha256(settings.app_id.encode()).hexdigest()
+        self.id_suffix = "" if is_first else f"_{digest[:6]}"
+        """The end of the ids that an app has for people, "" for the first app."""
+        self._first_account = FIRST_ACCOUNT if is_first else FIRST_ACCOUNT + int(digest[:6], 16) * 1000
+        self.clock = clock or SandboxClock(settings.clock, settings.clock_file)
+        self.departments: dict[str, Department] = {}  # the same object for all apps of the tenant
         self.people: dict[str, TenantPerson] = {}
         self.groups: dict[str, Group] = {}
         self.accounts: dict[str, Account] = {}
@@ -134,6 +206,7 @@ class Tenant:
         )  # by method and path: calls that the stand-in does not know
         self.revision = 0
         self.watchers: list[Callable[[int], None]] = []
+        self.other_apps: Iterable[Tenant] = ()  # the other apps of the sandbox, of this and of other tenants
         self.stopping = asyncio.Event()
 
     @property
@@ -158,7 +231,9 @@ class Tenant:
     def is_foreign(self, open_id: str) -> bool:
         """Whether the open_id belongs to another app."""
         fault = self.console.find_fault("setup:foreign_operator")
-        return open_id in self.settings.foreign_open_ids or bool(fault and fault["open_id"] == open_id)
+        if open_id in self.settings.foreign_open_ids or (fault and fault["open_id"] == open_id):
+            return True
+        return open_id not in self.people and any(open_id in other.people for other in self.other_apps)
 
     def is_available_to(self, person: TenantPerson) -> bool:
         """Whether the person is in the availability range of the app."""
@@ -184,25 +259,33 @@ class Tenant:
         """The person of a direct chat, None for other chats."""
         return next((person for person in self.people.values() if person.chat_id == chat_id), None)
 
+    @property
+    def bot_open_id(self) -> str:
+        """The open_id of the bot."""
+        return f"ou_sandbox_bot{self.id_suffix}"
+
     def add_person(self, key: str, *, name: str, en_name: str) -> TenantPerson:
         """Adds a person with ids, addresses and a direct chat derived from `key`."""
         number = len(self.people) + 1
         person = TenantPerson(
-            open_id=f"ou_sandbox_{key}",
+            open_id=f"ou_sandbox_{key}{self.id_suffix}",
             union_id=f"on_sandbox_{key}",
             user_id=f"sandbox_{key}",
             name=name,
             en_name=en_name,
             email=f"{key.replace('_', '.')}@sandbox.example",
             mobile=f"+861380000{number:04d}",
-            chat_id=f"oc_sandbox_p2p_{key}",
+            chat_id=f"oc_sandbox_p2p_{key}{self.id_suffix}",
         )
         self.people[person.open_id] = person
         return person
 
     def add_account(self, open_id: str) -> Account:
         """Adds an account without a balance for a person."""
-        account = Account(account_id=str(7_000_000_000_000_000_001 + len(self.accounts)), open_id=open_id)
+        number = self._first_account + len(self.accounts)
+        while str(number) in self.accounts:  # after one was deleted
+            number += 1
+        account = Account(account_id=str(number), open_id=open_id)
         self.accounts[account.account_id] = account
         return account
 
@@ -235,8 +318,15 @@ def new_id(prefix: str) -> str:
 def build_sample_tenant(settings: SandboxSettings) -> Tenant:
     """The tenant that a fresh sandbox starts with: four people, two groups, and `extra_accounts` for load."""
     tenant = Tenant(settings)
+    tenant.departments["sample"] = Department(
+        department_id="sample",
+        name="示例部门",
+        en_name="Sample department",
+        leader_union_id="on_sandbox_chen",
+    )
     for key, name, en_name, points, cash in SAMPLE_PEOPLE:
         person = tenant.add_person(key, name=name, en_name=en_name)
+        person.department_ids = ("sample",)
         if settings.fresh:
             continue
         account = tenant.add_account(person.open_id)

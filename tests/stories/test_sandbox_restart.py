@@ -13,11 +13,23 @@ from support.waiting import wait_until
 LIN_CHAT, LIN_ACCOUNT = "oc_sandbox_p2p_lin", "7000000000000000001"
 RECONCILED = "/open-apis/hire/v1/referral_account/get_account_assets"
 
-LISTS = ("people", "groups", "accounts", "messages", "images", "events", "orders", "payouts")
+APP = {
+    "app_id": "cli_5a4db0c05a4db0c0",
+    "app_secret": "sandbox-secret",
+    "name": "Sample",
+    "tenant_key": "sandbox-tenant",
+}
+LISTS = ("departments", "people", "groups", "accounts", "messages", "images", "events", "orders", "payouts")
 EMPTY_SIDE = json.dumps(
-    {"format": 2, "clock": {"ahead_seconds": 0, "skipped_seconds": 0}, "last_modify_ms": 0, "uuids": {}}
-    | {"files": {}, "on_hold": False, "console": {"draft": {}, "published": {}}}
-    | {name: [] for name in LISTS}
+    {
+        "format": 3,
+        "clock": {"ahead_seconds": 0, "skipped_seconds": 0},
+        "apps": [
+            {"app": APP, "last_modify_ms": 0, "uuids": {}, "files": {}, "on_hold": False}
+            | {"console": {"draft": {}, "published": {}}}
+            | {name: [] for name in LISTS}
+        ],
+    }
 )
 
 

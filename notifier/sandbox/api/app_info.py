@@ -29,10 +29,10 @@ class AppInfoApi:
         return {
             "bot": {
                 "activate_status": self._tenant.console.activate_status,
-                "app_name": "Referral notifier (sandbox)",
+                "app_name": self._tenant.settings.app_name,
                 "avatar_url": "https://open.feishu.cn/avatar/sandbox.png",
                 "ip_white_list": [],
-                "open_id": "ou_sandbox_bot",
+                "open_id": self._tenant.bot_open_id,
             }
         }
 

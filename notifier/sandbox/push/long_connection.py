@@ -161,6 +161,10 @@ class LongConnection:
             self._running_faults.count_hit(fault)
         return web.json_response({"code": 0, "msg": "", "data": data})
 
+    def has_ticket(self, ticket: str) -> bool:
+        """Whether this ticket was issued to this app and is not used yet."""
+        return ticket in self._tickets
+
     def _client_config(self) -> JsonObject:
         config = self._settings.client_config.to_wire()
         for fault in self._running_faults.running("finite_reconnect_count"):
