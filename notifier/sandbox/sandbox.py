@@ -98,6 +98,16 @@ class Sandbox:
         self.tenant.clock.on_move.remove(self._on_clock_moved)
         self.connection.disconnect_all()
 
+    def forget_lost_chats(self) -> None:
+        """Removes the messages of private chats and groups that do not exist any more."""
+        chats = {*self.tenant.groups, *(person.chat_id for person in self.tenant.people.values())}
+        lost = [key for key, message in self.tenant.messages.items() if message.chat_id not in chats]
+        for key in lost:
+            del self.tenant.messages[key]
+        self.messages.uuids = {
+            uuid: sent for uuid, sent in self.messages.uuids.items() if sent[1] in self.tenant.messages
+        }
+
     def owns_token(self, token: str) -> bool:
         """Whether an access token was issued to this app."""
         return self.tokens.has_issued(token)

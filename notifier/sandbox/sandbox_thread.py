@@ -15,7 +15,7 @@ from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.world.world import World
+from notifier.sandbox.world.world import BadWorldError, World
 
 _T = TypeVar("_T")
 START_SECONDS = 20.0
@@ -61,8 +61,8 @@ class SandboxThread:
     def start(self) -> Self:
         """Starts the sandbox and waits until `url` is set.
 
-        Raises OSError for a port in use, BadPayoutError, BadWebhookError and BadStateFileError for a wrong
-        setting.
+        Raises OSError for a port in use, BadPayoutError, BadWebhookError, BadStateFileError and BadWorldError for a
+        wrong setting.
         """
         started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="feishu-box", daemon=True)
@@ -161,6 +161,7 @@ class SandboxThread:
             BadPayoutError,
             BadWebhookError,
             BadStateFileError,
+            BadWorldError,
         ) as error:  # the port is in use, or a setting is invalid
             if started.done():
                 raise

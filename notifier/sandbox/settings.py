@@ -124,6 +124,8 @@ class SandboxSettings:
     """File that gets the number of seconds the clock is ahead, for a process that follows it; "" for no file."""
     operators: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """open_ids of the operators by chat_id, for the page to name them. The app decides who may withdraw."""
+    world_file: str = ""
+    """YAML file with the world to start with, "" for the sample people. A kept state goes first."""
     state_file: str = ""
     """File that keeps Feishu's side for a later run, see saved_state.py; "" to forget it at the end."""
     digest_command: tuple[str, ...] = ()

@@ -193,6 +193,7 @@ class Tenant:
         self.clock = clock or SandboxClock(settings.clock, settings.clock_file)
         self.departments: dict[str, Department] = {}  # the same object for all apps of the tenant
         self.people: dict[str, TenantPerson] = {}
+        self._people_added = 0
         self.groups: dict[str, Group] = {}
         self.accounts: dict[str, Account] = {}
         self.messages: dict[str, Message] = {}
@@ -266,26 +267,40 @@ class Tenant:
 
     def add_person(self, key: str, *, name: str, en_name: str) -> TenantPerson:
         """Adds a person with ids, addresses and a direct chat derived from `key`."""
-        number = len(self.people) + 1
+        number = self._people_added = max(self._people_added, len(self.people)) + 1
         person = TenantPerson(
             open_id=f"ou_sandbox_{key}{self.id_suffix}",
             union_id=f"on_sandbox_{key}",
-            user_id=f"sandbox_{key}",
             name=name,
             en_name=en_name,
-            email=f"{key.replace('_', '.')}@sandbox.example",
+            user_id=self.derive_user_id(key),
+            email=self.derive_email(key),
             mobile=f"+861380000{number:04d}",
             chat_id=f"oc_sandbox_p2p_{key}{self.id_suffix}",
         )
         self.people[person.open_id] = person
         return person
 
-    def add_account(self, open_id: str) -> Account:
-        """Adds an account without a balance for a person."""
+    @staticmethod
+    def derive_user_id(key: str) -> str:
+        """The user_id that `add_person` gives."""
+        return f"sandbox_{key}"
+
+    @staticmethod
+    def derive_email(key: str) -> str:
+        """The e-mail address that `add_person` gives."""
+        return f"{key.replace('_', '.')}@sandbox.example"
+
+    def next_account_id(self) -> str:
+        """An account_id that is not used."""
         number = self._first_account + len(self.accounts)
         while str(number) in self.accounts:  # after one was deleted
             number += 1
-        account = Account(account_id=str(number), open_id=open_id)
+        return str(number)
+
+    def add_account(self, open_id: str) -> Account:
+        """Adds an account without a balance for a person."""
+        account = Account(account_id=self.next_account_id(), open_id=open_id)
         self.accounts[account.account_id] = account
         return account
 

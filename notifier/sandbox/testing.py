@@ -24,16 +24,16 @@ class FeishuBox(SandboxThread):
     @property
     def app_id(self) -> str:
         """The app id that the app under test must use."""
-        return self._app_id or self.settings.app_id
+        if self._world is None:
+            return self.settings.app_id
+        return self._read(lambda sandbox: sandbox.settings.app_id)
 
     @property
     def app_secret(self) -> str:
         """The app secret that the app under test must use."""
-        return (
-            self._read(lambda sandbox: sandbox.settings.app_secret)
-            if self._app_id
-            else self.settings.app_secret
-        )
+        if self._world is None:
+            return self.settings.app_secret
+        return self._read(lambda sandbox: sandbox.settings.app_secret)
 
     def add_app(self, app: AppIdentity) -> Self:
         """Adds an app, in a tenant that exists or in a new one. Returns the calls about it, as `for_app` does."""

@@ -63,7 +63,6 @@ class ControlApi:
             ("/release", self.release),
             ("/hold", self.hold),
             ("/clicks", self.click),
-            ("/people", self.create_person),
             ("/people/{open_id}", self.set_person),
             ("/groups/{chat_id}", self.set_group),
             ("/accounts/{account_id}", self.set_account),
@@ -212,17 +211,6 @@ class ControlApi:
         return await self._sandbox.clicks.click(
             message_id=str(message_id), open_id=str(open_id), action=action
         )
-
-    def create_person(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """Adds a person with an account. Only "name" is required."""
-        name = body.get("name")
-        if not isinstance(name, str) or not name.strip():
-            raise BadRequestError('"name" is required')
-        person = self._tenant.add_person(
-            f"added_{len(self._tenant.people) + 1}", name=name, en_name=str(body.get("en_name") or name)
-        )
-        account = self._tenant.add_account(person.open_id)
-        return {"person": person_json(person), "account": account_json(account)}
 
     def set_person(self, request: web.Request, body: JsonObject) -> JsonObject:
         """Sets the status of a person."""

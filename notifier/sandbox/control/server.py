@@ -13,6 +13,7 @@ from notifier.sandbox.control.app_routing import SANDBOX, AppRoutes
 from notifier.sandbox.control.middleware import add_log_id_header, build_middlewares
 from notifier.sandbox.control.page_api import ControlApi
 from notifier.sandbox.control.stream import stream
+from notifier.sandbox.control.world_api import WorldApi
 from notifier.sandbox.push import long_connection
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.saved_state import StateFile
@@ -40,6 +41,7 @@ def build_app(world: World) -> web.Application:
     app.on_response_prepare.append(add_date_header)
     app.add_routes([*static_routes(), web.get("/", page_file)])
     app.add_routes(AppRoutes(world, app_routes).routes())
+    app.add_routes(WorldApi(world).routes())
     return app
 
 
@@ -91,11 +93,13 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[World, str]]
     """Serves while the block runs. Yields all apps and the URL.
 
     Raises OSError when the port is not available, BadPayoutError and BadWebhookError for a wrong setting,
-    BadStateFileError for a state file that cannot be read.
+    BadStateFileError for a state file that cannot be read, BadWorldError for a wrong world file.
     """
     world = World(settings)
     state_file = StateFile(Path(settings.state_file), world) if settings.state_file else None
     restored = state_file is not None and state_file.restore()
+    if settings.world_file and not restored:
+        _read_world(world, Path(settings.world_file))
     runner = web.AppRunner(build_app(world), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     site = web.TCPSite(runner, settings.host, settings.port)
@@ -122,6 +126,14 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[World, str]]
         await runner.cleanup()
         if state_file is not None:
             state_file.save()
+
+
+def _read_world(world: World, path: Path) -> None:
+    """Imported here, because the checks of a world file take a part of the time to start."""
+    from notifier.sandbox.world.contents import apply_world  # noqa: PLC0415 - see above
+    from notifier.sandbox.world.world_file import read_world_file  # noqa: PLC0415 - see above
+
+    apply_world(world, read_world_file(path))
 
 
 async def serve(

@@ -24,6 +24,14 @@ class UnknownAppError(ValueError):
     """There is no such app. The text is shown to the caller."""
 
 
+class BadWorldError(ValueError):
+    """Data that is not a world, or a change that is not possible. One line per fault, shown to the user."""
+
+
+class NotInWorldError(BadWorldError):
+    """What is to be changed does not exist."""
+
+
 class World:
     """All apps by app_id. The first one answers requests that name no app.
 
