@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from notifier.sandbox.control.server import serving
+from notifier.sandbox.control.tls import TlsUnavailableError
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import Sandbox
@@ -162,6 +163,7 @@ class SandboxThread:
             BadWebhookError,
             BadStateFileError,
             BadWorldError,
+            TlsUnavailableError,
         ) as error:  # the port is in use, or a setting is invalid
             if started.done():
                 raise

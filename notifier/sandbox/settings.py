@@ -126,6 +126,8 @@ class SandboxSettings:
     """open_ids of the operators by chat_id, for the page to name them. The app decides who may withdraw."""
     world_file: str = ""
     """YAML file with the world to start with, "" for the sample people. A kept state goes first."""
+    ca_file: str = ""
+    """Serve https, and write the certificate that clients trust to this file; "" for http."""
     state_file: str = ""
     """File that keeps Feishu's side for a later run, see saved_state.py; "" to forget it at the end."""
     digest_command: tuple[str, ...] = ()

@@ -85,16 +85,6 @@ def test_one_side_alone_is_refused_or_begins_anew(tmp_path: Path) -> None:
     assert "feishu-sandbox.json" in refused.output
 
 
-def test_the_stand_in_alone_keeps_its_side_too(tmp_path: Path) -> None:
-    words = ("--only-feishu", "--data", str(tmp_path))
-    with running_sandbox(tmp_path, *words) as sandbox:
-        add_cash(sandbox, "+1.00")
-        before = sandbox.state()["accounts"]
-    with running_sandbox(tmp_path, *words) as sandbox:
-        assert before == sandbox.state()["accounts"]
-    (tmp_path / "sandbox.log").unlink()  # it names the app secret, on purpose
-
-
 def test_the_terminal_shows_where_the_log_is_and_no_log(tmp_path: Path) -> None:
     with running_sandbox(tmp_path, "--data", str(tmp_path / "data")) as sandbox:
         wait_for_card(sandbox, "¥350.50")

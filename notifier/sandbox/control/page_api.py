@@ -95,7 +95,7 @@ class ControlApi:
 
     async def state(self, request: web.Request) -> web.Response:
         """The whole state as JSON, see snapshot.py."""
-        return web.json_response(build_state(self._sandbox, feishu_url=f"http://{request.host}"))
+        return web.json_response(build_state(self._sandbox, feishu_url=f"{request.scheme}://{request.host}"))
 
     async def list_call_faults(self, _request: web.Request) -> web.Response:
         """All rules for calls."""

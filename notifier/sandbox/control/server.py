@@ -13,6 +13,7 @@ from notifier.sandbox.control.app_routing import SANDBOX, AppRoutes
 from notifier.sandbox.control.middleware import add_log_id_header, build_middlewares
 from notifier.sandbox.control.page_api import ControlApi
 from notifier.sandbox.control.stream import stream
+from notifier.sandbox.control.tls import build_tls_context
 from notifier.sandbox.control.world_api import WorldApi
 from notifier.sandbox.push import long_connection
 from notifier.sandbox.sandbox import Sandbox
@@ -93,7 +94,8 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[World, str]]
     """Serves while the block runs. Yields all apps and the URL.
 
     Raises OSError when the port is not available, BadPayoutError and BadWebhookError for a wrong setting,
-    BadStateFileError for a state file that cannot be read, BadWorldError for a wrong world file.
+    BadStateFileError for a state file that cannot be read, BadWorldError for a wrong world file,
+    TlsUnavailableError without the extra for https.
     """
     world = World(settings)
     state_file = StateFile(Path(settings.state_file), world) if settings.state_file else None
@@ -102,7 +104,8 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[World, str]]
         _read_world(world, Path(settings.world_file))
     runner = web.AppRunner(build_app(world), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
-    site = web.TCPSite(runner, settings.host, settings.port)
+    tls = build_tls_context(Path(settings.ca_file)) if settings.ca_file else None
+    site = web.TCPSite(runner, settings.host, settings.port, ssl_context=tls)
     await site.start()
     port = runner.addresses[0][1]
     opening_events: list[str] = []
@@ -118,7 +121,7 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[World, str]]
         running.append(world.first.start_setup_faults(opening_events))
     background = asyncio.gather(*running)
     try:
-        yield world, f"http://{settings.host}:{port}"
+        yield world, f"{'https' if tls else 'http'}://{settings.host}:{port}"
     finally:
         background.cancel()
         await world.stop()

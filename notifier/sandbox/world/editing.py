@@ -153,9 +153,9 @@ class WorldEditor:
         if key not in [one["key"] for one in tenants]:
             tenants.append({"key": key, "apps": []})
         tenant = _find(tenants, "key", str(key))
-        given = {name: body[name] for name in ("name", "console") if name in body}
-        app_secret = body.get("app_secret") or new_secret("secret")
-        tenant["apps"].append({"app_id": app_id, "app_secret": app_secret, **given})
+        given: Entry = {name: body[name] for name in ("name", "console") if name in body}
+        given |= {"app_id": app_id, "app_secret": body.get("app_secret") or new_secret("secret")}
+        tenant["apps"].append(given)
         self._apply()
         return str(app_id)
 
