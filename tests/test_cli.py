@@ -93,13 +93,6 @@ UNKNOWN = DeliveryOutcome(
 # start-up
 
 
-def test_posting_to_a_notifier_that_is_not_started_makes_no_sense() -> None:
-    ran = CliRunner().invoke(cli, ["sandbox", "--only-feishu", "--webhook"])
-
-    assert 2 == ran.exit_code
-    assert "leave out --only-feishu" in ran.output
-
-
 @pytest.mark.parametrize(
     "words, banned",
     [

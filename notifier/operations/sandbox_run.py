@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 import sys
@@ -25,7 +24,8 @@ from notifier.operations.sandbox_config import (
 from notifier.runtime.lifecycle import stop_on_signals
 from notifier.sandbox.control.server import serve
 from notifier.sandbox.faults.catalogue import SETUP_FAULTS
-from notifier.sandbox.faults.running import BadFaultError, parse_fault
+from notifier.sandbox.faults.fault_text import parse_fault_text
+from notifier.sandbox.faults.running import BadFaultError
 from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.tenant import build_sample_tenant
@@ -51,34 +51,18 @@ def read_app_options(faults: Sequence[str], *, fresh: bool) -> AppOptions:
     tenant = build_sample_tenant(SandboxSettings(fresh=fresh))
     parsed: list[Mapping[str, object]] = []
     for text in faults:
-        name, *options = text.split(",")
-        request: dict[str, object] = {"fault_type": name}
-        for option in options:
-            key, _, value = option.partition("=")
-            request[key] = _read_value(value)
         try:
-            parse_fault(request, fault_id="", tenant=tenant)
+            parsed.append(parse_fault_text(text, tenant))
         except BadFaultError as error:
             raise ConfigError(
                 f"--fault {text}: {error}.", zh=f"--fault {text}：故障无效（“{error}”）。"
             ) from error
-        parsed.append(request)
     return AppOptions(is_fresh=fresh, faults=tuple(parsed))
-
-
-def _read_value(text: str) -> object:
-    """A number or true/false as such, anything else as text."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, bool | int | float) else text
 
 
 async def run_sandbox(
     *,
     port: int,
-    only_feishu: bool,
     webhook: bool,
     data: Path | None,
     app: AppOptions,
@@ -93,12 +77,9 @@ async def run_sandbox(
     stopped = asyncio.ensure_future(stop.wait())
     with contextlib.ExitStack() as stack:
         stack.enter_context(stop_on_signals(stop))
-        folder = None if only_feishu and data is None else stack.enter_context(_folder(data))
-        state_file = str(folder / STATE_FILE) if folder and data else ""
-        if only_feishu:
-            folder = None
-        if folder is not None:
-            _match_both_sides(folder)
+        folder = stack.enter_context(_folder(data))
+        state_file = str(folder / STATE_FILE) if data else ""
+        _match_both_sides(folder)
         settings = replace(
             _settings(port, folder, report_port, state_file, webhook=webhook),
             fresh=app.is_fresh,
@@ -131,11 +112,9 @@ def _match_both_sides(folder: Path) -> None:
 
 
 def _settings(
-    port: int, folder: Path | None, report_port: int, state_file: str, *, webhook: bool
+    port: int, folder: Path, report_port: int, state_file: str, *, webhook: bool
 ) -> SandboxSettings:
-    """Build the settings. folder: the notifier's data folder; None to run the sandbox alone."""
-    if folder is None:
-        return SandboxSettings(port=port, state_file=state_file)
+    """Build the settings. folder: the notifier's data folder."""
     config, clock = str(folder / CONFIG_FILE), str(folder / CLOCK_FILE)
     send_digest = ("digest", "send", "hr-daily", "--for", "today", "--again", "--config", config)
     return SandboxSettings(
@@ -152,7 +131,7 @@ def _settings(
 
 async def _until_stopped(
     settings: SandboxSettings,
-    folder: Path | None,
+    folder: Path,
     write_config: Callable[[Path, str, SandboxSettings], Path],
     serving: "asyncio.Future[None]",
     ready: "asyncio.Future[str]",
@@ -175,15 +154,11 @@ async def _until_stopped(
                     f"沙盒无法监听端口 {settings.port}（{serving.exception()}）。可试 --port 0。",
                 )
             )
-        if folder is None:
-            echo(_format_welcome(ready.result(), settings))
-            await _first_of(serving, stopped)
-        else:
-            config = write_config(folder, ready.result(), settings)
-            echo(_format_welcome(ready.result(), settings, config=config))
-            if settings.faults:
-                announcing = asyncio.ensure_future(_announce_faults(settings, config, faults_started, echo))
-            await _run_notifier(config, stopped)
+        config = write_config(folder, ready.result(), settings)
+        echo(_format_welcome(ready.result(), settings, config))
+        if settings.faults:
+            announcing = asyncio.ensure_future(_announce_faults(settings, config, faults_started, echo))
+        await _run_notifier(config, stopped)
     finally:
         ending = [each for each in (stopped, serving, announcing) if each is not None]
         for each in ending:
@@ -316,28 +291,19 @@ def _format_first_step(settings: SandboxSettings) -> str:
     )
 
 
-def _format_welcome(url: str, settings: SandboxSettings, *, config: Path | None = None) -> str:
+def _format_welcome(url: str, settings: SandboxSettings, config: Path) -> str:
     title = localized("The Feishu sandbox:", "飞书沙盒：")
-    lines = ["", f"  {title}  {url}", ""]
-    if config is None:
+    log = config.parent / LOG_FILE
+    lines = [
+        "",
+        f"  {title}  {url}",
+        "",
+        _format_first_step(settings),
+        localized(f"  The notifier is running; its log is {log}.", f"  服务正在运行，日志在 {log}。"),
+    ]
+    if settings.fresh or not _has_setup_fault(settings):
         lines += [
-            localized(
-                "  Point a bot at it (both official SDKs work unchanged):",
-                "  把机器人连接到它（两个官方 SDK 无需修改）：",
-            ),
-            f"    domain      {url}",
-            f"    app id      {settings.app_id}",
-            f"    app secret  {settings.app_secret}",
+            localized("  In another terminal:", "  在另一个终端运行："),
+            _format_command("doctor" if settings.fresh else "status", config),
         ]
-    else:
-        log = config.parent / LOG_FILE
-        lines.append(_format_first_step(settings))
-        lines.append(
-            localized(f"  The notifier is running; its log is {log}.", f"  服务正在运行，日志在 {log}。")
-        )
-        if settings.fresh or not _has_setup_fault(settings):
-            lines += [
-                localized("  In another terminal:", "  在另一个终端运行："),
-                _format_command("doctor" if settings.fresh else "status", config),
-            ]
     return "\n".join([*lines, "", localized("  Press Ctrl-C to stop.", "  按 Ctrl-C 停止。"), ""])

@@ -84,7 +84,7 @@ class AppConsole:
                 raise BadConsoleChangeError(
                     f"there is no setting {name!r}; settings: {', '.join(AppSettings.__slots__)}"
                 )
-            setattr(new, name, _checked(name, value))
+            setattr(new, name, checked_setting(name, value))
         chosen = [name for name in ("event_mode", "callback_mode") if getattr(new, name)]
         if any(getattr(self.draft, name) != getattr(new, name) for name in chosen) and not is_connected:
             raise BadConsoleChangeError(
@@ -171,7 +171,7 @@ class AppConsole:
         }
 
 
-def _checked(name: str, value: object) -> object:
+def checked_setting(name: str, value: object) -> object:
     """The value of a setting. Raises BadConsoleChangeError."""
     if name in ("scopes", "events", "callbacks"):
         if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):

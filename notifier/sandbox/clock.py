@@ -17,6 +17,7 @@ class SandboxClock:
         self._file = file
         self._ahead_seconds = 0.0
         self._skipped_seconds = 0.0
+        self.on_move: list[Callable[[], None]] = []  # called after each move
 
     def now(self) -> float:
         """Seconds since 1970."""
@@ -35,6 +36,8 @@ class SandboxClock:
         self._ahead_seconds += seconds
         self._skipped_seconds += max(0.0, seconds)
         self._write_file()
+        for call in list(self.on_move):
+            call()
 
     def restore(self, *, ahead_seconds: float, skipped_seconds: float) -> None:
         """Continues with the offsets of an earlier run."""

@@ -3,9 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 from notifier.sandbox import accounts
 from notifier.sandbox.api.app_info import AppInfoApi
@@ -43,7 +42,7 @@ from notifier.sandbox.push.long_connection import LongConnection
 from notifier.sandbox.push.pusher import Pusher
 from notifier.sandbox.push.webhook import WebhookPusher
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.tenant import USABLE, Account, build_sample_tenant
+from notifier.sandbox.tenant import USABLE, Account, Tenant, build_sample_tenant
 
 SEND_MODES = ("once", "twice", "copy", "reversed", "hold")
 EVENT_SCOPE = "hire:referral_account:readonly"
@@ -51,20 +50,18 @@ OPENING_SECONDS = 30
 """Longest wait for the app before the set-up errors start, in real time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedSnapshot:
-    """A saved state with its name. state: as of saved_state.copy_state."""
-
-    at_ms: int
-    state: Mapping[str, Any]
-
-
 class Sandbox:
-    """One tenant with one app. Create and use it inside the event loop of its server."""
+    """One app in its tenant. Create and use it inside the event loop of its server.
 
-    def __init__(self, settings: SandboxSettings) -> None:
-        self.settings = settings
-        self.tenant = build_sample_tenant(settings)
+    World holds those of all apps, and links the apps of one tenant.
+    """
+
+    def __init__(self, settings: SandboxSettings, tenant: Tenant | None = None) -> None:
+        """tenant: None for one with the sample people."""
+        self.settings = settings = replace(settings)
+        self.tenant = tenant or build_sample_tenant(settings)
+        self.tenant.settings = settings
+        self.tenant.clock.on_move.append(self._on_clock_moved)
         self.quota = Quota(self.tenant.clock, enforced=settings.quotas)
         self.tokens = Tokens(settings, self.tenant.clock)
         self.call_faults = CallFaults(self.tenant)
@@ -74,6 +71,7 @@ class Sandbox:
         self.pusher = Pusher(self.tenant, self.connection, self.webhook, self.running_faults)
         self.messages = MessageApi(self.tenant, self.quota)
         self.people = PeopleActions(self.tenant, self.messages.store, self.pusher.publish)
+        self.tenant.on_shared_message = self.people.receive_shared
         self.hire = ReferralAccountApi(self.tenant, self._push_balance_event)
         self.rewards = ExternalRewardApi(self.tenant, self._push_balance_event)
         self.payroll = Payroll(self.tenant)
@@ -81,8 +79,6 @@ class Sandbox:
         self.clicks = ClickSimulator(self.tenant, self.connection, self.webhook, self.messages)
         self.gateway = ApiGateway(self.tenant, self.tokens, self.quota)
         self.last_modify_ms = 0  # of the newest event, milliseconds since 1970
-        self.start_state: Mapping[str, Any] = {}  # for a reset; see control/snapshots_api.py
-        self.snapshots: dict[str, SavedSnapshot] = {}  # by name
         self.hidden_accounts: dict[str, Account] = {}  # by a running fault
         self._register_faults()
         self._register_setup_faults()
@@ -126,8 +122,35 @@ class Sandbox:
     def move_clock(self, seconds: float) -> None:
         """Moves the clock and starts the pushes that become due. A negative number postpones no push."""
         self.tenant.clock.advance(seconds)
+
+    def _on_clock_moved(self) -> None:
         self.pusher.wake()
         self.tenant.bump_revision()
+
+    async def run(self) -> None:
+        """Pushes events until the task is cancelled."""
+        await asyncio.gather(self.pusher.run(), self.wait_for_webhook())
+
+    def close(self) -> None:
+        """Ends all waiting calls and long connections."""
+        self.tenant.stopping.set()
+        self.tenant.bump_revision()  # waiting reads end
+        self.tenant.clock.on_move.remove(self._on_clock_moved)
+        self.connection.disconnect_all()
+
+    def forget_lost_chats(self) -> None:
+        """Removes the messages of private chats and groups that do not exist any more."""
+        chats = {*self.tenant.groups, *(person.chat_id for person in self.tenant.people.values())}
+        lost = [key for key, message in self.tenant.messages.items() if message.chat_id not in chats]
+        for key in lost:
+            del self.tenant.messages[key]
+        self.messages.uuids = {
+            uuid: sent for uuid, sent in self.messages.uuids.items() if sent[1] in self.tenant.messages
+        }
+
+    def owns_token(self, token: str) -> bool:
+        """Whether an access token was issued to this app."""
+        return self.tokens.has_issued(token)
 
     def _register_faults(self) -> None:
         """Registers the effects of faults that go beyond rules for calls."""

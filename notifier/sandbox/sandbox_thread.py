@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import copy
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -9,14 +10,40 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from notifier.sandbox.control.server import serving
+from notifier.sandbox.control.tls import TlsUnavailableError
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.world.world import BadWorldError, World
 
 _T = TypeVar("_T")
 START_SECONDS = 20.0
+
+
+class ChangeCounter:
+    """The number of changes so far, for threads that wait for the next one."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._number = 0
+
+    def read(self) -> int:
+        """The number of changes."""
+        with self._changed:
+            return self._number
+
+    def add(self) -> None:
+        """Counts a change."""
+        with self._changed:
+            self._number += 1
+            self._changed.notify_all()
+
+    def wait(self, seen: int, seconds: float) -> None:
+        """Waits until there are other changes than those `seen`, at most `seconds`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._number != seen, seconds)
 
 
 class SandboxThread:
@@ -25,18 +52,18 @@ class SandboxThread:
     def __init__(self, settings: SandboxSettings | None = None) -> None:
         self.settings = settings or SandboxSettings()
         self.url = ""
-        self._sandbox: Sandbox | None = None
+        self._world: World | None = None
+        self._app_id = ""  # of the app that the calls are about, "" for the first one
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread: threading.Thread | None = None
-        self._changed = threading.Condition()
-        self._revision = 0
+        self._changes = ChangeCounter()
 
     def start(self) -> Self:
         """Starts the sandbox and waits until `url` is set.
 
-        Raises OSError for a port in use, BadPayoutError, BadWebhookError and BadStateFileError for a wrong
-        setting.
+        Raises OSError for a port in use, BadPayoutError, BadWebhookError, BadStateFileError and BadWorldError for a
+        wrong setting.
         """
         started: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(started,), name="feishu-box", daemon=True)
@@ -69,16 +96,14 @@ class SandboxThread:
         """
         deadline = time.monotonic() + timeout
         while True:
-            with self._changed:
-                seen = self._revision
+            seen = self._changes.read()
             found = predicate()
             if found:
                 return found
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise TimeoutError(f"not within {timeout} s: {description}")
-            with self._changed:
-                self._changed.wait_for(lambda seen=seen: self._revision != seen, min(remaining, 0.1))  # type: ignore[misc]
+            self._changes.wait(seen, min(remaining, 0.1))
 
     async def wait_for_async(
         self, predicate: Callable[[], _T], description: str, within_seconds: float = 10
@@ -100,10 +125,33 @@ class SandboxThread:
 
         return self._await(in_loop)
 
+    def _call_world(self, operation: Callable[[World], _T]) -> _T:
+        async def in_loop(world: World) -> _T:
+            return operation(world)
+
+        return self._await_in_world(in_loop)
+
     def _await(self, operation: Callable[[Sandbox], Coroutine[Any, Any, _T]]) -> _T:
-        if self._loop is None or self._sandbox is None:
+        return self._await_in_world(lambda world: operation(world.sandbox(self._app_id)))
+
+    def _await_in_world(self, operation: Callable[[World], Coroutine[Any, Any, _T]]) -> _T:
+        async def in_loop(world: World) -> _T:
+            return await operation(world)
+
+        if self._loop is None or self._world is None:
             raise RuntimeError("the sandbox is not started")
-        return asyncio.run_coroutine_threadsafe(operation(self._sandbox), self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(in_loop(self._world), self._loop).result(60)
+
+    def for_app(self, app_id: str) -> Self:
+        """The same sandbox, with calls about another app. Raises UnknownAppError."""
+
+        async def check(world: World) -> None:
+            world.sandbox(app_id)
+
+        self._await_in_world(check)
+        box = copy.copy(self)
+        box._app_id = app_id  # noqa: SLF001 - of the same class
+        return box
 
     def _run(self, started: "concurrent.futures.Future[None]") -> None:
         asyncio.run(self._serve(started))
@@ -111,8 +159,8 @@ class SandboxThread:
     async def _serve(self, started: "concurrent.futures.Future[None]") -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         try:
-            async with serving(self.settings) as (self._sandbox, self.url):
-                self._sandbox.tenant.watchers.append(self._on_change)
+            async with serving(self.settings) as (self._world, self.url):
+                self._world.watchers.append(self._changes.add)
                 started.set_result(None)
                 await self._stop.wait()
         except (
@@ -120,12 +168,9 @@ class SandboxThread:
             BadPayoutError,
             BadWebhookError,
             BadStateFileError,
+            BadWorldError,
+            TlsUnavailableError,
         ) as error:  # the port is in use, or a setting is invalid
             if started.done():
                 raise
             started.set_exception(error)
-
-    def _on_change(self, revision: int) -> None:
-        with self._changed:
-            self._revision = revision
-            self._changed.notify_all()

@@ -20,8 +20,19 @@ from notifier.sandbox.app_console import AppSettings
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.payroll import ReceivedPayout
 from notifier.sandbox.push.events import EventRecord, Push
-from notifier.sandbox.sandbox import Sandbox, SavedSnapshot
-from notifier.sandbox.tenant import Account, Group, Mention, Message, PersonStatus, Reaction, TenantPerson
+from notifier.sandbox.sandbox import Sandbox
+from notifier.sandbox.tenant import (
+    Account,
+    Department,
+    Group,
+    Mention,
+    Message,
+    PersonStatus,
+    Reaction,
+    TenantPerson,
+)
+from notifier.sandbox.world.links import MemberList
+from notifier.sandbox.world.world import AppIdentity, SavedSnapshot, World
 
 _T = TypeVar("_T")
 FORMAT = 3
@@ -34,11 +45,11 @@ class BadStateFileError(ValueError):
 
 
 class StateFile:
-    """The file of one sandbox."""
+    """The file of one sandbox with all its apps."""
 
-    def __init__(self, path: Path, sandbox: Sandbox) -> None:
+    def __init__(self, path: Path, world: World) -> None:
         self._path = path
-        self._sandbox = sandbox
+        self._world = world
 
     def restore(self) -> bool:
         """Continues with the state of the file. False without a file. Raises BadStateFileError."""
@@ -51,9 +62,9 @@ class StateFile:
         try:
             if saved["format"] != FORMAT:
                 raise BadStateFileError(f"{self._path} was written by another version of the sandbox")
-            restore_state(self._sandbox, saved)
-            self._sandbox.snapshots = {
-                name: SavedSnapshot(**snapshot) for name, snapshot in saved.get("snapshots", {}).items()
+            restore_state(self._world, saved)
+            self._world.snapshots = {
+                name: SavedSnapshot(**snapshot) for name, snapshot in saved["snapshots"].items()
             }
         except (AttributeError, ArithmeticError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, BadStateFileError):
@@ -71,10 +82,7 @@ class StateFile:
         """Saves after each change, until the task is cancelled."""
         changed = asyncio.Event()
 
-        def watcher(_revision: int) -> None:
-            changed.set()
-
-        self._sandbox.tenant.watchers.append(watcher)
+        self._world.watchers.append(changed.set)
         while True:
             await changed.wait()
             await asyncio.sleep(DEBOUNCE_SECONDS)
@@ -82,7 +90,7 @@ class StateFile:
             await asyncio.to_thread(self._write, self._dump())
 
     def _dump(self) -> str:
-        return json.dumps({**dump_state(self._sandbox), "snapshots": self._sandbox.snapshots}, default=_plain)
+        return json.dumps({**dump_state(self._world), "snapshots": self._world.snapshots}, default=_plain)
 
     def _write(self, text: str) -> None:
         written = self._path.with_name(f"{self._path.name}.new")
@@ -91,13 +99,22 @@ class StateFile:
         written.replace(self._path)
 
 
-def dump_state(sandbox: Sandbox) -> dict[str, Any]:
+def dump_state(world: World) -> JsonObject:
     """Everything that `restore_state` needs. `copy_state` makes JSON of it that does not change any more."""
-    tenant, clock = sandbox.tenant, sandbox.tenant.clock
+    clock = world.first.tenant.clock
+    apps = zip(world.identities(), world.sandboxes.values(), strict=True)
     return {
         "format": FORMAT,
         "clock": {"ahead_seconds": clock.ahead_seconds, "skipped_seconds": clock.skipped_seconds},
+        "apps": [{"app": app, **_dump(sandbox)} for app, sandbox in apps],
+    }
+
+
+def _dump(sandbox: Sandbox) -> JsonObject:
+    tenant = sandbox.tenant
+    return {
         "last_modify_ms": sandbox.last_modify_ms,
+        "departments": list(tenant.departments.values()),
         "people": list(tenant.people.values()),
         "groups": list(tenant.groups.values()),
         "accounts": list({**sandbox.hidden_accounts, **tenant.accounts}.values()),
@@ -115,9 +132,9 @@ def dump_state(sandbox: Sandbox) -> dict[str, Any]:
     }
 
 
-def copy_state(sandbox: Sandbox) -> dict[str, Any]:
+def copy_state(world: World) -> dict[str, Any]:
     """The state as plain JSON values, which later changes of the sandbox do not reach."""
-    copied: dict[str, Any] = json.loads(json.dumps(dump_state(sandbox), default=_plain))
+    copied: dict[str, Any] = json.loads(json.dumps(dump_state(world), default=_plain))
     return copied
 
 
@@ -132,17 +149,29 @@ def _plain(value: object) -> object:
             return base64.b64encode(value).decode()
         case set() | frozenset():
             return sorted(value)
+        case MemberList():
+            return list(value)
     if is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     raise TypeError(f"{type(value).__name__} cannot be saved")
 
 
-def restore_state(sandbox: Sandbox, saved: dict[str, Any]) -> None:
-    """Replaces the state of the sandbox by that of `dump_state`, as JSON. Raises KeyError, TypeError and the like."""
+def restore_state(world: World, saved: dict[str, Any]) -> None:
+    """Replaces the state of all apps by that of `dump_state`, as JSON. Raises KeyError, TypeError and the like."""
+    world.set_apps([AppIdentity(**each["app"]) for each in saved["apps"]])
+    for sandbox, each in zip(world.sandboxes.values(), saved["apps"], strict=True):
+        _restore(sandbox, each)
+    world.first.tenant.clock.restore(**saved["clock"])
+    world.link()
+
+
+def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     tenant, pusher = sandbox.tenant, sandbox.pusher
-    tenant.clock.restore(**saved["clock"])
     sandbox.last_modify_ms = saved["last_modify_ms"]
-    tenant.people = _read(TenantPerson, saved["people"], key="open_id", status=PersonStatus)
+    tenant.departments = _read(Department, saved["departments"], key="department_id")
+    tenant.people = _read(
+        TenantPerson, saved["people"], key="open_id", status=PersonStatus, department_ids=tuple
+    )
     tenant.groups = _read(Group, saved["groups"], key="chat_id")
     tenant.accounts = _read(Account, saved["accounts"], key="account_id", cash=_amounts)
     tenant.messages = _read(Message, saved["messages"], key="message_id", **_MESSAGE_READERS)

@@ -75,15 +75,16 @@ class ClientConfig:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class SandboxSettings:
-    """All settings of the sandbox."""
+    """All settings of the sandbox. Each app has its own copy, whose secret and name can be changed at run time."""
 
     host: str = "127.0.0.1"  # address to listen on
     port: int = 0  # 0 for any free port
     app_id: str = "cli_5a4db0c05a4db0c0"
     """`cli_` and 16 hex digits: Feishu's Node SDK refuses any other form."""
     app_secret: str = "sandbox-secret"  # noqa: S105  # sample credential of a loopback server
+    app_name: str = "Referral notifier (sandbox)"  # name of the bot
     tenant_key: str = "sandbox-tenant"  # id of the tenant in events
     clock: Callable[[], float] = time.time  # seconds since 1970; FeishuBox.advance() adds to it
     opening_events: bool = False  # at start, push one event per account with its current balance
@@ -148,6 +149,10 @@ class SandboxSettings:
     """File that gets the number of seconds the clock is ahead, for a process that follows it; "" for no file."""
     operators: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """open_ids of the operators by chat_id, for the page to name them. The app decides who may withdraw."""
+    world_file: str = ""
+    """YAML file with the world to start with, "" for the sample people. A kept state goes first."""
+    ca_file: str = ""
+    """Serve https, and write the certificate that clients trust to this file; "" for http."""
     state_file: str = ""
     """File that keeps Feishu's side for a later run, see saved_state.py; "" to forget it at the end."""
     digest_command: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from decimal import Decimal
 from notifier.sandbox.api.hire import BookedOrder
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import APP_SENDER, BOT_NAME, Account, Message, Tenant, TenantPerson
+from notifier.sandbox.tenant import APP_SENDER, Account, Department, Group, Message, Tenant, TenantPerson
 
 EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
 WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200
@@ -28,19 +28,8 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "long_connection": sandbox.connection.to_json(),
         "running_faults": [fault.to_json() for fault in sandbox.running_faults.running()],
         "people": [person_json(person) for person in tenant.people.values()],
-        "groups": [
-            {
-                "chat_id": group.chat_id,
-                "name": group.name,
-                "en_name": group.en_name,
-                "operators": list(tenant.settings.operators.get(group.chat_id, ())),
-                "has_bot": group.has_bot,
-                "muted": group.muted,
-                "dissolved": group.dissolved,
-                "members": group.members,
-            }
-            for group in tenant.groups.values()
-        ],
+        "departments": [department_json(one, tenant) for one in tenant.departments.values()],
+        "groups": [group_json(group, tenant) for group in tenant.groups.values()],
         "accounts": [account_json(account) for account in tenant.accounts.values()],
         "chats": _chats(sandbox),
         "events": [
@@ -73,10 +62,42 @@ def person_json(person: TenantPerson) -> JsonObject:
     """A person as JSON."""
     return {
         "open_id": person.open_id,
+        "union_id": person.union_id,
+        "user_id": person.user_id,
+        "email": person.email,
+        "mobile": person.mobile,
+        "departments": list(person.department_ids),
         "name": person.name,
         "en_name": person.en_name,
         "status": person.status.value,
         "chat_id": person.chat_id,
+    }
+
+
+def group_json(group: Group, tenant: Tenant) -> JsonObject:
+    """A group as JSON, with the operators that the settings name."""
+    return {
+        "chat_id": group.chat_id,
+        "name": group.name,
+        "en_name": group.en_name,
+        "operators": list(tenant.settings.operators.get(group.chat_id, ())),
+        "has_bot": group.has_bot,
+        "muted": group.muted,
+        "dissolved": group.dissolved,
+        "members": list(group.members),
+    }
+
+
+def department_json(department: Department, tenant: Tenant) -> JsonObject:
+    """A department as JSON. leader: an open_id, "" without one."""
+    people = tenant.people.values()
+    leaders = [one.open_id for one in people if one.union_id == department.leader_union_id]
+    return {
+        "id": department.department_id,
+        "name": department.name,
+        "en_name": department.en_name,
+        "parent": department.parent_id,
+        "leader": leaders[0] if leaders else "",
     }
 
 
@@ -141,12 +162,17 @@ def message_json(message: Message, tenant: Tenant) -> JsonObject:
 
 
 def _sender(message: Message, tenant: Tenant) -> JsonObject:
-    person = tenant.people.get(message.sender_id)
+    sender_id = tenant.local_id(message.sender_id)
+    if message.sender_type == APP_SENDER:
+        apps = (tenant, *tenant.other_apps)
+        name = next((one.settings.app_name for one in apps if one.settings.app_id == sender_id), "")
+    else:
+        name = tenant.people[sender_id].name if sender_id in tenant.people else ""
     return {
-        "id": message.sender_id,
+        "id": sender_id,
         "id_type": "app_id" if message.sender_type == APP_SENDER else "open_id",
         "sender_type": message.sender_type,
-        "name": BOT_NAME if message.sender_type == APP_SENDER else person.name if person else "",
+        "name": name,
     }
 
 

@@ -1,14 +1,15 @@
 """The people, groups, accounts and messages of the simulated tenant. State only, no I/O except the clock file."""
 
 import asyncio
+import hashlib
 import itertools
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, MutableSequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from notifier.sandbox.app_console import AppConsole
 from notifier.sandbox.clock import SandboxClock
@@ -38,13 +39,52 @@ SAMPLE_PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
 
 USABLE, DEACTIVATED = 1, 2  # account status on the wire
 APP_SENDER, USER_SENDER = "app", "user"  # sender_type of a message on the wire
-BOT_OPEN_ID, BOT_NAME = "ou_sandbox_bot", "Referral notifier (sandbox)"
-"""The bot of the app as a member of chats."""
+ROOT_DEPARTMENT = "0"
+"""department_id of the company itself, which contains all departments."""
+FIRST_ACCOUNT = 7_000_000_000_000_000_001
+
+
+class LinkedValue:
+    """A person or group, of which each app of a tenant has its own object.
+
+    The fields of SHARED_FIELDS have one value in the tenant: setting one sets it in the objects of all apps. With one
+    app there is nothing to set elsewhere. world/links.py makes the objects of several apps known to each other.
+    """
+
+    __slots__ = ("peers",)
+    SHARED_FIELDS: ClassVar[frozenset[str]] = frozenset()
+    peers: "list[LinkedValue]"
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+        if name in self.SHARED_FIELDS:
+            for peer in getattr(self, "peers", ()):
+                object.__setattr__(peer, name, value)
 
 
 @dataclass(slots=True, kw_only=True)
-class TenantPerson:
-    """One person of the tenant."""
+class Department:
+    """One department of the tenant."""
+
+    department_id: str  # chosen by the tenant
+    name: str  # in Chinese
+    en_name: str = ""  # in English
+    parent_id: str = ROOT_DEPARTMENT  # department_id of the department above
+    leader_union_id: str = ""  # union_id of its leader, "" without one
+
+    @property
+    def open_department_id(self) -> str:
+        """The id that Feishu chose, the same for all apps."""
+        return f"od-{self.department_id}"
+
+
+@dataclass(slots=True, kw_only=True)
+class TenantPerson(LinkedValue):
+    """One person of the tenant, as one app sees them."""
+
+    SHARED_FIELDS: ClassVar[frozenset[str]] = frozenset(
+        {"user_id", "name", "en_name", "email", "mobile", "resigned_code", "department_ids"}
+    )
 
     open_id: str  # id for this app
     union_id: str  # id for all apps of one developer
@@ -56,19 +96,38 @@ class TenantPerson:
     chat_id: str  # of the direct chat with the bot
     status: PersonStatus = PersonStatus.ACTIVE  # whether the bot can reach the person
     resigned_code: int = 230029  # error code for `resigned`; Feishu answers 230029 or 230013
+    department_ids: tuple[str, ...] = ()  # of the departments that contain the person, the main one first
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Somebody who resigns does so for all apps. The other states concern one app."""
+        before: object = getattr(self, "status", None)
+        is_for_all = name == "status" and PersonStatus.RESIGNED in (value, before)
+        LinkedValue.__setattr__(self, name, value)
+        if is_for_all:
+            for peer in getattr(self, "peers", ()):
+                object.__setattr__(peer, name, value)
 
 
 @dataclass(slots=True, kw_only=True)
-class Group:
-    """One group chat."""
+class Group(LinkedValue):
+    """One group chat, as one app sees it."""
+
+    SHARED_FIELDS: ClassVar[frozenset[str]] = frozenset({"name", "en_name", "dissolved"})
 
     chat_id: str  # starts with oc_
     name: str  # as shown to members
-    members: list[str]  # open_ids
+    members: MutableSequence[str]  # open_ids
     en_name: str = ""  # shown by the page in English; Feishu has one name only
     has_bot: bool = True  # the bot is a member
     muted: bool = False  # the bot is not allowed to send
     dissolved: bool = False  # the group was deleted
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """New members are those of the group for all apps."""
+        if name == "members" and hasattr(self, "peers") and isinstance(value, Iterable):
+            self.members[:] = [str(open_id) for open_id in value]
+        else:
+            LinkedValue.__setattr__(self, name, value)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -88,7 +147,7 @@ class Mention:
     """A person or bot that a message mentions."""
 
     key: str  # the placeholder in the text, such as @_user_1
-    open_id: str  # of the person, or BOT_OPEN_ID
+    open_id: str  # of the person, or of the bot
     name: str  # as shown in the text
 
 
@@ -174,15 +233,30 @@ MAX_EXCHANGES, MAX_KEPT_BYTES = 500, 64 * 1024
 
 
 class Tenant:
-    """The tenant. Use it from the event loop of the server only, and call `bump_revision` after each change."""
+    """The tenant as one app sees it. World links the tenants of apps that belong to the same one.
 
-    def __init__(self, settings: SandboxSettings) -> None:
+    Use it from the event loop of the server only, and call `bump_revision` after each change.
+    """
+
+    def __init__(
+        self, settings: SandboxSettings, *, clock: SandboxClock | None = None, is_first: bool = True
+    ) -> None:
+        """clock: that of the sandbox, None to create it. is_first: whether this is the first app of the sandbox."""
         self.settings = settings
-        self.clock = SandboxClock(settings.clock, settings.clock_file)
+        digest = hashlib.sha256(settings.app_id.encode()).hexdigest()
+        self.id_suffix = "" if is_first else f"_{digest[:6]}"
+        """The end of the ids that an app has for people, "" for the first app."""
+        self._first_account = FIRST_ACCOUNT if is_first else FIRST_ACCOUNT + int(digest[:6], 16) * 1000
+        self.clock = clock or SandboxClock(settings.clock, settings.clock_file)
+        self.departments: dict[str, Department] = {}  # the same object for all apps of the tenant
         self.people: dict[str, TenantPerson] = {}
+        self._people_added = 0
         self.groups: dict[str, Group] = {}
         self.accounts: dict[str, Account] = {}
         self.messages: dict[str, Message] = {}
+        self.on_shared_message: Callable[[Message], None] = lambda _message: (
+            None
+        )  # for one that another app added
         self.files: dict[str, JsonObject] = {}
         self.images = set(settings.image_keys)  # keys of images that the app has uploaded
         self.console = AppConsole(
@@ -196,6 +270,7 @@ class Tenant:
         )  # by method and path: calls that the stand-in does not know
         self.revision = 0
         self.watchers: list[Callable[[int], None]] = []
+        self.other_apps: Iterable[Tenant] = ()  # the other apps of the sandbox, of this and of other tenants
         self.stopping = asyncio.Event()
 
     @property
@@ -225,7 +300,9 @@ class Tenant:
     def is_foreign(self, open_id: str) -> bool:
         """Whether the open_id belongs to another app."""
         fault = self.console.find_fault("setup:foreign_operator")
-        return open_id in self.settings.foreign_open_ids or bool(fault and fault["open_id"] == open_id)
+        if open_id in self.settings.foreign_open_ids or (fault and fault["open_id"] == open_id):
+            return True
+        return open_id not in self.people and any(open_id in other.people for other in self.other_apps)
 
     def is_available_to(self, person: TenantPerson) -> bool:
         """Whether the person is in the availability range of the app."""
@@ -265,25 +342,58 @@ class Tenant:
         person = self.people.get(open_id)
         return person is not None and person.chat_id == chat_id
 
+    def local_id(self, any_id: str) -> str:
+        """The open_id that this app has for a person whom another app of the tenant knows by this id; else the same."""
+        if any_id in self.people:
+            return any_id
+        for other in self.other_apps:
+            person = other.people.get(any_id)
+            if person is not None and other.settings.tenant_key == self.settings.tenant_key:
+                own = next((one for one in self.people.values() if one.union_id == person.union_id), None)
+                return any_id if own is None else own.open_id
+        return any_id
+
+    @property
+    def bot_open_id(self) -> str:
+        """The open_id of the bot."""
+        return f"ou_sandbox_bot{self.id_suffix}"
+
     def add_person(self, key: str, *, name: str, en_name: str) -> TenantPerson:
         """Adds a person with ids, addresses and a direct chat derived from `key`."""
-        number = len(self.people) + 1
+        number = self._people_added = max(self._people_added, len(self.people)) + 1
         person = TenantPerson(
-            open_id=f"ou_sandbox_{key}",
+            open_id=f"ou_sandbox_{key}{self.id_suffix}",
             union_id=f"on_sandbox_{key}",
-            user_id=f"sandbox_{key}",
             name=name,
             en_name=en_name,
-            email=f"{key.replace('_', '.')}@sandbox.example",
+            user_id=self.derive_user_id(key),
+            email=self.derive_email(key),
             mobile=f"+861380000{number:04d}",
-            chat_id=f"oc_sandbox_p2p_{key}",
+            chat_id=f"oc_sandbox_p2p_{key}{self.id_suffix}",
         )
         self.people[person.open_id] = person
         return person
 
+    @staticmethod
+    def derive_user_id(key: str) -> str:
+        """The user_id that `add_person` gives."""
+        return f"sandbox_{key}"
+
+    @staticmethod
+    def derive_email(key: str) -> str:
+        """The e-mail address that `add_person` gives."""
+        return f"{key.replace('_', '.')}@sandbox.example"
+
+    def next_account_id(self) -> str:
+        """An account_id that is not used."""
+        number = self._first_account + len(self.accounts)
+        while str(number) in self.accounts:  # after one was deleted
+            number += 1
+        return str(number)
+
     def add_account(self, open_id: str) -> Account:
         """Adds an account without a balance for a person."""
-        account = Account(account_id=str(7_000_000_000_000_000_001 + len(self.accounts)), open_id=open_id)
+        account = Account(account_id=self.next_account_id(), open_id=open_id)
         self.accounts[account.account_id] = account
         return account
 
@@ -316,8 +426,15 @@ def new_id(prefix: str) -> str:
 def build_sample_tenant(settings: SandboxSettings) -> Tenant:
     """The tenant that a fresh sandbox starts with: four people, two groups, and `extra_accounts` for load."""
     tenant = Tenant(settings)
+    tenant.departments["sample"] = Department(
+        department_id="sample",
+        name="示例部门",
+        en_name="Sample department",
+        leader_union_id="on_sandbox_chen",
+    )
     for key, name, en_name, points, cash in SAMPLE_PEOPLE:
         person = tenant.add_person(key, name=name, en_name=en_name)
+        person.department_ids = ("sample",)
         if settings.fresh:
             continue
         account = tenant.add_account(person.open_id)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from notifier.sandbox.accounts import parse_cash
 from notifier.sandbox.box.records import RecordsBox
@@ -10,6 +10,7 @@ from notifier.sandbox.people_box import PeopleBox
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.snapshot import account_json, build_state, message_json, withdrawal_json
 from notifier.sandbox.tenant import Group, PersonStatus
+from notifier.sandbox.world.world import AppIdentity, World
 
 Json = dict[str, Any]
 
@@ -24,12 +25,25 @@ class FeishuBox(PeopleBox, RecordsBox):
     @property
     def app_id(self) -> str:
         """The app id that the app under test must use."""
-        return self.settings.app_id
+        if self._world is None:
+            return self.settings.app_id
+        return self._read(lambda sandbox: sandbox.settings.app_id)
 
     @property
     def app_secret(self) -> str:
         """The app secret that the app under test must use."""
-        return self.settings.app_secret
+        if self._world is None:
+            return self.settings.app_secret
+        return self._read(lambda sandbox: sandbox.settings.app_secret)
+
+    def add_app(self, app: AppIdentity) -> Self:
+        """Adds an app, in a tenant that exists or in a new one. Returns the calls about it, as `for_app` does."""
+
+        async def add(world: World) -> None:
+            world.add_app(app)
+
+        self._await_in_world(add)
+        return self.for_app(app.app_id)
 
     def change_balance(
         self,

@@ -14,9 +14,9 @@ from notifier.sandbox.control.table.all_routes import list_routes
 from notifier.sandbox.control.table.entries import GROUPS
 from notifier.sandbox.control.table.openapi import placeholders, write_page
 from notifier.sandbox.control.table.schemas import SCHEMAS
-from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
+from notifier.sandbox.world.world import World
 from sandbox.clients import Reply, call, card, send
 from support.control_schema import check_schema, set_description
 
@@ -38,7 +38,7 @@ def description(box: FeishuBox) -> Any:
 
 
 async def test_every_route_of_the_server_is_described(description: Any) -> None:
-    app = build_app(Sandbox(SandboxSettings()))
+    app = build_app(World(SandboxSettings()))
     served = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -242,6 +242,7 @@ def test_a_form_of_a_request_does_not_change_the_sandbox(box: FeishuBox) -> None
 
 
 async def test_the_page_lists_every_route() -> None:
-    tables = write_page(list_routes(Sandbox(SandboxSettings())), GROUPS)
+    world = World(SandboxSettings())
+    tables = write_page(list_routes(world.first, world), GROUPS)
 
     assert tables in PAGE.read_text(encoding="utf-8"), "see: python -m notifier.sandbox.control.table"

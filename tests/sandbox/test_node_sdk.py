@@ -50,9 +50,11 @@ def node_folder() -> Path:
 
 
 @contextmanager
-def sdk(box: FeishuBox, folder: Path, program: str = "client.js") -> Iterator["subprocess.Popen[str]"]:
+def sdk(
+    box: FeishuBox, folder: Path, program: str = "client.js", **variables: str
+) -> Iterator["subprocess.Popen[str]"]:
     command = ["node", program, box.url, box.app_id, box.app_secret]
-    environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **variables}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             box.wait_for(box.connections, "the SDK is connected", 60)
@@ -120,3 +122,14 @@ def test_the_node_channel_connects_and_uploads_bytes_without_a_name(node_folder:
         unknown = line(process)
         assert unknown.startswith("unknown 404 ")
         assert "GET /open-apis/calendar/v4/calendars" in unknown
+
+
+def test_the_node_sdk_connects_by_https(node_folder: Path, tmp_path: Path) -> None:
+    ca_file = str(tmp_path / "ca.pem")
+    with (
+        FeishuBox(SandboxSettings(ca_file=ca_file)) as box,
+        sdk(box, node_folder, NODE_EXTRA_CA_CERTS=ca_file) as process,
+    ):
+        (event_id,) = box.change_balance(LIN, points=3)
+        assert f"event {event_id} {LIN} 123 CNY 350.5" == line(process)
+        assert "sent 0" == line(process)

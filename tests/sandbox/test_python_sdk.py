@@ -1,5 +1,6 @@
 """The official Python SDK, unchanged, against the sandbox."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,10 +19,11 @@ SLOW_IMPORT_SECONDS = 90
 
 
 @contextmanager
-def sdk(box: FeishuBox) -> Iterator["subprocess.Popen[str]"]:
+def sdk(box: FeishuBox, **environment: str) -> Iterator["subprocess.Popen[str]"]:
     """The client in a process of its own: the SDK binds an event loop when it is imported, and cannot be stopped."""
     command = [sys.executable, str(CLIENT), box.url, box.app_id, box.app_secret]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    variables = {**os.environ, **environment}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as process:
         try:
             box.wait_for(box.connections, "the SDK is connected", SLOW_IMPORT_SECONDS)
             yield process
@@ -61,3 +63,16 @@ def test_the_python_sdk_receives_sends_clicks_and_comes_back(chunk_bytes: int) -
         (event_id,) = box.change_balance(LIN, points=1)
         box.wait_for(lambda: box.event(event_id)["state"] == "acknowledged", "the next ack has arrived")
         assert {} == box.refusals()
+
+
+def test_the_python_sdk_connects_by_https(tmp_path: Path) -> None:
+    """Its calls are made by requests, its long connection by websockets: each trusts by a variable of its own."""
+    ca_file = str(tmp_path / "ca.pem")
+    with (
+        FeishuBox(SandboxSettings(ca_file=ca_file)) as box,
+        sdk(box, SSL_CERT_FILE=ca_file, REQUESTS_CA_BUNDLE=ca_file) as process,
+    ):
+        assert box.url.startswith("https://")
+        (event_id,) = box.change_balance(LIN, points=3)
+        assert f"event {event_id} {LIN} 123 CNY 350.5" == line(process)
+        assert "sent 0" == line(process)

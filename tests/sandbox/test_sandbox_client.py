@@ -30,6 +30,7 @@ ONLY_IN_PROCESS = {
     "withdrawals": "the state has them",
     "payouts": "the state has them",
     "set_webhook": "the box returns the reason; over HTTP a failed check is a refused request",
+    "add_app": "POST /api/apps does the same",
     "add_people": "for tests of the sandbox itself",
     "add_group": "as above",
     "contact": "as above",

@@ -1,5 +1,6 @@
 """A sandbox with a state file continues where the one before it ended."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
+from notifier.sandbox.world.world import AppIdentity
 from sandbox.clients import api, card, listening, send
 
 LIN, LIN_ACCOUNT = "ou_sandbox_lin", "7000000000000000001"
@@ -116,3 +118,30 @@ def test_the_file_is_private_and_a_wrong_one_is_refused(settings: SandboxSetting
         with pytest.raises(BadStateFileError, match=r"feishu\.json"):
             FeishuBox(settings).start()
         assert wrong == path.read_text(), "it is not overwritten"
+
+
+def test_all_apps_continue_and_still_share_their_tenant(settings: SandboxSettings) -> None:
+    app = AppIdentity(
+        app_id="cli_1111111111111111",
+        app_secret="of the second app",
+        name="Second",
+        tenant_key="sandbox-tenant",
+    )
+    with FeishuBox(settings) as box:
+        second = box.add_app(app)
+        second.set_group("oc_sandbox_hr")
+        message_id = send(box, card(), to="oc_sandbox_hr").data["message_id"]
+        before = [without_logs(each) for each in (box, second)]
+
+    with FeishuBox(settings) as box:
+        second = box.for_app(app.app_id)
+        assert before == [without_logs(each) for each in (box, second)]
+        assert "of the second app" == second.app_secret
+        patched = api(
+            box, "PATCH", f"/im/v1/messages/{message_id}", {"content": json.dumps(card({"tag": "hr"}))}
+        )
+        assert 0 == patched.code
+        (seen,) = second.messages("oc_sandbox_hr")
+        assert [{"tag": "hr"}] == seen["content"]["body"]["elements"]
+        box.rename(LIN, name="林", en_name="Lin")
+        assert "林" in {one["name"] for one in second.state()["people"]}

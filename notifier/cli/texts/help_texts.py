@@ -120,7 +120,6 @@ HELP_ZH: Mapping[str, str] = {
         "启动飞书沙盒及其网页，以及一个连接沙盒的服务。"
     ),
     "0 for any free port.": "0 表示任意空闲端口。",
-    "Run only the sandbox, for your own bot.": "只启动沙盒，供自己的机器人使用。",
     "Send events and clicks by webhook, not over the long connection.": "用 webhook 推送事件和点击，不用长连接。",
     "Keep the notifier's database and Feishu's side here. Default: a temporary folder.": (
         "在此目录保存服务的数据库和飞书侧的数据。默认为临时目录。"

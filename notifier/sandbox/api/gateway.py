@@ -4,7 +4,7 @@ Each module lists its calls as `Api` values. The gateway makes HTTP routes of th
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import BodyPartReader, web
@@ -19,6 +19,8 @@ UNKNOWN_CALL = 404
 """`code` of the answer to a call that the stand-in does not know."""
 MAX_PART_BYTES = 31 * 1024 * 1024
 """More than the 30 MB of a file are not read."""
+CONTENT_FIELDS = ("content", "card")
+"""Members of a body that hold a message or card, whose ids are checked with it."""
 FILE_PARTS = ("file", "image")
 """Parts of a form that hold bytes."""
 
@@ -96,7 +98,9 @@ class ApiGateway:
                 self._tokens.check(request.headers.get("Authorization"))
                 self._check_app(api)
                 self._quota.consume_call(f"{api.method} {api.path}", api.limits)
-                data = api.answer(await _read_call(request))
+                call = await _read_call(request)
+                self._check_open_ids(call)
+                data = api.answer(call)
             except RefusedError as refused:
                 return self.refuse(request, refused)
             except RecursionError:
@@ -154,6 +158,12 @@ class ApiGateway:
         if api.bot_off_code is not None and not self._tenant.console.live.bot:
             raise RefusedError(api.bot_off_code)
 
+    def _check_open_ids(self, call: Call) -> None:
+        """Raises 99992361 for an open_id of another app, wherever the call has it but in a message or card."""
+        body = [value for name, value in call.body.items() if name not in CONTENT_FIELDS]
+        if any(self._tenant.is_foreign(one) for one in _texts([call.path, call.query_lists, body], depth=4)):
+            raise RefusedError(99992361)
+
     def _check_scopes(self, api: Api) -> None:
         if api.scopes and self._tenant.granted_scopes.isdisjoint(api.scopes):
             names = ", ".join(api.scopes)
@@ -168,6 +178,16 @@ class ApiGateway:
                     ]
                 },
             )
+
+
+def _texts(value: object, *, depth: int) -> Iterator[str]:
+    """The texts in a value that look like an open_id. depth: how many levels are searched."""
+    if isinstance(value, str):
+        if value.startswith("ou_"):
+            yield value
+    elif depth and isinstance(value, Mapping | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(each, depth=depth - 1)
 
 
 async def _read_call(request: web.Request) -> Call:

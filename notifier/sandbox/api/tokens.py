@@ -19,6 +19,7 @@ class Tokens:
         self._clock = clock
         self._expires_at: dict[str, float] = {}
         self._newest: str | None = None
+        self._issued: set[str] = set()
         self.app_disabled = False  # refuses every call
         self.secret_changed = False  # the app's secret is no longer valid
 
@@ -37,6 +38,7 @@ class Tokens:
             self._settings.token_renew_before_seconds, self._settings.token_lifetime_seconds
         ):
             self._newest = f"t-sandbox{secrets.token_hex(16)}"
+            self._issued.add(self._newest)
             self._expires_at[self._newest] = now + self._settings.token_lifetime_seconds
             left = self._settings.token_lifetime_seconds
         return {"tenant_access_token": self._newest, "expire": int(left)}
@@ -50,6 +52,10 @@ class Tokens:
             raise RefusedError(99991671)
         if self._expires_at.get(token, 0) <= self._clock.elapsed():
             raise RefusedError(99991663)
+
+    def has_issued(self, token: str) -> bool:
+        """Whether the token was issued to this app, also if it has expired since."""
+        return token in self._issued
 
     def expire_all(self) -> None:
         """Expires all tokens; the next call of `issue` makes a new one."""

@@ -45,20 +45,20 @@ class RecordsBox(SandboxThread, Reading):
 
     def reset(self) -> None:
         """Returns to the start world. Connections, tokens and snapshots stay; faults and logs end."""
-        self._call(lambda sandbox: Snapshots(sandbox).reset())
+        self._call_world(lambda world: Snapshots(world).reset())
 
     def take_snapshot(self, name: str) -> Json:
         """Keeps the state under a name. Returns name, at_ms, and the number of messages and events."""
-        return self._call(lambda sandbox: Snapshots(sandbox).take(name))
+        return self._call_world(lambda world: Snapshots(world).take(name))
 
     def snapshots(self) -> list[Json]:
         """All snapshots, oldest first."""
-        return self._read(lambda sandbox: Snapshots(sandbox).list())
+        return self._call_world(lambda world: Snapshots(world).list())
 
     def restore_snapshot(self, name: str) -> None:
         """Returns to a snapshot. Connections and tokens stay; faults and logs end."""
-        self._call(lambda sandbox: Snapshots(sandbox).restore(name))
+        self._call_world(lambda world: Snapshots(world).restore(name))
 
     def delete_snapshot(self, name: str) -> None:
         """Deletes a snapshot."""
-        self._call(lambda sandbox: Snapshots(sandbox).delete(name))
+        self._call_world(lambda world: Snapshots(world).delete(name))

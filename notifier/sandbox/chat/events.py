@@ -6,7 +6,6 @@ from notifier.sandbox.chat.messages import user_id_json
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.tenant import (
     APP_SENDER,
-    BOT_OPEN_ID,
     Group,
     Mention,
     Message,
@@ -43,12 +42,17 @@ def received_event(tenant: Tenant, message: Message, sender: TenantPerson) -> Js
     }
 
 
+def _mentioned_ids(tenant: Tenant, mention: Mention) -> JsonObject:
+    person = tenant.people.get(tenant.local_id(mention.open_id))
+    return {"open_id": mention.open_id} if person is None else user_id_json(tenant, person)
+
+
 def _mention(tenant: Tenant, mention: Mention) -> JsonObject:
-    is_bot = mention.open_id == BOT_OPEN_ID
+    is_bot = mention.open_id == tenant.bot_open_id
     ids = (
-        {"open_id": BOT_OPEN_ID, "union_id": "on_sandbox_bot", "user_id": ""}
+        {"open_id": tenant.bot_open_id, "union_id": f"on_sandbox_bot{tenant.id_suffix}", "user_id": ""}
         if is_bot
-        else user_id_json(tenant, tenant.people[mention.open_id])
+        else _mentioned_ids(tenant, mention)
     )
     return {
         "key": mention.key,

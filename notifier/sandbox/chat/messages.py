@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.tenant import (
     APP_SENDER,
-    BOT_NAME,
-    BOT_OPEN_ID,
     Mention,
     Message,
     Tenant,
@@ -94,8 +92,8 @@ def replace_mentions(tenant: Tenant, text: str) -> tuple[str, list[Mention]]:
 
 
 def _name_of(tenant: Tenant, any_id: str) -> tuple[str, str] | None:
-    if any_id == BOT_OPEN_ID:
-        return BOT_OPEN_ID, BOT_NAME
+    if any_id == tenant.bot_open_id:
+        return tenant.bot_open_id, tenant.settings.app_name
     for person in tenant.people.values():
         if any_id in (person.open_id, person.union_id, person.user_id):
             return person.open_id, person.name

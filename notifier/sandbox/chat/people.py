@@ -21,8 +21,6 @@ from notifier.sandbox.event_types import (
     PRIVATE_MESSAGE_SCOPES,
 )
 from notifier.sandbox.tenant import (
-    BOT_NAME,
-    BOT_OPEN_ID,
     USER_SENDER,
     Mention,
     Message,
@@ -87,6 +85,12 @@ class PeopleActions:
         self._store(message)
         return message, self._push_received(message, person)
 
+    def receive_shared(self, message: Message) -> None:
+        """Pushes the event of a message of a group that a person wrote through another app of the tenant."""
+        person = self._tenant.people.get(self._tenant.local_id(message.sender_id))
+        if message.sender_type == USER_SENDER and person is not None:
+            self._push_received(message, person)
+
     def press_menu(self, open_id: str, event_key: str) -> list[str]:
         """Chooses an item of the bot's menu in the private chat. Returns the ids of its events."""
         person = self._person(open_id)
@@ -100,7 +104,7 @@ class PeopleActions:
         """Recalls an own message. Returns the ids of its events."""
         person, message = self._person(open_id), self.message(message_id)
         age_ms = self._tenant.clock.now_ms() - message.create_time_ms
-        if message.sender_id != person.open_id:
+        if self._tenant.local_id(message.sender_id) != person.open_id:
             raise BadActionError("only the sender can recall a message")
         if message.recalled:
             raise BadActionError("the message was already recalled")
@@ -208,7 +212,11 @@ class PeopleActions:
             text = content.get("text")
             if not isinstance(text, str) or not text.strip():
                 raise BadActionError("a text must not be empty")
-            at_bot = f'<at user_id="{BOT_OPEN_ID}">{BOT_NAME}</at> ' if mention_bot else ""
+            at_bot = (
+                f'<at user_id="{self._tenant.bot_open_id}">{self._tenant.settings.app_name}</at> '
+                if mention_bot
+                else ""
+            )
             written, mentions = replace_mentions(self._tenant, at_bot + text)
             return {"text": written}, mentions
         if msg_type == "post":
@@ -222,7 +230,7 @@ class PeopleActions:
             raise BadActionError('a post must be {"title": "...", "content": [[{"tag": "text", ...}]]}')
         mentions: list[Mention] = []
         if mention_bot:
-            at_bot: JsonObject = {"tag": "at", "user_id": BOT_OPEN_ID}
+            at_bot: JsonObject = {"tag": "at", "user_id": self._tenant.bot_open_id}
             paragraphs = [[at_bot, *(paragraphs[0] if paragraphs else [])], *paragraphs[1:]]
         written = [[self._read_node(node, mentions) for node in one] for one in paragraphs]
         return {"title": str(content.get("title", "")), "content": written}, mentions
@@ -296,6 +304,6 @@ class PeopleActions:
         scopes: tuple[str, ...] = GROUP_MESSAGE_SCOPES
         if group is None:
             scopes = PRIVATE_MESSAGE_SCOPES
-        elif any(mention.open_id == BOT_OPEN_ID for mention in message.mentions):
+        elif any(mention.open_id == self._tenant.bot_open_id for mention in message.mentions):
             scopes = MENTION_SCOPES
         return self._publish(MESSAGE_RECEIVED, received_event(self._tenant, message, person), scopes)

@@ -1,5 +1,6 @@
 """HTTP calls of the client, with the standard library."""
 
+import copy
 import http.client
 import json
 import os
@@ -7,7 +8,7 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from typing import Any
+from typing import Any, Self
 
 Json = dict[str, Any]
 DEFAULT_URL = "http://127.0.0.1:8765"
@@ -38,10 +39,18 @@ class ControlConnection:
         self.url = (url or os.environ.get(URL_VARIABLE, "") or DEFAULT_URL).rstrip("/")
         if urllib.parse.urlsplit(self.url).scheme not in ("http", "https"):
             raise SandboxUnreachableError(f"{self.url} is not an http address")
+        self._app_id = ""  # of the app that the calls are about, "" for the first one
         self._opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}),  # the sandbox is on this machine
             urllib.request.HTTPSHandler(context=ssl_context),
         )
+
+    def for_app(self, app_id: str) -> Self:
+        """The same sandbox, with calls about another app. Raises SandboxClientError."""
+        other = copy.copy(self)
+        other._app_id = app_id  # noqa: SLF001 - of the same class
+        other._call("GET", "/clock")  # noqa: SLF001 - refused for an unknown app
+        return other
 
     def _call(
         self, method: str, path: str, body: Json | None = None, query: dict[str, str] | None = None
@@ -52,6 +61,8 @@ class ControlConnection:
     def _read(
         self, method: str, path: str, body: Json | None = None, query: dict[str, str] | None = None
     ) -> bytes:
+        if self._app_id:
+            query = {**(query or {}), "app": self._app_id}
         address = f"{self.url}/api{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
         request = urllib.request.Request(  # noqa: S310 - the scheme is checked above
             address,

@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from notifier.sandbox.control.app_routing import SANDBOX, choose_app
 from notifier.sandbox.error_codes import CODE, LOG_ID
 from notifier.sandbox.faults.call_faults import reset_connection, wait_while
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.tenant import MAX_KEPT_BYTES, Exchange, RequestRecord
+from notifier.sandbox.world.world import World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -20,7 +22,7 @@ OWN_PATHS = ("/api/", "/static/")
 """Paths of the sandbox itself. All others belong to the platform: faults apply to them, and they are logged."""
 
 
-def build_middlewares(sandbox: Sandbox) -> list[Middleware]:
+def build_middlewares(world: World) -> list[Middleware]:
     """All middlewares of the server, outermost first."""
 
     @web.middleware
@@ -35,6 +37,7 @@ def build_middlewares(sandbox: Sandbox) -> list[Middleware]:
     async def inject_faults_and_log(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path == "/" or request.path.startswith(OWN_PATHS):
             return await handler(request)
+        sandbox = request[SANDBOX]
         if sandbox.running_faults.running("black_hole"):
             return await _hold_until_network_is_back(sandbox, request)
         started = time.monotonic()
@@ -68,7 +71,7 @@ def build_middlewares(sandbox: Sandbox) -> list[Middleware]:
             tenant.bump_revision()
         return response
 
-    return [loopback_only, inject_faults_and_log]
+    return [loopback_only, choose_app(world), inject_faults_and_log]
 
 
 async def add_log_id_header(request: web.Request, response: web.StreamResponse) -> None:
@@ -82,7 +85,7 @@ async def _answer(sandbox: Sandbox, request: web.Request, handler: Handler) -> w
         return await handler(request)
 
     receive_id = None
-    if sandbox.call_faults.rules and request.content_type == "application/json" and request.can_read_body:
+    if sandbox.call_faults.rules and request.content_type == "application/json" and request.body_exists:
         try:
             body = await request.json()
         except ValueError:
@@ -100,7 +103,7 @@ async def _answer(sandbox: Sandbox, request: web.Request, handler: Handler) -> w
 
 async def _read_text_body(request: web.Request) -> bytes:
     """The body, for the log; the handler reads it again from memory. Empty for a form, which is read part by part."""
-    if not request.can_read_body or request.content_type.startswith("multipart/"):
+    if not request.body_exists or request.content_type.startswith("multipart/"):
         return b""
     return await request.read()
 

@@ -155,20 +155,6 @@ class ControlApi:
             message_id=str(message_id), open_id=str(open_id), action=action
         )
 
-    def create_person(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """Adds a person with an account. Only "name" is required."""
-        name = body.get("name")
-        if not isinstance(name, str) or not name.strip():
-            raise BadRequestError('"name" is required')
-        en_name = body.get("en_name", name)
-        if not isinstance(en_name, str):
-            raise BadRequestError('"en_name" must be text')
-        person = self._tenant.add_person(
-            f"added_{len(self._tenant.people) + 1}", name=name, en_name=en_name or name
-        )
-        account = self._tenant.add_account(person.open_id)
-        return {"person": person_json(person), "account": account_json(account)}
-
     def set_person(self, request: web.Request, body: JsonObject) -> JsonObject:
         """Sets the status of a person."""
         person = self._person(request.match_info["open_id"])

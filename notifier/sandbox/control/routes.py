@@ -16,6 +16,7 @@ from notifier.sandbox.faults.running import BadFaultError, UnknownFaultError
 from notifier.sandbox.payroll import BadPayoutError
 from notifier.sandbox.push.clicks import BadClickError
 from notifier.sandbox.push.webhook import BadWebhookError
+from notifier.sandbox.world.world import BadWorldError, NotInWorldError
 
 API = "/api"
 Schema = Mapping[str, Any]
@@ -43,9 +44,10 @@ CLIENT_ERRORS = (
     BadWebhookError,
     BadConsoleChangeError,
     BadActionError,
+    BadWorldError,
 )
 """Errors that are answered with HTTP 400 and their text."""
-NOT_FOUND_ERRORS = (NotFoundError, UnknownFaultError, MissingTargetError)
+NOT_FOUND_ERRORS = (NotFoundError, UnknownFaultError, MissingTargetError, NotInWorldError)
 """Errors that are answered with HTTP 404 and their text."""
 
 
@@ -63,6 +65,7 @@ class ControlRoute:
     query: Mapping[str, Schema] = field(default_factory=dict)  # of the query parameters, by name
     example: JsonObject | None = None  # a body that can be sent as it is
     content_type: str = "application/json"  # of the answer
+    reads_body: bool = False  # the handler reads the body, which may be no JSON
 
     @property
     def full_path(self) -> str:
@@ -80,13 +83,13 @@ class ControlRoute:
         except NOT_FOUND_ERRORS as error:
             return error_response(str(error), status=404)
         except CLIENT_ERRORS as error:
-            return error_response(str(error), status=400)
+            return error_response("; ".join(str(error).splitlines()), status=400)
         except RecursionError:
             return error_response("the body is nested too deeply", status=400)
         return web.json_response(answer) if isinstance(answer, dict) else answer
 
     async def _read_body(self, request: web.Request) -> JsonObject:
-        if self.body is None:
+        if self.body is None or self.reads_body:
             return {}
         try:
             text = await request.text()

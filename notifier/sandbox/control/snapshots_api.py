@@ -8,8 +8,8 @@ from aiohttp import web
 
 from notifier.sandbox.control.routes import BadRequestError, NotFoundError
 from notifier.sandbox.error_codes import JsonObject
-from notifier.sandbox.sandbox import Sandbox, SavedSnapshot
 from notifier.sandbox.saved_state import copy_state, restore_state
+from notifier.sandbox.world.world import SavedSnapshot, World
 
 MAX_SNAPSHOTS, MAX_NAME = 20, 64
 
@@ -23,32 +23,32 @@ class UnknownSnapshotError(NotFoundError):
 
 
 class Snapshots:
-    """Reset and named snapshots of a sandbox. Long connections and tokens stay valid; faults end."""
+    """Reset and named snapshots of all apps. Long connections and tokens stay valid; faults end."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, world: World) -> None:
+        self._world = world
 
     def reset(self) -> None:
         """Returns to the start world, and starts the faults of the settings again. Snapshots stay."""
-        self._return_to(self._sandbox.start_state)
-        self._sandbox.start_settings_faults()
+        self._return_to(self._world.start_state)
+        self._world.first.start_settings_faults()
 
     def take(self, name: str) -> JsonObject:
         """Keeps the state under a name, which replaces an older snapshot. Raises BadSnapshotError."""
         if not 0 < len(name) <= MAX_NAME or not all(one.isalnum() or one in "-_." for one in name):
             raise BadSnapshotError(f'"name" must be 1 to {MAX_NAME} letters, digits, "-", "_" or "."')
-        snapshots = self._sandbox.snapshots
+        snapshots = self._world.snapshots
         if name not in snapshots and len(snapshots) >= MAX_SNAPSHOTS:
             raise BadSnapshotError(f"there are {MAX_SNAPSHOTS} snapshots already: delete one first")
         snapshots[name] = SavedSnapshot(
-            at_ms=self._sandbox.tenant.clock.now_ms(), state=copy_state(self._sandbox)
+            at_ms=self._world.first.tenant.clock.now_ms(), state=copy_state(self._world)
         )
-        self._sandbox.tenant.bump_revision()
+        self._world.first.tenant.bump_revision()
         return _to_json(name, snapshots[name])
 
     def list(self) -> list[JsonObject]:
         """All snapshots, oldest first."""
-        return [_to_json(name, snapshot) for name, snapshot in self._sandbox.snapshots.items()]
+        return [_to_json(name, snapshot) for name, snapshot in self._world.snapshots.items()]
 
     def restore(self, name: str) -> JsonObject:
         """Returns to a snapshot. Raises UnknownSnapshotError."""
@@ -59,31 +59,35 @@ class Snapshots:
     def delete(self, name: str) -> None:
         """Deletes a snapshot. Raises UnknownSnapshotError."""
         self._get(name)
-        del self._sandbox.snapshots[name]
-        self._sandbox.tenant.bump_revision()
+        del self._world.snapshots[name]
+        self._world.first.tenant.bump_revision()
 
     def _get(self, name: str) -> SavedSnapshot:
-        if name not in self._sandbox.snapshots:
+        if name not in self._world.snapshots:
             raise UnknownSnapshotError(f"there is no snapshot {name!r}")
-        return self._sandbox.snapshots[name]
+        return self._world.snapshots[name]
 
     def _return_to(self, state: Mapping[str, Any]) -> None:
         """Balance events stay in order: none gets an earlier modify_time than those that the app knows already."""
-        sandbox = self._sandbox
-        sandbox.forget_run()
-        last_modify_ms = sandbox.last_modify_ms
-        restore_state(sandbox, deepcopy(dict(state)))
-        sandbox.last_modify_ms = max(last_modify_ms, sandbox.last_modify_ms)
-        sandbox.pusher.release_on_connect = bool(state["release_on_connect"])  # a client is connected already
-        sandbox.pusher.wake()
-        sandbox.tenant.bump_revision()
+        newest = {}
+        for app_id, sandbox in self._world.sandboxes.items():
+            sandbox.forget_run()
+            newest[app_id] = sandbox.last_modify_ms
+        restore_state(self._world, deepcopy(dict(state)))
+        for saved, (app_id, sandbox) in zip(state["apps"], self._world.sandboxes.items(), strict=True):
+            sandbox.last_modify_ms = max(newest.get(app_id, 0), sandbox.last_modify_ms)
+            sandbox.pusher.release_on_connect = bool(
+                saved["release_on_connect"]
+            )  # a client is connected already
+            sandbox.pusher.wake()
+            sandbox.tenant.bump_revision()
 
 
 class SnapshotApi:
     """The routes of reset and snapshots."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._snapshots = Snapshots(sandbox)
+    def __init__(self, world: World) -> None:
+        self._snapshots = Snapshots(world)
 
     def reset(self, _request: web.Request, _body: JsonObject) -> JsonObject:
         """Returns to the start world."""
@@ -112,5 +116,7 @@ class SnapshotApi:
 
 
 def _to_json(name: str, snapshot: SavedSnapshot) -> JsonObject:
-    messages, events = (len(snapshot.state[kind]) for kind in ("messages", "events"))
+    messages, events = (
+        sum(len(app[kind]) for app in snapshot.state["apps"]) for kind in ("messages", "events")
+    )
     return {"name": name, "at_ms": snapshot.at_ms, "messages": messages, "events": events}

@@ -155,11 +155,16 @@ class LongConnection:
         self._tickets[ticket] = self._tenant.clock.elapsed() + self._settings.ticket_seconds
         device = f"fpid=493&aid=552564&device_id={secrets.randbelow(10**18)}"
         query = f"{device}&access_key={new_secret('access-key')}"
-        url = f"ws://{request.host}{PATH}?{query}&service_id={SERVICE_ID}&ticket={ticket}"
+        scheme = "wss" if request.secure else "ws"
+        url = f"{scheme}://{request.host}{PATH}?{query}&service_id={SERVICE_ID}&ticket={ticket}"
         data = {"URL": url, "ClientConfig": self._client_config()}
         for fault in self._running_faults.running("finite_reconnect_count", "client_config"):
             self._running_faults.count_hit(fault)
         return web.json_response({"code": 0, "msg": "", "data": data})
+
+    def has_ticket(self, ticket: str) -> bool:
+        """Whether this ticket was issued to this app and is not used yet."""
+        return ticket in self._tickets
 
     def _client_config(self) -> JsonObject:
         config = self._settings.client_config.to_wire()

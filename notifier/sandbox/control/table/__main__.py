@@ -6,12 +6,13 @@ import sys
 from notifier.sandbox.control.table.all_routes import list_routes
 from notifier.sandbox.control.table.entries import GROUPS
 from notifier.sandbox.control.table.openapi import write_page
-from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import SandboxSettings
+from notifier.sandbox.world.world import World
 
 
 async def _write() -> str:
-    return write_page(list_routes(Sandbox(SandboxSettings())), GROUPS)
+    world = World(SandboxSettings())
+    return write_page(list_routes(world.first, world), GROUPS)
 
 
 if __name__ == "__main__":

@@ -18,23 +18,28 @@ from notifier.sandbox.control.table.entries import GROUPS, READ, get_route
 from notifier.sandbox.control.table.openapi import describe_routes
 from notifier.sandbox.control.table.operation_routes import call_fault_routes, fault_routes, time_routes
 from notifier.sandbox.control.table.tenant_routes import app_routes, payout_routes, world_routes
+from notifier.sandbox.control.table.world_routes import document_routes, editing_routes
+from notifier.sandbox.control.world_api import WorldApi
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
+from notifier.sandbox.world.world import World
 
 
-def list_routes(sandbox: Sandbox) -> list[ControlRoute]:
-    """All routes, bound to a sandbox, in the order of the description."""
+def list_routes(sandbox: Sandbox, world: World) -> list[ControlRoute]:
+    """All routes, bound to one app of a world, in the order of the description."""
     control = ControlApi(sandbox)
     routes = [
         *reading_routes(ReadingApi(sandbox), control, sandbox),
         *event_routes(control),
         *people_routes(PeopleApi(sandbox), control),
         *gesture_routes(PeopleApi(sandbox)),
+        *document_routes(WorldApi(sandbox, world)),
+        *editing_routes(WorldApi(sandbox, world)),
         *world_routes(control),
         *app_routes(control),
         *fault_routes(control),
         *call_fault_routes(control),
-        *time_routes(control, SnapshotApi(sandbox)),
+        *time_routes(control, SnapshotApi(world)),
         *payout_routes(control),
     ]
 

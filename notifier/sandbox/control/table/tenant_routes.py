@@ -18,15 +18,6 @@ def world_routes(control: ControlApi) -> list[ControlRoute]:
     return [
         post_route(
             WORLD,
-            "/people",
-            control.create_person,
-            "Adds a person with an account.",
-            s.struct({"person": s.ref("Person"), "account": s.ref("Account")}),
-            body=s.struct({"name": s.text(minLength=1), "en_name": s.text()}, optional="en_name"),
-            example={"name": "新人（示例）", "en_name": "New person (sample)"},
-        ),
-        post_route(
-            WORLD,
             "/people/{open_id}",
             control.set_person,
             "Sets whether the bot can reach a person.",
@@ -64,7 +55,14 @@ def app_routes(control: ControlApi) -> list[ControlRoute]:
         **dict.fromkeys(("bot", "availability", "contact_range"), s.flag()),
         **dict.fromkeys(("event_mode", "callback_mode"), mode),
     }
-    console = s.struct({"draft": s.OBJECT, "is_published": s.flag(), "has_unpublished_changes": s.flag()})
+    console = s.struct(
+        {
+            "draft": s.OBJECT,
+            "event_types": s.items(s.text(), "All that the sandbox can push."),
+            "is_published": s.flag(),
+            "has_unpublished_changes": s.flag(),
+        }
+    )
     return [
         post_route(
             APP,
