@@ -49,7 +49,9 @@ class WorldEditor:
         own_id = body.get("id") or self._free_id("added", [one["id"] for one in self._tenant["people"]])
         self._tenant["people"].append({"id": own_id})
         self._set_person(self._tenant["people"][-1], body)
-        if body.get("account", True) is not False:
+        if not isinstance(body.get("account", True), bool):
+            raise BadWorldError(f"account must be true or false, not {body['account']!r:.60}")
+        if body.get("account", True):
             self._app["accounts"].append({"person": own_id})
         self._apply()
         return open_ids_by_person(self._sandbox.tenant)[str(own_id)]
