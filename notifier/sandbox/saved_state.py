@@ -98,6 +98,7 @@ def _dump(sandbox: Sandbox) -> str:
         "uuids": sandbox.messages.uuids,
         "files": tenant.files,
         "images": tenant.images,
+        "image_bytes": tenant.image_bytes,
         "console": {"draft": tenant.console.draft, "published": tenant.console.published},
         "on_hold": sandbox.pusher.on_hold,
         "events": list(sandbox.pusher.records.values()),
@@ -135,6 +136,7 @@ def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     sandbox.messages.uuids = {uuid: (sent_at, sent) for uuid, (sent_at, sent) in saved["uuids"].items()}
     tenant.files = {key: _file(file) for key, file in saved["files"].items()}
     tenant.images = set(saved["images"])
+    tenant.image_bytes = {key: base64.b64decode(image) for key, image in saved["image_bytes"].items()}
     tenant.console.draft = _read_settings(saved["console"]["draft"])
     published = saved["console"]["published"]
     tenant.console.published = None if published is None else _read_settings(published)

@@ -35,7 +35,7 @@ from lark_oapi.api.im.v1 import (
 
 from notifier.sandbox.settings import DEFAULT_SCOPES, SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.clients import api, card, send, upload_form
+from sandbox.clients import api, call, card, send, upload_form
 
 LIN, CHEN, GROUP = "ou_sandbox_lin", "ou_sandbox_chen", "oc_sandbox_hr"
 LIN_CHAT, CHEN_CHAT = "oc_sandbox_p2p_lin", "oc_sandbox_p2p_chen"
@@ -460,6 +460,14 @@ def test_the_files_of_messages_are_downloaded(box: FeishuBox, client: Any) -> No
     ).data["file_key"]
     own = send(box, {"file_key": uploaded}, msg_type="file").data["message_id"]
     assert (b"hi", "a.txt") == (download(own, uploaded).file.read(), download(own, uploaded).file_name)
+    form = [("image_type", b"message", ""), ("image", b"GIF89a", '; filename="a.gif"')]
+    gif = upload_form(box, "images", form).data["image_key"]
+    own = send(box, {"image_key": gif}, msg_type="image").data["message_id"]
+    shown = call(box, "GET", f"/api/files/{gif}")
+    assert (b"GIF89a", "image/gif") == (
+        download(own, gif, "image").file.read(),
+        shown.headers["Content-Type"],
+    )
     codes = [download(message_id, uploaded).code, download(message_id, key, "image").code]
     codes += [download(message_id, key, "video").code, download(sent(box, card()), key).code]
     assert [234003, 234003, 234001, 234043] == codes

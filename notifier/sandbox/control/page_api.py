@@ -8,6 +8,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadBalanceChangeError, parse_cash
+from notifier.sandbox.api.files import image_type
 from notifier.sandbox.app_console import BadConsoleChangeError
 from notifier.sandbox.chat.people import BadActionError, MissingTargetError
 from notifier.sandbox.control.commands import CommandFailedError, run_command
@@ -325,7 +326,10 @@ class ControlApi:
             raise BadRequestError(str(error)) from error
 
     async def file(self, request: web.Request) -> web.Response:
-        """The content of an uploaded file, as a download."""
+        """The content of an uploaded file as a download, or an image."""
+        image = self._tenant.image_bytes.get(request.match_info["file_key"])
+        if image is not None:
+            return web.Response(body=image, content_type=image_type(image) or "application/octet-stream")
         file = self._tenant.files.get(request.match_info["file_key"])
         content = file["content"] if file else None
         if not isinstance(content, bytes) or file is None:
