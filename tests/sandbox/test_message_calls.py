@@ -224,6 +224,22 @@ def test_people_in_messages_have_the_wanted_ids(box: FeishuBox, client: Any) -> 
     assert [CHEN] == [each.id for each in of_app.mentions]
 
 
+def test_a_post_is_read_in_one_language(box: FeishuBox, client: Any) -> None:
+    paragraphs = [[{"tag": "text", "text": "hello"}]]
+    content = {"en_us": {"content": []}, "zh_cn": {"title": "t", "content": paragraphs}}
+    message_id = send(box, content, msg_type="post").data["message_id"]
+
+    assert {"title": "t", "content": paragraphs} == json.loads(one(client, message_id).body.content)
+
+
+def test_a_message_outside_of_the_bots_chats_is_not_read(box: FeishuBox, client: Any) -> None:
+    message_id = box.write(LIN, "hi", chat_id=GROUP)
+    box.set_group(GROUP, has_bot=False)
+
+    answer = client.im.v1.message.get(GetMessageRequest.builder().message_id(message_id).build())
+    assert 230002 == answer.code
+
+
 def forwarded(client: Any, message_id: str, receive_id: str, id_type: str = "chat_id", uuid: str = "") -> Any:
     body = ForwardMessageRequestBody.builder().receive_id(receive_id).build()
     request = ForwardMessageRequest.builder().message_id(message_id).receive_id_type(id_type).uuid(uuid)
@@ -231,13 +247,14 @@ def forwarded(client: Any, message_id: str, receive_id: str, id_type: str = "cha
 
 
 def test_a_message_is_forwarded_once(box: FeishuBox, client: Any) -> None:
-    message_id = box.write(LIN, "hi")
+    message_id = box.write(LIN, '<at user_id="ou_sandbox_chen"></at> hi')
     first = checked(forwarded(client, message_id, CHEN, "open_id", "forward-1"))
     again = checked(forwarded(client, message_id, CHEN, "open_id", "forward-1"))
 
     assert (CHEN_CHAT, "app", first.message_id) == (first.chat_id, first.sender.sender_type, again.message_id)
     assert message_id != first.message_id
-    assert {"text": "hi"} == json.loads(first.body.content)
+    assert {"text": "@_user_1 hi"} == json.loads(first.body.content)
+    assert [CHEN] == [each.id for each in one(client, first.message_id).mentions]
 
 
 def test_a_message_is_forwarded_to_a_thread(box: FeishuBox, client: Any) -> None:
