@@ -107,6 +107,7 @@ def editing_routes(world: WorldApi) -> list[ControlRoute]:
             _APP,
             _APP_ANSWER,
             ({"name": "Second bot (sample)"}, {"name": "Other bot (sample)"}),
+            required="",
         ),
     ]
 
