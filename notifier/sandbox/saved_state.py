@@ -103,9 +103,9 @@ def _dump(sandbox: Sandbox) -> JsonObject:
     tenant = sandbox.tenant
     return {
         "last_modify_ms": sandbox.last_modify_ms,
-        "departments": list(tenant.departments.values()),
         "people": list(tenant.people.values()),
         "groups": list(tenant.groups.values()),
+        "departments": list(tenant.departments.values()),
         "accounts": list(tenant.accounts.values()),
         "messages": list(tenant.messages.values()),
         "uuids": sandbox.messages.uuids,
@@ -141,11 +141,9 @@ def _plain(value: object) -> object:
 def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     tenant, pusher = sandbox.tenant, sandbox.pusher
     sandbox.last_modify_ms = saved["last_modify_ms"]
-    tenant.departments = _read(Department, saved["departments"], key="department_id")
-    tenant.people = _read(
-        TenantPerson, saved["people"], key="open_id", status=PersonStatus, department_ids=tuple
-    )
+    tenant.people = _read(TenantPerson, saved["people"], key="open_id", status=PersonStatus)
     tenant.groups = _read(Group, saved["groups"], key="chat_id")
+    tenant.departments = _read(Department, saved["departments"], key="department_id")
     tenant.accounts = _read(Account, saved["accounts"], key="account_id", cash=_amounts)
     tenant.messages = _read(Message, saved["messages"], key="message_id", has_pending_click=_no)
     sandbox.messages.uuids = {uuid: (sent_at, sent) for uuid, (sent_at, sent) in saved["uuids"].items()}

@@ -139,7 +139,7 @@ def _call(editor: "WorldEditor", verb: str, name: str, *arguments: object) -> ob
 
 
 def _show_department(sandbox: Sandbox, department_id: str) -> JsonObject:
-    return department_json(sandbox.tenant.departments[department_id], sandbox.tenant)
+    return department_json(sandbox.tenant.departments[department_id])
 
 
 def _show_group(sandbox: Sandbox, chat_id: str) -> JsonObject:
