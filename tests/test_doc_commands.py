@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from notifier.cli.main import cli
+from notifier.sandbox.command_line.main import build_parser
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.deliveries import delivery_admin
 from notifier.store.schema.tables import snapshots, withdrawals
@@ -64,6 +65,7 @@ OTHER_PROGRAMS: dict[str, str] = {
     "cp": READERS_FILE,
     "chmod": READERS_FILE,
     "sed": READERS_FILE,
+    "feishu-sandbox": "runs until it is stopped; tests/sandbox/test_feishu_sandbox.py runs it",
     "curl": "its requests are sent by a test of this file",
 }
 """Programs of the blocks beside the command, each with the reason why it is not run."""
@@ -133,6 +135,17 @@ def test_the_commands_of_blocks_are_complete(
 )
 def test_the_check_of_commands_finds_faults(line: str, fault: str | None) -> None:
     assert fault == find_fault(tuple(line.split()))
+
+
+def test_the_options_of_feishu_sandbox_exist() -> None:
+    shown = [each.words[1:] for each in list_all(inline=False) if each.words[0] == "feishu-sandbox"]
+    for page in PAGES:
+        inline = re.findall(r"`feishu-sandbox ([^`]+)`", page.read_text(encoding="utf-8"))
+        shown += [tuple(words.split()) for words in inline]
+
+    assert shown
+    for words in shown:
+        build_parser().parse_args(words)
 
 
 def test_the_commands_are_found(tmp_path: Path) -> None:

@@ -114,9 +114,9 @@ def _dump(sandbox: Sandbox) -> JsonObject:
     tenant = sandbox.tenant
     return {
         "last_modify_ms": sandbox.last_modify_ms,
-        "departments": list(tenant.departments.values()),
         "people": list(tenant.people.values()),
         "groups": list(tenant.groups.values()),
+        "departments": list(tenant.departments.values()),
         "accounts": list({**sandbox.hidden_accounts, **tenant.accounts}.values()),
         "messages": list(tenant.messages.values()),
         "uuids": sandbox.messages.uuids,
@@ -169,11 +169,9 @@ def restore_state(world: World, saved: dict[str, Any]) -> None:
 def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     tenant, pusher = sandbox.tenant, sandbox.pusher
     sandbox.last_modify_ms = saved["last_modify_ms"]
-    tenant.departments = _read(Department, saved["departments"], key="department_id")
-    tenant.people = _read(
-        TenantPerson, saved["people"], key="open_id", status=PersonStatus, department_ids=tuple
-    )
+    tenant.people = _read(TenantPerson, saved["people"], key="open_id", status=PersonStatus)
     tenant.groups = _read(Group, saved["groups"], key="chat_id")
+    tenant.departments = _read(Department, saved["departments"], key="department_id")
     tenant.accounts = _read(Account, saved["accounts"], key="account_id", cash=_amounts)
     tenant.messages = _read(Message, saved["messages"], key="message_id", **_MESSAGE_READERS)
     sandbox.messages.uuids = {uuid: (sent_at, sent) for uuid, (sent_at, sent) in saved["uuids"].items()}

@@ -28,7 +28,7 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "long_connection": sandbox.connection.to_json(),
         "running_faults": [fault.to_json() for fault in sandbox.running_faults.running()],
         "people": [person_json(person) for person in tenant.people.values()],
-        "departments": [department_json(one, tenant) for one in tenant.departments.values()],
+        "departments": [department_json(one) for one in tenant.departments.values()],
         "groups": [group_json(group, tenant) for group in tenant.groups.values()],
         "accounts": [account_json(account) for account in tenant.accounts.values()],
         "chats": _chats(sandbox),
@@ -88,16 +88,14 @@ def group_json(group: Group, tenant: Tenant) -> JsonObject:
     }
 
 
-def department_json(department: Department, tenant: Tenant) -> JsonObject:
+def department_json(department: Department) -> JsonObject:
     """A department as JSON. leader: an open_id, "" without one."""
-    people = tenant.people.values()
-    leaders = [one.open_id for one in people if one.union_id == department.leader_union_id]
     return {
         "id": department.department_id,
         "name": department.name,
         "en_name": department.en_name,
-        "parent": department.parent_id,
-        "leader": leaders[0] if leaders else "",
+        "parent": department.parent_department_id,
+        "leader": department.leader_open_id,
     }
 
 

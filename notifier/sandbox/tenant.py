@@ -29,6 +29,15 @@ class PersonStatus(Enum):
     BLOCKED = "blocked"
 
 
+SAMPLE_DEPARTMENTS: tuple[tuple[str, str, str, str, str], ...] = (
+    ("hr", "人力资源部（示例）", "People (sample)", "0", "lin"),
+    ("hr_recruiting", "招聘组（示例）", "Recruiting (sample)", "hr", "tanaka"),
+    ("rd", "研发部（示例）", "Engineering (sample)", "0", "chen"),
+)
+"""(key, name, English name, key of the department above, leader) of the departments of a fresh sandbox."""
+SAMPLE_MEMBERS = {"lin": "hr", "tanaka": "hr_recruiting", "chen": "rd"}
+"""The department of each sample person; the others are in the root alone."""
+
 SAMPLE_PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
     ("lin", "林小满（示例）", "Lin Xiaoman (sample)", 120, {"CNY": "350.50"}),
     ("chen", "陈知行（示例）", "Chen Zhixing (sample)", 0, {"USD": "80.00"}),
@@ -39,8 +48,6 @@ SAMPLE_PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
 
 USABLE, DEACTIVATED = 1, 2  # account status on the wire
 APP_SENDER, USER_SENDER = "app", "user"  # sender_type of a message on the wire
-ROOT_DEPARTMENT = "0"
-"""department_id of the company itself, which contains all departments."""
 FIRST_ACCOUNT = 7_000_000_000_000_000_001
 
 
@@ -63,22 +70,6 @@ class LinkedValue:
 
 
 @dataclass(slots=True, kw_only=True)
-class Department:
-    """One department of the tenant."""
-
-    department_id: str  # chosen by the tenant
-    name: str  # in Chinese
-    en_name: str = ""  # in English
-    parent_id: str = ROOT_DEPARTMENT  # department_id of the department above
-    leader_union_id: str = ""  # union_id of its leader, "" without one
-
-    @property
-    def open_department_id(self) -> str:
-        """The id that Feishu chose, the same for all apps."""
-        return f"od-{self.department_id}"
-
-
-@dataclass(slots=True, kw_only=True)
 class TenantPerson(LinkedValue):
     """One person of the tenant, as one app sees them."""
 
@@ -96,7 +87,7 @@ class TenantPerson(LinkedValue):
     chat_id: str  # of the direct chat with the bot
     status: PersonStatus = PersonStatus.ACTIVE  # whether the bot can reach the person
     resigned_code: int = 230029  # error code for `resigned`; Feishu answers 230029 or 230013
-    department_ids: tuple[str, ...] = ()  # of the departments that contain the person, the main one first
+    department_ids: list[str] = field(default_factory=list)  # of Department; empty for the root alone
 
     def __setattr__(self, name: str, value: object) -> None:
         """Somebody who resigns does so for all apps. The other states concern one app."""
@@ -106,6 +97,22 @@ class TenantPerson(LinkedValue):
         if is_for_all:
             for peer in getattr(self, "peers", ()):
                 object.__setattr__(peer, name, value)
+
+
+ROOT_DEPARTMENT = "0"
+"""The department_id of the whole tenant, which is no `Department`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Department:
+    """One department."""
+
+    department_id: str  # chosen by the tenant
+    open_department_id: str  # starts with od-
+    name: str  # in Chinese
+    en_name: str = ""  # in English
+    parent_department_id: str = ROOT_DEPARTMENT  # department_id of the department above
+    leader_open_id: str = ""  # open_id of its leader, "" without one
 
 
 @dataclass(slots=True, kw_only=True)
@@ -248,10 +255,10 @@ class Tenant:
         """The end of the ids that an app has for people, "" for the first app."""
         self._first_account = FIRST_ACCOUNT if is_first else FIRST_ACCOUNT + int(digest[:6], 16) * 1000
         self.clock = clock or SandboxClock(settings.clock, settings.clock_file)
-        self.departments: dict[str, Department] = {}  # the same object for all apps of the tenant
         self.people: dict[str, TenantPerson] = {}
         self._people_added = 0
         self.groups: dict[str, Group] = {}
+        self.departments: dict[str, Department] = {}  # by department_id
         self.accounts: dict[str, Account] = {}
         self.messages: dict[str, Message] = {}
         self.on_shared_message: Callable[[Message], None] = lambda _message: (
@@ -427,20 +434,14 @@ def new_id(prefix: str) -> str:
 def build_sample_tenant(settings: SandboxSettings) -> Tenant:
     """The tenant that a fresh sandbox starts with: four people, two groups, and `extra_accounts` for load."""
     tenant = Tenant(settings)
-    tenant.departments["sample"] = Department(
-        department_id="sample",
-        name="示例部门",
-        en_name="Sample department",
-        leader_union_id="on_sandbox_chen",
-    )
     for key, name, en_name, points, cash in SAMPLE_PEOPLE:
         person = tenant.add_person(key, name=name, en_name=en_name)
-        person.department_ids = ("sample",)
         if settings.fresh:
             continue
         account = tenant.add_account(person.open_id)
         account.points = points
         account.cash = {currency: Decimal(amount) for currency, amount in cash.items()}
+    _add_sample_departments(tenant)
     everyone = list(tenant.people)
     for chat_id, name, en_name in (
         ("oc_sandbox_hr", "招聘奖励通知（示例）", "Referral rewards (sample)"),
@@ -455,3 +456,17 @@ def build_sample_tenant(settings: SandboxSettings) -> Tenant:
         )
         tenant.add_account(person.open_id)
     return tenant
+
+
+def _add_sample_departments(tenant: Tenant) -> None:
+    for key, name, en_name, parent, leader in SAMPLE_DEPARTMENTS:
+        tenant.departments[key] = Department(
+            department_id=key,
+            open_department_id=f"od-sandbox_{key}",
+            name=name,
+            en_name=en_name,
+            parent_department_id=parent,
+            leader_open_id=f"ou_sandbox_{leader}",
+        )
+    for person, department in SAMPLE_MEMBERS.items():
+        tenant.people[f"ou_sandbox_{person}"].department_ids = [department]

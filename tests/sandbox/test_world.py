@@ -129,6 +129,11 @@ def test_people_and_groups_change_for_all_apps(box: FeishuBox, second: FeishuBox
     groups = {one["chat_id"]: one for one in second.state()["groups"]}
     assert ("新群", False) == (groups["oc_new"]["name"], groups["oc_new"]["has_bot"])
     assert lin_of(second) in groups[GROUP]["members"]
+    (lin,) = [one for one in second.state()["people"] if one["open_id"] == lin_of(second)]
+    assert (["hr"], "+8613800000001") == (lin["departments"], lin["mobile"])
+    assert {"hr": lin_of(second)} == {
+        one["id"]: one["leader"] for one in second.state()["departments"] if one["id"] == "hr"
+    }
     box.set_person(LIN, status="bot_stopped")
     assert 0 == send(second, "still reachable", to=lin_of(second)).code
     box.set_person(LIN, status="active")

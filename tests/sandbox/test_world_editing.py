@@ -25,7 +25,7 @@ def listed(box: FeishuBox, kind: str, key: str, value: str) -> list[dict[str, ob
 
 
 def test_a_person_is_created_changed_and_deleted(box: FeishuBox) -> None:
-    made = edit(box, "POST", "/people", {"id": "wu", "name": "吴（示例）", "departments": ["sample"]})
+    made = edit(box, "POST", "/people", {"id": "wu", "name": "吴（示例）", "departments": ["hr"]})
     assert 200 == made.status, made.text
     open_id = made.content["person"]["open_id"]
     assert ("ou_sandbox_wu", 0) == (open_id, made.content["account"]["points"])
@@ -61,7 +61,7 @@ def test_departments_are_a_tree_with_people_and_a_leader(box: FeishuBox) -> None
         == edit(box, "DELETE", "/departments/below").status
         == edit(box, "DELETE", "/departments/up").status
     )
-    assert ["sample"] == [one["id"] for one in box.state()["departments"]]
+    assert ["hr", "hr_recruiting", "rd"] == [one["id"] for one in box.state()["departments"]]
 
 
 def test_a_group_is_created_with_the_bot_changed_and_deleted(box: FeishuBox) -> None:
@@ -124,7 +124,7 @@ def test_an_app_is_created_changed_and_deleted(box: FeishuBox) -> None:
             f"/people/{LIN}",
             {"departments": ["x"]},
             400,
-            "there is no 'x' in this tenant; allowed: sample",
+            "there is no 'x' in this tenant; allowed: hr, hr_recruiting, rd",
         ),
         ("DELETE", "/people/ou_x", None, 404, "there is no person"),
         ("POST", "/groups", {"name": "x", "members": ["ou_x"]}, 404, "there is no person 'ou_x'"),

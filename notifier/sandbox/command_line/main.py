@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from notifier.sandbox.command_line.output import StartedApp, StartedSandbox, localized
 from notifier.sandbox.control.server import serving
@@ -67,64 +68,10 @@ def build_parser() -> argparse.ArgumentParser:
         description=localized("Run a stand-in for Feishu on this machine.", "在本机运行飞书沙盒。"),
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add(
-        "--port",
-        type=_port,
-        default=PORT,
-        help=localized(
-            f"port; 0 for any free port (default: {PORT})", f"端口，0 为任意空闲端口（默认 {PORT}）"
-        ),
-    )
-    add(
-        "--data",
-        type=Path,
-        metavar="DIR",
-        help=localized("keep messages, accounts and events in this folder", "把消息、账户和事件保存在此目录"),
-    )
-    add(
-        "--world",
-        type=Path,
-        metavar="FILE",
-        help=localized(
-            "YAML file with people, departments, groups and apps; --data goes first if it has a world",
-            "YAML 文件，定义人员、部门、群组和应用；--data 中已有数据时以其为准",
-        ),
-    )
-    add(
-        "--fresh",
-        action="store_true",
-        help=localized("start with an app as Feishu creates it", "从一个刚创建的应用开始"),
-    )
-    add(
-        "--fault",
-        action="append",
-        default=[],
-        metavar="TYPE[,OPTION=VALUE]",
-        help=localized("start this fault; repeat for more", "启动此故障，可重复"),
-    )
-    add(
-        "--webhook",
-        default="",
-        metavar="URL",
-        help=localized("send events to this http URL on loopback", "把事件发送到此本机 http 地址"),
-    )
-    add(
-        "--tls",
-        action="store_true",
-        help=localized("serve https, with a certificate made for it", "使用 https，证书自动生成"),
-    )
     form = parser.add_mutually_exclusive_group()
-    form.add_argument(
-        "--json", action="store_true", help=localized("print one line of JSON", "输出一行 JSON")
-    )
-    form.add_argument(
-        "--env",
-        action="store_true",
-        help=localized(
-            "print lines for a shell: FEISHU_DOMAIN, ...", "输出 shell 可用的行：FEISHU_DOMAIN 等"
-        ),
-    )
+    for name, (how, en, zh) in OPTIONS.items():
+        place = form if name in FORMS else parser
+        place.add_argument(name, help=localized(en, zh), **how)
     return parser
 
 
@@ -132,6 +79,42 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(localized("must be from 0 to 65535", "必须是 0 到 65535"))
     return int(text)
+
+
+FORMS = ("--json", "--env")
+FLAG: dict[str, Any] = {"action": "store_true"}
+OPTIONS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "--port": (
+        {"type": _port, "default": PORT},
+        f"port; 0 for any free port (default: {PORT})",
+        f"端口，0 为任意空闲端口（默认 {PORT}）",
+    ),
+    "--data": (
+        {"type": Path, "metavar": "DIR"},
+        "keep messages, accounts and events in this folder",
+        "把消息、账户和事件保存在此目录",
+    ),
+    "--world": (
+        {"type": Path, "metavar": "FILE"},
+        "YAML file with people, departments, groups and apps; --data goes first if it has a world",
+        "YAML 文件，定义人员、部门、群组和应用；--data 中已有数据时以其为准",
+    ),
+    "--fresh": (FLAG, "start with an app as Feishu creates it", "从一个刚创建的应用开始"),
+    "--fault": (
+        {"action": "append", "default": [], "metavar": "TYPE[,OPTION=VALUE]"},
+        "start this fault; repeat for more",
+        "启动此故障，可重复",
+    ),
+    "--webhook": (
+        {"default": "", "metavar": "URL"},
+        "send events to this http URL on loopback",
+        "把事件发送到此本机 http 地址",
+    ),
+    "--tls": (FLAG, "serve https, with a certificate made for it", "使用 https，证书自动生成"),
+    "--json": (FLAG, "print one line of JSON", "输出一行 JSON"),
+    "--env": (FLAG, "print lines for a shell: FEISHU_DOMAIN, ...", "输出 shell 可用的行：FEISHU_DOMAIN 等"),
+}
+"""How each option is read, and its help in English and Chinese."""
 
 
 def read_settings(options: argparse.Namespace, folder: Path | None) -> SandboxSettings:

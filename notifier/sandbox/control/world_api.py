@@ -107,7 +107,7 @@ class WorldApi:
                 person = person_json(tenant.people[own_id])
                 return {"person": person, "account": accounts[0] if accounts else None}
             case "department":
-                return department_json(tenant.departments[own_id], tenant)
+                return department_json(tenant.departments[own_id])
             case "group":
                 return group_json(tenant.groups[own_id], tenant)
             case "account":

@@ -64,8 +64,8 @@ def _describe_tenant(key: str, world: World, apps: list[Sandbox]) -> TenantEntry
                 id=one.department_id,
                 name=one.name,
                 en_name=one.en_name,
-                parent=one.parent_id,
-                leader=person_id(one.leader_union_id),
+                parent=one.parent_department_id,
+                leader=_leader_id(tenant, one),
             )
             for one in tenant.departments.values()
         ],
@@ -84,6 +84,11 @@ def _describe_tenant(key: str, world: World, apps: list[Sandbox]) -> TenantEntry
         ],
         apps=[_describe_app(app, secrets[app.settings.app_id]) for app in apps],
     )
+
+
+def _leader_id(tenant: Tenant, department: Department) -> str:
+    leader = tenant.people.get(department.leader_open_id)
+    return "" if leader is None else person_id(leader.union_id)
 
 
 def describe_person(person: TenantPerson) -> PersonEntry:
@@ -148,8 +153,8 @@ def apply_world(world: World, entry: WorldEntry) -> None:
     )
     for tenant in entry.tenants:
         first = world.sandboxes[tenant.apps[0].app_id].tenant
-        _apply_departments(first, tenant)
         _apply_people(first, tenant)
+        _apply_departments(first, tenant)
         _apply_groups(first, tenant)
     world.link()
     for tenant in entry.tenants:
@@ -161,14 +166,16 @@ def apply_world(world: World, entry: WorldEntry) -> None:
 
 
 def _apply_departments(tenant: Tenant, entry: TenantEntry) -> None:
+    open_ids = open_ids_by_person(tenant)
     tenant.departments.clear()
     for one in entry.departments:
         tenant.departments[one.id] = Department(
             department_id=one.id,
+            open_department_id=f"od-sandbox_{one.id}",
             name=one.name,
             en_name=one.en_name,
-            parent_id=one.parent,
-            leader_union_id=f"{UNION_PREFIX}{one.leader}" if one.leader else "",
+            parent_department_id=one.parent,
+            leader_open_id=open_ids[one.leader] if one.leader else "",
         )
 
 
@@ -185,7 +192,7 @@ def _apply_people(tenant: Tenant, entry: TenantEntry) -> None:
         person.email = one.email or Tenant.derive_email(one.id)
         person.mobile = one.mobile or person.mobile
         person.user_id = one.user_id or Tenant.derive_user_id(one.id)
-        person.department_ids = tuple(one.departments)
+        person.department_ids = list(one.departments)
         person.resigned_code = one.resigned_code
         if one.is_resigned:
             person.status = PersonStatus.RESIGNED

@@ -5,6 +5,7 @@ left as it is.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableSequence, Sequence
+from dataclasses import replace
 from typing import SupportsIndex, TypeVar, overload
 
 from notifier.sandbox.tenant import Group, Message, PersonStatus, Tenant, TenantPerson
@@ -118,8 +119,6 @@ def link_tenants(tenants: Sequence[Tenant]) -> None:
     if len(tenants) < 2:
         return
     first = tenants[0]
-    for tenant in tenants[1:]:
-        tenant.departments = first.departments
     for tenant in tenants:
         others = [each for each in tenants if each is not tenant]
         tenant.people = LinkedDict(
@@ -140,7 +139,19 @@ def link_tenants(tenants: Sequence[Tenant]) -> None:
         _link_person(tenants, first, person)
     for group in list(first.groups.values()):
         _link_group(tenants, first, group)
+    _copy_departments(tenants)
     _share_messages(tenants)
+
+
+def _copy_departments(tenants: Sequence[Tenant]) -> None:
+    """Departments change only as a whole, by world/contents.py, which links the apps again."""
+    first = tenants[0]
+    for tenant in tenants[1:]:
+        open_ids = {person.union_id: person.open_id for person in tenant.people.values()}
+        tenant.departments = {
+            key: replace(one, leader_open_id=open_ids.get(union_id_of(first, one.leader_open_id), ""))
+            for key, one in first.departments.items()
+        }
 
 
 def _adder(
