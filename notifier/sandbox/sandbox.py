@@ -7,7 +7,12 @@ from decimal import Decimal
 
 from notifier.sandbox import accounts
 from notifier.sandbox.api.app_info import AppInfoApi
-from notifier.sandbox.api.contacts import ContactApi
+from notifier.sandbox.api.auth.app_tokens import AppTokenApi
+from notifier.sandbox.api.auth.login import LoginApi
+from notifier.sandbox.api.chats.groups import ChatApi
+from notifier.sandbox.api.chats.members import ChatMemberApi
+from notifier.sandbox.api.contact.departments import DepartmentApi
+from notifier.sandbox.api.contact.users import ContactApi
 from notifier.sandbox.api.files import FileApi
 from notifier.sandbox.api.gateway import Api, ApiGateway
 from notifier.sandbox.api.hire import ReferralAccountApi
@@ -20,6 +25,7 @@ from notifier.sandbox.faults.call_faults import CallFaults
 from notifier.sandbox.faults.catalogue import SETUP_FAULTS, FaultOptions
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
 from notifier.sandbox.payroll import Payroll
+from notifier.sandbox.push.app_tickets import AppTicketPusher
 from notifier.sandbox.push.clicks import ClickSimulator
 from notifier.sandbox.push.events import EventRecord, balance_event, copy_event, verbatim_event
 from notifier.sandbox.push.long_connection import LongConnection
@@ -51,7 +57,7 @@ class Sandbox:
         self.hire = ReferralAccountApi(self.tenant, self._push_balance_event)
         self.rewards = ExternalRewardApi(self.tenant, self._push_balance_event)
         self.payroll = Payroll(self.tenant)
-        self.contacts = ContactApi(self.tenant)
+        self.app_tickets = AppTicketPusher(self.tenant, self.tokens, self.pusher)
         self.clicks = ClickSimulator(self.tenant, self.connection, self.webhook, self.messages)
         self.gateway = ApiGateway(self.tenant, self.tokens, self.quota)
         self.last_modify_ms = 0  # of the newest event, milliseconds since 1970
@@ -68,8 +74,13 @@ class Sandbox:
             *FileApi(self.tenant).apis(),
             *self.hire.apis(),
             *self.rewards.apis(),
-            *self.contacts.apis(),
+            *ContactApi(self.tenant).apis(),
+            *DepartmentApi(self.tenant).apis(),
+            *ChatApi(self.tenant).apis(),
+            *ChatMemberApi(self.tenant).apis(),
             *AppInfoApi(self.tenant).apis(),
+            *AppTokenApi(self.tokens, self.app_tickets.push).apis(),
+            *LoginApi(self.tenant, self.tokens).apis(),
             *self.connection.apis(),
         ]
 

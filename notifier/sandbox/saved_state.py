@@ -21,10 +21,10 @@ from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.payroll import ReceivedPayout
 from notifier.sandbox.push.events import EventRecord, Push
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import Account, Group, Message, PersonStatus, TenantPerson
+from notifier.sandbox.tenant import Account, Department, Group, Message, PersonStatus, TenantPerson
 
 _T = TypeVar("_T")
-FORMAT = 2
+FORMAT = 3
 DEBOUNCE_SECONDS = 0.1
 """Combines several changes into one write. Changes of this last moment are lost when the process is killed."""
 
@@ -93,11 +93,13 @@ def _dump(sandbox: Sandbox) -> str:
         "last_modify_ms": sandbox.last_modify_ms,
         "people": list(tenant.people.values()),
         "groups": list(tenant.groups.values()),
+        "departments": list(tenant.departments.values()),
         "accounts": list(tenant.accounts.values()),
         "messages": list(tenant.messages.values()),
         "uuids": sandbox.messages.uuids,
         "files": tenant.files,
         "images": tenant.images,
+        "image_bytes": tenant.image_bytes,
         "console": {"draft": tenant.console.draft, "published": tenant.console.published},
         "on_hold": sandbox.pusher.on_hold,
         "events": list(sandbox.pusher.records.values()),
@@ -130,11 +132,13 @@ def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     sandbox.last_modify_ms = saved["last_modify_ms"]
     tenant.people = _read(TenantPerson, saved["people"], key="open_id", status=PersonStatus)
     tenant.groups = _read(Group, saved["groups"], key="chat_id")
+    tenant.departments = _read(Department, saved["departments"], key="department_id")
     tenant.accounts = _read(Account, saved["accounts"], key="account_id", cash=_amounts)
     tenant.messages = _read(Message, saved["messages"], key="message_id", has_pending_click=_no)
     sandbox.messages.uuids = {uuid: (sent_at, sent) for uuid, (sent_at, sent) in saved["uuids"].items()}
     tenant.files = {key: _file(file) for key, file in saved["files"].items()}
     tenant.images = set(saved["images"])
+    tenant.image_bytes = {key: base64.b64decode(image) for key, image in saved["image_bytes"].items()}
     tenant.console.draft = _read_settings(saved["console"]["draft"])
     published = saved["console"]["published"]
     tenant.console.published = None if published is None else _read_settings(published)
@@ -154,8 +158,7 @@ def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     _reschedule(pusher.records.values(), now=tenant.clock.elapsed())
     orders = _read(BookedOrder, saved["orders"], key="external_order_id", kinds=frozenset, cash=_amounts)
     sandbox.hire.orders = orders
-    rewards = saved.get("rewards", [])  # older files have none
-    sandbox.rewards.rewards = _read(ExternalReward, rewards, key="reward_id", cash=_amounts)
+    sandbox.rewards.rewards = _read(ExternalReward, saved["rewards"], key="reward_id", cash=_amounts)
     sandbox.payroll.payouts = _read(ReceivedPayout, saved["payouts"], key="order_id")
 
 

@@ -28,6 +28,15 @@ class PersonStatus(Enum):
     BLOCKED = "blocked"
 
 
+SAMPLE_DEPARTMENTS: tuple[tuple[str, str, str, str, str], ...] = (
+    ("hr", "人力资源部（示例）", "People (sample)", "0", "lin"),
+    ("hr_recruiting", "招聘组（示例）", "Recruiting (sample)", "hr", "tanaka"),
+    ("rd", "研发部（示例）", "Engineering (sample)", "0", "chen"),
+)
+"""(key, name, English name, key of the department above, leader) of the departments of a fresh sandbox."""
+SAMPLE_MEMBERS = {"lin": "hr", "tanaka": "hr_recruiting", "chen": "rd"}
+"""The department of each sample person; the others are in the root alone."""
+
 SAMPLE_PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
     ("lin", "林小满（示例）", "Lin Xiaoman (sample)", 120, {"CNY": "350.50"}),
     ("chen", "陈知行（示例）", "Chen Zhixing (sample)", 0, {"USD": "80.00"}),
@@ -53,6 +62,23 @@ class TenantPerson:
     chat_id: str  # of the direct chat with the bot
     status: PersonStatus = PersonStatus.ACTIVE  # whether the bot can reach the person
     resigned_code: int = 230029  # error code for `resigned`; Feishu answers 230029 or 230013
+    department_ids: list[str] = field(default_factory=list)  # of Department; empty for the root alone
+
+
+ROOT_DEPARTMENT = "0"
+"""The department_id of the whole tenant, which is no `Department`."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Department:
+    """One department."""
+
+    department_id: str  # chosen by the tenant
+    open_department_id: str  # starts with od-
+    name: str  # in Chinese
+    en_name: str = ""  # in English
+    parent_department_id: str = ROOT_DEPARTMENT  # department_id of the department above
+    leader_open_id: str = ""  # open_id of its leader, "" without one
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +92,10 @@ class Group:
     has_bot: bool = True  # the bot is a member
     muted: bool = False  # the bot is not allowed to send
     dissolved: bool = False  # the group was deleted
+    description: str = ""  # as shown to members
+    owner_id: str = ""  # open_id of the owner; "" when the bot owns it
+    created_by_app: bool = False  # the app created it with its API
+    options: dict[str, str] = field(default_factory=dict)  # settings such as edit_permission
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,6 +124,10 @@ class Message:
     update_time_ms: int  # equal to create_time_ms until the card is updated
     parent_id: str | None = None  # message_id of the message it replies to
     recalled: bool = False  # it was withdrawn by the sender
+    visible_to: str = ""  # open_id of the only person who sees the card; "" for everybody in the chat
+    hook_token: str = ""  # of the custom bot that sent it; "" for a message of the app
+    personal_cards: dict[str, JsonObject] = field(default_factory=dict)
+    """By open_id: cards of an exclusive card that differ for a person."""
     has_pending_click: bool = False  # a click waits for its answer; Feishu refuses updates meanwhile
 
 
@@ -122,10 +156,12 @@ class Tenant:
         self.clock = SandboxClock(settings.clock, settings.clock_file)
         self.people: dict[str, TenantPerson] = {}
         self.groups: dict[str, Group] = {}
+        self.departments: dict[str, Department] = {}  # by department_id
         self.accounts: dict[str, Account] = {}
         self.messages: dict[str, Message] = {}
         self.files: dict[str, JsonObject] = {}
         self.images = set(settings.image_keys)  # keys of images that the app has uploaded
+        self.image_bytes: dict[str, bytes] = {}  # the newest images for messages, see api/files.py
         self.console = AppConsole(set(settings.granted_scopes), is_fresh=settings.fresh)
         self.requests: list[RequestRecord] = []
         self.refusals: Counter[int] = Counter()
@@ -242,13 +278,19 @@ def build_sample_tenant(settings: SandboxSettings) -> Tenant:
         account = tenant.add_account(person.open_id)
         account.points = points
         account.cash = {currency: Decimal(amount) for currency, amount in cash.items()}
+    _add_sample_departments(tenant)
     everyone = list(tenant.people)
     for chat_id, name, en_name in (
         ("oc_sandbox_hr", "招聘奖励通知（示例）", "Referral rewards (sample)"),
         ("oc_sandbox_fallback", "奖励兜底群（示例）", "Fallback group (sample)"),
     ):
         tenant.groups[chat_id] = Group(
-            chat_id=chat_id, name=name, en_name=en_name, members=everyone, has_bot=not settings.fresh
+            chat_id=chat_id,
+            name=name,
+            en_name=en_name,
+            members=list(everyone),
+            has_bot=not settings.fresh,
+            owner_id=everyone[0],
         )
     for number in range(1, settings.extra_accounts + 1):
         person = tenant.add_person(
@@ -256,3 +298,17 @@ def build_sample_tenant(settings: SandboxSettings) -> Tenant:
         )
         tenant.add_account(person.open_id)
     return tenant
+
+
+def _add_sample_departments(tenant: Tenant) -> None:
+    for key, name, en_name, parent, leader in SAMPLE_DEPARTMENTS:
+        tenant.departments[key] = Department(
+            department_id=key,
+            open_department_id=f"od-sandbox_{key}",
+            name=name,
+            en_name=en_name,
+            parent_department_id=parent,
+            leader_open_id=f"ou_sandbox_{leader}",
+        )
+    for person, department in SAMPLE_MEMBERS.items():
+        tenant.people[f"ou_sandbox_{person}"].department_ids = [department]

@@ -35,13 +35,11 @@ def build_app(sandbox: Sandbox) -> web.Application:
         response.headers["Date"] = formatdate(sandbox.tenant.clock.now() + ahead, usegmt=True)
 
     app.on_response_prepare.append(add_date_header)
-    app.add_routes([sandbox.gateway.route(api) for api in sandbox.apis()])
+    app.add_routes([route for api in sandbox.apis() for route in sandbox.gateway.routes(api)])
     app.add_routes(
         [
             web.post("/callback/ws/endpoint", sandbox.connection.discover),
             web.get(long_connection.PATH, sandbox.connection.connect),
-            web.post("/open-apis/auth/v3/tenant_access_token/internal", sandbox.gateway.issue_token),
-            web.post("/open-apis/auth/v3/tenant_access_token/internal/", sandbox.gateway.issue_token),
             web.post(payroll.PATH, sandbox.payroll.receive),
             web.get("/api/stream", stream(sandbox.tenant)),
             *static_routes(),
@@ -102,6 +100,8 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
     if state_file is not None:
         state_file.save()
     running = [sandbox.pusher.run(), sandbox.wait_for_webhook(), *([state_file.run()] if state_file else [])]
+    if settings.is_store_app:
+        running.append(sandbox.app_tickets.run())
     if opening_events:
         running.append(sandbox.start_setup_faults(opening_events))
     pushing = asyncio.gather(*running)
