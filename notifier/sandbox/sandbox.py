@@ -9,10 +9,14 @@ from notifier.sandbox import accounts
 from notifier.sandbox.api.app_info import AppInfoApi
 from notifier.sandbox.api.auth.app_tokens import AppTokenApi
 from notifier.sandbox.api.auth.login import LoginApi
+from notifier.sandbox.api.cards.delayed_update import DelayedUpdateApi
+from notifier.sandbox.api.cards.entity_calls import CardKitApi
+from notifier.sandbox.api.cards.ephemeral import EphemeralCardApi
 from notifier.sandbox.api.chats.groups import ChatApi
 from notifier.sandbox.api.chats.members import ChatMemberApi
 from notifier.sandbox.api.contact.departments import DepartmentApi
 from notifier.sandbox.api.contact.users import ContactApi
+from notifier.sandbox.api.custom_bots import CustomBotApi
 from notifier.sandbox.api.files import FileApi
 from notifier.sandbox.api.gateway import Api, ApiGateway
 from notifier.sandbox.api.hire import ReferralAccountApi
@@ -54,11 +58,15 @@ class Sandbox:
         self.webhook = WebhookPusher(self.tenant)
         self.pusher = Pusher(self.tenant, self.connection, self.webhook, self.running_faults)
         self.messages = MessageApi(self.tenant, self.quota)
+        self.custom_bots = CustomBotApi(self.tenant, self.quota, self.messages)
         self.hire = ReferralAccountApi(self.tenant, self._push_balance_event)
         self.rewards = ExternalRewardApi(self.tenant, self._push_balance_event)
         self.payroll = Payroll(self.tenant)
         self.app_tickets = AppTicketPusher(self.tenant, self.tokens, self.pusher)
-        self.clicks = ClickSimulator(self.tenant, self.connection, self.webhook, self.messages)
+        self.delayed_updates = DelayedUpdateApi(self.tenant, self.messages)
+        self.clicks = ClickSimulator(
+            self.tenant, self.connection, self.webhook, self.messages, self.delayed_updates.issue_token
+        )
         self.gateway = ApiGateway(self.tenant, self.tokens, self.quota)
         self.last_modify_ms = 0  # of the newest event, milliseconds since 1970
         self._register_faults()
@@ -72,6 +80,10 @@ class Sandbox:
         return [
             *self.messages.apis(),
             *FileApi(self.tenant).apis(),
+            *CardKitApi(self.tenant, self.quota, self.messages).apis(),
+            *self.delayed_updates.apis(),
+            *self.custom_bots.apis(),
+            *EphemeralCardApi(self.tenant, self.quota, self.messages).apis(),
             *self.hire.apis(),
             *self.rewards.apis(),
             *ContactApi(self.tenant).apis(),

@@ -111,6 +111,9 @@ def message_json(message: Message, tenant: Tenant) -> JsonObject:
         "msg_type": message.msg_type,
         "content": message.content,
         "uuid": message.uuid,
+        "visible_to": message.visible_to,
+        "is_of_custom_bot": bool(message.hook_token),
+        "personal_cards": message.personal_cards,
         **shown,
     }
 

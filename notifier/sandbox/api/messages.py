@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from notifier.sandbox.api.card_entities import CardEntities, card_text
 from notifier.sandbox.api.content import Draft, check_resources, check_size, parse_content, read_draft
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES, Quota
@@ -25,6 +26,7 @@ class MessageApi:
     def __init__(self, tenant: Tenant, quota: Quota) -> None:
         self._tenant = tenant
         self._quota = quota
+        self.entities = CardEntities(tenant)
         self.uuids: dict[
             str, tuple[float, str]
         ] = {}  # by uuid: when it was sent, clock.elapsed(), and the message
@@ -71,7 +73,7 @@ class MessageApi:
         content_text = text_field(call.body, "content")
         if message.recalled:
             raise RefusedError(230011)
-        if message.msg_type != "interactive":
+        if message.msg_type != "interactive" or message.visible_to:
             raise RefusedError(230001, "ext=This message is NOT a card.")
         if (
             self._tenant.clock.now_ms() - message.create_time_ms
@@ -133,21 +135,27 @@ class MessageApi:
         return self._tenant.messages[message_id] if is_fresh else None
 
     def _post(self, chat_id: str, draft: Draft, *, parent_id: str | None) -> Message:
-        self.check_content(draft.msg_type, draft.content)
+        entity = self.entities.find_sendable(draft.content) if draft.msg_type == "interactive" else None
+        content, content_text = draft.content, draft.content_text
+        if entity is not None:
+            content, content_text = entity.card, card_text(entity.card)
+        self.check_content(draft.msg_type, content)
         self._quota.consume_target(chat_id)
         now_ms = self._tenant.clock.now_ms()
         message = Message(
             message_id=new_id("om"),
             chat_id=chat_id,
             msg_type=draft.msg_type,
-            content=draft.content,
-            content_text=draft.content_text,
+            content=content,
+            content_text=content_text,
             uuid=draft.uuid,
             create_time_ms=now_ms,
             update_time_ms=now_ms,
             parent_id=parent_id,
         )
         self._tenant.messages[message.message_id] = message
+        if entity is not None:
+            entity.message_id = message.message_id
         if draft.uuid is not None:
             self.uuids[draft.uuid] = (self._tenant.clock.elapsed(), message.message_id)
         self._drop_oldest_messages()

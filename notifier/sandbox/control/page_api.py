@@ -8,6 +8,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadBalanceChangeError, parse_cash
+from notifier.sandbox.api.custom_bots import BadHookError
+from notifier.sandbox.api.files import image_type
 from notifier.sandbox.app_console import BadConsoleChangeError
 from notifier.sandbox.control.commands import CommandFailedError, run_command
 from notifier.sandbox.error_codes import JsonObject
@@ -44,6 +46,7 @@ CLIENT_ERRORS = (
     BadFaultError,
     BadWebhookError,
     BadConsoleChangeError,
+    BadHookError,
 )
 """Errors that are answered with HTTP 400 and their text."""
 
@@ -66,6 +69,7 @@ class ControlApi:
             ("/people", self.create_person),
             ("/people/{open_id}", self.set_person),
             ("/groups/{chat_id}", self.set_group),
+            ("/groups/{chat_id}/hooks", self.add_hook),
             ("/accounts/{account_id}", self.set_account),
             ("/scopes", self.set_scopes),
             ("/console", self.change_console),
@@ -89,6 +93,7 @@ class ControlApi:
             web.delete(API + "/faults", self.end_faults),
             web.delete(API + "/faults/{fault_id}", self.end_faults),
             web.get(API + "/files/{file_key}", self.file),
+            web.get(API + "/images/{image_key}", self.image),
             web.delete(API + "/call-faults", self.clear_call_faults),
             web.delete(API + "/call-faults/{fault_id}", self.clear_call_faults),
             *(web.post(API + path, _json_handler(answer)) for path, answer in posts),
@@ -253,6 +258,17 @@ class ControlApi:
             setattr(group, name, value)
         return {"chat_id": group.chat_id, **{name: getattr(group, name) for name in switches}}
 
+    def add_hook(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """{"name": "...", "keywords": [...], "is_signed": true}: adds a custom bot. Answers its webhook address."""
+        chat_id, keywords = request.match_info["chat_id"], body.get("keywords", [])
+        if chat_id not in self._tenant.groups:
+            raise NotFoundError(f"there is no group {chat_id!r}")
+        if not isinstance(keywords, list):
+            raise BadRequestError('"keywords" must be a list of texts')
+        bots, is_signed = self._sandbox.custom_bots, body.get("is_signed") is True
+        bot = bots.add(chat_id, name=str(body.get("name") or ""), keywords=keywords, is_signed=is_signed)
+        return bot.to_json(f"{request.scheme}://{request.host}")
+
     def set_account(self, request: web.Request, body: JsonObject) -> JsonObject:
         """Sets the status of an account: 1 usable, 2 deactivated."""
         account = self._tenant.accounts.get(request.match_info["account_id"])
@@ -327,6 +343,14 @@ class ControlApi:
             "X-Content-Type-Options": "nosniff",
         }
         return web.Response(body=content, content_type="application/octet-stream", headers=headers)
+
+    async def image(self, request: web.Request) -> web.Response:
+        """An uploaded image, for the page."""
+        data = self._tenant.image_bytes.get(request.match_info["image_key"])
+        if data is None:
+            return _error("there is no such image", status=404)
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return web.Response(body=data, content_type=image_type(data), headers=headers)
 
     async def set_webhook(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """{"url": ...}, "" for the long connection. The URL must pass the check of Feishu's developer console."""
