@@ -57,22 +57,19 @@ class CardKitApi:
         one = BASE + "/{card_id}"
         element = one + "/elements/{element_id}"
         write: Any = {"limits": MESSAGES, "scopes": WRITE_SCOPES}
-        again = (
-            "a repeated uuid with the same body is answered without an effect, with another body with 200770"
-        )
         template = "the content of a template is not known"
         convert = BASE + "/id_convert"
         return [
             Api(method="POST", path=BASE, answer=self.create, notes=template, **write),
             Api(method="POST", path=convert, answer=self.convert, limits=MESSAGES, scopes=READ_SCOPES),
-            Api(method="PUT", path=one, answer=self.update, notes=again, **write),
-            Api(method="PATCH", path=one + "/settings", answer=self.change_settings, notes=again, **write),
-            Api(method="POST", path=one + "/batch_update", answer=self.batch_update, notes=again, **write),
-            Api(method="POST", path=one + "/elements", answer=self.add, notes=again, **write),
-            Api(method="PUT", path=element, answer=self.replace, notes=again, **write),
-            Api(method="PATCH", path=element, answer=self.change, notes=again, **write),
-            Api(method="DELETE", path=element, answer=self.delete, notes=again, **write),
-            Api(method="PUT", path=element + "/content", answer=self.stream, notes=again, **write),
+            Api(method="PUT", path=one, answer=self.update, **write),
+            Api(method="PATCH", path=one + "/settings", answer=self.change_settings, **write),
+            Api(method="POST", path=one + "/batch_update", answer=self.batch_update, **write),
+            Api(method="POST", path=one + "/elements", answer=self.add, **write),
+            Api(method="PUT", path=element, answer=self.replace, **write),
+            Api(method="PATCH", path=element, answer=self.change, **write),
+            Api(method="DELETE", path=element, answer=self.delete, **write),
+            Api(method="PUT", path=element + "/content", answer=self.stream, **write),
         ]
 
     def create(self, call: Call) -> JsonObject:
