@@ -42,6 +42,7 @@ DEFAULT_SCOPES = frozenset(
         "im:message:send_as_bot",
         "im:resource",
         "offline_access",
+        "tenant:tenant:readonly",
     }
 )
 

@@ -37,7 +37,8 @@ def test_the_page_has_the_present_list() -> None:
 def test_every_ordinary_call_of_the_sdk_is_listed() -> None:
     """Those that the sandbox has, and those that it does not have."""
     listed = {
-        calls_page.anonymous(name) for name in re.findall(r"^\| `([^`]+)`", calls_page.calls_table(), re.M)
+        calls_page.anonymous(name)
+        for name in re.findall(r"^\| `([^`]+)`", calls_page.calls_table(), re.MULTILINE)
     }
     calls = sdk_calls()
 

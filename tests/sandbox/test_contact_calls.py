@@ -47,6 +47,7 @@ def test_departments_and_those_above_and_below(sdk: SdkClient) -> None:
     assert [HR, RD] == ids(sdk.data("contact.v3.department.children", department_id="0"), department)
     below = sdk.data("contact.v3.department.children", department_id="0", fetch_child=True)
     assert [HR, RD, RECRUITING] == ids(below, department)
+    assert [RECRUITING] == ids(sdk.data("contact.v3.department.list", parent_department_id=HR), department)
     assert [HR] == ids(sdk.data("contact.v3.department.parent", department_id=RECRUITING), department)
     batch = sdk.data("contact.v3.department.batch", department_ids=[RD, "od-unknown"])
     assert [RD] == ids(batch, department)
@@ -97,5 +98,7 @@ def test_the_app_reads_itself_and_no_other(sdk: SdkClient) -> None:
         version.version_id
         == sdk.data("application.v6.application_app_version.get", **one).app_version.version_id
     )
+    tenant = sdk.data("tenant.v2.tenant.query").tenant
+    assert sdk.box.settings.tenant_key == tenant.tenant_key
     assert 210508 == sdk.code("application.v6.application.get", app_id="cli_other", lang="zh_cn")
     assert 99992402 == sdk.code("application.v6.application.get", app_id="me")

@@ -29,6 +29,14 @@ class AppInfoApi:
         return [
             Api(path="/open-apis/bot/v3/info", scopes=(), answer=self.bot, **get),
             Api(path=application + "/scopes", scopes=(), answer=self.scopes, **get),
+            Api(
+                path="/open-apis/tenant/v2/tenant/query",
+                scopes=("tenant:tenant:readonly",),
+                answer=self.tenant,
+                coverage="shape",
+                notes="the name is the tenant_key",
+                **get,
+            ),
             Api(path=one, scopes=APP_SCOPES, answer=self.application, **get),
             Api(path=versions, answer=self.versions, notes=ONE_VERSION, **version),
             Api(path=versions + "/{version_id}", answer=self.version, notes=ONE_VERSION, **version),
@@ -48,6 +56,19 @@ class AppInfoApi:
     def scopes(self, _call: Call) -> JsonObject:
         """Each scope that the app asked for, and whether the tenant granted it."""
         return {"scopes": self._tenant.console.list_scopes()}
+
+    def tenant(self, _call: Call) -> JsonObject:
+        """The tenant."""
+        key = self._tenant.settings.tenant_key
+        avatar = {"avatar_origin": AVATAR, "avatar_72": AVATAR, "avatar_240": AVATAR, "avatar_640": AVATAR}
+        shown = {
+            "name": key,
+            "display_id": "F0000000000",
+            "tenant_tag": 0,
+            "tenant_key": key,
+            "avatar": avatar,
+        }
+        return {"tenant": shown}
 
     def application(self, call: Call) -> JsonObject:
         """The published version: what it subscribes to, and whether a newer version waits."""

@@ -36,6 +36,7 @@ class DepartmentApi:
         notes = "without units, HRBP and the group of the department"
         children = base + ONE_DEPARTMENT + "/children"
         return [
+            Api(path=base, answer=self.list_departments, notes=notes, **get),
             Api(path=base + "/batch", answer=self.batch, notes=notes, **get),
             Api(path=base + "/parent", answer=self.parents, notes=notes, **get),
             Api(path=children, answer=self.children, notes=notes, **get),
@@ -74,7 +75,14 @@ class DepartmentApi:
 
     def children(self, call: Call) -> JsonObject:
         """The departments below one; with `fetch_child` also those below them."""
-        parent = find_department(self._tenant, call.path["department_id"], call)
+        return self._below(call.path["department_id"], call)
+
+    def list_departments(self, call: Call) -> JsonObject:
+        """The departments below one, by default below the root; with `fetch_child` also those below them."""
+        return self._below(call.query.get("parent_department_id") or ROOT_DEPARTMENT, call)
+
+    def _below(self, wanted: str, call: Call) -> JsonObject:
+        parent = find_department(self._tenant, wanted, call)
         is_recursive = call.query.get("fetch_child", "").lower() == "true"
         departments = sub_departments(self._tenant, parent, is_recursive=is_recursive)
         return self._page(departments, call, default=10)
