@@ -12,11 +12,11 @@ from notifier.sandbox.api.auth.login import LoginApi
 from notifier.sandbox.api.cards.delayed_update import DelayedUpdateApi
 from notifier.sandbox.api.cards.entity_calls import CardKitApi
 from notifier.sandbox.api.cards.ephemeral import EphemeralCardApi
+from notifier.sandbox.api.chats.custom_bots import CustomBotApi
 from notifier.sandbox.api.chats.groups import ChatApi
 from notifier.sandbox.api.chats.members import ChatMemberApi
 from notifier.sandbox.api.contact.departments import DepartmentApi
 from notifier.sandbox.api.contact.users import ContactApi
-from notifier.sandbox.api.custom_bots import CustomBotApi
 from notifier.sandbox.api.files import FileApi
 from notifier.sandbox.api.gateway import Api, ApiGateway
 from notifier.sandbox.api.hire import ReferralAccountApi

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from notifier.sandbox.api.card_entities import CardEntity
-from notifier.sandbox.api.custom_bots import CustomBot
+from notifier.sandbox.api.chats.custom_bots import CustomBot
 from notifier.sandbox.api.hire import BookedOrder
 from notifier.sandbox.api.rewards import ExternalReward
 from notifier.sandbox.app_console import AppSettings

@@ -72,7 +72,7 @@ PUT im/v1/messages/{message_id}
 """Calls that ordinary bots make and that the sandbox may not have.
 
 Source: the models of lark-oapi 1.7.5 (all of im/v1, auth/v3, authen/v1 and cardkit/v1; reading of users, departments,
-scopes and applications in contact/v3 and application/v6), and three more: the tenant, batch messages, asking for scopes.
+scopes and applications in contact/v3 and application/v6), and three more: tenant, batch messages, asking for scopes.
 """
 
 

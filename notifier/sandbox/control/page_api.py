@@ -8,7 +8,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadBalanceChangeError, parse_cash
-from notifier.sandbox.api.custom_bots import BadHookError
+from notifier.sandbox.api.chats.custom_bots import BadHookError
 from notifier.sandbox.api.files import image_type
 from notifier.sandbox.app_console import BadConsoleChangeError
 from notifier.sandbox.control.commands import CommandFailedError, run_command

@@ -5,8 +5,7 @@ from typing import Any
 from notifier.sandbox.api.chats.groups import BOTS_PER_CALL, ONE_CHAT, PEOPLE_PER_CALL
 from notifier.sandbox.api.chats.operators import BOT_OFF, check_member, find_group, is_manager, is_member
 from notifier.sandbox.api.gateway import Api, Call
-from notifier.sandbox.api.paging import one_page
-from notifier.sandbox.api.person_ids import find_person_by, user_id_type
+from notifier.sandbox.api.parameters import find_person_by, one_page, user_id_type
 from notifier.sandbox.api.quota import MESSAGES
 from notifier.sandbox.api.tokens import TENANT, USER
 from notifier.sandbox.error_codes import JsonObject, RefusedError, bad_field, wrong_type

@@ -1,7 +1,7 @@
 """Who makes a call about a group, the bot or a person, and what they may do."""
 
 from notifier.sandbox.api.gateway import Call
-from notifier.sandbox.api.person_ids import find_person_by
+from notifier.sandbox.api.parameters import find_person_by
 from notifier.sandbox.error_codes import RefusedError
 from notifier.sandbox.tenant import Group, Tenant, TenantPerson
 

@@ -9,8 +9,7 @@ from notifier.sandbox.api.contact.departments import (
     sub_departments,
 )
 from notifier.sandbox.api.gateway import Api, Call
-from notifier.sandbox.api.paging import one_page
-from notifier.sandbox.api.person_ids import user_id_type
+from notifier.sandbox.api.parameters import one_page, user_id_type
 from notifier.sandbox.api.quota import MESSAGES
 from notifier.sandbox.api.tokens import TENANT, USER
 from notifier.sandbox.error_codes import JsonObject, RefusedError, bad_field, wrong_type
