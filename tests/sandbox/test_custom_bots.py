@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from notifier.sandbox.push.clicks import BadClickError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.clients import Reply, call, card
+from sandbox.clients import Reply, api, call, card
 
 HR, NOW = "oc_sandbox_hr", 1_700_000_000
 TEXT = {"msg_type": "text", "content": {"text": "disk full"}}
@@ -55,6 +56,15 @@ def test_a_webhook_posts_into_its_group(box: FeishuBox, body: object, content: o
     assert (200, expected) == (reply.status, reply.content)
     newest = box.messages(HR)[-1]
     assert (content, True) == (newest["content"], newest["is_of_custom_bot"])
+
+
+def test_the_app_cannot_change_the_card_of_a_custom_bot(box: FeishuBox) -> None:
+    post(box, box.add_hook(HR), {"msg_type": "interactive", "card": card()})
+    message_id = box.messages(HR)[-1]["message_id"]
+
+    assert 230001 == api(box, "PATCH", f"/im/v1/messages/{message_id}", {"content": json.dumps(card())}).code
+    with pytest.raises(BadClickError, match="custom bots"):
+        box.click(message_id, "ou_sandbox_lin", {"op": "x"})
 
 
 @pytest.mark.parametrize(

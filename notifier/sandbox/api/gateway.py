@@ -45,8 +45,6 @@ class Call:
     """Query parameters with all their values."""
     open_id: str = ""
     """The person whose user token authorizes the call; "" for a call of the app itself."""
-    url: str = ""
-    """Scheme and host that the client used, such as http://127.0.0.1:8765."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +198,6 @@ async def _read_call(request: web.Request, open_id: str) -> Call:
         form=form,
         query_lists=lists,
         open_id=open_id,
-        url=f"{request.scheme}://{request.host}",
     )
 
 

@@ -73,7 +73,7 @@ class MessageApi:
         content_text = text_field(call.body, "content")
         if message.recalled:
             raise RefusedError(230011)
-        if message.msg_type != "interactive" or message.visible_to:
+        if message.msg_type != "interactive" or message.visible_to or message.hook_token:
             raise RefusedError(230001, "ext=This message is NOT a card.")
         if (
             self._tenant.clock.now_ms() - message.create_time_ms
