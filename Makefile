@@ -14,7 +14,7 @@ PORT   ?=
 # Parallel test processes. Most tests wait for other processes, so this may exceed the number of cores.
 WORKERS ?= 3
 
-.PHONY: help sandbox test check format lint types rooms rules pictures deps bench kills torture fuzz release audit lock vchart clean
+.PHONY: help sandbox test check format lint types rooms rules calls pictures deps bench kills torture fuzz release audit lock vchart clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## ?/  make \1\t/'
@@ -59,6 +59,9 @@ rooms: $(READY)    ## check the import rules
 
 rules: $(READY)  ## write docs/card-rules.md from the table of card rules
 	$(BIN)/python -m notifier.cards.rules.page docs/card-rules.md
+
+calls: $(READY)  ## write the list of calls in docs/sandbox.md from the code
+	$(BIN)/python -m notifier.sandbox.control.calls_page docs/sandbox.md
 
 pictures: $(READY) ## draw the cards of docs/templates.md with Chromium
 	$(BIN)/python tests/support/card_pictures.py

@@ -8,7 +8,16 @@ from decimal import Decimal
 
 from notifier.sandbox import accounts
 from notifier.sandbox.api.app_info import AppInfoApi
-from notifier.sandbox.api.contacts import ContactApi
+from notifier.sandbox.api.auth.app_tokens import AppTokenApi
+from notifier.sandbox.api.auth.login import LoginApi
+from notifier.sandbox.api.cards.delayed_update import DelayedUpdateApi
+from notifier.sandbox.api.cards.entity_calls import CardKitApi
+from notifier.sandbox.api.cards.ephemeral import EphemeralCardApi
+from notifier.sandbox.api.chats.custom_bots import CustomBotApi
+from notifier.sandbox.api.chats.groups import ChatApi
+from notifier.sandbox.api.chats.members import ChatMemberApi
+from notifier.sandbox.api.contact.departments import DepartmentApi
+from notifier.sandbox.api.contact.users import ContactApi
 from notifier.sandbox.api.files import FileApi
 from notifier.sandbox.api.gateway import Api, ApiGateway
 from notifier.sandbox.api.hire import ReferralAccountApi
@@ -30,6 +39,7 @@ from notifier.sandbox.faults.call_faults import CallFaults
 from notifier.sandbox.faults.catalogue import SETUP_FAULTS, FaultOptions
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
 from notifier.sandbox.payroll import Payroll
+from notifier.sandbox.push.app_tickets import AppTicketPusher
 from notifier.sandbox.push.clicks import ClickSimulator
 from notifier.sandbox.push.events import (
     EventRecord,
@@ -72,11 +82,15 @@ class Sandbox:
         self.messages = MessageApi(self.tenant, self.quota)
         self.people = PeopleActions(self.tenant, self.messages.store, self.pusher.publish)
         self.tenant.on_shared_message = self.people.receive_shared
+        self.custom_bots = CustomBotApi(self.tenant, self.quota, self.messages)
         self.hire = ReferralAccountApi(self.tenant, self._push_balance_event)
         self.rewards = ExternalRewardApi(self.tenant, self._push_balance_event)
         self.payroll = Payroll(self.tenant)
-        self.contacts = ContactApi(self.tenant)
-        self.clicks = ClickSimulator(self.tenant, self.connection, self.webhook, self.messages)
+        self.app_tickets = AppTicketPusher(self.tenant, self.tokens, self.pusher)
+        self.delayed_updates = DelayedUpdateApi(self.tenant, self.messages)
+        self.clicks = ClickSimulator(
+            self.tenant, self.connection, self.webhook, self.messages, self.delayed_updates.issue_token
+        )
         self.gateway = ApiGateway(self.tenant, self.tokens, self.quota)
         self.last_modify_ms = 0  # of the newest event, milliseconds since 1970
         self.hidden_accounts: dict[str, Account] = {}  # by a running fault
@@ -112,10 +126,19 @@ class Sandbox:
             *UrgentApi(self.tenant).apis(),
             *ResourceApi(self.tenant).apis(),
             *FileApi(self.tenant).apis(),
+            *CardKitApi(self.tenant, self.quota, self.messages).apis(),
+            *self.delayed_updates.apis(),
+            *self.custom_bots.apis(),
+            *EphemeralCardApi(self.tenant, self.quota, self.messages).apis(),
             *self.hire.apis(),
             *self.rewards.apis(),
-            *self.contacts.apis(),
+            *ContactApi(self.tenant).apis(),
+            *DepartmentApi(self.tenant).apis(),
+            *ChatApi(self.tenant).apis(),
+            *ChatMemberApi(self.tenant).apis(),
             *AppInfoApi(self.tenant).apis(),
+            *AppTokenApi(self.tokens, self.app_tickets.push).apis(),
+            *LoginApi(self.tenant, self.tokens).apis(),
             *self.connection.apis(),
         ]
 
@@ -129,7 +152,10 @@ class Sandbox:
 
     async def run(self) -> None:
         """Pushes events until the task is cancelled."""
-        await asyncio.gather(self.pusher.run(), self.wait_for_webhook())
+        running = [self.pusher.run(), self.wait_for_webhook()]
+        if self.settings.is_store_app:
+            running.append(self.app_tickets.run())
+        await asyncio.gather(*running)
 
     def close(self) -> None:
         """Ends all waiting calls and long connections."""

@@ -14,6 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from notifier.sandbox.api.card_entities import CardEntity
+from notifier.sandbox.api.chats.custom_bots import CustomBot
 from notifier.sandbox.api.hire import BookedOrder
 from notifier.sandbox.api.rewards import ExternalReward
 from notifier.sandbox.app_console import AppSettings
@@ -120,6 +122,8 @@ def _dump(sandbox: Sandbox) -> JsonObject:
         "accounts": list({**sandbox.hidden_accounts, **tenant.accounts}.values()),
         "messages": list(tenant.messages.values()),
         "uuids": sandbox.messages.uuids,
+        "card_entities": list(sandbox.messages.entities.entities.values()),
+        "custom_bots": list(sandbox.custom_bots.bots.values()),
         "files": tenant.files,
         "images": tenant.images,
         "image_bytes": tenant.image_bytes,
@@ -175,6 +179,8 @@ def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     tenant.accounts = _read(Account, saved["accounts"], key="account_id", cash=_amounts)
     tenant.messages = _read(Message, saved["messages"], key="message_id", **_MESSAGE_READERS)
     sandbox.messages.uuids = {uuid: (sent_at, sent) for uuid, (sent_at, sent) in saved["uuids"].items()}
+    sandbox.messages.entities.entities = _read(CardEntity, saved["card_entities"], key="card_id")
+    sandbox.custom_bots.bots = _read(CustomBot, saved["custom_bots"], key="token")
     tenant.files = {key: _file(file) for key, file in saved["files"].items()}
     tenant.images = set(saved["images"])
     tenant.image_bytes = {key: base64.b64decode(image) for key, image in saved["image_bytes"].items()}
@@ -197,8 +203,7 @@ def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     _reschedule(pusher.records.values(), now=tenant.clock.elapsed())
     orders = _read(BookedOrder, saved["orders"], key="external_order_id", kinds=frozenset, cash=_amounts)
     sandbox.hire.orders = orders
-    rewards = saved.get("rewards", [])  # older files have none
-    sandbox.rewards.rewards = _read(ExternalReward, rewards, key="reward_id", cash=_amounts)
+    sandbox.rewards.rewards = _read(ExternalReward, saved["rewards"], key="reward_id", cash=_amounts)
     sandbox.payroll.payouts = _read(ReceivedPayout, saved["payouts"], key="order_id")
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from notifier.sandbox.event_types import PUSHABLE_EVENTS
 
 SECRET_PATTERN = re.compile(
-    r"\bsandbox(?:-[a-z]+)*-(?:secret|key|token|ticket)(?:-[0-9a-f]{32})?\b|\bt-sandbox[0-9a-f]{32}\b"
+    r"\bsandbox(?:-[a-z]+)*-(?:secret|key|token|ticket|code)(?:-[0-9a-f]{32})?\b|\b(?:t|a|u|ur)-sandbox[0-9a-f]{32}\b"
 )
 """Matches every secret of the sandbox: sample credentials, tickets, access keys and tokens.
 
@@ -21,8 +21,13 @@ Tests search logs and files for it, so a new secret needs no change there.
 DEFAULT_SCOPES = frozenset(
     {
         "application:application:self_manage",
+        "cardkit:card:read",
+        "cardkit:card:write",
         "contact:contact.base:readonly",
+        "contact:department.base:readonly",
+        "contact:department.organize:readonly",
         "contact:user.base:readonly",
+        "contact:user.department:readonly",
         "contact:user.email:readonly",
         "contact:user.employee_id:readonly",
         "contact:user.id:readonly",
@@ -30,7 +35,12 @@ DEFAULT_SCOPES = frozenset(
         "hire:referral_account",
         "hire:referral_account:readonly",
         "im:chat.members:read",
+        "im:chat.members:write_only",
+        "im:chat:create",
+        "im:chat:delete",
+        "im:chat:operate_as_owner",
         "im:chat:readonly",
+        "im:chat:update",
         "im:message.group_at_msg:readonly",
         "im:message.pins:read",
         "im:message.pins:write_only",
@@ -41,6 +51,8 @@ DEFAULT_SCOPES = frozenset(
         "im:message:readonly",
         "im:message:send_as_bot",
         "im:resource",
+        "offline_access",
+        "tenant:tenant:readonly",
     }
 )
 SAMPLE_MENU = (
@@ -125,6 +137,8 @@ class SandboxSettings:
     webhook_encrypt_key: str = "sandbox-encrypt-key"  # "" for plain JSON without a signature
     webhook_verification_token: str = "sandbox-verification-token"  # noqa: S105  # sample credential
 
+    is_store_app: bool = False
+    """An app of the app store: an `app_ticket` event comes at the start and every hour of the sandbox's clock."""
     token_lifetime_seconds: int = 7200  # validity of a new access token
     token_renew_before_seconds: int = 1800  # a token with less time left is replaced by a new one
     quotas: bool = True  # enforce the rate limits of calls

@@ -155,6 +155,9 @@ def message_json(message: Message, tenant: Tenant) -> JsonObject:
         "is_pinned": message.pinned_by is not None,
         "urgent_to": message.urgent_to,
         "merged_ids": message.merged_ids,
+        "visible_to": message.visible_to,
+        "is_of_custom_bot": bool(message.hook_token),
+        "personal_cards": message.personal_cards,
         **shown,
     }
 

@@ -128,6 +128,10 @@ class Group(LinkedValue):
     has_bot: bool = True  # the bot is a member
     muted: bool = False  # the bot is not allowed to send
     dissolved: bool = False  # the group was deleted
+    description: str = ""  # as shown to members
+    owner_id: str = ""  # open_id of the owner; "" when the bot owns it
+    created_by_app: bool = False  # the app created it with its API
+    options: dict[str, str] = field(default_factory=dict)  # settings such as edit_permission
 
     def __setattr__(self, name: str, value: object) -> None:
         """New members are those of the group for all apps."""
@@ -195,6 +199,10 @@ class Message:
     urgent_to: list[str] = field(default_factory=list)  # open_ids of people who got it as urgent
     edit_count: int = 0  # how often its text was edited
     recalled: bool = False  # it was withdrawn by the sender
+    visible_to: str = ""  # open_id of the only person who sees the card; "" for everybody in the chat
+    hook_token: str = ""  # of the custom bot that sent it; "" for a message of the app
+    personal_cards: dict[str, JsonObject] = field(default_factory=dict)
+    """By open_id: cards of an exclusive card that differ for a person."""
     has_pending_click: bool = False  # a click waits for its answer; Feishu refuses updates meanwhile
 
 
@@ -448,7 +456,12 @@ def build_sample_tenant(settings: SandboxSettings) -> Tenant:
         ("oc_sandbox_fallback", "奖励兜底群（示例）", "Fallback group (sample)"),
     ):
         tenant.groups[chat_id] = Group(
-            chat_id=chat_id, name=name, en_name=en_name, members=everyone, has_bot=not settings.fresh
+            chat_id=chat_id,
+            name=name,
+            en_name=en_name,
+            members=list(everyone),
+            has_bot=not settings.fresh,
+            owner_id=everyone[0],
         )
     for number in range(1, settings.extra_accounts + 1):
         person = tenant.add_person(

@@ -279,6 +279,23 @@ class FeishuBox(PeopleBox, RecordsBox):
             )
         )
 
+    def add_hook(
+        self, chat_id: str, *, name: str = "", keywords: Iterable[str] = (), is_signed: bool = False
+    ) -> Json:
+        """Adds a custom bot to a group. is_signed: its requests need a signature with `secret`.
+
+        Returns {"url", "token", "chat_id", "name", "secret", "keywords"}. Raises BadHookError.
+        """
+        return self._call(
+            lambda sandbox: sandbox.custom_bots.add(
+                chat_id, name=name, keywords=keywords, is_signed=is_signed
+            ).to_json(self.url)
+        )
+
+    def push_app_ticket(self) -> str:
+        """Pushes a new `app_ticket` event, as Feishu does every hour for a store app. Returns its event_id."""
+        return self._call(lambda sandbox: sandbox.app_tickets.push())
+
     def set_scopes(self, granted: Iterable[str]) -> None:
         """Replaces the permission scopes of the app."""
         scopes = set(granted)

@@ -120,7 +120,7 @@ def test_a_wrong_fault_is_refused_with_its_text(text: str) -> None:
 @pytest.mark.parametrize(
     "text, valid",
     [
-        ("setup:scope_missing,scope=nope", "application:application:self_manage, contact:"),
+        ("setup:scope_missing,scope=nope", "application:application:self_manage, cardkit:"),
         ("setup:bot_not_in_group,chat_id=oc_x", "oc_sandbox_hr, oc_sandbox_fallback; not 'oc_x'"),
         ("setup:wrong_chat_id,chat_id=oc_x", "oc_sandbox_hr, oc_sandbox_fallback; not 'oc_x'"),
         ("setup:outside_availability,open_id=ou_x", "ou_sandbox_lin, ou_sandbox_chen, "),

@@ -52,7 +52,7 @@ def test_the_token_call_with_a_slash_at_its_end(feishu_box: FeishuBox) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/open-apis/calendar/v4/calendars", "/open-apis/contact/v3/users/find_by_department", "/callback/x"],
+    ["/open-apis/calendar/v4/calendars", "/open-apis/drive/v1/files", "/callback/x"],
 )
 def test_an_unknown_call_is_answered_in_json_and_counted(feishu_box: FeishuBox, path: str) -> None:
     found = call(feishu_box, "GET", path)

@@ -2,7 +2,9 @@
 
 import json
 import stat
+import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -10,7 +12,7 @@ from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.sandbox.world.world import AppIdentity
-from sandbox.clients import api, card, listening, send
+from sandbox.clients import api, call, card, listening, send, upload_form
 
 LIN, LIN_ACCOUNT = "ou_sandbox_lin", "7000000000000000001"
 
@@ -84,6 +86,31 @@ def test_conversations_are_kept(settings: SandboxSettings) -> None:
         assert before == shown(box)
         key = next(one for one in box.messages(LIN) if one["message_id"] == image)["content"]["image_key"]
         assert b"\x89PNG\r\n\x1a\n" == box._read(lambda sandbox: sandbox.tenant.image_bytes[key])
+
+
+def test_cards_images_and_custom_bots_work_after_a_restart(settings: SandboxSettings) -> None:
+    png = b"\x89PNG\r\n\x1a\n" + bytes(8)
+    text = {"tag": "markdown", "element_id": "text_1", "content": "old"}
+    with FeishuBox(settings) as box:
+        hook = box.add_hook("oc_sandbox_hr", keywords=["full"])
+        form = [("image_type", b"message", ""), ("image", png, '; filename="x"')]
+        image_key = upload_form(box, "images", form).data["image_key"]
+        body = {"type": "card_json", "data": json.dumps(card(text))}
+        card_id = api(box, "POST", "/cardkit/v1/cards", body).data["card_id"]
+        send(box, {"type": "card", "data": {"card_id": card_id}})
+        change = {"partial_element": json.dumps({"content": "new"}), "sequence": 7}
+        element = f"/cardkit/v1/cards/{card_id}/elements/text_1"
+        assert 0 == api(box, "PATCH", element, change).code
+        departments = api(box, "GET", "/contact/v3/departments").data
+
+    with FeishuBox(settings) as box:
+        assert departments == api(box, "GET", "/contact/v3/departments").data
+        assert 300317 == api(box, "PATCH", element, change).code, "the sequence number is kept"
+        assert 0 == api(box, "PATCH", element, {**change, "sequence": 8}).code
+        path, post = urlsplit(hook["url"]).path, {"msg_type": "text", "content": {"text": "disk full"}}
+        assert 0 == call(box, "POST", path, post).code
+        with urllib.request.urlopen(f"{box.url}/api/files/{image_key}") as image:
+            assert png == image.read()
 
 
 def test_an_event_that_was_not_delivered_comes_after_the_restart(settings: SandboxSettings) -> None:

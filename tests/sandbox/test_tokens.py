@@ -73,7 +73,8 @@ def test_a_disabled_app_gets_no_token() -> None:
         ("Bearer ", 99991661),
         ("Bearer nonsense", 99991671),
         ("Bearer t-nonsense", 99991663),
-        ("Bearer u-nonsense", 99991663),
+        ("Bearer u-nonsense", 99991668),
+        ("Bearer a-nonsense", 99991671),
     ],
 )
 def test_a_bad_token_is_refused_with_its_own_code(

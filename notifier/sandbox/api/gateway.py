@@ -1,6 +1,7 @@
 """The checks of each open-apis call before its handler runs: token, scopes, quota, JSON body.
 
-Each module lists its calls as `Api` values. The gateway makes HTTP routes of them.
+Each module lists its calls as `Api` values. The gateway makes HTTP routes of them. A path with a slash at its end is
+the same call.
 """
 
 import json
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from aiohttp import BodyPartReader, web
 
 from notifier.sandbox.api.quota import Limit, Quota
-from notifier.sandbox.api.tokens import Tokens
+from notifier.sandbox.api.tokens import TENANT, Tokens
 from notifier.sandbox.error_codes import CODE, LOG_ID, JsonObject, RefusedError
 from notifier.sandbox.tenant import Tenant
 
@@ -44,6 +45,8 @@ class Call:
         default_factory=dict
     )  # query parameters with all their values
     """Query parameters with all their values."""
+    open_id: str = ""
+    """The person whose user token authorizes the call; "" for a call of the app itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,8 @@ class Api:
     limits: tuple[Limit, ...]  # rate limits, for all callers together
     answer: Callable[[Call], JsonObject | RawAnswer]  # `data` of the answer; raises RefusedError
     bot_off_code: int | None = None  # the code without the ability Bot; None if the call does not need it
+    tokens: Sequence[str] = (TENANT,)  # kinds of token that the call takes; () for a call without a token
+    bad_token_code: int | None = None  # answered instead of the general codes for a bad token
     coverage: str = "full"  # full, or shape: the answer has the right shape, without Feishu's rules behind it
     notes: str = ""  # what is left out, and choices of the sandbox; for docs/sandbox.md
 
@@ -90,15 +95,15 @@ class ApiGateway:
         self._tokens = tokens
         self._quota = quota
 
-    def route(self, api: Api) -> web.RouteDef:
-        """The HTTP route of a call, with all checks."""
+    def routes(self, api: Api) -> list[web.RouteDef]:
+        """The HTTP routes of a call, with all checks."""
 
-        async def handle(request: web.Request) -> web.Response:
+        async def handle(request: web.Request) -> web.StreamResponse:
             try:
-                self._tokens.check(request.headers.get("Authorization"))
-                self._check_app(api)
-                self._quota.consume_call(f"{api.method} {api.path}", api.limits)
-                call = await _read_call(request)
+                open_id = self._check_token(api, request.headers.get("Authorization"))
+                if api.limits:
+                    self._quota.consume_call(f"{api.method} {api.path}", api.limits)
+                call = await _read_call(request, open_id)
                 self._check_open_ids(call)
                 data = api.answer(call)
             except RefusedError as refused:
@@ -109,11 +114,9 @@ class ApiGateway:
             request[CODE] = 0
             if isinstance(data, RawAnswer):
                 return data.to_response()
-            if set(data) == {"bot"}:  # an old call, whose result stands beside `code`
-                return web.json_response({"code": 0, "msg": "ok", **data})
             return web.json_response({"code": 0, "msg": "success", "data": data})
 
-        return web.route(api.method, api.path, handle)
+        return [web.route(api.method, path, handle) for path in (api.path, api.path + "/")]
 
     async def refuse_unknown(self, request: web.Request) -> web.Response:
         """The answer for a call that the stand-in does not know. SDKs parse the body as JSON, also of a 404."""
@@ -130,33 +133,33 @@ class ApiGateway:
             {"code": UNKNOWN_CALL, "msg": msg, "error": {"log_id": request[LOG_ID]}}, status=404
         )
 
-    async def issue_token(self, request: web.Request) -> web.Response:
-        """The token call. Unlike other calls, its result stands beside `code` and not under `data`."""
-        try:
-            call = await _read_call(request)
-            issued = self._tokens.issue(call.body)
-            request[CODE] = 0
-            return web.json_response({"code": 0, "msg": "ok", **issued})
-        except RefusedError as refused:
-            return self.refuse(request, refused)
-        except RecursionError:
-            return self.refuse(request, RefusedError(9499, "nested too deeply"))
-
     def refuse(self, request: web.Request, refused: RefusedError) -> web.Response:
         """The answer for a refused call, with Feishu's `error` object."""
         self._tenant.refusals[refused.code] += 1
         error = {"log_id": request[LOG_ID], **refused.error}
-        content = {"code": refused.code, "msg": refused.msg, "error": error}
+        content = {"code": refused.code, "msg": refused.msg, "error": error, **refused.members}
         request[CODE] = refused.code
         return web.json_response(content, status=refused.http_status, headers=refused.headers)
 
-    def _check_app(self, api: Api) -> None:
-        """Whether the app is enabled, has a scope for the call, and the ability that it needs."""
+    def _check_token(self, api: Api, authorization: str | None) -> str:
+        """Checks the token and what it allows. Returns the person of a user token, "" for a token of the app."""
+        if not api.tokens:
+            return ""
+        try:
+            user = self._tokens.check(authorization, api.tokens)
+        except RefusedError as refused:
+            raise refused if api.bad_token_code is None else RefusedError(api.bad_token_code) from refused
         if self._tokens.app_disabled:
             raise RefusedError(99991662)
         self._check_scopes(api)
-        if api.bot_off_code is not None and not self._tenant.console.live.bot:
-            raise RefusedError(api.bot_off_code)
+        if user is None:
+            if api.bot_off_code is not None and not self._tenant.console.live.bot:
+                raise RefusedError(api.bot_off_code)
+            return ""
+        if api.scopes and user.scopes.isdisjoint(api.scopes):
+            violations = [{"type": "action_privilege_required", "subject": scope} for scope in api.scopes]
+            raise RefusedError(99991679, error={"permission_violations": violations})
+        return user.open_id
 
     def _check_open_ids(self, call: Call) -> None:
         """Raises 99992361 for an open_id of another app, wherever the call has it but in a message or card."""
@@ -190,7 +193,7 @@ def _texts(value: object, *, depth: int) -> Iterator[str]:
             yield from _texts(each, depth=depth - 1)
 
 
-async def _read_call(request: web.Request) -> Call:
+async def _read_call(request: web.Request, open_id: str) -> Call:
     body: object = {}
     form: dict[str, str | bytes] = {}
     if request.content_type == "multipart/form-data":
@@ -198,6 +201,8 @@ async def _read_call(request: web.Request) -> Call:
             form = await _read_form(request)
         except ValueError as error:  # no boundary, or a form that ends too early
             raise RefusedError(234001, f"ext=the form cannot be read: {error}") from error
+    elif request.content_type == "application/x-www-form-urlencoded":  # OAuth clients
+        body = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
     elif text := await request.read():
         try:
             body = json.loads(text)
@@ -207,7 +212,12 @@ async def _read_call(request: web.Request) -> Call:
         raise RefusedError(9499, "body must be a JSON object")
     lists = {name: request.query.getall(name) for name in request.query}
     return Call(
-        path=dict(request.match_info), query=dict(request.query), body=body, form=form, query_lists=lists
+        path=dict(request.match_info),
+        query=dict(request.query),
+        body=body,
+        form=form,
+        query_lists=lists,
+        open_id=open_id,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from notifier.sandbox.api.card_entities import CardEntities, card_text
 from notifier.sandbox.api.content import Draft, check_resources, check_size, parse_content, read_draft
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES, Quota
@@ -33,6 +34,7 @@ class MessageApi:
     def __init__(self, tenant: Tenant, quota: Quota) -> None:
         self._tenant = tenant
         self._quota = quota
+        self.entities = CardEntities(tenant)
         self.uuids: dict[
             str, tuple[float, str]
         ] = {}  # by uuid: when it was sent, clock.elapsed(), and the message
@@ -81,7 +83,7 @@ class MessageApi:
             raise RefusedError(230011)
         if message.sender_id != self._tenant.settings.app_id:
             raise RefusedError(230012)
-        if message.msg_type != "interactive":
+        if message.msg_type != "interactive" or message.visible_to or message.hook_token:
             raise RefusedError(230001, "ext=This message is NOT a card.")
         if (
             self._tenant.clock.now_ms() - message.create_time_ms
@@ -154,7 +156,11 @@ class MessageApi:
         self, chat_id: str, draft: Draft, *, place: Callable[[], ReplyPlace] = lambda: NO_REPLY
     ) -> Message:
         """Adds a message after its checks. place: called once when they have passed, as it may start a thread."""
-        self.check_content(draft.msg_type, draft.content)
+        entity = self.entities.find_sendable(draft.content) if draft.msg_type == "interactive" else None
+        content, content_text = draft.content, draft.content_text
+        if entity is not None:
+            content, content_text = entity.card, card_text(entity.card)
+        self.check_content(draft.msg_type, content)
         self._quota.consume_target(chat_id)
         now_ms = self._tenant.clock.now_ms()
         reply = place()
@@ -163,8 +169,8 @@ class MessageApi:
             chat_id=chat_id,
             sender_id=self._tenant.settings.app_id,
             msg_type=draft.msg_type,
-            content=draft.content,
-            content_text=draft.content_text,
+            content=content,
+            content_text=content_text,
             uuid=draft.uuid,
             create_time_ms=now_ms,
             update_time_ms=now_ms,
@@ -172,6 +178,8 @@ class MessageApi:
             root_id=reply.root_id,
             thread_id=reply.thread_id,
         )
+        if entity is not None:
+            entity.message_id = message.message_id
         if draft.uuid is not None:
             self.uuids[draft.uuid] = (self._tenant.clock.elapsed(), message.message_id)
         self.store(message)

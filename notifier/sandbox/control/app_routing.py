@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from notifier.sandbox.api.chats import custom_bots
 from notifier.sandbox.push import long_connection
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.world.world import UnknownAppError, World
@@ -74,6 +75,9 @@ async def _find_app(world: World, request: web.Request) -> Sandbox:
         return world.first
     if request.path == long_connection.PATH:
         return world.find_by_ticket(request.query.get("ticket", "")) or world.first
+    if request.path.startswith(custom_bots.PATH):
+        hook = request.path.removeprefix(custom_bots.PATH).rstrip("/")
+        return world.find_by_hook(hook) or world.first
     token = request.headers.get("Authorization", "").removeprefix("Bearer").strip()
     found = world.find_by_token(token) if token else None
     fields = {**request.query, **({} if found else await _read_fields(request))}

@@ -91,8 +91,9 @@ async def _answer(sandbox: Sandbox, request: web.Request, handler: Handler) -> w
         except ValueError:
             body = None
         receive_id = body.get("receive_id") if isinstance(body, dict) else None
-    call_fault = sandbox.call_faults.claim(request.method, request.path, receive_id)
-    call_fault = call_fault or sandbox.running_faults.claim_call_fault(request.method, request.path)
+    path = request.path.rstrip("/")  # a slash at the end is the same call
+    call_fault = sandbox.call_faults.claim(request.method, path, receive_id)
+    call_fault = call_fault or sandbox.running_faults.claim_call_fault(request.method, path)
     response = (
         await answer() if call_fault is None else await sandbox.call_faults.apply(call_fault, request, answer)
     )

@@ -186,6 +186,17 @@ class ControlApi:
         )
         return {"chat_id": group.chat_id, **{name: getattr(group, name) for name in switches}}
 
+    def add_hook(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """{"name": "...", "keywords": [...], "is_signed": true}: adds a custom bot. Answers its webhook address."""
+        chat_id, keywords = request.match_info["chat_id"], body.get("keywords", [])
+        if chat_id not in self._tenant.groups:
+            raise NotFoundError(f"there is no group {chat_id!r}")
+        if not isinstance(keywords, list):
+            raise BadRequestError('"keywords" must be a list of texts')
+        bots, is_signed = self._sandbox.custom_bots, body.get("is_signed") is True
+        bot = bots.add(chat_id, name=str(body.get("name") or ""), keywords=keywords, is_signed=is_signed)
+        return bot.to_json(f"{request.scheme}://{request.host}")
+
     def set_account(self, request: web.Request, body: JsonObject) -> JsonObject:
         """Sets the status of an account: 1 usable, 2 deactivated."""
         account = self._tenant.accounts.get(request.match_info["account_id"])

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from notifier.sandbox.accounts import BadBalanceChangeError
+from notifier.sandbox.api.chats.custom_bots import BadHookError
 from notifier.sandbox.app_console import BadConsoleChangeError
 from notifier.sandbox.chat.people import BadActionError, MissingTargetError
 from notifier.sandbox.error_codes import JsonObject
@@ -45,6 +46,7 @@ CLIENT_ERRORS = (
     BadConsoleChangeError,
     BadActionError,
     BadWorldError,
+    BadHookError,
 )
 """Errors that are answered with HTTP 400 and their text."""
 NOT_FOUND_ERRORS = (NotFoundError, UnknownFaultError, MissingTargetError, NotInWorldError)

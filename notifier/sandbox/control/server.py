@@ -48,11 +48,9 @@ def build_app(world: World) -> web.Application:
 def app_routes(sandbox: Sandbox, world: World) -> list[web.RouteDef]:
     """The routes of one app. All apps have the same; AppRoutes calls those of the app of a request."""
     return [
-        *(sandbox.gateway.route(api) for api in sandbox.apis()),
+        *(route for api in sandbox.apis() for route in sandbox.gateway.routes(api)),
         web.post("/callback/ws/endpoint", sandbox.connection.discover),
         web.get(long_connection.PATH, sandbox.connection.connect),
-        web.post("/open-apis/auth/v3/tenant_access_token/internal", sandbox.gateway.issue_token),
-        web.post("/open-apis/auth/v3/tenant_access_token/internal/", sandbox.gateway.issue_token),
         web.post(payroll.PATH, sandbox.payroll.receive),
         *(route.to_aiohttp() for route in list_routes(sandbox, world)),
         *(

@@ -1,7 +1,6 @@
 """Simulates clicks on cards: sends the callback to the app and shows its answer."""
 
 import json
-import secrets
 from collections.abc import Callable
 
 from notifier.sandbox.api.messages import MessageApi
@@ -43,12 +42,19 @@ class ClickSimulator:
     """Clicks of people on cards."""
 
     def __init__(
-        self, tenant: Tenant, connection: LongConnection, webhook: WebhookPusher, messages: MessageApi
+        self,
+        tenant: Tenant,
+        connection: LongConnection,
+        webhook: WebhookPusher,
+        messages: MessageApi,
+        issue_token: Callable[[str], str],
     ) -> None:
+        """issue_token: returns the token of a delayed update for a message_id."""
         self._tenant = tenant
         self._connection = connection
         self._webhook = webhook
         self._messages = messages
+        self._issue_token = issue_token
 
     async def click(self, *, message_id: str, open_id: str, action: JsonObject) -> JsonObject:
         """Sends one `card.action.trigger` callback. Feishu never repeats it and waits 3 s for the answer.
@@ -61,6 +67,10 @@ class ClickSimulator:
             raise BadClickError(f"there is no card message {message_id!r}")
         if person is None:
             raise BadClickError(f"there is no person {open_id!r}")
+        if message.visible_to not in ("", open_id):
+            raise BadClickError(f"{open_id!r} does not see the card {message_id!r}")
+        if message.hook_token:
+            raise BadClickError("cards of custom bots have no callback")
         event_id = new_id("cb")
         payload = json.dumps(self._payload(event_id, message, person, action), ensure_ascii=False).encode()
         outcome: JsonObject = {
@@ -123,7 +133,7 @@ class ClickSimulator:
         }
         event = {
             "operator": operator,
-            "token": f"c-{secrets.token_hex(16)}",
+            "token": self._issue_token(message.message_id),
             "action": action,
             "host": "im_message",
             "context": {"open_message_id": message.message_id, "open_chat_id": message.chat_id},

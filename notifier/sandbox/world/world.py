@@ -78,6 +78,10 @@ class World:
         """The app that an access token was issued to."""
         return next((one for one in self.sandboxes.values() if one.owns_token(token)), None)
 
+    def find_by_hook(self, token: str) -> Sandbox | None:
+        """The app through which a custom bot was added."""
+        return next((one for one in self.sandboxes.values() if token in one.custom_bots.bots), None)
+
     def find_by_ticket(self, ticket: str) -> Sandbox | None:
         """The app that may connect with a ticket."""
         return next((one for one in self.sandboxes.values() if one.connection.has_ticket(ticket)), None)

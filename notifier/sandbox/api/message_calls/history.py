@@ -79,7 +79,8 @@ class HistoryApi:
         return [
             message
             for message in self._tenant.chat_messages(chat_id)
-            if (message.thread_id is None or starts_thread(message))
+            if not message.visible_to
+            and (message.thread_id is None or starts_thread(message))
             and (start is None or message.create_time_ms // 1000 >= start)
             and (end is None or message.create_time_ms // 1000 <= end)
         ]

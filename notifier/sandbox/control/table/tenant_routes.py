@@ -36,6 +36,21 @@ def world_routes(control: ControlApi) -> list[ControlRoute]:
         ),
         post_route(
             WORLD,
+            "/groups/{chat_id}/hooks",
+            control.add_hook,
+            "Adds a custom bot to a group. The answer has its webhook address.",
+            s.struct(
+                {
+                    **{name: s.text() for name in ("url", "token", "chat_id", "name")},
+                    "secret": s.text("For the signature; empty without one."),
+                    "keywords": s.items(s.text(), "A message needs one of them."),
+                }
+            ),
+            body=s.changes({"name": s.text(), "keywords": s.items(s.text()), "is_signed": s.flag()}),
+            example={"name": "Alerts (sample)"},
+        ),
+        post_route(
+            WORLD,
             "/accounts/{account_id}",
             control.set_account,
             "Deactivates a referral account, or makes it usable again.",

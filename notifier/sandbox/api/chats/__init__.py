@@ -1,0 +1,1 @@
+"""The calls about groups and their members."""
