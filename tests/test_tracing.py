@@ -21,8 +21,8 @@ from notifier.config.fingerprint import compute_fingerprint
 from notifier.config.monitoring import TracingConfig
 from notifier.config.settings import Config
 from notifier.runtime.telemetry import tracing
+from notifier.sandbox.sample_tenant import SAMPLE_PEOPLE
 from notifier.sandbox.settings import SECRET_PATTERN
-from notifier.sandbox.tenant import SAMPLE_PEOPLE
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import card_updates
 from support.cards import press_button

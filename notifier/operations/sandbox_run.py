@@ -26,9 +26,9 @@ from notifier.sandbox.control.server import serve
 from notifier.sandbox.faults.catalogue import SETUP_FAULTS
 from notifier.sandbox.faults.fault_text import parse_fault_text
 from notifier.sandbox.faults.running import BadFaultError
+from notifier.sandbox.sample_tenant import build_sample_tenant
 from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.tenant import build_sample_tenant
 
 STOP_SECONDS = 12
 CLOCK_FILE = "sandbox-clock"

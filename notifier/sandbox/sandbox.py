@@ -51,8 +51,9 @@ from notifier.sandbox.push.events import (
 from notifier.sandbox.push.long_connection import LongConnection
 from notifier.sandbox.push.pusher import Pusher
 from notifier.sandbox.push.webhook import WebhookPusher
+from notifier.sandbox.sample_tenant import build_sample_tenant
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.tenant import USABLE, Account, Tenant, build_sample_tenant
+from notifier.sandbox.tenant import USABLE, Account, Tenant
 
 SEND_MODES = ("once", "twice", "copy", "reversed", "hold")
 EVENT_SCOPE = "hire:referral_account:readonly"

@@ -14,6 +14,7 @@ from typing import ClassVar, TypeVar
 from notifier.sandbox.app_console import AppConsole
 from notifier.sandbox.clock import SandboxClock
 from notifier.sandbox.error_codes import JsonObject
+from notifier.sandbox.exchanges import MAX_EXCHANGES, Exchange, RequestRecord
 from notifier.sandbox.settings import SandboxSettings
 
 _T = TypeVar("_T")
@@ -28,23 +29,6 @@ class PersonStatus(Enum):
     OUT_OF_RANGE = "out_of_range"
     BLOCKED = "blocked"
 
-
-SAMPLE_DEPARTMENTS: tuple[tuple[str, str, str, str, str], ...] = (
-    ("hr", "人力资源部（示例）", "People (sample)", "0", "lin"),
-    ("hr_recruiting", "招聘组（示例）", "Recruiting (sample)", "hr", "tanaka"),
-    ("rd", "研发部（示例）", "Engineering (sample)", "0", "chen"),
-)
-"""(key, name, English name, key of the department above, leader) of the departments of a fresh sandbox."""
-SAMPLE_MEMBERS = {"lin": "hr", "tanaka": "hr_recruiting", "chen": "rd"}
-"""The department of each sample person; the others are in the root alone."""
-
-SAMPLE_PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
-    ("lin", "林小满（示例）", "Lin Xiaoman (sample)", 120, {"CNY": "350.50"}),
-    ("chen", "陈知行（示例）", "Chen Zhixing (sample)", 0, {"USD": "80.00"}),
-    ("tanaka", "田中遥（示例）", "Tanaka Haruka (sample)", 40, {"JPY": "12000.00"}),
-    ("zhou", "周未（示例）", "Zhou Wei (sample)", 0, {}),
-)
-"""(key, name, English name, points, cash by currency) of the people a fresh sandbox has. All are made up."""
 
 USABLE, DEACTIVATED = 1, 2  # account status on the wire
 APP_SENDER, USER_SENDER = "app", "user"  # sender_type of a message on the wire
@@ -204,47 +188,6 @@ class Message:
     personal_cards: dict[str, JsonObject] = field(default_factory=dict)
     """By open_id: cards of an exclusive card that differ for a person."""
     has_pending_click: bool = False  # a click waits for its answer; Feishu refuses updates meanwhile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRecord:
-    """One call of the app."""
-
-    at_ms: int  # milliseconds since 1970 of the sandbox clock, at the end of the call
-    method: str  # HTTP method
-    path: str  # without query
-    status: int  # HTTP status, 0 without an answer
-    code: int | None  # of the JSON answer, None without one
-    took_ms: int  # real time
-    log_id: str  # X-Tt-Logid of the answer
-
-    def to_json(self) -> JsonObject:
-        """All fields as JSON."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
-    """What one call sent and got, as received. It can hold secrets: control/redaction.py makes it readable."""
-
-    query: str
-    """Undecoded query string of the address."""
-    request_headers: tuple[tuple[str, str], ...]
-    """As received."""
-    request_body: bytes
-    """At most MAX_KEPT_BYTES; empty for a form with files."""
-    request_bytes: int
-    """Size of the whole body."""
-    answer_headers: tuple[tuple[str, str], ...] = ()
-    """Empty without an answer."""
-    answer_body: bytes = b""
-    """At most MAX_KEPT_BYTES; empty for an answer that is not one piece, such as a stream."""
-    answer_bytes: int = 0
-    """Size of the whole answer."""
-
-
-MAX_EXCHANGES, MAX_KEPT_BYTES = 500, 64 * 1024
-"""Calls whose bodies are kept, the newest ones, and the size of what is kept of each body."""
 
 
 class Tenant:
@@ -437,49 +380,3 @@ def drop_oldest(
 def new_id(prefix: str) -> str:
     """A random id, such as `om_...` for the prefix `om`."""
     return f"{prefix}_{secrets.token_hex(16)}"
-
-
-def build_sample_tenant(settings: SandboxSettings) -> Tenant:
-    """The tenant that a fresh sandbox starts with: four people, two groups, and `extra_accounts` for load."""
-    tenant = Tenant(settings)
-    for key, name, en_name, points, cash in SAMPLE_PEOPLE:
-        person = tenant.add_person(key, name=name, en_name=en_name)
-        if settings.fresh:
-            continue
-        account = tenant.add_account(person.open_id)
-        account.points = points
-        account.cash = {currency: Decimal(amount) for currency, amount in cash.items()}
-    _add_sample_departments(tenant)
-    everyone = list(tenant.people)
-    for chat_id, name, en_name in (
-        ("oc_sandbox_hr", "招聘奖励通知（示例）", "Referral rewards (sample)"),
-        ("oc_sandbox_fallback", "奖励兜底群（示例）", "Fallback group (sample)"),
-    ):
-        tenant.groups[chat_id] = Group(
-            chat_id=chat_id,
-            name=name,
-            en_name=en_name,
-            members=list(everyone),
-            has_bot=not settings.fresh,
-            owner_id=everyone[0],
-        )
-    for number in range(1, settings.extra_accounts + 1):
-        person = tenant.add_person(
-            f"extra_{number:04d}", name=f"示例员工 {number:04d}", en_name=f"Sample Person {number:04d}"
-        )
-        tenant.add_account(person.open_id)
-    return tenant
-
-
-def _add_sample_departments(tenant: Tenant) -> None:
-    for key, name, en_name, parent, leader in SAMPLE_DEPARTMENTS:
-        tenant.departments[key] = Department(
-            department_id=key,
-            open_department_id=f"od-sandbox_{key}",
-            name=name,
-            en_name=en_name,
-            parent_department_id=parent,
-            leader_open_id=f"ou_sandbox_{leader}",
-        )
-    for person, department in SAMPLE_MEMBERS.items():
-        tenant.people[f"ou_sandbox_{person}"].department_ids = [department]

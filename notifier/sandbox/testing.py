@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from notifier.sandbox.accounts import parse_cash
+from notifier.sandbox.box.people import PeopleBox
 from notifier.sandbox.box.records import RecordsBox
-from notifier.sandbox.people_box import PeopleBox
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.snapshot import account_json, build_state, message_json, withdrawal_json
 from notifier.sandbox.tenant import Group, PersonStatus

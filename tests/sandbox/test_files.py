@@ -35,7 +35,7 @@ def test_what_was_uploaded_comes_back(sdk: SdkClient) -> None:
     image_key = upload_image(sdk)
     image = sdk.ask("im.v1.image.get", image_key=image_key)
     assert (PNG, "image/png") == (image.file.read(), image.raw.headers["Content-Type"])
-    with urllib.request.urlopen(f"{sdk.box.url}/api/images/{image_key}") as shown:
+    with urllib.request.urlopen(f"{sdk.box.url}/api/files/{image_key}") as shown:
         assert PNG == shown.read()
         assert ("image/png", "nosniff") == (
             shown.headers["Content-Type"],

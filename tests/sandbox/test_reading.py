@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from notifier.sandbox import tenant
+from notifier.sandbox import exchanges
 from notifier.sandbox.settings import SECRET_PATTERN
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import api, call, card, discover, listening, send, upload_form
@@ -204,13 +204,13 @@ def test_bytes_are_shown_as_their_size(box: FeishuBox) -> None:
 
 
 def test_the_kept_bodies_are_bounded(box: FeishuBox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tenant, "MAX_EXCHANGES", 3)
-    send(box, "x" * (tenant.MAX_KEPT_BYTES + 10))
+    monkeypatch.setattr(exchanges, "MAX_EXCHANGES", 3)
+    send(box, "x" * (exchanges.MAX_KEPT_BYTES + 10))
     [large] = read(box, "requests", path="/open-apis/im/")
     body = large["request_body"]
     assert isinstance(body, dict)
-    assert body["size"] > tenant.MAX_KEPT_BYTES
-    assert len(body["text"]) <= tenant.MAX_KEPT_BYTES
+    assert body["size"] > exchanges.MAX_KEPT_BYTES
+    assert len(body["text"]) <= exchanges.MAX_KEPT_BYTES
     for _ in range(2):
         send(box, "small")
 

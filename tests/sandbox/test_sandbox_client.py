@@ -31,6 +31,8 @@ ONLY_IN_PROCESS = {
     "payouts": "the state has them",
     "set_webhook": "the box returns the reason; over HTTP a failed check is a refused request",
     "add_app": "POST /api/apps does the same",
+    "add_hook": "POST /api/groups/{chat_id}/hooks does the same",
+    "push_app_ticket": "for tests of the sandbox itself",
     "add_people": "for tests of the sandbox itself",
     "add_group": "as above",
     "contact": "as above",

@@ -81,9 +81,11 @@ class MessageApi:
         content_text = text_field(call.body, "content")
         if message.recalled:
             raise RefusedError(230011)
+        if message.visible_to or message.hook_token:
+            raise RefusedError(230001, "ext=This message is NOT a card.")
         if message.sender_id != self._tenant.settings.app_id:
             raise RefusedError(230012)
-        if message.msg_type != "interactive" or message.visible_to or message.hook_token:
+        if message.msg_type != "interactive":
             raise RefusedError(230001, "ext=This message is NOT a card.")
         if (
             self._tenant.clock.now_ms() - message.create_time_ms

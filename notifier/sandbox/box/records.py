@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from notifier.sandbox.box.sandbox_thread import SandboxThread
 from notifier.sandbox.client.reading import Reading
 from notifier.sandbox.control.reading_api import ReadingApi
 from notifier.sandbox.control.snapshots_api import Snapshots
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.sandbox_thread import SandboxThread
 
 Json = dict[str, Any]
 

@@ -17,9 +17,9 @@ from notifier.sandbox.control.tls import TlsUnavailableError
 from notifier.sandbox.faults.fault_text import parse_fault_text
 from notifier.sandbox.faults.running import BadFaultError
 from notifier.sandbox.push.webhook import BadWebhookError
+from notifier.sandbox.sample_tenant import build_sample_tenant
 from notifier.sandbox.saved_state import BadStateFileError
 from notifier.sandbox.settings import SandboxSettings
-from notifier.sandbox.tenant import build_sample_tenant
 from notifier.sandbox.world.world import BadWorldError, World
 
 PORT = 8765

@@ -10,9 +10,9 @@ from aiohttp.typedefs import Middleware
 
 from notifier.sandbox.control.app_routing import SANDBOX, choose_app
 from notifier.sandbox.error_codes import CODE, LOG_ID
+from notifier.sandbox.exchanges import MAX_KEPT_BYTES, Exchange, RequestRecord
 from notifier.sandbox.faults.call_faults import reset_connection, wait_while
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import MAX_KEPT_BYTES, Exchange, RequestRecord
 from notifier.sandbox.world.world import World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

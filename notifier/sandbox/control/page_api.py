@@ -191,10 +191,12 @@ class ControlApi:
         chat_id, keywords = request.match_info["chat_id"], body.get("keywords", [])
         if chat_id not in self._tenant.groups:
             raise NotFoundError(f"there is no group {chat_id!r}")
+        name, is_signed = body.get("name", ""), body.get("is_signed", False)
         if not isinstance(keywords, list):
             raise BadRequestError('"keywords" must be a list of texts')
-        bots, is_signed = self._sandbox.custom_bots, body.get("is_signed") is True
-        bot = bots.add(chat_id, name=str(body.get("name") or ""), keywords=keywords, is_signed=is_signed)
+        if not isinstance(name, str) or not isinstance(is_signed, bool):
+            raise BadRequestError('"name" must be text, and "is_signed" true or false')
+        bot = self._sandbox.custom_bots.add(chat_id, name=name, keywords=keywords, is_signed=is_signed)
         return bot.to_json(f"{request.scheme}://{request.host}")
 
     def set_account(self, request: web.Request, body: JsonObject) -> JsonObject:
@@ -265,9 +267,11 @@ class ControlApi:
 
     def file(self, request: web.Request, _body: JsonObject) -> web.Response:
         """The content of an uploaded file as a download, or an image."""
+        sniffing = {"X-Content-Type-Options": "nosniff"}
         image = self._tenant.image_bytes.get(request.match_info["file_key"])
         if image is not None:
-            return web.Response(body=image, content_type=image_type(image) or "application/octet-stream")
+            content_type = image_type(image) or "application/octet-stream"
+            return web.Response(body=image, content_type=content_type, headers=sniffing)
         file = self._tenant.files.get(request.match_info["file_key"])
         content = file["content"] if file else None
         if not isinstance(content, bytes) or file is None:

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterable
 
 from notifier.sandbox.error_codes import JsonObject
+from notifier.sandbox.exchanges import Exchange, RequestRecord
 from notifier.sandbox.settings import SECRET_PATTERN
-from notifier.sandbox.tenant import Exchange, RequestRecord, Tenant
+from notifier.sandbox.tenant import Tenant
 
 HIDDEN = "***"
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})

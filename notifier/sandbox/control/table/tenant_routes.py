@@ -8,6 +8,15 @@ from notifier.sandbox.control.table.entries import APP, PAYOUTS, WORLD, post_rou
 from notifier.sandbox.payroll import REPORT_STATUSES
 from notifier.sandbox.tenant import DEACTIVATED, USABLE, PersonStatus
 
+_CONSOLE = s.struct(
+    {
+        "draft": s.OBJECT,
+        "event_types": s.items(s.text(), "All that the sandbox can push."),
+        "is_published": s.flag(),
+        "has_unpublished_changes": s.flag(),
+    }
+)
+
 
 def world_routes(control: ControlApi) -> list[ControlRoute]:
     """People, groups and accounts."""
@@ -34,21 +43,7 @@ def world_routes(control: ControlApi) -> list[ControlRoute]:
             body={**s.changes(switches), "minProperties": 1},
             example={"muted": True},
         ),
-        post_route(
-            WORLD,
-            "/groups/{chat_id}/hooks",
-            control.add_hook,
-            "Adds a custom bot to a group. The answer has its webhook address.",
-            s.struct(
-                {
-                    **{name: s.text() for name in ("url", "token", "chat_id", "name")},
-                    "secret": s.text("For the signature; empty without one."),
-                    "keywords": s.items(s.text(), "A message needs one of them."),
-                }
-            ),
-            body=s.changes({"name": s.text(), "keywords": s.items(s.text()), "is_signed": s.flag()}),
-            example={"name": "Alerts (sample)"},
-        ),
+        _hook_route(control),
         post_route(
             WORLD,
             "/accounts/{account_id}",
@@ -61,6 +56,24 @@ def world_routes(control: ControlApi) -> list[ControlRoute]:
     ]
 
 
+def _hook_route(control: ControlApi) -> ControlRoute:
+    return post_route(
+        WORLD,
+        "/groups/{chat_id}/hooks",
+        control.add_hook,
+        "Adds a custom bot to a group. The answer has its webhook address.",
+        s.struct(
+            {
+                **{name: s.text() for name in ("url", "token", "chat_id", "name")},
+                "secret": s.text("For the signature; empty without one."),
+                "keywords": s.items(s.text(), "A message needs one of them."),
+            }
+        ),
+        body=s.changes({"name": s.text(), "keywords": s.items(s.text()), "is_signed": s.flag()}),
+        example={"name": "Alerts (sample)"},
+    )
+
+
 def app_routes(control: ControlApi) -> list[ControlRoute]:
     """Scopes, console, tokens and webhook of the app."""
     names = s.items(s.text())
@@ -70,14 +83,6 @@ def app_routes(control: ControlApi) -> list[ControlRoute]:
         **dict.fromkeys(("bot", "availability", "contact_range"), s.flag()),
         **dict.fromkeys(("event_mode", "callback_mode"), mode),
     }
-    console = s.struct(
-        {
-            "draft": s.OBJECT,
-            "event_types": s.items(s.text(), "All that the sandbox can push."),
-            "is_published": s.flag(),
-            "has_unpublished_changes": s.flag(),
-        }
-    )
     return [
         post_route(
             APP,
@@ -93,11 +98,11 @@ def app_routes(control: ControlApi) -> list[ControlRoute]:
             "/console",
             control.change_console,
             "Changes settings in the developer console. They are in force after `/console/publish`.",
-            console,
+            _CONSOLE,
             body=s.changes(settings),
             example={"bot": True},
         ),
-        post_route(APP, "/console/publish", control.publish, "Publishes a version of the app.", console),
+        post_route(APP, "/console/publish", control.publish, "Publishes a version of the app.", _CONSOLE),
         post_route(
             APP,
             "/tokens/expire",

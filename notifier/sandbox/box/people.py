@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from notifier.sandbox.sandbox_thread import SandboxThread
+from notifier.sandbox.box.sandbox_thread import SandboxThread
 
 Json = dict[str, Any]
 
