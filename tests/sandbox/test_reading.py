@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from notifier.sandbox import exchanges
+from notifier.sandbox import exchanges, tenant
 from notifier.sandbox.settings import SECRET_PATTERN
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import api, call, card, discover, listening, send, upload_form
@@ -204,7 +204,7 @@ def test_bytes_are_shown_as_their_size(box: FeishuBox) -> None:
 
 
 def test_the_kept_bodies_are_bounded(box: FeishuBox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchanges, "MAX_EXCHANGES", 3)
+    monkeypatch.setattr(tenant, "MAX_EXCHANGES", 3)
     send(box, "x" * (exchanges.MAX_KEPT_BYTES + 10))
     [large] = read(box, "requests", path="/open-apis/im/")
     body = large["request_body"]

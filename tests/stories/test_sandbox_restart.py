@@ -19,16 +19,29 @@ APP = {
     "name": "Sample",
     "tenant_key": "sandbox-tenant",
 }
-LISTS = ("departments", "people", "groups", "accounts", "messages", "images", "events", "orders", "payouts")
+LISTS = (
+    "card_entities",
+    "custom_bots",
+    "departments",
+    "people",
+    "groups",
+    "accounts",
+    "messages",
+    "images",
+    "events",
+    "orders",
+    "payouts",
+)
 EMPTY_SIDE = json.dumps(
     {
         "format": 3,
         "clock": {"ahead_seconds": 0, "skipped_seconds": 0},
         "apps": [
-            {"app": APP, "last_modify_ms": 0, "uuids": {}, "files": {}, "on_hold": False}
+            {"app": APP, "last_modify_ms": 0, "uuids": {}, "files": {}, "image_bytes": {}, "on_hold": False}
             | {"console": {"draft": {}, "published": {}}}
             | {name: [] for name in LISTS}
         ],
+        "snapshots": {},
     }
 )
 

@@ -8,7 +8,7 @@ from notifier.sandbox.control.table.entries import APP, PAYOUTS, WORLD, post_rou
 from notifier.sandbox.payroll import REPORT_STATUSES
 from notifier.sandbox.tenant import DEACTIVATED, USABLE, PersonStatus
 
-_CONSOLE = s.struct(
+_CONSOLE = s.open_struct(
     {
         "draft": s.OBJECT,
         "event_types": s.items(s.text(), "All that the sandbox can push."),
