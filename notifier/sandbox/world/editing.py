@@ -46,7 +46,9 @@ class WorldEditor:
     def create_person(self, body: JsonObject) -> str:
         """Adds a person, with an account unless `account` is false. Returns the open_id."""
         _check_keys(body, ("id", "account", *PERSON_KEYS))
-        own_id = body.get("id") or self._free_id("added", [one["id"] for one in self._tenant["people"]])
+        own_id = _given_id(body, "id") or self._free_id(
+            "added", [one["id"] for one in self._tenant["people"]]
+        )
         self._tenant["people"].append({"id": own_id})
         self._set_person(self._tenant["people"][-1], body)
         if not isinstance(body.get("account", True), bool):
@@ -81,7 +83,7 @@ class WorldEditor:
         """Adds a department. Returns its id."""
         _check_keys(body, ("id", *DEPARTMENT_KEYS))
         known = [one["id"] for one in self._tenant["departments"]]
-        own_id = body.get("id") or self._free_id("department", known)
+        own_id = _given_id(body, "id") or self._free_id("department", known)
         self._tenant["departments"].append({"id": own_id})
         self._set_department(self._tenant["departments"][-1], body)
         self._apply()
@@ -106,7 +108,7 @@ class WorldEditor:
     def create_group(self, body: JsonObject) -> str:
         """Adds a group with the bot, unless `has_bot` is false. Returns its chat_id."""
         _check_keys(body, ("chat_id", *GROUP_KEYS))
-        chat_id = body.get("chat_id") or f"oc_{secrets.token_hex(16)}"
+        chat_id = _given_id(body, "chat_id") or f"oc_{secrets.token_hex(16)}"
         self._tenant["groups"].append({"chat_id": chat_id, "members": []})
         self._set_group(self._tenant["groups"][-1], {"has_bot": True, **body})
         self._apply()
@@ -129,7 +131,7 @@ class WorldEditor:
     def create_account(self, body: JsonObject) -> str:
         """Adds a referral account of `open_id`. Returns its id."""
         _check_keys(body, ("account_id", "open_id", *ACCOUNT_KEYS))
-        account_id = body.get("account_id") or self._sandbox.tenant.next_account_id()
+        account_id = _given_id(body, "account_id") or self._sandbox.tenant.next_account_id()
         self._app["accounts"].append({"account_id": account_id, "person": self._id_of(body.get("open_id"))})
         self._set_account(self._app["accounts"][-1], body)
         self._apply()
@@ -149,7 +151,7 @@ class WorldEditor:
     def create_app(self, body: JsonObject) -> str:
         """Adds an app, in the tenant `tenant_key` (default: that of this app). Returns its app_id."""
         _check_keys(body, ("app_id", "tenant_key", "console", *APP_KEYS))
-        app_id = body.get("app_id") or f"cli_{secrets.token_hex(8)}"
+        app_id = _given_id(body, "app_id") or f"cli_{secrets.token_hex(8)}"
         key = body.get("tenant_key") or self._tenant["key"]
         tenants: list[Entry] = self._data["tenants"]
         if key not in [one["key"] for one in tenants]:
@@ -239,6 +241,14 @@ def _check_keys(body: Mapping[str, object], allowed: Sequence[str]) -> None:
     for name in body:
         if name not in allowed:
             raise BadWorldError(f"there is no key {name!r} here; allowed: {', '.join(allowed)}")
+
+
+def _given_id(body: JsonObject, name: str) -> str:
+    """The id that the caller chose, "" for none."""
+    value = body.get(name, "")
+    if not isinstance(value, str):
+        raise BadWorldError(f"{name} must be text, not {value!r:.60}")
+    return value
 
 
 def _as_list(body: JsonObject, name: str) -> list[object]:
