@@ -6,7 +6,7 @@ from decimal import Decimal
 from notifier.sandbox.api.hire import BookedOrder
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import Account, Message, Tenant, TenantPerson
+from notifier.sandbox.tenant import Account, LedgerEntry, Message, Tenant, TenantPerson
 
 EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
 WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200
@@ -96,6 +96,18 @@ def withdrawal_json(order: BookedOrder) -> JsonObject:
         "cash": _cash(order.cash),
         "at_ms": order.at_ms,
         "request_count": order.request_count,
+    }
+
+
+def ledger_json(entry: LedgerEntry) -> JsonObject:
+    """A balance change as JSON; amounts are strings with a sign for reductions."""
+    return {
+        "at_ms": entry.at_ms,
+        "account_id": entry.account_id,
+        "points": entry.points,
+        "cash": _cash(entry.cash),
+        "reason": entry.reason,
+        "reference": entry.reference,
     }
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -37,6 +37,7 @@ SAMPLE_PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
 """(key, name, English name, points, cash by currency) of the people a fresh sandbox has. All are made up."""
 
 USABLE, DEACTIVATED = 1, 2  # account status on the wire
+MAX_LEDGER_ENTRIES = 10_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,6 +79,18 @@ class Account:
     points: int = 0  # current balance
     cash: dict[str, Decimal] = field(default_factory=dict)  # by ISO currency
     currency_form: str = "iso"  # one of accounts.CURRENCY_FORMS, how the API writes currencies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One change of a balance."""
+
+    at_ms: int  # milliseconds since 1970 of the sandbox clock
+    account_id: str  # the changed account
+    points: int  # added, negative for withdrawn or reduced points
+    cash: dict[str, Decimal]  # added, by ISO currency
+    reason: str  # change, reward or withdrawal
+    reference: str = ""  # order id of a withdrawal, id of a reward
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,6 +141,7 @@ class Tenant:
         self.images = set(settings.image_keys)  # keys of images that the app has uploaded
         self.console = AppConsole(set(settings.granted_scopes), is_fresh=settings.fresh)
         self.requests: list[RequestRecord] = []
+        self.ledger: deque[LedgerEntry] = deque(maxlen=MAX_LEDGER_ENTRIES)  # balance changes, oldest first
         self.refusals: Counter[int] = Counter()
         self.unknown_calls: Counter[str] = (
             Counter()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from itertools import islice
 from urllib.parse import quote
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from notifier.sandbox.push.clicks import BadClickError
 from notifier.sandbox.push.pusher import decode_frame
 from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import SEND_MODES, Sandbox
-from notifier.sandbox.snapshot import account_json, build_state, person_json
+from notifier.sandbox.snapshot import account_json, build_state, ledger_json, person_json
 from notifier.sandbox.tenant import DEACTIVATED, USABLE, PersonStatus, TenantPerson
 
 API = "/api"
@@ -84,6 +85,7 @@ class ControlApi:
         ]
         return [
             web.get(API + "/state", self.state),
+            web.get(API + "/ledger", self.ledger),
             web.get(API + "/call-faults", self.list_call_faults),
             web.get(API + "/faults", self.list_faults),
             web.delete(API + "/faults", self.end_faults),
@@ -97,6 +99,18 @@ class ControlApi:
     async def state(self, request: web.Request) -> web.Response:
         """The whole state as JSON, see snapshot.py."""
         return web.json_response(build_state(self._sandbox, feishu_url=f"http://{request.host}"))
+
+    async def ledger(self, request: web.Request) -> web.Response:
+        """The balance changes, newest first: of one account with `?account_id=`, at most `?limit=` (default 200)."""
+        account_id, limit = request.query.get("account_id"), request.query.get("limit", "200")
+        if not limit.isdecimal():
+            return _error('"limit" must be a whole number', status=400)
+        found = (
+            entry
+            for entry in reversed(self._tenant.ledger)
+            if account_id is None or entry.account_id == account_id
+        )
+        return web.json_response({"changes": [ledger_json(entry) for entry in islice(found, int(limit))]})
 
     async def list_call_faults(self, _request: web.Request) -> web.Response:
         """All rules for calls."""

@@ -3,9 +3,10 @@
 import { t } from "./texts.js";
 
 export const post = (path, body = {}) => request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const patch = (path, body = {}) => request(path, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 export const remove = (path) => request(path, { method: "DELETE" });
 
-async function request(path, init) {
+export async function request(path, init) {
   let response;
   try {
     response = await fetch(path, init);
