@@ -19,16 +19,16 @@ FaultOptions = Mapping[str, Any]  # each value passed the check of its FaultOpti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultOption:
-    """One option of a fault type. expected: the end of the error message "... must be ..."."""
+    """One option of a fault type."""
 
-    default: object
-    expected: str
-    is_valid: Callable[[object], bool]
+    default: object  # used when a request does not name the option
+    expected: str  # the end of the error message "... must be ..."
+    is_valid: Callable[[object], bool]  # whether it allows a value
     names: str = ""
     """What it names in the tenant: scope, group or person. Other names than those are refused; "" for no check."""
     kind: str = "text"
     """How a form asks for it: text, number, boolean, choice (one of `choices`) or list (any of `choices`)."""
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()  # the values of a choice or list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
