@@ -78,8 +78,8 @@ def faults(page: Page, axe: str) -> list[str]:
 @pytest.mark.parametrize("locale, theme", [("zh-CN", "dark"), ("en-GB", "light")])
 def test_there_is_no_serious_fault(box: FeishuBox, node_folder: Path, theme: str, locale: str) -> None:
     axe = (node_folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    for width, views in ((1440, ["chat"]), (390, ["chats", "chat", "events"])):
-        with open_page(f"{box.url}/#chat={CHAT}", width=width, locale=locale) as page:
+    for width, views in ((1440, ["chat"]), (390, ["chats", "chat", "tools"])):
+        with open_page(f"{box.url}/#/chats/{CHAT}", width=width, locale=locale) as page:
             page.evaluate(f"localStorage.setItem('sandbox', '{{\"theme\": \"{theme}\"}}')")
             page.reload()
             expect(page.locator(".card").last).to_be_attached()
@@ -90,7 +90,7 @@ def test_there_is_no_serious_fault(box: FeishuBox, node_folder: Path, theme: str
 
 
 def test_unknown_calls_are_counted_on_the_page(box: FeishuBox) -> None:
-    with open_page(box.url) as page:
+    with open_page(f"{box.url}/#/requests") as page:
         expect(page.get_by_test_id("unknown-calls")).to_contain_text(
             "GET /open-apis/calendar/v4/calendars × 1"
         )

@@ -134,7 +134,7 @@ function textOf(message) {
 const TEXT_KEYS = new Set(["content", "text", "title", "zh_cn", "en_us", "name", "display_name", "file_name"]);
 
 function collect(value, found, key = "content") {
-  if (typeof value === "string") { if (TEXT_KEYS.has(key)) found.push(value.replace(/<[^<>]*>/g, " ")); return; }
+  if (typeof value === "string") { if (TEXT_KEYS.has(key)) found.push(value.replace(/<[^<>]*>|\*\*/g, " ").trim()); return; }
   if (Array.isArray(value)) { for (const one of value) collect(one, found, key); return; }
   if (value && typeof value === "object") for (const [name, one] of Object.entries(value)) collect(one, found, name);
 }

@@ -52,7 +52,7 @@ function renderTypes() {
   const chosen = end.value || DEFAULT_END;
   end.replaceChildren(...END_CHOICES.map((one) => h("option", { value: one.join("-") }, endLabel(one))));
   end.value = chosen;
-  if (!types) return;
+  if (!types || !state) return; // the options name people and groups
   byId("fault-types").replaceChildren(...Object.entries(GROUPS).map(([group, order]) => {
     const members = Object.keys(types).filter((type) => groupOf(type) === group).sort((a, b) => order.indexOf(a) - order.indexOf(b));
     return members.length ? h("section", { class: "fault-group", "aria-label": t(`fault_group_${group}`) }, h("h3", {}, t(`fault_group_${group}`)), h("ul", {}, members.map((type) => faultRow(type, types[type])))) : "";
@@ -226,7 +226,9 @@ function tick() {
 
 export function showFaults(next) {
   if (next !== state) receivedAt = performance.now();
+  const first = state === null;
   state = next;
+  if (first) renderTypes();
   showRunning(state.running_faults ?? [], state.call_faults ?? []);
   byId("on-hold").hidden = !state.on_hold;
   byId("on-hold").textContent = t("on_hold");
