@@ -24,7 +24,7 @@ GROUP_MESSAGE_SCOPES = ("im:message.group_msg",)
 """The scopes of MESSAGE_RECEIVED depend on the message: in a private chat, with @bot in a group, any in a group."""
 
 _READ_MESSAGES = ("im:message", "im:message:readonly")
-_REACTIONS = ("im:message", "im:message:readonly", "im:message.reactions:read")
+_REACTIONS = ("im:message:readonly", "im:message.reactions:read")
 _READ_CHATS = ("im:chat", "im:chat:readonly", "im:chat:read")
 _READ_MEMBERS = ("im:chat", "im:chat:readonly", "im:chat.members:read", "im:chat.members:bot_access")
 

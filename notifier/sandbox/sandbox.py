@@ -11,6 +11,13 @@ from notifier.sandbox.api.contacts import ContactApi
 from notifier.sandbox.api.files import FileApi
 from notifier.sandbox.api.gateway import Api, ApiGateway
 from notifier.sandbox.api.hire import ReferralAccountApi
+from notifier.sandbox.api.message_calls.edits import MessageEditApi
+from notifier.sandbox.api.message_calls.forwards import ForwardApi
+from notifier.sandbox.api.message_calls.history import HistoryApi
+from notifier.sandbox.api.message_calls.pins import PinApi
+from notifier.sandbox.api.message_calls.reactions import ReactionApi
+from notifier.sandbox.api.message_calls.resources import ResourceApi
+from notifier.sandbox.api.message_calls.urgent import UrgentApi
 from notifier.sandbox.api.messages import MessageApi
 from notifier.sandbox.api.quota import Quota
 from notifier.sandbox.api.rewards import ExternalRewardApi
@@ -67,6 +74,13 @@ class Sandbox:
         """All calls of the platform behind the gateway."""
         return [
             *self.messages.apis(),
+            *MessageEditApi(self.tenant, self.messages, self.pusher.publish).apis(),
+            *HistoryApi(self.tenant).apis(),
+            *ForwardApi(self.tenant, self.messages).apis(),
+            *ReactionApi(self.tenant, self.people.reactions).apis(),
+            *PinApi(self.tenant, self.quota).apis(),
+            *UrgentApi(self.tenant).apis(),
+            *ResourceApi(self.tenant).apis(),
             *FileApi(self.tenant).apis(),
             *self.hire.apis(),
             *self.rewards.apis(),

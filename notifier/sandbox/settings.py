@@ -32,6 +32,11 @@ DEFAULT_SCOPES = frozenset(
         "im:chat.members:read",
         "im:chat:readonly",
         "im:message.group_at_msg:readonly",
+        "im:message.pins:read",
+        "im:message.pins:write_only",
+        "im:message.reactions:read",
+        "im:message.reactions:write_only",
+        "im:message.urgent",
         "im:message.p2p_msg:readonly",
         "im:message:readonly",
         "im:message:send_as_bot",
@@ -124,6 +129,9 @@ class SandboxSettings:
     quotas: bool = True  # enforce the rate limits of calls
     uuid_window_seconds: float = 3600  # a repeated uuid within it returns the first message
     patch_window_seconds: float = 14 * 86400  # how long a card can be updated
+    recall_window_seconds: float = 86400  # how long a message can be recalled
+    edit_window_seconds: float = 86400
+    """How long a text or post can be edited. Feishu does not document its default; our choice."""
     leak_audit: bool = True  # refuse plain phone numbers and e-mail addresses in messages
     may_mention_all: bool = False  # cards can mention all members of a group
     image_keys: frozenset[str] = frozenset()  # images that the app uploaded before the sandbox started

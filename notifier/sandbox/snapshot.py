@@ -156,6 +156,8 @@ def message_json(message: Message, tenant: Tenant) -> JsonObject:
         "read_by": list(message.read_by),
         "is_recalled": message.recalled,
         "is_pinned": message.pinned_by is not None,
+        "urgent_to": message.urgent_to,
+        "merged_ids": message.merged_ids,
         **shown,
     }
 

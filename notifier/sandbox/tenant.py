@@ -133,12 +133,13 @@ class Message:
     parent_id: str | None = None  # message_id of the message it replies to
     root_id: str | None = None  # message_id of the first message of its chain of replies
     thread_id: str | None = None  # starts with omt_; the first message of a thread has it too
-    upper_message_id: str | None = None  # of the merged message that contains this copy
+    merged_ids: list[str] = field(default_factory=list)  # the messages that a merge_forward contains
     mentions: list[Mention] = field(default_factory=list)  # in the order of their placeholders
     reactions: list[Reaction] = field(default_factory=list)  # oldest first
     read_by: dict[str, int] = field(default_factory=dict)  # time of reading in ms, by open_id
     pinned_by: str | None = None  # app_id or open_id of who pinned it, None if it is not pinned
     pin_time_ms: int = 0  # when it was pinned
+    urgent_to: list[str] = field(default_factory=list)  # open_ids of people who got it as urgent
     edit_count: int = 0  # how often its text was edited
     recalled: bool = False  # it was withdrawn by the sender
     has_pending_click: bool = False  # a click waits for its answer; Feishu refuses updates meanwhile
@@ -204,6 +205,11 @@ class Tenant:
         """Whether the bot is a member of the group."""
         fault = self.console.find_fault("setup:bot_not_in_group")
         return group.has_bot and not (fault and fault["chat_id"] == group.chat_id)
+
+    def has_bot_in(self, chat_id: str) -> bool:
+        """Whether the bot is in this chat. It is in every private chat."""
+        group = self.groups.get(chat_id)
+        return group is None or self.has_bot(group)
 
     def is_foreign(self, open_id: str) -> bool:
         """Whether the open_id belongs to another app."""

@@ -45,6 +45,28 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RawAnswer:
+    """An answer that is sent unchanged, for calls without the usual `code`, `msg` and `data`."""
+
+    body: JsonObject | bytes
+    """JSON, or the bytes of a file or page."""
+    status: int = 200
+    """HTTP status."""
+    content_type: str = "application/octet-stream"
+    """Of bytes."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """More headers."""
+
+    def to_response(self) -> web.Response:
+        """The HTTP response."""
+        if isinstance(self.body, bytes):
+            return web.Response(
+                body=self.body, status=self.status, content_type=self.content_type, headers=self.headers
+            )
+        return web.json_response(self.body, status=self.status, headers=self.headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
     """One call of the platform."""
 
@@ -52,8 +74,10 @@ class Api:
     path: str  # with placeholders such as {message_id}
     scopes: Sequence[str]  # one granted scope of them is enough; empty when no scope is required
     limits: tuple[Limit, ...]  # rate limits, for all callers together
-    answer: Callable[[Call], JsonObject]  # returns `data` of the answer, or raises RefusedError
+    answer: Callable[[Call], JsonObject | RawAnswer]  # `data` of the answer; raises RefusedError
     bot_off_code: int | None = None  # the code without the ability Bot; None if the call does not need it
+    coverage: str = "full"  # full, or shape: the answer has the right shape, without Feishu's rules behind it
+    notes: str = ""  # what is left out, and choices of the sandbox; for docs/sandbox.md
 
 
 class ApiGateway:
@@ -79,6 +103,8 @@ class ApiGateway:
                 return self.refuse(request, RefusedError(9499, "nested too deeply"))
             self._tenant.bump_revision()
             request[CODE] = 0
+            if isinstance(data, RawAnswer):
+                return data.to_response()
             if set(data) == {"bot"}:  # an old call, whose result stands beside `code`
                 return web.json_response({"code": 0, "msg": "ok", **data})
             return web.json_response({"code": 0, "msg": "success", "data": data})

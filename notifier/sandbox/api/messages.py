@@ -6,7 +6,13 @@ from typing import Any
 from notifier.sandbox.api.content import Draft, check_resources, check_size, parse_content, read_draft
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES, Quota
-from notifier.sandbox.api.recipients import check_chat, find_chat_id
+from notifier.sandbox.api.recipients import (
+    check_chat,
+    check_readable,
+    find_chat_id,
+    find_message,
+    user_id_type,
+)
 from notifier.sandbox.cards.leak_audit import find_leak
 from notifier.sandbox.cards.rules import CardRefusedError, check_card
 from notifier.sandbox.chat.messages import NO_REPLY, ReplyPlace, message_to_wire, place_reply
@@ -47,32 +53,34 @@ class MessageApi:
         """Sends a message to a person or group."""
         receive_id = text_field(call.body, "receive_id")
         draft = read_draft(call.body)
-        earlier = self._sent_before(draft.uuid)
+        earlier = self.sent_before(draft.uuid)
         if earlier is not None:
             return self._to_wire(earlier)
         receive_id_type = call.query.get("receive_id_type", "")
-        return self._to_wire(self._post(find_chat_id(self._tenant, receive_id_type, receive_id), draft))
+        return self._to_wire(self.post(find_chat_id(self._tenant, receive_id_type, receive_id), draft))
 
     def reply(self, call: Call) -> JsonObject:
         """Replies to a message."""
-        parent = self._message(call)
+        parent = find_message(self._tenant, call.path["message_id"])
         draft = read_draft(call.body)
-        earlier = self._sent_before(draft.uuid)
+        earlier = self.sent_before(draft.uuid)
         if earlier is not None:
             return self._to_wire(earlier)
         if parent.recalled:
             raise RefusedError(230011)
         check_chat(self._tenant, parent.chat_id)
         in_thread = bool_field(call.body, "reply_in_thread")
-        message = self._post(parent.chat_id, draft, place=lambda: place_reply(parent, in_thread=in_thread))
+        message = self.post(parent.chat_id, draft, place=lambda: place_reply(parent, in_thread=in_thread))
         return self._to_wire(message)
 
     def update(self, call: Call) -> JsonObject:
         """PATCH: replaces the whole card. The answer has no data."""
-        message = self._message(call)
+        message = find_message(self._tenant, call.path["message_id"])
         content_text = text_field(call.body, "content")
         if message.recalled:
             raise RefusedError(230011)
+        if message.sender_id != self._tenant.settings.app_id:
+            raise RefusedError(230012)
         if message.msg_type != "interactive":
             raise RefusedError(230001, "ext=This message is NOT a card.")
         if (
@@ -94,12 +102,20 @@ class MessageApi:
             raise RefusedError(230099, _card_detail(CardRefusedError(11310, "card action is lock")))
         self.check_content("interactive", content)
         self._quota.consume_target(message.message_id)
-        self.replace_card(message, content, content_text)
+        self.replace_content(message, content, content_text)
         return {}
 
     def read(self, call: Call) -> JsonObject:
-        """One message."""
-        return {"items": [self._to_wire(self._message(call))]}
+        """One message. Those that it merges follow it."""
+        message = find_message(self._tenant, call.path["message_id"])
+        check_readable(self._tenant, message.chat_id)
+        id_type = user_id_type(call)
+        items = [message_to_wire(self._tenant, message, id_type)]
+        for merged_id in message.merged_ids:  # may be gone with `keep_records`
+            if (merged := self._tenant.messages.get(merged_id)) is not None:
+                wire = message_to_wire(self._tenant, merged, id_type)
+                items.append({**wire, "upper_message_id": message.message_id})
+        return {"items": items}
 
     def check_content(self, msg_type: str, content: JsonObject) -> None:
         """Raises RefusedError: 230099 for an invalid card, 230028 for a leak, 230017 for what was not uploaded."""
@@ -119,14 +135,14 @@ class MessageApi:
         if found:
             raise RefusedError(230028, f"ext=plain {found}")
 
-    def replace_card(self, message: Message, content: JsonObject, content_text: str) -> None:
-        """Replaces the card of a message for all its readers."""
+    def replace_content(self, message: Message, content: JsonObject, content_text: str) -> None:
+        """Replaces the content of a message for all its readers."""
         message.content = content
         message.content_text = content_text
         message.update_time_ms = self._tenant.clock.now_ms()
         self._tenant.bump_revision()
 
-    def _sent_before(self, uuid: str | None) -> Message | None:
+    def sent_before(self, uuid: str | None) -> Message | None:
         """The message that was sent with this uuid within the window, to any recipient."""
         if uuid is None or uuid not in self.uuids:
             return None
@@ -134,7 +150,7 @@ class MessageApi:
         is_fresh = self._tenant.clock.elapsed() - sent_at < self._tenant.settings.uuid_window_seconds
         return self._tenant.messages[message_id] if is_fresh else None
 
-    def _post(
+    def post(
         self, chat_id: str, draft: Draft, *, place: Callable[[], ReplyPlace] = lambda: NO_REPLY
     ) -> Message:
         """Adds a message after its checks. place: called once when they have passed, as it may start a thread."""
@@ -171,12 +187,6 @@ class MessageApi:
         gone = set(drop_oldest(self._tenant.messages, self._tenant.settings.keep_records))
         if gone:
             self.uuids = {uuid: made for uuid, made in self.uuids.items() if made[1] not in gone}
-
-    def _message(self, call: Call) -> Message:
-        message = self._tenant.messages.get(call.path["message_id"])
-        if message is None:
-            raise RefusedError(99992354)
-        return message
 
     def _to_wire(self, message: Message) -> JsonObject:
         return message_to_wire(self._tenant, message)

@@ -13,11 +13,12 @@ from notifier.sandbox.tenant import (
     Message,
     Tenant,
     TenantPerson,
-    new_id,
 )
 
 MENTION_ALL = "@_all"
 """The placeholder of a mention of everybody."""
+RECALLED_TEXT = "This message was recalled"
+"""The content of a recalled message; our choice."""
 EMPLOYEE_ID_SCOPE = "contact:user.employee_id:readonly"
 _AT = re.compile(r'<at (?:user_id|id|open_id)="?([^"\s>]*)"?\s*>(.*?)</at>', re.DOTALL)
 
@@ -37,15 +38,39 @@ NO_REPLY = ReplyPlace(parent_id=None, root_id=None, thread_id=None)
 def place_reply(parent: Message, *, in_thread: bool) -> ReplyPlace:
     """The place of a reply. A reply in a thread starts the thread of its parent when there is none yet.
 
-    A reply to a message of a thread is always part of that thread.
+    A reply to a message of a thread is always part of that thread. Its root is the first message of the thread.
     """
     if in_thread and parent.thread_id is None:
-        parent.thread_id = new_id("omt")
+        parent.thread_id = _thread_id(parent)
+    is_root = starts_thread(parent) or parent.root_id is None
     return ReplyPlace(
         parent_id=parent.message_id,
-        root_id=parent.root_id or parent.message_id,
+        root_id=parent.message_id if is_root else parent.root_id,
         thread_id=parent.thread_id,
     )
+
+
+def place_in_thread(first: Message) -> ReplyPlace:
+    """The place of a message that is forwarded to the thread of this first message."""
+    return ReplyPlace(parent_id=first.message_id, root_id=first.message_id, thread_id=first.thread_id)
+
+
+def starts_thread(message: Message) -> bool:
+    """Whether the message is the first one of a thread."""
+    return message.thread_id == _thread_id(message)
+
+
+def find_thread(tenant: Tenant, thread_id: str) -> Message | None:
+    """The first message of a thread."""
+    return next((each for each in tenant.messages.values() if _is_first(each, thread_id)), None)
+
+
+def _is_first(message: Message, thread_id: str) -> bool:
+    return message.thread_id == thread_id and starts_thread(message)
+
+
+def _thread_id(first: Message) -> str:
+    return f"omt_{first.message_id.removeprefix('om_')}"
 
 
 def replace_mentions(tenant: Tenant, text: str) -> tuple[str, list[Mention]]:
@@ -85,10 +110,20 @@ def user_id_json(tenant: Tenant, person: TenantPerson) -> JsonObject:
     return ids
 
 
-def message_to_wire(tenant: Tenant, message: Message) -> JsonObject:
-    """A message as the message calls of Feishu show it."""
+def person_id(tenant: Tenant, open_id: str, id_type: str) -> str:
+    """The id of this type of a person, who may be unknown by now. The bot has an open_id only."""
+    person = tenant.people.get(open_id)
+    return open_id if person is None else str(getattr(person, id_type))
+
+
+def message_to_wire(tenant: Tenant, message: Message, user_id_type: str = "open_id") -> JsonObject:
+    """A message as the message calls of Feishu show it. user_id_type: of the people in it."""
     tenant_key = tenant.settings.tenant_key
-    id_type = "app_id" if message.sender_type == APP_SENDER else "open_id"
+    is_of_app = message.sender_type == APP_SENDER
+    text, mentions = message.content_text, message.mentions
+    if is_of_app and message.msg_type == "text":
+        shown, mentions = replace_mentions(tenant, str(message.content["text"]))
+        text = content_text({"text": shown}) if shown != message.content["text"] else text
     wire: JsonObject = {
         "message_id": message.message_id,
         "msg_type": message.msg_type,
@@ -98,26 +133,26 @@ def message_to_wire(tenant: Tenant, message: Message) -> JsonObject:
         "updated": message.update_time_ms != message.create_time_ms,
         "chat_id": message.chat_id,
         "sender": {
-            "id": message.sender_id,
-            "id_type": id_type,
+            "id": message.sender_id if is_of_app else person_id(tenant, message.sender_id, user_id_type),
+            "id_type": "app_id" if is_of_app else user_id_type,
             "sender_type": message.sender_type,
             "tenant_key": tenant_key,
         },
-        "body": {"content": message.content_text},
+        "body": {"content": RECALLED_TEXT if message.recalled else text},
     }
-    for name in ("root_id", "parent_id", "thread_id", "upper_message_id"):
+    for name in ("root_id", "parent_id", "thread_id"):
         if (value := getattr(message, name)) is not None:
             wire[name] = value
-    if message.mentions:
+    if mentions and not message.recalled:
         wire["mentions"] = [
             {
                 "key": mention.key,
-                "id": mention.open_id,
-                "id_type": "open_id",
+                "id": person_id(tenant, mention.open_id, user_id_type),
+                "id_type": user_id_type,
                 "name": mention.name,
                 "tenant_key": tenant_key,
             }
-            for mention in message.mentions
+            for mention in mentions
         ]
     return wire
 

@@ -2,21 +2,21 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from notifier.sandbox.chat.events import menu_event, received_event
-from notifier.sandbox.chat.messages import (
-    NO_REPLY,
-    ReplyPlace,
-    content_text,
-    place_reply,
-    replace_mentions,
-)
+from notifier.sandbox.chat.events import entered_event, menu_event, read_event, recalled_event, received_event
+from notifier.sandbox.chat.groups import GroupActions
+from notifier.sandbox.chat.messages import NO_REPLY, ReplyPlace, content_text, place_reply, replace_mentions
+from notifier.sandbox.chat.publish import Publish
+from notifier.sandbox.chat.reactions import EMOJI_TYPES, Reactions
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.event_types import (
+    CHAT_ENTERED,
     GROUP_MESSAGE_SCOPES,
     MENTION_SCOPES,
     MENU_CHOSEN,
+    MESSAGE_READ,
+    MESSAGE_RECALLED,
     MESSAGE_RECEIVED,
     PRIVATE_MESSAGE_SCOPES,
 )
@@ -34,11 +34,6 @@ from notifier.sandbox.tenant import (
 
 WRITTEN_TYPES = ("text", "post", "image", "file")
 """Types of messages that people can write."""
-Publish = Callable[[str, JsonObject, Sequence[str] | None], list[str]]
-"""Pushes an event if the app subscribes to its type and has one of the scopes (None: those of the type).
-
-Returns the ids of the pushed events.
-"""
 
 
 class BadActionError(ValueError):
@@ -57,6 +52,8 @@ class PeopleActions:
         self._tenant = tenant
         self._store = store
         self._publish = publish
+        self.reactions = Reactions(tenant, publish)
+        self.group_actions = GroupActions(tenant, publish)
 
     def write(
         self,
@@ -98,6 +95,76 @@ class PeopleActions:
             raise BadActionError(f"the menu has no item {event_key!r}; items: {', '.join(keys)}")
         self._check_reaches_bot(person)
         return self._publish(MENU_CHOSEN, menu_event(self._tenant, person, event_key), None)
+
+    def recall(self, open_id: str, message_id: str) -> list[str]:
+        """Recalls an own message. Returns the ids of its events."""
+        person, message = self._person(open_id), self.message(message_id)
+        age_ms = self._tenant.clock.now_ms() - message.create_time_ms
+        if message.sender_id != person.open_id:
+            raise BadActionError("only the sender can recall a message")
+        if message.recalled:
+            raise BadActionError("the message was already recalled")
+        if age_ms > self._tenant.settings.recall_window_seconds * 1000:
+            raise BadActionError("the message is too old to be recalled")
+        message.recalled = True
+        if not self._tenant.has_bot_in(message.chat_id):
+            return []
+        return self._publish(MESSAGE_RECALLED, recalled_event(self._tenant, message), None)
+
+    def react(self, open_id: str, message_id: str, emoji_type: str) -> tuple[str, list[str]]:
+        """Puts an emoji on a message. Returns the id of the reaction and the ids of its events."""
+        person, message = self._person(open_id), self._visible_message(open_id, message_id)
+        if emoji_type not in EMOJI_TYPES:
+            raise BadActionError(
+                f"Feishu has no emoji {emoji_type!r}; case matters, as in SMILE and CheckMark"
+            )
+        reaction, event_ids = self.reactions.add(message, person.open_id, USER_SENDER, emoji_type)
+        return reaction.reaction_id, event_ids
+
+    def remove_reaction(self, message_id: str, reaction_id: str) -> list[str]:
+        """Removes a reaction of a person. Returns the ids of its events."""
+        message = self.message(message_id)
+        for reaction in message.reactions:
+            if reaction.reaction_id == reaction_id and reaction.operator_type == USER_SENDER:
+                return self.reactions.remove(message, reaction)
+        raise MissingTargetError(f"the message has no reaction {reaction_id!r} of a person")
+
+    def read(self, open_id: str, message_id: str) -> list[str]:
+        """Reads a message. Returns the ids of its events: one for the first time, and in a private chat only."""
+        person, message = self._person(open_id), self._visible_message(open_id, message_id)
+        if message.sender_id == person.open_id or person.open_id in message.read_by:
+            return []
+        message.read_by[person.open_id] = self._tenant.clock.now_ms()
+        if message.chat_id in self._tenant.groups or message.sender_type == USER_SENDER:
+            return []
+        return self._publish(MESSAGE_READ, read_event(self._tenant, message, person), None)
+
+    def enter_chat(self, open_id: str, chat_id: str) -> list[str]:
+        """Opens the private chat with the bot. Returns the ids of its events."""
+        person = self._person(open_id)
+        if chat_id != person.chat_id:
+            raise BadActionError(f"{chat_id!r} is not the private chat of {open_id} with the bot")
+        self._check_reaches_bot(person)
+        return self._publish(CHAT_ENTERED, entered_event(self._tenant, person), None)
+
+    def set_bot(self, open_id: str, chat_id: str, *, is_member: bool) -> list[str]:
+        """Adds the bot to a group or removes it. Returns the ids of its events."""
+        person, group = self._person(open_id), self._tenant.groups.get(chat_id)
+        if group is None:
+            raise MissingTargetError(f"there is no group {chat_id!r}")
+        if group.dissolved or person.open_id not in group.members:
+            raise BadActionError(f"{open_id} is not a member of the group, or it was dissolved")
+        if is_member:
+            self._check_reaches_bot(person)
+        return self.group_actions.set_bot(group, person, is_member=is_member)
+
+    def _visible_message(self, open_id: str, message_id: str) -> Message:
+        message = self.message(message_id)
+        if not self._tenant.is_member(open_id, message.chat_id):
+            raise BadActionError(f"{open_id} is not in the chat of the message")
+        if message.recalled:
+            raise BadActionError("the message was recalled")
+        return message
 
     def message(self, message_id: str) -> Message:
         """The message with this id. Raises MissingTargetError."""

@@ -95,6 +95,10 @@ class ControlApi:
             web.delete(API + "/faults", self.end_faults),
             web.delete(API + "/faults/{fault_id}", self.end_faults),
             web.get(API + "/files/{file_key}", self.file),
+            web.delete(
+                API + "/messages/{message_id}/reactions/{reaction_id}",
+                PeopleApi(self._sandbox).remove_reaction,
+            ),
             web.delete(API + "/call-faults", self.clear_call_faults),
             web.delete(API + "/call-faults/{fault_id}", self.clear_call_faults),
             *(web.post(API + path, _json_handler(answer)) for path, answer in posts),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from notifier.sandbox.chat.people import BadActionError
+from notifier.sandbox.chat.people import BadActionError, MissingTargetError
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
 
@@ -19,8 +19,16 @@ class PeopleApi:
         self._tenant = sandbox.tenant
 
     def posts(self) -> list[tuple[str, Handler]]:
-        """The path and handler of each POST route."""
-        return [("/messages", self.write), ("/menu", self.press_menu)]
+        """The path and handler of each POST route. `remove_reaction` is the only other one."""
+        return [
+            ("/messages", self.write),
+            ("/messages/{message_id}/recall", self.recall),
+            ("/messages/{message_id}/reactions", self.react),
+            ("/messages/{message_id}/read", self.read),
+            ("/chats/{chat_id}/enter", self.enter_chat),
+            ("/groups/{chat_id}/bot", self.set_bot),
+            ("/menu", self.press_menu),
+        ]
 
     def write(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """Writes a message: {"open_id", "text"} or {"open_id", "msg_type", "content"}."""
@@ -38,6 +46,43 @@ class PeopleApi:
         )
         return {"message_id": message.message_id, "event_ids": event_ids}
 
+    def recall(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """The sender recalls a message: {"open_id"}."""
+        message_id = request.match_info["message_id"]
+        return {"event_ids": self._people.recall(_text(body, "open_id"), message_id)}
+
+    def react(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """A person puts an emoji on a message: {"open_id", "emoji_type"}."""
+        reaction_id, event_ids = self._people.react(
+            _text(body, "open_id"), request.match_info["message_id"], _text(body, "emoji_type")
+        )
+        return {"reaction_id": reaction_id, "event_ids": event_ids}
+
+    async def remove_reaction(self, request: web.Request) -> web.Response:
+        """A person removes an own reaction."""
+        path = request.match_info
+        try:
+            event_ids = self._people.remove_reaction(path["message_id"], path["reaction_id"])
+        except MissingTargetError as error:
+            return web.json_response({"error": str(error)}, status=404)
+        return web.json_response({"event_ids": event_ids})
+
+    def read(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """A person reads a message: {"open_id"}."""
+        message_id = request.match_info["message_id"]
+        return {"event_ids": self._people.read(_text(body, "open_id"), message_id)}
+
+    def enter_chat(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """A person opens the private chat with the bot: {"open_id"}."""
+        chat_id = request.match_info["chat_id"]
+        return {"event_ids": self._people.enter_chat(_text(body, "open_id"), chat_id)}
+
+    def set_bot(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """A member adds the bot to a group or removes it: {"open_id", "is_member"}."""
+        chat_id = request.match_info["chat_id"]
+        is_member = _switch(body, "is_member", default=None)
+        return {"event_ids": self._people.set_bot(_text(body, "open_id"), chat_id, is_member=is_member)}
+
     def press_menu(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """Chooses an item of the bot's menu: {"open_id", "event_key"}."""
         return {"event_ids": self._people.press_menu(_text(body, "open_id"), _text(body, "event_key"))}
@@ -50,7 +95,7 @@ def _text(body: JsonObject, name: str, default: str | None = None) -> str:
     return value
 
 
-def _switch(body: JsonObject, name: str, *, default: bool) -> bool:
+def _switch(body: JsonObject, name: str, *, default: bool | None) -> bool:
     value = body.get(name, default)
     if not isinstance(value, bool):
         raise BadActionError(f'"{name}" must be true or false')

@@ -147,7 +147,7 @@ class ClickSimulator:
             self._messages.check_content("interactive", new)
         except RefusedError as refused:
             raise CallbackAnswerError(BAD_CARD, refused.msg) from refused
-        self._messages.replace_card(message, new, json.dumps(new, ensure_ascii=False))
+        self._messages.replace_content(message, new, json.dumps(new, ensure_ascii=False))
         return True
 
 
