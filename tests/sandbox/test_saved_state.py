@@ -51,6 +51,39 @@ def test_everything_but_the_logs_is_kept(settings: SandboxSettings) -> None:
         assert message_id != send(box, card(), to="ou_sandbox_chen", uuid="u-1").data["message_id"]
 
 
+def test_conversations_are_kept(settings: SandboxSettings) -> None:
+    def shown(box: FeishuBox) -> tuple[object, object]:
+        messages = [
+            api(box, "GET", f"/im/v1/messages/{each['message_id']}").data for each in box.all_messages()
+        ]
+        return box.all_messages(), messages
+
+    with FeishuBox(settings) as box:
+        card_id = send(box, card()).data["message_id"]
+        box.read(LIN, card_id)
+        api(box, "POST", "/im/v1/pins", {"message_id": card_id})
+        api(
+            box,
+            "PATCH",
+            f"/im/v1/messages/{card_id}/urgent_app?user_id_type=open_id",
+            {"user_id_list": [LIN]},
+        )
+        question = box.write(LIN, "余额", chat_id="oc_sandbox_hr")
+        answer = {"msg_type": "text", "content": '{"text": "350.50"}', "reply_in_thread": True}
+        api(box, "POST", f"/im/v1/messages/{question}/reply", answer)
+        box.react(LIN, question, "SMILE")
+        box.recall(LIN, box.write(LIN, "oh", reply_to=card_id))
+        image = box.write(LIN, msg_type="image", content={"base64": "iVBORw0KGgo="})
+        body = {"receive_id": LIN, "message_id_list": [card_id, image]}
+        api(box, "POST", "/im/v1/messages/merge_forward?receive_id_type=open_id", body)
+        before = shown(box)
+
+    with FeishuBox(settings) as box:
+        assert before == shown(box)
+        key = next(one for one in box.messages(LIN) if one["message_id"] == image)["content"]["image_key"]
+        assert b"\x89PNG\r\n\x1a\n" == box.file(key)
+
+
 def test_an_event_that_was_not_delivered_comes_after_the_restart(settings: SandboxSettings) -> None:
     with FeishuBox(settings) as box:
         (waiting,) = box.change_balance(LIN_ACCOUNT, points=1)
