@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from notifier.sandbox import accounts
 from notifier.sandbox.api.app_info import AppInfoApi
@@ -23,13 +25,20 @@ from notifier.sandbox.api.quota import Quota
 from notifier.sandbox.api.rewards import ExternalRewardApi
 from notifier.sandbox.api.tokens import Tokens
 from notifier.sandbox.chat.people import PeopleActions
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.event_types import BALANCE_EVENT
 from notifier.sandbox.faults.call_faults import CallFaults
 from notifier.sandbox.faults.catalogue import SETUP_FAULTS, FaultOptions
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
 from notifier.sandbox.payroll import Payroll
 from notifier.sandbox.push.clicks import ClickSimulator
-from notifier.sandbox.push.events import EventRecord, balance_event, copy_event, verbatim_event
+from notifier.sandbox.push.events import (
+    EventRecord,
+    balance_event,
+    copy_event,
+    platform_event,
+    verbatim_event,
+)
 from notifier.sandbox.push.long_connection import LongConnection
 from notifier.sandbox.push.pusher import Pusher
 from notifier.sandbox.push.webhook import WebhookPusher
@@ -40,6 +49,14 @@ SEND_MODES = ("once", "twice", "copy", "reversed", "hold")
 EVENT_SCOPE = "hire:referral_account:readonly"
 OPENING_SECONDS = 30
 """Longest wait for the app before the set-up errors start, in real time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedSnapshot:
+    """A saved state with its name. state: as of saved_state.copy_state."""
+
+    at_ms: int
+    state: Mapping[str, Any]
 
 
 class Sandbox:
@@ -64,11 +81,28 @@ class Sandbox:
         self.clicks = ClickSimulator(self.tenant, self.connection, self.webhook, self.messages)
         self.gateway = ApiGateway(self.tenant, self.tokens, self.quota)
         self.last_modify_ms = 0  # of the newest event, milliseconds since 1970
+        self.start_state: Mapping[str, Any] = {}  # for a reset; see control/snapshots_api.py
+        self.snapshots: dict[str, SavedSnapshot] = {}  # by name
+        self.hidden_accounts: dict[str, Account] = {}  # by a running fault
         self._register_faults()
         self._register_setup_faults()
         self.has_started_faults = asyncio.Event()
         """Set when all faults of the settings run."""
         self._start_faults(lambda fault_type: fault_type not in SETUP_FAULTS)
+
+    def forget_run(self) -> None:
+        """Ends all faults, and forgets the used limits and the logs of calls."""
+        self.running_faults.end_all()
+        self.call_faults.clear()
+        self.quota.clear()
+        self.tenant.requests.clear()
+        self.tenant.exchanges.clear()
+        self.tenant.refusals.clear()
+        self.tenant.unknown_calls.clear()
+
+    def start_settings_faults(self) -> None:
+        """Starts the faults of the settings again, after `forget_run`."""
+        self._start_faults(lambda _: True)
 
     def apis(self) -> list[Api]:
         """All calls of the platform behind the gateway."""
@@ -140,7 +174,7 @@ class Sandbox:
             if self.tokens.secret_changed:
                 self.tokens.expire_all()
 
-        hidden: dict[str, Account] = {}
+        hidden = self.hidden_accounts
 
         def hide_accounts(_fault: RunningFault) -> None:
             hidden.update(self.tenant.accounts)
@@ -235,6 +269,10 @@ class Sandbox:
                 return self.pusher.add(records, hold=True)
             case _:
                 return self.pusher.add(records)
+
+    def push_event(self, event_type: str, event: JsonObject) -> str:
+        """Pushes an event of any type with a new header, without a check of subscriptions. Returns its event_id."""
+        return self.pusher.add([platform_event(self.tenant, event_type, event)])[0]
 
     def push_verbatim(self, *, payload: bytes = b"", raw_frame: bytes | None = None) -> str:
         """Pushes bytes unchanged; they are redelivered like any event. Returns the event_id of the record."""

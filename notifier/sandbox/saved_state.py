@@ -20,7 +20,7 @@ from notifier.sandbox.app_console import AppSettings
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.payroll import ReceivedPayout
 from notifier.sandbox.push.events import EventRecord, Push
-from notifier.sandbox.sandbox import Sandbox
+from notifier.sandbox.sandbox import Sandbox, SavedSnapshot
 from notifier.sandbox.tenant import Account, Group, Mention, Message, PersonStatus, Reaction, TenantPerson
 
 _T = TypeVar("_T")
@@ -51,7 +51,10 @@ class StateFile:
         try:
             if saved["format"] != FORMAT:
                 raise BadStateFileError(f"{self._path} was written by another version of the sandbox")
-            _restore(self._sandbox, saved)
+            restore_state(self._sandbox, saved)
+            self._sandbox.snapshots = {
+                name: SavedSnapshot(**snapshot) for name, snapshot in saved.get("snapshots", {}).items()
+            }
         except (AttributeError, ArithmeticError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, BadStateFileError):
                 raise
@@ -62,7 +65,7 @@ class StateFile:
 
     def save(self) -> None:
         """Writes the state. A reader finds the old or the new file, never a part."""
-        self._write(_dump(self._sandbox))
+        self._write(self._dump())
 
     async def run(self) -> None:
         """Saves after each change, until the task is cancelled."""
@@ -76,7 +79,10 @@ class StateFile:
             await changed.wait()
             await asyncio.sleep(DEBOUNCE_SECONDS)
             changed.clear()
-            await asyncio.to_thread(self._write, _dump(self._sandbox))
+            await asyncio.to_thread(self._write, self._dump())
+
+    def _dump(self) -> str:
+        return json.dumps({**dump_state(self._sandbox), "snapshots": self._sandbox.snapshots}, default=_plain)
 
     def _write(self, text: str) -> None:
         written = self._path.with_name(f"{self._path.name}.new")
@@ -85,27 +91,34 @@ class StateFile:
         written.replace(self._path)
 
 
-def _dump(sandbox: Sandbox) -> str:
+def dump_state(sandbox: Sandbox) -> dict[str, Any]:
+    """Everything that `restore_state` needs. `copy_state` makes JSON of it that does not change any more."""
     tenant, clock = sandbox.tenant, sandbox.tenant.clock
-    saved = {
+    return {
         "format": FORMAT,
         "clock": {"ahead_seconds": clock.ahead_seconds, "skipped_seconds": clock.skipped_seconds},
         "last_modify_ms": sandbox.last_modify_ms,
         "people": list(tenant.people.values()),
         "groups": list(tenant.groups.values()),
-        "accounts": list(tenant.accounts.values()),
+        "accounts": list({**sandbox.hidden_accounts, **tenant.accounts}.values()),
         "messages": list(tenant.messages.values()),
         "uuids": sandbox.messages.uuids,
         "files": tenant.files,
         "images": tenant.images,
         "console": {"draft": tenant.console.draft, "published": tenant.console.published},
         "on_hold": sandbox.pusher.on_hold,
+        "release_on_connect": sandbox.pusher.release_on_connect,
         "events": list(sandbox.pusher.records.values()),
         "orders": list(sandbox.hire.orders.values()),
         "rewards": list(sandbox.rewards.rewards.values()),
         "payouts": list(sandbox.payroll.payouts.values()),
     }
-    return json.dumps(saved, default=_plain)
+
+
+def copy_state(sandbox: Sandbox) -> dict[str, Any]:
+    """The state as plain JSON values, which later changes of the sandbox do not reach."""
+    copied: dict[str, Any] = json.loads(json.dumps(dump_state(sandbox), default=_plain))
+    return copied
 
 
 def _plain(value: object) -> object:
@@ -124,7 +137,8 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} cannot be saved")
 
 
-def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
+def restore_state(sandbox: Sandbox, saved: dict[str, Any]) -> None:
+    """Replaces the state of the sandbox by that of `dump_state`, as JSON. Raises KeyError, TypeError and the like."""
     tenant, pusher = sandbox.tenant, sandbox.pusher
     tenant.clock.restore(**saved["clock"])
     sandbox.last_modify_ms = saved["last_modify_ms"]

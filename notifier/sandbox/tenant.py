@@ -162,6 +162,30 @@ class RequestRecord:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """What one call sent and got, as received. It can hold secrets: control/redaction.py makes it readable."""
+
+    query: str
+    """Undecoded query string of the address."""
+    request_headers: tuple[tuple[str, str], ...]
+    """As received."""
+    request_body: bytes
+    """At most MAX_KEPT_BYTES; empty for a form with files."""
+    request_bytes: int
+    """Size of the whole body."""
+    answer_headers: tuple[tuple[str, str], ...] = ()
+    """Empty without an answer."""
+    answer_body: bytes = b""
+    """At most MAX_KEPT_BYTES; empty for an answer that is not one piece, such as a stream."""
+    answer_bytes: int = 0
+    """Size of the whole answer."""
+
+
+MAX_EXCHANGES, MAX_KEPT_BYTES = 500, 64 * 1024
+"""Calls whose bodies are kept, the newest ones, and the size of what is kept of each body."""
+
+
 class Tenant:
     """The tenant. Use it from the event loop of the server only, and call `bump_revision` after each change."""
 
@@ -179,6 +203,7 @@ class Tenant:
         )
         self.requests: list[RequestRecord] = []
         self.ledger: deque[LedgerEntry] = deque(maxlen=MAX_LEDGER_ENTRIES)  # balance changes, oldest first
+        self.exchanges: dict[str, Exchange] = {}  # bodies of the newest calls, by log_id
         self.refusals: Counter[int] = Counter()
         self.unknown_calls: Counter[str] = (
             Counter()
@@ -229,6 +254,12 @@ class Tenant:
     def may_read(self, person: TenantPerson) -> bool:
         """Whether the person is in the contact range of the app."""
         return self.console.live.contact_range and person.status is not PersonStatus.OUT_OF_RANGE
+
+    def keep_exchange(self, log_id: str, exchange: Exchange) -> None:
+        """Keeps what a call sent and got, and drops the oldest beyond MAX_EXCHANGES."""
+        self.exchanges[log_id] = exchange
+        while len(self.exchanges) > MAX_EXCHANGES:
+            del self.exchanges[next(iter(self.exchanges))]
 
     def bump_revision(self) -> None:
         """Increments the revision after a change and calls all watchers with it."""

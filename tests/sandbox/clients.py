@@ -13,6 +13,7 @@ from websockets.sync.connection import Connection
 
 from notifier.sandbox.push.frames import Frame
 from notifier.sandbox.testing import FeishuBox
+from support.control_schema import DESCRIPTION, check_answer, is_known, set_description
 
 
 class Reply:
@@ -37,7 +38,16 @@ class Reply:
 
 
 def call(box: FeishuBox, method: str, path: str, body: object = None, **headers: str) -> Reply:
-    """One HTTP call. body: JSON, or bytes as they are."""
+    """One HTTP call. body: JSON, or bytes as they are. Answers of the control API must match its description."""
+    reply = _call(box, method, path, body, **headers)
+    if path.startswith("/api/") and path != DESCRIPTION:
+        if not is_known():
+            set_description(_call(box, "GET", DESCRIPTION).content)
+        check_answer(method, path, reply.status, reply.content)
+    return reply
+
+
+def _call(box: FeishuBox, method: str, path: str, body: object = None, **headers: str) -> Reply:
     connection = http.client.HTTPConnection(urlsplit(box.url).netloc, timeout=20)
     raw = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
     try:

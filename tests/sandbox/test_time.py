@@ -23,8 +23,8 @@ def box(tmp_path: Path) -> Iterator[FeishuBox]:
 
 def test_moving_the_clock_writes_the_offset_file(box: FeishuBox, tmp_path: Path) -> None:
     before = box.state()["now_ms"]
-    call(box, "POST", "/api/advance", {"seconds": 3600})
-    answer = call(box, "POST", "/api/advance", {"seconds": 1800.5})
+    call(box, "POST", "/api/clock", {"seconds": 3600})
+    answer = call(box, "POST", "/api/clock", {"seconds": 1800.5})
 
     assert "5400.500" == (tmp_path / "clock").read_text()
     assert 5400.5 == box.state()["ahead_seconds"]
@@ -33,7 +33,7 @@ def test_moving_the_clock_writes_the_offset_file(box: FeishuBox, tmp_path: Path)
 
 @pytest.mark.parametrize("seconds", [-1, "soon", None, True])
 def test_a_clock_does_not_go_back_or_nowhere(box: FeishuBox, seconds: object) -> None:
-    answer = call(box, "POST", "/api/advance", {"seconds": seconds})
+    answer = call(box, "POST", "/api/clock", {"seconds": seconds})
 
     assert 400 == answer.status
     assert 0 == box.state()["ahead_seconds"]

@@ -36,7 +36,7 @@ def test_a_restart_reports_no_change_that_never_was(tmp_path: Path) -> None:
         wait_for_card(sandbox, "¥350.50")
         add_cash(sandbox, "+912.00")
         wait_for_card(sandbox, "+¥912.00")
-        sandbox.post("/advance", {"seconds": 7200})
+        sandbox.post("/clock", {"seconds": 7200})
         ahead = sandbox.state()["ahead_seconds"]
         before = len(sandbox.cards(LIN_CHAT))
 

@@ -29,6 +29,7 @@ class Quota:
         self._clock = clock
         self._enforced = enforced
         self._used: dict[str, deque[float]] = {}
+        self._limits: dict[str, tuple[Limit, ...]] = {}  # as of the last call, by key
 
     def consume(self, key: str, limits: tuple[Limit, ...]) -> tuple[Limit, int] | None:
         """Counts one call and returns None.
@@ -39,6 +40,7 @@ class Quota:
             return None
         now = self._clock.elapsed()
         used = self._used.setdefault(key, deque())
+        self._limits[key] = limits
         longest = max(limit.seconds for limit in limits)
         while used and used[0] <= now - longest:
             used.popleft()
@@ -61,3 +63,35 @@ class Quota:
         """Counts a call for one person, group or message. Raises 230020, which has no time to wait."""
         if self.consume(key, PER_TARGET):
             raise RefusedError(230020, f"ext=more than {PER_TARGET[0].calls} in a second for {key}")
+
+    def keys_in_use(self) -> list[str]:
+        """The keys with a call inside the longest of their windows."""
+        now = self._clock.elapsed()
+        return [
+            key
+            for key, used in self._used.items()
+            if used and used[-1] > now - max(limit.seconds for limit in self._limits[key])
+        ]
+
+    def read_usage(self, key: str, limits: tuple[Limit, ...] | None = None) -> list[dict[str, object]]:
+        """calls, seconds, used, remaining and reset_seconds of each limit of a key. limits: None for those in use."""
+        now = self._clock.elapsed()
+        found: list[dict[str, object]] = []
+        for limit in self._limits.get(key, ()) if limits is None else limits:
+            used = [at for at in self._used.get(key, ()) if at > now - limit.seconds]
+            reset = round(used[0] + limit.seconds - now, 3) if used else 0
+            found.append(
+                {
+                    "calls": limit.calls,
+                    "seconds": limit.seconds,
+                    "used": len(used),
+                    "remaining": max(0, limit.calls - len(used)),
+                    "reset_seconds": reset,
+                }
+            )
+        return found
+
+    def clear(self) -> None:
+        """Forgets all calls."""
+        self._used.clear()
+        self._limits.clear()

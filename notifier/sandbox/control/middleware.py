@@ -11,7 +11,7 @@ from aiohttp.typedefs import Middleware
 from notifier.sandbox.error_codes import CODE, LOG_ID
 from notifier.sandbox.faults.call_faults import reset_connection, wait_while
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import RequestRecord
+from notifier.sandbox.tenant import MAX_KEPT_BYTES, Exchange, RequestRecord
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -40,7 +40,10 @@ def build_middlewares(sandbox: Sandbox) -> list[Middleware]:
         started = time.monotonic()
         request[LOG_ID] = time.strftime("%Y%m%d%H%M%S") + secrets.token_hex(9).upper()
         status = 0
+        response: web.StreamResponse | None = None
+        body = b""
         try:
+            body = await _read_text_body(request)
             response = await _answer(sandbox, request, handler)
             status = response.status
         except web.HTTPException as answer:  # such as 404 for a path that the platform does not have
@@ -61,6 +64,7 @@ def build_middlewares(sandbox: Sandbox) -> list[Middleware]:
                     log_id=request[LOG_ID],
                 )
             )
+            tenant.keep_exchange(request[LOG_ID], _build_exchange(request, body, response))
             tenant.bump_revision()
         return response
 
@@ -92,6 +96,27 @@ async def _answer(sandbox: Sandbox, request: web.Request, handler: Handler) -> w
     if sandbox.running_faults.running("black_hole") and not response.prepared:
         return await _hold_until_network_is_back(sandbox, request)  # the fault started during the call
     return response
+
+
+async def _read_text_body(request: web.Request) -> bytes:
+    """The body, for the log; the handler reads it again from memory. Empty for a form, which is read part by part."""
+    if not request.can_read_body or request.content_type.startswith("multipart/"):
+        return b""
+    return await request.read()
+
+
+def _build_exchange(request: web.Request, body: bytes, response: web.StreamResponse | None) -> Exchange:
+    answer = response.body if isinstance(response, web.Response) else None
+    answer = answer if isinstance(answer, bytes) else b""
+    return Exchange(
+        query=request.query_string,
+        request_headers=tuple(request.headers.items()),
+        request_body=body[:MAX_KEPT_BYTES],
+        request_bytes=len(body) or request.content_length or 0,
+        answer_headers=tuple(response.headers.items()) if response is not None else (),
+        answer_body=answer[:MAX_KEPT_BYTES],
+        answer_bytes=len(answer),
+    )
 
 
 async def _hold_until_network_is_back(sandbox: Sandbox, request: web.Request) -> web.StreamResponse:

@@ -1,168 +1,71 @@
-"""The control API under `/api`, for the page and for scripts. Errors are {"error": "..."} with HTTP 4xx."""
+"""Handlers of the control API that change the sandbox. The package `table` lists their routes."""
 
-import json
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
-from itertools import islice
 from urllib.parse import quote
 
 from aiohttp import web
 
-from notifier.sandbox.accounts import CURRENCY_FORMS, BadBalanceChangeError, parse_cash
-from notifier.sandbox.app_console import BadConsoleChangeError
-from notifier.sandbox.chat.people import BadActionError, MissingTargetError
+from notifier.sandbox.accounts import CURRENCY_FORMS, parse_cash
 from notifier.sandbox.control.commands import CommandFailedError, run_command
-from notifier.sandbox.control.people_api import PeopleApi
+from notifier.sandbox.control.routes import BadRequestError, NotFoundError, read_seconds
 from notifier.sandbox.error_codes import JsonObject
-from notifier.sandbox.faults.call_faults import BadCallFaultError
-from notifier.sandbox.faults.catalogue import FAULT_TYPES
-from notifier.sandbox.faults.running import BadFaultError, UnknownFaultError
-from notifier.sandbox.payroll import BadPayoutError
-from notifier.sandbox.push.clicks import BadClickError
+from notifier.sandbox.faults.catalogue import FAULT_TYPES, MAX_CLOCK_JUMP_SECONDS
 from notifier.sandbox.push.pusher import decode_frame
-from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.sandbox import SEND_MODES, Sandbox
-from notifier.sandbox.snapshot import account_json, build_state, ledger_json, person_json
+from notifier.sandbox.snapshot import account_json, build_state, person_json
 from notifier.sandbox.tenant import DEACTIVATED, USABLE, PersonStatus, TenantPerson
 
-API = "/api"
 MAX_OTHER_CONNECTIONS = 50  # Feishu's limit for one app
 Change = tuple[str, int, dict[str, Decimal], str]  # account id, points, cash by currency, currency form
 
 
-class BadRequestError(ValueError):
-    """An invalid request. The text is the error message of the answer."""
-
-
-class NotFoundError(BadRequestError):
-    """The request names something that does not exist; answered with 404."""
-
-
-CLIENT_ERRORS = (
-    BadRequestError,
-    BadBalanceChangeError,
-    BadClickError,
-    BadCallFaultError,
-    BadPayoutError,
-    BadFaultError,
-    BadWebhookError,
-    BadConsoleChangeError,
-    BadActionError,
-)
-"""Errors that are answered with HTTP 400 and their text."""
-
-
 class ControlApi:
-    """The handlers of the control API."""
+    """The handlers that cause events, change the tenant and start faults."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._tenant = sandbox.tenant
 
-    def routes(self) -> list[web.RouteDef]:
-        """All routes of the control API."""
-        posts: list[tuple[str, Callable[[web.Request, JsonObject], JsonObject | Awaitable[JsonObject]]]] = [
-            ("/changes", self.changes),
-            ("/events", self.events),
-            ("/release", self.release),
-            ("/hold", self.hold),
-            ("/clicks", self.click),
-            ("/people", self.create_person),
-            ("/people/{open_id}", self.set_person),
-            ("/groups/{chat_id}", self.set_group),
-            ("/accounts/{account_id}", self.set_account),
-            ("/scopes", self.set_scopes),
-            ("/console", self.change_console),
-            ("/console/publish", self.publish),
-            ("/tokens/expire", self.expire_tokens),
-            ("/disconnect", self.disconnect),
-            ("/silence", self.silence),
-            ("/advance", self.advance),
-            ("/digest", self.send_digest),
-            ("/call-faults", self.add_call_fault),
-            ("/faults", self.start_fault),
-            ("/other-connections", self.set_other_connections),
-            ("/webhook", self.set_webhook),
-            ("/payouts/report-url", self.set_report_url),
-            ("/payouts/{order_id}/report", self.report_payout),
-            *PeopleApi(self._sandbox).posts(),
-        ]
-        return [
-            web.get(API + "/state", self.state),
-            web.get(API + "/ledger", self.ledger),
-            web.get(API + "/call-faults", self.list_call_faults),
-            web.get(API + "/faults", self.list_faults),
-            web.delete(API + "/faults", self.end_faults),
-            web.delete(API + "/faults/{fault_id}", self.end_faults),
-            web.get(API + "/files/{file_key}", self.file),
-            web.delete(
-                API + "/messages/{message_id}/reactions/{reaction_id}",
-                PeopleApi(self._sandbox).remove_reaction,
-            ),
-            web.delete(API + "/call-faults", self.clear_call_faults),
-            web.delete(API + "/call-faults/{fault_id}", self.clear_call_faults),
-            *(web.post(API + path, _json_handler(answer)) for path, answer in posts),
-        ]
-
-    async def state(self, request: web.Request) -> web.Response:
+    def state(self, request: web.Request, _body: JsonObject) -> JsonObject:
         """The whole state as JSON, see snapshot.py."""
-        return web.json_response(build_state(self._sandbox, feishu_url=f"http://{request.host}"))
+        return build_state(self._sandbox, feishu_url=f"{request.scheme}://{request.host}")
 
-    async def ledger(self, request: web.Request) -> web.Response:
-        """The balance changes, newest first: of one account with `?account_id=`, at most `?limit=` (default 200)."""
-        account_id, limit = request.query.get("account_id"), request.query.get("limit", "200")
-        if not limit.isdecimal():
-            return _error('"limit" must be a whole number', status=400)
-        found = (
-            entry
-            for entry in reversed(self._tenant.ledger)
-            if account_id is None or entry.account_id == account_id
-        )
-        return web.json_response({"changes": [ledger_json(entry) for entry in islice(found, int(limit))]})
-
-    async def list_call_faults(self, _request: web.Request) -> web.Response:
+    def list_call_faults(self, _request: web.Request, _body: JsonObject) -> JsonObject:
         """All rules for calls."""
-        return web.json_response(
-            {"call_faults": [fault.to_json() for fault in self._sandbox.call_faults.rules]}
-        )
+        return {"call_faults": [fault.to_json() for fault in self._sandbox.call_faults.rules]}
 
-    async def clear_call_faults(self, request: web.Request) -> web.Response:
+    def clear_call_faults(self, request: web.Request, body: JsonObject) -> JsonObject:
         """Removes one rule, or all."""
-        self._sandbox.call_faults.clear(request.match_info.get("fault_id"))
-        return web.json_response(
-            {"call_faults": [fault.to_json() for fault in self._sandbox.call_faults.rules]}
-        )
+        fault_id = request.match_info.get("fault_id")
+        if fault_id is not None and all(one.fault_id != fault_id for one in self._sandbox.call_faults.rules):
+            raise NotFoundError(f"there is no call fault {fault_id!r}; it may be over")
+        self._sandbox.call_faults.clear(fault_id)
+        self._tenant.bump_revision()
+        return self.list_call_faults(request, body)
 
     def add_call_fault(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """Adds a rule, see call_faults.py for its members."""
         return self._sandbox.call_faults.add(body).to_json()
 
-    async def list_faults(self, _request: web.Request) -> web.Response:
-        """The running faults and all fault types."""
-        return web.json_response(self._faults_json())
-
-    def start_fault(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """Starts a fault such as {"fault_type": "429", "times": 3, "header": false}."""
-        return self._sandbox.running_faults.start(body).to_json()
-
-    async def end_faults(self, request: web.Request) -> web.Response:
-        """Ends one running fault, or all."""
-        fault_id = request.match_info.get("fault_id")
-        try:
-            if fault_id is None:
-                self._sandbox.running_faults.end_all()
-            else:
-                self._sandbox.running_faults.end(fault_id)
-        except UnknownFaultError as error:
-            return _error(str(error), status=404)
-        return web.json_response(self._faults_json())
-
-    def _faults_json(self) -> JsonObject:
+    def list_faults(self, _request: web.Request, _body: JsonObject) -> JsonObject:
         """The running faults and all fault types."""
         return {
             "running_faults": [fault.to_json() for fault in self._sandbox.running_faults.running()],
             "fault_types": {name: fault_type.to_json() for name, fault_type in FAULT_TYPES.items()},
         }
+
+    def start_fault(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """Starts a fault such as {"fault_type": "429", "times": 3, "header": false}."""
+        return self._sandbox.running_faults.start(body).to_json()
+
+    def end_faults(self, request: web.Request, body: JsonObject) -> JsonObject:
+        """Ends one running fault, or all."""
+        fault_id = request.match_info.get("fault_id")
+        if fault_id is None:
+            self._sandbox.running_faults.end_all()
+        else:
+            self._sandbox.running_faults.end(fault_id)
+        return self.list_faults(request, body)
 
     def set_other_connections(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """{"count": 2}: simulates two more connections of this app from elsewhere."""
@@ -204,18 +107,35 @@ class ControlApi:
             raise BadRequestError(f"currency_form must be one of: {', '.join(CURRENCY_FORMS)}")
         return account_id, points, parse_cash(cash), str(form)
 
-    def events(self, _request: web.Request, body: JsonObject) -> JsonObject:
-        """Pushes `payload` (text) or `frame_base64` without a change."""
-        payload, frame = body.get("payload"), body.get("frame_base64")
-        if isinstance(payload, str):
-            return {"event_id": self._sandbox.push_verbatim(payload=payload.encode(errors="surrogatepass"))}
-        if isinstance(frame, str):
-            try:
-                raw = decode_frame(frame)
-            except ValueError as error:
-                raise BadRequestError(f"frame_base64 is not base64: {error}") from error
-            return {"event_id": self._sandbox.push_verbatim(raw_frame=raw)}
-        raise BadRequestError('"payload" (text) or "frame_base64" is required')
+    def push_event(self, _request: web.Request, body: JsonObject) -> JsonObject:
+        """Pushes `payload` (text) or `frame_base64` verbatim, or `event` of an `event_type` with a new header."""
+        given = [name for name in ("payload", "frame_base64", "event") if name in body]
+        if len(given) != 1:
+            raise BadRequestError(
+                'give one of "payload" (text), "frame_base64", or "event" with "event_type"'
+            )
+        [name] = given
+        if name == "event":
+            event_type, event = body.get("event_type"), body["event"]
+            if not isinstance(event_type, str) or not event_type or not isinstance(event, dict):
+                raise BadRequestError('"event_type" must be text and "event" an object')
+            return {"event_id": self._sandbox.push_event(event_type, event)}
+        content = body[name]
+        if not isinstance(content, str):
+            raise BadRequestError(f'"{name}" must be text')
+        if name == "payload":
+            return {"event_id": self._sandbox.push_verbatim(payload=content.encode(errors="surrogatepass"))}
+        try:
+            return {"event_id": self._sandbox.push_verbatim(raw_frame=decode_frame(content))}
+        except ValueError as error:
+            raise BadRequestError(f"frame_base64 is not base64: {error}") from error
+
+    def push_again(self, request: web.Request, _body: JsonObject) -> JsonObject:
+        """Pushes a known event once more, with its id and payload."""
+        event_id = request.match_info["event_id"]
+        if not self._sandbox.pusher.push_again(event_id):
+            raise NotFoundError(f"there is no event {event_id!r}")
+        return {"event_id": event_id}
 
     def release(self, _request: web.Request, _body: JsonObject) -> JsonObject:
         """Pushes all held events and ends the hold."""
@@ -240,8 +160,11 @@ class ControlApi:
         name = body.get("name")
         if not isinstance(name, str) or not name.strip():
             raise BadRequestError('"name" is required')
+        en_name = body.get("en_name", name)
+        if not isinstance(en_name, str):
+            raise BadRequestError('"en_name" must be text')
         person = self._tenant.add_person(
-            f"added_{len(self._tenant.people) + 1}", name=name, en_name=str(body.get("en_name") or name)
+            f"added_{len(self._tenant.people) + 1}", name=name, en_name=en_name or name
         )
         account = self._tenant.add_account(person.open_id)
         return {"person": person_json(person), "account": account_json(account)}
@@ -318,17 +241,21 @@ class ControlApi:
 
     def silence(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """{"on": true}: connections stay open, but the server neither answers nor pushes."""
-        on = body.get("on") is not False
+        on = body.get("on", True)
+        if not isinstance(on, bool):
+            raise BadRequestError('"on" must be true or false')
         self._sandbox.connection.silence(on=on)
         return {"on": on}
 
-    def advance(self, _request: web.Request, body: JsonObject) -> JsonObject:
+    def read_clock(self, _request: web.Request, _body: JsonObject) -> JsonObject:
+        """The time of the sandbox, and how far it is ahead of the machine."""
+        clock = self._tenant.clock
+        return {"now_ms": clock.now_ms(), "ahead_seconds": clock.ahead_seconds}
+
+    def move_clock(self, request: web.Request, body: JsonObject) -> JsonObject:
         """{"seconds": 15}: moves the clock forward and starts the pushes that become due."""
-        seconds = body.get("seconds")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
-            raise BadRequestError('"seconds" must be a number from 0')
-        self._sandbox.move_clock(seconds)
-        return {"now_ms": self._tenant.clock.now_ms()}
+        self._sandbox.move_clock(read_seconds("seconds", body.get("seconds"), maximum=MAX_CLOCK_JUMP_SECONDS))
+        return self.read_clock(request, body)
 
     async def send_digest(self, _request: web.Request, _body: JsonObject) -> JsonObject:
         """Runs `digest_command` of the settings. Answers {"output": last line of its output}."""
@@ -337,12 +264,12 @@ class ControlApi:
         except CommandFailedError as error:
             raise BadRequestError(str(error)) from error
 
-    async def file(self, request: web.Request) -> web.Response:
+    def file(self, request: web.Request, _body: JsonObject) -> web.Response:
         """The content of an uploaded file, as a download."""
         file = self._tenant.files.get(request.match_info["file_key"])
         content = file["content"] if file else None
         if not isinstance(content, bytes) or file is None:
-            return _error("there is no such file", status=404)
+            raise NotFoundError("there is no such file")
         name = quote(str(file["file_name"]), safe="")
         headers = {
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
@@ -377,28 +304,3 @@ class ControlApi:
         if not isinstance(status, str) or not isinstance(reference, str) or not isinstance(reason, str):
             raise BadRequestError('"status", "reference" and "reason" must be text')
         return await self._sandbox.payroll.report(order_id, status, reference=reference, reason=reason)
-
-
-def _json_handler(
-    answer: Callable[[web.Request, JsonObject], JsonObject | Awaitable[JsonObject]],
-) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def handle(request: web.Request) -> web.Response:
-        try:
-            text = await request.text()
-            body = json.loads(text) if text else {}
-            if not isinstance(body, dict):
-                return _error("the body must be a JSON object", status=400)
-            result = answer(request, body)
-            return web.json_response(result if isinstance(result, dict) else await result)
-        except (NotFoundError, MissingTargetError) as error:
-            return _error(str(error), status=404)
-        except CLIENT_ERRORS as error:
-            return _error(str(error), status=400)
-        except (ValueError, RecursionError):
-            return _error("the body is not valid JSON", status=400)
-
-    return handle
-
-
-def _error(message: str, *, status: int) -> web.Response:
-    return web.json_response({"error": message}, status=status)

@@ -10,11 +10,11 @@ from aiohttp import web
 
 from notifier.sandbox import payroll
 from notifier.sandbox.control.middleware import add_log_id_header, build_middlewares
-from notifier.sandbox.control.page_api import ControlApi
-from notifier.sandbox.control.stream import stream
+from notifier.sandbox.control.routes import API, refuse_unknown_route
+from notifier.sandbox.control.table.all_routes import list_routes
 from notifier.sandbox.push import long_connection
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.saved_state import StateFile
+from notifier.sandbox.saved_state import StateFile, copy_state
 from notifier.sandbox.settings import SandboxSettings
 
 PAGE_FOLDER = Path(__file__).resolve().parents[1] / "page"
@@ -43,12 +43,12 @@ def build_app(sandbox: Sandbox) -> web.Application:
             web.post("/open-apis/auth/v3/tenant_access_token/internal", sandbox.gateway.issue_token),
             web.post("/open-apis/auth/v3/tenant_access_token/internal/", sandbox.gateway.issue_token),
             web.post(payroll.PATH, sandbox.payroll.receive),
-            web.get("/api/stream", stream(sandbox.tenant)),
             *static_routes(),
             web.get("/", page_file),
         ]
     )
-    app.add_routes(ControlApi(sandbox).routes())
+    app.add_routes([route.to_aiohttp() for route in list_routes(sandbox)])
+    app.router.add_route("*", API + "/{rest:.*}", refuse_unknown_route)
     for prefix in ("/open-apis", "/callback"):
         app.router.add_route("*", prefix + "/{rest:.*}", sandbox.gateway.refuse_unknown)
     return app
@@ -87,6 +87,7 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
     BadStateFileError for a state file that cannot be read.
     """
     sandbox = Sandbox(settings)
+    sandbox.start_state = copy_state(sandbox)
     state_file = StateFile(Path(settings.state_file), sandbox) if settings.state_file else None
     restored = state_file is not None and state_file.restore()
     runner = web.AppRunner(build_app(sandbox), access_log=None, shutdown_timeout=0.2)

@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.tenant import Tenant
 
 DEBOUNCE_SECONDS, KEEP_ALIVE_SECONDS = 0.05, 15
 
 
-def stream(tenant: Tenant) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def stream(tenant: Tenant) -> Callable[[web.Request, JsonObject], Awaitable[web.StreamResponse]]:
     """The request handler of `GET /api/stream`: one `state` event per new revision."""
 
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.Request, _body: JsonObject) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)

@@ -37,7 +37,7 @@ export function wireTime() {
   setInterval(tick, 1000);
   const result = byId("time-result");
   for (const button of document.querySelectorAll("[data-advance]")) {
-    button.addEventListener("click", () => runAction(button, () => post("/api/advance", { seconds: Number(button.dataset.advance) }).then(() => t("done"))));
+    button.addEventListener("click", () => runAction(button, () => post("/api/clock", { seconds: Number(button.dataset.advance) }).then(() => t("done"))));
   }
   const send = byId("send-digest");
   send.addEventListener("click", () => {

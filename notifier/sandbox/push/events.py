@@ -53,6 +53,7 @@ class EventRecord:
             "state": self.state,
             "held": self.held,
             "failures": self.failures,
+            "in_flight": self.in_flight,
             "pushes": [{name: getattr(push, name) for name in Push.__slots__} for push in self.pushes],
         }
 

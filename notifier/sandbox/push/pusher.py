@@ -89,6 +89,15 @@ class Pusher:
             for _ in range(times):
                 self._start(record, is_scheduled=record.in_flight == 0)
 
+    def push_again(self, event_id: str) -> bool:
+        """Pushes a known event once more, now. It is not repeated without an answer. False for an unknown id."""
+        record = self.records.get(event_id)
+        if record is None:
+            return False
+        self._start(record, is_scheduled=False)
+        self._tenant.bump_revision()
+        return True
+
     def release_reversed(self, fault: RunningFault) -> None:
         """Pushes the events that this fault held, newest first."""
         for record in reversed(list(self.records.values())):

@@ -1,0 +1,1 @@
+"""The table of all routes of the control API, and its OpenAPI description."""
