@@ -15,7 +15,7 @@ import { loadRequests, revealRequest, showRefusals, showRequests, wireRequests }
 import { showFaults, updateFaultTexts, wireFaults } from "./faults.js";
 import { showTime, wireTime } from "./time.js";
 import { showConsole, wireConsole } from "./console.js";
-import { showPeople } from "./world.js";
+import { showWorld, wireWorld } from "./world.js";
 
 const stored = readStored();
 const choices = { ...defaults(), ...stored };
@@ -156,7 +156,7 @@ function render() {
     void loadLedger(state.revision).then(() => showLedger(accounts, people));
   }
   if (opened.area === "world") {
-    showPeople(state.people ?? [], state.groups ?? []);
+    showWorld(state, { people, identity: choices.identity });
     showConsole(state.console);
   }
   showFaults(state);
@@ -266,6 +266,7 @@ wireFaults();
 wireRequests();
 wireTime();
 wireConsole();
+wireWorld({ confirm });
 wireKeyboard({ onEscape: () => { if (!composer.cancelReply() && narrow.matches) go("chats"); } });
 applyChoices();
 if (!readLink().length) setView("chats");

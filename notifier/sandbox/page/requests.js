@@ -155,8 +155,8 @@ const gauge = {
     const window = t("per_seconds", { n: one.seconds });
     node.replaceChildren();
     append(node, [
-      h("div", { class: "gauge-head" }, h("span", { class: "path", title: one.name }, one.name.replace("/open-apis", "")), h("span", { class: "gauge-use" }, t("quota_use", { used: one.used, calls: one.calls, window }))),
-      h("div", { class: `gauge-bar ${share >= 1 ? "bad" : share >= 0.7 ? "wait" : ""}`, role: "meter", "aria-valuemin": "0", "aria-valuemax": String(one.calls), "aria-valuenow": String(one.used), "aria-label": `${one.name} ${window}`, title: t("quota_left", { n: one.remaining }) },
+      h("div", { class: "gauge-head" }, h("span", { class: "path", title: one.name }, one.name.replace("/open-apis", "")), h("span", { class: "gauge-use" }, t("quota_use", { used: one.used, calls: one.calls, left: one.remaining, window }))),
+      one.used > 0 && h("div", { class: `gauge-bar ${share >= 1 ? "bad" : share >= 0.7 ? "wait" : ""}`, role: "meter", "aria-valuemin": "0", "aria-valuemax": String(one.calls), "aria-valuenow": String(one.used), "aria-label": `${one.name} ${window}`, title: t("quota_left", { n: one.remaining }) },
         h("span", { style: { width: `${Math.min(100, Math.round(share * 100))}%` } })),
     ]);
   },
