@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from notifier.sandbox.error_codes import JsonObject
+from notifier.sandbox.event_types import PUSHABLE_EVENTS
 
 CARD_CALLBACK = "card.action.trigger"
 LONG_CONNECTION = "long_connection"
@@ -161,9 +162,10 @@ class AppConsole:
         ]
 
     def to_json(self) -> JsonObject:
-        """The draft, and whether a version is published and differs from it."""
+        """The draft, whether a version is published and differs from it, and the events that the console offers."""
         return {
             "draft": self.draft.to_json(),
+            "event_types": sorted(PUSHABLE_EVENTS),
             "is_published": self.published is not None,
             "has_unpublished_changes": self.has_unpublished_changes,
         }

@@ -5,7 +5,6 @@ from decimal import Decimal
 
 from notifier.sandbox.api.hire import BookedOrder
 from notifier.sandbox.error_codes import JsonObject
-from notifier.sandbox.event_types import PUSHABLE_EVENTS
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.tenant import (
     APP_SENDER,
@@ -73,7 +72,6 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
             {"event_key": key, "name": name, "en_name": en_name}
             for key, name, en_name in tenant.settings.bot_menu
         ],
-        "event_types": sorted(PUSHABLE_EVENTS),
         "console": tenant.console.to_json(),
         "call_faults": [fault.to_json() for fault in sandbox.call_faults.rules],
     }

@@ -184,6 +184,18 @@ def test_an_event_needs_one_of_its_scopes(box: FeishuBox, scope: str, pushed: in
     assert pushed == len(events_of(box, lambda one: one.react(LIN, message_id, "SMILE")))
 
 
+def test_the_switches_of_a_group_push_events(box: FeishuBox) -> None:
+    def change(**switches: bool) -> list[str]:
+        return events_of(box, lambda one: call(one, "POST", f"/api/groups/{GROUP}", switches))
+
+    assert ["im.chat.updated_v1"] == change(muted=True)
+    assert [] == change(muted=True)
+    assert ["im.chat.updated_v1", "im.chat.member.bot.deleted_v1"] == change(muted=False, has_bot=False)
+    assert [] == change(dissolved=True)
+    change(dissolved=False)
+    assert ["im.chat.member.bot.added_v1", "im.chat.disbanded_v1"] == change(has_bot=True, dissolved=True)
+
+
 def test_the_state_shows_what_people_did(box: FeishuBox) -> None:
     message_id = box.write(LIN, "余额", chat_id=GROUP)
     reaction_id = box.react(CHEN, message_id, "CheckMark")

@@ -182,4 +182,5 @@ def test_a_fresh_app_has_no_input_box() -> None:
 
 
 def test_the_app_subscribes_to_all_that_the_sandbox_pushes(box: FeishuBox) -> None:
-    assert sorted(PUSHABLE_EVENTS) == box.state()["console"]["draft"]["events"] == box.state()["event_types"]
+    console = box.state()["console"]
+    assert sorted(PUSHABLE_EVENTS) == console["draft"]["events"] == console["event_types"]

@@ -17,6 +17,7 @@ def test_a_fresh_app_is_set_up_and_published_on_the_page() -> None:
         page.get_by_test_id("console-event-mode").click()
         expect(page.get_by_test_id("console-error")).to_contain_text("no long connection is established")
         expect(page.get_by_test_id("console-event-mode")).not_to_be_checked()
+        expect(page.get_by_test_id("console-event-im.message.receive_v1")).not_to_be_checked()
         page.get_by_test_id("console-publish").click()
         expect(page.get_by_test_id("console-state")).to_have_text("当前版本已发布")
         page.get_by_test_id("lang-toggle").click()

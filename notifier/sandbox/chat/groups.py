@@ -1,6 +1,6 @@
 """Changes of groups that people make in Feishu's client. Each pushes its event to the bot in the group."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from notifier.sandbox.chat.events import chat_disbanded_event, chat_updated_event, member_event
 from notifier.sandbox.chat.publish import Publish
@@ -22,6 +22,28 @@ class GroupActions:
     def __init__(self, tenant: Tenant, publish: Publish) -> None:
         self._tenant = tenant
         self._publish = publish
+
+    def set_switches(self, group: Group, switches: Mapping[str, bool]) -> list[str]:
+        """Sets any of has_bot, muted and dissolved as the first member of the group.
+
+        Without members nothing is pushed. The bot joins before the other changes and leaves after them.
+        """
+        if not group.members:
+            for name, value in switches.items():
+                setattr(group, name, value)
+            return []
+        operator, event_ids = self._tenant.people[group.members[0]], []
+        has_bot = switches.get("has_bot", group.has_bot)
+        if has_bot:
+            event_ids += self.set_bot(group, operator, is_member=True)
+        if "muted" in switches:
+            event_ids += self.set_muted(group, operator, muted=switches["muted"])
+        if switches.get("dissolved", False):
+            event_ids += self.dissolve(group, operator)
+        group.dissolved = switches.get("dissolved", group.dissolved)
+        if not has_bot:
+            event_ids += self.set_bot(group, operator, is_member=False)
+        return event_ids
 
     def set_bot(self, group: Group, operator: TenantPerson, *, is_member: bool) -> list[str]:
         """Adds the bot to the group or removes it."""

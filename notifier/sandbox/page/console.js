@@ -8,11 +8,13 @@ import { showResult } from "./forms.js";
 const SCOPES = [
   "hire:referral_account:readonly", "hire:referral_account", "im:message:send_as_bot", "im:chat:readonly", "im:chat.members:read", "im:resource",
   "contact:user.id:readonly", "contact:contact.base:readonly", "application:application:self_manage",
+  "im:message.p2p_msg:readonly", "im:message.group_at_msg:readonly", "im:message.group_msg", "im:message:readonly", "im:message.reactions:read",
 ];
 const EVENT = "hire.referral_account.assets_update_v1";
 const CALLBACK = "card.action.trigger";
 
 let draft = null;
+let eventTypes = [];
 
 const toggled = (list, name, on) => [...new Set([...list.filter((one) => one !== name), ...(on ? [name] : [])])];
 
@@ -23,7 +25,7 @@ function switches() {
     ["bot", t("console_bot"), draft.bot, (on) => ({ bot: on })],
     ...scopes.map((scope) => [`scope-${scope}`, `${t("console_scopes")} › ${scope}`, draft.scopes.includes(scope), (on) => ({ scopes: toggled(draft.scopes, scope, on) })]),
     ["event-mode", t("console_event_mode"), draft.event_mode !== "", (on) => (on ? { event_mode: "long_connection" } : { event_mode: "", events: [] })],
-    ["event", `${t("console_events")} › ${EVENT}`, draft.events.includes(EVENT), (on) => ({ events: toggled(draft.events, EVENT, on) })],
+    ...[EVENT, ...eventTypes.filter((type) => type !== EVENT)].map((type) => [type === EVENT ? "event" : `event-${type}`, `${t("console_events")} › ${type}`, draft.events.includes(type), (on) => ({ events: toggled(draft.events, type, on) })]),
     ["callback-mode", t("console_callback_mode"), draft.callback_mode !== "", (on) => (on ? { callback_mode: "long_connection" } : { callback_mode: "", callbacks: [] })],
     ["callback", `${t("console_callbacks")} › ${CALLBACK}`, draft.callbacks.includes(CALLBACK), (on) => ({ callbacks: toggled(draft.callbacks, CALLBACK, on) })],
     ["availability", t("console_availability"), draft.availability, (on) => ({ availability: on })],
@@ -48,6 +50,7 @@ async function run(control, work) {
 export function showConsole(state) {
   if (!state) return;
   draft = state.draft;
+  eventTypes = state.event_types;
   const box = byId("console-switches");
   const signature = JSON.stringify([language(), draft]);
   if (box.dataset.signature !== signature) {
