@@ -123,10 +123,42 @@ class SandboxClient(ControlConnection, Reading):
         written: Json = self._call("POST", "/messages", body)
         return written
 
+    def recall(self, open_id: str, message_id: str) -> list[str]:
+        """Recalls an own message. Returns the ids of the pushed events."""
+        return self._act(f"/messages/{quote(message_id)}/recall", open_id=open_id)
+
+    def react(self, open_id: str, message_id: str, emoji_type: str) -> str:
+        """Puts an emoji, such as SMILE, on a message. Returns the reaction_id."""
+        body = {"open_id": open_id, "emoji_type": emoji_type}
+        return str(self._call("POST", f"/messages/{quote(message_id)}/reactions", body)["reaction_id"])
+
+    def remove_reaction(self, message_id: str, reaction_id: str) -> list[str]:
+        """Removes a reaction of a person. Returns the ids of the pushed events."""
+        path = f"/messages/{quote(message_id)}/reactions/{quote(reaction_id)}"
+        event_ids: list[str] = self._call("DELETE", path)["event_ids"]
+        return event_ids
+
+    def read(self, open_id: str, message_id: str) -> list[str]:
+        """Reads a message. Returns the ids of the pushed events."""
+        return self._act(f"/messages/{quote(message_id)}/read", open_id=open_id)
+
+    def enter_chat(self, open_id: str, chat_id: str | None = None) -> list[str]:
+        """Opens the private chat with the bot. Returns the ids of the pushed events."""
+        if chat_id is None:
+            chats = {person["open_id"]: person["chat_id"] for person in self.state()["people"]}
+            chat_id = str(chats.get(open_id, "none"))
+        return self._act(f"/chats/{quote(chat_id)}/enter", open_id=open_id)
+
+    def set_bot_in_group(self, open_id: str, chat_id: str, *, is_member: bool) -> list[str]:
+        """A member adds the bot to a group or removes it. Returns the ids of the pushed events."""
+        return self._act(f"/groups/{quote(chat_id)}/bot", open_id=open_id, is_member=is_member)
+
     def press_menu(self, open_id: str, event_key: str) -> list[str]:
         """Chooses an item of the bot's menu. Returns the ids of the pushed events."""
-        body = {"open_id": open_id, "event_key": event_key}
-        event_ids: list[str] = self._call("POST", "/menu", body)["event_ids"]
+        return self._act("/menu", open_id=open_id, event_key=event_key)
+
+    def _act(self, path: str, **body: object) -> list[str]:
+        event_ids: list[str] = self._call("POST", path, body)["event_ids"]
         return event_ids
 
     def click(

@@ -1,14 +1,10 @@
 """The routes of the control API for people who use Feishu's client."""
 
-from collections.abc import Callable
-
 from aiohttp import web
 
-from notifier.sandbox.chat.people import BadActionError, MissingTargetError
+from notifier.sandbox.chat.people import BadActionError
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
-
-Handler = Callable[[web.Request, JsonObject], JsonObject]
 
 
 class PeopleApi:
@@ -17,18 +13,6 @@ class PeopleApi:
     def __init__(self, sandbox: Sandbox) -> None:
         self._people = sandbox.people
         self._tenant = sandbox.tenant
-
-    def posts(self) -> list[tuple[str, Handler]]:
-        """The path and handler of each POST route. `remove_reaction` is the only other one."""
-        return [
-            ("/messages", self.write),
-            ("/messages/{message_id}/recall", self.recall),
-            ("/messages/{message_id}/reactions", self.react),
-            ("/messages/{message_id}/read", self.read),
-            ("/chats/{chat_id}/enter", self.enter_chat),
-            ("/groups/{chat_id}/bot", self.set_bot),
-            ("/menu", self.press_menu),
-        ]
 
     def write(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """Writes a message: {"open_id", "text"} or {"open_id", "msg_type", "content"}."""
@@ -58,14 +42,10 @@ class PeopleApi:
         )
         return {"reaction_id": reaction_id, "event_ids": event_ids}
 
-    async def remove_reaction(self, request: web.Request) -> web.Response:
+    def remove_reaction(self, request: web.Request, _body: JsonObject) -> JsonObject:
         """A person removes an own reaction."""
         path = request.match_info
-        try:
-            event_ids = self._people.remove_reaction(path["message_id"], path["reaction_id"])
-        except MissingTargetError as error:
-            return web.json_response({"error": str(error)}, status=404)
-        return web.json_response({"event_ids": event_ids})
+        return {"event_ids": self._people.remove_reaction(path["message_id"], path["reaction_id"])}
 
     def read(self, request: web.Request, body: JsonObject) -> JsonObject:
         """A person reads a message: {"open_id"}."""

@@ -14,8 +14,8 @@ _HIDDEN_NAMES = (
     "app_secret|AppSecret|client_secret|(?:tenant_|app_|user_|id_|device_)?access_token|refresh_token|app_ticket|ticket"
     "|access_key|encrypt_key|verification_token|token|password"
 )
-_SECRET_MEMBER = re.compile(rf'(\\?"(?:{_HIDDEN_NAMES})\\?"\s*:\s*\\?")((?:[^"\\]|\\[^"])*)')
-"""A member of a JSON object, also of JSON inside of a string."""
+_SECRET_MEMBER = re.compile(rf'(\\*"(?:{_HIDDEN_NAMES})\\*"\s*:\s*\\*")[^"\\]*')
+"""A member of a JSON object, also of JSON inside of strings."""
 _SECRET_PARAMETER = re.compile(rf"((?:^|[?&\s\"])(?:{_HIDDEN_NAMES})=)[^&\s\"]+")
 """A parameter of a query or of an encoded form."""
 TEXT_TYPES = ("application/json", "text/", "application/x-www-form-urlencoded", "application/xml")

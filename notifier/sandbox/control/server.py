@@ -110,6 +110,7 @@ async def serving(settings: SandboxSettings) -> AsyncIterator[tuple[Sandbox, str
         yield sandbox, f"http://{settings.host}:{port}"
     finally:
         sandbox.tenant.stopping.set()
+        sandbox.tenant.bump_revision()  # waiting reads end
         sandbox.connection.disconnect_all()
         pushing.cancel()
         await asyncio.gather(pushing, return_exceptions=True)

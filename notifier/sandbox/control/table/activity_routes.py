@@ -6,7 +6,15 @@ from notifier.sandbox.control.reading_api import DEFAULT_LIMIT, MAX_LIMIT, MAX_W
 from notifier.sandbox.control.routes import ControlRoute, Schema
 from notifier.sandbox.control.stream import stream
 from notifier.sandbox.control.table import schemas as s
-from notifier.sandbox.control.table.entries import CARDS, EVENTS, LIN, READ, get_route, post_route
+from notifier.sandbox.control.table.entries import (
+    CARDS,
+    EVENTS,
+    LIN,
+    READ,
+    delete_route,
+    get_route,
+    post_route,
+)
 from notifier.sandbox.sandbox import Sandbox
 
 WAIT: Schema = {
@@ -173,15 +181,6 @@ def people_routes(people: PeopleApi, control: ControlApi) -> list[ControlRoute]:
         ),
         post_route(
             CARDS,
-            "/menu",
-            people.press_menu,
-            "A person chooses an item of the bot's menu.",
-            s.struct({"event_ids": s.items(s.text())}),
-            body=s.struct({"open_id": s.text(), "event_key": s.text()}),
-            example={"open_id": LIN, "event_key": "balance"},
-        ),
-        post_route(
-            CARDS,
             "/clicks",
             control.click,
             "A person clicks a component of a card, and gets the answer of the app. More members such as `value`, "
@@ -189,5 +188,75 @@ def people_routes(people: PeopleApi, control: ControlApi) -> list[ControlRoute]:
             s.struct(clicked),
             body={**s.struct(click, optional="tag"), "additionalProperties": True},
             example={"message_id": "om_0123456789abcdef", "open_id": LIN, "value": {"op": "withdraw"}},
+        ),
+    ]
+
+
+def gesture_routes(people: PeopleApi) -> list[ControlRoute]:
+    """What people do with messages, chats and the menu. The events that the app may have are pushed."""
+    event_ids = s.struct({"event_ids": s.items(s.text(), "Ids of the pushed events.")})
+    person, lin = s.struct({"open_id": s.text()}), {"open_id": LIN}
+    one = "/messages/{message_id}"
+    return [
+        post_route(
+            CARDS,
+            f"{one}/recall",
+            people.recall,
+            "The sender recalls a message.",
+            event_ids,
+            body=person,
+            example=lin,
+        ),
+        post_route(
+            CARDS,
+            f"{one}/read",
+            people.read,
+            "A person reads a message.",
+            event_ids,
+            body=person,
+            example=lin,
+        ),
+        post_route(
+            CARDS,
+            f"{one}/reactions",
+            people.react,
+            "A person puts an emoji on a message.",
+            s.struct({"reaction_id": s.text(), "event_ids": s.items(s.text())}),
+            body=s.struct({"open_id": s.text(), "emoji_type": s.text()}),
+            example={"open_id": LIN, "emoji_type": "SMILE"},
+        ),
+        delete_route(
+            CARDS,
+            f"{one}/reactions/{{reaction_id}}",
+            people.remove_reaction,
+            "A person removes an own reaction.",
+            event_ids,
+        ),
+        post_route(
+            CARDS,
+            "/chats/{chat_id}/enter",
+            people.enter_chat,
+            "A person opens the private chat with the bot.",
+            event_ids,
+            body=person,
+            example=lin,
+        ),
+        post_route(
+            CARDS,
+            "/groups/{chat_id}/bot",
+            people.set_bot,
+            "A member adds the bot to a group or removes it.",
+            event_ids,
+            body=s.struct({"open_id": s.text(), "is_member": s.flag()}),
+            example={"open_id": LIN, "is_member": True},
+        ),
+        post_route(
+            CARDS,
+            "/menu",
+            people.press_menu,
+            "A person chooses an item of the bot's menu.",
+            event_ids,
+            body=s.struct({"open_id": s.text(), "event_key": s.text()}),
+            example={"open_id": LIN, "event_key": "balance"},
         ),
     ]

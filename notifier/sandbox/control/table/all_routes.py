@@ -8,7 +8,12 @@ from notifier.sandbox.control.reading_api import ReadingApi
 from notifier.sandbox.control.routes import ControlRoute
 from notifier.sandbox.control.snapshots_api import SnapshotApi
 from notifier.sandbox.control.table import schemas as s
-from notifier.sandbox.control.table.activity_routes import event_routes, people_routes, reading_routes
+from notifier.sandbox.control.table.activity_routes import (
+    event_routes,
+    gesture_routes,
+    people_routes,
+    reading_routes,
+)
 from notifier.sandbox.control.table.entries import GROUPS, READ, get_route
 from notifier.sandbox.control.table.openapi import describe_routes
 from notifier.sandbox.control.table.operation_routes import call_fault_routes, fault_routes, time_routes
@@ -24,6 +29,7 @@ def list_routes(sandbox: Sandbox) -> list[ControlRoute]:
         *reading_routes(ReadingApi(sandbox), control, sandbox),
         *event_routes(control),
         *people_routes(PeopleApi(sandbox), control),
+        *gesture_routes(PeopleApi(sandbox)),
         *world_routes(control),
         *app_routes(control),
         *fault_routes(control),
