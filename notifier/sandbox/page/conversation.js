@@ -118,9 +118,9 @@ export class Conversation {
     return switched ? [] : fresh;
   }
 
-  signatureOf({ message_id, create_time_ms, update_time_ms, reactions, read_by, is_recalled, is_pinned, parent_id }) {
+  signatureOf({ message_id, create_time_ms, update_time_ms, reactions, read_by, is_recalled, is_pinned, parent_id, personal_cards }) {
     const parent = parent_id && this.chat.messages.find((one) => one.message_id === parent_id);
-    return JSON.stringify([message_id, create_time_ms, update_time_ms, reactions, read_by, is_recalled, is_pinned, parent?.is_recalled]);
+    return JSON.stringify([message_id, create_time_ms, update_time_ms, reactions, read_by, is_recalled, is_pinned, parent?.is_recalled, personal_cards]);
   }
 
   fill(node, { message, divider, replies }, appearance) {
@@ -144,12 +144,15 @@ export class Conversation {
   }
 
   head(message, name, byPerson) {
+    const { identity } = this.appearance;
+    const personal = message.personal_cards?.[identity];
     const edited = message.update_time_ms > message.create_time_ms;
-    return h("div", { class: "message-head" }, h("bdi", { class: "message-name" }, name), !byPerson && h("span", { class: "bot-tag" }, t("bot")),
+    return h("div", { class: "message-head" }, h("bdi", { class: "message-name" }, name), !byPerson && h("span", { class: "bot-tag" }, t(message.is_of_custom_bot ? "custom_bot" : "bot")),
       h("time", { class: "message-time", datetime: isoOf(message.create_time_ms) }, clock(message.create_time_ms)),
       edited && !message.is_recalled && h("span", { class: "message-time", "data-testid": `updated-${message.message_id}` }, t("updated", { time: clock(message.update_time_ms) })),
       message.is_pinned && h("span", { class: "mark pinned" }, icon("pin", 12), t("pinned")),
-      message.ephemeral_to && h("span", { class: "mark ephemeral" }, icon("eye", 12), t("only_visible_to", { name: personName(this.appearance.people.get(message.ephemeral_to)) })),
+      message.visible_to && h("span", { class: "mark ephemeral", "data-testid": `ephemeral-${message.message_id}` }, icon("eye", 12), t("only_visible_to", { name: personName(this.appearance.people.get(message.visible_to)) })),
+      personal && h("span", { class: "mark ephemeral" }, icon("eye", 12), t("personal_card", { name: personName(this.appearance.people.get(identity)) })),
       h("span", { class: "message-actions" }, this.buttons(message)));
   }
 
@@ -215,7 +218,7 @@ export class Conversation {
 
   body(message) {
     const host = this.host(message);
-    const { content } = message;
+    const content = message.personal_cards?.[this.appearance.identity] ?? message.content;
     switch (message.msg_type) {
       case "interactive": return renderCard(content, host);
       case "text": return textBubble(message, host);

@@ -65,6 +65,8 @@ const TEXTS = {
   unread_yet: ["未读", "unread"],
   pinned: ["已置顶", "pinned"],
   only_visible_to: ["仅 {name} 可见", "only {name} sees it"],
+  personal_card: ["{name} 看到的卡片", "the card that {name} sees"],
+  custom_bot: ["自定义机器人", "Custom bot"],
   quote_missing: ["被回复的消息不在最近的消息里", "The message it replies to is not among the newest ones"],
   thread_n: ["话题 · {n} 条回复", "Thread ({n})"],
   show_thread: ["显示另外 {n} 条", "Show {n} more"],
