@@ -41,7 +41,7 @@ def test_the_page_speaks_the_language_of_the_browser(
         expect(page.get_by_test_id(f"chat-{HR}")).to_contain_text(group)
         expect(page.locator("#chat-head h2")).to_have_text(group)
         page.get_by_test_id("panel-world").click()
-        expect(page.locator("#group-list")).to_contain_text(group)
+        expect(page.locator("#groups-list")).to_contain_text(group)
         expect(page.locator(".card").get_by_role("group", name=table, exact=True)).to_be_visible()
 
 

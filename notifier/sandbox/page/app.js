@@ -3,7 +3,7 @@
 import { byId, h, icon } from "./dom.js";
 import { applyTexts, isEnglish, language, preferredLanguage, setLanguage, t } from "./texts.js";
 import { personName } from "./markdown.js";
-import { post, watchState } from "./api.js";
+import { chooseApp, post, watchState } from "./api.js";
 import { chatName, newestFirst, preview, showChatList, Unread } from "./chats.js";
 import { Composer } from "./composer.js";
 import { Conversation, showEmpty, showHead } from "./conversation.js";
@@ -15,7 +15,7 @@ import { loadRequests, revealRequest, showRefusals, showRequests, wireRequests }
 import { showFaults, updateFaultTexts, wireFaults } from "./faults.js";
 import { showTime, wireTime } from "./time.js";
 import { showConsole, wireConsole } from "./console.js";
-import { showWorld, wireWorld } from "./world.js";
+import { loadApps, showWorld, wireWorld } from "./world.js";
 
 const stored = readStored();
 const choices = { ...defaults(), ...stored };
@@ -24,6 +24,7 @@ const opened = { chat: null, message: null, area: "events" };
 let state = null;
 let people = new Map();
 let skew = 0;
+let appsRevision = null;
 
 const composer = new Composer({ onError: (text) => toast("error", text), onSent: () => conversation.toBottom() });
 const conversation = new Conversation({ host: cardHost, actions: { ...composer.actions, source: showSource } });
@@ -44,7 +45,7 @@ function readStored() {
 
 function defaults() {
   const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
-  return { language: preferredLanguage(navigator.languages), theme: dark ? "dark" : "light", width: "desktop", identity: "", account: "" };
+  return { language: preferredLanguage(navigator.languages), theme: dark ? "dark" : "light", width: "desktop", identity: "", account: "", app: "" };
 }
 
 function saveChoices(changes) {
@@ -157,6 +158,7 @@ function render() {
   }
   if (opened.area === "world") {
     showWorld(state, { people, identity: choices.identity });
+    if (appsRevision !== state.revision) { appsRevision = state.revision; void showApps(); }
     showConsole(state.console);
   }
   showFaults(state);
@@ -170,6 +172,15 @@ function showIdentity() {
   const list = (state.people ?? []).map((person) => [person.open_id, label(person)]);
   fillSelect(select, list, choices.identity, "—");
   if (select.value !== choices.identity) choices.identity = select.value;
+}
+
+/** Shows the choice of the app when there are several. */
+async function showApps() {
+  const apps = await loadApps().catch(() => []); // an unreachable server is shown by the banner
+  const select = byId("app");
+  byId("app-box").hidden = apps.length < 2;
+  fillSelect(select, apps.map((app) => [app.app_id, app.name]), choices.app, "—");
+  render();
 }
 
 function switchIdentity(openId) {
@@ -252,6 +263,7 @@ function showSource(message) {
 for (const place of document.querySelectorAll("[data-icon]")) place.append(icon(place.dataset.icon, place.closest(".composer-reply") ? 12 : 20));
 for (const tab of document.querySelectorAll("[data-view-to]")) tab.addEventListener("click", () => openView(tab.dataset.viewTo));
 for (const area of AREAS) byId(`panel-${area}`).addEventListener("click", () => go(area));
+byId("app").addEventListener("change", (event) => { saveChoices({ app: event.target.value }); location.hash = ""; location.reload(); });
 byId("identity").addEventListener("change", (event) => switchIdentity(event.target.value));
 byId("lang-toggle").addEventListener("click", () => { saveChoices({ language: isEnglish() ? "zh_cn" : "en_us" }); applyChoices(); });
 byId("theme-toggle").addEventListener("click", () => { saveChoices({ theme: choices.theme === "dark" ? "light" : "dark" }); applyChoices(); });
@@ -262,16 +274,18 @@ byId("ledger-account").addEventListener("change", render);
 window.addEventListener("hashchange", followLink);
 document.addEventListener("visibilitychange", render);
 narrow.addEventListener("change", render);
+chooseApp(choices.app);
 wireFaults();
 wireRequests();
 wireTime();
 wireConsole();
 wireWorld({ confirm });
-wireKeyboard({ onEscape: () => { if (!composer.cancelReply() && narrow.matches) go("chats"); } });
+wireKeyboard({ cancel: () => composer.cancelReply(), back: () => { if (narrow.matches) go("chats"); } });
 applyChoices();
 if (!readLink().length) setView("chats");
 followLink();
 
+void showApps();
 watchState({
   onState: (next) => {
     const before = state;

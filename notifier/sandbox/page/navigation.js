@@ -63,13 +63,13 @@ export function showKeys() {
   byId("keys-dialog").showModal();
 }
 
-/** onEscape() is called when Escape has nothing else to close. */
-export function wireKeyboard({ onEscape }) {
+/** For Escape: cancel() says whether there was something to cancel; back() leaves the pane. */
+export function wireKeyboard({ cancel, back }) {
   byId("keys-button").addEventListener("click", showKeys);
   byId("keys-close").addEventListener("click", () => byId("keys-dialog").close());
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    if (event.key === "Escape") { if (!leaveField(event.target)) onEscape(); return; }
+    if (event.key === "Escape") { escape(event.target, { cancel, back }); return; }
     if (event.target.closest("input, textarea, select, [contenteditable]")) {
       if (event.target.id === "chat-search" && event.key === "ArrowDown") moveIn(byId("found"), 1, event);
       return;
@@ -84,17 +84,14 @@ export function wireKeyboard({ onEscape }) {
   });
 }
 
-function leaveField(field) {
-  if (!field.matches?.("input, textarea, select")) return false;
-  if (field.classList.contains("search") && field.value) {
+function escape(field, { cancel, back }) {
+  if (field.matches?.(".search") && field.value) {
     field.value = "";
     field.dispatchEvent(new Event("input"));
-  } else if (field.dataset.escape !== undefined) {
-    return false;
-  } else {
-    field.blur();
+  } else if (!cancel()) {
+    if (field.matches?.("input, textarea, select")) field.blur();
+    else back();
   }
-  return true;
 }
 
 /** The list that a key moves in while no list has the focus: the one of the pane, else the open chat or the list of chats. */

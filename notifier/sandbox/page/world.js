@@ -14,6 +14,7 @@ let state = null;
 let people = new Map();
 let identity = "";
 let ask = null;
+let apps = [];
 
 const path = (kind, id) => `/api/${kind}${id ? `/${encodeURIComponent(id)}` : ""}`;
 const options = {
@@ -61,7 +62,7 @@ const KINDS = {
     name: (one) => one.account_id,
   },
   apps: {
-    id: "app_id", list: () => state.apps ?? [],
+    id: "app_id", list: () => apps,
     fields: [["app_id?", "text"], ["name", "text"], ["tenant_key?", "text"], ["app_secret", "password"]],
     start: () => ({}),
     row: (one) => [avatar(one.app_id, one.name, "mid group"), one.name, `${one.app_id} · ${one.tenant_key}`],
@@ -70,6 +71,13 @@ const KINDS = {
 };
 
 const departmentsText = (person) => (person.departments ?? []).map((id) => nameIn((state.departments ?? []).find((one) => one.id === id) ?? { id })).join(t("list_separator"));
+
+/** Reads the apps of all tenants. Their secrets are not kept. Returns them. */
+export async function loadApps() {
+  const world = await request("/api/world");
+  apps = world.tenants.flatMap((tenant) => tenant.apps.map(({ app_id, name }) => ({ app_id, name, tenant_key: tenant.key })));
+  return apps;
+}
 
 // --- lists -----------------------------------------------------------------------------------------------------------
 
