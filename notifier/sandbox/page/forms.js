@@ -43,13 +43,13 @@ export async function runAction(control, result, work, done = "") {
 }
 
 /** A button that copies `text()`. Its icon becomes a check mark for a moment. */
-export function copyButton(label, text, props = {}) {
-  const button = h("button", { type: "button", class: "mini", "aria-label": label, title: label, ...props }, icon(props.icon ?? "copy", 14));
+export function copyButton(label, text, { glyph = "copy", ...props } = {}) {
+  const button = h("button", { type: "button", class: "mini", "aria-label": label, title: label, ...props }, icon(glyph, 14));
   button.addEventListener("click", async () => {
     await copyText(text());
     button.replaceChildren(icon("check", 14));
     button.dataset.copied = "";
-    setTimeout(() => { button.replaceChildren(icon(props.icon ?? "copy", 14)); delete button.dataset.copied; }, 1500);
+    setTimeout(() => { button.replaceChildren(icon(glyph, 14)); delete button.dataset.copied; }, 1500);
   });
   return button;
 }

@@ -29,7 +29,7 @@ export function readLink() {
 }
 
 /** A button that copies the address of a message, an event or a request. */
-export const linkButton = (...parts) => copyButton(t("copy_link"), () => location.href.split("#")[0] + linkTo(...parts), { icon: "link", "data-testid": `link-${parts.at(-1)}` });
+export const linkButton = (...parts) => copyButton(t("copy_link"), () => location.href.split("#")[0] + linkTo(...parts), { glyph: "link", "data-testid": `link-${parts.at(-1)}` });
 
 export function setView(view) {
   document.body.dataset.view = view;

@@ -98,7 +98,7 @@ function details(one) {
   ];
   return h("div", { class: "request-details" },
     h("div", { class: "request-tools" }, h("code", { class: "log-id", title: "X-Tt-Logid" }, one.log_id),
-      copyButton(t("copy_curl"), () => curlOf(one), { icon: "copy", "data-testid": `curl-${one.log_id}` }), linkButton("requests", one.log_id)),
+      copyButton(t("copy_curl"), () => curlOf(one), { "data-testid": `curl-${one.log_id}` }), linkButton("requests", one.log_id)),
     sections.filter(([, content]) => content).map(([name, content]) => h("figure", {},
       h("figcaption", {}, t(name), content.content_type && h("small", {}, `${content.content_type} · ${content.size} B`), textOf(content) && copyButton(t("copy_text"), () => textOf(content))),
       h("pre", { tabindex: "0", "data-testid": `${name}-${one.log_id}`, "aria-label": t(name) }, content.gone ? t("body_gone") : textOf(content) || t("bytes_n", { n: content.size })))),
