@@ -351,7 +351,7 @@ def send(box: FeishuBox, path: str, body: str) -> Any:
 def test_the_requests_of_curl_are_accepted(feishu_box: FeishuBox, tmp_path: Path) -> None:
     requests = [each for each in list_all(inline=False) if each.words[0] == "curl"]
     (tmp_path / "picture.png").write_bytes(b"\x89PNG, and nothing else")
-    values = {"http://127.0.0.1:8765": feishu_box.url}
+    values = {"http://127.0.0.1:8765": feishu_box.url, "wait=10": "wait=0"}
     answers = []
     for each in requests:
         words = list(each.words[1:])
@@ -366,8 +366,9 @@ def test_the_requests_of_curl_are_accepted(feishu_box: FeishuBox, tmp_path: Path
         )
         answers.append(json.loads(ended.stdout))
         values["TOKEN"] = answers[-1].get("tenant_access_token", "TOKEN")
-    change, _, upload = answers
+    messages, change, _, upload = answers
 
+    assert {"messages": []} == messages
     assert 1 == len(feishu_box.events()), change
     assert (0, True) == (upload["code"], upload["data"]["image_key"].startswith("img_v3_"))
 

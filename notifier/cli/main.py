@@ -44,7 +44,7 @@ from notifier.cli.context import (
     print_error,
     reporting_storage_errors,
 )
-from notifier.cli.setup import completion, init, sandbox, try_reward
+from notifier.cli.setup import completion, init, sandbox, trigger, try_reward
 from notifier.cli.texts.translate import HELP_OPTION_NAMES, translate_click, translate_help
 from notifier.errors import CallError, ConfigError, NotifierError
 from notifier.operations.language import localized, say, say_error
@@ -352,5 +352,6 @@ for _group in (
     init.init,
     completion.completion,
     try_reward.try_group,
+    trigger.trigger,
 ):
     cli.add_command(_group)

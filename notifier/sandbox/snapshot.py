@@ -16,12 +16,12 @@ from notifier.sandbox.tenant import (
     TenantPerson,
 )
 
-EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
+EVENTS_SHOWN, MESSAGES_SHOWN = 100, 200
 WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200
 
 
 def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
-    """The state as JSON; the newest events, requests and messages come first and are limited in number.
+    """The state as JSON; the newest events and messages come first and are limited in number.
 
     feishu_url: the address that the client under test uses.
     """
@@ -64,7 +64,6 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "payout_report_url": sandbox.payroll.report_url,
         "webhook_url": sandbox.webhook.url,
         "on_hold": sandbox.pusher.on_hold,
-        "requests": [request.to_json() for request in reversed(tenant.requests[-REQUESTS_SHOWN:])],
         "unknown_calls": dict(sorted(tenant.unknown_calls.items())),
         "refusals": {str(code): count for code, count in sorted(tenant.refusals.items())},
         "scopes": sorted(tenant.granted_scopes),

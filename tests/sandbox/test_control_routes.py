@@ -176,7 +176,8 @@ def test_unknown_ids_are_refused_with_404(box: FeishuBox, description: Any) -> N
             unknown = re.sub(r"\{\w+\}", "there-is-none", path)
             reply = call(box, method.upper(), unknown, content.get("example"))
             refused(reply, f"{method} {unknown}")
-            assert 404 == reply.status, f"{method} {unknown}"
+            is_fixed = path.endswith("/enter")  # each person has one private chat; any other is a wrong one
+            assert is_fixed or reply.status == 404, f"{method} {unknown}"
             tried += 1
     assert tried > 8
 

@@ -95,7 +95,7 @@ def test_there_is_no_serious_fault(
     box: FeishuBox, node_folder: Path, width: int, theme: str, locale: str
 ) -> None:
     axe = (node_folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    log_id = box.state()["requests"][0]["log_id"]
+    log_id = box.requests()[-1]["log_id"]
     with open_page(f"{box.url}/#/chats/{CHAT}", width=width, locale=locale) as page:
         page.evaluate(f"localStorage.setItem('sandbox', '{{\"theme\": \"{theme}\"}}')")
         page.reload()

@@ -117,6 +117,8 @@ def test_a_link_opens_a_request_and_an_event(page: Page, box: FeishuBox) -> None
     [event_id] = box.change_balance(CHEN_ACCOUNT, points=1)
     page.goto(f"{box.url}/#/events/{event_id}")
     expect(page.get_by_test_id(f"event-{event_id}")).to_be_focused()
+    page.get_by_test_id(f"payload-{event_id}").click()
+    expect(page.get_by_test_id(f"body-{event_id}")).to_contain_text(f'"event_id": "{event_id}"')
     page.get_by_test_id(f"link-{event_id}").click()
     expect(page.get_by_test_id(f"link-{event_id}")).to_have_attribute("data-copied", "")
     assert f"{box.url}/#/events/{event_id}" == clipboard(page)

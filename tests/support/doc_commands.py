@@ -115,9 +115,10 @@ def find_fault(words: tuple[str, ...]) -> str | None:
     rest = list(words)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         name = rest.pop(0)
-        if name not in command.commands:
+        found = command.get_command(click.Context(command), name)
+        if found is None:
             return f"no command {name!r}"
-        command = command.commands[name]
+        command = found
     context = click.Context(command, info_name="notifier")
     options = {name: each for each in command.get_params(context) for name in each.opts if name[0] == "-"}
     for position, word in enumerate(rest):
@@ -136,9 +137,11 @@ def find_usage_error(words: tuple[str, ...]) -> str | None:
     command: click.Command = cli
     rest = list(words)
     while isinstance(command, click.Group):
-        if not rest or rest[0] not in command.commands:
+        found = command.get_command(click.Context(command), rest[0]) if rest else None
+        if found is None:
             return f"no command {rest[:1]}"
-        command = command.commands[rest.pop(0)]
+        command = found
+        rest.pop(0)
     try:
         command.make_context("notifier", rest).close()
     except click.exceptions.Exit:  # --help and --version

@@ -249,4 +249,40 @@ HELP_ZH: Mapping[str, str] = {
     "Print what it does and needs. Call nothing.": "说明会做什么、需要什么，不发起调用。",
     "Do not ask.": "不询问。",
     "Delete a reward that `notifier try reward` left behind.": "删除 `notifier try reward` 留下的奖励。",
+    # trigger
+    "Cause events in a running sandbox, and print what happened to the pushes.": (
+        "在运行中的沙盒里触发事件，并输出推送结果。"
+    ),
+    "Address of the sandbox. Default: FEISHU_SANDBOX_URL, else port 8765.": (
+        "沙盒的地址。默认取 FEISHU_SANDBOX_URL，否则为 8765 端口。"
+    ),
+    "Print the event ids; do not wait for the answers.": "只输出事件 ID，不等待应答。",
+    "How long to wait for the answers, in seconds.": "等待应答的秒数。",
+    "Change the balance of a referral account, and push its event.": "改变内推账户的余额，并推送事件。",
+    "The referral account whose balance changes.": "余额变动的内推账户。",
+    "Change of the cash, such as 500 or -12.50.": "现金变动，例如 500 或 -12.50。",
+    "Change of the points, such as 10 or -3.": "积分变动，例如 10 或 -3。",
+    "Push each event twice with the same id.": "每个事件用同一 ID 推送两次。",
+    "Push the newest event first. Without --burst: two changes and events.": (
+        "先推送最新的事件。不带 --burst 时变动两次、推送两个事件。"
+    ),
+    "Change the balance this many times at once.": "一次性变动余额的次数。",
+    "Push this event again, with the same id. Nothing changes.": "用同一 ID 再次推送该事件，不改变余额。",
+    "Write a message to the bot as a person, in a private chat or a group.": "以某人的身份在单聊或群里给机器人发消息。",
+    "Who writes: an open_id, or a part of the name.": "发送人：open_id 或姓名的一部分。",
+    "The text.": "文本内容。",
+    "A group: its chat_id, or a part of its name. Default: the private chat with the bot.": (
+        "群：chat_id 或群名的一部分。默认为与机器人的单聊。"
+    ),
+    "In a group: without @bot.": "在群里不 @ 机器人。",
+    "The message that it answers.": "要回复的消息。",
+    "Choose an item of the bot's menu as a person.": "以某人的身份点击机器人菜单。",
+    "Who presses: an open_id, or a part of the name.": "点击人：open_id 或姓名的一部分。",
+    "The event_key of the menu item.": "菜单项的 event_key。",
+    "Push an event of any type, such as im.chat.updated_v1. The header is filled in.": (
+        "推送任意类型的事件，例如 im.chat.updated_v1，事件头会自动填写。"
+    ),
+    "JSON file with the event, or with the whole envelope; - for standard input.": (
+        "JSON 文件：事件内容或完整的事件；- 表示标准输入。"
+    ),
 }

@@ -143,7 +143,7 @@ class PeopleActions:
         """Opens the private chat with the bot. Returns the ids of its events."""
         person = self._person(open_id)
         if chat_id != person.chat_id:
-            raise MissingTargetError(f"{chat_id!r} is not the private chat of {open_id} with the bot")
+            raise BadActionError(f"{chat_id!r} is not the private chat of {open_id} with the bot")
         self._check_reaches_bot(person)
         return self._publish(CHAT_ENTERED, entered_event(self._tenant, person), None)
 

@@ -3,8 +3,8 @@
 import { append, byId, h, icon, syncList } from "./dom.js";
 import { CURRENCIES, clockSeconds, decimalsOf, group, language, money, t } from "./texts.js";
 import { avatar, personName } from "./markdown.js";
-import { post } from "./api.js";
-import { fillSelect, showResult } from "./forms.js";
+import { post, request } from "./api.js";
+import { fillSelect, runAction, showResult } from "./forms.js";
 import { highlight, linkButton } from "./navigation.js";
 
 const QUICK_POINTS = ["+100", "+10", "-50"];
@@ -171,6 +171,26 @@ export function stateLabel(state) {
 }
 
 let wanted = null;
+const open = new Set();
+
+/** Opens or closes the payload of an event, which is read when it is opened. */
+async function showPayload(event, box, button) {
+  if (!open.delete(event.event_id)) open.add(event.event_id);
+  box.hidden = !open.has(event.event_id);
+  button.setAttribute("aria-expanded", String(!box.hidden));
+  if (box.hidden || box.dataset.read) return;
+  box.dataset.read = "yes";
+  const { payload } = await request(`/api/events/${encodeURIComponent(event.event_id)}`).catch((error) => ({ payload: error.message }));
+  box.textContent = typeof payload === "string" ? payload : JSON.stringify(payload, null, 2);
+}
+
+/** The buttons of an event: its payload, another push, its link. */
+function eventTools(event, box) {
+  const small = (name, glyph, press, props = {}) => h("button", { type: "button", class: "mini", "aria-label": t(name), title: t(name), "data-testid": `${name}-${event.event_id}`, onclick: press, ...props }, icon(glyph, 14));
+  const payload = small("payload", "code", () => showPayload(event, box, payload), { "aria-expanded": String(open.has(event.event_id)) });
+  const again = small("push_again", "undo", () => runAction(again, byId("send-result"), () => post(`/api/events/${encodeURIComponent(event.event_id)}/push`), t("done")));
+  return [payload, again, linkButton("events", event.event_id)];
+}
 
 /** Marks the event of a link as soon as it is listed. */
 export function revealEvent(eventId) {
@@ -186,14 +206,16 @@ export function showEvents(events, accounts, people) {
     create: (event) => h("li", { class: "log-item", tabindex: "-1", "data-testid": `event-${event.event_id}` }),
     fill: (node, event) => {
       const owner = people.get(accounts.get(event.account_id)?.open_id);
+      const box = node.querySelector("pre") ?? h("pre", { class: "payload", tabindex: "0", "data-testid": `body-${event.event_id}`, hidden: true });
+      box.setAttribute("aria-label", t("payload"));
       node.replaceChildren();
       append(node, [
         h("div", { class: "log-top" }, h("span", { class: `state ${stateClass(event.state)}` }, stateLabel(event.state)), event.held && event.state === "waiting" && h("span", { class: "status-tag" }, t("held")),
-          h("bdi", { class: "log-name" }, owner ? personName(owner) : event.account_id ?? event.event_type ?? ""), h("time", { class: "log-time" }, clockSeconds(event.created_ms)), linkButton("events", event.event_id)),
+          h("bdi", { class: "log-name" }, owner ? personName(owner) : event.account_id ?? event.event_type ?? ""), h("time", { class: "log-time" }, clockSeconds(event.created_ms)), eventTools(event, box)),
         h("code", { class: "log-id", title: `${event.event_type ?? ""} ${event.event_id}` }, event.event_id),
         h("div", { class: "pushes" }, event.pushes.length === 0 ? h("span", { class: "push" }, t("no_push"))
           : event.pushes.map((push, index) => h("span", { class: `push ${push.code === 200 || push.code === 0 ? "good" : push.code === null || push.code === undefined ? "" : "bad"}`, title: `${clockSeconds(push.at_ms)} · ${push.connection ?? ""}` },
-            `#${index + 1} ${push.code ?? "…"}${push.took_ms === null || push.took_ms === undefined ? "" : ` · ${Math.round(push.took_ms * 10) / 10} ms`}`))),
+            `#${index + 1} ${push.code ?? "…"}${push.took_ms === null || push.took_ms === undefined ? "" : ` · ${Math.round(push.took_ms * 10) / 10} ms`}`))), box,
       ]);
     },
   });

@@ -194,6 +194,8 @@ const TEXTS = {
   state_waiting: ["等待中", "waiting"],
   state_acknowledged: ["已确认", "acknowledged"],
   state_given_up: ["已放弃", "given up"],
+  payload: ["事件内容", "Payload"],
+  push_again: ["再次推送", "Push again"],
   no_push: ["尚未推送", "not pushed yet"],
   request_log: ["请求记录", "Request log"],
   no_requests: ["还没有请求", "No requests yet"],

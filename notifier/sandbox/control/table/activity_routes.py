@@ -192,8 +192,8 @@ def people_routes(people: PeopleApi, control: ControlApi) -> list[ControlRoute]:
     ]
 
 
-def gesture_routes(people: PeopleApi) -> list[ControlRoute]:
-    """What people do with messages, chats and the menu. The events that the app may have are pushed."""
+def message_routes(people: PeopleApi) -> list[ControlRoute]:
+    """What people do with messages. The events that the app may have are pushed."""
     event_ids = s.struct({"event_ids": s.items(s.text(), "Ids of the pushed events.")})
     person, lin = s.struct({"open_id": s.text()}), {"open_id": LIN}
     one = "/messages/{message_id}"
@@ -232,6 +232,14 @@ def gesture_routes(people: PeopleApi) -> list[ControlRoute]:
             "A person removes an own reaction.",
             event_ids,
         ),
+    ]
+
+
+def chat_routes(people: PeopleApi) -> list[ControlRoute]:
+    """What people do with chats and the menu. The events that the app may have are pushed."""
+    event_ids = s.struct({"event_ids": s.items(s.text(), "Ids of the pushed events.")})
+    person, lin = s.struct({"open_id": s.text()}), {"open_id": LIN}
+    return [
         post_route(
             CARDS,
             "/chats/{chat_id}/enter",

@@ -9,8 +9,9 @@ from notifier.sandbox.control.routes import ControlRoute
 from notifier.sandbox.control.snapshots_api import SnapshotApi
 from notifier.sandbox.control.table import schemas as s
 from notifier.sandbox.control.table.activity_routes import (
+    chat_routes,
     event_routes,
-    gesture_routes,
+    message_routes,
     people_routes,
     reading_routes,
 )
@@ -29,7 +30,8 @@ def list_routes(sandbox: Sandbox) -> list[ControlRoute]:
         *reading_routes(ReadingApi(sandbox), control, sandbox),
         *event_routes(control),
         *people_routes(PeopleApi(sandbox), control),
-        *gesture_routes(PeopleApi(sandbox)),
+        *message_routes(PeopleApi(sandbox)),
+        *chat_routes(PeopleApi(sandbox)),
         *world_routes(control),
         *app_routes(control),
         *fault_routes(control),

@@ -179,7 +179,7 @@ _REQUEST = {
 }
 _STATE = {
     **dict.fromkeys(("app", "long_connection", "console"), OBJECT),
-    **dict.fromkeys(("groups", "chats", "withdrawals", "payouts", "requests", "menu"), items(OBJECT)),
+    **dict.fromkeys(("groups", "chats", "withdrawals", "payouts", "menu"), items(OBJECT)),
     "revision": whole("Grows with each change."),
     "now_ms": AT_MS,
     "ahead_seconds": number(),
