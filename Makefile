@@ -60,8 +60,9 @@ rooms: $(READY)    ## check the import rules
 rules: $(READY)  ## write docs/card-rules.md from the table of card rules
 	$(BIN)/python -m notifier.cards.rules.page docs/card-rules.md
 
-pictures: $(READY) ## draw the cards of docs/templates.md with Chromium
+pictures: $(READY) ## draw the cards of docs/templates.md and the sandbox of the READMEs with Chromium
 	$(BIN)/python tests/support/card_pictures.py
+	PYTHONPATH=tests $(BIN)/python tests/support/sandbox_pictures.py
 
 deps: $(READY)     ## check that each dependency is used and each import declared
 	$(BIN)/deptry notifier
