@@ -79,6 +79,7 @@ STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
     234001: (400, "Invalid request param."),
     234003: (400, "File not in message."),
     234004: (400, "App not in chat."),
+    234005: (400, "File has been deleted."),
     234006: (400, "The file size exceeds the max value."),
     234007: (400, "Bot ability is not activated."),
     234010: (400, "File's size can't be 0."),

@@ -105,6 +105,7 @@ def dump_state(sandbox: Sandbox) -> dict[str, Any]:
         "uuids": sandbox.messages.uuids,
         "files": tenant.files,
         "images": tenant.images,
+        "image_bytes": tenant.image_bytes,
         "console": {"draft": tenant.console.draft, "published": tenant.console.published},
         "on_hold": sandbox.pusher.on_hold,
         "release_on_connect": sandbox.pusher.release_on_connect,
@@ -149,6 +150,7 @@ def restore_state(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     sandbox.messages.uuids = {uuid: (sent_at, sent) for uuid, (sent_at, sent) in saved["uuids"].items()}
     tenant.files = {key: _file(file) for key, file in saved["files"].items()}
     tenant.images = set(saved["images"])
+    tenant.image_bytes = {key: base64.b64decode(image) for key, image in saved["image_bytes"].items()}
     tenant.console.draft = _read_settings(saved["console"]["draft"])
     published = saved["console"]["published"]
     tenant.console.published = None if published is None else _read_settings(published)

@@ -198,6 +198,7 @@ class Tenant:
         self.messages: dict[str, Message] = {}
         self.files: dict[str, JsonObject] = {}
         self.images = set(settings.image_keys)  # keys of images that the app has uploaded
+        self.image_bytes: dict[str, bytes] = {}  # the newest images for messages, see api/files.py
         self.console = AppConsole(
             set(settings.granted_scopes), is_fresh=settings.fresh, events=settings.subscribed_events
         )

@@ -35,7 +35,7 @@ from lark_oapi.api.im.v1 import (
 
 from notifier.sandbox.settings import DEFAULT_SCOPES, SandboxSettings
 from notifier.sandbox.testing import FeishuBox
-from sandbox.clients import api, card, send, upload_form
+from sandbox.clients import api, call, card, send, upload_form
 
 LIN, CHEN, GROUP = "ou_sandbox_lin", "ou_sandbox_chen", "oc_sandbox_hr"
 LIN_CHAT, CHEN_CHAT = "oc_sandbox_p2p_lin", "oc_sandbox_p2p_chen"
@@ -224,6 +224,22 @@ def test_people_in_messages_have_the_wanted_ids(box: FeishuBox, client: Any) -> 
     assert [CHEN] == [each.id for each in of_app.mentions]
 
 
+def test_a_post_is_read_in_one_language(box: FeishuBox, client: Any) -> None:
+    paragraphs = [[{"tag": "text", "text": "hello"}]]
+    content = {"en_us": {"content": []}, "zh_cn": {"title": "t", "content": paragraphs}}
+    message_id = send(box, content, msg_type="post").data["message_id"]
+
+    assert {"title": "t", "content": paragraphs} == json.loads(one(client, message_id).body.content)
+
+
+def test_a_message_outside_of_the_bots_chats_is_not_read(box: FeishuBox, client: Any) -> None:
+    message_id = box.write(LIN, "hi", chat_id=GROUP)
+    box.set_group(GROUP, has_bot=False)
+
+    answer = client.im.v1.message.get(GetMessageRequest.builder().message_id(message_id).build())
+    assert 230002 == answer.code
+
+
 def forwarded(client: Any, message_id: str, receive_id: str, id_type: str = "chat_id", uuid: str = "") -> Any:
     body = ForwardMessageRequestBody.builder().receive_id(receive_id).build()
     request = ForwardMessageRequest.builder().message_id(message_id).receive_id_type(id_type).uuid(uuid)
@@ -231,13 +247,14 @@ def forwarded(client: Any, message_id: str, receive_id: str, id_type: str = "cha
 
 
 def test_a_message_is_forwarded_once(box: FeishuBox, client: Any) -> None:
-    message_id = box.write(LIN, "hi")
+    message_id = box.write(LIN, '<at user_id="ou_sandbox_chen"></at> hi')
     first = checked(forwarded(client, message_id, CHEN, "open_id", "forward-1"))
     again = checked(forwarded(client, message_id, CHEN, "open_id", "forward-1"))
 
     assert (CHEN_CHAT, "app", first.message_id) == (first.chat_id, first.sender.sender_type, again.message_id)
     assert message_id != first.message_id
-    assert {"text": "hi"} == json.loads(first.body.content)
+    assert {"text": "@_user_1 hi"} == json.loads(first.body.content)
+    assert [CHEN] == [each.id for each in one(client, first.message_id).mentions]
 
 
 def test_a_message_is_forwarded_to_a_thread(box: FeishuBox, client: Any) -> None:
@@ -460,6 +477,14 @@ def test_the_files_of_messages_are_downloaded(box: FeishuBox, client: Any) -> No
     ).data["file_key"]
     own = send(box, {"file_key": uploaded}, msg_type="file").data["message_id"]
     assert (b"hi", "a.txt") == (download(own, uploaded).file.read(), download(own, uploaded).file_name)
+    form = [("image_type", b"message", ""), ("image", b"GIF89a", '; filename="a.gif"')]
+    gif = upload_form(box, "images", form).data["image_key"]
+    own = send(box, {"image_key": gif}, msg_type="image").data["message_id"]
+    shown = call(box, "GET", f"/api/files/{gif}")
+    assert (b"GIF89a", "image/gif") == (
+        download(own, gif, "image").file.read(),
+        shown.headers["Content-Type"],
+    )
     codes = [download(message_id, uploaded).code, download(message_id, key, "image").code]
     codes += [download(message_id, key, "video").code, download(sent(box, card()), key).code]
     assert [234003, 234003, 234001, 234043] == codes

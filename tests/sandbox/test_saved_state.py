@@ -81,7 +81,7 @@ def test_conversations_are_kept(settings: SandboxSettings) -> None:
     with FeishuBox(settings) as box:
         assert before == shown(box)
         key = next(one for one in box.messages(LIN) if one["message_id"] == image)["content"]["image_key"]
-        assert b"\x89PNG\r\n\x1a\n" == box.file(key)
+        assert b"\x89PNG\r\n\x1a\n" == box._read(lambda sandbox: sandbox.tenant.image_bytes[key])
 
 
 def test_an_event_that_was_not_delivered_comes_after_the_restart(settings: SandboxSettings) -> None:

@@ -120,10 +120,7 @@ def message_to_wire(tenant: Tenant, message: Message, user_id_type: str = "open_
     """A message as the message calls of Feishu show it. user_id_type: of the people in it."""
     tenant_key = tenant.settings.tenant_key
     is_of_app = message.sender_type == APP_SENDER
-    text, mentions = message.content_text, message.mentions
-    if is_of_app and message.msg_type == "text":
-        shown, mentions = replace_mentions(tenant, str(message.content["text"]))
-        text = content_text({"text": shown}) if shown != message.content["text"] else text
+    text, mentions = _content_to_wire(tenant, message)
     wire: JsonObject = {
         "message_id": message.message_id,
         "msg_type": message.msg_type,
@@ -155,6 +152,20 @@ def message_to_wire(tenant: Tenant, message: Message, user_id_type: str = "open_
             for mention in mentions
         ]
     return wire
+
+
+def _content_to_wire(tenant: Tenant, message: Message) -> tuple[str, list[Mention]]:
+    """The content and mentions as readers get them: placeholders in a text, one language of a post."""
+    if message.sender_type == APP_SENDER and message.msg_type == "text":
+        sent = str(message.content["text"])
+        shown, mentions = replace_mentions(tenant, sent)
+        return (
+            content_text({"text": shown}) if shown != sent else message.content_text
+        ), mentions or message.mentions
+    if message.sender_type == APP_SENDER and message.msg_type == "post" and "content" not in message.content:
+        one_language = message.content.get("zh_cn", next(iter(message.content.values())))
+        return content_text({"title": "", **one_language} if isinstance(one_language, dict) else {}), []
+    return message.content_text, message.mentions
 
 
 def content_text(content: JsonObject) -> str:

@@ -242,26 +242,27 @@ class PeopleActions:
 
     def _read_upload(self, msg_type: str, content: JsonObject) -> JsonObject:
         """A file or image that the person uploads as base64, or the key of one that is already here."""
-        key_name = "image_key" if msg_type == "image" else "file_key"
-        name = str(content.get("file_name") or ("image.png" if msg_type == "image" else "file.txt"))
-        known = self._tenant.images if msg_type == "image" else self._tenant.files
-        key = content.get(key_name)
+        if msg_type == "image":
+            return {"image_key": self._read_image(content)}
+        key = content.get("file_key")
         if key is None:
-            try:
-                data = base64.b64decode(str(content["base64"]), validate=True)
-            except (KeyError, binascii.Error) as error:
-                raise BadActionError(
-                    f'a {msg_type} needs "base64", or the "{key_name}" of one here'
-                ) from error
-            key = new_id("img_v3" if msg_type == "image" else "file_v3")
+            key, data = new_id("file_v3"), _decode_upload(content, "file_key")
+            name = str(content.get("file_name") or "file.txt")
             self._tenant.files[key] = {"file_name": name, "bytes": len(data), "content": data}
-            if msg_type == "image":
-                self._tenant.images.add(key)
-        elif key not in known:
-            raise MissingTargetError(f"there is no {msg_type} {key!r}")
-        elif msg_type == "file":
-            name = str(self._tenant.files[str(key)]["file_name"])
-        return {key_name: key} if msg_type == "image" else {key_name: key, "file_name": name}
+        elif key not in self._tenant.files:
+            raise MissingTargetError(f"there is no file {key!r}")
+        return {"file_key": key, "file_name": self._tenant.files[str(key)]["file_name"]}
+
+    def _read_image(self, content: JsonObject) -> str:
+        key = content.get("image_key")
+        if key is None:
+            data, image_key = _decode_upload(content, "image_key"), new_id("img_v3")
+            self._tenant.images.add(image_key)
+            self._tenant.image_bytes[image_key] = data
+            return image_key
+        if key not in self._tenant.images:
+            raise MissingTargetError(f"there is no image {key!r}")
+        return str(key)
 
     def _build(
         self,
@@ -299,3 +300,10 @@ class PeopleActions:
         elif any(mention.open_id == BOT_OPEN_ID for mention in message.mentions):
             scopes = MENTION_SCOPES
         return self._publish(MESSAGE_RECEIVED, received_event(self._tenant, message, person), scopes)
+
+
+def _decode_upload(content: JsonObject, key_name: str) -> bytes:
+    try:
+        return base64.b64decode(str(content["base64"]), validate=True)
+    except (KeyError, binascii.Error) as error:
+        raise BadActionError(f'the content needs "base64", or the "{key_name}" of an upload') from error

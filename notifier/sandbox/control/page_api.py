@@ -6,6 +6,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, parse_cash
+from notifier.sandbox.api.files import image_type
 from notifier.sandbox.control.commands import CommandFailedError, run_command
 from notifier.sandbox.control.routes import BadRequestError, NotFoundError, read_seconds
 from notifier.sandbox.error_codes import JsonObject
@@ -266,7 +267,10 @@ class ControlApi:
             raise BadRequestError(str(error)) from error
 
     def file(self, request: web.Request, _body: JsonObject) -> web.Response:
-        """The content of an uploaded file, as a download."""
+        """The content of an uploaded file as a download, or an image."""
+        image = self._tenant.image_bytes.get(request.match_info["file_key"])
+        if image is not None:
+            return web.Response(body=image, content_type=image_type(image) or "application/octet-stream")
         file = self._tenant.files.get(request.match_info["file_key"])
         content = file["content"] if file else None
         if not isinstance(content, bytes) or file is None:

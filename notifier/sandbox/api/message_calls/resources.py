@@ -4,6 +4,7 @@ import mimetypes
 from collections.abc import Iterator
 from urllib.parse import quote
 
+from notifier.sandbox.api.files import BOT_OFF, image_type
 from notifier.sandbox.api.gateway import Api, Call, RawAnswer
 from notifier.sandbox.api.message_calls.history import HISTORY_SCOPES
 from notifier.sandbox.api.quota import MESSAGES
@@ -11,8 +12,6 @@ from notifier.sandbox.api.recipients import check_readable, find_message
 from notifier.sandbox.error_codes import RefusedError
 from notifier.sandbox.tenant import Message, Tenant
 
-BOT_OFF = 234007
-"""The code of the call without the ability Bot."""
 KEYS = {"image": ("image_key",), "file": ("file_key",)}
 """The members of a content that hold keys of each type of resource."""
 WITHOUT_RESOURCES = ("interactive", "merge_forward", "sticker")
@@ -52,12 +51,24 @@ class ResourceApi:
             raise RefusedError(230110)
         if message.msg_type in WITHOUT_RESOURCES:
             raise RefusedError(234043)
-        file = self._tenant.files.get(key)
-        if key not in _find_keys(message, KEYS[kind]) or file is None:
+        if key not in _find_keys(message, KEYS[kind]):
             raise RefusedError(234003)
-        content, name = file["content"], str(file["file_name"])
+        return self._image(key) if kind == "image" else self._file(key)
+
+    def _image(self, key: str) -> RawAnswer:
+        data = self._tenant.image_bytes.get(key)
+        if data is None:
+            raise RefusedError(234003)
+        return RawAnswer(body=data, content_type=image_type(data) or "application/octet-stream")
+
+    def _file(self, key: str) -> RawAnswer:
+        file = self._tenant.files.get(key)
+        data = file["content"] if file else None
+        if file is None or not isinstance(data, bytes):
+            raise RefusedError(234003)
+        name = str(file["file_name"])
         return RawAnswer(
-            body=content if isinstance(content, bytes) else b"",
+            body=data,
             content_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
             headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"},
         )
