@@ -70,6 +70,8 @@ def test_a_snapshot_can_be_restored_again_and_again(get_control: Callable[[Feish
         taken = control.take_snapshot("before")
         assert ("before", 1, 1) == (taken["name"], taken["messages"], taken["events"])
         for _ in range(2):
+            box.react(LIN, first, "SMILE")
+            box.read(LIN, first)
             change_everything(box)
             control.restore_snapshot("before")
             assert before == world(box)

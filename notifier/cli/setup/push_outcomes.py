@@ -44,15 +44,13 @@ class PushOutcome:
         }
 
 
-def wait_for_outcomes(
-    client: SandboxClient, event_ids: Sequence[str], timeout: float, *, pushes: int = 1
-) -> list[PushOutcome]:
-    """Waits until each event has `pushes` answered or failed pushes, for `timeout` seconds at most."""
+def wait_for_outcomes(client: SandboxClient, event_ids: Sequence[str], timeout: float) -> list[PushOutcome]:
+    """Waits until all pushes of each event have an answer or failed, for `timeout` seconds at most."""
     if not event_ids:
         return []
     deadline = time.monotonic() + timeout
     while True:
-        outcomes = [_read_outcome(event, pushes) for event in _read_events(client, event_ids)]
+        outcomes = [_read_outcome(event) for event in _read_events(client, event_ids)]
         if all(outcome.result != "waiting" for outcome in outcomes) or time.monotonic() >= deadline:
             return outcomes
         time.sleep(min(POLL_SECONDS * (1 + len(event_ids) / 100), 1))
@@ -71,12 +69,12 @@ def _read_events(client: SandboxClient, event_ids: Sequence[str]) -> Iterator[di
     yield from (found[event_id] for event_id in event_ids if event_id in found)
 
 
-def _read_outcome(event: dict[str, Any], pushes: int) -> PushOutcome:
+def _read_outcome(event: dict[str, Any]) -> PushOutcome:
     done = event["pushes"]
     event_id = event["event_id"]
     if event["held"]:
         return PushOutcome(event_id=event_id, result="held")
-    if event["in_flight"] or len(done) < pushes:
+    if event["in_flight"] or not done:
         return PushOutcome(event_id=event_id, result="waiting")
     last = done[-1]
     if last["code"] == 200:

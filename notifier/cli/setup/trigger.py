@@ -108,9 +108,8 @@ def reward(  # noqa: PLR0913 - one argument per option
                         "--replay stands alone: it changes no balance.", "--replay 只能单独使用，不改变余额。"
                     )
                 )
-            pushes = len(client.event(replay)["pushes"])
             client.push_again(replay)
-            _finish(client, [replay], timeout, no_wait=no_wait, as_json=as_json, pushes=pushes + 1)
+            _finish(client, [replay], timeout, no_wait=no_wait, as_json=as_json)
             return
         if account_id is None:
             raise click.UsageError(
@@ -129,7 +128,7 @@ def reward(  # noqa: PLR0913 - one argument per option
         count = burst or (2 if out_of_order else 1)
         send = "twice" if duplicate else "reversed" if out_of_order else "once"
         event_ids = client.change_balances([(account_id, points, amounts)] * count, send=send)
-        _finish(client, event_ids, timeout, no_wait=no_wait, as_json=as_json, pushes=2 if duplicate else 1)
+        _finish(client, event_ids, timeout, no_wait=no_wait, as_json=as_json)
 
 
 @trigger.command()
@@ -249,17 +248,16 @@ def _finish(
     *,
     no_wait: bool,
     as_json: bool,
-    pushes: int = 1,
     **more: str,
 ) -> None:
     """Prints the outcomes. Exits with 1 if an event was not acknowledged.
 
-    pushes: how many pushes each event has in the end. more: for the JSON document.
+    more: for the JSON document.
     """
     if no_wait:
         outcomes = [PushOutcome(event_id=event_id, result="pushed") for event_id in event_ids]
     else:
-        outcomes = wait_for_outcomes(client, event_ids, timeout, pushes=pushes)
+        outcomes = wait_for_outcomes(client, event_ids, timeout)
     if as_json:
         document = {**more, "events": [outcome.as_json() for outcome in outcomes]}
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
