@@ -263,7 +263,11 @@ function showSource(message) {
 for (const place of document.querySelectorAll("[data-icon]")) place.append(icon(place.dataset.icon, place.closest(".composer-reply") ? 12 : 20));
 for (const tab of document.querySelectorAll("[data-view-to]")) tab.addEventListener("click", () => openView(tab.dataset.viewTo));
 for (const area of AREAS) byId(`panel-${area}`).addEventListener("click", () => go(area));
-byId("app").addEventListener("change", (event) => { saveChoices({ app: event.target.value }); location.hash = ""; location.reload(); });
+byId("app").addEventListener("change", (event) => {
+  saveChoices({ app: event.target.value });
+  if (location.hash.startsWith("#/chats")) history.replaceState(null, "", location.pathname); // each app has its own chats
+  location.reload();
+});
 byId("identity").addEventListener("change", (event) => switchIdentity(event.target.value));
 byId("lang-toggle").addEventListener("click", () => { saveChoices({ language: isEnglish() ? "zh_cn" : "en_us" }); applyChoices(); });
 byId("theme-toggle").addEventListener("click", () => { saveChoices({ theme: choices.theme === "dark" ? "light" : "dark" }); applyChoices(); });
