@@ -164,7 +164,7 @@ class RequestRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """What one call sent and got, as received. It can hold secrets: control/redaction.py makes it readable."""
+    """What one call sent and got, as received. It can hold secrets: control/request_log.py makes it readable."""
 
     query: str
     """Undecoded query string of the address."""

@@ -82,7 +82,7 @@ async def _answer(sandbox: Sandbox, request: web.Request, handler: Handler) -> w
         return await handler(request)
 
     receive_id = None
-    if sandbox.call_faults.rules and request.content_type == "application/json" and request.can_read_body:
+    if sandbox.call_faults.rules and request.content_type == "application/json" and request.body_exists:
         try:
             body = await request.json()
         except ValueError:

@@ -64,7 +64,9 @@ def app_routes(control: ControlApi) -> list[ControlRoute]:
         **dict.fromkeys(("bot", "availability", "contact_range"), s.flag()),
         **dict.fromkeys(("event_mode", "callback_mode"), mode),
     }
-    console = s.struct({"draft": s.OBJECT, "is_published": s.flag(), "has_unpublished_changes": s.flag()})
+    console = s.open_struct(
+        {"draft": s.OBJECT, "is_published": s.flag(), "has_unpublished_changes": s.flag()}
+    )
     return [
         post_route(
             APP,
