@@ -211,11 +211,11 @@ export function showEvents(events, accounts, people) {
       node.replaceChildren();
       append(node, [
         h("div", { class: "log-top" }, h("span", { class: `state ${stateClass(event.state)}` }, stateLabel(event.state)), event.held && event.state === "waiting" && h("span", { class: "status-tag" }, t("held")),
-          h("bdi", { class: "log-name" }, owner ? personName(owner) : event.account_id ?? event.event_type ?? ""), h("time", { class: "log-time" }, clockSeconds(event.created_ms)), eventTools(event, box)),
+          h("bdi", { class: "log-name" }, owner ? personName(owner) : event.account_id ?? event.event_type ?? ""), h("time", { class: "log-time" }, clockSeconds(event.created_ms))),
         h("code", { class: "log-id", title: `${event.event_type ?? ""} ${event.event_id}` }, event.event_id),
         h("div", { class: "pushes" }, event.pushes.length === 0 ? h("span", { class: "push" }, t("no_push"))
           : event.pushes.map((push, index) => h("span", { class: `push ${push.code === 200 || push.code === 0 ? "good" : push.code === null || push.code === undefined ? "" : "bad"}`, title: `${clockSeconds(push.at_ms)} · ${push.connection ?? ""}` },
-            `#${index + 1} ${push.code ?? "…"}${push.took_ms === null || push.took_ms === undefined ? "" : ` · ${Math.round(push.took_ms * 10) / 10} ms`}`))), box,
+            `#${index + 1} ${push.code ?? "…"}${push.took_ms === null || push.took_ms === undefined ? "" : ` · ${Math.round(push.took_ms * 10) / 10} ms`}`)), h("span", { class: "log-tools" }, eventTools(event, box))), box,
       ]);
     },
   });
