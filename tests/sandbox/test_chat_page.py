@@ -59,6 +59,12 @@ def message_with(page: Page, text: str) -> Locator:
     return page.locator("#messages article", has_text=text).last
 
 
+def left_edge(node: Locator) -> float:
+    box = node.bounding_box()
+    assert box is not None
+    return box["x"]
+
+
 def use(message: Locator, name: str) -> None:
     """Presses a button of a message. They are shown while the pointer is on the message."""
     message.hover()
@@ -72,10 +78,9 @@ def test_a_person_writes_to_the_bot_and_stands_on_the_other_side(page: Page, box
     own, bots = message_with(page, "余额"), message_with(page, "greeting")
     expect(own).to_have_class(re.compile("from-person"))
     expect(page.get_by_test_id("composer-text")).to_have_value("")
-    edges = [one.locator(".bubble").bounding_box() for one in (own, bots)]
-    assert edges[0] is not None
-    assert edges[1] is not None
-    assert edges[0]["x"] > edges[1]["x"]
+    assert left_edge(bots.locator(".avatar")) < left_edge(bots.locator(".bubble"))
+    assert left_edge(bots.locator(".bubble")) < left_edge(own.locator(".bubble"))
+    assert left_edge(own.locator(".bubble")) < left_edge(own.locator(".avatar"))
     sent = last_message(box)
     assert (LIN, "user", {"text": "余额"}) == (
         sent["sender"]["id"],

@@ -24,7 +24,6 @@ const opened = { chat: null, message: null, area: "events" };
 let state = null;
 let people = new Map();
 let skew = 0;
-let appsRevision = null;
 
 const composer = new Composer({ onError: (text) => toast("error", text), onSent: () => conversation.toBottom() });
 const conversation = new Conversation({ host: cardHost, actions: { ...composer.actions, source: showSource } });
@@ -158,7 +157,6 @@ function render() {
   }
   if (opened.area === "world") {
     showWorld(state, { people, identity: choices.identity });
-    if (appsRevision !== state.revision) { appsRevision = state.revision; void showApps(); }
     showConsole(state.console);
   }
   showFaults(state);
@@ -289,7 +287,6 @@ applyChoices();
 if (!readLink().length) setView("chats");
 followLink();
 
-void showApps();
 watchState({
   onState: (next) => {
     const before = state;
@@ -302,6 +299,7 @@ watchState({
       if (!location.hash) history.replaceState(null, "", linkTo("chats", opened.chat));
     }
     render();
+    if ("departments" in next && (!before || (opened.area === "world" && before.revision !== next.revision))) void showApps();
     announce(before, next);
     document.body.dataset.revision = String(next.revision);
   },
