@@ -16,7 +16,7 @@ RECONCILED = "/open-apis/hire/v1/referral_account/get_account_assets"
 LISTS = ("people", "groups", "accounts", "messages", "images", "events", "orders", "payouts")
 EMPTY_SIDE = json.dumps(
     {"format": 3, "clock": {"ahead_seconds": 0, "skipped_seconds": 0}, "last_modify_ms": 0, "uuids": {}}
-    | {"files": {}, "on_hold": False, "console": {"draft": {}, "published": {}}}
+    | {"files": {}, "image_bytes": {}, "on_hold": False, "console": {"draft": {}, "published": {}}}
     | {name: [] for name in LISTS}
 )
 
