@@ -63,8 +63,9 @@ rules: $(READY)  ## write docs/card-rules.md from the table of card rules
 calls: $(READY)  ## write the list of calls in docs/sandbox.md from the code
 	$(BIN)/python -m notifier.sandbox.control.calls_page docs/sandbox.md
 
-pictures: $(READY) ## draw the cards of docs/templates.md with Chromium
+pictures: $(READY) ## draw the cards of docs/templates.md and the sandbox of the READMEs with Chromium
 	$(BIN)/python tests/support/card_pictures.py
+	PYTHONPATH=tests $(BIN)/python tests/support/sandbox_pictures.py
 
 deps: $(READY)     ## check that each dependency is used and each import declared
 	$(BIN)/deptry notifier

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from notifier.sandbox.error_codes import JsonObject
-from notifier.sandbox.tenant import Account
+from notifier.sandbox.tenant import Account, LedgerEntry, Tenant
 
 _CURRENCIES_IN_ORDER = (
     "CNY USD GBP HKD TWD EUR JPY INR MYR SGD DKK CHF RUB VND IDR BRL THB AED KRW MOP AUD MAD CAD NZD "
@@ -39,11 +39,30 @@ def _amount(currency: str, text: object) -> Decimal:
     return amount
 
 
-def add_to_balance(account: Account, *, points: int, cash: Mapping[str, Decimal]) -> None:
-    """Adds points and cash (by ISO currency, negative to reduce) to an account in place."""
+def add_to_balance(
+    tenant: Tenant,
+    account: Account,
+    *,
+    points: int,
+    cash: Mapping[str, Decimal],
+    reason: str,
+    reference: str = "",
+) -> None:
+    """Adds points and cash (by ISO currency, negative to reduce) to an account, and lists it in the ledger."""
     account.points += points
     for currency, delta in cash.items():
         account.cash[currency] = account.cash.get(currency, Decimal(0)) + delta
+    if points or any(cash.values()):
+        tenant.ledger.append(
+            LedgerEntry(
+                at_ms=tenant.clock.now_ms(),
+                account_id=account.account_id,
+                points=points,
+                cash=dict(cash),
+                reason=reason,
+                reference=reference,
+            )
+        )
 
 
 def cash_bonus(cash: Mapping[str, Decimal], form: str) -> list[JsonObject]:

@@ -258,7 +258,7 @@ class Sandbox:
         account = self.tenant.accounts.get(account_id)
         if account is None:
             raise accounts.BadBalanceChangeError(f"there is no account {account_id!r}")
-        accounts.add_to_balance(account, points=points, cash=cash)
+        accounts.add_to_balance(self.tenant, account, points=points, cash=cash, reason="change")
         account.currency_form = currency_form
         self.tenant.bump_revision()
         return self._event(account)

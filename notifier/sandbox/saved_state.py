@@ -1,6 +1,6 @@
 """Keeps Feishu's side in a file, so that a later run continues with the same accounts, messages and events.
 
-Not kept: access tokens, running faults, rate limits, and the logs of requests and refusals.
+Not kept: access tokens, running faults, rate limits, the ledger, and the logs of requests and refusals.
 """
 
 import asyncio

@@ -6,14 +6,23 @@ from decimal import Decimal
 from notifier.sandbox.api.hire import BookedOrder
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import APP_SENDER, Account, Department, Group, Message, Tenant, TenantPerson
+from notifier.sandbox.tenant import (
+    APP_SENDER,
+    Account,
+    Department,
+    Group,
+    LedgerEntry,
+    Message,
+    Tenant,
+    TenantPerson,
+)
 
-EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
+EVENTS_SHOWN, MESSAGES_SHOWN = 100, 200
 WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200
 
 
 def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
-    """The state as JSON; the newest events, requests and messages come first and are limited in number.
+    """The state as JSON; the newest events and messages come first and are limited in number.
 
     feishu_url: the address that the client under test uses.
     """
@@ -45,7 +54,6 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "payout_report_url": sandbox.payroll.report_url,
         "webhook_url": sandbox.webhook.url,
         "on_hold": sandbox.pusher.on_hold,
-        "requests": [request.to_json() for request in reversed(tenant.requests[-REQUESTS_SHOWN:])],
         "unknown_calls": dict(sorted(tenant.unknown_calls.items())),
         "refusals": {str(code): count for code, count in sorted(tenant.refusals.items())},
         "scopes": sorted(tenant.granted_scopes),
@@ -119,6 +127,18 @@ def withdrawal_json(order: BookedOrder) -> JsonObject:
         "cash": _cash(order.cash),
         "at_ms": order.at_ms,
         "request_count": order.request_count,
+    }
+
+
+def ledger_json(entry: LedgerEntry) -> JsonObject:
+    """A balance change as JSON; amounts are strings with a sign for reductions."""
+    return {
+        "at_ms": entry.at_ms,
+        "account_id": entry.account_id,
+        "points": entry.points,
+        "cash": _cash(entry.cash),
+        "reason": entry.reason,
+        "reference": entry.reference,
     }
 
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import itertools
 import secrets
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, MutableSequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -31,6 +31,7 @@ class PersonStatus(Enum):
 
 
 USABLE, DEACTIVATED = 1, 2  # account status on the wire
+MAX_LEDGER_ENTRIES = 10_000
 APP_SENDER, USER_SENDER = "app", "user"  # sender_type of a message on the wire
 FIRST_ACCOUNT = 7_000_000_000_000_000_001
 
@@ -138,6 +139,18 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """One change of a balance."""
+
+    at_ms: int  # milliseconds since 1970 of the sandbox clock
+    account_id: str  # the changed account
+    points: int  # added, negative for withdrawn or reduced points
+    cash: dict[str, Decimal]  # added, by ISO currency
+    reason: str  # change, reward or withdrawal
+    reference: str = ""  # order id of a withdrawal, id of a reward
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mention:
     """A person or bot that a message mentions."""
 
@@ -222,6 +235,7 @@ class Tenant:
             set(settings.granted_scopes), is_fresh=settings.fresh, events=settings.subscribed_events
         )
         self.requests: list[RequestRecord] = []
+        self.ledger: deque[LedgerEntry] = deque(maxlen=MAX_LEDGER_ENTRIES)  # balance changes, oldest first
         self.exchanges: dict[str, Exchange] = {}  # bodies of the newest calls, by log_id
         self.refusals: Counter[int] = Counter()
         self.unknown_calls: Counter[str] = (

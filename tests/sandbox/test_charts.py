@@ -153,7 +153,7 @@ def test_the_dark_page_has_dark_charts(page: Page) -> None:
 def test_the_sandbox_loads_the_library_with_the_first_chart(browser: Browser) -> None:
     with FeishuBox(SandboxSettings()) as box:
         assert 0 == send(box, card({"tag": "markdown", "content": "no chart"}), to="oc_sandbox_hr").code
-        with opened(browser, f"{box.url}/#chat=oc_sandbox_hr") as page:
+        with opened(browser, f"{box.url}/#/chats/oc_sandbox_hr") as page:
             asked: list[str] = []
             page.on("request", lambda request: asked.append(request.url))
             expect(page.locator(".card")).to_have_count(1)

@@ -26,7 +26,7 @@ def box() -> Iterator[FeishuBox]:
 
 
 def test_nothing_is_asked_before_an_account_is_chosen(box: FeishuBox) -> None:
-    with open_page(f"{box.url}/#chat=oc_sandbox_hr", height=1600) as page:
+    with open_page(f"{box.url}/#/chats/oc_sandbox_hr", height=1600) as page:
         page.get_by_test_id("identity-select").select_option("ou_sandbox_zhou")
         page.locator(".card").last.get_by_role("button", name="提现所选账户").click()
 
@@ -35,7 +35,7 @@ def test_nothing_is_asked_before_an_account_is_chosen(box: FeishuBox) -> None:
 
 
 def test_amounts_are_in_sight_on_a_phone(box: FeishuBox) -> None:
-    with open_page(f"{box.url}/#chat=oc_sandbox_hr", width=390, height=900) as page:
+    with open_page(f"{box.url}/#/chats/oc_sandbox_hr", width=390, height=900) as page:
         tables = page.locator(".card").last.locator(".c-table-frame")
         expect(tables).to_have_count(2)
         for table in tables.all():
@@ -48,7 +48,7 @@ def test_a_shade_marks_hidden_columns(box: FeishuBox) -> None:
     columns = [{"name": f"c{n}", "data_type": "text", "width": "200px"} for n in range(4)]
     wide = {"tag": "table", "columns": columns, "rows": [{"c0": "left", "c3": "right"}]}
     assert 0 == send(box, card(wide), to="oc_sandbox_hr").code
-    with open_page(f"{box.url}/#chat=oc_sandbox_hr", width=390, height=900) as page:
+    with open_page(f"{box.url}/#/chats/oc_sandbox_hr", width=390, height=900) as page:
         table = page.locator(".card").last.locator(".c-table-frame")
         expect(table).to_have_class(re.compile("more-right"))
         table.locator(".scroll-x").evaluate("node => { node.scrollLeft = 9999; }")

@@ -1,4 +1,4 @@
-"""axe-core finds no serious fault on the sandbox page: contrast, labels, and scrolling with the keyboard."""
+"""axe-core finds no serious fault on any screen of the sandbox page: contrast, labels, scrolling with the keyboard."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ __all__ = ["node_folder"]  # a fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.node, pytest.mark.timeout(300)]
 
-CHAT, LIN_ACCOUNT = "oc_sandbox_hr", "7000000000000000001"
+CHAT, LIN, LIN_ACCOUNT = "oc_sandbox_hr", "ou_sandbox_lin", "7000000000000000001"
 RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "rules": {"label-content-name-mismatch": {"enabled": True}},
@@ -35,7 +35,7 @@ TAGS = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def box() -> Iterator[FeishuBox]:
     settings = SandboxSettings(
         digest_command=("true",), operators={CHAT: ("ou_sandbox_zhou",)}, push_waiting_on_connect=False
@@ -57,16 +57,21 @@ def box() -> Iterator[FeishuBox]:
         )
         pay(running, order())
         running.set_person("ou_sandbox_chen", status="resigned")
+        asked = running.write(LIN, "余额")
+        answer = {"msg_type": "text", "content": json.dumps({"text": "¥1"}), "reply_in_thread": True}
+        api(running, "POST", f"/im/v1/messages/{asked}/reply", answer)
+        running.write(LIN, "quotes it", reply_to=asked)
+        running.react(LIN, asked, "HEART")
+        running.recall(LIN, running.write(LIN, "a slip"))
         running.start_fault("slow", seconds=600)
         yield running
 
 
-def faults(page: Page, axe: str) -> list[str]:
-    """The serious and critical findings, one per node."""
+def faults(page: Page, axe: str, place: str = "body") -> list[str]:
+    """The serious and critical findings inside of a place, one per node."""
     page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-    expect(page.get_by_test_id("request-log").locator("li").first).to_be_attached()
     page.evaluate(axe)
-    found = page.evaluate(f"axe.run(document, {json.dumps(RULES)})")
+    found = page.evaluate(f"axe.run({json.dumps(place)}, {json.dumps(RULES)})")
     return [
         f"{violation['id']}: {node['html'][:120]} {node['failureSummary'][:160]}"
         for violation in found["violations"]
@@ -75,22 +80,48 @@ def faults(page: Page, axe: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("locale, theme", [("zh-CN", "dark"), ("en-GB", "light")])
-def test_there_is_no_serious_fault(box: FeishuBox, node_folder: Path, theme: str, locale: str) -> None:
+AREAS = {
+    "events": "#event-list li",
+    "requests": "#request-list li pre",
+    "money": "#ledger-list li",
+    "faults": ".fault-row",
+    "world": "#people-list li",
+}
+"""Each area of the tools, with something that is there as soon as it is filled."""
+
+
+@pytest.mark.parametrize("width, locale, theme", [(1440, "zh-CN", "dark"), (360, "en-GB", "light")])
+def test_there_is_no_serious_fault(
+    box: FeishuBox, node_folder: Path, width: int, theme: str, locale: str
+) -> None:
     axe = (node_folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    for width, views in ((1440, ["chat"]), (390, ["chats", "chat", "events"])):
-        with open_page(f"{box.url}/#chat={CHAT}", width=width, locale=locale) as page:
-            page.evaluate(f"localStorage.setItem('sandbox', '{{\"theme\": \"{theme}\"}}')")
-            page.reload()
-            expect(page.locator(".card").last).to_be_attached()
-            for view in views:
-                if width < 860:
-                    page.get_by_test_id(f"tab-{view}").click()
-                assert [] == faults(page, axe), (width, view)
+    log_id = box.requests()[-1]["log_id"]
+    with open_page(f"{box.url}/#/chats/{CHAT}", width=width, locale=locale) as page:
+        page.evaluate(f"localStorage.setItem('sandbox', '{{\"theme\": \"{theme}\"}}')")
+        page.reload()
+        expect(page.locator(".card").last).to_be_attached()
+        page.get_by_test_id("chat-search").evaluate("field => { field.value = 'hello'; }")
+        page.get_by_test_id("chat-search").dispatch_event("input")
+        assert [] == faults(page, axe), "the chat, with hits of a search"
+        page.goto(f"{box.url}/#/chats/oc_sandbox_p2p_lin")
+        expect(page.locator(".thread")).to_be_attached()
+        assert [] == faults(page, axe, ".conversation"), "a chat with people"
+        if width < 860:
+            page.goto(f"{box.url}/#/chats")
+            assert [] == faults(page, axe), "the list of chats"
+        for area, filled in AREAS.items():
+            page.goto(f"{box.url}/#/{area}" + (f"/{log_id}" if area == "requests" else ""))
+            expect(page.locator(filled).first).to_be_attached()
+            assert [] == faults(page, axe, ".panel"), area
+        page.get_by_test_id("edit-oc_sandbox_hr").click()
+        assert [] == faults(page, axe, "#editor")
+        page.keyboard.press("Escape")
+        page.keyboard.press("?")
+        assert [] == faults(page, axe, "#keys-dialog")
 
 
 def test_unknown_calls_are_counted_on_the_page(box: FeishuBox) -> None:
-    with open_page(box.url) as page:
+    with open_page(f"{box.url}/#/requests") as page:
         expect(page.get_by_test_id("unknown-calls")).to_contain_text(
             "GET /open-apis/calendar/v4/calendars × 1"
         )

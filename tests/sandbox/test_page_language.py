@@ -36,12 +36,12 @@ def box() -> Iterator[FeishuBox]:
 def test_the_page_speaks_the_language_of_the_browser(
     box: FeishuBox, locale: str, title: str, group: str, table: str
 ) -> None:
-    with open_page(f"{box.url}/#chat={HR}", locale=locale) as page:
+    with open_page(f"{box.url}/#/chats/{HR}", locale=locale) as page:
         expect(page.locator("h1")).to_have_text(title)
         expect(page.get_by_test_id(f"chat-{HR}")).to_contain_text(group)
         expect(page.locator("#chat-head h2")).to_have_text(group)
-        page.get_by_test_id("people-section").locator("summary").click()
-        expect(page.locator("#group-list")).to_contain_text(group)
+        page.get_by_test_id("panel-world").click()
+        expect(page.locator("#groups-list")).to_contain_text(group)
         expect(page.locator(".card").get_by_role("group", name=table, exact=True)).to_be_visible()
 
 
@@ -56,14 +56,14 @@ def test_a_chosen_language_stays_and_another_choice_does_not_fix_the_language(bo
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_chat_of_the_chosen_account_opens_after_an_event_was_sent(box: FeishuBox, width: int) -> None:
-    with open_page(f"{box.url}/#chat={HR}", width=width) as page:
+    with open_page(f"{box.url}/#/chats/{HR}", width=width) as page:
         if width == 390:
-            page.get_by_test_id("tab-events").click()
+            page.get_by_test_id("tab-tools").click()
         page.get_by_test_id("account-select").select_option("7000000000000000002")
         page.get_by_test_id("delta-points").fill("x")
         page.get_by_test_id("send-event").click()
         expect(page.get_by_test_id("send-result")).to_contain_text("整数")
-        assert page.url.endswith(HR), "nothing was sent"
+        assert not page.url.endswith("chen"), "nothing was sent"
         page.get_by_test_id("delta-points").fill("+5")
         page.get_by_test_id("send-event").click()
         expect(page.locator("#chat-head h2")).to_have_text("陈知行（示例）")
@@ -72,7 +72,7 @@ def test_the_chat_of_the_chosen_account_opens_after_an_event_was_sent(box: Feish
 
 
 def test_the_page_says_who_is_operator(box: FeishuBox) -> None:
-    with open_page(f"{box.url}/#chat={HR}", locale="en-GB") as page:
+    with open_page(f"{box.url}/#/chats/{HR}", locale="en-GB") as page:
         expect(page.locator("#chat-head")).to_contain_text("operators: Zhou Wei (sample)")
         expect(page.locator("#chat-note")).to_contain_text("Here Zhou Wei (sample) may withdraw.")
         page.get_by_test_id("switch-identity").click()
@@ -82,7 +82,7 @@ def test_the_page_says_who_is_operator(box: FeishuBox) -> None:
         assert ["Zhou Wei (sample), operator"] == [
             text for text in identity.locator("option").all_inner_texts() if "operator" in text
         ]
-        page.get_by_test_id("people-section").locator("summary").click()
+        page.get_by_test_id("panel-world").click()
         tags = page.locator("#people-list li", has_text=re.compile("operator"))
         expect(tags).to_have_count(1)
         expect(tags).to_contain_text("Zhou Wei")

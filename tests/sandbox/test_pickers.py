@@ -61,7 +61,7 @@ def shown_card(page: Page) -> Any:
 def test_what_is_picked_is_sent_at_once_outside_a_form(feishu_box: FeishuBox) -> None:
     with (
         listening(feishu_box) as client,
-        open_page(f"{feishu_box.url}/#chat=oc_sandbox_hr", height=1600) as page,
+        open_page(f"{feishu_box.url}/#/chats/oc_sandbox_hr", height=1600) as page,
     ):
         send(feishu_box, card(*[{**picker, **OP} for picker in PICKERS]), to="oc_sandbox_hr")
         shown = shown_card(page)
@@ -111,7 +111,7 @@ def test_in_a_form_all_values_are_sent_together(feishu_box: FeishuBox) -> None:
     }
     with (
         listening(feishu_box) as client,
-        open_page(f"{feishu_box.url}/#chat=oc_sandbox_hr", height=1600) as page,
+        open_page(f"{feishu_box.url}/#/chats/oc_sandbox_hr", height=1600) as page,
     ):
         assert (
             0

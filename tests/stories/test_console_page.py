@@ -8,7 +8,7 @@ from support.browser import open_page
 
 
 def test_a_fresh_app_is_set_up_and_published_on_the_page() -> None:
-    with FeishuBox(SandboxSettings(fresh=True)) as box, open_page(box.url) as page:
+    with FeishuBox(SandboxSettings(fresh=True)) as box, open_page(f"{box.url}/#/world") as page:
         page.get_by_test_id("console-section").locator("summary").click()
         expect(page.get_by_test_id("console-state")).to_have_text("尚未发布版本")
         for name in ("bot", "scope-im:message:send_as_bot", "availability"):

@@ -33,7 +33,7 @@ def test_a_digest_on_the_page(tmp_path: Path) -> None:
         notifier.wait_until_settled()
         notifier.command("digest", "send", "hr-daily", "--for", "today")
         notifier.wait_until_settled()
-        with open_page(f"{box.url}/#chat=oc_sandbox_hr", height=1600) as page:
+        with open_page(f"{box.url}/#/chats/oc_sandbox_hr", height=1600) as page:
             page.get_by_test_id("identity-select").select_option("ou_sandbox_zhou")
             card = page.locator("[data-testid=messages] .card").last
             _turns_pages(page)

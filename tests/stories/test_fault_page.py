@@ -18,10 +18,15 @@ def choose_end(page: Page, value: str) -> None:
     page.get_by_test_id("fault-end").select_option(value)
 
 
+def open_options(page: Page, fault_type: str) -> None:
+    page.get_by_test_id(f"fault-options-{fault_type}").locator("summary").click()
+
+
 def test_every_fault_type_starts_and_ends_with_one_click(feishu_box: FeishuBox) -> None:
-    with open_page(feishu_box.url) as page:
+    with open_page(f"{feishu_box.url}/#/faults") as page:
         choose_end(page, "until")
-        page.get_by_test_id("fault-how-drop").select_option(label="持续")
+        open_options(page, "drop")
+        page.get_by_test_id("fault-repeat-drop").check()
         for fault_type, about in FAULT_TYPES.items():
             page.get_by_test_id(f"fault-{fault_type}").click()
             expect(page.get_by_test_id("fault-result")).to_contain_text("已开始")
@@ -31,12 +36,13 @@ def test_every_fault_type_starts_and_ends_with_one_click(feishu_box: FeishuBox) 
                 page.get_by_test_id(f"end-{fault_type}").click()
                 expect(page.get_by_test_id(f"running-{fault_type}")).to_have_count(0)
 
-        expect(page.get_by_test_id("sandbox-ahead")).to_have_text("比真实时间慢 1 小时")
+        page.get_by_test_id("panel-events").click()
+        expect(page.get_by_test_id("sandbox-ahead")).to_have_text("比真实时间快 1 小时")
         assert [] == feishu_box.running_faults()
 
 
 def test_a_fault_counts_down_and_disappears_from_the_page_when_it_ends(feishu_box: FeishuBox) -> None:
-    with open_page(feishu_box.url) as page:
+    with open_page(f"{feishu_box.url}/#/faults") as page:
         choose_end(page, "seconds-10")
         page.get_by_test_id("fault-black_hole").click()
         timer = page.get_by_test_id("running-black_hole").get_by_role("timer")
@@ -49,12 +55,16 @@ def test_a_fault_counts_down_and_disappears_from_the_page_when_it_ends(feishu_bo
 
 
 def test_a_fault_shows_its_remaining_hits_and_ends_with_the_last_one(feishu_box: FeishuBox) -> None:
-    with open_page(feishu_box.url) as page:
+    with open_page(f"{feishu_box.url}/#/faults") as page:
         choose_end(page, "times-3")
         expect(page.get_by_test_id("fault-black_hole")).to_be_disabled()
-        page.get_by_test_id("fault-how-429").select_option(label="无等待时间")
+        open_options(page, "429")
+        page.get_by_test_id("fault-option-429-header").uncheck()
+        page.get_by_test_id("fault-option-429-reset_seconds").fill("7")
         page.get_by_test_id("fault-429").click()
         expect(page.get_by_test_id("running-429")).to_contain_text("还剩 3 次")
+        expect(page.get_by_test_id("running-429")).to_contain_text("等待时间（秒）: 7")
+        assert [False] == [fault["options"]["header"] for fault in feishu_box.running_faults()]
         for _ in range(2):
             with pytest.raises(KeyError):
                 send(feishu_box, "hi")  # the token call is refused already
@@ -66,7 +76,7 @@ def test_a_fault_shows_its_remaining_hits_and_ends_with_the_last_one(feishu_box:
 
 
 def test_all_faults_end_together_and_a_dead_connection_is_shown(feishu_box: FeishuBox) -> None:
-    with listening(feishu_box), open_page(feishu_box.url) as page:
+    with listening(feishu_box), open_page(f"{feishu_box.url}/#/faults") as page:
         expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")
         page.get_by_test_id("fault-half_open").click()
         page.get_by_test_id("fault-slow").click()
@@ -82,23 +92,21 @@ def test_all_faults_end_together_and_a_dead_connection_is_shown(feishu_box: Feis
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_fault_block_fits_the_page(feishu_box: FeishuBox, width: int, language: str) -> None:
-    with open_page(feishu_box.url, width=width) as page:
-        if width < 860:
-            page.get_by_test_id("tab-events").click()
+    with open_page(f"{feishu_box.url}/#/faults", width=width) as page:
         if language == "en":
             page.get_by_test_id("lang-toggle").click()
         page.get_by_test_id("fault-half_open").click()
         expect(page.get_by_test_id("running-half_open")).to_be_visible()
-        panel = page.locator(".panel")
+        panel = page.locator(".panel-body")
         assert panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth")
         cut_off = "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth + 1).map(node => node.textContent)"
         assert [] == page.locator(
-            "#fault-types button, #long-connection dd, #fault-list .state"
+            "#fault-types button, #fault-types .fault-title, #long-connection dd, #fault-list .state"
         ).evaluate_all(cut_off)
 
 
 def test_the_page_shows_that_the_notifier_reconnects(notifier: RunningNotifier) -> None:
-    with open_page(notifier.box.url) as page:
+    with open_page(f"{notifier.box.url}/#/faults") as page:
         expect(page.get_by_test_id("long-connection-state")).to_have_text("正常")
         expect(page.get_by_test_id("long-connection-reconnects")).to_have_text("0")
 

@@ -75,4 +75,4 @@ def test_a_restart_with_refused_credentials_keeps_the_stand_in(tmp_path: Path) -
 
 
 def refused_with(sandbox: SandboxProcess) -> list[int]:
-    return [call["code"] for call in sandbox.state()["requests"]]
+    return [call["code"] for call in sandbox.requests()]

@@ -26,7 +26,7 @@ def sandbox_url(tmp_path: Path) -> Iterator[str]:
 def test_a_newcomer_may_have_events_posted_to_the_notifier(tmp_path: Path) -> None:
     with (
         running_sandbox(tmp_path, "--webhook") as sandbox,
-        open_page(f"{sandbox.url}/#chat={LIN_CHAT}") as page,
+        open_page(f"{sandbox.url}/#/chats/{LIN_CHAT}") as page,
     ):
         messages = page.get_by_test_id("messages")
         expect(messages).to_contain_text("内推奖励余额", timeout=40_000)
@@ -46,7 +46,7 @@ def add_reward(page: Page, *, cash: str) -> None:
 
 
 def test_a_newcomer_sees_a_reward_arrive_as_a_card(sandbox_url: str) -> None:
-    with open_page(f"{sandbox_url}/#chat={LIN_CHAT}") as page:
+    with open_page(f"{sandbox_url}/#/chats/{LIN_CHAT}") as page:
         expect(page.get_by_test_id("connection-status")).to_have_attribute(
             "data-connections", "1", timeout=40_000
         )
@@ -72,7 +72,7 @@ def test_the_event_of_feishus_own_page_is_seen_in_the_readers_time_zone(notifier
     box.wait_for(lambda: box.messages(LIN_CHAT), "the card", timeout=20)
 
     for zone, moment in [("Asia/Shanghai", "06:13"), ("America/New_York", "17:13")]:
-        with open_page(f"{box.url}/#chat={LIN_CHAT}", zone=zone) as page:
+        with open_page(f"{box.url}/#/chats/{LIN_CHAT}", zone=zone) as page:
             messages = page.get_by_test_id("messages")
             expect(messages).to_contain_text("¥350.50")
             expect(messages).to_contain_text(moment)
@@ -88,7 +88,7 @@ def test_a_hostile_name_stays_text_on_the_page(notifier: RunningNotifier) -> Non
     box.change_balance("7000000000000000001", points=5)
     box.wait_for(lambda: box.messages("oc_sandbox_fallback"), "the card", timeout=20)
 
-    with open_page(f"{box.url}/#chat=oc_sandbox_fallback") as page:
+    with open_page(f"{box.url}/#/chats/oc_sandbox_fallback") as page:
         messages = page.get_by_test_id("messages")
         expect(messages).to_contain_text("<at id=all></at>[x]")
         assert 0 == messages.locator("a").count()

@@ -68,7 +68,7 @@ def test_a_restart_reports_no_change_that_never_was(tmp_path: Path) -> None:
     with running_sandbox(tmp_path, "--data", str(data)) as sandbox:
         assert ahead == sandbox.state()["ahead_seconds"], "the clock goes on"
         wait_until(
-            lambda: 4 <= [call["path"] for call in sandbox.state()["requests"]].count(RECONCILED),
+            lambda: 4 <= [call["path"] for call in sandbox.requests()].count(RECONCILED),
             "every balance is compared",
             seconds=40,
         )

@@ -32,6 +32,11 @@ class SandboxProcess:
         with urllib.request.urlopen(f"{self.url}/api/state", timeout=10) as answer:
             return json.load(answer)
 
+    def requests(self) -> Any:
+        """The newest 1000 calls of the notifier, oldest first."""
+        with urllib.request.urlopen(f"{self.url}/api/requests?limit=1000", timeout=10) as answer:
+            return json.load(answer)["requests"]
+
     def post(self, path: str, body: object) -> Any:
         """A call of the page's API."""
         request = urllib.request.Request(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from notifier.sandbox.accounts import assets, cash_bonus
+from notifier.sandbox.accounts import add_to_balance, assets, cash_bonus
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import PER_MINUTE_100, PER_SECOND_10
 from notifier.sandbox.error_codes import JsonObject, RefusedError, bad_field, text_field, wrong_type
@@ -126,9 +126,14 @@ class ReferralAccountApi:
         cash = {code: amount for code, amount in account.cash.items() if amount and CASH in kinds}
         if not points and not cash and self._tenant.settings.empty_withdrawal_refused:
             raise RefusedError(1002002, "nothing to withdraw")
-        account.points -= points
-        for code, amount in cash.items():
-            account.cash[code] -= amount
+        add_to_balance(
+            self._tenant,
+            account,
+            points=-points,
+            cash={code: -amount for code, amount in cash.items()},
+            reason="withdrawal",
+            reference=order_id,
+        )
         if (points or cash) and self._tenant.settings.withdrawal_emits_event:
             self._on_change(account)
         at_ms = self._tenant.clock.now_ms()

@@ -104,7 +104,11 @@ class ExternalRewardApi:
             cash = {code: min(amount, account.cash.get(code, Decimal(0))) for code, amount in cash.items()}
         if points or any(cash.values()):
             add_to_balance(
-                account, points=sign * points, cash={code: sign * amount for code, amount in cash.items()}
+                self._tenant,
+                account,
+                points=sign * points,
+                cash={code: sign * amount for code, amount in cash.items()},
+                reason="reward",
             )
             self._on_change(account)
 

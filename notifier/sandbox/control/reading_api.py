@@ -15,7 +15,7 @@ from notifier.sandbox.control.routes import BadRequestError, NotFoundError
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.push.events import EventRecord
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.snapshot import message_json
+from notifier.sandbox.snapshot import ledger_json, message_json
 from notifier.sandbox.tenant import Tenant
 
 _T = TypeVar("_T")
@@ -121,6 +121,12 @@ class ReadingApi:
                 return request_json(record, self._tenant)
         raise NotFoundError(f"there is no request {log_id!r}")
 
+    def ledger(self, request: web.Request, _body: JsonObject) -> JsonObject:
+        """The newest balance changes, newest first."""
+        account_id, limit = request.query.get("account_id"), _limit(request.query)
+        found = (one for one in reversed(self._tenant.ledger) if account_id in (None, one.account_id))
+        return {"changes": [ledger_json(entry) for entry in itertools.islice(found, limit)]}
+
     def quotas(self, _request: web.Request, _body: JsonObject) -> JsonObject:
         """The usage of the rate limits."""
         return {"enforced": self._tenant.settings.quotas, "quotas": self.list_quotas()}
@@ -158,11 +164,8 @@ class _Page:
 
     def __init__(self, query: Mapping[str, str], list_ids: Callable[[], Iterable[str]], noun: str) -> None:
         self._after = query.get("after")
-        limit = _whole(query, "limit")
-        self._limit = DEFAULT_LIMIT if limit is None else limit
+        self._limit = _limit(query)
         self._list_ids = list_ids
-        if not 1 <= self._limit <= MAX_LIMIT:
-            raise BadRequestError(f'"limit" must be a whole number from 1 to {MAX_LIMIT}')
         if self._after and self._after not in list_ids():
             raise NotFoundError(f'"after": there is no {noun} {self._after!r}')
 
@@ -212,6 +215,13 @@ def _wait_seconds(query: Mapping[str, str]) -> float:
     if not 0 <= seconds <= MAX_WAIT_SECONDS:
         raise BadRequestError(f'"wait" must be a number of seconds from 0 to {MAX_WAIT_SECONDS}')
     return seconds
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    limit = _whole(query, "limit")
+    if limit is not None and not 1 <= limit <= MAX_LIMIT:
+        raise BadRequestError(f'"limit" must be a whole number from 1 to {MAX_LIMIT}')
+    return DEFAULT_LIMIT if limit is None else limit
 
 
 def _whole(query: Mapping[str, str], name: str) -> int | None:

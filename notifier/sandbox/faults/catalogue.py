@@ -19,13 +19,16 @@ FaultOptions = Mapping[str, Any]  # each value passed the check of its FaultOpti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultOption:
-    """One option of a fault type. expected: the end of the error message "... must be ..."."""
+    """One option of a fault type."""
 
-    default: object
-    expected: str
-    is_valid: Callable[[object], bool]
+    default: object  # used when a request does not name the option
+    expected: str  # the end of the error message "... must be ..."
+    is_valid: Callable[[object], bool]  # whether it allows a value
     names: str = ""
     """What it names in the tenant: scope, group or person. Other names than those are refused; "" for no check."""
+    kind: str = "text"
+    """How a form asks for it: text, number, boolean, choice (one of `choices`) or list (any of `choices`)."""
+    choices: tuple[str, ...] = ()  # the values of a choice or list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,13 @@ class FaultType:
     def to_json(self) -> JsonObject:
         """The type as JSON, for the list of fault types."""
         options = {
-            name: {"default": one.default, "expected": one.expected} for name, one in self.options.items()
+            name: {
+                "default": one.default,
+                "expected": one.expected,
+                "kind": one.names or one.kind,
+                "choices": list(one.choices),
+            }
+            for name, one in self.options.items()
         }
         return {
             "effect": self.effect,
@@ -62,6 +71,7 @@ def _int_option(default: int | None, minimum: int = 0, maximum: int = 2**31 - 1)
     return FaultOption(
         default=default,
         expected=f"a whole number from {minimum} to {maximum}",
+        kind="number",
         is_valid=lambda value: is_int_between(value, minimum, maximum),
     )
 
@@ -70,6 +80,7 @@ def _seconds_option(default: float, minimum: float, maximum: float) -> FaultOpti
     return FaultOption(
         default=default,
         expected=f"a number from {minimum:g} to {maximum:g}",
+        kind="number",
         is_valid=lambda value: (
             isinstance(value, int | float) and not isinstance(value, bool) and minimum <= value <= maximum
         ),
@@ -78,13 +89,20 @@ def _seconds_option(default: float, minimum: float, maximum: float) -> FaultOpti
 
 def _bool_option(*, default: bool) -> FaultOption:
     return FaultOption(
-        default=default, expected="true or false", is_valid=lambda value: isinstance(value, bool)
+        default=default,
+        expected="true or false",
+        kind="boolean",
+        is_valid=lambda value: isinstance(value, bool),
     )
 
 
 def _choice_option(default: str | None, *values: str) -> FaultOption:
     return FaultOption(
-        default=default, expected=f"one of: {', '.join(values)}", is_valid=lambda value: value in values
+        default=default,
+        expected=f"one of: {', '.join(values)}",
+        kind="choice",
+        choices=values,
+        is_valid=lambda value: value in values,
     )
 
 
@@ -101,11 +119,14 @@ _MATCH = FaultOption(
 _KEYS = FaultOption(
     default=[],
     expected=f"a list of any of: {', '.join(CONFIG_KEYS)}",
+    kind="list",
+    choices=CONFIG_KEYS,
     is_valid=lambda value: isinstance(value, list) and all(key in CONFIG_KEYS for key in value),
 )
 _CLOSE_CODE = FaultOption(
     default=1001,
     expected="a close code that can be sent: 1000 to 1003, 1007 to 1014 or 3000 to 4999",
+    kind="number",
     is_valid=lambda value: (
         is_int_between(value, 1000, 1003)
         or is_int_between(value, 1007, 1014)

@@ -2,13 +2,23 @@
 
 import { t } from "./texts.js";
 
+let app = "";
+
+/** Chooses the app whose side is shown; "" for the first one. */
+export function chooseApp(appId) {
+  app = appId;
+}
+
+export const withApp = (path) => (app ? `${path}${path.includes("?") ? "&" : "?"}app=${encodeURIComponent(app)}` : path);
+
 export const post = (path, body = {}) => request(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const patch = (path, body = {}) => request(path, { method: "PATCH", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 export const remove = (path) => request(path, { method: "DELETE" });
 
-async function request(path, init) {
+export async function request(path, init) {
   let response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(withApp(path), init);
   } catch {
     throw new Error(t("unreachable"));
   }
@@ -44,7 +54,7 @@ export function watchState({ onState, onLost, onBack }) {
     again = false;
     const started = performance.now();
     try {
-      const response = await fetch("/api/state", { cache: "no-store", signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
+      const response = await fetch(withApp("/api/state"), { cache: "no-store", signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
       if (!response.ok) throw new Error(`HTTP ${response.status}`);
       const state = await response.json();
       if (lost) { lost = false; onBack(); }
@@ -67,7 +77,7 @@ export function watchState({ onState, onLost, onBack }) {
 
   function listen() {
     stream?.close();
-    stream = new EventSource("/api/stream");
+    stream = new EventSource(withApp("/api/stream"));
     stream.addEventListener("state", () => refresh());
     stream.addEventListener("open", () => refresh());
     stream.addEventListener("error", () => { stream.close(); if (!running) refresh(true); else again = true; });

@@ -1,30 +1,37 @@
-// The entry point of the page: loads the state, renders all areas, and saves the choices of the reader.
+// The entry point of the page: loads the state, follows the link, renders all areas, and saves the choices of the reader.
 
 import { byId, h, icon } from "./dom.js";
 import { applyTexts, isEnglish, language, preferredLanguage, setLanguage, t } from "./texts.js";
 import { personName } from "./markdown.js";
-import { post, watchState } from "./api.js";
-import { chatName, Conversation, newestFirst, preview, showChatList, showEmpty, showHead, Unread } from "./chats.js";
-import { EventForm, fillSelect, showConnection, showEvents, showPeople, showRequests } from "./controls.js";
-import { showPayouts, showWithdrawals } from "./payouts.js";
+import { chooseApp, post, watchState } from "./api.js";
+import { chatName, newestFirst, preview, showChatList, Unread } from "./chats.js";
+import { Composer } from "./composer.js";
+import { Conversation, showEmpty, showHead } from "./conversation.js";
+import { EventForm, revealEvent, showConnection, showEvents } from "./events.js";
+import { fillSelect } from "./forms.js";
+import { loadLedger, showLedger, showPayouts, showWithdrawals } from "./money.js";
+import { AREAS, go, linkTo, narrow, readLink, setView, showArea, wireKeyboard } from "./navigation.js";
+import { loadRequests, revealRequest, showRefusals, showRequests, wireRequests } from "./requests.js";
 import { showFaults, updateFaultTexts, wireFaults } from "./faults.js";
 import { showTime, wireTime } from "./time.js";
 import { showConsole, wireConsole } from "./console.js";
+import { loadApps, showWorld, wireWorld } from "./world.js";
 
-const narrow = window.matchMedia("(max-width: 859px)");
 const stored = readStored();
 const choices = { ...defaults(), ...stored };
 const unread = new Unread();
+const opened = { chat: null, message: null, area: "events" };
 let state = null;
 let people = new Map();
 let skew = 0;
 
-const conversation = new Conversation({ host: cardHost, onSource: showSource });
+const composer = new Composer({ onError: (text) => toast("error", text), onSent: () => conversation.toBottom() });
+const conversation = new Conversation({ host: cardHost, actions: { ...composer.actions, source: showSource } });
 const eventForm = new EventForm({
   remember: (account) => saveChoices({ account }),
   onSent: (account) => {
     const person = people.get(account?.open_id);
-    if (person) chooseChat(person.chat_id);
+    if (person) openChat(person.chat_id);
   },
 });
 
@@ -37,7 +44,7 @@ function readStored() {
 
 function defaults() {
   const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
-  return { language: preferredLanguage(navigator.languages), theme: dark ? "dark" : "light", width: "desktop", identity: "", account: "" };
+  return { language: preferredLanguage(navigator.languages), theme: dark ? "dark" : "light", width: "desktop", identity: "", account: "", app: "" };
 }
 
 function saveChoices(changes) {
@@ -46,18 +53,45 @@ function saveChoices(changes) {
   try { localStorage.setItem("sandbox", JSON.stringify(stored)); } catch { /* storage is off */ }
 }
 
-const selectedChat = () => new URLSearchParams(location.hash.slice(1)).get("chat");
+// --- links -------------------------------------------------------------------------------------------------------------
 
-function chooseChat(chatId) {
-  if (selectedChat() === chatId) render();
-  else location.hash = new URLSearchParams({ chat: chatId }).toString();
-  setView("chat");
+function openChat(chatId, messageId) {
+  go("chats", chatId, ...(messageId ? [messageId] : []));
 }
 
-function setView(view) {
-  document.body.dataset.view = view;
-  for (const tab of document.querySelectorAll("[data-view-to]")) tab.setAttribute("aria-current", String(tab.dataset.viewTo === view));
-  if (view === "chat" && narrow.matches) { render(); conversation.toBottom(); }
+/** Opens what the link names. */
+function followLink() {
+  const [kind, id, message] = readLink();
+  if (kind === "chats" && id) {
+    Object.assign(opened, { chat: id, message: message ?? null });
+    setView("chat");
+  } else if (kind === "chats") {
+    setView("chats");
+  } else if (AREAS.includes(kind)) {
+    opened.area = kind;
+    setView("tools");
+    if (kind === "requests" && id) void revealRequest(id);
+    if (kind === "events" && id) revealEvent(id);
+  }
+  showArea(opened.area);
+  document.dispatchEvent(new CustomEvent("area", { detail: opened.area }));
+  render();
+  if (kind === "chats" && narrow.matches && !message) conversation.toBottom();
+}
+
+/** On a phone: shows one pane. */
+function openView(view) {
+  if (view === "chats") go("chats");
+  else if (view === "tools") go(opened.area);
+  else if (opened.chat) openChat(opened.chat);
+  else setView(view);
+}
+
+/** Scrolls to the message of the link, once. */
+function revealMessage(chat) {
+  if (!opened.message || !chat || !chatIsOnScreen()) return;
+  if (!conversation.reveal(opened.message)) toast("warning", t("message_missing"));
+  opened.message = null;
 }
 
 const chatIsOnScreen = () => !document.hidden && (!narrow.matches || document.body.dataset.view === "chat");
@@ -70,6 +104,8 @@ function applyChoices() {
   document.body.dataset.width = choices.width;
   applyTexts();
   eventForm.updateTexts();
+  composer.updateTexts();
+  showRequests();
   updateFaultTexts();
   const dark = choices.theme === "dark";
   const mobile = choices.width === "mobile";
@@ -98,23 +134,31 @@ function render() {
   const chats = state.chats ?? [];
   const groups = new Map((state.groups ?? []).map((one) => [one.chat_id, one]));
   const accounts = new Map((state.accounts ?? []).map((one) => [one.account_id, one]));
-  const chat = chats.find((one) => one.chat_id === selectedChat()) ?? null;
+  const chat = chats.find((one) => one.chat_id === opened.chat) ?? null;
   showIdentity();
   if (chat && chatIsOnScreen()) unread.markRead(chat);
-  showChatList({ chats, people, unread, selected: chat?.chat_id, now, search: byId("chat-search").value, onChoose: chooseChat });
+  showChatList({ chats, people, unread, selected: chat?.chat_id, now, search: byId("chat-search").value, onChoose: openChat });
   showUnreadTotal(chats);
-  showHead({ chat, people, groups, identity: choices.identity, onBack: () => setView("chats"), onSwitchIdentity: switchIdentity });
+  showHead({ chat, people, groups, identity: choices.identity, onBack: () => go("chats"), onSwitchIdentity: switchIdentity });
   showEmpty(chat);
   const names = [...people.values()].map((person) => [person.open_id, person.name, person.en_name]);
-  conversation.show(chat, { now, signature: `${language()}|${choices.width}|${JSON.stringify(names)}` });
+  conversation.show(chat, { now, people, identity: choices.identity, signature: `${language()}|${choices.width}|${choices.identity}|${JSON.stringify(names)}` });
+  revealMessage(chat);
+  composer.show({ chat, people, group: groups.get(chat?.chat_id), identity: choices.identity, menu: state.menu ?? [] });
   eventForm.show(state.accounts ?? [], people, choices.account);
   showConnection(state);
   showEvents(state.events ?? [], accounts, people);
-  showWithdrawals(state.withdrawals ?? [], accounts, people);
-  showPayouts(state.payouts ?? [], state.payout_report_url ?? "", people);
-  showRequests(state.requests ?? []);
-  showPeople(state.people ?? [], state.groups ?? []);
-  showConsole(state.console);
+  if (opened.area === "requests") { showRefusals(state); void loadRequests(state.revision); }
+  if (opened.area === "money") {
+    showWithdrawals(state.withdrawals ?? [], accounts, people);
+    showPayouts(state.payouts ?? [], state.payout_report_url ?? "", people);
+    showLedger(accounts, people);
+    void loadLedger(state.revision).then(() => showLedger(accounts, people));
+  }
+  if (opened.area === "world") {
+    showWorld(state, { people, identity: choices.identity });
+    showConsole(state.console);
+  }
   showFaults(state);
   showTime(state);
 }
@@ -126,6 +170,15 @@ function showIdentity() {
   const list = (state.people ?? []).map((person) => [person.open_id, label(person)]);
   fillSelect(select, list, choices.identity, "—");
   if (select.value !== choices.identity) choices.identity = select.value;
+}
+
+/** Shows the choice of the app when there are several. */
+async function showApps() {
+  const apps = await loadApps().catch(() => []); // an unreachable server is shown by the banner
+  const select = byId("app");
+  byId("app-box").hidden = apps.length < 2;
+  fillSelect(select, apps.map((app) => [app.app_id, app.name]), choices.app, "—");
+  render();
 }
 
 function switchIdentity(openId) {
@@ -155,7 +208,7 @@ function announce(before, after) {
 
 function cardHost(message) {
   return {
-    people, sentMs: message.create_time_ms, mobile: choices.width === "mobile" || narrow.matches, showToast: toast, confirm,
+    people, language: language(), sentMs: message.create_time_ms, mobile: choices.width === "mobile" || narrow.matches, showToast: toast, confirm,
     sendAction: (click) => sendClick(message, click),
   };
 }
@@ -205,23 +258,34 @@ function showSource(message) {
 
 // --- start ---------------------------------------------------------------------------------------------------------
 
-for (const place of document.querySelectorAll("[data-icon]")) place.append(icon(place.dataset.icon, 20));
-for (const tab of document.querySelectorAll("[data-view-to]")) tab.addEventListener("click", () => setView(tab.dataset.viewTo));
+for (const place of document.querySelectorAll("[data-icon]")) place.append(icon(place.dataset.icon, place.closest(".composer-reply") ? 12 : 20));
+for (const tab of document.querySelectorAll("[data-view-to]")) tab.addEventListener("click", () => openView(tab.dataset.viewTo));
+for (const area of AREAS) byId(`panel-${area}`).addEventListener("click", () => go(area));
+byId("app").addEventListener("change", (event) => {
+  saveChoices({ app: event.target.value });
+  if (location.hash.startsWith("#/chats")) history.replaceState(null, "", location.pathname); // each app has its own chats
+  location.reload();
+});
 byId("identity").addEventListener("change", (event) => switchIdentity(event.target.value));
 byId("lang-toggle").addEventListener("click", () => { saveChoices({ language: isEnglish() ? "zh_cn" : "en_us" }); applyChoices(); });
 byId("theme-toggle").addEventListener("click", () => { saveChoices({ theme: choices.theme === "dark" ? "light" : "dark" }); applyChoices(); });
 byId("width-toggle").addEventListener("click", () => { saveChoices({ width: choices.width === "mobile" ? "desktop" : "mobile" }); applyChoices(); });
 byId("chat-search").addEventListener("input", render);
 byId("source-close").addEventListener("click", () => byId("source").close());
-byId("block-requests").addEventListener("toggle", () => state && showRequests(state.requests ?? []));
-window.addEventListener("hashchange", () => { if (selectedChat()) setView("chat"); render(); });
+byId("ledger-account").addEventListener("change", render);
+window.addEventListener("hashchange", followLink);
 document.addEventListener("visibilitychange", render);
 narrow.addEventListener("change", render);
+chooseApp(choices.app);
 wireFaults();
+wireRequests();
 wireTime();
 wireConsole();
-setView(selectedChat() ? "chat" : "chats");
+wireWorld({ confirm });
+wireKeyboard({ cancel: () => composer.cancelReply(), back: () => { if (narrow.matches) go("chats"); } });
 applyChoices();
+if (!readLink().length) setView("chats");
+followLink();
 
 watchState({
   onState: (next) => {
@@ -230,11 +294,12 @@ watchState({
     skew = next.now_ms ? next.now_ms - Date.now() : 0;
     people = new Map((next.people ?? []).map((person) => [person.open_id, person]));
     unread.initialize(next.chats ?? []);
-    if (!selectedChat() && !narrow.matches && next.chats?.length) {
-      const [newest] = newestFirst(next.chats);
-      history.replaceState(null, "", `#${new URLSearchParams({ chat: newest.chat_id })}`);
+    if (!opened.chat && !narrow.matches && next.chats?.length) {
+      opened.chat = newestFirst(next.chats)[0].chat_id;
+      if (!location.hash) history.replaceState(null, "", linkTo("chats", opened.chat));
     }
     render();
+    if ("departments" in next && (!before || (opened.area === "world" && before.revision !== next.revision))) void showApps();
     announce(before, next);
     document.body.dataset.revision = String(next.revision);
   },

@@ -3,7 +3,7 @@
 import { byId, h } from "./dom.js";
 import { language, t } from "./texts.js";
 import { post } from "./api.js";
-import { showResult } from "./controls.js";
+import { showResult } from "./forms.js";
 
 const SCOPES = [
   "hire:referral_account:readonly", "hire:referral_account", "im:message:send_as_bot", "im:chat:readonly", "im:chat.members:read", "im:resource",

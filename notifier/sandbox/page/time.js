@@ -3,7 +3,7 @@
 import { byId } from "./dom.js";
 import { t } from "./texts.js";
 import { post } from "./api.js";
-import { showResult } from "./controls.js";
+import { showResult } from "./forms.js";
 
 let ahead = 0;
 

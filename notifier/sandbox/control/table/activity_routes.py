@@ -35,6 +35,9 @@ _CALLS = (
     "Of each body 64 KB are kept. With `wait`, waits for the first one."
 )
 _QUOTAS = s.struct({"enforced": s.flag(), "quotas": s.items(s.ref("Quota"))})
+_CHANGES = "The newest balance changes, newest first."
+_CHANGES_QUERY: Schema = {"account_id": s.text(), "limit": WAIT["limit"]}
+_LEDGER = s.struct({"changes": s.items(s.ref("BalanceChange"))})
 _EVENT_IDS = s.struct({"events": s.items(s.text(), "Their ids, in pushing order.")})
 _EVENT_ID = s.struct({"event_id": s.text()})
 
@@ -76,6 +79,7 @@ def reading_routes(reading: ReadingApi, control: ControlApi, sandbox: Sandbox) -
         get_route(READ, "/events/{event_id}", reading.event, "One event.", s.ref("EventWithPayload")),
         get_route(READ, "/requests", reading.requests, _CALLS, answers["requests"], query=calls),
         get_route(READ, one, reading.request, "One call of the app.", s.ref("Request")),
+        get_route(READ, "/ledger", reading.ledger, _CHANGES, _LEDGER, query=_CHANGES_QUERY),
         get_route(READ, "/quotas", reading.quotas, "The rate limits and their use.", _QUOTAS),
         get_route(READ, "/state", control.state, "Everything that the page shows.", s.ref("State")),
         get_route(

@@ -179,7 +179,7 @@ _REQUEST = {
 }
 _STATE = {
     **dict.fromkeys(("app", "long_connection", "console"), OBJECT),
-    **dict.fromkeys(("groups", "chats", "withdrawals", "payouts", "requests", "menu"), items(OBJECT)),
+    **dict.fromkeys(("groups", "chats", "withdrawals", "payouts", "menu"), items(OBJECT)),
     "revision": whole("Grows with each change."),
     "now_ms": AT_MS,
     "ahead_seconds": number(),
@@ -239,6 +239,16 @@ SCHEMAS: dict[str, Schema] = {
             "used": whole("Calls in the window that ends now."),
             "remaining": whole(),
             "reset_seconds": number("Until a used call leaves the window; 0 if none is used."),
+        }
+    ),
+    "BalanceChange": struct(
+        {
+            "at_ms": AT_MS,
+            "account_id": text(),
+            "points": whole("Added, negative for withdrawn or reduced points."),
+            "cash": items(struct({"currency": text(), "amount": text()})),
+            "reason": choice(("change", "reward", "withdrawal")),
+            "reference": text("The order id of a withdrawal, else empty."),
         }
     ),
     "Snapshot": struct({"name": text(), "at_ms": AT_MS, "messages": whole(), "events": whole()}),

@@ -1,12 +1,62 @@
-// The right panel: the withdrawals, and the simulated payroll system with its payouts.
+// The area "money": the ledger of each account, the withdrawals, and the simulated payroll system with its payouts.
 
 import { append, byId, h, syncList } from "./dom.js";
 import { clockSeconds, group, language, money, stripDirectionMarks, t } from "./texts.js";
 import { personName } from "./markdown.js";
-import { post } from "./api.js";
-import { stateLabel } from "./controls.js";
+import { post, request } from "./api.js";
+import { stateLabel } from "./events.js";
+import { fillSelect } from "./forms.js";
 
 const STATE_CLASS = { paid: "good", failed: "bad" };
+
+// --- ledger ----------------------------------------------------------------------------------------------------------
+
+let changes = [];
+let loaded = null;
+let loading = false;
+
+/** Reads the balance changes again after the state changed. */
+export async function loadLedger(revision) {
+  if (loading || revision === loaded) return;
+  loading = true;
+  try {
+    changes = (await request("/api/ledger")).changes;
+    loaded = revision;
+  } catch (error) {
+    console.error(error);
+  } finally {
+    loading = false;
+  }
+}
+
+export function showLedger(accounts, people) {
+  const select = byId("ledger-account");
+  const label = (account) => `${nameOf(people, account.open_id) ?? account.open_id} · ${account.account_id}`;
+  fillSelect(select, [["", t("all_accounts")], ...[...accounts.values()].map((account) => [account.account_id, label(account)])], "", t("no_accounts"));
+  const account = accounts.get(select.value);
+  byId("ledger-balance").textContent = account ? t("balance_now", { balance: [t("points_n", { n: group(account.points) }), ...account.cash.map((one) => money(one.currency, one.amount))].join(" · ") }) : "";
+  const shown = changes.filter((one) => !account || one.account_id === account.account_id);
+  byId("ledger-count").textContent = shown.length ? String(shown.length) : "";
+  byId("ledger-empty").hidden = shown.length > 0;
+  const numbered = shown.map((one, index) => ({ ...one, number: shown.length - index }));
+  syncList(byId("ledger-list"), numbered, {
+    key: (one) => `${one.account_id} ${one.at_ms} ${one.number}`,
+    sign: (one) => JSON.stringify([language(), one, nameOf(people, accounts.get(one.account_id)?.open_id)]),
+    create: () => h("li", { class: "log-item ledger-item", tabindex: "-1", "data-testid": "ledger-row" }),
+    fill: (node, one) => {
+      const amounts = [one.points ? { text: t("points_n", { n: signed(one.points) }), minus: one.points < 0 } : null, ...one.cash.filter((cash) => Number(cash.amount)).map((cash) => ({ text: money(cash.currency, cash.amount, { sign: true }), minus: cash.amount.startsWith("-") }))].filter(Boolean);
+      node.replaceChildren();
+      append(node, [
+        head(nameOf(people, accounts.get(one.account_id)?.open_id) ?? one.account_id, one.at_ms, h("span", { class: "status-tag" }, t(`reason_${one.reason}`))),
+        h("div", { class: "amounts" }, amounts.map(({ text, minus }) => h("span", { class: minus ? "minus" : "plus" }, text)), one.reference && h("code", { class: "log-id", title: one.reference }, one.reference)),
+      ]);
+    },
+  });
+}
+
+const signed = (points) => `${points > 0 ? "+" : "-"}${group(Math.abs(points))}`;
+
+// --- withdrawals and payouts ---------------------------------------------------------------------------------------
 
 export function showWithdrawals(withdrawals, accounts, people) {
   byId("withdrawal-count").textContent = withdrawals.length ? String(withdrawals.length) : "";
@@ -14,7 +64,7 @@ export function showWithdrawals(withdrawals, accounts, people) {
   syncList(byId("withdrawal-list"), withdrawals, {
     key: (order) => order.order_id,
     sign: (order) => JSON.stringify([language(), order, nameOf(people, accounts.get(order.account_id)?.open_id)]),
-    create: (order) => h("li", { class: "log-item", "data-testid": `withdrawal-row-${order.order_id}` }),
+    create: (order) => h("li", { class: "log-item", tabindex: "-1", "data-testid": `withdrawal-row-${order.order_id}` }),
     fill: (node, order) => {
       const cash = order.cash.map((one) => money(one.currency, one.amount));
       const amounts = [order.points ? t("points_n", { n: group(order.points) }) : "", ...cash].filter(Boolean);
@@ -36,7 +86,7 @@ export function showPayouts(payouts, reportUrl, people) {
   syncList(byId("payout-list"), payouts, {
     key: (payout) => payout.order_id,
     sign: (payout) => JSON.stringify([language(), payout, nameOf(people, payout.body.referrer_open_id)]),
-    create: (payout) => h("li", { class: "log-item", "data-testid": `payout-row-${payout.order_id}` }),
+    create: (payout) => h("li", { class: "log-item", tabindex: "-1", "data-testid": `payout-row-${payout.order_id}` }),
     fill: (node, payout) => {
       const state = h("span", { class: `state ${STATE_CLASS[payout.state] ?? "wait"}`, "data-testid": `payout-state-${payout.order_id}` }, stateLabel(payout.state));
       node.replaceChildren();

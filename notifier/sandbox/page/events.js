@@ -1,14 +1,14 @@
-// The right panel: create an event, the logs, people and groups, and the connection status.
+// The area "events": creates an event, and lists the events with their pushes. Also the status of the connection.
 
 import { append, byId, h, icon, syncList } from "./dom.js";
 import { CURRENCIES, clockSeconds, decimalsOf, group, language, money, t } from "./texts.js";
 import { avatar, personName } from "./markdown.js";
-import { groupName } from "./chats.js";
-import { post } from "./api.js";
+import { post, request } from "./api.js";
+import { fillSelect, runAction, showResult } from "./forms.js";
+import { highlight, linkButton } from "./navigation.js";
 
 const QUICK_POINTS = ["+100", "+10", "-50"];
 const QUICK_CASH = { CNY: ["+500", "+88.80", "-200"], USD: ["+50", "+9.99", "-20"], EUR: ["+50", "+9.99", "-20"], JPY: ["+5000", "+500", "-2000"] };
-const STATUSES = ["active", "resigned", "bot_stopped", "out_of_range", "blocked"];
 
 // --- create an event ----------------------------------------------------------------------------------------------
 
@@ -160,26 +160,6 @@ export class EventForm {
   }
 }
 
-export function showResult(node, text, bad) {
-  node.hidden = false;
-  node.classList.toggle("bad", bad);
-  node.setAttribute("role", bad ? "alert" : "status");
-  node.textContent = text;
-}
-
-/** Refills a select only when its options changed, and keeps the choice if it still exists. */
-export function fillSelect(select, list, wanted, nothing) {
-  const signature = JSON.stringify(list);
-  if (select.dataset.signature !== signature) {
-    const before = select.value;
-    select.dataset.signature = signature;
-    select.replaceChildren(...(list.length ? list.map(([value, text]) => h("option", { value }, text)) : [h("option", { value: "" }, nothing)]));
-    const keep = [before, wanted].find((value) => list.some(([known]) => known === value));
-    if (keep !== undefined) select.value = keep;
-    select.disabled = list.length === 0;
-  }
-}
-
 // --- logs --------------------------------------------------------------------------------------------------------
 
 const stateClass = (state) => (/ack/.test(state) ? "good" : /giv|fail|drop/.test(state) ? "bad" : "wait");
@@ -190,114 +170,57 @@ export function stateLabel(state) {
   return label === key ? String(state) : label;
 }
 
+let wanted = null;
+const open = new Set();
+
+/** Opens or closes the payload of an event, which is read when it is opened. */
+async function showPayload(event, box, button) {
+  if (!open.delete(event.event_id)) open.add(event.event_id);
+  box.hidden = !open.has(event.event_id);
+  button.setAttribute("aria-expanded", String(!box.hidden));
+  if (box.hidden || box.dataset.read) return;
+  box.dataset.read = "yes";
+  const { payload } = await request(`/api/events/${encodeURIComponent(event.event_id)}`).catch((error) => ({ payload: error.message }));
+  box.textContent = typeof payload === "string" ? payload : JSON.stringify(payload, null, 2);
+}
+
+/** The buttons of an event: its payload, another push, its link. */
+function eventTools(event, box) {
+  const small = (name, glyph, press, props = {}) => h("button", { type: "button", class: "mini", "aria-label": t(name), title: t(name), "data-testid": `${name}-${event.event_id}`, onclick: press, ...props }, icon(glyph, 14));
+  const payload = small("payload", "code", () => showPayload(event, box, payload), { "aria-expanded": String(open.has(event.event_id)) });
+  const again = small("push_again", "undo", () => runAction(again, byId("send-result"), () => post(`/api/events/${encodeURIComponent(event.event_id)}/push`), t("done")));
+  return [payload, again, linkButton("events", event.event_id)];
+}
+
+/** Marks the event of a link as soon as it is listed. */
+export function revealEvent(eventId) {
+  wanted = eventId;
+}
+
 export function showEvents(events, accounts, people) {
   byId("event-count").textContent = events.length ? String(events.length) : "";
   byId("event-empty").hidden = events.length > 0;
   syncList(byId("event-list"), events, {
     key: (event) => event.event_id,
     sign: (event) => JSON.stringify([language(), event]),
-    create: (event) => h("li", { class: "log-item", "data-testid": `event-${event.event_id}` }),
+    create: (event) => h("li", { class: "log-item", tabindex: "-1", "data-testid": `event-${event.event_id}` }),
     fill: (node, event) => {
       const owner = people.get(accounts.get(event.account_id)?.open_id);
+      const box = node.querySelector("pre") ?? h("pre", { class: "payload", tabindex: "0", "data-testid": `body-${event.event_id}`, hidden: true });
+      box.setAttribute("aria-label", t("payload"));
       node.replaceChildren();
       append(node, [
         h("div", { class: "log-top" }, h("span", { class: `state ${stateClass(event.state)}` }, stateLabel(event.state)), event.held && event.state === "waiting" && h("span", { class: "status-tag" }, t("held")),
-          h("bdi", { class: "log-name" }, owner ? personName(owner) : event.account_id ?? ""), h("time", { class: "log-time" }, clockSeconds(event.created_ms))),
+          h("bdi", { class: "log-name" }, owner ? personName(owner) : event.account_id ?? event.event_type ?? ""), h("time", { class: "log-time" }, clockSeconds(event.created_ms))),
         h("code", { class: "log-id", title: `${event.event_type ?? ""} ${event.event_id}` }, event.event_id),
         h("div", { class: "pushes" }, event.pushes.length === 0 ? h("span", { class: "push" }, t("no_push"))
           : event.pushes.map((push, index) => h("span", { class: `push ${push.code === 200 || push.code === 0 ? "good" : push.code === null || push.code === undefined ? "" : "bad"}`, title: `${clockSeconds(push.at_ms)} · ${push.connection ?? ""}` },
-            `#${index + 1} ${push.code ?? "…"}${push.took_ms === null || push.took_ms === undefined ? "" : ` · ${Math.round(push.took_ms * 10) / 10} ms`}`))),
+            `#${index + 1} ${push.code ?? "…"}${push.took_ms === null || push.took_ms === undefined ? "" : ` · ${Math.round(push.took_ms * 10) / 10} ms`}`)), h("span", { class: "log-tools" }, eventTools(event, box))), box,
       ]);
     },
   });
-}
-
-export function showRequests(requests) {
-  byId("request-count").textContent = requests.length ? String(requests.length) : "";
-  byId("request-empty").hidden = requests.length > 0;
-  if (!byId("block-requests").open) return;
-  const seen = new Map();
-  const keyed = [...requests].reverse().map((request) => {
-    const base = `${request.at_ms} ${request.method} ${request.path}`;
-    seen.set(base, (seen.get(base) ?? 0) + 1);
-    return { request, key: `${base} ${seen.get(base)}` };
-  }).reverse();
-  syncList(byId("request-list"), keyed, {
-    key: ({ key }) => key,
-    sign: ({ request }) => JSON.stringify(request),
-    create: () => h("li", { class: "request" }),
-    fill: (node, { request }) => {
-      node.replaceChildren();
-      const bad = request.status >= 400 || (request.code !== null && request.code !== undefined && request.code !== 0);
-      append(node, [
-        h("time", { class: "log-time" }, clockSeconds(request.at_ms)), h("span", { class: "method" }, request.method),
-        h("span", { class: "path", title: request.path }, String(request.path).replace("/open-apis", "")),
-        h("span", { class: `code ${bad ? "bad" : ""}` }, `${request.status}${request.code ? ` · ${request.code}` : ""}`), h("span", { class: "took" }, `${Math.round(request.took_ms ?? 0)} ms`),
-      ]);
-    },
-  });
-}
-
-// --- people and groups ---------------------------------------------------------------------------------------------
-
-const PEOPLE_SHOWN = 100;
-
-export function showPeople(people, groups) {
-  const operators = new Set(groups.flatMap((one) => one.operators ?? []));
-  byId("people-count").textContent = String(people.length + groups.length || "");
-  byId("people-more").hidden = people.length <= PEOPLE_SHOWN;
-  byId("people-more").textContent = t("more_people", { n: people.length - PEOPLE_SHOWN });
-  syncList(byId("people-list"), people.slice(0, PEOPLE_SHOWN), {
-    key: (person) => person.open_id,
-    sign: (person) => JSON.stringify([language(), person, operators.has(person.open_id)]),
-    create: (person) => {
-      const select = h("select", { "data-testid": `person-status-${person.open_id}`, onchange: () => change(select, `/api/people/${encodeURIComponent(person.open_id)}`, { status: select.value }) });
-      return h("li", { class: "person-row" }, h("span", { class: "who" }), select);
-    },
-    fill: (node, person) => {
-      const [who, select] = node.children;
-      const name = personName(person);
-      who.replaceChildren(avatar(person.open_id, name, "mid"), h("bdi", {}, name));
-      if (operators.has(person.open_id)) who.append(h("span", { class: "status-tag" }, t("operator")));
-      const statuses = STATUSES.includes(person.status) ? STATUSES : [...STATUSES, person.status];
-      select.replaceChildren(...statuses.map((status) => h("option", { value: status }, t(`status_${status}`))));
-      select.value = person.status;
-      select.dataset.before = person.status;
-      select.setAttribute("aria-label", `${name}: ${t("status")}`);
-      select.classList.toggle("off", person.status !== "active");
-    },
-  });
-  syncList(byId("group-list"), groups, {
-    key: (one) => one.chat_id,
-    sign: (one) => JSON.stringify([language(), one]),
-    create: (one) => {
-      const box = h("input", { type: "checkbox", role: "switch", class: "switch", "data-testid": `group-bot-${one.chat_id}`, onchange: () => change(box, `/api/groups/${encodeURIComponent(one.chat_id)}`, { has_bot: box.checked }) });
-      return h("li", { class: "person-row" }, h("span", { class: "who" }), h("label", { class: "switch-label" }, h("span"), box));
-    },
-    fill: (node, one) => {
-      const [who, label] = node.children;
-      const name = groupName(one);
-      who.replaceChildren(avatar(one.chat_id, name, "mid group"), h("bdi", {}, name));
-      label.firstChild.textContent = t("has_bot");
-      label.lastChild.checked = one.has_bot;
-      label.lastChild.setAttribute("aria-label", `${name}: ${t("has_bot")}`);
-    },
-  });
-}
-
-async function change(control, path, body) {
-  const error = byId("people-result");
-  error.hidden = true;
-  control.disabled = true;
-  try {
-    await post(path, body);
-  } catch (problem) {
-    showResult(error, t("failed", { error: problem.message }), true);
-    if (control.type === "checkbox") control.checked = !control.checked;
-    else control.value = control.dataset.before;
-  } finally {
-    control.disabled = false;
-  }
+  const found = wanted && byId("event-list").querySelector(`[data-testid="event-${CSS.escape(wanted)}"]`);
+  if (found?.checkVisibility()) { byId("block-events").open = true; highlight(found); wanted = null; }
 }
 
 // --- connection ----------------------------------------------------------------------------------------------------
