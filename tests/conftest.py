@@ -15,7 +15,12 @@ from notifier.store.engine.database import Database
 from support import postgres
 from support.clock import FakeClock
 from support.delivery_rows import check_plans
-from support.leaks import SecretLogHandler, fail_on_secret, fail_on_secret_in_folder
+from support.leaks import (
+    SecretLogHandler,
+    connections_left_open,
+    fail_on_secret,
+    fail_on_secret_in_folder,
+)
 from support.query_plans import PlanWatch
 
 pytest_plugins = ["notifier.sandbox.pytest_plugin"]
@@ -113,6 +118,20 @@ def _no_command_prints_a_secret() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CliRunner, "invoke", searched)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _open_connections() -> Iterator[list[str]]:
+    with connections_left_open() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_outlives_its_loop(_open_connections: list[str]) -> Iterator[None]:
+    yield
+    found = _open_connections.copy()
+    _open_connections.clear()
+    assert not found, f"open when their event loop was closed: {', '.join(found)}"
 
 
 @pytest.hookimpl(wrapper=True)
