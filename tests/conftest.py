@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from notifier.sandbox.settings import SECRET_PATTERN
 from notifier.store.engine.database import Database
-from support import postgres
+from support import postgres, processes
 from support.clock import FakeClock
 from support.delivery_rows import check_plans
 from support.leaks import (
@@ -118,6 +118,12 @@ def _no_command_prints_a_secret() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CliRunner, "invoke", searched)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fork_server() -> Iterator[None]:
+    yield
+    processes.close_shared_server()
 
 
 @pytest.fixture(autouse=True, scope="session")
