@@ -14,6 +14,7 @@ from notifier.sandbox.settings import SECRET_PATTERN
 from notifier.store.engine.database import Database
 from support import postgres, processes
 from support.clock import FakeClock
+from support.compiled_templates import keep_compiled_templates
 from support.delivery_rows import check_plans
 from support.leaks import (
     SecretLogHandler,
@@ -26,6 +27,7 @@ from support.query_plans import PlanWatch
 pytest_plugins = ["notifier.sandbox.pytest_plugin"]
 
 
+keep_compiled_templates()
 os.umask(0o077)  # as the program does: what it writes is for its user alone
 
 
@@ -49,6 +51,42 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("store_url", ["postgresql"], indirect=True)
     elif definition.nodeid.startswith(BOTH_DATABASES):
         metafunc.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+
+
+LONG_TESTS = (
+    "tests/stories/",
+    "tests/operations/preview/",
+    "tests/sandbox/test_node_sdk.py",
+    "tests/flow/test_agreed_amounts.py",
+    "tests/flow/test_ledger_property.py",
+    "tests/store/test_power_cuts.py",
+    "tests/test_makefile.py",
+)
+"""Tests that run for many seconds. They start first, so that no process ends with a long one while others are idle."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Distributes LONG_TESTS, after they were shuffled.
+
+    xdist gives each process one part of the list, and a process without tests gets some from the end of another part.
+    So each part begins with its share of the long tests.
+    """
+    processes_count = getattr(config, "workerinput", {}).get("workercount", 1)
+    long_tests = [each for each in items if each.nodeid.startswith(LONG_TESTS)]
+    others = [each for each in items if not each.nodeid.startswith(LONG_TESTS)]
+    items[:] = [
+        each
+        for number in range(processes_count)
+        for each in (
+            *_get_part(long_tests, number, processes_count),
+            *_get_part(others, number, processes_count),
+        )
+    ]
+
+
+def _get_part(tests: list[pytest.Item], number: int, count: int) -> list[pytest.Item]:
+    return tests[len(tests) * number // count : len(tests) * (number + 1) // count]
 
 
 @pytest.fixture

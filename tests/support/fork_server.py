@@ -1,4 +1,6 @@
-"""Forks `notifier` processes from one that has imported everything, because the imports take most of a start.
+"""Forks `notifier` processes from one that has imported everything and compiled the shipped card templates.
+
+Both take most of the CPU of a short run.
 
 Requests come on stdin and responses go to stdout, one line of JSON each:
 
@@ -24,6 +26,7 @@ from typing import Any
 import notifier
 from notifier import __main__ as program
 from notifier.feishu.long_connection.sdk_parts import without_api_clients
+from support.compiled_templates import compile_shipped_templates, keep_compiled_templates
 
 DIALECTS = ("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg")
 NOT_IMPORTED = ("notifier.sandbox.pytest_plugin", "notifier.store.schema.migrations")
@@ -73,6 +76,8 @@ def main() -> None:
     for name in (*names, *DIALECTS):
         if not name.startswith(NOT_IMPORTED):
             importlib.import_module(name)
+    keep_compiled_templates()
+    compile_shipped_templates()
     gc.collect()
     gc.freeze()
     for line in sys.stdin:
