@@ -12,7 +12,7 @@ OFFLINE = { echo "The packages could not be installed; the reason is above. The 
 # Port of the sandbox's page, such as make sandbox PORT=9000. 0 for any free port.
 PORT   ?=
 # Parallel test processes. Most tests wait for other processes, so this may exceed the number of cores.
-WORKERS ?= 5
+WORKERS ?= 4
 
 .PHONY: help sandbox test check format lint types rooms rules pictures deps bench kills torture fuzz release audit lock vchart clean
 
