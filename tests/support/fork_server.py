@@ -2,9 +2,9 @@
 
 Both take most of the CPU of a short run.
 
-Requests come on stdin and responses go to stdout, one line of JSON each:
+Requests come on stdin and responses go to stdout, one line of JSON each. A response has the `id` of its request:
 
-    {"run": {"words": ["run", ...], "environment": {}, "folder": path or null, "stdin": file, "stdout": file,
+    {"run": {"words": ["run", ...], "environment": {}, "folder": path, "stdin": file, "stdout": file,
              "stderr": file, "crash": {"step", "when", "nth", "hit": file} or null}}  ->  {"pid": int}
     {"poll": pid}  ->  {"status": int}, null while it runs
 
@@ -46,8 +46,7 @@ def _become_program(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
-    if request["folder"]:
-        os.chdir(request["folder"])
+    os.chdir(request["folder"])
     sys.argv = ["notifier", *request["words"]]
     if crash := request["crash"]:
         from support.crash_plan import CrashPlan  # noqa: PLC0415 - few need it
@@ -81,11 +80,12 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     for line in sys.stdin:
-        response = _answer(json.loads(line))
+        request = json.loads(line)
+        response = _answer(request)
         if not response:
             program.main()
             return
-        print(json.dumps(response), flush=True)  # noqa: T201 - read by the parent
+        print(json.dumps({**response, "id": request["id"]}), flush=True)  # noqa: T201 - read by the parent
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class ForkedNotifier(RunningNotifier):
             stdout=self.log_file,
             stderr=self.log_file,
             environment=environment,
+            folder=Path.cwd(),
             crash={**self._crash, "hit": str(self.hit_file)} if self._crash else None,
         )
 

@@ -5,6 +5,7 @@ The benchmarks measure starts and memory, so they and every start with a special
 """
 
 import functools
+import itertools
 import json
 import os
 import signal
@@ -72,6 +73,7 @@ class ForkServer:
     def __init__(self) -> None:
         self.environment = dict(os.environ)
         self._lock = threading.Lock()
+        self._numbers = itertools.count()
         self._process = subprocess.Popen(
             [sys.executable, fork_server.__file__],
             stdin=subprocess.PIPE,
@@ -87,8 +89,8 @@ class ForkServer:
         stdout: Path,
         stderr: Path,
         environment: Mapping[str, str],
+        folder: Path,
         stdin: Path = Path(os.devnull),
-        folder: Path | None = None,
         crash: Mapping[str, Any] | None = None,
     ) -> ForkedProcess:
         """Starts `notifier` with these words. crash: arguments of crash_plan.CrashPlan."""
@@ -98,7 +100,7 @@ class ForkServer:
             "stdout": str(stdout),
             "stderr": str(stderr),
             "environment": dict(environment),
-            "folder": str(folder) if folder else None,
+            "folder": str(folder),
             "crash": dict(crash) if crash else None,
         }
         return ForkedProcess(self, self.ask({"run": request})["pid"])
@@ -108,10 +110,15 @@ class ForkServer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with self._lock:
-            self._process.stdin.write(json.dumps(request) + "\n")
+            number = next(self._numbers)
+            self._process.stdin.write(json.dumps({**request, "id": number}) + "\n")
             self._process.stdin.flush()
-            response: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return response
+            while True:  # the time limit of a test can leave a response that nobody read
+                line = self._process.stdout.readline()
+                assert line, "the fork server has ended"
+                response: dict[str, Any] = json.loads(line)
+                if response["id"] == number:
+                    return response
 
     def close(self) -> None:
         """Ends the server. Its children are not ended."""
@@ -143,10 +150,12 @@ def start_notifier(
     environment: Mapping[str, str],
     folder: Path | None = None,
 ) -> Process:
-    """Starts `notifier` with these words. Its output is appended to the files. folder: the working directory."""
+    """Starts `notifier` with these words. Its output is appended to the files. folder: the working directory; this
+    process's own by default.
+    """
     if _can_fork(environment):
         return shared_server().start(
-            words, stdout=stdout, stderr=stderr, environment=environment, folder=folder
+            words, stdout=stdout, stderr=stderr, environment=environment, folder=folder or Path.cwd()
         )
     with stdout.open("ab") as out, stderr.open("ab") as err:
         return subprocess.Popen(
