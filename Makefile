@@ -12,7 +12,7 @@ OFFLINE = { echo "The packages could not be installed; the reason is above. The 
 # Port of the sandbox's page, such as make sandbox PORT=9000. 0 for any free port.
 PORT   ?=
 # Parallel test processes. Most tests wait for other processes, so this may exceed the number of cores.
-WORKERS ?= 3
+WORKERS ?= 4
 
 .PHONY: help sandbox test check format lint types rooms rules calls pictures deps bench kills torture fuzz release audit lock vchart clean
 
@@ -41,7 +41,7 @@ sandbox: $(RUN_READY)  ## start the sandbox and the notifier; PORT=9000 chooses 
 	@$(BIN)/notifier sandbox $(if $(PORT),--port $(PORT))
 
 test: $(READY)     ## run the tests
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 format: $(READY)   ## format the code
 	$(BIN)/ruff format .

@@ -12,15 +12,22 @@ from click.testing import CliRunner, Result
 
 from notifier.sandbox.settings import SECRET_PATTERN
 from notifier.store.engine.database import Database
-from support import postgres
+from support import postgres, processes
 from support.clock import FakeClock
+from support.compiled_templates import keep_compiled_templates
 from support.delivery_rows import check_plans
-from support.leaks import SecretLogHandler, fail_on_secret, fail_on_secret_in_folder
+from support.leaks import (
+    SecretLogHandler,
+    connections_left_open,
+    fail_on_secret,
+    fail_on_secret_in_folder,
+)
 from support.query_plans import PlanWatch
 
 pytest_plugins = ["notifier.sandbox.pytest_plugin"]
 
 
+keep_compiled_templates()
 os.umask(0o077)  # as the program does: what it writes is for its user alone
 
 
@@ -44,6 +51,42 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("store_url", ["postgresql"], indirect=True)
     elif definition.nodeid.startswith(BOTH_DATABASES):
         metafunc.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+
+
+LONG_TESTS = (
+    "tests/stories/",
+    "tests/operations/preview/",
+    "tests/sandbox/test_node_sdk.py",
+    "tests/flow/test_agreed_amounts.py",
+    "tests/flow/test_ledger_property.py",
+    "tests/store/test_power_cuts.py",
+    "tests/test_makefile.py",
+)
+"""Tests that run for many seconds. They start first, so that no process ends with a long one while others are idle."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Distributes LONG_TESTS, after they were shuffled.
+
+    xdist gives each process one part of the list, and a process without tests gets some from the end of another part.
+    So each part begins with its share of the long tests.
+    """
+    processes_count = getattr(config, "workerinput", {}).get("workercount", 1)
+    long_tests = [each for each in items if each.nodeid.startswith(LONG_TESTS)]
+    others = [each for each in items if not each.nodeid.startswith(LONG_TESTS)]
+    items[:] = [
+        each
+        for number in range(processes_count)
+        for each in (
+            *_get_part(long_tests, number, processes_count),
+            *_get_part(others, number, processes_count),
+        )
+    ]
+
+
+def _get_part(tests: list[pytest.Item], number: int, count: int) -> list[pytest.Item]:
+    return tests[len(tests) * number // count : len(tests) * (number + 1) // count]
 
 
 @pytest.fixture
@@ -113,6 +156,26 @@ def _no_command_prints_a_secret() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CliRunner, "invoke", searched)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fork_server() -> Iterator[None]:
+    yield
+    processes.close_shared_server()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _open_connections() -> Iterator[list[str]]:
+    with connections_left_open() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_outlives_its_loop(_open_connections: list[str]) -> Iterator[None]:
+    yield
+    found = _open_connections.copy()
+    _open_connections.clear()
+    assert not found, f"open when their event loop was closed: {', '.join(found)}"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,8 @@
 """The manifests for Kubernetes: valid, hardened, and in step with the image. No cluster runs here."""
 
 import copy
+import functools
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -43,18 +45,24 @@ def load_manifests() -> list[Manifest]:
 def find_faults(manifests: list[Manifest]) -> list[str]:
     """What is wrong with the manifests: by the schemas, between each other, and by our rules."""
     faults = [
-        fault for each in manifests for version in VERSIONS for fault in _faults_of_schema(each, version)
+        fault
+        for each in manifests
+        for version in VERSIONS
+        for fault in _faults_of_schema(json.dumps(each), version)
     ]
     if faults:
         return faults
     return [*_faults_of_references(manifests), *_faults_of_pod(_find(manifests, "Deployment"))]
 
 
-def _faults_of_schema(manifest: Manifest, version: str) -> Iterator[str]:
+@functools.cache
+def _faults_of_schema(manifest: str, version: str) -> tuple[str, ...]:
+    """Cached, because each test changes one manifest of many. manifest: as JSON."""
     try:
-        kubernetes_validate.validate(manifest, version, strict=True)
+        kubernetes_validate.validate(json.loads(manifest), version, strict=True)
     except kubernetes_validate.ValidationError as error:
-        yield f"not valid for {version}: {error.message}"
+        return (f"not valid for {version}: {error.message}",)
+    return ()
 
 
 def _find(manifests: list[Manifest], kind: str) -> Manifest:

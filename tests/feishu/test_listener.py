@@ -274,6 +274,22 @@ def test_a_listener_that_never_started_stops_at_once(feishu_box: FeishuBox, shel
     assert listener.stop(seconds=1)
 
 
+def test_a_stop_frees_the_socket_though_feishu_does_not_answer_the_close(
+    feishu_box: FeishuBox, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stop gives up the close handshake while the connection itself still waits for it."""
+    monkeypatch.setattr("notifier.feishu.long_connection.listener.CLOSE_SECONDS", 0.1)
+    with listening(feishu_box, shelf) as listener:
+        wait_until(lambda: ConnectionState.CONNECTED in _states(shelf), "connected")
+        client = listener._current._client
+        assert client is not None
+        connection = client._conn.transport.get_extra_info("socket")
+        feishu_box.silence(on=True)
+        assert listener.stop(seconds=10)
+
+        assert -1 == connection.fileno()
+
+
 def _connected_often(shelf: Shelf, times: int) -> bool:
     return _states(shelf).count(ConnectionState.CONNECTED) >= times
 

@@ -91,8 +91,9 @@ def test_in_a_black_hole_nothing_is_received_and_the_page_works(hasty_box: Feish
         assert 1 == box.connections()
         assert not box.connection_status()["is_connected"]
 
+        hits = box.running_faults()[0]["hits"]  # on a busy machine the hasty connect may not have arrived
         with open_request(box, "/open-apis/im/v1/messages") as waiting:
-            box.wait_for(lambda: box.running_faults()[0]["hits"] >= 3, "the call is in the hole")
+            box.wait_for(lambda: box.running_faults()[0]["hits"] > hits, "the call is in the hole")
             box.end_fault(fault_id)
             with pytest.raises(ConnectionError):
                 waiting.getresponse()

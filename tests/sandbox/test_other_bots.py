@@ -8,9 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
 
-import lark_oapi as lark
 import pytest
-from lark_oapi.api.im.v1 import CreateFileRequest, CreateFileRequestBody
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
@@ -70,6 +68,9 @@ def test_several_people_at_once_are_no_person_of_that_name(feishu_box: FeishuBox
 
 
 def test_the_official_sdk_uploads_a_file_without_a_name_of_the_part(feishu_box: FeishuBox) -> None:
+    import lark_oapi as lark  # noqa: PLC0415 - seconds and 130 MB, which not each test process needs
+    from lark_oapi.api.im.v1 import CreateFileRequest, CreateFileRequestBody  # noqa: PLC0415 - see above
+
     client = (
         lark.Client.builder()
         .app_id(feishu_box.app_id)

@@ -50,9 +50,7 @@ class Tenant:
     def import_file(self, *options: str) -> subprocess.CompletedProcess[str]:
         """Runs the command, while the sandbox's clock goes ten times as fast."""
         with self.hurried():
-            process = self.start_import(*options)
-            out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+            return self.notifier.command("accounts", "import", str(self.file), *options)
 
     @contextmanager
     def hurried(self) -> Iterator[None]:

@@ -1,7 +1,6 @@
 """`notifier copy`: everything arrives in the other database, or nothing does."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,12 @@ from notifier.store.engine.backends import find_backend
 from notifier.store.engine.database import Database
 from notifier.store.schema.tables import deliveries, inbox
 from support import postgres
+from support.processes import run_notifier
 from support.running import RunningNotifier, clean_environment
 
 
 def copy(source: str, target: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "notifier", "copy", "--from", source, "--to", target],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=clean_environment(),
-        timeout=120,
-    )
+    return run_notifier(["copy", "--from", source, "--to", target], environment=clean_environment())
 
 
 def read_rows(url: str) -> dict[str, list[tuple[object, ...]]]:

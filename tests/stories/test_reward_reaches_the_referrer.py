@@ -7,6 +7,7 @@ import pytest
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import ledger
 from support.running import RunningNotifier, running_notifier, texts
+from support.waiting import wait_until
 
 LIN = "ou_sandbox_lin"
 LIN_ACCOUNT = "7000000000000000001"
@@ -95,6 +96,7 @@ def test_events_in_the_wrong_order_never_announce_a_false_drop(notifier: Running
 
 def test_two_accounts_are_looked_up_once_while_the_answer_is_fresh(notifier: RunningNotifier) -> None:
     box = notifier.box
+    wait_until(lambda: "trigger=connected" in notifier.log, "the reconciliation after the connect has ended")
     box.change_balance(LIN_ACCOUNT, points=1)
     wait_for_cards(box, LIN, 1)
 

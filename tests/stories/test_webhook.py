@@ -202,6 +202,9 @@ def test_check_says_how_posts_are_checked(notifier: RunningNotifier) -> None:
 
 def test_the_process_does_without_the_sdk(notifier: RunningNotifier) -> None:
     """Only the SDK brings websockets, whose compiled part would be mapped into the process."""
+    notifier.stop()
+    notifier.program = ("-m", "notifier")  # a fork has the libraries of its parent
+    notifier.start()
     reward(notifier)
     maps = Path(f"/proc/{notifier.pid}/maps")
     if not maps.exists():

@@ -1,6 +1,6 @@
 """Sweep: a crash in every gap between two durable steps, again and again, under traffic; and what is wrong afterwards.
 
-A gap is one side of a COMMIT (crashing.py), or a call that is under way, before or after the other side carried it out
+A gap is one side of a COMMIT (crash_plan.py), or a call under way, before or after the other side carried it out
 (the stand-in's faults `hang` and `hang_after`). Events go on meanwhile: of many accounts, some twice, some copied, some
 in reverse, some while nobody listens; people press the button.
 """
@@ -26,12 +26,12 @@ from notifier.store.schema.tables import deliveries, inbox, leadership
 from support import payout_checks as money
 from support.card_amounts import CASH, POINTS, AmountSums, add_amount, sum_amounts_by_chat, without_zeros
 from support.cards import balance_card, find_button_ref
-from support.crash_server import CRASH_POINTS
+from support.crash_plan import CRASH_POINTS
 from support.forked_notifier import ForkedNotifier
 from support.waiting import wait_until
 
 Gap = tuple[str, str]
-"""A step of crashing.STEPS with before or after its COMMIT; or a call with before or after it was carried out."""
+"""A step of CRASH_POINTS with before or after its COMMIT; or a call with before or after it was carried out."""
 
 SEND = "POST /open-apis/im/v1/messages"
 RESOLVE_REFERRER = "GET /open-apis/hire/v1/referral_account/get_account_assets"

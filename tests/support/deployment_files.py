@@ -1,5 +1,7 @@
 """The files under deploy/, and what the program says of the settings in them."""
 
+import copy
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -28,6 +30,11 @@ def read(name: str) -> str:
 
 def read_yaml(text: str) -> list[Any]:
     """All documents of the text."""
+    return copy.deepcopy(_parse_yaml(text))
+
+
+@functools.cache
+def _parse_yaml(text: str) -> list[Any]:
     return list(YAML(typ="safe", pure=True).load_all(text))
 
 

@@ -1,61 +1,50 @@
-"""Forking: a notifier that starts in a fraction of a second and may be told where to die; see crash_server.py."""
+"""A notifier that kills itself at a chosen step; see crash_plan.py."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from notifier.sandbox.testing import FeishuBox
-from support import crash_server
-from support.running import START_SECONDS, STOP_SECONDS, RunningNotifier, clean_environment
+from support.processes import Process, shared_server
+from support.running import START_SECONDS, RunningNotifier
 
-CrashPlan = Mapping[str, Any]
-"""step, when and nth, as in crash_server.py."""
+CrashPoint = Mapping[str, Any]
+"""step, when and nth, as in crash_plan.py."""
 
 
 class ForkedNotifier(RunningNotifier):
-    """Like its parent, but each process is forked from one that has imported everything."""
+    """Like its parent, but each start is a fork and can have a crash."""
 
     def __init__(self, box: FeishuBox, folder: Path, **settings: Any) -> None:
         super().__init__(box, folder, **settings)
         self.hit_file = folder / "hit.json"
-        self._forked: int | None = None
-        self._has_ended = True
-        self._server = subprocess.Popen(
-            [sys.executable, crash_server.__file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=clean_environment(),
-            text=True,
-        )
+        self._crash: CrashPoint | None = None
 
     def start(
         self,
         *,
         connected: bool = True,
         environment: Mapping[str, str] | None = None,
-        crash: CrashPlan | None = None,
+        crash: CrashPoint | None = None,
     ) -> None:
         """crash: where it is to kill itself. Without one it returns when Feishu sees its connection."""
-        assert self._has_ended
-        assert environment is None, "a fork has the environment of its parent"
+        assert not self.has_started or self.ended
         self.box.wait_for(lambda: self.box.connections() == 0, "the last one is gone", timeout=START_SECONDS)
         self.hit_file.unlink(missing_ok=True)
-        request = {
-            "start": ["run", "--config", str(self.config)],
-            "log": str(self.log_file),
-            "crash": dict(crash) if crash else None,
-            "hit": str(self.hit_file),
-        }
-        self._forked, self._has_ended = self._ask(request)["pid"], False
-        if connected and not crash:
-            self.wait_until_connected()
-            assert not self.ended, self.log
+        self._crash = crash
+        super().start(connected=connected and not crash, environment=environment)
+
+    def _launch(self, environment: Mapping[str, str]) -> Process:
+        return shared_server().start(
+            ["run", "--config", str(self.config)],
+            stdout=self.log_file,
+            stderr=self.log_file,
+            environment=environment,
+            folder=Path.cwd(),
+            crash={**self._crash, "hit": str(self.hit_file)} if self._crash else None,
+        )
 
     def wait_until_connected(self) -> None:
         self.box.wait_for(
@@ -63,12 +52,6 @@ class ForkedNotifier(RunningNotifier):
             "the notifier is connected",
             timeout=START_SECONDS,
         )
-
-    @property
-    def ended(self) -> bool:
-        if not self._has_ended:
-            self._has_ended = self._ask({"poll": self._forked})["status"] is not None
-        return self._has_ended
 
     @property
     def gap(self) -> tuple[str, str] | None:
@@ -79,26 +62,8 @@ class ForkedNotifier(RunningNotifier):
         return hit["step"], hit["when"]
 
     def kill(self) -> None:
-        if not self.ended and self._forked is not None:
-            os.kill(self._forked, signal.SIGKILL)
-            self._ask({"wait": self._forked})
-            self._has_ended = True
-
-    def close(self) -> None:
-        self.kill()
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.close()
-        self._server.wait(STOP_SECONDS)
-        self._server.stdout.close()
-
-    def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._server.stdout.readline())
-        return answer
+        if self.has_started and not self.ended:
+            super().kill()
 
 
 @contextmanager
@@ -108,4 +73,4 @@ def forked_notifier(box: FeishuBox, folder: Path, **settings: Any) -> Iterator[F
     try:
         yield notifier
     finally:
-        notifier.close()
+        notifier.kill()

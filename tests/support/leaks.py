@@ -1,7 +1,12 @@
-"""Leaks: whether one of the stand-in's secrets stands where it must not. Names the place, never the secret."""
+"""Leaks: secrets of the stand-in where they must not be, and connections that outlive their event loop.
+
+Names the place, never the secret.
+"""
 
 import logging
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,3 +49,23 @@ class SecretLogHandler(logging.Handler):
         trace = logging.Formatter().formatException(apply_events.exc_info) if apply_events.exc_info else ""
         if SECRET_PATTERN.search(f"{apply_events.getMessage()} {vars(apply_events)} {trace}"):
             self.places.append(f"{apply_events.name} ({apply_events.filename}:{apply_events.lineno})")
+
+
+@contextmanager
+def connections_left_open() -> Iterator[list[str]]:
+    """Collects the connections that are open while their event loop is closed.
+
+    The garbage collector would report them at any later time, in another test.
+    """
+    found: list[str] = []
+    close = BaseSelectorEventLoop.close
+
+    def checked_close(loop: BaseSelectorEventLoop) -> None:
+        if not loop.is_closed():
+            transports = list(vars(loop)["_transports"].values())
+            found.extend(f"{each} of {each.get_protocol()}" for each in transports if each._sock is not None)
+        close(loop)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseSelectorEventLoop, "close", checked_close)
+        yield found

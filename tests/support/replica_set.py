@@ -106,7 +106,7 @@ class ReplicaSet:
 def _make_replica(box: FeishuBox, folder: Path, store_url: str, more: str, ahead: float) -> RunningNotifier:
     folder.mkdir()
     named = f"{more}\nreplica:\n  name: {folder.name}\n"
-    program = (str(SKEWED_NOTIFIER), str(ahead)) if ahead else ("-m", "notifier")
+    program = (str(SKEWED_NOTIFIER), str(ahead)) if ahead else None
     return RunningNotifier(box, folder, more=named, store_url=store_url, program=program, timeout_seconds=5)
 
 

@@ -16,6 +16,7 @@ from notifier.store.deliveries import delivery_admin
 from notifier.store.engine.database import Database
 from support.leaks import fail_on_secret, fail_on_secret_in_folder
 from support.ports import free_port
+from support.processes import Process, run_notifier, start_notifier
 from support.waiting import wait_until
 
 STOP_SECONDS = 10
@@ -58,8 +59,9 @@ def clean_environment() -> dict[str, str]:
 class RunningNotifier:
     """A notifier process with its own configuration file and database in `folder`.
 
-    more: YAML that is added to the configuration. timeout_seconds: of calls to Feishu. program: arguments of Python
-    before those of `notifier run`. webhook: events are sent to its webhook instead of its long connection.
+    more: YAML that is added to the configuration. timeout_seconds: of calls to Feishu. program: arguments of a new
+    Python process before those of `notifier run`; without them the start may be a fork.
+    webhook: events are sent to its webhook instead of its long connection.
     store_url: another database than SQLite in `folder`.
     The attributes `environment` and `arguments` are added to each start. `start` also restarts a killed process.
     """
@@ -71,7 +73,7 @@ class RunningNotifier:
         *,
         more: str = "",
         timeout_seconds: float = 5,
-        program: Sequence[str] = ("-m", "notifier"),
+        program: Sequence[str] | None = None,
         webhook: bool = False,
         store_url: str | None = None,
     ) -> None:
@@ -100,7 +102,7 @@ class RunningNotifier:
         """Port of `health.listen`, if `more` sets it."""
         self.environment: dict[str, str] = {}
         self.arguments: tuple[str, ...] = ()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def log(self) -> str:
@@ -113,13 +115,7 @@ class RunningNotifier:
         environment: variables in addition to the clean environment.
         """
         before = self.box.connections()
-        with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *self.program, "run", "--config", str(self.config), *self.arguments],
-                stdout=log,
-                stderr=log,
-                env=clean_environment() | self.environment | dict(environment or {}),
-            )
+        self._process = self._launch(clean_environment() | self.environment | dict(environment or {}))
         if connected:
             self.box.wait_for(
                 lambda: self._is_connected(before) or self.ended,
@@ -127,6 +123,15 @@ class RunningNotifier:
                 timeout=START_SECONDS,
             )
             assert not self.ended, self.log
+
+    def _launch(self, environment: Mapping[str, str]) -> Process:
+        words = ["run", "--config", str(self.config), *self.arguments]
+        if self.program is None:
+            return start_notifier(words, stdout=self.log_file, stderr=self.log_file, environment=environment)
+        with self.log_file.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, *self.program, *words], stdout=log, stderr=log, env=environment
+            )
 
     def _is_connected(self, before: int) -> bool:
         if self.webhook_url:
@@ -172,14 +177,7 @@ class RunningNotifier:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs another command with the same configuration, as an operator does."""
-        ran = subprocess.run(
-            [sys.executable, "-m", "notifier", *arguments, "--config", str(self.config)],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=clean_environment(),
-            timeout=60,
-        )
+        ran = run_notifier([*arguments, "--config", str(self.config)], environment=clean_environment())
         fail_on_secret(ran.stdout + ran.stderr, f"the output of {' '.join(arguments)}")
         return ran
 

@@ -174,6 +174,11 @@ class LongConnectionClient:
         if self._conn is not None:
             await self._conn.close()
 
+    def discard(self) -> None:
+        """Free the socket even if the close handshake did not end. Call this last, on this client's loop."""
+        if self._conn is not None:
+            self._conn.transport.abort()
+
     def abort(self) -> None:
         """Close the socket without a handshake. Also works from another thread, while this client's loop is blocked."""
         transport = getattr(self._conn, "transport", None)

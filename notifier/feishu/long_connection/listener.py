@@ -18,7 +18,7 @@ from urllib.request import getproxies
 
 from notifier.domain.event import Event
 from notifier.feishu.api import AppAccess
-from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, discover
+from notifier.feishu.long_connection.discovery import ConnectFailed, ConnectionRefused, Endpoint, discover
 from notifier.feishu.long_connection.sdk_parts import without_api_clients
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ STABLE_SECONDS = 60.0
 TICK_SECONDS = 1.0
 STALLED_SECONDS = 30.0
 """A loop without a tick for this long counts as blocked."""
+
+CLOSE_SECONDS = 2.0
+"""Limit for the close handshake when the listener stops."""
 
 SDK_IMPORT_SECONDS = 60.0
 """Allowance for the import of the SDK, which blocks the loop: 0.2 s, and much more on a busy machine."""
@@ -213,9 +216,10 @@ class _ListenerThread:
                 ConnectionStatus(state=ConnectionState.LOST, detail="the listener crashed; see the log")
             )
         finally:
-            for task in asyncio.all_tasks(loop):
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
                 task.cancel()
-            loop.run_until_complete(asyncio.sleep(0))
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             loop.close()
 
     async def _tick(self) -> None:
@@ -247,7 +251,7 @@ class _ListenerThread:
     async def _close_client(self, session: "asyncio.Future[_EndedConnection]") -> None:
         if self._client is not None:
             try:
-                await asyncio.wait_for(self._client.shut_down(), 2)
+                await asyncio.wait_for(self._client.shut_down(), CLOSE_SECONDS)
             except Exception as error:  # noqa: BLE001 - it ends either way
                 log.warning("connection.close_timed_out", extra={"reason": type(error).__name__})
         session.cancel()
@@ -278,17 +282,24 @@ class _ListenerThread:
             logged_unknown_types=self._logged_unknown_types,
         )
         try:
-            await client.connect_once(endpoint)
-        except ConnectionRefused:
-            raise
-        except Exception as error:  # any other error is temporary
-            raise ConnectFailed(
-                f"{type(error).__name__}: {_without_secrets(str(error))}{_proxy_hint()}"
-            ) from error
-        started = time.monotonic()
-        self._report(ConnectionStatus(state=ConnectionState.CONNECTED))
-        reason = await client.serve()
+            await _connect(client, endpoint)
+            started = time.monotonic()
+            self._report(ConnectionStatus(state=ConnectionState.CONNECTED))
+            reason = await client.serve()
+        finally:  # a stop can also cancel the close handshake
+            client.discard()
         return _lost_connection(_without_secrets(reason), duration_seconds=time.monotonic() - started)
+
+
+async def _connect(client: "LongConnectionClient", endpoint: Endpoint) -> None:
+    try:
+        await client.connect_once(endpoint)
+    except ConnectionRefused:
+        raise
+    except Exception as error:  # any other error is temporary
+        raise ConnectFailed(
+            f"{type(error).__name__}: {_without_secrets(str(error))}{_proxy_hint()}"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)

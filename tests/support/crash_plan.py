@@ -1,42 +1,20 @@
-"""Crashing: the notifier's own command line, forked from a process that has imported everything once, and killed by
-itself at a step that was chosen. Orders come on stdin, answers go to stdout, a line of JSON each:
+"""A crash between two durable steps: the program kills itself at a chosen step.
 
-    {"start": ["run", ...], "log": file, "crash": {"step", "when", "nth"} or null, "hit": file}  ->  {"pid"}
-    {"poll": pid}, {"wait": pid}  ->  {"status"}, null while it runs
-
-A step is a transaction that writes, told by what it writes. `when` says on which side of its COMMIT the process sends
-itself SIGKILL: "before", so that all of it is undone, or "after", so that it stays and nobody has heard of it. Which
-gap it was is put into `hit` first. Nothing of this is in the notifier: it is hung into SQLAlchemy from here.
-
-Forked while there is one thread and no running loop, so that a child is as good as a new process, without the seconds
-that the imports take.
+A step is a transaction that writes, named by what it writes. `when` is the side of its COMMIT on which the process
+sends itself SIGKILL: "before", so that all of it is undone, or "after", so that it stays and no other process knows.
+The program has no code for this: the plan is attached to SQLAlchemy.
 """
 
-import gc
-import importlib
 import json
 import os
 import re
 import signal
-import sys
 import threading
-import traceback
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine.default import DefaultDialect
-
-from notifier.cli.main import cli
-
-MODULES = (
-    "notifier.runtime.app",
-    "notifier.feishu.long_connection.client",
-    "notifier.store.schema.upgrade",
-    "sqlalchemy.dialects.sqlite",
-    "sqlalchemy.dialects.postgresql.psycopg",
-)
-"""All that a run imports while it starts."""
 
 CRASH_POINTS = {
     "start: worker registered": r"INSERT INTO workers",
@@ -101,50 +79,3 @@ class CrashPlan:
             return False
         self._left -= 1
         return self._left <= 0
-
-
-def _run_child(request: dict[str, Any]) -> None:
-    """The child: never returns."""
-    code = 1
-    try:
-        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        if request["crash"]:
-            CrashPlan(**request["crash"], hit=Path(request["hit"])).install()
-        cli(request["start"], prog_name="notifier")
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # noqa: BLE001 - whatever it is, it belongs into the log, and this process must end
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    if "wait" in request:
-        return {"status": os.waitpid(request["wait"], 0)[1]}
-    if "poll" in request:
-        pid, status = os.waitpid(request["poll"], os.WNOHANG)
-        return {"status": status if pid else None}
-    if threading.active_count() > 1:
-        raise RuntimeError("a process with several threads must not be forked")
-    pid = os.fork()
-    if not pid:
-        _run_child(request)
-    return {"pid": pid}
-
-
-def main() -> None:
-    for module in MODULES:
-        importlib.import_module(module)
-    gc.collect()
-    gc.freeze()
-    for line in sys.stdin:
-        print(json.dumps(_answer(json.loads(line))), flush=True)  # noqa: T201 - read by the parent
-
-
-if __name__ == "__main__":
-    main()
