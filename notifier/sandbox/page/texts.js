@@ -64,7 +64,7 @@ const TEXTS = {
   read_n: ["{n} 人已读", "read by {n}"],
   unread_yet: ["未读", "unread"],
   pinned: ["已置顶", "pinned"],
-  only_visible_to: ["仅 {name} 可见", "only {name} sees it"],
+  only_visible_to: ["仅{name}可见", "only {name} sees it"],
   personal_card: ["{name} 看到的卡片", "the card that {name} sees"],
   custom_bot: ["自定义机器人", "Custom bot"],
   quote_missing: ["被回复的消息不在最近的消息里", "The message it replies to is not among the newest ones"],
