@@ -14,6 +14,7 @@ GROWING = {
     *("accounts", "attempts", "balances", "buttons", "card_updates", "changes", "deliveries"),
     *("delivery_notices", "inbox", "notices", "recipients", "snapshots", "withdrawals", "payouts"),
     *("batches", "batch_items", "digest_runs", "audit", "panel_buttons"),
+    *("questions", "answers"),
 }
 """Tables with a row for each event, card, account or click."""
 
