@@ -43,10 +43,17 @@ PERSONAL_TEMPLATES = {
     CardVariant.FULL: "personal_digest.json.j2",
     CardVariant.COMPACT: "digest_compact.json.j2",
 }
+ANSWER_TEMPLATES = {CardVariant.FULL: "answer.json.j2", CardVariant.COMPACT: "answer_compact.json.j2"}
 OUR_TEMPLATES = tuple(
     dict.fromkeys(
         name
-        for kind in (BALANCE_TEMPLATES, WITHDRAWAL_TEMPLATES, DIGEST_TEMPLATES, PERSONAL_TEMPLATES)
+        for kind in (
+            BALANCE_TEMPLATES,
+            WITHDRAWAL_TEMPLATES,
+            DIGEST_TEMPLATES,
+            PERSONAL_TEMPLATES,
+            ANSWER_TEMPLATES,
+        )
         for name in kind.values()
     )
 )

@@ -16,6 +16,7 @@ from notifier.config.digests import GROUP_NAME, CalendarConfig, DigestConfig
 from notifier.config.fields import Section, SettingFault
 from notifier.config.monitoring import HealthConfig, LogConfig, TracingConfig
 from notifier.config.sections import (
+    AnswerConfig,
     CardConfig,
     FeishuConfig,
     GroupConfig,
@@ -67,6 +68,8 @@ class Config(Section):
     """Who is notified of which change; the first that matches decides."""
     withdrawals: WithdrawalConfig = WithdrawalConfig()
     """The withdraw button."""
+    answers: AnswerConfig = AnswerConfig()
+    """Answers to messages to the bot."""
     payouts: PayoutConfig = PayoutConfig()
     """The company's payroll system."""
     digests: tuple[DigestConfig, ...] = ()

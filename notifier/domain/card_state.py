@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from notifier.domain.account import Ownership
+from notifier.domain.answers.answer import Answer
 from notifier.domain.delivery import CardVariant, Delivery
 from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import DigestPanel
@@ -63,6 +64,8 @@ class PostedCard:
     """The digest that the card shows; None: it shows notices."""
     panel: DigestPanel | None = None
     """The withdrawal panel of the digest; None: it has none."""
+    answer: Answer | None = None
+    """The answer that the message shows; None: it shows notices or a digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +88,5 @@ class ClaimedDelivery:
     """The digest that the card shows; None: it shows notices."""
     panel: DigestPanel | None = None
     """The withdrawal panel of the digest; None: it has none."""
+    answer: Answer | None = None
+    """The answer that the message shows; None: it shows notices or a digest."""

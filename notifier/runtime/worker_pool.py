@@ -19,6 +19,7 @@ class WorkerName(StrEnum):
     DELIVER = "deliver"
     RESOLVE_RECIPIENTS = "resolve recipients"
     APPLY_EVENTS = "apply events"
+    ANSWER_QUESTIONS = "answer questions"
     WITHDRAW = "withdraw"
     BATCH = "batch"
     UPDATE_CARDS = "update cards"

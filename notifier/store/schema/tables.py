@@ -16,6 +16,7 @@ from sqlalchemy import (
     text,
 )
 
+from notifier.store.schema.answer_tables import answers, questions
 from notifier.store.schema.digest_tables import (
     Id,
     batch_items,
@@ -29,6 +30,7 @@ from notifier.store.schema.digest_tables import (
 
 __all__ = [
     "accounts",
+    "answers",
     "attempts",
     "audit",
     "balances",
@@ -50,6 +52,7 @@ __all__ = [
     "notices",
     "panel_buttons",
     "payouts",
+    "questions",
     "rate_limits",
     "recipients",
     "reconciliation_runs",
@@ -152,6 +155,7 @@ Index(
     postgresql_where=_HAS_WAITING,
 )
 Index("ix_accounts_modified", accounts.c.modified_at, accounts.c.id)
+Index("ix_accounts_referrer", accounts.c.referrer_open_id)
 _IS_CONFIRMED = text("confirmed_at IS NOT NULL")
 Index(
     "ix_accounts_confirmed",
@@ -297,6 +301,8 @@ deliveries = Table(
     # Delivery whose card this one replaces as a correction. NULL: no correction. No foreign key, because retention
     # may delete that delivery first.
     Column("corrects", Id),
+    # Answer to a question that the delivery sends. NULL: the delivery answers none.
+    Column("answer_id", Id, ForeignKey("answers.id")),
 )
 _IS_OPEN = text("state IN ('waiting', 'ready', 'sending')")
 _IS_READY, _IS_SENDING = text("state = 'ready'"), text("state = 'sending'")
@@ -350,6 +356,8 @@ Index(
     sqlite_where=_IS_CORRECTION,
     postgresql_where=_IS_CORRECTION,
 )
+_HAS_ANSWER = text("answer_id IS NOT NULL")
+Index("ix_deliveries_answer", deliveries.c.answer_id, sqlite_where=_HAS_ANSWER, postgresql_where=_HAS_ANSWER)
 _HAS_FILE = text("file_id IS NOT NULL")
 Index("ix_deliveries_file", deliveries.c.file_id, sqlite_where=_HAS_FILE, postgresql_where=_HAS_FILE)
 Index(
