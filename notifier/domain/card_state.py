@@ -10,6 +10,8 @@ from notifier.domain.event import AccountKey
 from notifier.domain.money import Amounts
 from notifier.domain.notice import Notice
 from notifier.domain.payout import Payout
+from notifier.domain.preferences.choices import CardLanguage
+from notifier.domain.preferences.settings_card import SettingsState
 from notifier.domain.withdrawal import Withdrawal
 
 
@@ -63,6 +65,10 @@ class PostedCard:
     """The digest that the card shows; None: it shows notices."""
     panel: DigestPanel | None = None
     """The withdrawal panel of the digest; None: it has none."""
+    language: CardLanguage = CardLanguage.FEISHU
+    """The language that its reader chose."""
+    settings: SettingsState | None = None
+    """What the settings card shows; None: it is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +91,7 @@ class ClaimedDelivery:
     """The digest that the card shows; None: it shows notices."""
     panel: DigestPanel | None = None
     """The withdrawal panel of the digest; None: it has none."""
+    language: CardLanguage = CardLanguage.FEISHU
+    """The language that its reader chose."""
+    settings: SettingsState | None = None
+    """What the settings card shows; None: it is none."""

@@ -46,6 +46,7 @@ ACTIONS = {
     "manual": "人工操作",
     "account": "账户",
     "operators": "授权人员",
+    "settings": "通知设置",
     "test": "测试卡片",
 }
 _ACTORS = {"feishu": "飞书", "notifier": "服务", "payroll": "薪酬系统", "command line": "命令行"}

@@ -18,6 +18,7 @@ from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.feishu.wire import encode_balance_reading, read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
+from notifier.flow.deliveries.release_held import HeldReleaser, ReleaseDeps
 from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
 from notifier.flow.deliveries.update_cards import CardUpdater, UpdateDeps
 from notifier.flow.digests.send_due import DigestSender
@@ -35,6 +36,7 @@ from notifier.runtime.factories import (
     late_after_ms,
     make_address_book,
     make_digest_deps,
+    make_hold_rules,
     make_notice_writer,
     make_prune_deps,
     make_reconcile_deps,
@@ -155,6 +157,7 @@ def assign_calling_workers(shared: Shared, gateway: PayoutGateway | None) -> tup
     card_updater = build_card_updater(shared)
     payout_submitter = build_payout_submitter(shared, gateway)
     workers.assign(WorkerName.DELIVER, deliverer.run_once)
+    workers.assign(WorkerName.RELEASE_HELD, build_held_releaser(shared).run_once)
     workers.assign(WorkerName.RESOLVE_RECIPIENTS, resolver.run_once)
     workers.assign(WorkerName.WITHDRAW, withdrawer.run_once)
     workers.assign(WorkerName.UPDATE_CARDS, card_updater.run_once)
@@ -186,8 +189,19 @@ def build_deliverer(shared: Shared) -> Deliverer:
         retry_policy=RetryPolicy(give_up_after_ms=round(config.sending.give_up_after_hours * HOUR_MS)),
         clock=shared.clock,
         worker_id=shared.worker_id,
+        hold_rules=make_hold_rules(config),
     )
     return Deliverer(shared.database, deps, wake=shared.workers.waker(WorkerName.DELIVER))
+
+
+def build_held_releaser(shared: Shared) -> HeldReleaser:
+    """Builds the component that releases deliveries which their recipients wanted later."""
+    deps = ReleaseDeps(
+        clock=shared.clock,
+        wake=shared.workers.waker(WorkerName.DELIVER),
+        rules=make_hold_rules(shared.config),
+    )
+    return HeldReleaser(shared.database, deps)
 
 
 def build_recipient_resolver(shared: Shared) -> RecipientResolver:
@@ -273,7 +287,7 @@ def build_batcher(shared: Shared) -> Batcher:
 
 def build_click_handler(shared: Shared, wakeups: Wakeups) -> ClickHandler:
     """Builds the component that decides what a click on a card does."""
-    continued_by = (WorkerName.BATCH, WorkerName.WITHDRAW, WorkerName.DELIVER)
+    continued_by = (WorkerName.BATCH, WorkerName.WITHDRAW, WorkerName.RELEASE_HELD, WorkerName.DELIVER)
     deps = ClickDeps(
         read=read_click,
         withdraw_offer=make_withdraw_offer(shared.config),

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from notifier import metrics
 from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, Millis
+from notifier.domain.account import Ownership
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
@@ -25,6 +26,7 @@ from notifier.domain.delivery import (
     after_failure,
     limiter_block_ms,
 )
+from notifier.domain.preferences.holding import HoldRules
 from notifier.domain.rate_limit import SendingLimits
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
 from notifier.domain.withdrawal import WithdrawOffer
@@ -75,6 +77,8 @@ class DeliverDeps:
     """The id of this process, which claims the deliveries."""
     withdraw_offer: WithdrawOffer = field(default_factory=WithdrawOffer)
     """Which cards get a withdraw button."""
+    hold_rules: HoldRules = field(default_factory=HoldRules)
+    """The settings of holds: quiet hours and chosen digests."""
 
 
 class Deliverer(CallWorker[ClaimedDelivery]):
@@ -115,6 +119,7 @@ class Deliverer(CallWorker[ClaimedDelivery]):
             now=now,
             slots=free,
             sending_limits=self._deps.sending_limits,
+            hold_rules=self._deps.hold_rules,
         )
         claimed = self._with_card_states(connection, claim, now)
         return ClaimedJobs(jobs=self._freeze(connection, claimed, now), next_claim_at=claim.next_claim_at)
@@ -132,7 +137,10 @@ class Deliverer(CallWorker[ClaimedDelivery]):
         new_cards = [
             card_states.NewCard(delivery_id=d.id, account_ref=d.account_ref, audience=audience)
             for d in fresh
-            if d.account_ref is not None and d.order_id is None and (audience := audiences[d.id]) is not None
+            if d.account_ref is not None
+            and d.order_id is None
+            and (audience := audiences[d.id]) is not None
+            and not _is_for_former_referrer(d, claim.accounts[d.account_ref].ownership)
         ]
         offers = card_states.create_card_states(
             connection, new_cards, claim.accounts, withdraw_offer=self._deps.withdraw_offer, now=now
@@ -325,6 +333,13 @@ class Deliverer(CallWorker[ClaimedDelivery]):
         return fallback is not None and fallback.id != delivery.receive_id
 
 
+def _is_for_former_referrer(delivery: Delivery, ownership: Ownership | None) -> bool:
+    """Whether the account has another referrer by now, which happens to a card that was held. It gets no button."""
+    referrer = ownership.referrer if ownership is not None else None
+    is_personal = delivery.receive_id_type == "open_id"
+    return is_personal and referrer is not None and referrer.open_id != delivery.receive_id
+
+
 def _unseen(error: CallError) -> CallError:
     """No person sees an upload, so an upload with an unknown outcome may be repeated."""
     if isinstance(error, OutcomeUnknown):
@@ -342,7 +357,9 @@ def _count_sent(delivery: Delivery, now: Millis) -> None:
     metrics.DELIVERY_OUTCOMES.labels("sent").inc()
     if delivery.variant is not CardVariant.FULL:
         metrics.CARDS_DEGRADED.labels(delivery.variant).inc()
-    if delivery.event_at is not None:
+    if (
+        delivery.event_at is not None and delivery.hold_reason is None
+    ):  # the recipient wanted a held one later
         metrics.EVENT_TO_CARD_SECONDS.observe(max(now - delivery.event_at, 0) / 1000)
 
 

@@ -15,6 +15,7 @@ from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import DigestPanel
 from notifier.domain.money import Amounts
 from notifier.domain.notice import Notice
+from notifier.domain.preferences.choices import CardLanguage
 from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState, WithdrawOffer, withdrawable
 from notifier.store import accounts, ledger, notices, payouts, withdrawal_history, withdrawals
@@ -23,7 +24,7 @@ from notifier.store.cards import buttons, digest_panels, superseding
 from notifier.store.cards.buttons import PressedButton
 from notifier.store.digests import digest_runs
 from notifier.store.schema.tables import buttons as buttons_table
-from notifier.store.schema.tables import deliveries
+from notifier.store.schema.tables import deliveries, preferences
 from notifier.store.withdrawal_history import WithdrawalHistory
 
 _SqlRow = sa.Row[*tuple[Any, ...]]
@@ -142,10 +143,15 @@ def to_posted_card(
         notices=card_notices,
         card_state=card_state,
         is_correction=pressed.is_correction,
+        language=pressed.language,
     )
 
 
-_LOAD_DELIVERIES = sa.select(deliveries).where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+_LOAD_DELIVERIES = (
+    sa.select(deliveries, preferences.c.language)
+    .outerjoin(preferences, preferences.c.open_id == deliveries.c.receive_id)
+    .where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+)
 
 
 def load_posted_cards(
@@ -196,6 +202,7 @@ def load_posted_cards(
             has_other_referrer=row.order_id is None
             and row.receive_id_type == "open_id"
             and _has_other_referrer(row.receive_id, account.ownership),
+            language=CardLanguage(row.language or CardLanguage.FEISHU),
         )
     return found
 
