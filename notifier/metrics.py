@@ -41,7 +41,7 @@ ProcessCollector(registry=REGISTRY)
 UNKNOWN: Final = float("nan")
 """Value of a gauge that is not known now, for example because the database does not answer."""
 
-KINDS: Final = ("balance", "click", "other")
+KINDS: Final = ("balance", "click", "question", "other")
 """Kinds of events."""
 DENIALS: Final = (
     *("nobody", "unknown_button", "foreign", "unconfirmed", "other_message", "expired", "referrer_unknown"),
@@ -111,6 +111,15 @@ CLICKS: Final = _counter(
         "test",
         *DENIALS,
     ),
+)
+QUESTIONS: Final = _counter(
+    "questions_total", "Questions to the bot, by command and by what was decided.", "command", "treatment"
+)
+ANSWERS: Final = _counter(
+    "answers_total",
+    "Questions that were answered, by command.",
+    "command",
+    values=("balance", "withdraw", "history", "settings", "help", "unknown"),
 )
 WEBHOOK_REJECTED: Final = _counter("webhook_rejected_total", "Webhook requests that were rejected.", "reason")
 

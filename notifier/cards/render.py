@@ -9,12 +9,14 @@ from datetime import tzinfo
 from typing import Any, Protocol
 
 from notifier import metrics
+from notifier.cards.answers.answer_text import answer_card, answer_text, plain_answer
 from notifier.cards.balance_text import account_id, balance_change_card
 from notifier.cards.correction import CORRECTION, mark_correction
 from notifier.cards.digest_text import digest_card
 from notifier.cards.preferences.language import keep_language
 from notifier.cards.preferences.settings_text import settings_card
 from notifier.cards.templates import (
+    ANSWER_TEMPLATES,
     BALANCE_TEMPLATES,
     DIGEST_TEMPLATES,
     PERSONAL_TEMPLATES,
@@ -27,6 +29,8 @@ from notifier.cards.templating.texts import language_in_use, side_by_side, text
 from notifier.cards.withdrawal_text import not_yours_any_more, panel, withdrawal_card
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
+from notifier.domain.answers.answer import Answer
+from notifier.domain.answers.answer_card import AnswerCard
 from notifier.domain.card import BalanceChangeCard, Bilingual, WithdrawalCard, WithdrawalPanel
 from notifier.domain.card_state import CardState, ClaimedDelivery, PostedCard
 from notifier.domain.delivery import CardVariant, Content
@@ -58,7 +62,7 @@ class Problem(Protocol):
 Check = Callable[[object, str], Sequence[Problem]]
 """Checks a card, given parsed and as compact JSON, against the known rules of Feishu. Empty: Feishu accepts it."""
 
-Card = BalanceChangeCard | WithdrawalCard | DigestCard | SettingsCard
+Card = BalanceChangeCard | WithdrawalCard | DigestCard | AnswerCard | SettingsCard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +81,7 @@ class Renderer:
     """Renders cards and plain texts.
 
     zone: for times that Feishu cannot show in the reader's own time zone. per_minute: withdrawals per minute, to
-    estimate the time of a batch. own_lines: the operator's own texts.
+    estimate the time of a batch. own_lines: the operator's own texts. has_settings: whether people may set preferences.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Renderer:
         withdraw_offer: WithdrawOffer | None = None,
         per_minute: int = 90,
         own_lines: OwnLines | None = None,
+        has_settings: bool = False,
     ) -> None:
         self._templates = templates
         self._per_minute = per_minute
@@ -98,6 +103,7 @@ class Renderer:
         self._zone = zone
         self._clock = clock
         self._own_lines = own_lines or OwnLines()
+        self._has_settings = has_settings
 
     def using_texts(self) -> AbstractContextManager[None]:
         """Make toasts in the block with the company's texts."""
@@ -113,6 +119,9 @@ class Renderer:
 
     def _content(self, claimed: ClaimedDelivery) -> Content:
         delivery = claimed.delivery
+        if claimed.answer is not None and claimed.answer.kind.is_text:
+            body = serialise({"text": answer_text(claimed.answer)})
+            return Content(variant=CardVariant.TEXT, msg_type="text", body=body)
         card = self._shown(claimed, target=delivery.target, reroute=delivery.reroute_reason)
         is_correction = delivery.corrects is not None
         rendered, variant, fault = self._render_variant(
@@ -141,6 +150,8 @@ class Renderer:
     def _shown(self, source: ClaimedDelivery | PostedCard, *, target: str, reroute: str | None) -> Card:
         if source.settings is not None:
             return settings_card(source.settings, now=to_millis(self._clock.now()))
+        if source.answer is not None:
+            return self.answer(source.answer, card_state=source.card_state)
         if source.digest is None:
             return self._card(
                 source.notices,
@@ -213,6 +224,17 @@ class Renderer:
             payday=self._own_lines.payday,
             payroll_contact=self._own_lines.payroll_contact,
         )
+
+    def answer(self, answer: Answer, *, card_state: CardState | None = None) -> AnswerCard:
+        """Return what the card of an answer shows. card_state: its withdrawal part now; None: it has none."""
+        with self._templates.using_texts():
+            card = answer_card(
+                answer,
+                withdrawal=self._panel(card_state),
+                zone=self._zone,
+                has_settings=self._has_settings,
+            )
+        return replace(card, contact=self._own_lines.contact, payday=self._own_lines.payday)
 
     def digest(
         self,
@@ -305,6 +327,8 @@ def serialise(document: object) -> str:
 def _templates_for(card: Card) -> dict[CardVariant, str]:
     if isinstance(card, SettingsCard):
         return SETTINGS_TEMPLATES
+    if isinstance(card, AnswerCard):
+        return ANSWER_TEMPLATES
     if isinstance(card, DigestCard):
         return PERSONAL_TEMPLATES if card.account_id else DIGEST_TEMPLATES
     return WITHDRAWAL_TEMPLATES if isinstance(card, WithdrawalCard) else BALANCE_TEMPLATES
@@ -323,6 +347,10 @@ def plain_text(card: Card) -> str:
         rows += _withdrawal_rows(card.withdrawal)
     elif isinstance(card, DigestCard):
         rows = _digest_rows(card)
+    elif isinstance(card, AnswerCard):
+        rows = plain_answer(card)
+        rows += _withdrawal_rows(card.withdrawal) if card.withdrawal is not None else []
+        return "\n".join(rows).replace("<", "＜").replace(">", "＞")
     else:
         rows = [
             _both("plain.balance"),

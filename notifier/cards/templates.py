@@ -49,6 +49,7 @@ SETTINGS_TEMPLATES = {
     CardVariant.FULL: "settings.json.j2",
     CardVariant.COMPACT: "settings.json.j2",
 }
+ANSWER_TEMPLATES = {CardVariant.FULL: "answer.json.j2", CardVariant.COMPACT: "answer_compact.json.j2"}
 OUR_TEMPLATES = tuple(
     dict.fromkeys(
         name
@@ -58,6 +59,7 @@ OUR_TEMPLATES = tuple(
             DIGEST_TEMPLATES,
             PERSONAL_TEMPLATES,
             SETTINGS_TEMPLATES,
+            ANSWER_TEMPLATES,
         )
         for name in kind.values()
     )

@@ -7,6 +7,7 @@ they show, so a card that shows something else is not sent.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from notifier.domain.answers.answer_card import AnswerCard
 from notifier.domain.card import BalanceChangeCard, WithdrawalCard
 from notifier.domain.digest_card import DigestCard
 
@@ -47,7 +48,7 @@ def has_withdraw_ref(rendered: object, card: object) -> bool:
 def _list_amounts(card: object) -> dict[str, list[str]]:
     """The texts that the confirmation of each reference must have."""
     found: dict[str, list[str]] = {}
-    if isinstance(card, BalanceChangeCard | WithdrawalCard | DigestCard):
+    if isinstance(card, BalanceChangeCard | WithdrawalCard | DigestCard | AnswerCard):
         panel = card.withdrawal
         if panel is not None and panel.ref:
             found[panel.ref] = [each.text for each in panel.amounts]

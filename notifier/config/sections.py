@@ -371,6 +371,12 @@ class SendingConfig(Section):
     """A delivery becomes dead after this time without success, in hours."""
 
 
+class AnswerConfig(Section):
+    """Answers to messages that people send to the bot."""
+
+    enabled: bool = True
+
+
 class ReplicaConfig(Section):
     """The process among several on one database."""
 

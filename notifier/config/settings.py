@@ -17,6 +17,7 @@ from notifier.config.fields import Section, SettingFault
 from notifier.config.monitoring import HealthConfig, LogConfig, TracingConfig
 from notifier.config.preferences import PreferenceConfig
 from notifier.config.sections import (
+    AnswerConfig,
     CardConfig,
     FeishuConfig,
     GroupConfig,
@@ -70,6 +71,8 @@ class Config(Section):
     """What people choose on the settings card."""
     withdrawals: WithdrawalConfig = WithdrawalConfig()
     """The withdraw button."""
+    answers: AnswerConfig = AnswerConfig()
+    """Answers to messages to the bot."""
     payouts: PayoutConfig = PayoutConfig()
     """The company's payroll system."""
     digests: tuple[DigestConfig, ...] = ()

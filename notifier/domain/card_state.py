@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from notifier.domain.account import Ownership
+from notifier.domain.answers.answer import Answer
 from notifier.domain.delivery import CardVariant, Delivery
 from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import DigestPanel
@@ -69,6 +70,8 @@ class PostedCard:
     """The language that its reader chose."""
     settings: SettingsState | None = None
     """What the settings card shows; None: it is none."""
+    answer: Answer | None = None
+    """The answer that the message shows; None: it shows notices or a digest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,3 +98,5 @@ class ClaimedDelivery:
     """The language that its reader chose."""
     settings: SettingsState | None = None
     """What the settings card shows; None: it is none."""
+    answer: Answer | None = None
+    """The answer that the message shows; None: it shows notices or a digest."""

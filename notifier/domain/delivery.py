@@ -4,7 +4,8 @@ waiting -> ready -> sending -> sent
              ^         |-> ready       (not sent: retried later with the same key, or now in a lower variant)
              |         |-> unknown     (may have been sent, and a retry with the key cannot clarify it)
           operator     |-> rerouted    (the recipient cannot be reached: a new delivery replaces this one)
-             |         '-> dead        (not sent, and a retry cannot help)
+             |         |-> dead        (not sent, and a retry cannot help)
+             |         '-> dropped     (the same, or the outcome is unknown, for an answer to a question)
              |-- unknown, dead --> dropped (operator)
              |-> unknown        (it waited until Feishu no longer remembered its key)
              '-> held -> ready  (the recipient wants it later: quiet hours, or a daily or weekly digest)
@@ -142,6 +143,8 @@ class Delivery:
     """Row id of the delivery whose card it replaces, which its card says; None: it is no correction."""
     hold_reason: str | None = None
     """HoldReason of its newest hold; None: it was never held."""
+    answer_id: int | None = None
+    """Row id of the answer to a question that it sends; None: it answers none."""
 
     @property
     def uuid(self) -> str:
@@ -193,13 +196,17 @@ def after_failure(
 ) -> DeliveryOutcome:
     """Return what happens to a delivery whose call failed.
 
+    An answer to a question is for one person only, so it never goes to the fallback group. It is dropped instead: no
+    operator has to act, because the person can ask again.
+
     started_at: start of this call, Unix milliseconds. now: Unix milliseconds. jitter: random number from 0 to 1.
     fallback_exists: whether the notice can go to the fallback group instead.
     """
     unknown_since = delivery.unknown_since
     if isinstance(error, OutcomeUnknown) and unknown_since is None:
         unknown_since = started_at
-    given_up = DeliveryState.DEAD if unknown_since is None else DeliveryState.UNKNOWN
+    lost = DeliveryState.UNKNOWN if delivery.answer_id is None else DeliveryState.DROPPED
+    given_up = DeliveryState.DEAD if unknown_since is None and lost is not DeliveryState.DROPPED else lost
 
     def outcome(
         state: DeliveryState, *, variant: CardVariant = delivery.variant, due_at: Millis = 0
@@ -224,12 +231,13 @@ def after_failure(
                 else outcome(DeliveryState.DEAD)
             )
         case RecipientUnreachable():
-            reroutable = fallback_exists and delivery.reroute_reason is None and unknown_since is None
+            is_original = delivery.reroute_reason is None and delivery.answer_id is None
+            reroutable = fallback_exists and is_original and unknown_since is None
             return outcome(DeliveryState.REROUTED if reroutable else given_up)
         case TemporaryFailure() | OutcomeUnknown() | NotAuthorised() | AppSuspended():
             due_at = now + _pause_after(error, attempts=delivery.attempts, jitter=jitter)
             if unknown_since is not None and due_at - unknown_since >= UUID_WINDOW_MS:
-                return outcome(DeliveryState.UNKNOWN)
+                return outcome(lost)
             if due_at - (delivery.first_tried_at or started_at) >= retry_policy.give_up_after_ms:
                 return outcome(given_up)
             return outcome(DeliveryState.READY, due_at=due_at)

@@ -1,8 +1,8 @@
 """Messages: send, update, and upload files.
 
-Source: im/v1/messages create and patch and im/v1/files create pages, read 2026-05. Limits: 1000 calls a minute and 50
-a second; 5 a second per chat for sends, and per message for updates. Feishu remembers a uuid (at most 50 characters)
-for one hour. A card can be updated for 14 days. A file has 1 byte to 30 MB; only the app that uploaded it can send it.
+Source: im/v1/messages create, reply and patch and im/v1/files create pages, read 2026-05. Limits: 1000 calls a minute
+and 50 a second; 5 a second per chat for sends, and per message for updates. Feishu remembers a uuid (at most 50
+characters) for one hour. A card can be updated for 14 days. A file has 1 byte to 30 MB; only the app that uploaded it can send it.
 """
 
 from urllib.parse import quote
@@ -25,25 +25,33 @@ class FeishuMessageSender:
         self._api = api
 
     async def send(
-        self, content: Content, *, id_type: str, receive_id: str, uuid: str, not_after: Millis | None = None
+        self,
+        content: Content,
+        *,
+        id_type: str,
+        receive_id: str,
+        uuid: str,
+        reply_to: str = "",
+        not_after: Millis | None = None,
     ) -> SentMessage:
         """Send a message; Feishu creates at most one per uuid within an hour.
 
-        id_type: open_id or chat_id. receive_id: the person or chat. uuid: idempotency key. not_after: the request is
-        not sent later, Unix milliseconds. Raises CallError.
+        id_type: open_id or chat_id. receive_id: the person or chat. uuid: idempotency key. reply_to: the message that
+        it replies to, whose chat then gets it; "": none. not_after: the request is not sent later, Unix milliseconds.
+        Raises CallError.
         """
-        response = await self._api.call(
-            "POST",
-            MESSAGES_PATH,
-            query={"receive_id_type": id_type},
-            body={
-                "receive_id": receive_id,
-                "msg_type": content.msg_type,
-                "content": content.body,
-                "uuid": uuid,
-            },
-            not_after=not_after,
-        )
+        body = {"msg_type": content.msg_type, "content": content.body, "uuid": uuid}
+        if reply_to:
+            path = f"{MESSAGES_PATH}/{quote(reply_to, safe='')}/reply"
+            response = await self._api.call("POST", path, body=body, not_after=not_after)
+        else:
+            response = await self._api.call(
+                "POST",
+                MESSAGES_PATH,
+                query={"receive_id_type": id_type},
+                body={"receive_id": receive_id, **body},
+                not_after=not_after,
+            )
         message_id = response.data.get("message_id")
         if not isinstance(message_id, str) or not message_id:
             raise OutcomeUnknown("the response to a send names no message", log_id=response.log_id)

@@ -13,10 +13,18 @@ class MessageSender(Protocol):
     """Sends and updates messages in Feishu."""
 
     async def send(
-        self, content: Content, *, id_type: str, receive_id: str, uuid: str, not_after: Millis | None = None
+        self,
+        content: Content,
+        *,
+        id_type: str,
+        receive_id: str,
+        uuid: str,
+        reply_to: str = "",
+        not_after: Millis | None = None,
     ) -> SentMessage:
-        """Sends at most one message per uuid within an hour. not_after: the request is not sent later, Unix
-        milliseconds; None: no limit. Raises CallError.
+        """Sends at most one message per uuid within an hour. reply_to: the message that it replies to, in the chat of
+        that message; "": none. not_after: the request is not sent later, Unix milliseconds; None: no limit. Raises
+        CallError.
         """
 
     async def upload(self, name: str, content: bytes) -> str:

@@ -14,9 +14,12 @@ from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import AddressBook
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.messages import FeishuMessageSender
+from notifier.feishu.question_wire import read_question
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.feishu.wire import encode_balance_reading, read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
+from notifier.flow.answers.answer_questions import AnswerDeps, MakeSettings, QuestionAnswerer, list_commands
+from notifier.flow.answers.ask import AskDeps
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.flow.deliveries.release_held import HeldReleaser, ReleaseDeps
 from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
@@ -54,6 +57,8 @@ from notifier.store.engine.database import Database
 SENDERS = (WorkerName.UPDATE_CARDS, WorkerName.RESOLVE_RECIPIENTS, WorkerName.DELIVER)
 """The workers that continue when cards change or new notices exist."""
 
+MAKE_SETTINGS: MakeSettings | None = None
+"""Makes the card of the settings of a person. None: the command `settings` is not offered."""
 MAX_CARD_UPDATES_PER_SECOND = 15
 CARD_UPDATE_BURST = 5
 
@@ -156,13 +161,15 @@ def assign_calling_workers(shared: Shared, gateway: PayoutGateway | None) -> tup
     withdrawer = build_withdrawer(shared)
     card_updater = build_card_updater(shared)
     payout_submitter = build_payout_submitter(shared, gateway)
+    answerer = build_question_answerer(shared)
     workers.assign(WorkerName.DELIVER, deliverer.run_once)
     workers.assign(WorkerName.RELEASE_HELD, build_held_releaser(shared).run_once)
     workers.assign(WorkerName.RESOLVE_RECIPIENTS, resolver.run_once)
     workers.assign(WorkerName.WITHDRAW, withdrawer.run_once)
     workers.assign(WorkerName.UPDATE_CARDS, card_updater.run_once)
     workers.assign(WorkerName.SUBMIT_PAYOUTS, payout_submitter.run_once)
-    return deliverer, resolver, withdrawer, card_updater, payout_submitter
+    workers.assign(WorkerName.ANSWER_QUESTIONS, answerer.run_once)
+    return deliverer, resolver, withdrawer, card_updater, payout_submitter, answerer
 
 
 def _declare_limits(config: Config) -> None:
@@ -223,9 +230,35 @@ def build_event_applier(shared: Shared, is_burst: Callable[[], bool]) -> EventAp
         routes=make_routes(shared.config),
         notices=shared.notices,
         clock=shared.clock,
+        ask=_make_ask_deps(shared.config),
     )
-    wake = shared.workers.waker(WorkerName.RESOLVE_RECIPIENTS, WorkerName.DELIVER)
+    wake = shared.workers.waker(
+        WorkerName.RESOLVE_RECIPIENTS, WorkerName.DELIVER, WorkerName.ANSWER_QUESTIONS
+    )
     return EventApplier(shared.database, deps, is_burst=is_burst, wake=wake)
+
+
+def _make_ask_deps(config: Config) -> AskDeps | None:
+    if not config.answers.enabled:
+        return None
+    return AskDeps(read=read_question, commands=list_commands(MAKE_SETTINGS))
+
+
+def build_question_answerer(shared: Shared) -> QuestionAnswerer:
+    """Builds the component that answers questions to the bot."""
+    config = shared.config
+    deps = AnswerDeps(
+        referral_accounts=shared.referral_accounts,
+        limit=RateLimit(per_second=config.referrers.lookups_per_second),
+        withdraw_offer=make_withdraw_offer(config),
+        address_book=shared.address_book,
+        max_age_ms=round(config.referrers.max_age_hours * HOUR_MS),
+        encode_reading=encode_balance_reading,
+        clock=shared.clock,
+        wake=shared.workers.waker(WorkerName.APPLY_EVENTS, WorkerName.DELIVER),
+        make_settings=MAKE_SETTINGS,
+    )
+    return QuestionAnswerer(shared.database, deps, wake=shared.workers.waker(WorkerName.ANSWER_QUESTIONS))
 
 
 def build_card_updater(shared: Shared) -> CardUpdater:

@@ -13,6 +13,7 @@ from notifier.clock import Clock
 from notifier.config.fields import listen_address
 from notifier.config.sections import Transport
 from notifier.config.settings import Config
+from notifier.domain.answers.question import QUESTIONS
 from notifier.domain.event import BALANCE_CHANGED, CARD_CLICKED, Event
 from notifier.domain.payout import PayoutReport, PayoutReportOutcome
 from notifier.feishu.long_connection.listener import ConnectionState, ConnectionStatus, Listener
@@ -33,6 +34,9 @@ class EventStore(Protocol):
         """Returns a future that resolves after the commit, and fails if the event could not be stored."""
 
 
+_KINDS = {BALANCE_CHANGED: "balance", **dict.fromkeys(QUESTIONS, "question")}
+
+
 class EventRouter:
     """Passes each event from Feishu to the component that stores it.
 
@@ -46,7 +50,7 @@ class EventRouter:
     def accept(self, event: Event) -> "Future[Any]":
         """Returns the future of the component. Its result answers a click. Callable from any thread."""
         is_click = event.event_type == CARD_CLICKED
-        kind = "click" if is_click else "balance" if event.event_type == BALANCE_CHANGED else "other"
+        kind = "click" if is_click else _KINDS.get(event.event_type, "other")
         metrics.EVENTS_RECEIVED.labels(kind).inc()
         stored = (self._clicks if is_click else self._receiver).accept(event)
         stored.add_done_callback(functools.partial(_count_stored, kind, time.perf_counter()))

@@ -20,6 +20,7 @@ class WorkerName(StrEnum):
     RELEASE_HELD = "release held"
     RESOLVE_RECIPIENTS = "resolve recipients"
     APPLY_EVENTS = "apply events"
+    ANSWER_QUESTIONS = "answer questions"
     WITHDRAW = "withdraw"
     BATCH = "batch"
     UPDATE_CARDS = "update cards"

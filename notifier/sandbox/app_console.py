@@ -3,13 +3,12 @@
 Running faults of the types `setup:...` change what is in force, and leave the settings themselves unchanged.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from notifier.sandbox.error_codes import JsonObject
 
-BALANCE_EVENT = "hire.referral_account.assets_update_v1"
 CARD_CALLBACK = "card.action.trigger"
 LONG_CONNECTION = "long_connection"
 MODES = ("", LONG_CONNECTION)
@@ -57,13 +56,13 @@ class AppConsole:
     find_faults: returns the options of the running faults of a type.
     """
 
-    def __init__(self, scopes: set[str], *, is_fresh: bool) -> None:
-        """is_fresh: nothing is set or published. Otherwise everything is."""
+    def __init__(self, scopes: set[str], *, is_fresh: bool, events: Iterable[str]) -> None:
+        """is_fresh: nothing is set or published. Otherwise everything is, with these subscribed events."""
         complete = AppSettings(
             scopes=set(scopes),
             bot=True,
             event_mode=LONG_CONNECTION,
-            events={BALANCE_EVENT},
+            events=set(events),
             callback_mode=LONG_CONNECTION,
             callbacks={CARD_CALLBACK},
             availability=True,

@@ -126,5 +126,13 @@ def optional_text(body: JsonObject, name: str) -> str | None:
     return value
 
 
+def bool_field(body: JsonObject, name: str) -> bool:
+    """The value of an optional boolean, False when it is absent. Raises RefusedError."""
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise wrong_type(name, value)
+    return value
+
+
 LOG_ID = web.RequestKey("LOG_ID", str)  # sent as X-Tt-Logid
 CODE = web.RequestKey("CODE", int)  # the code of the JSON answer

@@ -15,7 +15,8 @@ from notifier.sandbox.api.messages import MessageApi
 from notifier.sandbox.api.quota import Quota
 from notifier.sandbox.api.rewards import ExternalRewardApi
 from notifier.sandbox.api.tokens import Tokens
-from notifier.sandbox.app_console import BALANCE_EVENT
+from notifier.sandbox.chat.people import PeopleActions
+from notifier.sandbox.event_types import BALANCE_EVENT
 from notifier.sandbox.faults.call_faults import CallFaults
 from notifier.sandbox.faults.catalogue import SETUP_FAULTS, FaultOptions
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
@@ -48,6 +49,7 @@ class Sandbox:
         self.webhook = WebhookPusher(self.tenant)
         self.pusher = Pusher(self.tenant, self.connection, self.webhook, self.running_faults)
         self.messages = MessageApi(self.tenant, self.quota)
+        self.people = PeopleActions(self.tenant, self.messages.store, self.pusher.publish)
         self.hire = ReferralAccountApi(self.tenant, self._push_balance_event)
         self.rewards = ExternalRewardApi(self.tenant, self._push_balance_event)
         self.payroll = Payroll(self.tenant)

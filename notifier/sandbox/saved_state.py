@@ -21,10 +21,10 @@ from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.payroll import ReceivedPayout
 from notifier.sandbox.push.events import EventRecord, Push
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import Account, Group, Message, PersonStatus, TenantPerson
+from notifier.sandbox.tenant import Account, Group, Mention, Message, PersonStatus, Reaction, TenantPerson
 
 _T = TypeVar("_T")
-FORMAT = 2
+FORMAT = 3
 DEBOUNCE_SECONDS = 0.1
 """Combines several changes into one write. Changes of this last moment are lost when the process is killed."""
 
@@ -131,7 +131,7 @@ def _restore(sandbox: Sandbox, saved: dict[str, Any]) -> None:
     tenant.people = _read(TenantPerson, saved["people"], key="open_id", status=PersonStatus)
     tenant.groups = _read(Group, saved["groups"], key="chat_id")
     tenant.accounts = _read(Account, saved["accounts"], key="account_id", cash=_amounts)
-    tenant.messages = _read(Message, saved["messages"], key="message_id", has_pending_click=_no)
+    tenant.messages = _read(Message, saved["messages"], key="message_id", **_MESSAGE_READERS)
     sandbox.messages.uuids = {uuid: (sent_at, sent) for uuid, (sent_at, sent) in saved["uuids"].items()}
     tenant.files = {key: _file(file) for key, file in saved["files"].items()}
     tenant.images = set(saved["images"])
@@ -191,5 +191,18 @@ def _file(file: JsonObject) -> JsonObject:
     return {**file, "content": base64.b64decode(str(file["content"]))}
 
 
+def _read_list(kind: type[_T]) -> Callable[[list[JsonObject]], list[_T]]:
+    """Reads a list of objects of one kind."""
+    return lambda saved: [kind(**each) for each in saved]
+
+
 def _no(_saved: object) -> bool:
     return False
+
+
+_MESSAGE_READERS: dict[str, Callable[[Any], object]] = {
+    "has_pending_click": _no,
+    "mentions": _read_list(Mention),
+    "reactions": _read_list(Reaction),
+}
+"""Readers of the fields of a message that JSON does not keep as they are."""

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from notifier.sandbox.event_types import PUSHABLE_EVENTS
+
 SECRET_PATTERN = re.compile(
     r"\bsandbox(?:-[a-z]+)*-(?:secret|key|token|ticket)(?:-[0-9a-f]{32})?\b|\bt-sandbox[0-9a-f]{32}\b"
 )
@@ -29,10 +31,21 @@ DEFAULT_SCOPES = frozenset(
         "hire:referral_account:readonly",
         "im:chat.members:read",
         "im:chat:readonly",
+        "im:message.group_at_msg:readonly",
+        "im:message.p2p_msg:readonly",
+        "im:message:readonly",
         "im:message:send_as_bot",
         "im:resource",
     }
 )
+SAMPLE_MENU = (
+    ("balance", "余额", "Balance"),
+    ("withdraw", "提现", "Withdraw"),
+    ("history", "记录", "History"),
+    ("settings", "设置", "Settings"),
+    ("help", "帮助", "Help"),
+)
+"""The menu of the bot as (event_key, name, English name)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +86,10 @@ class SandboxSettings:
     keep_records: int = 0
     """How many finished events and messages are kept, the newest of each. 0 keeps all. See tenant.drop_oldest."""
     granted_scopes: frozenset[str] = DEFAULT_SCOPES  # permission scopes of the app
+    subscribed_events: frozenset[str] = PUSHABLE_EVENTS
+    """Event types that the app subscribes to. An app with `fresh` subscribes to none."""
+    bot_menu: tuple[tuple[str, str, str], ...] = SAMPLE_MENU
+    """The menu of the bot in private chats, as (event_key, name, English name)."""
     fresh: bool = False
     """Start like a new app: no scopes, nothing subscribed, no version published, the bot in no group, no accounts."""
     faults: tuple[Mapping[str, object], ...] = ()

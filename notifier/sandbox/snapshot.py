@@ -5,8 +5,9 @@ from decimal import Decimal
 
 from notifier.sandbox.api.hire import BookedOrder
 from notifier.sandbox.error_codes import JsonObject
+from notifier.sandbox.event_types import PUSHABLE_EVENTS
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.tenant import Account, Message, Tenant, TenantPerson
+from notifier.sandbox.tenant import APP_SENDER, BOT_NAME, Account, Message, Tenant, TenantPerson
 
 EVENTS_SHOWN, REQUESTS_SHOWN, MESSAGES_SHOWN = 100, 200, 200
 WITHDRAWALS_SHOWN, PAYOUTS_SHOWN = 200, 200
@@ -60,6 +61,11 @@ def build_state(sandbox: Sandbox, *, feishu_url: str) -> JsonObject:
         "unknown_calls": dict(sorted(tenant.unknown_calls.items())),
         "refusals": {str(code): count for code, count in sorted(tenant.refusals.items())},
         "scopes": sorted(tenant.granted_scopes),
+        "menu": [
+            {"event_key": key, "name": name, "en_name": en_name}
+            for key, name, en_name in tenant.settings.bot_menu
+        ],
+        "event_types": sorted(PUSHABLE_EVENTS),
         "console": tenant.console.to_json(),
         "call_faults": [fault.to_json() for fault in sandbox.call_faults.rules],
     }
@@ -111,7 +117,36 @@ def message_json(message: Message, tenant: Tenant) -> JsonObject:
         "msg_type": message.msg_type,
         "content": message.content,
         "uuid": message.uuid,
+        "sender": _sender(message, tenant),
+        "root_id": message.root_id,
+        "parent_id": message.parent_id,
+        "thread_id": message.thread_id,
+        "mentions": [
+            {"key": mention.key, "open_id": mention.open_id, "name": mention.name}
+            for mention in message.mentions
+        ],
+        "reactions": [
+            {
+                "reaction_id": reaction.reaction_id,
+                "emoji_type": reaction.emoji_type,
+                "operator_id": reaction.operator_id,
+            }
+            for reaction in message.reactions
+        ],
+        "read_by": list(message.read_by),
+        "is_recalled": message.recalled,
+        "is_pinned": message.pinned_by is not None,
         **shown,
+    }
+
+
+def _sender(message: Message, tenant: Tenant) -> JsonObject:
+    person = tenant.people.get(message.sender_id)
+    return {
+        "id": message.sender_id,
+        "id_type": "app_id" if message.sender_type == APP_SENDER else "open_id",
+        "sender_type": message.sender_type,
+        "name": BOT_NAME if message.sender_type == APP_SENDER else person.name if person else "",
     }
 
 

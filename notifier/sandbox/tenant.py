@@ -37,6 +37,9 @@ SAMPLE_PEOPLE: tuple[tuple[str, str, str, int, dict[str, str]], ...] = (
 """(key, name, English name, points, cash by currency) of the people a fresh sandbox has. All are made up."""
 
 USABLE, DEACTIVATED = 1, 2  # account status on the wire
+APP_SENDER, USER_SENDER = "app", "user"  # sender_type of a message on the wire
+BOT_OPEN_ID, BOT_NAME = "ou_sandbox_bot", "Referral notifier (sandbox)"
+"""The bot of the app as a member of chats."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,19 +83,50 @@ class Account:
     currency_form: str = "iso"  # one of accounts.CURRENCY_FORMS, how the API writes currencies
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """A person or bot that a message mentions."""
+
+    key: str  # the placeholder in the text, such as @_user_1
+    open_id: str  # of the person, or BOT_OPEN_ID
+    name: str  # as shown in the text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaction:
+    """An emoji that a person or the app put on a message."""
+
+    reaction_id: str  # random
+    emoji_type: str  # such as SMILE
+    operator_id: str  # an open_id, or an app_id
+    operator_type: str  # user or app
+    action_time_ms: int  # milliseconds since 1970 of the sandbox clock
+
+
 @dataclass(slots=True, kw_only=True)
 class Message:
-    """One message of the bot."""
+    """One message of the app or of a person."""
 
     message_id: str  # starts with om_
     chat_id: str  # the chat that contains it
+    sender_id: str  # app_id of the app, or open_id of the person
+    sender_type: str = APP_SENDER  # APP_SENDER or USER_SENDER
     msg_type: str  # text, interactive (a card), file, ...
     content: JsonObject  # parsed content_text
-    content_text: str  # the string that the app sent
-    uuid: str | None  # idempotency key of the app
+    content_text: str  # the string that the sender sent
+    uuid: str | None = None  # idempotency key of the app
     create_time_ms: int  # milliseconds since 1970 of the sandbox clock
-    update_time_ms: int  # equal to create_time_ms until the card is updated
+    update_time_ms: int  # equal to create_time_ms until it is updated
     parent_id: str | None = None  # message_id of the message it replies to
+    root_id: str | None = None  # message_id of the first message of its chain of replies
+    thread_id: str | None = None  # starts with omt_; the first message of a thread has it too
+    upper_message_id: str | None = None  # of the merged message that contains this copy
+    mentions: list[Mention] = field(default_factory=list)  # in the order of their placeholders
+    reactions: list[Reaction] = field(default_factory=list)  # oldest first
+    read_by: dict[str, int] = field(default_factory=dict)  # time of reading in ms, by open_id
+    pinned_by: str | None = None  # app_id or open_id of who pinned it, None if it is not pinned
+    pin_time_ms: int = 0  # when it was pinned
+    edit_count: int = 0  # how often its text was edited
     recalled: bool = False  # it was withdrawn by the sender
     has_pending_click: bool = False  # a click waits for its answer; Feishu refuses updates meanwhile
 
@@ -126,7 +160,9 @@ class Tenant:
         self.messages: dict[str, Message] = {}
         self.files: dict[str, JsonObject] = {}
         self.images = set(settings.image_keys)  # keys of images that the app has uploaded
-        self.console = AppConsole(set(settings.granted_scopes), is_fresh=settings.fresh)
+        self.console = AppConsole(
+            set(settings.granted_scopes), is_fresh=settings.fresh, events=settings.subscribed_events
+        )
         self.requests: list[RequestRecord] = []
         self.refusals: Counter[int] = Counter()
         self.unknown_calls: Counter[str] = (
@@ -183,6 +219,14 @@ class Tenant:
     def person_of_chat(self, chat_id: str) -> TenantPerson | None:
         """The person of a direct chat, None for other chats."""
         return next((person for person in self.people.values() if person.chat_id == chat_id), None)
+
+    def is_member(self, open_id: str, chat_id: str) -> bool:
+        """Whether the person is in the chat: the direct chat of the person, or a group."""
+        group = self.groups.get(chat_id)
+        if group is not None:
+            return open_id in group.members
+        person = self.people.get(open_id)
+        return person is not None and person.chat_id == chat_id
 
     def add_person(self, key: str, *, name: str, en_name: str) -> TenantPerson:
         """Adds a person with ids, addresses and a direct chat derived from `key`."""

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from notifier.sandbox.accounts import parse_cash
+from notifier.sandbox.people_box import PeopleBox
 from notifier.sandbox.sandbox import Sandbox
-from notifier.sandbox.sandbox_thread import SandboxThread
 from notifier.sandbox.snapshot import account_json, build_state, message_json, withdrawal_json
 from notifier.sandbox.tenant import Group, PersonStatus
 
 Json = dict[str, Any]
 
 
-class FeishuBox(SandboxThread):
+class FeishuBox(PeopleBox):
     """A running sandbox. Call its methods from any thread except the thread of the sandbox.
 
     The calls block for a moment. From a coroutine use `wait_for_async` instead of `wait_for`, and `asyncio.to_thread`

@@ -82,6 +82,7 @@ _LIST_OPEN = (
         deliveries.c.rerouted_from.is_(None),
         deliveries.c.run_id.is_(None),
         deliveries.c.corrects.is_(None),
+        deliveries.c.answer_id.is_(None),
     )
     .order_by(deliveries.c.id)
     .with_for_update(key_share=True)

@@ -13,6 +13,7 @@ from notifier import metrics
 from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, Millis
 from notifier.domain.account import Ownership
+from notifier.domain.answers.question import EXPIRED_AFTER_MS
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
@@ -35,6 +36,7 @@ from notifier.flow.call_worker import CallWorker, ClaimedJobs, close_limiter
 from notifier.flow.pacer import Pacer
 from notifier.flow.ports import MessageSender
 from notifier.store import rate_limits
+from notifier.store.answers.answers import load_answers
 from notifier.store.cards import card_states
 from notifier.store.deliveries import attempt_results, claims
 from notifier.store.deliveries.attempt_results import AttemptResult
@@ -49,10 +51,13 @@ _FAILURE_EVENTS = {
     DeliveryState.REROUTED: "delivery.rerouted",
     DeliveryState.DEAD: "delivery.given_up",
     DeliveryState.UNKNOWN: "delivery.outcome_lost",
+    DeliveryState.DROPPED: "delivery.answer_dropped",
 }
 """Log events by the state after a failed attempt."""
 _FAILURE_OUTCOMES = {state: name.removeprefix("delivery.") for state, name in _FAILURE_EVENTS.items()}
 """Labels of the metric by the same state."""
+ANSWER_RETRIES = RetryPolicy(give_up_after_ms=EXPIRED_AFTER_MS)
+"""How long a failed answer is retried."""
 LOST_PAUSE_MS = 10_000
 """The pause before a delivery is sent again whose result was not stored, in milliseconds."""
 
@@ -134,11 +139,16 @@ class Deliverer(CallWorker[ClaimedDelivery]):
             connection, [d.order_id for d in fresh if d.order_id is not None]
         )
         audiences = {delivery.id: self._audience(delivery) for delivery in fresh}
+        found_answers = load_answers(
+            connection, [d.delivery.answer_id for d in claim.deliveries if d.delivery.answer_id is not None]
+        )
+        without_offer = {each for each, answer in found_answers.items() if answer.is_deactivated}
         new_cards = [
             card_states.NewCard(delivery_id=d.id, account_ref=d.account_ref, audience=audience)
             for d in fresh
             if d.account_ref is not None
             and d.order_id is None
+            and d.answer_id not in without_offer
             and (audience := audiences[d.id]) is not None
             and not _is_for_former_referrer(d, claim.accounts[d.account_ref].ownership)
         ]
@@ -160,7 +170,8 @@ class Deliverer(CallWorker[ClaimedDelivery]):
                     withdraw_offer=self._deps.withdraw_offer,
                     now=now,
                 )
-            found.append(replace(each, digest=digest, card_state=card_state, panel=panel))
+            answer = found_answers.get(delivery.answer_id) if delivery.answer_id is not None else None
+            found.append(replace(each, digest=digest, card_state=card_state, panel=panel, answer=answer))
         return found
 
     def _audience(self, delivery: Delivery) -> str | None:
@@ -251,6 +262,7 @@ class Deliverer(CallWorker[ClaimedDelivery]):
                 id_type=delivery.receive_id_type,
                 receive_id=delivery.receive_id,
                 uuid=delivery.uuid,
+                reply_to=each.answer.reply_to if each.answer else "",
                 not_after=None if delivery.unknown_since is None else delivery.unknown_since + UUID_WINDOW_MS,
             )
         except CallError as error:
@@ -289,7 +301,7 @@ class Deliverer(CallWorker[ClaimedDelivery]):
             started_at=started_at,
             now=now,
             jitter=random.random(),  # noqa: S311 - spread, not secrecy
-            retry_policy=self._deps.retry_policy,
+            retry_policy=self._deps.retry_policy if each.answer is None else ANSWER_RETRIES,
             fallback_exists=self._fallback_for(each.delivery),
         )
         if limiter_block_ms(error):

@@ -22,6 +22,7 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Route, targets_of
 from notifier.errors import Quarantined
 from notifier.flow.events.own_withdrawals import OwnWithdrawals
+from notifier.flow.events.store_questions import AskDeps, is_question, store_questions
 from notifier.flow.notices import NewNotice, NoticeWriter
 from notifier.store import card_updates, inbox, ledger, notices, reconciliations
 from notifier.store.engine.database import Database
@@ -48,6 +49,8 @@ class ApplyDeps:
     """Creates notices and queues their deliveries."""
     clock: Clock
     """The source of the current time."""
+    ask: AskDeps | None = None
+    """How questions to the bot are read; None: they are not answered."""
 
 
 async def apply_events(database: Database, deps: ApplyDeps) -> int:
@@ -111,7 +114,11 @@ def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: Ap
     """
     outcomes: list[EntryOutcome] = []
     reports: list[tuple[InboxEntry, BalanceReport]] = []
+    asked: list[InboxEntry] = []
     for entry in entries:
+        if deps.ask is not None and is_question(entry):
+            asked.append(entry)
+            continue
         understood = _parse_entry(entry, deps)
         if isinstance(understood, EntryOutcome):
             outcomes.append(understood)
@@ -130,6 +137,8 @@ def _apply_batch(connection: Connection, entries: Sequence[InboxEntry], deps: Ap
             for (entry, report), each in zip(reports, entered, strict=True)
         ]
         _follow_up(connection, applied, deps)
+    if deps.ask is not None and asked:
+        outcomes += store_questions(connection, asked, deps.ask)
     inbox.finish_entries(connection, outcomes)
     for outcome in outcomes:
         if outcome.state is InboxState.QUARANTINED:

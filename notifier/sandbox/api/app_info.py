@@ -3,7 +3,7 @@
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import MESSAGES
 from notifier.sandbox.error_codes import JsonObject, RefusedError
-from notifier.sandbox.tenant import Tenant
+from notifier.sandbox.tenant import BOT_NAME, BOT_OPEN_ID, Tenant
 
 APP_SCOPES = ("application:application:self_manage", "admin:app.info:readonly")
 
@@ -29,10 +29,10 @@ class AppInfoApi:
         return {
             "bot": {
                 "activate_status": self._tenant.console.activate_status,
-                "app_name": "Referral notifier (sandbox)",
+                "app_name": BOT_NAME,
                 "avatar_url": "https://open.feishu.cn/avatar/sandbox.png",
                 "ip_white_list": [],
-                "open_id": "ou_sandbox_bot",
+                "open_id": BOT_OPEN_ID,
             }
         }
 

@@ -1,5 +1,6 @@
 """The message calls: send, reply, update and read, with Feishu's checks in Feishu's order."""
 
+from collections.abc import Callable
 from typing import Any
 
 from notifier.sandbox.api.content import Draft, check_resources, check_size, parse_content, read_draft
@@ -8,7 +9,8 @@ from notifier.sandbox.api.quota import MESSAGES, Quota
 from notifier.sandbox.api.recipients import check_chat, find_chat_id
 from notifier.sandbox.cards.leak_audit import find_leak
 from notifier.sandbox.cards.rules import CardRefusedError, check_card
-from notifier.sandbox.error_codes import JsonObject, RefusedError, text_field
+from notifier.sandbox.chat.messages import NO_REPLY, ReplyPlace, message_to_wire, place_reply
+from notifier.sandbox.error_codes import JsonObject, RefusedError, bool_field, text_field
 from notifier.sandbox.tenant import Message, Tenant, drop_oldest, new_id
 
 SEND_SCOPES = ("im:message", "im:message:send_as_bot", "im:message:send")
@@ -49,9 +51,7 @@ class MessageApi:
         if earlier is not None:
             return self._to_wire(earlier)
         receive_id_type = call.query.get("receive_id_type", "")
-        return self._to_wire(
-            self._post(find_chat_id(self._tenant, receive_id_type, receive_id), draft, parent_id=None)
-        )
+        return self._to_wire(self._post(find_chat_id(self._tenant, receive_id_type, receive_id), draft))
 
     def reply(self, call: Call) -> JsonObject:
         """Replies to a message."""
@@ -63,7 +63,9 @@ class MessageApi:
         if parent.recalled:
             raise RefusedError(230011)
         check_chat(self._tenant, parent.chat_id)
-        return self._to_wire(self._post(parent.chat_id, draft, parent_id=parent.message_id))
+        in_thread = bool_field(call.body, "reply_in_thread")
+        message = self._post(parent.chat_id, draft, place=lambda: place_reply(parent, in_thread=in_thread))
+        return self._to_wire(message)
 
     def update(self, call: Call) -> JsonObject:
         """PATCH: replaces the whole card. The answer has no data."""
@@ -132,26 +134,37 @@ class MessageApi:
         is_fresh = self._tenant.clock.elapsed() - sent_at < self._tenant.settings.uuid_window_seconds
         return self._tenant.messages[message_id] if is_fresh else None
 
-    def _post(self, chat_id: str, draft: Draft, *, parent_id: str | None) -> Message:
+    def _post(
+        self, chat_id: str, draft: Draft, *, place: Callable[[], ReplyPlace] = lambda: NO_REPLY
+    ) -> Message:
+        """Adds a message after its checks. place: called once when they have passed, as it may start a thread."""
         self.check_content(draft.msg_type, draft.content)
         self._quota.consume_target(chat_id)
         now_ms = self._tenant.clock.now_ms()
+        reply = place()
         message = Message(
             message_id=new_id("om"),
             chat_id=chat_id,
+            sender_id=self._tenant.settings.app_id,
             msg_type=draft.msg_type,
             content=draft.content,
             content_text=draft.content_text,
             uuid=draft.uuid,
             create_time_ms=now_ms,
             update_time_ms=now_ms,
-            parent_id=parent_id,
+            parent_id=reply.parent_id,
+            root_id=reply.root_id,
+            thread_id=reply.thread_id,
         )
-        self._tenant.messages[message.message_id] = message
         if draft.uuid is not None:
             self.uuids[draft.uuid] = (self._tenant.clock.elapsed(), message.message_id)
-        self._drop_oldest_messages()
+        self.store(message)
         return message
+
+    def store(self, message: Message) -> None:
+        """Adds a new message."""
+        self._tenant.messages[message.message_id] = message
+        self._drop_oldest_messages()
 
     def _drop_oldest_messages(self) -> None:
         """A uuid is removed with its message, because a repeated send could not be answered without it."""
@@ -166,26 +179,7 @@ class MessageApi:
         return message
 
     def _to_wire(self, message: Message) -> JsonObject:
-        settings = self._tenant.settings
-        wire: JsonObject = {
-            "message_id": message.message_id,
-            "msg_type": message.msg_type,
-            "create_time": str(message.create_time_ms),
-            "update_time": str(message.update_time_ms),
-            "deleted": message.recalled,
-            "updated": message.update_time_ms != message.create_time_ms,
-            "chat_id": message.chat_id,
-            "sender": {
-                "id": settings.app_id,
-                "id_type": "app_id",
-                "sender_type": "app",
-                "tenant_key": settings.tenant_key,
-            },
-            "body": {"content": message.content_text},
-        }
-        if message.parent_id is not None:
-            wire |= {"root_id": message.parent_id, "parent_id": message.parent_id}
-        return wire
+        return message_to_wire(self._tenant, message)
 
 
 def _is_shared(card: JsonObject) -> bool:

@@ -9,7 +9,9 @@ from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, BadBalanceChangeError, parse_cash
 from notifier.sandbox.app_console import BadConsoleChangeError
+from notifier.sandbox.chat.people import BadActionError, MissingTargetError
 from notifier.sandbox.control.commands import CommandFailedError, run_command
+from notifier.sandbox.control.people_api import PeopleApi
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.faults.call_faults import BadCallFaultError
 from notifier.sandbox.faults.catalogue import FAULT_TYPES
@@ -44,6 +46,7 @@ CLIENT_ERRORS = (
     BadFaultError,
     BadWebhookError,
     BadConsoleChangeError,
+    BadActionError,
 )
 """Errors that are answered with HTTP 400 and their text."""
 
@@ -81,6 +84,7 @@ class ControlApi:
             ("/webhook", self.set_webhook),
             ("/payouts/report-url", self.set_report_url),
             ("/payouts/{order_id}/report", self.report_payout),
+            *PeopleApi(self._sandbox).posts(),
         ]
         return [
             web.get(API + "/state", self.state),
@@ -368,7 +372,7 @@ def _json_handler(
                 return _error("the body must be a JSON object", status=400)
             result = answer(request, body)
             return web.json_response(result if isinstance(result, dict) else await result)
-        except NotFoundError as error:
+        except (NotFoundError, MissingTargetError) as error:
             return _error(str(error), status=404)
         except CLIENT_ERRORS as error:
             return _error(str(error), status=400)

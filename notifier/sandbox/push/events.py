@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field
 
 from notifier.sandbox.accounts import assets
-from notifier.sandbox.app_console import BALANCE_EVENT
 from notifier.sandbox.error_codes import JsonObject
+from notifier.sandbox.event_types import BALANCE_EVENT
 from notifier.sandbox.tenant import Account, Tenant, new_id
 
 
@@ -67,12 +67,19 @@ def balance_event(tenant: Tenant, account: Account, *, modify_time_ms: int) -> E
         "assets": assets(account),
         "modify_time": str(modify_time_ms),
     }
+    return platform_event(tenant, BALANCE_EVENT, event, account_id=account.account_id)
+
+
+def platform_event(
+    tenant: Tenant, event_type: str, event: JsonObject, *, account_id: str | None = None
+) -> EventRecord:
+    """An event with Feishu's envelope of schema 2.0. account_id: of a balance event."""
     event_id = new_id("ev")
-    payload = {"schema": "2.0", "header": _header(tenant, event_id, BALANCE_EVENT), "event": event}
+    payload = {"schema": "2.0", "header": _header(tenant, event_id, event_type), "event": event}
     return EventRecord(
         event_id=event_id,
-        event_type=BALANCE_EVENT,
-        account_id=account.account_id,
+        event_type=event_type,
+        account_id=account_id,
         created_ms=tenant.clock.now_ms(),
         payload=json.dumps(payload, ensure_ascii=False).encode(),
     )

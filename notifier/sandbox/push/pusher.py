@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from notifier.sandbox.error_codes import JsonObject
+from notifier.sandbox.event_types import EVENT_SCOPES
 from notifier.sandbox.faults.catalogue import DAMAGE_TYPES
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
-from notifier.sandbox.push.events import EventRecord, Push, copy_event
+from notifier.sandbox.push.events import EventRecord, Push, copy_event, platform_event
 from notifier.sandbox.push.frames import Frame, FrameError
 from notifier.sandbox.push.long_connection import (
     Ack,
@@ -61,6 +63,19 @@ class Pusher:
         )
         self._tenant.bump_revision()
         return ids
+
+    def publish(self, event_type: str, event: JsonObject, scopes: Sequence[str] | None = None) -> list[str]:
+        """Pushes an event at once. Returns the ids of the pushed events.
+
+        Nothing is pushed when the app does not subscribe to the type, or has none of the scopes (by default those of
+        the type).
+        """
+        live = self._tenant.console.live
+        demanded = EVENT_SCOPES[event_type] if scopes is None else scopes
+        if event_type not in live.events or (demanded and live.scopes.isdisjoint(demanded)):
+            self._tenant.bump_revision()
+            return []
+        return self.add([platform_event(self._tenant, event_type, event)])
 
     def _add(self, record: EventRecord, *, times: int, hold: bool) -> None:
         self.records[record.event_id] = record

@@ -99,6 +99,8 @@ class PressedButton:
     """Whether the card replaces an earlier one."""
     language: CardLanguage = CardLanguage.FEISHU
     """The language that the reader of the card chose."""
+    is_answer: bool = False
+    """Whether the card answers a question."""
 
 
 _LOAD_PRESSED = (
@@ -108,6 +110,7 @@ _LOAD_PRESSED = (
         deliveries.c.variant,
         deliveries.c.run_id,
         deliveries.c.corrects,
+        deliveries.c.answer_id,
         deliveries.c.account_ref.label("card_account_ref"),
         deliveries.c.reroute_reason,
         deliveries.c.message_id,
@@ -166,4 +169,5 @@ def _to_pressed_button(
         is_digest=row.run_id is not None,
         is_in_list=row.card_account_ref is None,
         is_correction=row.corrects is not None,
+        is_answer=row.answer_id is not None,
     )

@@ -20,6 +20,7 @@ from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState, WithdrawOffer, withdrawable
 from notifier.store import accounts, ledger, notices, payouts, withdrawal_history, withdrawals
 from notifier.store.accounts import StoredAccount
+from notifier.store.answers.answers import load_answers
 from notifier.store.cards import buttons, digest_panels, superseding
 from notifier.store.cards.buttons import PressedButton
 from notifier.store.digests import digest_runs
@@ -184,6 +185,7 @@ def load_posted_cards(
     notices_by_delivery = notices.load_notices(connection, list(states))
     shown = [row for row in about_accounts if row.id in states]
     digests = digest_runs.load_contents(connection, [row.run_id for row in shown if row.run_id is not None])
+    found_answers = load_answers(connection, [row.answer_id for row in shown if row.answer_id is not None])
     for row in shown:
         account = stored[row.account_ref]
         found[row.id] = PostedCard(
@@ -198,6 +200,7 @@ def load_posted_cards(
             card_state=states[row.id],
             account=account.key,
             digest=digests.get(row.run_id),
+            answer=found_answers.get(row.answer_id),
             is_correction=row.corrects is not None,
             has_other_referrer=row.order_id is None
             and row.receive_id_type == "open_id"

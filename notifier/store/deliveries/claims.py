@@ -166,7 +166,9 @@ def _lease(
         [{"delivery_id": each.id, "uuid": each.uuid, "started_at": now} for each in claimed],
     )
     attempt_ids = {row.delivery_id: row.id for row in started}
-    unrendered = [each.id for each in claimed if each.run_id is None and each.content is None]
+    unrendered = [
+        each.id for each in claimed if each.run_id is None and each.answer_id is None and each.content is None
+    ]
     notices_by_delivery = notices.load_notices(connection, unrendered)
     found = []
     for each in claimed:
@@ -214,6 +216,7 @@ def to_delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts
         event_at=row.event_at,
         corrects=row.corrects,
         hold_reason=row.hold_reason,
+        answer_id=row.answer_id,
     )
 
 

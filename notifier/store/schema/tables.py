@@ -17,6 +17,7 @@ from sqlalchemy import (
     text,
 )
 
+from notifier.store.schema.answer_tables import answers, questions
 from notifier.store.schema.digest_tables import (
     Id,
     batch_items,
@@ -30,6 +31,7 @@ from notifier.store.schema.digest_tables import (
 
 __all__ = [
     "accounts",
+    "answers",
     "attempts",
     "audit",
     "balances",
@@ -52,6 +54,7 @@ __all__ = [
     "panel_buttons",
     "payouts",
     "preferences",
+    "questions",
     "rate_limits",
     "recipients",
     "reconciliation_runs",
@@ -154,6 +157,7 @@ Index(
     postgresql_where=_HAS_WAITING,
 )
 Index("ix_accounts_modified", accounts.c.modified_at, accounts.c.id)
+Index("ix_accounts_referrer", accounts.c.referrer_open_id)
 _IS_CONFIRMED = text("confirmed_at IS NOT NULL")
 Index(
     "ix_accounts_confirmed",
@@ -301,6 +305,8 @@ deliveries = Table(
     # Delivery whose card this one replaces as a correction. NULL: no correction. No foreign key, because retention
     # may delete that delivery first.
     Column("corrects", Id),
+    # Answer to a question that the delivery sends. NULL: the delivery answers none.
+    Column("answer_id", Id, ForeignKey("answers.id")),
 )
 _IS_OPEN = text("state IN ('waiting', 'held', 'ready', 'sending')")
 _IS_READY, _IS_SENDING, _IS_HELD = text("state = 'ready'"), text("state = 'sending'"), text("state = 'held'")
@@ -363,6 +369,8 @@ Index(
     sqlite_where=_IS_CORRECTION,
     postgresql_where=_IS_CORRECTION,
 )
+_HAS_ANSWER = text("answer_id IS NOT NULL")
+Index("ix_deliveries_answer", deliveries.c.answer_id, sqlite_where=_HAS_ANSWER, postgresql_where=_HAS_ANSWER)
 _HAS_FILE = text("file_id IS NOT NULL")
 Index("ix_deliveries_file", deliveries.c.file_id, sqlite_where=_HAS_FILE, postgresql_where=_HAS_FILE)
 Index(

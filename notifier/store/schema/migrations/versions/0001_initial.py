@@ -69,6 +69,45 @@ def upgrade() -> None:
         sqlite_where=sa.text("waits_since IS NOT NULL"),
         postgresql_where=sa.text("waits_since IS NOT NULL"),
     )
+    op.create_index("ix_accounts_referrer", "accounts", ["referrer_open_id"], unique=False)
+    op.create_table(
+        "answers",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("question_key", sa.String(length=160), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_answers")),
+    )
+    op.create_table(
+        "questions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("app_id", sa.String(length=64), nullable=False),
+        sa.Column("question_key", sa.String(length=160), nullable=False),
+        sa.Column("tenant_key", sa.String(length=64), nullable=False),
+        sa.Column("open_id", sa.String(length=64), nullable=False),
+        sa.Column("command", sa.String(length=16), nullable=False),
+        sa.Column("treatment", sa.String(length=16), nullable=False),
+        sa.Column("message_id", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("group_chat_id", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("asked_at", sa.BigInteger(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("event_key", sa.String(length=128), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_questions")),
+        sa.UniqueConstraint("app_id", "question_key", name=op.f("uq_questions_app_id_question_key")),
+    )
+    op.create_index(
+        "ix_questions_new",
+        "questions",
+        ["due_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'new'"),
+        postgresql_where=sa.text("state = 'new'"),
+    )
+    op.create_index("ix_questions_person", "questions", ["open_id", "received_at"], unique=False)
     op.create_table(
         "audit",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -292,7 +331,9 @@ def upgrade() -> None:
         sa.Column("event_key", sa.String(length=128), nullable=True),
         sa.Column("event_at", sa.BigInteger(), nullable=True),
         sa.Column("corrects", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("answer_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.ForeignKeyConstraint(["account_ref"], ["accounts.id"], name=op.f("fk_deliveries_account_ref")),
+        sa.ForeignKeyConstraint(["answer_id"], ["answers.id"], name=op.f("fk_deliveries_answer_id")),
         sa.ForeignKeyConstraint(["file_id"], ["digest_files.id"], name=op.f("fk_deliveries_file_id")),
         sa.ForeignKeyConstraint(
             ["rerouted_from"], ["deliveries.id"], name=op.f("fk_deliveries_rerouted_from")
@@ -308,6 +349,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("state IN ('waiting', 'held', 'ready', 'sending')"),
         postgresql_where=sa.text("state IN ('waiting', 'held', 'ready', 'sending')"),
+    )
+    op.create_index(
+        "ix_deliveries_answer",
+        "deliveries",
+        ["answer_id"],
+        unique=False,
+        sqlite_where=sa.text("answer_id IS NOT NULL"),
+        postgresql_where=sa.text("answer_id IS NOT NULL"),
     )
     op.create_index(
         "ix_deliveries_corrects",

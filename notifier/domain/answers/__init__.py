@@ -1,0 +1,1 @@
+"""Questions that people ask the bot, and the answers to them."""

@@ -1,0 +1,1 @@
+"""From a question to the bot to the deliveries that answer it."""

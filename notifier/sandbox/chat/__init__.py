@@ -1,0 +1,1 @@
+"""Messages in chats, and the people who write them."""

@@ -1,0 +1,1 @@
+"""Questions to the bot, and the answers that are queued for them."""
