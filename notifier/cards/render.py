@@ -121,7 +121,7 @@ class Renderer:
         delivery = claimed.delivery
         if claimed.answer is not None and claimed.answer.kind.is_text:
             body = serialise({"text": answer_text(claimed.answer)})
-            return Content(variant=CardVariant.TEXT, msg_type="text", body=body)
+            return Content(variant=delivery.variant, msg_type="text", body=body)
         card = self._shown(claimed, target=delivery.target, reroute=delivery.reroute_reason)
         is_correction = delivery.corrects is not None
         rendered, variant, fault = self._render_variant(
@@ -232,6 +232,7 @@ class Renderer:
                 answer,
                 withdrawal=self._panel(card_state),
                 zone=self._zone,
+                has_withdrawals=REFERRER in self._offer.targets,
                 has_settings=self._has_settings,
             )
         return replace(card, contact=self._own_lines.contact, payday=self._own_lines.payday)

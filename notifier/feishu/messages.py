@@ -2,7 +2,8 @@
 
 Source: im/v1/messages create, reply and patch and im/v1/files create pages, read 2026-05. Limits: 1000 calls a minute
 and 50 a second; 5 a second per chat for sends, and per message for updates. Feishu remembers a uuid (at most 50
-characters) for one hour. A card can be updated for 14 days. A file has 1 byte to 30 MB; only the app that uploaded it can send it.
+characters) for one hour. A card can be updated for 14 days. A file has 1 byte to 30 MB; only the app that uploaded it
+can send it.
 """
 
 from urllib.parse import quote

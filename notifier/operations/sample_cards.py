@@ -5,10 +5,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from notifier.cards.balance_text import balance_change_card, own_line
-from notifier.cards.templates import DIGEST_TEMPLATES, PERSONAL_TEMPLATES, WITHDRAWAL_TEMPLATES
+from notifier.cards.templates import (
+    ANSWER_TEMPLATES,
+    DIGEST_TEMPLATES,
+    PERSONAL_TEMPLATES,
+    WITHDRAWAL_TEMPLATES,
+)
 from notifier.cards.withdrawal_text import panel, withdrawal_card
 from notifier.clock import DAY_MS, MINUTE_MS
 from notifier.config.settings import Config
+from notifier.domain.answers.answer_card import AnswerCard
 from notifier.domain.card import BalanceChangeCard, Bilingual, WithdrawalCard, WithdrawalPanel
 from notifier.domain.delivery import CardVariant
 from notifier.domain.digest_card import DigestCard
@@ -19,6 +25,7 @@ from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.errors import ConfigError
 from notifier.operations.language import say
 from notifier.operations.sample_digests import DIGEST_SAMPLES, PERSONAL_SAMPLES, make_digest_sample
+from notifier.operations.samples.answer_samples import ANSWER_SAMPLES, make_answer_sample
 from notifier.operations.samples.balance_samples import (
     ACCOUNT,
     AT,
@@ -163,11 +170,12 @@ WITHDRAWAL_SAMPLES = tuple(_WITHDRAWAL_CASES)
 
 _SAMPLES_BY_TEMPLATE = {
     **dict.fromkeys(WITHDRAWAL_TEMPLATES.values(), WITHDRAWAL_SAMPLES),
+    **dict.fromkeys(ANSWER_TEMPLATES.values(), ANSWER_SAMPLES),
     **dict.fromkeys(DIGEST_TEMPLATES.values(), DIGEST_SAMPLES),
     PERSONAL_TEMPLATES[CardVariant.FULL]: PERSONAL_SAMPLES,
     PERSONAL_TEMPLATES[CardVariant.COMPACT]: (*DIGEST_SAMPLES, *PERSONAL_SAMPLES),
 }
-ALL_SAMPLES = (*SAMPLES, *WITHDRAWAL_SAMPLES, *DIGEST_SAMPLES, *PERSONAL_SAMPLES)
+ALL_SAMPLES = (*SAMPLES, *WITHDRAWAL_SAMPLES, *ANSWER_SAMPLES, *DIGEST_SAMPLES, *PERSONAL_SAMPLES)
 
 
 def describe_sample(name: str) -> Bilingual:
@@ -188,20 +196,22 @@ def list_samples(template: str) -> tuple[str, ...]:
 
 def make_sample(
     name: str, config: Config, *, allowed: Collection[str] = ALL_SAMPLES
-) -> BalanceChangeCard | WithdrawalCard | DigestCard:
+) -> BalanceChangeCard | WithdrawalCard | DigestCard | AnswerCard:
     """Build the card of a sample. Raises ConfigError if the name is not allowed."""
     if name not in allowed:
         raise ConfigError(
             f"--sample: there is no sample {name!r} for this. There are: {', '.join(allowed)}.",
             zh=f"--sample：没有可用的样例 {name!r}。现有：{', '.join(allowed)}。",
         )
-    if name not in BALANCE_CASES and name not in _WITHDRAWAL_CASES:
+    card: BalanceChangeCard | WithdrawalCard | AnswerCard
+    if name in BALANCE_CASES:
+        card = _balance_card(BALANCE_CASES[name], config)
+    elif name in _WITHDRAWAL_CASES:
+        card = _withdrawal_card(_WITHDRAWAL_CASES[name], config)
+    elif name in ANSWER_SAMPLES:
+        card = make_answer_sample(name, config)
+    else:
         return make_digest_sample(name, config)
-    card = (
-        _balance_card(BALANCE_CASES[name], config)
-        if name in BALANCE_CASES
-        else _withdrawal_card(_WITHDRAWAL_CASES[name], config)
-    )
     lines = config.cards
     return replace(
         card,

@@ -19,7 +19,6 @@ from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.feishu.wire import encode_balance_reading, read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
 from notifier.flow.answers.answer_questions import AnswerDeps, MakeSettings, QuestionAnswerer, list_commands
-from notifier.flow.answers.ask import AskDeps
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.flow.deliveries.release_held import HeldReleaser, ReleaseDeps
 from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
@@ -27,6 +26,7 @@ from notifier.flow.deliveries.update_cards import CardUpdater, UpdateDeps
 from notifier.flow.digests.send_due import DigestSender
 from notifier.flow.events.apply_events import ApplyDeps
 from notifier.flow.events.reconcile import Reconciler
+from notifier.flow.events.store_questions import AskDeps
 from notifier.flow.notices import NoticeWriter
 from notifier.flow.ports import PayoutGateway
 from notifier.flow.upkeep.prune import Pruner

@@ -16,11 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
+from notifier.domain.answers.question import QuestionState
 from notifier.domain.delivery import DeliveryState
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store.inbox import InboxState
 from notifier.store.schema.tables import (
+    answers,
     attempts,
     batches,
     buttons,
@@ -34,6 +36,7 @@ from notifier.store.schema.tables import (
     notices,
     panel_buttons,
     payouts,
+    questions,
     withdrawals,
     workers,
 )
@@ -284,6 +287,37 @@ def _delete_unused_files(connection: Connection, file_ids: Sequence[int]) -> int
         sa.select(deliveries.c.file_id).where(deliveries.c.file_id.in_(file_ids))
     ).scalars()
     return _delete(connection, digest_files, digest_files.c.id, sorted(set(file_ids) - set(used)))
+
+
+def prune_questions(connection: Connection, after: Cursor, *, before: Millis, limit: int) -> PruneResult:
+    """Delete ended questions that were received before `before` (ms). Pages are ordered by id."""
+    rows = connection.execute(
+        sa.select(questions.c.id, questions.c.state, questions.c.received_at)
+        .where(questions.c.id > after[1])
+        .order_by(questions.c.id)
+        .limit(limit)
+    ).all()
+    old = [row.id for row in rows if row.received_at < before and row.state != QuestionState.NEW]
+    deleted = _delete(connection, questions, questions.c.id, old)
+    return PruneResult(
+        deleted={"questions": deleted}, next_cursor=(0, rows[-1].id) if old and len(rows) == limit else None
+    )
+
+
+def prune_answers(connection: Connection, after: Cursor, *, before: Millis, limit: int) -> PruneResult:
+    """Delete answers made before `before` (ms) whose delivery was deleted."""
+    rows = connection.execute(
+        sa.select(answers.c.id, answers.c.created_at)
+        .where(answers.c.id > after[1])
+        .order_by(answers.c.id)
+        .limit(limit)
+    ).all()
+    old = [row.id for row in rows if row.created_at < before]
+    used = connection.execute(sa.select(deliveries.c.answer_id).where(deliveries.c.answer_id.in_(old)))
+    deleted = _delete(connection, answers, answers.c.id, sorted(set(old) - set(used.scalars())))
+    return PruneResult(
+        deleted={"answers": deleted}, next_cursor=(0, rows[-1].id) if old and len(rows) == limit else None
+    )
 
 
 def prune_workers(connection: Connection, _after: Cursor, *, before: Millis) -> PruneResult:

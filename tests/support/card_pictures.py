@@ -17,6 +17,8 @@ SAMPLES = {
     "digest.json.j2": "daily",
     "digest_compact.json.j2": "daily",
     "personal_digest.json.j2": "my-week",
+    "answer.json.j2": "answer-balance",
+    "answer_compact.json.j2": "answer-balance",
 }
 """The sample on the picture of each template."""
 

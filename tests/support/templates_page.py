@@ -14,8 +14,8 @@ from support.card_pictures import SAMPLES, find_picture
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "templates.md"
-MODULES = ("card.py", "digest_card.py")
-CARDS = ("BalanceChangeCard", "WithdrawalCard", "DigestCard")
+MODULES = ("card.py", "digest_card.py", "answers/answer_card.py")
+CARDS = ("BalanceChangeCard", "WithdrawalCard", "DigestCard", "AnswerCard")
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 
 BLOCKS = {
@@ -33,6 +33,8 @@ BLOCKS = {
     "steps": "each change, if several share the card",
     "withdrawal": "the withdrawal, without its button",
     "actions": "the buttons",
+    "commands": "what a person can write to the bot",
+    "history": "changes and withdrawals, newest first",
     "stalled": "what needs attention",
     "chart": "the chart, with its title and remark",
     "changed": "the table of changes",

@@ -22,18 +22,24 @@ from notifier.domain.money import POINTS, Amounts, without_zeros
 
 
 def answer_card(
-    answer: Answer, *, withdrawal: WithdrawalPanel | None, zone: tzinfo, has_settings: bool
+    answer: Answer,
+    *,
+    withdrawal: WithdrawalPanel | None,
+    zone: tzinfo,
+    has_withdrawals: bool,
+    has_settings: bool,
 ) -> AnswerCard:
     """Return what the card of an answer shows.
 
     withdrawal: its withdrawal part now; None: it has none. zone: for times that Feishu cannot show in the reader's own
-    time zone. has_settings: whether the help names the settings.
+    time zone. has_withdrawals, has_settings: whether the help names these commands.
     """
     card = AnswerCard(
         kind=answer.kind.value,
         hidden_accounts=answer.hidden_accounts,
         asked_at=answer.asked_at,
         asked_at_text="" if answer.asked_at is None else moment(answer.asked_at, zone),
+        has_withdrawals=has_withdrawals,
         has_settings=has_settings,
     )
     if answer.account is None:
@@ -71,7 +77,9 @@ def plain_answer(card: AnswerCard) -> list[str]:
         figures = ", ".join(f"{side_by_side(each.label)} {each.text}" for each in line.amounts)
         state = f" ({_both(f'answer.state.{line.state}')})" if line.state else ""
         rows.append(f"{line.at_text}: {figures}{state}")
-    rows += [_both(f"answer.no_offer.{card.no_offer}")] if card.no_offer else []
+    rows += [_both("answer.deactivated")] if card.is_deactivated else []
+    if card.no_offer and not card.is_deactivated:
+        rows.append(_both(f"answer.no_offer.{card.no_offer}"))
     if card.kind in ("help", "no_account", "unavailable"):
         rows.append(_both(f"answer.plain.{card.kind}"))
     return rows

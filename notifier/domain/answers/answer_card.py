@@ -62,6 +62,8 @@ class AnswerCard:
     """When the question was asked, Unix milliseconds, if that was more than 15 minutes ago; None: it was not."""
     asked_at_text: str = ""
     """The same time in the configured time zone; "" if `asked_at` is None."""
+    has_withdrawals: bool = False
+    """Whether cards offer withdrawals to referrers, for `help`."""
     has_settings: bool = False
     """Whether the command `settings` is offered, for `help`."""
     referrer: Person | None = None

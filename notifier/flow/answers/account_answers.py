@@ -134,7 +134,7 @@ class AccountAnswers:
         if shown.is_deactivated:
             return NoOfferReason.DEACTIVATED
         if REFERRER not in self._offer.targets:
-            return NoOfferReason.NOT_OFFERED
+            return NoOfferReason.NOT_OFFERED if shown.kind is AnswerKind.WITHDRAW else None
         if not withdrawable(held, self._offer.kinds):
             return NoOfferReason.EMPTY
         return None if self._offer.is_for(REFERRER, held) else NoOfferReason.BELOW_MINIMUM

@@ -99,6 +99,8 @@ class Pruner:
             *cards,
             functools.partial(retention.prune_orphaned_notices, before=cards_before, limit=PAGE),
             functools.partial(retention.prune_digest_contents, before=cards_before, limit=PAGE),
+            functools.partial(retention.prune_questions, before=events_before, limit=PAGE),
+            functools.partial(retention.prune_answers, before=cards_before, limit=PAGE),
             functools.partial(retention.prune_workers, before=cards_before),
         ]
 

@@ -62,6 +62,14 @@ def _find_obstacle(stored: StoredCard) -> str:
             "The figures of this digest are no longer stored (retention.deliveries_days).",
             "该摘要的数据已不再保存（retention.deliveries_days）。",
         )
+    if delivery.answer_id is not None:
+        answer = stored.source.answer
+        if answer is None or not answer.kind.is_text:
+            return ""
+        return localized(
+            "This delivery is a text in reply to a question, not a card.",
+            "该投递是对提问的文字回复，不是卡片。",
+        )
     if delivery.run_id is None and not stored.source.notices:
         return localized(
             "The notices of this delivery are no longer stored (retention.deliveries_days).",

@@ -58,6 +58,11 @@ def _find_mark_problem(after: Content, delivery_id: int) -> str:
 def _find_recipient_problem(card: ReplayedCard, config: Config) -> str:
     """A correction goes to the chat of the earlier card, so that chat must still be the right one."""
     delivery = card.stored.delivery
+    if delivery.answer_id is not None:
+        return localized(
+            f"Delivery {delivery.id} answers a question. An answer is not corrected: the person can ask again.",
+            f"投递 {delivery.id} 是对提问的回复。回复不会更正，本人可以重新提问。",
+        )
     if delivery.receive_id_type == "chat_id":
         if make_address_book(config).group_at(delivery.receive_id) is None:
             return localized(

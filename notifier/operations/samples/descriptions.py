@@ -127,6 +127,38 @@ DESCRIPTIONS: Mapping[str, Bilingual] = {
     "receipt-nobody": Bilingual(
         en="Receipt without a referrer, for a group", zh="没有内推人的提现回执，发给群"
     ),
+    "answer-balance": Bilingual(en="Answer to `balance`", zh="对“余额”的回复"),
+    "answer-withdraw": Bilingual(en="Answer to `withdraw`", zh="对“提现”的回复"),
+    "answer-processing": Bilingual(
+        en="Answer to `withdraw` while a withdrawal is in progress", zh="对“提现”的回复，提现处理中"
+    ),
+    "answer-empty": Bilingual(en="Answer to `withdraw` without a balance", zh="对“提现”的回复，没有余额"),
+    "answer-unpaid": Bilingual(
+        en="The same, with a withdrawal that is not paid yet", zh="对“提现”的回复，有一笔提现等待付款"
+    ),
+    "answer-stored": Bilingual(
+        en="Answer to `balance` while Feishu does not respond", zh="对“余额”的回复，飞书没有响应"
+    ),
+    "answer-late": Bilingual(
+        en="Answer to `balance` that is two hours late", zh="对“余额”的回复，晚了两小时"
+    ),
+    "answer-deactivated": Bilingual(
+        en="Answer to `balance` for a deactivated account", zh="对“余额”的回复，账户已停用"
+    ),
+    "answer-several": Bilingual(
+        en="Answer to `balance` of a person with many accounts", zh="对“余额”的回复，有多个账户"
+    ),
+    "answer-many": Bilingual(
+        en="Answer to `balance` with many currencies and texts that try to break the card",
+        zh="对“余额”的回复，多种货币，文字试图破坏卡片",
+    ),
+    "answer-history": Bilingual(en="Answer to `history`", zh="对“记录”的回复"),
+    "answer-no-history": Bilingual(en="Answer to `history` of a new account", zh="对“记录”的回复，新账户"),
+    "answer-help": Bilingual(en="Answer to `help`", zh="对“帮助”的回复"),
+    "answer-no-account": Bilingual(en="Answer to a person without an account", zh="对没有账户的人的回复"),
+    "answer-unavailable": Bilingual(
+        en="Answer while Feishu does not confirm the account", zh="飞书无法确认账户时的回复"
+    ),
     "daily": Bilingual(en="Daily digest with tables, chart and buttons", zh="带表格、图表和按钮的日报"),
     "quiet": Bilingual(en="Daily digest without a change", zh="没有变动的日报"),
     "late-digest": Bilingual(en="Daily digest that is sent a day late", zh="晚一天发送的日报"),

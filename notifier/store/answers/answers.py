@@ -69,7 +69,7 @@ def queue_answers(
                 "receive_id_type": each.receive_id_type,
                 "receive_id": each.receive_id,
                 "state": DeliveryState.READY,
-                "variant": CardVariant.TEXT if each.answer.kind.is_text else CardVariant.FULL,
+                "variant": CardVariant.FULL,
                 "due_at": now,
                 "created_at": now,
                 "updated_at": now,

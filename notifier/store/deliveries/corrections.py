@@ -11,6 +11,7 @@ from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import CardVariant, Content, Delivery, DeliveryState
 from notifier.store import accounts, audit, notices, recipients
 from notifier.store.accounts import StoredAccount
+from notifier.store.answers.answers import load_answers
 from notifier.store.audit import AuditAction, AuditEntry
 from notifier.store.deliveries.claims import to_delivery
 from notifier.store.digests import digest_runs
@@ -59,7 +60,7 @@ class CorrectionDelivery:
 
 
 def load_card(connection: Connection, delivery_id: int) -> StoredCard | None:
-    """A delivery with its account, notices and digest; None if there is none with this id. Only reads."""
+    """A delivery with its account, notices, digest and answer; None if there is none with this id. Only reads."""
     row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
     if row is None:
         return None
@@ -67,6 +68,7 @@ def load_card(connection: Connection, delivery_id: int) -> StoredCard | None:
     stored = accounts.load_accounts(connection, [] if row.account_ref is None else [row.account_ref])
     account = stored.get(row.account_ref)
     digests = digest_runs.load_contents(connection, [] if row.run_id is None else [row.run_id])
+    found_answers = load_answers(connection, [] if row.answer_id is None else [row.answer_id])
     source = ClaimedDelivery(
         delivery=replace(delivery, content=None, variant=CardVariant.FULL),
         attempt_id=0,
@@ -74,6 +76,7 @@ def load_card(connection: Connection, delivery_id: int) -> StoredCard | None:
         ownership=account.ownership if account else None,
         notices=notices.load_notices(connection, [delivery_id]).get(delivery_id, ()),
         digest=digests.get(row.run_id),
+        answer=found_answers.get(row.answer_id),
     )
     replaced_by = connection.execute(
         sa.select(deliveries.c.id).where(deliveries.c.rerouted_from == delivery_id).limit(1)
