@@ -9,6 +9,7 @@ from notifier.cards.render import Renderer
 from notifier.clock import HOUR_MS, Clock, JumpGuard, MeasuredClock, Millis, SystemClock
 from notifier.config.operators import get_open_ids
 from notifier.config.settings import Config
+from notifier.domain.answers.question import Command
 from notifier.domain.delivery import RetryPolicy
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import AddressBook
@@ -18,7 +19,7 @@ from notifier.feishu.question_wire import read_question
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.feishu.wire import encode_balance_reading, read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
-from notifier.flow.answers.answer_questions import AnswerDeps, MakeSettings, QuestionAnswerer, list_commands
+from notifier.flow.answers.answer_questions import AnswerDeps, QuestionAnswerer
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
 from notifier.flow.deliveries.release_held import HeldReleaser, ReleaseDeps
 from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
@@ -56,9 +57,6 @@ from notifier.store.engine.database import Database
 
 SENDERS = (WorkerName.UPDATE_CARDS, WorkerName.RESOLVE_RECIPIENTS, WorkerName.DELIVER)
 """The workers that continue when cards change or new notices exist."""
-
-MAKE_SETTINGS: MakeSettings | None = None
-"""Makes the card of the settings of a person. None: the command `settings` is not offered."""
 MAX_CARD_UPDATES_PER_SECOND = 15
 CARD_UPDATE_BURST = 5
 
@@ -241,7 +239,7 @@ def build_event_applier(shared: Shared, is_burst: Callable[[], bool]) -> EventAp
 def _make_ask_deps(config: Config) -> AskDeps | None:
     if not config.answers.enabled:
         return None
-    return AskDeps(read=read_question, commands=list_commands(MAKE_SETTINGS))
+    return AskDeps(read=read_question, commands=frozenset(Command))
 
 
 def build_question_answerer(shared: Shared) -> QuestionAnswerer:
@@ -256,7 +254,6 @@ def build_question_answerer(shared: Shared) -> QuestionAnswerer:
         encode_reading=encode_balance_reading,
         clock=shared.clock,
         wake=shared.workers.waker(WorkerName.APPLY_EVENTS, WorkerName.DELIVER),
-        make_settings=MAKE_SETTINGS,
     )
     return QuestionAnswerer(shared.database, deps, wake=shared.workers.waker(WorkerName.ANSWER_QUESTIONS))
 
@@ -270,6 +267,7 @@ def build_card_updater(shared: Shared) -> CardUpdater:
         renderer=shared.renderer,
         limit=RateLimit(per_second=_card_updates_per_second(shared.config), burst=CARD_UPDATE_BURST),
         clock=shared.clock,
+        hold_rules=make_hold_rules(shared.config),
     )
     return CardUpdater(shared.database, deps, wake=shared.workers.waker(WorkerName.UPDATE_CARDS))
 
@@ -330,6 +328,7 @@ def build_click_handler(shared: Shared, wakeups: Wakeups) -> ClickHandler:
         clock=shared.clock,
         wake=wakeups.waker(*continued_by),
         announce=wakeups.announce_to(*continued_by),
+        hold_rules=make_hold_rules(shared.config),
     )
     return ClickHandler(shared.database, deps)
 

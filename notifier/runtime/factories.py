@@ -125,6 +125,7 @@ def make_renderer(config: Config, clock: Clock) -> Renderer:
     _ = templates.texts  # read at start-up, so that faults in the company's texts are logged then
     return Renderer(
         templates,
+        has_settings=config.answers.enabled,
         check=card_problems,
         zone=config.cards.time_zone,
         clock=clock,

@@ -13,6 +13,7 @@ from notifier import metrics
 from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, Millis
 from notifier.domain.account import Ownership
+from notifier.domain.answers.answer import AnswerKind
 from notifier.domain.answers.question import EXPIRED_AFTER_MS
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import (
@@ -37,7 +38,7 @@ from notifier.flow.pacer import Pacer
 from notifier.flow.ports import MessageSender
 from notifier.store import rate_limits
 from notifier.store.answers.answers import load_answers
-from notifier.store.cards import card_states
+from notifier.store.cards import card_states, settings_cards
 from notifier.store.deliveries import attempt_results, claims
 from notifier.store.deliveries.attempt_results import AttemptResult
 from notifier.store.deliveries.claims import ClaimResult
@@ -171,7 +172,13 @@ class Deliverer(CallWorker[ClaimedDelivery]):
                     now=now,
                 )
             answer = found_answers.get(delivery.answer_id) if delivery.answer_id is not None else None
-            found.append(replace(each, digest=digest, card_state=card_state, panel=panel, answer=answer))
+            settings = None
+            if answer is not None and answer.kind is AnswerKind.SETTINGS:
+                settings = settings_cards.load_state(
+                    connection, delivery.id, delivery.key, delivery.receive_id, self._deps.hold_rules
+                )
+            shown = replace(each, digest=digest, card_state=card_state, panel=panel, answer=answer)
+            found.append(replace(shown, settings=settings))
         return found
 
     def _audience(self, delivery: Delivery) -> str | None:

@@ -267,6 +267,7 @@ class ClickHandler:
             delivery_ids,
             withdraw_offer=self._deps.withdraw_offer,
             address_book=self._deps.address_book,
+            hold_rules=self._deps.hold_rules,
             renew_button=renew_button,
             now=now,
         )

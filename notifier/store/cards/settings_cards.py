@@ -1,17 +1,20 @@
 """Settings cards: the deliveries that show a person's preferences, with what they show now."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from notifier.domain.answers.answer import AnswerKind
 from notifier.domain.card_state import PostedCard
 from notifier.domain.delivery import CardVariant
 from notifier.domain.preferences.button import make_settings_ref
 from notifier.domain.preferences.choices import Preferences
 from notifier.domain.preferences.holding import HoldRules
 from notifier.domain.preferences.settings_card import SettingsState
+from notifier.store.answers.answers import load_answers
 from notifier.store.people import preferences
 from notifier.store.schema.tables import deliveries
 
@@ -29,8 +32,23 @@ class FoundSettings:
 
 
 _GET = sa.select(deliveries).where(
-    deliveries.c.id == sa.bindparam("delivery_id"), deliveries.c.receive_id_type == "open_id"
+    deliveries.c.id == sa.bindparam("delivery_id"),
+    deliveries.c.receive_id_type == "open_id",
+    deliveries.c.answer_id.is_not(None),
 )
+
+
+def load_cards(
+    connection: Connection, rows: Sequence[sa.Row[*tuple[Any, ...]]], rules: HoldRules
+) -> dict[int, PostedCard]:
+    """The settings cards among these delivery rows, by delivery."""
+    asked = {row.id: row.answer_id for row in rows if row.account_ref is None and row.answer_id is not None}
+    found = load_answers(connection, set(asked.values()))
+    return {
+        row.id: to_settings_card(connection, row, rules)
+        for row in rows
+        if row.id in asked and found[row.answer_id].kind is AnswerKind.SETTINGS
+    }
 
 
 def find_card(connection: Connection, delivery_id: int, rules: HoldRules) -> FoundSettings | None:

@@ -116,12 +116,13 @@ def hold_back(
 
 
 def _may_wait(row: _SqlRow) -> bool:
-    """Receipts of money come at once. A call with an unknown outcome is repeated while Feishu remembers its uuid."""
+    """Receipts and answers come at once. A call with an unknown outcome is repeated while Feishu knows its uuid."""
     return (
         row.target == REFERRER
         and row.receive_id_type == "open_id"
         and row.account_ref is not None
         and row.order_id is None
+        and row.answer_id is None
         and row.unknown_since is None
     )
 
