@@ -175,6 +175,7 @@ _RELEASE = (
     .values(
         state=DeliveryState.READY,
         due_at=sa.bindparam("now"),
+        created_at=sa.bindparam("now"),
         updated_at=sa.bindparam("now"),
         run_id=sa.func.coalesce(sa.bindparam("new_run_id", type_=sa.BigInteger), deliveries.c.run_id),
     )

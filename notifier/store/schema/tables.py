@@ -268,7 +268,7 @@ deliveries = Table(
     Column("hold_reason", String(16)),
     # Number of attempts that have started.
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # In ms. A manual retry resets it.
+    # In ms. A manual retry and the end of a hold reset it, because the age of the queue counts from it.
     Column("created_at", BigInteger, nullable=False),
     # When the state last changed, in ms. For `sent`: when Feishu accepted the message.
     Column("updated_at", BigInteger, nullable=False),
