@@ -169,5 +169,6 @@ def _to_pressed_button(
         is_digest=row.run_id is not None,
         is_in_list=row.card_account_ref is None,
         is_correction=row.corrects is not None,
+        language=CardLanguage(row.language or CardLanguage.FEISHU),
         is_answer=row.answer_id is not None,
     )
