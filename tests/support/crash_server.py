@@ -61,6 +61,11 @@ CRASH_POINTS = {
     "card change shown": r"UPDATE card_updates SET applied_version",
 }
 """What a transaction is called by a statement in it; one transaction may be several steps at once."""
+QUESTION_POINTS = {
+    "question stored": r"INSERT INTO questions",
+    "question answered": r"INSERT INTO answers",
+}
+"""The same for questions to the bot, which the sweep does not ask."""
 
 _PARAMETER = r"(?:\?|%\(\w+\)s(?:::\w+)?)"
 """A parameter of SQLite or of PostgreSQL."""
@@ -71,7 +76,9 @@ class CrashPlan:
     """Kills this process at the nth time that a step is committed."""
 
     def __init__(self, *, step: str, when: str, nth: int, hit: Path) -> None:
-        self._pattern = re.compile(CRASH_POINTS[step].replace(r"\?", _PARAMETER), re.DOTALL)
+        self._pattern = re.compile(
+            (CRASH_POINTS | QUESTION_POINTS)[step].replace(r"\?", _PARAMETER), re.DOTALL
+        )
         self._gap = {"step": step, "when": when}
         self._when, self._left, self._hit = when, nth, hit
         self._written = threading.local()

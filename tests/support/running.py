@@ -12,6 +12,7 @@ from typing import Any
 
 from notifier.sandbox.testing import FeishuBox
 from notifier.store import inbox
+from notifier.store.answers import questions
 from notifier.store.deliveries import delivery_admin
 from notifier.store.engine.database import Database
 from support.leaks import fail_on_secret, fail_on_secret_in_folder
@@ -221,6 +222,7 @@ def _is_settled(database: Database) -> bool:
     """Events first: on PostgreSQL each statement sees what was committed before it, and an event becomes a delivery."""
     with database.read() as connection:
         has_new = bool(inbox.count_by_state(connection).get("new"))
+        has_new = has_new or bool(questions.count_open_questions(connection))
         return not has_new and delivery_admin.get_oldest_open_at(connection) is None
 
 
