@@ -130,7 +130,7 @@ def test_ten_rewards_in_the_quiet_hours_give_one_card_after_them(desk: Desk) -> 
     assert [(held, "quiet_hours")] == [(each["id"], each["hold_reason"]) for each in listed]
     account = json.loads(desk.notifier.command("accounts", "show", ACCOUNT, "--json").stdout)
     assert f"{begin}-{end}" == account["quiet_hours"]
-    assert ("UTC", "instant", 1) == (account["time_zone"], account["notices"], account["held"])
+    assert ("UTC", "instant", TEN) == (account["time_zone"], account["notices"], account["held"])
 
     desk.box.advance(2 * HOUR + 60)
     desk.box.wait_for(lambda: len(desk.messages()) > before, "the card after the quiet hours", timeout=60)
@@ -179,7 +179,7 @@ def test_a_switch_to_instant_sends_at_once_what_waits(desk: Desk) -> None:
     desk.reward(3)
     desk.wait_held(3)
     card = desk.open_settings()
-    assert contains_text(card, "1 条通知")
+    assert contains_text(card, "3 条通知")
     before = len(desk.messages())
     desk.save(card, frequency="instant")
 

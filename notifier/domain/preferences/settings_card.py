@@ -20,7 +20,7 @@ class SettingsState:
     is_saved_now: bool = False
     """Whether the card answers the press that saved them."""
     waiting: int = 0
-    """Number of deliveries that are held for the person."""
+    """Number of notices that are held for the person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,4 +62,4 @@ class SettingsCard:
     is_saved_now: bool = False
     """Whether the card answers the press that saved them."""
     waiting: int = 0
-    """Number of messages that wait for the end of the quiet hours or for the digest."""
+    """Number of notices that wait for the end of the quiet hours or for the digest."""

@@ -240,7 +240,7 @@ def release(connection: Connection, run_ids: Mapping[int, int | None], *, now: M
 
 
 def reconsider(connection: Connection, open_id: str, *, now: Millis) -> int:
-    """Let the release decide again about everything that is held for a person. Returns the number of deliveries."""
+    """Let the release decide again about everything that is held for a person. Returns the number of notices."""
     connection.execute(_HURRY, {"open_id": open_id, "now": now})
     return preference_store.count_held_for(connection, open_id)
 

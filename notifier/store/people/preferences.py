@@ -9,12 +9,13 @@ from sqlalchemy.engine import Connection
 from notifier.clock import Millis
 from notifier.domain.preferences.choices import CardLanguage, Frequency, Preferences, QuietHours
 from notifier.store.engine.sql import literal, upsert
-from notifier.store.schema.tables import deliveries, preferences
+from notifier.store.schema.tables import deliveries, delivery_notices, preferences
 
 _LOAD = sa.select(preferences).where(preferences.c.open_id.in_(sa.bindparam("open_ids", expanding=True)))
 _COUNT_HELD = (
     sa.select(sa.func.count())
     .select_from(deliveries)
+    .outerjoin(delivery_notices, delivery_notices.c.delivery_id == deliveries.c.id)
     .where(deliveries.c.receive_id == sa.bindparam("open_id"), deliveries.c.state == literal("held"))
 )
 
@@ -48,7 +49,7 @@ def save_preferences(connection: Connection, chosen: Preferences, *, now: Millis
 
 
 def count_held_for(connection: Connection, open_id: str) -> int:
-    """The number of deliveries that are held for a person."""
+    """The number of notices and scheduled digests that are held for a person."""
     return connection.execute(_COUNT_HELD, {"open_id": open_id}).scalar_one()
 
 
