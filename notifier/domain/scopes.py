@@ -29,6 +29,10 @@ class Feature(StrEnum):
     """Files of digests."""
     PEOPLE = "people"
     """People found by e-mail address or mobile number: `notifier people find`, and operators written as addresses."""
+    QUESTIONS = "questions"
+    """Messages that people write to the bot in its private chat. A service can do without."""
+    GROUP_QUESTIONS = "group_questions"
+    """Messages in a group that mention the bot. A service can do without."""
     TEST_REWARDS = "test_rewards"
     """Rewards of a test app: `notifier try`."""
 
@@ -42,9 +46,14 @@ SCOPES: dict[Feature, str] = {
     Feature.WITHDRAW: "hire:referral_account",
     Feature.FILES: "im:resource",
     Feature.PEOPLE: "contact:user.id:readonly",
+    Feature.QUESTIONS: "im:message.p2p_msg:readonly",
+    Feature.GROUP_QUESTIONS: "im:message.group_at_msg:readonly",
     Feature.TEST_REWARDS: "hire:external_referral_reward",
 }
 """The scope of each feature. Source: the pages of the calls, read 2026-05."""
+
+RECOMMENDED = frozenset({Feature.QUESTIONS, Feature.GROUP_QUESTIONS})
+"""Without their scopes everything else works."""
 
 SCOPE_NAMES: Mapping[str, Bilingual] = {
     "hire:referral_account:readonly": Bilingual(
@@ -57,6 +66,12 @@ SCOPE_NAMES: Mapping[str, Bilingual] = {
     "im:resource": Bilingual(zh="获取与上传图片或文件资源", en="Obtain and upload image or file resources"),
     "contact:user.id:readonly": Bilingual(
         zh="通过手机号或邮箱获取用户 ID", en="Obtain user ID via email or mobile number"
+    ),
+    "im:message.p2p_msg:readonly": Bilingual(
+        zh="读取用户发给机器人的单聊消息", en="Read private messages sent to the bot"
+    ),
+    "im:message.group_at_msg:readonly": Bilingual(
+        zh="接收群聊中@机器人消息事件", en="Obtain group messages mentioning the bot"
     ),
 }
 """The names of the scopes in the developer console. Source: the pages of the calls, read 2026-05. The page of external
@@ -87,6 +102,8 @@ class FeatureUse:
     """Whether cards have the withdraw button."""
     sends_files: bool
     """Whether a digest may have a file."""
+    answers_questions: bool
+    """Whether messages to the bot are answered."""
     is_test: bool
     """Whether the app is a test app."""
 
@@ -105,6 +122,8 @@ def list_needed_features(use: FeatureUse) -> list[Feature]:
         Feature.WITHDRAW: use.offers_withdrawals,
         Feature.FILES: use.sends_files,
         Feature.PEOPLE: use.finds_people,
+        Feature.QUESTIONS: use.answers_questions,
+        Feature.GROUP_QUESTIONS: use.answers_questions and use.has_groups,
         Feature.TEST_REWARDS: use.is_test,
     }
     return [feature for feature in Feature if needed[feature]]

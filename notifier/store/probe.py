@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from notifier.clock import Millis
+from notifier.domain.answers.question import MESSAGE_RECEIVED
 from notifier.domain.card import Bilingual
 from notifier.domain.event import BALANCE_CHANGED, BALANCE_MISSED, CARD_CLICKED
 from notifier.errors import ConfigError, NotifierError
@@ -98,6 +99,8 @@ class SetupFacts:
     """When a reconciliation last found a change without an event."""
     last_click_at: Millis | None
     """When the newest press of a card arrived."""
+    last_question_at: Millis | None
+    """When the newest message to the bot arrived."""
     last_card_at: Millis | None
     """When Feishu last accepted a card."""
     unreachable: int
@@ -124,6 +127,7 @@ def read_setup_facts(connection: Connection, *, app_id: str, since: Millis) -> S
         last_balance_event_at=_last_arrival(connection, BALANCE_CHANGED),
         last_missed_at=_last_arrival(connection, BALANCE_MISSED),
         last_click_at=_last_arrival(connection, CARD_CLICKED),
+        last_question_at=_last_arrival(connection, MESSAGE_RECEIVED),
         last_card_at=connection.execute(
             sa.select(sa.func.max(deliveries.c.updated_at)).where(deliveries.c.state == "sent")
         ).scalar(),

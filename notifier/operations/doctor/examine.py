@@ -83,6 +83,7 @@ def list_ids(config: Config, *, canary: bool) -> list[str]:
         "long_connection",
         "connections",
         "subscription.event",
+        *(["subscription.questions"] if config.answers.enabled else []),
         *(["subscription.callback"] if _needs_callback(config, canary=canary) else []),
         "availability",
         "contact_range",
@@ -192,6 +193,8 @@ def _examine_subscriptions(
     config: Config, console: Console, app: AppFacts, stored: _Stored, findings: Findings
 ) -> None:
     findings.add(subscription_checks.examine_event(console, config, app.subscriptions, stored.facts))
+    if config.answers.enabled:
+        findings.add(subscription_checks.examine_questions(console, app.subscriptions, stored.facts))
     if "subscription.callback" in findings.expected:
         findings.add(subscription_checks.examine_callback(console, config, app.subscriptions, stored.facts))
 

@@ -11,8 +11,17 @@ from enum import Enum, auto
 
 from notifier.config.operators import list_operator_emails
 from notifier.config.settings import Config
+from notifier.domain.card import Bilingual
 from notifier.domain.money import Kind
-from notifier.domain.scopes import BOT_MENU, SCOPES, Feature, FeatureUse, get_scope_name, list_needed_features
+from notifier.domain.scopes import (
+    BOT_MENU,
+    RECOMMENDED,
+    SCOPES,
+    Feature,
+    FeatureUse,
+    get_scope_name,
+    list_needed_features,
+)
 from notifier.errors import AccountUnknown, CallError, RecipientUnreachable
 from notifier.feishu.api import FeishuApi
 from notifier.feishu.app_queries import bot_is_in, list_members
@@ -28,6 +37,15 @@ BOT_OFF = {230006, 232025, 234007}
 BAD_ACCOUNT_ID = 1002002
 EMPTY_UPLOAD = {234001, 234010}
 BAD_RECIPIENT = {230001, 230034, 99992402, 9499}
+_WITHOUT = {
+    Feature.QUESTIONS: Bilingual(
+        zh="不能在单聊中向机器人提问", en="people cannot ask the bot in its private chat"
+    ),
+    Feature.GROUP_QUESTIONS: Bilingual(
+        zh="不能在群里 @ 机器人提问", en="people cannot ask the bot by mentioning it in a group"
+    ),
+}
+"""What does not work without a recommended scope."""
 UNPROVABLE = Feature.RECEIVE
 """The scope of withdrawals allows the same calls, but not the event."""
 
@@ -62,6 +80,7 @@ def needed_features(config: Config) -> list[Feature]:
             has_operators=any(group.operators for group in config.groups.values()),
             finds_people=bool(list_operator_emails(config)),
             offers_withdrawals=bool(config.withdrawals.offer_to),
+            answers_questions=config.answers.enabled,
             sends_files=any(digest.file != "never" for digest in config.digests),
             is_test=config.feishu.environment == "test",
         )
@@ -114,6 +133,13 @@ def _to_finding(
             "withdraw",
             console.add_scopes([scope]),
         )
+    if feature in RECOMMENDED:
+        return unknown(
+            finding_id,
+            f"没有权限“{name.zh}”（{scope}）：{_WITHOUT[feature].zh}",
+            f"without the scope “{name.en}” ({scope}), {_WITHOUT[feature].en}",
+            console.add_scopes([scope]),
+        )
     results.missing.append(scope)
     return problem(
         finding_id,
@@ -163,6 +189,8 @@ async def _probe(  # noqa: PLR0911 - one line per feature
         case Feature.PEOPLE:
             emails = [each.email for each in list_operator_emails(config)]
             return await _probe_call(find_people(api, emails=emails), set(), results, others_prove=True)
+        case Feature.QUESTIONS | Feature.GROUP_QUESTIONS:  # no call needs them, only events
+            return Proof.MISSING if asked else Proof.UNKNOWN
         case Feature.TEST_REWARDS:  # every call of this scope changes a reward
             return Proof.MISSING if asked else Proof.UNKNOWN
 

@@ -3,6 +3,7 @@
 from notifier.clock import from_millis
 from notifier.config.sections import Transport
 from notifier.config.settings import Config
+from notifier.domain.answers.question import MENU_CHOSEN, MESSAGE_RECEIVED
 from notifier.domain.card import Bilingual
 from notifier.domain.event import BALANCE_CHANGED, CARD_CLICKED
 from notifier.domain.scopes import CALLBACKS_MENU, EVENTS_MENU
@@ -107,6 +108,35 @@ def examine_event(
         return problem(finding_id, zh, en, step)
     proof = Bilingual(zh="notifier try reward", en="`notifier try reward`")
     return _see_in_console(finding_id, BALANCE_CHANGED, proof, step)
+
+
+def examine_questions(
+    console: Console, subscriptions: Subscriptions | None, facts: SetupFacts | None
+) -> Finding:
+    """Whether messages to the bot are subscribed: by what Feishu says, else by what arrived. It is no problem if not."""
+    finding_id = "subscription.questions"
+    step = join(
+        console.describe(
+            EVENTS_MENU,
+            "event",
+            zh=f"添加事件 {MESSAGE_RECEIVED}；如使用机器人菜单，再添加 {MENU_CHOSEN}。不需要时设置 answers.enabled: false",
+            en=f"add the event {MESSAGE_RECEIVED}, and {MENU_CHOSEN} for the bot's menu; or set answers.enabled: false",
+        ),
+        console.publish(),
+    )
+    if subscriptions is not None and subscriptions.events is not None:
+        if MESSAGE_RECEIVED in subscriptions.events:
+            return ok(
+                finding_id, f"已订阅事件 {MESSAGE_RECEIVED}", f"the event {MESSAGE_RECEIVED} is subscribed"
+            )
+        zh = f"未订阅事件 {MESSAGE_RECEIVED}：不能向机器人提问"
+        en = f"the event {MESSAGE_RECEIVED} is not subscribed, so people cannot ask the bot"
+        return unknown(finding_id, zh, en, step)
+    if facts is not None and facts.last_question_at is not None:
+        at = f"{from_millis(facts.last_question_at):%Y-%m-%d %H:%M} UTC"
+        return ok(finding_id, f"最近一次提问：{at}", f"the last question arrived at {at}")
+    proof = Bilingual(zh="向机器人发送“帮助”", en="the message `help` to the bot")
+    return _see_in_console(finding_id, MESSAGE_RECEIVED, proof, step)
 
 
 def examine_callback(

@@ -104,6 +104,11 @@ COMMENTS_ZH: Mapping[str, str] = {
         "任一类型或币种的余额达到此值时，卡片才有按钮。"
     ),
     "Feishu allows 100.": "飞书上限为 100。",
+    "People may ask the bot for their balance, a withdrawal or their history: docs/operations.md. It needs the event "
+    "im.message.receive_v1. Without that event nothing arrives, and nothing else changes.": (
+        "可以向机器人查询余额、提现和记录，见 docs/operations.md。需要订阅事件 im.message.receive_v1；\n"
+        "不订阅则收不到提问，其他功能不受影响。"
+    ),
     "Feishu only books a withdrawal. Your payroll system pays it. The notifier submits each payout to this address "
     "with a signed call (docs/payouts.md). Empty: payouts wait for `notifier payouts export`.": (
         "飞书只记录提现，由公司的薪酬系统付款。服务把每笔付款以签名请求提交到此地址（docs/payouts.md）。\n"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from notifier.domain import scopes
+from notifier.domain.answers.question import MENU_CHOSEN, MESSAGE_RECEIVED
 from notifier.domain.card import Bilingual
 from notifier.domain.scopes import SCOPES, FeatureUse, list_needed_features
 from notifier.feishu.api import is_loopback
@@ -23,6 +24,7 @@ def list_scopes(choices: SetupChoices) -> list[str]:
         has_operators=bool(operators) or needs_operators,
         finds_people=any("@" in each for each in operators) or needs_operators,
         offers_withdrawals=bool(choices.offer_to),
+        answers_questions=True,
         sends_files=False,
         is_test=choices.is_test,
     )
@@ -89,10 +91,11 @@ def _subscription_step() -> str:
     return localized(
         "Start `notifier run` and keep it running: the console saves the next step only while it is connected. "
         f"{_name_menu(scopes.EVENTS_MENU)}: receive events through persistent "
-        f"connection (使用长连接接收事件), then add the event {BALANCE_EVENT}.",
+        f"connection (使用长连接接收事件), then add the event {BALANCE_EVENT}. So that people can ask the bot, add "
+        f"{MESSAGE_RECEIVED} and {MENU_CHOSEN} too.",
         "启动 `notifier run` 并保持运行（有客户端在线时后台才允许保存）。"
         f"{_name_menu(scopes.EVENTS_MENU)}：订阅方式选“使用长连接接收事件”（persistent "
-        f"connection），再添加事件 {BALANCE_EVENT}。",
+        f"connection），再添加事件 {BALANCE_EVENT}。如需让大家向机器人提问，再添加 {MESSAGE_RECEIVED} 和 {MENU_CHOSEN}。",
     )
 
 
