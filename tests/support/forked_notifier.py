@@ -47,7 +47,7 @@ class ForkedNotifier(RunningNotifier):
         self.box.wait_for(lambda: self.box.connections() == 0, "the last one is gone", timeout=START_SECONDS)
         self.hit_file.unlink(missing_ok=True)
         request = {
-            "start": ["run", "--config", str(self.config)],
+            "start": ["run", "--config", str(self.config), *self.arguments],
             "log": str(self.log_file),
             "crash": dict(crash) if crash else None,
             "hit": str(self.hit_file),
