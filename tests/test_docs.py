@@ -357,7 +357,9 @@ def test_the_readme_lists_the_scopes_and_menus_of_the_table(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.lstrip().startswith("| `")]
     listed = {
-        scope for row in rows for scope in re.findall(r"`((?:hire|im|contact):[a-z_.:]+)`", row.split("|")[1])
+        scope
+        for row in rows
+        for scope in re.findall(r"`((?:hire|im|contact):[a-z0-9_.:]+)`", row.split("|")[1])
     }
 
     assert set(SCOPES.values()) == listed

@@ -11,7 +11,11 @@ from notifier.operations.doctor.scope_checks import Proof, ScopeResults, _to_fin
 from notifier.operations.setup.config_text import GroupSetup, SetupChoices
 from notifier.operations.setup.console_steps import list_console_steps, list_scopes
 
-ALWAYS = ["hire:referral_account:readonly", "im:message:send_as_bot", "hire:referral_account"]
+ALWAYS = [
+    *("hire:referral_account:readonly", "im:message:send_as_bot", "hire:referral_account"),
+    "im:message.p2p_msg:readonly",
+]
+IN_GROUPS = {"im:chat:readonly", "im:message.group_at_msg:readonly"}
 CONSOLE = Console("https://open.feishu.cn", "cli_x")
 
 
@@ -24,14 +28,14 @@ def scopes_of(**settings: object) -> list[str]:
     [
         ({}, set()),
         ({"withdrawals": {"offer_to": "referrer"}}, set()),
-        ({"groups": {"hr": {"chat_id": "oc_x"}}}, {"im:chat:readonly"}),
+        ({"groups": {"hr": {"chat_id": "oc_x"}}}, IN_GROUPS),
         (
             {"groups": {"hr": {"chat_id": "oc_x", "operators": "ou_x"}}},
-            {"im:chat:readonly", "im:chat.members:read"},
+            {*IN_GROUPS, "im:chat.members:read"},
         ),
         (
             {"groups": {"hr": {"chat_id": "oc_x", "operators": "li@example.com"}}},
-            {"im:chat:readonly", "im:chat.members:read", "contact:user.id:readonly"},
+            {*IN_GROUPS, "im:chat.members:read", "contact:user.id:readonly"},
         ),
         ({"digests": [{"name": "a", "to": "referrer"}]}, {"im:resource"}),
         ({"feishu": {"environment": "test"}}, {"hire:external_referral_reward"}),
@@ -42,6 +46,12 @@ def test_a_configuration_needs_each_scope_once(settings: dict[str, object], more
 
     assert {*ALWAYS, *more} == set(scopes)
     assert len(scopes) == len(set(scopes))
+
+
+def test_a_service_without_answers_needs_no_scope_for_them() -> None:
+    settings = {"answers": {"enabled": False}, "groups": {"hr": {"chat_id": "oc_x"}}}
+
+    assert not any("_msg:" in scope for scope in scopes_of(**settings))
 
 
 @pytest.mark.parametrize(
@@ -63,21 +73,26 @@ def test_init_lists_the_scopes_of_its_answers(operators: list[str], more: set[st
 
     scopes = list_scopes(choices)
 
-    assert {*ALWAYS, "im:chat:readonly", "hire:external_referral_reward", *more} == set(scopes)
+    assert {*ALWAYS, *IN_GROUPS, "hire:external_referral_reward", *more} == set(scopes)
     assert all(any(scope in step for step in list_console_steps(choices)) for scope in scopes)
 
 
 @pytest.mark.parametrize(
-    "feature, state", [(Feature.REGISTER, FindingState.UNKNOWN), (Feature.WITHDRAW, FindingState.PROBLEM)]
+    "feature, state, name",
+    [
+        (Feature.REGISTER, FindingState.UNKNOWN, "Update referral account"),
+        (Feature.WITHDRAW, FindingState.PROBLEM, "Update referral account"),
+        (Feature.QUESTIONS, FindingState.UNKNOWN, "Read private messages sent to the bot"),
+        (Feature.GROUP_QUESTIONS, FindingState.UNKNOWN, "Obtain group messages mentioning the bot"),
+    ],
 )
-def test_a_service_that_never_registers_can_do_without_the_scope(
-    feature: Feature, state: FindingState
+def test_a_service_that_never_registers_or_answers_can_do_without_the_scope(
+    feature: Feature, state: FindingState, name: str
 ) -> None:
     finding = _to_finding(feature, Proof.MISSING, CONSOLE, {}, ScopeResults())
 
-    assert (state, "scope.hire:referral_account") == (finding.state, finding.id)
-    assert "更新内推账户信息" in finding.subject.zh
-    assert "Update referral account" in finding.remedy.en
+    assert (state, f"scope.{SCOPES[feature]}") == (finding.state, finding.id)
+    assert name in finding.remedy.en
 
 
 def test_every_command_has_the_same_name_for_a_scope() -> None:

@@ -176,7 +176,10 @@ def test_an_answer_that_cannot_be_delivered_goes_nowhere_else(notifier: RunningN
 
     assert [] == box.messages("oc_sandbox_fallback")
     assert "delivery.answer_dropped" in notifier.log
-    assert {} == notifier.status()["deliveries"].get("needs_attention", {})
+    status = notifier.status()
+    assert (0, 0, 1) == (status["dead"], status["unknown"], status["deliveries"]["dropped"])
+    assert status["questions"]["balance"]
+    assert "questions" in notifier.command("status").stdout
 
 
 def test_the_menu_and_every_kind_of_message(

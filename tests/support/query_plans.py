@@ -14,6 +14,7 @@ GROWING = {
     *("accounts", "attempts", "balances", "buttons", "card_updates", "changes", "deliveries"),
     *("delivery_notices", "inbox", "notices", "recipients", "snapshots", "withdrawals", "payouts"),
     *("batches", "batch_items", "digest_runs", "audit", "panel_buttons"),
+    *("questions", "answers"),
 }
 """Tables with a row for each event, card, account or click."""
 
@@ -21,6 +22,7 @@ READ_ALL = {
     "accounts.list_failing_lookups": "command `status`",
     "accounts.find_account_refs": "commands that name an account",
     "audit.get_newest_outcome": "once at each start, and only if an operator is named by e-mail address",
+    "answers.questions.count_by_command": "command `status`",
     "audit.list_entries": "command `audit`: newest rows first, up to a limit",
     "deliveries.delivery_admin.list_deliveries": "command `deliveries`: newest rows first, up to a limit",
     "digests.period_totals._current_balances": "a digest sums all balances",

@@ -113,13 +113,14 @@ def examine_event(
 def examine_questions(
     console: Console, subscriptions: Subscriptions | None, facts: SetupFacts | None
 ) -> Finding:
-    """Whether messages to the bot are subscribed: by what Feishu says, else by what arrived. It is no problem if not."""
+    """Whether messages to the bot are subscribed, by what Feishu says or what arrived. It is no problem if not."""
     finding_id = "subscription.questions"
     step = join(
         console.describe(
             EVENTS_MENU,
             "event",
-            zh=f"添加事件 {MESSAGE_RECEIVED}；如使用机器人菜单，再添加 {MENU_CHOSEN}。不需要时设置 answers.enabled: false",
+            zh=f"添加事件 {MESSAGE_RECEIVED}；如使用机器人菜单，再添加 {MENU_CHOSEN}。"
+            "不需要时设置 answers.enabled: false",
             en=f"add the event {MESSAGE_RECEIVED}, and {MENU_CHOSEN} for the bot's menu; or set answers.enabled: false",
         ),
         console.publish(),

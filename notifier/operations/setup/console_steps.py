@@ -95,7 +95,8 @@ def _subscription_step() -> str:
         f"{MESSAGE_RECEIVED} and {MENU_CHOSEN} too.",
         "启动 `notifier run` 并保持运行（有客户端在线时后台才允许保存）。"
         f"{_name_menu(scopes.EVENTS_MENU)}：订阅方式选“使用长连接接收事件”（persistent "
-        f"connection），再添加事件 {BALANCE_EVENT}。如需让大家向机器人提问，再添加 {MESSAGE_RECEIVED} 和 {MENU_CHOSEN}。",
+        f"connection），再添加事件 {BALANCE_EVENT}。如需让大家向机器人提问，"
+        f"再添加 {MESSAGE_RECEIVED} 和 {MENU_CHOSEN}。",
     )
 
 

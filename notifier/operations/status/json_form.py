@@ -26,6 +26,8 @@ def status_as_json(status: Status) -> dict[str, Any]:
         "last_reconciliation": dataclasses.asdict(status.reconciliation) if status.reconciliation else None,
         "last_event_at": format_iso(status.last_event_at),
         "inbox": status.inbox,
+        "questions": status.questions,
+        "unanswered_questions": status.unanswered,
         "deliveries": status.deliveries,
         "waiting": status.waiting,
         "oldest_waiting_seconds": None

@@ -12,6 +12,7 @@ from notifier.flow.digests.progress import DigestProgress, DigestWatch
 from notifier.operations.status.replicas import Replicas, read_replicas
 from notifier.store import accounts, payouts, rate_limits, reconciliation_runs
 from notifier.store import inbox as inbox_table
+from notifier.store.answers import questions
 from notifier.store.deliveries import delivery_admin
 from notifier.store.digests import digest_runs
 from notifier.store.digests.digest_runs import DigestRunRow
@@ -39,6 +40,10 @@ class Status:
     """All processes that run."""
     inbox: dict[str, int]
     """Number of inbox entries by state."""
+    questions: dict[str, int]
+    """Questions to the bot in the last day, by command."""
+    unanswered: int
+    """Questions that wait for their answer."""
     last_event_at: Millis | None
     """When the newest event was stored, Unix milliseconds; None: none."""
     deliveries: dict[str, int]
@@ -140,6 +145,8 @@ def _read_status(database: Database, now: Millis, config: Config) -> Status:
             worker=(replicas.shown if database.is_shared else None) or workers.get_last_worker(connection),
             replicas=replicas,
             inbox=inbox_table.count_by_state(connection),
+            questions=questions.count_by_command(connection, since=now - DAY_MS),
+            unanswered=questions.count_open_questions(connection),
             last_event_at=inbox_table.get_last_received_at(connection),
             deliveries=deliveries,
             oldest_waiting_ms=None if oldest is None else now - oldest,

@@ -122,6 +122,12 @@ def _find_more_attention(status: Status, language: Language | None = None) -> It
     )
 
 
+def _questions_text(status: Status) -> str:
+    day = localized("last day: ", "近一天：")
+    waiting = localized(f"; {status.unanswered} without an answer", f"；{status.unanswered} 个未回答")
+    return f"{day}{format_counts(status.questions)}{waiting if status.unanswered else ''}"
+
+
 def _lines(status: Status) -> Iterable[str]:
     yield f"{label('process', '进程')}{_process_text(status)}"
     if status.store_problem is not None:
@@ -134,6 +140,8 @@ def _lines(status: Status) -> Iterable[str]:
     yield f"{label('last event', '最近事件')}{format_ago(status.last_event_at, status.now)}"
     yield f"{label('balances', '余额核对')}{_reconciliation_text(status)}"
     yield f"{label('events', '事件')}{format_counts(status.inbox)}"
+    if status.questions or status.unanswered:
+        yield f"{label('questions', '提问')}{_questions_text(status)}"
     yield f"{label('deliveries', '投递')}{format_counts(status.deliveries)}"
     yield f"{label('waiting', '排队')}{_waiting_text(status)}"
     if held := status.deliveries.get("held", 0):

@@ -148,6 +148,16 @@ def count_open_questions(connection: Connection) -> int:
     return connection.execute(sa.select(sa.func.count()).select_from(questions).where(_is_new)).scalar_one()
 
 
+def count_by_command(connection: Connection, *, since: Millis) -> dict[str, int]:
+    """Number of questions after `since` (ms), by command."""
+    rows = connection.execute(
+        sa.select(questions.c.command, sa.func.count())
+        .where(questions.c.received_at > since)
+        .group_by(questions.c.command)
+    )
+    return {command: count for command, count in rows}  # noqa: C416 - rows are not pairs to mypy
+
+
 def _to_question(row: sa.Row[*tuple[Any, ...]]) -> StoredQuestion:
     return StoredQuestion(
         id=row.id,

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
+from notifier.domain.answers.question import QuestionState
 from notifier.domain.delivery import UUID_WINDOW_MS
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
@@ -16,6 +17,7 @@ from notifier.store.schema.tables import (
     deliveries,
     is_open,
     payouts,
+    questions,
     withdrawals,
     workers,
 )
@@ -65,6 +67,7 @@ def shift_due_times(connection: Connection, *, now: Millis, jump_ms: Millis) -> 
             card_updates.c.due_at,
             card_updates.c.applied_version < card_updates.c.requested_version,
         ),
+        (questions, questions.c.due_at, questions.c.state == QuestionState.NEW),
         (accounts, accounts.c.lookup_due_at, sa.true()),
         (accounts, accounts.c.recheck_at, sa.true()),
     ):

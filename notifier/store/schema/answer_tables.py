@@ -36,7 +36,7 @@ questions = Table(
     Column("due_at", BigInteger, nullable=False),
     # Why it was ignored. NULL: it was not.
     Column("reason", Text),
-    UniqueConstraint("app_id", "question_key"),
+    UniqueConstraint("question_key", "app_id"),
 )
 _IS_NEW = text("state = 'new'")
 Index("ix_questions_new", questions.c.due_at, questions.c.id, sqlite_where=_IS_NEW, postgresql_where=_IS_NEW)

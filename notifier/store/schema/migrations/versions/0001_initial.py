@@ -97,7 +97,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_questions")),
-        sa.UniqueConstraint("app_id", "question_key", name=op.f("uq_questions_app_id_question_key")),
+        sa.UniqueConstraint("question_key", "app_id", name=op.f("uq_questions_question_key_app_id")),
     )
     op.create_index(
         "ix_questions_new",
