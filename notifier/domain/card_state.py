@@ -12,7 +12,7 @@ from notifier.domain.money import Amounts
 from notifier.domain.notice import Notice
 from notifier.domain.payout import Payout
 from notifier.domain.preferences.choices import CardLanguage
-from notifier.domain.preferences.settings_card import SettingsState
+from notifier.domain.preferences.settings_state import SettingsState
 from notifier.domain.withdrawal import Withdrawal
 
 

@@ -9,7 +9,8 @@ from notifier.cards.balance_text import moment
 from notifier.cards.templating.texts import text
 from notifier.clock import Millis, from_millis
 from notifier.domain.preferences.choices import is_zone, write_minute
-from notifier.domain.preferences.settings_card import SettingsCard, SettingsState, ZoneChoice
+from notifier.domain.preferences.settings_card import SettingsCard, ZoneChoice
+from notifier.domain.preferences.settings_state import SettingsState
 
 STEP_MINUTES = 30
 """The pause between two times in a select."""

@@ -1,26 +1,8 @@
-"""Settings card: what a person chose, as a card shows it, and what a template may use of it, as `card`."""
+"""Settings card: what a template may use to show the choices of a person, as `card`."""
 
 from dataclasses import dataclass
 
 from notifier.clock import Millis
-from notifier.domain.preferences.choices import Preferences
-from notifier.domain.preferences.holding import HoldRules
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsState:
-    """What a posted settings card shows now."""
-
-    ref: str
-    """Opaque id of the save button."""
-    preferences: Preferences
-    """The present choices of the person."""
-    rules: HoldRules
-    """The settings that apply to every person."""
-    is_saved_now: bool = False
-    """Whether the card answers the press that saved them."""
-    waiting: int = 0
-    """Number of notices that are held for the person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

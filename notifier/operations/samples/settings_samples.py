@@ -8,7 +8,8 @@ from notifier.clock import MINUTE_MS
 from notifier.config.settings import Config
 from notifier.domain.preferences.choices import CardLanguage, Frequency, Preferences, QuietHours, read_minute
 from notifier.domain.preferences.holding import HoldRules
-from notifier.domain.preferences.settings_card import SettingsCard, SettingsState
+from notifier.domain.preferences.settings_card import SettingsCard
+from notifier.domain.preferences.settings_state import SettingsState
 from notifier.operations.samples.balance_samples import AT
 
 _NEW = SettingsState(ref="sample", preferences=Preferences(open_id="ou_sample"), rules=HoldRules())

@@ -13,7 +13,7 @@ from notifier.domain.delivery import CardVariant
 from notifier.domain.preferences.button import make_settings_ref
 from notifier.domain.preferences.choices import Preferences
 from notifier.domain.preferences.holding import HoldRules
-from notifier.domain.preferences.settings_card import SettingsState
+from notifier.domain.preferences.settings_state import SettingsState
 from notifier.store.answers.answers import load_answers
 from notifier.store.people import preferences
 from notifier.store.schema.tables import deliveries
