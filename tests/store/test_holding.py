@@ -124,6 +124,22 @@ async def test_a_released_delivery_waits_for_no_other_digest_but_for_the_quiet_h
     assert [one] == claimed_ids(database, now=MORNING)
 
 
+async def test_a_former_referrer_gets_what_waited_and_nothing_of_the_account(database: Database) -> None:
+    choose(database, frequency=Frequency.DAILY)
+    held = notify(database, "n-0", MIDNIGHT)
+    assert [] == claimed_ids(database, now=MIDNIGHT)
+    other = Ownership(
+        referrer=Referrer(open_id="ou_other", name_zh="陈", name_en="Chen"), looked_up_at=MIDNIGHT
+    )
+    ref = account_ref(database)
+    database.write(lambda c: accounts.save_ownership(c, ref, other)).result()
+    morning = MIDNIGHT + 9 * HOUR_MS
+    await release(database, morning)
+
+    [claimed] = claim(database, now=morning).deliveries
+    assert (held, None, 1) == (claimed.delivery.id, claimed.delivery.run_id, len(claimed.notices))
+
+
 @pytest.mark.parametrize("frequency", Frequency)
 def test_receipts_and_groups_do_not_wait(database: Database, frequency: Frequency) -> None:
     choose(database, frequency=frequency, quiet_hours=NIGHT)
