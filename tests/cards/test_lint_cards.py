@@ -25,6 +25,7 @@ OUR_WARNINGS = {
     "balance_change_compact.json.j2": {"summary-missing"},
     "withdrawal_compact.json.j2": {"summary-missing"},
     "digest_compact.json.j2": {"summary-missing"},
+    "answer_compact.json.j2": {"summary-missing"},
 }
 """Right, and known. Heights of rows fall back to the default; the fallback chain covers a refused form; a compact card
 is the fallback of one that has a summary."""
