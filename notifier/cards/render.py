@@ -13,16 +13,19 @@ from notifier.cards.answers.answer_text import answer_card, answer_text, plain_a
 from notifier.cards.balance_text import account_id, balance_change_card
 from notifier.cards.correction import CORRECTION, mark_correction
 from notifier.cards.digest_text import digest_card
+from notifier.cards.preferences.language import keep_language
+from notifier.cards.preferences.settings_text import settings_card
 from notifier.cards.templates import (
     ANSWER_TEMPLATES,
     BALANCE_TEMPLATES,
     DIGEST_TEMPLATES,
     PERSONAL_TEMPLATES,
+    SETTINGS_TEMPLATES,
     WITHDRAWAL_TEMPLATES,
     CardTemplates,
 )
 from notifier.cards.templating.builder import is_reference
-from notifier.cards.templating.texts import side_by_side, text
+from notifier.cards.templating.texts import language_in_use, side_by_side, text
 from notifier.cards.withdrawal_text import not_yours_any_more, panel, withdrawal_card
 from notifier.clock import Clock, to_millis
 from notifier.domain.account import Ownership
@@ -35,6 +38,8 @@ from notifier.domain.digest import Digest
 from notifier.domain.digest_card import DigestCard
 from notifier.domain.digest_panel import DigestPanel
 from notifier.domain.notice import Notice
+from notifier.domain.preferences.choices import CardLanguage
+from notifier.domain.preferences.settings_card import SettingsCard
 from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import WithdrawOffer
 from notifier.errors import TemplateBroken
@@ -57,7 +62,7 @@ class Problem(Protocol):
 Check = Callable[[object, str], Sequence[Problem]]
 """Checks a card, given parsed and as compact JSON, against the known rules of Feishu. Empty: Feishu accepts it."""
 
-Card = BalanceChangeCard | WithdrawalCard | DigestCard | AnswerCard
+Card = BalanceChangeCard | WithdrawalCard | DigestCard | AnswerCard | SettingsCard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +114,7 @@ class Renderer:
 
         Plain text can always be rendered.
         """
-        with self._templates.using_texts():
+        with self._templates.using_texts(claimed.language):
             return self._content(claimed)
 
     def _content(self, claimed: ClaimedDelivery) -> Content:
@@ -133,16 +138,18 @@ class Renderer:
 
         A broken template is logged and the next lower variant is used, so it never raises TemplateBroken.
         """
-        with self._templates.using_texts():
+        with self._templates.using_texts(posted.language):
             card = self._shown(posted, target=posted.target, reroute=posted.reroute_reason)
-            if posted.has_other_referrer:
+            if posted.has_other_referrer and not isinstance(card, SettingsCard):
                 card = replace(card, withdrawal=not_yours_any_more())
-        rendered = self._render_variant(
-            card, posted.variant, delivery_id=posted.delivery_id, is_correction=posted.is_correction
-        )[0]
+            rendered = self._render_variant(
+                card, posted.variant, delivery_id=posted.delivery_id, is_correction=posted.is_correction
+            )[0]
         return None if rendered is None else rendered[0]
 
     def _shown(self, source: ClaimedDelivery | PostedCard, *, target: str, reroute: str | None) -> Card:
+        if source.settings is not None:
+            return settings_card(source.settings, now=to_millis(self._clock.now()))
         if source.answer is not None:
             return self.answer(source.answer, card_state=source.card_state)
         if source.digest is None:
@@ -282,6 +289,8 @@ class Renderer:
             rendered = without_pictures(rendered)
         if is_correction and not is_reference(rendered):
             rendered = mark_correction(rendered)
+        if (language := language_in_use.get()) is not CardLanguage.FEISHU and not is_reference(rendered):
+            rendered = keep_language(rendered, language)
         body = serialise(rendered)
         problems = [] if is_reference(rendered) else self._check(rendered, body)
         if problems:
@@ -317,6 +326,8 @@ def serialise(document: object) -> str:
 
 
 def _templates_for(card: Card) -> dict[CardVariant, str]:
+    if isinstance(card, SettingsCard):
+        return SETTINGS_TEMPLATES
     if isinstance(card, AnswerCard):
         return ANSWER_TEMPLATES
     if isinstance(card, DigestCard):
@@ -329,6 +340,8 @@ def plain_text(card: Card) -> str:
 
     It omits the configured lines, because Feishu may reject a message for its text and no lower variant exists.
     """
+    if isinstance(card, SettingsCard):
+        return _both("plain.settings")
     if isinstance(card, WithdrawalCard):
         rows = [_both("plain.withdrawal"), f"{_both('plain.account')} {card.account_id}"]
         rows += [_both(f"plain.alarm.{card.alarm}")] if card.alarm else []

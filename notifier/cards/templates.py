@@ -22,10 +22,12 @@ from notifier.cards.templating.texts import (
     TextFiles,
     UnknownTextError,
     file_version,
+    language_in_use,
     texts_in_use,
 )
 from notifier.cards.withdraw_buttons import find_button_problem, has_withdraw_ref
 from notifier.domain.delivery import CardVariant
+from notifier.domain.preferences.choices import CardLanguage
 from notifier.errors import TemplateBroken
 
 __all__ = ["OUR_TEMPLATES", "CardTemplates", "TemplateFault", "shipped_templates"]
@@ -43,6 +45,10 @@ PERSONAL_TEMPLATES = {
     CardVariant.FULL: "personal_digest.json.j2",
     CardVariant.COMPACT: "digest_compact.json.j2",
 }
+SETTINGS_TEMPLATES = {
+    CardVariant.FULL: "settings.json.j2",
+    CardVariant.COMPACT: "settings.json.j2",
+}
 ANSWER_TEMPLATES = {CardVariant.FULL: "answer.json.j2", CardVariant.COMPACT: "answer_compact.json.j2"}
 OUR_TEMPLATES = tuple(
     dict.fromkeys(
@@ -52,6 +58,7 @@ OUR_TEMPLATES = tuple(
             WITHDRAWAL_TEMPLATES,
             DIGEST_TEMPLATES,
             PERSONAL_TEMPLATES,
+            SETTINGS_TEMPLATES,
             ANSWER_TEMPLATES,
         )
         for name in kind.values()
@@ -87,13 +94,18 @@ class CardTemplates:
         return self._texts.read()
 
     @contextmanager
-    def using_texts(self) -> Iterator[None]:
-        """Make cards, toasts and plain messages in this block with the company's texts."""
+    def using_texts(self, language: CardLanguage | None = None) -> Iterator[None]:
+        """Make cards, toasts and plain messages in this block with the company's texts.
+
+        language: the one that the reader chose; None: as outside of the block.
+        """
         token = texts_in_use.set(self._texts.read())
+        language_token = language_in_use.set(language or language_in_use.get())
         try:
             yield
         finally:
             texts_in_use.reset(token)
+            language_in_use.reset(language_token)
 
     def names(self) -> list[str]:
         """Return the names of all card templates, without shared parts (`_….j2`)."""

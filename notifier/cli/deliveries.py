@@ -32,7 +32,7 @@ def deliveries() -> None:
 
 
 @deliveries.command("list")
-@list_options(["waiting", "ready", "sending", "sent", "unknown", "rerouted", "dead", "dropped"])
+@list_options(["waiting", "held", "ready", "sending", "sent", "unknown", "rerouted", "dead", "dropped"])
 def list_deliveries(
     config_path: Path | None, clock_file: Path | None, states: tuple[str, ...], limit: int, *, as_json: bool
 ) -> None:

@@ -15,6 +15,7 @@ from notifier.clock import HOUR_MS
 from notifier.config.digests import GROUP_NAME, CalendarConfig, DigestConfig
 from notifier.config.fields import Section, SettingFault
 from notifier.config.monitoring import HealthConfig, LogConfig, TracingConfig
+from notifier.config.preferences import PreferenceConfig
 from notifier.config.sections import (
     AnswerConfig,
     CardConfig,
@@ -66,6 +67,8 @@ class Config(Section):
     """Name of the group for what cannot be delivered; None: none."""
     routes: tuple[RouteConfig, ...] = (RouteConfig(name="to the referrer", to=(REFERRER,)),)
     """Who is notified of which change; the first that matches decides."""
+    preferences: PreferenceConfig = PreferenceConfig()
+    """What people choose on the settings card."""
     withdrawals: WithdrawalConfig = WithdrawalConfig()
     """The withdraw button."""
     answers: AnswerConfig = AnswerConfig()

@@ -11,6 +11,8 @@ from notifier.domain.event import AccountKey
 from notifier.domain.money import Amounts
 from notifier.domain.notice import Notice
 from notifier.domain.payout import Payout
+from notifier.domain.preferences.choices import CardLanguage
+from notifier.domain.preferences.settings_state import SettingsState
 from notifier.domain.withdrawal import Withdrawal
 
 
@@ -64,6 +66,10 @@ class PostedCard:
     """The digest that the card shows; None: it shows notices."""
     panel: DigestPanel | None = None
     """The withdrawal panel of the digest; None: it has none."""
+    language: CardLanguage = CardLanguage.FEISHU
+    """The language that its reader chose."""
+    settings: SettingsState | None = None
+    """What the settings card shows; None: it is none."""
     answer: Answer | None = None
     """The answer that the message shows; None: it shows notices or a digest."""
 
@@ -88,5 +94,9 @@ class ClaimedDelivery:
     """The digest that the card shows; None: it shows notices."""
     panel: DigestPanel | None = None
     """The withdrawal panel of the digest; None: it has none."""
+    language: CardLanguage = CardLanguage.FEISHU
+    """The language that its reader chose."""
+    settings: SettingsState | None = None
+    """What the settings card shows; None: it is none."""
     answer: Answer | None = None
     """The answer that the message shows; None: it shows notices or a digest."""

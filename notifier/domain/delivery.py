@@ -7,7 +7,8 @@ waiting -> ready -> sending -> sent
              |         |-> dead        (not sent, and a retry cannot help)
              |         '-> dropped     (the same, or the outcome is unknown, for an answer to a question)
              |-- unknown, dead --> dropped (operator)
-             '-> unknown        (it waited until Feishu no longer remembered its key)
+             |-> unknown        (it waited until Feishu no longer remembered its key)
+             '-> held -> ready  (the recipient wants it later: quiet hours, or a daily or weekly digest)
 """
 
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class DeliveryState(StrEnum):
     """State of a delivery; the module docstring shows the transitions."""
 
     WAITING = "waiting"
+    HELD = "held"
     READY = "ready"
     SENDING = "sending"
     SENT = "sent"
@@ -46,7 +48,7 @@ class DeliveryState(StrEnum):
     DROPPED = "dropped"
 
 
-OPEN_STATES = (DeliveryState.WAITING, DeliveryState.READY, DeliveryState.SENDING)
+OPEN_STATES = (DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.READY, DeliveryState.SENDING)
 NEEDS_ATTENTION = (DeliveryState.UNKNOWN, DeliveryState.DEAD)
 
 
@@ -139,6 +141,8 @@ class Delivery:
     """When that event was stored, Unix milliseconds."""
     corrects: int | None = None
     """Row id of the delivery whose card it replaces, which its card says; None: it is no correction."""
+    hold_reason: str | None = None
+    """HoldReason of its newest hold; None: it was never held."""
     answer_id: int | None = None
     """Row id of the answer to a question that it sends; None: it answers none."""
 

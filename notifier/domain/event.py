@@ -1,5 +1,6 @@
 """Event: a payload that Feishu sent, stored once per idempotency key."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from notifier.clock import Millis
@@ -83,3 +84,5 @@ class Click:
     """The chat that contains the card."""
     option: str = ""
     """Opaque id that was chosen in the select beside the button."""
+    form: Mapping[str, str] = field(default_factory=dict)
+    """The texts of the form with the button, by name."""

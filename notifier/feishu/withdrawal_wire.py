@@ -18,6 +18,8 @@ from notifier.feishu.wire import (
 )
 
 LONGEST_REF = 64
+MOST_FIELDS = 20
+"""A form with more fields is none of ours."""
 ACCOUNT_SELECT_NAME = "account"
 """Form name of the account select on a digest card."""
 ACTIVE_STATUS = 1
@@ -45,7 +47,15 @@ def read_click(event: Event) -> Click:
         message_id=_bounded_text(context.get("open_message_id")),
         chat_id=_bounded_text(context.get("open_chat_id")),
         option=_bounded_text(form.get(ACCOUNT_SELECT_NAME), LONGEST_REF),
+        form=_read_form(form),
     )
+
+
+def _read_form(form: dict[str, Any]) -> dict[str, str]:
+    """The texts of a form by name. Anything else is left out, such as the value of a field that nobody filled."""
+    texts = {name: value for name, value in form.items() if isinstance(value, str)}
+    is_plausible = len(texts) <= MOST_FIELDS and all(len(name) <= LONGEST_REF for name in texts)
+    return {name: sanitize(value[:LONGEST_KEY]) for name, value in texts.items()} if is_plausible else {}
 
 
 def _payload(event: Event) -> object:

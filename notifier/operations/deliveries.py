@@ -10,7 +10,13 @@ from notifier.cards.balance_text import reroute_reason
 from notifier.clock import Clock, Millis, to_millis
 from notifier.operations.formatting import format_ago, format_iso, format_table, label
 from notifier.operations.language import Language, get_language, localized, say
-from notifier.operations.stored_texts import DELIVERY_STATES, name_state, name_variant, show_stored
+from notifier.operations.stored_texts import (
+    DELIVERY_STATES,
+    HOLD_REASONS,
+    name_state,
+    name_variant,
+    show_stored,
+)
 from notifier.store.deliveries import delivery_admin
 from notifier.store.deliveries.delivery_admin import DeliveryDetails, DeliveryRow
 from notifier.store.engine.database import Database
@@ -41,7 +47,7 @@ def _row_json(row: DeliveryRow) -> dict[str, Any]:
 
 
 def _row_cells(row: DeliveryRow, now: Millis) -> tuple[str, ...]:
-    reason = show_stored(row.last_error, row.last_code)
+    reason = _hold(row) if row.state == "held" else show_stored(row.last_error, row.last_code)
     return (
         str(row.id),
         name_state(row.state, DELIVERY_STATES),
@@ -52,6 +58,13 @@ def _row_cells(row: DeliveryRow, now: Millis) -> tuple[str, ...]:
         format_ago(row.updated_at, now),
         reason if len(reason) <= 60 else f"{reason[:59]}…",
     )
+
+
+def _hold(row: DeliveryRow) -> str:
+    """Why a held delivery waits, and until when."""
+    until = format_iso(row.due_at)
+    reason = say(HOLD_REASONS[row.hold_reason]) if row.hold_reason in HOLD_REASONS else ""
+    return localized(f"{reason}, until {until}", f"{reason}，直到 {until}")
 
 
 def show_delivery(database: Database, delivery_id: int, *, as_json: bool) -> str | None:
@@ -79,6 +92,8 @@ def _detail_lines(found: DeliveryDetails) -> Iterable[str]:
     yield f"{label('account', '账户')}{row.account_id}, {changes}"
     changed = localized("last changed", "最近变更")
     yield f"{label('created', '创建')}{format_iso(row.created_at)}, {changed} {format_iso(row.updated_at)}"
+    if row.state == "held":
+        yield f"{label('held', '暂缓')}{_hold(row)}"
     if row.state in {"waiting", "ready"}:
         yield f"{label('due', '计划发送')}{format_iso(row.due_at)}"
     if found.rerouted_from:

@@ -9,6 +9,7 @@ from notifier.cards.templates import (
     ANSWER_TEMPLATES,
     DIGEST_TEMPLATES,
     PERSONAL_TEMPLATES,
+    SETTINGS_TEMPLATES,
     WITHDRAWAL_TEMPLATES,
 )
 from notifier.cards.withdrawal_text import panel, withdrawal_card
@@ -21,6 +22,7 @@ from notifier.domain.digest_card import DigestCard
 from notifier.domain.money import LARGEST, POINTS, Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.payout import Payout, PayoutState
+from notifier.domain.preferences.settings_card import SettingsCard
 from notifier.domain.withdrawal import Role, Withdrawal, WithdrawalState
 from notifier.errors import ConfigError
 from notifier.operations.language import say
@@ -39,6 +41,7 @@ from notifier.operations.samples.balance_samples import (
     BalanceCase,
 )
 from notifier.operations.samples.descriptions import DESCRIPTIONS
+from notifier.operations.samples.settings_samples import SETTINGS_SAMPLES, make_settings_sample
 
 _ORDER_ID = "rn-5d0c7a41b2e84f6f9a3e0d1c3f9a1c2b"
 
@@ -171,11 +174,19 @@ WITHDRAWAL_SAMPLES = tuple(_WITHDRAWAL_CASES)
 _SAMPLES_BY_TEMPLATE = {
     **dict.fromkeys(WITHDRAWAL_TEMPLATES.values(), WITHDRAWAL_SAMPLES),
     **dict.fromkeys(ANSWER_TEMPLATES.values(), ANSWER_SAMPLES),
+    **dict.fromkeys(SETTINGS_TEMPLATES.values(), SETTINGS_SAMPLES),
     **dict.fromkeys(DIGEST_TEMPLATES.values(), DIGEST_SAMPLES),
     PERSONAL_TEMPLATES[CardVariant.FULL]: PERSONAL_SAMPLES,
     PERSONAL_TEMPLATES[CardVariant.COMPACT]: (*DIGEST_SAMPLES, *PERSONAL_SAMPLES),
 }
-ALL_SAMPLES = (*SAMPLES, *WITHDRAWAL_SAMPLES, *ANSWER_SAMPLES, *DIGEST_SAMPLES, *PERSONAL_SAMPLES)
+ALL_SAMPLES = (
+    *SAMPLES,
+    *WITHDRAWAL_SAMPLES,
+    *ANSWER_SAMPLES,
+    *SETTINGS_SAMPLES,
+    *DIGEST_SAMPLES,
+    *PERSONAL_SAMPLES,
+)
 
 
 def describe_sample(name: str) -> Bilingual:
@@ -196,13 +207,15 @@ def list_samples(template: str) -> tuple[str, ...]:
 
 def make_sample(
     name: str, config: Config, *, allowed: Collection[str] = ALL_SAMPLES
-) -> BalanceChangeCard | WithdrawalCard | DigestCard | AnswerCard:
+) -> BalanceChangeCard | WithdrawalCard | DigestCard | AnswerCard | SettingsCard:
     """Build the card of a sample. Raises ConfigError if the name is not allowed."""
     if name not in allowed:
         raise ConfigError(
             f"--sample: there is no sample {name!r} for this. There are: {', '.join(allowed)}.",
             zh=f"--sample：没有可用的样例 {name!r}。现有：{', '.join(allowed)}。",
         )
+    if name in SETTINGS_SAMPLES:
+        return make_settings_sample(name, config)
     card: BalanceChangeCard | WithdrawalCard | AnswerCard
     if name in BALANCE_CASES:
         card = _balance_card(BALANCE_CASES[name], config)

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Mapping
 
+from notifier.domain.card import Bilingual
 from notifier.domain.failure_reasons import find_failure_reason
 from notifier.errors import CallError
 from notifier.operations.language import localized
 
 DELIVERY_STATES = {
     "waiting": "等待收件人",
+    "held": "暂缓",
     "ready": "待发送",
     "sending": "发送中",
     "sent": "已发送",
@@ -17,6 +19,12 @@ DELIVERY_STATES = {
     "dead": "发送失败",
     "dropped": "已放弃",
 }
+HOLD_REASONS = {
+    "quiet_hours": Bilingual(zh="免打扰", en="quiet hours"),
+    "daily": Bilingual(zh="每日汇总", en="daily digest"),
+    "weekly": Bilingual(zh="每周汇总", en="weekly digest"),
+}
+"""Why a delivery is held."""
 EVENT_STATES = {"new": "待处理", "done": "已处理", "ignored": "已忽略", "quarantined": "已隔离"}
 WITHDRAWAL_STATES = {
     "requested": "处理中",
@@ -46,6 +54,7 @@ ACTIONS = {
     "manual": "人工操作",
     "account": "账户",
     "operators": "授权人员",
+    "settings": "通知设置",
     "test": "测试卡片",
 }
 _ACTORS = {"feishu": "飞书", "notifier": "服务", "payroll": "薪酬系统", "command line": "命令行"}

@@ -9,6 +9,7 @@ from notifier.cards.render import Renderer
 from notifier.clock import HOUR_MS, Clock, JumpGuard, MeasuredClock, Millis, SystemClock
 from notifier.config.operators import get_open_ids
 from notifier.config.settings import Config
+from notifier.domain.answers.question import Command
 from notifier.domain.delivery import RetryPolicy
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import AddressBook
@@ -18,8 +19,9 @@ from notifier.feishu.question_wire import read_question
 from notifier.feishu.referral_accounts import FeishuReferralAccounts
 from notifier.feishu.wire import encode_balance_reading, read_balance_report
 from notifier.feishu.withdrawal_wire import read_click
-from notifier.flow.answers.answer_questions import AnswerDeps, MakeSettings, QuestionAnswerer, list_commands
+from notifier.flow.answers.answer_questions import AnswerDeps, QuestionAnswerer
 from notifier.flow.deliveries.deliver import DeliverDeps, Deliverer
+from notifier.flow.deliveries.release_held import HeldReleaser, ReleaseDeps
 from notifier.flow.deliveries.resolve_recipients import RecipientResolver, ResolveDeps
 from notifier.flow.deliveries.update_cards import CardUpdater, UpdateDeps
 from notifier.flow.digests.send_due import DigestSender
@@ -38,6 +40,7 @@ from notifier.runtime.factories import (
     late_after_ms,
     make_address_book,
     make_digest_deps,
+    make_hold_rules,
     make_notice_writer,
     make_prune_deps,
     make_reconcile_deps,
@@ -54,9 +57,6 @@ from notifier.store.engine.database import Database
 
 SENDERS = (WorkerName.UPDATE_CARDS, WorkerName.RESOLVE_RECIPIENTS, WorkerName.DELIVER)
 """The workers that continue when cards change or new notices exist."""
-
-MAKE_SETTINGS: MakeSettings | None = None
-"""Makes the card of the settings of a person. None: the command `settings` is not offered."""
 MAX_CARD_UPDATES_PER_SECOND = 15
 CARD_UPDATE_BURST = 5
 
@@ -161,6 +161,7 @@ def assign_calling_workers(shared: Shared, gateway: PayoutGateway | None) -> tup
     payout_submitter = build_payout_submitter(shared, gateway)
     answerer = build_question_answerer(shared)
     workers.assign(WorkerName.DELIVER, deliverer.run_once)
+    workers.assign(WorkerName.RELEASE_HELD, build_held_releaser(shared).run_once)
     workers.assign(WorkerName.RESOLVE_RECIPIENTS, resolver.run_once)
     workers.assign(WorkerName.WITHDRAW, withdrawer.run_once)
     workers.assign(WorkerName.UPDATE_CARDS, card_updater.run_once)
@@ -193,8 +194,19 @@ def build_deliverer(shared: Shared) -> Deliverer:
         retry_policy=RetryPolicy(give_up_after_ms=round(config.sending.give_up_after_hours * HOUR_MS)),
         clock=shared.clock,
         worker_id=shared.worker_id,
+        hold_rules=make_hold_rules(config),
     )
     return Deliverer(shared.database, deps, wake=shared.workers.waker(WorkerName.DELIVER))
+
+
+def build_held_releaser(shared: Shared) -> HeldReleaser:
+    """Builds the component that releases deliveries which their recipients wanted later."""
+    deps = ReleaseDeps(
+        clock=shared.clock,
+        wake=shared.workers.waker(WorkerName.DELIVER),
+        rules=make_hold_rules(shared.config),
+    )
+    return HeldReleaser(shared.database, deps)
 
 
 def build_recipient_resolver(shared: Shared) -> RecipientResolver:
@@ -227,7 +239,7 @@ def build_event_applier(shared: Shared, is_burst: Callable[[], bool]) -> EventAp
 def _make_ask_deps(config: Config) -> AskDeps | None:
     if not config.answers.enabled:
         return None
-    return AskDeps(read=read_question, commands=list_commands(MAKE_SETTINGS))
+    return AskDeps(read=read_question, commands=frozenset(Command))
 
 
 def build_question_answerer(shared: Shared) -> QuestionAnswerer:
@@ -242,7 +254,6 @@ def build_question_answerer(shared: Shared) -> QuestionAnswerer:
         encode_reading=encode_balance_reading,
         clock=shared.clock,
         wake=shared.workers.waker(WorkerName.APPLY_EVENTS, WorkerName.DELIVER),
-        make_settings=MAKE_SETTINGS,
     )
     return QuestionAnswerer(shared.database, deps, wake=shared.workers.waker(WorkerName.ANSWER_QUESTIONS))
 
@@ -256,6 +267,7 @@ def build_card_updater(shared: Shared) -> CardUpdater:
         renderer=shared.renderer,
         limit=RateLimit(per_second=_card_updates_per_second(shared.config), burst=CARD_UPDATE_BURST),
         clock=shared.clock,
+        hold_rules=make_hold_rules(shared.config),
     )
     return CardUpdater(shared.database, deps, wake=shared.workers.waker(WorkerName.UPDATE_CARDS))
 
@@ -306,7 +318,7 @@ def build_batcher(shared: Shared) -> Batcher:
 
 def build_click_handler(shared: Shared, wakeups: Wakeups) -> ClickHandler:
     """Builds the component that decides what a click on a card does."""
-    continued_by = (WorkerName.BATCH, WorkerName.WITHDRAW, WorkerName.DELIVER)
+    continued_by = (WorkerName.BATCH, WorkerName.WITHDRAW, WorkerName.RELEASE_HELD, WorkerName.DELIVER)
     deps = ClickDeps(
         read=read_click,
         withdraw_offer=make_withdraw_offer(shared.config),
@@ -316,6 +328,7 @@ def build_click_handler(shared: Shared, wakeups: Wakeups) -> ClickHandler:
         clock=shared.clock,
         wake=wakeups.waker(*continued_by),
         announce=wakeups.announce_to(*continued_by),
+        hold_rules=make_hold_rules(shared.config),
     )
     return ClickHandler(shared.database, deps)
 

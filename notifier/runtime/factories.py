@@ -10,6 +10,8 @@ from notifier.cards.templates import CardTemplates
 from notifier.clock import HOUR_MS, Clock, Millis
 from notifier.config.operators import list_operator_emails
 from notifier.config.settings import Config
+from notifier.domain.preferences.choices import read_minute
+from notifier.domain.preferences.holding import HoldRules
 from notifier.domain.rate_limit import RateLimit, SendingLimits
 from notifier.domain.route import AddressBook, Condition, Route
 from notifier.domain.withdrawal import WithdrawOffer
@@ -60,6 +62,11 @@ def make_address_book(config: Config) -> AddressBook:
     return AddressBook(
         groups={name: group.chat_id for name, group in config.groups.items()}, fallback=config.fallback_group
     )
+
+
+def make_hold_rules(config: Config) -> HoldRules:
+    """Returns what applies to every person whose notices wait, from `preferences` and `cards.time_zone`."""
+    return HoldRules(digest_at=read_minute(config.preferences.digest_at), zone=config.cards.time_zone)
 
 
 def make_routes(config: Config) -> tuple[Route, ...]:
@@ -118,6 +125,7 @@ def make_renderer(config: Config, clock: Clock) -> Renderer:
     _ = templates.texts  # read at start-up, so that faults in the company's texts are logged then
     return Renderer(
         templates,
+        has_settings=config.answers.enabled,
         check=card_problems,
         zone=config.cards.time_zone,
         clock=clock,

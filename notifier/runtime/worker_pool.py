@@ -17,6 +17,7 @@ class WorkerName(StrEnum):
 
     HEARTBEAT = "heartbeat"
     DELIVER = "deliver"
+    RELEASE_HELD = "release held"
     RESOLVE_RECIPIENTS = "resolve recipients"
     APPLY_EVENTS = "apply events"
     ANSWER_QUESTIONS = "answer questions"

@@ -31,6 +31,8 @@ class AuditAction(StrEnum):
     MANUAL = "manual"
     ACCOUNT = "account"
     OPERATORS = "operators"
+    SETTINGS = "settings"
+    """A person saved the own preferences."""
     TEST = "test"
     """A press of the test card of `notifier doctor`."""
 

@@ -19,7 +19,7 @@ from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import Recipient
 from notifier.store import accounts as account_store
 from notifier.store import recipients
-from notifier.store.engine.sql import insert_returning
+from notifier.store.engine.sql import insert_returning, literal
 from notifier.store.schema.tables import accounts, deliveries, delivery_notices, is_open, notices
 
 
@@ -78,6 +78,7 @@ _LIST_OPEN = (
     .where(
         deliveries.c.account_ref.in_(sa.bindparam("refs", expanding=True)),
         is_open,
+        deliveries.c.state != literal("held"),  # a claim folds what is held
         deliveries.c.rerouted_from.is_(None),
         deliveries.c.run_id.is_(None),
         deliveries.c.corrects.is_(None),

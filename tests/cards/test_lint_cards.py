@@ -21,6 +21,7 @@ TEMPLATES = CardTemplates()
 OURS = [(template, sample) for template in OUR_TEMPLATES for sample in list_samples(template)]
 OUR_WARNINGS = {
     "digest.json.j2": {"client-version", "submit-behaviors"},
+    "settings.json.j2": {"submit-behaviors"},
     "balance_change_compact.json.j2": {"summary-missing"},
     "withdrawal_compact.json.j2": {"summary-missing"},
     "digest_compact.json.j2": {"summary-missing"},

@@ -18,6 +18,7 @@ from notifier.domain.account import Ownership, Referrer
 from notifier.domain.card import Bilingual
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import CardVariant, Content, Delivery, DeliveryState
+from notifier.domain.preferences.settings_card import SettingsCard
 from notifier.domain.withdrawal import DenialReason
 from notifier.errors import TemplateBroken
 from notifier.operations.sample_cards import SAMPLES, make_sample
@@ -158,7 +159,9 @@ def test_only_a_group_is_told_whose_account_it_is(
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_plain_text_names_nobody_and_holds_no_markup(name: str) -> None:
-    text = plain_text(replace(make_sample(name, Config()), account_id="<at id=all></at>"))
+    sample = make_sample(name, Config())
+    assert not isinstance(sample, SettingsCard)
+    text = plain_text(replace(sample, account_id="<at id=all></at>"))
 
     assert "示例同事" not in text
     assert not {"<", ">"} & set(text)

@@ -24,7 +24,7 @@ from notifier.cards.templates import (
 )
 from notifier.config.settings import Config
 from notifier.domain.account import Referrer
-from notifier.domain.card import Bilingual
+from notifier.domain.card import BalanceChangeCard, Bilingual
 from notifier.domain.delivery import CardVariant
 from notifier.errors import TemplateBroken
 from notifier.operations.sample_cards import make_sample
@@ -359,7 +359,9 @@ SHIPPED = CardTemplates()
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_name_is_shown_cleaned_and_never_as_markup(name_zh: str, name_en: str) -> None:
     referrer = Referrer(open_id="ou_1", name_zh=name_zh, name_en=name_en)
-    card = replace(make_sample("group", Config()), referrer=person(referrer))
+    sample = make_sample("group", Config())
+    assert isinstance(sample, BalanceChangeCard)
+    card = replace(sample, referrer=person(referrer))
     rendered = SHIPPED.render(BALANCE_TEMPLATES[CardVariant.FULL], {"card": card})
     shown = rendered["header"]["subtitle"]["i18n_content"]
 

@@ -1,6 +1,7 @@
 """Board: who may ask for many withdrawals at once. Whatever is missing or foreign is a no."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_listed_operator_of_the_group_may() -> None:
         ({"open_id": "ou_other"}, DenialReason.NOT_YOURS),  # an operator, but of another group
     ],
 )
-def test_who_presses_or_where_from_is_not_right(click: dict[str, str], denied: DenialReason) -> None:
+def test_who_presses_or_where_from_is_not_right(click: dict[str, Any], denied: DenialReason) -> None:
     assert denied is may_press(replace(CLICK, **click), LEVER, operators=OPERATORS, now=NOW)
 
 

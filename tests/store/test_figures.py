@@ -44,7 +44,7 @@ def test_an_empty_store_has_only_zeros(database: Database) -> None:
     figures = read(database)
 
     assert {"new": 0, "quarantined": 0} == figures.inbox
-    assert {"waiting": 0, "ready": 0, "sending": 0, "dead": 0, "unknown": 0} == figures.deliveries
+    assert {"waiting": 0, "held": 0, "ready": 0, "sending": 0, "dead": 0, "unknown": 0} == figures.deliveries
     assert (0, None) == (figures.queue.count, figures.queue.oldest_at)
     assert {0} == set(figures.payouts.by_state.values())
     assert {"requested": 0, "unclear": 0} == figures.withdrawals
@@ -79,7 +79,7 @@ def test_deliveries_and_calls(database: Database) -> None:
     finish_failed(database, second, dead)
     figures = read(database, now=NOW + 500)
 
-    assert {"waiting": 0, "ready": 0, "sending": 2, "dead": 1, "unknown": 0} == figures.deliveries
+    assert {"waiting": 0, "held": 0, "ready": 0, "sending": 2, "dead": 1, "unknown": 0} == figures.deliveries
     assert (2, NOW - 2) == (figures.queue.count, figures.queue.oldest_at)
     assert (4, 4) == (figures.sent_in_second, figures.sent_in_minute)
     assert (2, 1) == (figures.recent_calls, figures.failed_calls)

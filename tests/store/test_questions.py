@@ -124,7 +124,6 @@ EVERYTHING = Answer(
     hidden_accounts=2,
     asked_at=9,
     reply_to="om_1",
-    settings={"language": "zh"},
 )
 
 

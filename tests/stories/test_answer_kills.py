@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.schema.tables import leadership
-from support.crash_server import QUESTION_POINTS
-from support.forked_notifier import CrashPlan, ForkedNotifier, forked_notifier
+from support.crash_plan import QUESTION_POINTS
+from support.forked_notifier import CrashPoint, ForkedNotifier, forked_notifier
 from support.waiting import wait_until
 
 KILLS = int(os.environ.get("NOTIFIER_TESTS_ANSWER_KILLS", "4"))
@@ -46,7 +46,7 @@ log:
 def test_a_kill_between_question_and_answer_loses_nothing_and_answers_once(
     tmp_path: Path, store_url: str, kills: int
 ) -> None:
-    gaps: list[CrashPlan | None] = [
+    gaps: list[CrashPoint | None] = [
         {"step": step, "when": when, "nth": 1}
         for step, when in itertools.product(QUESTION_POINTS, ("before", "after"))
     ]
@@ -74,7 +74,7 @@ def test_a_kill_between_question_and_answer_loses_nothing_and_answers_once(
 
 
 def _ask_and_kill(
-    notifier: ForkedNotifier, people: list[str], crash: CrashPlan | None, rng: random.Random
+    notifier: ForkedNotifier, people: list[str], crash: CrashPoint | None, rng: random.Random
 ) -> None:
     notifier.start(crash=crash)
     notifier.wait_until_connected()

@@ -17,6 +17,7 @@ SAMPLES = {
     "digest.json.j2": "daily",
     "digest_compact.json.j2": "daily",
     "personal_digest.json.j2": "my-week",
+    "settings.json.j2": "settings-chosen",
     "answer.json.j2": "answer-balance",
     "answer_compact.json.j2": "answer-balance",
 }

@@ -45,6 +45,13 @@ QUESTION_POINTS = {
 }
 """The same for questions to the bot, which the sweep does not ask."""
 
+HOLD_POINTS = {
+    "notices held": r"UPDATE deliveries SET state=\?, due_at=\?, hold_reason=",
+    "notices folded": r"UPDATE delivery_notices SET delivery_id",
+    "held released": r"UPDATE deliveries SET state=\?, due_at=\?, created_at=",
+}
+"""The same, of people who want their notices later."""
+
 _PARAMETER = r"(?:\?|%\(\w+\)s(?:::\w+)?)"
 """A parameter of SQLite or of PostgreSQL."""
 _WRITE = re.compile(r"\s*(INSERT|UPDATE|DELETE)\b")
@@ -55,7 +62,7 @@ class CrashPlan:
 
     def __init__(self, *, step: str, when: str, nth: int, hit: Path) -> None:
         self._pattern = re.compile(
-            (CRASH_POINTS | QUESTION_POINTS)[step].replace(r"\?", _PARAMETER), re.DOTALL
+            (CRASH_POINTS | QUESTION_POINTS | HOLD_POINTS)[step].replace(r"\?", _PARAMETER), re.DOTALL
         )
         self._gap = {"step": step, "when": when}
         self._when, self._left, self._hit = when, nth, hit

@@ -43,6 +43,7 @@ def create_notice(
     recipient: Recipient | None = LIN,
     target: str = "referrer",
     account: AccountKey = ACCOUNT,
+    order_id: str | None = None,
     now: int = NOW,
 ) -> int:
     """A notice with the delivery that tells it; gives the delivery's id."""
@@ -60,6 +61,7 @@ def create_notice(
             target=target,
             recipient=recipient,
             key=notices.make_delivery_key(key, target),
+            order_id=order_id,
         )
         return notices.queue_deliveries(connection, [new], now=now)[0]
 

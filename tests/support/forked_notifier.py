@@ -38,7 +38,7 @@ class ForkedNotifier(RunningNotifier):
 
     def _launch(self, environment: Mapping[str, str]) -> Process:
         return shared_server().start(
-            ["run", "--config", str(self.config)],
+            ["run", "--config", str(self.config), *self.arguments],
             stdout=self.log_file,
             stderr=self.log_file,
             environment=environment,

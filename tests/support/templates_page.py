@@ -14,8 +14,8 @@ from support.card_pictures import SAMPLES, find_picture
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "templates.md"
-MODULES = ("card.py", "digest_card.py", "answers/answer_card.py")
-CARDS = ("BalanceChangeCard", "WithdrawalCard", "DigestCard", "AnswerCard")
+MODULES = ("card.py", "digest_card.py", "answers/answer_card.py", "preferences/settings_card.py")
+CARDS = ("BalanceChangeCard", "WithdrawalCard", "DigestCard", "AnswerCard", "SettingsCard")
 PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 
 BLOCKS = {
@@ -33,6 +33,7 @@ BLOCKS = {
     "steps": "each change, if several share the card",
     "withdrawal": "the withdrawal, without its button",
     "actions": "the buttons",
+    "form": "the selects of the settings",
     "commands": "what a person can write to the bot",
     "history": "changes and withdrawals, newest first",
     "stalled": "what needs attention",

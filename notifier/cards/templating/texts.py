@@ -22,6 +22,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from notifier.cards.templating.faults import name_nearest
 from notifier.cards.templating.shipped import shipped_templates
 from notifier.domain.card import Bilingual
+from notifier.domain.preferences.choices import CardLanguage
 from notifier.errors import TemplateBroken
 
 log = logging.getLogger(__name__)
@@ -313,6 +314,19 @@ def text(key: str, **values: Any) -> Bilingual:  # noqa: ANN401 - texts and numb
     return current_texts().text(key, values)
 
 
+language_in_use: ContextVar[CardLanguage] = ContextVar("language", default=CardLanguage.FEISHU)
+"""The language that the reader of the card chose that is being made."""
+
+
 def side_by_side(shown: Bilingual, separator: str = " / ") -> str:
-    """Return both languages in one text, for plain messages and for cells that are the same in every language."""
-    return f"{shown.zh}{separator}{shown.en}"
+    """Return both languages in one text, for plain messages and for cells that are the same in every language.
+
+    For a reader who chose a language, it is the text in this language.
+    """
+    match language_in_use.get():
+        case CardLanguage.ZH:
+            return shown.zh
+        case CardLanguage.EN:
+            return shown.en
+        case _:
+            return f"{shown.zh}{separator}{shown.en}"

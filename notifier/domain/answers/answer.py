@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
@@ -20,6 +19,7 @@ class AnswerKind(StrEnum):
     """As BALANCE; the person asked to withdraw."""
     HISTORY = "history"
     SETTINGS = "settings"
+    """The preferences of the person. The card shows the present ones, so the answer holds none."""
     HELP = "help"
     NO_ACCOUNT = "no_account"
     """The person has no account: what to do."""
@@ -100,5 +100,3 @@ class Answer:
     """When the question was asked, Unix milliseconds, if that was long ago; None: it was not."""
     reply_to: str = ""
     """The message that it replies to; "": it replies to none."""
-    settings: Mapping[str, Any] | None = None
-    """What the card of the settings shows, as JSON values; None: it is no such card."""

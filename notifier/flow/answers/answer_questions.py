@@ -7,9 +7,8 @@ group they get a reply without figures.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -50,17 +49,6 @@ LEDGER_WAIT_MS = 500
 GROUP = "group"
 """Target of a reply in a group that the configuration does not name."""
 
-MakeSettings = Callable[[Connection, Question], Mapping[str, Any]]
-"""Returns what the card of the settings of a person shows, as JSON values. Called in the transaction that ends the
-question.
-"""
-
-
-def list_commands(make_settings: MakeSettings | None) -> frozenset[Command]:
-    """Returns the commands that are offered. make_settings: as in AnswerDeps."""
-    hidden = {Command.SETTINGS} if make_settings is None else set()
-    return frozenset(Command) - hidden
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerDeps:
@@ -82,8 +70,6 @@ class AnswerDeps:
     """The source of the current time."""
     wake: Callable[[], None]
     """Called when answers were queued, or a balance that was read is in the inbox."""
-    make_settings: MakeSettings | None = None
-    """Makes the card of the settings; None: the command is not offered (see `list_commands`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,10 +225,9 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
         now: Millis,
         may_wait: bool,
     ) -> list[NewAnswer]:
-        question, make_settings = job.stored.question, self._deps.make_settings
-        if question.command is Command.SETTINGS and make_settings is not None:
-            shown = Answer(kind=AnswerKind.SETTINGS, settings=make_settings(connection, question))
-            return [self._to_person(question, shown)]
+        question = job.stored.question
+        if question.command is Command.SETTINGS:
+            return [self._to_person(question, Answer(kind=AnswerKind.SETTINGS))]
         if not question.command.is_about_accounts:
             return [self._to_person(question, Answer(kind=AnswerKind.HELP))]
         found = self._accounts.make(connection, question, readings, now=now, may_wait=may_wait)

@@ -12,6 +12,8 @@ from sqlalchemy.engine import Connection
 from notifier import metrics
 from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, Millis
+from notifier.domain.account import Ownership
+from notifier.domain.answers.answer import AnswerKind
 from notifier.domain.answers.question import EXPIRED_AFTER_MS
 from notifier.domain.card_state import ClaimedDelivery
 from notifier.domain.delivery import (
@@ -26,6 +28,7 @@ from notifier.domain.delivery import (
     after_failure,
     limiter_block_ms,
 )
+from notifier.domain.preferences.holding import HoldRules
 from notifier.domain.rate_limit import SendingLimits
 from notifier.domain.route import REFERRER, AddressBook, RerouteReason
 from notifier.domain.withdrawal import WithdrawOffer
@@ -35,7 +38,7 @@ from notifier.flow.pacer import Pacer
 from notifier.flow.ports import MessageSender
 from notifier.store import rate_limits
 from notifier.store.answers.answers import load_answers
-from notifier.store.cards import card_states
+from notifier.store.cards import card_states, settings_cards
 from notifier.store.deliveries import attempt_results, claims
 from notifier.store.deliveries.attempt_results import AttemptResult
 from notifier.store.deliveries.claims import ClaimResult
@@ -80,6 +83,8 @@ class DeliverDeps:
     """The id of this process, which claims the deliveries."""
     withdraw_offer: WithdrawOffer = field(default_factory=WithdrawOffer)
     """Which cards get a withdraw button."""
+    hold_rules: HoldRules = field(default_factory=HoldRules)
+    """The settings of holds: quiet hours and chosen digests."""
 
 
 class Deliverer(CallWorker[ClaimedDelivery]):
@@ -120,6 +125,7 @@ class Deliverer(CallWorker[ClaimedDelivery]):
             now=now,
             slots=free,
             sending_limits=self._deps.sending_limits,
+            hold_rules=self._deps.hold_rules,
         )
         claimed = self._with_card_states(connection, claim, now)
         return ClaimedJobs(jobs=self._freeze(connection, claimed, now), next_claim_at=claim.next_claim_at)
@@ -145,6 +151,7 @@ class Deliverer(CallWorker[ClaimedDelivery]):
             and d.order_id is None
             and d.answer_id not in without_offer
             and (audience := audiences[d.id]) is not None
+            and not _is_for_former_referrer(d, claim.accounts[d.account_ref].ownership)
         ]
         offers = card_states.create_card_states(
             connection, new_cards, claim.accounts, withdraw_offer=self._deps.withdraw_offer, now=now
@@ -165,7 +172,13 @@ class Deliverer(CallWorker[ClaimedDelivery]):
                     now=now,
                 )
             answer = found_answers.get(delivery.answer_id) if delivery.answer_id is not None else None
-            found.append(replace(each, digest=digest, card_state=card_state, panel=panel, answer=answer))
+            settings = None
+            if answer is not None and answer.kind is AnswerKind.SETTINGS:
+                settings = settings_cards.load_state(
+                    connection, delivery.id, delivery.key, delivery.receive_id, self._deps.hold_rules
+                )
+            shown = replace(each, digest=digest, card_state=card_state, panel=panel, answer=answer)
+            found.append(replace(shown, settings=settings))
         return found
 
     def _audience(self, delivery: Delivery) -> str | None:
@@ -339,6 +352,13 @@ class Deliverer(CallWorker[ClaimedDelivery]):
         return fallback is not None and fallback.id != delivery.receive_id
 
 
+def _is_for_former_referrer(delivery: Delivery, ownership: Ownership | None) -> bool:
+    """Whether the account has another referrer by now, which happens to a card that was held. It gets no button."""
+    referrer = ownership.referrer if ownership is not None else None
+    is_personal = delivery.receive_id_type == "open_id"
+    return is_personal and referrer is not None and referrer.open_id != delivery.receive_id
+
+
 def _unseen(error: CallError) -> CallError:
     """No person sees an upload, so an upload with an unknown outcome may be repeated."""
     if isinstance(error, OutcomeUnknown):
@@ -356,7 +376,9 @@ def _count_sent(delivery: Delivery, now: Millis) -> None:
     metrics.DELIVERY_OUTCOMES.labels("sent").inc()
     if delivery.variant is not CardVariant.FULL:
         metrics.CARDS_DEGRADED.labels(delivery.variant).inc()
-    if delivery.event_at is not None:
+    if (
+        delivery.event_at is not None and delivery.hold_reason is None
+    ):  # the recipient wanted a held one later
         metrics.EVENT_TO_CARD_SECONDS.observe(max(now - delivery.event_at, 0) / 1000)
 
 

@@ -13,6 +13,7 @@ from notifier.cards.render import Renderer, serialise
 from notifier.clock import Clock, Millis
 from notifier.domain.card_state import PostedCard
 from notifier.domain.delivery import CardVariant, pause_ms
+from notifier.domain.preferences.holding import HoldRules
 from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import REFERRER
 from notifier.domain.withdrawal import WithdrawOffer
@@ -50,6 +51,8 @@ class UpdateDeps:
     """The source of the current time."""
     withdraw_offer: WithdrawOffer = field(default_factory=WithdrawOffer)
     """Which cards get a withdraw button."""
+    hold_rules: HoldRules = field(default_factory=HoldRules)
+    """What settings cards show of the configuration."""
 
 
 class CardUpdater(CallWorker[UpdateJob]):
@@ -82,6 +85,7 @@ class CardUpdater(CallWorker[UpdateJob]):
             [each.delivery_id for each in claimed.jobs],
             withdraw_offer=self._deps.withdraw_offer,
             address_book=self._deps.notices.address_book,
+            hold_rules=self._deps.hold_rules,
             renew_button=False,
             now=now,
         )

@@ -3,13 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.engine import Connection
 
+from notifier.clock import Millis, from_millis
 from notifier.domain.digest import AssetFlow, Digest, DigestPlan
 from notifier.domain.money import Asset
+from notifier.domain.period import Period, Span
 from notifier.domain.route import REFERRER
 from notifier.flow.digests.send_digest import DigestDeps
 from notifier.store.digests import digest_runs, period_totals
@@ -84,15 +87,66 @@ def has_own_digest(flows: Iterable[AssetFlow]) -> bool:
 
 def own_digest(plan: DigestPlan, run_key: DigestRunKey, flows: Mapping[Asset, AssetFlow]) -> Digest:
     """Builds the digest of one referrer. flows: the totals of the referrer's account in the period."""
+    return _make_own_digest(run_key, flows, zone=plan.zone, offers_withdrawal=plan.withdraw)
+
+
+def _make_own_digest(
+    run_key: DigestRunKey, flows: Mapping[Asset, AssetFlow], *, zone: ZoneInfo, offers_withdrawal: bool
+) -> Digest:
     has_changed = any(flow.has_moved for flow in flows.values())
     return Digest(
-        name=plan.name,
+        name=run_key.digest,
         period=run_key.period,
         due_at=run_key.due_at,
         created_at=run_key.created_at,
         correction_number=run_key.correction_number,
         flows=flows,
         changed_accounts=1 if has_changed else 0,
-        offers_withdrawal=plan.withdraw,
-        zone=plan.zone.key,
+        offers_withdrawal=offers_withdrawal,
+        zone=zone.key,
     )
+
+
+OWN_DIGEST = "own"
+"""The name of the digests that people chose for themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenDigest:
+    """A daily or weekly digest that a person chose instead of single notices."""
+
+    account_ref: int
+    """Row id of the account."""
+    span: Span
+    """DAY or WEEK."""
+    from_at: Millis
+    """Time of the first change that it reports, Unix milliseconds."""
+    due_at: Millis
+    """When it was due, Unix milliseconds."""
+    zone: ZoneInfo
+    """Time zone of the person."""
+
+
+def create_chosen_digest(connection: Connection, chosen: ChosenDigest, *, now: Millis) -> int | None:
+    """Creates the figures of a digest from its first change up to now, and returns the id of its run.
+
+    None: the ledger has nothing to report.
+    """
+    to_at = now + 1
+    from_at = min(chosen.from_at, now)
+    first, last = (from_millis(at).astimezone(chosen.zone).date() for at in (from_at, now))
+    label = f"{chosen.span}:{first}..{last} {now}"
+    run_key = DigestRunKey(
+        digest=OWN_DIGEST,
+        period=Period(first=first, last=last, from_at=from_at, to_at=to_at, label=label),
+        recipient=f"account:{chosen.account_ref}",
+        due_at=chosen.due_at,
+        created_at=now,
+    )
+    time_range = TimeRange(from_at=from_at, to_at=to_at)
+    rows = period_totals.iter_account_totals(connection, time_range, account_refs=[chosen.account_ref])
+    flows = {row.asset: row.flow for row in rows}
+    if not has_own_digest(flows.values()):
+        return None
+    digest = _make_own_digest(run_key, flows, zone=chosen.zone, offers_withdrawal=True)
+    return digest_runs.claim_run(connection, run_key, state=DigestRunState.NOTIFIED, content=digest)

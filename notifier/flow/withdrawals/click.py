@@ -7,13 +7,14 @@ any call to Feishu.
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from notifier import metrics
 from notifier.cards.doctor_card import CardTestPress, judge_test_press, make_test_toast
+from notifier.cards.preferences.language import keep_toast_language
 from notifier.cards.render import Renderer
 from notifier.cards.templating.builder import is_reference
 from notifier.cards.withdrawal_text import PressReply, denied_toast, panel_toast, press_toast
@@ -23,6 +24,9 @@ from notifier.domain.digest_panel import Action, PanelButton
 from notifier.domain.event import Click, Event
 from notifier.domain.money import describe_amounts
 from notifier.domain.notice import Notice
+from notifier.domain.preferences.button import is_settings_ref
+from notifier.domain.preferences.choices import CardLanguage, Preferences
+from notifier.domain.preferences.holding import HoldRules
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import (
     Button,
@@ -31,6 +35,8 @@ from notifier.domain.withdrawal import (
     WithdrawOffer,
     authorise,
 )
+from notifier.flow.decision import Answer, Decision
+from notifier.flow.preferences.press_settings import press_settings
 from notifier.flow.withdrawals import panel_click
 from notifier.flow.withdrawals.place_order import AuthorisedPress, PlacedOrder, judge_and_order
 from notifier.store import audit, card_updates, inbox, notices
@@ -40,10 +46,10 @@ from notifier.store.cards.buttons import PressedButton
 from notifier.store.deliveries import delivery_admin
 from notifier.store.engine.database import Database
 from notifier.store.engine.writer import WriterClosed
+from notifier.store.people import preferences
 
 log = logging.getLogger(__name__)
 
-Answer = Mapping[str, Any]
 _Press = tuple[Click, PressedButton | None]
 """A press, and the account button that it means. None: there is no such button."""
 
@@ -69,26 +75,10 @@ class ClickDeps:
     """The source of the current time."""
     wake: Callable[[], None]
     """Called when an order was placed, or a send is to be repeated."""
+    hold_rules: HoldRules = field(default_factory=HoldRules)
+    """The settings of quiet hours and chosen digests."""
     announce: Callable[[Connection], None] = lambda _connection: None
     """Called for the same in the transaction, so that the database wakes another process."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The answer to a press."""
-
-    toast: Answer
-    """The toast to show."""
-    card: PostedCard | None = None
-    """The card to show. None: the card does not change."""
-    wakes: bool = False
-    """Whether a worker has something to do: an order or a batch was placed, or a send is to be repeated."""
-    delivery_id: int | None = None
-    """The delivery of the pressed card. None: unknown."""
-    request: Mapping[str, str] | None = None
-    """Fields of the log event about the order that was placed, for after the commit. None: none was."""
-    result: str
-    """What the press does, as a label of the metric: a PressOutcome, a PressReply, or a DenialReason."""
 
 
 class ClickHandler:
@@ -169,21 +159,23 @@ class ClickHandler:
         together: list[_Press] = []
         """Presses of account buttons that follow each other."""
         for click in clicks:
-            test_press = judge_test_press(click.button_ref, click.open_id)
-            if test_press is not None:
-                decisions += self._decide_for_accounts(connection, together, now)
-                together = []
-                decisions.append(_answer_test(connection, click, test_press, now))
-                continue
-            own = pressed.get(click.button_ref)
             panel_button = panel_buttons.get(click.button_ref)
-            if panel_button is None:
-                together.append((click, own))
+            if panel_button is None and not _is_of_no_account(click):
+                together.append((click, pressed.get(click.button_ref)))
                 continue
             decisions += self._decide_for_accounts(connection, together, now)
             together = []
-            decisions.append(self._decide_for_panel(connection, click, panel_button, now))
+            decisions.append(
+                self._decide_for_panel(connection, click, panel_button, now)
+                if panel_button is not None
+                else self._decide_for_person(connection, click, now)
+            )
         decisions += self._decide_for_accounts(connection, together, now)
+        chosen = preferences.load_preferences(connection, {click.open_id for click in clicks})
+        decisions = [
+            _in_language_of(chosen.get(click.open_id), each)
+            for click, each in zip(clicks, decisions, strict=True)
+        ]
         if any(each.wakes for each in decisions):
             self._deps.announce(connection)
         return decisions
@@ -275,9 +267,17 @@ class ClickHandler:
             delivery_ids,
             withdraw_offer=self._deps.withdraw_offer,
             address_book=self._deps.address_book,
+            hold_rules=self._deps.hold_rules,
             renew_button=renew_button,
             now=now,
         )
+
+    def _decide_for_person(self, connection: Connection, click: Click, now: int) -> Decision:
+        """Decides a press on a settings card or on the test card of `notifier doctor`."""
+        if is_settings_ref(click.button_ref):
+            return press_settings(connection, click, self._deps.hold_rules, now=now)
+        test_press = judge_test_press(click.button_ref, click.open_id)
+        return _answer_test(connection, click, test_press or CardTestPress.OTHER_PERSON, now)
 
     def _decide_for_panel(
         self, connection: Connection, click: Click, button: PanelButton, now: int
@@ -349,6 +349,18 @@ class ClickHandler:
             delivery_id=button.delivery_id if button is not None and ours else None,
             result=denial_reason.value,
         )
+
+
+def _is_of_no_account(click: Click) -> bool:
+    is_test = judge_test_press(click.button_ref, click.open_id) is not None
+    return is_test or is_settings_ref(click.button_ref)
+
+
+def _in_language_of(chosen: Preferences | None, decision: Decision) -> Decision:
+    """The decision with the toast in the language that the person chose."""
+    if chosen is None or chosen.language is CardLanguage.FEISHU:
+        return decision
+    return replace(decision, toast=keep_toast_language(decision.toast, chosen.language))
 
 
 def _answer_test(connection: Connection, click: Click, press: CardTestPress, now: int) -> Decision:

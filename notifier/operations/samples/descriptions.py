@@ -127,6 +127,11 @@ DESCRIPTIONS: Mapping[str, Bilingual] = {
     "receipt-nobody": Bilingual(
         en="Receipt without a referrer, for a group", zh="没有内推人的提现回执，发给群"
     ),
+    "settings": Bilingual(en="Settings of a person who chose nothing yet", zh="尚未设置的通知设置"),
+    "settings-chosen": Bilingual(
+        en="Settings with a daily digest and quiet hours", zh="每日汇总并开启免打扰的通知设置"
+    ),
+    "settings-saved": Bilingual(en="Settings after a press of the save button", zh="点击保存后的通知设置"),
     "answer-balance": Bilingual(en="Answer to `balance`", zh="对“余额”的回复"),
     "answer-withdraw": Bilingual(en="Answer to `withdraw`", zh="对“提现”的回复"),
     "answer-processing": Bilingual(

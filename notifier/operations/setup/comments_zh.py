@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 COMMENTS_ZH: Mapping[str, str] = {
+    "When the daily and weekly digests arrive that people choose on the settings card, in the time zone of each "
+    "person. "
+    "Keep the quotation marks.": "个人在通知设置中选择的每日、每周汇总几点发送，按各人的时区。请保留引号。",
     "All settings of the notifier, each with its default. `notifier init` makes config.yaml of this file.": (
         "服务的全部配置项及默认值。`notifier init` 由此生成 config.yaml。"
     ),

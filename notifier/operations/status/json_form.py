@@ -33,6 +33,7 @@ def status_as_json(status: Status) -> dict[str, Any]:
         "oldest_waiting_seconds": None
         if status.oldest_waiting_ms is None
         else status.oldest_waiting_ms / 1000,
+        "held": status.deliveries.get("held", 0),
         "dead": status.deliveries.get("dead", 0),
         "unknown": status.deliveries.get("unknown", 0),
         "seconds_to_drain": status.seconds_to_drain,

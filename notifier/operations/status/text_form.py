@@ -144,6 +144,10 @@ def _lines(status: Status) -> Iterable[str]:
         yield f"{label('questions', '提问')}{_questions_text(status)}"
     yield f"{label('deliveries', '投递')}{format_counts(status.deliveries)}"
     yield f"{label('waiting', '排队')}{_waiting_text(status)}"
+    if held := status.deliveries.get("held", 0):
+        yield label("held", "暂缓") + localized(
+            f"{held}, by the settings of their recipients", f"{held}，按收件人的通知设置"
+        )
     yield f"{label('dead', '失败')}{status.deliveries.get('dead', 0)}"
     yield f"{label('unknown', '结果不明')}{status.deliveries.get('unknown', 0)}"
     if status.payouts:

@@ -120,7 +120,6 @@ def write_answer(answer: Answer) -> str:
         "hidden_accounts": answer.hidden_accounts,
         "asked_at": answer.asked_at,
         "reply_to": answer.reply_to,
-        "settings": answer.settings,
     }
     document |= {name: value for name, value in plain.items() if value not in (None, False, 0, "")}
     return json.dumps(document, ensure_ascii=False)

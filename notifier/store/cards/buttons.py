@@ -13,12 +13,13 @@ from notifier.domain.delivery import OPEN_STATES, CardVariant, DeliveryState
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import content_of, read_content
 from notifier.domain.money import Amounts
+from notifier.domain.preferences.choices import CardLanguage
 from notifier.domain.route import AddressBook
 from notifier.domain.withdrawal import Button
 from notifier.store import accounts
 from notifier.store.engine.sql import upsert_returning
 from notifier.store.schema.tables import accounts as accounts_table
-from notifier.store.schema.tables import buttons, deliveries
+from notifier.store.schema.tables import buttons, deliveries, preferences
 
 _KEY = ("delivery_id", "account_ref", "withdrawal_count", "amounts")
 
@@ -96,6 +97,8 @@ class PressedButton:
     """Whether the card is a digest that lists several accounts."""
     is_correction: bool = False
     """Whether the card replaces an earlier one."""
+    language: CardLanguage = CardLanguage.FEISHU
+    """The language that the reader of the card chose."""
     is_answer: bool = False
     """Whether the card answers a question."""
 
@@ -115,10 +118,12 @@ _LOAD_PRESSED = (
         deliveries.c.updated_at,
         deliveries.c.receive_id_type,
         deliveries.c.receive_id,
+        preferences.c.language,
         *(column for column in accounts_table.c if column.name != "id"),
     )
     .join(deliveries, deliveries.c.id == buttons.c.delivery_id)
     .join(accounts_table, accounts_table.c.id == buttons.c.account_ref)
+    .outerjoin(preferences, preferences.c.open_id == deliveries.c.receive_id)
     .where(buttons.c.ref.in_(sa.bindparam("refs", expanding=True)))
 )
 
@@ -164,5 +169,6 @@ def _to_pressed_button(
         is_digest=row.run_id is not None,
         is_in_list=row.card_account_ref is None,
         is_correction=row.corrects is not None,
+        language=CardLanguage(row.language or CardLanguage.FEISHU),
         is_answer=row.answer_id is not None,
     )

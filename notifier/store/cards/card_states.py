@@ -15,16 +15,18 @@ from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import DigestPanel
 from notifier.domain.money import Amounts
 from notifier.domain.notice import Notice
+from notifier.domain.preferences.choices import CardLanguage
+from notifier.domain.preferences.holding import HoldRules
 from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import Withdrawal, WithdrawalState, WithdrawOffer, withdrawable
 from notifier.store import accounts, ledger, notices, payouts, withdrawal_history, withdrawals
 from notifier.store.accounts import StoredAccount
 from notifier.store.answers.answers import load_answers
-from notifier.store.cards import buttons, digest_panels, superseding
+from notifier.store.cards import buttons, digest_panels, settings_cards, superseding
 from notifier.store.cards.buttons import PressedButton
 from notifier.store.digests import digest_runs
 from notifier.store.schema.tables import buttons as buttons_table
-from notifier.store.schema.tables import deliveries
+from notifier.store.schema.tables import deliveries, preferences
 from notifier.store.withdrawal_history import WithdrawalHistory
 
 _SqlRow = sa.Row[*tuple[Any, ...]]
@@ -143,10 +145,15 @@ def to_posted_card(
         notices=card_notices,
         card_state=card_state,
         is_correction=pressed.is_correction,
+        language=pressed.language,
     )
 
 
-_LOAD_DELIVERIES = sa.select(deliveries).where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+_LOAD_DELIVERIES = (
+    sa.select(deliveries, preferences.c.language)
+    .outerjoin(preferences, preferences.c.open_id == deliveries.c.receive_id)
+    .where(deliveries.c.id.in_(sa.bindparam("ids", expanding=True)))
+)
 
 
 def load_posted_cards(
@@ -155,13 +162,14 @@ def load_posted_cards(
     *,
     withdraw_offer: WithdrawOffer,
     address_book: AddressBook,
+    hold_rules: HoldRules | None = None,
     renew_button: bool,
     now: Millis,
 ) -> dict[int, PostedCard]:
     """The cards with their newest states and today's balances, by delivery.
 
     A card that shows no withdrawal and never had a button is missing. renew_button: offer the balance again on cards
-    that show a completed withdrawal.
+    that show a completed withdrawal. hold_rules: for settings cards; None for the defaults.
     """
     if not delivery_ids:
         return {}
@@ -171,6 +179,7 @@ def load_posted_cards(
         for row in rows
         if row.account_ref is None and (card := _load_digest_card(connection, row, now=now)) is not None
     }
+    found |= settings_cards.load_cards(connection, rows, hold_rules or HoldRules())
     about_accounts = [row for row in rows if row.account_ref is not None]
     stored = accounts.load_accounts(connection, [row.account_ref for row in about_accounts])
     states = _load_card_states(
@@ -199,6 +208,7 @@ def load_posted_cards(
             has_other_referrer=row.order_id is None
             and row.receive_id_type == "open_id"
             and _has_other_referrer(row.receive_id, account.ownership),
+            language=CardLanguage(row.language or CardLanguage.FEISHU),
         )
     return found
 

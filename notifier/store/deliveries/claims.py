@@ -19,9 +19,13 @@ from notifier.domain.delivery import (
     Delivery,
     DeliveryState,
 )
+from notifier.domain.preferences.choices import CardLanguage, Preferences
+from notifier.domain.preferences.holding import HoldRules
 from notifier.domain.rate_limit import SendingLimits
 from notifier.store import accounts, notices, rate_limits, recipients
 from notifier.store.accounts import StoredAccount
+from notifier.store.deliveries import holding
+from notifier.store.people import preferences
 from notifier.store.schema.tables import attempts, deliveries
 
 
@@ -59,11 +63,18 @@ _START_ATTEMPTS = sa.insert(attempts).returning(attempts.c.id, attempts.c.delive
 
 
 def claim_due_deliveries(
-    connection: Connection, *, worker_id: str, now: Millis, slots: int, sending_limits: SendingLimits
+    connection: Connection,
+    *,
+    worker_id: str,
+    now: Millis,
+    slots: int,
+    sending_limits: SendingLimits,
+    hold_rules: HoldRules | None = None,
 ) -> ClaimResult:
     """Lease the oldest due delivery of each recipient, as far as the rate limits allow.
 
-    A recipient has at most one delivery in sending, which keeps the order. slots: maximum number of deliveries.
+    A recipient has at most one delivery in sending, which keeps the order. slots: maximum number of deliveries. A
+    delivery that its recipient wants later is held instead. hold_rules: None for the defaults.
     """
     next_at = recipients.get_next_at(connection)
     if next_at is None or next_at > now or not slots:
@@ -78,7 +89,11 @@ def claim_due_deliveries(
     if not starts:
         allowed_at = max(limiter.allowed_at(sending_limits.app), minute_opens_at)
         return ClaimResult(deliveries=(), next_claim_at=allowed_at)
-    rows = recipients.list_due(connection, now=now, limit=len(starts))
+    due = recipients.list_due(connection, now=now, limit=len(starts))
+    chosen = preferences.load_preferences(
+        connection, {row.receive_id for row in due if row.receive_id_type == "open_id"}
+    )
+    rows = holding.hold_back(connection, due, chosen, hold_rules or HoldRules(), now=now) if chosen else due
     until = now + round(sending_limits.chat.interval_ms)
     recipients.close(connection, [row.receive_id for row in rows], until=until)
     limiter = limiter.after_starts(starts[: len(rows)], sending_limits.app)
@@ -90,9 +105,9 @@ def claim_due_deliveries(
     leased = [row for row in rows if row not in expired]
     stored = accounts.load_accounts(connection, {row.account_ref for row in leased} - {None})
     return ClaimResult(
-        deliveries=_lease(connection, leased, stored, worker_id=worker_id, now=now) if leased else (),
+        deliveries=_lease(connection, leased, stored, chosen, worker_id=worker_id, now=now) if leased else (),
         next_claim_at=max(limiter.allowed_at(sending_limits.app) - sending_limits.ahead_ms, now)
-        if len(rows) == len(starts)
+        if len(due) == len(starts)
         else recipients.get_next_at(connection),
         accounts=stored,
     )
@@ -139,6 +154,7 @@ def _lease(
     connection: Connection,
     rows: Sequence[sa.Row[*tuple[Any, ...]]],
     stored: Mapping[int, StoredAccount],
+    chosen: Mapping[str, Preferences],
     *,
     worker_id: str,
     now: Millis,
@@ -164,6 +180,9 @@ def _lease(
                 account=account.key if account else None,
                 ownership=account.ownership if account else None,
                 notices=notices_by_delivery.get(each.id, ()),
+                language=chosen[each.receive_id].language
+                if each.receive_id in chosen
+                else CardLanguage.FEISHU,
             )
         )
     return tuple(found)
@@ -196,6 +215,7 @@ def to_delivery(row: sa.Row[*tuple[Any, ...]], *, state: DeliveryState, attempts
         event_key=row.event_key,
         event_at=row.event_at,
         corrects=row.corrects,
+        hold_reason=row.hold_reason,
         answer_id=row.answer_id,
     )
 

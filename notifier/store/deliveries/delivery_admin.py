@@ -10,6 +10,7 @@ from notifier.clock import Millis
 from notifier.domain.delivery import NEEDS_ATTENTION, CardVariant, DeliveryState
 from notifier.store import accounts as account_store
 from notifier.store import recipients
+from notifier.store.engine.sql import literal
 from notifier.store.schema.tables import (
     accounts,
     attempts,
@@ -44,7 +45,9 @@ class DeliveryRow:
     updated_at: Millis
     """When the state last changed."""
     due_at: Millis
-    """When the next attempt may start."""
+    """When the next attempt may start; for `held`: when the hold ends."""
+    hold_reason: str | None
+    """HoldReason of the newest hold; None: it was never held."""
     last_error: str | None
     """Reason of the last failure."""
     last_code: int | None
@@ -110,6 +113,7 @@ _DELIVERY_COLUMNS = (
     deliveries.c.created_at,
     deliveries.c.updated_at,
     deliveries.c.due_at,
+    deliveries.c.hold_reason,
     deliveries.c.last_error,
     deliveries.c.last_code,
     deliveries.c.message_id,
@@ -257,8 +261,11 @@ def count_by_state(connection: Connection) -> dict[str, int]:
 
 
 def get_oldest_open_at(connection: Connection) -> Millis | None:
-    """When the oldest open delivery was created, in ms; None if there is none."""
-    return connection.execute(sa.select(sa.func.min(deliveries.c.created_at)).where(is_open)).scalar()
+    """When the oldest open delivery was created, in ms; None if there is none. Held ones are not included."""
+    query = sa.select(sa.func.min(deliveries.c.created_at)).where(
+        is_open, deliveries.c.state != literal("held")
+    )
+    return connection.execute(query).scalar()
 
 
 def count_failure_reasons(connection: Connection, *, limit: int) -> list[tuple[str, int | None, str, int]]:

@@ -150,7 +150,7 @@ def forget_runs_ahead(connection: Connection, digest: str, *, now: Millis) -> in
         sa.update(deliveries)
         .where(
             deliveries.c.run_id.in_(ids),
-            deliveries.c.state.in_((DeliveryState.WAITING, DeliveryState.READY)),
+            deliveries.c.state.in_((DeliveryState.WAITING, DeliveryState.HELD, DeliveryState.READY)),
             deliveries.c.unknown_since.is_(None),
         )
         .values(state=DeliveryState.DROPPED, updated_at=now, last_error="the clock was ahead")

@@ -9,6 +9,8 @@ from notifier.domain.delivery import UUID_WINDOW_MS
 from notifier.domain.payout import PayoutState
 from notifier.domain.withdrawal import WithdrawalState
 from notifier.store import recipients
+from notifier.store.deliveries import holding
+from notifier.store.engine.sql import literal
 from notifier.store.schema.tables import (
     accounts,
     card_updates,
@@ -57,7 +59,7 @@ def shift_due_times(connection: Connection, *, now: Millis, jump_ms: Millis) -> 
     Heartbeats move too, so that each jump is detected once.
     """
     for table, column, open_ in (
-        (deliveries, deliveries.c.due_at, is_open),
+        (deliveries, deliveries.c.due_at, sa.and_(is_open, deliveries.c.state != literal("held"))),
         (withdrawals, withdrawals.c.due_at, withdrawals.c.state == WithdrawalState.REQUESTED),
         (payouts, payouts.c.due_at, payouts.c.state.in_((PayoutState.PENDING, PayoutState.SUBMITTING))),
         (
@@ -75,6 +77,7 @@ def shift_due_times(connection: Connection, *, now: Millis, jump_ms: Millis) -> 
         .where(deliveries.c.unknown_since.is_not(None), is_open)
         .values(unknown_since=deliveries.c.unknown_since - jump_ms)
     )
+    holding.reconsider_all(connection, now=now)
     recipients.plan_all(connection, now=now)
     connection.execute(sa.update(accounts).where(accounts.c.confirmed_at > now).values(confirmed_at=None))
     for column in (workers.c.heartbeat_at, workers.c.started_at):

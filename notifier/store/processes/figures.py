@@ -90,7 +90,7 @@ class StoreFigures:
     inbox: Mapping[str, int]
     """Events that are new or quarantined, by state."""
     deliveries: Mapping[str, int]
-    """Deliveries that are waiting, ready, sending, dead or unknown, by state."""
+    """Deliveries that are waiting, held, ready, sending, dead or unknown, by state."""
     queue: Waiting
     """Deliveries that are waiting, ready or sending."""
     withdrawals: Mapping[str, int]
@@ -136,7 +136,8 @@ class StoreFigures:
 
 def read_figures(connection: Connection, *, now: Millis, late_after_ms: Millis | None) -> StoreFigures:
     """Reads the figures. now: Unix milliseconds. late_after_ms: the age at which a payout is late; None: never."""
-    queued = _read_queue(connection)
+    open_deliveries = _read_queue(connection)
+    queued = {state: found for state, found in open_deliveries.items() if state != "held"}
     needs_attention = {row[0]: row[1] for row in connection.execute(_COUNT_ATTENTION)}
     unfinished = connection.execute(_COUNT_UNFINISHED).one()
     lease = leadership.load_lease(connection)
@@ -146,7 +147,7 @@ def read_figures(connection: Connection, *, now: Millis, late_after_ms: Millis |
             "new": connection.execute(_COUNT_NEW).scalar_one(),
             "quarantined": connection.execute(_COUNT_QUARANTINED).scalar_one(),
         },
-        deliveries={state: count for state, (count, _) in queued.items()}
+        deliveries={state: count for state, (count, _) in open_deliveries.items()}
         | {state: needs_attention.get(state, 0) for state in ("dead", "unknown")},
         queue=Waiting(
             count=sum(count for count, _ in queued.values()),
@@ -254,7 +255,7 @@ _COUNT_STARTS = (
 
 def _read_queue(connection: Connection) -> dict[str, tuple[int, Millis | None]]:
     found = {row[0]: (row[1], row[2]) for row in connection.execute(_COUNT_QUEUE)}
-    return {state: found.get(state, (0, None)) for state in ("waiting", "ready", "sending")}
+    return {state: found.get(state, (0, None)) for state in ("waiting", "held", "ready", "sending")}
 
 
 def _to_waiting(row: sa.Row[*tuple[Any, ...]]) -> Waiting:

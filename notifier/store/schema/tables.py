@@ -3,6 +3,7 @@
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -52,6 +53,7 @@ __all__ = [
     "notices",
     "panel_buttons",
     "payouts",
+    "preferences",
     "questions",
     "rate_limits",
     "recipients",
@@ -260,11 +262,13 @@ deliveries = Table(
     Column("body", Text),
     # Why the variant is lower than `full`. NULL: it is not.
     Column("degraded_reason", Text),
-    # When the next attempt may start, in ms.
+    # When the next attempt may start, in ms. For `held`: when the hold ends.
     Column("due_at", BigInteger, nullable=False),
+    # HoldReason of the newest hold. NULL: it was never held.
+    Column("hold_reason", String(16)),
     # Number of attempts that have started.
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # In ms. A manual retry resets it.
+    # In ms. A manual retry and the end of a hold reset it, because the age of the queue counts from it.
     Column("created_at", BigInteger, nullable=False),
     # When the state last changed, in ms. For `sent`: when Feishu accepted the message.
     Column("updated_at", BigInteger, nullable=False),
@@ -304,8 +308,8 @@ deliveries = Table(
     # Answer to a question that the delivery sends. NULL: the delivery answers none.
     Column("answer_id", Id, ForeignKey("answers.id")),
 )
-_IS_OPEN = text("state IN ('waiting', 'ready', 'sending')")
-_IS_READY, _IS_SENDING = text("state = 'ready'"), text("state = 'sending'")
+_IS_OPEN = text("state IN ('waiting', 'held', 'ready', 'sending')")
+_IS_READY, _IS_SENDING, _IS_HELD = text("state = 'ready'"), text("state = 'sending'"), text("state = 'held'")
 Index(
     "ix_deliveries_ready",
     deliveries.c.receive_id,
@@ -316,6 +320,14 @@ Index(
 Index(
     "ix_deliveries_sending", deliveries.c.receive_id, sqlite_where=_IS_SENDING, postgresql_where=_IS_SENDING
 )
+Index("ix_deliveries_held", deliveries.c.due_at, sqlite_where=_IS_HELD, postgresql_where=_IS_HELD)
+Index(
+    "ix_deliveries_held_for",
+    deliveries.c.receive_id,
+    deliveries.c.id,
+    sqlite_where=_IS_HELD,
+    postgresql_where=_IS_HELD,
+)
 Index(
     "ix_deliveries_account_target",
     deliveries.c.account_ref,
@@ -323,14 +335,15 @@ Index(
     sqlite_where=_IS_OPEN,
     postgresql_where=_IS_OPEN,
 )
-is_open = deliveries.c.state.in_([literal_column(f"'{state}'") for state in ("waiting", "ready", "sending")])
+_OPEN: list[ColumnElement[str]] = [
+    literal_column(f"'{state}'") for state in ("waiting", "held", "ready", "sending")
+]
+is_open = deliveries.c.state.in_(_OPEN)
 """Condition of a partial index. A query that may use the index repeats it literally."""
 _IS_DEGRADED = text("degraded_reason IS NOT NULL")
-is_ended = deliveries.c.state.not_in(
-    [literal_column(f"'{state}'") for state in ("waiting", "ready", "sending")]
-)
+is_ended = deliveries.c.state.not_in(_OPEN)
 """Condition of a partial index, as `is_open`. A full index on the state would be chosen for open deliveries too."""
-_IS_ENDED = text("state NOT IN ('waiting', 'ready', 'sending')")
+_IS_ENDED = text("state NOT IN ('waiting', 'held', 'ready', 'sending')")
 Index(
     "ix_deliveries_ended",
     deliveries.c.state,
@@ -418,6 +431,25 @@ Index(
     recipients.c.next_delivery_id,
     sqlite_where=_HAS_NEXT,
     postgresql_where=_HAS_NEXT,
+)
+
+preferences = Table(
+    "preferences",
+    metadata,
+    # The person.
+    Column("open_id", String(64), primary_key=True),
+    # Frequency.
+    Column("frequency", String(16), nullable=False, server_default="instant"),
+    # First minute of the day of the quiet hours. NULL: no quiet hours.
+    Column("quiet_begin", Integer),
+    # First minute of the day after the quiet hours. NULL: no quiet hours.
+    Column("quiet_end", Integer),
+    # IANA name of the time zone. Empty: the one of the configuration.
+    Column("zone", String(64), nullable=False, server_default=""),
+    # CardLanguage.
+    Column("language", String(16), nullable=False, server_default="feishu"),
+    # When the person saved them, in ms.
+    Column("changed_at", BigInteger, nullable=False),
 )
 
 rate_limits = Table(

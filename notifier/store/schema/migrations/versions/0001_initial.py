@@ -203,6 +203,17 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'quarantined'"),
     )
     op.create_table(
+        "preferences",
+        sa.Column("open_id", sa.String(length=64), nullable=False),
+        sa.Column("frequency", sa.String(length=16), server_default="instant", nullable=False),
+        sa.Column("quiet_begin", sa.Integer(), nullable=True),
+        sa.Column("quiet_end", sa.Integer(), nullable=True),
+        sa.Column("zone", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("language", sa.String(length=16), server_default="feishu", nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("open_id", name=op.f("pk_preferences")),
+    )
+    op.create_table(
         "rate_limits",
         sa.Column("name", sa.String(length=160), nullable=False),
         sa.Column("due_at_ms", sa.Float(), nullable=False),
@@ -300,6 +311,7 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=True),
         sa.Column("degraded_reason", sa.Text(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("hold_reason", sa.String(length=16), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
@@ -335,8 +347,8 @@ def upgrade() -> None:
         "deliveries",
         ["account_ref", "target"],
         unique=False,
-        sqlite_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
-        postgresql_where=sa.text("state IN ('waiting', 'ready', 'sending')"),
+        sqlite_where=sa.text("state IN ('waiting', 'held', 'ready', 'sending')"),
+        postgresql_where=sa.text("state IN ('waiting', 'held', 'ready', 'sending')"),
     )
     op.create_index(
         "ix_deliveries_answer",
@@ -367,8 +379,8 @@ def upgrade() -> None:
         "deliveries",
         ["state", "updated_at"],
         unique=False,
-        sqlite_where=sa.text("state NOT IN ('waiting', 'ready', 'sending')"),
-        postgresql_where=sa.text("state NOT IN ('waiting', 'ready', 'sending')"),
+        sqlite_where=sa.text("state NOT IN ('waiting', 'held', 'ready', 'sending')"),
+        postgresql_where=sa.text("state NOT IN ('waiting', 'held', 'ready', 'sending')"),
     )
     op.create_index(
         "ix_deliveries_file",
@@ -377,6 +389,22 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("file_id IS NOT NULL"),
         postgresql_where=sa.text("file_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_deliveries_held",
+        "deliveries",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'held'"),
+        postgresql_where=sa.text("state = 'held'"),
+    )
+    op.create_index(
+        "ix_deliveries_held_for",
+        "deliveries",
+        ["receive_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'held'"),
+        postgresql_where=sa.text("state = 'held'"),
     )
     op.create_index(
         "ix_deliveries_order",

@@ -1,0 +1,1 @@
+"""Cards and preferences: the settings card, and cards in the language that a person chose."""

@@ -1,0 +1,1 @@
+"""From a press on a settings card to the stored preferences."""
