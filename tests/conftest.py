@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from click.testing import CliRunner, Result
 
@@ -28,6 +29,8 @@ pytest_plugins = ["notifier.sandbox.pytest_plugin"]
 
 
 keep_compiled_templates()
+hypothesis.settings.register_profile("notifier", deadline=None)  # no time is asserted
+hypothesis.settings.load_profile("notifier")
 os.umask(0o077)  # as the program does: what it writes is for its user alone
 
 

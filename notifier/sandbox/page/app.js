@@ -299,7 +299,7 @@ watchState({
       if (!location.hash) history.replaceState(null, "", linkTo("chats", opened.chat));
     }
     render();
-    if ("departments" in next && (!before || (opened.area === "world" && before.revision !== next.revision))) void showApps();
+    if (!before || (opened.area === "world" && before.revision !== next.revision)) void showApps();
     announce(before, next);
     document.body.dataset.revision = String(next.revision);
   },
