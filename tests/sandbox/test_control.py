@@ -73,11 +73,12 @@ def test_changes_are_made_together_or_not_at_all(feishu_box: FeishuBox) -> None:
 
 
 def test_people_groups_and_accounts_can_be_changed_by_hand(feishu_box: FeishuBox) -> None:
-    assert "blocked" == post(feishu_box, "/people/ou_sandbox_lin", {"status": "blocked"}).content["status"]
+    person = call(feishu_box, "PATCH", "/api/people/ou_sandbox_lin", {"status": "blocked"}).content["person"]
+    assert "blocked" == person["status"]
     assert 230035 == send(feishu_box, "hi").code
-    post(feishu_box, "/groups/oc_sandbox_hr", {"has_bot": False})
+    call(feishu_box, "PATCH", "/api/groups/oc_sandbox_hr", {"has_bot": False})
     assert 230002 == send(feishu_box, "hi", to="oc_sandbox_hr").code
-    post(feishu_box, f"/accounts/{LIN}", {"status": 2})
+    call(feishu_box, "PATCH", f"/api/accounts/{LIN}", {"status": 2})
     assert 2 == feishu_box.account(LIN)["status"]
     post(feishu_box, "/scopes", {"granted": []})
     assert 99991672 == send(feishu_box, "hi").code

@@ -234,18 +234,18 @@ class SandboxClient(ControlConnection, Reading):
 
     def set_account(self, account_id: str, *, status: int) -> None:
         """Sets the status of an account: 1 usable, 2 deactivated."""
-        self._call("POST", f"/accounts/{quote(account_id)}", {"status": status})
+        self._call("PATCH", f"/accounts/{quote(account_id)}", {"status": status})
 
     def set_person(self, open_id: str, *, status: str, resigned_code: int = 230029) -> None:
         """Sets the status of a person: active, resigned, bot_stopped, out_of_range or blocked."""
-        self._call("POST", f"/people/{quote(open_id)}", {"status": status, "resigned_code": resigned_code})
+        self._call("PATCH", f"/people/{quote(open_id)}", {"status": status, "resigned_code": resigned_code})
 
     def set_group(
         self, chat_id: str, *, has_bot: bool = True, muted: bool = False, dissolved: bool = False
     ) -> None:
         """Sets the state of a group."""
         body = {"has_bot": has_bot, "muted": muted, "dissolved": dissolved}
-        self._call("POST", f"/groups/{quote(chat_id)}", body)
+        self._call("PATCH", f"/groups/{quote(chat_id)}", body)
 
     def set_scopes(self, granted: Iterable[str]) -> None:
         """Replaces the permission scopes of the app."""

@@ -13,8 +13,7 @@ from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.faults.catalogue import FAULT_TYPES, MAX_CLOCK_JUMP_SECONDS
 from notifier.sandbox.push.pusher import decode_frame
 from notifier.sandbox.sandbox import SEND_MODES, Sandbox
-from notifier.sandbox.snapshot import account_json, build_state, person_json
-from notifier.sandbox.tenant import DEACTIVATED, USABLE, PersonStatus, TenantPerson
+from notifier.sandbox.snapshot import build_state
 
 MAX_OTHER_CONNECTIONS = 50  # Feishu's limit for one app
 Change = tuple[str, int, dict[str, Decimal], str]  # account id, points, cash by currency, currency form
@@ -156,36 +155,6 @@ class ControlApi:
             message_id=str(message_id), open_id=str(open_id), action=action
         )
 
-    def set_person(self, request: web.Request, body: JsonObject) -> JsonObject:
-        """Sets the status of a person."""
-        person = self._person(request.match_info["open_id"])
-        statuses = [status.value for status in PersonStatus]
-        if body.get("status") not in statuses:
-            raise BadRequestError(f'"status" must be one of: {", ".join(statuses)}')
-        if body.get("resigned_code", person.resigned_code) not in (230013, 230029):
-            raise BadRequestError('"resigned_code" must be 230029 or 230013')
-        person.status = PersonStatus(body["status"])
-        person.resigned_code = int(str(body.get("resigned_code", person.resigned_code)))
-        return person_json(person)
-
-    def _person(self, open_id: str) -> TenantPerson:
-        if open_id not in self._tenant.people:
-            raise NotFoundError(f"there is no person {open_id!r}")
-        return self._tenant.people[open_id]
-
-    def set_group(self, request: web.Request, body: JsonObject) -> JsonObject:
-        """Sets `has_bot`, `muted` or `dissolved` of a group, as its first member does in Feishu's client."""
-        group = self._tenant.groups.get(request.match_info["chat_id"])
-        if group is None:
-            raise NotFoundError(f"there is no group {request.match_info['chat_id']!r}")
-        switches = ("has_bot", "muted", "dissolved")
-        if not body or not all(name in switches and isinstance(value, bool) for name, value in body.items()):
-            raise BadRequestError(f"give true or false for any of: {', '.join(switches)}")
-        self._sandbox.people.group_actions.set_switches(
-            group, {name: bool(value) for name, value in body.items()}
-        )
-        return {"chat_id": group.chat_id, **{name: getattr(group, name) for name in switches}}
-
     def add_hook(self, request: web.Request, body: JsonObject) -> JsonObject:
         """{"name": "...", "keywords": [...], "is_signed": true}: adds a custom bot. Answers its webhook address."""
         chat_id, keywords = request.match_info["chat_id"], body.get("keywords", [])
@@ -198,17 +167,6 @@ class ControlApi:
             raise BadRequestError('"name" must be text, and "is_signed" true or false')
         bot = self._sandbox.custom_bots.add(chat_id, name=name, keywords=keywords, is_signed=is_signed)
         return bot.to_json(f"{request.scheme}://{request.host}")
-
-    def set_account(self, request: web.Request, body: JsonObject) -> JsonObject:
-        """Sets the status of an account: 1 usable, 2 deactivated."""
-        account = self._tenant.accounts.get(request.match_info["account_id"])
-        if account is None:
-            raise NotFoundError(f"there is no account {request.match_info['account_id']!r}")
-        status = body.get("status")
-        if status not in (USABLE, DEACTIVATED) or isinstance(status, bool):
-            raise BadRequestError('"status" must be 1 (usable) or 2 (deactivated)')
-        account.status = int(str(status))
-        return account_json(account)
 
     def set_scopes(self, _request: web.Request, body: JsonObject) -> JsonObject:
         """{"granted": [...]}: replaces the permission scopes of the app."""

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from notifier.sandbox.chat.groups import read_group
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.settings import new_secret
@@ -115,10 +116,14 @@ class WorldEditor:
         return str(chat_id)
 
     def change_group(self, chat_id: str, body: JsonObject) -> None:
-        """Changes a group."""
+        """Changes a group, as its members do in Feishu's client: each bot in it gets the events."""
         _check_keys(body, GROUP_KEYS)
         self._set_group(_find(self._tenant["groups"], "chat_id", chat_id), body)
+        apps = self._world.tenants()[self._sandbox.settings.tenant_key]
+        before = [read_group(app.tenant.groups[chat_id]) for app in apps]
         self._apply()
+        for app, state in zip(apps, before, strict=True):
+            app.people.group_actions.push_changes(app.tenant.groups[chat_id], state)
 
     def delete_group(self, chat_id: str) -> None:
         """Deletes a group with its messages. `dissolved` keeps it, as Feishu does."""

@@ -18,7 +18,7 @@ from notifier.sandbox.control.table.activity_routes import (
 from notifier.sandbox.control.table.entries import GROUPS, READ, get_route
 from notifier.sandbox.control.table.openapi import describe_routes
 from notifier.sandbox.control.table.operation_routes import call_fault_routes, fault_routes, time_routes
-from notifier.sandbox.control.table.tenant_routes import app_routes, payout_routes, world_routes
+from notifier.sandbox.control.table.tenant_routes import app_routes, hook_route, payout_routes
 from notifier.sandbox.control.table.world_routes import document_routes, editing_routes
 from notifier.sandbox.control.world_api import WorldApi
 from notifier.sandbox.error_codes import JsonObject
@@ -37,7 +37,7 @@ def list_routes(sandbox: Sandbox, world: World) -> list[ControlRoute]:
         *chat_routes(PeopleApi(sandbox)),
         *document_routes(WorldApi(sandbox, world)),
         *editing_routes(WorldApi(sandbox, world)),
-        *world_routes(control),
+        hook_route(control),
         *app_routes(control),
         *fault_routes(control),
         *call_fault_routes(control),

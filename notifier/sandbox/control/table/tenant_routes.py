@@ -1,4 +1,4 @@
-"""Routes that change people, groups, accounts, the app and payouts."""
+"""Routes that change the app, custom bots and payouts."""
 
 from notifier.sandbox.app_console import MODES
 from notifier.sandbox.control.page_api import ControlApi
@@ -6,7 +6,6 @@ from notifier.sandbox.control.routes import ControlRoute
 from notifier.sandbox.control.table import schemas as s
 from notifier.sandbox.control.table.entries import APP, PAYOUTS, WORLD, post_route
 from notifier.sandbox.payroll import REPORT_STATUSES
-from notifier.sandbox.tenant import DEACTIVATED, USABLE, PersonStatus
 
 _CONSOLE = s.open_struct(
     {
@@ -18,45 +17,8 @@ _CONSOLE = s.open_struct(
 )
 
 
-def world_routes(control: ControlApi) -> list[ControlRoute]:
-    """People, groups and accounts."""
-    switches = {"has_bot": s.flag(), "muted": s.flag("The bot may not send."), "dissolved": s.flag()}
-    statuses = s.choice([status.value for status in PersonStatus])
-    codes = s.whole("Error code of a resigned person.", enum=[230029, 230013])
-    usable = s.whole("1 usable, 2 deactivated.", enum=[USABLE, DEACTIVATED])
-    return [
-        post_route(
-            WORLD,
-            "/people/{open_id}",
-            control.set_person,
-            "Sets whether the bot can reach a person.",
-            s.ref("Person"),
-            body=s.struct({"status": statuses, "resigned_code": codes}, optional="resigned_code"),
-            example={"status": "resigned"},
-        ),
-        post_route(
-            WORLD,
-            "/groups/{chat_id}",
-            control.set_group,
-            "Changes a group.",
-            s.struct({"chat_id": s.text(), **switches}),
-            body={**s.changes(switches), "minProperties": 1},
-            example={"muted": True},
-        ),
-        _hook_route(control),
-        post_route(
-            WORLD,
-            "/accounts/{account_id}",
-            control.set_account,
-            "Deactivates a referral account, or makes it usable again.",
-            s.ref("Account"),
-            body=s.struct({"status": usable}),
-            example={"status": DEACTIVATED},
-        ),
-    ]
-
-
-def _hook_route(control: ControlApi) -> ControlRoute:
+def hook_route(control: ControlApi) -> ControlRoute:
+    """Custom bots of groups."""
     return post_route(
         WORLD,
         "/groups/{chat_id}/hooks",
