@@ -16,25 +16,19 @@ from support.sample_card import render_sample
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
 LIN, LIN_CHAT, LIN_ACCOUNT = "ou_sandbox_lin", "oc_sandbox_p2p_lin", "7000000000000000001"
 TANAKA, HR = "ou_sandbox_tanaka", "oc_sandbox_hr"
-LANGUAGES = {
-    "zh-CN": ("余额", "您的余额：120 积分、¥350.50。要提现，请点卡片上的按钮。", "收到，谢谢！"),
-    "en": (
-        "balance",
-        "Your balance: 120 points and ¥350.50. Press Withdraw on the card.",
-        "Got it, thank you!",
-    ),
-}
-"""By language: what the person asks, the answer of the bot, and the reply to it."""
+LANGUAGES = {"zh-CN": ("余额", "收到，谢谢！"), "en": ("balance", "Got it, thank you!")}
+"""By language: what the person asks, and the reply to the answer of the bot."""
 
 
-def make_scene(box: FeishuBox, question: str, answer: str, thanks: str) -> None:
+def make_scene(box: FeishuBox, question: str, thanks: str) -> None:
     """Sends cards, and has a person ask the bot."""
     config = Config()
     send(box, render_sample(config, "digest.json.j2", "daily"), to=HR)
     send(box, render_sample(config, "withdrawal_compact.json.j2", "paid"), to=TANAKA)
-    send(box, render_sample(config, "balance_change_compact.json.j2", "withdraw"))
+    send(box, render_sample(config, "balance_change_compact.json.j2", "increase"))
     asked = box.write(LIN, question)
-    body: Any = {"msg_type": "text", "content": json.dumps({"text": answer}, ensure_ascii=False)}
+    answer = render_sample(config, "answer.json.j2", "answer-balance")
+    body: Any = {"msg_type": "interactive", "content": json.dumps(answer, ensure_ascii=False)}
     answered = api(box, "POST", f"/im/v1/messages/{asked}/reply", body).data["message_id"]
     box.write(LIN, thanks, reply_to=answered)
     box.read(LIN, answered)
