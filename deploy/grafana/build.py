@@ -393,14 +393,19 @@ def receiving() -> list[Json]:
             "connection is lost.",
             (own("notifier_last_frame_age_seconds"), "{{instance}}"),
             unit="s",
-            width=12,
             section=RECEIVING,
         ),
         graph(
             "Events in the inbox",
             "New: stored and not yet processed. Quarantined: cannot be processed.",
             (shared("notifier_inbox_events", "state"), "{{state}}"),
-            width=12,
+            section=RECEIVING,
+        ),
+        graph(
+            "Questions to the bot per minute",
+            "Messages and menu choices by command and by what was decided, and the answered questions.",
+            (per_minute("notifier_questions_total", "command", "treatment"), "{{command}}: {{treatment}}"),
+            (per_minute("notifier_answers_total", "command"), "answered: {{command}}"),
             section=RECEIVING,
         ),
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from notifier.sandbox.error_codes import JsonObject
-from notifier.sandbox.event_types import PUSHABLE_EVENTS
+from notifier.sandbox.event_types import BALANCE_EVENT, PUSHABLE_EVENTS
 
 CARD_CALLBACK = "card.action.trigger"
 LONG_CONNECTION = "long_connection"
@@ -112,7 +112,7 @@ class AppConsole:
         live = self.published.copy()
         live.scopes -= self._missing_scopes
         if self.find_fault("setup:event_not_subscribed") is not None:
-            live.events.clear()
+            live.events.discard(BALANCE_EVENT)
         if self.find_fault("setup:callback_not_subscribed") is not None:
             live.callbacks.clear()
         if self.find_fault("setup:bot_off") is not None:

@@ -180,7 +180,7 @@ async def api(feishu_box: FeishuBox, clock: FakeClock) -> AsyncIterator[FeishuAp
         base_url=feishu_box.url,
         app_id=feishu_box.app_id,
         app_secret=feishu_box.app_secret,
-        timeout_seconds=1,
+        timeout_seconds=2,
     )
     async with FeishuApi(access, clock) as opened:
         await opened.token()

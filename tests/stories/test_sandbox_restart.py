@@ -30,6 +30,7 @@ LISTS = (
     "images",
     "events",
     "orders",
+    "rewards",
     "payouts",
 )
 EMPTY_SIDE = json.dumps(

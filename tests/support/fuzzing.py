@@ -298,6 +298,14 @@ FIXED_FORM_FIELDS = frozenset(
         "retry",
         "open_id",
         "by",
+        "frequency",
+        "quiet_from",
+        "quiet_to",
+        "times",
+        "zone",
+        "value",
+        "language",
+        "digest_at",
     )
 )
 """Fields with a known form, filled by our code or by Feishu. All other texts can have any content."""

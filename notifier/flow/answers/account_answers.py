@@ -30,7 +30,7 @@ class MustWaitForLedger(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class BalanceReading:
     """What Feishu says about an account."""
 
     account: OwnAccount
@@ -63,7 +63,7 @@ class AccountAnswers:
         self,
         connection: Connection,
         question: Question,
-        readings: Sequence[Reading],
+        readings: Sequence[BalanceReading],
         *,
         now: Millis,
         may_wait: bool,
@@ -81,7 +81,7 @@ class AccountAnswers:
             self._recover(connection, own, now)
         return [(each.account.account_ref, self._to_answer(connection, question, each, now)) for each in own]
 
-    def _recover(self, connection: Connection, own: Sequence[Reading], now: Millis) -> None:
+    def _recover(self, connection: Connection, own: Sequence[BalanceReading], now: Millis) -> None:
         """Enters balances that differ from the ledger. Raises MustWaitForLedger if there are any."""
         known = reconciliations.load_known_balances(connection, [each.account.account_ref for each in own])
         has_recovered = False
@@ -101,7 +101,9 @@ class AccountAnswers:
         if has_recovered:
             raise MustWaitForLedger
 
-    def _to_answer(self, connection: Connection, question: Question, reading: Reading, now: Millis) -> Answer:
+    def _to_answer(
+        self, connection: Connection, question: Question, reading: BalanceReading, now: Millis
+    ) -> Answer:
         account, state = reading.account, reading.state
         shown = Answer(
             kind=AnswerKind(question.command.value),
@@ -140,7 +142,7 @@ class AccountAnswers:
         return None if self._offer.is_for(REFERRER, held) else NoOfferReason.BELOW_MINIMUM
 
 
-def _save_state(connection: Connection, reading: Reading, now: Millis) -> None:
+def _save_state(connection: Connection, reading: BalanceReading, now: Millis) -> None:
     account, state = reading.account, reading.state
     if reading.is_gone:
         accounts.save_ownership(connection, account.account_ref, Ownership(referrer=None, looked_up_at=now))
@@ -153,7 +155,7 @@ def _save_state(connection: Connection, reading: Reading, now: Millis) -> None:
         accounts.save_ownership(connection, account.account_ref, ownership)
 
 
-def _is_theirs(reading: Reading, question: Question) -> bool:
+def _is_theirs(reading: BalanceReading, question: Question) -> bool:
     """Whether the account belongs to the person, as Feishu says now, or as it said last."""
     state = reading.state
     referrer = state.referrer if state is not None and state.referrer else reading.account.ownership.referrer

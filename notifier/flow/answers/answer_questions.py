@@ -28,7 +28,7 @@ from notifier.domain.rate_limit import RateLimit
 from notifier.domain.route import REFERRER, AddressBook
 from notifier.domain.withdrawal import WithdrawOffer
 from notifier.errors import AccountUnknown, CallError
-from notifier.flow.answers.account_answers import AccountAnswers, MustWaitForLedger, Reading
+from notifier.flow.answers.account_answers import AccountAnswers, BalanceReading, MustWaitForLedger
 from notifier.flow.call_worker import CallWorker, ClaimedJobs, close_limiter
 from notifier.flow.ports import ReferralAccounts
 from notifier.store import rate_limits
@@ -144,14 +144,14 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
             },
         )
 
-    async def _read(self, account: OwnAccount, *, until: Millis) -> Reading:
+    async def _read(self, account: OwnAccount, *, until: Millis) -> BalanceReading:
         """Reads an account. until: when to give up if the rate limit allows no read, Unix milliseconds."""
         if not await self._wait_for_turn(until):
-            return Reading(account=account)
+            return BalanceReading(account=account)
         try:
             state: AccountState = await self._deps.referral_accounts.read(account.key.account_id)
         except AccountUnknown as error:
-            return Reading(account=account, error=error, is_gone=True)
+            return BalanceReading(account=account, error=error, is_gone=True)
         except CallError as error:
             failure = error
             now = self._now()
@@ -160,8 +160,8 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
                 "question.read_failed",
                 extra={"account_id": account.key.account_id, "reason": str(error)},
             )
-            return Reading(account=account, error=error)
-        return Reading(account=account, state=state)
+            return BalanceReading(account=account, error=error)
+        return BalanceReading(account=account, state=state)
 
     async def _wait_for_turn(self, until: Millis) -> bool:
         """Waits until the rate limit allows a read, and counts it. False if that takes too long."""
@@ -183,7 +183,9 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
         rate_limits.save_limiters(connection, [limiter.after_one(limit, now=now)])
         return 0.0
 
-    def _answer(self, connection: Connection, job: DueQuestion, readings: Sequence[Reading]) -> int | None:
+    def _answer(
+        self, connection: Connection, job: DueQuestion, readings: Sequence[BalanceReading]
+    ) -> int | None:
         """Ends the question and queues its answers. Returns their number; None if it was ended before, or waits."""
         now, stored = self._now(), job.stored
         may_wait = stored.id not in self._waited
@@ -203,7 +205,7 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
         self,
         connection: Connection,
         job: DueQuestion,
-        readings: Sequence[Reading],
+        readings: Sequence[BalanceReading],
         *,
         now: Millis,
         may_wait: bool,
@@ -220,7 +222,7 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
         self,
         connection: Connection,
         job: DueQuestion,
-        readings: Sequence[Reading],
+        readings: Sequence[BalanceReading],
         *,
         now: Millis,
         may_wait: bool,

@@ -73,10 +73,10 @@ def set_audience(variables: Mapping[str, object], audience: str) -> dict[str, ob
 def list_audiences(variables: Mapping[str, object]) -> tuple[str, ...]:
     """Return the audiences that the variables can be switched to; empty: none."""
     card = variables.get("card")
-    is_digest_like = isinstance(card, dict) and "period" in card
+    is_for_one = isinstance(card, dict) and ("period" in card or "balance_at" in card)  # digests and answers
     if isinstance(card, BalanceChangeCard | WithdrawalCard):
         return AUDIENCES
-    return AUDIENCES if isinstance(card, dict) and "audience" in card and not is_digest_like else ()
+    return AUDIENCES if isinstance(card, dict) and "audience" in card and not is_for_one else ()
 
 
 def get_audience(variables: Mapping[str, object]) -> str:

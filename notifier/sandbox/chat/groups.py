@@ -23,11 +23,11 @@ MODERATION = {False: "all_members", True: "only_owner"}
 class GroupState:
     """What the events of a group report when it changes."""
 
-    name: str
-    members: tuple[str, ...]
-    has_bot: bool
-    muted: bool
-    dissolved: bool
+    name: str  # as shown to members
+    members: tuple[str, ...]  # open_ids
+    has_bot: bool  # the bot is a member
+    muted: bool  # only the owner may send
+    dissolved: bool  # the group was deleted
 
 
 def read_group(group: Group) -> GroupState:
