@@ -14,7 +14,7 @@ from notifier.sandbox.testing import FeishuBox
 LIN, GROUP = "ou_sandbox_lin", "oc_sandbox_hr"
 PICTURE = {"file_name": "sample.png", "base64": "iVBORw0KGgo="}
 SLOW_START_SECONDS = 90
-STEP_SECONDS = 20
+STEP_SECONDS = 40
 
 
 class Trial:
@@ -117,10 +117,13 @@ def callback_values(content: Any) -> list[Any]:
 
 @contextmanager
 def running_bot(
-    box: FeishuBox, command: Sequence[str], *, folder: Path | None = None, **variables: str
+    box: FeishuBox, command: Sequence[str], *, folder: Path | None = None, first_call: str = ""
 ) -> Iterator[Trial]:
-    """Starts a bot; domain, app id and app secret are appended to the command. A failure shows what it printed."""
-    environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", **variables}
+    """Starts a bot; domain, app id and app secret are appended to the command. A failure shows what it printed.
+
+    first_call: path of a call before which the library loses events that reach it.
+    """
+    environment = {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             [*command, box.url, box.app_id, box.app_secret],
@@ -134,6 +137,8 @@ def running_bot(
                 lambda: box.connections() or process.poll() is not None, "a connection", SLOW_START_SECONDS
             )
             assert process.poll() is None, "the bot ended"
+            if first_call:
+                box.wait_for_request(path=first_call)
             yield Trial(box)
         except (AssertionError, TimeoutError) as error:
             output.seek(0)

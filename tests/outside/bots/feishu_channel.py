@@ -57,12 +57,8 @@ def main() -> None:
         updated = await channel.update_card(event.message_id, card("shipped"))
         assert updated.success, updated.error
 
-    async def failed(error: Exception) -> None:
-        print("error", repr(error), flush=True)
-
     channel.on("message", receive)
     channel.on("cardAction", click)
-    channel.on("error", failed)
     channel.start()
 
 

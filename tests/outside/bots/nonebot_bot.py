@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import nonebot
-from nonebot.adapters.feishu import Adapter, Message, MessageSegment
+from nonebot.adapters.feishu import Adapter, Bot, Event, Message, MessageEvent, MessageSegment
 
 PICTURE = bytes.fromhex("89504e470d0a1a0a0000")
 PORT, DOMAIN, APP_ID, APP_SECRET = sys.argv[1:5]
@@ -28,7 +28,7 @@ def card(text: str) -> dict[str, Any]:
     return {"schema": "2.0", "config": {"update_multi": True}, "body": {"elements": elements}}
 
 
-async def receive(bot: Any, event: Any) -> None:
+async def receive(bot: Bot, event: MessageEvent) -> None:
     message = event.event.message
     message_id, found = message.message_id, event.get_message()
     text = found.extract_plain_text().split()[-1:]
@@ -36,7 +36,7 @@ async def receive(bot: Any, event: Any) -> None:
         picture = await bot.get_msg_resource(message_id, found[0].data["image_key"], "image")
         await bot.send(event, f"picture {len(picture)}")
     elif text == ["card"]:
-        await bot.send(event, MessageSegment.interactive(card("new")))
+        await bot.send_msg("chat_id", message.chat_id, json.dumps(card("new")), "interactive")
     elif text == ["upload"]:
         uploaded = await bot.call_api(
             "im/v1/images",
@@ -56,7 +56,7 @@ async def receive(bot: Any, event: Any) -> None:
         await bot.reply_msg(message_id, content, "text")
 
 
-async def click(bot: Any, event: Any) -> None:
+async def click(bot: Bot, event: Event) -> None:
     if event.header.event_type == "card.action.trigger":
         message_id = event.event["context"]["open_message_id"]
         await bot.call_api(
