@@ -78,9 +78,10 @@ class Trial:
             [found] = [
                 one for one in self.box.find_messages(open_id=LIN) if one["message_id"] == card["message_id"]
             ]
-            return "one two" in str(found)
+            is_ended = found["content"]["config"]["streaming_mode"] is False
+            return is_ended and "one two" in str(found["content"]["body"])
 
-        self.box.wait_for(is_complete, "the streamed text is complete", STEP_SECONDS)
+        self.box.wait_for(is_complete, "the streamed text is complete and the stream has ended", STEP_SECONDS)
 
     def read_the_chat(self) -> None:
         assert "chat 招聘" in str(self._ask("chat", chat_id=GROUP)["content"])
