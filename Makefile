@@ -102,6 +102,7 @@ lock: $(READY)     ## update the pinned dependencies, with hashes
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/run.txt --group dev -o requirements/dev.txt pyproject.toml
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/dev.txt --group build -o requirements/build.txt
 	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements/dev.txt --group release -o requirements/release.txt
+	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade -o tests/outside/requirements.txt tests/outside/requirements.in
 
 vchart:            ## write the chart library of the pages again, at the pinned version; needs npm and its registry
 	@PYTHONPATH=tests $(PYTHON) tests/release/vchart.py

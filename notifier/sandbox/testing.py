@@ -184,9 +184,11 @@ class FeishuBox(PeopleBox, RecordsBox):
         return self._read(lambda sandbox: [payout.to_json() for payout in sandbox.payroll.payouts.values()])
 
     def file(self, file_key: str) -> bytes:
-        """The content of an uploaded file."""
+        """The content of an uploaded file or image."""
 
         def operation(sandbox: Sandbox) -> bytes:
+            if (image := sandbox.tenant.image_bytes.get(file_key)) is not None:
+                return image
             content = sandbox.tenant.files[file_key]["content"]
             return content if isinstance(content, bytes) else b""
 

@@ -1,52 +1,30 @@
 """The official Node SDK, unchanged, against the sandbox: a second reading of the wire, by other people."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from sandbox.clients import card, send
-from support.requirements import skip_or_fail
+from support.packages import npm_folder
 
 ROOT = Path(__file__).parents[2]
-SOURCE, INSTALLED = ROOT / "tests" / "node", ROOT / ".cache" / "node"
-FILES = ("package.json", "package-lock.json", "client.js", "webhook.js", "bot.js")
+SOURCE = ROOT / "tests" / "node"
+PROGRAMS = ("client.js", "webhook.js", "bot.js")
 LIN = "7000000000000000001"
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 
 
-def installed() -> Path:
-    """A copy of the client with its packages, made again only when the lock file changed."""
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    with FileLock(INSTALLED / ".lock"):
-        done = INSTALLED / ".installed"
-        lock = (SOURCE / "package-lock.json").read_text()
-        for name in FILES:
-            shutil.copy(SOURCE / name, INSTALLED / name)
-        if not done.exists() or done.read_text() != lock or shutil.which("node") is None:
-            subprocess.run(["node", "--version"], check=True, capture_output=True)
-            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-            subprocess.run(command, cwd=INSTALLED, check=True, capture_output=True, text=True)
-            done.write_text(lock)
-    return INSTALLED
-
-
 @pytest.fixture
 def node_folder() -> Path:
-    """Skips the test without Node.js or its packages, unless NOTIFIER_TESTS_REQUIRE demands them."""
-    try:
-        return installed()
-    except (FileNotFoundError, subprocess.CalledProcessError) as error:
-        why = f"the Node SDK cannot be installed: {getattr(error, 'stderr', error)}"
-    return skip_or_fail("node", why)
+    """The clients of tests/node with the Node SDK."""
+    return npm_folder(SOURCE, "node", (SOURCE / name for name in PROGRAMS))
 
 
 @contextmanager

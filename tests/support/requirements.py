@@ -7,8 +7,8 @@ import pytest
 
 
 def skip_or_fail(tool: str, why: str) -> NoReturn:
-    """Skips the test, or fails it if NOTIFIER_TESTS_REQUIRE names the tool: browser, node, cc, promtool, kubectl,
-    namespaces or systemd.
+    """Skips the test, or fails it if NOTIFIER_TESTS_REQUIRE names the tool: browser, node, cc, promtool, pip,
+    kubectl, namespaces or systemd.
     """
     if tool in os.environ.get("NOTIFIER_TESTS_REQUIRE", "").split(","):
         pytest.fail(why)

@@ -224,7 +224,7 @@ class SandboxClient(ControlConnection, Reading):
         return accounts
 
     def file(self, file_key: str) -> bytes:
-        """The content of an uploaded file."""
+        """The content of an uploaded file or image."""
         return self._read("GET", f"/files/{quote(file_key)}")
 
     def state(self) -> Json:
