@@ -138,10 +138,13 @@ def test_each_area_keeps_its_own_place(page: Page) -> None:
     page.set_viewport_size({"width": 1440, "height": 500})
     place = "document.querySelector('.panel-body').scrollTop"
     page.get_by_test_id("panel-faults").click()
+    expect(page.get_by_test_id("area-faults")).to_be_visible()
     page.evaluate(f"{place} = 300")
-    page.get_by_test_id("panel-events").click()
+    page.get_by_test_id("panel-world").click()
+    expect(page.get_by_test_id("area-world")).to_be_visible()
     assert 0 == page.evaluate(place)
     page.get_by_test_id("panel-faults").click()
+    expect(page.get_by_test_id("area-faults")).to_be_visible()
     assert 300 == page.evaluate(place)
 
 
