@@ -124,6 +124,30 @@ def test_a_link_opens_a_request_and_an_event(page: Page, box: FeishuBox) -> None
     assert f"{box.url}/#/events/{event_id}" == clipboard(page)
 
 
+def test_a_link_to_nothing_is_reported(page: Page, box: FeishuBox) -> None:
+    for link, text in (
+        ("chats/oc_none", "找不到链接中的会话"),
+        ("requests/none", "找不到链接中的请求"),
+        ("events/none", "找不到链接中的事件"),
+    ):
+        page.goto(f"{box.url}/#/{link}")
+        expect(page.get_by_test_id("toast").last).to_have_text(text)
+
+
+def test_each_area_keeps_its_own_place(page: Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 500})
+    place = "document.querySelector('.panel-body').scrollTop"
+    page.get_by_test_id("panel-faults").click()
+    expect(page.get_by_test_id("area-faults")).to_be_visible()
+    page.evaluate(f"{place} = 300")
+    page.get_by_test_id("panel-world").click()
+    expect(page.get_by_test_id("area-world")).to_be_visible()
+    assert 0 == page.evaluate(place)
+    page.get_by_test_id("panel-faults").click()
+    expect(page.get_by_test_id("area-faults")).to_be_visible()
+    assert 300 == page.evaluate(place)
+
+
 def test_a_rate_limit_shows_its_use(page: Page, box: FeishuBox) -> None:
     for _ in range(3):
         send(box, "used", to="ou_sandbox_tanaka")

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
+from sandbox.clients import call
 from support.browser import open_page
 
 pytestmark = pytest.mark.browser
@@ -134,3 +135,40 @@ def test_another_app_is_added_and_chosen(page: Page, box: FeishuBox) -> None:
     expect(page.get_by_test_id("people-section")).to_contain_text("林小满")
     page.get_by_test_id("app-select").select_option(box.app_id)
     expect(page.locator("#accounts-count")).to_have_text("4")
+
+
+def test_an_app_that_is_deleted_while_it_is_shown_gives_way_to_the_first_one(page: Page) -> None:
+    app_id = "cli_00000000000000bb"
+    page.get_by_test_id("apps-add").click()
+    fill(page, app_id=app_id, name="临时机器人（示例）")
+    page.get_by_test_id("app-select").select_option(app_id)
+    expect(page.locator("#accounts-count")).to_have_text("")
+    page.get_by_test_id("apps-section").locator("summary").click()
+    page.get_by_test_id(f"edit-{app_id}").click()
+    page.get_by_test_id("editor-delete").click()
+    page.get_by_test_id("confirm-yes").click()
+    expect(page.locator("#accounts-count")).to_have_text("4")
+    expect(page.get_by_test_id("reconnecting")).to_be_hidden()
+
+    page.evaluate("localStorage.setItem('sandbox', JSON.stringify({app: 'cli_00000000000000cc'}))")
+    page.reload()  # a sandbox of an earlier day had this app
+    expect(page.locator("#accounts-count")).to_have_text("4")
+
+
+def test_a_link_names_its_app(page: Page, box: FeishuBox) -> None:
+    app_id = "cli_00000000000000dd"
+    page.get_by_test_id("apps-add").click()
+    fill(page, app_id=app_id, name="链接机器人（示例）")
+    expect(page.get_by_test_id(f"apps-row-{app_id}")).to_be_visible()
+    page.goto(f"{box.url}/?app={app_id}#/world")
+    expect(page.get_by_test_id("app-select")).to_have_value(app_id)
+    assert f"{box.url}/#/world" == page.url
+    call(box, "DELETE", f"/api/apps/{app_id}")
+    expect(page.locator("#accounts-count")).to_have_text("4")
+
+
+def test_a_problem_names_the_label_of_the_field(page: Page) -> None:
+    page.get_by_test_id("accounts-add").click()
+    fill(page, points="-5")
+    expect(page.get_by_test_id("editor-error")).to_have_text("失败：积分：must be 0 or more, not -5.")
+    page.get_by_test_id("editor-cancel").click()

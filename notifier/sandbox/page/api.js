@@ -31,8 +31,11 @@ const RETRY_MS = 1500;
 const FETCH_TIMEOUT_MS = 15_000;
 const HEARTBEAT_MS = 20_000;
 
-/** Calls `onState(state)` for each new state, `onLost()` when the server is unreachable, and `onBack()` when it is back. */
-export function watchState({ onState, onLost, onBack }) {
+/**
+ * Calls `onState(state)` for each new state, `onLost()` when the server is unreachable, `onBack()` when it is back, and
+ * `onNoApp()` when the chosen app does not exist any more.
+ */
+export function watchState({ onState, onLost, onBack, onNoApp }) {
   let stream = null;
   let running = false;
   let again = false;
@@ -55,6 +58,7 @@ export function watchState({ onState, onLost, onBack }) {
     const started = performance.now();
     try {
       const response = await fetch(withApp("/api/state"), { cache: "no-store", signal: AbortSignal.timeout(FETCH_TIMEOUT_MS) });
+      if (response.status === 404 && app) { onNoApp(); return; }
       if (!response.ok) throw new Error(`HTTP ${response.status}`);
       const state = await response.json();
       if (lost) { lost = false; onBack(); }

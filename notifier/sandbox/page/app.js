@@ -17,10 +17,11 @@ import { showTime, wireTime } from "./time.js";
 import { showConsole, wireConsole } from "./console.js";
 import { loadApps, showWorld, wireWorld } from "./world.js";
 
+const asked = new URLSearchParams(location.search).get("app"); // a link to a message, event or request of an app
 const stored = readStored();
 const choices = { ...defaults(), ...stored };
 const unread = new Unread();
-const opened = { chat: null, message: null, area: "events" };
+const opened = { chat: null, message: null, area: "events", isNew: false };
 let state = null;
 let people = new Map();
 let skew = 0;
@@ -63,15 +64,15 @@ function openChat(chatId, messageId) {
 function followLink() {
   const [kind, id, message] = readLink();
   if (kind === "chats" && id) {
-    Object.assign(opened, { chat: id, message: message ?? null });
+    Object.assign(opened, { chat: id, message: message ?? null, isNew: true });
     setView("chat");
   } else if (kind === "chats") {
     setView("chats");
   } else if (AREAS.includes(kind)) {
     opened.area = kind;
     setView("tools");
-    if (kind === "requests" && id) void revealRequest(id);
-    if (kind === "events" && id) revealEvent(id);
+    if (kind === "requests" && id) void revealRequest(id).then((found) => { if (!found) toast("warning", t("request_missing")); });
+    if (kind === "events" && id) void revealEvent(id).then((found) => { if (!found) toast("warning", t("event_missing")); });
   }
   showArea(opened.area);
   document.dispatchEvent(new CustomEvent("area", { detail: opened.area }));
@@ -89,6 +90,8 @@ function openView(view) {
 
 /** Scrolls to the message of the link, once. */
 function revealMessage(chat) {
+  if (opened.isNew && opened.chat && !chat) toast("warning", t("chat_missing"));
+  opened.isNew = false;
   if (!opened.message || !chat || !chatIsOnScreen()) return;
   if (!conversation.reveal(opened.message)) toast("warning", t("message_missing"));
   opened.message = null;
@@ -256,16 +259,19 @@ function showSource(message) {
   byId("source").showModal();
 }
 
+/** Shows the side of another app, "" for the first one. */
+function showApp(appId) {
+  saveChoices({ app: appId });
+  if (location.hash.startsWith("#/chats")) history.replaceState(null, "", location.pathname); // each app has its own chats
+  location.reload();
+}
+
 // --- start ---------------------------------------------------------------------------------------------------------
 
 for (const place of document.querySelectorAll("[data-icon]")) place.append(icon(place.dataset.icon, place.closest(".composer-reply") ? 12 : 20));
 for (const tab of document.querySelectorAll("[data-view-to]")) tab.addEventListener("click", () => openView(tab.dataset.viewTo));
 for (const area of AREAS) byId(`panel-${area}`).addEventListener("click", () => go(area));
-byId("app").addEventListener("change", (event) => {
-  saveChoices({ app: event.target.value });
-  if (location.hash.startsWith("#/chats")) history.replaceState(null, "", location.pathname); // each app has its own chats
-  location.reload();
-});
+byId("app").addEventListener("change", (event) => showApp(event.target.value));
 byId("identity").addEventListener("change", (event) => switchIdentity(event.target.value));
 byId("lang-toggle").addEventListener("click", () => { saveChoices({ language: isEnglish() ? "zh_cn" : "en_us" }); applyChoices(); });
 byId("theme-toggle").addEventListener("click", () => { saveChoices({ theme: choices.theme === "dark" ? "light" : "dark" }); applyChoices(); });
@@ -276,6 +282,10 @@ byId("ledger-account").addEventListener("change", render);
 window.addEventListener("hashchange", followLink);
 document.addEventListener("visibilitychange", render);
 narrow.addEventListener("change", render);
+if (asked) {
+  saveChoices({ app: asked });
+  history.replaceState(null, "", location.pathname + location.hash);
+}
 chooseApp(choices.app);
 wireFaults();
 wireRequests();
@@ -305,4 +315,5 @@ watchState({
   },
   onLost: () => { byId("banner").hidden = false; },
   onBack: () => { byId("banner").hidden = true; },
+  onNoApp: () => showApp(""),
 });

@@ -192,9 +192,10 @@ function eventTools(event, box) {
   return [payload, again, linkButton("events", event.event_id)];
 }
 
-/** Marks the event of a link as soon as it is listed. */
+/** Marks the event of a link as soon as it is listed. Returns whether it exists. */
 export function revealEvent(eventId) {
   wanted = eventId;
+  return request(`/api/events/${encodeURIComponent(eventId)}`).then(() => true, () => false);
 }
 
 export function showEvents(events, accounts, people) {

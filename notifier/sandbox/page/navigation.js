@@ -5,6 +5,7 @@
 
 import { byId, h } from "./dom.js";
 import { t } from "./texts.js";
+import { withApp } from "./api.js";
 import { copyButton } from "./forms.js";
 
 export const AREAS = ["events", "requests", "money", "faults", "world"];
@@ -28,20 +29,27 @@ export function readLink() {
   }
 }
 
-/** A button that copies the address of a message, an event or a request. */
-export const linkButton = (...parts) => copyButton(t("copy_link"), () => location.href.split("#")[0] + linkTo(...parts), { glyph: "link", "data-testid": `link-${parts.at(-1)}` });
+/** A button that copies the address of a message, an event or a request. The address has the chosen app: ids belong to it. */
+export const linkButton = (...parts) => copyButton(t("copy_link"), () => location.origin + withApp(location.pathname) + linkTo(...parts), { glyph: "link", "data-testid": `link-${parts.at(-1)}` });
 
 export function setView(view) {
   document.body.dataset.view = view;
   for (const tab of document.querySelectorAll("[data-view-to]")) tab.setAttribute("aria-current", String(tab.dataset.viewTo === view));
 }
 
+const scrolled = new Map();
+
+/** Each area keeps its own place in the panel. */
 export function showArea(area) {
+  const body = byId("area-events").parentElement;
+  const before = AREAS.find((name) => !byId(`area-${name}`).hidden);
+  if (before && before !== area) scrolled.set(before, body.scrollTop);
   for (const name of AREAS) {
     byId(`area-${name}`).hidden = name !== area;
     byId(`panel-${name}`).setAttribute("aria-selected", String(name === area));
     byId(`panel-${name}`).tabIndex = name === area ? 0 : -1;
   }
+  if (before !== area) body.scrollTop = scrolled.get(area) ?? 0;
 }
 
 /** Scrolls to an element, marks it for a moment and gives it the focus. */

@@ -41,7 +41,7 @@ export async function loadRequests(next) {
   }
 }
 
-/** Opens a call of a link. It is loaded if it is older than those of the list. */
+/** Opens a call of a link. It is loaded if it is older than those of the list. Returns whether it exists. */
 export async function revealRequest(logId) {
   wanted = logId;
   open.add(logId);
@@ -51,7 +51,10 @@ export async function revealRequest(logId) {
   }
   byId("request-search").value = "";
   byId("request-failed").checked = false;
+  const exists = list.some((one) => one.log_id === logId);
+  if (!exists) wanted = null;
   showRequests();
+  return exists;
 }
 
 export function showRequests() {

@@ -154,7 +154,7 @@ function edit(kind, one) {
       const read = input.read();
       if (read !== undefined) body[field] = read;
     }
-    if (await runAction(save, byId("editor-result"), () => (one ? patch(path(kind, one[id]), body) : post(path(kind), body)))) dialog.close();
+    if (await runAction(save, byId("editor-result"), () => withLabels(one ? patch(path(kind, one[id]), body) : post(path(kind), body)))) dialog.close();
   };
   const drop = byId("editor-delete");
   drop.hidden = !one;
@@ -163,6 +163,16 @@ function edit(kind, one) {
     if (await runAction(drop, byId("editor-result"), () => remove(path(kind, one[id])))) dialog.close();
   };
   dialog.showModal();
+}
+
+/** In a problem, writes the label of a field in place of its path in the world, such as tenants[0].people[4].name. */
+async function withLabels(answer) {
+  try {
+    await answer;
+  } catch (error) {
+    const label = (path, field) => (t(`field_${field}`) === `field_${field}` ? path : t("labelled", { label: t(`field_${field}`).replace(/\s*[（(].*/, "") }));
+    throw new Error(error.message.replace(/tenants\[\d+\][\w.[\]]*\.(\w+): (?:'?\1'? )?/g, label), { cause: error });
+  }
 }
 
 /** `read()` returns the value for the API, undefined for one that did not change or is empty. */
@@ -195,7 +205,7 @@ function makeInput(name, type, list, value) {
     const now = input.value.trim();
     if (type === "cash") return Object.fromEntries(now.split(/[,，]\s*/).filter(Boolean).map((part) => part.split(/\s+/)).map(([currency, amount]) => [currency, amount ?? ""]));
     if (now === text) return undefined;
-    return type === "number" && /^\d+$/.test(now) ? Number(now) : now;
+    return type === "number" && /^-?\d+$/.test(now) ? Number(now) : now;
   };
   return { node: h("div", { class: "field" }, h("label", { for: id }, label), input), read };
 }
