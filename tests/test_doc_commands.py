@@ -48,6 +48,7 @@ NOT_RUN: dict[str, str] = {
     "notifier replay event:12 --open": "as above",
     "notifier preview withdrawal.json.j2 --sample paid": "as above",
     "notifier sandbox --templates my-templates": "runs until Ctrl-C; tests/stories/test_sandbox_templates.py runs it",
+    "notifier trigger message --from lin --text ping": "needs a running sandbox; tests/test_cli_trigger.py has one",
     ".venv/bin/notifier sandbox": "runs until Ctrl-C; tests/stories/test_planted_errors.py runs it",
 }
 """Commands of the program that the blocks show and this file does not run, each with its reason."""

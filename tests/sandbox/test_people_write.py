@@ -184,3 +184,12 @@ def test_a_fresh_app_has_no_input_box() -> None:
 def test_the_app_subscribes_to_all_that_the_sandbox_pushes(box: FeishuBox) -> None:
     console = box.state()["console"]
     assert sorted(PUSHABLE_EVENTS) == console["draft"]["events"] == console["event_types"]
+
+
+def test_a_message_that_the_bot_does_not_get_is_shown_at_once(feishu_box: FeishuBox) -> None:
+    feishu_box.set_group("oc_sandbox_hr", has_bot=False)
+    revision = feishu_box.state()["revision"]
+
+    feishu_box.write("ou_sandbox_lin", "hi", chat_id="oc_sandbox_hr")
+
+    assert revision < feishu_box.state()["revision"]

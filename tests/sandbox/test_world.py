@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from notifier.sandbox.settings import DEFAULT_SCOPES
 from notifier.sandbox.testing import FeishuBox
 from notifier.sandbox.world.world import AppIdentity, UnknownAppError
 from sandbox.clients import api, call, card, listening, send
@@ -115,6 +116,24 @@ def test_messages_of_a_group_are_there_for_each_bot_in_it_and_are_no_events(
         assert 230002 == send(second, "x", to=GROUP).code
     finally:
         second.set_group(GROUP)
+
+
+def test_a_person_in_a_group_has_the_ids_of_the_app_that_reads(box: FeishuBox, second: FeishuBox) -> None:
+    """The message is written through one app, and both get its event."""
+    before = len(box.events())
+    message_id = second.write(lin_of(second), "hi", chat_id=GROUP)
+    read = api(box, "GET", f"/im/v1/messages/{message_id}").data["items"][0]
+    box.set_scopes([*DEFAULT_SCOPES, "im:message.group_msg"])
+    second.write(lin_of(second), "hi", chat_id=GROUP, mention_bot=False)
+    box.set_scopes(DEFAULT_SCOPES)
+
+    assert LIN == read["sender"]["id"]
+    assert (
+        lin_of(second) == api(second, "GET", f"/im/v1/messages/{message_id}").data["items"][0]["sender"]["id"]
+    )
+    (event,) = box.events()[before:]
+    sent = json.loads(box.payload(event["event_id"]))["event"]["sender"]["sender_id"]
+    assert LIN == sent["open_id"]
 
 
 def test_people_and_groups_change_for_all_apps(box: FeishuBox, second: FeishuBox) -> None:

@@ -90,6 +90,47 @@ def test_an_account_is_created_changed_and_deleted(box: FeishuBox) -> None:
     assert event_id
 
 
+def test_a_negative_balance_is_a_balance(box: FeishuBox) -> None:
+    """A press of the page can cause it, and it must not keep the world from being edited and exported."""
+    try:
+        edit(box, "PATCH", f"/accounts/{ACCOUNT}", {"points": -50})
+
+        assert -50 == box.account(ACCOUNT)["points"]
+        assert 200 == edit(box, "PATCH", f"/groups/{GROUP}", {"muted": False}).status
+        assert 200 == edit(box, "GET", "/world").status
+    finally:
+        edit(box, "PATCH", f"/accounts/{ACCOUNT}", {"points": 120})
+
+
+def test_the_menu_of_a_bot_is_that_of_its_app(box: FeishuBox) -> None:
+    app_id = box.app_id
+    try:
+        edit(box, "PATCH", f"/apps/{app_id}", {"menu": [{"key": "order", "name": "订单"}]})
+
+        assert [{"event_key": "order", "name": "订单", "en_name": ""}] == box.state()["menu"]
+        assert ["application.bot.menu_v6"] == [
+            box.event(one)["event_type"]
+            for one in call(box, "POST", "/api/menu", {"open_id": LIN, "event_key": "order"}).content[
+                "event_ids"
+            ]
+        ]
+    finally:
+        edit(box, "PATCH", f"/apps/{app_id}", {"menu": None})
+
+
+def test_what_a_fault_hides_is_in_the_export(box: FeishuBox) -> None:
+    fault_id = box.start_fault("setup:nobody_registered")
+    try:
+        world = edit(box, "GET", "/world").content
+
+        assert 4 == len(world["tenants"][0]["apps"][0]["accounts"])
+        edit(box, "PATCH", f"/groups/{GROUP}", {"muted": False})
+        assert [] == box.state()["accounts"], "an edit does not end the fault"
+    finally:
+        box.end_fault(fault_id)
+    assert 4 == len(box.state()["accounts"])
+
+
 def test_an_app_is_created_changed_and_deleted(box: FeishuBox) -> None:
     made = edit(box, "POST", "/apps", {"name": "Other bot"}).content
     other = box.for_app(made["app_id"])
@@ -132,7 +173,7 @@ def test_an_app_is_created_changed_and_deleted(box: FeishuBox) -> None:
         ("PATCH", f"/groups/{GROUP}", {"muted": "no"}, 400, "muted must be true or false"),
         ("DELETE", "/groups/oc_x", None, 404, "there is no 'oc_x'"),
         ("POST", "/accounts", {"open_id": LIN, "cash": {"XXX": "1"}}, 400, "currency 'XXX' is not one"),
-        ("PATCH", f"/accounts/{ACCOUNT}", {"points": -1}, 400, "points must be 0 or more"),
+        ("PATCH", f"/accounts/{ACCOUNT}", {"points": 1.5}, 400, "points must be a whole number"),
         ("POST", "/apps", {"app_id": "x"}, 400, "cli_ and 16 hex digits"),
         ("DELETE", "/apps/cli_5a4db0c05a4db0c0", None, 400, "the first app cannot be deleted"),
         ("DELETE", "/apps/cli_x", None, 404, "there is no app 'cli_x'"),

@@ -169,6 +169,6 @@ def test_a_link_names_its_app(page: Page, box: FeishuBox) -> None:
 
 def test_a_problem_names_the_label_of_the_field(page: Page) -> None:
     page.get_by_test_id("accounts-add").click()
-    fill(page, points="-5")
-    expect(page.get_by_test_id("editor-error")).to_have_text("失败：积分：must be 0 or more, not -5.")
+    fill(page, points="0.5")
+    expect(page.get_by_test_id("editor-error")).to_contain_text("失败：积分：")
     page.get_by_test_id("editor-cancel").click()

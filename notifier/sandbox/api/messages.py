@@ -191,6 +191,7 @@ class MessageApi:
         """Adds a new message."""
         self._tenant.messages[message.message_id] = message
         self._drop_oldest_messages()
+        self._tenant.bump_revision()
 
     def _drop_oldest_messages(self) -> None:
         """A uuid is removed with its message, because a repeated send could not be answered without it."""

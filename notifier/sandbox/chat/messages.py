@@ -110,7 +110,7 @@ def user_id_json(tenant: Tenant, person: TenantPerson) -> JsonObject:
 
 def person_id(tenant: Tenant, open_id: str, id_type: str) -> str:
     """The id of this type of a person, who may be unknown by now. The bot has an open_id only."""
-    person = tenant.people.get(open_id)
+    person = tenant.people.get(tenant.local_id(open_id))
     return open_id if person is None else str(getattr(person, id_type))
 
 

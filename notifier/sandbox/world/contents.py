@@ -10,6 +10,7 @@ from notifier.sandbox.accounts import parse_cash
 from notifier.sandbox.app_console import AppConsole, AppSettings, checked_setting
 from notifier.sandbox.error_codes import JsonObject
 from notifier.sandbox.sandbox import Sandbox
+from notifier.sandbox.settings import SAMPLE_MENU
 from notifier.sandbox.tenant import (
     DEACTIVATED,
     USABLE,
@@ -25,6 +26,7 @@ from notifier.sandbox.world.model import (
     AppEntry,
     DepartmentEntry,
     GroupEntry,
+    MenuEntry,
     PersonEntry,
     TenantEntry,
     WorldEntry,
@@ -41,20 +43,24 @@ def person_id(union_id: str) -> str:
     return union_id.removeprefix(UNION_PREFIX)
 
 
-def describe_world(world: World) -> WorldEntry:
+def describe_world(world: World, *, with_hidden: bool = True) -> WorldEntry:
     """The world as data. `apply_world` of it in a new sandbox gives the same world.
 
-    Raises BadWorldError for what cannot stand in data, such as a mobile number that is no number.
+    with_hidden: also the accounts that a running fault hides. Raises BadWorldError for what cannot stand in data,
+    such as a mobile number that is no number.
     """
     try:
         return WorldEntry(
-            tenants=[_describe_tenant(key, world, apps) for key, apps in world.tenants().items()]
+            tenants=[
+                _describe_tenant(key, world, apps, with_hidden=with_hidden)
+                for key, apps in world.tenants().items()
+            ]
         )
     except ValidationError as error:
         raise describe_errors(WorldEntry, error) from error
 
 
-def _describe_tenant(key: str, world: World, apps: list[Sandbox]) -> TenantEntry:
+def _describe_tenant(key: str, world: World, apps: list[Sandbox], *, with_hidden: bool) -> TenantEntry:
     tenant = apps[0].tenant
     secrets = {one.app_id: one.app_secret for one in world.identities()}
     return TenantEntry(
@@ -82,7 +88,7 @@ def _describe_tenant(key: str, world: World, apps: list[Sandbox]) -> TenantEntry
             )
             for group in tenant.groups.values()
         ],
-        apps=[_describe_app(app, secrets[app.settings.app_id]) for app in apps],
+        apps=[_describe_app(app, secrets[app.settings.app_id], with_hidden=with_hidden) for app in apps],
     )
 
 
@@ -107,8 +113,9 @@ def describe_person(person: TenantPerson) -> PersonEntry:
     )
 
 
-def _describe_app(app: Sandbox, secret: str) -> AppEntry:
+def _describe_app(app: Sandbox, secret: str, *, with_hidden: bool) -> AppEntry:
     tenant, console = app.tenant, app.tenant.console
+    accounts = {**(app.hidden_accounts if with_hidden else {}), **tenant.accounts}
     draft, published = console.draft, console.published
     statuses = {
         person_id(person.union_id): status
@@ -119,6 +126,7 @@ def _describe_app(app: Sandbox, secret: str) -> AppEntry:
         app_id=app.settings.app_id,
         app_secret=secret or None,
         name=app.settings.app_name,
+        menu=_describe_menu(app),
         console=None if draft == _complete_console(app).draft else draft.to_json(),
         published=None if published is None or published == draft else published.to_json(),
         is_published=published is not None,
@@ -134,10 +142,17 @@ def _describe_app(app: Sandbox, secret: str) -> AppEntry:
                 deactivated=account.status != USABLE,
                 currency_form=account.currency_form,
             )
-            for account in tenant.accounts.values()
+            for account in accounts.values()
             if account.open_id in tenant.people
         ],
     )
+
+
+def _describe_menu(app: Sandbox) -> list[MenuEntry] | None:
+    menu = app.settings.bot_menu
+    if menu == SAMPLE_MENU:
+        return None
+    return [MenuEntry(key=key, name=name, en_name=en_name) for key, name, en_name in menu]
 
 
 def apply_world(world: World, entry: WorldEntry) -> None:
@@ -220,6 +235,8 @@ def open_ids_by_person(tenant: Tenant) -> Mapping[str, str]:
 
 def _apply_app(app: Sandbox, entry: AppEntry) -> None:
     tenant = app.tenant
+    menu = None if entry.menu is None else tuple((one.key, one.name, one.en_name) for one in entry.menu)
+    app.settings.bot_menu = SAMPLE_MENU if menu is None else menu
     for group in tenant.groups.values():
         group.has_bot = group.chat_id in entry.groups
         group.muted = group.chat_id in entry.muted_in

@@ -30,7 +30,7 @@ PERSON_KEYS = (
 DEPARTMENT_KEYS = ("name", "en_name", "parent", "leader")
 GROUP_KEYS = ("name", "en_name", "members", "has_bot", "muted", "dissolved")
 ACCOUNT_KEYS = ("status", "points", "cash")
-APP_KEYS = ("app_secret", "name")
+APP_KEYS = ("app_secret", "name", "menu")
 
 
 class WorldEditor:
@@ -39,7 +39,7 @@ class WorldEditor:
     def __init__(self, world: World, sandbox: Sandbox) -> None:
         self._world = world
         self._sandbox = sandbox
-        self._data: Entry = describe_world(world).model_dump()
+        self._data: Entry = describe_world(world, with_hidden=False).model_dump()
         settings = sandbox.settings
         self._tenant: Entry = next(one for one in self._data["tenants"] if one["key"] == settings.tenant_key)
         self._app: Entry = next(one for one in self._tenant["apps"] if one["app_id"] == settings.app_id)
@@ -162,14 +162,14 @@ class WorldEditor:
         if key not in [one["key"] for one in tenants]:
             tenants.append({"key": key, "apps": []})
         tenant = _find(tenants, "key", str(key))
-        given: Entry = {name: body[name] for name in ("name", "console") if name in body}
+        given: Entry = {name: body[name] for name in ("name", "console", "menu") if name in body}
         given |= {"app_id": app_id, "app_secret": body.get("app_secret") or new_secret("secret")}
         tenant["apps"].append(given)
         self._apply()
         return str(app_id)
 
     def change_app(self, app_id: str, body: JsonObject) -> None:
-        """Changes the name or the secret of an app. Its tokens stay valid."""
+        """Changes the name, the secret or the menu of an app. Its tokens stay valid."""
         _check_keys(body, APP_KEYS)
         apps = [app for tenant in self._data["tenants"] for app in tenant["apps"]]
         _find(apps, "app_id", app_id).update(body)

@@ -116,10 +116,18 @@ class AccountEntry(WorldValue):
 
     account_id: AccountId | None = None
     person: str
-    points: Annotated[int, Field(ge=0)] = 0
+    points: int = 0
     cash: Cash = Field(default_factory=dict)
     deactivated: bool = False
     currency_form: CurrencyForm = "iso"
+
+
+class MenuEntry(WorldValue):
+    """An item of the menu of a bot. key: its event_key."""
+
+    key: Name
+    name: Name
+    en_name: str = ""
 
 
 class AppEntry(WorldValue):
@@ -127,12 +135,13 @@ class AppEntry(WorldValue):
 
     console: settings of the developer console, None for all of them. published: the settings in force, None for those
     of `console`; {} with is_published false. groups: those with its bot. muted_in: those where it may not send.
-    statuses: of people whom the bot cannot reach.
+    statuses: of people whom the bot cannot reach. menu: of the bot, None for the sample menu.
     """
 
     app_id: AppId
     app_secret: Name | None = None
     name: Name = "Sample bot"
+    menu: list[MenuEntry] | None = None
     console: Console | None = None
     published: Console | None = None
     is_published: bool = True
@@ -254,7 +263,6 @@ def describe_error(model: type[BaseModel], error: Any) -> str:  # noqa: ANN401 -
         "int_type": "a whole number",
         "dict_type": "keys with values",
         "model_type": "keys with values",
-        "greater_than_equal": "0 or more",
         "too_short": "at least one entry",
     }
     name = str(error["loc"][-1]) if error["loc"] else "it"

@@ -26,11 +26,14 @@ _GROUP = {
 }
 _ACCOUNT = {
     "status": s.whole("1 usable, 2 deactivated.", enum=[USABLE, DEACTIVATED]),
-    "points": s.whole(minimum=0),
+    "points": s.whole(),
     "cash": s.mapping(s.text(), "Amount by currency."),
 }
-_APP = {**_NAMES, "app_secret": s.text(minLength=1)}
-del _APP["en_name"]
+_APP = {
+    "name": s.text(minLength=1),
+    "app_secret": s.text(minLength=1),
+    "menu": s.items(s.struct({"key": s.text(minLength=1), **_NAMES}, optional="en_name"), "Of its bot."),
+}
 _PERSON_ANSWER = s.struct({"person": s.ref("Person"), "account": {"type": ["object", "null"]}})
 _APP_ANSWER = s.struct({name: s.text() for name in ("app_id", "app_secret", "name", "tenant_key")})
 _WORLD_FILE = {**s.OBJECT, "description": "A world, as in docs/world.example.yaml."}
