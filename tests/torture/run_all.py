@@ -50,6 +50,16 @@ LONG_TESTS = (
         environment={"NOTIFIER_TESTS_REPLICA_KILLS": "40"},
     ),
     LongTest(
+        name="answers",
+        arguments=("-m", "pytest", "-q", "--timeout=3600", "tests/stories/test_answer_kills.py"),
+        environment={"NOTIFIER_TESTS_ANSWER_KILLS": "100"},
+    ),
+    LongTest(
+        name="scrapes",
+        arguments=("-m", "pytest", "-q", "--timeout=600", "tests/stories/test_metrics.py"),
+        environment={"NOTIFIER_TESTS_SCRAPES": "10000"},
+    ),
+    LongTest(
         name="power",
         arguments=("-m", "pytest", "-q", "tests/store/test_power_cuts.py"),
         environment={"NOTIFIER_TESTS_POWER_CUTS": "200"},
