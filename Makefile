@@ -78,7 +78,7 @@ bench: $(READY)    ## measure each figure against its pair (15 minutes at most);
 kills: $(READY)    ## 200 kills between a click and the last card (30 minutes)
 	NOTIFIER_TESTS_KILLS=200 $(BIN)/pytest tests/stories/test_withdrawal_kills.py
 
-torture: $(READY)  ## all long tests and a table of counters (75 minutes)
+torture: $(READY)  ## all long tests and a table of counters (90 minutes)
 	PYTHONPATH=tests $(BIN)/python tests/torture/run_all.py
 
 fuzz: $(READY)     ## 100,000 wrong frames and requests, and hostile cards (15 minutes)
