@@ -10,7 +10,7 @@ import { Conversation, showEmpty, showHead } from "./conversation.js";
 import { EventForm, revealEvent, showConnection, showEvents } from "./events.js";
 import { fillSelect } from "./forms.js";
 import { loadLedger, showLedger, showPayouts, showWithdrawals } from "./money.js";
-import { AREAS, go, linkTo, narrow, readLink, setView, showArea, wireKeyboard } from "./navigation.js";
+import { AREAS, focusArea, go, linkTo, narrow, readLink, setView, showArea, wireKeyboard } from "./navigation.js";
 import { loadRequests, revealRequest, showRefusals, showRequests, wireRequests } from "./requests.js";
 import { showFaults, updateFaultTexts, wireFaults } from "./faults.js";
 import { showTime, wireTime } from "./time.js";
@@ -70,10 +70,11 @@ function followLink() {
   } else if (AREAS.includes(kind)) {
     opened.area = kind;
     setView("tools");
-    if (kind === "requests" && id) void revealRequest(id);
+    if (kind === "requests" && id) void revealRequest(id).then((found) => { if (!found) toast("warning", t("request_missing")); });
     if (kind === "events" && id) revealEvent(id);
   }
   showArea(opened.area);
+  if (AREAS.includes(kind) && !id) focusArea(kind);
   document.dispatchEvent(new CustomEvent("area", { detail: opened.area }));
   render();
   if (kind === "chats" && narrow.matches && !message) conversation.toBottom();
