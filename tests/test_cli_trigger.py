@@ -77,7 +77,6 @@ def test_negative_amounts_and_other_currencies(box: FeishuBox) -> None:
     result = run("reward", *words, url=box.url)
 
     assert 0 == result.exit_code, result.output
-    assert result.output.strip().endswith("  pushed")
     assert {"currency": "USD", "amount": "-12.50"} in box.account(ACCOUNT)["cash"]
     assert 100 == box.account(ACCOUNT)["points"]
 
@@ -136,7 +135,30 @@ def test_an_account_without_events_is_explained(box: FeishuBox) -> None:
     box.set_account(ACCOUNT, status=2)
     result = run("reward", "--account", ACCOUNT, "--points", "1", url=box.url)
 
-    assert (0, True) == (result.exit_code, "No event was pushed" in result.output)
+    assert (1, True) == (result.exit_code, "No event was pushed" in result.output)
+
+
+@pytest.mark.parametrize("wait", [(), ("--no-wait",)])
+def test_a_message_without_an_event_ends_with_1(box: FeishuBox, wait: tuple[str, ...]) -> None:
+    box.set_scopes([])
+    result = run("message", "--from", LIN, "--text", "hi", *wait, url=box.url)
+
+    assert (1, True) == (result.exit_code, "No event was pushed" in result.output)
+    assert 1 == len(box.messages(LIN))
+
+
+def test_an_event_that_is_not_waited_for_is_pushed_only_to_a_client(box: FeishuBox) -> None:
+    words = ("reward", "--account", ACCOUNT, "--points", "1", "--no-wait")
+    alone = run(*words, url=box.url)
+    with answering(box):
+        pushed = run(*words, "--json", url=box.url)
+    box.hold()
+    held = run(*words, url=box.url, **CHINESE)
+
+    assert (0, 0, 0) == (alone.exit_code, pushed.exit_code, held.exit_code)
+    assert "not delivered: no client is connected" in alone.output
+    assert "pushed" == json.loads(pushed.output)["events"][0]["result"]
+    assert "已暂停" in held.output
 
 
 def test_a_person_writes_and_chooses_from_the_menu(box: FeishuBox) -> None:

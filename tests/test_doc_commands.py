@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from notifier.cli.main import cli
-from notifier.sandbox.command_line.main import build_parser
+from notifier.sandbox.command_line.command import build_parser
 from notifier.sandbox.testing import FeishuBox
 from notifier.store.deliveries import delivery_admin
 from notifier.store.schema.tables import snapshots, withdrawals

@@ -1,6 +1,7 @@
 """Error codes of Feishu's API that the sandbox answers with, with HTTP status and message."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -14,6 +15,7 @@ STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
     10015: (200, "app secret invalid"),
     # any call
     9499: (400, "Bad Request"),
+    2200: (500, "Internal Error"),
     99991400: (429, "request trigger frequency limit"),
     99991661: (
         400,
@@ -216,6 +218,31 @@ STATUS_AND_MESSAGE: dict[int, tuple[int, str]] = {
     1002553: (400, "referral account does not exist"),
     1002555: (400, "referral account is deactivated"),
 }
+
+
+def parse_json(raw: str | bytes, *, parse_constant: Callable[[str], object] | None = None) -> object:
+    r"""The value of a JSON text, from which UTF-8 can be made.
+
+    Raises ValueError for a text that is not JSON, and for half a surrogate pair such as the escape \ud800.
+    RecursionError if it is nested too deeply.
+    """
+    text = raw.decode(json.detect_encoding(raw)) if isinstance(raw, bytes) else raw
+    value: object = json.loads(text, parse_constant=parse_constant)
+    if not text.isascii() or "\\ud" in text.lower():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("a text has half a surrogate pair, which is no character") from error
+    return value
+
+
+async def read_json_object(request: web.Request) -> JsonObject:
+    """The JSON object of a body; {} for any other body."""
+    try:
+        body = parse_json(await request.read())
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 class RefusedError(Exception):

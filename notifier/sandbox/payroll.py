@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import aiohttp
 from aiohttp import web
 
-from notifier.sandbox.error_codes import JsonObject
+from notifier.sandbox.error_codes import JsonObject, parse_json
 from notifier.sandbox.settings import is_loopback
 from notifier.sandbox.tenant import Tenant
 
@@ -166,7 +166,7 @@ def _check_size(raw: bytes) -> None:
 def _read_body(raw: bytes) -> tuple[JsonObject, str]:
     """The JSON object and its canonical form. NaN and Infinity are refused."""
     try:
-        body = json.loads(raw)
+        body = parse_json(raw)
         canonical = json.dumps(body, sort_keys=True, allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise _HttpError(400, "the body is not JSON that can be read") from error

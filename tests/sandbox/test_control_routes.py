@@ -104,6 +104,7 @@ KNOWN = {
     "name": "none",
     "message_id": "om_none",
     "reaction_id": "none",
+    "id": "none",
 }
 """A value for each placeholder: those of the sample people exist, the others do not."""
 
@@ -153,6 +154,10 @@ def test_each_route_refuses_what_its_schema_does_not_allow(box: FeishuBox, descr
                     body["msg_type"] = "text"
                 refused(call(box, "POST", filled(path), body), f"{path} {body}")
                 tried += 1
+        if schema["additionalProperties"] is False:
+            reply = call(box, "POST", filled(path), {**example, "member": 1})
+            refused(reply, f"{path} with an unknown member")
+            assert "'member'; allowed: " in reply.content["error"]
         for name in schema.get("required", []):
             body = {key: value for key, value in example.items() if key != name}
             refused(call(box, "POST", filled(path), body), f"{path} without {name}")
@@ -160,10 +165,36 @@ def test_each_route_refuses_what_its_schema_does_not_allow(box: FeishuBox, descr
     assert tried > 80
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b"[]", b'"x"', b"[" * 100_000, b"null"])
+BAD_BODIES = (b"{", b"\xff", b"[]", b'"x"', b"[" * 100_000, b"null", b'{"a": "\\ud800"}', b'{"\\uDFFF": 1}')
+
+
+@pytest.mark.parametrize("body", BAD_BODIES)
 def test_a_body_that_is_no_json_object_is_refused(box: FeishuBox, description: Any, body: bytes) -> None:
     for path, _, _ in bodies(description):
         refused(call(box, "POST", filled(path), body), f"{path} {body[:20]!r}")
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe", b"\xed\xa0\x80", b'name: "\\ud800"', b"a: b: c"])
+@pytest.mark.parametrize("kind", ["application/yaml", "application/json"])
+def test_a_world_that_cannot_be_read_is_refused(box: FeishuBox, kind: str, body: bytes) -> None:
+    refused(call(box, "PUT", "/api/world", body, **{"Content-Type": kind}), kind)
+
+
+def test_the_charset_of_a_body_is_not_asked_for(box: FeishuBox) -> None:
+    """JSON is UTF-8, whatever the header says."""
+    kind = {"Content-Type": "application/json; charset=nope"}
+
+    assert 200 == call(box, "POST", "/api/release", b"{}", **kind).status
+
+
+def test_each_route_refuses_unknown_query_parameters(box: FeishuBox, description: Any) -> None:
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
+            reply = call(box, method.upper(), f"{filled(path)}?foo=1&app={box.app_id}")
+            refused(reply, f"{method} {path}")
+            assert "query parameter 'foo'; allowed: " in reply.content["error"] or reply.status == 404
+            names = [one["name"] for one in operation["parameters"] if one["in"] == "query"]
+            assert ", ".join([*names, "app"]) in reply.content["error"]
 
 
 def test_unknown_ids_are_refused_with_404(box: FeishuBox, description: Any) -> None:
@@ -213,6 +244,7 @@ def test_a_read_refuses_bad_filters(box: FeishuBox, path: str) -> None:
         ("/changes", {"changes": [{"account_id": []}]}, 404),
         ("/changes", {"changes": [{"account_id": LIN, "points": "5"}]}, 400),
         ("/changes", {"changes": [{"account_id": LIN, "points": True}]}, 400),
+        ("/changes", {"changes": [{"account_id": LIN, "pionts": 5}]}, 400),
         ("/changes", {"changes": [{"account_id": LIN, "cash": []}]}, 400),
         ("/changes", {"changes": [{"account_id": LIN, "currency_form": "roman"}]}, 400),
         ("/events", {"frame_base64": "?"}, 400),

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from notifier.sandbox.command_line import main as command
+from notifier.sandbox.command_line import command
+from notifier.sandbox.command_line import main as start
 from support.running import clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -74,11 +75,12 @@ def test_a_shell_can_evaluate_its_lines(tmp_path: Path) -> None:
     """A name with a space and a quotation mark stays one value."""
     folder = tmp_path / "it's here"
     with started("--env", "--tls", "--data", str(folder)) as process:
-        lines = "\n".join(read(process, 6))
+        lines = "\n".join(read(process, 7))
         names = (
             "FEISHU_DOMAIN",
             "FEISHU_APP_ID",
             "FEISHU_APP_SECRET",
+            "FEISHU_SANDBOX_URL",
             "SSL_CERT_FILE",
             "NODE_EXTRA_CA_CERTS",
         )
@@ -89,14 +91,15 @@ def test_a_shell_can_evaluate_its_lines(tmp_path: Path) -> None:
 
     assert printed[0].startswith("https://127.0.0.1:")
     assert ["cli_5a4db0c05a4db0c0", "sandbox-secret"] == printed[1:3]
-    assert 2 * [str(folder / "feishu-sandbox-ca.pem")] == printed[3:]
+    assert 2 * [str(folder / "feishu-sandbox-ca.pem")] == printed[4:]
+    assert printed[0] == printed[3]
     assert (folder / "feishu-sandbox-ca.pem").exists()
 
 
 def test_it_starts_without_the_notifier() -> None:
     """What it imports is what its start takes."""
     code = (
-        "import json, sys, notifier.sandbox.command_line.main as command\n"
+        "import json, sys, notifier.sandbox.command_line.command as command\n"
         "command.build_parser()\n"
         "print(json.dumps(sorted(sys.modules)))"
     )
@@ -138,8 +141,59 @@ def test_it_speaks_the_language_of_the_terminal(
         assert "飞书沙盒及其网页" in read(process, 2)[1]
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
     with pytest.raises(SystemExit):
-        command.main(["--help"])
+        command.run(["--help"])
     assert "在本机运行飞书沙盒" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        (["--world", "missing.yaml"], "feishu-sandbox：--world：无法读取文件 missing.yaml（"),
+        (["--world", str(ROOT / "README.md")], "feishu-sandbox：无法启动：“"),
+        (["--fault", "nothing"], "--fault nothing 无效：“"),
+        (["--webhook", "https://example.com"], "feishu-sandbox：无法启动：“"),
+    ],
+)
+def test_errors_are_chinese_in_a_chinese_terminal(
+    options: list[str], sentence: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+
+    assert 2 == command.run(["--port", "0", *options])
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("place", ["import", "serving"])
+def test_a_signal_during_the_start_ends_it_quietly(
+    tmp_path: Path, number: signal.Signals, place: str
+) -> None:
+    """import: while modules are imported. serving: after the event loop has begun."""
+    places = {"import": ("asyncio/__init__.py", "<module>"), "serving": ("control/server.py", "build_app")}
+    code = """
+import os, sys
+def watch(frame, event, _):
+    if frame.f_code.co_name == {name!r} and frame.f_code.co_filename.endswith({file!r}):
+        sys.setprofile(None)
+        os.kill(os.getpid(), {number})
+from notifier.sandbox.command_line.main import main
+sys.setprofile(watch)
+sys.exit(main(["--port", "0"]))
+"""
+    file, name = places[place]
+    script = tmp_path / "start.py"
+    script.write_text(code.format(file=file, name=name, number=int(number)))
+    environment = {**clean_environment(), "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        [sys.executable, str(script)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=30,
+    )
+
+    assert (0, "", "") == (ran.returncode, ran.stdout, ran.stderr)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +215,7 @@ def test_an_option_that_is_not_possible_gives_one_sentence(
 ) -> None:
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
 
-    assert 2 == command.main(["--port", "0", *options])
+    assert 2 == command.run(["--port", "0", *options])
     printed = capsys.readouterr()
     assert sentence in printed.err
     assert "" == printed.out
@@ -173,10 +227,10 @@ def test_a_port_in_use_and_a_wrong_port_are_named(
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     with started("--json") as process:
         port = json.loads(read(process, 1)[0])["domain"].rsplit(":", 1)[1]
-        assert 2 == command.main(["--port", port])
+        assert 2 == command.run(["--port", port])
     assert f"cannot listen on port {port}" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        command.main(["--port", "70000"])
+        command.run(["--port", "70000"])
     assert "must be from 0 to 65535" in capsys.readouterr().err
 
 
@@ -184,4 +238,4 @@ def test_the_wheel_has_the_command() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
     module, _, function = scripts["feishu-sandbox"].partition(":")
 
-    assert (command.__name__, "main") == (module, function)
+    assert (start.__name__, "main") == (module, function)

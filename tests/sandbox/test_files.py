@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from notifier.sandbox.api import files
+from notifier.sandbox.chat.images import image_type
 from sandbox.clients import upload_form
 from sandbox.sdk_client import SdkClient, sdk_client
 
@@ -57,6 +58,17 @@ def test_what_was_not_uploaded_here_is_refused(
     assert code == sdk.code(f"im.v1.{name}.get", **key)
 
 
+@pytest.mark.parametrize("file_type, code", [("ppt", 0), ("stream", 0), ("docx", 234001), ("", 234001)])
+def test_only_file_types_of_feishu_are_taken(sdk: SdkClient, file_type: str, code: int) -> None:
+    parts = [
+        ("file_type", file_type.encode(), ""),
+        ("file_name", b"a.bin", ""),
+        ("file", b"hi", '; filename="a"'),
+    ]
+
+    assert code == upload_form(sdk.box, "files", parts).code
+
+
 def test_avatars_cannot_be_downloaded(sdk: SdkClient) -> None:
     assert 234005 == sdk.code("im.v1.image.get", image_key=upload_image(sdk, kind="avatar"))
 
@@ -78,7 +90,7 @@ def test_the_newest_images_are_kept(sdk: SdkClient, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_the_type_of_an_image_is_that_of_its_bytes(start: bytes, kind: str | None) -> None:
-    assert kind == files.image_type(start + bytes(8))
+    assert kind == image_type(start + bytes(8))
 
 
 def test_a_form_that_is_no_image_is_refused(sdk: SdkClient) -> None:

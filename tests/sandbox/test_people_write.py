@@ -159,14 +159,19 @@ def test_the_control_api_writes_too(box: FeishuBox) -> None:
         ({"open_id": LIN, "text": "hi", "reply_to": "om_none"}, 404, "no message"),
         ({"open_id": LIN, "msg_type": "audio", "content": {}}, 400, "text, post, image, file"),
         ({"open_id": LIN, "msg_type": "image", "content": {"image_key": "img_none"}}, 404, "no image"),
+        ({"open_id": LIN, "msg_type": "image", "content": {"base64": "aGk="}}, 400, "no image of a type"),
         ({"open_id": LIN, "text": "hi", "mention_bot": 1}, 400, "true or false"),
+        ({"open_id": LIN, "text": "a\ud800b"}, 400, "surrogate"),
+        ({"open_id": LIN, "text": "hi", "chatid": "oc_x"}, 400, "'chatid'; allowed: open_id, chat_id,"),
     ],
 )
 def test_what_a_person_cannot_write_is_refused(box: FeishuBox, body: Any, status: int, error: str) -> None:
+    before = len(box.messages(LIN))
     reply = call(box, "POST", "/api/messages", body)
 
     assert status == reply.status
     assert error in reply.content["error"]
+    assert before == len(box.messages(LIN))
 
 
 def test_a_fresh_app_has_no_input_box() -> None:

@@ -148,6 +148,51 @@ def test_each_area_keeps_its_own_place(page: Page) -> None:
     assert 300 == page.evaluate(place)
 
 
+def test_a_link_to_an_unknown_request_shows_a_note(page: Page, box: FeishuBox) -> None:
+    logged: list[str] = []
+    page.on("console", lambda message: logged.append(message.text) if message.type == "error" else None)
+    page.goto(f"{box.url}/#/requests/unknown")
+
+    expect(page.get_by_test_id("toasts")).to_contain_text("找不到链接中的请求")
+    assert [] == logged
+
+
+@pytest.mark.parametrize("opened_by", ["key", "link"])
+@pytest.mark.parametrize(
+    "key, area, items, search",
+    [
+        ("1", "events", "#event-list .log-item", "chat-search"),
+        ("2", "requests", "#request-list .request-head", "request-search"),
+        ("4", "faults", "#fault-types .fault-name", "fault-search"),
+    ],
+)
+def test_the_keys_belong_to_the_area_that_was_opened(
+    page: Page, box: FeishuBox, opened_by: str, key: str, area: str, items: str, search: str
+) -> None:
+    send(box, "first")
+    box.change_balance(CHEN_ACCOUNT, points=1)
+    [event_id] = box.change_balance(CHEN_ACCOUNT, points=1)
+    page.goto(f"{box.url}/#/chats/oc_sandbox_p2p_lin")
+    page.locator("#messages .message").last.focus()
+    if opened_by == "key":
+        page.keyboard.press(key)
+    else:
+        page.goto(f"{box.url}/#/{area}")
+    expect(page.get_by_test_id(f"area-{area}")).to_be_visible()
+    expect(page.locator(items).nth(1)).to_be_visible()
+    newest = {"events": f"event-{event_id}", "requests": f"request-{newest_log_id(box)}"}
+    expect(page.get_by_test_id(newest.get(area, "fault-search"))).to_be_visible()  # the list is complete
+
+    page.keyboard.press("j")
+    expect(page.locator(items).first).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator(items).nth(1)).to_be_focused()
+    page.keyboard.press("k")
+    expect(page.locator(items).first).to_be_focused()
+    page.keyboard.press("/")
+    expect(page.get_by_test_id(search)).to_be_focused()
+
+
 def test_a_rate_limit_shows_its_use(page: Page, box: FeishuBox) -> None:
     for _ in range(3):
         send(box, "used", to="ou_sandbox_tanaka")

@@ -154,7 +154,7 @@ def test_an_app_is_created_changed_and_deleted(box: FeishuBox) -> None:
             "/people",
             {"name": "x", "age": 3},
             400,
-            "there is no key 'age' here; allowed: id, account, name",
+            "there is no member 'age'; allowed: id, account, name",
         ),
         ("POST", "/people", {"id": "lin", "name": "x"}, 400, "'lin' is there twice"),
         ("PATCH", "/people/ou_x", {"name": "x"}, 404, "there is no person 'ou_x' for this app"),

@@ -44,6 +44,14 @@ class PushOutcome:
         }
 
 
+def read_outcomes_now(client: SandboxClient, event_ids: Sequence[str]) -> list[PushOutcome]:
+    """The outcomes as far as they are sure without a wait: held, not_connected, or pushed."""
+    state = client.state()
+    has_client = bool(state["app"]["connections"] or state["webhook_url"])
+    result = "held" if state["on_hold"] else "pushed" if has_client else "not_connected"
+    return [PushOutcome(event_id=event_id, result=result) for event_id in event_ids]
+
+
 def wait_for_outcomes(client: SandboxClient, event_ids: Sequence[str], timeout: float) -> list[PushOutcome]:
     """Waits until all pushes of each event have an answer or failed, for `timeout` seconds at most."""
     if not event_ids:

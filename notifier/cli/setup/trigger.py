@@ -11,7 +11,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from notifier.cli.context import JSON_OPTION
-from notifier.cli.setup.push_outcomes import PushOutcome, describe_outcomes, wait_for_outcomes
+from notifier.cli.setup.push_outcomes import describe_outcomes, read_outcomes_now, wait_for_outcomes
 from notifier.errors import NotifierError
 from notifier.operations.language import localized
 from notifier.sandbox.client import SandboxClient, SandboxClientError, SandboxUnreachableError
@@ -250,21 +250,20 @@ def _finish(
     as_json: bool,
     **more: str,
 ) -> None:
-    """Prints the outcomes. Exits with 1 if an event was not acknowledged.
+    """Prints the outcomes. Exits with 1 if no event was pushed, or one that was waited for was not acknowledged.
 
     more: for the JSON document.
     """
-    if no_wait:
-        outcomes = [PushOutcome(event_id=event_id, result="pushed") for event_id in event_ids]
-    else:
-        outcomes = wait_for_outcomes(client, event_ids, timeout)
+    outcomes = (
+        read_outcomes_now(client, event_ids) if no_wait else wait_for_outcomes(client, event_ids, timeout)
+    )
     if as_json:
         document = {**more, "events": [outcome.as_json() for outcome in outcomes]}
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
         for line in describe_outcomes(outcomes):
             click.echo(line)
-    if not all(outcome.is_good for outcome in outcomes):
+    if not outcomes or not (no_wait or all(outcome.is_good for outcome in outcomes)):
         sys.exit(1)
 
 

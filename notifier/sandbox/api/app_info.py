@@ -22,7 +22,7 @@ class AppInfoApi:
     def apis(self) -> list[Api]:
         """All calls of this class."""
         application = "/open-apis/application/v6"
-        one = application + "/applications/{app_id}"
+        one = application + "/applications/{app_id:me|cli_[^/]+}"  # and not `underauditlist`
         versions = one + "/app_versions"
         get: Any = {"method": "GET", "limits": MESSAGES}
         version: Any = {**get, "limits": PER_MINUTE_100, "scopes": VERSION_SCOPES}

@@ -1,11 +1,17 @@
 """Checks of a message's content: JSON in a string, whose shape depends on the type of the message."""
 
-import json
 from dataclasses import dataclass
 from typing import NoReturn
 
 from notifier.sandbox.cards.values import LANGUAGES
-from notifier.sandbox.error_codes import JsonObject, RefusedError, bad_field, optional_text, text_field
+from notifier.sandbox.error_codes import (
+    JsonObject,
+    RefusedError,
+    bad_field,
+    optional_text,
+    parse_json,
+    text_field,
+)
 from notifier.sandbox.tenant import Tenant
 
 _MSG_TYPES = "text post image file audio media sticker interactive share_chat share_user system"
@@ -71,7 +77,7 @@ def check_resources(msg_type: str, content: JsonObject, tenant: Tenant) -> None:
 def parse_content(content_text: str) -> JsonObject:
     """The content as an object. Raises RefusedError for anything else, also for NaN and Infinity."""
     try:
-        content = json.loads(content_text, parse_constant=_refuse_constant)
+        content = parse_json(content_text, parse_constant=_refuse_constant)
     except ValueError as error:
         raise RefusedError(230001, f"ext=content is not JSON: {error}") from error
     if not isinstance(content, dict):

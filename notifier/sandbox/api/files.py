@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from notifier.sandbox.api.gateway import Api, Call, RawAnswer
 from notifier.sandbox.api.quota import MESSAGES
+from notifier.sandbox.chat.images import image_type
 from notifier.sandbox.error_codes import JsonObject, RefusedError
 from notifier.sandbox.tenant import Tenant, new_id
 
@@ -12,27 +13,10 @@ UPLOAD_SCOPES = ("im:resource", "im:resource:upload")
 DOWNLOAD_SCOPES = ("im:resource", "im:resource:read")
 BOT_OFF = 234007
 """The code of an upload without the ability Bot."""
+FILE_TYPES = ("opus", "mp4", "pdf", "doc", "xls", "ppt", "stream")
 FILE_BYTES, IMAGE_BYTES = 30 * 1024 * 1024, 10 * 1024 * 1024
 IMAGES_KEPT_BYTES = 16 * 1024 * 1024
 """Older images cannot be downloaded any more."""
-CONTENT_TYPES = {
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"GIF8": "image/gif",
-    b"RIFF": "image/webp",
-    b"BM": "image/bmp",
-    b"II*\x00": "image/tiff",
-    b"MM\x00*": "image/tiff",
-    b"\x00\x00\x01\x00": "image/x-icon",
-}
-"""The type of an image by its first bytes; HEIC has `ftyp` at byte 4."""
-
-
-def image_type(data: bytes) -> str | None:
-    """The content type of an image, None for bytes that are no image that Feishu accepts."""
-    if data[4:8] == b"ftyp":
-        return "image/heic"
-    return next((kind for start, kind in CONTENT_TYPES.items() if data.startswith(start)), None)
 
 
 class FileApi:
@@ -48,8 +32,9 @@ class FileApi:
         upload: Any = {**common, "method": "POST", "scopes": UPLOAD_SCOPES}
         download: Any = {**common, "method": "GET", "scopes": DOWNLOAD_SCOPES}
         kept = f"the newest {IMAGES_KEPT_BYTES // 1024 // 1024} MB of images are kept"
+        types = f"`file_type` is one of {', '.join(FILE_TYPES)}; 234001 for any other is our choice"
         return [
-            Api(path=files, answer=self.upload_file, **upload),
+            Api(path=files, answer=self.upload_file, notes=types, **upload),
             Api(path=images, answer=self.upload_image, notes="the resolution is not checked", **upload),
             Api(path=files + "/{file_key}", answer=self.download_file, **download),
             Api(path=images + "/{image_key}", answer=self.download_image, notes=kept, **download),
@@ -58,7 +43,7 @@ class FileApi:
     def upload_file(self, call: Call) -> JsonObject:
         """Uploads a file for a later message of type file."""
         name = call.form.get("file_name")
-        if not isinstance(name, str) or not call.form.get("file_type"):
+        if not isinstance(name, str) or call.form.get("file_type") not in FILE_TYPES:
             raise RefusedError(234001)
         data = _bytes_of(call, "file", limit=FILE_BYTES)
         file_key = new_id("file_v3")

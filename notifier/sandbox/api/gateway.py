@@ -4,7 +4,6 @@ Each module lists its calls as `Api` values. The gateway makes HTTP routes of th
 the same call.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +11,7 @@ from aiohttp import BodyPartReader, web
 
 from notifier.sandbox.api.quota import Limit, Quota
 from notifier.sandbox.api.tokens import TENANT, Tokens
-from notifier.sandbox.error_codes import CODE, LOG_ID, JsonObject, RefusedError
+from notifier.sandbox.error_codes import CODE, LOG_ID, JsonObject, RefusedError, parse_json
 from notifier.sandbox.tenant import Tenant
 
 CONNECTION_COUNT_PATH = "/open-apis/event/v1/connection"
@@ -202,10 +201,13 @@ async def _read_call(request: web.Request, open_id: str) -> Call:
         except ValueError as error:  # no boundary, or a form that ends too early
             raise RefusedError(234001, f"ext=the form cannot be read: {error}") from error
     elif request.content_type == "application/x-www-form-urlencoded":  # OAuth clients
-        body = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        try:
+            body = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        except (LookupError, ValueError) as error:  # an unknown charset, or other bytes
+            raise RefusedError(9499, f"the form cannot be read: {error}") from error
     elif text := await request.read():
         try:
-            body = json.loads(text)
+            body = parse_json(text)
         except ValueError as error:
             raise RefusedError(9499, f"body is not JSON: {error}") from error
     if not isinstance(body, dict):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from notifier.sandbox.chat.events import entered_event, menu_event, read_event, recalled_event, received_event
 from notifier.sandbox.chat.groups import GroupActions
+from notifier.sandbox.chat.images import image_type
 from notifier.sandbox.chat.messages import NO_REPLY, ReplyPlace, content_text, place_reply, replace_mentions
 from notifier.sandbox.chat.publish import Publish
 from notifier.sandbox.chat.reactions import EMOJI_TYPES, Reactions
@@ -265,6 +266,8 @@ class PeopleActions:
         key = content.get("image_key")
         if key is None:
             data, image_key = _decode_upload(content, "image_key"), new_id("img_v3")
+            if image_type(data) is None:
+                raise BadActionError("the bytes are no image of a type that Feishu accepts")
             self._tenant.images.add(image_key)
             self._tenant.image_bytes[image_key] = data
             return image_key

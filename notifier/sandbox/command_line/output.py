@@ -40,6 +40,7 @@ class StartedSandbox:
             "FEISHU_DOMAIN": self.domain,
             "FEISHU_APP_ID": self.apps[0].app_id,
             "FEISHU_APP_SECRET": self.apps[0].app_secret,
+            "FEISHU_SANDBOX_URL": self.domain,
         }
         if self.ca_file is not None:
             variables |= dict.fromkeys(CA_VARIABLES, str(self.ca_file))

@@ -8,6 +8,8 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from notifier.sandbox.api.chats import custom_bots
+from notifier.sandbox.control.routes import APP
+from notifier.sandbox.error_codes import read_json_object
 from notifier.sandbox.push import long_connection
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.world.world import UnknownAppError, World
@@ -59,7 +61,7 @@ def choose_app(world: World) -> Middleware:
     async def choose(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
         if request.path.startswith("/api/"):
             try:
-                request[SANDBOX] = world.sandbox(request.query.get("app"))
+                request[SANDBOX] = world.sandbox(request.query.get(APP))
             except UnknownAppError as error:
                 return web.json_response({"error": str(error)}, status=404)
         else:
@@ -91,8 +93,4 @@ async def _find_app(world: World, request: web.Request) -> Sandbox:
 async def _read_fields(request: web.Request) -> dict[str, object]:
     if request.content_type != "application/json" or not request.body_exists:
         return {}
-    try:
-        body = await request.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+    return await read_json_object(request)

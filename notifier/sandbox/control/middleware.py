@@ -1,5 +1,6 @@
 """Middlewares around every request: access from loopback only, faults, and the request log."""
 
+import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -9,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from notifier.sandbox.control.app_routing import SANDBOX, choose_app
-from notifier.sandbox.error_codes import CODE, LOG_ID
+from notifier.sandbox.error_codes import CODE, LOG_ID, STATUS_AND_MESSAGE, read_json_object
 from notifier.sandbox.exchanges import MAX_KEPT_BYTES, Exchange, RequestRecord
 from notifier.sandbox.faults.call_faults import reset_connection, wait_while
 from notifier.sandbox.sandbox import Sandbox
@@ -18,6 +19,9 @@ from notifier.sandbox.world.world import World
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_REQUESTS = 50_000
+INTERNAL_ERROR = 2200
+FAILED = "the sandbox failed to answer this request"
+_logger = logging.getLogger(__name__)
 OWN_PATHS = ("/api/", "/static/")
 """Paths of the sandbox itself. All others belong to the platform: faults apply to them, and they are logged."""
 
@@ -71,7 +75,31 @@ def build_middlewares(world: World) -> list[Middleware]:
             tenant.bump_revision()
         return response
 
-    return [loopback_only, choose_app(world), inject_faults_and_log]
+    return [answer_failures, loopback_only, choose_app(world), inject_faults_and_log, answer_failures]
+
+
+@web.middleware
+async def answer_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Logs an unexpected error, and answers it in the form of the API that was called.
+
+    It is the innermost middleware too, so that the log of requests has the answer.
+    """
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception:
+        if request.writer.output_size > 0:
+            raise  # a part of the answer is sent already
+        _logger.exception("the sandbox failed to answer %s %s", request.method, request.path)
+        if request.path == "/" or request.path.startswith(OWN_PATHS):
+            return web.json_response({"error": f"{FAILED}; its log has the details"}, status=500)
+        request[CODE] = INTERNAL_ERROR
+        status, msg = STATUS_AND_MESSAGE[INTERNAL_ERROR]
+        error = {"log_id": request.get(LOG_ID, "")}
+        return web.json_response(
+            {"code": INTERNAL_ERROR, "msg": f"{msg} {FAILED}", "error": error}, status=status
+        )
 
 
 async def add_log_id_header(request: web.Request, response: web.StreamResponse) -> None:
@@ -86,11 +114,8 @@ async def _answer(sandbox: Sandbox, request: web.Request, handler: Handler) -> w
 
     receive_id = None
     if sandbox.call_faults.rules and request.content_type == "application/json" and request.body_exists:
-        try:
-            body = await request.json()
-        except ValueError:
-            body = None
-        receive_id = body.get("receive_id") if isinstance(body, dict) else None
+        wanted = (await read_json_object(request)).get("receive_id")
+        receive_id = wanted if isinstance(wanted, str) else None
     path = request.path.rstrip("/")  # a slash at the end is the same call
     call_fault = sandbox.call_faults.claim(request.method, path, receive_id)
     call_fault = call_fault or sandbox.running_faults.claim_call_fault(request.method, path)

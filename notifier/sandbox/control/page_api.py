@@ -6,7 +6,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from notifier.sandbox.accounts import CURRENCY_FORMS, parse_cash
-from notifier.sandbox.api.files import image_type
+from notifier.sandbox.chat.images import image_type
 from notifier.sandbox.control.commands import CommandFailedError, run_command
 from notifier.sandbox.control.routes import BadRequestError, NotFoundError, read_seconds
 from notifier.sandbox.error_codes import JsonObject
@@ -16,6 +16,7 @@ from notifier.sandbox.sandbox import SEND_MODES, Sandbox
 from notifier.sandbox.snapshot import build_state
 
 MAX_OTHER_CONNECTIONS = 50  # Feishu's limit for one app
+CHANGE_MEMBERS = ("account_id", "points", "cash", "currency_form")
 Change = tuple[str, int, dict[str, Decimal], str]  # account id, points, cash by currency, currency form
 
 
@@ -95,6 +96,10 @@ class ControlApi:
     def _change(self, one: object) -> Change:
         if not isinstance(one, dict):
             raise BadRequestError("a change must be an object with account_id, points and cash")
+        if unknown := one.keys() - set(CHANGE_MEMBERS):
+            raise BadRequestError(
+                f"there is no member {min(unknown)!r:.100} of a change; allowed: {', '.join(CHANGE_MEMBERS)}"
+            )
         account_id, points, cash = one.get("account_id"), one.get("points", 0), one.get("cash", {})
         form = one.get("currency_form", "iso")
         if not isinstance(account_id, str) or account_id not in self._tenant.accounts:
@@ -124,7 +129,7 @@ class ControlApi:
         if not isinstance(content, str):
             raise BadRequestError(f'"{name}" must be text')
         if name == "payload":
-            return {"event_id": self._sandbox.push_verbatim(payload=content.encode(errors="surrogatepass"))}
+            return {"event_id": self._sandbox.push_verbatim(payload=content.encode())}
         try:
             return {"event_id": self._sandbox.push_verbatim(raw_frame=decode_frame(content))}
         except ValueError as error:

@@ -1,7 +1,6 @@
 """The form of one route of the control API. Its HTTP handler and its OpenAPI description are made from it."""
 
-import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +10,7 @@ from notifier.sandbox.accounts import BadBalanceChangeError
 from notifier.sandbox.api.chats.custom_bots import BadHookError
 from notifier.sandbox.app_console import BadConsoleChangeError
 from notifier.sandbox.chat.people import BadActionError, MissingTargetError
-from notifier.sandbox.error_codes import JsonObject
+from notifier.sandbox.error_codes import JsonObject, parse_json
 from notifier.sandbox.faults.call_faults import BadCallFaultError
 from notifier.sandbox.faults.running import BadFaultError, UnknownFaultError
 from notifier.sandbox.payroll import BadPayoutError
@@ -20,6 +19,8 @@ from notifier.sandbox.push.webhook import BadWebhookError
 from notifier.sandbox.world.world import BadWorldError, NotInWorldError
 
 API = "/api"
+APP = "app"
+"""The query parameter of each route that chooses the app."""
 Schema = Mapping[str, Any]
 """A JSON schema, in the dialect of OpenAPI 3.1."""
 ControlAnswer = JsonObject | web.StreamResponse
@@ -80,6 +81,7 @@ class ControlRoute:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
+            _refuse_unknown("query parameter", request.query, {**self.query, APP: {}})
             result = self.handle(request, await self._read_body(request))
             answer = await result if isinstance(result, Awaitable) else result
         except NOT_FOUND_ERRORS as error:
@@ -94,13 +96,22 @@ class ControlRoute:
         if self.body is None or self.reads_body:
             return {}
         try:
-            text = await request.text()
-            body = json.loads(text) if text else {}
+            raw = await request.read()
+            body = parse_json(raw) if raw else {}
         except ValueError as error:
-            raise BadRequestError("the body is not valid JSON") from error
+            raise BadRequestError(f"the body is not valid JSON: {error}") from error
         if not isinstance(body, dict):
             raise BadRequestError("the body must be a JSON object")
+        if self.body.get("additionalProperties") is False:
+            _refuse_unknown("member", body, self.body["properties"])
         return body
+
+
+def _refuse_unknown(kind: str, given: Collection[str], allowed: Collection[str]) -> None:
+    unknown = [name for name in given if name not in allowed]
+    if unknown:
+        names = ", ".join(allowed) or "none"
+        raise BadRequestError(f"there is no {kind} {unknown[0]!r:.100}; allowed: {names}")
 
 
 async def refuse_unknown_route(request: web.Request) -> web.Response:

@@ -3,13 +3,12 @@
 The modules that check data are imported with the first request, because they take a part of the time to start.
 """
 
-import json
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from notifier.sandbox.control.routes import ControlHandler
-from notifier.sandbox.error_codes import JsonObject
+from notifier.sandbox.error_codes import JsonObject, parse_json
 from notifier.sandbox.sandbox import Sandbox
 from notifier.sandbox.snapshot import account_json, department_json, group_json, person_json
 from notifier.sandbox.world.world import BadWorldError, World
@@ -47,14 +46,19 @@ class WorldApi:
         from notifier.sandbox.world.contents import apply_world  # noqa: PLC0415 - see above
         from notifier.sandbox.world.world_file import parse_world, read_world_text  # noqa: PLC0415 - see above
 
-        text = await request.text()
+        raw = await request.read()
         if request.content_type in YAML_TYPES:
+            try:
+                text = raw.decode()
+            except UnicodeDecodeError as error:
+                raise BadWorldError(f"the body is not UTF-8: {error}") from error
             entry = read_world_text(text, "the body")
         else:
             try:
-                entry = parse_world(json.loads(text))
-            except json.JSONDecodeError as error:
+                data = parse_json(raw)
+            except ValueError as error:
                 raise BadWorldError("the body is not valid JSON") from error
+            entry = parse_world(data)
         apply_world(self._world, entry)
         return self._describe()
 

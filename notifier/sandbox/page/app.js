@@ -10,7 +10,7 @@ import { Conversation, showEmpty, showHead } from "./conversation.js";
 import { EventForm, revealEvent, showConnection, showEvents } from "./events.js";
 import { fillSelect } from "./forms.js";
 import { loadLedger, showLedger, showPayouts, showWithdrawals } from "./money.js";
-import { AREAS, go, linkTo, narrow, readLink, setView, showArea, wireKeyboard } from "./navigation.js";
+import { AREAS, focusArea, go, linkTo, narrow, readLink, setView, showArea, wireKeyboard } from "./navigation.js";
 import { loadRequests, revealRequest, showRefusals, showRequests, wireRequests } from "./requests.js";
 import { showFaults, updateFaultTexts, wireFaults } from "./faults.js";
 import { showTime, wireTime } from "./time.js";
@@ -75,6 +75,7 @@ function followLink() {
     if (kind === "events" && id) void revealEvent(id).then((found) => { if (!found) toast("warning", t("event_missing")); });
   }
   showArea(opened.area);
+  if (AREAS.includes(kind) && !id) focusArea(kind);
   document.dispatchEvent(new CustomEvent("area", { detail: opened.area }));
   render();
   if (kind === "chats" && narrow.matches && !message) conversation.toBottom();

@@ -52,6 +52,11 @@ export function showArea(area) {
   if (before !== area) body.scrollTop = scrolled.get(area) ?? 0;
 }
 
+/** Gives the focus to the tab of an area, so that the next keys belong to it. A focus inside of the area stays. */
+export function focusArea(area) {
+  if (!byId(`area-${area}`).contains(document.activeElement)) byId(`panel-${area}`).focus({ preventScroll: true });
+}
+
 /** Scrolls to an element, marks it for a moment and gives it the focus. */
 export function highlight(node, block = "center") {
   node.scrollIntoView({ block });
@@ -85,11 +90,19 @@ export function wireKeyboard({ cancel, back }) {
     if (event.target.getAttribute("role") === "tab" && moveTab(event)) return;
     if (event.key in STEPS) moveIn(event.target.closest("[data-keys]") ?? defaultList(event.target), STEPS[event.key], event);
     else if (event.key === "ArrowLeft" || event.key === "ArrowRight") moveSideways(event);
-    else if (event.key === "/") { event.preventDefault(); if (narrow.matches) setView("chats"); byId("chat-search").focus(); byId("chat-search").select(); }
+    else if (event.key === "/") { event.preventDefault(); search(event.target); }
     else if (event.key === "?") { event.preventDefault(); showKeys(); }
     else if (event.key === "c" && byId("composer-text")?.checkVisibility()) { event.preventDefault(); byId("composer-text").focus(); }
     else if (AREAS[Number(event.key) - 1]) go(AREAS[Number(event.key) - 1]);
   });
+}
+
+/** The search of the pane with the focus, else the one of the chats. */
+function search(target) {
+  const own = [...(target.closest(".pane")?.querySelectorAll(".search") ?? [])].find((one) => one.checkVisibility());
+  if (!own && narrow.matches) setView("chats");
+  (own ?? byId("chat-search")).focus();
+  (own ?? byId("chat-search")).select();
 }
 
 function escape(field, { cancel, back }) {

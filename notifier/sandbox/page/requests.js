@@ -43,18 +43,18 @@ export async function loadRequests(next) {
 
 /** Opens a call of a link. It is loaded if it is older than those of the list. Returns whether it exists. */
 export async function revealRequest(logId) {
+  if (!list.some((one) => one.log_id === logId)) {
+    const answer = await request(`/api/requests?contains=${encodeURIComponent(logId)}&limit=${MAX_KEPT}`).catch(() => null); // of one unknown call, the browser logs the 404
+    const one = answer?.requests.find((other) => other.log_id === logId);
+    if (!one) return answer === null;
+    if (!list.some((other) => other.log_id === logId)) list = [...list, one].sort((a, b) => a.at_ms - b.at_ms);
+  }
   wanted = logId;
   open.add(logId);
-  if (!list.some((one) => one.log_id === logId)) {
-    const one = await request(`/api/requests/${encodeURIComponent(logId)}`).catch(() => null);
-    if (one && !list.some((other) => other.log_id === logId)) list = [...list, one].sort((a, b) => a.at_ms - b.at_ms);
-  }
   byId("request-search").value = "";
   byId("request-failed").checked = false;
-  const exists = list.some((one) => one.log_id === logId);
-  if (!exists) wanted = null;
   showRequests();
-  return exists;
+  return true;
 }
 
 export function showRequests() {

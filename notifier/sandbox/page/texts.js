@@ -36,7 +36,7 @@ const TEXTS = {
   nothing_found: ["没有找到“{text}”", "Nothing found for “{text}”"],
   nothing_found_short: ["没有匹配的记录", "Nothing matches"],
   keys: ["键盘操作", "Keyboard"],
-  key_search: ["搜索会话与消息", "Search chats and messages"],
+  key_search: ["搜索当前区域，或会话与消息", "Search the area with the focus, or chats and messages"],
   key_next: ["下一个会话、消息或记录", "Next chat, message or entry"],
   key_previous: ["上一个", "Previous one"],
   key_sides: ["在会话列表与消息之间切换", "Between the chats and the messages"],

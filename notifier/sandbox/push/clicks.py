@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from notifier.sandbox.api.messages import MessageApi
 from notifier.sandbox.app_console import CARD_CALLBACK
-from notifier.sandbox.error_codes import JsonObject, RefusedError
+from notifier.sandbox.error_codes import JsonObject, RefusedError, parse_json
 from notifier.sandbox.push.long_connection import Ack, ConnectionLostError, LongConnection, NotConnectedError
 from notifier.sandbox.push.webhook import WebhookPusher
 from notifier.sandbox.tenant import Message, Tenant, TenantPerson, new_id
@@ -167,8 +167,8 @@ def _read_answer(ack: Ack) -> JsonObject:
     if ack.data is None:
         return {}
     try:
-        answer = json.loads(ack.data)
-    except ValueError as error:
+        answer = parse_json(ack.data)
+    except (ValueError, RecursionError) as error:
         raise CallbackAnswerError(BAD_ANSWER, "the answer is not JSON") from error
     if not isinstance(answer, dict):
         raise CallbackAnswerError(BAD_ANSWER, "the answer is not a JSON object")

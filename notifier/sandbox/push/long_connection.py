@@ -11,7 +11,7 @@ from aiohttp import WSMsgType, web
 
 from notifier.sandbox.api.gateway import Api, Call
 from notifier.sandbox.api.quota import PER_SECOND_10
-from notifier.sandbox.error_codes import CODE, JsonObject
+from notifier.sandbox.error_codes import CODE, JsonObject, read_json_object
 from notifier.sandbox.faults.call_faults import is_disconnected, reset_connection, wait_while
 from notifier.sandbox.faults.running import RunningFault, RunningFaults
 from notifier.sandbox.push.connection_status import ListeningStatus
@@ -141,12 +141,7 @@ class LongConnection:
 
     async def discover(self, request: web.Request) -> web.Response:
         """`POST /callback/ws/endpoint`: always HTTP 200; `code` has the result."""
-        try:
-            body = await request.json()
-        except ValueError:
-            body = {}
-        body = body if isinstance(body, dict) else {}
-        code = self._discovery_code(body)
+        code = self._discovery_code(await read_json_object(request))
         request[CODE] = code
         if code:
             self._tenant.refusals[code] += 1
@@ -342,7 +337,7 @@ def _ack(payload: bytes) -> Ack:
         content = json.loads(payload)
         data = content.get("data")
         return Ack(int(content["code"]), base64.b64decode(data, validate=True) if data is not None else None)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Ack(500, None)
 
 

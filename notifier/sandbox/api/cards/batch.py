@@ -1,14 +1,12 @@
 """The actions of CardKit's batch_update, and the JSON in strings that CardKit's calls take."""
 
-import json
-
 from notifier.sandbox.api.cards.element_tree import (
     add_elements,
     change_element,
     delete_element,
     replace_element,
 )
-from notifier.sandbox.error_codes import JsonObject, RefusedError
+from notifier.sandbox.error_codes import JsonObject, RefusedError, parse_json
 
 BAD_ACTION, NOT_CONFIGURED = 10002, 300122
 SETTINGS = ("config", "card_link")
@@ -34,7 +32,7 @@ def _parse(text: object, *, code: int) -> object:
     if not isinstance(text, str):
         return text
     try:
-        return json.loads(text)
+        return parse_json(text)
     except (ValueError, RecursionError) as error:
         raise RefusedError(code, f"not JSON: {error}") from error
 

@@ -13,7 +13,7 @@ from notifier.sandbox.api.gateway import Api, Call, RawAnswer
 from notifier.sandbox.api.messages import MessageApi
 from notifier.sandbox.api.posting import add_message
 from notifier.sandbox.api.quota import Limit, Quota
-from notifier.sandbox.error_codes import JsonObject, RefusedError
+from notifier.sandbox.error_codes import JsonObject, RefusedError, parse_json
 from notifier.sandbox.settings import new_secret
 from notifier.sandbox.tenant import Tenant
 
@@ -143,7 +143,7 @@ class CustomBotApi:
         content = body.get("card" if msg_type == "interactive" else "content")
         if isinstance(content, str) and msg_type == "interactive":
             try:
-                content = json.loads(content)
+                content = parse_json(content)
             except (ValueError, RecursionError) as error:
                 raise RefusedError(11246, f"card is not JSON: {error}") from error
         if msg_type not in MSG_TYPES or not isinstance(content, dict):

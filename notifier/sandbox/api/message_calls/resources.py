@@ -4,11 +4,12 @@ import mimetypes
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from notifier.sandbox.api.files import BOT_OFF, image_type
+from notifier.sandbox.api.files import BOT_OFF
 from notifier.sandbox.api.gateway import Api, Call, RawAnswer
 from notifier.sandbox.api.message_calls.history import HISTORY_SCOPES
 from notifier.sandbox.api.quota import MESSAGES
 from notifier.sandbox.api.recipients import check_readable, find_message
+from notifier.sandbox.chat.images import image_type
 from notifier.sandbox.error_codes import RefusedError
 from notifier.sandbox.tenant import Message, Tenant
 
