@@ -88,6 +88,13 @@ def test_a_minute_has_so_many_answers_one_note_and_then_nothing() -> None:
     ), "what got no answer does not count"
 
 
+@pytest.mark.parametrize("command", [Command.BALANCE, Command.UNKNOWN])
+def test_questions_from_before_the_clock_was_set_back_do_not_count(command: Command) -> None:
+    ahead = [earlier(command, -DAY_MS)] * ANSWERS_PER_MINUTE
+
+    assert Treatment.ANSWER is decide(command, *ahead)
+
+
 @pytest.mark.parametrize("ago_ms, expected", [(DAY_MS, Treatment.ANSWER), (DAY_MS + 1, Treatment.IGNORE)])
 def test_a_question_of_yesterday_gets_no_answer(ago_ms: int, expected: Treatment) -> None:
     assert expected is decide(Command.BALANCE, asked_ago_ms=ago_ms)
