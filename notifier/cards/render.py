@@ -270,6 +270,7 @@ class Renderer:
             withdrawal=card_state.withdrawal,
             payout=card_state.payout,
             is_superseded=card_state.is_superseded,
+            is_deactivated=card_state.is_deactivated,
             zone=self._zone,
         )
 

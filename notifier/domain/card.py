@@ -75,8 +75,8 @@ class WithdrawalPanel:
 
     state: str
     """`offered`, `processing`, `withdrawn`, `nothing` (there was nothing to withdraw), `refused`, `ended` (by an
-    operator), `amount_changed` (the balance was not the confirmed one, so nothing was withdrawn) or `superseded` (a
-    newer card in the chat shows it).
+    operator), `amount_changed` (the balance was not the confirmed one, so nothing was withdrawn), `superseded` (a
+    newer card in the chat shows it) or `deactivated` (the account is deactivated, so there is no button).
     After `withdrawn` follow `sent` (the company's system accepted the payout), `paid` and `failed` (as it reported).
     """
     ref: str = ""

@@ -30,6 +30,8 @@ class CardState:
     """The payout of that withdrawal; None: none yet."""
     is_superseded: bool = False
     """Whether a newer card in the same chat offers the balance or shows the withdrawal. Then this one does neither."""
+    is_deactivated: bool = False
+    """Whether the card offers nothing because the account is deactivated, which it says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

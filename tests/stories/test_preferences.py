@@ -174,6 +174,24 @@ def test_a_daily_digest_comes_instead_of_ten_notices(desk: Desk) -> None:
     assert contains_text(digest, "+¥100.00")
 
 
+def test_the_digest_of_a_deactivated_account_offers_nothing(desk: Desk) -> None:
+    desk.save(desk.open_settings(), frequency="daily", zone="UTC")
+    before = len(desk.messages())
+    desk.reward()
+    desk.wait_held()
+    assert 0 == desk.notifier.command("accounts", "disable", ACCOUNT, "--yes").returncode
+    nine = (desk.now + timedelta(hours=24)).replace(hour=9, minute=0, second=0, microsecond=0)
+    desk.box.advance((nine - desk.now).total_seconds() + 30)
+
+    desk.box.wait_for(lambda: len(desk.messages()) > before, "the digest", timeout=60)
+    desk.notifier.wait_until_settled()
+    assert 0 == desk.notifier.command("accounts", "enable", ACCOUNT).returncode
+    [digest] = desk.messages()[before:]
+    assert find_button_ref(digest) is None
+    assert contains_text(digest, "账户已停用")
+    assert contains_text(digest, f"账户 {ACCOUNT}"), "a person with two accounts gets two digests"
+
+
 def test_a_switch_to_instant_sends_at_once_what_waits(desk: Desk) -> None:
     desk.save(desk.open_settings(), frequency="weekly")
     desk.reward(3)

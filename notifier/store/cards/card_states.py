@@ -51,17 +51,25 @@ def create_card_states(
 ) -> dict[int, CardState]:
     """The states of new cards with a withdraw button, by delivery. Cards outside the offer are missing.
 
-    stored: the accounts of the cards, by row id.
+    The card of a deactivated account has no button, and says why. stored: the accounts of the cards, by row id.
     """
     if not cards or not withdraw_offer.targets:
         return {}
     accounts.lock_accounts(connection, sorted({card.account_ref for card in cards}))
     states = plan_card_states(connection, cards, stored, withdraw_offer=withdraw_offer)
-    button_refs = buttons.ensure_buttons(connection, [offer for offer, _ in states], now=now)
-    return {
-        offer.delivery_id: replace(state, button_ref=ref)
-        for (offer, state), ref in zip(states, button_refs, strict=True)
+    without_button = {
+        offer.delivery_id: replace(state, is_deactivated=True)
+        for offer, state in states
+        if state.withdrawal is None and stored[offer.account_ref].is_deactivated
     }
+    offers = [offer for offer, _ in states if offer.delivery_id not in without_button]
+    button_refs = buttons.ensure_buttons(connection, offers, now=now)
+    by_delivery = {offer.delivery_id: state for offer, state in states}
+    with_button = {
+        offer.delivery_id: replace(by_delivery[offer.delivery_id], button_ref=ref)
+        for offer, ref in zip(offers, button_refs, strict=True)
+    }
+    return with_button | without_button
 
 
 def plan_card_states(
