@@ -96,10 +96,9 @@ def panel(
     payout of that order, or None. is_superseded: whether a newer card in the chat shows all this. is_deactivated:
     whether the account is deactivated, so that the card offers nothing. zone: for times as text.
     """
-    if is_superseded:
-        return WithdrawalPanel(state="superseded", reason=text("withdrawal.reason.newer_card"))
-    if is_deactivated:
-        return WithdrawalPanel(state="deactivated", reason=text("withdrawal.reason.deactivated"))
+    if is_superseded or is_deactivated:
+        state, reason = ("superseded", "newer_card") if is_superseded else ("deactivated", "deactivated")
+        return WithdrawalPanel(state=state, reason=text(f"withdrawal.reason.{reason}"))
     available = withdrawable(holdings, kinds)
     if withdrawal is None:
         return (
