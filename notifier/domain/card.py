@@ -136,6 +136,10 @@ class BalanceChangeCard:
     """True if no event reported the newest change. A reading of the account found it, and `occurred_at` is the time
     of that reading.
     """
+    withdrawn_since: tuple[AmountFigure, ...] = ()
+    """On a card that waited because of its reader's preferences: the amounts withdrawn since its first change. The
+    balances in `lines` are then those at the end of the wait.
+    """
     contact: Bilingual | None = None
     """The operator's text from `cards.contact`; None: empty."""
     payday: Bilingual | None = None

@@ -35,6 +35,16 @@ class CardState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedBalance:
+    """What an account held when a notice that waited for its reader was released."""
+
+    amounts: Amounts
+    """The balance at the release."""
+    withdrawn: Amounts
+    """The amounts withdrawn between the first notice and the release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PostedCard:
     """A card that was posted to a chat and can still be updated."""
 
@@ -74,6 +84,8 @@ class PostedCard:
     """What the settings card shows; None: it is none."""
     answer: Answer | None = None
     """The answer that the message shows; None: it shows notices or a digest."""
+    released: ReleasedBalance | None = None
+    """The balance when its notices were released; None: they did not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +114,5 @@ class ClaimedDelivery:
     """What the settings card shows; None: it is none."""
     answer: Answer | None = None
     """The answer that the message shows; None: it shows notices or a digest."""
+    released: ReleasedBalance | None = None
+    """The balance when its notices were released; None: they did not wait."""

@@ -378,6 +378,7 @@ def _shows_own_withdrawal(press: AuthorisedPress, placed: PlacedOrder) -> bool:
         and press.pressed.button.withdrawal_count == placed.withdrawal_count
         and not press.pressed.is_digest
         and not press.pressed.is_answer
+        and not press.pressed.was_held
     )
 
 
