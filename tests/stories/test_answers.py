@@ -154,15 +154,16 @@ def test_the_balance_is_the_one_that_feishu_holds_now(notifier: RunningNotifier,
 def test_nothing_private_appears_in_a_group(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier, LIN)
+    before, said = len(from_bot(box, HR)), len(box.messages(HR))
 
     [card] = ask(notifier, LIN, "余额", chat_id=HR)
 
     assert contains_text(card, "¥1,201.00")
-    [note] = from_bot(box, HR)
+    [note] = from_bot(box, HR)[before:]
     assert "text" == note["msg_type"]
     assert note["content"]["text"].startswith(NOTE)
     assert "1,201" not in json.dumps(note)
-    [asked] = [each for each in box.messages(HR) if each["sender"]["sender_type"] == "user"]
+    [asked] = [each for each in box.messages(HR)[said:] if each["sender"]["sender_type"] == "user"]
     assert asked["message_id"] == note["parent_id"]
 
     assert [] == ask(notifier, LIN, "余额", chat_id=HR, mention_bot=False), "not asked"
