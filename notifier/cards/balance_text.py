@@ -12,12 +12,13 @@ from babel.numbers import get_currency_precision, get_currency_symbol, list_curr
 from notifier.cards.templating.texts import TextCatalogue, current_texts, side_by_side, text
 from notifier.clock import Millis, from_millis
 from notifier.domain.account import Referrer
-from notifier.domain.card import AmountLine, BalanceChangeCard, Bilingual, ChangeStep, Person
+from notifier.domain.card import AmountFigure, AmountLine, BalanceChangeCard, Bilingual, ChangeStep, Person
+from notifier.domain.card_state import ReleasedBalance
 from notifier.domain.contact_data import HIDDEN
 from notifier.domain.event import AccountKey
 from notifier.domain.failure_reasons import find_failure_reason
 from notifier.domain.ledger import BalanceChange
-from notifier.domain.money import POINTS, Asset, Kind
+from notifier.domain.money import POINTS, Amounts, Asset, Kind
 from notifier.domain.notice import Notice, NoticeReason
 from notifier.domain.route import RerouteReason, parse_reroute_reason
 
@@ -157,18 +158,24 @@ def reroute_reason(stored: str) -> Bilingual:
 
 
 def balance_change_card(
-    notices: Sequence[Notice], *, audience: str, referrer: Referrer | None, zone: tzinfo, reroute: str | None
+    notices: Sequence[Notice],
+    *,
+    audience: str,
+    referrer: Referrer | None,
+    zone: tzinfo,
+    reroute: str | None,
+    released: ReleasedBalance | None = None,
 ) -> BalanceChangeCard:
     """Return what a balance card shows.
 
     notices: at least one, all of one account, in the order of their changes. audience: referrer or group. zone: for
     times that Feishu cannot show in the reader's own time zone. reroute: the stored reason why the card does not go
-    to its intended recipient, or None.
+    to its intended recipient, or None. released: the balance after a wait, which the card shows; None: it did not wait.
     """
     first, last = notices[0], notices[-1]
     opening = first.reason is NoticeReason.OPENING
     steps = tuple(_step(notice) for notice in notices) if len(notices) > 1 else ()
-    lines = _net_lines(notices, opening=opening)
+    lines = _net_lines(notices, opening=opening, balances=released.amounts if released else None)
     return BalanceChangeCard(
         direction=_direction(lines, opening=opening),
         audience=audience,
@@ -181,6 +188,7 @@ def balance_change_card(
         occurred_at_text=moment(last.occurred_at, zone),
         reroute_reason=reroute_reason(reroute) if reroute else None,
         recovered=last.recovered,
+        withdrawn_since=_withdrawn_since(released) if released else (),
     )
 
 
@@ -194,8 +202,18 @@ def moment(at: Millis, zone: tzinfo) -> str:
     return from_millis(at).astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
-def _net_lines(notices: Sequence[Notice], *, opening: bool) -> tuple[AmountLine, ...]:
-    """Return one line per asset: the sum of its changes and the balance after the last one.
+def _withdrawn_since(released: ReleasedBalance) -> tuple[AmountFigure, ...]:
+    figures = (
+        AmountFigure(label=label(asset), text=money(asset, each))
+        for asset, each in released.withdrawn.items()
+    )
+    return tuple(figures)[:MAX_AMOUNT_LINES]
+
+
+def _net_lines(
+    notices: Sequence[Notice], *, opening: bool, balances: Amounts | None
+) -> tuple[AmountLine, ...]:
+    """Return one line per asset: the sum of its changes and the balance after the last one, or the one in `balances`.
 
     The balance after one change may differ from the balance before the next one: a withdrawal of ours between them
     has a card of its own and is not part of the sum.
@@ -206,6 +224,10 @@ def _net_lines(notices: Sequence[Notice], *, opening: bool) -> tuple[AmountLine,
             so_far = net.get(change.asset)
             before = change.before - so_far.delta if so_far else change.before
             net[change.asset] = BalanceChange(asset=change.asset, before=before, after=change.after)
+    if balances is not None:
+        for asset, change in net.items():
+            after = balances.get(asset, Decimal(0))
+            net[asset] = BalanceChange(asset=asset, before=after - change.delta, after=after)
     return tuple(
         _line(net[asset], opening=opening) for asset in sorted(net, key=lambda a: (a.kind, a.currency))
     )

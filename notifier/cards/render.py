@@ -32,7 +32,7 @@ from notifier.domain.account import Ownership
 from notifier.domain.answers.answer import Answer
 from notifier.domain.answers.answer_card import AnswerCard
 from notifier.domain.card import BalanceChangeCard, Bilingual, WithdrawalCard, WithdrawalPanel
-from notifier.domain.card_state import CardState, ClaimedDelivery, PostedCard
+from notifier.domain.card_state import CardState, ClaimedDelivery, PostedCard, ReleasedBalance
 from notifier.domain.delivery import CardVariant, Content
 from notifier.domain.digest import Digest
 from notifier.domain.digest_card import DigestCard
@@ -159,6 +159,7 @@ class Renderer:
                 ownership=source.ownership,
                 target=target,
                 reroute=reroute,
+                released=source.released,
             )
         return self.digest(
             source.digest,
@@ -199,13 +200,19 @@ class Renderer:
         ownership: Ownership | None,
         target: str,
         reroute: str | None,
+        released: ReleasedBalance | None = None,
     ) -> Card:
         audience = "referrer" if target == REFERRER and not reroute else "group"
         referrer = ownership.referrer if ownership else None
         panel = self._panel(card_state)
         if notices[-1].order_id is None or panel is None:
             card = balance_change_card(
-                notices, audience=audience, referrer=referrer, zone=self._zone, reroute=reroute
+                notices,
+                audience=audience,
+                referrer=referrer,
+                zone=self._zone,
+                reroute=reroute,
+                released=released,
             )
             return replace(
                 card, withdrawal=panel, contact=self._own_lines.contact, payday=self._own_lines.payday
@@ -270,6 +277,7 @@ class Renderer:
             withdrawal=card_state.withdrawal,
             payout=card_state.payout,
             is_superseded=card_state.is_superseded,
+            is_deactivated=card_state.is_deactivated,
             zone=self._zone,
         )
 

@@ -86,17 +86,19 @@ def panel(
     withdrawal: Withdrawal | None,
     payout: Payout | None = None,
     is_superseded: bool = False,
+    is_deactivated: bool = False,
     zone: tzinfo,
 ) -> WithdrawalPanel | None:
     """Return the withdrawal part of a card, or None if the card has none.
 
     ref: the button's id, or "" for a card without a button. holdings: the balance in the ledger. kinds: what a
     withdrawal covers. withdrawal: the order that the card shows, or None for a card that offers one. payout: the
-    payout of that order, or None. is_superseded: whether a newer card in the chat shows all this. zone: for times as
-    text.
+    payout of that order, or None. is_superseded: whether a newer card in the chat shows all this. is_deactivated:
+    whether the account is deactivated, so that the card offers nothing. zone: for times as text.
     """
-    if is_superseded:
-        return WithdrawalPanel(state="superseded", reason=text("withdrawal.reason.newer_card"))
+    if is_superseded or is_deactivated:
+        state, reason = ("superseded", "newer_card") if is_superseded else ("deactivated", "deactivated")
+        return WithdrawalPanel(state=state, reason=text(f"withdrawal.reason.{reason}"))
     available = withdrawable(holdings, kinds)
     if withdrawal is None:
         return (

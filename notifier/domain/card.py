@@ -75,8 +75,8 @@ class WithdrawalPanel:
 
     state: str
     """`offered`, `processing`, `withdrawn`, `nothing` (there was nothing to withdraw), `refused`, `ended` (by an
-    operator), `amount_changed` (the balance was not the confirmed one, so nothing was withdrawn) or `superseded` (a
-    newer card in the chat shows it).
+    operator), `amount_changed` (the balance was not the confirmed one, so nothing was withdrawn), `superseded` (a
+    newer card in the chat shows it) or `deactivated` (the account is deactivated, so there is no button).
     After `withdrawn` follow `sent` (the company's system accepted the payout), `paid` and `failed` (as it reported).
     """
     ref: str = ""
@@ -135,6 +135,10 @@ class BalanceChangeCard:
     recovered: bool = False
     """True if no event reported the newest change. A reading of the account found it, and `occurred_at` is the time
     of that reading.
+    """
+    withdrawn_since: tuple[AmountFigure, ...] = ()
+    """On a card that waited because of its reader's preferences: the amounts withdrawn since its first change. The
+    balances in `lines` are then those at the end of the wait.
     """
     contact: Bilingual | None = None
     """The operator's text from `cards.contact`; None: empty."""

@@ -30,6 +30,18 @@ class CardState:
     """The payout of that withdrawal; None: none yet."""
     is_superseded: bool = False
     """Whether a newer card in the same chat offers the balance or shows the withdrawal. Then this one does neither."""
+    is_deactivated: bool = False
+    """Whether the card offers nothing because the account is deactivated, which it says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedBalance:
+    """What an account held when a notice that waited for its reader was released."""
+
+    amounts: Amounts
+    """The balance at the release."""
+    withdrawn: Amounts
+    """The amounts withdrawn between the first notice and the release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +84,8 @@ class PostedCard:
     """What the settings card shows; None: it is none."""
     answer: Answer | None = None
     """The answer that the message shows; None: it shows notices or a digest."""
+    released: ReleasedBalance | None = None
+    """The balance when its notices were released; None: they did not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,3 +114,5 @@ class ClaimedDelivery:
     """What the settings card shows; None: it is none."""
     answer: Answer | None = None
     """The answer that the message shows; None: it shows notices or a digest."""
+    released: ReleasedBalance | None = None
+    """The balance when its notices were released; None: they did not wait."""

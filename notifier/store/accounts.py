@@ -36,6 +36,8 @@ class StoredAccount:
     """The last known referrer; None before the first look-up."""
     modified_at: Millis | None
     """Of the newest snapshot, in ms; None if there is none."""
+    is_deactivated: bool = False
+    """Whether Feishu last reported the account as deactivated."""
 
 
 _LOAD_ACCOUNTS = sa.select(
@@ -48,6 +50,7 @@ _LOAD_ACCOUNTS = sa.select(
     accounts.c.referrer_name_zh,
     accounts.c.referrer_name_en,
     accounts.c.looked_up_at,
+    accounts.c.deactivated_at,
 ).where(accounts.c.id.in_(sa.bindparam("refs", expanding=True)))
 
 
@@ -69,6 +72,7 @@ def load_accounts(connection: Connection, account_refs: Collection[int]) -> dict
             key=AccountKey(tenant_key=row.tenant_key, app_id=row.app_id, account_id=row.account_id),
             ownership=parse_ownership(row),
             modified_at=row.modified_at,
+            is_deactivated=row.deactivated_at is not None,
         )
         for row in connection.execute(_LOAD_ACCOUNTS, {"refs": sorted(set(account_refs))})
     }

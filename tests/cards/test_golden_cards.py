@@ -46,6 +46,12 @@ def test_feishu_would_take_every_golden_card(template: str, name: str) -> None:
     assert [] == card_problems(json.loads(golden_file(template, name).read_text(encoding="utf-8")))
 
 
+@pytest.mark.parametrize("template, name", CARDS)
+def test_no_text_stands_on_an_opaque_colour(template: str, name: str) -> None:
+    """Dark mode shows the same yellow, and near-white text on it."""
+    assert '"background_style": "yellow"' not in golden_file(template, name).read_text(encoding="utf-8")
+
+
 def test_there_is_no_golden_file_without_its_card() -> None:
     assert {golden_file(*each) for each in CARDS} == set(GOLDEN.iterdir())
 

@@ -32,6 +32,11 @@ NOW = 1_800_000_000_000
         ("", Command.UNKNOWN),
         ("？？", Command.UNKNOWN),
         ("unknown", Command.UNKNOWN),
+        ("餘額", Command.BALANCE),
+        ("提現！", Command.WITHDRAW),
+        ("記錄", Command.HISTORY),
+        ("設定", Command.SETTINGS),
+        ("幫助", Command.HELP),
         ("余额是多少", Command.UNKNOWN),
         ("balance " * 100_000, Command.UNKNOWN),
         ("!" * 1_000_000 + "help", Command.UNKNOWN),
@@ -86,6 +91,13 @@ def test_a_minute_has_so_many_answers_one_note_and_then_nothing() -> None:
     assert Treatment.ANSWER is decide(
         Command.BALANCE, *[earlier(Command.BALANCE, 1, Treatment.IGNORE)] * ANSWERS_PER_MINUTE
     ), "what got no answer does not count"
+
+
+@pytest.mark.parametrize("command", [Command.BALANCE, Command.UNKNOWN])
+def test_questions_from_before_the_clock_was_set_back_do_not_count(command: Command) -> None:
+    ahead = [earlier(command, -DAY_MS)] * ANSWERS_PER_MINUTE
+
+    assert Treatment.ANSWER is decide(command, *ahead)
 
 
 @pytest.mark.parametrize("ago_ms, expected", [(DAY_MS, Treatment.ANSWER), (DAY_MS + 1, Treatment.IGNORE)])

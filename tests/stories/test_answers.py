@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
+from notifier.clock import MINUTE_MS
 from notifier.domain.answers.question import ANSWERS_PER_MINUTE
 from notifier.sandbox.settings import SandboxSettings
 from notifier.sandbox.testing import FeishuBox
 from support import postgres
 from support.cards import contains_text, find_button_ref
 from support.running import RunningNotifier, running_notifier, texts
+from support.waiting import wait_until
 
-LIN, ZHOU = "ou_sandbox_lin", "ou_sandbox_zhou"
+LIN, ZHOU, CHEN = "ou_sandbox_lin", "ou_sandbox_zhou", "ou_sandbox_chen"
 LIN_ACCOUNT = "7000000000000000001"
 HR = "oc_sandbox_hr"
 READ = "GET /open-apis/hire/v1/referral_account/get_account_assets"
@@ -23,6 +25,7 @@ SETTINGS = """\
 withdrawals:
   offer_to: [referrer]
 """
+UNAVAILABLE = "暂时无法查询"
 NO_ACCOUNT, HELP, BALANCE = "还没有查到你的内推账户", "内推奖励助手", "内推奖励余额"
 TOO_MANY, NOTE = "你的提问太频繁", "已私聊回复你。"
 PEOPLE = 20
@@ -151,18 +154,35 @@ def test_the_balance_is_the_one_that_feishu_holds_now(notifier: RunningNotifier,
 def test_nothing_private_appears_in_a_group(notifier: RunningNotifier) -> None:
     box = notifier.box
     reward(notifier, LIN)
+    before, said = len(from_bot(box, HR)), len(box.messages(HR))
 
     [card] = ask(notifier, LIN, "余额", chat_id=HR)
 
     assert contains_text(card, "¥1,201.00")
-    [note] = from_bot(box, HR)
+    [note] = from_bot(box, HR)[before:]
     assert "text" == note["msg_type"]
     assert note["content"]["text"].startswith(NOTE)
     assert "1,201" not in json.dumps(note)
-    [asked] = [each for each in box.messages(HR) if each["sender"]["sender_type"] == "user"]
+    [asked] = [each for each in box.messages(HR)[said:] if each["sender"]["sender_type"] == "user"]
     assert asked["message_id"] == note["parent_id"]
 
     assert [] == ask(notifier, LIN, "余额", chat_id=HR, mention_bot=False), "not asked"
+
+
+def test_the_reply_in_a_group_is_true_when_no_private_answer_is_possible(notifier: RunningNotifier) -> None:
+    box, before = notifier.box, len(from_bot(notifier.box, HR))
+    box.set_person(CHEN, status="out_of_range")
+
+    assert [] == ask(notifier, CHEN, "余额", chat_id=HR)
+
+    box.set_person(CHEN, status="active")
+    [note] = from_bot(box, HR)[before:]
+    assert note["content"]["text"].startswith("我没能私聊你")
+    assert NOTE not in note["content"]["text"]
+
+    assert 1 == len(ask(notifier, CHEN, "余额", chat_id=HR))
+    [note] = from_bot(box, HR)[before + 1 :]
+    assert note["content"]["text"].startswith(NOTE)
 
 
 def test_an_answer_that_cannot_be_delivered_goes_nowhere_else(notifier: RunningNotifier, person: str) -> None:
@@ -177,7 +197,8 @@ def test_an_answer_that_cannot_be_delivered_goes_nowhere_else(notifier: RunningN
     assert [] == box.messages("oc_sandbox_fallback")
     assert "delivery.answer_dropped" in notifier.log
     status = notifier.status()
-    assert (0, 0, 1) == (status["dead"], status["unknown"], status["deliveries"]["dropped"])
+    assert (0, 0) == (status["dead"], status["unknown"])
+    assert status["deliveries"]["dropped"]
     assert status["questions"]["balance"]
     assert "questions" in notifier.command("status").stdout
 
@@ -306,3 +327,35 @@ def test_over_the_webhook_on_postgresql_and_switched_off(
 
     assert ([] if way == "disabled" else [BALANCE]) == [title(each) for each in answers]
     assert ([] if way == "disabled" else ["text"]) == [each["msg_type"] for each in from_bot(feishu_box, HR)]
+
+
+def test_no_person_is_called_unknown_while_a_referrer_is_still_looked_up(tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    early = [f"ou_sandbox_extra_{number:04}" for number in range(1, 5)]
+    late, stranger = "ou_sandbox_extra_0005", "ou_sandbox_extra_0006"
+    with (
+        FeishuBox(SandboxSettings(extra_accounts=len(early) + 2, clock_file=str(clock))) as box,
+        running_notifier(box, tmp_path, more=SETTINGS, timeout_seconds=2) as running,
+    ):
+        running.stop()
+        for each in early:
+            box.change_balance(account_of(running, each), cash={"CNY": "+100.00"})
+        for each in early:
+            box.write(each, "余额")
+        running.arguments = ("--clock-file", str(clock))
+        running.start()
+        running.wait_until_settled()
+        for each in early:
+            [answer] = [sent for sent in from_bot(box, each) if contains_text(sent, "查询时间")]
+            assert BALANCE == title(answer), "the reward was known before the question"
+
+        box.add_call_fault({"match": READ, "action": "http", "http_status": 503, "times": 1_000})
+        box.change_balance(account_of(running, late), cash={"CNY": "+100.00"})
+        wait_until(lambda: "account.lookup_failed" in running.log, "the look-up failed")
+        box.write(stranger, "余额")
+        wait_until(lambda: running.log.count("question.received") > len(early), "it waits")
+        assert [] == from_bot(box, stranger)
+        box.advance(MINUTE_MS // 1000)
+        box.wait_for(lambda: from_bot(box, stranger), "an answer that claims nothing")
+        assert [UNAVAILABLE] == [title(each) for each in from_bot(box, stranger)]

@@ -141,6 +141,47 @@ def test_ten_rewards_in_the_quiet_hours_give_one_card_after_them(desk: Desk) -> 
     assert contains_text(card, "10 笔变动") or contains_text(card, "10 次变动")
 
 
+def test_a_card_after_the_quiet_hours_shows_what_is_left(desk: Desk) -> None:
+    """A withdrawal in the night is subtracted, also when a later press updates the card."""
+    desk.reward(1)
+    desk.notifier.wait_until_settled()
+    now = desk.now
+    quiet = {
+        "quiet_from": clock_time(now - timedelta(hours=1)),
+        "quiet_to": clock_time(now + timedelta(hours=2)),
+    }
+    desk.save(desk.open_settings(), zone="UTC", **quiet)
+    desk.reward(2)
+    desk.wait_held(2)
+    desk.box.advance(MINUTE)
+    before = len(desk.box.messages(LIN))
+    desk.box.write(LIN, "提现")
+    desk.box.wait_for(lambda: len(desk.messages(before)) > 0, "the offer", timeout=60)
+    desk.notifier.wait_until_settled()
+    [offer] = desk.messages(before)
+    orders = len(desk.box.withdrawals())
+    desk.box.click(offer["message_id"], LIN, {"ref": find_button_ref(offer)})
+    desk.box.wait_for(lambda: len(desk.box.withdrawals()) > orders, "a withdrawal", timeout=60)
+    desk.notifier.wait_until_settled()
+    [withdrawn] = desk.box.withdrawals()[-1]["cash"]
+    desk.reward(1)
+    desk.wait_held(3)
+    before = len(desk.messages())
+
+    desk.box.advance(2 * HOUR + 60)
+    desk.box.wait_for(lambda: len(desk.messages()) > before, "the card after the quiet hours", timeout=60)
+    [card] = desk.messages()[before:]
+    desk.notifier.wait_until_settled()
+    desk.box.click(card["message_id"], LIN, {"ref": find_button_ref(card)})
+    desk.notifier.wait_until_settled()
+    [updated] = [each for each in desk.messages() if each["message_id"] == card["message_id"]]
+    assert find_button_ref(updated) is None
+    for shown in (card, updated):
+        assert contains_text(shown, "+¥30.00")
+        assert contains_text(shown, "余额 ¥10.00")
+        assert contains_text(shown, f"期间已提现：现金（CNY） ¥{withdrawn['amount']}")
+
+
 def test_a_receipt_arrives_in_the_quiet_hours(desk: Desk) -> None:
     reward_card = [each for each in desk.messages() if find_button_ref(each) and not is_settings([each])][-1]
     card = desk.open_settings()
@@ -172,6 +213,24 @@ def test_a_daily_digest_comes_instead_of_ten_notices(desk: Desk) -> None:
     [digest] = desk.messages()[before:]
     assert "我的内推奖励日报" == title(digest)
     assert contains_text(digest, "+¥100.00")
+
+
+def test_the_digest_of_a_deactivated_account_offers_nothing(desk: Desk) -> None:
+    desk.save(desk.open_settings(), frequency="daily", zone="UTC")
+    before = len(desk.messages())
+    desk.reward()
+    desk.wait_held()
+    assert 0 == desk.notifier.command("accounts", "disable", ACCOUNT, "--yes").returncode
+    nine = (desk.now + timedelta(hours=24)).replace(hour=9, minute=0, second=0, microsecond=0)
+    desk.box.advance((nine - desk.now).total_seconds() + 30)
+
+    desk.box.wait_for(lambda: len(desk.messages()) > before, "the digest", timeout=60)
+    desk.notifier.wait_until_settled()
+    assert 0 == desk.notifier.command("accounts", "enable", ACCOUNT).returncode
+    [digest] = desk.messages()[before:]
+    assert find_button_ref(digest) is None
+    assert contains_text(digest, "账户已停用")
+    assert contains_text(digest, f"账户 {ACCOUNT}"), "a person with two accounts gets two digests"
 
 
 def test_a_switch_to_instant_sends_at_once_what_waits(desk: Desk) -> None:

@@ -15,7 +15,7 @@ from notifier.cards.balance_text import (
     signed,
 )
 from notifier.cards.templating.texts import side_by_side, text
-from notifier.domain.answers.answer import Answer, AnswerKind, HistoryRow
+from notifier.domain.answers.answer import Answer, HistoryRow
 from notifier.domain.answers.answer_card import AnswerCard, HistoryLine
 from notifier.domain.card import AmountFigure, WithdrawalPanel
 from notifier.domain.money import POINTS, Amounts, without_zeros
@@ -63,8 +63,7 @@ def answer_card(
 
 def answer_text(answer: Answer) -> str:
     """Return the plain text of an answer that has no card, in both languages. It has no figures."""
-    key = "answer.text.too_many" if answer.kind is AnswerKind.TOO_MANY else "answer.text.note"
-    return side_by_side(text(key), "\n")
+    return side_by_side(text(f"answer.text.{answer.kind}"), "\n")
 
 
 def plain_answer(card: AnswerCard) -> list[str]:

@@ -29,11 +29,13 @@ class AnswerKind(StrEnum):
     """The person asked too often."""
     NOTE = "note"
     """The reply in a group, without any figures: the answer is in the private chat."""
+    NOTE_FAILED = "note_failed"
+    """The reply in a group when Feishu delivered no private answer: what to do."""
 
     @property
     def is_text(self) -> bool:
         """Whether it is a plain text, without a card."""
-        return self in (AnswerKind.TOO_MANY, AnswerKind.NOTE)
+        return self in (AnswerKind.TOO_MANY, AnswerKind.NOTE, AnswerKind.NOTE_FAILED)
 
     @property
     def offers_withdrawal(self) -> bool:
@@ -71,6 +73,18 @@ class HistoryRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupNote:
+    """The reply in a group, which is queued when the result of the private answer is known."""
+
+    target: str
+    """Name of the group."""
+    chat_id: str
+    """The group."""
+    reply_to: str
+    """The message that asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What one message shows."""
 
@@ -100,3 +114,5 @@ class Answer:
     """When the question was asked, Unix milliseconds, if that was long ago; None: it was not."""
     reply_to: str = ""
     """The message that it replies to; "": it replies to none."""
+    group_note: GroupNote | None = None
+    """The reply in the group where the question was asked, on the first of several answers; None: there is none."""

@@ -60,6 +60,16 @@ WORDS: dict[str, Command] = {
     "记录": Command.HISTORY,
     "历史记录": Command.HISTORY,
     "history": Command.HISTORY,
+    "餘額": Command.BALANCE,
+    "查餘額": Command.BALANCE,
+    "我的餘額": Command.BALANCE,
+    "提現": Command.WITHDRAW,
+    "我要提現": Command.WITHDRAW,
+    "記錄": Command.HISTORY,
+    "歷史記錄": Command.HISTORY,
+    "設置": Command.SETTINGS,
+    "設定": Command.SETTINGS,
+    "幫助": Command.HELP,
     "设置": Command.SETTINGS,
     "settings": Command.SETTINGS,
     "帮助": Command.HELP,
@@ -149,11 +159,12 @@ def treat(
     """Return how a question is treated, and the reason if it is ignored.
 
     earlier: the questions of the person in the last HELP_PAUSE_MS, in any order. now: when it arrived, Unix
-    milliseconds.
+    milliseconds. A later question does not count: only a clock that was set back explains its time.
     """
     if now - asked_at > EXPIRED_AFTER_MS:
         return Treatment.IGNORE, "asked more than a day ago"
-    answered = [each for each in earlier if each.treatment is Treatment.ANSWER]
+    past = [each for each in earlier if each.received_at <= now]
+    answered = [each for each in past if each.treatment is Treatment.ANSWER]
     if command is Command.UNKNOWN and any(
         each.command in (Command.UNKNOWN, Command.HELP) and now - each.received_at < HELP_PAUSE_MS
         for each in answered
@@ -161,6 +172,6 @@ def treat(
         return Treatment.IGNORE, "not a command, and the help was sent within the last hour"
     if sum(now - each.received_at < MINUTE_MS for each in answered) < ANSWERS_PER_MINUTE:
         return Treatment.ANSWER, ""
-    if any(each.treatment is Treatment.TOO_MANY and now - each.received_at < MINUTE_MS for each in earlier):
+    if any(each.treatment is Treatment.TOO_MANY and now - each.received_at < MINUTE_MS for each in past):
         return Treatment.IGNORE, "more questions than are answered in a minute"
     return Treatment.TOO_MANY, ""

@@ -2,7 +2,7 @@
 
 The answers are deliveries with an idempotency key each. They are created in the transaction that ends the question, so
 a question is answered once, whenever the process stops. Every answer with figures goes to the person who asked. In a
-group they get a reply without figures.
+group they get a reply without figures, which is queued when the private answer has a result: see `GroupNote`.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from sqlalchemy.engine import Connection
 
 from notifier import metrics
-from notifier.clock import Clock, Millis
+from notifier.clock import MINUTE_MS, Clock, Millis
 from notifier.domain.account import AccountState
-from notifier.domain.answers.answer import Answer, AnswerKind
+from notifier.domain.answers.answer import Answer, AnswerKind, GroupNote
 from notifier.domain.answers.question import (
     LATE_AFTER_MS,
     Command,
@@ -46,8 +46,16 @@ READ_PATIENCE_MS = 5_000
 """A read that the rate limit does not allow within this time is not made, and the stored balance is shown."""
 LEDGER_WAIT_MS = 500
 """How long a question waits until a balance that was just read is in the ledger. Its offer is made from the ledger."""
+LOOKUP_WAIT_MS = MINUTE_MS
+"""How long a question of a person without an account waits for the referrers of accounts that are known already."""
+LOOKUP_PAUSE_MS = 500
+"""The pause between two tries of such a question."""
 GROUP = "group"
 """Target of a reply in a group that the configuration does not name."""
+
+
+class MustWaitForLookups(Exception):
+    """No account of the person is known, and the referrers of some accounts are still being looked up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +104,8 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
         )
         self._waited: set[int] = set()
         """Questions that waited for the ledger once. They do not wait again."""
+        self._newest_refs: dict[int, int] = {}
+        """By questions that wait for look-ups: the newest account at the first try. Later ones do not matter."""
 
     def _claim(
         self, connection: Connection, *, now: Millis, free: int, in_flight_ids: frozenset[int]
@@ -195,7 +205,11 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
             self._waited.add(stored.id)
             questions.postpone_question(connection, stored.id, due_at=now + LEDGER_WAIT_MS)
             return None
+        except MustWaitForLookups:
+            questions.postpone_question(connection, stored.id, due_at=now + LOOKUP_PAUSE_MS)
+            return None
         self._waited.discard(stored.id)
+        self._newest_refs.pop(stored.id, None)
         if not questions.end_question(connection, stored.id, state=QuestionState.ANSWERED):
             return None
         answers.queue_answers(connection, stored, found, now=now)
@@ -216,7 +230,10 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
         found = self._list_private(connection, job, readings, now=now, may_wait=may_wait)
         if now - question.asked_at > LATE_AFTER_MS:
             found = [replace(each, answer=replace(each.answer, asked_at=question.asked_at)) for each in found]
-        return [*found, self._reply_in_group(question)] if question.group_chat_id else found
+        if question.group_chat_id:
+            first = replace(found[0].answer, group_note=self._group_note(question))
+            found[0] = replace(found[0], answer=first)
+        return found
 
     def _list_private(
         self,
@@ -234,11 +251,25 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
             return [self._to_person(question, Answer(kind=AnswerKind.HELP))]
         found = self._accounts.make(connection, question, readings, now=now, may_wait=may_wait)
         if not found:
-            return [self._to_person(question, Answer(kind=AnswerKind.NO_ACCOUNT))]
+            return [self._to_person(question, self._without_account(connection, job.stored, now))]
         if job.hidden_accounts:
             ref, last = found[-1]
             found[-1] = (ref, replace(last, hidden_accounts=job.hidden_accounts))
         return [self._to_person(question, answer, account_ref=ref) for ref, answer in found]
+
+    def _without_account(self, connection: Connection, stored: StoredQuestion, now: Millis) -> Answer:
+        """The answer to a person without a known account. Raises MustWaitForLookups while one may turn out theirs."""
+        may_wait = 0 <= now - stored.received_at < LOOKUP_WAIT_MS
+        if may_wait and own_accounts.list_own_accounts(connection, [_person(stored)])[_person(stored)]:
+            raise MustWaitForLookups  # found since the claim
+        if stored.id not in self._newest_refs:
+            self._newest_refs[stored.id] = own_accounts.get_newest_ref(connection)
+        newest_ref = self._newest_refs[stored.id]
+        if not own_accounts.has_unknown_referrers(connection, stored.question.app_id, newest_ref=newest_ref):
+            return Answer(kind=AnswerKind.NO_ACCOUNT)
+        if may_wait:
+            raise MustWaitForLookups
+        return Answer(kind=AnswerKind.UNAVAILABLE)
 
     def _to_person(self, question: Question, answer: Answer, *, account_ref: int | None = None) -> NewAnswer:
         """Figures go to nobody else than the person who asked."""
@@ -252,13 +283,11 @@ class QuestionAnswerer(CallWorker[DueQuestion]):
             account_ref=account_ref if answer.kind.offers_withdrawal else None,
         )
 
-    def _reply_in_group(self, question: Question) -> NewAnswer:
-        return NewAnswer(
-            answer=Answer(kind=AnswerKind.NOTE, reply_to=question.message_id),
-            part=AnswerKind.NOTE,
+    def _group_note(self, question: Question) -> GroupNote:
+        return GroupNote(
             target=self._deps.address_book.group_at(question.group_chat_id) or GROUP,
-            receive_id_type="chat_id",
-            receive_id=question.group_chat_id,
+            chat_id=question.group_chat_id,
+            reply_to=question.message_id,
         )
 
 

@@ -15,7 +15,7 @@ from notifier.clock import Clock, Millis
 from notifier.domain.account import Ownership
 from notifier.domain.answers.answer import AnswerKind
 from notifier.domain.answers.question import EXPIRED_AFTER_MS
-from notifier.domain.card_state import ClaimedDelivery
+from notifier.domain.card_state import ClaimedDelivery, ReleasedBalance
 from notifier.domain.delivery import (
     UUID_WINDOW_MS,
     CardVariant,
@@ -39,6 +39,7 @@ from notifier.flow.ports import MessageSender
 from notifier.store import rate_limits
 from notifier.store.answers.answers import load_answers
 from notifier.store.cards import card_states, settings_cards
+from notifier.store.cards.released_balances import load_released_balance
 from notifier.store.deliveries import attempt_results, claims
 from notifier.store.deliveries.attempt_results import AttemptResult
 from notifier.store.deliveries.claims import ClaimResult
@@ -178,7 +179,7 @@ class Deliverer(CallWorker[ClaimedDelivery]):
                     connection, delivery.id, delivery.key, delivery.receive_id, self._deps.hold_rules
                 )
             shown = replace(each, digest=digest, card_state=card_state, panel=panel, answer=answer)
-            found.append(replace(shown, settings=settings))
+            found.append(replace(shown, settings=settings, released=_load_released(connection, each)))
         return found
 
     def _audience(self, delivery: Delivery) -> str | None:
@@ -350,6 +351,18 @@ class Deliverer(CallWorker[ClaimedDelivery]):
     def _fallback_for(self, delivery: Delivery) -> bool:
         fallback = self._deps.address_book.fallback_recipient(RerouteReason.UNREACHABLE)
         return fallback is not None and fallback.id != delivery.receive_id
+
+
+def _load_released(connection: Connection, claimed: ClaimedDelivery) -> ReleasedBalance | None:
+    """The balance that a card shows whose notices waited; None: they did not, or another person may see it."""
+    delivery = claimed.delivery
+    if delivery.hold_reason is None or delivery.account_ref is None or delivery.run_id is not None:
+        return None
+    if _is_for_former_referrer(delivery, claimed.ownership):
+        return None
+    return load_released_balance(
+        connection, delivery.account_ref, claimed.notices, released_at=delivery.created_at
+    )
 
 
 def _is_for_former_referrer(delivery: Delivery, ownership: Ownership | None) -> bool:

@@ -377,7 +377,7 @@ def _shows_own_withdrawal(press: AuthorisedPress, placed: PlacedOrder) -> bool:
         placed.withdrawal is not None
         and press.pressed.button.withdrawal_count == placed.withdrawal_count
         and not press.pressed.is_digest
-        and not press.pressed.is_answer
+        and not (press.pressed.is_answer or press.pressed.was_held)
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.account import Referrer
-from notifier.domain.answers.answer import Answer, AnswerKind, HistoryRow, NoOfferReason
+from notifier.domain.answers.answer import Answer, AnswerKind, GroupNote, HistoryRow, NoOfferReason
 from notifier.domain.delivery import CardVariant, DeliveryState
 from notifier.domain.event import AccountKey
 from notifier.domain.ledger import content_of, read_content
@@ -109,6 +109,9 @@ def write_answer(answer: Answer) -> str:
         document["referrer"] = [answer.referrer.open_id, answer.referrer.name_zh, answer.referrer.name_en]
     if answer.amounts is not None:
         document["amounts"] = content_of(answer.amounts)
+    if answer.group_note is not None:
+        note = answer.group_note
+        document["group_note"] = [note.target, note.chat_id, note.reply_to]
     if answer.history:
         document["history"] = [_write_row(row) for row in answer.history]
     plain = {
@@ -130,7 +133,7 @@ def read_answer(text: str) -> Answer:
     document = json.loads(text)
     account, referrer = document.pop("account", None), document.pop("referrer", None)
     amounts, no_offer = document.pop("amounts", None), document.pop("no_offer", None)
-    history = document.pop("history", ())
+    history, note = document.pop("history", ()), document.pop("group_note", None)
     return Answer(
         kind=AnswerKind(document.pop("kind")),
         account=AccountKey(tenant_key=account[0], app_id=account[1], account_id=account[2])
@@ -142,6 +145,7 @@ def read_answer(text: str) -> Answer:
         amounts=None if amounts is None else read_content(amounts),
         no_offer=None if no_offer is None else NoOfferReason(no_offer),
         history=tuple(_read_row(row) for row in history),
+        group_note=GroupNote(target=note[0], chat_id=note[1], reply_to=note[2]) if note else None,
         **document,
     )
 

@@ -38,6 +38,29 @@ _LIST_OWN = (
     .order_by(accounts.c.id)
 )
 
+_NEWEST_REF = sa.select(sa.func.max(accounts.c.id))
+_HAS_UNKNOWN = (
+    sa.select(sa.literal(1))
+    .where(
+        accounts.c.looked_up_at.is_(None),
+        accounts.c.modified_at.is_not(None),
+        accounts.c.app_id == sa.bindparam("app_id"),
+        accounts.c.id <= sa.bindparam("newest_ref"),
+    )
+    .limit(1)
+)
+
+
+def get_newest_ref(connection: Connection) -> int:
+    """Row id of the newest account; 0 if there is none."""
+    return connection.execute(_NEWEST_REF).scalar() or 0
+
+
+def has_unknown_referrers(connection: Connection, app_id: str, *, newest_ref: int) -> bool:
+    """Whether Feishu has not said yet whose account one is. newest_ref: row id of the newest account that matters."""
+    values = {"app_id": app_id, "newest_ref": newest_ref}
+    return connection.execute(_HAS_UNKNOWN, values).first() is not None
+
 
 def list_own_accounts(
     connection: Connection, people: Collection[tuple[str, str, str]]

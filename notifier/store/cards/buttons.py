@@ -101,6 +101,8 @@ class PressedButton:
     """The language that the reader of the card chose."""
     is_answer: bool = False
     """Whether the card answers a question."""
+    was_held: bool = False
+    """Whether the card waited because of its reader's preferences."""
 
 
 _LOAD_PRESSED = (
@@ -111,6 +113,7 @@ _LOAD_PRESSED = (
         deliveries.c.run_id,
         deliveries.c.corrects,
         deliveries.c.answer_id,
+        deliveries.c.hold_reason,
         deliveries.c.account_ref.label("card_account_ref"),
         deliveries.c.reroute_reason,
         deliveries.c.message_id,
@@ -171,4 +174,5 @@ def _to_pressed_button(
         is_correction=row.corrects is not None,
         language=CardLanguage(row.language or CardLanguage.FEISHU),
         is_answer=row.answer_id is not None,
+        was_held=row.hold_reason is not None,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from notifier.clock import Millis
 from notifier.domain.account import Ownership
-from notifier.domain.card_state import CardState, PostedCard
+from notifier.domain.card_state import CardState, PostedCard, ReleasedBalance
 from notifier.domain.delivery import CardVariant
 from notifier.domain.digest import Digest
 from notifier.domain.digest_panel import DigestPanel
@@ -24,6 +24,7 @@ from notifier.store.accounts import StoredAccount
 from notifier.store.answers.answers import load_answers
 from notifier.store.cards import buttons, digest_panels, settings_cards, superseding
 from notifier.store.cards.buttons import PressedButton
+from notifier.store.cards.released_balances import load_released_balance
 from notifier.store.digests import digest_runs
 from notifier.store.schema.tables import buttons as buttons_table
 from notifier.store.schema.tables import deliveries, preferences
@@ -51,17 +52,25 @@ def create_card_states(
 ) -> dict[int, CardState]:
     """The states of new cards with a withdraw button, by delivery. Cards outside the offer are missing.
 
-    stored: the accounts of the cards, by row id.
+    The card of a deactivated account has no button, and says why. stored: the accounts of the cards, by row id.
     """
     if not cards or not withdraw_offer.targets:
         return {}
     accounts.lock_accounts(connection, sorted({card.account_ref for card in cards}))
     states = plan_card_states(connection, cards, stored, withdraw_offer=withdraw_offer)
-    button_refs = buttons.ensure_buttons(connection, [offer for offer, _ in states], now=now)
-    return {
-        offer.delivery_id: replace(state, button_ref=ref)
-        for (offer, state), ref in zip(states, button_refs, strict=True)
+    without_button = {
+        offer.delivery_id: replace(state, is_deactivated=True)
+        for offer, state in states
+        if state.withdrawal is None and stored[offer.account_ref].is_deactivated
     }
+    offers = [offer for offer, _ in states if offer.delivery_id not in without_button]
+    button_refs = buttons.ensure_buttons(connection, offers, now=now)
+    by_delivery = {offer.delivery_id: state for offer, state in states}
+    with_button = {
+        offer.delivery_id: replace(by_delivery[offer.delivery_id], button_ref=ref)
+        for offer, ref in zip(offers, button_refs, strict=True)
+    }
+    return with_button | without_button
 
 
 def plan_card_states(
@@ -191,6 +200,7 @@ def load_posted_cards(
     found_answers = load_answers(connection, [row.answer_id for row in shown if row.answer_id is not None])
     for row in shown:
         account = stored[row.account_ref]
+        row_notices = notices_by_delivery.get(row.id, ())
         found[row.id] = PostedCard(
             delivery_id=row.id,
             account_ref=row.account_ref,
@@ -199,7 +209,7 @@ def load_posted_cards(
             variant=CardVariant(row.variant),
             message_id=row.message_id,
             ownership=account.ownership,
-            notices=notices_by_delivery.get(row.id, ()),
+            notices=row_notices,
             card_state=states[row.id],
             account=account.key,
             digest=digests.get(row.run_id),
@@ -209,8 +219,18 @@ def load_posted_cards(
             and row.receive_id_type == "open_id"
             and _has_other_referrer(row.receive_id, account.ownership),
             language=CardLanguage(row.language or CardLanguage.FEISHU),
+            released=_load_released(connection, row, row_notices, account.ownership),
         )
     return found
+
+
+def _load_released(
+    connection: Connection, row: _SqlRow, shown: tuple[Notice, ...], ownership: Ownership | None
+) -> ReleasedBalance | None:
+    """The balance that a card shows whose notices waited; None: they did not, or another person may see it."""
+    if row.hold_reason is None or row.run_id is not None or _has_other_referrer(row.receive_id, ownership):
+        return None
+    return load_released_balance(connection, row.account_ref, shown, released_at=row.created_at)
 
 
 def _load_digest_card(connection: Connection, row: _SqlRow, *, now: Millis) -> PostedCard | None:

@@ -11,6 +11,7 @@ from notifier.clock import Millis
 from notifier.domain.delivery import Delivery, DeliveryOutcome, DeliveryState, SentMessage
 from notifier.domain.route import Recipient
 from notifier.store import recipients
+from notifier.store.answers.group_notes import EndedAnswer, queue_group_notes
 from notifier.store.cards import superseding
 from notifier.store.deliveries import addressing
 from notifier.store.engine.sql import literal
@@ -92,7 +93,8 @@ _MARK_FAILED = (
 def finish_attempts(connection: Connection, results: Sequence[AttemptResult]) -> Sequence[bool]:
     """Batch job: store the results of calls. False for a delivery whose lease is lost: only its attempt is stored.
 
-    Cards that a sent one supersedes get an update. A rerouted delivery gets its replacement.
+    Cards that a sent one supersedes get an update. A rerouted delivery gets its replacement. An answer to a question in
+    a group gets its note there.
     """
     connection.execute(_END_ATTEMPT, [_to_attempt_row(each) for each in results])
     leases = {
@@ -112,12 +114,24 @@ def finish_attempts(connection: Connection, results: Sequence[AttemptResult]) ->
         if _state_after(each) is DeliveryState.REROUTED and each.fallback is not None:
             addressing.create_reroute(connection, each.delivery, each.fallback, now=now)
     recipients.plan_next(connection, [each.delivery.receive_id for each in ours], now=now)
+    queue_group_notes(connection, _list_ended_answers(ours), now=now)
     superseding.request_updates_of_superseded(connection, [row["ended_id"] for row in sent], now=now)
     return is_ours
 
 
 def _state_after(each: AttemptResult) -> DeliveryState:
     return DeliveryState.SENT if isinstance(each.result, SentMessage) else each.result.state
+
+
+def _list_ended_answers(results: Sequence[AttemptResult]) -> list[EndedAnswer]:
+    """The answers that need no further attempt. A dead one could not be rendered."""
+    failed = (DeliveryState.DROPPED, DeliveryState.DEAD)
+    return [
+        EndedAnswer(delivery=each.delivery, is_sent=isinstance(each.result, SentMessage))
+        for each in results
+        if each.delivery.answer_id is not None
+        and (isinstance(each.result, SentMessage) or each.result.state in failed)
+    ]
 
 
 def _to_attempt_row(each: AttemptResult) -> dict[str, object]:
