@@ -183,7 +183,14 @@ def test_a_card_after_the_quiet_hours_shows_what_is_left(desk: Desk) -> None:
 
 
 def test_a_receipt_arrives_in_the_quiet_hours(desk: Desk) -> None:
-    reward_card = [each for each in desk.messages() if find_button_ref(each) and not is_settings([each])][-1]
+    before = len(desk.box.messages(LIN))
+
+    def find_offer() -> dict[str, Any] | None:
+        return next((each for each in desk.messages(before) if find_button_ref(each)), None)
+
+    desk.reward(1)
+    reward_card = desk.box.wait_for(find_offer, "a card with the button", timeout=60)
+    assert reward_card is not None
     card = desk.open_settings()
     now = desk.now
     desk.save(
