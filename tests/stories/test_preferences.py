@@ -112,6 +112,8 @@ def _reset(desk: Desk) -> Iterator[None]:
     yield
     card = desk.open_settings()
     desk.save(card, frequency="instant", quiet_from="off", quiet_to="off", language="feishu", zone="UTC")
+    desk.box.wait_for(lambda: desk.notifier.status()["held"] == 0, "what was held is released", timeout=60)
+    desk.notifier.wait_until_settled()
 
 
 def test_ten_rewards_in_the_quiet_hours_give_one_card_after_them(desk: Desk) -> None:
