@@ -1,5 +1,6 @@
 """Reads with filters, the same for SandboxClient and FeishuBox."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ Json = dict[str, Any]
 MAX_LIMIT, MAX_WAIT_SECONDS = 1000, 60
 
 
-class Reading:
+class Reading(ABC):
     """Finds messages, events and calls. The filters are those of the routes with these names.
 
     `find_...` returns what matches, oldest first: the first ones after the id `after`, or the newest ones without
@@ -15,9 +16,9 @@ class Reading:
     `wait_for_...` returns the first one that matches, or raises TimeoutError.
     """
 
+    @abstractmethod
     def _find(self, kind: str, query: dict[str, str]) -> list[Json]:
         """kind: messages, events or requests."""
-        raise NotImplementedError
 
     def find_messages(
         self,
